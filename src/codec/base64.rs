@@ -1,0 +1,54 @@
+//! Base64 (RFC 4648), over `base64-simd`. Non-zero trailing bits are refused in every form.
+
+use base64_simd::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+
+/// Standard alphabet, padded.
+pub fn encode_standard(bytes: impl AsRef<[u8]>) -> String {
+    STANDARD.encode_to_string(bytes.as_ref())
+}
+
+/// URL-safe alphabet, no padding.
+pub fn encode_url(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode_to_string(bytes.as_ref())
+}
+
+/// Standard alphabet, padded, nothing else.
+pub fn decode_standard(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    STANDARD.decode_to_vec(text.as_ref()).ok()
+}
+
+/// URL-safe alphabet, with correct padding or with none.
+pub fn decode_url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    let text = text.as_ref();
+    let form = if text.ends_with(b"=") { URL_SAFE } else { URL_SAFE_NO_PAD };
+    form.decode_to_vec(text).ok()
+}
+
+/// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients are seen to use.
+pub fn decode_any(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    let text = text.as_ref();
+    if text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
+        return decode_url(text);
+    }
+    let form = if text.ends_with(b"=") { STANDARD } else { STANDARD_NO_PAD };
+    form.decode_to_vec(text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn four_spellings_and_nothing_else() {
+        for good in ["-_8=", "-_8", "+/8=", "+/8"] {
+            assert_eq!(decode_any(good).as_deref(), Some(&[0xfb, 0xff][..]), "{good}");
+        }
+        for bad in ["-/8", "+/8==", "+/9", "+/8=\n", " +/8", "+/8= ", "=", "a", "+=/8"] {
+            assert_eq!(decode_any(bad), None, "{bad:?}");
+        }
+        assert_eq!(decode_standard("-_8="), None);
+        assert_eq!(decode_standard("+/8"), None);
+        assert_eq!(decode_url("+/8"), None);
+        assert_eq!(decode_url("-_9"), None);
+    }
+}

@@ -1,0 +1,38 @@
+//! Hexadecimal, over `const-hex`.
+
+/// Lower-case text of `bytes`.
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    const_hex::encode(bytes)
+}
+
+/// Exactly `N` bytes from `2 * N` digits, upper or lower case.
+pub fn decode_any_case<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
+    let text = text.as_ref();
+    let mut bytes = [0; N];
+    // `decode_to_slice` would strip a leading `0x`: the length rules that out.
+    (text.len() == 2 * N && !text.starts_with(b"0x")).then_some(())?;
+    const_hex::decode_to_slice(text, &mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// Exactly `N` bytes from `2 * N` lower-case digits.
+pub fn decode_lower<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
+    let text = text.as_ref();
+    (!text.iter().any(u8::is_ascii_uppercase)).then(|| decode_any_case(text))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn length_and_alphabet_are_exact() {
+        assert_eq!(decode_lower::<2>("00ff"), Some([0, 255]));
+        assert_eq!(decode_any_case::<2>("00Ff"), Some([0, 255]));
+        for bad in ["00fF", "00f", "00fff", "0x0f", "0xff", "+0ff", " 0ff", "00fg", ""] {
+            assert_eq!(decode_lower::<2>(bad), None, "{bad}");
+        }
+        assert_eq!(decode_any_case::<2>("0xff"), None);
+        assert_eq!(decode_any_case::<2>("0x00ff"), None);
+    }
+}

@@ -1,0 +1,6 @@
+//! Bytes to text and back, strict. Reachable for tests, benches and fuzzers only; no part of the public API.
+
+pub mod auth_param;
+pub mod base64;
+pub mod hex;
+pub mod jcs;

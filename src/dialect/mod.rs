@@ -1,0 +1,125 @@
+//! How each protocol says the nouns of a payment over HTTP. Pure functions: no clock, no store, no node.
+
+pub mod keys;
+mod mac;
+mod view;
+
+#[cfg(feature = "l402")]
+pub mod l402;
+#[cfg(feature = "mpp")]
+pub mod mpp;
+#[cfg(feature = "x402")]
+pub mod x402;
+
+use std::fmt;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+pub(crate) use self::{mac::MacKey, view::RequestView};
+use crate::{
+    clock::Timestamp,
+    payment::{Amount, DialectName, Invoice, PaymentHash, PaymentReceipt, Proof, Refusal, Terms},
+};
+
+/// A protocol, as the server needs it, in the order in which it asks.
+pub(crate) trait Dialect: fmt::Debug + Send + Sync {
+    fn name(&self) -> DialectName;
+
+    /// Whether this dialect can say these terms, at this amount where it is known already. Asked when a layer is built
+    /// (amount of a fixed price) and again before a challenge.
+    fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool;
+
+    /// Whether a credential of this dialect cannot be verified without the body's hash.
+    fn binds_body(&self, terms: &Terms) -> bool;
+
+    /// The credential of this dialect in the request's head, authenticated as far as the head allows (`view.body_hash` and,
+    /// where it covers the body, `view.bound` are not there yet).
+    fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented;
+
+    /// The refusal of a genuine credential that is used up.
+    fn spent(&self) -> Refusal;
+
+    /// The refusal of a genuine credential that the operator withdrew.
+    fn revoked(&self) -> Refusal;
+
+    /// The refusal of a credential whose invoice the receiver calls unpaid.
+    fn unpaid(&self) -> Refusal;
+
+    /// The bytes that the invoice must commit to: `Err` where this request cannot be said in this dialect (it is then left
+    /// out of the challenge), `Ok(None)` where any invoice will do.
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable>;
+
+    /// The challenge lines for a checked invoice; the server sorts all dialects' lines by rank.
+    fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;
+
+    /// The receipt line of an answer with this status.
+    fn receipt(&self, receipt: &PaymentReceipt, status: StatusCode, now: Timestamp) -> Option<HeaderLine>;
+
+    /// The line of this dialect's own that tells why its credential was refused.
+    fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine>;
+
+    /// Takes this dialect's credentials out of the request's headers, and nothing else.
+    fn strip(&self, headers: &mut HeaderMap, terms: &Terms);
+}
+
+/// What a challenge is made from.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    pub(crate) view: &'a RequestView<'a>,
+    pub(crate) terms: &'a Terms,
+    pub(crate) amount: Amount,
+    pub(crate) invoice: &'a Invoice,
+    /// Why a credential was refused, of this dialect or another.
+    pub(crate) refused: Option<&'a Refusal>,
+}
+
+/// What a request's head holds of one dialect.
+#[derive(Debug)]
+pub(crate) enum Presented {
+    /// Nothing.
+    Absent,
+    /// A credential that is authentic as far as the head tells.
+    Authentic(Box<dyn Claim>),
+    /// One that is not: a new payment can cure it.
+    Refused(Refusal),
+    /// Something that no payment can cure (400), with what to do instead.
+    Wrong(&'static str),
+}
+
+/// An authenticated credential, on its way to a [`Proof`].
+pub(crate) trait Claim: fmt::Debug + Send {
+    fn payment_hash(&self) -> PaymentHash;
+
+    /// Whether the current price must be known to verify it (a proof that this operator did not issue).
+    fn needs_price(&self) -> bool {
+        false
+    }
+
+    /// Checks all that the head left open. `price` is there where [`needs_price`](Self::needs_price) asked for it.
+    fn verify(&self, view: &RequestView<'_>, terms: &Terms, price: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal>;
+}
+
+/// A request that a dialect cannot say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unsayable;
+
+pub(crate) type HeaderLine = (HeaderName, HeaderValue);
+
+/// A line of a challenge with its place among all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct ChallengeLine {
+    pub(crate) rank: Rank,
+    pub(crate) name: HeaderName,
+    pub(crate) value: HeaderValue,
+}
+
+/// The place of a challenge line: released clients read the first or the last line only. In their order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rank {
+    /// `Payment`, where the request asked for it with `Accept-Payment`.
+    PaymentPreferred,
+    L402,
+    Payment,
+    Lsat,
+    PaymentRequired,
+}

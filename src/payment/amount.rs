@@ -1,0 +1,120 @@
+use std::fmt;
+
+/// An amount of bitcoin, in millisatoshi (msat); 1 sat is 1,000 msat.
+///
+/// There are no operators: sums that could overflow are asked for by name and answer `None`.
+///
+/// ```
+/// use tower_x402::Amount;
+///
+/// assert_eq!(Amount::from_sat(10).as_msat(), 10_000);
+/// assert_eq!(Amount::from_sat(10).to_string(), "10 sat");
+/// assert_eq!(Amount::from_msat(1_500).to_string(), "1.5 sat");
+/// assert_eq!(Amount::from_msat(1_500).as_whole_sat(), None);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Amount(u64);
+
+impl Amount {
+    /// Nothing. No price may be this; a routing fee may.
+    pub const ZERO: Self = Self(0);
+
+    /// From whole satoshis (up to 42.9 bitcoin; for more see [`Amount::try_from_sat`]).
+    #[must_use]
+    pub const fn from_sat(sat: u32) -> Self {
+        Self(sat as u64 * 1_000)
+    }
+
+    /// From whole satoshis; `None` where the msat do not fit 64 bits.
+    #[must_use]
+    pub const fn try_from_sat(sat: u64) -> Option<Self> {
+        match sat.checked_mul(1_000) {
+            Some(msat) => Some(Self(msat)),
+            None => None,
+        }
+    }
+
+    /// From millisatoshis.
+    #[must_use]
+    pub const fn from_msat(msat: u64) -> Self {
+        Self(msat)
+    }
+
+    /// In millisatoshis.
+    #[must_use]
+    pub const fn as_msat(self) -> u64 {
+        self.0
+    }
+
+    /// In satoshis, where it is a whole number of them.
+    #[must_use]
+    pub const fn as_whole_sat(self) -> Option<u64> {
+        if self.0.is_multiple_of(1_000) { Some(self.0 / 1_000) } else { None }
+    }
+
+    /// Whether this is nothing.
+    #[must_use]
+    pub const fn is_zero(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The sum, or `None` where it does not fit.
+    #[must_use]
+    pub const fn checked_add(self, other: Self) -> Option<Self> {
+        match self.0.checked_add(other.0) {
+            Some(msat) => Some(Self(msat)),
+            None => None,
+        }
+    }
+
+    /// The difference, or `None` where `other` is more.
+    #[must_use]
+    pub const fn checked_sub(self, other: Self) -> Option<Self> {
+        match self.0.checked_sub(other.0) {
+            Some(msat) => Some(Self(msat)),
+            None => None,
+        }
+    }
+
+    /// This many times the amount, or `None` where it does not fit.
+    #[must_use]
+    pub const fn checked_mul(self, times: u64) -> Option<Self> {
+        match self.0.checked_mul(times) {
+            Some(msat) => Some(Self(msat)),
+            None => None,
+        }
+    }
+}
+
+/// In sat, with up to three decimals and the unit: `10 sat`, `1.5 sat`.
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, rest) = (self.0 / 1_000, self.0 % 1_000);
+        if rest == 0 {
+            return write!(f, "{whole} sat");
+        }
+        let decimals = format!("{rest:03}");
+        write!(f, "{whole}.{} sat", decimals.trim_end_matches('0'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_exact_to_the_millisatoshi() {
+        for (msat, text) in [(0, "0 sat"), (1, "0.001 sat"), (1_010, "1.01 sat"), (u64::MAX, "18446744073709551.615 sat")] {
+            assert_eq!(Amount(msat).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nothing_wraps() {
+        assert_eq!(Amount(u64::MAX).checked_add(Amount(1)), None);
+        assert_eq!(Amount(0).checked_sub(Amount(1)), None);
+        assert_eq!(Amount(u64::MAX).checked_mul(2), None);
+        assert_eq!(Amount::try_from_sat(u64::MAX), None);
+        assert_eq!(Amount::from_sat(u32::MAX).as_msat(), 4_294_967_295_000);
+    }
+}

@@ -1,0 +1,32 @@
+//! A payment in nine nouns.
+//!
+//! ```text
+//! Terms + Amount ─ issue ─► Invoice ─ pay ─► Preimage ─ present, verify ─► Proof ─ consume ─► PaymentReceipt
+//!                                                                  └─► Refusal
+//! ```
+//!
+//! [`Amount`] and [`Network`] say how much and of what; [`PaymentHash`] and [`Preimage`] are the two halves of a payment;
+//! an [`Invoice`] asks for it and [`Terms`] say what for. A [`Proof`] is verified and not yet spent, a [`PaymentReceipt`]
+//! is spent, a [`Refusal`] says why a credential was turned away.
+
+mod amount;
+mod dialect_name;
+mod invoice;
+mod network;
+mod preimage;
+mod proof;
+mod receipt;
+mod refusal;
+mod terms;
+
+pub use amount::Amount;
+pub use dialect_name::DialectName;
+pub use invoice::{Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind};
+pub use network::Network;
+pub use preimage::{PaymentHash, Preimage};
+pub use receipt::PaymentReceipt;
+pub use refusal::{Refusal, RefusalKind};
+pub use terms::Access;
+
+pub(crate) use proof::{Proof, Spend};
+pub(crate) use terms::{Resource, SKEW, Terms, retain_until};

@@ -1,0 +1,65 @@
+use std::fmt;
+
+/// Which bitcoin: the real one, or one of the test networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Network {
+    /// The real one.
+    Bitcoin,
+    /// A private network of one machine.
+    Regtest,
+    /// The public test network with signed blocks.
+    Signet,
+    /// The public test network, version 3.
+    Testnet,
+}
+
+impl Network {
+    pub(crate) const ALL: [Self; 4] = [Self::Bitcoin, Self::Regtest, Self::Signet, Self::Testnet];
+
+    /// The currency part of a BOLT11 invoice's prefix.
+    #[must_use]
+    pub const fn bolt11_currency(self) -> &'static str {
+        match self {
+            Self::Bitcoin => "bc",
+            Self::Regtest => "bcrt",
+            Self::Signet => "tbs",
+            Self::Testnet => "tb",
+        }
+    }
+
+    /// The CAIP-2 identifier of x402's `lnbtc` namespace. Only those of mainnet and testnet stand in the specification; the
+    /// other two are in use for tests.
+    #[must_use]
+    pub const fn caip2(self) -> &'static str {
+        match self {
+            Self::Bitcoin => "lnbtc:000000000019d6689c085ae165831e93",
+            Self::Regtest => "lnbtc:0f9188f13cb7b2c71f2a335e3a4fc328",
+            Self::Signet => "lnbtc:00000008819873e925422c1ff0f99f7c",
+            Self::Testnet => "lnbtc:000000000933ea01ad0ee984209779ba",
+        }
+    }
+
+    /// The network of a CAIP-2 identifier.
+    #[must_use]
+    pub fn from_caip2(id: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|network| network.caip2() == id)
+    }
+
+    /// The name in lower case: `bitcoin`, `regtest`, `signet`, `testnet`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Bitcoin => "bitcoin",
+            Self::Regtest => "regtest",
+            Self::Signet => "signet",
+            Self::Testnet => "testnet",
+        }
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

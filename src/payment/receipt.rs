@@ -1,0 +1,131 @@
+use std::{fmt, sync::Arc};
+
+use http::{Method, uri::PathAndQuery};
+use serde::ser::SerializeStruct as _;
+
+use super::{Amount, DialectName, Network, PaymentHash, Proof, Spend};
+use crate::clock::Timestamp;
+
+/// A payment that was verified and, where it is counted, spent for this request. It holds no secret, and clones share it.
+#[derive(Clone)]
+pub struct PaymentReceipt(Arc<Inner>);
+
+struct Inner {
+    proof: Proof,
+    method: Method,
+    origin: Arc<str>,
+    target: PathAndQuery,
+    accepted_at: Timestamp,
+    remaining: Option<u32>,
+}
+
+impl PaymentReceipt {
+    pub(crate) fn new(
+        proof: Proof,
+        (method, origin, target): (Method, Arc<str>, PathAndQuery),
+        accepted_at: Timestamp,
+        remaining: Option<u32>,
+    ) -> Self {
+        Self(Arc::new(Inner { proof, method, origin, target, accepted_at, remaining }))
+    }
+
+    /// What was paid.
+    #[must_use]
+    pub fn amount(&self) -> Amount {
+        self.0.proof.amount
+    }
+
+    /// Which payment it was.
+    #[must_use]
+    pub fn payment_hash(&self) -> PaymentHash {
+        self.0.proof.payment_hash
+    }
+
+    /// On which network it was paid.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.0.proof.network
+    }
+
+    /// The dialect of the credential that was presented.
+    #[must_use]
+    pub fn dialect(&self) -> DialectName {
+        self.0.proof.dialect
+    }
+
+    /// What was asked for: method and URL, as `GET https://api.example.com/weather/oslo`.
+    #[must_use]
+    pub fn resource(&self) -> String {
+        format!("{} {}{}", self.0.method, self.0.origin, self.0.target)
+    }
+
+    /// When the credential was accepted.
+    #[must_use]
+    pub fn accepted_at(&self) -> Timestamp {
+        self.0.accepted_at
+    }
+
+    /// How many further requests this payment buys; `None` where only time ends the access.
+    #[must_use]
+    pub fn remaining_uses(&self) -> Option<u32> {
+        self.0.remaining
+    }
+
+    /// Until when the credential is accepted, as far as it buys anything more.
+    #[must_use]
+    pub fn valid_until(&self) -> Timestamp {
+        self.0.proof.valid_until
+    }
+
+    pub(crate) fn note(&self) -> Option<&str> {
+        self.0.proof.note.as_deref()
+    }
+
+    pub(crate) fn is_counted(&self) -> bool {
+        !matches!(self.0.proof.spend, Spend::Never)
+    }
+}
+
+/// One readable line.
+impl fmt::Display for PaymentReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} paid by {} for {}, payment {}", self.amount(), self.dialect(), self.resource(), self.payment_hash())?;
+        match self.remaining_uses() {
+            Some(0) => f.write_str(", used up"),
+            Some(remaining) => write!(f, ", {remaining} more until {}", self.valid_until()),
+            None => write!(f, ", valid until {}", self.valid_until()),
+        }
+    }
+}
+
+impl fmt::Debug for PaymentReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentReceipt")
+            .field("amount", &self.amount())
+            .field("payment_hash", &self.payment_hash())
+            .field("network", &self.network())
+            .field("dialect", &self.dialect())
+            .field("resource", &self.resource())
+            .field("accepted_at", &self.accepted_at())
+            .field("remaining_uses", &self.remaining_uses())
+            .field("valid_until", &self.valid_until())
+            .finish()
+    }
+}
+
+/// An object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`, `accepted_at`, `remaining_uses` and
+/// `valid_until` (times in Unix seconds).
+impl serde::Serialize for PaymentReceipt {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("PaymentReceipt", 8)?;
+        object.serialize_field("amount_msat", &self.amount().as_msat())?;
+        object.serialize_field("payment_hash", &self.payment_hash())?;
+        object.serialize_field("network", self.network().as_str())?;
+        object.serialize_field("dialect", &self.dialect())?;
+        object.serialize_field("resource", &self.resource())?;
+        object.serialize_field("accepted_at", &self.accepted_at())?;
+        object.serialize_field("remaining_uses", &self.remaining_uses())?;
+        object.serialize_field("valid_until", &self.valid_until())?;
+        object.end()
+    }
+}

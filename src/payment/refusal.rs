@@ -1,0 +1,61 @@
+use std::fmt;
+
+use super::DialectName;
+
+/// Why a credential was turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    dialect: DialectName,
+    kind: RefusalKind,
+    code: &'static str,
+}
+
+impl Refusal {
+    pub(crate) const fn new(dialect: DialectName, kind: RefusalKind, code: &'static str) -> Self {
+        Self { dialect, kind, code }
+    }
+
+    /// The dialect of the credential.
+    #[must_use]
+    pub const fn dialect(&self) -> DialectName {
+        self.dialect
+    }
+
+    /// What was wrong, coarsely.
+    #[must_use]
+    pub const fn kind(&self) -> RefusalKind {
+        self.kind
+    }
+
+    /// What was wrong, in the dialect's own word: x402's `errorReason`, the name of an MPP problem, a word of the L402 vectors.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} credential refused: {}", self.dialect, self.code)
+    }
+}
+
+/// What was wrong with a credential. In alphabetical order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RefusalKind {
+    /// It is genuine and its time is over.
+    Expired,
+    /// This server did not issue it, or it was changed.
+    Forged,
+    /// It cannot be read.
+    Malformed,
+    /// The operator withdrew it.
+    Revoked,
+    /// It is genuine and was used up.
+    Spent,
+    /// It is genuine and was bought for another request.
+    WrongRequest,
+    /// The preimage in it is not the payment's: nothing proves that it was paid.
+    Unpaid,
+}

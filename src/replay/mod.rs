@@ -1,0 +1,230 @@
+//! Remembering which payments are spent.
+
+mod error;
+mod records;
+
+use std::{fmt, num::NonZeroU32, sync::Arc};
+
+pub use self::{
+    error::{StoreError, StoreErrorKind},
+    records::{RecordKey, Records},
+};
+use crate::{
+    clock::Timestamp,
+    lightning::BoxFuture,
+    payment::{Network, PaymentHash},
+};
+
+/// Remembers which payments are spent.
+///
+/// # Contract
+///
+/// Keys are chosen by whoever pays (a payment hash is random, and nobody can aim at another's); use ids are random.
+///
+/// - For one key, grants minus releases never exceed [`Limits::uses`], and the releases that count
+///   ([`Release::Failed`]) never exceed [`Limits::restores`]: across tasks, across processes that share the store, and
+///   across restarts of a durable one, until `retain_until`.
+/// - `consume` is one atomic step, and idempotent in its [`UseId`]: asked again with the same one it answers the same and
+///   takes nothing more. A use id is remembered for ten minutes at least.
+/// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by the store itself. It is
+///   idempotent, harmless for a use that was never granted, and it wins over a `consume` of the same use that is still
+///   under way or that comes later.
+/// - A later `consume` of a key may extend its `retain_until`, never shorten it. A live key is never evicted: a full store
+///   answers an error.
+/// - A store remembers the greatest `retain_until` that it pruned and answers [`Consumption::Spent`] for an unknown key whose
+///   `retain_until` is at or below it.
+/// - The cost of one use does not grow with [`Limits::uses`].
+/// - A durable store answers after its record is safe from a loss of power.
+pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
+    /// Which store this is: made with it, and kept in it where it is durable. Keys of counted tokens are derived from it, so
+    /// that no token is spent at a store that does not remember it.
+    fn id(&self) -> StoreId;
+
+    /// Takes one use of a payment, or answers that none is left.
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>>;
+
+    /// Gives a use back.
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release);
+
+    /// Whether what was consumed outlives this process.
+    fn durability(&self) -> Durability;
+}
+
+impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
+    fn id(&self) -> StoreId {
+        (**self).id()
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        (**self).consume(key, use_id, limits, retain_until)
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        (**self).release(key, use_id, why);
+    }
+
+    fn durability(&self) -> Durability {
+        (**self).durability()
+    }
+}
+
+fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records) {}
+
+/// What is consumed: one payment on one network, whatever the dialect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConsumptionKey {
+    network: Network,
+    payment_hash: PaymentHash,
+}
+
+impl ConsumptionKey {
+    /// The key of a payment.
+    #[must_use]
+    pub const fn new(network: Network, payment_hash: PaymentHash) -> Self {
+        Self { network, payment_hash }
+    }
+
+    /// The network.
+    #[must_use]
+    pub const fn network(&self) -> Network {
+        self.network
+    }
+
+    /// The payment.
+    #[must_use]
+    pub const fn payment_hash(&self) -> PaymentHash {
+        self.payment_hash
+    }
+}
+
+/// `network:payment_hash` as lnbtc, "Settlement and Replay Protection", writes it, with the CAIP-2 id of the network.
+impl fmt::Display for ConsumptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.network.caip2(), self.payment_hash)
+    }
+}
+
+/// Names one attempt to consume, so that it can be taken back although its outcome is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct UseId([u8; 16]);
+
+impl UseId {
+    /// A random one.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no randomness.
+    pub fn random() -> Result<Self, StoreError> {
+        random().map(Self)
+    }
+
+    /// From its 16 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+/// Names one store for life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct StoreId([u8; 16]);
+
+impl StoreId {
+    /// A random one.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no randomness.
+    pub fn random() -> Result<Self, StoreError> {
+        random().map(Self)
+    }
+
+    /// From its 16 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+fn random() -> Result<[u8; 16], StoreError> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, "the system's randomness", error.to_string()))?;
+    Ok(bytes)
+}
+
+/// How often one payment may be used, and how often a failed use may come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Uses in all.
+    pub uses: NonZeroU32,
+    /// Releases of [`Release::Failed`] that are honoured.
+    pub restores: u32,
+}
+
+impl Limits {
+    /// So many uses, of which so many failed ones may come back.
+    #[must_use]
+    pub const fn new(uses: NonZeroU32, restores: u32) -> Self {
+        Self { uses, restores }
+    }
+}
+
+/// What became of a [`consume`](ReplayStore::consume).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "serve only what was granted"]
+#[non_exhaustive]
+pub enum Consumption {
+    /// The use is yours.
+    Granted {
+        /// How many are left.
+        remaining: u32,
+    },
+    /// None is left, or none that this store can vouch for.
+    Spent,
+}
+
+/// Why a use goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Release {
+    /// The inner service was called and failed: counted against [`Limits::restores`].
+    Failed,
+    /// The inner service was never called: always honoured.
+    NotServed,
+}
+
+/// Whether what was consumed outlives the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// It does, and a loss of power too.
+    Durable,
+    /// It does not.
+    Volatile,
+}

@@ -1,0 +1,42 @@
+//! The vectors beside the project, by name. `X402_VECTORS` says where they are (default `../shared/vectors`); without them
+//! a test says that it was skipped, and fails where `X402_REQUIRE_VECTORS=1`.
+
+mod l402;
+mod mpp;
+mod x402;
+
+use std::path::PathBuf;
+
+/// The text of one vector file, or `None` where it is not there and need not be.
+fn vectors(name: &str) -> Option<serde_json::Value> {
+    let folder = std::env::var_os("X402_VECTORS")
+        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors")), PathBuf::from);
+    let path = folder.join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Some(serde_json::from_str(&text).expect("the vectors are JSON")),
+        Err(error) => {
+            assert!(std::env::var("X402_REQUIRE_VECTORS").as_deref() != Ok("1"), "{}: {error}", path.display());
+            println!("skipped: {} is not there: {error}", path.display());
+            None
+        }
+    }
+}
+
+/// Runs each named case, prints its name and verdict, and fails at the end with all that failed.
+fn report(cases: impl IntoIterator<Item = (String, Result<(), String>)>) {
+    let (mut passed, mut failed) = (0, Vec::new());
+    for (name, outcome) in cases {
+        match outcome {
+            Ok(()) => {
+                println!("ok      {name}");
+                passed += 1;
+            }
+            Err(why) => {
+                println!("FAILED  {name}: {why}");
+                failed.push(format!("{name}: {why}"));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), passed + failed.len(), failed.join("\n"));
+    assert!(passed > 0, "no case ran");
+}
