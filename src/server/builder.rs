@@ -1,0 +1,315 @@
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    ConfigError, Paywall,
+    address::Proxies,
+    limit::{Limiter, Limits},
+    paywall::Setup,
+    target::Origins,
+};
+use crate::{
+    body::Pool,
+    clock::{Clock, SystemClock},
+    dialect::{
+        Dialect,
+        keys::{KeyRing, SecretError, Secrets},
+    },
+    lightning::{Receiver, ReceiverProfile},
+    payment::{DialectName, Network},
+    replay::{Durability, Records, ReplayStore, Revocations},
+};
+
+/// Sets up a [`Paywall`].
+#[derive(Debug)]
+#[must_use]
+pub struct PaywallBuilder {
+    receiver: Arc<dyn Receiver>,
+    store: Option<Arc<dyn ReplayStore>>,
+    records: Option<Arc<dyn Records>>,
+    secrets: Option<Result<Secrets, SecretError>>,
+    dialects: Option<Vec<DialectName>>,
+    origins: Vec<(String, bool)>,
+    authorities: Vec<String>,
+    proxies: Vec<String>,
+    service_name: Option<String>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    body_limit: usize,
+    body_pool: usize,
+    time_limit: Duration,
+    invoice_expiry: Duration,
+    redeem_within: Duration,
+    uses_within: Duration,
+    max_restores: u32,
+    accept_foreign_proofs: bool,
+    keep_credentials: bool,
+    allow_test_network: bool,
+    volatile_replay_store: bool,
+}
+
+impl PaywallBuilder {
+    pub(super) fn new(receiver: Arc<dyn Receiver>) -> Self {
+        Self {
+            receiver,
+            store: None,
+            records: None,
+            secrets: None,
+            dialects: None,
+            origins: Vec::new(),
+            authorities: Vec::new(),
+            proxies: Vec::new(),
+            service_name: None,
+            clock: Arc::new(SystemClock::new()),
+            limits: Limits::default(),
+            body_limit: 2 << 20,
+            body_pool: 64 << 20,
+            time_limit: Duration::from_secs(10),
+            invoice_expiry: Duration::from_secs(300),
+            redeem_within: Duration::from_secs(24 * 3600),
+            uses_within: Duration::from_secs(30 * 24 * 3600),
+            max_restores: 2,
+            accept_foreign_proofs: false,
+            keep_credentials: false,
+            allow_test_network: false,
+            volatile_replay_store: false,
+        }
+    }
+
+    /// The public origin of the service, as `https://api.example.com`: what clients call, and what credentials are bound to.
+    /// Required; called again it adds a further one. Plain `http` is for literal loopback addresses only.
+    pub fn origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push((origin.into(), false));
+        self
+    }
+
+    /// A public origin that may be plain `http`. Whoever can read the traffic can spend what others paid for.
+    pub fn insecure_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push((origin.into(), true));
+        self
+    }
+
+    /// A further authority, as `internal:8080`, that requests may name. What is bound is still the first configured origin.
+    pub fn accept_authority(mut self, authority: impl Into<String>) -> Self {
+        self.authorities.push(authority.into());
+        self
+    }
+
+    /// Believes `X-Forwarded-For` and `X-Forwarded-Host` of peers in this network, as `10.0.0.0/8` or `::1`.
+    pub fn trusted_proxy(mut self, network: impl Into<String>) -> Self {
+        self.proxies.push(network.into());
+        self
+    }
+
+    /// The one secret that everything is derived from: at least 32 random bytes, the same on every replica and after every
+    /// restart. Required, unless [`secrets`](Self::secrets) gives a ring.
+    pub fn master_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
+        self.secrets = Some(Secrets::new(secret));
+        self
+    }
+
+    /// A ring of master secrets, which can change while the server runs.
+    pub fn secrets(mut self, secrets: Secrets) -> Self {
+        self.secrets = Some(Ok(secrets));
+        self
+    }
+
+    /// Where spent payments are remembered. Required. On mainnet it must be durable.
+    pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// Where revocations are kept; without it they live in this process alone.
+    pub fn records(mut self, records: impl Records) -> Self {
+        self.records = Some(Arc::new(records));
+        self
+    }
+
+    /// Forgets what was spent when the process ends, on mainnet too.
+    pub fn volatile_replay_store(mut self) -> Self {
+        self.volatile_replay_store = true;
+        self
+    }
+
+    /// Takes test money: required for a node of your own that is on signet, testnet or regtest.
+    pub fn allow_test_network(mut self) -> Self {
+        self.allow_test_network = true;
+        self
+    }
+
+    /// The dialects to speak; by default all that are compiled in.
+    pub fn dialects(mut self, names: impl IntoIterator<Item = DialectName>) -> Self {
+        self.dialects = Some(names.into_iter().collect());
+        self
+    }
+
+    /// The service name in caveats of aperture's kind; by default the first origin's host.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.service_name = Some(name.into());
+        self
+    }
+
+    /// The clock; by default the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How many unpaid invoices one client may hold (default 64).
+    pub fn unpaid_per_client(mut self, invoices: u32) -> Self {
+        self.limits.per_client = invoices;
+        self
+    }
+
+    /// How many unpaid invoices all clients together may hold (default 10,000).
+    pub fn unpaid_in_all(mut self, invoices: u32) -> Self {
+        self.limits.in_all = invoices;
+        self
+    }
+
+    /// How many bytes of a body are read, where one is read at all (default 2 MiB); more is 413.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// How many bytes all bodies that are held in memory may take together (default 64 MiB); beyond it 503.
+    pub fn body_pool(mut self, bytes: usize) -> Self {
+        self.body_pool = bytes;
+        self
+    }
+
+    /// How long the node, the store, a price function and a body may take, each (default 10 s).
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// How long an invoice may be paid, in whole seconds (default 300 s).
+    pub fn invoice_expiry(mut self, expiry: Duration) -> Self {
+        self.invoice_expiry = expiry;
+        self
+    }
+
+    /// How long after its invoice's end an L402 credential for one request stays valid (default 24 h): a payment may settle late,
+    /// and what was paid is not lost.
+    pub fn redeem_within(mut self, time: Duration) -> Self {
+        self.redeem_within = time;
+        self
+    }
+
+    /// How long after its invoice's end an L402 credential for several uses stays valid (default 30 days).
+    pub fn uses_within(mut self, time: Duration) -> Self {
+        self.uses_within = time;
+        self
+    }
+
+    /// How often, for one payment, a use that the service failed (5xx, a panic) may be presented again (default 2). L402 only: x402
+    /// and MPP leave it spent.
+    pub fn max_restores(mut self, restores: u32) -> Self {
+        self.max_restores = restores;
+        self
+    }
+
+    /// Takes x402 proofs that another server with the same receiver key issued, at the current price. Whoever can make
+    /// that node sign can name the price.
+    pub fn accept_foreign_proofs(mut self) -> Self {
+        self.accept_foreign_proofs = true;
+        self
+    }
+
+    /// Leaves credentials in the request that the inner service gets.
+    pub fn keep_credentials(mut self) -> Self {
+        self.keep_credentials = true;
+        self
+    }
+
+    /// Checks everything that can be checked before the first request.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
+    pub fn build(self) -> Result<Paywall, ConfigError> {
+        let profile = self.receiver.profile();
+        let store = self.store.ok_or_else(|| ConfigError::new("no replay store: call .replay_store(..)"))?;
+        let secrets = self.secrets.ok_or_else(|| ConfigError::new("no master secret: call .master_secret(..)"))?;
+        let secrets = secrets.map_err(|error| ConfigError::new(error.to_string()))?;
+        if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
+            return Err(ConfigError::new(
+                "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
+            ));
+        }
+        if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {
+            return Err(ConfigError::new(format!(
+                "the node is on {}, whose money is worth nothing: call .allow_test_network() if that is meant",
+                profile.network
+            )));
+        }
+        for (name, time) in [("invoice_expiry", self.invoice_expiry), ("time_limit", self.time_limit)] {
+            if time.as_secs() == 0 {
+                return Err(ConfigError::new(format!(".{name}(..) must be a second at least")));
+            }
+        }
+        let origins = Origins::new(&self.origins, &self.authorities).map_err(ConfigError::new)?;
+        let service = self.service_name.unwrap_or_else(|| origins.host().to_owned());
+        let dialects = dialects(self.dialects, &profile, &service)?;
+        let keys = KeyRing::new(secrets, profile.network, origins.all_shared(), *store.id().as_bytes())
+            .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
+        Ok(Paywall::new(Setup {
+            receiver: self.receiver,
+            store,
+            revocations: Revocations::new(self.records),
+            dialects,
+            origins,
+            proxies: Proxies::new(&self.proxies).map_err(ConfigError::new)?,
+            keys,
+            clock: self.clock,
+            limiter: Limiter::new(self.limits),
+            announcer: Default::default(),
+            pool: Pool::new(self.body_pool),
+            body_limit: self.body_limit,
+            time_limit: self.time_limit,
+            invoice_expiry: self.invoice_expiry,
+            redeem_within: self.redeem_within,
+            uses_within: self.uses_within,
+            max_restores: self.max_restores,
+            accept_foreign_proofs: self.accept_foreign_proofs,
+            keep_credentials: self.keep_credentials,
+            settled: Default::default(),
+            profile,
+        }))
+    }
+}
+
+/// The enabled dialects, each of which the receiver must be able to serve.
+fn dialects(
+    names: Option<Vec<DialectName>>,
+    profile: &ReceiverProfile,
+    service: &str,
+) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
+    let compiled: Vec<(DialectName, Box<dyn Dialect>)> = vec![
+        #[cfg(feature = "l402")]
+        (DialectName::L402, Box::new(crate::dialect::l402::L402::new(service))),
+        #[cfg(feature = "mpp")]
+        (DialectName::Mpp, Box::new(crate::dialect::mpp::Mpp::new())),
+        #[cfg(feature = "x402")]
+        (DialectName::X402, Box::new(crate::dialect::x402::X402::new())),
+    ];
+    let _ = service;
+    if let Some(absent) = names.iter().flatten().find(|name| compiled.iter().all(|(have, _)| have != *name)) {
+        return Err(ConfigError::new(format!("{absent} is not compiled in: enable the feature of that name")));
+    }
+    let chosen: Vec<_> = compiled.into_iter().filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name))).collect();
+    for (name, _) in &chosen {
+        let fault = match name {
+            DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet",
+            DialectName::X402 if profile.public_key.is_none() => "needs the node's public key, which this receiver does not tell",
+            DialectName::L402 | DialectName::Mpp | DialectName::X402 => continue,
+        };
+        return Err(ConfigError::new(format!("{name} {fault}: name the dialects to speak with .dialects([..])")));
+    }
+    if chosen.is_empty() {
+        return Err(ConfigError::new("no dialect is enabled: name one with .dialects([..]), or enable a feature"));
+    }
+    Ok(chosen.into_iter().map(|(_, dialect)| dialect).collect())
+}

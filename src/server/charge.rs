@@ -1,0 +1,196 @@
+use std::{num::NonZeroU32, time::Duration};
+
+use http::HeaderName;
+
+use super::Price;
+use crate::payment::{Access, Amount};
+
+/// What a route asks: a price, what it buys, and what is told and bound with it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_x402::{Amount, server::Charge};
+///
+/// let day = Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)).described("one day of the archive");
+/// # let _ = day;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Charge {
+    pub(super) price: Price,
+    pub(super) access: Access,
+    pub(super) description: Option<String>,
+    pub(super) mime_type: Option<String>,
+    pub(super) service_name: Option<String>,
+    pub(super) tags: Vec<String>,
+    pub(super) icon_url: Option<String>,
+    pub(super) bound_headers: Vec<String>,
+    pub(super) read_headers: Vec<String>,
+    pub(super) reads_body: bool,
+    pub(super) stream_body: bool,
+    pub(super) authorization_taken: bool,
+    pub(super) free_per_day: Option<NonZeroU32>,
+}
+
+impl Charge {
+    /// A charge of a fixed amount, or of what a price function answers. It buys one request.
+    pub fn of(price: impl Into<Price>) -> Self {
+        Self {
+            price: price.into(),
+            access: Access::Once,
+            description: None,
+            mime_type: None,
+            service_name: None,
+            tags: Vec::new(),
+            icon_url: None,
+            bound_headers: Vec::new(),
+            read_headers: Vec::new(),
+            reads_body: false,
+            stream_body: false,
+            authorization_taken: false,
+            free_per_day: None,
+        }
+    }
+
+    /// It buys one request of exactly the method, path and query that were priced. The default.
+    pub fn once(mut self) -> Self {
+        self.access = Access::Once;
+        self
+    }
+
+    /// It buys so many requests of the priced method and pattern, within 30 days (see
+    /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 can say this.
+    pub fn uses(mut self, uses: NonZeroU32) -> Self {
+        self.access = Access::Uses(uses);
+        self
+    }
+
+    /// It buys any number of requests of the priced method and pattern, until this long (whole seconds) after the invoice's
+    /// end. Only L402 can say this.
+    pub fn for_duration(mut self, duration: Duration) -> Self {
+        self.access = Access::ForDuration(duration);
+        self
+    }
+
+    /// What is sold, for whoever decides to pay: at most 256 bytes.
+    pub fn described(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// The media type of the answer, told in x402.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// The name of the service, told in x402: up to 32 printable ASCII characters.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.service_name = Some(name.into());
+        self
+    }
+
+    /// Up to five words that the service is found by, told in x402: each up to 32 printable ASCII characters.
+    pub fn tags<I: IntoIterator<Item: Into<String>>>(mut self, tags: I) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The address of an icon, told in x402: up to 2,048 characters.
+    pub fn icon_url(mut self, url: impl Into<String>) -> Self {
+        self.icon_url = Some(url.into());
+        self
+    }
+
+    /// Binds the values of these headers: a credential is good only for a request that has the same ones.
+    pub fn bind_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
+        self.bound_headers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets the price function see these headers, and binds them. Each may occur once in a request (otherwise 400).
+    pub fn reads_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
+        self.read_headers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets the price function see the body, and binds it: it is read into memory before the price is known.
+    pub fn reads_body(mut self) -> Self {
+        self.reads_body = true;
+        self
+    }
+
+    /// Leaves bodies alone, whatever their size: they are neither read nor bound, and x402, which must bind them, is not offered.
+    pub fn stream_body(mut self) -> Self {
+        self.stream_body = true;
+        self
+    }
+
+    /// `Authorization` is in use for something else on this route: MPP then asks for its credential in
+    /// `Payment-Authorization`.
+    pub fn authorization_taken(mut self) -> Self {
+        self.authorization_taken = true;
+        self
+    }
+
+    /// So many requests a day (UTC) are free for each client. Clients whose address is not known get none.
+    pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
+        self.free_per_day = Some(requests);
+        self
+    }
+}
+
+impl Charge {
+    /// What is wrong with a charge whatever the dialects, in words that name the fix.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+        let headers = || self.bound_headers.iter().chain(&self.read_headers);
+        let own = ["authorization", "payment-authorization", "payment-signature", "macaroon", "grpc-metadata-macaroon"];
+        if self.price.fixed().is_some_and(Amount::is_zero) {
+            return Err("a price must be more than zero: name what is free with .free(..)".into());
+        }
+        if matches!(self.access, Access::ForDuration(duration) if duration.as_secs() == 0) {
+            return Err("a duration must be a second at least".into());
+        }
+        if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
+            return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
+        }
+        if self.reads_body && self.stream_body {
+            return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
+        }
+        if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
+            return Err(format!("{name:?} is no header name"));
+        }
+        if let Some(name) = headers().find(|name| own.iter().any(|own| name.eq_ignore_ascii_case(own))) {
+            return Err(format!("{name} carries credentials itself and cannot be bound or priced by"));
+        }
+        if self.description.as_ref().is_some_and(|text| text.len() > 256 || text.chars().any(char::is_control)) {
+            return Err("a description must have at most 256 bytes and no control characters".into());
+        }
+        if self.service_name.as_ref().is_some_and(|name| !printable(name, 32)) {
+            return Err("a service name must have at most 32 printable ASCII characters".into());
+        }
+        if self.tags.len() > 5 || self.tags.iter().any(|tag| !printable(tag, 32)) {
+            return Err("tags must be five at most, each of at most 32 printable ASCII characters".into());
+        }
+        if self.icon_url.as_ref().is_some_and(|url| !printable(url, 2048)) {
+            return Err("an icon's address must have at most 2048 printable ASCII characters".into());
+        }
+        if self.mime_type.as_ref().is_some_and(|name| !printable(name, 128)) {
+            return Err("a media type must have at most 128 printable ASCII characters".into());
+        }
+        Ok(())
+    }
+}
+
+impl From<Amount> for Charge {
+    fn from(amount: Amount) -> Self {
+        Self::of(amount)
+    }
+}
+
+impl From<Price> for Charge {
+    fn from(price: Price) -> Self {
+        Self::of(price)
+    }
+}

@@ -1,0 +1,135 @@
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use pin_project_lite::pin_project;
+use tower_service::Service;
+
+use super::{
+    BoxError,
+    gate::{self, Decision},
+    refuse::keep_private,
+    settle::Paid,
+};
+use crate::body::{RequestBody, ResponseBody};
+
+pin_project! {
+    /// What [`X402Service`](super::X402Service) answers with.
+    pub struct ResponseFuture<S, B>
+    where
+        S: Service<Request<RequestBody<B>>>,
+    {
+        inner: S,
+        #[pin]
+        state: State<S::Future, B>,
+    }
+}
+
+pin_project! {
+    #[project = StateProjection]
+    enum State<F, B> {
+        /// Asking the node, the store or the price function, or about to do what was decided.
+        Deciding { decision: Option<Decision<B>> },
+        /// The request will be served: waiting for the inner service, and only now.
+        Readying { then: Option<Decision<B>> },
+        Serving { #[pin] future: F, paid: Option<Box<Paid>>, keep_private: bool },
+    }
+}
+
+impl<S, B> ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+{
+    pub(super) const fn new(inner: S, decision: Decision<B>) -> Self {
+        Self { inner, state: State::Deciding { decision: Some(decision) } }
+    }
+}
+
+impl<S, B, R> Future for ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Output = Result<Response<ResponseBody<R>>, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            let next = match this.state.as_mut().project() {
+                StateProjection::Deciding { decision } => match decision.take().expect("not polled after completion") {
+                    Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
+                    Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
+                        Poll::Ready(next) => State::Deciding { decision: Some(next) },
+                        Poll::Pending => {
+                            *decision = Some(Decision::Wait(waiting));
+                            return Poll::Pending;
+                        }
+                    },
+                    Decision::Serve(request, mut paid) => {
+                        paid.stepping(true);
+                        let future = this.inner.call(request);
+                        paid.stepping(false);
+                        State::Serving { future, paid: Some(paid), keep_private: true }
+                    }
+                    Decision::Spent(pending, dialect) => {
+                        // A fresh clone gives back the permit of the one that was made ready.
+                        *this.inner = this.inner.clone();
+                        State::Deciding { decision: Some(gate::refuse_spent(pending, dialect)) }
+                    }
+                    then @ (Decision::Pass(..) | Decision::Ready(..) | Decision::Verified(..)) => State::Readying { then: Some(then) },
+                },
+                StateProjection::Readying { then } => {
+                    ready!(this.inner.poll_ready(cx))?;
+                    match then.take().expect("not polled after completion") {
+                        Decision::Verified(pending, dialect, proof) => {
+                            State::Deciding { decision: Some(gate::consume(pending, dialect, proof)) }
+                        }
+                        Decision::Pass(request, keep_private) => {
+                            State::Serving { future: this.inner.call(request), paid: None, keep_private }
+                        }
+                        Decision::Ready(request, paid) => State::Deciding { decision: Some(Decision::Serve(request, paid)) },
+                        other => State::Deciding { decision: Some(other) },
+                    }
+                }
+                StateProjection::Serving { future, paid, keep_private: private } => {
+                    paid.iter_mut().for_each(|paid| paid.stepping(true));
+                    let answer = future.poll(cx);
+                    paid.iter_mut().for_each(|paid| paid.stepping(false));
+                    let answer = ready!(answer);
+                    let private = *private;
+                    let paid = paid.take();
+                    let mut response = match answer {
+                        Ok(response) => response.map(ResponseBody::inner),
+                        Err(error) => {
+                            paid.into_iter().for_each(|paid| paid.failed());
+                            return Poll::Ready(Err(error));
+                        }
+                    };
+                    if private {
+                        keep_private(response.headers_mut());
+                    }
+                    if let Some(paid) = paid {
+                        paid.answered(&mut response);
+                    }
+                    return Poll::Ready(Ok(response));
+                }
+            };
+            this.state.set(next);
+        }
+    }
+}
+
+impl<S, B> fmt::Debug for ResponseFuture<S, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ResponseFuture").finish_non_exhaustive()
+    }
+}

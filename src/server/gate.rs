@@ -1,0 +1,304 @@
+//! The order of everything that happens to a request. Read this first.
+//!
+//! 1. Which rule prices it: free and closed requests end here, as do `OPTIONS` and methods that no rule names.
+//! 2. Whose authority it names: one that is not ours ends here.
+//! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends here.
+//! 4. Accepted so far: the body, if the dialect binds it; verify; make the inner service ready; consume as the last await;
+//!    serve.
+//! 5. None, or a refused one: the free allowance; the limiter; the price; the body's hash; the invoice; 402.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+
+use super::{
+    BoxError, issue,
+    layer::{Pricing, Shop},
+    price::{self, Quote},
+    refuse,
+    request::{Asked, Pending, Place},
+    routes::{Captured, Lookup},
+    rule::Rule,
+    settle::{self, Outcome, Paid},
+    target, within,
+};
+use crate::{
+    body::RequestBody,
+    dialect::{Claim, Presented},
+    lightning::BoxFuture,
+    payment::{Proof, Refusal, Spend},
+    trace,
+};
+
+/// What is to be done with a request.
+pub(super) enum Decision<B> {
+    Answer(Response<Bytes>),
+    /// Free: to the inner service, once it is ready; the answer kept private where a credential came with the request.
+    Pass(Request<RequestBody<B>>, bool),
+    /// Paid for, and only time ends the access: to the inner service, once it is ready.
+    Ready(Request<RequestBody<B>>, Box<Paid>),
+    /// Verified: make the inner service ready, then consume.
+    Verified(Box<Pending<B>>, usize, Proof),
+    /// Consumed: to the inner service, which is ready, at once.
+    Serve(Request<RequestBody<B>>, Box<Paid>),
+    /// Spent after all: hold nothing of the inner service while the node is asked.
+    Spent(Box<Pending<B>>, usize),
+    Wait(BoxFuture<'static, Decision<B>>),
+}
+
+/// Decides from the head, as far as that goes.
+pub(super) fn decide<B>(shop: &Arc<Shop>, request: Request<B>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let (rule, captures) = match priced_by(shop, &request) {
+        Ok(Some(priced)) => priced,
+        Ok(None) => return Decision::Pass(request.map(RequestBody::inner), false),
+        Err(answer) => return Decision::Answer(*answer),
+    };
+    let setup = shop.paywall.setup();
+    let (head, body) = request.into_parts();
+    let origin = match setup.origins.matching(&head, setup.proxies.trusts_peer_of(&head)) {
+        Ok(origin) => origin,
+        Err(fault) => return Decision::Answer(fault.answer()),
+    };
+    let place = Place { origin, target: target::asked_for(&head), route: rule.route(&head) };
+    let asked = match Asked::new(shop.clone(), rule, captures, head, place) {
+        Ok(asked) => asked,
+        Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
+    };
+    let mut pending = Pending { asked, body: RequestBody::inner(body) };
+    match presented(&pending.asked) {
+        Err(answer) => Decision::Answer(*answer),
+        Ok(None) => wait(ask(Box::new(pending), None)),
+        Ok(Some((dialect, presented))) => {
+            pending.asked.presented = true;
+            match presented {
+                Presented::Authentic(claim) => verify(pending, dialect, claim),
+                Presented::Refused(refusal) => wait(ask(Box::new(pending), Some((dialect, refusal)))),
+                Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
+            }
+        }
+    }
+}
+
+fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Decision<B> {
+    Decision::Wait(Box::pin(decision))
+}
+
+/// A rule, and what its pattern captured where a price function will see it.
+type Priced = (Arc<Rule>, Vec<(String, String)>);
+
+/// Step 1: the rule, or `None` for a request that is free by the table.
+fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box<Response<Bytes>>> {
+    let rules = match &shop.pricing {
+        Pricing::Every(_) if request.method() == Method::OPTIONS => {
+            return Err(Box::new(refuse::methods(StatusCode::NO_CONTENT, None)));
+        }
+        Pricing::Every(rule) => {
+            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { target::captures(request.extensions(), request.uri()) };
+            return Ok(Some((rule.clone(), captures)));
+        }
+        Pricing::Table(rules) => rules,
+    };
+    let original = target::original_path(request.extensions());
+    let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
+    Err(Box::new(match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
+        Lookup::Free => return Ok(None),
+        Lookup::Priced { value, captured, .. } => {
+            let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { captured.owned() };
+            return Ok(Some((value.clone(), captures)));
+        }
+        Lookup::Closed => refuse::not_found(),
+        Lookup::Options { allow } => refuse::methods(StatusCode::NO_CONTENT, Some(allow)),
+        Lookup::MethodNotAllowed { allow } => refuse::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
+        Lookup::Ambiguous => refuse::bad_request("this path can be read in two ways that have different prices: write it plainly"),
+        Lookup::Misplaced(mistake) => {
+            trace::error(format_args!("{mistake}"));
+            refuse::misconfigured()
+        }
+    }))
+}
+
+/// Step 3: the one credential, if any. 400 where there are several, or one that no payment can cure.
+fn presented(asked: &Asked) -> Result<Option<(usize, Presented)>, Box<Response<Bytes>>> {
+    let mut found = None;
+    for (index, dialect) in asked.setup().dialects.iter().enumerate() {
+        match dialect.credential(&asked.view(), &asked.rule.terms, asked.now) {
+            Presented::Absent => {}
+            Presented::Wrong(why) => return Err(Box::new(refuse::bad_request(why))),
+            presented if found.is_none() => found = Some((index, presented)),
+            _ => return Err(Box::new(refuse::bad_request("a request must carry the credential of one dialect only"))),
+        }
+    }
+    Ok(found)
+}
+
+/// Step 4, where the head tells all.
+fn verify<B>(mut pending: Pending<B>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let setup = pending.asked.setup();
+    if setup.revocations.contains(&claim.payment_hash()) {
+        let refusal = setup.dialects[dialect].revoked();
+        return wait(ask(Box::new(pending), Some((dialect, refusal))));
+    }
+    let needs_body = setup.dialects[dialect].binds_body(&pending.asked.rule.terms);
+    if needs_body || claim.needs_price() || setup.must_confirm(&claim.payment_hash()) {
+        return wait(verify_slowly(Box::new(pending), dialect, claim));
+    }
+    pending.asked.bind(None);
+    match claim.verify(&pending.asked.view(), &pending.asked.rule.terms, None, pending.asked.now) {
+        Ok(proof) if proof.spend == Spend::Never => {
+            let (request, paid) = admit(pending, dialect, proof, (None, None));
+            Decision::Ready(request, paid)
+        }
+        Ok(proof) => Decision::Verified(Box::new(pending), dialect, proof),
+        Err(refusal) => wait(ask(Box::new(pending), Some((dialect, refusal)))),
+    }
+}
+
+/// Step 4, where the body, the price or the receiver must be asked.
+async fn verify_slowly<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let shop = pending.asked.shop.clone();
+    let setup = shop.paywall.setup();
+    if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
+        && let Err(answer) = pending.read_body(true).await
+    {
+        return Decision::Answer(*answer);
+    }
+    pending.asked.bind(pending.asked.body_hash);
+    let mut current = None;
+    if claim.needs_price() {
+        if pending.asked.rule.charge.reads_body
+            && let Err(answer) = pending.read_body(true).await
+        {
+            return Decision::Answer(*answer);
+        }
+        current = match price::quote(&pending.asked, pending.body.data()).await {
+            Quote::Amount(amount) => Some(amount),
+            Quote::Free => return pass(*pending),
+            Quote::Answer(answer) => return Decision::Answer(*answer),
+        };
+    }
+    let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
+    drop(claim);
+    let proof = match verdict {
+        Ok(proof) => proof,
+        Err(refusal) => return ask(pending, Some((dialect, refusal))).await,
+    };
+    match settle::confirm(setup, &proof).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let refusal = setup.dialects[dialect].unpaid();
+            return ask(pending, Some((dialect, refusal))).await;
+        }
+        Err(why) => return Decision::Answer(refuse::unavailable(why)),
+    }
+    if proof.spend == Spend::Never {
+        let (request, paid) = admit(*pending, dialect, proof, (None, None));
+        return Decision::Ready(request, paid);
+    }
+    Decision::Verified(pending, dialect, proof)
+}
+
+/// Step 4, the last await before the inner service.
+pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, proof: Proof) -> Decision<B> {
+    wait(async move {
+        let shop = pending.asked.shop.clone();
+        match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
+            Some(Ok(Outcome::Granted { lease, remaining })) => {
+                let (request, paid) = admit(*pending, dialect, proof, (lease, remaining));
+                Decision::Serve(request, paid)
+            }
+            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, dialect),
+            Some(Err(error)) => {
+                trace::error(format_args!("nothing was consumed: {error}"));
+                Decision::Answer(refuse::unavailable("the store of spent payments cannot answer"))
+            }
+            None => {
+                trace::error(format_args!("the store of spent payments did not answer in time"));
+                Decision::Answer(refuse::unavailable("the store of spent payments did not answer in time"))
+            }
+        }
+    })
+}
+
+/// Step 5 for a genuine credential that is used up.
+pub(super) fn refuse_spent<B>(pending: Box<Pending<B>>, dialect: usize) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let refusal = pending.asked.setup().dialects[dialect].spent();
+    wait(ask(pending, Some((dialect, refusal))))
+}
+
+/// Step 5.
+async fn ask<B>(mut pending: Box<Pending<B>>, refused: Option<(usize, Refusal)>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let shop = pending.asked.shop.clone();
+    let rule = pending.asked.rule.clone();
+    let setup = shop.paywall.setup();
+    let client = setup.proxies.client(&pending.asked.head);
+    if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
+        return pass(*pending);
+    }
+    let slot = match setup.limiter.reserve(client, pending.asked.now) {
+        Ok(slot) => slot,
+        Err(full) => return Decision::Answer(refuse::too_many(full.retry_after.as_secs())),
+    };
+    if rule.charge.reads_body
+        && let Err(answer) = pending.read_body(true).await
+    {
+        return Decision::Answer(*answer);
+    }
+    let amount = match price::quote(&pending.asked, pending.body.data()).await {
+        Quote::Amount(amount) => amount,
+        Quote::Free => return pass(*pending),
+        Quote::Answer(answer) => return Decision::Answer(*answer),
+    };
+    let binds_body = |dialect: &Box<dyn crate::dialect::Dialect>| {
+        dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
+    };
+    if setup.dialects.iter().any(binds_body)
+        && let Err(answer) = pending.read_body(false).await
+    {
+        return Decision::Answer(*answer);
+    }
+    let Pending { mut asked, body } = *pending;
+    drop(body);
+    asked.bind(asked.body_hash);
+    Decision::Answer(issue::challenge(&asked, amount, slot, refused).await)
+}
+
+/// To the inner service, unpaid.
+fn pass<B>(pending: Pending<B>) -> Decision<B> {
+    let presented = pending.asked.presented;
+    Decision::Pass(pending.into_request(), presented)
+}
+
+/// To the inner service, with a receipt.
+fn admit<B>(
+    mut pending: Pending<B>,
+    dialect: usize,
+    proof: Proof,
+    granted: (Option<settle::Lease>, Option<u32>),
+) -> (Request<RequestBody<B>>, Box<Paid>) {
+    let asked = &mut pending.asked;
+    let paid = Paid::new(asked, dialect, proof, granted);
+    asked.head.extensions.insert(paid.receipt().clone());
+    (pending.into_request(), paid)
+}

@@ -1,0 +1,99 @@
+//! From terms to a checked invoice, and from there to the 402.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+use sha2::{Digest as _, Sha256};
+
+use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
+use crate::{
+    clock::Timestamp,
+    dialect::{self, Dialect},
+    lightning::{Description, InvoiceRequest},
+    payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
+    trace,
+};
+
+/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 where the node fails.
+pub(super) async fn challenge(
+    asked: &Asked,
+    amount: Amount,
+    slot: Slot,
+    refused: Option<(usize, Refusal)>,
+) -> Response<Bytes> {
+    let setup = asked.setup();
+    let terms = &asked.rule.terms;
+    let view = asked.view();
+    let (mut offered, mut committed) = (Vec::new(), None);
+    for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
+        if let Ok(description) = dialect.description(&view, terms) {
+            committed = committed.or(description);
+            offered.push(&**dialect);
+        }
+    }
+    if offered.is_empty() {
+        trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));
+        return refuse::unavailable("this request cannot be priced in any dialect that is spoken here");
+    }
+    let description = committed.map_or_else(|| Description::Text(memo(terms)), Description::Hashed);
+    let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
+    let slot = slot.asked(asked.now.saturating_add(terms.invoice_expiry));
+    let invoice = match within(setup.time_limit, setup.receiver.create_invoice(request.clone())).await {
+        Some(Ok(invoice)) => invoice,
+        Some(Err(error)) => {
+            trace::error(format_args!("no invoice: {error}"));
+            slot.release();
+            return refuse::unavailable("the Lightning node could not make an invoice");
+        }
+        None => {
+            trace::error(format_args!("no invoice within {:?}", setup.time_limit));
+            return refuse::unavailable("the Lightning node did not make an invoice in time");
+        }
+    };
+    if let Err(fault) = check(&invoice, &request, terms, setup.clock.now()) {
+        trace::error(format_args!("the node's invoice is not what was asked for: {fault}"));
+        return refuse::unavailable("the Lightning node made an invoice that was not asked for");
+    }
+    slot.issued(invoice.payment_hash(), invoice.expires_at());
+    answer(setup, &offered, &dialect::Asked { view: &view, terms, amount, invoice: &invoice, refused: refused.as_ref().map(|(_, refusal)| refusal) }, refused.as_ref())
+}
+
+/// The memo of an invoice that commits to nothing.
+fn memo(terms: &Terms) -> String {
+    terms.resource.description.clone().unwrap_or_default()
+}
+
+fn answer(setup: &Setup, offered: &[&dyn Dialect], asked: &dialect::Asked<'_>, refused: Option<&(usize, Refusal)>) -> Response<Bytes> {
+    let (mut lines, mut accepts) = (Vec::new(), Vec::new());
+    for dialect in offered {
+        if let Ok(own) = dialect.challenge(asked) {
+            lines.extend(own);
+            accepts.push(refuse::Accepts::new(dialect.name(), asked.amount, asked.terms.network));
+        }
+    }
+    if lines.is_empty() {
+        return refuse::unavailable("this request cannot be said in any dialect that is spoken here");
+    }
+    let refusal_line = refused.and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
+    refuse::payment_required(lines, &accepts, asked.refused, refusal_line)
+}
+
+/// Whether the node made what was asked (lnbtc, server, step "verify own invoice").
+fn check(invoice: &Invoice, request: &InvoiceRequest, terms: &Terms, now: Timestamp) -> Result<(), &'static str> {
+    let described = match (&request.description, invoice.description()) {
+        (Description::Hashed(bytes), InvoiceDescription::Hash(hash)) => <[u8; 32]>::from(Sha256::digest(bytes)) == *hash,
+        (Description::Text(asked), InvoiceDescription::Text(text)) => asked == text,
+        _ => false,
+    };
+    let faults = [
+        (invoice.amount() != Some(request.amount), "another amount"),
+        (invoice.network() != terms.network, "another network"),
+        (!described, "another description"),
+        (terms.pay_to.is_some_and(|key| key != *invoice.payee()), "another key signed it"),
+        (invoice.expiry() != Duration::from_secs(request.expiry.as_secs()), "another expiry"),
+        (invoice.created_at() > now.saturating_add(SKEW), "made in the future"),
+        (invoice.expires_at() <= now, "expired already"),
+    ];
+    faults.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, fault)| Err(fault))
+}

@@ -1,0 +1,62 @@
+use std::sync::Arc;
+
+use tower_layer::Layer;
+
+use super::{
+    Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule,
+};
+
+/// Wraps any tower service, and lets through what is free or paid.
+///
+/// Made by [`Paywall::charge`] for one route and by [`Paywall::routes`] for a whole service.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct X402Layer {
+    shop: Arc<Shop>,
+}
+
+/// A paywall and the rules that it prices with.
+#[derive(Debug)]
+pub(super) struct Shop {
+    pub(super) paywall: Paywall,
+    pub(super) pricing: Pricing,
+}
+
+#[derive(Debug)]
+pub(super) enum Pricing {
+    /// One rule for every request that comes: `charge(..)` on a route.
+    Every(Arc<Rule>),
+    Table(Rules<Arc<Rule>>),
+}
+
+impl Paywall {
+    /// Charges for every request that comes to the wrapped service, whatever its path and method: for axum's
+    /// `route_layer`. `OPTIONS` is answered with 204.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] where no enabled dialect can say this charge.
+    pub fn charge(&self, charge: impl Into<Charge>) -> Result<X402Layer, ConfigError> {
+        let rule = Arc::new(self.rule(charge.into(), None)?);
+        Ok(X402Layer { shop: Arc::new(Shop { paywall: self.clone(), pricing: Pricing::Every(rule) }) })
+    }
+
+    /// Charges by a table of routes.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] for a bad pattern, for patterns that fall together, for a missing default, and for a charge that no
+    /// enabled dialect can say.
+    pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
+        let rules = table.compile(|charge, pattern| self.rule(charge, Some(pattern)).map(Arc::new))?;
+        Ok(X402Layer { shop: Arc::new(Shop { paywall: self.clone(), pricing: Pricing::Table(rules) }) })
+    }
+}
+
+impl<S> Layer<S> for X402Layer {
+    type Service = X402Service<S>;
+
+    fn layer(&self, inner: S) -> X402Service<S> {
+        X402Service::new(inner, self.shop.clone())
+    }
+}

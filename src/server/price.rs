@@ -1,0 +1,263 @@
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Response, request::Parts};
+use sha2::{Digest as _, Sha256};
+
+use super::{refuse, request::Asked, rule::Rule, within};
+use crate::{lightning::BoxFuture, payment::Amount, trace};
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A fixed amount, or a function of the request: see [`price_fn`].
+#[derive(Clone)]
+pub struct Price(pub(super) PriceKind);
+
+type PriceFunction = dyn Fn(PriceRequest) -> BoxFuture<'static, Result<Option<Amount>, BoxError>> + Send + Sync;
+
+#[derive(Clone)]
+pub(super) enum PriceKind {
+    Fixed(Amount),
+    Function(Arc<PriceFunction>),
+}
+
+impl From<Amount> for Price {
+    fn from(amount: Amount) -> Self {
+        Self(PriceKind::Fixed(amount))
+    }
+}
+
+impl fmt::Debug for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            PriceKind::Fixed(amount) => amount.fmt(f),
+            PriceKind::Function(_) => f.write_str("price_fn(..)"),
+        }
+    }
+}
+
+impl Price {
+    pub(super) const fn fixed(&self) -> Option<Amount> {
+        match self.0 {
+            PriceKind::Fixed(amount) => Some(amount),
+            PriceKind::Function(_) => None,
+        }
+    }
+}
+
+/// A price that depends on the request.
+///
+/// `Ok(Some(amount))` is the price, `Ok(None)` lets the request pass for free. An error of type [`BadRequest`] is answered
+/// with 400 and its text; any other error, a panic, a price of zero or too long a wait with 503. The function runs only where no credential
+/// was accepted, and everything that it sees is bound to what is bought: a cheap quote never opens a dear request.
+///
+/// ```
+/// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
+///
+/// let charge = Charge::of(price_fn(|q: PriceRequest| async move {
+///     let frames = q.header("x-frames").unwrap_or("1").parse().ok().filter(|n| (1..=1000).contains(n));
+///     Ok(Some(Amount::from_sat(frames.ok_or(BadRequest::new("x-frames: 1 to 1000"))?)))
+/// }))
+/// .reads_headers(["x-frames"]);
+/// # let _ = charge;
+/// ```
+pub fn price_fn<F, Fut>(function: F) -> Price
+where
+    F: Fn(PriceRequest) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Option<Amount>, BoxError>> + Send + 'static,
+{
+    Price(PriceKind::Function(Arc::new(move |request| Box::pin(function(request)))))
+}
+
+/// What a price function sees of a request: exactly what is bound to the payment.
+#[derive(Clone, Debug)]
+pub struct PriceRequest {
+    pub(super) method: Method,
+    pub(super) captures: Vec<(String, String)>,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: Vec<(String, Option<String>)>,
+    pub(super) body: Bytes,
+}
+
+impl PriceRequest {
+    /// The method.
+    #[must_use]
+    pub const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// What the pattern captured under this name, percent-decoded, as the handler will see it.
+    ///
+    /// # Errors
+    ///
+    /// [`BadRequest`] where the pattern captures nothing of this name.
+    pub fn capture(&self, name: &str) -> Result<&str, BadRequest> {
+        let found = self.captures.iter().find(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).ok_or_else(|| BadRequest::new(format!("the path has no {name}")))
+    }
+
+    /// The value of a query parameter, decoded; `None` where it is not there.
+    ///
+    /// # Errors
+    ///
+    /// [`BadRequest`] where it occurs more than once: see [`query_all`](Self::query_all).
+    pub fn query(&self, name: &str) -> Result<Option<&str>, BadRequest> {
+        let mut values = self.query_all(name);
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(BadRequest::new(format!("the query must have {name} at most once"))),
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// All values of a query parameter, decoded, in their order.
+    pub fn query_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a header that the charge declared with [`reads_headers`](super::Charge::reads_headers); `None` where the request
+    /// has none, and always for a header that was not declared.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_deref())
+    }
+
+    /// The body, where the charge declared it with [`reads_body`](super::Charge::reads_body); empty otherwise.
+    #[must_use]
+    pub const fn body(&self) -> &Bytes {
+        &self.body
+    }
+}
+
+/// The hash of everything that was seen or is bound, each part with its length so that no two requests read alike.
+pub(super) fn bound_hash<'a, V>(
+    seen: Option<&PriceRequest>,
+    headers: impl Iterator<Item = (&'a str, V)>,
+    body_hash: Option<[u8; 32]>,
+) -> [u8; 32]
+where
+    V: Iterator<Item = &'a HeaderValue>,
+{
+    let mut hash = Sha256::new_with_prefix(b"tower-x402 bound v1");
+    let mut part = |bytes: &[u8]| {
+        hash.update((bytes.len() as u64).to_be_bytes());
+        hash.update(bytes);
+    };
+    let count = |pairs: usize| (pairs as u64).to_be_bytes();
+    part(&[u8::from(seen.is_some()), u8::from(body_hash.is_some())]);
+    if let Some(seen) = seen {
+        part(seen.method.as_str().as_bytes());
+        for pairs in [&seen.captures, &seen.query] {
+            part(&count(pairs.len()));
+            for (name, value) in pairs {
+                part(name.as_bytes());
+                part(value.as_bytes());
+            }
+        }
+    }
+    for (name, values) in headers {
+        part(name.as_bytes());
+        let values: Vec<_> = values.collect();
+        part(&count(values.len()));
+        values.iter().for_each(|value| part(value.as_bytes()));
+    }
+    part(&body_hash.unwrap_or_default());
+    hash.finalize().into()
+}
+
+/// A request that cannot be priced because of what it says: answered with 400 and this text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRequest(String);
+
+impl BadRequest {
+    /// With a text for the client: what was expected.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for BadRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for BadRequest {}
+
+/// What a price function will be shown, but for the body; `None` where the price is fixed.
+///
+/// # Errors
+///
+/// [`BadRequest`] for a declared header that occurs twice or is no visible text, 
+pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -> Result<Option<PriceRequest>, BadRequest> {
+    if rule.charge.price.fixed().is_some() {
+        return Ok(None);
+    }
+    let header = |name: &String| {
+        let mut values = head.headers.get_all(name.as_str()).iter();
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(BadRequest::new(format!("the header {name} must occur at most once"))),
+            (None, None) => Ok((name.clone(), None)),
+            (Some(value), None) => match value.to_str() {
+                Ok(text) => Ok((name.clone(), Some(text.to_owned()))),
+                Err(_) => Err(BadRequest::new(format!("the header {name} must be visible ASCII text"))),
+            },
+        }
+    };
+    let headers = rule.charge.read_headers.iter().map(header).collect::<Result<_, _>>()?;
+    let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    Ok(Some(PriceRequest { method: head.method.clone(), captures, query, headers, body: Bytes::new() }))
+}
+
+/// What came of asking for the price.
+pub(super) enum Quote {
+    Amount(Amount),
+    Free,
+    Answer(Box<Response<Bytes>>),
+}
+
+/// Asks the price of a request. `body` is there where the charge reads it.
+pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
+    let unavailable = |why: fmt::Arguments<'_>| {
+        trace::error(format_args!("no price for {}: {why}", asked.place.target));
+        Quote::Answer(Box::new(refuse::unavailable("the price of this request cannot be told now")))
+    };
+    let answer = match (&asked.rule.charge.price.0, &asked.seen) {
+        (PriceKind::Fixed(amount), _) => Ok(Some(*amount)),
+        (PriceKind::Function(_), None) => return unavailable(format_args!("nothing to show to the price function")),
+        (PriceKind::Function(function), Some(seen)) => {
+            let seen = PriceRequest { body, ..(**seen).clone() };
+            match within(asked.setup().time_limit, caught(function.clone(), seen)).await {
+                None => return unavailable(format_args!("the price function took too long")),
+                Some(Err(Panicked)) => return unavailable(format_args!("the price function panicked")),
+                Some(Ok(answer)) => answer,
+            }
+        }
+    };
+    match answer {
+        Ok(Some(amount)) if amount.is_zero() => unavailable(format_args!("a price of zero; `None` is free")),
+        Ok(Some(amount)) => Quote::Amount(amount),
+        Ok(None) => Quote::Free,
+        Err(error) => match error.downcast_ref::<BadRequest>() {
+            Some(bad) => Quote::Answer(Box::new(refuse::bad_request(&bad.to_string()))),
+            None => unavailable(format_args!("{error}")),
+        },
+    }
+}
+
+struct Panicked;
+
+/// Calls a price function so that its panic is an answer.
+async fn caught(function: Arc<PriceFunction>, request: PriceRequest) -> Result<Result<Option<Amount>, BoxError>, Panicked> {
+    let mut answer = catch_unwind(AssertUnwindSafe(|| function(request))).map_err(|_| Panicked)?;
+    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(_) => Poll::Ready(Err(Panicked)),
+    })
+    .await
+}

@@ -1,0 +1,241 @@
+//! Answers of the layer's own: problem details (RFC 9457), never cached.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde::Serialize;
+
+use crate::{
+    dialect::{ChallengeLine, HeaderLine},
+    payment::{Amount, DialectName, Network, Refusal, RefusalKind},
+};
+
+/// How long a client should wait where the fault is ours, in seconds.
+const RETRY_AFTER: u64 = 5;
+
+/// What a 402 asks, in one dialect.
+#[derive(Debug, Serialize)]
+pub(super) struct Accepts {
+    pub(super) dialect: DialectName,
+    pub(super) amount_msat: u64,
+    pub(super) network: &'static str,
+}
+
+impl Accepts {
+    pub(super) fn new(dialect: DialectName, amount: Amount, network: Network) -> Self {
+        Self { dialect, amount_msat: amount.as_msat(), network: network.as_str() }
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Problem<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dialect: Option<DialectName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    accepts: &'a [Accepts],
+}
+
+impl Problem<'_> {
+    fn answer(&self) -> Response<Bytes> {
+        let body = serde_json::to_vec(self).unwrap_or_default();
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+/// 402 with fresh challenges, and with the reason where a credential was refused.
+pub(super) fn payment_required(
+    mut lines: Vec<ChallengeLine>,
+    accepts: &[Accepts],
+    refused: Option<&Refusal>,
+    refusal_line: Option<HeaderLine>,
+) -> Response<Bytes> {
+    let (kind, title, detail) = problem(refused.map(Refusal::kind));
+    let mut response = Problem {
+        r#type: kind,
+        title,
+        status: 402,
+        detail,
+        dialect: refused.map(Refusal::dialect),
+        reason: refused.map(Refusal::code),
+        accepts,
+    }
+    .answer();
+    lines.sort_by_key(|line| line.rank);
+    let headers = response.headers_mut();
+    for line in lines {
+        headers.append(line.name, line.value);
+    }
+    headers.extend(refusal_line);
+    response
+}
+
+/// The core MPP problem for a refusal, its title, and what to do.
+const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &'static str) {
+    match refused {
+        None => (
+            "https://paymentauth.org/problems/payment-required",
+            "Payment required",
+            "pay the invoice and send the credential with the same request",
+        ),
+        Some(RefusalKind::Malformed) => (
+            "https://paymentauth.org/problems/malformed-credential",
+            "The credential cannot be read",
+            "the credential cannot be read; pay the fresh invoice and send its credential",
+        ),
+        Some(RefusalKind::Expired) => (
+            "https://paymentauth.org/problems/payment-expired",
+            "The credential has expired",
+            "the time of the credential is over; pay the fresh invoice and send its credential",
+        ),
+        Some(RefusalKind::Unpaid) => (
+            "https://paymentauth.org/problems/verification-failed",
+            "The payment is not proven",
+            "the credential does not prove that its invoice was paid; pay the fresh invoice and send its credential",
+        ),
+        Some(RefusalKind::Spent) => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The payment is used up",
+            "what this payment bought is used up; pay the fresh invoice and send its credential",
+        ),
+        Some(RefusalKind::WrongRequest) => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "Bought for another request",
+            "the credential was bought for another request; pay the fresh invoice and send its credential",
+        ),
+        Some(RefusalKind::Forged | RefusalKind::Revoked) => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The credential is not accepted",
+            "this server did not issue this credential or has withdrawn it; pay the fresh invoice and send its credential",
+        ),
+    }
+}
+
+fn plain(status: StatusCode, title: &'static str, detail: &str) -> Response<Bytes> {
+    Problem { r#type: "about:blank", title, status: status.as_u16(), detail, dialect: None, reason: None, accepts: &[] }.answer()
+}
+
+/// 400: what no payment can cure.
+pub(super) fn bad_request(detail: &str) -> Response<Bytes> {
+    plain(StatusCode::BAD_REQUEST, "Bad request", detail)
+}
+
+/// 404: closed by `otherwise_refuse`.
+pub(super) fn not_found() -> Response<Bytes> {
+    plain(StatusCode::NOT_FOUND, "Not found", "nothing is served here")
+}
+
+/// 204 to OPTIONS; 405 to a method that no rule names.
+pub(super) fn methods(status: StatusCode, allow: Option<HeaderValue>) -> Response<Bytes> {
+    let mut response = if status.is_success() {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = status;
+        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    } else {
+        plain(status, "Method not allowed", "no rule of this server names this method for this path")
+    };
+    response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    response
+}
+
+/// 408: the body came too slowly.
+pub(super) fn body_too_slow() -> Response<Bytes> {
+    plain(StatusCode::REQUEST_TIMEOUT, "Request timeout", "the body did not arrive in time")
+}
+
+/// 413: the body is larger than what is read here.
+pub(super) fn body_too_large(limit: usize) -> Response<Bytes> {
+    plain(StatusCode::PAYLOAD_TOO_LARGE, "Content too large", &format!("the body must have at most {limit} bytes"))
+}
+
+/// 421: an authority that is not ours.
+pub(super) fn misdirected(detail: &str) -> Response<Bytes> {
+    plain(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail)
+}
+
+/// 429: too many unpaid invoices.
+pub(super) fn too_many(retry_after_seconds: u64) -> Response<Bytes> {
+    let detail = "too many unpaid invoices: pay one of them, or wait until they expire";
+    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "Too many unpaid invoices", detail), retry_after_seconds.max(1))
+}
+
+/// 500: the layer is placed or written wrongly; the log says how.
+pub(super) fn misconfigured() -> Response<Bytes> {
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's price table does not fit its routes")
+}
+
+/// 503 without a challenge: the fault is ours, and nobody should pay for it.
+pub(super) fn unavailable(detail: &'static str) -> Response<Bytes> {
+    retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail), RETRY_AFTER)
+}
+
+fn retry_after(mut response: Response<Bytes>, seconds: u64) -> Response<Bytes> {
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    response
+}
+
+const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
+const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+
+/// Keeps shared caches from serving to others what one person bought (decision 13).
+pub(super) fn keep_private(headers: &mut http::HeaderMap) {
+    headers.remove(CDN_CACHE_CONTROL);
+    headers.remove(SURROGATE_CONTROL);
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    let mut is_private = false;
+    for value in headers.get_all(header::CACHE_CONTROL) {
+        for directive in value.as_bytes().split(|byte| *byte == b',') {
+            let directive = directive.trim_ascii();
+            let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+            if directive.is_empty() || [&b"public"[..], b"s-maxage"].iter().any(|gone| name.eq_ignore_ascii_case(gone)) {
+                continue;
+            }
+            // `private="field"` covers that field alone, so it does not count.
+            is_private |= directive.eq_ignore_ascii_case(b"private") || name.eq_ignore_ascii_case(b"no-store");
+            kept.push(directive.to_vec());
+        }
+    }
+    if kept.is_empty() {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
+        return;
+    }
+    if !is_private {
+        kept.push(b"private".to_vec());
+    }
+    let value = HeaderValue::from_bytes(&kept.join(&b", "[..])).unwrap_or(HeaderValue::from_static("private"));
+    headers.insert(header::CACHE_CONTROL, value);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_caches_are_kept_out() {
+        for (given, kept) in [
+            (&[][..], "private"),
+            (&["public, max-age=60"], "max-age=60, private"),
+            (&["PUBLIC", "s-maxage = 9, no-store"], "no-store"),
+            (&["private, max-age=1"], "private, max-age=1"),
+            (&["private=\"set-cookie\""], "private=\"set-cookie\", private"),
+        ] {
+            let mut headers = http::HeaderMap::new();
+            given.iter().for_each(|value| drop(headers.append(header::CACHE_CONTROL, HeaderValue::from_static(value))));
+            headers.insert(CDN_CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
+            headers.insert(SURROGATE_CONTROL, HeaderValue::from_static("max-age=60"));
+            keep_private(&mut headers);
+            assert_eq!(headers.len(), 1);
+            assert_eq!(headers[header::CACHE_CONTROL], kept);
+        }
+    }
+}

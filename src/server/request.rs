@@ -1,0 +1,219 @@
+//! A request on its way through the gate, and its body: hashed, held, or left alone.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, request::Parts, uri::PathAndQuery};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    BoxError,
+    layer::Shop,
+    paywall::Setup,
+    price::{self, BadRequest, PriceRequest},
+    refuse,
+    rule::Rule,
+};
+use crate::{
+    body::{Held, Pool, RequestBody},
+    clock::Timestamp,
+    dialect::{RequestView, keys::OriginKeys},
+};
+
+/// A priced request: what the gate knows of it, and its body.
+#[derive(Debug)]
+pub(super) struct Pending<B> {
+    pub(super) asked: Asked,
+    pub(super) body: RequestBody<B>,
+}
+
+/// A priced request without its body.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) shop: Arc<Shop>,
+    pub(super) rule: Arc<Rule>,
+    pub(super) head: Parts,
+    pub(super) place: Place,
+    pub(super) now: Timestamp,
+    /// A credential came with it, accepted or not.
+    pub(super) presented: bool,
+    pub(super) body_hash: Option<[u8; 32]>,
+    keys: Arc<[OriginKeys]>,
+    /// What a price function sees; there only where one prices this request.
+    pub(super) seen: Option<Box<PriceRequest>>,
+    bound: Option<[u8; 32]>,
+}
+
+/// Which of our URLs was asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Which of the configured origins.
+    pub(super) origin: usize,
+    pub(super) target: PathAndQuery,
+    pub(super) route: Arc<str>,
+}
+
+impl Asked {
+    /// # Errors
+    ///
+    /// [`BadRequest`] where the price function cannot be shown this request.
+    pub(super) fn new(
+        shop: Arc<Shop>,
+        rule: Arc<Rule>,
+        captures: Vec<(String, String)>,
+        head: Parts,
+        place: Place,
+    ) -> Result<Self, BadRequest> {
+        let seen = price::seen(&rule, captures, &head)?.map(Box::new);
+        let setup = shop.paywall.setup();
+        let (now, keys) = (setup.clock.now(), setup.keys.current());
+        Ok(Self { shop, rule, head, place, now, presented: false, body_hash: None, keys, seen, bound: None })
+    }
+
+    pub(super) fn setup(&self) -> &Setup {
+        self.shop.paywall.setup()
+    }
+
+    pub(super) fn view(&self) -> RequestView<'_> {
+        RequestView {
+            head: &self.head,
+            origin: self.setup().origins.text(self.place.origin),
+            target: self.place.target.as_str(),
+            route: &self.place.route,
+            keys: &self.keys[self.place.origin],
+            body_hash: self.body_hash,
+            bound: self.bound,
+        }
+    }
+
+    /// Computes what is bound beside method and target.
+    pub(super) fn bind(&mut self, body_hash: Option<[u8; 32]>) {
+        let terms = &self.rule.terms;
+        if terms.has_bound {
+            let headers = terms.bound_headers.iter().map(|name| (name.as_str(), self.head.headers.get_all(name.as_str()).iter()));
+            let body_hash = body_hash.filter(|_| terms.bound_covers_body);
+            self.bound = Some(price::bound_hash(self.seen.as_deref(), headers, body_hash));
+        }
+    }
+}
+
+impl<B> Pending<B> {
+    /// The request for the inner service: without the credentials that stop here.
+    pub(super) fn into_request(mut self) -> Request<RequestBody<B>> {
+        let setup = self.asked.shop.paywall.setup();
+        if self.asked.presented && !setup.keep_credentials {
+            for dialect in &setup.dialects {
+                dialect.strip(&mut self.asked.head.headers, &self.asked.rule.terms);
+            }
+        }
+        Request::from_parts(self.asked.head, self.body)
+    }
+}
+
+impl<B> Pending<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Reads the body: into memory where it is needed again, through the hash alone where it is not.
+    ///
+    /// # Errors
+    ///
+    /// 408, 413, 400 for a body that breaks off, 503 where the pool for held bodies is empty.
+    pub(super) async fn read_body(&mut self, keep: bool) -> Result<(), Box<Response<Bytes>>> {
+        if self.asked.body_hash.is_some() {
+            return Ok(());
+        }
+        let setup = self.asked.setup();
+        let (limit, time) = (setup.body_limit, setup.time_limit);
+        let share = keep.then(|| setup.pool.clone());
+        let unread = std::mem::replace(&mut self.body, RequestBody::held(Held::default()));
+        let body = match unread.into_unread() {
+            Ok(body) => body,
+            Err(held) => {
+                self.asked.body_hash = Some(Sha256::digest(held.data()).into());
+                self.body = RequestBody::held(held);
+                return Ok(());
+            }
+        };
+        let (held, hash) = read(body, share, limit, time).await.map_err(|error| Box::new(error.answer(limit)))?;
+        self.body = RequestBody::held(held);
+        self.asked.body_hash = Some(hash);
+        Ok(())
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+enum BodyError {
+    Broken,
+    Large,
+    NoRoom,
+    Slow,
+}
+
+impl BodyError {
+    fn answer(&self, limit: usize) -> Response<Bytes> {
+        match self {
+            Self::Broken => refuse::bad_request("the body broke off"),
+            Self::Large => refuse::body_too_large(limit),
+            Self::NoRoom => refuse::unavailable("too many bodies are being read"),
+            Self::Slow => refuse::body_too_slow(),
+        }
+    }
+}
+
+async fn read<B>(body: B, pool: Option<Pool>, limit: usize, time: Duration) -> Result<(Held, [u8; 32]), BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::Large);
+    }
+    tokio::time::timeout(time, read_to_end(body, pool, limit)).await.map_err(|_| BodyError::Slow)?
+}
+
+async fn read_to_end<B>(body: B, pool: Option<Pool>, limit: usize) -> Result<(Held, [u8; 32]), BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let mut share = pool.map(|pool| pool.share());
+    let mut kept = Vec::new();
+    if let Some(share) = &mut share {
+        let announced = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(limit).min(limit));
+        if !share.grow_to(announced) {
+            return Err(BodyError::NoRoom);
+        }
+        kept.reserve_exact(announced);
+    }
+    let mut body = std::pin::pin!(body);
+    let (mut hash, mut seen, mut trailers) = (Sha256::new(), 0_usize, None::<HeaderMap>);
+    while let Some(frame) = body.as_mut().frame().await {
+        match frame.map_err(|_| BodyError::Broken)?.into_data() {
+            Ok(data) => {
+                seen = seen.saturating_add(data.len());
+                if seen > limit {
+                    return Err(BodyError::Large);
+                }
+                hash.update(&data);
+                if let Some(share) = &mut share {
+                    if kept.capacity() < seen {
+                        // Grown by half, so that 1-byte frames cost no more than half the body above the body.
+                        let capacity = seen.max(kept.capacity() + kept.capacity() / 2).max(1024).min(limit);
+                        if !share.grow_to(capacity) {
+                            return Err(BodyError::NoRoom);
+                        }
+                        kept.reserve_exact(capacity - kept.len());
+                    }
+                    kept.extend_from_slice(&data);
+                }
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    Ok((Held::new(kept.into(), trailers, share), hash.finalize().into()))
+}

@@ -1,0 +1,34 @@
+use std::sync::Arc;
+
+use http::request::Parts;
+
+use super::{Charge, allowance::Allowance, target};
+use crate::payment::Terms;
+
+/// A charge, checked, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) charge: Charge,
+    pub(super) terms: Terms,
+    pub(super) allowance: Option<Allowance>,
+    /// The path of the rule in a table; `None` for a layer that charges for whatever comes.
+    pattern: Option<Arc<str>>,
+}
+
+impl Rule {
+    pub(super) fn new(charge: Charge, terms: Terms, allowance: Option<Allowance>, pattern: Option<&str>) -> Self {
+        Self { charge, terms, allowance, pattern: pattern.map(Arc::from) }
+    }
+
+    /// What several uses or a duration are bound to (decision 4): the nest's prefix and the rule's pattern; axum's matched path
+    /// where there is no table; the path where there is neither.
+    pub(super) fn route(&self, head: &Parts) -> Arc<str> {
+        match &self.pattern {
+            Some(pattern) => match target::nest_prefix(head) {
+                "" => pattern.clone(),
+                prefix => format!("{prefix}{pattern}").into(),
+            },
+            None => target::matched_path(head).unwrap_or_else(|| target::asked_for(head).path().to_owned()).into(),
+        }
+    }
+}

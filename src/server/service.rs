@@ -1,0 +1,49 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{BoxError, ResponseFuture, gate, layer::Shop};
+use crate::body::{RequestBody, ResponseBody};
+
+/// The middleware that [`X402Layer`](super::X402Layer) makes.
+///
+/// The inner service takes `Request<RequestBody<B>>`, `B` being the body type of what comes; a service that is fixed to
+/// `Request<Incoming>` cannot be wrapped, one of `Request<RequestBody<Incoming>>` can.
+#[derive(Clone, Debug)]
+pub struct X402Service<S> {
+    inner: S,
+    shop: Arc<Shop>,
+}
+
+impl<S> X402Service<S> {
+    pub(super) const fn new(inner: S, shop: Arc<Shop>) -> Self {
+        Self { inner, shop }
+    }
+}
+
+impl<S, B, R> Service<Request<B>> for X402Service<S>
+where
+    S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Response<ResponseBody<R>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, B>;
+
+    /// Always ready: the future makes its own clone ready once it knows that the request will be served, so that
+    /// undecided requests hold nothing of the inner service.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
+        ResponseFuture::new(self.inner.clone(), gate::decide(&self.shop, request))
+    }
+}

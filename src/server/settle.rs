@@ -1,0 +1,137 @@
+//! From a proof to a receipt: consumed once, and given back where it was not served.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Response;
+
+use super::{Paywall, paywall::Setup, request::Asked, within};
+use crate::{
+    lightning::InvoiceStatus,
+    payment::{PaymentReceipt, Proof, Spend},
+    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, UseId},
+    trace,
+};
+
+/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is asked.
+#[derive(Debug)]
+pub(super) struct Lease {
+    store: Arc<dyn ReplayStore>,
+    key: ConsumptionKey,
+    use_id: UseId,
+    on_drop: Option<Release>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(why) = self.on_drop {
+            self.store.release(self.key, self.use_id, why);
+        }
+    }
+}
+
+/// What became of a proof at the store.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    /// Granted; `remaining` where it is counted.
+    Granted { lease: Option<Lease>, remaining: Option<u32> },
+    Spent,
+}
+
+/// Consumes one use, or none where only time ends the access.
+pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome, StoreError> {
+    let Spend::Times { uses, restores, retain_until } = proof.spend else {
+        return Ok(Outcome::Granted { lease: None, remaining: None });
+    };
+    let store = paywall.setup().store.clone();
+    let key = ConsumptionKey::new(proof.network, proof.payment_hash);
+    let use_id = UseId::random()?;
+    let mut lease = Lease { store, key, use_id, on_drop: Some(Release::NotServed) };
+    match lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await? {
+        Consumption::Granted { remaining } => Ok(Outcome::Granted { lease: Some(lease), remaining: Some(remaining) }),
+        Consumption::Spent => {
+            lease.on_drop = None;
+            Ok(Outcome::Spent)
+        }
+    }
+}
+
+/// A paid request on its way through the inner service.
+#[derive(Debug)]
+pub(super) struct Paid {
+    paywall: Paywall,
+    dialect: usize,
+    receipt: PaymentReceipt,
+    lease: Option<Lease>,
+}
+
+impl Paid {
+    pub(super) fn new(asked: &Asked, dialect: usize, proof: Proof, (lease, remaining): (Option<Lease>, Option<u32>)) -> Box<Self> {
+        let setup = asked.setup();
+        let resource = (asked.head.method.clone(), setup.origins.shared(asked.place.origin), asked.place.target.clone());
+        let receipt = PaymentReceipt::new(proof, resource, asked.now, remaining);
+        setup.limiter.paid(receipt.payment_hash());
+        setup.announcer.announce(&receipt);
+        Box::new(Self { paywall: asked.shop.paywall.clone(), dialect, receipt, lease })
+    }
+
+    pub(super) const fn receipt(&self) -> &PaymentReceipt {
+        &self.receipt
+    }
+
+    fn on_drop(&mut self, why: Option<Release>) {
+        if let Some(lease) = &mut self.lease {
+            lease.on_drop = why;
+        }
+    }
+
+    /// Around each step of the inner service. A drop within the step is a panic, which is a failure; a drop between two
+    /// steps is a client that hung up, who may have been served.
+    pub(super) fn stepping(&mut self, within: bool) {
+        self.on_drop(within.then_some(Release::Failed));
+    }
+
+    /// The inner service answered with an error of its own.
+    pub(super) fn failed(mut self: Box<Self>) {
+        self.on_drop(Some(Release::Failed));
+    }
+
+    /// The inner service answered.
+    pub(super) fn answered<R>(mut self: Box<Self>, response: &mut Response<R>) {
+        let failed = response.status().is_server_error();
+        self.on_drop(failed.then_some(Release::Failed));
+        let setup = self.paywall.setup();
+        let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
+        response.headers_mut().extend(line);
+    }
+}
+
+/// How often, and how long apart, a receiver whose key is shared is asked before an unsettled invoice counts as unpaid: a
+/// wallet's books may lag behind the preimage that its payer holds.
+const CONFIRMATIONS: usize = 3;
+const BETWEEN_CONFIRMATIONS: Duration = Duration::from_millis(300);
+
+/// Whether the receiver calls the invoice settled, where others know its key; remembered once it did.
+pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'static str> {
+    if !setup.must_confirm(&proof.payment_hash) {
+        return Ok(true);
+    }
+    for attempt in 0..CONFIRMATIONS {
+        if attempt > 0 {
+            tokio::time::sleep(BETWEEN_CONFIRMATIONS).await;
+        }
+        match within(setup.time_limit, setup.receiver.lookup_invoice(proof.payment_hash)).await {
+            Some(Ok(InvoiceStatus::Settled)) => {
+                setup.confirmed(proof.payment_hash);
+                return Ok(true);
+            }
+            Some(Ok(InvoiceStatus::Open)) => {}
+            Some(Ok(InvoiceStatus::Expired | InvoiceStatus::Unknown)) => return Ok(false),
+            Some(Err(error)) => {
+                trace::error(format_args!("a payment could not be confirmed: {error}"));
+                return Err("the Lightning node could not confirm the payment");
+            }
+            None => return Err("the Lightning node did not confirm the payment in time"),
+        }
+    }
+    Ok(false)
+}

@@ -1,0 +1,94 @@
+use std::{
+    collections::{HashSet, VecDeque},
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use tokio::sync::mpsc;
+
+use crate::payment::{PaymentHash, PaymentReceipt};
+
+/// How many payments are remembered as told already.
+const REMEMBERED: usize = 65_536;
+
+/// Settled payments, each once, from the moment on that this stream was made
+/// (see [`Paywall::settlements`](super::Paywall::settlements)).
+///
+/// It never delays an answer: what does not fit the capacity is dropped and counted. A payment whose use was given back, or
+/// that is presented again after a restart, may be told again: its payment hash makes repeats harmless.
+#[derive(Debug)]
+pub struct Settlements {
+    receipts: mpsc::Receiver<PaymentReceipt>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Settlements {
+    /// How many settlements did not fit so far.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// The next settled payment; `None` once the paywall is gone.
+    pub async fn next(&mut self) -> Option<PaymentReceipt> {
+        self.receipts.recv().await
+    }
+}
+
+impl Stream for Settlements {
+    type Item = PaymentReceipt;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PaymentReceipt>> {
+        self.receipts.poll_recv(cx)
+    }
+}
+
+/// Where settled payments are told.
+#[derive(Debug, Default)]
+pub(super) struct Announcer {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    listeners: Vec<(mpsc::Sender<PaymentReceipt>, Arc<AtomicU64>)>,
+    told: HashSet<PaymentHash>,
+    order: VecDeque<PaymentHash>,
+}
+
+impl Announcer {
+    pub(super) fn listen(&self, capacity: usize) -> Settlements {
+        let (sender, receipts) = mpsc::channel(capacity.max(1));
+        let dropped = Arc::new(AtomicU64::new(0));
+        self.lock().listeners.push((sender, dropped.clone()));
+        Settlements { receipts, dropped }
+    }
+
+    pub(super) fn announce(&self, receipt: &PaymentReceipt) {
+        let mut inner = self.lock();
+        inner.listeners.retain(|(sender, _)| !sender.is_closed());
+        if inner.listeners.is_empty() || !inner.told.insert(receipt.payment_hash()) {
+            return;
+        }
+        inner.order.push_back(receipt.payment_hash());
+        if inner.order.len() > REMEMBERED
+            && let Some(oldest) = inner.order.pop_front()
+        {
+            inner.told.remove(&oldest);
+        }
+        for (sender, dropped) in &inner.listeners {
+            if sender.try_send(receipt.clone()).is_err() {
+                dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,73 @@
+use super::{
+    Charge, ConfigError,
+    routes::{Otherwise, Rules},
+};
+
+/// Which rule prices which request, for a whole service of any kind.
+///
+/// Rules are written like `GET /weather/{city}`: a method, one space, and a path as the router that the layer wraps would
+/// have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers `HEAD`. A path with any priced rule is closed to every
+/// method that no rule names; `OPTIONS` is answered by the layer.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_x402::{Amount, server::{Charge, RouteTable}};
+///
+/// let table = RouteTable::new()
+///     .charge("GET /weather/{city}", Amount::from_sat(10))
+///     .charge("GET /archive/{*path}", Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
+///     .free("GET /health")
+///     .otherwise_free();
+/// # let _ = table;
+/// ```
+#[derive(Clone, Debug, Default)]
+#[must_use]
+pub struct RouteTable {
+    rules: Vec<(String, Option<Charge>)>,
+    otherwise: Option<Otherwise>,
+}
+
+impl RouteTable {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A priced rule.
+    pub fn charge(mut self, rule: impl Into<String>, charge: impl Into<Charge>) -> Self {
+        self.rules.push((rule.into(), Some(charge.into())));
+        self
+    }
+
+    /// A rule for what is free although a default or another rule would close or price it.
+    pub fn free(mut self, rule: impl Into<String>) -> Self {
+        self.rules.push((rule.into(), None));
+        self
+    }
+
+    /// What no rule names is free.
+    pub fn otherwise_free(mut self) -> Self {
+        self.otherwise = Some(Otherwise::Free);
+        self
+    }
+
+    /// What no rule names is answered with 404, and no invoice.
+    pub fn otherwise_refuse(mut self) -> Self {
+        self.otherwise = Some(Otherwise::Refuse);
+        self
+    }
+
+    /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.
+    pub(super) fn compile<T>(self, rule: impl Fn(Charge, &str) -> Result<T, ConfigError>) -> Result<Rules<T>, ConfigError> {
+        let rules = self
+            .rules
+            .into_iter()
+            .map(|(text, charge)| {
+                let path = text.split_once(' ').map_or("", |(_, path)| path);
+                let value = charge.map(|charge| rule(charge, path)).transpose()?;
+                Ok((text, value))
+            })
+            .collect::<Result<Vec<_>, ConfigError>>()?;
+        Rules::compile(rules, self.otherwise).map_err(|error| ConfigError::new(error.to_string()))
+    }
+}

@@ -1,0 +1,164 @@
+//! The floor plan, executed: which room may import which, which foreign crate lives where, how long a file may be, and what
+//! it may be called.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Each room and the rooms that it may import from.
+const ROOMS: &[(&str, &[&str])] = &[
+    ("body", &[]),
+    ("clock", &[]),
+    ("codec", &[]),
+    ("trace", &[]),
+    ("log", &["trace"]),
+    ("payment", &["clock", "codec"]),
+    ("dialect", &["clock", "codec", "payment"]),
+    ("lightning", &["clock", "codec", "payment", "trace"]),
+    ("replay", &["clock", "codec", "lightning", "log", "payment", "trace"]),
+    ("server", &["body", "clock", "codec", "dialect", "lightning", "payment", "replay", "trace"]),
+    ("facilitator", &["body", "clock", "codec", "dialect", "lightning", "payment", "replay", "trace"]),
+    ("extract", &["payment"]),
+];
+
+/// Foreign crates with an opinion, and their one home.
+const HOMES: &[(&str, &[&str])] = &[
+    ("lightning_invoice", &["payment/invoice", "lightning/devnet"]),
+    ("secp256k1", &["payment/invoice", "lightning/devnet", "codec/"]),
+    ("bitcoin", &["lightning/devnet"]),
+    ("lightning_net_tokio", &["lightning/devnet"]),
+    ("base64_simd", &["codec/"]),
+    ("const_hex", &["codec/"]),
+    ("serde_jcs", &["codec/"]),
+    ("fjall", &["log"]),
+    ("matchit", &["server/routes"]),
+    ("axum", &["server/target", "server/address", "server/rule"]),
+    ("axum_core", &["extract"]),
+    ("reqwest", &[]),
+];
+
+const DIALECTS: &[&str] = &["l402", "mpp", "x402"];
+
+const BANNED_NAMES: &[&str] = &["util", "utils", "common", "helpers", "types", "misc", "handy", "manager", "impls"];
+
+/// `replay` may name the two boxed types of `lightning`, which stand for "async" and nothing of a node.
+const LENT: &[&str] = &["BoxFuture", "BoxStream"];
+
+#[test]
+fn rooms_import_only_downwards() {
+    check(|file, room, line, faults| {
+        let allowed = ROOMS.iter().find(|(name, _)| *name == room).map(|(_, allowed)| *allowed);
+        let Some(allowed) = allowed else { return faults.push(format!("{room} is no room of the plan")) };
+        for (other, _) in ROOMS.iter().filter(|(other, _)| *other != room && !allowed.contains(other)) {
+            if names(line, "crate", other) {
+                faults.push(format!("{file}: {room} may not import {other}"));
+            }
+        }
+        if room == "replay" && line.contains("lightning::") && !LENT.iter().any(|lent| line.contains(lent)) {
+            faults.push(format!("{file}: replay may borrow only {LENT:?} from lightning"));
+        }
+    });
+}
+
+#[test]
+fn a_dialect_names_no_other_dialect() {
+    check(|file, _, line, faults| {
+        let Some(own) = DIALECTS.iter().find(|own| file.contains(&format!("dialect/{own}/"))) else { return };
+        for other in DIALECTS.iter().filter(|other| *other != own) {
+            if names(line, "crate", other) || names(line, "dialect", other) || names(line, "super::super", other) {
+                faults.push(format!("{file}: {own} may not name {other}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn foreign_crates_live_in_their_one_home() {
+    check(|file, _, line, faults| {
+        for (foreign, homes) in HOMES {
+            let used = line.starts_with(&format!("use {foreign}::")) || line.contains(&format!(" {foreign}::")) || line.contains(&format!("({foreign}::"));
+            if used && !line.contains("crate::") && !homes.iter().any(|home| file.contains(&format!("src/{home}"))) {
+                faults.push(format!("{file}: {foreign} lives in {homes:?}"));
+            }
+        }
+    });
+}
+
+#[test]
+fn only_verify_makes_a_proof_and_only_settle_a_receipt() {
+    check(|file, _, line, faults| {
+        let makes_proof = line.contains("Proof {") && !line.contains("struct") && !line.contains("impl") && !line.contains("->");
+        if makes_proof && !file.contains("/verify") && !file.contains("tests") {
+            faults.push(format!("{file}: only a dialect's verify makes a Proof"));
+        }
+        if line.contains("PaymentReceipt::new(") && !file.contains("server/settle") && !file.contains("conformance") {
+            faults.push(format!("{file}: only settle makes a PaymentReceipt"));
+        }
+    });
+}
+
+#[test]
+fn no_file_is_longer_than_four_hundred_lines_or_named_for_nothing() {
+    let mut faults = Vec::new();
+    for path in files() {
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        if lines > 400 {
+            faults.push(format!("{} has {lines} lines", path.display()));
+        }
+        let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+        if BANNED_NAMES.contains(&&*stem) {
+            faults.push(format!("{}: {stem} is not one thing", path.display()));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Shows each line of code, with `file:line` and its room, to `rule`.
+fn check(rule: impl Fn(&str, &str, &str, &mut Vec<String>)) {
+    let mut faults = Vec::new();
+    let source = source();
+    for path in files() {
+        let inside = path.strip_prefix(&source).unwrap();
+        let room = inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        if room == "lib" || room == "docs" {
+            continue;
+        }
+        for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
+            let line = line.trim_start();
+            if !line.starts_with("//") {
+                let place = format!("src/{}:{}", inside.display(), number + 1);
+                rule(&place, &room, line, &mut faults);
+            }
+        }
+    }
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+}
+
+/// Whether a line names `root::room`, also inside the braces of a list.
+fn names(line: &str, root: &str, room: &str) -> bool {
+    line.contains(&format!("{root}::{room}::"))
+        || line.contains(&format!("{root}::{room};"))
+        || line.contains(&format!("{root}::{{")) && line.split(['{', ',', ' ']).any(|word| word.starts_with(&format!("{room}::")))
+        || root == "crate" && (line.starts_with(&format!("{room}::")) && line.ends_with([',', '{']))
+}
+
+fn source() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files() -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![source()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false if path.extension().is_some_and(|extension| extension == "rs") => found.push(path),
+                false => {}
+            }
+        }
+    }
+    assert!(found.len() > 20, "the source was not found");
+    found
+}
