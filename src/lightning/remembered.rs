@@ -1,6 +1,12 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use crate::{clock::Timestamp, payment::PaymentHash};
+
+/// How long after its invoice's end what came to nothing is still known.
+pub(crate) const UNPAID: Duration = Duration::from_secs(3_600);
+
+/// How long after its invoice's end a payment is still known: longer than any credential lives by default.
+pub(crate) const PAID: Duration = Duration::from_secs(32 * 86_400);
 
 /// More than this is refused: an in-process node never forgets what is still of use to make room.
 const MOST: usize = 1_000_000;

@@ -1,20 +1,12 @@
-use std::time::Duration;
-
 use super::Lie;
 use crate::{
     clock::Timestamp,
     lightning::{
         InvoiceStatus, PaymentStatus,
-        remembered::{Forgettable, Remembered},
+        remembered::{Forgettable, PAID, Remembered, UNPAID},
     },
     payment::{Amount, Invoice, PaymentHash, Preimage},
 };
-
-/// How long after its end an unpaid invoice is still known as expired.
-const UNPAID: Duration = Duration::from_secs(3_600);
-
-/// How long after its end a paid invoice is still known: longer than any credential lives by default.
-const PAID: Duration = Duration::from_secs(32 * 86_400);
 
 /// What happens to payments that a [`LocalNode`](super::LocalNode) is asked to make.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
