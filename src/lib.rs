@@ -8,6 +8,7 @@ mod dialect;
 pub mod lightning;
 mod payment;
 pub mod replay;
+mod trace;
 
 pub use dialect::keys::{SecretError, Secrets};
 #[cfg(feature = "l402")]

@@ -2,13 +2,25 @@
 //!
 //! A [`Receiver`] makes invoices and tells what became of them; a [`Payer`] pays invoices and returns the preimage.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "devnet")]
+pub mod devnet;
 mod error;
+mod local;
+mod remembered;
+mod settled;
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use futures_core::Stream;
 
-pub use self::error::{NodeError, NodeErrorKind};
+#[cfg(feature = "devnet")]
+pub use self::devnet::{Devnet, DevnetNode};
+pub use self::{
+    error::{NodeError, NodeErrorKind},
+    local::{Lie, LocalNode, Payments},
+};
 use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 
 /// A boxed future, so that the open traits can be trait objects.

@@ -1,0 +1,162 @@
+//! Two Lightning nodes and a channel in this process.
+
+mod chain;
+mod handle;
+mod node;
+mod traffic;
+
+use std::{fmt, io, net, sync::Arc, time::Duration};
+
+use tokio::{
+    net::TcpListener,
+    runtime::Handle,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+pub use self::handle::DevnetNode;
+use self::node::Node;
+use super::{NodeError, NodeErrorKind};
+use crate::trace;
+
+const NAME: &str = "the devnet";
+
+/// How long it may take until the channel is usable. Usually it is a fraction of a second.
+const START: Duration = Duration::from_secs(30);
+
+/// How long one connection may take to become one between peers.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Two real Lightning nodes (LDK) with a channel between them, in this process. **The money is pretend.**
+///
+/// The nodes, their encrypted connection over loopback TCP, the channel, its commitment transactions and HTLCs are what they are
+/// on any network. Only the chain is not there: it is regtest, nothing is broadcast, and the channel is taken without a
+/// confirmation. Nothing that these nodes receive can ever be spent, they know no other network than regtest, and they refuse
+/// invoices of any other. When the last of the `Devnet` and its handles is dropped, its tasks end and everything is forgotten.
+///
+/// Both nodes can pay: each starts with half of a channel of 40 bitcoin. Up to 400 payments of a node are on their way at
+/// one time; further ones wait.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_x402::{
+///     Amount,
+///     lightning::{Description, Devnet, InvoiceRequest, PayLimits, Payer, PaymentStatus, Receiver},
+/// };
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), tower_x402::lightning::NodeError> {
+/// let devnet = Devnet::start().await?;
+/// let (server, client) = (devnet.server(), devnet.client());
+///
+/// let what = Description::Text("a weather report".to_owned());
+/// let invoice = server.create_invoice(InvoiceRequest::new(Amount::from_sat(10), what, Duration::from_secs(60))).await?;
+/// let limits = PayLimits::new(Amount::ZERO, Duration::from_secs(10));
+/// let PaymentStatus::Paid { preimage, .. } = client.pay(&invoice, limits).await? else { panic!("not paid") };
+/// assert!(invoice.payment_hash().is_of(&preimage));
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Do not pause tokio's time around it: the nodes talk over real sockets, and paused time runs ahead of those.
+#[derive(Clone)]
+pub struct Devnet(Arc<Running>);
+
+impl Devnet {
+    /// Starts both nodes, opens the channel and waits until it is usable. It spawns tasks, so it must be awaited within a tokio
+    /// runtime that has I/O and time enabled, and panics where that runtime lacks one of them.
+    ///
+    /// # Errors
+    ///
+    /// [`NodeErrorKind::Refused`] outside of a tokio runtime; [`NodeErrorKind::Unreachable`] where no loopback socket is to
+    /// be had, or no channel is usable after 30 seconds.
+    pub async fn start() -> Result<Self, NodeError> {
+        if Handle::try_current().is_err() {
+            return Err(NodeError::new(NodeErrorKind::Refused, NAME, "it must be started within a tokio runtime"));
+        }
+        let late = |_| unreachable(format!("no channel was usable within {} seconds", START.as_secs()));
+        let devnet = timeout(START, Self::open()).await.map_err(late)??;
+        trace::info(format_args!(
+            "a devnet is up: two Lightning nodes on regtest within this process; THE MONEY IS PRETEND and can never be spent"
+        ));
+        Ok(devnet)
+    }
+
+    /// The node that a server is to be paid through.
+    #[must_use]
+    pub fn server(&self) -> DevnetNode {
+        DevnetNode::new("server", &self.0, &self.0.server)
+    }
+
+    /// The node that a client is to pay from.
+    #[must_use]
+    pub fn client(&self) -> DevnetNode {
+        DevnetNode::new("client", &self.0, &self.0.client)
+    }
+
+    async fn open() -> Result<Self, NodeError> {
+        let client = Node::new(None)?;
+        let server = Node::new(Some(client.id()))?;
+        let tasks = [&client, &server].map(|node| tokio::spawn(Arc::clone(node).run()).abort_handle());
+        let devnet = Self(Arc::new(Running { client, server, tasks }));
+        let (client, server) = (&devnet.0.client, &devnet.0.server);
+        loop {
+            connect(client, server).await.map_err(unreachable)?;
+            let opened = async {
+                while !client.open_channel(server.id()) {
+                    sleep(Duration::from_millis(1)).await;
+                }
+            };
+            if timeout(CONNECT, opened).await.is_ok() {
+                break;
+            }
+        }
+        client.ready().await;
+        server.ready().await;
+        Ok(devnet)
+    }
+}
+
+impl fmt::Debug for Devnet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Devnet").field("server", &self.server()).field("client", &self.client()).finish()
+    }
+}
+
+/// Both nodes and the tasks that run them, until the last handle goes.
+struct Running {
+    client: Arc<Node>,
+    server: Arc<Node>,
+    tasks: [AbortHandle; 2],
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+        self.client.disconnect();
+        self.server.disconnect();
+    }
+}
+
+/// Makes one loopback connection, and takes no other than that.
+async fn connect(client: &Node, server: &Node) -> io::Result<()> {
+    let listener = TcpListener::bind((net::Ipv4Addr::LOCALHOST, 0)).await?;
+    let outgoing = net::TcpStream::connect(listener.local_addr()?)?;
+    let incoming = loop {
+        let (stream, from) = listener.accept().await?;
+        if from == outgoing.local_addr()? {
+            break stream.into_std()?;
+        }
+    };
+    outgoing.set_nodelay(true)?;
+    incoming.set_nodelay(true)?;
+    server.talk_in(incoming);
+    client.talk_out(server.id(), outgoing);
+    Ok(())
+}
+
+fn unreachable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> NodeError {
+    NodeError::new(NodeErrorKind::Unreachable, NAME, why)
+}

@@ -1,0 +1,172 @@
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, watch};
+
+use crate::{
+    clock::{Clock as _, SystemClock, Timestamp},
+    lightning::{
+        InvoiceStatus, PaymentStatus,
+        remembered::{Forgettable, PAID, Remembered, UNPAID},
+        settled::Listeners,
+    },
+    payment::{Amount, Invoice, PaymentHash, Preimage},
+};
+
+/// What came in and went out of one node. No lock is held while the channel manager is called.
+pub(super) struct Traffic {
+    incoming: Mutex<Remembered<Incoming>>,
+    outgoing: Mutex<Remembered<Outgoing>>,
+    pub(super) listeners: Listeners,
+}
+
+/// What to do with a payment that arrived.
+pub(super) enum Verdict {
+    Refuse,
+    Take,
+}
+
+/// Whether a payment has to be sent.
+pub(super) enum Start {
+    /// An earlier attempt is under way or has succeeded.
+    Already(watch::Receiver<PaymentStatus>),
+    /// There is no room to remember another one.
+    Full,
+    /// It was noted as in flight and is to be sent.
+    Send(watch::Receiver<PaymentStatus>),
+}
+
+/// An invoice of this node. Its preimage is not here: the channel manager derives it when the payment arrives.
+struct Incoming {
+    end: Timestamp,
+    progress: Progress,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    Open,
+    /// The preimage was released, and the money is not here yet.
+    Claiming,
+    Settled,
+}
+
+struct Outgoing {
+    end: Timestamp,
+    status: watch::Sender<PaymentStatus>,
+    /// The place among the payments on their way.
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Traffic {
+    pub(super) fn new() -> Self {
+        Self { incoming: Mutex::new(Remembered::new()), outgoing: Mutex::new(Remembered::new()), listeners: Listeners::default() }
+    }
+
+    /// Notes an invoice; `false` where there is no room.
+    pub(super) fn invoiced(&self, invoice: &Invoice) -> bool {
+        let entry = Incoming { end: invoice.expires_at(), progress: Progress::Open };
+        lock(&self.incoming).insert(invoice.payment_hash(), entry, now()).is_ok()
+    }
+
+    /// A payment of an invoice arrived: each is taken once, and before its end.
+    pub(super) fn arrived(&self, payment_hash: PaymentHash) -> Verdict {
+        match lock(&self.incoming).get_mut(payment_hash) {
+            Some(entry) if entry.progress == Progress::Open && now() < entry.end => {
+                entry.progress = Progress::Claiming;
+                Verdict::Take
+            }
+            _ => Verdict::Refuse,
+        }
+    }
+
+    /// The money of an invoice is here.
+    pub(super) fn settled(&self, payment_hash: PaymentHash) {
+        if let Some(entry) = lock(&self.incoming).get_mut(payment_hash) {
+            entry.progress = Progress::Settled;
+        }
+        self.listeners.tell(payment_hash);
+    }
+
+    pub(super) fn invoice(&self, payment_hash: PaymentHash) -> InvoiceStatus {
+        match lock(&self.incoming).get(payment_hash) {
+            None => InvoiceStatus::Unknown,
+            Some(entry) => match entry.progress {
+                Progress::Settled => InvoiceStatus::Settled,
+                Progress::Open if now() >= entry.end => InvoiceStatus::Expired,
+                Progress::Claiming | Progress::Open => InvoiceStatus::Open,
+            },
+        }
+    }
+
+    /// An attempt to pay that need not be made again: one under way, or one that succeeded.
+    pub(super) fn attempt(&self, payment_hash: PaymentHash) -> Option<watch::Receiver<PaymentStatus>> {
+        attempt(&lock(&self.outgoing), payment_hash)
+    }
+
+    /// Notes that an invoice is about to be paid, unless it is already.
+    pub(super) fn start(&self, invoice: &Invoice, permit: OwnedSemaphorePermit) -> Start {
+        let mut outgoing = lock(&self.outgoing);
+        if let Some(earlier) = attempt(&outgoing, invoice.payment_hash()) {
+            return Start::Already(earlier);
+        }
+        let (status, watching) = watch::channel(PaymentStatus::InFlight);
+        let entry = Outgoing { end: invoice.expires_at(), status, permit: Some(permit) };
+        match outgoing.insert(invoice.payment_hash(), entry, now()) {
+            Ok(()) => Start::Send(watching),
+            Err(_) => Start::Full,
+        }
+    }
+
+    /// A payment succeeded.
+    pub(super) fn paid(&self, preimage: Preimage, fee: Amount) {
+        self.end(preimage.payment_hash(), PaymentStatus::Paid { preimage, fee });
+    }
+
+    /// A payment failed.
+    pub(super) fn failed(&self, payment_hash: PaymentHash) {
+        self.end(payment_hash, PaymentStatus::Failed);
+    }
+
+    pub(super) fn payment(&self, payment_hash: PaymentHash) -> PaymentStatus {
+        lock(&self.outgoing).get(payment_hash).map_or(PaymentStatus::Unknown, |entry| entry.status.borrow().clone())
+    }
+
+    fn end(&self, payment_hash: PaymentHash, status: PaymentStatus) {
+        if let Some(entry) = lock(&self.outgoing).get_mut(payment_hash) {
+            entry.permit = None;
+            entry.status.send_replace(status);
+        }
+    }
+}
+
+fn attempt(outgoing: &Remembered<Outgoing>, payment_hash: PaymentHash) -> Option<watch::Receiver<PaymentStatus>> {
+    let entry = outgoing.get(payment_hash)?;
+    let failed = matches!(*entry.status.borrow(), PaymentStatus::Failed);
+    (!failed).then(|| entry.status.subscribe())
+}
+
+impl Forgettable for Incoming {
+    fn forget_at(&self) -> Timestamp {
+        self.end.saturating_add(match self.progress {
+            Progress::Claiming | Progress::Settled => PAID,
+            Progress::Open => UNPAID,
+        })
+    }
+}
+
+impl Forgettable for Outgoing {
+    fn forget_at(&self) -> Timestamp {
+        match *self.status.borrow() {
+            PaymentStatus::InFlight => Timestamp::MAX,
+            PaymentStatus::Paid { .. } => self.end.saturating_add(PAID),
+            PaymentStatus::Failed | PaymentStatus::Unknown => self.end.saturating_add(UNPAID),
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    SystemClock::new().now()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,55 @@
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use tokio::sync::mpsc;
+
+use crate::payment::PaymentHash;
+
+/// How many settlements a slow listener may fall behind before it misses some.
+const BEHIND: usize = 1_024;
+
+/// Those who listen for settlements of an in-process node.
+#[derive(Default)]
+pub(crate) struct Listeners(Mutex<Vec<mpsc::Sender<PaymentHash>>>);
+
+impl Listeners {
+    /// Everything that settles from now on.
+    pub(crate) fn listen(&self) -> Settlements {
+        let (sender, receiver) = mpsc::channel(BEHIND);
+        let mut listeners = self.lock();
+        listeners.retain(|listener| !listener.is_closed());
+        listeners.push(sender);
+        Settlements(receiver)
+    }
+
+    pub(crate) fn tell(&self, settled: PaymentHash) {
+        for listener in self.lock().iter() {
+            let _ = listener.try_send(settled);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<mpsc::Sender<PaymentHash>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Listeners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Listeners({})", self.lock().len())
+    }
+}
+
+pub(crate) struct Settlements(mpsc::Receiver<PaymentHash>);
+
+impl Stream for Settlements {
+    type Item = PaymentHash;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<PaymentHash>> {
+        self.0.poll_recv(context)
+    }
+}
