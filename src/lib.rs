@@ -8,6 +8,8 @@ mod dialect;
 pub mod lightning;
 mod payment;
 pub mod replay;
+#[cfg(feature = "server")]
+mod server;
 
 pub use dialect::keys::{SecretError, Secrets};
 #[cfg(feature = "l402")]
@@ -20,3 +22,5 @@ pub use payment::{
     Access, Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash,
     PaymentReceipt, Preimage, Refusal, RefusalKind,
 };
+#[cfg(feature = "server")]
+pub use server::ClientAddr;
