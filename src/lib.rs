@@ -1,4 +1,83 @@
-//! Tower middleware for APIs that machines pay for.
+//! Tower middleware for APIs that machines pay for over Bitcoin's Lightning Network.
+//!
+//! ```text
+//! client                      X402Layer                         Lightning node
+//!   │  GET /weather/oslo          │                                    │
+//!   ├────────────────────────────►│  what does it cost? make an invoice│
+//!   │                             ├───────────────────────────────────►│
+//!   │  402, the invoice, a token  │◄───────────────────────────────────┤
+//!   │◄────────────────────────────┤                                    │
+//!   │  pays the invoice, and gets its preimage: the proof              │
+//!   ├─────────────────────────────────────────────────────────────────►│
+//!   │  GET again, with the proof  │  genuine? paid? spent? (no call    │
+//!   ├────────────────────────────►│  to the node: about a microsecond) │
+//!   │  200                        │──► your handler, with a receipt    │
+//!   │◄────────────────────────────┤                                    │
+//! ```
+//!
+//! # Charge for a route
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use tower_x402::{Amount, Devnet, MemoryStore, Paid, Paywall};
+//!
+//! async fn weather(Paid(receipt): Paid) -> String {
+//!     format!("sunny; you paid {}\n", receipt.amount())
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let devnet = Devnet::start().await?; // two LDK nodes and a channel, in this process; pretend money
+//!     let paywall = Paywall::builder(devnet.server())
+//!         .origin("http://127.0.0.1:3000") // what clients call; https, but on loopback
+//!         .master_secret([7; 32]) // in earnest: 32 random bytes, kept
+//!         .replay_store(MemoryStore::new()?) // in earnest: DurableStore::open("spent")?
+//!         .build()?;
+//!     let app = Router::new().route("/weather", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
+//!     let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>(); // who is asking: for the limits
+//!     Ok(axum::serve(listener, service).await?)
+//! }
+//! ```
+//!
+//! With `route_layer` a method that the route does not have stays 405, and costs no invoice. [`RouteTable`] prices a whole
+//! service of any kind, axum or not, from one place; [`price_fn`] prices by what a request says; [`Charge`] says what one
+//! payment buys: one request, several, or a while. [`server`] tells the whole story.
+//!
+//! # The dialects
+//!
+//! One invoice is offered in every enabled dialect, and a payment is redeemed once, in one of them.
+//!
+//! | feature | the 402 says | the client answers | the receipt |
+//! |---|---|---|---|
+//! | `l402` | `WWW-Authenticate: L402 macaroon=.., invoice=..` (and `LSAT`) | `Authorization: L402 token:preimage` | |
+//! | `mpp` | `WWW-Authenticate: Payment ..` | `Authorization: Payment ..` | `Payment-Receipt` |
+//! | `x402` | `PAYMENT-REQUIRED` | `PAYMENT-SIGNATURE` | `PAYMENT-RESPONSE` |
+//!
+//! # What to bring
+//!
+//! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] for the first minute, [`LocalNode`](lightning::LocalNode) for
+//!   tests, or your own implementation, checked by the suite in `lightning::conformance`.
+//! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on one machine, [`MemoryStore`] for tests.
+//! - A master secret of 32 random bytes, the same after every restart; [`Secrets`] rotates it.
+//!
+//! # Features
+//!
+//! | feature | what it brings | by default |
+//! |---|---|---|
+//! | `server` | [`Paywall`], [`X402Layer`], [`RouteTable`] | yes |
+//! | `axum` | [`Paid`]; axum's original URI, matched path and peer address are understood | yes |
+//! | `l402`, `mpp`, `x402` | the dialects | yes |
+//! | `facilitator` | x402's `/settle`, `/verify`, `/supported` as a service | |
+//! | `devnet` | [`Devnet`]: two LDK nodes in this process | |
+//! | `replay-durable` | [`DurableStore`] | |
+//! | `conformance` | suites for your own nodes and stores; receipts for handler tests | |
+//! | `tracing` | log lines | |
+//!
+//! # What it does not do
+//!
+//! No accounts, no refunds, no fiat, no other chains, no TLS (put it behind what terminates yours). It does not move money: the node
+//! does. The paying client and adapters for released nodes are not here yet.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod clock;
@@ -21,3 +100,5 @@ pub use payment::{
     Access, Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash,
     PaymentReceipt, Preimage, Refusal, RefusalKind,
 };
+#[cfg(feature = "devnet")]
+pub use lightning::Devnet;

@@ -77,7 +77,9 @@ fn a_dialect_names_no_other_dialect() {
 fn foreign_crates_live_in_their_one_home() {
     check(|file, _, line, faults| {
         for (foreign, homes) in HOMES {
-            let used = line.starts_with(&format!("use {foreign}::")) || line.contains(&format!(" {foreign}::")) || line.contains(&format!("({foreign}::"));
+            let used = line.starts_with(&format!("use {foreign}::"))
+                || line.contains(&format!(" {foreign}::"))
+                || line.contains(&format!("({foreign}::"));
             if used && !line.contains("crate::") && !homes.iter().any(|home| file.contains(&format!("src/{home}"))) {
                 faults.push(format!("{file}: {foreign} lives in {homes:?}"));
             }

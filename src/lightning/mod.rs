@@ -148,13 +148,15 @@ pub struct ReceiverProfile {
     pub public_key: Option<[u8; 33]>,
     /// It cannot make invoices for fractions of a satoshi.
     pub whole_sats_only: bool,
+    /// It lives in this process, for tests and examples, and its money is pretend.
+    pub in_process: bool,
 }
 
 impl ReceiverProfile {
     /// The two things that no node may leave unsaid.
     #[must_use]
     pub const fn new(network: Network, key_custody: KeyCustody) -> Self {
-        Self { network, key_custody, public_key: None, whole_sats_only: false }
+        Self { network, key_custody, public_key: None, whole_sats_only: false, in_process: false }
     }
 }
 

@@ -299,7 +299,8 @@ fn dialects(
     if let Some(absent) = names.iter().flatten().find(|name| compiled.iter().all(|(have, _)| have != *name)) {
         return Err(ConfigError::new(format!("{absent} is not compiled in: enable the feature of that name")));
     }
-    let chosen: Vec<_> = compiled.into_iter().filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name))).collect();
+    let chosen: Vec<_> =
+        compiled.into_iter().filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name))).collect();
     for (name, _) in &chosen {
         let fault = match name {
             DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet",

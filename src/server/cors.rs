@@ -5,7 +5,8 @@ use http::{HeaderName, header};
 /// Request headers to allow: the credentials of all dialects, and what their stock clients send beside them.
 #[must_use]
 pub fn request_headers() -> Vec<HeaderName> {
-    let own = ["payment-signature", "payment-authorization", "accept-payment", "access-control-expose-headers"].map(HeaderName::from_static);
+    let own = ["payment-signature", "payment-authorization", "accept-payment", "access-control-expose-headers"]
+        .map(HeaderName::from_static);
     [header::AUTHORIZATION, header::CONTENT_TYPE].into_iter().chain(own).collect()
 }
 

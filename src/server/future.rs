@@ -82,7 +82,9 @@ where
                         *this.inner = this.inner.clone();
                         State::Deciding { decision: Some(gate::refuse_spent(pending, dialect)) }
                     }
-                    then @ (Decision::Pass(..) | Decision::Ready(..) | Decision::Verified(..)) => State::Readying { then: Some(then) },
+                    then @ (Decision::Pass(..) | Decision::Ready(..) | Decision::Verified(..)) => {
+                        State::Readying { then: Some(then) }
+                    }
                 },
                 StateProjection::Readying { then } => {
                     ready!(this.inner.poll_ready(cx))?;

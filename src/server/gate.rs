@@ -99,7 +99,11 @@ fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box
             return Err(Box::new(refuse::methods(StatusCode::NO_CONTENT, None)));
         }
         Pricing::Every(rule) => {
-            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { target::captures(request.extensions(), request.uri()) };
+            let captures = if rule.charge.price.fixed().is_some() {
+                Vec::new()
+            } else {
+                target::captures(request.extensions(), request.uri())
+            };
             return Ok(Some((rule.clone(), captures)));
         }
         Pricing::Table(rules) => rules,
@@ -109,18 +113,24 @@ fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box
     Err(Box::new(match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
         Lookup::Free => return Ok(None),
         Lookup::Priced { value, captured, .. } => {
-            let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { captured.owned() };
+            let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
             return Ok(Some((value.clone(), captures)));
         }
         Lookup::Closed => refuse::not_found(),
         Lookup::Options { allow } => refuse::methods(StatusCode::NO_CONTENT, Some(allow)),
         Lookup::MethodNotAllowed { allow } => refuse::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
-        Lookup::Ambiguous => refuse::bad_request("this path can be read in two ways that have different prices: write it plainly"),
+        Lookup::Ambiguous => {
+            refuse::bad_request("this path can be read in two ways that have different prices: write it plainly")
+        }
         Lookup::Misplaced(mistake) => {
             trace::error(format_args!("{mistake}"));
             refuse::misconfigured()
         }
     }))
+}
+
+fn owned(captured: &Captured<'_>) -> Vec<(String, String)> {
+    captured.decoded().into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
 }
 
 /// Step 3: the one credential, if any. 400 where there are several, or one that no payment can cure.
@@ -270,9 +280,8 @@ where
         Quote::Free => return pass(*pending),
         Quote::Answer(answer) => return Decision::Answer(*answer),
     };
-    let binds_body = |dialect: &Box<dyn crate::dialect::Dialect>| {
-        dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
-    };
+    let binds_body =
+        |dialect: &Box<dyn crate::dialect::Dialect>| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
     if setup.dialects.iter().any(binds_body)
         && let Err(answer) = pending.read_body(false).await
     {

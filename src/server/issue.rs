@@ -16,12 +16,7 @@ use crate::{
 };
 
 /// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 where the node fails.
-pub(super) async fn challenge(
-    asked: &Asked,
-    amount: Amount,
-    slot: Slot,
-    refused: Option<(usize, Refusal)>,
-) -> Response<Bytes> {
+pub(super) async fn challenge(asked: &Asked, amount: Amount, slot: Slot, refused: Option<(usize, Refusal)>) -> Response<Bytes> {
     let setup = asked.setup();
     let terms = &asked.rule.terms;
     let view = asked.view();
@@ -56,7 +51,12 @@ pub(super) async fn challenge(
         return refuse::unavailable("the Lightning node made an invoice that was not asked for");
     }
     slot.issued(invoice.payment_hash(), invoice.expires_at());
-    answer(setup, &offered, &dialect::Asked { view: &view, terms, amount, invoice: &invoice, refused: refused.as_ref().map(|(_, refusal)| refusal) }, refused.as_ref())
+    answer(
+        setup,
+        &offered,
+        &dialect::Asked { view: &view, terms, amount, invoice: &invoice, refused: refused.as_ref().map(|(_, refusal)| refusal) },
+        refused.as_ref(),
+    )
 }
 
 /// The memo of an invoice that commits to nothing.
@@ -64,7 +64,12 @@ fn memo(terms: &Terms) -> String {
     terms.resource.description.clone().unwrap_or_default()
 }
 
-fn answer(setup: &Setup, offered: &[&dyn Dialect], asked: &dialect::Asked<'_>, refused: Option<&(usize, Refusal)>) -> Response<Bytes> {
+fn answer(
+    setup: &Setup,
+    offered: &[&dyn Dialect],
+    asked: &dialect::Asked<'_>,
+    refused: Option<&(usize, Refusal)>,
+) -> Response<Bytes> {
     let (mut lines, mut accepts) = (Vec::new(), Vec::new());
     for dialect in offered {
         if let Ok(own) = dialect.challenge(asked) {

@@ -2,9 +2,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{
-    Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule,
-};
+use super::{Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule};
 
 /// Wraps any tower service, and lets through what is free or paid.
 ///

@@ -110,7 +110,8 @@ impl Paywall {
         let place = pattern.unwrap_or("charge(..)");
         let wrong = |text: String| Err(ConfigError::at(place, text));
         charge.check().map_err(|text| ConfigError::at(place, text))?;
-        let names: HashSet<String> = charge.bound_headers.iter().chain(&charge.read_headers).map(|name| name.to_ascii_lowercase()).collect();
+        let names: HashSet<String> =
+            charge.bound_headers.iter().chain(&charge.read_headers).map(|name| name.to_ascii_lowercase()).collect();
         let mut bound_headers: Vec<_> = names.into_iter().collect();
         bound_headers.sort_unstable();
         let fixed = charge.price.fixed();

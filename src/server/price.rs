@@ -107,7 +107,7 @@ impl PriceRequest {
     /// # Errors
     ///
     /// [`BadRequest`] where it occurs more than once: see [`query_all`](Self::query_all).
-    pub fn query(&self, name: &str) -> Result<Option<&str>, BadRequest> {
+    pub fn query<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, BadRequest> {
         let mut values = self.query_all(name);
         match (values.next(), values.next()) {
             (_, Some(_)) => Err(BadRequest::new(format!("the query must have {name} at most once"))),
@@ -193,7 +193,7 @@ impl std::error::Error for BadRequest {}
 ///
 /// # Errors
 ///
-/// [`BadRequest`] for a declared header that occurs twice or is no visible text, 
+/// [`BadRequest`] for a declared header that occurs twice or is no visible text,
 pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -> Result<Option<PriceRequest>, BadRequest> {
     if rule.charge.price.fixed().is_some() {
         return Ok(None);

@@ -33,7 +33,10 @@ impl Drop for Lease {
 #[derive(Debug)]
 pub(super) enum Outcome {
     /// Granted; `remaining` where it is counted.
-    Granted { lease: Option<Lease>, remaining: Option<u32> },
+    Granted {
+        lease: Option<Lease>,
+        remaining: Option<u32>,
+    },
     Spent,
 }
 
@@ -65,7 +68,12 @@ pub(super) struct Paid {
 }
 
 impl Paid {
-    pub(super) fn new(asked: &Asked, dialect: usize, proof: Proof, (lease, remaining): (Option<Lease>, Option<u32>)) -> Box<Self> {
+    pub(super) fn new(
+        asked: &Asked,
+        dialect: usize,
+        proof: Proof,
+        (lease, remaining): (Option<Lease>, Option<u32>),
+    ) -> Box<Self> {
         let setup = asked.setup();
         let resource = (asked.head.method.clone(), setup.origins.shared(asked.place.origin), asked.place.target.clone());
         let receipt = PaymentReceipt::new(proof, resource, asked.now, remaining);

@@ -126,6 +126,7 @@ impl fmt::Debug for DevnetNode {
 impl Receiver for DevnetNode {
     fn profile(&self) -> ReceiverProfile {
         let mut profile = ReceiverProfile::new(Network::Regtest, KeyCustody::Exclusive);
+        profile.in_process = true;
         profile.public_key = Some(self.node.id().serialize());
         profile
     }

@@ -271,6 +271,7 @@ impl fmt::Debug for LocalNode {
 impl Receiver for LocalNode {
     fn profile(&self) -> ReceiverProfile {
         let mut profile = ReceiverProfile::new(Network::Regtest, self.key_custody);
+        profile.in_process = true;
         profile.public_key = Some(self.inner.key.public_key());
         profile
     }

@@ -1,0 +1,226 @@
+//! The normal form of paths and patterns: what all spellings of one path have in common.
+//!
+//! A handler, a file system or a proxy may take `/%61rchive//x`, `/Archive/x/` and `/a/../archive/x;v=1` for one thing. The
+//! table looks a path up as it is and in normal form, and serves none that the two see differently.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+/// How often a path is percent-decoded.
+const ROUNDS: usize = 3;
+
+/// A path in normal form: percent-decoded up to three rounds, `\` as `/`, empty segments, dot segments and `;parameters`
+/// removed, lower case, no slash at the end.
+#[derive(Debug)]
+pub(crate) struct Normal<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// In some round there were control bytes, or bytes that are not UTF-8.
+    pub(crate) is_broken: bool,
+}
+
+impl<'a> Normal<'a> {
+    pub(crate) fn of(path: &'a str) -> Self {
+        if is_normal(path) {
+            return Self { text: Cow::Borrowed(path), is_broken: false };
+        }
+        let (text, is_broken) = decode(path);
+        let mut segments = Vec::new();
+        for segment in text.split(['/', '\\']) {
+            match segment.split(';').next().unwrap_or_default() {
+                "" | "." => {}
+                ".." => drop(segments.pop()),
+                segment => segments.push(segment),
+            }
+        }
+        let mut normal = String::with_capacity(text.len());
+        for segment in segments {
+            normal.push('/');
+            push_lower_case(&mut normal, segment);
+        }
+        if normal.is_empty() {
+            normal.push('/');
+        }
+        Self { text: Cow::Owned(normal), is_broken }
+    }
+
+    /// Whether the path was in normal form already.
+    pub(crate) const fn is_same(&self) -> bool {
+        matches!(self.text, Cow::Borrowed(_))
+    }
+}
+
+/// Whether `path` is in normal form without any doubt. The asterisk of `OPTIONS *` is no path and stays as it is.
+fn is_normal(path: &str) -> bool {
+    let Some(rest) = path.strip_prefix('/') else { return path == "*" };
+    let (mut length, mut dots) = (0_usize, 0_usize);
+    for byte in rest.bytes() {
+        match byte {
+            b'/' if length == dots && length <= 2 => return false,
+            b'/' => (length, dots) = (0, 0),
+            b'%' | b'\\' | b';' | b'A'..=b'Z' | ..=b' ' | 0x7f.. => return false,
+            _ => {
+                length += 1;
+                dots += usize::from(byte == b'.');
+            }
+        }
+    }
+    rest.is_empty() || length != dots || length > 2
+}
+
+fn decode(path: &str) -> (String, bool) {
+    let mut bytes = path.as_bytes().to_vec();
+    let mut is_broken = bytes.iter().any(u8::is_ascii_control);
+    for _ in 0..ROUNDS {
+        let Cow::Owned(decoded) = Cow::from(percent_decode(&bytes)) else { break };
+        is_broken |= decoded.iter().any(u8::is_ascii_control) || std::str::from_utf8(&decoded).is_err();
+        bytes = decoded;
+    }
+    (String::from_utf8_lossy(&bytes).into_owned(), is_broken)
+}
+
+fn push_lower_case(to: &mut String, text: &str) {
+    to.extend(text.chars().flat_map(char::to_lowercase));
+}
+
+/// The normal form of a pattern, or what is wrong with it. Its braces were checked by the matcher before.
+pub(crate) fn normal_pattern(pattern: &str) -> Result<String, &'static str> {
+    let path = pattern.strip_prefix('/').ok_or("a path starts with `/`")?;
+    let mut normal = String::with_capacity(pattern.len());
+    let segments: Vec<_> = path.split('/').collect();
+    for (i, segment) in segments.iter().enumerate() {
+        let (literal, capture) = split_segment(segment);
+        if literal.is_empty() && capture.is_empty() {
+            if i + 1 < segments.len() {
+                return Err("an empty segment (`//`) is never looked up: write one `/`");
+            }
+            continue;
+        }
+        normal.push('/');
+        push_literal(&mut normal, &literal, capture.is_empty())?;
+        normal.push_str(capture);
+    }
+    if normal.is_empty() {
+        normal.push('/');
+    }
+    Ok(normal)
+}
+
+/// The literal text of a segment, its doubled braces undone, and the capture at its end.
+fn split_segment(segment: &str) -> (String, &str) {
+    let mut literal = String::new();
+    let mut rest = segment;
+    while let Some(next) = rest.chars().next() {
+        if rest.starts_with("{{") || rest.starts_with("}}") {
+            rest = &rest[2..];
+        } else if next == '{' {
+            break;
+        } else {
+            rest = &rest[next.len_utf8()..];
+        }
+        literal.push(next);
+    }
+    (literal, rest)
+}
+
+fn push_literal(normal: &mut String, literal: &str, is_whole: bool) -> Result<(), &'static str> {
+    if literal.starts_with([':', '*']) {
+        return Err("a capture is written `{name}`, and `{*name}` for the whole rest");
+    }
+    if literal.contains(['?', '#', ' ']) {
+        return Err("a pattern is a path as it stands in a URL, without query, fragment and spaces");
+    }
+    let (decoded, is_broken) = decode(literal);
+    if is_broken || decoded.contains(['/', '\\', ';']) {
+        return Err("`;`, `\\`, an encoded `/`, control characters and broken UTF-8 are never looked up: use a capture");
+    }
+    if is_whole && matches!(&*decoded, "." | "..") {
+        return Err("the segments `.` and `..` are never looked up: write the path that they lead to");
+    }
+    let start = normal.len();
+    push_lower_case(normal, &decoded);
+    let escaped = normal[start..].replace('{', "{{").replace('}', "}}");
+    normal.truncate(start);
+    normal.push_str(&escaped);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn normalises(path: &str, to: &str) {
+        let normal = Normal::of(path);
+        assert_eq!((&*normal.text, normal.is_broken), (to, false), "{path}");
+    }
+
+    #[test]
+    fn all_spellings_of_a_path_have_one_normal_form() {
+        for path in [
+            "/archive/x.txt",
+            "/archive/x.txt/",
+            "//archive//x.txt",
+            "/a/../archive/./x.txt",
+            "/%61rchive/x.txt",
+            "/archive%2Fx.txt",
+            "/archive%5Cx.txt",
+            "/archive\\x.txt",
+            "/archive;v=1/x.txt;w=2",
+            "/ARCHIVE/X.TXT",
+            "/%2561rchive/x.txt",
+            "/%252561rchive/%252e/x.txt",
+            "/../../archive/x.txt",
+        ] {
+            normalises(path, "/archive/x.txt");
+        }
+        normalises("", "/");
+        normalises("/", "/");
+        normalises("/..", "/");
+        normalises("*", "*");
+        normalises("/.well-known/...", "/.well-known/...");
+        normalises("/CAF%C3%89/%E2%84%AA", "/café/k");
+    }
+
+    #[test]
+    fn control_bytes_and_broken_utf8_are_seen_in_every_round() {
+        for path in ["/a%00", "/a%2500", "/%252500", "/a%0A", "/a%7F", "/%FF", "/%C3%25A9", "/%25FF"] {
+            assert!(Normal::of(path).is_broken, "{path}");
+        }
+        assert!(!Normal::of("/%C3%A9%20%zz").is_broken);
+    }
+
+    #[test]
+    fn patterns_keep_their_captures_and_lose_their_spelling() {
+        for (pattern, normal) in [
+            ("/", "/"),
+            ("/Weather/{City}/", "/weather/{City}"),
+            ("/@{User}/%41", "/@{User}/a"),
+            ("/{{A}}/{*Rest}", "/{{a}}/{*Rest}"),
+            ("/%7Bx", "/{{x"),
+        ] {
+            assert_eq!(normal_pattern(pattern).as_deref(), Ok(normal));
+        }
+        for pattern in ["", "x", "//", "/a//b", "/.", "/a/../b", "/%2e", "/a;b", "/a\\b", "/a%2fb", "/a?b", "/:x", "/*x", "/%00"]
+        {
+            assert!(normal_pattern(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_passes_for_normal_is_what_normalising_gives(path in "/([a-zA-Z./;%\\\\é ]|%2[eEfF5]|%61){0,12}") {
+            let normal = Normal::of(&path);
+            let again = Normal::of(&normal.text);
+            if !normal.text.contains('%') {
+                prop_assert_eq!(&again.text, &normal.text);
+            }
+            if is_normal(&path) {
+                let longer = format!("{path}//");
+                prop_assert_eq!(&*Normal::of(&longer).text, &*path);
+            }
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Which rule prices a request.
+//!
+//! 1. Rules are written like the routes of the router that the layer wraps, and looked up with the library that axum
+//!    matches with, in the path that the inner service will see: one matcher for each method.
+//! 2. Each path is looked up as it is and in [normal form](super::normal). Where a price hangs on which of the two is right,
+//!    the request is not served.
+//! 3. A path that any rule prices is closed to every method that no rule names.
+
+mod error;
+mod tree;
+
+use std::{borrow::Cow, fmt};
+
+use http::{HeaderValue, Method};
+use percent_encoding::percent_decode_str;
+
+pub(crate) use self::error::RuleError;
+use self::tree::{Leaf, Selected, Tree};
+use super::normal::{Normal, normal_pattern};
+
+/// What becomes of a path that no rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Otherwise {
+    Free,
+    Refuse,
+}
+
+/// The compiled rules of a table. A rule without a value is free.
+#[derive(Debug)]
+pub(crate) struct Rules<T> {
+    rules: Vec<Rule<T>>,
+    matchers: Vec<Matcher>,
+    otherwise: Otherwise,
+    /// All patterns are in normal form, so that both lookups of a path in normal form are the same.
+    one_lookup: bool,
+}
+
+#[derive(Debug)]
+struct Rule<T> {
+    method: Method,
+    pattern: String,
+    normal: String,
+    value: Option<T>,
+}
+
+#[derive(Debug)]
+struct Matcher {
+    method: Method,
+    raw: Tree,
+    normal: Tree,
+}
+
+/// What the table says of a request.
+#[derive(Debug)]
+pub(crate) enum Lookup<'a, T> {
+    /// 400: the path as it is and its normal form do not have the same price, or it holds control bytes or broken UTF-8.
+    Ambiguous,
+    /// 404.
+    Closed,
+    /// It passes.
+    Free,
+    /// 405 with `Allow`.
+    MethodNotAllowed {
+        allow: HeaderValue,
+    },
+    /// 500 and a line in the log.
+    Misplaced(Misplaced<'a>),
+    /// 204 with `Allow`.
+    Options {
+        allow: HeaderValue,
+    },
+    Priced {
+        value: &'a T,
+        pattern: &'a str,
+        captured: Captured<'a>,
+    },
+}
+
+/// The mistake that a layer sees another path than its rules were written for. `Display` is the line for the log.
+#[derive(Debug)]
+pub(crate) struct Misplaced<'a> {
+    method: &'a Method,
+    pattern: &'a str,
+}
+
+/// What the captures of a priced rule hold, read when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Captured<'a> {
+    tree: &'a Tree,
+    pattern: &'a str,
+    path: &'a str,
+}
+
+impl<T> Rules<T> {
+    /// Compiles rules written like `GET /weather/{city}`.
+    pub(crate) fn compile(
+        entries: impl IntoIterator<Item = (String, Option<T>)>,
+        otherwise: Option<Otherwise>,
+    ) -> Result<Self, RuleError> {
+        let rules = entries.into_iter().map(|(text, value)| Rule::parse(&text, value)).collect::<Result<Vec<_>, _>>()?;
+        if rules.is_empty() {
+            return Err(RuleError::empty());
+        }
+        let otherwise = otherwise.ok_or_else(RuleError::no_default)?;
+        let mut methods = Vec::new();
+        for rule in &rules {
+            // GET is asked for most: it comes first.
+            match &rule.method {
+                method if methods.contains(method) => {}
+                &Method::GET => methods.insert(0, Method::GET),
+                method => methods.push(method.clone()),
+            }
+        }
+        let matchers = methods.into_iter().map(|method| Self::matcher_of(method, &rules)).collect::<Result<_, _>>()?;
+        let one_lookup = rules.iter().all(|rule| rule.pattern == rule.normal);
+        Ok(Self { rules, matchers, otherwise, one_lookup })
+    }
+
+    /// The matcher of one method: of its own rules, and for HEAD and CONNECT of those of GET that they do not replace.
+    fn matcher_of(method: Method, rules: &[Rule<T>]) -> Result<Matcher, RuleError> {
+        let of = |method: &Method| rules.iter().enumerate().filter(|(_, rule)| rule.method == *method).collect::<Vec<_>>();
+        let mut held = of(&method);
+        if matches!(method, Method::HEAD | Method::CONNECT) {
+            let own: Vec<_> = held.iter().map(|(_, rule)| tree::shape(&rule.pattern)).collect();
+            held.extend(of(&Method::GET).into_iter().filter(|(_, rule)| !own.contains(&tree::shape(&rule.pattern))));
+        }
+        let (mut raw, mut normal) = (Tree::default(), Tree::default());
+        for (i, &(index, rule)) in held.iter().enumerate() {
+            let leaf = Leaf::new(index, rule.value.is_some());
+            if raw.insert(&rule.pattern, leaf).is_err() || normal.insert(&rule.normal, leaf).is_err() {
+                let falls_together = |earlier: &Rule<T>| {
+                    tree::conflict(&earlier.pattern, &rule.pattern) || tree::conflict(&earlier.normal, &rule.normal)
+                };
+                let earlier = held.iter().take(i).map(|(_, earlier)| *earlier).find(|earlier| falls_together(earlier));
+                return Err(RuleError::together(&rule.to_string(), &earlier.unwrap_or(rule).to_string()));
+            }
+        }
+        Ok(Matcher { method, raw: raw.with_empty_rests(), normal: normal.with_empty_rests() })
+    }
+
+    /// What the table says of `method` and `path`, the path that the inner service will see. `original_path` is the path
+    /// before a nest or a rewriting layer changed it, where that is known; `is_connect_protocol` tells the extended
+    /// CONNECT of RFC 8441.
+    pub(crate) fn lookup<'a>(
+        &'a self,
+        method: &Method,
+        path: &'a str,
+        original_path: Option<&str>,
+        is_connect_protocol: bool,
+    ) -> Lookup<'a, T> {
+        let normal = Normal::of(path);
+        let matcher = self.matcher(method, is_connect_protocol);
+        let lookup = match matcher.map_or(Selected::Nothing, |matcher| self.select(matcher, path, &normal)) {
+            Selected::Torn => return Lookup::Ambiguous,
+            Selected::Rule(leaf) if leaf.is_priced => return self.priced(leaf, matcher, path),
+            Selected::Rule(_) => Lookup::Free,
+            Selected::Nothing => self.unnamed(method, path, &normal),
+        };
+        match (&lookup, original_path) {
+            (Lookup::Free | Lookup::Closed, Some(original)) if original != path => self
+                .pricing(original)
+                .map_or(lookup, |rule| Lookup::Misplaced(Misplaced { method: &rule.method, pattern: &rule.pattern })),
+            _ => lookup,
+        }
+    }
+
+    fn matcher(&self, method: &Method, is_connect_protocol: bool) -> Option<&Matcher> {
+        let of = |method: &Method| self.matchers.iter().find(|matcher| matcher.method == *method);
+        match *method {
+            Method::HEAD => of(method).or_else(|| of(&Method::GET)),
+            Method::CONNECT if is_connect_protocol => of(method).or_else(|| of(&Method::GET)),
+            // The target of any other CONNECT names no path.
+            Method::CONNECT => None,
+            _ => of(method),
+        }
+    }
+
+    fn select(&self, matcher: &Matcher, path: &str, normal: &Normal<'_>) -> Selected {
+        let raw = matcher.raw.select(path);
+        if self.one_lookup && normal.is_same() {
+            return raw;
+        }
+        let other = matcher.normal.select(&normal.text);
+        let is_priced = raw.is_priced() || other.is_priced();
+        match (raw, other) {
+            (raw, other) if raw.agrees(other) && !(is_priced && normal.is_broken) => raw,
+            _ if is_priced => Selected::Torn,
+            (Selected::Rule(_), Selected::Rule(_)) => raw,
+            // Free in one spelling only: the default says which.
+            _ => Selected::Nothing,
+        }
+    }
+
+    fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>, path: &'a str) -> Lookup<'a, T> {
+        match (self.rules.get(leaf.rule), matcher) {
+            (Some(Rule { value: Some(value), pattern, .. }), Some(matcher)) => {
+                Lookup::Priced { value, pattern, captured: Captured { tree: &matcher.raw, pattern, path } }
+            }
+            _ => Lookup::Ambiguous,
+        }
+    }
+
+    /// The answer to a method that no rule names on this path.
+    fn unnamed<'a>(&'a self, method: &Method, path: &str, normal: &Normal<'_>) -> Lookup<'a, T> {
+        let (mut is_named, mut is_priced, mut is_torn) = (false, false, false);
+        let mut allow = String::new();
+        for matcher in &self.matchers {
+            match self.select(matcher, path, normal) {
+                Selected::Nothing => continue,
+                Selected::Torn => is_torn = true,
+                Selected::Rule(leaf) => {
+                    is_named = true;
+                    is_priced |= leaf.is_priced;
+                    allow.push_str(matcher.method.as_str());
+                    allow.push_str(", ");
+                    if matcher.method == Method::GET && self.matchers.iter().all(|other| other.method != Method::HEAD) {
+                        allow.push_str("HEAD, ");
+                    }
+                }
+            }
+        }
+        let is_closed = is_priced || is_torn || (is_named && self.otherwise == Otherwise::Refuse);
+        if !is_closed {
+            return match self.otherwise {
+                Otherwise::Free => Lookup::Free,
+                Otherwise::Refuse => Lookup::Closed,
+            };
+        }
+        allow.push_str("OPTIONS");
+        let allow = HeaderValue::try_from(allow).unwrap_or(HeaderValue::from_static("OPTIONS"));
+        match *method {
+            Method::OPTIONS => Lookup::Options { allow },
+            _ if is_torn => Lookup::Ambiguous,
+            _ => Lookup::MethodNotAllowed { allow },
+        }
+    }
+
+    /// A rule that prices this path in any spelling, for any method.
+    fn pricing(&self, path: &str) -> Option<&Rule<T>> {
+        let normal = Normal::of(path);
+        let leaves = self.matchers.iter().flat_map(|matcher| [matcher.raw.leaf(path), matcher.normal.leaf(&normal.text)]);
+        leaves.flatten().find(|leaf| leaf.is_priced).and_then(|leaf| self.rules.get(leaf.rule))
+    }
+}
+
+impl fmt::Display for Misplaced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, pattern } = self;
+        write!(
+            f,
+            "the rule `{method} {pattern}` would price the path that was asked for, but a nest or a rewriting layer gives this \
+             layer another one: write the rules as the inner router sees the paths, without the nest's prefix"
+        )
+    }
+}
+
+impl<'a> Captured<'a> {
+    /// Names and values, decoded as axum decodes them. A path whose captures are not UTF-8 is never priced.
+    pub(crate) fn decoded(&self) -> Vec<(&'a str, Cow<'a, str>)> {
+        let raw = self.tree.captures(self.pattern, self.path);
+        raw.into_iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy())).collect()
+    }
+}
+
+impl<T> fmt::Display for Rule<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.pattern)
+    }
+}
+
+impl<T> Rule<T> {
+    fn parse(text: &str, value: Option<T>) -> Result<Self, RuleError> {
+        let shape = "expected a method, one space and a path, as in `GET /weather/{city}`";
+        let (method, pattern) = text.split_once(' ').ok_or_else(|| RuleError::of(text, shape))?;
+        let is_upper = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        let method = Method::from_bytes(method.as_bytes()).ok().filter(|_| is_upper);
+        let method = method.ok_or_else(|| RuleError::of(text, "expected a method in capitals, as in `GET /weather/{city}`"))?;
+        if method == Method::OPTIONS {
+            return Err(RuleError::of(text, "the layer answers OPTIONS itself: take this rule out, put a CORS layer outside"));
+        }
+        // The matcher names captures `a` to `z` and panics beyond.
+        if pattern.matches('{').count() > 24 {
+            return Err(RuleError::of(text, "expected at most 24 captures"));
+        }
+        if !pattern.starts_with('/') {
+            return Err(RuleError::of(text, "expected a path that starts with `/`"));
+        }
+        tree::check(pattern).map_err(|why| RuleError::of(text, why))?;
+        let normal = normal_pattern(pattern).map_err(|why| RuleError::of(text, why))?;
+        Ok(Self { method, pattern: pattern.to_owned(), normal, value })
+    }
+}
+
+#[cfg(test)]
+mod tests;

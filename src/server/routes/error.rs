@@ -1,0 +1,35 @@
+use std::{error::Error, fmt};
+
+/// A table of routes that cannot be compiled. It names the rule, what was expected and, where there is one, the fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RuleError(String);
+
+impl RuleError {
+    pub(super) fn of(rule: &str, expected: &str) -> Self {
+        Self(format!("rule `{rule}`: {expected}"))
+    }
+
+    pub(super) fn empty() -> Self {
+        Self("the table has no rule: add one with `.charge(\"GET /weather/{city}\", ..)`".to_owned())
+    }
+
+    pub(super) fn no_default() -> Self {
+        Self(
+            "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`"
+                .to_owned(),
+        )
+    }
+
+    pub(super) fn together(rule: &str, earlier: &str) -> Self {
+        let fix = if rule == earlier { "keep one" } else { "they price the same paths, in some spelling of them: keep one" };
+        Self(format!("rules `{earlier}` and `{rule}`: {fix}"))
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for RuleError {}

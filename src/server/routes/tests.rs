@@ -1,0 +1,193 @@
+use super::*;
+
+mod against_axum;
+
+fn table(rules: &[(&str, u32)], otherwise: Otherwise) -> Result<Rules<u32>, RuleError> {
+    Rules::compile(rules.iter().map(|(rule, price)| ((*rule).to_owned(), (*price > 0).then_some(*price))), Some(otherwise))
+}
+
+/// One word for what a table of rules (price 0 is free) says of a request like `GET /x`.
+fn says(rules: &Rules<u32>, request: &str) -> String {
+    let (method, path) = request.split_once(' ').unwrap();
+    word(rules.lookup(&method.parse().unwrap(), path, None, false))
+}
+
+fn word(lookup: Lookup<'_, u32>) -> String {
+    let text = |allow: HeaderValue| allow.to_str().unwrap().to_owned();
+    match lookup {
+        Lookup::Ambiguous => "400".to_owned(),
+        Lookup::Closed => "404".to_owned(),
+        Lookup::Free => "free".to_owned(),
+        Lookup::MethodNotAllowed { allow } => format!("405 {}", text(allow)),
+        Lookup::Misplaced(_) => "500".to_owned(),
+        Lookup::Options { allow } => format!("204 {}", text(allow)),
+        Lookup::Priced { value, captured, .. } => {
+            let captured = captured.decoded().into_iter().map(|(name, value)| format!(" {name}={value}"));
+            format!("{value}{}", captured.collect::<String>())
+        }
+    }
+}
+
+#[track_caller]
+fn expect(rules: &[(&str, u32)], otherwise: Otherwise, requests: &[(&str, &str)]) {
+    let rules = table(rules, otherwise).unwrap();
+    for (request, answer) in requests {
+        assert_eq!(says(&rules, request), *answer, "{request}");
+    }
+}
+
+const ARCHIVE: &[(&str, u32)] = &[("GET /archive/{*path}", 5), ("GET /archive/pub/{*path}", 0), ("GET /health", 0)];
+
+#[test]
+fn no_spelling_of_a_priced_path_is_free() {
+    expect(
+        ARCHIVE,
+        Otherwise::Free,
+        &[
+            ("GET /archive/x.txt", "5 path=x.txt"),
+            ("GET /archive/X.txt", "5 path=X.txt"),
+            ("GET /archive/a%20b", "5 path=a b"),
+            ("GET /archive/", "5 path="),
+            ("GET /archive", "5 path="),
+            ("GET /archive/x.txt/", "5 path=x.txt/"),
+            ("GET /archive/a/../b", "5 path=a/../b"),
+            ("GET /archive;v=1", "400"),
+            ("GET /archive;v=1/x.txt", "400"),
+            ("GET /Archive/x.txt", "400"),
+            ("GET //archive/x.txt", "400"),
+            ("GET //archive/.", "400"),
+            ("GET /%61rchive/x.txt", "400"),
+            ("GET /%2561rchive/x.txt", "400"),
+            ("GET /archive%2Fx.txt", "400"),
+            ("GET /archive\\x.txt", "400"),
+            ("GET /x/..%5Carchive/x.txt", "400"),
+            ("GET /archive/..", "400"),
+            ("GET /archive/%252e%252e/health", "400"),
+            ("GET /archive/%00", "400"),
+            ("GET /archive/%FF", "400"),
+            ("GET /archive/pub/%2e%2e/x.txt", "400"),
+            ("GET /archive/pub/x.txt", "free"),
+            ("GET //archive/..", "free"),
+            ("GET /other/%00", "free"),
+        ],
+    );
+}
+
+#[test]
+fn a_priced_path_is_closed_to_methods_that_no_rule_names() {
+    expect(
+        &[("POST /render", 9), ("GET /weather/{city}", 3), ("PUT /weather/{city}", 0), ("GET /health", 0)],
+        Otherwise::Free,
+        &[
+            ("POST /render", "9"),
+            ("GET /render", "405 POST, OPTIONS"),
+            ("FOO /render", "405 POST, OPTIONS"),
+            ("OPTIONS /render", "204 POST, OPTIONS"),
+            ("OPTIONS /Render", "204 OPTIONS"),
+            ("TRACE /RENDER", "400"),
+            ("CONNECT /render", "405 POST, OPTIONS"),
+            ("HEAD /weather/rome", "3 city=rome"),
+            ("PUT /weather/rome", "free"),
+            ("DELETE /weather/rome", "405 GET, HEAD, PUT, OPTIONS"),
+            ("OPTIONS /weather/rome", "204 GET, HEAD, PUT, OPTIONS"),
+            ("OPTIONS /health", "free"),
+            ("DELETE /health", "free"),
+            ("OPTIONS *", "free"),
+        ],
+    );
+}
+
+#[test]
+fn a_table_that_refuses_serves_only_what_it_names() {
+    expect(
+        &[("GET /weather", 3), ("GET /health", 0), ("POST /health", 0)],
+        Otherwise::Refuse,
+        &[
+            ("GET /health", "free"),
+            ("GET /other", "404"),
+            ("OPTIONS /other", "404"),
+            ("GET /health/", "404"),
+            ("PUT /health", "405 GET, HEAD, POST, OPTIONS"),
+            ("OPTIONS /health", "204 GET, HEAD, POST, OPTIONS"),
+            ("GET /weather/", "400"),
+        ],
+    );
+}
+
+#[test]
+fn get_covers_head_and_extended_connect_unless_they_have_rules() {
+    let rules = table(&[("GET /ws", 2), ("GET /a/b", 4), ("HEAD /a/{x}", 0), ("HEAD /ws", 7)], Otherwise::Free).unwrap();
+    assert_eq!(word(rules.lookup(&Method::CONNECT, "/ws", None, true)), "2");
+    assert_eq!(word(rules.lookup(&Method::CONNECT, "/ws", None, false)), "405 GET, HEAD, OPTIONS");
+    assert_eq!(says(&rules, "HEAD /ws"), "7");
+    // A free pattern for HEAD does not reach what a GET rule prices by name.
+    assert_eq!(says(&rules, "HEAD /a/b"), "4");
+    assert_eq!(says(&rules, "HEAD /a/c"), "free");
+}
+
+#[test]
+fn the_empty_rest_is_never_sold_below_another_rule() {
+    expect(
+        &[("GET /files/{*rest}", 1), ("GET /{name}", 50), ("GET /pub/{*rest}", 1), ("GET /pub", 0), ("GET /x{*rest}", 2)],
+        Otherwise::Free,
+        &[("GET /files", "400"), ("GET /files/", "400"), ("GET /pub", "free"), ("GET /pub/", "400"), ("GET /x", "400")],
+    );
+    expect(&[("GET /{*rest}", 1)], Otherwise::Free, &[("GET /", "1 rest="), ("GET /a", "1 rest=a"), ("GET //", "1 rest=/")]);
+    expect(&[("GET /{id}/{*rest}", 1)], Otherwise::Free, &[("GET /a/", "1 id=a rest="), ("GET /a", "1 id=a rest=")]);
+}
+
+#[test]
+fn upper_case_in_a_pattern_is_part_of_the_route() {
+    expect(
+        &[("GET /API/{Key}/", 3)],
+        Otherwise::Free,
+        &[("GET /API/k%2B/", "3 Key=k+"), ("GET /API/k", "400"), ("GET /api/k/", "400")],
+    );
+}
+
+#[test]
+fn rules_with_the_prefix_of_a_nest_are_told_apart_from_free_paths() {
+    let rules = table(&[("GET /api/x", 3), ("GET /y", 0)], Otherwise::Free).unwrap();
+    let lookup = |method, path, original| rules.lookup(&method, path, Some(original), false);
+    assert_eq!(word(lookup(Method::GET, "/x", "/api/x")), "500");
+    assert_eq!(word(lookup(Method::PUT, "/x", "/API//x")), "500");
+    assert_eq!(word(lookup(Method::GET, "/y", "/api/x")), "500");
+    assert_eq!(word(lookup(Method::GET, "/x", "/x")), "free");
+    assert_eq!(word(lookup(Method::GET, "/y", "/api/y")), "free");
+    assert_eq!(word(lookup(Method::GET, "/api/x", "/v1/api/x")), "3");
+    let Lookup::Misplaced(mistake) = lookup(Method::GET, "/x", "/api/x") else { panic!("expected a misplaced rule") };
+    assert!(mistake.to_string().starts_with("the rule `GET /api/x` would price the path that was asked for, but a nest"));
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_no_rule() {
+    let refused = |rules: &[(&str, u32)]| table(rules, Otherwise::Free).unwrap_err().to_string();
+    for (rule, part) in [
+        ("/x", "expected a method, one space and a path"),
+        ("get /x", "expected a method in capitals"),
+        ("G@T /x", "expected a method in capitals"),
+        (" /x", "expected a method in capitals"),
+        ("GET x", "expected a path that starts with `/`"),
+        ("GET  /x", "expected a path that starts with `/`"),
+        ("OPTIONS /x", "the layer answers OPTIONS itself"),
+        ("GET /{x", "a capture is written `{name}`"),
+        ("GET /{}", "a capture is written `{name}`"),
+        ("GET /{x}y", "one segment holds one capture, at its end"),
+        ("GET /{*x}/y", "`{*rest}` stands at the end of a pattern"),
+        ("GET /:x", "a capture is written `{name}`"),
+        ("GET /a//b", "an empty segment"),
+        (&format!("GET {}", "/{x}".repeat(27)), "at most 24 captures"),
+    ] {
+        let message = refused(&[(rule, 1)]);
+        assert!(message.starts_with(&format!("rule `{rule}`: ")) && message.contains(part), "{message}");
+    }
+    assert_eq!(refused(&[("GET /a", 1), ("GET /a", 2)]), "rules `GET /a` and `GET /a`: keep one");
+    for (one, other) in [("/a", "/A"), ("/a", "/a/"), ("/%61", "/a"), ("/{x}", "/{y}"), ("/{x}", "/{*y}"), ("/A/{x}", "/a/{*y}")]
+    {
+        let message = refused(&[("GET /z", 1), (&format!("GET {one}"), 1), (&format!("GET {other}"), 0)]);
+        assert!(message.starts_with(&format!("rules `GET {one}` and `GET {other}`: they price the same paths")), "{message}");
+    }
+    assert!(refused(&[]).starts_with("the table has no rule"));
+    let unsaid = Rules::compile([("GET /x".to_owned(), Some(1))], None).unwrap_err().to_string();
+    assert!(unsaid.contains("`.otherwise_free()` or `.otherwise_refuse()`"), "{unsaid}");
+}
