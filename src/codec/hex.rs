@@ -21,6 +21,13 @@ pub fn decode_lower<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
     (!text.iter().any(u8::is_ascii_uppercase)).then(|| decode_any_case(text))?
 }
 
+/// Bytes from an even number of digits, upper or lower case.
+pub fn decode_vec(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
+    let text = text.as_ref();
+    // `decode` would strip a leading `0x`.
+    (!text.starts_with(b"0x")).then(|| const_hex::decode(text).ok())?
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -34,5 +41,9 @@ mod tests {
         }
         assert_eq!(decode_any_case::<2>("0xff"), None);
         assert_eq!(decode_any_case::<2>("0x00ff"), None);
+        assert_eq!(decode_vec("00Ff"), Some(vec![0, 255]));
+        for bad in ["0x00", "00f", "0g", "00 "] {
+            assert_eq!(decode_vec(bad), None, "{bad}");
+        }
     }
 }

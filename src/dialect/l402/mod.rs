@@ -1,1 +1,136 @@
-//! The dialect.
+//! L402, and LSAT, its older name: a token that becomes a credential once its invoice is paid.
+//!
+//! ```text
+//! 402  WWW-Authenticate: L402 macaroon="<base64>", invoice="<BOLT11>"
+//!      Authorization: L402 <base64>:<preimage in hex>
+//! ```
+//!
+//! The macaroon's identifier holds the payment hash, its caveats say what was sold, and its signature is a chain of MACs that
+//! only this server can begin and anybody can continue: a holder may narrow a token and nobody can widen it. There is no
+//! receipt.
+
+mod authorization;
+mod bought;
+mod caveat;
+mod challenge;
+mod credential;
+mod identifier;
+mod macaroon;
+mod mint;
+mod reason;
+mod satisfier;
+mod scheme;
+mod verify;
+
+#[cfg(feature = "conformance")]
+mod bench;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
+
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub use self::bench::Bench;
+pub use self::{
+    challenge::Challenge,
+    credential::Credential,
+    identifier::Identifier,
+    macaroon::{Macaroon, MacaroonError},
+    scheme::Scheme,
+    verify::verify,
+};
+use self::{mint::mint, reason::Reason, verify::Genuine};
+use crate::{
+    clock::Timestamp,
+    dialect::{Asked, ChallengeLine, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
+};
+
+/// The dialect, as the server needs it.
+#[derive(Debug, Default)]
+pub(crate) struct L402 {
+    /// The service of aperture's caveats; without a name, the origin's host.
+    service: Option<Arc<str>>,
+}
+
+impl L402 {
+    pub(crate) const fn new(service: Option<Arc<str>>) -> Self {
+        Self { service }
+    }
+}
+
+impl Dialect for L402 {
+    fn name(&self) -> DialectName {
+        DialectName::L402
+    }
+
+    fn offers(&self, _: &Terms, amount: Option<Amount>) -> bool {
+        !amount.is_some_and(Amount::is_zero)
+    }
+
+    fn binds_body(&self, terms: &Terms) -> bool {
+        terms.bound_covers_body
+    }
+
+    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow this request; failing that
+    /// the first genuine one; failing that the refusal of the last.
+    fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
+        let mut genuine: Option<Genuine> = None;
+        let mut refused = None;
+        for credential in Credential::in_headers(&view.head.headers) {
+            if genuine.as_ref().is_some_and(|held| held.buys(view, terms, now).is_ok()) {
+                break;
+            }
+            match credential.and_then(|credential| Ok(Genuine::of(credential, view.keys, self.service.as_ref())?)) {
+                Ok(token) if genuine.is_none() || token.buys(view, terms, now).is_ok() => genuine = Some(token),
+                Ok(_) => {}
+                Err(refusal) => refused = Some(refusal),
+            }
+        }
+        match (genuine, refused) {
+            (Some(token), _) => Presented::Authentic(Box::new(token)),
+            (None, Some(refusal)) => Presented::Refused(refusal),
+            (None, None) => Presented::Absent,
+        }
+    }
+
+    fn spent(&self) -> Refusal {
+        Reason::Spent.into()
+    }
+
+    fn revoked(&self) -> Refusal {
+        Reason::Revoked.into()
+    }
+
+    fn unpaid(&self) -> Refusal {
+        Reason::Unpaid.into()
+    }
+
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+        if mint::is_sayable(view, terms) { Ok(None) } else { Err(Unsayable) }
+    }
+
+    fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
+        let invoice = asked.invoice;
+        let macaroon = mint(asked.view, asked.terms, asked.amount, invoice.payment_hash(), invoice.expires_at())?;
+        let l402 = Challenge::new(Scheme::L402, &macaroon, invoice);
+        let l402_line = ChallengeLine { rank: Rank::L402, name: WWW_AUTHENTICATE, value: l402.header_value() };
+        let lsat = l402.with_scheme(Scheme::Lsat).header_value();
+        Ok(vec![l402_line, ChallengeLine { rank: Rank::Lsat, name: WWW_AUTHENTICATE, value: lsat }])
+    }
+
+    fn receipt(&self, _: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
+        None
+    }
+
+    fn refusal(&self, _: &Refusal, _: &Terms) -> Option<HeaderLine> {
+        None
+    }
+
+    fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
+        authorization::strip(headers);
+    }
+}

@@ -1,0 +1,133 @@
+//! What benches measure, through the server's own code.
+
+use std::time::Duration;
+
+use http::{HeaderMap, Request, header::AUTHORIZATION, request::Parts};
+
+use super::{
+    L402,
+    credential::Credential,
+    identifier::Identifier,
+    macaroon::{GENERATOR, Macaroon},
+    mint::mint,
+    scheme::Scheme,
+};
+use crate::{
+    clock::Timestamp,
+    codec::{base64, hex},
+    dialect::{Dialect as _, MacKey, Presented, RequestView, keys::OriginKeys},
+    payment::{Access, Amount, Network, Preimage, Resource, Terms},
+};
+
+/// A token as the server mints it, paid, in the request that it was bought for.
+#[derive(Debug)]
+pub struct Bench {
+    dialect: L402,
+    head: Parts,
+    keys: OriginKeys,
+    terms: Terms,
+    credential: Credential,
+    /// Token and preimage as they stand in the header.
+    text: (String, String),
+}
+
+impl Bench {
+    /// A token for one request.
+    #[must_use]
+    pub fn once() -> Self {
+        Self::of(Access::Once)
+    }
+
+    /// A token for an hour.
+    #[must_use]
+    pub fn for_duration() -> Self {
+        Self::of(Access::ForDuration(Duration::from_secs(3600)))
+    }
+
+    fn of(access: Access) -> Self {
+        let terms = Terms {
+            network: Network::Regtest,
+            pay_to: None,
+            access,
+            resource: Resource::default(),
+            bound_headers: Vec::new(),
+            streams_body: false,
+            has_bound: false,
+            bound_covers_body: false,
+            invoice_expiry: Duration::from_secs(300),
+            redeem_within: Duration::from_secs(86_400),
+            uses_within: Duration::from_secs(2_592_000),
+            max_restores: 2,
+            accept_foreign_proofs: false,
+            authorization_taken: false,
+        };
+        let (mut head, ()) = Request::get(TARGET).body(()).unwrap_or_else(|_| unreachable!("a constant target")).into_parts();
+        let keys = OriginKeys::of_secret(&[7; 32], Network::Regtest, ORIGIN, &[1; 16]);
+        let preimage = Preimage::from_bytes([9; 32]);
+        let macaroon = mint(&view(&head, &keys), &terms, Amount::from_sat(10), preimage.payment_hash(), NOW)
+            .unwrap_or_else(|_| unreachable!("a short target"));
+        let text = (base64::encode_standard(macaroon.to_bytes()), preimage.expose_hex());
+        let credential = Credential::new(macaroon, preimage);
+        head.headers = HeaderMap::from_iter([(AUTHORIZATION, credential.header_value(Scheme::L402))]);
+        Self { dialect: L402::default(), head, keys, terms, credential, text }
+    }
+
+    /// Whether header text becomes a proof, as the server does it.
+    #[must_use]
+    pub fn verify(&self) -> bool {
+        let view = view(&self.head, &self.keys);
+        match self.dialect.credential(&view, &self.terms, NOW) {
+            Presented::Authentic(claim) => claim.verify(&view, &self.terms, None, NOW).is_ok(),
+            _ => false,
+        }
+    }
+
+    /// The primitives of that verification on the same inputs, and nothing else.
+    #[must_use]
+    pub fn primitives(&self) -> bool {
+        let Some(bytes) = base64::decode_any(&self.text.0) else { return false };
+        let Some(preimage) = hex::decode_any_case(&self.text.1) else { return false };
+        let macaroon = self.credential.macaroon();
+        let Some(identifier) = Identifier::parse(macaroon.identifier()) else { return false };
+        let Some((key, _)) = identifier.key(&self.keys) else { return false };
+        let derived = GENERATOR.mac(&key.mac.mac(identifier.token_id()));
+        let first = MacKey::new(&derived).mac(macaroon.identifier());
+        let signature = macaroon.caveats().fold(first, |signature, caveat| MacKey::new(&signature).mac(caveat));
+        constant_time_eq::constant_time_eq(&signature, &bytes[bytes.len() - 32..])
+            & identifier.payment_hash().is_of(&Preimage::from_bytes(preimage))
+    }
+
+    /// The token's text in base64.
+    #[must_use]
+    pub fn token(&self) -> &str {
+        &self.text.0
+    }
+
+    /// The token.
+    #[must_use]
+    pub const fn macaroon(&self) -> &Macaroon {
+        self.credential.macaroon()
+    }
+
+    /// The token's own root key.
+    #[must_use]
+    pub fn root_key(&self) -> Option<[u8; 32]> {
+        let identifier = Identifier::parse(self.macaroon().identifier())?;
+        Some(identifier.root_key(&identifier.key(&self.keys)?.0.mac))
+    }
+
+    /// The head of the request, with the credential in it.
+    #[must_use]
+    pub const fn head(&self) -> &Parts {
+        &self.head
+    }
+}
+
+fn view<'a>(head: &'a Parts, keys: &'a OriginKeys) -> RequestView<'a> {
+    RequestView { head, origin: ORIGIN, target: TARGET, route: ROUTE, keys, body_hash: None, bound: None }
+}
+
+const ORIGIN: &str = "https://api.example.com";
+const TARGET: &str = "/v1/weather/oslo?units=metric";
+const ROUTE: &str = "/v1/weather/{city}";
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);

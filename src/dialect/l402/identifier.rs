@@ -1,0 +1,91 @@
+use crate::{
+    dialect::{
+        MacKey,
+        keys::{DerivedKey, OriginKeys, Purpose},
+    },
+    payment::PaymentHash,
+};
+
+/// What a token's macaroon is about: `u16 version = 0 | payment hash | token id`, 66 bytes (L402, "Macaroon Identifier").
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identifier {
+    payment_hash: PaymentHash,
+    token_id: [u8; 32],
+}
+
+impl Identifier {
+    /// From its two parts.
+    #[must_use]
+    pub const fn new(payment_hash: PaymentHash, token_id: [u8; 32]) -> Self {
+        Self { payment_hash, token_id }
+    }
+
+    /// Reads one; `None` for another version or length.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let (hash, token_id) = bytes.strip_prefix(&VERSION)?.split_first_chunk()?;
+        Some(Self { payment_hash: PaymentHash::from_bytes(*hash), token_id: token_id.try_into().ok()? })
+    }
+
+    /// The 66 bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 66] {
+        let mut bytes = [0; 66];
+        bytes[2..34].copy_from_slice(self.payment_hash.as_bytes());
+        bytes[34..].copy_from_slice(&self.token_id);
+        bytes
+    }
+
+    /// Which payment the token is for.
+    #[must_use]
+    pub const fn payment_hash(&self) -> PaymentHash {
+        self.payment_hash
+    }
+
+    /// Names the token.
+    #[must_use]
+    pub const fn token_id(&self) -> &[u8; 32] {
+        &self.token_id
+    }
+
+    /// The identifier of a token for a fresh payment hash: its token id is the key's id and a MAC of the hash, so that
+    /// nothing random is drawn and nothing stored.
+    pub(super) fn mint(payment_hash: PaymentHash, key: &DerivedKey) -> Self {
+        let mut message = [0; 40];
+        message[..8].copy_from_slice(b"token id");
+        message[8..].copy_from_slice(payment_hash.as_bytes());
+        let mut token_id = key.mac.mac(&message);
+        token_id[..4].copy_from_slice(&key.id);
+        Self { payment_hash, token_id }
+    }
+
+    /// The key that this token was minted under, and what for.
+    pub(super) fn key<'k>(&self, keys: &'k OriginKeys) -> Option<(&'k DerivedKey, Purpose)> {
+        let id = *self.token_id.first_chunk()?;
+        [Purpose::L402Counted, Purpose::L402Timed].into_iter().find_map(|purpose| Some((keys.by_id(purpose, id)?, purpose)))
+    }
+
+    /// The token's own root key.
+    pub(super) fn root_key(&self, key: &MacKey) -> [u8; 32] {
+        key.mac(&self.token_id)
+    }
+}
+
+const VERSION: [u8; 2] = [0, 0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_version_zero_of_exactly_66_bytes_is_read() {
+        let identifier = Identifier::new(PaymentHash::from_bytes([1; 32]), [2; 32]);
+        let bytes = identifier.to_bytes();
+        assert_eq!(Identifier::parse(&bytes), Some(identifier));
+        assert_eq!(Identifier::parse(&bytes[..65]), None);
+        assert_eq!(Identifier::parse(&[&bytes[..], &[0]].concat()), None);
+        for version in [[0, 1], [1, 0]] {
+            assert_eq!(Identifier::parse(&[&version[..], &bytes[2..]].concat()), None);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use super::{caveat::encoded, identifier::Identifier, macaroon::Macaroon, verify::purpose};
+use crate::{
+    clock::Timestamp,
+    codec::hex,
+    dialect::{RequestView, Unsayable},
+    payment::{Access, Amount, PaymentHash, Terms},
+};
+
+/// How long an encoded method and place may be together, so that a token with what a client adds stays far below what is
+/// read, and its two challenge lines below what proxies pass on.
+const MAX_ENCODED: usize = 3 * 1024;
+
+/// The token for a payment. Nothing about it is stored.
+pub(super) fn mint(
+    view: &RequestView<'_>,
+    terms: &Terms,
+    amount: Amount,
+    payment_hash: PaymentHash,
+    invoice_end: Timestamp,
+) -> Result<Macaroon, Unsayable> {
+    let key = view.keys.minting(purpose(terms.access));
+    let identifier = Identifier::mint(payment_hash, key);
+    let caveats = caveats(view, terms, amount, invoice_end)?;
+    Macaroon::mint(identifier.root_key(&key.mac), identifier.to_bytes(), caveats).map_err(|_| Unsayable)
+}
+
+/// Whether a token for this request would be short enough.
+pub(super) fn is_sayable(view: &RequestView<'_>, terms: &Terms) -> bool {
+    binding(view, terms.access).is_ok()
+}
+
+/// The caveats in decision 25's order.
+fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: Timestamp) -> Result<Vec<String>, Unsayable> {
+    let life = match terms.access {
+        Access::Once => terms.redeem_within,
+        Access::Uses(_) => terms.uses_within,
+        Access::ForDuration(duration) => duration,
+    };
+    let mut caveats = Vec::with_capacity(6);
+    caveats.extend(binding(view, terms.access)?);
+    caveats.push(format!("amount_msat={}", amount.as_msat()));
+    if let Access::Uses(uses) = terms.access {
+        caveats.push(format!("uses={uses}"));
+    }
+    if terms.has_bound {
+        caveats.push(format!("bound={}", hex::encode(view.bound.ok_or(Unsayable)?)));
+    }
+    caveats.push(format!("valid_until={}", invoice_end.saturating_add(life)));
+    Ok(caveats)
+}
+
+fn binding(view: &RequestView<'_>, access: Access) -> Result<[String; 2], Unsayable> {
+    let method = format!("method={}", encoded(view.head.method.as_str()));
+    let place = match access {
+        Access::Once => format!("target={}", encoded(view.target)),
+        Access::Uses(_) | Access::ForDuration(_) => format!("route={}", encoded(view.route)),
+    };
+    if method.len() + place.len() > MAX_ENCODED { Err(Unsayable) } else { Ok([method, place]) }
+}

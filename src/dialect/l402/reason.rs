@@ -1,0 +1,81 @@
+use super::macaroon::MacaroonError;
+use crate::payment::{DialectName, Refusal, RefusalKind};
+
+/// Why an L402 credential is turned away. In alphabetical order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    BadExpiry,
+    BadIdentifier,
+    BadPreimage,
+    BadServices,
+    BadSignature,
+    Expired,
+    Malformed,
+    MissingCaveat,
+    PreimageCaveat,
+    Revoked,
+    Spent,
+    ThirdPartyCaveat,
+    UnknownKey,
+    Unpaid,
+    Unparseable,
+    Widened,
+    WrongAccess,
+    WrongBound,
+    WrongMethod,
+    WrongRoute,
+    WrongService,
+    WrongTarget,
+}
+
+impl Reason {
+    const fn row(self) -> (&'static str, RefusalKind) {
+        match self {
+            Self::BadExpiry => ("bad_expiry", RefusalKind::Malformed),
+            Self::BadIdentifier => ("bad_identifier", RefusalKind::Malformed),
+            Self::BadPreimage => ("bad_preimage", RefusalKind::Unpaid),
+            Self::BadServices => ("bad_services", RefusalKind::Malformed),
+            Self::BadSignature => ("bad_signature", RefusalKind::Forged),
+            Self::Expired => ("expired", RefusalKind::Expired),
+            Self::Malformed => ("malformed", RefusalKind::Malformed),
+            Self::MissingCaveat => ("missing_caveat", RefusalKind::WrongRequest),
+            Self::PreimageCaveat => ("preimage_caveat", RefusalKind::Unpaid),
+            Self::Revoked => ("revoked", RefusalKind::Revoked),
+            Self::Spent => ("spent", RefusalKind::Spent),
+            Self::ThirdPartyCaveat => ("third_party_caveat", RefusalKind::Malformed),
+            Self::UnknownKey => ("unknown_key", RefusalKind::Forged),
+            Self::Unpaid => ("unpaid", RefusalKind::Unpaid),
+            Self::Unparseable => ("unparseable", RefusalKind::Malformed),
+            Self::Widened => ("widened", RefusalKind::Forged),
+            Self::WrongAccess => ("wrong_access", RefusalKind::WrongRequest),
+            Self::WrongBound => ("wrong_bound", RefusalKind::WrongRequest),
+            Self::WrongMethod => ("wrong_method", RefusalKind::WrongRequest),
+            Self::WrongRoute => ("wrong_route", RefusalKind::WrongRequest),
+            Self::WrongService => ("wrong_service", RefusalKind::WrongRequest),
+            Self::WrongTarget => ("wrong_target", RefusalKind::WrongRequest),
+        }
+    }
+}
+
+impl From<MacaroonError> for Reason {
+    fn from(error: MacaroonError) -> Self {
+        match error {
+            MacaroonError::ThirdParty => Self::ThirdPartyCaveat,
+            MacaroonError::Malformed | MacaroonError::TooLong | MacaroonError::TooManyCaveats => Self::Unparseable,
+        }
+    }
+}
+
+/// For bytes that are no macaroon: `unparseable` or `third_party_caveat`.
+impl From<MacaroonError> for Refusal {
+    fn from(error: MacaroonError) -> Self {
+        Reason::from(error).into()
+    }
+}
+
+impl From<Reason> for Refusal {
+    fn from(reason: Reason) -> Self {
+        let (code, kind) = reason.row();
+        Self::new(DialectName::L402, kind, code)
+    }
+}

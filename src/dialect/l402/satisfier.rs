@@ -1,0 +1,84 @@
+use super::{caveat::decimal, reason::Reason};
+use crate::{
+    clock::Timestamp,
+    codec::hex,
+    payment::{PaymentHash, Preimage},
+};
+
+/// Checks the caveats that others write: aperture's, and the `preimage` that clients append.
+///
+/// Each name is checked against the one before (it may only narrow) and the last one against the request, as aperture does.
+/// Other names are skipped, as the specification demands.
+pub(super) struct Satisfier<'a> {
+    service: &'a str,
+    payment_hash: PaymentHash,
+    services: Option<&'a str>,
+    valid_until: Option<u64>,
+}
+
+impl<'a> Satisfier<'a> {
+    pub(super) const fn new(service: &'a str, payment_hash: PaymentHash) -> Self {
+        Self { service, payment_hash, services: None, valid_until: None }
+    }
+
+    pub(super) fn see(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Reason> {
+        match name {
+            b"preimage" => self.preimage(value),
+            b"services" => self.services(value),
+            _ if name.strip_suffix(b"_valid_until") == Some(self.service.as_bytes()) => self.valid_until(value),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(&self, now: Timestamp) -> Result<(), Reason> {
+        if self.services.is_some_and(|list| !names(list).any(|name| name == self.service)) {
+            return Err(Reason::WrongService);
+        }
+        if self.valid_until.is_some_and(|until| now.as_unix_seconds() >= until) {
+            return Err(Reason::Expired);
+        }
+        Ok(())
+    }
+
+    fn preimage(&self, value: &[u8]) -> Result<(), Reason> {
+        let preimage = hex::decode_any_case(value).map(Preimage::from_bytes);
+        if preimage.is_some_and(|preimage| self.payment_hash.is_of(&preimage)) { Ok(()) } else { Err(Reason::PreimageCaveat) }
+    }
+
+    fn services(&mut self, value: &'a [u8]) -> Result<(), Reason> {
+        let Ok(list) = str::from_utf8(value) else { return Ok(()) };
+        if list.split(',').count() > MAX_SERVICES || !list.split(',').all(is_service) {
+            return Err(Reason::BadServices);
+        }
+        if self.services.is_some_and(|before| !names(list).all(|name| names(before).any(|wider| wider == name))) {
+            return Err(Reason::Widened);
+        }
+        self.services = Some(list);
+        Ok(())
+    }
+
+    fn valid_until(&mut self, value: &[u8]) -> Result<(), Reason> {
+        if str::from_utf8(value).is_err() {
+            return Ok(());
+        }
+        let until = decimal(value).ok_or(Reason::BadExpiry)?;
+        if self.valid_until.is_some_and(|before| until > before) {
+            return Err(Reason::Widened);
+        }
+        self.valid_until = Some(until);
+        Ok(())
+    }
+}
+
+/// Lists are compared name by name: a bound on their length keeps that cheap.
+const MAX_SERVICES: usize = 64;
+
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').filter_map(|service| Some(service.split_once(':')?.0))
+}
+
+/// `name:tier`, the tier a number below 256.
+fn is_service(entry: &str) -> bool {
+    let service = entry.split_once(':').filter(|(name, _)| !name.is_empty());
+    service.is_some_and(|(_, tier)| decimal(tier.as_bytes()).is_some_and(|tier| tier < 256))
+}

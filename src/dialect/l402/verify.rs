@@ -1,0 +1,133 @@
+//! Signature, preimage, caveats: in that order.
+
+use std::sync::Arc;
+
+use zeroize::Zeroizing;
+
+use super::{
+    bought::{Bought, Expected, bought},
+    caveat::split,
+    credential::Credential,
+    identifier::Identifier,
+    macaroon::Macaroon,
+    reason::Reason,
+    satisfier::Satisfier,
+};
+use crate::{
+    clock::Timestamp,
+    dialect::{
+        Claim, RequestView,
+        keys::{OriginKeys, Purpose},
+    },
+    payment::{Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, SKEW, Spend, Terms, retain_until},
+};
+
+/// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the preimage, and the caveats
+/// that aperture mints and clients append. Others are skipped, so the caller checks its own beside this.
+///
+/// # Errors
+///
+/// A [`Refusal`] with the code `bad_identifier`, `bad_signature`, `bad_preimage`, `bad_services`, `wrong_service`,
+/// `bad_expiry`, `expired`, `widened` or `preimage_caveat`.
+pub fn verify(
+    macaroon: &Macaroon,
+    root_key: impl AsRef<[u8]>,
+    preimage: &Preimage,
+    service: &str,
+    now: Timestamp,
+) -> Result<Identifier, Refusal> {
+    let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
+    signed_and_paid(macaroon, &identifier, root_key.as_ref(), preimage)?;
+    let mut satisfier = Satisfier::new(service, identifier.payment_hash());
+    for (name, value) in macaroon.caveats().filter_map(split) {
+        satisfier.see(name, value)?;
+    }
+    satisfier.finish(now)?;
+    Ok(identifier)
+}
+
+/// A token of this server whose payment the preimage proves, on its way to a [`Proof`]: its caveats are still to be checked.
+#[derive(Debug)]
+pub(super) struct Genuine {
+    identifier: Identifier,
+    macaroon: Macaroon,
+    purpose: Purpose,
+    /// The service of aperture's caveats; without a name, the origin's host.
+    service: Option<Arc<str>>,
+}
+
+impl Genuine {
+    pub(super) fn of(credential: Credential, keys: &OriginKeys, service: Option<&Arc<str>>) -> Result<Self, Reason> {
+        let (macaroon, preimage) = credential.into_parts();
+        let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
+        let (key, purpose) = identifier.key(keys).ok_or(Reason::UnknownKey)?;
+        let root_key = Zeroizing::new(identifier.root_key(&key.mac));
+        signed_and_paid(&macaroon, &identifier, &*root_key, &preimage)?;
+        Ok(Self { identifier, macaroon, purpose, service: service.cloned() })
+    }
+
+    /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
+    pub(super) fn buys(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Result<Bought, Reason> {
+        if self.purpose != purpose(terms.access) {
+            return Err(Reason::WrongAccess);
+        }
+        let service = self.service.as_deref().unwrap_or_else(|| host(view.origin));
+        bought(self.macaroon.caveats(), self.identifier.payment_hash(), &Expected::of(view, terms, service, now))
+    }
+}
+
+impl Claim for Genuine {
+    fn payment_hash(&self) -> PaymentHash {
+        self.identifier.payment_hash()
+    }
+
+    fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
+        if terms.has_bound && view.bound.is_none() {
+            return Err(Reason::WrongBound.into());
+        }
+        let bought = self.buys(view, terms, now)?;
+        let spend = match terms.access {
+            Access::ForDuration(_) => Spend::Never,
+            // From what was minted, which is no client's to shorten. It ends no earlier than the invoice, and other dialects
+            // take that invoice's proof until `SKEW` after its end.
+            Access::Once | Access::Uses(_) => Spend::Times {
+                uses: bought.uses,
+                restores: terms.max_restores,
+                retain_until: retain_until(bought.minted_until.saturating_add(SKEW)),
+            },
+        };
+        Ok(Proof {
+            dialect: DialectName::L402,
+            network: terms.network,
+            payment_hash: self.payment_hash(),
+            amount: bought.amount,
+            spend,
+            valid_until: bought.valid_until,
+            note: None,
+        })
+    }
+}
+
+/// What a token for this access is minted with: one that a store counts is worth nothing at another store.
+pub(super) const fn purpose(access: Access) -> Purpose {
+    match access {
+        Access::Once | Access::Uses(_) => Purpose::L402Counted,
+        Access::ForDuration(_) => Purpose::L402Timed,
+    }
+}
+
+fn signed_and_paid(macaroon: &Macaroon, identifier: &Identifier, root_key: &[u8], preimage: &Preimage) -> Result<(), Reason> {
+    if !macaroon.is_signed_with(root_key) {
+        return Err(Reason::BadSignature);
+    }
+    if identifier.payment_hash().is_of(preimage) { Ok(()) } else { Err(Reason::BadPreimage) }
+}
+
+/// The host of an origin, without its port.
+fn host(origin: &str) -> &str {
+    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
+    }
+}
