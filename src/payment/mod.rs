@@ -28,5 +28,7 @@ pub use receipt::PaymentReceipt;
 pub use refusal::{Refusal, RefusalKind};
 pub use terms::Access;
 
+#[cfg(any(test, feature = "conformance"))]
+pub(crate) use invoice::{InvoiceDraft, SigningKey};
 pub(crate) use proof::{Proof, Spend};
 pub(crate) use terms::{Resource, SKEW, Terms, retain_until};
