@@ -146,6 +146,3 @@ fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
     value.set_sensitive(line.is_sensitive());
     Some(value)
 }
-
-#[cfg(test)]
-mod tests;

@@ -104,6 +104,3 @@ impl fmt::Display for ChallengeError {
 }
 
 impl std::error::Error for ChallengeError {}
-
-#[cfg(test)]
-mod tests;

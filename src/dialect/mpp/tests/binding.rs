@@ -121,7 +121,7 @@ proptest! {
         shown in ("[A-Z]{1,4}", "/[a-z/?&=]{0,6}", any::<Option<[u8; 2]>>()),
     ) {
         let mut bench = Bench::new().unwrap();
-        let mut ask = |(method, target, body): &(String, String, Option<[u8; 2]>), bench: &mut Bench| {
+        let ask = |(method, target, body): &(String, String, Option<[u8; 2]>), bench: &mut Bench| {
             bench.head.method = Method::from_bytes(method.as_bytes()).unwrap();
             bench.target.clone_from(target);
             bench.body_hash = hash(body.as_ref().map_or(&[], |body| &body[..]));

@@ -7,6 +7,8 @@ use crate::{
     payment::{Network, Preimage},
 };
 
+type Change<'a> = &'a dyn Fn(&mut Challenge<'_>);
+
 /// A bench whose credential was changed before it was sent.
 fn changed(mut bench: Bench, change: impl FnOnce(&mut Challenge<'_>)) -> Bench {
     let line = bench.challenge().unwrap();
@@ -38,7 +40,7 @@ fn an_echo_changed_in_any_one_parameter_is_refused() {
     assert_eq!(refused(&changed(with_body(), |_| ())), None);
     let other_request = base64::encode_url(br#"{"amount":"1","currency":"sat","methodDetails":{"invoice":"x"}}"#);
     let other_opaque = base64::encode_url(br#"{"bound":"x","until":"9"}"#);
-    let changes: [(&str, &dyn Fn(&mut Challenge<'_>)); 9] = [
+    let changes: [(&str, Change<'_>); 9] = [
         ("id", &|echo| echo.id = base64::encode_url([0; 32]).into()),
         ("realm", &|echo| echo.realm = "api.example.org".into()),
         ("method", &|echo| echo.method = "tempo".into()),
@@ -58,7 +60,7 @@ fn an_echo_changed_in_any_one_parameter_is_refused() {
 
 #[test]
 fn an_echo_that_lacks_or_empties_a_parameter_is_refused() {
-    let changes: [(&str, &dyn Fn(&mut Challenge<'_>)); 7] = [
+    let changes: [(&str, Change<'_>); 7] = [
         ("expires", &|echo| echo.expires = None),
         ("digest", &|echo| echo.digest = None),
         ("opaque", &|echo| echo.opaque = None),
@@ -76,7 +78,7 @@ fn an_echo_that_lacks_or_empties_a_parameter_is_refused() {
 
 #[test]
 fn nothing_moves_from_one_slot_into_the_next() {
-    let moves: [&dyn Fn(&mut Challenge<'_>); 3] = [
+    let moves: [Change<'_>; 3] = [
         &|echo| {
             echo.request = format!("{}|{}", echo.request, echo.expires.clone().unwrap()).into();
             echo.expires = None;

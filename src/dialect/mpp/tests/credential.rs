@@ -1,4 +1,13 @@
-use super::*;
+use http::{HeaderMap, HeaderValue, header::AUTHORIZATION};
+
+use crate::{
+    codec::base64,
+    dialect::mpp::{
+        Challenge, Credential, CredentialText, PAYMENT_AUTHORIZATION,
+        credential::{Found, find, strip},
+    },
+    payment::Preimage,
+};
 
 fn headers(lines: &[&str]) -> HeaderMap {
     lines.iter().map(|line| (AUTHORIZATION, HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect()
@@ -70,7 +79,10 @@ fn a_credential_is_bounded() {
 
 #[test]
 fn json_is_strict_about_what_it_reads() {
-    let read = |json: &str| CredentialText(Zeroizing::new(json.into())).read().is_some();
+    let read = |json: &str| {
+        let value = format!("Payment {}", base64::encode_url(json));
+        CredentialText::decode(value.as_bytes()).is_some_and(|text| text.read().is_some())
+    };
     let challenge = r#"{"id":"i","realm":"r","method":"m","intent":"c","request":"cQ"}"#;
     let good = format!(r#"{{"challenge":{challenge},"payload":{{"preimage":"x","more":1}},"source":null}}"#);
     assert!(read(&good));
