@@ -1,1 +1,0 @@
-//! HTTP authentication challenges (RFC 9110, section 11): schemes, auth-params, quoted strings.

@@ -1,0 +1,143 @@
+use std::{fmt, time::Duration};
+
+use http::{HeaderMap, HeaderValue, request::Parts};
+
+use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
+use crate::{
+    clock::Timestamp,
+    dialect::{Asked, ChallengeLine, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    payment::{
+        Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, Resource, SigningKey, Terms,
+    },
+};
+
+/// One server, one paid invoice and one request that shows its credential: for benches and tests, no part of the public API.
+#[doc(hidden)]
+pub struct Bench {
+    pub(super) head: Parts,
+    pub(super) origin: &'static str,
+    pub(super) target: String,
+    pub(super) keys: OriginKeys,
+    pub(super) terms: Terms,
+    pub(super) amount: Amount,
+    pub(super) invoice: Invoice,
+    pub(super) preimage: Preimage,
+    pub(super) body_hash: Option<[u8; 32]>,
+    pub(super) bound: Option<[u8; 32]>,
+    pub(super) now: Timestamp,
+}
+
+const ORIGIN: &str = "https://api.example.com";
+const MADE: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+
+impl Bench {
+    /// `None` where the system has no randomness.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let preimage = Preimage::from_bytes([0x2a; 32]);
+        let amount = Amount::from_sat(100);
+        let draft = InvoiceDraft {
+            network: Network::Regtest,
+            amount,
+            payment_hash: preimage.payment_hash(),
+            description: InvoiceDescription::Hash([7; 32]),
+            created_at: MADE,
+            expiry: Duration::from_secs(300),
+        };
+        let mut bench = Self {
+            head: http::Request::get("/weather?city=oslo").body(()).ok()?.into_parts().0,
+            origin: ORIGIN,
+            target: "/weather?city=oslo".to_owned(),
+            keys: OriginKeys::of_secret(&[1; 32], Network::Regtest, ORIGIN, &[9; 16]),
+            terms: terms(),
+            amount,
+            invoice: draft.sign(&SigningKey::random().ok()?).ok()?,
+            preimage,
+            body_hash: Some(EMPTY_BODY),
+            bound: None,
+            now: MADE,
+        };
+        bench.present()?;
+        Some(bench)
+    }
+
+    /// Mints the challenge as the server does.
+    #[must_use]
+    pub fn challenge(&self) -> Option<HeaderValue> {
+        self.line().map(|line| line.value)
+    }
+
+    /// Pays the challenge as a client does.
+    #[must_use]
+    pub fn credential(&self) -> Option<HeaderValue> {
+        let challenge = self.challenge()?;
+        let challenge = Challenge::parse_line(challenge.as_bytes()).pop()?;
+        Some(Payable::check(challenge, self.body_hash.as_ref(), self.now).ok()?.credential(&self.preimage)?.1)
+    }
+
+    /// Verifies the credential in the request's head as the server does, from the header's text to a proof.
+    #[must_use]
+    pub fn verify(&self) -> bool {
+        self.proof().is_ok()
+    }
+
+    /// Puts a freshly bought credential into the head.
+    pub(super) fn present(&mut self) -> Option<()> {
+        let credential = self.credential()?;
+        self.head.headers = HeaderMap::from_iter([(super::field(&self.terms), credential)]);
+        Some(())
+    }
+
+    pub(super) fn line(&self) -> Option<ChallengeLine> {
+        let view = self.view();
+        let asked = Asked { view: &view, terms: &self.terms, amount: self.amount, invoice: &self.invoice, refused: None };
+        Mpp.challenge(&asked).ok()?.pop()
+    }
+
+    pub(super) fn view(&self) -> RequestView<'_> {
+        RequestView {
+            head: &self.head,
+            origin: self.origin,
+            target: &self.target,
+            route: "/weather",
+            keys: &self.keys,
+            body_hash: self.body_hash,
+            bound: self.bound,
+        }
+    }
+
+    /// `Err(None)` where there is no credential, or where something is wrong with the request.
+    pub(super) fn proof(&self) -> Result<Proof, Option<Refusal>> {
+        let view = self.view();
+        match Mpp.credential(&view, &self.terms, self.now) {
+            Presented::Authentic(claim) => claim.verify(&view, &self.terms, None, self.now).map_err(Some),
+            Presented::Refused(refusal) => Err(Some(refusal)),
+            Presented::Absent | Presented::Wrong(_) => Err(None),
+        }
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        network: Network::Regtest,
+        pay_to: None,
+        access: Access::Once,
+        resource: Resource::default(),
+        bound_headers: Vec::new(),
+        streams_body: false,
+        has_bound: false,
+        bound_covers_body: false,
+        invoice_expiry: Duration::from_secs(300),
+        redeem_within: Duration::from_secs(86_400),
+        uses_within: Duration::from_secs(30 * 86_400),
+        max_restores: 2,
+        accept_foreign_proofs: false,
+        authorization_taken: false,
+    }
+}
+
+impl fmt::Debug for Bench {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bench(..)")
+    }
+}

@@ -1,0 +1,212 @@
+//! `WWW-Authenticate: Payment`, in both directions (core draft, "The 402 Challenge").
+
+use std::{borrow::Cow, fmt};
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+
+use super::wire::optional;
+use crate::codec::{
+    auth_param::{self, AuthChallenge},
+    base64,
+};
+
+/// The authentication scheme.
+pub(super) const SCHEME: &str = "Payment";
+
+/// The only method spoken here.
+pub(super) const METHOD: &str = "lightning";
+
+/// The only intent spoken here.
+pub(super) const CHARGE: &str = "charge";
+
+const MAX_LINES: usize = 64;
+const MAX_CHALLENGES: usize = 64;
+
+/// The parameters of one challenge, raw: as a response carries them, and as a credential echoes them.
+///
+/// `request` and `opaque` stay encoded, because the id covers their text.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Challenge<'a> {
+    /// What is sold, for people; the id does not cover it.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Cow<'a, str>>,
+    /// The digest of the request's body.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub digest: Option<Cow<'a, str>>,
+    /// Until when it may be paid, RFC 3339.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Cow<'a, str>>,
+    /// The request header that must carry the credential, where it is not `Authorization`.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub header: Option<Cow<'a, str>>,
+    /// Binds all of these together.
+    #[serde(borrow)]
+    pub id: Cow<'a, str>,
+    /// `charge`.
+    #[serde(borrow)]
+    pub intent: Cow<'a, str>,
+    /// `lightning`.
+    #[serde(borrow)]
+    pub method: Cow<'a, str>,
+    /// What the server wants to have back.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub opaque: Option<Cow<'a, str>>,
+    /// Who asks.
+    #[serde(borrow)]
+    pub realm: Cow<'a, str>,
+    /// What is to be paid: base64url of JSON.
+    #[serde(borrow)]
+    pub request: Cow<'a, str>,
+}
+
+impl<'a> Challenge<'a> {
+    /// The readable `Payment` challenges of a response, in their order: of separate lines and of joined ones, whatever other
+    /// schemes stand around them. Lines and challenges that are unreadable or incomplete are skipped.
+    #[must_use]
+    pub fn all(headers: &'a HeaderMap) -> Vec<Self> {
+        let lines = headers.get_all(WWW_AUTHENTICATE).into_iter().take(MAX_LINES);
+        lines.flat_map(|line| Self::parse_line(line.as_bytes())).take(MAX_CHALLENGES).collect()
+    }
+
+    /// The readable `Payment` challenges of one line.
+    #[must_use]
+    pub fn parse_line(line: &'a [u8]) -> Vec<Self> {
+        let list = AuthChallenge::parse_list(line).unwrap_or_default();
+        list.iter().filter(|challenge| challenge.is(SCHEME)).filter_map(Self::read).collect()
+    }
+
+    fn read(read: &AuthChallenge<'a>) -> Option<Self> {
+        let optional = |name| read.param(name).cloned();
+        let required = |name| optional(name).filter(|value| !value.is_empty());
+        Some(Self {
+            description: optional("description"),
+            digest: optional("digest"),
+            expires: optional("expires"),
+            header: optional("header"),
+            id: required("id")?,
+            intent: required("intent")?,
+            method: required("method").filter(|method| !method.bytes().any(|byte| byte.is_ascii_uppercase()))?,
+            opaque: optional("opaque"),
+            realm: optional("realm")?,
+            request: required("request")?,
+        })
+    }
+
+    /// The challenge as one header line; `None` where a parameter has a control character.
+    #[must_use]
+    pub fn to_header_value(&self) -> Option<HeaderValue> {
+        let required = [
+            ("id", &self.id),
+            ("realm", &self.realm),
+            ("method", &self.method),
+            ("intent", &self.intent),
+            ("request", &self.request),
+        ];
+        let optional = [
+            ("expires", &self.expires),
+            ("digest", &self.digest),
+            ("description", &self.description),
+            ("header", &self.header),
+            ("opaque", &self.opaque),
+        ];
+        let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
+        let params = required.into_iter().map(|(name, value)| (name, value.as_ref())).chain(optional);
+        HeaderValue::try_from(auth_param::write(SCHEME, params)?).ok()
+    }
+
+    /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing one empty. `header` stands
+    /// before `opaque`, as deployed, and only where the challenge has it: its slot is never merely empty.
+    #[must_use]
+    pub fn id_input(&self) -> String {
+        let [expires, digest, opaque] = [&self.expires, &self.digest, &self.opaque].map(|slot| slot.as_deref().unwrap_or(""));
+        let mut input = String::with_capacity(256 + self.request.len() + opaque.len());
+        for slot in [&*self.realm, &self.method, &self.intent, &self.request, expires, digest] {
+            input.push_str(slot);
+            input.push('|');
+        }
+        if let Some(header) = &self.header {
+            input.push_str(header);
+            input.push('|');
+        }
+        input.push_str(opaque);
+        input
+    }
+
+    /// The id of these parameters under a key of any length. Slots are joined unescaped: whoever mints must keep `|` out of
+    /// them.
+    #[must_use]
+    pub fn id_under(&self, key: &[u8]) -> String {
+        let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        hmac.update(self.id_input().as_bytes());
+        base64::encode_url(hmac.finalize().into_bytes())
+    }
+}
+
+impl fmt::Debug for Challenge<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (method, intent) = (&self.method, &self.intent);
+        write!(f, "Challenge({} {method}/{intent} of {:?})", self.id, self.realm)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn challenge() -> Challenge<'static> {
+        Challenge {
+            description: None,
+            digest: None,
+            expires: None,
+            header: None,
+            id: "i".into(),
+            intent: CHARGE.into(),
+            method: METHOD.into(),
+            opaque: None,
+            realm: "r".into(),
+            request: "cQ".into(),
+        }
+    }
+
+    #[test]
+    fn eight_slots_are_never_seven() {
+        let mut challenge = challenge();
+        assert_eq!(challenge.id_input(), "r|lightning|charge|cQ|||");
+        challenge.opaque = Some("o".into());
+        let seven = challenge.id_under(b"k");
+        challenge.header = Some(Cow::Borrowed(""));
+        assert_eq!(challenge.id_input(), "r|lightning|charge|cQ||||o");
+        assert_ne!(challenge.id_under(b"k"), seven);
+        challenge.header = Some("Payment-Authorization".into());
+        assert_eq!(challenge.id_input(), "r|lightning|charge|cQ|||Payment-Authorization|o");
+    }
+
+    #[test]
+    fn the_lines_of_a_response_are_read_one_by_one() {
+        let mut headers = HeaderMap::new();
+        for line in [
+            "L402 macaroon=\"AgEE\", invoice=\"lnbc1\"",
+            "Payment id=\"1\", realm=\"\", method=\"lightning\", intent=\"charge\", request=\"cQ\", more=\"x\"",
+            "Payment id=\"unclosed",
+            "LSAT macaroon=\"AgEE\", invoice=\"lnbc1\", Payment id=\"2\", realm=\"r\", method=\"tempo\", intent=\"charge\", \
+             description=\"a \\\"b\\\", Payment id=c\", request=\"cQ\"",
+            "Payment id=\"3\", realm=\"r\", method=\"Lightning\", intent=\"charge\", request=\"cQ\"",
+            "Payment id=\"\", realm=\"r\", method=\"lightning\", intent=\"charge\", request=\"cQ\"",
+        ] {
+            headers.append(WWW_AUTHENTICATE, line.parse().unwrap());
+        }
+        let all = Challenge::all(&headers);
+        assert_eq!(all.iter().map(|challenge| &*challenge.id).collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(all[1].description.as_deref(), Some("a \"b\", Payment id=c"));
+        assert_eq!(Challenge::parse_line(all[1].to_header_value().unwrap().as_bytes()), all[1..]);
+    }
+
+    #[test]
+    fn a_control_character_is_not_written() {
+        assert!(Challenge { description: Some("a\nb".into()), ..challenge() }.to_header_value().is_none());
+    }
+}

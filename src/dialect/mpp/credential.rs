@@ -1,0 +1,148 @@
+//! `Authorization: Payment` and `Payment-Authorization: Payment`, in both directions (core draft, "Payment Credentials").
+
+use std::{borrow::Cow, fmt};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{
+    challenge::{Challenge, SCHEME},
+    wire::{self, Payload, object, optional},
+};
+use crate::{
+    codec::{
+        auth_param::{after_scheme, folded_credentials},
+        base64,
+    },
+    payment::Preimage,
+};
+
+/// The request header that carries the credential where a challenge names it.
+pub const PAYMENT_AUTHORIZATION: HeaderName = HeaderName::from_static("payment-authorization");
+
+/// What the parameter `header` says there; it has no other value.
+pub(super) const HEADER: &str = "Payment-Authorization";
+
+/// No credential is longer, in base64url.
+const MAX_TEXT: usize = 64 * 1024;
+
+/// The JSON of a credential, decoded from base64url and wiped when dropped.
+pub struct CredentialText(Zeroizing<Vec<u8>>);
+
+impl CredentialText {
+    /// Decodes a header value `Payment <base64url>`, padded or not; `None` where it is none, or longer than 64 KiB.
+    #[must_use]
+    pub fn decode(value: &[u8]) -> Option<Self> {
+        Self::decode_token(after_scheme(value, SCHEME)?)
+    }
+
+    pub(super) fn decode_token(token: &[u8]) -> Option<Self> {
+        let sized = !token.is_empty() && token.len() <= MAX_TEXT;
+        sized.then(|| base64::decode_url(token).map(|text| Self(Zeroizing::new(text))))?
+    }
+
+    /// Reads the credential; `None` where it lacks a required member or repeats one.
+    #[must_use]
+    pub fn read(&self) -> Option<Credential<'_>> {
+        wire::from_json(&self.0)
+    }
+}
+
+/// A charge credential as it was claimed: the challenge echoed, and the proof of payment.
+#[derive(Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Credential<'a> {
+    /// The echo of the challenge that was paid.
+    #[serde(borrow, deserialize_with = "object")]
+    pub challenge: Challenge<'a>,
+    #[serde(borrow, deserialize_with = "object")]
+    payload: Payload<'a>,
+    /// Who paid, as a DID; never required, and not looked at here.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub source: Option<Cow<'a, str>>,
+}
+
+impl<'a> Credential<'a> {
+    /// The credential for a challenge whose invoice was paid.
+    #[must_use]
+    pub fn new(challenge: Challenge<'a>, preimage: &Preimage) -> Self {
+        Self { challenge, payload: Payload { preimage: preimage.expose_hex().into() }, source: None }
+    }
+
+    /// The preimage that it shows; `None` where that is not 64 lower-case hexadecimal digits.
+    #[must_use]
+    pub fn preimage(&self) -> Option<Preimage> {
+        crate::codec::hex::decode_lower(self.payload.preimage.as_bytes()).map(Preimage::from_bytes)
+    }
+
+    /// The credential as a header value, marked sensitive; canonical JSON in base64url without padding.
+    #[must_use]
+    pub fn to_header_value(&self) -> Option<HeaderValue> {
+        let json = Zeroizing::new(serde_json::to_vec(self).ok()?);
+        let mut value = HeaderValue::try_from(format!("{SCHEME} {}", base64::encode_url(&*json))).ok()?;
+        value.set_sensitive(true);
+        Some(value)
+    }
+
+    /// The header that must carry it: what the challenge names.
+    #[must_use]
+    pub fn header_name(&self) -> HeaderName {
+        if self.challenge.header.is_some() { PAYMENT_AUTHORIZATION } else { AUTHORIZATION }
+    }
+}
+
+impl fmt::Debug for CredentialText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CredentialText(..)")
+    }
+}
+
+impl fmt::Debug for Credential<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credential").field("challenge", &self.challenge).finish_non_exhaustive()
+    }
+}
+
+/// What the lines of one header hold of this scheme.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<'a> {
+    Nothing,
+    /// What stands after the scheme.
+    One(&'a [u8]),
+    Several,
+}
+
+/// Looks for `Payment` credentials in the lines of one header, folded ones too.
+pub(super) fn find<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Found<'a> {
+    let lines = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
+    let mut tokens = lines.filter_map(|credential| after_scheme(credential, SCHEME));
+    match (tokens.next(), tokens.next()) {
+        (None, _) => Found::Nothing,
+        (Some(token), None) => Found::One(token),
+        (Some(_), Some(_)) => Found::Several,
+    }
+}
+
+/// Takes the `Payment` credentials out of one header and leaves the others as they are.
+pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
+    if find(headers, name) == Found::Nothing {
+        return;
+    }
+    let kept: Vec<_> = headers.get_all(name).into_iter().filter_map(without_ours).collect();
+    headers.remove(name);
+    for value in kept {
+        headers.append(name, value);
+    }
+}
+
+fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
+    let parts: Vec<_> = folded_credentials(line.as_bytes()).collect();
+    let foreign: Vec<_> = parts.iter().copied().filter(|part| after_scheme(part, SCHEME).is_none()).collect();
+    if foreign.len() == parts.len() {
+        return Some(line.clone());
+    }
+    let mut value = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|value| !value.is_empty())?;
+    value.set_sensitive(line.is_sensitive());
+    Some(value)
+}

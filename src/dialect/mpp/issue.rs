@@ -1,0 +1,90 @@
+//! What this server puts into a challenge.
+
+use std::borrow::Cow;
+
+use http::header::WWW_AUTHENTICATE;
+
+use super::{
+    AcceptPayment,
+    challenge::{CHARGE, Challenge, METHOD},
+    credential::HEADER,
+    verify::{Body, EMPTY_BODY, bound_hash},
+    wire::{self, ChargeRequest, MethodDetails, Opaque},
+};
+use crate::{
+    codec::base64,
+    dialect::{Asked, ChallengeLine, Rank, RequestView, keys::Purpose},
+    payment::Terms,
+};
+
+/// A longer description would push a challenge over the 4 KiB that every client must take.
+const MAX_DESCRIPTION: usize = 512;
+
+/// The challenge for a checked invoice; `None` where it cannot be said, or where the invoice is not what is asked.
+pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
+    let Asked { view, terms, amount, invoice, .. } = asked;
+    let sat = amount.as_whole_sat().filter(|sat| *sat > 0)?;
+    (invoice.amount() == Some(*amount) && invoice.network() == terms.network).then_some(())?;
+    let request = ChargeRequest {
+        amount: sat.to_string().into(),
+        currency: "sat".into(),
+        description: None,
+        method_details: MethodDetails {
+            invoice: invoice.as_str().into(),
+            network: Some(wire::network_name(terms.network)?.into()),
+            payment_hash: Some(invoice.payment_hash().to_string().into()),
+        },
+    };
+    let end = invoice.expires_at();
+    let opaque = Opaque {
+        bound: base64::encode_url(bound(view, terms)?).into(),
+        until: terms.longest_life(end).as_unix_seconds().to_string().into(),
+    };
+    let mut challenge = Challenge {
+        description: terms.resource.description.as_deref().filter(|text| is_plain(text)).map(Cow::Borrowed),
+        digest: match body(view, terms)? {
+            Body::Streamed | Body::Hashed(EMPTY_BODY) => None,
+            Body::Hashed(hash) => Some(wire::digest_text(&hash).into()),
+        },
+        expires: Some(wire::rfc3339(end)?.into()),
+        header: header(terms).map(Cow::Borrowed),
+        id: Cow::Borrowed(""),
+        intent: CHARGE.into(),
+        method: METHOD.into(),
+        opaque: Some(wire::encode(&opaque)?.into()),
+        realm: Some(realm(view.origin)).filter(|realm| is_plain(realm) && !realm.contains('|'))?.into(),
+        request: wire::encode(&request)?.into(),
+    };
+    let mac = view.keys.minting(Purpose::MppId).mac.mac(challenge.id_input().as_bytes());
+    challenge.id = base64::encode_url(mac).into();
+    let weight = AcceptPayment::of(&view.head.headers).and_then(|accepted| accepted.weight(METHOD, CHARGE));
+    let rank = if weight.is_some_and(|weight| weight > 0) { Rank::PaymentPreferred } else { Rank::Payment };
+    Some(ChallengeLine { rank, name: WWW_AUTHENTICATE, value: challenge.to_header_value()? })
+}
+
+/// The realm: the authority of an origin.
+pub(super) fn realm(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, authority)| authority)
+}
+
+/// The parameter `header`, where `Authorization` is in use for something else.
+pub(super) fn header(terms: &Terms) -> Option<&'static str> {
+    terms.authorization_taken.then_some(HEADER)
+}
+
+/// The hash of what a credential for this request is bound to; `None` where a part of it is not known.
+pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
+    let more = if terms.has_bound { Some(view.bound.as_ref()?) } else { None };
+    Some(bound_hash(view.head.method.as_str(), view.target, more))
+}
+
+/// The body, as far as credentials are bound to it by a digest; `None` where its hash is not known.
+pub(super) fn body(view: &RequestView<'_>, terms: &Terms) -> Option<Body> {
+    if terms.streams_body { Some(Body::Streamed) } else { view.body_hash.map(Body::Hashed) }
+}
+
+/// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could get wrong is sent.
+fn is_plain(text: &str) -> bool {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\');
+    !text.is_empty() && text.len() <= MAX_DESCRIPTION && text.bytes().all(is_plain)
+}

@@ -1,0 +1,63 @@
+//! Which problem each refusal is (core draft, "Error Responses", as of -01).
+//!
+//! | what is wrong | kind | `reason`, and the end of `type` | the lightning draft's own word |
+//! |---|---|---|---|
+//! | it cannot be read | `Malformed` | `malformed-credential` | `malformed-credential` |
+//! | never issued here, changed, or without `expires` | `Forged` | `invalid-challenge` | `unknown-challenge` |
+//! | bought for another method, path, query, header or body | `WrongRequest` | `invalid-challenge` | `unknown-challenge` |
+//! | used up | `Spent` | `invalid-challenge` | `unknown-challenge` |
+//! | withdrawn | `Revoked` | `invalid-challenge` | `unknown-challenge` |
+//! | too late | `Expired` | `payment-expired` | `expired-invoice` |
+//! | not this payment's preimage, or the receiver calls it unpaid | `Unpaid` | `verification-failed` | `invalid-preimage` |
+//!
+//! The core draft's names are used, because the lightning draft's have no pages; no released client reads either.
+
+use crate::payment::{DialectName, Refusal, RefusalKind};
+
+/// The `type` of a 402's problem details for a request without a credential.
+pub const PAYMENT_REQUIRED: &str = "https://paymentauth.org/problems/payment-required";
+
+/// The `type` of a 402's problem details for a refused credential, of whatever dialect.
+#[must_use]
+pub const fn problem_type(kind: RefusalKind) -> &'static str {
+    match kind {
+        RefusalKind::Malformed => "https://paymentauth.org/problems/malformed-credential",
+        RefusalKind::Forged | RefusalKind::Revoked | RefusalKind::Spent | RefusalKind::WrongRequest => {
+            "https://paymentauth.org/problems/invalid-challenge"
+        }
+        RefusalKind::Expired => "https://paymentauth.org/problems/payment-expired",
+        RefusalKind::Unpaid => "https://paymentauth.org/problems/verification-failed",
+    }
+}
+
+/// The refusal of an MPP credential.
+pub(super) const fn refusal(kind: RefusalKind) -> Refusal {
+    let code = match kind {
+        RefusalKind::Malformed => "malformed-credential",
+        RefusalKind::Forged | RefusalKind::Revoked | RefusalKind::Spent | RefusalKind::WrongRequest => "invalid-challenge",
+        RefusalKind::Expired => "payment-expired",
+        RefusalKind::Unpaid => "verification-failed",
+    };
+    Refusal::new(DialectName::Mpp, kind, code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn type_and_reason_name_the_same_problem() {
+        for kind in [
+            RefusalKind::Expired,
+            RefusalKind::Forged,
+            RefusalKind::Malformed,
+            RefusalKind::Revoked,
+            RefusalKind::Spent,
+            RefusalKind::WrongRequest,
+            RefusalKind::Unpaid,
+        ] {
+            assert_eq!(problem_type(kind).rsplit('/').next(), Some(refusal(kind).code()));
+            assert_eq!(refusal(kind).kind(), kind);
+        }
+    }
+}

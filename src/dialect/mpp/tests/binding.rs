@@ -1,0 +1,135 @@
+use http::Method;
+use proptest::prelude::*;
+use sha2::{Digest as _, Sha256};
+
+use super::*;
+use crate::dialect::mpp::{challenge::Challenge, verify::EMPTY_BODY};
+
+fn hash(body: &[u8]) -> Option<[u8; 32]> {
+    Some(Sha256::digest(body).into())
+}
+
+#[test]
+fn what_was_bought_is_served() {
+    let bench = Bench::new().unwrap();
+    let proof = bench.proof().unwrap();
+    assert_eq!((proof.amount, proof.network), (bench.amount, bench.terms.network));
+    assert_eq!(proof.payment_hash, bench.preimage.payment_hash());
+    assert_eq!(proof.valid_until, bench.invoice.expires_at());
+    let value = bench.challenge().unwrap();
+    assert_eq!(proof.note.as_deref(), Some(&*Challenge::parse_line(value.as_bytes())[0].id));
+}
+
+#[test]
+fn a_credential_opens_no_other_method_path_or_query() {
+    let mut bench = Bench::new().unwrap();
+    for method in [Method::POST, Method::HEAD, Method::CONNECT] {
+        bench.head.method = method;
+        assert_eq!(refused(&bench), OTHER_REQUEST);
+    }
+    bench.head.method = Method::GET;
+    for target in ["/weather", "/weather?city=oslo&", "/weather?city=Oslo", "/Weather?city=oslo", "/weather/?city=oslo", "/dear"]
+    {
+        bench.target = target.to_owned();
+        assert_eq!(refused(&bench), OTHER_REQUEST, "{target}");
+    }
+}
+
+#[test]
+fn method_and_target_do_not_run_into_each_other() {
+    let mut bench = Bench::new().unwrap();
+    bench.head.method = Method::from_bytes(b"GE").unwrap();
+    bench.target = format!("T{}", bench.target);
+    assert_eq!(refused(&bench), OTHER_REQUEST);
+}
+
+#[test]
+fn a_credential_opens_no_other_body() {
+    let mut bench = Bench::new().unwrap();
+    assert_eq!(hash(b""), Some(EMPTY_BODY));
+    bench.body_hash = hash(b"{}");
+    assert_eq!(refused(&bench), OTHER_REQUEST, "bought without a body");
+    bench.present().unwrap();
+    assert_eq!(refused(&bench), None);
+    for other in [b"{} ".as_slice(), b"", b"{\"a\":1}"] {
+        bench.body_hash = hash(other);
+        assert_eq!(refused(&bench), OTHER_REQUEST, "{other:?}");
+    }
+    bench.body_hash = None;
+    assert_eq!(refused(&bench), OTHER_REQUEST, "a body that nobody hashed");
+}
+
+#[test]
+fn a_streamed_body_is_not_bound_and_a_digest_that_nobody_checks_is_refused() {
+    let mut bench = Bench::new().unwrap();
+    bench.terms.streams_body = true;
+    bench.body_hash = None;
+    bench.present().unwrap();
+    assert_eq!(refused(&bench), None);
+    assert!(!Mpp.binds_body(&bench.terms));
+    bench.terms.bound_covers_body = true;
+    assert!(Mpp.binds_body(&bench.terms));
+
+    bench.terms.streams_body = false;
+    bench.body_hash = hash(b"{}");
+    assert_eq!(refused(&bench), OTHER_REQUEST, "bought for a stream, shown with a body that is bound");
+    bench.present().unwrap();
+    bench.terms.streams_body = true;
+    assert_eq!(refused(&bench), OTHER_REQUEST, "bought for one body, shown where none is hashed");
+}
+
+#[test]
+fn what_a_price_saw_is_bound() {
+    let mut bench = Bench::new().unwrap();
+    bench.terms.has_bound = true;
+    assert!(bench.challenge().is_none(), "nothing is sold before it is known");
+    assert_eq!(refused(&bench), OTHER_REQUEST);
+    bench.bound = Some([1; 32]);
+    assert_eq!(refused(&bench), OTHER_REQUEST, "bought without");
+    bench.present().unwrap();
+    assert_eq!(refused(&bench), None);
+    bench.bound = Some([2; 32]);
+    assert_eq!(refused(&bench), OTHER_REQUEST);
+    bench.terms.has_bound = false;
+    assert_eq!(refused(&bench), OTHER_REQUEST);
+}
+
+#[test]
+fn a_credential_ends_with_its_invoice() {
+    let mut bench = Bench::new().unwrap();
+    bench.now = Timestamp::from_unix_seconds(bench.invoice.expires_at().as_unix_seconds() - 1);
+    assert_eq!(refused(&bench), None);
+    bench.now = bench.invoice.expires_at();
+    assert_eq!(refused(&bench), Some((RefusalKind::Expired, "payment-expired")));
+}
+
+#[test]
+fn the_store_remembers_as_long_as_was_minted_whatever_the_configuration_says_now() {
+    let mut bench = Bench::new().unwrap();
+    let minted = crate::payment::retain_until(bench.terms.longest_life(bench.invoice.expires_at()));
+    bench.terms.redeem_within = std::time::Duration::ZERO;
+    let crate::payment::Spend::Times { uses, restores, retain_until } = bench.proof().unwrap().spend else {
+        panic!("a charge is counted");
+    };
+    assert_eq!((uses.get(), restores, retain_until), (1, 0, minted));
+}
+
+proptest! {
+    #[test]
+    fn exactly_the_same_request_is_served(
+        bought in ("[A-Z]{1,4}", "/[a-z/?&=]{0,6}", any::<Option<[u8; 2]>>()),
+        shown in ("[A-Z]{1,4}", "/[a-z/?&=]{0,6}", any::<Option<[u8; 2]>>()),
+    ) {
+        let mut bench = Bench::new().unwrap();
+        let ask = |(method, target, body): &(String, String, Option<[u8; 2]>), bench: &mut Bench| {
+            bench.head.method = Method::from_bytes(method.as_bytes()).unwrap();
+            bench.target.clone_from(target);
+            bench.body_hash = hash(body.as_ref().map_or(&[], |body| &body[..]));
+        };
+        ask(&bought, &mut bench);
+        bench.present().unwrap();
+        prop_assert_eq!(refused(&bench), None);
+        ask(&shown, &mut bench);
+        prop_assert_eq!(refused(&bench).is_none(), bought == shown);
+    }
+}

@@ -1,0 +1,24 @@
+//! A credential at the server's door: what it opens, and what it does not.
+
+mod binding;
+mod credential;
+mod echo;
+mod issuing;
+mod payable;
+
+use super::*;
+use crate::dialect::mpp::bench::Bench;
+
+/// The verdict on a bench's request: `None` where it is paid.
+#[track_caller]
+fn refused(bench: &Bench) -> Option<(RefusalKind, &'static str)> {
+    match bench.proof() {
+        Ok(_) => None,
+        Err(Some(refusal)) => Some((refusal.kind(), refusal.code())),
+        Err(None) => panic!("no credential was read"),
+    }
+}
+
+const FORGED: Option<(RefusalKind, &str)> = Some((RefusalKind::Forged, "invalid-challenge"));
+const MALFORMED: Option<(RefusalKind, &str)> = Some((RefusalKind::Malformed, "malformed-credential"));
+const OTHER_REQUEST: Option<(RefusalKind, &str)> = Some((RefusalKind::WrongRequest, "invalid-challenge"));

@@ -1,0 +1,162 @@
+//! Echo, id, expiry, what was bought, digest, preimage: in that order (lightning charge draft, "Verification").
+//!
+//! Nothing here looks at a request: what a credential must have been bought for is handed in.
+
+use std::sync::Arc;
+
+use constant_time_eq::constant_time_eq_32;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    challenge::{CHARGE, Challenge, METHOD},
+    credential::Credential,
+    reason,
+    wire::{self, ChargeRequest, Opaque},
+};
+use crate::{
+    clock::Timestamp,
+    codec::{base64, hex},
+    dialect::keys::DerivedKey,
+    payment::{Amount, DialectName, Network, PaymentHash, Preimage, Proof, Refusal, RefusalKind, Spend, retain_until},
+};
+
+/// SHA-256 of no bytes: what a credential without a digest was bought for.
+pub(super) const EMPTY_BODY: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64,
+    0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];
+
+/// What this server put, or would have put, into a challenge.
+#[derive(Debug)]
+pub(super) struct Issuer<'a> {
+    pub(super) realm: &'a str,
+    pub(super) header: Option<&'a str>,
+    pub(super) network: Network,
+    pub(super) keys: &'a [DerivedKey],
+}
+
+/// A body as far as credentials are bound to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Body {
+    /// SHA-256 of it.
+    Hashed([u8; 32]),
+    /// It streams: no credential is bound to it.
+    Streamed,
+}
+
+/// A charge that this server issued and whose preimage is claimed.
+#[derive(Debug)]
+pub(super) struct Charged {
+    challenge_id: Arc<str>,
+    network: Network,
+    amount: Amount,
+    pub(super) payment_hash: PaymentHash,
+    expires: Timestamp,
+    longest_life: Timestamp,
+    bound: [u8; 32],
+    digest: Option<[u8; 32]>,
+    preimage: Preimage,
+}
+
+impl Issuer<'_> {
+    /// Steps 1 and 2: the echo is one that this server could have issued, and the id says that it did.
+    pub(super) fn authenticate(&self, credential: &Credential<'_>) -> Result<Charged, Refusal> {
+        let echo = &credential.challenge;
+        let digest = self.check_echo(echo).ok_or(reason::refusal(RefusalKind::Forged))?;
+        self.check_id(echo, digest).ok_or(reason::refusal(RefusalKind::Forged))?;
+        let preimage = credential.preimage().ok_or(reason::refusal(RefusalKind::Malformed))?;
+        self.read(echo, digest, preimage).ok_or(reason::refusal(RefusalKind::Forged))
+    }
+
+    /// 1. No slot is another's, and none but those that are minted has a value. `|` parts the slots.
+    fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
+        let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
+        let parted = |slot: &str| !slot.is_empty() && !slot.contains('|');
+        let slots = [Some(&echo.request), echo.expires.as_ref(), echo.opaque.as_ref()];
+        let whole = slots.into_iter().all(|slot| slot.is_some_and(|slot| parted(slot)));
+        (ours && whole && echo.header.as_deref() == self.header).then_some(())?;
+        match &echo.digest {
+            None => Some(None),
+            Some(text) => wire::digest(text).map(Some),
+        }
+    }
+
+    /// 2. The id, under any key whose challenges may still live. A digest counts in the form that is minted.
+    fn check_id(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> Option<()> {
+        let claimed: [u8; 32] = base64::decode_url(&*echo.id)?.try_into().ok()?;
+        let input = input(echo, digest);
+        let is_own = |key: &DerivedKey| constant_time_eq_32(&key.mac.mac(input.as_bytes()), &claimed);
+        self.keys.iter().any(is_own).then_some(())
+    }
+
+    fn read(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>, preimage: Preimage) -> Option<Charged> {
+        let request = base64::decode_url(&*echo.request)?;
+        let request: ChargeRequest<'_> = wire::from_json(&request)?;
+        let details = &request.method_details;
+        let opaque = base64::decode_url(&**echo.opaque.as_ref()?)?;
+        let opaque: Opaque<'_> = wire::from_json(&opaque)?;
+        (details.network.as_deref() == wire::network_name(self.network)).then_some(())?;
+        Some(Charged {
+            challenge_id: Arc::from(&*echo.id),
+            network: self.network,
+            amount: Amount::try_from_sat(wire::digits(&request.amount)?)?,
+            payment_hash: PaymentHash::from_bytes(hex::decode_lower(details.payment_hash.as_ref()?.as_bytes())?),
+            expires: wire::from_rfc3339(echo.expires.as_ref()?)?,
+            longest_life: Timestamp::from_unix_seconds(wire::digits(&opaque.until)?),
+            bound: base64::decode_url(&*opaque.bound)?.try_into().ok()?,
+            digest,
+            preimage,
+        })
+    }
+}
+
+impl Charged {
+    /// Steps 3 to 6.
+    pub(super) fn verify(&self, bound: &[u8; 32], body: Body, now: Timestamp) -> Result<Proof, Refusal> {
+        let check = |holds: bool, kind| if holds { Ok(()) } else { Err(reason::refusal(kind)) };
+        // 3. Before its end.
+        check(now < self.expires, RefusalKind::Expired)?;
+        // 4. Method, target and what the price saw.
+        check(constant_time_eq_32(&self.bound, bound), RefusalKind::WrongRequest)?;
+        // 5. The body.
+        check(self.covers(body), RefusalKind::WrongRequest)?;
+        // 6. Paid.
+        check(self.payment_hash.is_of(&self.preimage), RefusalKind::Unpaid)?;
+        Ok(Proof {
+            dialect: DialectName::Mpp,
+            network: self.network,
+            payment_hash: self.payment_hash,
+            amount: self.amount,
+            spend: Spend::Times { uses: std::num::NonZeroU32::MIN, restores: 0, retain_until: retain_until(self.longest_life) },
+            valid_until: self.expires,
+            note: Some(self.challenge_id.clone()),
+        })
+    }
+
+    /// A digest that nobody can check covers nothing.
+    fn covers(&self, body: Body) -> bool {
+        match (body, self.digest) {
+            (Body::Hashed(hash), digest) => constant_time_eq_32(&digest.unwrap_or(EMPTY_BODY), &hash),
+            (Body::Streamed, digest) => digest.is_none(),
+        }
+    }
+}
+
+/// The hash that `opaque` carries: method, target and what else is bound, each with its length.
+pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in ["tower-x402 mpp v1".as_bytes(), method.as_bytes(), target.as_bytes(), bound.map_or(&[], |hash| &hash[..])] {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+fn input(echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> String {
+    match (digest, &echo.digest) {
+        (Some(hash), Some(text)) if !text.ends_with(':') => {
+            Challenge { digest: Some(wire::digest_text(&hash).into()), ..echo.clone() }.id_input()
+        }
+        _ => echo.id_input(),
+    }
+}

@@ -1,0 +1,221 @@
+//! The JSON objects of the charge intent, exactly as specified, and how they travel: base64url of JSON.
+//!
+//! Members are declared in the order of their names and hold strings only, so that what is written here is canonical (RFC
+//! 8785) without a second pass; a test compares. What is read need not be canonical. A member that is read must not be
+//! repeated; others are skipped.
+
+use std::{borrow::Cow, fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+
+use crate::{clock::Timestamp, codec::base64, payment::Network};
+
+/// The `request` of a Lightning charge (lightning charge draft, "Request Schema").
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct ChargeRequest<'a> {
+    /// Whole satoshis, as decimal digits.
+    #[serde(borrow)]
+    pub amount: Cow<'a, str>,
+    /// `sat`.
+    #[serde(borrow)]
+    pub currency: Cow<'a, str>,
+    /// What is bought, for people.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Cow<'a, str>>,
+    /// How it is to be paid.
+    #[serde(borrow, rename = "methodDetails", deserialize_with = "object")]
+    pub method_details: MethodDetails<'a>,
+}
+
+/// The part of a request that only Lightning knows.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct MethodDetails<'a> {
+    /// The BOLT11 invoice.
+    #[serde(borrow)]
+    pub invoice: Cow<'a, str>,
+    /// `mainnet` (also where it is not there), `regtest` or `signet`.
+    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub network: Option<Cow<'a, str>>,
+    /// The invoice's payment hash, 64 lower-case hexadecimal digits.
+    #[serde(borrow, default, rename = "paymentHash", deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    pub payment_hash: Option<Cow<'a, str>>,
+}
+
+/// What a server of this crate puts into `opaque`: a flat map of strings.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) struct Opaque<'a> {
+    /// The hash of what is bound, in base64url.
+    #[serde(borrow)]
+    pub(super) bound: Cow<'a, str>,
+    /// The longest life of any credential for the same invoice, in Unix seconds.
+    #[serde(borrow)]
+    pub(super) until: Cow<'a, str>,
+}
+
+/// The payload of a charge credential.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Payload<'a> {
+    /// 64 lower-case hexadecimal digits, if it is genuine.
+    #[serde(borrow)]
+    pub(super) preimage: Cow<'a, str>,
+}
+
+/// The object in base64url of its JSON, no padding.
+pub(super) fn encode(object: &impl Serialize) -> Option<String> {
+    serde_json::to_vec(object).ok().map(base64::encode_url)
+}
+
+/// An object that keeps nothing of the text, from base64url of JSON.
+pub(super) fn decode<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Option<T> {
+    from_json(&base64::decode_url(text)?)
+}
+
+/// An object that may borrow from its JSON.
+pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
+    let mut json = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
+    let read = object(&mut json).ok()?;
+    json.end().ok().map(|()| read)
+}
+
+/// What `methodDetails.network` says; Testnet has no name there.
+pub(super) const fn network_name(network: Network) -> Option<&'static str> {
+    match network {
+        Network::Bitcoin => Some("mainnet"),
+        Network::Regtest => Some("regtest"),
+        Network::Signet => Some("signet"),
+        Network::Testnet => None,
+    }
+}
+
+/// RFC 3339 in UTC; `None` beyond the year 9999.
+pub(super) fn rfc3339(moment: Timestamp) -> Option<String> {
+    let seconds = i64::try_from(moment.as_unix_seconds()).ok()?;
+    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
+}
+
+/// The whole second of an RFC 3339 moment since 1970, its fraction dropped.
+pub(super) fn from_rfc3339(text: &str) -> Option<Timestamp> {
+    let seconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp();
+    u64::try_from(seconds).ok().map(Timestamp::from_unix_seconds)
+}
+
+/// Decimal digits as an encoder writes them: no sign, no leading zero.
+pub(super) fn digits(text: &str) -> Option<u64> {
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    canonical.then(|| text.parse().ok())?
+}
+
+/// A `Content-Digest` of SHA-256 (RFC 9530): `sha-256=:...:`, or without the colons, as some servers write it.
+pub(super) fn digest(text: &str) -> Option<[u8; 32]> {
+    let value = text.strip_prefix("sha-256=")?;
+    let encoded = value.strip_prefix(':').map_or(Some(value), |value| value.strip_suffix(':'))?;
+    base64::decode_standard(encoded)?.try_into().ok()
+}
+
+/// A `Content-Digest` as RFC 9530 writes it.
+pub(super) fn digest_text(hash: &[u8; 32]) -> String {
+    format!("sha-256=:{}:", base64::encode_standard(hash))
+}
+
+/// An optional text that borrows where it can: derived code would own it.
+pub(super) fn optional<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(transparent)]
+    struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+    Ok(Option::<Text<'a>>::deserialize(deserializer)?.map(|text| text.0))
+}
+
+/// An object, and never the array of its values, which derived code would take as well.
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    struct Object<T>(PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
+        type Value = T;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+            T::deserialize(MapAccessDeserializer::new(map))
+        }
+    }
+
+    deserializer.deserialize_map(Object(PhantomData))
+}
+
+/// Any JSON in canonical form (RFC 8785); `None` for text that is none.
+#[doc(hidden)]
+#[must_use]
+pub fn canonical(text: &str) -> Option<String> {
+    serde_jcs::to_string(&serde_json::from_str::<serde_json::Value>(text).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_and_digits_are_exact() {
+        assert_eq!(rfc3339(Timestamp::from_unix_seconds(1_773_576_300)).as_deref(), Some("2026-03-15T12:05:00Z"));
+        for (text, seconds) in [
+            ("2026-03-15T12:05:00Z", 1_773_576_300),
+            ("2026-03-15T12:05:00.999Z", 1_773_576_300),
+            ("2026-03-15T14:05:00+02:00", 1_773_576_300),
+        ] {
+            assert_eq!(from_rfc3339(text), Some(Timestamp::from_unix_seconds(seconds)), "{text}");
+        }
+        for bad in ["", "1773576300", "2026-03-15", "2026-03-15T12:05:00", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z"] {
+            assert_eq!(from_rfc3339(bad), None, "{bad}");
+        }
+        assert_eq!(rfc3339(Timestamp::MAX), None);
+        assert_eq!((digits("0"), digits("10"), digits("18446744073709551615")), (Some(0), Some(10), Some(u64::MAX)));
+        for bad in ["", "+1", "-1", "01", "1.0", "1e3", " 1", "18446744073709551616"] {
+            assert_eq!(digits(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_digest_is_read_in_both_forms() {
+        let text = digest_text(&[7; 32]);
+        assert!(text.starts_with("sha-256=:") && text.ends_with(':'), "{text}");
+        assert_eq!(digest(&text), Some([7; 32]));
+        assert_eq!(digest(&text.replace(':', "")), Some([7; 32]));
+        let encoded = base64::encode_standard([7; 32]);
+        for bad in [format!("sha-256=:{encoded}"), format!("sha-256={encoded}:"), format!("sha-512=:{encoded}:"), encoded] {
+            assert_eq!(digest(&bad), None, "{bad}");
+        }
+        assert_eq!(digest("sha-256=:AAAA:"), None);
+    }
+
+    #[test]
+    fn what_is_written_is_canonical_and_borrows_when_read() {
+        let request = ChargeRequest {
+            amount: "100".into(),
+            currency: "sat".into(),
+            description: Some("a \"b\" \\ \u{1} \u{7f} é \u{2028} 😀 </b>".into()),
+            method_details: MethodDetails {
+                invoice: "lnbc1".into(),
+                network: Some("mainnet".into()),
+                payment_hash: Some("ab".into()),
+            },
+        };
+        let opaque = Opaque { bound: "b".into(), until: "1".into() };
+        assert_eq!(serde_json::to_string(&request).unwrap(), serde_jcs::to_string(&request).unwrap());
+        assert_eq!(serde_json::to_string(&opaque).unwrap(), serde_jcs::to_string(&opaque).unwrap());
+        let text = r#"{"methodDetails":{"invoice":"x","network":"y"},"amount":"1","currency":"sat","more":[{}]}"#;
+        let read: ChargeRequest<'_> = from_json(text.as_bytes()).unwrap();
+        assert!(matches!(read.amount, Cow::Borrowed(_)) && matches!(read.method_details.network, Some(Cow::Borrowed(_))));
+        let array = text.replace(r#"{"invoice":"x","network":"y"}"#, r#"["x","y"]"#);
+        for bad in [array, text.replace("more", "amount"), text.replace(r#""1""#, "1"), format!("{text} x")] {
+            assert!(from_json::<ChargeRequest<'_>>(bad.as_bytes()).is_none(), "{bad}");
+        }
+    }
+}
