@@ -96,9 +96,9 @@ pub use dialect::l402;
 pub use dialect::mpp;
 #[cfg(feature = "x402")]
 pub use dialect::x402;
+#[cfg(feature = "devnet")]
+pub use lightning::Devnet;
 pub use payment::{
     Access, Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash,
     PaymentReceipt, Preimage, Refusal, RefusalKind,
 };
-#[cfg(feature = "devnet")]
-pub use lightning::Devnet;
