@@ -85,6 +85,8 @@ pub mod clock;
 pub mod codec;
 mod dialect;
 pub mod lightning;
+#[cfg(feature = "replay-durable")]
+mod log;
 mod payment;
 pub mod replay;
 mod trace;
