@@ -28,5 +28,6 @@ pub use receipt::PaymentReceipt;
 pub use refusal::{Refusal, RefusalKind};
 pub use terms::Access;
 
+pub(crate) use invoice::is_public_key;
 pub(crate) use proof::{Proof, Spend};
 pub(crate) use terms::{Resource, SKEW, Terms, retain_until};
