@@ -69,6 +69,10 @@ impl Invoice {
             Some(_) => return Err(InvoiceError::signature()),
             None => signed.recover_payee_pub_key().map_err(|_| InvoiceError::signature())?.0,
         };
+        let created_at = raw.data.timestamp.as_unix_timestamp();
+        if created_at.checked_add(fields.expiry.as_secs()).is_none() {
+            return Err(InvoiceError::malformed("an end that cannot be named"));
+        }
         Ok(Self {
             text: text.to_owned(),
             network: network(&raw.currency())?,
@@ -76,7 +80,7 @@ impl Invoice {
             payment_hash: fields.payment_hash,
             description: fields.description,
             payee: payee.serialize(),
-            created_at: Timestamp::from_unix_seconds(raw.data.timestamp.as_unix_timestamp()),
+            created_at: Timestamp::from_unix_seconds(created_at),
             expiry: fields.expiry,
         })
     }
@@ -189,6 +193,11 @@ impl Fields {
         };
         Ok(Self { payment_hash, description, payee, expiry: expiry.unwrap_or(Duration::from_secs(3600)) })
     }
+}
+
+/// Whether these bytes are a compressed public key: a point of the curve.
+pub(crate) fn is_public_key(bytes: &[u8; 33]) -> bool {
+    PublicKey::from_slice(bytes).is_ok()
 }
 
 fn network(currency: &Currency) -> Result<Network, InvoiceError> {
