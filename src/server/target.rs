@@ -14,7 +14,7 @@ pub(crate) use self::origin::{Origin, OriginError};
 #[derive(Debug)]
 pub(crate) struct Origins {
     origins: Vec<Origin>,
-    accepted: Vec<Authority>,
+    accepted: Vec<Authority<'static>>,
 }
 
 /// A request for somebody else, or for nobody: 421. `Display` names the fix.
@@ -34,11 +34,14 @@ impl Origins {
         if origins.is_empty() {
             return Err(OriginError::missing());
         }
-        if let Some(twice) = (1..origins.len()).find(|i| origins[..*i].contains(&origins[*i])) {
+        if let Some(twice) = (1..origins.len()).find(|i| origins[..*i].iter().any(|other| other.as_str() == origins[*i].as_str()))
+        {
             return Err(OriginError::of(origins[twice].as_str(), "is configured twice: keep one"));
         }
         let parse = |text: &String| {
-            Authority::parse(text).ok_or_else(|| OriginError::of(text, "is no authority: expected `name` or `name:port`"))
+            Authority::parse(text)
+                .map(Authority::into_owned)
+                .ok_or_else(|| OriginError::of(text, "is no authority: expected `name` or `name:port`"))
         };
         Ok(Self { accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?, origins })
     }
@@ -54,7 +57,7 @@ impl Origins {
     pub(crate) fn matching(&self, head: &Parts, is_trusted_proxy: bool) -> Result<usize, AuthorityError> {
         let mut ours = None;
         let mut any = false;
-        let mut hop = |text: &[u8]| {
+        let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
             let authority = Authority::parse_bytes(text).ok_or_else(|| self.error(true))?;
             any = true;
             // The name of an origin goes before one that is merely accepted.
@@ -94,7 +97,7 @@ impl Origins {
     }
 
     /// The origin that `authority` stands for, and whether it is that origin's own name.
-    fn position(&self, authority: &Authority) -> Option<(usize, bool)> {
+    fn position(&self, authority: &Authority<'_>) -> Option<(usize, bool)> {
         if let Some(index) = self.origins.iter().position(|origin| origin.is_at(authority)) {
             return Some((index, true));
         }

@@ -1,14 +1,17 @@
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::{
+    borrow::Cow,
+    net::{Ipv4Addr, Ipv6Addr},
+};
 
-/// A host in lower case and a port, as RFC 3986, section 3.2, without userinfo.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Authority {
-    pub(super) host: String,
+/// A host and a port, as RFC 3986, section 3.2, without userinfo.
+#[derive(Clone, Debug)]
+pub(super) struct Authority<'a> {
+    pub(super) host: Cow<'a, str>,
     pub(super) port: Option<u16>,
 }
 
-impl Authority {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+impl<'a> Authority<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
                 let (address, after) = rest.split_once(']')?;
@@ -20,26 +23,34 @@ impl Authority {
         if host.is_empty() || !(host.starts_with('[') || is_name(host.as_bytes())) {
             return None;
         }
-        Some(Self { host: host.to_ascii_lowercase(), port: parse_port(port)? })
+        Some(Self { host: Cow::Borrowed(host), port: parse_port(port)? })
     }
 
-    pub(super) fn parse_bytes(text: &[u8]) -> Option<Self> {
+    pub(super) fn parse_bytes(text: &'a [u8]) -> Option<Self> {
         Self::parse(std::str::from_utf8(text).ok()?)
     }
 
-    /// The address that the host is written as.
+    pub(super) fn into_owned(self) -> Authority<'static> {
+        Authority { host: Cow::Owned(self.host.into_owned()), port: self.port }
+    }
+
+    pub(super) fn is_host(&self, host: &str) -> bool {
+        self.host.eq_ignore_ascii_case(host)
+    }
+
+    /// Whether this is `localhost` or a loopback address, written as one.
     pub(super) fn is_loopback(&self) -> bool {
         let v6 = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         match v6 {
             Some(address) => address.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback()),
-            None => self.host == "localhost" || self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback()),
+            None => self.is_host("localhost") || self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback()),
         }
     }
 
     /// Whether `other` is at this authority, which stands for both default ports where it names none.
-    pub(super) fn accepts(&self, other: &Self) -> bool {
+    pub(super) fn accepts(&self, other: &Authority<'_>) -> bool {
         let is_default = |port| matches!(port, None | Some(80 | 443));
-        self.host == other.host && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
+        other.is_host(&self.host) && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
     }
 }
 

@@ -5,10 +5,11 @@ use super::authority::Authority;
 /// A public origin as it was configured: `https://api.example.com`, lower case, without a default port.
 ///
 /// Its text is safe in a quoted string, such as a realm.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Origin {
     text: String,
-    authority: Authority,
+    /// Its port is there where it is not the default one.
+    authority: Authority<'static>,
     default_port: u16,
 }
 
@@ -42,8 +43,9 @@ impl Origin {
             return Err(expected("is more than an origin: expected no slash after the name, no path, query, fragment or user"));
         }
         let authority = Authority::parse(rest).filter(|authority| is_host(&authority.host) && authority.port != Some(0));
-        let mut authority =
-            authority.ok_or_else(|| expected("has no proper host: expected a name or address and an optional port"))?;
+        let mut authority = authority
+            .ok_or_else(|| expected("has no proper host: expected a name or address and an optional port"))?
+            .into_owned();
         authority.port = authority.port.filter(|port| *port != default_port);
         let scheme = if default_port == 443 { "https" } else { "http" };
         let port = authority.port.map_or_else(String::new, |port| format!(":{port}"));
@@ -64,8 +66,8 @@ impl Origin {
     }
 
     /// Whether `authority` is this origin's, its default port dropped.
-    pub(super) fn is_at(&self, authority: &Authority) -> bool {
-        self.authority.host == authority.host && self.authority.port == authority.port.filter(|port| *port != self.default_port)
+    pub(super) fn is_at(&self, authority: &Authority<'_>) -> bool {
+        authority.is_host(&self.authority.host) && self.authority.port == authority.port.filter(|port| *port != self.default_port)
     }
 }
 
