@@ -80,10 +80,6 @@ impl PaymentReceipt {
     pub(crate) fn note(&self) -> Option<&str> {
         self.0.proof.note.as_deref()
     }
-
-    pub(crate) fn is_counted(&self) -> bool {
-        !matches!(self.0.proof.spend, Spend::Never)
-    }
 }
 
 /// One readable line.

@@ -291,5 +291,15 @@ impl<T> Rule<T> {
     }
 }
 
+/// What one pattern captures of a path, decoded; nothing where it does not match.
+pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
+    let decoded = |(name, value): (&str, &str)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned());
+    let mut router = matchit::Router::new();
+    match router.insert(pattern, ()) {
+        Ok(()) => router.at(path).map(|found| found.params.iter().map(decoded).collect()).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,9 @@
 mod authority;
 mod origin;
 
-use std::{borrow::Cow, fmt};
+use std::{fmt, sync::Arc};
 
-use http::{Uri, header, request::Parts};
+use http::{Extensions, Uri, header, request::Parts, uri::PathAndQuery};
 
 use self::authority::Authority;
 pub(crate) use self::origin::{Origin, OriginError};
@@ -134,21 +134,23 @@ impl fmt::Display for TargetError {
 impl std::error::Error for TargetError {}
 
 /// The URI as it was asked for: axum's `OriginalUri` where there is one, because inside a nest the plain one lacks the prefix.
-pub(crate) fn original_uri(head: &Parts) -> &Uri {
+pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a Uri {
     #[cfg(feature = "axum")]
-    if let Some(axum::extract::OriginalUri(uri)) = head.extensions.get() {
-        return uri;
+    if let Some(axum::extract::OriginalUri(original)) = extensions.get() {
+        return original;
     }
-    &head.uri
+    let _ = extensions;
+    uri
 }
 
 /// Raw path and query as they were asked for, with a leading slash: what is bound after the configured origin.
-pub(crate) fn raw_target(uri: &Uri) -> Result<Cow<'_, str>, TargetError> {
-    match uri.path_and_query().map_or("", |target| target.as_str()) {
+pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
+    let uri = original_uri(&head.extensions, &head.uri);
+    match (uri.path_and_query(), uri.path_and_query().map_or("", PathAndQuery::as_str)) {
         // Of an absolute form without a path.
-        "" if uri.scheme().is_some() => Ok(Cow::Borrowed("/")),
-        query if query.starts_with('?') => Ok(Cow::Owned(format!("/{query}"))),
-        target if target.starts_with('/') && !target.starts_with("//") => Ok(Cow::Borrowed(target)),
+        (_, "") if uri.scheme().is_some() => Ok(PathAndQuery::from_static("/")),
+        (_, query) if query.starts_with('?') => PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError),
+        (Some(target), text) if text.starts_with('/') && !text.starts_with("//") => Ok(target.clone()),
         _ => Err(TargetError),
     }
 }
@@ -157,23 +159,23 @@ pub(crate) fn raw_target(uri: &Uri) -> Result<Cow<'_, str>, TargetError> {
 ///
 /// Where a layer between rewrote the path there is no prefix to tell: the whole original path stands for it, which is
 /// narrower than any prefix.
-pub(crate) fn route(head: &Parts, pattern: &str) -> String {
-    let (original, inner) = (original_uri(head).path(), head.uri.path());
-    let prefix = match original.strip_suffix(inner) {
-        Some(prefix) => prefix,
+pub(crate) fn route(head: &Parts, pattern: &Arc<str>) -> Arc<str> {
+    let (original, inner) = (original_uri(&head.extensions, &head.uri).path(), head.uri.path());
+    match original.strip_suffix(inner) {
+        Some("") => pattern.clone(),
+        Some(prefix) => format!("{prefix}{pattern}").into(),
         // axum serves the nest's own path as `/`.
-        None => original,
-    };
-    format!("{prefix}{pattern}")
+        None => format!("{original}{pattern}").into(),
+    }
 }
 
 /// The pattern that a charge without a table stands at: axum's `MatchedPath`, or else the path itself.
-pub(crate) fn matched_path(head: &Parts) -> &str {
+pub(crate) fn matched_path<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a str {
     #[cfg(feature = "axum")]
-    if let Some(path) = head.extensions.get::<axum::extract::MatchedPath>() {
+    if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
         return path.as_str();
     }
-    original_uri(head).path()
+    original_uri(extensions, uri).path()
 }
 
 /// RFC 3986, section 3.1.
