@@ -5,7 +5,7 @@ use crate::{
     log::Engine,
     replay::{
         ConsumptionKey, StoreError, UseId,
-        book::{Changes, Spend, Use},
+        book::{Changes, Entry, Use},
         desk::told,
     },
 };
@@ -33,8 +33,8 @@ impl RawEngine {
         let at = Timestamp::from_unix_seconds(1);
         for key in keys {
             let last_use = Use { granted_at: at, remaining: 0, released: false };
-            let spend = Spend { retain_until: at, taken: 1, restored: 0, restores: 0, last: use_id, last_use };
-            batch.spend(key, None, Some(&spend));
+            let entry = Entry { retain_until: at, taken: 1, restored: 0, restores: 0, last: use_id, last_use };
+            batch.entry(key, None, Some(&entry));
         }
         self.0.commit(batch).map_err(|error| told(&error))
     }
