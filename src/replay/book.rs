@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 /// writes down the changes of.
 #[derive(Debug, Default)]
 pub(super) struct Book {
-    spends: HashMap<ConsumptionKey, Spend>,
+    entries: HashMap<ConsumptionKey, Entry>,
     expiries: BTreeMap<Timestamp, Vec<ConsumptionKey>>,
     earlier: HashMap<(ConsumptionKey, UseId), Use>,
     earlier_by_age: VecDeque<(Timestamp, ConsumptionKey, UseId)>,
@@ -23,7 +23,7 @@ pub(super) struct Book {
 
 /// What is known of one payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Spend {
+pub(super) struct Entry {
     pub(super) retain_until: Timestamp,
     /// Uses granted and not given back.
     pub(super) taken: u32,
@@ -45,14 +45,14 @@ pub(super) struct Use {
 
 /// Hears what changed, with what was before: none of both is no record.
 pub(super) trait Changes {
-    fn spend(&mut self, key: &ConsumptionKey, old: Option<&Spend>, new: Option<&Spend>);
+    fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>);
     fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>);
     fn pruned_until(&mut self, old: Option<Timestamp>, new: Timestamp);
 }
 
 /// For a store that keeps nothing but memory.
 impl Changes for () {
-    fn spend(&mut self, _: &ConsumptionKey, _: Option<&Spend>, _: Option<&Spend>) {}
+    fn entry(&mut self, _: &ConsumptionKey, _: Option<&Entry>, _: Option<&Entry>) {}
     fn earlier_use(&mut self, _: &ConsumptionKey, _: &UseId, _: Option<&Use>, _: Option<&Use>) {}
     fn pruned_until(&mut self, _: Option<Timestamp>, _: Timestamp) {}
 }
@@ -75,24 +75,24 @@ impl Book {
         changes: &mut impl Changes,
     ) -> Result<Consumption, NoRoom> {
         self.prune(now, room, changes);
-        let Some(spend) = self.spends.get(&ask.key).copied() else {
+        let Some(entry) = self.entries.get(&ask.key).copied() else {
             return self.consume_unknown(ask, now, room, changes);
         };
-        let mut next = Spend { retain_until: spend.retain_until.max(ask.retain_until), ..spend };
-        let answer = if let Some(known) = self.find_use(&spend, &ask.key, ask.use_id) {
+        let mut next = Entry { retain_until: entry.retain_until.max(ask.retain_until), ..entry };
+        let answer = if let Some(known) = self.find_use(&entry, &ask.key, ask.use_id) {
             if known.released { Consumption::Spent } else { Consumption::Granted { remaining: known.remaining } }
-        } else if spend.taken >= ask.limits.uses.get() || self.early_releases.contains(&ask.key, ask.use_id) {
+        } else if entry.taken >= ask.limits.uses.get() || self.early_releases.contains(&ask.key, ask.use_id) {
             Consumption::Spent
         } else {
-            self.set_apart(&ask.key, &spend, now, room, changes)?;
-            let remaining = ask.limits.uses.get() - spend.taken - 1;
+            self.set_apart(&ask.key, &entry, now, room, changes)?;
+            let remaining = ask.limits.uses.get() - entry.taken - 1;
             next.taken += 1;
             next.restores = ask.limits.restores;
             next.last = ask.use_id;
             next.last_use = Use { granted_at: now, remaining, released: false };
             Consumption::Granted { remaining }
         };
-        self.rewrite(&ask.key, &spend, next, changes);
+        self.rewrite(&ask.key, &entry, next, changes);
         Ok(answer)
     }
 
@@ -106,16 +106,16 @@ impl Book {
         changes: &mut impl Changes,
     ) {
         self.prune(now, room, changes);
-        let Some(spend) = self.spends.get(&key).copied() else {
+        let Some(entry) = self.entries.get(&key).copied() else {
             return self.early_releases.insert(key, use_id, now);
         };
-        let mut next = spend;
-        match self.find_use(&spend, &key, use_id) {
+        let mut next = entry;
+        match self.find_use(&entry, &key, use_id) {
             None => return self.early_releases.insert(key, use_id, now),
             Some(known) if known.released => return,
             Some(known) => {
                 let released = Use { released: true, ..known };
-                if spend.last == use_id {
+                if entry.last == use_id {
                     next.last_use = released;
                 } else {
                     self.earlier.insert((key, use_id), released);
@@ -125,13 +125,13 @@ impl Book {
         }
         match why {
             Release::NotServed => next.taken -= 1,
-            Release::Failed if spend.restored < spend.restores => {
+            Release::Failed if entry.restored < entry.restores => {
                 next.taken -= 1;
                 next.restored += 1;
             }
             Release::Failed => {}
         }
-        self.rewrite(&key, &spend, next, changes);
+        self.rewrite(&key, &entry, next, changes);
     }
 
     fn consume_unknown(
@@ -148,7 +148,7 @@ impl Book {
         }
         room.take(1)?;
         let remaining = ask.limits.uses.get() - 1;
-        let spend = Spend {
+        let entry = Entry {
             retain_until: ask.retain_until,
             taken: 1,
             restored: 0,
@@ -156,42 +156,42 @@ impl Book {
             last: ask.use_id,
             last_use: Use { granted_at: now, remaining, released: false },
         };
-        self.note(ask.key, spend);
-        changes.spend(&ask.key, None, Some(&spend));
+        self.note(ask.key, entry);
+        changes.entry(&ask.key, None, Some(&entry));
         Ok(Consumption::Granted { remaining })
     }
 
-    fn find_use(&self, spend: &Spend, key: &ConsumptionKey, use_id: UseId) -> Option<Use> {
-        if spend.last == use_id { Some(spend.last_use) } else { self.earlier.get(&(*key, use_id)).copied() }
+    fn find_use(&self, entry: &Entry, key: &ConsumptionKey, use_id: UseId) -> Option<Use> {
+        if entry.last == use_id { Some(entry.last_use) } else { self.earlier.get(&(*key, use_id)).copied() }
     }
 
     /// Makes place for a later use beside the one that was last.
     fn set_apart(
         &mut self,
         key: &ConsumptionKey,
-        spend: &Spend,
+        entry: &Entry,
         now: Timestamp,
         room: &Room,
         changes: &mut impl Changes,
     ) -> Result<(), NoRoom> {
-        if !is_forgotten(spend.last_use.granted_at, now) {
+        if !is_forgotten(entry.last_use.granted_at, now) {
             room.take(1)?;
-            self.note_earlier(*key, spend.last, spend.last_use);
-            changes.earlier_use(key, &spend.last, None, Some(&spend.last_use));
+            self.note_earlier(*key, entry.last, entry.last_use);
+            changes.earlier_use(key, &entry.last, None, Some(&entry.last_use));
         }
         Ok(())
     }
 
-    fn rewrite(&mut self, key: &ConsumptionKey, old: &Spend, new: Spend, changes: &mut impl Changes) {
+    fn rewrite(&mut self, key: &ConsumptionKey, old: &Entry, new: Entry, changes: &mut impl Changes) {
         if *old != new {
-            self.spends.insert(*key, new);
-            changes.spend(key, Some(old), Some(&new));
+            self.entries.insert(*key, new);
+            changes.entry(key, Some(old), Some(&new));
         }
     }
 
-    fn note(&mut self, key: ConsumptionKey, spend: Spend) {
-        self.spends.insert(key, spend);
-        self.expiries.entry(spend.retain_until).or_default().push(key);
+    fn note(&mut self, key: ConsumptionKey, entry: Entry) {
+        self.entries.insert(key, entry);
+        self.expiries.entry(entry.retain_until).or_default().push(key);
     }
 
     fn note_earlier(&mut self, key: ConsumptionKey, id: UseId, known: Use) {
@@ -203,29 +203,29 @@ impl Book {
     /// call pays for many.
     pub(super) fn prune(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
         for _ in 0..PRUNED_AT_ONCE {
-            self.prune_spend(now, room, changes);
+            self.prune_entry(now, room, changes);
             self.prune_earlier_use(now, room, changes);
         }
         self.early_releases.prune(now);
     }
 
-    fn prune_spend(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
+    fn prune_entry(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
         let Some(mut first) = self.expiries.first_entry().filter(|first| *first.key() < now) else { return };
         let key = first.get_mut().pop();
         if first.get().is_empty() {
             first.remove();
         }
-        let Some((key, spend)) = key.and_then(|key| Some((key, *self.spends.get(&key)?))) else { return };
-        if spend.retain_until >= now {
-            self.expiries.entry(spend.retain_until).or_default().push(key);
+        let Some((key, entry)) = key.and_then(|key| Some((key, *self.entries.get(&key)?))) else { return };
+        if entry.retain_until >= now {
+            self.expiries.entry(entry.retain_until).or_default().push(key);
             return;
         }
-        self.spends.remove(&key);
+        self.entries.remove(&key);
         room.give_back(1);
-        changes.spend(&key, Some(&spend), None);
-        if self.pruned_until.is_none_or(|pruned| pruned < spend.retain_until) {
-            changes.pruned_until(self.pruned_until, spend.retain_until);
-            self.pruned_until = Some(spend.retain_until);
+        changes.entry(&key, Some(&entry), None);
+        if self.pruned_until.is_none_or(|pruned| pruned < entry.retain_until) {
+            changes.pruned_until(self.pruned_until, entry.retain_until);
+            self.pruned_until = Some(entry.retain_until);
         }
     }
 
@@ -248,9 +248,9 @@ impl Book {
         *self = Self { early_releases: std::mem::take(&mut self.early_releases), ..Self::default() };
     }
 
-    pub(super) fn load_spend(&mut self, key: ConsumptionKey, spend: Spend, room: &Room) {
+    pub(super) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, room: &Room) {
         room.take_always(1);
-        self.note(key, spend);
+        self.note(key, entry);
     }
 
     pub(super) fn load_earlier_use(&mut self, key: ConsumptionKey, id: UseId, known: Use, room: &Room) {

@@ -68,7 +68,7 @@ impl Machine for Desk {
             Some(Stored::EarlierUse(key, id, known)) => self.book.load_earlier_use(key, id, known, &self.keys),
             Some(Stored::PrunedUntil(pruned)) => self.book.load_pruned_until(pruned),
             Some(Stored::Record(key, record)) => self.shelf.load(key, record, &self.record_bytes),
-            Some(Stored::Spend(key, spend)) => self.book.load_spend(key, spend, &self.keys),
+            Some(Stored::Entry(key, entry)) => self.book.load_entry(key, entry, &self.keys),
             None => return Err(LogError::corrupt("a record that this version can read was expected")),
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{
     ConsumptionKey, RecordKey, UseId,
-    book::{Changes, Spend, Use},
+    book::{Changes, Entry, Use},
     shelf::{Record, RecordChanges},
 };
 use crate::{
@@ -17,7 +17,7 @@ pub(super) enum Stored {
     EarlierUse(ConsumptionKey, UseId, Use),
     PrunedUntil(Timestamp),
     Record(RecordKey, Record),
-    Spend(ConsumptionKey, Spend),
+    Entry(ConsumptionKey, Entry),
 }
 
 impl Stored {
@@ -35,9 +35,9 @@ impl Stored {
                 let record = Record { value: value.to_vec(), expires_at: read_timestamp(*expires_at) };
                 Some(Self::Record(RecordKey::new(key)?, record))
             }
-            SPEND => {
+            ENTRY => {
                 let (key, rest) = read_key(key)?;
-                rest.is_empty().then_some(Self::Spend(key, read_spend(value)?))
+                rest.is_empty().then_some(Self::Entry(key, read_entry(value)?))
             }
             _ => None,
         }
@@ -45,13 +45,13 @@ impl Stored {
 }
 
 impl Changes for Batch {
-    fn spend(&mut self, key: &ConsumptionKey, old: Option<&Spend>, new: Option<&Spend>) {
-        self.change(&spend_key(key), old.map(write_spend).as_deref(), new.map(write_spend).as_deref());
+    fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
+        self.change(&entry_key(key), old.map(write_entry).as_deref(), new.map(write_entry).as_deref());
     }
 
     fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>) {
         let (old, new) = (old.map(write_use), new.map(write_use));
-        let mut name = spend_key(key);
+        let mut name = entry_key(key);
         name[0] = EARLIER_USE;
         let name = [name.as_slice(), id.as_bytes()].concat();
         self.change(&name, old.as_ref().map(<[u8; USE]>::as_slice), new.as_ref().map(<[u8; USE]>::as_slice));
@@ -70,8 +70,8 @@ impl RecordChanges for Batch {
     }
 }
 
-fn spend_key(key: &ConsumptionKey) -> [u8; 34] {
-    let mut bytes = [SPEND; 34];
+fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
+    let mut bytes = [ENTRY; 34];
     bytes[1] = match key.network() {
         Network::Bitcoin => 0,
         Network::Regtest => 1,
@@ -95,25 +95,25 @@ fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
     Some((ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)), rest))
 }
 
-fn write_spend(spend: &Spend) -> Vec<u8> {
+fn write_entry(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(36 + USE);
-    bytes.extend(spend.retain_until.as_unix_seconds().to_le_bytes());
-    bytes.extend(spend.taken.to_le_bytes());
-    bytes.extend(spend.restored.to_le_bytes());
-    bytes.extend(spend.restores.to_le_bytes());
-    bytes.extend(spend.last.as_bytes());
-    bytes.extend(write_use(&spend.last_use));
+    bytes.extend(entry.retain_until.as_unix_seconds().to_le_bytes());
+    bytes.extend(entry.taken.to_le_bytes());
+    bytes.extend(entry.restored.to_le_bytes());
+    bytes.extend(entry.restores.to_le_bytes());
+    bytes.extend(entry.last.as_bytes());
+    bytes.extend(write_use(&entry.last_use));
     bytes
 }
 
-fn read_spend(bytes: &[u8]) -> Option<Spend> {
+fn read_entry(bytes: &[u8]) -> Option<Entry> {
     let (retain_until, bytes) = bytes.split_first_chunk()?;
     let (taken, bytes) = bytes.split_first_chunk()?;
     let (restored, bytes) = bytes.split_first_chunk()?;
     let (restores, bytes) = bytes.split_first_chunk()?;
     let (last, bytes) = bytes.split_first_chunk()?;
     let (last_use, rest) = read_use(bytes)?;
-    rest.is_empty().then_some(Spend {
+    rest.is_empty().then_some(Entry {
         retain_until: read_timestamp(*retain_until),
         taken: u32::from_le_bytes(*taken),
         restored: u32::from_le_bytes(*restored),
@@ -154,7 +154,7 @@ const fn read_timestamp(bytes: [u8; 8]) -> Timestamp {
 const EARLIER_USE: u8 = b'u';
 const PRUNED_UNTIL: u8 = b'p';
 const RECORD: u8 = b'r';
-const SPEND: u8 = b's';
+const ENTRY: u8 = b's';
 const USE: usize = 13;
 
 #[cfg(test)]
@@ -181,9 +181,9 @@ mod tests {
             let at = Timestamp::from_unix_seconds(at);
             let (taken, restored, restores) = counts;
             let id = UseId::from_bytes(id);
-            let spend = Spend { retain_until: at, taken, restored, restores, last: id, last_use: known };
-            prop_assert_eq!(Stored::read(&spend_key(&key), &write_spend(&spend)), Some(Stored::Spend(key, spend)));
-            let mut named = spend_key(&key).to_vec();
+            let entry = Entry { retain_until: at, taken, restored, restores, last: id, last_use: known };
+            prop_assert_eq!(Stored::read(&entry_key(&key), &write_entry(&entry)), Some(Stored::Entry(key, entry)));
+            let mut named = entry_key(&key).to_vec();
             named[0] = EARLIER_USE;
             named.extend(id.as_bytes());
             prop_assert_eq!(Stored::read(&named, &write_use(&known)), Some(Stored::EarlierUse(key, id, known)));
