@@ -29,5 +29,7 @@ pub use refusal::{Refusal, RefusalKind};
 pub use terms::Access;
 
 pub(crate) use invoice::is_public_key;
+#[allow(unused_imports, reason = "for the in-process nodes and for tests")]
+pub(crate) use invoice::{InvoiceDraft, SigningKey};
 pub(crate) use proof::{Proof, Spend};
 pub(crate) use terms::{Resource, SKEW, Terms, retain_until};

@@ -24,6 +24,8 @@
 //! a header of more than 64 KiB is not read. What the vectors leave open is decided in [`RequestBinding`]'s and
 //! [`Challenge`]'s docs.
 
+#[cfg(any(test, feature = "conformance"))]
+mod bench;
 mod binding;
 mod challenge;
 mod claim;
@@ -32,12 +34,16 @@ mod credential;
 mod quote;
 mod reason;
 mod receipt;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod wire;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
-pub(crate) use self::verify::{proof, terms};
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub use self::bench::{Bench, Call};
 pub use self::{
     binding::{PublicOrigin, RequestBinding, RequestHash},
     challenge::PaymentRequired,
