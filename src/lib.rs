@@ -5,6 +5,8 @@ pub mod clock;
 #[doc(hidden)]
 pub mod codec;
 mod dialect;
+#[cfg(feature = "facilitator")]
+pub mod facilitator;
 pub mod lightning;
 mod payment;
 pub mod replay;

@@ -44,6 +44,8 @@ use http::{HeaderMap, HeaderName, StatusCode};
 #[cfg(feature = "conformance")]
 #[doc(hidden)]
 pub use self::bench::{Bench, Call};
+#[cfg(feature = "facilitator")]
+pub(crate) use self::verify::{proof, terms};
 pub use self::{
     binding::{PublicOrigin, RequestBinding, RequestHash},
     challenge::PaymentRequired,
