@@ -88,6 +88,8 @@ pub mod codec;
 mod dialect;
 #[cfg(feature = "axum")]
 mod extract;
+#[cfg(feature = "facilitator")]
+pub mod facilitator;
 pub mod lightning;
 #[cfg(feature = "replay-durable")]
 mod log;

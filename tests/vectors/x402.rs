@@ -1,14 +1,21 @@
 //! `lnbtc.json`: each case as section/id. Where the file leaves a choice, the choice of this crate is asserted.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tower_x402::{
-    clock::Timestamp,
+    clock::{TestClock, Timestamp},
+    facilitator::Facilitator,
+    lightning::BoxFuture,
+    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
     x402::{
         Challenge, Conditions, Intent, PayerReport, PaymentPayload, PaymentRequired, PaymentRequirements, PublicOrigin, Reason,
-        RequestBinding, verify,
+        RequestBinding,
     },
 };
 
@@ -120,29 +127,89 @@ fn pay(case: &Value) -> Result<(), (String, bool)> {
     Ok(())
 }
 
-#[test]
-fn invoice_reading() {
-    run("invoice_reading", |case| compare_settlement(settle(case), &case["expect"]));
+#[tokio::test]
+async fn invoice_reading() {
+    run_settlements("invoice_reading").await;
 }
 
-#[test]
-fn facilitator_settle() {
-    run("facilitator_settle", |case| compare_settlement(settle(case), &case["expect"]));
+#[tokio::test]
+async fn facilitator_settle() {
+    run_settlements("facilitator_settle").await;
 }
 
-fn settle(case: &Value) -> Result<String, Reason> {
+/// Entries with one id share a store and run in order.
+async fn run_settlements(section: &str) {
+    let Some(file) = vectors("lnbtc.json") else {
+        return;
+    };
+    let (mut outcomes, mut store, mut last) = (Vec::new(), Arc::new(Store::default()), "");
+    for case in file[section].as_array().expect("a section is a list") {
+        let id = text(&case["id"]);
+        if id != last {
+            (store, last) = (Arc::new(Store::default()), id);
+        }
+        outcomes.push((format!("{section}/{id}"), compare_settlement(case, &store).await));
+    }
+    report(outcomes);
+}
+
+async fn compare_settlement(case: &Value, store: &Arc<Store>) -> Result<(), String> {
     let (payload, required) = (case["payload"].to_string(), case["requirements"].to_string());
-    let required = PaymentRequirements::from_json(&required)?;
-    verify(&PaymentPayload::from_json(&payload)?, &required, &conditions(case))
-        .map(|verified| verified.payment_hash().to_string())
+    let (payload, required) = (PaymentPayload::from_json(&payload), PaymentRequirements::from_json(&required));
+    let (payload, required) = (payload.expect("a payload"), required.expect("requirements"));
+    let seconds = |name: &str| case[name].as_u64().expect("whole seconds");
+    let held = store.0.lock().expect("a lock").len();
+    let facilitator = Facilitator::builder(Arc::clone(store) as Arc<dyn ReplayStore>, |_: &http::request::Parts| None)
+        .pay_to("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798")
+        .pay_to("02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5")
+        .clock(TestClock::at(Timestamp::from_unix_seconds(seconds("now"))))
+        .skew(Duration::from_secs(seconds("skew")))
+        .build()
+        .expect("a facilitator");
+    let expect = &case["expect"];
+    let outcome = facilitator.settle(&payload, &required).await;
+    let consumed = store.0.lock().expect("a lock");
+    match (&outcome, expect["error_reason"].as_str()) {
+        (Err(reason), Some(word)) if reason.code() == word && consumed.len() == held => Ok(()),
+        (Ok(verified), None) => {
+            let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
+            let retained = consumed.get(&key).expect("consumed").as_unix_seconds();
+            let is = |member: &str, value: String| expect[member].as_str().is_none_or(|expected| expected == value);
+            let fits = is("transaction", verified.payment_hash().to_string())
+                && is("network", verified.network().caip2().to_owned())
+                && is("replay_key", key.to_string())
+                && expect["retain_until_at_least"].as_u64().is_none_or(|at_least| retained >= at_least);
+            fits.then_some(()).ok_or_else(|| format!("{verified:?} until {retained}, not {expect}"))
+        }
+        _ => Err(format!("{outcome:?}, not {expect}")),
+    }
 }
 
-fn compare_settlement(outcome: Result<String, Reason>, expect: &Value) -> Result<(), String> {
-    match (outcome, expect["error_reason"].as_str()) {
-        (Ok(hash), None) if expect["transaction"].as_str().is_none_or(|expected| expected == hash) => Ok(()),
-        (Err(reason), Some(word)) if reason.code() == word => Ok(()),
-        (_, Some("duplicate_settlement")) => Ok(()),
-        (outcome, _) => Err(format!("{outcome:?}, not {expect}")),
+#[derive(Debug, Default)]
+struct Store(Mutex<HashMap<ConsumptionKey, Timestamp>>);
+
+impl ReplayStore for Store {
+    fn id(&self) -> StoreId {
+        StoreId::from_bytes([0; 16])
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        _: UseId,
+        _: Limits,
+        until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        let is_new = self.0.lock().expect("a lock").insert(key, until).is_none();
+        Box::pin(async move { Ok(if is_new { Consumption::Granted { remaining: 0 } } else { Consumption::Spent }) })
+    }
+
+    fn release(&self, key: ConsumptionKey, _: UseId, _: Release) {
+        self.0.lock().expect("a lock").remove(&key);
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Durable
     }
 }
 

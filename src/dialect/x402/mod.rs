@@ -24,6 +24,8 @@
 //! a header of more than 64 KiB is not read. What the vectors leave open is decided in [`RequestBinding`]'s and
 //! [`Challenge`]'s docs.
 
+#[cfg(any(test, feature = "conformance"))]
+mod bench;
 mod binding;
 mod challenge;
 mod claim;
@@ -32,11 +34,17 @@ mod credential;
 mod quote;
 mod reason;
 mod receipt;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod wire;
 
 use http::{HeaderMap, HeaderName, StatusCode};
 
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub use self::bench::{Bench, Call};
+#[cfg(feature = "facilitator")]
 pub(crate) use self::verify::{proof, terms};
 pub use self::{
     binding::{PublicOrigin, RequestBinding, RequestHash},
