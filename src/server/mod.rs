@@ -1,9 +1,7 @@
 //! Turning requests into 402s or served requests.
 
 mod address;
-mod allowance;
 mod limit;
-mod normal;
 mod routes;
 mod target;
 
