@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use http::{Method, uri::PathAndQuery};
 use serde::ser::SerializeStruct as _;
 
-use super::{Amount, DialectName, Network, PaymentHash, Proof, Spend};
+use super::{Amount, DialectName, Network, PaymentHash, Proof};
 use crate::clock::Timestamp;
 
 /// A payment that was verified and, where it is counted, spent for this request. It holds no secret, and clones share it.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Charge, ConfigError, PaywallBuilder, Settlements, address::Proxies, allowance::Allowance, limit::Limiter, rule::Rule,
+    Charge, ConfigError, PaywallBuilder, Settlements, address::Proxies, limit::Allowance, limit::Limiter, rule::Rule,
     settlements::Announcer, target::Origins,
 };
 use crate::{

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{Charge, allowance::Allowance, target};
+use super::{Charge, limit::Allowance, target};
 use crate::payment::Terms;
 
 /// A charge, checked, and what follows from it.

@@ -1,4 +1,4 @@
-use http::Request;
+use http::{Request, request::Parts};
 
 use super::*;
 

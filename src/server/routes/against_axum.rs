@@ -5,11 +5,11 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::FutureExt as _;
-use http::Request;
+use http::{Method, Request};
 use proptest::prelude::*;
 use tower::ServiceExt as _;
 
-use super::*;
+use super::{Lookup, Otherwise, tests::table, tree};
 
 fn segment() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "b", "A", "ab", "%61", "{x}", "{y}", "a{x}", "@{x}", "a.b", "{{b}}"])

@@ -6,8 +6,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::address::ClientKey;
-use crate::clock::Timestamp;
+use crate::{clock::Timestamp, server::address::ClientKey};
 
 /// Clients that are counted in one day. Those beyond get nothing for free.
 const CLIENTS: usize = 100_000;

@@ -12,8 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::address::ClientKey;
-use crate::{clock::Timestamp, payment::PaymentHash};
+use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
 
 /// The numbers of a [`Limiter`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,4 +232,5 @@ impl State {
 }
 
 #[cfg(test)]
+#[path = "tests.rs"]
 mod tests;

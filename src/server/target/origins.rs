@@ -1,14 +1,11 @@
-//! Whose URL a request is for: the configured origin and the raw target, never a requester's word.
+use std::fmt;
 
-mod authority;
-mod origin;
+use http::{header, request::Parts};
 
-use std::{fmt, sync::Arc};
-
-use http::{Extensions, Uri, header, request::Parts, uri::PathAndQuery};
-
-use self::authority::Authority;
-pub(crate) use self::origin::{Origin, OriginError};
+use super::{
+    authority::Authority,
+    origin::{Origin, OriginError},
+};
 
 /// The public origins that this server answers for, and the other names that it accepts.
 #[derive(Debug)]
@@ -20,13 +17,9 @@ pub(crate) struct Origins {
 /// A request for somebody else, or for nobody: 421. `Display` names the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuthorityError {
-    is_malformed: bool,
+    pub(super) is_malformed: bool,
     origin: String,
 }
-
-/// A target that cannot be bound to a URL: it starts with `//`, or is no path at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TargetError;
 
 impl Origins {
     /// `accepted` are authorities (`name` or `name:port`) at which requests may arrive besides the origins' own.
@@ -125,64 +118,8 @@ impl fmt::Display for AuthorityError {
 
 impl std::error::Error for AuthorityError {}
 
-impl fmt::Display for TargetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a target that starts with one slash")
-    }
-}
-
-impl std::error::Error for TargetError {}
-
-/// The URI as it was asked for: axum's `OriginalUri` where there is one, because inside a nest the plain one lacks the prefix.
-pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a Uri {
-    #[cfg(feature = "axum")]
-    if let Some(axum::extract::OriginalUri(original)) = extensions.get() {
-        return original;
-    }
-    let _ = extensions;
-    uri
-}
-
-/// Raw path and query as they were asked for, with a leading slash: what is bound after the configured origin.
-pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
-    let uri = original_uri(&head.extensions, &head.uri);
-    match (uri.path_and_query(), uri.path_and_query().map_or("", PathAndQuery::as_str)) {
-        // Of an absolute form without a path.
-        (_, "") if uri.scheme().is_some() => Ok(PathAndQuery::from_static("/")),
-        (_, query) if query.starts_with('?') => PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError),
-        (Some(target), text) if text.starts_with('/') && !text.starts_with("//") => Ok(target.clone()),
-        _ => Err(TargetError),
-    }
-}
-
-/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and the pattern of the rule.
-///
-/// Where a layer between rewrote the path there is no prefix to tell: the whole original path stands for it, which is
-/// narrower than any prefix.
-pub(crate) fn route(head: &Parts, pattern: &Arc<str>) -> Arc<str> {
-    let (original, inner) = (original_uri(&head.extensions, &head.uri).path(), head.uri.path());
-    match original.strip_suffix(inner) {
-        Some("") => pattern.clone(),
-        Some(prefix) => format!("{prefix}{pattern}").into(),
-        // axum serves the nest's own path as `/`.
-        None => format!("{original}{pattern}").into(),
-    }
-}
-
-/// The pattern that a charge without a table stands at: axum's `MatchedPath`, or else the path itself.
-pub(crate) fn matched_path<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a str {
-    #[cfg(feature = "axum")]
-    if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
-        return path.as_str();
-    }
-    original_uri(extensions, uri).path()
-}
-
 /// RFC 3986, section 3.1.
 fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
         && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
-
-#[cfg(test)]
-mod tests;
