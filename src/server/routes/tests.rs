@@ -1,6 +1,6 @@
 use http::{HeaderValue, Method};
 
-use super::*;
+use super::{error::RuleError, *};
 
 pub(super) fn table(rules: &[(&str, u32)], otherwise: Otherwise) -> Result<Rules<u32>, RuleError> {
     Rules::compile(rules.iter().map(|(rule, price)| ((*rule).to_owned(), (*price > 0).then_some(*price))), Some(otherwise))

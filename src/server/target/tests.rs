@@ -1,6 +1,6 @@
 use http::{Request, request::Parts};
 
-use super::*;
+use super::{uri::TargetError, *};
 
 fn origins(texts: &[&str], accepted: &[&str]) -> Origins {
     let accepted: Vec<_> = accepted.iter().map(|text| (*text).to_owned()).collect();
