@@ -119,3 +119,19 @@ pub use replay::DurableStore;
 pub use replay::MemoryStore;
 #[cfg(feature = "server")]
 pub use server::{Charge, Paywall, RouteTable, X402Layer, price_fn};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// Pages about the crate as a whole.
+pub mod docs {
+    #[doc = include_str!("docs/design.md")]
+    pub mod design {}
+    #[doc = include_str!("docs/floor_plan.md")]
+    pub mod floor_plan {}
+    #[doc = include_str!("docs/glossary.md")]
+    pub mod glossary {}
+    #[doc = include_str!("docs/threat_model.md")]
+    pub mod threat_model {}
+}
