@@ -8,7 +8,7 @@ mod arguments;
 mod kept;
 mod wallet;
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use axum::{Json, Router, extract::OriginalUri};
 use serde_json::{Value, json};
@@ -106,7 +106,7 @@ fn remember(paywall: PaywallBuilder, folder: Option<&Path>) -> Result<PaywallBui
         return Ok(paywall.master_secret(kept::passing_secret()?).replay_store(MemoryStore::new()?));
     };
     let secret = kept::master_secret(folder)?;
-    let store = DurableStore::open(folder.join("replay"))?;
+    let store = Arc::new(DurableStore::open(folder.join("replay"))?);
     Ok(paywall.master_secret(secret).replay_store(store.clone()).records(store))
 }
 

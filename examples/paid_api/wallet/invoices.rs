@@ -50,7 +50,8 @@ pub(super) async fn make(State(wallet): State<Wallet>, body: Bytes) -> Result<Js
 }
 
 pub(super) async fn look_up(State(wallet): State<Wallet>, Path(hash): Path<String>) -> Result<Json<Value>, Failure> {
-    let hash = PaymentHash::from_hex(&hash).ok_or_else(|| Failure::unknown("expected a payment hash of 64 hexadecimal digits"))?;
+    let hash =
+        PaymentHash::from_hex(&hash).ok_or_else(|| Failure::unknown("expected a payment hash of 64 hexadecimal digits"))?;
     let (invoice, memo) = wallet.made().invoices.get(&hash).cloned().ok_or_else(Failure::no_such_invoice)?;
     let state = match wallet.receiver.lookup_invoice(hash).await? {
         InvoiceStatus::Open => "OPEN",

@@ -4,6 +4,8 @@ mod answer;
 mod invoices;
 mod number;
 mod pay;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},

@@ -57,7 +57,9 @@ struct Order {
 /// `/v2/router/send`: a line of JSON for each state of the payment.
 pub(super) async fn send(State(wallet): State<Wallet>, head: HeaderMap, body: Bytes) -> Response {
     match read(&body) {
-        Ok(wanted) => try_send(wallet, in_base64(&head), wanted).await.unwrap_or_else(|failure| failure.in_stream().into_response()),
+        Ok(wanted) => {
+            try_send(wallet, in_base64(&head), wanted).await.unwrap_or_else(|failure| failure.in_stream().into_response())
+        }
         Err(failure) => failure.into_response(),
     }
 }
