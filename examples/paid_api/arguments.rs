@@ -1,4 +1,12 @@
-use std::{ffi::OsString, net::SocketAddr, num::NonZeroU32, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    num::{NonZeroU32, NonZeroUsize},
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use lexopt::{Arg, ValueExt as _};
 use tower_x402::{Amount, server::Charge};
@@ -24,7 +32,7 @@ pub(crate) struct Arguments {
     pub(crate) routes: Vec<Route>,
     pub(crate) origin: Option<String>,
     pub(crate) store: Option<PathBuf>,
-    pub(crate) unpaid: Option<NonZeroU32>,
+    pub(crate) unpaid: Option<NonZeroUsize>,
 }
 
 /// `METHOD /path=PRICE;for=SECONDS`
@@ -49,13 +57,13 @@ impl Arguments {
         let mut arguments =
             Self { listen: free_port, wallet: free_port, routes: Vec::new(), origin: None, store: None, unpaid: None };
         let mut words = lexopt::Parser::from_args(words);
-        while let Some(word) = words.next().map_err(text)? {
+        while let Some(word) = words.next().map_err(|error| error.to_string())? {
             match word {
                 Arg::Long("listen") => arguments.listen = address(&mut words, "--listen")?,
                 Arg::Long("wallet") => arguments.wallet = address(&mut words, "--wallet")?,
                 Arg::Long("route") => arguments.routes.push(value(&mut words)?.parse()?),
                 Arg::Long("origin") => arguments.origin = Some(value(&mut words)?),
-                Arg::Long("store") => arguments.store = Some(words.value().map_err(text)?.into()),
+                Arg::Long("store") => arguments.store = Some(words.value().map_err(|error| error.to_string())?.into()),
                 Arg::Long("unpaid") => arguments.unpaid = Some(number("--unpaid", &value(&mut words)?)?),
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => return Err(format!("{}; --help lists what is known", other.unexpected())),
@@ -118,8 +126,23 @@ impl FromStr for Route {
     }
 }
 
+/// `GET /weather/{city} for 10 sat, 3 uses`
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.price.is_zero() {
+            return write!(f, "{} for free", self.rule);
+        }
+        write!(f, "{} for {}", self.rule, self.price)?;
+        match self.access {
+            Access::Duration(duration) => write!(f, ", {} seconds", duration.as_secs()),
+            Access::Once => Ok(()),
+            Access::Uses(uses) => write!(f, ", {uses} uses"),
+        }
+    }
+}
+
 fn value(words: &mut lexopt::Parser) -> Result<String, String> {
-    words.value().and_then(|value| value.string()).map_err(text)
+    words.value().and_then(|value| value.string()).map_err(|error| error.to_string())
 }
 
 fn address(words: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, String> {
@@ -127,12 +150,8 @@ fn address(words: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, Strin
     value.parse().map_err(|_| format!("{option} '{value}': expected an address and a port, as in 127.0.0.1:8402"))
 }
 
-fn number(name: &str, text: &str) -> Result<NonZeroU32, String> {
+fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
     text.trim().parse().map_err(|_| format!("{name} '{text}': expected a whole number of 1 at least"))
-}
-
-fn text(error: lexopt::Error) -> String {
-    error.to_string()
 }
 
 #[cfg(test)]

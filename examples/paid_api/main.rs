@@ -8,7 +8,7 @@ mod arguments;
 mod kept;
 mod wallet;
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
 use axum::{Json, Router, extract::OriginalUri};
 use serde_json::{Value, json};
@@ -67,8 +67,8 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let service = Router::new().fallback(answer).layer(layer).into_make_service_with_connect_info::<SocketAddr>();
 
     println!("the money is pretend: two Lightning nodes on regtest and the channel between them are within this process");
-    for Route { rule, price, .. } in &arguments.routes {
-        println!("route {rule} {price}");
+    for route in &arguments.routes {
+        println!("route {route}");
     }
     println!("origin {origin}");
     println!("api http://{api_address}");
@@ -106,8 +106,7 @@ fn remember(paywall: PaywallBuilder, folder: Option<&Path>) -> Result<PaywallBui
         return Ok(paywall.master_secret(kept::passing_secret()?).replay_store(MemoryStore::new()?));
     };
     let secret = kept::master_secret(folder)?;
-    let store = Arc::new(DurableStore::open(folder.join("replay"))?);
-    Ok(paywall.master_secret(secret).replay_store(store.clone()).records(store))
+    Ok(paywall.master_secret(secret).replay_store(DurableStore::open(folder.join("replay"))?))
 }
 
 async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, BoxError> {

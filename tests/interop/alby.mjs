@@ -12,17 +12,17 @@ const purse = {
 };
 
 await run(async () => {
-  await paid(await fetch402(`${api}/weather/oslo?unit=c`, {}, { wallet: purse }), "L402");
-  await paid(await fetchWithL402(`${api}/weather/rome`, {}, { wallet: purse }), "L402");
+  await paid(await fetch402(`${api}/weather/oslo?unit=c`, {}, { wallet: purse }), "l402");
+  await paid(await fetchWithL402(`${api}/weather/rome`, {}, { wallet: purse }), "l402");
   const posted = { method: "POST", headers: { "content-type": "application/json" }, body: '{"frames":1}' };
-  await paid(await fetch402(`${api}/render`, posted, { wallet: purse }), "L402");
+  await paid(await fetch402(`${api}/render`, posted, { wallet: purse }), "l402");
   expect(payments === 3, `three payments, not ${payments}`);
 
   const first = await fetch402(`${api}/thrice/a`, {}, { wallet: purse });
-  await paid(first, "L402");
+  await paid(first, "l402");
   for (const path of ["b", "c"]) {
     const credentials = first.payment.credentials;
-    await paid(await fetch402(`${api}/thrice/${path}`, {}, { wallet: purse, credentials }), "L402");
+    await paid(await fetch402(`${api}/thrice/${path}`, {}, { wallet: purse, credentials }), "l402");
   }
   const spent = await fetch402(`${api}/thrice/d`, {}, { wallet: purse, credentials: first.payment.credentials });
   expect(spent.status === 402, `402 for the fourth of three uses, not ${spent.status}`);
