@@ -80,6 +80,10 @@ impl Arguments {
 }
 
 impl Route {
+    pub(crate) fn is_once(&self) -> bool {
+        self.access == Access::Once
+    }
+
     pub(crate) fn charge(&self) -> Charge {
         let charge = Charge::of(self.price).described(format!("{} of a test API", self.rule)).mime_type("application/json");
         match self.access {

@@ -5,12 +5,13 @@
 #![allow(clippy::print_stdout, reason = "its two addresses are what it is there to tell")]
 
 mod arguments;
+mod described;
 mod kept;
 mod wallet;
 
 use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
 
-use axum::{Json, Router, extract::OriginalUri};
+use axum::{Json, Router, extract::OriginalUri, routing::get};
 use serde_json::{Value, json};
 use tokio::{
     net::TcpListener,
@@ -64,7 +65,12 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let paywall = arguments.unpaid.into_iter().fold(paywall, |paywall, unpaid| paywall.unpaid_per_client(unpaid.get()));
     let paywall = remember(paywall, arguments.store.as_deref())?.build()?;
     let layer = paywall.routes(table(&arguments.routes))?;
-    let service = Router::new().fallback(answer).layer(layer).into_make_service_with_connect_info::<SocketAddr>();
+    let mut service = Router::new().fallback(answer).layer(layer);
+    if !arguments.routes.iter().any(|route| route.rule.ends_with(described::PATH)) {
+        let described = described::openapi(&arguments.routes, &origin);
+        service = service.route(described::PATH, get(async || Json(described)));
+    }
+    let service = service.into_make_service_with_connect_info::<SocketAddr>();
 
     println!("the money is pretend: two Lightning nodes on regtest and the channel between them are within this process");
     for route in &arguments.routes {
