@@ -7,18 +7,14 @@
 mod arguments;
 mod described;
 mod kept;
+mod serving;
 mod wallet;
 
-use std::{net::SocketAddr, path::Path, process::ExitCode, time::Duration};
+use std::{net::SocketAddr, path::Path, process::ExitCode};
 
 use axum::{Json, Router, extract::OriginalUri, routing::get};
 use serde_json::{Value, json};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
-    sync::watch,
-    time::timeout,
-};
+use tokio::net::TcpListener;
 use tower_x402::{
     Paid,
     lightning::Devnet,
@@ -27,9 +23,6 @@ use tower_x402::{
 };
 
 use self::arguments::{Arguments, Route, USAGE};
-
-/// How long answers that are under way may take once the end is asked for.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -54,7 +47,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<(), BoxError> {
-    let mut ended = end()?;
+    let end = serving::End::new()?;
     let api = listen(arguments.listen, "--listen").await?;
     let wallet = listen(arguments.wallet, "--wallet").await?;
     let (api_address, wallet_address) = (api.local_addr()?, wallet.local_addr()?);
@@ -70,7 +63,6 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         let described = described::openapi(&arguments.routes, &origin);
         service = service.route(described::PATH, get(async || Json(described)));
     }
-    let service = service.into_make_service_with_connect_info::<SocketAddr>();
 
     println!("the money is pretend: two Lightning nodes on regtest and the channel between them are within this process");
     for route in &arguments.routes {
@@ -83,14 +75,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         eprintln!("what is bought is bound to the origin: give --listen a fixed port, or --origin, to redeem it after a restart");
     }
 
-    let api = axum::serve(api, service).with_graceful_shutdown(told(ended.clone()));
-    let wallet = axum::serve(wallet, wallet::router(devnet.client())).with_graceful_shutdown(told(ended.clone()));
-    let both = async { tokio::try_join!(api, wallet).map(drop) };
-    tokio::pin!(both);
-    tokio::select! {
-        outcome = &mut both => outcome?,
-        _ = ended.wait_for(|ended| *ended) => timeout(LAST_ANSWERS, both).await.unwrap_or(Ok(()))?,
-    }
+    serving::serve(end, [(api, service), (wallet, wallet::router(devnet.client()))]).await?;
     Ok(())
 }
 
@@ -117,20 +102,4 @@ fn remember(paywall: PaywallBuilder, folder: Option<&Path>) -> Result<PaywallBui
 
 async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, BoxError> {
     TcpListener::bind(address).await.map_err(|error| format!("{option} {address}: {error}").into())
-}
-
-/// Becomes true at SIGINT or SIGTERM.
-fn end() -> Result<watch::Receiver<bool>, BoxError> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-    let (sender, receiver) = watch::channel(false);
-    tokio::spawn(async move {
-        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        sender.send_replace(true);
-    });
-    Ok(receiver)
-}
-
-async fn told(mut ended: watch::Receiver<bool>) {
-    // An error is the sender's end, which comes after the signal only.
-    let _ = ended.wait_for(|ended| *ended).await;
 }

@@ -30,16 +30,25 @@ struct Wanted {
     value_msat: Number,
     expiry: Number,
     description_hash: String,
+    unhashed_description: String,
 }
 
 pub(super) async fn make(State(wallet): State<Wallet>, body: Bytes) -> Result<Json<Value>, Failure> {
     let wanted: Wanted = read(&body)?;
     if !wanted.description_hash.is_empty() {
-        return Err(Failure::unimplemented("this wallet makes invoices with a memo, and none with a description_hash"));
+        return Err(Failure::unimplemented(
+            "this wallet takes no description_hash: send what is to be hashed as unhashed_description, in hex",
+        ));
     }
+    let description = if wanted.unhashed_description.is_empty() {
+        Description::Text(wanted.memo.clone())
+    } else {
+        let bytes = const_hex::decode(&wanted.unhashed_description);
+        Description::Hashed(bytes.map_err(|_| Failure::unknown("expected an unhashed_description in hex"))?)
+    };
     let amount = amount(wanted.value, wanted.value_msat)?;
     let expiry = Duration::from_secs(if wanted.expiry == Number(0) { EXPIRY } else { wanted.expiry.0 });
-    let request = InvoiceRequest::new(amount, Description::Text(wanted.memo.clone()), expiry);
+    let request = InvoiceRequest::new(amount, description, expiry);
     let invoice = wallet.receiver.create_invoice(request).await?;
     let index = wallet.made().remember(invoice.clone(), wanted.memo);
     Ok(Json(json!({

@@ -1,4 +1,7 @@
 //! A wallet on HTTP: the part of LND's REST interface that L402 clients use. Any macaroon will do.
+//!
+//! One thing is not LND's: an invoice with a description hash is asked for by `unhashed_description`, the described bytes
+//! in hex, because that is what a [`Receiver`] takes.
 
 mod answer;
 mod invoices;

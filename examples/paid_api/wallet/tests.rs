@@ -99,6 +99,16 @@ async fn it_makes_invoices_and_tells_what_became_of_them() {
 }
 
 #[tokio::test]
+async fn an_invoice_commits_to_the_description_that_it_was_asked_with() {
+    let wallet = super::router(Devnet::start().await.unwrap().client());
+    let asked = json!({"value_msat": "1500", "unhashed_description": const_hex::encode("abc")});
+    let (_, made) = one(&wallet, "POST", "/v1/invoices", asked).await;
+    let (_, told) = one(&wallet, "GET", &format!("/v1/payreq/{}", made["payment_request"].as_str().unwrap()), json!({})).await;
+    assert_eq!(told["description_hash"], "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    assert_eq!((told["num_msat"].as_str(), told["description"].as_str()), (Some("1500"), Some("")));
+}
+
+#[tokio::test]
 async fn what_is_wrong_is_said_as_the_gateway_says_it() {
     let devnet = Devnet::start().await.unwrap();
     let wallet = super::router(devnet.client());
@@ -113,6 +123,7 @@ async fn what_is_wrong_is_said_as_the_gateway_says_it() {
         ("POST", "/v1/invoices", json!({"value": "x"}), 400, 3),
         ("POST", "/v1/invoices", json!({"value": 0}), 500, 2),
         ("POST", "/v1/invoices", json!({"value": 1, "description_hash": "AAAA"}), 501, 12),
+        ("POST", "/v1/invoices", json!({"value": 1, "unhashed_description": "x"}), 500, 2),
         ("GET", "/v1/payreq/lnbcrt1garbled", json!({}), 500, 2),
         ("GET", "/v1/invoice/00", json!({}), 500, 2),
         ("GET", &hash, json!({}), 404, 5),
