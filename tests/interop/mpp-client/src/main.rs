@@ -56,7 +56,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let lightning = Lightning { wallet, payments: Arc::default() };
     let client = reqwest::Client::new();
     let mut seen = Vec::new();
-    for request in [client.get(format!("{api}/weather/oslo?unit=c")), client.post(format!("{api}/render")).json(&json!({ "frames": 1 }))] {
+    for request in
+        [client.get(format!("{api}/weather/oslo?unit=c")), client.post(format!("{api}/render")).json(&json!({ "frames": 1 }))]
+    {
         let answer = request.header("Accept-Payment", "lightning/charge").send_with_payment(&lightning).await?;
         if answer.status() != 200 {
             return Err(format!("expected 200, not {}: {}", answer.status(), answer.text().await?).into());
