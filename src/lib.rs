@@ -80,13 +80,23 @@
 //! does. The paying client and adapters for released nodes are not here yet.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "server")]
+pub mod body;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;
 mod dialect;
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "facilitator")]
+pub mod facilitator;
 pub mod lightning;
+#[cfg(feature = "replay-durable")]
+mod log;
 mod payment;
 pub mod replay;
+#[cfg(feature = "server")]
+pub mod server;
 mod trace;
 
 pub use dialect::keys::{SecretError, Secrets};
@@ -96,9 +106,32 @@ pub use dialect::l402;
 pub use dialect::mpp;
 #[cfg(feature = "x402")]
 pub use dialect::x402;
+#[cfg(feature = "axum")]
+pub use extract::{MissingReceipt, Paid};
 #[cfg(feature = "devnet")]
 pub use lightning::Devnet;
 pub use payment::{
     Access, Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash,
     PaymentReceipt, Preimage, Refusal, RefusalKind,
 };
+#[cfg(feature = "replay-durable")]
+pub use replay::DurableStore;
+pub use replay::MemoryStore;
+#[cfg(feature = "server")]
+pub use server::{Charge, Paywall, RouteTable, X402Layer, price_fn};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// Pages about the crate as a whole.
+pub mod docs {
+    #[doc = include_str!("docs/design.md")]
+    pub mod design {}
+    #[doc = include_str!("docs/floor_plan.md")]
+    pub mod floor_plan {}
+    #[doc = include_str!("docs/glossary.md")]
+    pub mod glossary {}
+    #[doc = include_str!("docs/threat_model.md")]
+    pub mod threat_model {}
+}

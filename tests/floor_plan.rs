@@ -91,8 +91,8 @@ fn foreign_crates_live_in_their_one_home() {
 fn only_verify_makes_a_proof_and_only_settle_a_receipt() {
     check(|file, _, line, faults| {
         let makes_proof = line.contains("Proof {") && !line.contains("struct") && !line.contains("impl") && !line.contains("->");
-        if makes_proof && !file.contains("/verify") && !file.contains("tests") {
-            faults.push(format!("{file}: only a dialect's verify makes a Proof"));
+        if makes_proof && !["/verify", "/claim", "payment/receipt"].iter().any(|home| file.contains(home)) {
+            faults.push(format!("{file}: only a dialect's verify or claim makes a Proof"));
         }
         if line.contains("PaymentReceipt::new(") && !file.contains("server/settle") && !file.contains("conformance") {
             faults.push(format!("{file}: only settle makes a PaymentReceipt"));
@@ -126,8 +126,12 @@ fn check(rule: impl Fn(&str, &str, &str, &mut Vec<String>)) {
         if room == "lib" || room == "docs" {
             continue;
         }
+        let is_test = inside.iter().any(|part| part == "tests" || part == "tests.rs" || part == "against_axum.rs");
         for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
             let line = line.trim_start();
+            if is_test || line.starts_with("mod tests {") {
+                break; // tests may look anywhere
+            }
             if !line.starts_with("//") {
                 let place = format!("src/{}:{}", inside.display(), number + 1);
                 rule(&place, &room, line, &mut faults);

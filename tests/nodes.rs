@@ -16,7 +16,7 @@ const LIMITS: PayLimits = PayLimits::new(Amount::ZERO, Duration::from_secs(30));
 
 async fn invoice(node: &impl Receiver, sat: u32, seconds: u64) -> Invoice {
     let what = Description::Hashed(b"a test".to_vec());
-    node.create_invoice(InvoiceRequest::new(Amount::from_sat(sat), what, Duration::from_secs(seconds))).await.unwrap()
+    node.create_invoice(InvoiceRequest::new(Amount::from_sat(sat), what, Duration::from_secs(seconds))).await.expect("an invoice")
 }
 
 #[track_caller]
@@ -27,5 +27,5 @@ fn preimage(invoice: &Invoice, status: PaymentStatus) -> Preimage {
 }
 
 async fn pays(node: &impl Payer, invoice: &Invoice) -> Preimage {
-    preimage(invoice, node.pay(invoice, LIMITS).await.unwrap())
+    preimage(invoice, node.pay(invoice, LIMITS).await.expect("a payment"))
 }

@@ -4,3 +4,4 @@ pub mod auth_param;
 pub mod base64;
 pub mod hex;
 pub mod jcs;
+pub mod json;

@@ -1,6 +1,6 @@
 //! How each protocol says the nouns of a payment over HTTP. Pure functions: no clock, no store, no node.
 
-pub mod keys;
+pub(crate) mod keys;
 mod mac;
 mod view;
 

@@ -1,17 +1,181 @@
 //! Talking to a Lightning node.
 //!
-//! A [`Receiver`] makes invoices and tells what became of them; a [`Payer`] pays invoices and returns the preimage.
+//! A [`Receiver`] makes invoices and tells what became of them; a [`Payer`] pays invoices and returns the preimage. In this
+//! process there are [`LocalNode`], which signs and settles by itself, for tests, and `Devnet` (feature `devnet`): two real
+//! nodes and a channel, with pretend money.
+//!
+//! # How to write your own
+//!
+//! 1. Implement [`Receiver`] for a node that is to be paid, [`Payer`] for a wallet that pays, or both. Each method is one
+//!    `Box::pin(async move { .. })` around calls of the node's own client.
+//! 2. Read every invoice with [`Invoice::parse`](crate::Invoice::parse) and every preimage with
+//!    [`Preimage::from_hex`](crate::Preimage::from_hex), at the door. If the node tells a preimage when it makes
+//!    the invoice, drop it there.
+//! 3. Say in the profile who else can learn a preimage: a hosted wallet is always [`KeyCustody::Shared`].
+//! 4. Turn the node's failures into [`NodeError`]. While paying, one that leaves open whether money left (a time limit, a
+//!    broken connection) is [`with_money_maybe_gone`](NodeError::with_money_maybe_gone).
+//! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in a test.
+//!
+//! Here is a complete one, for a hosted wallet whose client is called `Host` and speaks in hexadecimal:
+//!
+//! ```
+//! use std::time::Duration;
+//! use tower_x402::{
+//!     Amount, Invoice, Network, PaymentHash, Preimage,
+//!     lightning::{
+//!         BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, PayLimits, Payer,
+//!         PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
+//!     },
+//! };
+//!
+//! # /// What a hosted wallet's client could look like, over a local node.
+//! # #[derive(Clone)]
+//! # struct Host(tower_x402::lightning::LocalNode);
+//! # struct HostPayment { state: &'static str, preimage: Option<String>, fee_msat: u64 }
+//! # type HostError = Box<dyn std::error::Error + Send + Sync>;
+//! # impl Host {
+//! #     async fn new_invoice(&self, msat: u64, hashed: Option<Vec<u8>>, memo: Option<String>, seconds: u64) -> Result<String, HostError> {
+//! #         let description = hashed.map(Description::Hashed).or(memo.map(Description::Text)).ok_or("no description")?;
+//! #         let request = InvoiceRequest::new(Amount::from_msat(msat), description, Duration::from_secs(seconds));
+//! #         Ok(self.0.create_invoice(request).await?.to_string())
+//! #     }
+//! #     async fn invoice_state(&self, hash: &str) -> Result<&'static str, HostError> {
+//! #         Ok(match self.0.lookup_invoice(PaymentHash::from_hex(hash).ok_or("no hash")?).await? {
+//! #             InvoiceStatus::Open => "open",
+//! #             InvoiceStatus::Settled => "paid",
+//! #             InvoiceStatus::Expired => "expired",
+//! #             _ => "not found",
+//! #         })
+//! #     }
+//! #     async fn send(&self, invoice: &str, max_fee_msat: u64, seconds: u64) -> Result<HostPayment, HostError> {
+//! #         let limits = PayLimits::new(Amount::from_msat(max_fee_msat), Duration::from_secs(seconds));
+//! #         Ok(self.0.pay(&Invoice::parse(invoice)?, limits).await?.into())
+//! #     }
+//! #     async fn payment(&self, hash: &str) -> Result<HostPayment, HostError> {
+//! #         Ok(self.0.lookup_payment(PaymentHash::from_hex(hash).ok_or("no hash")?).await?.into())
+//! #     }
+//! # }
+//! # impl From<PaymentStatus> for HostPayment {
+//! #     fn from(status: PaymentStatus) -> Self {
+//! #         match status {
+//! #             PaymentStatus::Paid { preimage, fee } => {
+//! #                 Self { state: "sent", preimage: Some(preimage.expose_hex()), fee_msat: fee.as_msat() }
+//! #             }
+//! #             PaymentStatus::InFlight => Self { state: "sending", preimage: None, fee_msat: 0 },
+//! #             PaymentStatus::Failed => Self { state: "failed", preimage: None, fee_msat: 0 },
+//! #             _ => Self { state: "not found", preimage: None, fee_msat: 0 },
+//! #         }
+//! #     }
+//! # }
+//! struct Hosted {
+//!     host: Host, // knows the wallet's key
+//! }
+//!
+//! // By hand: a derived one would show the key.
+//! impl std::fmt::Debug for Hosted {
+//!     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+//!         f.write_str("Hosted(..)")
+//!     }
+//! }
+//!
+//! const NAME: &str = "the hosted wallet";
+//!
+//! impl Receiver for Hosted {
+//!     fn profile(&self) -> ReceiverProfile {
+//!         ReceiverProfile::new(Network::Regtest, KeyCustody::Shared)
+//!     }
+//!
+//!     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+//!         Box::pin(async move {
+//!             let (hashed, memo) = match request.description {
+//!                 Description::Hashed(bytes) => (Some(bytes), None),
+//!                 Description::Text(text) => (None, Some(text)),
+//!                 _ => return Err(NodeError::new(NodeErrorKind::Refused, NAME, "it knows no such description")),
+//!             };
+//!             let made = self.host.new_invoice(request.amount.as_msat(), hashed, memo, request.expiry.as_secs()).await;
+//!             let text = made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
+//!             Invoice::parse(&text).map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
+//!         })
+//!     }
+//!
+//!     fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+//!         Box::pin(async move {
+//!             match self.host.invoice_state(&payment_hash.to_string()).await {
+//!                 Ok("open") => Ok(InvoiceStatus::Open),
+//!                 Ok("paid") => Ok(InvoiceStatus::Settled),
+//!                 Ok("expired") => Ok(InvoiceStatus::Expired),
+//!                 Ok("not found") => Ok(InvoiceStatus::Unknown),
+//!                 // Never a guess: what cannot be read is an error, and the server answers 503.
+//!                 Ok(_) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "an invoice's state was expected")),
+//!                 Err(error) => Err(NodeError::new(NodeErrorKind::Unreachable, NAME, error)),
+//!             }
+//!         })
+//!     }
+//! }
+//!
+//! impl Payer for Hosted {
+//!     fn profile(&self) -> PayerProfile {
+//!         PayerProfile::new(Network::Regtest, true)
+//!     }
+//!
+//!     fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
+//!         Box::pin(async move {
+//!             // This host pays an invoice once, however often it is asked. If yours does not, remember what was paid.
+//!             let sent = self.host.send(invoice.as_str(), limits.max_fee.as_msat(), limits.time.as_secs()).await;
+//!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).with_money_maybe_gone();
+//!             status(invoice.payment_hash(), sent.map_err(lost)?)
+//!         })
+//!     }
+//!
+//!     fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
+//!         Box::pin(async move {
+//!             let found = self.host.payment(&payment_hash.to_string()).await;
+//!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).with_money_maybe_gone();
+//!             status(payment_hash, found.map_err(lost)?)
+//!         })
+//!     }
+//! }
+//!
+//! fn status(payment_hash: PaymentHash, payment: HostPayment) -> Result<PaymentStatus, NodeError> {
+//!     let bad = |why| Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, why).with_money_maybe_gone());
+//!     match (payment.state, payment.preimage.as_deref().and_then(Preimage::from_hex)) {
+//!         ("sent", Some(preimage)) if payment_hash.is_of(&preimage) => {
+//!             Ok(PaymentStatus::Paid { preimage, fee: Amount::from_msat(payment.fee_msat) })
+//!         }
+//!         ("sent", _) => bad("the preimage of a payment was expected"),
+//!         ("sending", _) => Ok(PaymentStatus::InFlight),
+//!         ("failed", _) => Ok(PaymentStatus::Failed),
+//!         ("not found", _) => Ok(PaymentStatus::Unknown),
+//!         _ => bad("a payment's state was expected"),
+//!     }
+//! }
+//! #
+//! # #[cfg(feature = "conformance")]
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! # let host = Host(tower_x402::lightning::LocalNode::new());
+//!
+//! // In a test:
+//! let node = Hosted { host };
+//! tower_x402::lightning::conformance::receiver(&node).await;
+//! tower_x402::lightning::conformance::payer(&node, &node).await;
+//! # }
+//! # #[cfg(not(feature = "conformance"))]
+//! # fn main() {}
+//! ```
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "devnet")]
-pub mod devnet;
+mod devnet;
 mod error;
 mod local;
+mod payer;
+mod receiver;
 mod remembered;
 mod settled;
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::pin::Pin;
 
 use futures_core::Stream;
 
@@ -20,232 +184,12 @@ pub use self::devnet::{Devnet, DevnetNode};
 pub use self::{
     error::{NodeError, NodeErrorKind},
     local::{Lie, LocalNode, Payments},
+    payer::{PayLimits, Payer, PayerProfile, PaymentStatus},
+    receiver::{Description, InvoiceRequest, InvoiceStatus, KeyCustody, Receiver, ReceiverProfile},
 };
-use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 
 /// A boxed future, so that the open traits can be trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// A boxed stream.
 pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
-
-/// Makes invoices.
-///
-/// # Contract
-///
-/// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used before, for exactly the
-///   amount asked, with exactly the description asked, and never hands out one that it made before.
-/// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
-/// - Nothing that these methods answer contains the preimage of an invoice.
-pub trait Receiver: fmt::Debug + Send + Sync + 'static {
-    /// What this node is. Asked once, when a paywall is built.
-    fn profile(&self) -> ReceiverProfile;
-
-    /// Makes a fresh invoice.
-    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>>;
-
-    /// What became of an invoice.
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>>;
-
-    /// The payment hashes of invoices as they settle, from now on; by default none. May skip, may repeat.
-    fn settlements(&self) -> BoxStream<'_, PaymentHash> {
-        Box::pin(Nothing)
-    }
-}
-
-/// Pays invoices.
-///
-/// # Contract
-///
-/// - A payer that cannot return the preimage must not implement this trait.
-/// - Calling `pay` twice with one invoice never pays twice.
-/// - [`NodeError::may_have_paid`] is true wherever money may have left.
-pub trait Payer: fmt::Debug + Send + Sync + 'static {
-    /// What this wallet is.
-    fn profile(&self) -> PayerProfile;
-
-    /// Pays the invoice, or says what became of an earlier attempt to pay it.
-    fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>>;
-
-    /// What became of a payment.
-    fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>>;
-}
-
-impl<T: Receiver + ?Sized> Receiver for Arc<T> {
-    fn profile(&self) -> ReceiverProfile {
-        (**self).profile()
-    }
-
-    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
-        (**self).create_invoice(request)
-    }
-
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
-        (**self).lookup_invoice(payment_hash)
-    }
-
-    fn settlements(&self) -> BoxStream<'_, PaymentHash> {
-        (**self).settlements()
-    }
-}
-
-impl<T: Payer + ?Sized> Payer for Arc<T> {
-    fn profile(&self) -> PayerProfile {
-        (**self).profile()
-    }
-
-    fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
-        (**self).pay(invoice, limits)
-    }
-
-    fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
-        (**self).lookup_payment(payment_hash)
-    }
-}
-
-fn _is_dyn_compatible(_: &dyn Receiver, _: &dyn Payer) {}
-
-/// What is asked of a [`Receiver`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct InvoiceRequest {
-    /// The exact amount.
-    pub amount: Amount,
-    /// What the invoice is for.
-    pub description: Description,
-    /// How long it may be paid, in whole seconds.
-    pub expiry: Duration,
-}
-
-impl InvoiceRequest {
-    /// A request for an invoice.
-    #[must_use]
-    pub const fn new(amount: Amount, description: Description, expiry: Duration) -> Self {
-        Self { amount, description, expiry }
-    }
-}
-
-/// What an invoice is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Description {
-    /// The invoice commits to the SHA-256 of these bytes (BOLT11 field `h`). The bytes themselves are given, because some
-    /// nodes hash for themselves.
-    Hashed(Vec<u8>),
-    /// The invoice carries this text (BOLT11 field `d`), at most 639 bytes.
-    Text(String),
-}
-
-/// What a receiving node is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ReceiverProfile {
-    /// On which network it is paid.
-    pub network: Network,
-    /// Who else can make it sign, or learn its preimages.
-    pub key_custody: KeyCustody,
-    /// The compressed public key that signs its invoices, where it is known.
-    pub public_key: Option<[u8; 33]>,
-    /// It cannot make invoices for fractions of a satoshi.
-    pub whole_sats_only: bool,
-    /// It lives in this process, for tests and examples, and its money is pretend.
-    pub in_process: bool,
-}
-
-impl ReceiverProfile {
-    /// The two things that no node may leave unsaid.
-    #[must_use]
-    pub const fn new(network: Network, key_custody: KeyCustody) -> Self {
-        Self { network, key_custody, public_key: None, whole_sats_only: false, in_process: false }
-    }
-}
-
-/// Who else can make a node sign invoices, or learns the preimages of unpaid ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum KeyCustody {
-    /// Nobody: an operator's own node.
-    Exclusive,
-    /// Others, such as every hosted wallet's host: the server asks whether an invoice is settled before it serves.
-    Shared,
-}
-
-/// What became of an invoice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvoiceStatus {
-    /// Its time is over and it was not paid.
-    Expired,
-    /// It can still be paid.
-    Open,
-    /// It was paid, and the money cannot go back.
-    Settled,
-    /// The node knows of no such invoice.
-    Unknown,
-}
-
-/// What a paying wallet is.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PayerProfile {
-    /// On which network it pays.
-    pub network: Network,
-    /// Whether it keeps to [`PayLimits::max_fee`].
-    pub keeps_fee_limit: bool,
-}
-
-impl PayerProfile {
-    /// The two things that no wallet may leave unsaid.
-    #[must_use]
-    pub const fn new(network: Network, keeps_fee_limit: bool) -> Self {
-        Self { network, keeps_fee_limit }
-    }
-}
-
-/// How much a payment may cost beside its amount, and how long it may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PayLimits {
-    /// The most that routing may cost.
-    pub max_fee: Amount,
-    /// How long to try. A payment may still be in flight after that.
-    pub time: Duration,
-}
-
-impl PayLimits {
-    /// Limits of a payment.
-    #[must_use]
-    pub const fn new(max_fee: Amount, time: Duration) -> Self {
-        Self { max_fee, time }
-    }
-}
-
-/// What became of a payment.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub enum PaymentStatus {
-    /// It failed for good: no money left.
-    Failed,
-    /// It may still succeed or fail.
-    InFlight,
-    /// It was paid.
-    Paid {
-        /// The proof.
-        preimage: Preimage,
-        /// What routing cost.
-        fee: Amount,
-    },
-    /// The wallet knows of no such payment.
-    Unknown,
-}
-
-/// A stream that ends at once.
-struct Nothing;
-
-impl Stream for Nothing {
-    type Item = PaymentHash;
-
-    fn poll_next(self: Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<PaymentHash>> {
-        std::task::Poll::Ready(None)
-    }
-}

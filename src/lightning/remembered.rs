@@ -39,7 +39,8 @@ impl<T: Forgettable> Remembered<T> {
         self.entries.get_mut(&payment_hash)
     }
 
-    pub(crate) fn len(&self) -> usize {
+    #[cfg(test)]
+    fn len(&self) -> usize {
         self.entries.len()
     }
 

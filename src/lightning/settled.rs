@@ -1,5 +1,4 @@
 use std::{
-    fmt,
     pin::Pin,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
@@ -35,12 +34,6 @@ impl Listeners {
 
     fn lock(&self) -> MutexGuard<'_, Vec<mpsc::Sender<PaymentHash>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Listeners {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Listeners({})", self.lock().len())
     }
 }
 

@@ -5,9 +5,11 @@ use lightning_invoice::{
     TaggedField,
 };
 use secp256k1::{
-    PublicKey, SECP256K1, SecretKey,
+    Message, PublicKey, SECP256K1, SecretKey,
     hashes::{Hash as _, sha256},
 };
+
+use sha2::Digest as _;
 
 use super::{Amount, Network, PaymentHash};
 use crate::clock::Timestamp;
@@ -59,16 +61,21 @@ impl Invoice {
             reason: "no BOLT11 invoice",
             source: Some(error),
         })?;
-        if signed.to_string() != text.to_ascii_lowercase() {
+        if !is_canonical(text, signed.signable_hash()) {
             return Err(InvoiceError::malformed("not encoded as an encoder would"));
         }
         let raw = signed.raw_invoice();
         let fields = Fields::of(raw)?;
+        let (message, signature) = (Message::from_digest(*signed.signable_hash()), &signed.signature().0);
         let payee = match fields.payee {
-            Some(named) if signed.check_signature() => named,
-            Some(_) => return Err(InvoiceError::signature()),
-            None => signed.recover_payee_pub_key().map_err(|_| InvoiceError::signature())?.0,
+            Some(named) => SECP256K1.verify_ecdsa(&message, &signature.to_standard(), &named).map(|()| named),
+            None => SECP256K1.recover_ecdsa(&message, signature),
         };
+        let payee = payee.map_err(|_| InvoiceError::signature())?;
+        let created_at = raw.data.timestamp.as_unix_timestamp();
+        if created_at.checked_add(fields.expiry.as_secs()).is_none() {
+            return Err(InvoiceError::malformed("an end that cannot be named"));
+        }
         Ok(Self {
             text: text.to_owned(),
             network: network(&raw.currency())?,
@@ -76,7 +83,7 @@ impl Invoice {
             payment_hash: fields.payment_hash,
             description: fields.description,
             payee: payee.serialize(),
-            created_at: Timestamp::from_unix_seconds(raw.data.timestamp.as_unix_timestamp()),
+            created_at: Timestamp::from_unix_seconds(created_at),
             expiry: fields.expiry,
         })
     }
@@ -189,6 +196,51 @@ impl Fields {
         };
         Ok(Self { payment_hash, description, payee, expiry: expiry.unwrap_or(Duration::from_secs(3600)) })
     }
+}
+
+/// Whether the text is as an encoder would write it. `signed` is the decoder's hash over its own encoding of what it read: the
+/// text as it stands has that hash only where it is the same text. (Writing it out again would cost as much as reading it.)
+fn is_canonical(text: &str, signed: &[u8; 32]) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let Some((prefix, data)) = lower.rsplit_once('1') else {
+        return false;
+    };
+    let Some((words, _)) = data.as_bytes().split_last_chunk::<{ SIGNATURE_WORDS + CHECKSUM_WORDS }>() else {
+        return false;
+    };
+    let mut bytes = Vec::with_capacity(prefix.len() + words.len());
+    bytes.extend_from_slice(prefix.as_bytes());
+    let (mut bits, mut count) = (0_u32, 0);
+    for &word in words {
+        bits = bits << 5 | u32::from(WORDS[usize::from(word & 0x7f)]);
+        count += 5;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+        }
+    }
+    if count > 0 {
+        bytes.push((bits << (8 - count)) as u8);
+    }
+    sha2::Sha256::digest(bytes)[..] == signed[..]
+}
+
+const SIGNATURE_WORDS: usize = 104;
+const CHECKSUM_WORDS: usize = 6;
+
+/// What each character of bech32 stands for.
+const WORDS: [u8; 128] = {
+    let (alphabet, mut words, mut word) = (b"qpzry9x8gf2tvdw0s3jn54khce6mua7l", [0; 128], 0);
+    while word < alphabet.len() {
+        words[alphabet[word] as usize] = word as u8;
+        word += 1;
+    }
+    words
+};
+
+/// Whether these bytes are a compressed public key: a point of the curve.
+pub(crate) fn is_public_key(bytes: &[u8; 33]) -> bool {
+    PublicKey::from_slice(bytes).is_ok()
 }
 
 fn network(currency: &Currency) -> Result<Network, InvoiceError> {

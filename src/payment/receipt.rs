@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use http::{Method, uri::PathAndQuery};
 use serde::ser::SerializeStruct as _;
 
-use super::{Amount, DialectName, Network, PaymentHash, Proof, Spend};
+use super::{Amount, DialectName, Network, PaymentHash, Proof};
 use crate::clock::Timestamp;
 
 /// A payment that was verified and, where it is counted, spent for this request. It holds no secret, and clones share it.
@@ -27,6 +27,25 @@ impl PaymentReceipt {
         remaining: Option<u32>,
     ) -> Self {
         Self(Arc::new(Inner { proof, method, origin, target, accepted_at, remaining }))
+    }
+
+    /// A receipt that no payment stands behind, for tests of handlers: so much, paid by L402 on regtest for
+    /// `GET https://api.example.com/`, used up.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn pretend(amount: Amount) -> Self {
+        let now = Timestamp::from_unix_seconds(1_700_000_000);
+        let proof = Proof {
+            dialect: DialectName::L402,
+            network: Network::Regtest,
+            payment_hash: PaymentHash::from_bytes([0; 32]),
+            amount,
+            spend: super::Spend::Never,
+            valid_until: now,
+            note: None,
+        };
+        let resource = (Method::GET, Arc::from("https://api.example.com"), PathAndQuery::from_static("/"));
+        Self::new(proof, resource, now, Some(0))
     }
 
     /// What was paid.
@@ -79,10 +98,6 @@ impl PaymentReceipt {
 
     pub(crate) fn note(&self) -> Option<&str> {
         self.0.proof.note.as_deref()
-    }
-
-    pub(crate) fn is_counted(&self) -> bool {
-        !matches!(self.0.proof.spend, Spend::Never)
     }
 }
 

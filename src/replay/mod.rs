@@ -1,13 +1,30 @@
 //! Remembering which payments are spent.
 
+mod book;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+#[cfg(feature = "replay-durable")]
+mod desk;
+#[cfg(feature = "replay-durable")]
+mod durable;
 mod error;
+mod memory;
 mod records;
+mod revoked;
+mod room;
+mod shelf;
+#[cfg(feature = "replay-durable")]
+mod stored;
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
+#[cfg(feature = "replay-durable")]
+pub use self::durable::{DurableOptions, DurableStore};
 pub use self::{
     error::{StoreError, StoreErrorKind},
+    memory::MemoryStore,
     records::{RecordKey, Records},
+    revoked::Revocations,
 };
 use crate::{
     clock::Timestamp,

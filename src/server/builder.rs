@@ -2,10 +2,10 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     ConfigError, Paywall,
-    address::Proxies,
-    limit::{Limiter, Limits},
+    address::{ForwardedBy, Proxies},
+    limit::{Limiter, UnpaidLimits},
     paywall::Setup,
-    target::Origins,
+    target::{Origin, OriginError, Origins},
 };
 use crate::{
     body::Pool,
@@ -16,7 +16,7 @@ use crate::{
     },
     lightning::{Receiver, ReceiverProfile},
     payment::{DialectName, Network},
-    replay::{Durability, Records, ReplayStore, Revocations},
+    replay::{Durability, ReplayStore, Revocations},
 };
 
 /// Sets up a [`Paywall`].
@@ -25,15 +25,16 @@ use crate::{
 pub struct PaywallBuilder {
     receiver: Arc<dyn Receiver>,
     store: Option<Arc<dyn ReplayStore>>,
-    records: Option<Arc<dyn Records>>,
+    revocations: Option<Revocations>,
     secrets: Option<Result<Secrets, SecretError>>,
     dialects: Option<Vec<DialectName>>,
     origins: Vec<(String, bool)>,
     authorities: Vec<String>,
     proxies: Vec<String>,
+    forwarded_by: ForwardedBy,
     service_name: Option<String>,
     clock: Arc<dyn Clock>,
-    limits: Limits,
+    limits: UnpaidLimits,
     body_limit: usize,
     body_pool: usize,
     time_limit: Duration,
@@ -52,15 +53,16 @@ impl PaywallBuilder {
         Self {
             receiver,
             store: None,
-            records: None,
+            revocations: None,
             secrets: None,
             dialects: None,
             origins: Vec::new(),
             authorities: Vec::new(),
             proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
             service_name: None,
             clock: Arc::new(SystemClock::new()),
-            limits: Limits::default(),
+            limits: UnpaidLimits::default(),
             body_limit: 2 << 20,
             body_pool: 64 << 20,
             time_limit: Duration::from_secs(10),
@@ -100,6 +102,12 @@ impl PaywallBuilder {
         self
     }
 
+    /// Trusted proxies tell their clients in `Forwarded` (RFC 7239) instead of `X-Forwarded-For`.
+    pub fn proxies_send_forwarded(mut self) -> Self {
+        self.forwarded_by = ForwardedBy::Forwarded;
+        self
+    }
+
     /// The one secret that everything is derived from: at least 32 random bytes, the same on every replica and after every
     /// restart. Required, unless [`secrets`](Self::secrets) gives a ring.
     pub fn master_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
@@ -119,9 +127,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Where revocations are kept; without it they live in this process alone.
-    pub fn records(mut self, records: impl Records) -> Self {
-        self.records = Some(Arc::new(records));
+    /// Refuses what these revoke. Keep a clone: to revoke, and to refresh from time to time where several processes share the
+    /// records.
+    pub fn revocations(mut self, revocations: Revocations) -> Self {
+        self.revocations = Some(revocations);
         self
     }
 
@@ -156,14 +165,14 @@ impl PaywallBuilder {
     }
 
     /// How many unpaid invoices one client may hold (default 64).
-    pub fn unpaid_per_client(mut self, invoices: u32) -> Self {
+    pub fn unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self
     }
 
     /// How many unpaid invoices all clients together may hold (default 10,000).
-    pub fn unpaid_in_all(mut self, invoices: u32) -> Self {
-        self.limits.in_all = invoices;
+    pub fn unpaid_in_all(mut self, invoices: usize) -> Self {
+        self.limits.total = invoices;
         self
     }
 
@@ -250,21 +259,29 @@ impl PaywallBuilder {
                 return Err(ConfigError::new(format!(".{name}(..) must be a second at least")));
             }
         }
-        let origins = Origins::new(&self.origins, &self.authorities).map_err(ConfigError::new)?;
-        let service = self.service_name.unwrap_or_else(|| origins.host().to_owned());
-        let dialects = dialects(self.dialects, &profile, &service)?;
-        let keys = KeyRing::new(secrets, profile.network, origins.all_shared(), *store.id().as_bytes())
+        let parsed = self.origins.iter().map(|(text, insecure)| match insecure {
+            true => Origin::parse_insecure(text),
+            false => Origin::parse(text),
+        });
+        let wrong = |error: OriginError| ConfigError::new(error.to_string());
+        let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
+        let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
+        let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
+            .map_err(|error| ConfigError::new(error.to_string()))?;
+        let dialects = dialects(self.dialects, &profile, self.service_name.map(Arc::from))?;
+        let keys = KeyRing::new(secrets, profile.network, origins.clone(), *store.id().as_bytes())
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
         Ok(Paywall::new(Setup {
             receiver: self.receiver,
             store,
-            revocations: Revocations::new(self.records),
+            revocations: self.revocations,
             dialects,
             origins,
-            proxies: Proxies::new(&self.proxies).map_err(ConfigError::new)?,
+            authorities,
+            proxies,
             keys,
             clock: self.clock,
-            limiter: Limiter::new(self.limits),
+            limiter: Arc::new(Limiter::new(self.limits)),
             announcer: Default::default(),
             pool: Pool::new(self.body_pool),
             body_limit: self.body_limit,
@@ -285,15 +302,15 @@ impl PaywallBuilder {
 fn dialects(
     names: Option<Vec<DialectName>>,
     profile: &ReceiverProfile,
-    service: &str,
+    service: Option<Arc<str>>,
 ) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
     let compiled: Vec<(DialectName, Box<dyn Dialect>)> = vec![
         #[cfg(feature = "l402")]
-        (DialectName::L402, Box::new(crate::dialect::l402::L402::new(service))),
+        (DialectName::L402, Box::new(crate::dialect::l402::L402::new(service.clone()))),
         #[cfg(feature = "mpp")]
-        (DialectName::Mpp, Box::new(crate::dialect::mpp::Mpp::new())),
+        (DialectName::Mpp, Box::new(crate::dialect::mpp::Mpp)),
         #[cfg(feature = "x402")]
-        (DialectName::X402, Box::new(crate::dialect::x402::X402::new())),
+        (DialectName::X402, Box::new(crate::dialect::x402::X402)),
     ];
     let _ = service;
     if let Some(absent) = names.iter().flatten().find(|name| compiled.iter().all(|(have, _)| have != *name)) {

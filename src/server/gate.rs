@@ -19,7 +19,7 @@ use super::{
     price::{self, Quote},
     refuse,
     request::{Asked, Pending, Place},
-    routes::{Captured, Lookup},
+    routes::{self, Captured, Lookup},
     rule::Rule,
     settle::{self, Outcome, Paid},
     target, within,
@@ -61,11 +61,16 @@ where
     };
     let setup = shop.paywall.setup();
     let (head, body) = request.into_parts();
-    let origin = match setup.origins.matching(&head, setup.proxies.trusts_peer_of(&head)) {
+    let client = setup.proxies.client(&head);
+    let origin = match setup.authorities.matching(&head, client.is_behind_proxy) {
         Ok(origin) => origin,
-        Err(fault) => return Decision::Answer(fault.answer()),
+        Err(fault) => return Decision::Answer(refuse::misdirected(&fault.to_string())),
     };
-    let place = Place { origin, target: target::asked_for(&head), route: rule.route(&head) };
+    let target = match target::asked_for(&head) {
+        Ok(target) => target,
+        Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
+    };
+    let place = Place { origin, target, route: rule.route(&head), client: client.key };
     let asked = match Asked::new(shop.clone(), rule, captures, head, place) {
         Ok(asked) => asked,
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
@@ -99,18 +104,14 @@ fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box
             return Err(Box::new(refuse::methods(StatusCode::NO_CONTENT, None)));
         }
         Pricing::Every(rule) => {
-            let captures = if rule.charge.price.fixed().is_some() {
-                Vec::new()
-            } else {
-                target::captures(request.extensions(), request.uri())
-            };
+            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(&request) };
             return Ok(Some((rule.clone(), captures)));
         }
         Pricing::Table(rules) => rules,
     };
-    let original = target::original_path(request.extensions());
+    let original = target::original_uri(request.extensions(), request.uri()).path();
     let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
-    Err(Box::new(match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
+    Err(Box::new(match rules.lookup(request.method(), request.uri().path(), Some(original), is_connect_protocol) {
         Lookup::Free => return Ok(None),
         Lookup::Priced { value, captured, .. } => {
             let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
@@ -127,6 +128,13 @@ fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box
             refuse::misconfigured()
         }
     }))
+}
+
+/// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
+fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
+    let pattern = target::matched_path(request.extensions(), request.uri());
+    let path = target::original_uri(request.extensions(), request.uri()).path();
+    routes::captures(pattern, path)
 }
 
 fn owned(captured: &Captured<'_>) -> Vec<(String, String)> {
@@ -154,7 +162,7 @@ where
     B::Error: Into<BoxError>,
 {
     let setup = pending.asked.setup();
-    if setup.revocations.contains(&claim.payment_hash()) {
+    if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&claim.payment_hash())) {
         let refusal = setup.dialects[dialect].revoked();
         return wait(ask(Box::new(pending), Some((dialect, refusal))));
     }
@@ -262,7 +270,7 @@ where
     let shop = pending.asked.shop.clone();
     let rule = pending.asked.rule.clone();
     let setup = shop.paywall.setup();
-    let client = setup.proxies.client(&pending.asked.head);
+    let client = pending.asked.place.client;
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
         return pass(*pending);
     }

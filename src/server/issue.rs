@@ -16,7 +16,12 @@ use crate::{
 };
 
 /// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 where the node fails.
-pub(super) async fn challenge(asked: &Asked, amount: Amount, slot: Slot, refused: Option<(usize, Refusal)>) -> Response<Bytes> {
+pub(super) async fn challenge(
+    asked: &Asked,
+    amount: Amount,
+    mut slot: Slot,
+    refused: Option<(usize, Refusal)>,
+) -> Response<Bytes> {
     let setup = asked.setup();
     let terms = &asked.rule.terms;
     let view = asked.view();
@@ -33,12 +38,12 @@ pub(super) async fn challenge(asked: &Asked, amount: Amount, slot: Slot, refused
     }
     let description = committed.map_or_else(|| Description::Text(memo(terms)), Description::Hashed);
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
-    let slot = slot.asked(asked.now.saturating_add(terms.invoice_expiry));
+    slot.asked(asked.now.saturating_add(terms.invoice_expiry));
     let invoice = match within(setup.time_limit, setup.receiver.create_invoice(request.clone())).await {
         Some(Ok(invoice)) => invoice,
         Some(Err(error)) => {
             trace::error(format_args!("no invoice: {error}"));
-            slot.release();
+            slot.not_issued();
             return refuse::unavailable("the Lightning node could not make an invoice");
         }
         None => {

@@ -1,7 +1,6 @@
 //! Turning requests into 402s or served requests.
 
 mod address;
-mod allowance;
 mod builder;
 mod charge;
 mod config_error;
@@ -11,7 +10,6 @@ mod gate;
 mod issue;
 mod layer;
 mod limit;
-mod normal;
 mod paywall;
 mod price;
 mod refuse;

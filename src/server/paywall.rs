@@ -6,16 +6,16 @@ use std::{
 };
 
 use super::{
-    Charge, ConfigError, PaywallBuilder, Settlements, address::Proxies, allowance::Allowance, limit::Limiter, rule::Rule,
+    Charge, ConfigError, PaywallBuilder, Settlements, address::Proxies, limit::Allowance, limit::Limiter, rule::Rule,
     settlements::Announcer, target::Origins,
 };
 use crate::{
     body::Pool,
-    clock::{Clock, Timestamp},
+    clock::Clock,
     dialect::{Dialect, keys::KeyRing},
     lightning::{KeyCustody, Receiver, ReceiverProfile},
     payment::{Access, PaymentHash, Resource, Terms},
-    replay::{ReplayStore, Revocations, StoreError},
+    replay::{ReplayStore, Revocations},
 };
 
 /// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are cheap.
@@ -25,7 +25,7 @@ use crate::{
 /// use tower_x402::{Amount, lightning::LocalNode, replay::MemoryStore, server::Paywall};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let paywall = Paywall::builder(LocalNode::new()?)
+/// let paywall = Paywall::builder(LocalNode::new())
 ///     .origin("https://api.example.com")
 ///     .master_secret([7; 32]) // 32 random bytes, kept
 ///     .replay_store(MemoryStore::new()?)
@@ -44,13 +44,15 @@ pub(super) struct Setup {
     pub(super) receiver: Arc<dyn Receiver>,
     pub(super) profile: ReceiverProfile,
     pub(super) store: Arc<dyn ReplayStore>,
-    pub(super) revocations: Revocations,
+    pub(super) revocations: Option<Revocations>,
     pub(super) dialects: Vec<Box<dyn Dialect>>,
-    pub(super) origins: Origins,
+    /// The texts of the configured origins, which the numbers in `Place` count.
+    pub(super) origins: Vec<Arc<str>>,
+    pub(super) authorities: Origins,
     pub(super) proxies: Proxies,
     pub(super) keys: KeyRing,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) limiter: Limiter,
+    pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,
     pub(super) pool: Pool,
     pub(super) body_limit: usize,
@@ -74,26 +76,6 @@ impl Paywall {
     #[must_use]
     pub fn settlements(&self, capacity: usize) -> Settlements {
         self.0.announcer.listen(capacity)
-    }
-
-    /// Withdraws what a payment bought, for as long as anything of it may live (`until`). It holds at once in this process, and
-    /// in others that share the records after their [`refresh_revocations`](Self::refresh_revocations).
-    ///
-    /// # Errors
-    ///
-    /// Where the records cannot be written: then nothing is withdrawn.
-    pub async fn revoke(&self, payment_hash: PaymentHash, until: Timestamp) -> Result<(), StoreError> {
-        self.0.revocations.revoke(payment_hash, until).await
-    }
-
-    /// Loads what was withdrawn, by this process earlier or by others that share the records. To be called at start and from
-    /// time to time: verifying reads only memory.
-    ///
-    /// # Errors
-    ///
-    /// Where the records cannot be read: then what was known before stays.
-    pub async fn refresh_revocations(&self) -> Result<(), StoreError> {
-        self.0.revocations.refresh().await
     }
 
     pub(super) fn new(setup: Setup) -> Self {
@@ -146,7 +128,7 @@ impl Paywall {
         if !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
             return wrong(format!("no enabled dialect can say this charge: {charge:?}"));
         }
-        let allowance = charge.free_per_day.map(Allowance::per_day);
+        let allowance = charge.free_per_day.map(Allowance::new);
         Ok(Rule::new(charge, terms, allowance, pattern))
     }
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     BoxError,
+    address::ClientKey,
     layer::Shop,
     paywall::Setup,
     price::{self, BadRequest, PriceRequest},
@@ -46,13 +47,14 @@ pub(super) struct Asked {
     bound: Option<[u8; 32]>,
 }
 
-/// Which of our URLs was asked for.
+/// Which of our URLs was asked for, and by whom.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     /// Which of the configured origins.
     pub(super) origin: usize,
     pub(super) target: PathAndQuery,
     pub(super) route: Arc<str>,
+    pub(super) client: ClientKey,
 }
 
 impl Asked {
@@ -79,7 +81,7 @@ impl Asked {
     pub(super) fn view(&self) -> RequestView<'_> {
         RequestView {
             head: &self.head,
-            origin: self.setup().origins.text(self.place.origin),
+            origin: &self.setup().origins[self.place.origin],
             target: self.place.target.as_str(),
             route: &self.place.route,
             keys: &self.keys[self.place.origin],

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 
-use super::{Charge, allowance::Allowance, target};
+use super::{Charge, limit::Allowance, target};
 use crate::payment::Terms;
 
 /// A charge, checked, and what follows from it.
@@ -24,11 +24,8 @@ impl Rule {
     /// where there is no table; the path where there is neither.
     pub(super) fn route(&self, head: &Parts) -> Arc<str> {
         match &self.pattern {
-            Some(pattern) => match target::nest_prefix(head) {
-                "" => pattern.clone(),
-                prefix => format!("{prefix}{pattern}").into(),
-            },
-            None => target::matched_path(head).unwrap_or_else(|| target::asked_for(head).path().to_owned()).into(),
+            Some(pattern) => target::route(head, pattern),
+            None => target::matched_path(&head.extensions, &head.uri).into(),
         }
     }
 }

@@ -75,9 +75,9 @@ impl Paid {
         (lease, remaining): (Option<Lease>, Option<u32>),
     ) -> Box<Self> {
         let setup = asked.setup();
-        let resource = (asked.head.method.clone(), setup.origins.shared(asked.place.origin), asked.place.target.clone());
+        let resource = (asked.head.method.clone(), setup.origins[asked.place.origin].clone(), asked.place.target.clone());
         let receipt = PaymentReceipt::new(proof, resource, asked.now, remaining);
-        setup.limiter.paid(receipt.payment_hash());
+        setup.limiter.paid(receipt.payment_hash(), asked.now);
         setup.announcer.announce(&receipt);
         Box::new(Self { paywall: asked.shop.paywall.clone(), dialect, receipt, lease })
     }

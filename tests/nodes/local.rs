@@ -182,8 +182,10 @@ async fn a_shared_key_is_said_and_the_preimage_of_an_unpaid_invoice_can_be_had()
 async fn lies_are_what_they_say_and_end_when_told() {
     let node = LocalNode::new();
     node.lie(Lie::PaymentHash);
-    let (first, second) = (invoice(&node, 10, 60).await, invoice(&node, 10, 60).await);
+    let (first, second) = (invoice(&node, 10, 60).await, invoice(&node, 20, 60).await);
     assert_eq!(first.payment_hash(), second.payment_hash());
+    assert!(matches!(node.pay(&first, LIMITS).await.unwrap(), PaymentStatus::Failed));
+    pays(&node, &second).await;
     node.lie(Lie::Amount);
     assert_eq!(invoice(&node, 10, 60).await.amount(), Some(Amount::from_msat(10_001)));
     node.lie(Lie::Description);

@@ -1,1 +1,177 @@
-//! The dialect.
+//! x402 version 2, scheme `exact` on Bitcoin Lightning (`lnbtc`).
+//!
+//! | Header | Object | Here |
+//! |---|---|---|
+//! | `PAYMENT-REQUIRED`, from the server | what is asked | [`PaymentRequired`] |
+//! | `PAYMENT-SIGNATURE`, from the client | what was paid | [`PaymentPayload`] |
+//! | `PAYMENT-RESPONSE`, from the server | what became of it | [`SettlementResponse`] |
+//!
+//! Each is standard base64, with padding, of a JSON object ([`decode_header`]). The invoice's description hash commits to the
+//! one request that is paid for ([`RequestBinding`]); the payer shows the preimage; [`verify`] makes the facilitator's seven
+//! checks, and the eighth is to consume the payment hash. The flow is `upfront`: that comes before the handler.
+//!
+//! # Ours or another's
+//!
+//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which stock clients echo. It is what
+//! makes a price honoured that has changed since, and it stands for the checks of the invoice. A proof without one is refused
+//! (`invalid_exact_lnbtc_extra_mismatch`) unless foreign proofs are accepted, and then holds at the current price only: whoever
+//! can make the node sign an invoice could name the price otherwise. That departs from the specification's rule that any proof
+//! with the same binding and terms is taken.
+//!
+//! # Reading
+//!
+//! A JSON member that stands twice is refused at any depth, types are strict (`300.0` is no timeout, `"025000"` no amount), and
+//! a header of more than 64 KiB is not read. What the vectors leave open is decided in [`RequestBinding`]'s and
+//! [`Challenge`]'s docs.
+
+#[cfg(any(test, feature = "conformance"))]
+mod bench;
+mod binding;
+mod challenge;
+mod claim;
+mod client;
+mod credential;
+mod quote;
+mod reason;
+mod receipt;
+#[cfg(test)]
+mod tests;
+mod verify;
+mod wire;
+
+use http::{HeaderMap, HeaderName, StatusCode};
+
+#[cfg(feature = "conformance")]
+#[doc(hidden)]
+pub use self::bench::{Bench, Call};
+#[cfg(feature = "facilitator")]
+pub(crate) use self::verify::{proof, terms};
+pub use self::{
+    binding::{PublicOrigin, RequestBinding, RequestHash},
+    challenge::PaymentRequired,
+    client::{Challenge, Intent, PayerReport},
+    credential::PaymentPayload,
+    reason::Reason,
+    receipt::SettlementResponse,
+    verify::{Conditions, Verified, verify},
+    wire::{PaymentRequirements, decode_header},
+};
+use self::{
+    claim::Authentic,
+    quote::{Quote, Quoted},
+    verify::Core,
+};
+use crate::{
+    clock::Timestamp,
+    dialect::{Asked, ChallengeLine, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
+};
+
+const REQUIRED: HeaderName = HeaderName::from_static("payment-required");
+const SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
+const RESPONSE: HeaderName = HeaderName::from_static("payment-response");
+const VERSION_1: HeaderName = HeaderName::from_static("x-payment");
+
+/// This dialect, as the server asks for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct X402;
+
+impl Dialect for X402 {
+    fn name(&self) -> DialectName {
+        DialectName::X402
+    }
+
+    fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool {
+        terms.access == Access::Once
+            && !terms.streams_body
+            && terms.pay_to.is_some()
+            && terms.invoice_expiry.as_secs() > 0
+            && amount.is_none_or(|amount| !amount.is_zero())
+    }
+
+    fn binds_body(&self, _: &Terms) -> bool {
+        true
+    }
+
+    fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
+        let mut lines = view.head.headers.get_all(SIGNATURE).iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            let headers = &view.head.headers;
+            return if headers.contains_key(SIGNATURE) {
+                Presented::Wrong("two PAYMENT-SIGNATURE lines: send one")
+            } else if headers.contains_key(VERSION_1) {
+                Presented::Wrong("X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)")
+            } else {
+                Presented::Absent
+            };
+        };
+        let claim = decode_header(line.as_bytes())
+            .ok_or(Reason::InvalidPayload)
+            .and_then(|text| Authentic::of_head(&PaymentPayload::from_json(&text)?, view, terms, now));
+        claim.map_or_else(|reason| Presented::Refused(reason.into()), |claim| Presented::Authentic(Box::new(claim)))
+    }
+
+    fn spent(&self) -> Refusal {
+        Reason::DuplicateSettlement.into()
+    }
+
+    fn revoked(&self) -> Refusal {
+        Reason::InvalidTransactionState.into()
+    }
+
+    fn unpaid(&self) -> Refusal {
+        Reason::PaymentNotPaid.into()
+    }
+
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+        let binding = claim::binding(view, terms).map_err(|_| Unsayable)?;
+        Ok(Some(binding.into_canonical().into_bytes()))
+    }
+
+    /// None where the invoice does not say what was asked: never ask to be paid for what would be refused.
+    fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
+        let Asked { view, terms, amount, invoice, refused } = *asked;
+        let request_hash = claim::binding(view, terms).map_err(|_| Unsayable)?.hash();
+        let pay_to = terms.pay_to.as_ref().ok_or(Unsayable)?;
+        let core = Core { network: terms.network, amount, max_timeout: invoice.expiry().as_secs(), pay_to: *pay_to };
+        let bound = view.bound.filter(|_| terms.has_bound);
+        let fits = *invoice.description() == InvoiceDescription::Hash(*request_hash.as_bytes())
+            && invoice.amount() == Some(amount)
+            && invoice.network() == terms.network
+            && invoice.payee() == pay_to
+            && bound.is_some() == terms.has_bound;
+        fits.then_some(()).ok_or(Unsayable)?;
+        let ends_at = invoice.expires_at();
+        let quote = Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life: terms.longest_life(ends_at), bound };
+        let quoted = Quoted { core: &core, invoice: invoice.as_str(), request_hash: request_hash.as_bytes() };
+        let said = challenge::Said {
+            error: refused.map_or("Payment required", Refusal::code),
+            url: &[view.origin, view.target].concat(),
+            resource: &terms.resource,
+            bound_headers: &terms.bound_headers,
+            amount,
+            pay_to,
+            invoice,
+            request_hash,
+            quote: &quote.seal(view.keys, &quoted),
+        };
+        let value = challenge::header(&said).ok_or(Unsayable)?;
+        Ok(vec![ChallengeLine { rank: Rank::PaymentRequired, name: REQUIRED, value }])
+    }
+
+    /// On any status: the payment is settled whatever the handler answered.
+    fn receipt(&self, receipt: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
+        (receipt.dialect() == DialectName::X402).then_some(())?;
+        Some((RESPONSE, SettlementResponse::settled(receipt.network(), receipt.payment_hash()).to_header()?))
+    }
+
+    fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine> {
+        (refusal.dialect() == DialectName::X402).then_some(())?;
+        Some((RESPONSE, SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?))
+    }
+
+    fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
+        headers.remove(SIGNATURE);
+        headers.remove(VERSION_1);
+    }
+}

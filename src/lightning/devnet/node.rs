@@ -32,7 +32,7 @@ use tokio::{
 
 use super::{
     chain::{self, Nowhere},
-    traffic::{Traffic, Verdict},
+    traffic::Traffic,
     unreachable,
 };
 use crate::{
@@ -233,10 +233,10 @@ impl Node {
 
     fn on(&self, event: Event) {
         match event {
-            Event::OpenChannelRequest { temporary_channel_id: channel, counterparty_node_id: peer, .. } => {
-                if self.trusted == Some(peer) {
-                    complain(self.manager.accept_inbound_channel_from_trusted_peer_0conf(&channel, &peer, 1, None));
-                }
+            Event::OpenChannelRequest { temporary_channel_id: channel, counterparty_node_id: peer, .. }
+                if self.trusted == Some(peer) =>
+            {
+                complain(self.manager.accept_inbound_channel_from_trusted_peer_0conf(&channel, &peer, 1, None));
             }
             Event::FundingGenerationReady {
                 temporary_channel_id: id,
@@ -251,18 +251,19 @@ impl Node {
             Event::ChannelReady { .. } => {
                 self.ready.send_replace(true);
             }
-            Event::PaymentClaimable { payment_hash, purpose, .. } => {
-                match (purpose, self.traffic.arrived(PaymentHash::from_bytes(payment_hash.0))) {
-                    (PaymentPurpose::Bolt11InvoicePayment { payment_preimage: Some(preimage), .. }, Verdict::Take) => {
-                        self.manager.claim_funds(preimage);
-                    }
-                    _ => self.manager.fail_htlc_backwards(&payment_hash),
+            Event::PaymentClaimable { payment_hash, purpose, .. } => match purpose {
+                PaymentPurpose::Bolt11InvoicePayment { payment_preimage: Some(preimage), .. }
+                    if self.traffic.takes(PaymentHash::from_bytes(payment_hash.0)) =>
+                {
+                    self.manager.claim_funds(preimage);
                 }
-            }
+                _ => self.manager.fail_htlc_backwards(&payment_hash),
+            },
             Event::PaymentClaimed { payment_hash, .. } => self.traffic.settled(PaymentHash::from_bytes(payment_hash.0)),
             Event::PaymentSent { payment_preimage, fee_paid_msat, .. } => {
                 self.traffic.paid(Preimage::from_bytes(payment_preimage.0), Amount::from_msat(fee_paid_msat.unwrap_or(0)));
             }
+            Event::PaymentPathSuccessful { payment_id, .. } => self.traffic.left(PaymentHash::from_bytes(payment_id.0)),
             Event::PaymentFailed { payment_id, .. } => self.traffic.failed(PaymentHash::from_bytes(payment_id.0)),
             _ => {}
         }
@@ -270,8 +271,7 @@ impl Node {
 }
 
 fn config() -> UserConfig {
-    let mut config = UserConfig::default();
-    config.manually_accept_inbound_channels = true;
+    let mut config = UserConfig { manually_accept_inbound_channels: true, ..UserConfig::default() };
     config.channel_handshake_limits.max_funding_satoshis = u64::MAX;
     config.channel_handshake_config.our_max_accepted_htlcs = MOST_HTLCS;
     config.channel_handshake_config.max_inbound_htlc_value_in_flight_percent_of_channel = 100;

@@ -19,12 +19,6 @@ pub(super) struct Traffic {
     pub(super) listeners: Listeners,
 }
 
-/// What to do with a payment that arrived.
-pub(super) enum Verdict {
-    Refuse,
-    Take,
-}
-
 /// Whether a payment has to be sent.
 pub(super) enum Start {
     /// An earlier attempt is under way or has succeeded.
@@ -67,14 +61,14 @@ impl Traffic {
         lock(&self.incoming).insert(invoice.payment_hash(), entry, now()).is_ok()
     }
 
-    /// A payment of an invoice arrived: each is taken once, and before its end.
-    pub(super) fn arrived(&self, payment_hash: PaymentHash) -> Verdict {
+    /// Whether to take a payment of an invoice that arrived: each once, and before its end.
+    pub(super) fn takes(&self, payment_hash: PaymentHash) -> bool {
         match lock(&self.incoming).get_mut(payment_hash) {
             Some(entry) if entry.progress == Progress::Open && now() < entry.end => {
                 entry.progress = Progress::Claiming;
-                Verdict::Take
+                true
             }
-            _ => Verdict::Refuse,
+            _ => false,
         }
     }
 
@@ -116,25 +110,30 @@ impl Traffic {
         }
     }
 
-    /// A payment succeeded.
+    /// A payment succeeded. Its HTLC is still in the channel.
     pub(super) fn paid(&self, preimage: Preimage, fee: Amount) {
-        self.end(preimage.payment_hash(), PaymentStatus::Paid { preimage, fee });
+        if let Some(entry) = lock(&self.outgoing).get_mut(preimage.payment_hash()) {
+            entry.status.send_replace(PaymentStatus::Paid { preimage, fee });
+        }
+    }
+
+    /// The HTLC of a payment is out of the channel: its place is free.
+    pub(super) fn left(&self, payment_hash: PaymentHash) {
+        if let Some(entry) = lock(&self.outgoing).get_mut(payment_hash) {
+            entry.permit = None;
+        }
     }
 
     /// A payment failed.
     pub(super) fn failed(&self, payment_hash: PaymentHash) {
-        self.end(payment_hash, PaymentStatus::Failed);
+        if let Some(entry) = lock(&self.outgoing).get_mut(payment_hash) {
+            entry.permit = None;
+            entry.status.send_replace(PaymentStatus::Failed);
+        }
     }
 
     pub(super) fn payment(&self, payment_hash: PaymentHash) -> PaymentStatus {
         lock(&self.outgoing).get(payment_hash).map_or(PaymentStatus::Unknown, |entry| entry.status.borrow().clone())
-    }
-
-    fn end(&self, payment_hash: PaymentHash, status: PaymentStatus) {
-        if let Some(entry) = lock(&self.outgoing).get_mut(payment_hash) {
-            entry.permit = None;
-            entry.status.send_replace(status);
-        }
     }
 }
 

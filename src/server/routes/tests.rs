@@ -1,8 +1,8 @@
-use super::*;
+use http::{HeaderValue, Method};
 
-mod against_axum;
+use super::{error::RuleError, *};
 
-fn table(rules: &[(&str, u32)], otherwise: Otherwise) -> Result<Rules<u32>, RuleError> {
+pub(super) fn table(rules: &[(&str, u32)], otherwise: Otherwise) -> Result<Rules<u32>, RuleError> {
     Rules::compile(rules.iter().map(|(rule, price)| ((*rule).to_owned(), (*price > 0).then_some(*price))), Some(otherwise))
 }
 

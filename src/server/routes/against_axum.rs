@@ -5,11 +5,11 @@ use axum::{
     routing::{get, post},
 };
 use futures_util::FutureExt as _;
-use http::Request;
+use http::{Method, Request};
 use proptest::prelude::*;
 use tower::ServiceExt as _;
 
-use super::*;
+use super::{Lookup, Otherwise, tests::table, tree};
 
 fn segment() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec!["a", "b", "A", "ab", "%61", "{x}", "{y}", "a{x}", "@{x}", "a.b", "{{b}}"])
@@ -29,6 +29,28 @@ fn path() -> impl Strategy<Value = String> {
         ";v", "%00", "%ff", "%2e%2e", "{b}", "%7Bb%7D", "a.b", "%zz",
     ]);
     prop::collection::vec(part, 0..7).prop_map(|parts| format!("/{}", parts.concat()))
+}
+
+/// A path that the pattern means, with `filling` in its captures, and then some.
+fn filled(pattern: &str, filling: &str, suffix: &str) -> String {
+    let segments = pattern.split('/').skip(1).map(|segment| match segment.find('{') {
+        Some(_) if segment == "{{b}}" => "/{b}".to_owned(),
+        Some(start) => format!("/{}{filling}", &segment[..start]),
+        None => format!("/{segment}"),
+    });
+    segments.chain([suffix.to_owned()]).collect()
+}
+
+fn suffix() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", "", "", "", "/", "/.", "//", ";v", "/..", "%2f", "%20"])
+}
+
+fn method() -> impl Strategy<Value = Method> {
+    prop::sample::select(vec![Method::GET, Method::GET, Method::HEAD, Method::POST, Method::PUT])
+}
+
+fn filling() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", "a", "b", "A", "c", "%61", "a/b", "..", "a%2fb", "a;v", "%00"])
 }
 
 /// Routes of (pattern, whether POST, price), of which axum can hold all.
@@ -71,7 +93,8 @@ proptest! {
     fn what_axum_routes_to_a_priced_handler_is_never_free(
         routes in routes(),
         free_is_spelled in any::<bool>(),
-        requests in prop::collection::vec((prop::sample::select(vec!["GET", "HEAD", "POST", "PUT"]), path()), 1..12),
+        drawn in prop::collection::vec((method(), path()), 1..6),
+        meant in prop::collection::vec((method(), any::<prop::sample::Index>(), filling(), suffix()), 1..12),
     ) {
         let entries: Vec<_> = routes
             .iter()
@@ -82,10 +105,10 @@ proptest! {
         // A table that calls its own rules a mistake serves nothing.
         let Ok(rules) = table(&entries, Otherwise::Free) else { return Ok(()) };
         let router = router(&routes);
-        for (method, path) in &requests {
-            let method: Method = method.parse().unwrap();
-            let lookup = rules.lookup(&method, path, None, false);
-            match (routed(&router, &method, path), lookup) {
+        let meant = meant.into_iter().map(|(method, route, filling, suffix)| (method, filled(&route.get(&routes).0, filling, suffix)));
+        for (method, path) in &drawn.into_iter().chain(meant).collect::<Vec<_>>() {
+            let lookup = rules.lookup(method, path, None, false);
+            match (routed(&router, method, path), lookup) {
                 (Some(price), Lookup::Free) => prop_assert_eq!(price, 0, "{} {} is free by {:?}", method, path, entries),
                 (Some(price), Lookup::Priced { value, pattern, .. }) if price > 0 => {
                     prop_assert_eq!(price, *value, "{} {} has the price of {} in {:?}", method, path, pattern, entries);

@@ -1,22 +1,13 @@
-//! Which rule prices a request.
-//!
-//! 1. Rules are written like the routes of the router that the layer wraps, and looked up with the library that axum
-//!    matches with, in the path that the inner service will see: one matcher for each method.
-//! 2. Each path is looked up as it is and in [normal form](super::normal). Where a price hangs on which of the two is right,
-//!    the request is not served.
-//! 3. A path that any rule prices is closed to every method that no rule names.
-
-mod error;
-mod tree;
-
 use std::{borrow::Cow, fmt};
 
 use http::{HeaderValue, Method};
 use percent_encoding::percent_decode_str;
 
-pub(crate) use self::error::RuleError;
-use self::tree::{Leaf, Selected, Tree};
-use super::normal::{Normal, normal_pattern};
+use super::{
+    error::RuleError,
+    normal::{Normal, normal_pattern},
+    tree::{self, Leaf, Selected, Tree},
+};
 
 /// What becomes of a path that no rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,5 +282,12 @@ impl<T> Rule<T> {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// What one pattern captures of a path, decoded; nothing where it does not match.
+pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
+    let decoded = |(name, value): (&str, &str)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned());
+    let mut router = matchit::Router::new();
+    match router.insert(pattern, ()) {
+        Ok(()) => router.at(path).map(|found| found.params.iter().map(decoded).collect()).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}

@@ -1,0 +1,312 @@
+//! JSON as it was sent: a tree that borrows from its text. A member that stands twice is refused, because two readers of
+//! such a text may see two different documents.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{
+    Serialize, Serializer,
+    de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor},
+    ser::SerializeMap as _,
+};
+
+/// Under serde_json's feature `arbitrary_precision` (any crate of the application may turn it on) a number arrives as a map
+/// of this one member.
+const NUMBER: &str = "$serde_json::private::Number";
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Json<'a> {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+    Array(Vec<Self>),
+    Object(Object<'a>),
+}
+
+/// The members of an object, in their order, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object<'a>(Vec<(Cow<'a, str>, Json<'a>)>);
+
+/// A text that is no JSON, repeats a member, or nests deeper than 127 levels.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct JsonError;
+
+/// Reads one value and nothing after it.
+///
+/// # Errors
+///
+/// Where the text is anything else, see [`JsonError`]. The caller bounds its length.
+pub fn parse(text: &str) -> Result<Json<'_>, JsonError> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let value = Reader { text }.deserialize(&mut reader).map_err(|_| JsonError)?;
+    reader.end().map_err(|_| JsonError)?;
+    Ok(value)
+}
+
+impl<'a> Json<'a> {
+    /// A text that is known already.
+    pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub fn as_array(&self) -> Option<&[Self]> {
+        if let Self::Array(items) = self { Some(items) } else { None }
+    }
+
+    pub fn as_object(&self) -> Option<&Object<'a>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+
+    pub fn into_object(self) -> Option<Object<'a>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+}
+
+impl<'a> Object<'a> {
+    pub const fn empty() -> Self {
+        Self(Vec::new())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Json<'a>> {
+        self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value)
+    }
+
+    /// Removes a member and returns its value.
+    pub fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let index = self.0.iter().position(|(held, _)| held == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn repeats(&self) -> bool {
+        let members = &self.0;
+        if members.len() <= 16 {
+            return (1..members.len()).any(|i| members[..i].iter().any(|(name, _)| *name == members[i].0));
+        }
+        let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}
+
+/// The caller sees to it that no name stands twice.
+impl<'a> FromIterator<(&'a str, Json<'a>)> for Object<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Json<'a>)>>(members: I) -> Self {
+        Self(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Unsigned(value) => serializer.serialize_u64(*value),
+            Self::Signed(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Array(items) => serializer.collect_seq(items),
+            Self::Object(members) => members.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        self.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        map.end()
+    }
+}
+
+impl fmt::Display for JsonError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected JSON in which no member stands twice")
+    }
+}
+
+impl std::error::Error for JsonError {}
+
+#[derive(Clone, Copy)]
+struct Reader<'de> {
+    text: &'de str,
+}
+
+impl<'de> DeserializeSeed<'de> for Reader<'de> {
+    type Value = Json<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Reader<'de> {
+    type Value = Json<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Json::Null)
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(Json::Bool(value))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Json::Unsigned(value))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Json::Signed(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(Json::Float(value))
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Json::Text(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Json::Text(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(item) = items.next_element_seed(self)? {
+            array.push(item);
+        }
+        Ok(Json::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut object = Object::default();
+        while let Some(name) = members.next_key_seed(Name)? {
+            if object.is_empty() && name == NUMBER && !self.text.contains(NUMBER) {
+                return number(&members.next_value_seed(Name)?).ok_or_else(|| A::Error::custom("no number"));
+            }
+            let value = members.next_value_seed(self)?;
+            if object.is_empty() {
+                object.0.reserve(8);
+            }
+            object.0.push((name, value));
+        }
+        if object.repeats() {
+            return Err(A::Error::custom("a member that stands twice"));
+        }
+        Ok(Json::Object(object))
+    }
+}
+
+fn number(digits: &str) -> Option<Json<'static>> {
+    let signed = || digits.parse().ok().filter(|value| *value != 0).map(Json::Signed);
+    let float = || digits.parse::<f64>().ok().filter(|value| value.is_finite()).map(Json::Float);
+    digits.parse().ok().map(Json::Unsigned).or_else(signed).or_else(float)
+}
+
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::de::value::{Error as ValueError, MapDeserializer};
+
+    use super::*;
+
+    #[test]
+    fn a_member_that_stands_twice_is_refused_at_any_depth() {
+        for bad in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            r#"[{"b":{"a":1,"c":2,"a":3}}]"#,
+            r#"{"a":1} "#.repeat(2).as_str(),
+            "",
+            "{",
+            "[1,]",
+            "NaN",
+            "\"\\ud800\"",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+        let many =
+            |last: u32| format!("{{{},\"{last}\":0}}", (0..40).map(|i| format!("\"{i}\":0")).collect::<Vec<_>>().join(","));
+        assert!(parse(&many(40)).is_ok());
+        assert!(parse(&many(7)).is_err());
+    }
+
+    #[test]
+    fn depth_is_bounded() {
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        assert!(parse(&nested(100)).is_ok());
+        assert!(parse(&nested(200)).is_err());
+    }
+
+    #[test]
+    fn types_are_told_apart() {
+        assert_eq!(parse("300").unwrap(), Json::Unsigned(300));
+        assert_eq!(parse("300.0").unwrap(), Json::Float(300.0));
+        assert_eq!(parse("-3").unwrap(), Json::Signed(-3));
+        assert_eq!(parse("\"300\"").unwrap(), Json::text("300"));
+        assert_eq!(parse("null").unwrap(), Json::Null);
+    }
+
+    #[test]
+    fn numbers_are_read_under_arbitrary_precision_too() {
+        let number = |digits: &'static str| {
+            let map = MapDeserializer::<_, ValueError>::new([(NUMBER, digits)].into_iter());
+            Reader { text: "" }.visit_map(map).unwrap()
+        };
+        assert_eq!(number("300"), Json::Unsigned(300));
+        assert_eq!(number("-3"), Json::Signed(-3));
+        assert_eq!(number("300.0"), Json::Float(300.0));
+        let named = format!("{{\"{NUMBER}\":\"1\"}}");
+        assert!(matches!(parse(&named).unwrap(), Json::Object(_)));
+    }
+}

@@ -1,0 +1,164 @@
+use http::{HeaderMap, HeaderValue, Request, request::Parts};
+use sha2::{Digest as _, Sha256};
+
+use super::{Challenge, Conditions, Intent, PaymentRequired, SIGNATURE, X402, decode_header, wire::encode_header};
+use crate::{
+    clock::Timestamp,
+    dialect::{Asked, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    payment::{
+        Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, Resource, SigningKey, Terms,
+    },
+};
+
+/// The server's half of this dialect without a server, for benches, fuzzers and tests: one route, one price, one moment. No
+/// part of the public API.
+#[derive(Debug)]
+pub struct Bench {
+    pub(super) keys: OriginKeys,
+    pub(super) signer: SigningKey,
+    pub(super) terms: Terms,
+    pub(super) now: Timestamp,
+    pub(super) bound: Option<[u8; 32]>,
+}
+
+/// A request that may carry a credential, and the hash of its body.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub(super) head: Parts,
+    pub(super) body_hash: [u8; 32],
+}
+
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
+pub(super) const ORIGIN: &str = "https://api.example.com";
+pub(super) const AMOUNT: Amount = Amount::from_sat(21);
+pub(super) const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
+
+/// Not for production: panics where the operating system has no randomness, and on what cannot happen.
+#[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "not for production")]
+impl Bench {
+    /// A route that takes foreign proofs too.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "made of randomness")]
+    pub fn new() -> Self {
+        let signer = SigningKey::random().expect("randomness");
+        let keys = OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ORIGIN, &[2; 16]);
+        let terms = Terms {
+            network: Network::Bitcoin,
+            pay_to: Some(signer.public_key()),
+            access: Access::Once,
+            resource: Resource { description: Some("weather".into()), ..Resource::default() },
+            bound_headers: Vec::new(),
+            streams_body: false,
+            has_bound: false,
+            bound_covers_body: false,
+            invoice_expiry: std::time::Duration::from_secs(300),
+            redeem_within: std::time::Duration::from_secs(86_400),
+            uses_within: std::time::Duration::from_secs(86_400),
+            max_restores: 2,
+            accept_foreign_proofs: true,
+            authorization_taken: false,
+        };
+        Self { keys, signer, terms, now: NOW, bound: None }
+    }
+
+    /// The request that is sold.
+    #[must_use]
+    pub fn call(&self) -> Call {
+        let (head, ()) = Request::get("/weather/oslo?days=3").body(()).expect("a request").into_parts();
+        Call { head, body_hash: Sha256::digest([]).into() }
+    }
+
+    /// A fresh invoice for a request.
+    #[must_use]
+    pub fn invoice(&self, call: &Call) -> Invoice {
+        let description = X402.description(&self.view(call), &self.terms).expect("a URL that can be bound").expect("bytes");
+        let draft = InvoiceDraft {
+            network: self.terms.network,
+            amount: AMOUNT,
+            payment_hash: PREIMAGE.payment_hash(),
+            description: InvoiceDescription::Hash(Sha256::digest(description).into()),
+            created_at: self.now,
+            expiry: self.terms.invoice_expiry,
+        };
+        draft.sign(&self.signer).expect("an invoice")
+    }
+
+    /// The `PAYMENT-REQUIRED` line of a request, for its invoice.
+    #[must_use]
+    pub fn challenge(&self, call: &Call, invoice: &Invoice) -> HeaderValue {
+        let view = self.view(call);
+        let asked = Asked { view: &view, terms: &self.terms, amount: AMOUNT, invoice, refused: None };
+        X402.challenge(&asked).ok().and_then(|mut lines| lines.pop()).expect("a challenge").value
+    }
+
+    /// What a client answers to a challenge that it has paid.
+    #[must_use]
+    pub fn credential(&self, call: &Call, challenge: &HeaderValue) -> HeaderValue {
+        let text = decode_header(challenge.as_bytes()).expect("a header");
+        let required = PaymentRequired::from_json(&text).expect("a challenge");
+        let url = [ORIGIN, call.target()].concat();
+        let method = call.head.method.as_str();
+        let intent = Intent::Http { method, url: &url, headers: &call.head.headers, body_hash: call.body_hash };
+        let networks = [self.terms.network];
+        let conditions = Conditions::at(self.now).with_networks(&networks);
+        let challenge = Challenge::check(&required, 0, &intent, &conditions).expect("a good challenge");
+        challenge.credential(&PREIMAGE).expect("a credential")
+    }
+
+    /// The same credential as another instance would have made it possible: without a quote.
+    #[must_use]
+    pub fn without_quote(&self, credential: &HeaderValue) -> HeaderValue {
+        let text = decode_header(credential.as_bytes()).expect("a header");
+        let mut value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        value["accepted"]["extra"].as_object_mut().expect("an object").remove("quote");
+        encode_header(value.to_string()).expect("a header")
+    }
+
+    /// A request and its credential, from the header's text to a proof: whether there is one.
+    #[must_use]
+    pub fn verify(&self, call: &Call) -> bool {
+        self.prove(call).is_ok()
+    }
+
+    pub(super) fn prove(&self, call: &Call) -> Result<Proof, Option<Refusal>> {
+        let view = self.view(call);
+        match X402.credential(&RequestView { body_hash: None, ..view }, &self.terms, self.now) {
+            Presented::Authentic(claim) => {
+                let price = claim.needs_price().then_some(AMOUNT);
+                claim.verify(&view, &self.terms, price, self.now).map_err(Some)
+            }
+            Presented::Refused(refusal) => Err(Some(refusal)),
+            Presented::Absent | Presented::Wrong(_) => Err(None),
+        }
+    }
+
+    pub(super) fn view<'a>(&'a self, call: &'a Call) -> RequestView<'a> {
+        RequestView {
+            head: &call.head,
+            origin: ORIGIN,
+            target: call.target(),
+            route: "/weather/{city}",
+            keys: &self.keys,
+            body_hash: Some(call.body_hash),
+            bound: self.bound,
+        }
+    }
+}
+
+impl Call {
+    /// The same request with this credential.
+    #[must_use]
+    pub fn with(mut self, credential: &HeaderValue) -> Self {
+        self.head.headers.insert(SIGNATURE, credential.clone());
+        self
+    }
+
+    /// Its headers.
+    pub fn headers_mut(&mut self) -> &mut HeaderMap {
+        &mut self.head.headers
+    }
+
+    fn target(&self) -> &str {
+        self.head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+    }
+}

@@ -1,0 +1,105 @@
+use super::url::{Authority, http_url, is_scheme};
+use crate::dialect::x402::Reason;
+
+/// The configured public origin of a server, and how a request shows that it was made to it (lnbtc, "HTTP requests").
+///
+/// 1. Each comma-separated hop of `Host`, `:authority` and, behind a trusted proxy, `X-Forwarded-Host` is an authority without
+///    userinfo; each hop of `X-Forwarded-Proto` is a scheme. Otherwise the request cannot be bound.
+/// 2. One hop at least is the origin's authority or an accepted one. Otherwise the request is another's.
+/// 3. What is bound is the configured origin and the raw target, whatever the requester says. That is so too where the request
+///    names no authority at all.
+#[derive(Clone, Copy, Debug)]
+pub struct PublicOrigin<'a> {
+    origin: &'a str,
+    accepted: &'a [&'a str],
+    behind_proxy: bool,
+}
+
+impl<'a> PublicOrigin<'a> {
+    /// An origin, as `https://api.example.com`, asked for directly.
+    #[must_use]
+    pub const fn new(origin: &'a str) -> Self {
+        Self { origin, accepted: &[], behind_proxy: false }
+    }
+
+    /// Further authorities under which requests arrive, as `internal:8080`.
+    #[must_use]
+    pub const fn with_accepted(self, accepted: &'a [&'a str]) -> Self {
+        Self { accepted, ..self }
+    }
+
+    /// Believes `X-Forwarded-Host` and `X-Forwarded-Proto`, because every request comes through a proxy that sets them.
+    #[must_use]
+    pub const fn behind_trusted_proxy(self) -> Self {
+        Self { behind_proxy: true, ..self }
+    }
+
+    /// The URL to bind for a request with these header lines (names in any case) and this raw target.
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::RequestBinding`] where rule 1 is broken or the target cannot be bound, [`Reason::RequestMismatch`] where rule
+    /// 2 is.
+    pub fn bound_url<'h>(&self, lines: impl IntoIterator<Item = (&'h str, &'h [u8])>, target: &str) -> Result<String, Reason> {
+        let (mut named, mut ours) = (false, false);
+        for (name, value) in lines {
+            let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+            let is_proto = self.behind_proxy && is("x-forwarded-proto");
+            if !(is_proto || is("host") || is(":authority") || (self.behind_proxy && is("x-forwarded-host"))) {
+                continue;
+            }
+            let value = str::from_utf8(value).map_err(|_| Reason::RequestBinding)?;
+            for hop in value.split(',').map(|hop| hop.trim_matches([' ', '\t'])) {
+                if is_proto {
+                    is_scheme(hop).then_some(()).ok_or(Reason::RequestBinding)?;
+                } else {
+                    named = true;
+                    ours |= self.is_ours(Authority::parse(hop).ok_or(Reason::RequestBinding)?);
+                }
+            }
+        }
+        if named && !ours {
+            return Err(Reason::RequestMismatch);
+        }
+        let url = format!("{}{target}", self.origin);
+        match http_url(&url) {
+            Some(bound) if target.starts_with('/') => Ok(bound.into_owned()),
+            _ => Err(Reason::RequestBinding),
+        }
+    }
+
+    fn is_ours(&self, hop: Authority<'_>) -> bool {
+        let Some((scheme, authority)) = self.origin.split_once("://") else {
+            return false;
+        };
+        let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+        [authority].iter().chain(self.accepted).filter_map(|ours| Authority::parse(ours)).any(|ours| hop.is_same(ours, default))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bound(origin: PublicOrigin<'_>, lines: &[(&str, &str)], target: &str) -> Result<String, Reason> {
+        origin.bound_url(lines.iter().map(|(name, value)| (*name, value.as_bytes())), target)
+    }
+
+    #[test]
+    fn forwarded_words_count_only_behind_a_trusted_proxy() {
+        let origin = PublicOrigin::new("https://api.example.com");
+        let lines = [("host", "internal:8080"), ("x-forwarded-host", "api.example.com:443"), ("x-forwarded-proto", "//")];
+        assert_eq!(bound(origin, &lines, "/a"), Err(Reason::RequestMismatch));
+        assert_eq!(bound(origin.behind_trusted_proxy(), &lines, "/a"), Err(Reason::RequestBinding));
+        assert_eq!(bound(origin.behind_trusted_proxy(), &lines[..2], "/a").unwrap(), "https://api.example.com/a");
+        assert_eq!(bound(origin.with_accepted(&["internal:8080"]), &lines, "/a").unwrap(), "https://api.example.com/a");
+    }
+
+    #[test]
+    fn a_target_cannot_change_the_origin() {
+        let origin = PublicOrigin::new("https://api.example.com");
+        for bad in ["", "//evil.example/a", ".evil.example/a", "@evil.example/a", ":1/a", "https://evil.example/a", "/a#b", "*"] {
+            assert_eq!(bound(origin, &[("host", "api.example.com")], bad), Err(Reason::RequestBinding), "{bad}");
+        }
+    }
+}

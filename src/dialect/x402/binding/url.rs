@@ -1,0 +1,151 @@
+//! Which URLs can be bound: RFC 3986, checked here because `http::Uri` is wider (it takes `|`, `%zz` and port 65536, and
+//! drops a fragment in silence).
+
+use std::{borrow::Cow, net::Ipv6Addr};
+
+/// An absolute `http` or `https` URL as it is hashed: as it stands, but that an empty path becomes `/`.
+///
+/// `None` for one that cannot be bound: with a fragment, userinfo, a broken authority or escape, a path that starts with `//`,
+/// or a character that RFC 3986 does not know (`[` and `]` are let through in path and query).
+pub(crate) fn http_url(text: &str) -> Option<Cow<'_, str>> {
+    let (scheme, rest) = text.split_once("://")?;
+    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(())?;
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    Authority::parse(authority)?;
+    (!path.starts_with("//") && is_path_and_query(path)).then_some(())?;
+    if path.starts_with('/') {
+        return Some(Cow::Borrowed(text));
+    }
+    Some(Cow::Owned(format!("{scheme}://{authority}/{path}")))
+}
+
+/// An absolute URI of any scheme, without userinfo and fragment.
+pub(super) fn is_absolute_uri(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once(':') else {
+        return false;
+    };
+    let scheme_fits = is_scheme(scheme);
+    let Some(hierarchy) = rest.strip_prefix("//") else {
+        return scheme_fits && !rest.is_empty() && is_path_and_query(rest);
+    };
+    let (authority, path) = hierarchy.split_at(hierarchy.find(['/', '?', '#']).unwrap_or(hierarchy.len()));
+    scheme_fits && Authority::parse(authority).is_some() && is_path_and_query(path)
+}
+
+/// RFC 3986, section 3.1.
+pub(super) fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+}
+
+/// Host and port, without userinfo (RFC 3986, section 3.2).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Authority<'a> {
+    host: &'a str,
+    port: Option<u16>,
+}
+
+impl<'a> Authority<'a> {
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        let host_end = match text.strip_prefix('[') {
+            Some(rest) => rest.find(']')? + 2,
+            None => text.find(':').unwrap_or(text.len()),
+        };
+        let (host, port) = text.split_at(host_end);
+        match host.strip_prefix('[') {
+            Some(address) => drop(address.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?),
+            None => (!host.is_empty() && is_made_of(host, b"-._~!$&'()*+,;=")).then_some(())?,
+        }
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => None,
+            None => return None,
+            Some("") => None,
+            Some(digits) if digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(digits.parse().ok().filter(|port| *port != 0)?)
+            }
+            Some(_) => return None,
+        };
+        Some(Self { host, port })
+    }
+
+    /// Whether both name the same place, where `default` is the port of neither.
+    pub(super) fn is_same(self, other: Authority<'_>, default: u16) -> bool {
+        self.host.eq_ignore_ascii_case(other.host) && self.port.unwrap_or(default) == other.port.unwrap_or(default)
+    }
+}
+
+fn is_path_and_query(text: &str) -> bool {
+    is_made_of(text, b"-._~!$&'()*+,;=:@/?[]")
+}
+
+/// Whether a text is made of letters, digits, whole escapes and these.
+fn is_made_of(text: &str, others: &[u8]) -> bool {
+    let bytes = text.as_bytes();
+    let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    bytes
+        .iter()
+        .enumerate()
+        .all(|(at, byte)| byte.is_ascii_alphanumeric() || others.contains(byte) || (*byte == b'%' && is_escape(at)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_path_is_a_slash_and_all_else_stays() {
+        for (text, bound) in [
+            ("https://api.example.com", "https://api.example.com/"),
+            ("https://api.example.com?a=/b", "https://api.example.com/?a=/b"),
+            ("http://API.example.com:80/%2f/..//x", "http://API.example.com:80/%2f/..//x"),
+            ("https://[::1]:8443/a[0]?b[]=1", "https://[::1]:8443/a[0]?b[]=1"),
+            ("https://h:/", "https://h:/"),
+        ] {
+            assert_eq!(http_url(text).as_deref(), Some(bound), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_bound_is_refused() {
+        for bad in [
+            "",
+            "/a",
+            "//h/a",
+            "ftp://h/",
+            "https:/h/",
+            "https:///a",
+            "https://",
+            "https://u@h/",
+            "https://u:p@h/a",
+            "https://h/#f",
+            "https://h#f",
+            "https://h:65536/",
+            "https://h:0/",
+            "https://h:x/",
+            "https://h:+1/",
+            "https://h//a",
+            "https://h/a|b",
+            "https://h/a\"b",
+            "https://h/a\\b",
+            "https://h/a^b",
+            "https://h/a`b",
+            "https://h/{b}",
+            "https://h/<b>",
+            "https://h/%zz",
+            "https://h/%2",
+            "https://h/a b",
+            "https://h/é",
+            "https://é/",
+            "https://h/\u{7f}",
+            "https://[::g]/",
+            "https://[::1/",
+            "https://[::1]x/",
+            "https://[fe80::1%25eth0]/",
+            "https://[v1.a]/",
+            "https://a[::1]b/",
+            "https://h%zz/",
+        ] {
+            assert_eq!(http_url(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! `PAYMENT-REQUIRED`, both directions.
+
+use http::HeaderValue;
+use serde::Serialize;
+
+use super::{PaymentRequirements, binding::RequestHash, wire::encode_header};
+use crate::{
+    codec::{
+        hex,
+        json::{self, Json},
+    },
+    payment::{Amount, Invoice, Resource},
+};
+
+/// `PaymentRequired`: what a server asks (x402 v2, section 5.1), as a client reads it.
+#[derive(Clone, Debug)]
+pub struct PaymentRequired<'a> {
+    error: Option<Json<'a>>,
+    pub(super) resource: Json<'a>,
+    accepts: Vec<PaymentRequirements<'a>>,
+    pub(super) extensions: Option<Json<'a>>,
+}
+
+/// How many ways to pay a client looks at.
+const MAX_ACCEPTS: usize = 64;
+
+impl<'a> PaymentRequired<'a> {
+    /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)). `None` for a text that
+    /// is no such object of version 2, repeats a member, or offers more than 64 ways to pay.
+    #[must_use]
+    pub fn from_json(text: &'a str) -> Option<Self> {
+        let mut members = json::parse(text).ok()?.into_object()?;
+        (members.get("x402Version") == Some(&Json::Unsigned(2))).then_some(())?;
+        let Json::Array(accepts) = members.take("accepts")? else {
+            return None;
+        };
+        (accepts.len() <= MAX_ACCEPTS).then_some(())?;
+        Some(Self {
+            error: members.take("error"),
+            resource: members.take("resource").filter(|resource| resource.as_object().is_some())?,
+            accepts: accepts.into_iter().map(PaymentRequirements::of).collect::<Option<_>>()?,
+            extensions: members.take("extensions"),
+        })
+    }
+
+    /// Why payment is asked, in the server's words.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        self.error.as_ref()?.as_str()
+    }
+
+    /// The ways to pay, of any scheme.
+    #[must_use]
+    pub fn accepts(&self) -> &[PaymentRequirements<'a>] {
+        &self.accepts
+    }
+
+    /// The URL that is asked for, as the server sees it.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        self.resource.as_object()?.get("url")?.as_str()
+    }
+}
+
+/// What a challenge says, for the one invoice that it is made for.
+#[derive(Debug)]
+pub(super) struct Said<'a> {
+    pub(super) error: &'a str,
+    pub(super) url: &'a str,
+    pub(super) resource: &'a Resource,
+    pub(super) bound_headers: &'a [String],
+    pub(super) amount: Amount,
+    pub(super) pay_to: &'a [u8; 33],
+    pub(super) invoice: &'a Invoice,
+    pub(super) request_hash: RequestHash,
+    pub(super) quote: &'a str,
+}
+
+/// The header line. `None` where it would be longer than a reader may refuse.
+pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
+    let extra = Extra {
+        asset_transfer_method: "bolt11",
+        payment_flow: "upfront",
+        request_hash: &hex::encode(said.request_hash.as_bytes()),
+        request_binding_profile: "http:1",
+        request_binding_params: Params { headers: said.bound_headers },
+        invoice: said.invoice.as_str(),
+        quote: said.quote,
+    };
+    let accepted = Accepted {
+        scheme: "exact",
+        network: said.invoice.network().caip2(),
+        amount: &said.amount.as_msat().to_string(),
+        asset: "BTC",
+        pay_to: &hex::encode(said.pay_to),
+        max_timeout_seconds: said.invoice.expiry().as_secs(),
+        extra,
+    };
+    let resource = ResourceInfo {
+        url: said.url,
+        description: said.resource.description.as_deref(),
+        mime_type: said.resource.mime_type.as_deref(),
+        service_name: said.resource.service_name.as_deref().filter(|name| is_listable(name)),
+        tags: said.resource.tags.iter().map(String::as_str).filter(|tag| is_listable(tag)).take(5).collect(),
+        icon_url: said.resource.icon_url.as_deref().filter(|url| url.len() <= 2048),
+    };
+    let mut text = Vec::with_capacity(1536);
+    serde_json::to_writer(&mut text, &Required { x402_version: 2, error: said.error, resource, accepts: [accepted] }).ok()?;
+    (text.len() <= MAX_TEXT).then(|| encode_header(text))?
+}
+
+/// Released HTTP stacks refuse a header line of more than 16 KiB; a quarter of that goes to base64.
+const MAX_TEXT: usize = 12 * 1024;
+
+/// x402 v2, bazaar: at most 32 printable ASCII characters; what does not fit is left out of the listing.
+fn is_listable(text: &str) -> bool {
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Required<'a> {
+    x402_version: u8,
+    error: &'a str,
+    resource: ResourceInfo<'a>,
+    accepts: [Accepted<'a>; 1],
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ResourceInfo<'a> {
+    url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    description: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mime_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    icon_url: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Accepted<'a> {
+    scheme: &'a str,
+    network: &'a str,
+    amount: &'a str,
+    asset: &'a str,
+    pay_to: &'a str,
+    max_timeout_seconds: u64,
+    extra: Extra<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Extra<'a> {
+    asset_transfer_method: &'a str,
+    payment_flow: &'a str,
+    request_hash: &'a str,
+    request_binding_profile: &'a str,
+    request_binding_params: Params<'a>,
+    invoice: &'a str,
+    quote: &'a str,
+}
+
+#[derive(Serialize)]
+struct Params<'a> {
+    headers: &'a [String],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_version_2_is_not_read() {
+        let good = r#"{"x402Version":2,"resource":{"url":"u"},"accepts":[{}],"error":null}"#;
+        let required = PaymentRequired::from_json(good).unwrap();
+        assert_eq!((required.url(), required.error(), required.accepts().len()), (Some("u"), None, 1));
+        for bad in [
+            good.replace(":2,", ":1,"),
+            good.replace("[{}]", "[{},3]"),
+            good.replace("[{}]", "{}"),
+            good.replace("\"resource\"", "\"resources\""),
+            good.replace("\"error\"", "\"accepts\""),
+            good.replace("[{}]", &format!("[{}{{}}]", "{},".repeat(64))),
+        ] {
+            assert!(PaymentRequired::from_json(&bad).is_none(), "{bad}");
+        }
+    }
+}

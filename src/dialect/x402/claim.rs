@@ -1,0 +1,139 @@
+//! A credential in a request's head, and what the head leaves open.
+
+use super::{
+    Conditions, PaymentPayload, PaymentRequirements, Reason,
+    binding::{Binding, Params, RequestBinding},
+    quote::{Quote, Quoted},
+    verify::{self, Core},
+};
+use crate::{
+    clock::Timestamp,
+    codec::{
+        hex,
+        json::{Json, Object},
+    },
+    dialect::{Claim, RequestView},
+    payment::{Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms, retain_until},
+};
+
+/// A credential that is authentic as far as the head tells: quoted by us, or signed by our receiver for the request hash that
+/// it names; its preimage is the payment's.
+#[derive(Debug)]
+pub(super) struct Authentic {
+    network: Network,
+    amount: Amount,
+    request_hash: [u8; 32],
+    quote: Quote,
+    is_foreign: bool,
+}
+
+impl Authentic {
+    /// Steps 1 to 7 as far as the head allows, against our own terms. The amount and the request hash are the claimed ones:
+    /// a quote or our receiver's signature vouches for them, and [`Claim::verify`] compares them.
+    ///
+    /// A valid quote stands for step 5, and for the payee and the timeout that were asked then.
+    pub(super) fn of_head(
+        payload: &PaymentPayload<'_>,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Self, Reason> {
+        let accepted = payload.accepted();
+        let extra = accepted.extra();
+        let networks = [terms.network];
+        let conditions = Conditions::at(now).with_networks(&networks);
+        let core = Core::read(accepted, &networks);
+        let opened = core.as_ref().ok().and_then(|core| quoted(extra, core, view));
+        if opened.is_none() {
+            verify::same_core(accepted, &required(accepted, terms).ok_or(Reason::PayToMismatch)?)?;
+        }
+        let core = core?;
+        verify::transfer_method(extra)?;
+        verify::payment_flow(extra)?;
+        let binding = Binding::read(extra)?;
+        match &binding.params {
+            Params::Http { headers } if *headers == terms.bound_headers => {}
+            _ => return Err(Reason::RequestMismatch),
+        }
+        let is_foreign = opened.is_none();
+        let quote = match opened {
+            Some(quote) => quote,
+            None if terms.accept_foreign_proofs => {
+                let invoice = core.invoice(verify::invoice_text(extra)?, &binding, &conditions)?;
+                let ends_at = invoice.expires_at();
+                let longest_life = terms.longest_life(ends_at);
+                Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life, bound: None }
+            }
+            None => return Err(Reason::ExtraMismatch),
+        };
+        verify::preimage(payload, quote.payment_hash)?;
+        verify::in_time(quote.ends_at, &conditions)?;
+        Ok(Self { network: core.network, amount: core.amount, request_hash: binding.hash, quote, is_foreign })
+    }
+}
+
+impl Claim for Authentic {
+    fn payment_hash(&self) -> PaymentHash {
+        self.quote.payment_hash
+    }
+
+    fn needs_price(&self) -> bool {
+        self.is_foreign
+    }
+
+    fn verify(&self, view: &RequestView<'_>, terms: &Terms, price: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
+        if self.is_foreign && price != Some(self.amount) {
+            return Err(Reason::AmountMismatch.into());
+        }
+        let binding = binding(view, terms)?;
+        let same_bound = self.is_foreign || self.quote.bound == view.bound.filter(|_| terms.has_bound);
+        if *binding.hash().as_bytes() != self.request_hash || !same_bound {
+            return Err(Reason::RequestMismatch.into());
+        }
+        verify::in_time(self.quote.ends_at, &Conditions::at(now))?;
+        Ok(Proof {
+            dialect: DialectName::X402,
+            network: self.network,
+            payment_hash: self.quote.payment_hash,
+            amount: self.amount,
+            spend: Spend::Times {
+                uses: std::num::NonZeroU32::MIN,
+                restores: 0,
+                retain_until: retain_until(self.quote.longest_life),
+            },
+            valid_until: self.quote.ends_at.saturating_add(SKEW),
+            note: None,
+        })
+    }
+}
+
+/// The binding of the request that will be executed.
+pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBinding, Reason> {
+    if !view.target.starts_with('/') {
+        return Err(Reason::RequestBinding);
+    }
+    let url = [view.origin, view.target].concat();
+    let body_hash = view.body_hash.as_ref().ok_or(Reason::RequestBinding)?;
+    RequestBinding::http(view.head.method.as_str(), &url, body_hash, &terms.bound_headers, &view.head.headers)
+}
+
+/// The quote in what was accepted, where it is ours and for exactly that.
+fn quoted(extra: &Object<'_>, core: &Core, view: &RequestView<'_>) -> Option<Quote> {
+    let request_hash = hex::decode_lower(extra.get("requestHash")?.as_str()?)?;
+    let quoted = Quoted { core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash };
+    Quote::open(extra.get("quote")?.as_str()?, view.keys, &quoted)
+}
+
+/// What these terms ask today, at the amount that was accepted.
+fn required<'a>(accepted: &PaymentRequirements<'a>, terms: &Terms) -> Option<PaymentRequirements<'a>> {
+    let amount = accepted.member("amount").cloned().unwrap_or(Json::Null);
+    let members = [
+        ("scheme", Json::text("exact")),
+        ("network", Json::text(terms.network.caip2())),
+        ("amount", amount),
+        ("asset", Json::text("BTC")),
+        ("payTo", Json::text(hex::encode(terms.pay_to?))),
+        ("maxTimeoutSeconds", Json::Unsigned(terms.invoice_expiry.as_secs())),
+    ];
+    Some(members.into_iter().collect())
+}

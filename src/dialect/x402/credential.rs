@@ -1,0 +1,111 @@
+//! `PAYMENT-SIGNATURE`, both directions.
+
+use std::fmt;
+
+use http::HeaderValue;
+use serde::Serialize;
+
+use super::{PaymentRequirements, Reason, wire::encode_header};
+use crate::{
+    codec::json::{self, Json, Object},
+    payment::Preimage,
+};
+
+/// `PaymentPayload`: what a payer presents (x402 v2, section 5.2).
+#[derive(Clone)]
+pub struct PaymentPayload<'a> {
+    accepted: PaymentRequirements<'a>,
+    payload: Object<'a>,
+}
+
+impl<'a> PaymentPayload<'a> {
+    /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)).
+    ///
+    /// # Errors
+    ///
+    /// [`Reason::InvalidVersion`] where `x402Version` is not the number 2, [`Reason::InvalidPayload`] for a text that is no such
+    /// object or repeats a member.
+    pub fn from_json(text: &'a str) -> Result<Self, Reason> {
+        Self::of(json::parse(text).map_err(|_| Reason::InvalidPayload)?)
+    }
+
+    pub(crate) fn of(value: Json<'a>) -> Result<Self, Reason> {
+        let mut members = value.into_object().ok_or(Reason::InvalidPayload)?;
+        if members.get("x402Version") != Some(&Json::Unsigned(2)) {
+            return Err(Reason::InvalidVersion);
+        }
+        let accepted = members.take("accepted").and_then(PaymentRequirements::of).ok_or(Reason::InvalidPayload)?;
+        let payload = members.take("payload").and_then(Json::into_object).ok_or(Reason::InvalidPayload)?;
+        Ok(Self { accepted, payload })
+    }
+
+    /// The terms that the payer says it accepted.
+    #[must_use]
+    pub const fn accepted(&self) -> &PaymentRequirements<'a> {
+        &self.accepted
+    }
+
+    pub(super) fn preimage(&self) -> Option<&Json<'a>> {
+        self.payload.get("preimage")
+    }
+}
+
+/// Without the preimage.
+impl fmt::Debug for PaymentPayload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentPayload").field("accepted", &self.accepted).finish_non_exhaustive()
+    }
+}
+
+/// What a payer echoes, beside the preimage.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Echo<'a> {
+    pub(super) x402_version: u8,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) resource: Option<&'a Json<'a>>,
+    pub(super) accepted: &'a PaymentRequirements<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) extensions: Option<&'a Json<'a>>,
+}
+
+impl Echo<'_> {
+    /// The JSON text of the whole payload but for its last member.
+    pub(super) fn text(&self) -> Option<String> {
+        let mut text = serde_json::to_string(self).ok()?;
+        text.pop();
+        Some(text)
+    }
+}
+
+/// The credential for an echo and the preimage that was paid for; the value is marked as sensitive.
+pub(super) fn header(echo: &str, preimage: &Preimage) -> Option<HeaderValue> {
+    let mut value = encode_header(format!("{echo},\"payload\":{{\"preimage\":\"{}\"}}}}", preimage.expose_hex()))?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_is_version_2_and_repeats_nothing() {
+        let good = r#"{"x402Version":2,"accepted":{},"payload":{"preimage":"00"},"other":[]}"#;
+        let payload = PaymentPayload::from_json(good).unwrap();
+        assert_eq!(payload.preimage(), Some(&Json::text("00")));
+        assert!(!format!("{payload:?}").contains("00"));
+        for (bad, reason) in [
+            (good.replace(":2,", ":1,"), Reason::InvalidVersion),
+            (good.replace(":2,", ":2.0,"), Reason::InvalidVersion),
+            (good.replace(":2,", ":\"2\","), Reason::InvalidVersion),
+            (good.replace("\"00\"", "\"00\",\"preimage\":\"01\""), Reason::InvalidPayload),
+            (good.replace("\"other\"", "\"payload\""), Reason::InvalidPayload),
+            (good.replace("\"accepted\":{}", "\"accepted\":[]"), Reason::InvalidPayload),
+            (good.replace("\"payload\"", "\"paid\""), Reason::InvalidPayload),
+            (format!("[{good}]"), Reason::InvalidPayload),
+        ] {
+            assert_eq!(PaymentPayload::from_json(&bad).unwrap_err(), reason, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `PAYMENT-RESPONSE`, both directions.
+
+use std::borrow::Cow;
+
+use http::HeaderValue;
+use serde::Serialize;
+
+use super::{Reason, wire::encode_header};
+use crate::{
+    codec::json::{self, Json},
+    payment::{Network, PaymentHash},
+};
+
+/// `SettlementResponse`: what became of a proof (x402 v2, section 5.3). Of this scheme it never has a `payer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SettlementResponse<'a> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_reason: Option<Cow<'a, str>>,
+    transaction: Cow<'a, str>,
+    network: Cow<'a, str>,
+}
+
+impl SettlementResponse<'static> {
+    /// The payment was settled: the transaction is its payment hash (lnbtc, "Settlement Response").
+    #[must_use]
+    pub fn settled(network: Network, payment_hash: PaymentHash) -> Self {
+        let transaction = payment_hash.to_string().into();
+        Self { success: true, error_reason: None, transaction, network: network.caip2().into() }
+    }
+}
+
+impl<'a> SettlementResponse<'a> {
+    /// It was not.
+    #[must_use]
+    pub fn failed(network: impl Into<Cow<'a, str>>, reason: Reason) -> Self {
+        Self::refused(network, reason.code())
+    }
+
+    pub(super) fn refused(network: impl Into<Cow<'a, str>>, code: &'a str) -> Self {
+        Self { success: false, error_reason: Some(code.into()), transaction: "".into(), network: network.into() }
+    }
+
+    /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)). Further members are
+    /// skipped. `None` for a text that is no such object or repeats a member.
+    #[must_use]
+    pub fn from_json(text: &'a str) -> Option<Self> {
+        let mut members = json::parse(text).ok()?.into_object()?;
+        let mut text = |name: &str| match members.take(name) {
+            Some(Json::Text(text)) => Some(text),
+            _ => None,
+        };
+        let (error_reason, transaction, network) = (text("errorReason"), text("transaction")?, text("network")?);
+        let Some(Json::Bool(success)) = members.take("success") else {
+            return None;
+        };
+        Some(Self { success, error_reason, transaction, network })
+    }
+
+    /// Whether the payment was settled.
+    #[must_use]
+    pub const fn is_success(&self) -> bool {
+        self.success
+    }
+
+    /// Why it was not.
+    #[must_use]
+    pub fn error_reason(&self) -> Option<&str> {
+        self.error_reason.as_deref()
+    }
+
+    /// The payment hash, as 64 lower-case hexadecimal digits; empty where nothing was settled.
+    #[must_use]
+    pub fn transaction(&self) -> &str {
+        &self.transaction
+    }
+
+    /// The CAIP-2 network.
+    #[must_use]
+    pub fn network(&self) -> &str {
+        &self.network
+    }
+
+    pub(super) fn to_header(&self) -> Option<HeaderValue> {
+        encode_header(serde_json::to_vec(self).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::decode_header, *};
+
+    #[test]
+    fn both_outcomes_survive_the_round_trip() {
+        let settled = SettlementResponse::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
+        assert_eq!(settled.transaction(), "ab".repeat(32));
+        let failed = SettlementResponse::failed(Network::Testnet.caip2(), Reason::DuplicateSettlement);
+        for response in [settled, failed] {
+            let text = decode_header(response.to_header().unwrap().as_bytes()).unwrap();
+            assert!(!text.contains("payer"));
+            assert_eq!(SettlementResponse::from_json(&text).unwrap(), response);
+        }
+        assert!(SettlementResponse::from_json(r#"{"success":"true","transaction":"","network":""}"#).is_none());
+        assert!(SettlementResponse::from_json(r#"{"success":false,"success":true,"transaction":"","network":""}"#).is_none());
+    }
+}

@@ -1,0 +1,36 @@
+//! x402's facilitator for `exact` on `lnbtc`: what a resource server of any language asks to settle its proofs.
+//!
+//! | Path | Answer |
+//! |---|---|
+//! | `POST /settle` | the eight steps of lnbtc, "Facilitator Validation": checks, then the payment hash is consumed |
+//! | `POST /verify` | `invalid_exact_lnbtc_payment_flow`: this scheme settles first and never verifies |
+//! | `GET /supported` | the networks served; open to everybody |
+//!
+//! [`Facilitator`] is a tower service over any body, mountable in any router that leaves these paths as they are; the same
+//! steps are the function [`Facilitator::settle`].
+//!
+//! Before the store is asked, in this order: the caller is known ([`Callers`]; 401), it is within its rate (429 with
+//! `Retry-After`), its body is at most 64 KiB (413) and a JSON document (400), `payTo` is one of the served keys and
+//! `maxTimeoutSeconds` within the limit, and the seven checks hold. So nobody fills the store with invoices of their own.
+//!
+//! Every answer about a proof is status 200 with a `SettlementResponse`, as the reference facilitators do. So is a store that
+//! cannot answer: `settlement_failed`, never a success, and the proof is not spent by it, so that it can be sent again. (The
+//! specification has no word for it; this is the reference implementation's.)
+//!
+//! Where the answer of the store never came, because its time was over or because the caller has gone, the use is released.
+
+mod body;
+mod builder;
+mod callers;
+mod rate;
+mod service;
+mod settle;
+#[cfg(test)]
+mod tests;
+
+pub use self::{
+    builder::{FacilitatorBuilder, FacilitatorConfigError},
+    callers::{BearerTokens, Caller, Callers},
+    service::ResponseFuture,
+    settle::Facilitator,
+};

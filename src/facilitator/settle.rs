@@ -1,0 +1,110 @@
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+
+use super::{Callers, FacilitatorBuilder, rate::Rate};
+use crate::{
+    clock::{Clock, Timestamp},
+    payment::{Network, retain_until},
+    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId},
+    x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
+};
+
+/// Settles proofs of `exact` on `lnbtc`; clones share one state. See the [module](super).
+#[derive(Clone)]
+pub struct Facilitator(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) store: Arc<dyn ReplayStore>,
+    pub(super) callers: Arc<dyn Callers>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) pay_to: Vec<[u8; 33]>,
+    pub(super) networks: Vec<Network>,
+    pub(super) max_timeout: Duration,
+    pub(super) skew: Duration,
+    pub(super) remember: Duration,
+    pub(super) rate: Rate,
+    pub(super) time_limit: Duration,
+}
+
+impl Facilitator {
+    /// A facilitator that remembers in `store` what was settled, and serves `callers`: [`BearerTokens`](super::BearerTokens),
+    /// or a function of the request's head.
+    pub fn builder(store: Arc<dyn ReplayStore>, callers: impl Callers) -> FacilitatorBuilder {
+        FacilitatorBuilder::new(store, Arc::new(callers))
+    }
+
+    pub(super) fn of(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// The steps of lnbtc, "Facilitator Validation": the checks, then the payment hash is consumed.
+    ///
+    /// # Errors
+    ///
+    /// The reason of the first step that fails; [`Reason::SettlementFailed`] where the store cannot answer in time, and the
+    /// proof is then not spent.
+    pub async fn settle(&self, payload: &PaymentPayload<'_>, required: &PaymentRequirements<'_>) -> Result<Verified, Reason> {
+        let verified = self.verify(payload, required)?;
+        self.consume(&verified).await?;
+        Ok(verified)
+    }
+
+    pub(super) fn answer(outcome: Result<Verified, Reason>, network: Option<&str>) -> SettlementResponse<'_> {
+        match outcome {
+            Ok(verified) => SettlementResponse::settled(verified.network(), verified.payment_hash()),
+            Err(reason) => SettlementResponse::failed(network.unwrap_or_default(), reason),
+        }
+    }
+
+    fn verify(&self, payload: &PaymentPayload<'_>, required: &PaymentRequirements<'_>) -> Result<Verified, Reason> {
+        let served = &*self.0;
+        let conditions = Conditions::at(served.clock.now()).with_skew(served.skew).with_networks(&served.networks);
+        let core = x402::terms(payload.accepted(), required, &served.networks)?;
+        if !served.pay_to.contains(&core.pay_to) {
+            return Err(Reason::PayToMismatch);
+        }
+        if core.max_timeout > served.max_timeout.as_secs() {
+            return Err(Reason::MaxTimeout);
+        }
+        x402::proof(payload, required, &core, &conditions)
+    }
+
+    async fn consume(&self, verified: &Verified) -> Result<(), Reason> {
+        let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
+        let use_id = UseId::random().map_err(|_| Reason::SettlementFailed)?;
+        let mut lease = Lease { store: &*self.0.store, key, use_id, is_open: true };
+        let consumed = self.0.store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 0), self.retain_until(verified));
+        let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
+        let consumption = consumed.map_err(|_| Reason::SettlementFailed)?.map_err(|_| Reason::SettlementFailed)?;
+        lease.is_open = false;
+        match consumption {
+            Consumption::Granted { .. } => Ok(()),
+            Consumption::Spent => Err(Reason::DuplicateSettlement),
+        }
+    }
+
+    fn retain_until(&self, verified: &Verified) -> Timestamp {
+        retain_until(verified.ends_at().saturating_add(self.0.skew.max(self.0.remember)))
+    }
+}
+
+/// Gives the use back where its outcome stays unknown: the caller is told of a failure, or has gone.
+struct Lease<'a> {
+    store: &'a dyn ReplayStore,
+    key: ConsumptionKey,
+    use_id: UseId,
+    is_open: bool,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if self.is_open {
+            self.store.release(self.key, self.use_id, Release::NotServed);
+        }
+    }
+}
+
+impl fmt::Debug for Facilitator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Facilitator").field("networks", &self.0.networks).field("store", &self.0.store).finish_non_exhaustive()
+    }
+}

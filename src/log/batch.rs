@@ -1,0 +1,89 @@
+use std::collections::HashMap;
+
+use sha2::{Digest, Sha256};
+
+/// What one group of callers changed. A record that changed twice is written once, as it was last.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    records: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    tally: Tally,
+}
+
+impl Batch {
+    /// Notes that the record of `key`, which was `old`, is now `new`. None of both is no record.
+    pub(crate) fn change(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+        if let Some(old) = old {
+            self.tally.remove(key, old);
+        }
+        if let Some(new) = new {
+            self.tally.add(key, new);
+        }
+        self.records.insert(key.into(), new.map(Into::into));
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    pub(super) const fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    pub(super) fn into_records(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
+        self.records.into_iter()
+    }
+}
+
+/// How many records there are, and a sum over the hashes of all: whatever order they came in, a record that is lost, stale
+/// or altered changes it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    pub(super) count: u64,
+    pub(super) sum: u128,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, key: &[u8], value: &[u8]) {
+        self.count = self.count.wrapping_add(1);
+        self.sum = self.sum.wrapping_add(digest(key, value));
+    }
+
+    fn remove(&mut self, key: &[u8], value: &[u8]) {
+        self.count = self.count.wrapping_sub(1);
+        self.sum = self.sum.wrapping_sub(digest(key, value));
+    }
+
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self { count: self.count.wrapping_add(other.count), sum: self.sum.wrapping_add(other.sum) }
+    }
+}
+
+pub(super) fn digest(key: &[u8], value: &[u8]) -> u128 {
+    let hash = Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key).chain_update(value).finalize();
+    let mut first = [0; 16];
+    first.copy_from_slice(&hash[..16]);
+    u128::from_le_bytes(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tally_is_that_of_what_is_there_whatever_the_way_to_it() {
+        let mut batch = Batch::default();
+        batch.change(b"a", None, Some(b"1"));
+        batch.change(b"b", None, Some(b"1"));
+        batch.change(b"a", Some(b"1"), Some(b"2"));
+        batch.change(b"b", Some(b"1"), None);
+        let mut direct = Tally::default();
+        direct.add(b"a", b"2");
+        assert_eq!(batch.tally(), direct);
+        assert_eq!(batch.into_records().count(), 2);
+    }
+
+    #[test]
+    fn where_a_key_ends_is_part_of_the_digest() {
+        assert_ne!(digest(b"ab", b"c"), digest(b"a", b"bc"));
+    }
+}

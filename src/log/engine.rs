@@ -1,0 +1,199 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::{
+    Batch, LogError,
+    batch::{Tally, digest},
+    floor::{FIX, Floor},
+    folder,
+};
+
+/// The engine's files and the side file beside them.
+pub(crate) struct Engine {
+    records: Keyspace,
+    database: Database,
+    floor: Floor,
+    head: Head,
+}
+
+/// What the disk says of itself, in each batch anew.
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    id: [u8; 16],
+    sequence: u64,
+    tally: Tally,
+}
+
+impl Engine {
+    /// Opens the log in `folder`, or makes it with `new_id`, and shows each record to `load`.
+    pub(crate) fn open(
+        folder: &Path,
+        new_id: [u8; 16],
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+    ) -> Result<Self, LogError> {
+        // the engine asserts where its files are not as it left them
+        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(folder, new_id, load)))
+            .unwrap_or_else(|_| Err(LogError::corrupt(format!("the engine panicked on its files; {FIX}"))))
+    }
+
+    /// Which log this is.
+    pub(crate) const fn id(&self) -> [u8; 16] {
+        self.head.id
+    }
+
+    /// Writes a batch, synced. After an error the engine must be opened anew, and shows then whether it was written.
+    pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
+        catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch)))
+            .unwrap_or_else(|_| Err(LogError::unavailable("the engine panicked while it wrote")))
+    }
+
+    pub(crate) const fn is_floor_unsynced(&self) -> bool {
+        self.floor.is_unsynced()
+    }
+
+    /// Makes the bound in the side file safe from a loss of power.
+    pub(crate) fn sync_floor(&mut self) -> Result<(), LogError> {
+        self.floor.sync()
+    }
+
+    fn open_unguarded(
+        folder: &Path,
+        new_id: [u8; 16],
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+    ) -> Result<Self, LogError> {
+        let journals = folder.join("journal");
+        let floor_path = folder.join("floor");
+        let floor = match Floor::open(&floor_path)? {
+            Some(floor) => floor,
+            None if journals.exists() => {
+                return Err(LogError::corrupt(format!("{} is missing; {FIX}", floor_path.display())));
+            }
+            None => Floor::create(&floor_path, new_id)?,
+        };
+        if floor.sequence() == 0 && journals.exists() {
+            // nothing was acknowledged yet, and the engine does not finish what it began to make
+            std::fs::remove_dir_all(&journals)?;
+        }
+        folder::create(&journals)?;
+        folder::sync_parent(&journals)?;
+        let database = Database::builder(&journals)
+            .worker_threads(1)
+            .cache_size(CACHE)
+            .max_journaling_size(MAX_JOURNALS)
+            .open()
+            .map_err(|error| opening(&error))?;
+        let records = database
+            .keyspace("records", || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE))
+            .map_err(|error| opening(&error))?;
+        let head = match read_all(&records, load)? {
+            Some(head) => head,
+            None if floor.sequence() == 0 => Head { id: floor.id(), sequence: 0, tally: Tally::default() },
+            None => return Err(fewer(0, floor.sequence())),
+        };
+        if head.id != floor.id() {
+            return Err(LogError::corrupt(format!("the journal and its side file are of two different logs; {FIX}")));
+        }
+        if head.sequence < floor.sequence() {
+            return Err(fewer(head.sequence, floor.sequence()));
+        }
+        let mut engine = Self { records, database, floor, head };
+        if engine.head.sequence == 0 {
+            engine.commit_unguarded(Batch::default())?;
+            engine.floor.settle()?;
+        }
+        Ok(engine)
+    }
+
+    fn commit_unguarded(&mut self, batch: Batch) -> Result<(), LogError> {
+        let next = Head { id: self.head.id, sequence: self.head.sequence + 1, tally: self.head.tally.plus(batch.tally()) };
+        let mut writes = self.database.batch().durability(Some(PersistMode::SyncData));
+        for (key, value) in batch.into_records() {
+            match value {
+                Some(value) => writes.insert(&self.records, key.as_slice(), value.as_slice()),
+                None => writes.remove(&self.records, key.as_slice()),
+            }
+        }
+        writes.insert(&self.records, HEAD, next.to_bytes().as_slice());
+        writes.commit().map_err(|error| LogError::unavailable(describe(&error)))?;
+        self.head = next;
+        self.floor.raise(next.sequence)
+    }
+}
+
+fn read_all(records: &Keyspace, mut load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>) -> Result<Option<Head>, LogError> {
+    let mut head = None;
+    let mut tally = Tally::default();
+    for record in records.iter() {
+        let (key, value) = record.into_inner().map_err(|error| opening(&error))?;
+        if *key == *HEAD {
+            head = Some(Head::from_bytes(&value).ok_or_else(|| LogError::corrupt(format!("its head is damaged; {FIX}")))?);
+        } else {
+            tally.add(&key, &value);
+            load(&key, &value)?;
+        }
+    }
+    match head {
+        Some(head) if head.tally != tally => Err(LogError::corrupt(format!(
+            "{} records are not the {} that were written last; {FIX}",
+            tally.count, head.tally.count
+        ))),
+        None if tally.count > 0 => Err(LogError::corrupt(format!("its head is missing; {FIX}"))),
+        head => Ok(head),
+    }
+}
+
+fn fewer(found: u64, acknowledged: u64) -> LogError {
+    LogError::corrupt(format!(
+        "the journal ends at batch {found}, but batch {acknowledged} was acknowledged: it was damaged or is an older copy; {FIX}"
+    ))
+}
+
+fn opening(error: &fjall::Error) -> LogError {
+    match error {
+        fjall::Error::Io(_) | fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Locked => {
+            LogError::unavailable(describe(error))
+        }
+        _ => LogError::corrupt(format!("{}; {FIX}", describe(error))),
+    }
+}
+
+fn describe(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(error) => error.to_string(),
+        other => format!("the engine says {other:?}"),
+    }
+}
+
+impl Head {
+    fn to_bytes(self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..16].copy_from_slice(&self.id);
+        bytes[16..24].copy_from_slice(&self.sequence.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.tally.count.to_le_bytes());
+        bytes[32..48].copy_from_slice(&self.tally.sum.to_le_bytes());
+        let check = digest(HEAD, &bytes[..48]);
+        bytes[48..].copy_from_slice(&check.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (told, check) = bytes.split_at_checked(48)?;
+        if check != digest(HEAD, told).to_le_bytes() {
+            return None;
+        }
+        let (id, told) = told.split_first_chunk::<16>()?;
+        let (sequence, told) = told.split_first_chunk::<8>()?;
+        let (count, sum) = told.split_first_chunk::<8>()?;
+        let tally = Tally { count: u64::from_le_bytes(*count), sum: u128::from_le_bytes(sum.try_into().ok()?) };
+        Some(Self { id: *id, sequence: u64::from_le_bytes(*sequence), tally })
+    }
+}
+
+const HEAD: &[u8] = b"head";
+const CACHE: u64 = 8 << 20;
+const MAX_MEMTABLE: u64 = 32 << 20;
+const MAX_JOURNALS: u64 = 256 << 20;

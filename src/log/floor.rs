@@ -1,0 +1,134 @@
+use std::{
+    fs::File,
+    io::{Read, Seek, SeekFrom, Write},
+    path::Path,
+};
+
+use super::{LogError, batch::digest, folder};
+
+/// The side file: which log this is, and a sequence number that its disk must at least have reached.
+///
+/// Two slots are written in turn, so that a write which was torn leaves the one before it.
+#[derive(Debug)]
+pub(super) struct Floor {
+    file: File,
+    id: [u8; 16],
+    sequence: u64,
+    unsynced: bool,
+}
+
+impl Floor {
+    /// Reads the side file; `None` where there is none.
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, LogError> {
+        let mut file = match File::options().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let mut bytes = Vec::new();
+        (&mut file).take(2 * SLOT as u64).read_to_end(&mut bytes)?;
+        let (id, sequence) = bytes
+            .chunks(SLOT)
+            .filter_map(read_slot)
+            .max_by_key(|(_, sequence)| *sequence)
+            .ok_or_else(|| LogError::corrupt(format!("{} is damaged; {FIX}", path.display())))?;
+        Ok(Some(Self { file, id, sequence, unsynced: false }))
+    }
+
+    /// Makes the side file of a new log.
+    pub(super) fn create(path: &Path, id: [u8; 16]) -> Result<Self, LogError> {
+        let mut floor = Self { file: folder::new_file(path)?, id, sequence: 0, unsynced: false };
+        floor.raise(0)?;
+        floor.settle()?;
+        folder::sync_parent(path)?;
+        Ok(floor)
+    }
+
+    pub(super) const fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    pub(super) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    pub(super) const fn is_unsynced(&self) -> bool {
+        self.unsynced
+    }
+
+    /// Writes that the disk has reached `sequence`, without a sync: a process that is killed loses nothing of it.
+    pub(super) fn raise(&mut self, sequence: u64) -> Result<(), LogError> {
+        self.write_slot(sequence % 2, sequence)?;
+        self.sequence = sequence;
+        self.unsynced = true;
+        Ok(())
+    }
+
+    /// Writes the bound into both slots, so that not even damage leads back to what was before.
+    pub(super) fn settle(&mut self) -> Result<(), LogError> {
+        self.write_slot((self.sequence + 1) % 2, self.sequence)?;
+        self.unsynced = true;
+        self.sync()
+    }
+
+    /// Makes the bound safe from a loss of power.
+    pub(super) fn sync(&mut self) -> Result<(), LogError> {
+        if self.unsynced {
+            self.file.sync_data()?;
+            self.unsynced = false;
+        }
+        Ok(())
+    }
+
+    fn write_slot(&mut self, slot: u64, sequence: u64) -> Result<(), LogError> {
+        let mut bytes = [0; SLOT];
+        bytes[..16].copy_from_slice(&self.id);
+        bytes[16..24].copy_from_slice(&sequence.to_le_bytes());
+        let check = digest(MAGIC, &bytes[..24]);
+        bytes[24..].copy_from_slice(&check.to_le_bytes());
+        self.file.seek(SeekFrom::Start(slot * SLOT as u64))?;
+        self.file.write_all(&bytes)?;
+        Ok(())
+    }
+}
+
+fn read_slot(bytes: &[u8]) -> Option<([u8; 16], u64)> {
+    let (told, check) = bytes.split_at_checked(24)?;
+    let check = u128::from_le_bytes(check.try_into().ok()?);
+    let (id, sequence) = told.split_first_chunk::<16>()?;
+    (digest(MAGIC, told) == check).then_some((*id, u64::from_le_bytes(sequence.try_into().ok()?)))
+}
+
+const SLOT: usize = 40;
+const MAGIC: &[u8] = b"tower-x402 floor 1";
+
+/// What to do with a log that is damaged.
+pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id, so that whatever \
+     the old one could have forgotten is refused (never put back an older copy of the folder)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torn_slot_leaves_the_bound_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("floor");
+        let mut floor = Floor::create(&path, [7; 16]).unwrap();
+        floor.raise(1).unwrap();
+        floor.raise(2).unwrap();
+        drop(floor);
+        let mut bytes = std::fs::read(&path).unwrap();
+        for at in 0..SLOT {
+            bytes[at] ^= 0x10;
+            std::fs::write(&path, &bytes).unwrap();
+            let floor = Floor::open(&path).unwrap().unwrap();
+            assert_eq!((floor.id(), floor.sequence()), ([7; 16], 1));
+            bytes[at] ^= 0x10;
+        }
+        std::fs::write(&path, &bytes).unwrap();
+        assert_eq!(Floor::open(&path).unwrap().unwrap().sequence(), 2);
+        std::fs::write(&path, b"neither").unwrap();
+        assert!(Floor::open(&path).is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! Files that only their owner may read, and a folder that only one process may use.
+
+use std::{
+    fs::{File, TryLockError},
+    io,
+    path::Path,
+};
+
+use super::LogError;
+
+/// Makes a folder of mode 0700; no matter whether it was there.
+pub(super) fn create(path: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Makes a file of mode 0600 that was not there.
+pub(super) fn new_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Makes the name of a new file or folder safe from a loss of power.
+pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(parent) = path.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Holds the folder for this process until it is dropped.
+pub(super) fn lock(folder: &Path) -> Result<File, LogError> {
+    let path = folder.join("lock");
+    let file = match new_file(&path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => File::options().read(true).write(true).open(&path)?,
+        other => other?,
+    };
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LogError::unavailable(format!(
+            "{} is open already; one process may use it at a time, so close the other store or give this one a folder of \
+             its own",
+            folder.display()
+        ))),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Writes each file of the journal over itself: after a sync that failed, the system may count pages as written that the
+/// disk never took, and what it shows is then more than what a loss of power would leave.
+pub(super) fn write_journals_again(folder: &Path) -> io::Result<()> {
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        if path.extension().is_some_and(|extension| extension == "jnl") {
+            write_again(&path)?;
+        }
+    }
+    Ok(())
+}
+
+fn write_again(path: &Path) -> io::Result<()> {
+    use io::{Read, Seek, SeekFrom, Write};
+
+    let mut file = File::options().read(true).write(true).open(path)?;
+    let mut chunk = vec![0; 1 << 16];
+    loop {
+        let at = file.stream_position()?;
+        let length = file.read(&mut chunk)?;
+        let Some(read) = chunk.get(..length).filter(|read| !read.is_empty()) else {
+            return file.sync_all();
+        };
+        // a hole stays one: a full disk has no room for its zeros
+        if read.iter().any(|byte| *byte != 0) {
+            file.seek(SeekFrom::Start(at))?;
+            file.write_all(read)?;
+        }
+    }
+}

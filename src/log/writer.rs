@@ -1,0 +1,224 @@
+use std::{
+    collections::VecDeque,
+    fmt,
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use super::{Batch, Engine, LogError, folder};
+
+/// What decides, in order and in memory, and says what is to be written.
+pub(crate) trait Machine: Send + 'static {
+    /// What is asked of it.
+    type Ask: Send + 'static;
+    /// What it decided, with whom to tell.
+    type Answer;
+
+    /// Forgets what the disk holds; [`load`](Self::load) brings it back.
+    fn clear(&mut self);
+
+    /// Takes in a record as [`apply`](Self::apply) wrote it.
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError>;
+
+    /// Hears that all is taken in.
+    fn loaded(&mut self);
+
+    /// Decides, and notes what changed.
+    fn apply(&mut self, ask: Self::Ask, batch: &mut Batch) -> Self::Answer;
+
+    /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked again later.
+    fn tell(answer: Self::Answer, written: Result<(), &LogError>) -> Option<Self::Ask>;
+
+    /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again later.
+    fn refuse(ask: Self::Ask, failure: &LogError) -> Option<Self::Ask>;
+}
+
+/// A log with its writer thread. Dropped, it writes what was asked before, syncs, and ends the thread.
+pub(crate) struct Log<M: Machine> {
+    id: [u8; 16],
+    queue: Option<Sender<M::Ask>>,
+    waiting: Arc<AtomicUsize>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<M: Machine> Log<M> {
+    /// Opens the log in `folder`, or makes it with `new_id`.
+    pub(crate) fn open(folder: &Path, new_id: [u8; 16], mut machine: M) -> Result<Self, LogError> {
+        folder::create(folder)?;
+        let folder = folder.canonicalize()?;
+        let lock = folder::lock(&folder)?;
+        let engine = open_engine(&folder, new_id, &mut machine)?;
+        let id = engine.id();
+        let (sender, receiver) = mpsc::channel();
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let writer = Writer {
+            machine,
+            engine: Some(engine),
+            failure: LogError::unavailable("not opened yet"),
+            id,
+            folder,
+            queue: receiver,
+            waiting: waiting.clone(),
+            kept: VecDeque::new(),
+            floor_due: Instant::now() + FLOOR_EVERY,
+            reopen_due: Instant::now(),
+            _lock: lock,
+        };
+        let thread = std::thread::Builder::new().name("tower-x402 log".into()).spawn(|| writer.run())?;
+        Ok(Self { id, queue: Some(sender), waiting, thread: Some(thread) })
+    }
+
+    /// Which log this is.
+    pub(crate) const fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
+    /// Asks something, if not too many are waiting already. Never blocks.
+    pub(crate) fn ask(&self, ask: M::Ask) -> Result<(), LogError> {
+        if self.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
+            return Err(LogError::unavailable("too many are waiting for the disk"));
+        }
+        self.ask_always(ask)
+    }
+
+    /// Asks something however many are waiting: for what must not be lost and is bounded otherwise. Never blocks.
+    pub(crate) fn ask_always(&self, ask: M::Ask) -> Result<(), LogError> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        self.queue.as_ref().and_then(|queue| queue.send(ask).ok()).ok_or_else(gone)
+    }
+}
+
+/// What is answered where the writer thread is no more.
+pub(crate) fn gone() -> LogError {
+    LogError::unavailable("the thread that writes it has ended")
+}
+
+impl<M: Machine> Drop for Log<M> {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<M: Machine> fmt::Debug for Log<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Log").finish_non_exhaustive()
+    }
+}
+
+struct Writer<M: Machine> {
+    machine: M,
+    engine: Option<Engine>,
+    failure: LogError,
+    id: [u8; 16],
+    folder: PathBuf,
+    queue: Receiver<M::Ask>,
+    waiting: Arc<AtomicUsize>,
+    kept: VecDeque<M::Ask>,
+    floor_due: Instant,
+    reopen_due: Instant,
+    _lock: File,
+}
+
+impl<M: Machine> Writer<M> {
+    fn run(mut self) {
+        let mut group = Vec::new();
+        loop {
+            let open = self.gather(&mut group);
+            if self.engine.is_none() && (!open || Instant::now() >= self.reopen_due) {
+                self.reopen();
+            }
+            group.splice(0..0, self.kept.drain(..));
+            self.write(&mut group);
+            self.sync_floor(!open);
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Waits for a group of asks, or for the time to sync or to reopen; `false` once nobody is left to ask.
+    fn gather(&mut self, group: &mut Vec<M::Ask>) -> bool {
+        let received = match self.next_due() {
+            Some(due) => self.queue.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok(ask) => group.push(ask),
+            Err(RecvTimeoutError::Timeout) => return true,
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+        group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
+        self.waiting.fetch_sub(group.len(), Ordering::Relaxed);
+        true
+    }
+
+    fn next_due(&self) -> Option<Instant> {
+        match &self.engine {
+            None => Some(self.reopen_due),
+            Some(engine) => engine.is_floor_unsynced().then_some(self.floor_due),
+        }
+    }
+
+    fn write(&mut self, group: &mut Vec<M::Ask>) {
+        let Some(engine) = &mut self.engine else {
+            self.kept.extend(group.drain(..).filter_map(|ask| M::refuse(ask, &self.failure)));
+            return;
+        };
+        let mut batch = Batch::default();
+        let answers: Vec<_> = group.drain(..).map(|ask| self.machine.apply(ask, &mut batch)).collect();
+        let written = if batch.is_empty() { Ok(()) } else { engine.commit(batch) };
+        self.kept.extend(answers.into_iter().filter_map(|answer| M::tell(answer, written.as_ref().copied())));
+        if let Err(failure) = written {
+            self.engine = None;
+            self.failure = failure;
+        }
+    }
+
+    fn reopen(&mut self) {
+        let opened = folder::write_journals_again(&self.folder.join("journal"))
+            .map_err(LogError::from)
+            .and_then(|()| open_engine(&self.folder, self.id, &mut self.machine));
+        match opened {
+            Ok(engine) => self.engine = Some(engine),
+            Err(failure) => {
+                self.failure = failure;
+                self.reopen_due = Instant::now() + REOPEN_EVERY;
+            }
+        }
+    }
+
+    fn sync_floor(&mut self, now: bool) {
+        if !now && Instant::now() < self.floor_due {
+            return;
+        }
+        self.floor_due = Instant::now() + FLOOR_EVERY;
+        if let Some(engine) = &mut self.engine
+            && let Err(failure) = engine.sync_floor()
+        {
+            self.engine = None;
+            self.failure = failure;
+        }
+    }
+}
+
+fn open_engine<M: Machine>(folder: &Path, new_id: [u8; 16], machine: &mut M) -> Result<Engine, LogError> {
+    machine.clear();
+    let engine = Engine::open(folder, new_id, |key, value| machine.load(key, value))?;
+    machine.loaded();
+    Ok(engine)
+}
+
+const FLOOR_EVERY: Duration = Duration::from_secs(1);
+const REOPEN_EVERY: Duration = Duration::from_millis(500);
+const MAX_GROUP: usize = 1024;
+const MAX_WAITING: usize = 65_536;

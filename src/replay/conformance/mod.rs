@@ -1,0 +1,175 @@
+//! What every store must do, as suites that anyone's store can be put through (feature `conformance`).
+//!
+//! ```
+//! use tower_x402::replay::{MemoryStore, conformance};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! conformance::replay_store(async |setup| {
+//!     let store = MemoryStore::new().expect("randomness").with_clock(setup.clock);
+//!     match setup.capacity {
+//!         Some(keys) => store.with_capacity(keys),
+//!         None => store,
+//!     }
+//! })
+//! .await;
+//! # }
+//! ```
+//!
+//! A suite panics where a store breaks the contract, and says how. Run it on a runtime with several threads: what a race
+//! shows, it shows there.
+
+mod model;
+#[cfg(feature = "replay-durable")]
+mod raw;
+mod records;
+mod releases;
+mod restart;
+mod retention;
+mod uses;
+
+use std::{
+    fmt,
+    future::poll_fn,
+    num::{NonZeroU32, NonZeroUsize},
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+#[cfg(feature = "replay-durable")]
+#[doc(hidden)]
+pub use self::raw::RawEngine;
+pub use self::records::records;
+use super::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
+use crate::{
+    clock::{TestClock, Timestamp},
+    payment::{Network, PaymentHash},
+};
+
+/// How a suite wants a store.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Setup {
+    /// Names the data: a name that was not seen before asks for an empty store. A durable store that is asked for a name
+    /// again, its first value being dropped, opens what is there; any other store is new each time.
+    pub name: u64,
+    /// The clock that the store must go by.
+    pub clock: TestClock,
+    /// For how many keys it must have room, where that matters. A store without a bound of its own may ignore it.
+    pub capacity: Option<NonZeroUsize>,
+}
+
+/// Puts a [`ReplayStore`] through its contract.
+///
+/// # Panics
+///
+/// Where the store breaks it.
+pub async fn replay_store<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
+    uses::suite(&open).await;
+    releases::suite(&open).await;
+    retention::suite(&open).await;
+    restart::suite(&open).await;
+    model::suite(&open).await;
+}
+
+impl Setup {
+    fn new() -> Self {
+        static NAMES: AtomicU64 = AtomicU64::new(0);
+        let name = NAMES.fetch_add(1, Ordering::Relaxed);
+        Self { name, clock: TestClock::at(START), capacity: None }
+    }
+
+    fn with_capacity(capacity: usize) -> Self {
+        Self { capacity: NonZeroUsize::new(capacity), ..Self::new() }
+    }
+}
+
+/// A store and what it is asked again and again.
+struct Subject<S> {
+    store: Arc<S>,
+    clock: TestClock,
+}
+
+impl<S: ReplayStore> Subject<S> {
+    async fn open(open: &impl AsyncFn(Setup) -> S, setup: Setup) -> Self {
+        let clock = setup.clock.clone();
+        Self { store: Arc::new(open(setup).await), clock }
+    }
+
+    async fn new(open: &impl AsyncFn(Setup) -> S) -> Self {
+        Self::open(open, Setup::new()).await
+    }
+
+    async fn consume(&self, key: ConsumptionKey, id: UseId, limits: Limits) -> Consumption {
+        self.consume_until(key, id, limits, after(3_600)).await
+    }
+
+    async fn consume_until(&self, key: ConsumptionKey, id: UseId, limits: Limits, retain_until: Timestamp) -> Consumption {
+        self.store.consume(key, id, limits, retain_until).await.unwrap_or_else(|error| panic!("consume failed: {error}"))
+    }
+
+    /// A release is carried out by the store in its own time: asks until the use is granted.
+    async fn consume_released(&self, key: ConsumptionKey, limits: Limits, what: impl fmt::Display) {
+        let given_up = Instant::now() + PATIENCE;
+        while self.consume(key, a_use(), limits).await == Consumption::Spent {
+            assert!(Instant::now() < given_up, "{what}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
+        self.store.release(key, id, why);
+    }
+
+    /// How many uses are left, counted by taking them.
+    async fn drain(&self, key: ConsumptionKey, limits: Limits) -> u32 {
+        let mut left = 0;
+        while self.consume(key, a_use(), limits).await != Consumption::Spent {
+            left += 1;
+        }
+        left
+    }
+}
+
+/// Polls a future so many times at most, and drops it.
+async fn poll_and_drop<F: Future>(future: F, times: usize) -> Option<F::Output> {
+    let mut future = pin!(future);
+    for _ in 0..times {
+        let polled = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
+        if let Poll::Ready(output) = polled {
+            return Some(output);
+        }
+        tokio::task::yield_now().await;
+    }
+    None
+}
+
+fn a_key() -> ConsumptionKey {
+    let mut hash = [0; 32];
+    getrandom::fill(&mut hash).expect("randomness");
+    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
+}
+
+fn a_use() -> UseId {
+    UseId::random().expect("randomness")
+}
+
+fn uses(uses: u32) -> Limits {
+    restorable(uses, 0)
+}
+
+fn restorable(uses: u32, restores: u32) -> Limits {
+    Limits::new(NonZeroU32::new(uses).expect("at least one use"), restores)
+}
+
+fn after(seconds: u64) -> Timestamp {
+    START.saturating_add(Duration::from_secs(seconds))
+}
+
+const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const PATIENCE: Duration = Duration::from_secs(10);

@@ -1,0 +1,83 @@
+use tokio::task::JoinSet;
+
+use super::{Setup, Subject, a_key, a_use, uses};
+use crate::{
+    payment::Network,
+    replay::{Consumption, ConsumptionKey, ReplayStore, UseId},
+};
+
+pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
+    let subject = Subject::new(open).await;
+    for _ in 0..ROUNDS {
+        for bought in [1, 2, 7] {
+            as_many_are_granted_as_were_bought(&subject, bought).await;
+        }
+        one_use_id_takes_one_use(&subject).await;
+    }
+    keys_do_not_touch(&subject).await;
+    limits_may_change(&subject).await;
+}
+
+async fn as_many_are_granted_as_were_bought<S: ReplayStore>(subject: &Subject<S>, bought: u32) {
+    let key = a_key();
+    let mut remaining: Vec<_> = race(subject, key, bought, a_use)
+        .await
+        .into_iter()
+        .filter_map(|answer| match answer {
+            Consumption::Granted { remaining } => Some(remaining),
+            Consumption::Spent => None,
+        })
+        .collect();
+    remaining.sort_unstable();
+    let expected: Vec<_> = (0..bought).collect();
+    assert_eq!(remaining, expected, "{RACERS} tasks raced for {bought} uses; each must be granted once");
+    assert_eq!(subject.consume(key, a_use(), uses(bought)).await, Consumption::Spent, "{bought} uses were taken");
+}
+
+async fn one_use_id_takes_one_use<S: ReplayStore>(subject: &Subject<S>) {
+    let (key, id) = (a_key(), a_use());
+    for answer in race(subject, key, 2, || id).await {
+        assert_eq!(answer, Consumption::Granted { remaining: 1 }, "the same use id must get the same answer");
+    }
+    assert_eq!(subject.consume(key, a_use(), uses(2)).await, Consumption::Granted { remaining: 0 });
+    assert_eq!(
+        subject.consume(key, id, uses(2)).await,
+        Consumption::Granted { remaining: 1 },
+        "a use id must get the same answer although another use was granted since"
+    );
+    assert_eq!(subject.consume(key, a_use(), uses(2)).await, Consumption::Spent);
+}
+
+async fn keys_do_not_touch<S: ReplayStore>(subject: &Subject<S>) {
+    let (key, id) = (a_key(), a_use());
+    let elsewhere = ConsumptionKey::new(Network::Bitcoin, key.payment_hash());
+    for key in [key, elsewhere, a_key()] {
+        let answer = subject.consume(key, id, uses(1)).await;
+        assert_eq!(answer, Consumption::Granted { remaining: 0 }, "another key must have uses of its own");
+    }
+}
+
+async fn limits_may_change<S: ReplayStore>(subject: &Subject<S>) {
+    let key = a_key();
+    assert_eq!(subject.consume(key, a_use(), uses(1)).await, Consumption::Granted { remaining: 0 });
+    assert_eq!(subject.consume(key, a_use(), uses(3)).await, Consumption::Granted { remaining: 1 });
+    assert_eq!(subject.consume(key, a_use(), uses(1)).await, Consumption::Spent, "grants must not exceed the limit of the ask");
+}
+
+async fn race<S: ReplayStore>(
+    subject: &Subject<S>,
+    key: ConsumptionKey,
+    bought: u32,
+    id: impl Fn() -> UseId,
+) -> Vec<Consumption> {
+    let mut racers = JoinSet::new();
+    for _ in 0..RACERS {
+        let (store, id) = (subject.store.clone(), id());
+        racers.spawn(async move { store.consume(key, id, uses(bought), super::after(3_600)).await });
+    }
+    let answers = racers.join_all().await;
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|error| panic!("consume failed: {error}"))).collect()
+}
+
+const ROUNDS: usize = 8;
+const RACERS: usize = 200;

@@ -1,0 +1,156 @@
+use tokio::sync::oneshot;
+
+use super::{
+    Consumption, ConsumptionKey, DurableOptions, RecordKey, Release, StoreError, StoreErrorKind, UseId,
+    book::{Ask, Book},
+    room::{NoRoom, Room},
+    shelf::{Record, Shelf},
+    stored::Stored,
+};
+use crate::log::{Batch, LogError, LogErrorKind, Machine};
+
+/// The book and the shelf of the durable store, as its writer thread asks them.
+pub(super) struct Desk {
+    book: Book,
+    shelf: Shelf,
+    keys: Room,
+    record_bytes: Room,
+    options: DurableOptions,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer thread is asked.
+pub(super) enum Question {
+    Consume(Ask, Reply<Consumption>),
+    Delete(RecordKey, Reply<()>),
+    Get(RecordKey, Reply<Option<Vec<u8>>>),
+    Put(RecordKey, Record, Reply<bool>),
+    Release(ConsumptionKey, UseId, Release),
+    Scan(RecordKey, Reply<Vec<(RecordKey, Vec<u8>)>>),
+}
+
+/// What it decided, to be told once that is written.
+pub(super) enum Answer {
+    Consume(Pending<Consumption>),
+    Delete(Pending<()>),
+    Get(Pending<Option<Vec<u8>>>),
+    Put(Pending<bool>),
+    Release(ConsumptionKey, UseId, Release),
+    Scan(Pending<Vec<(RecordKey, Vec<u8>)>>),
+}
+
+pub(super) struct Pending<T> {
+    reply: Reply<T>,
+    answer: Result<T, StoreError>,
+}
+
+impl Desk {
+    pub(super) fn new(options: DurableOptions) -> Self {
+        let (keys, record_bytes) = (Room::new(options.capacity), Room::new(options.record_capacity));
+        Self { book: Book::default(), shelf: Shelf::default(), keys, record_bytes, options }
+    }
+}
+
+impl Machine for Desk {
+    type Ask = Question;
+    type Answer = Answer;
+
+    fn clear(&mut self) {
+        self.book.clear();
+        self.shelf = Shelf::default();
+        self.keys = Room::new(self.options.capacity);
+        self.record_bytes = Room::new(self.options.record_capacity);
+    }
+
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
+        match Stored::read(key, value) {
+            Some(Stored::EarlierUse(key, id, known)) => self.book.load_earlier_use(key, id, known, &self.keys),
+            Some(Stored::PrunedUntil(pruned)) => self.book.load_pruned_until(pruned),
+            Some(Stored::Record(key, record)) => self.shelf.load(key, record, &self.record_bytes),
+            Some(Stored::Entry(key, entry)) => self.book.load_entry(key, entry, &self.keys),
+            None => return Err(LogError::corrupt("a record that this version can read was expected")),
+        }
+        Ok(())
+    }
+
+    fn loaded(&mut self) {
+        self.book.finish_load();
+    }
+
+    fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
+        let now = self.options.clock.now();
+        match question {
+            Question::Consume(ask, reply) => {
+                let answer = self.book.consume(&ask, now, &self.keys, batch).map_err(|NoRoom| full("key", "capacity"));
+                Answer::Consume(Pending { reply, answer })
+            }
+            Question::Delete(key, reply) => {
+                self.shelf.delete(&key, now, &self.record_bytes, batch);
+                Answer::Delete(Pending { reply, answer: Ok(()) })
+            }
+            Question::Get(key, reply) => Answer::Get(Pending { reply, answer: Ok(self.shelf.get(&key, now)) }),
+            Question::Put(key, record, reply) => {
+                let answer = self
+                    .shelf
+                    .put_if_absent(&key, record, now, &self.record_bytes, batch)
+                    .map_err(|NoRoom| full("record", "record_capacity"));
+                Answer::Put(Pending { reply, answer })
+            }
+            Question::Release(key, id, why) => {
+                self.book.release(key, id, why, now, &self.keys, batch);
+                Answer::Release(key, id, why)
+            }
+            Question::Scan(prefix, reply) => Answer::Scan(Pending { reply, answer: Ok(self.shelf.scan(&prefix, now)) }),
+        }
+    }
+
+    fn tell(answer: Answer, written: Result<(), &LogError>) -> Option<Question> {
+        match answer {
+            Answer::Consume(pending) => pending.tell(written),
+            Answer::Delete(pending) => pending.tell(written),
+            Answer::Get(pending) => pending.tell(written),
+            Answer::Put(pending) => pending.tell(written),
+            Answer::Scan(pending) => pending.tell(written),
+            Answer::Release(key, id, why) => return written.err().map(|_| Question::Release(key, id, why)),
+        }
+        None
+    }
+
+    fn refuse(question: Question, failure: &LogError) -> Option<Question> {
+        match question {
+            Question::Consume(_, reply) => refuse(reply, failure),
+            Question::Delete(_, reply) => refuse(reply, failure),
+            Question::Get(_, reply) => refuse(reply, failure),
+            Question::Put(_, _, reply) => refuse(reply, failure),
+            Question::Scan(_, reply) => refuse(reply, failure),
+            release @ Question::Release(..) => return Some(release),
+        }
+        None
+    }
+}
+
+impl<T> Pending<T> {
+    /// Whoever asked may be gone.
+    fn tell(self, written: Result<(), &LogError>) {
+        let _ = self.reply.send(written.map_err(told).and(self.answer));
+    }
+}
+
+fn refuse<T>(reply: Reply<T>, failure: &LogError) {
+    let _ = reply.send(Err(told(failure)));
+}
+
+pub(super) fn told(error: &LogError) -> StoreError {
+    let kind = match error.kind() {
+        LogErrorKind::Corrupt => StoreErrorKind::Corrupt,
+        LogErrorKind::Unavailable => StoreErrorKind::Unavailable,
+    };
+    StoreError::new(kind, NAME, error.clone())
+}
+
+fn full(what: &str, option: &str) -> StoreError {
+    StoreError::new(StoreErrorKind::Full, NAME, format!("no room for another {what}; `DurableOptions::{option}` allows more"))
+}
+
+pub(super) const NAME: &str = "the durable store";

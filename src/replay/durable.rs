@@ -1,0 +1,178 @@
+use std::{num::NonZeroUsize, path::Path, sync::Arc};
+
+use tokio::sync::oneshot;
+
+use super::{
+    Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreId, UseId,
+    book::Ask,
+    desk::{Desk, NAME, Question, Reply, told},
+    shelf::{Record, check_value},
+};
+use crate::{
+    clock::{Clock, SystemClock, Timestamp},
+    lightning::BoxFuture,
+    log::{Log, gone},
+};
+
+/// A store in a folder of this machine: every answer comes after its record is safe from a loss of power. Both a
+/// [`ReplayStore`] and a [`Records`].
+///
+/// One process may open a folder at a time. All callers share one writer thread, which [`open`](Self::open) starts and which
+/// syncs once for each group of them; dropping the store writes what was asked before, and ends the thread. Everything that
+/// is live also stands in memory, about 250 bytes for each key.
+///
+/// # When the disk does not take it
+///
+/// On a full or failing disk every call is an error until writes succeed again; the store tries twice a second. Nothing that
+/// was acknowledged is lost meanwhile, and a release is kept until it can be written.
+///
+/// # When the disk holds less than it should
+///
+/// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
+/// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
+/// is [`StoreErrorKind::Corrupt`] on opening, never a store that has forgotten. The way out is an empty folder: it has a new
+/// [`StoreId`], so what was sold for counted access before is refused, spent or not.
+///
+/// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
+/// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
+/// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead.
+///
+/// ```
+/// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};
+/// # use std::{num::NonZeroU32, time::Duration};
+/// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # let key = ConsumptionKey::new(Network::Regtest, Preimage::from_bytes([7; 32]).payment_hash());
+/// # let once = Limits::new(NonZeroU32::MIN, 0);
+/// # let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
+/// let store = DurableStore::open(folder)?;
+/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
+/// drop(store);
+///
+/// let store = DurableStore::open(folder)?;
+/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Spent);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct DurableStore {
+    log: Log<Desk>,
+}
+
+/// How a [`DurableStore`] is opened.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct DurableOptions {
+    pub(super) capacity: usize,
+    pub(super) record_capacity: usize,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl DurableStore {
+    /// Opens the store in `folder`, or makes one there (mode 0700), and starts its writer thread. It reads all that the
+    /// folder holds, so it blocks for a while: call it before serving.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreErrorKind::Corrupt`] where the folder holds less than was acknowledged or was altered, and
+    /// [`StoreErrorKind::Unavailable`] where another store has it open or it cannot be read or written.
+    pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
+        Self::open_with(folder, DurableOptions::new())
+    }
+
+    /// The same, with options.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with(folder: impl AsRef<Path>, options: DurableOptions) -> Result<Self, StoreError> {
+        let new_id = *StoreId::random()?.as_bytes();
+        let log = Log::open(folder.as_ref(), new_id, Desk::new(options)).map_err(|error| told(&error))?;
+        Ok(Self { log })
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Question) -> Result<T, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.log.ask(ask(reply)).map_err(|error| told(&error))?;
+        answer.await.unwrap_or_else(|_| Err(told(&gone())))
+    }
+}
+
+impl DurableOptions {
+    /// Room for 4,000,000 keys and 64 MiB of records, and the system's clock.
+    pub fn new() -> Self {
+        Self { capacity: 4_000_000, record_capacity: 64 << 20, clock: Arc::new(SystemClock::new()) }
+    }
+
+    /// Room for so many keys. A payment that is used again within ten minutes counts once more for each use.
+    pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
+        self.capacity = keys.get();
+        self
+    }
+
+    /// Room for so many bytes of records.
+    pub const fn record_capacity(mut self, bytes: usize) -> Self {
+        self.record_capacity = bytes;
+        self
+    }
+
+    /// Another clock, for tests.
+    pub fn clock(self, clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+}
+
+impl Default for DurableOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ReplayStore for DurableStore {
+    fn id(&self) -> StoreId {
+        StoreId::from_bytes(self.log.id())
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(self.ask(move |reply| Question::Consume(Ask { key, use_id, limits, retain_until }, reply)))
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        // each follows a consume, and those are bounded
+        let _ = self.log.ask_always(Question::Release(key, use_id, why));
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Durable
+    }
+}
+
+impl Records for DurableStore {
+    fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            check_value(&value, NAME)?;
+            self.ask(|reply| Question::Put(key, Record { value, expires_at }, reply)).await
+        })
+    }
+
+    fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(self.ask(|reply| Question::Get(key, reply)))
+    }
+
+    fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.ask(|reply| Question::Delete(key, reply)))
+    }
+
+    fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+        Box::pin(self.ask(|reply| Question::Scan(prefix, reply)))
+    }
+}

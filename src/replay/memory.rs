@@ -1,0 +1,176 @@
+use std::{
+    hash::BuildHasher,
+    num::NonZeroUsize,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use super::{
+    Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreErrorKind,
+    StoreId, UseId,
+    book::{Ask, Book},
+    room::{NoRoom, Room},
+    shelf::{Record, Shelf, check_value},
+};
+use crate::{
+    clock::{Clock, SystemClock, Timestamp},
+    lightning::BoxFuture,
+};
+
+/// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].
+///
+/// It is bounded: a live key is never evicted, and a full store answers [`StoreErrorKind::Full`]. What has expired is
+/// forgotten a little with each call.
+///
+/// # After a restart
+///
+/// A new process has a new store with a new [`StoreId`]. Keys for counted access are derived from that id, so what was sold
+/// before the restart is refused afterwards, spent or not: nobody is served twice, but whoever has paid and not redeemed yet
+/// has lost that. Use it for tests, for test networks, and where that is acceptable.
+///
+/// ```
+/// use tower_x402::replay::{ConsumptionKey, Consumption, Limits, MemoryStore, ReplayStore, UseId};
+/// # use std::{num::NonZeroU32, time::Duration};
+/// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let payment_hash = Preimage::from_bytes([7; 32]).payment_hash();
+/// let store = MemoryStore::new()?;
+/// let key = ConsumptionKey::new(Network::Regtest, payment_hash);
+/// let once = Limits::new(NonZeroU32::MIN, 0);
+/// let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
+///
+/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
+/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Spent);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct MemoryStore {
+    id: StoreId,
+    clock: Arc<dyn Clock>,
+    books: Box<[Mutex<Book>]>,
+    hasher: std::hash::RandomState,
+    shelf: Mutex<Shelf>,
+    keys: Room,
+    record_bytes: Room,
+}
+
+impl MemoryStore {
+    /// An empty store for 1,000,000 keys and 64 MiB of records.
+    ///
+    /// # Errors
+    ///
+    /// Where the operating system has no randomness for its id.
+    pub fn new() -> Result<Self, StoreError> {
+        Ok(Self {
+            id: StoreId::random()?,
+            clock: Arc::new(SystemClock::new()),
+            books: (0..BOOKS).map(|_| Mutex::default()).collect(),
+            hasher: std::hash::RandomState::new(),
+            shelf: Mutex::default(),
+            keys: Room::new(KEYS),
+            record_bytes: Room::new(RECORD_BYTES),
+        })
+    }
+
+    /// With room for so many keys instead, about 200 bytes each. A payment that is used again within ten minutes counts once
+    /// more for each use.
+    #[must_use]
+    pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
+        Self { keys: Room::new(keys.get()), ..self }
+    }
+
+    /// With room for so many bytes of records instead.
+    #[must_use]
+    pub fn with_record_capacity(self, bytes: usize) -> Self {
+        Self { record_bytes: Room::new(bytes), ..self }
+    }
+
+    /// With another clock, for tests.
+    #[must_use]
+    pub fn with_clock(self, clock: impl Clock) -> Self {
+        Self { clock: Arc::new(clock), ..self }
+    }
+
+    fn book(&self, key: &ConsumptionKey) -> MutexGuard<'_, Book> {
+        let hash = self.hasher.hash_one(key) as usize;
+        lock(&self.books[hash % BOOKS])
+    }
+}
+
+impl ReplayStore for MemoryStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move {
+            let ask = Ask { key, use_id, limits, retain_until };
+            let now = self.clock.now();
+            let answer = self.book(&key).consume(&ask, now, &self.keys, &mut ());
+            answer
+                .or_else(|NoRoom| {
+                    self.books.iter().for_each(|book| lock(book).prune(now, &self.keys, &mut ()));
+                    self.book(&key).consume(&ask, now, &self.keys, &mut ())
+                })
+                .map_err(full_of_keys)
+        })
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        self.book(&key).release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Volatile
+    }
+}
+
+impl Records for MemoryStore {
+    fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            check_value(&value, NAME)?;
+            lock(&self.shelf)
+                .put_if_absent(&key, Record { value, expires_at }, self.clock.now(), &self.record_bytes, &mut ())
+                .map_err(full_of_records)
+        })
+    }
+
+    fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move { Ok(lock(&self.shelf).get(&key, self.clock.now())) })
+    }
+
+    fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            lock(&self.shelf).delete(&key, self.clock.now(), &self.record_bytes, &mut ());
+            Ok(())
+        })
+    }
+
+    fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+        Box::pin(async move { Ok(lock(&self.shelf).scan(&prefix, self.clock.now())) })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn full_of_keys(NoRoom: NoRoom) -> StoreError {
+    StoreError::new(StoreErrorKind::Full, NAME, "no room for another key; `with_capacity` allows more")
+}
+
+fn full_of_records(NoRoom: NoRoom) -> StoreError {
+    StoreError::new(StoreErrorKind::Full, NAME, "no room for another record; `with_record_capacity` allows more")
+}
+
+const NAME: &str = "the memory store";
+const BOOKS: usize = 64;
+const KEYS: usize = 1_000_000;
+const RECORD_BYTES: usize = 64 << 20;

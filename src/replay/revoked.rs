@@ -1,0 +1,131 @@
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{RecordKey, Records, StoreError};
+use crate::{clock::Timestamp, payment::PaymentHash};
+
+/// Payments whose credentials are no longer honoured, whatever they were sold for.
+///
+/// They are kept in a [`Records`] and held in memory: [`contains`](Self::contains) reads memory alone. Another process that
+/// shares the records hears of a revocation at its next [`refresh`](Self::refresh). Clones share one memory.
+#[derive(Clone)]
+pub struct Revocations {
+    records: Arc<dyn Records>,
+    revoked: Arc<RwLock<HashMap<PaymentHash, State>>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    Recorded,
+    /// Its record is under way, or could not be written.
+    Unrecorded,
+}
+
+impl Revocations {
+    /// Those that are kept in `records`.
+    ///
+    /// # Errors
+    ///
+    /// Where the records cannot be read.
+    pub async fn load(records: impl Records) -> Result<Self, StoreError> {
+        let revocations = Self { records: Arc::new(records), revoked: Arc::default() };
+        revocations.refresh().await?;
+        Ok(revocations)
+    }
+
+    /// Reads the records again: takes in what other processes revoked, and forgets what expired.
+    ///
+    /// # Errors
+    ///
+    /// Where the records cannot be read. What was known stays known.
+    pub async fn refresh(&self) -> Result<(), StoreError> {
+        let recorded = self.recorded();
+        let Some(prefix) = RecordKey::new(PREFIX) else { return Ok(()) };
+        let found = self.records.scan(prefix).await?;
+        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        // what was revoked while the records were read is not among those found
+        revoked.retain(|hash, state| *state == State::Unrecorded || !recorded.contains(hash));
+        for hash in found.iter().filter_map(|(key, _)| payment_hash(key)) {
+            revoked.entry(hash).or_insert(State::Recorded);
+        }
+        Ok(())
+    }
+
+    /// Revokes a payment until its credentials expire by themselves; at once in this process.
+    ///
+    /// # Errors
+    ///
+    /// Where the record cannot be written. This process refuses the payment all the same, as long as it lives; ask again.
+    pub async fn revoke(&self, payment_hash: PaymentHash, until: Timestamp) -> Result<(), StoreError> {
+        self.note(payment_hash, State::Unrecorded);
+        let Some(key) = record_key(payment_hash, until) else { return Ok(()) };
+        self.records.put_if_absent(key, Vec::new(), until).await?;
+        self.note(payment_hash, State::Recorded);
+        Ok(())
+    }
+
+    /// Whether a payment is revoked, from memory.
+    #[must_use]
+    pub fn contains(&self, payment_hash: &PaymentHash) -> bool {
+        self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(payment_hash)
+    }
+
+    fn note(&self, payment_hash: PaymentHash, state: State) {
+        self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(payment_hash, state);
+    }
+
+    fn recorded(&self) -> HashSet<PaymentHash> {
+        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        revoked.iter().filter(|(_, state)| **state == State::Recorded).map(|(hash, _)| *hash).collect()
+    }
+}
+
+impl fmt::Debug for Revocations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Revocations").field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+/// The end is part of the key, so that a later end does not meet the record of an earlier one.
+fn record_key(payment_hash: PaymentHash, until: Timestamp) -> Option<RecordKey> {
+    RecordKey::new(&[PREFIX, payment_hash.as_bytes(), &until.as_unix_seconds().to_be_bytes()].concat())
+}
+
+fn payment_hash(key: &RecordKey) -> Option<PaymentHash> {
+    let (hash, _) = key.as_bytes().strip_prefix(PREFIX)?.split_first_chunk()?;
+    Some(PaymentHash::from_bytes(*hash))
+}
+
+const PREFIX: &[u8] = b"revoked/";
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{clock::TestClock, replay::MemoryStore};
+
+    #[tokio::test]
+    async fn a_revocation_is_seen_at_once_here_and_elsewhere_after_a_refresh() {
+        let clock = TestClock::at(Timestamp::from_unix_seconds(1_000));
+        let records = Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone()));
+        let here = Revocations::load(records.clone()).await.unwrap();
+        let elsewhere = Revocations::load(records.clone()).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        here.revoke(hash, Timestamp::from_unix_seconds(1_500)).await.unwrap();
+        here.revoke(hash, Timestamp::from_unix_seconds(2_000)).await.unwrap();
+        assert!(here.contains(&hash) && !elsewhere.contains(&hash));
+        elsewhere.refresh().await.unwrap();
+        assert!(elsewhere.contains(&hash) && !elsewhere.contains(&PaymentHash::from_bytes([8; 32])));
+        assert!(Revocations::load(records).await.unwrap().contains(&hash));
+        clock.advance(Duration::from_secs(1_000));
+        elsewhere.refresh().await.unwrap();
+        assert!(elsewhere.contains(&hash));
+        clock.advance(Duration::from_secs(1));
+        elsewhere.refresh().await.unwrap();
+        assert!(!elsewhere.contains(&hash));
+    }
+}

@@ -1,0 +1,201 @@
+//! How the durable store writes its records down.
+
+use super::{
+    ConsumptionKey, RecordKey, UseId,
+    book::{Changes, Entry, Use},
+    shelf::{Record, RecordChanges},
+};
+use crate::{
+    clock::Timestamp,
+    log::Batch,
+    payment::{Network, PaymentHash},
+};
+
+/// A record as it was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    EarlierUse(ConsumptionKey, UseId, Use),
+    PrunedUntil(Timestamp),
+    Record(RecordKey, Record),
+    Entry(ConsumptionKey, Entry),
+}
+
+impl Stored {
+    pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+        let (tag, key) = key.split_first()?;
+        match *tag {
+            EARLIER_USE => {
+                let (key, id) = read_key(key)?;
+                let (known, rest) = read_use(value)?;
+                rest.is_empty().then_some(Self::EarlierUse(key, UseId::from_bytes(id.try_into().ok()?), known))
+            }
+            PRUNED_UNTIL => Some(Self::PrunedUntil(read_timestamp(value.try_into().ok()?))),
+            RECORD => {
+                let (expires_at, value) = value.split_first_chunk()?;
+                let record = Record { value: value.to_vec(), expires_at: read_timestamp(*expires_at) };
+                Some(Self::Record(RecordKey::new(key)?, record))
+            }
+            ENTRY => {
+                let (key, rest) = read_key(key)?;
+                rest.is_empty().then_some(Self::Entry(key, read_entry(value)?))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Changes for Batch {
+    fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
+        self.change(&entry_key(key), old.map(write_entry).as_deref(), new.map(write_entry).as_deref());
+    }
+
+    fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>) {
+        let (old, new) = (old.map(write_use), new.map(write_use));
+        let mut name = entry_key(key);
+        name[0] = EARLIER_USE;
+        let name = [name.as_slice(), id.as_bytes()].concat();
+        self.change(&name, old.as_ref().map(<[u8; USE]>::as_slice), new.as_ref().map(<[u8; USE]>::as_slice));
+    }
+
+    fn pruned_until(&mut self, old: Option<Timestamp>, new: Timestamp) {
+        let bytes = |at: Timestamp| at.as_unix_seconds().to_le_bytes();
+        self.change(&[PRUNED_UNTIL], old.map(bytes).as_ref().map(<[u8; 8]>::as_slice), Some(&bytes(new)));
+    }
+}
+
+impl RecordChanges for Batch {
+    fn record(&mut self, key: &RecordKey, old: Option<&Record>, new: Option<&Record>) {
+        let name = [&[RECORD], key.as_bytes()].concat();
+        self.change(&name, old.map(write_record).as_deref(), new.map(write_record).as_deref());
+    }
+}
+
+fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
+    let mut bytes = [ENTRY; 34];
+    bytes[1] = match key.network() {
+        Network::Bitcoin => 0,
+        Network::Regtest => 1,
+        Network::Signet => 2,
+        Network::Testnet => 3,
+    };
+    bytes[2..].copy_from_slice(key.payment_hash().as_bytes());
+    bytes
+}
+
+fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
+    let (network, bytes) = bytes.split_first()?;
+    let network = match *network {
+        0 => Network::Bitcoin,
+        1 => Network::Regtest,
+        2 => Network::Signet,
+        3 => Network::Testnet,
+        _ => return None,
+    };
+    let (hash, rest) = bytes.split_first_chunk()?;
+    Some((ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)), rest))
+}
+
+fn write_entry(entry: &Entry) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(36 + USE);
+    bytes.extend(entry.retain_until.as_unix_seconds().to_le_bytes());
+    bytes.extend(entry.taken.to_le_bytes());
+    bytes.extend(entry.restored.to_le_bytes());
+    bytes.extend(entry.restores.to_le_bytes());
+    bytes.extend(entry.last.as_bytes());
+    bytes.extend(write_use(&entry.last_use));
+    bytes
+}
+
+fn read_entry(bytes: &[u8]) -> Option<Entry> {
+    let (retain_until, bytes) = bytes.split_first_chunk()?;
+    let (taken, bytes) = bytes.split_first_chunk()?;
+    let (restored, bytes) = bytes.split_first_chunk()?;
+    let (restores, bytes) = bytes.split_first_chunk()?;
+    let (last, bytes) = bytes.split_first_chunk()?;
+    let (last_use, rest) = read_use(bytes)?;
+    rest.is_empty().then_some(Entry {
+        retain_until: read_timestamp(*retain_until),
+        taken: u32::from_le_bytes(*taken),
+        restored: u32::from_le_bytes(*restored),
+        restores: u32::from_le_bytes(*restores),
+        last: UseId::from_bytes(*last),
+        last_use,
+    })
+}
+
+fn write_use(known: &Use) -> [u8; USE] {
+    let mut bytes = [0; USE];
+    bytes[..8].copy_from_slice(&known.granted_at.as_unix_seconds().to_le_bytes());
+    bytes[8..12].copy_from_slice(&known.remaining.to_le_bytes());
+    bytes[12] = known.released.into();
+    bytes
+}
+
+fn read_use(bytes: &[u8]) -> Option<(Use, &[u8])> {
+    let (granted_at, bytes) = bytes.split_first_chunk()?;
+    let (remaining, bytes) = bytes.split_first_chunk()?;
+    let (released, rest) = bytes.split_first()?;
+    let released = match *released {
+        0 => false,
+        1 => true,
+        _ => return None,
+    };
+    Some((Use { granted_at: read_timestamp(*granted_at), remaining: u32::from_le_bytes(*remaining), released }, rest))
+}
+
+fn write_record(record: &Record) -> Vec<u8> {
+    [record.expires_at.as_unix_seconds().to_le_bytes().as_slice(), &record.value].concat()
+}
+
+const fn read_timestamp(bytes: [u8; 8]) -> Timestamp {
+    Timestamp::from_unix_seconds(u64::from_le_bytes(bytes))
+}
+
+const EARLIER_USE: u8 = b'u';
+const PRUNED_UNTIL: u8 = b'p';
+const RECORD: u8 = b'r';
+const ENTRY: u8 = b's';
+const USE: usize = 13;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn known_use() -> impl Strategy<Value = Use> {
+        (any::<u64>(), any::<u32>(), any::<bool>()).prop_map(|(at, remaining, released)| Use {
+            granted_at: Timestamp::from_unix_seconds(at),
+            remaining,
+            released,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            network in prop::sample::select(Network::ALL.as_slice()), hash: [u8; 32], id: [u8; 16], known in known_use(),
+            counts: (u32, u32, u32), at: u64, name in prop::collection::vec(any::<u8>(), 0..=255), value: Vec<u8>,
+        ) {
+            let key = ConsumptionKey::new(network, PaymentHash::from_bytes(hash));
+            let at = Timestamp::from_unix_seconds(at);
+            let (taken, restored, restores) = counts;
+            let id = UseId::from_bytes(id);
+            let entry = Entry { retain_until: at, taken, restored, restores, last: id, last_use: known };
+            prop_assert_eq!(Stored::read(&entry_key(&key), &write_entry(&entry)), Some(Stored::Entry(key, entry)));
+            let mut named = entry_key(&key).to_vec();
+            named[0] = EARLIER_USE;
+            named.extend(id.as_bytes());
+            prop_assert_eq!(Stored::read(&named, &write_use(&known)), Some(Stored::EarlierUse(key, id, known)));
+            let record = Record { value, expires_at: at };
+            let name = RecordKey::new(&name).unwrap();
+            let named = [&[RECORD], name.as_bytes()].concat();
+            prop_assert_eq!(Stored::read(&named, &write_record(&record)), Some(Stored::Record(name, record)));
+        }
+
+        #[test]
+        fn anything_else_is_no_record_and_no_panic(key: Vec<u8>, value: Vec<u8>) {
+            let _ = Stored::read(&key, &value);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Whose URL a request is for: the configured origin and the raw target, never a requester's word.
+
+mod authority;
+mod origin;
+mod origins;
+mod uri;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use self::{
+    origin::{Origin, OriginError},
+    origins::Origins,
+    uri::{asked_for, matched_path, original_uri, route},
+};

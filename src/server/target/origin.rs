@@ -1,0 +1,96 @@
+use std::{error::Error, fmt};
+
+use super::authority::Authority;
+
+/// A public origin as it was configured: `https://api.example.com`, lower case, without a default port.
+///
+/// Its text is safe in a quoted string, such as a realm.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    text: String,
+    /// Its port is there where it is not the default one.
+    authority: Authority<'static>,
+    default_port: u16,
+}
+
+/// What is wrong with a configured origin, and the fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OriginError(String);
+
+impl Origin {
+    /// An `https` origin, or an `http` one of a literal loopback address or `localhost`.
+    pub(crate) fn parse(text: &str) -> Result<Self, OriginError> {
+        let origin = Self::parse_insecure(text)?;
+        if origin.is_secure() || origin.authority.is_loopback() {
+            return Ok(origin);
+        }
+        Err(OriginError::of(text, "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)"))
+    }
+
+    /// An origin of either scheme.
+    pub(crate) fn parse_insecure(text: &str) -> Result<Self, OriginError> {
+        let expected = |expected: &str| OriginError::of(text, expected);
+        let lower = text.to_ascii_lowercase();
+        let (default_port, rest) = match (lower.strip_prefix("https://"), lower.strip_prefix("http://")) {
+            (Some(rest), _) => (443, rest),
+            (_, Some(rest)) => (80, rest),
+            _ => return Err(expected("has no scheme: expected something like `https://api.example.com`")),
+        };
+        if !text.is_ascii() {
+            return Err(expected("is not ASCII: write the name in its `xn--` form"));
+        }
+        if rest.contains(['/', '?', '#', '@', '\\']) {
+            return Err(expected("is more than an origin: expected no slash after the name, no path, query, fragment or user"));
+        }
+        let authority = Authority::parse(rest).filter(|authority| is_host(&authority.host) && authority.port != Some(0));
+        let mut authority = authority
+            .ok_or_else(|| expected("has no proper host: expected a name or address and an optional port"))?
+            .into_owned();
+        authority.port = authority.port.filter(|port| *port != default_port);
+        let scheme = if default_port == 443 { "https" } else { "http" };
+        let port = authority.port.map_or_else(String::new, |port| format!(":{port}"));
+        Ok(Self { text: format!("{scheme}://{}{port}", authority.host), authority, default_port })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Its host, without the port.
+    pub(crate) fn host(&self) -> &str {
+        &self.authority.host
+    }
+
+    pub(crate) const fn is_secure(&self) -> bool {
+        self.default_port == 443
+    }
+
+    /// Whether `authority` is this origin's, its default port dropped.
+    pub(super) fn is_at(&self, authority: &Authority<'_>) -> bool {
+        authority.is_host(&self.authority.host) && self.authority.port == authority.port.filter(|port| *port != self.default_port)
+    }
+}
+
+impl OriginError {
+    pub(super) fn of(origin: &str, what: &str) -> Self {
+        Self(format!("origin `{origin}` {what}"))
+    }
+
+    pub(super) fn missing() -> Self {
+        Self("no public origin is configured: add `.origin(\"https://api.example.com\")`".to_owned())
+    }
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for OriginError {}
+
+/// Stricter than a requester's host must be: nothing that a realm or a URL would have to escape.
+fn is_host(host: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    host.starts_with('[') || (!host.starts_with('.') && !host.contains("..") && host.bytes().all(is_plain))
+}

@@ -1,0 +1,174 @@
+use http::{Request, request::Parts};
+
+use super::{uri::TargetError, *};
+
+fn origins(texts: &[&str], accepted: &[&str]) -> Origins {
+    let accepted: Vec<_> = accepted.iter().map(|text| (*text).to_owned()).collect();
+    Origins::new(texts.iter().map(|text| Origin::parse_insecure(text).unwrap()).collect(), &accepted).unwrap()
+}
+
+fn head(uri: &str, lines: &[(&str, &str)]) -> Parts {
+    let request = lines.iter().fold(Request::builder().uri(uri), |request, (name, value)| request.header(*name, *value));
+    request.body(()).unwrap().into_parts().0
+}
+
+#[track_caller]
+fn asked_for(lines: &[(&str, &str)], is_trusted_proxy: bool) -> Result<usize, bool> {
+    let origins = origins(&["https://api.example.com", "https://b.example:8443"], &["internal", "lb:8080"]);
+    origins.matching(&head("/x", lines), is_trusted_proxy).map_err(|error| error.is_malformed)
+}
+
+#[test]
+fn an_origin_is_a_scheme_a_host_and_a_port() {
+    for (text, origin, host) in [
+        ("https://api.example.com", "https://api.example.com", "api.example.com"),
+        ("HTTPS://API.example.com:443", "https://api.example.com", "api.example.com"),
+        ("https://api.example.com:8443", "https://api.example.com:8443", "api.example.com"),
+        ("http://127.0.0.1:3000", "http://127.0.0.1:3000", "127.0.0.1"),
+        ("http://[::1]:80", "http://[::1]", "[::1]"),
+        ("http://localhost:80", "http://localhost", "localhost"),
+    ] {
+        let parsed = Origin::parse(text).unwrap();
+        assert_eq!((parsed.as_str(), parsed.host()), (origin, host));
+    }
+    for (text, part) in [
+        ("api.example.com", "has no scheme"),
+        ("ftp://api.example.com", "has no scheme"),
+        ("http://api.example.com", "is not secure"),
+        ("http://127.0.0.1.evil.example", "is not secure"),
+        ("https://api.example.com/", "no slash after the name"),
+        ("https://api.example.com?x", "more than an origin"),
+        ("https://api.example.com#x", "more than an origin"),
+        ("https://user@api.example.com", "more than an origin"),
+        ("https://bücher.example", "is not ASCII"),
+        ("https://a\"b", "has no proper host"),
+        ("https://a b", "has no proper host"),
+        ("https://a%20b", "has no proper host"),
+        ("https://", "has no proper host"),
+        ("https://a:0", "has no proper host"),
+        ("https://a:65536", "has no proper host"),
+        ("https://[::1", "has no proper host"),
+        ("https://a..b", "has no proper host"),
+    ] {
+        let error = Origin::parse(text).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("origin `{text}` ")) && error.contains(part), "{error}");
+    }
+    assert!(Origin::parse_insecure("http://api.example.com").is_ok());
+    assert!(Origins::new(Vec::new(), &[]).unwrap_err().to_string().contains("`.origin("));
+    let twice = vec![Origin::parse("https://a").unwrap(), Origin::parse("https://A:443").unwrap()];
+    assert!(Origins::new(twice, &[]).unwrap_err().to_string().contains("twice"));
+    assert!(Origins::new(vec![Origin::parse("https://a").unwrap()], &["x/y".to_owned()]).is_err());
+}
+
+#[test]
+fn a_request_is_for_the_origin_that_it_names() {
+    assert_eq!(asked_for(&[], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "API.EXAMPLE.COM")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "api.example.com:443")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "b.example:8443")], false), Ok(1));
+    assert_eq!(asked_for(&[("host", "127.0.0.1:9999")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "[::1]")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "localhost:1")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "internal:80")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "lb:8080")], false), Ok(0));
+    assert_eq!(asked_for(&[("host", "internal, b.example:8443")], false), Ok(1));
+    assert_eq!(asked_for(&[("host", "evil.example"), ("host", "b.example:8443")], false), Ok(1));
+    let origins = origins(&["https://a", "https://b"], &[]);
+    assert_eq!(origins.matching(&head("http://b/x", &[("host", "c")]), false), Ok(1));
+    assert_eq!(origins.all().len(), 2);
+}
+
+#[test]
+fn a_name_that_is_not_ours_is_misdirected() {
+    for host in [
+        "evil.example",
+        "api.example.com:80",
+        "api.example.com.",
+        "b.example",
+        "lb",
+        "lb:80",
+        "internal:8080",
+        "127.0.0.1.nip.io",
+    ] {
+        assert_eq!(asked_for(&[("host", host)], true), Err(false), "{host}");
+    }
+    let error = origins(&["https://a"], &[]).matching(&head("/x", &[("host", "evil")]), false).unwrap_err().to_string();
+    assert!(error.contains("https://a") && error.contains("`accept_authority`"), "{error}");
+    assert!(!error.contains("evil"));
+}
+
+#[test]
+fn what_is_no_authority_is_misdirected_even_beside_a_good_one() {
+    for bad in [
+        "",
+        "api.example.com?query=",
+        "api.example.com\\other",
+        "api.example.com:bad",
+        "api.example.com:65536",
+        "api.example.com:+80",
+        "foo[::1]bar",
+        "[::1]bar",
+        "[::1",
+        "::1",
+        "user@api.example.com",
+        "api.example.com%zz",
+        "api.example.com/x",
+        "api.example.com#x",
+        "a b",
+        "api.example.com,",
+    ] {
+        assert_eq!(asked_for(&[("host", "api.example.com"), ("host", bad)], false), Err(true), "{bad}");
+        let forwarded = [("host", "api.example.com"), ("x-forwarded-host", bad)];
+        assert_eq!(asked_for(&forwarded, true), Err(true), "{bad}");
+        assert_eq!(asked_for(&forwarded, false), Ok(0), "{bad}");
+    }
+    for proto in ["https://api.example.com/path?", "https, ", "", "1x"] {
+        assert_eq!(asked_for(&[("x-forwarded-proto", proto)], true), Err(true), "{proto}");
+    }
+    assert_eq!(asked_for(&[("x-forwarded-proto", "https, http")], true), Ok(0));
+    let userinfo = head("http://user@api.example.com/x", &[]);
+    assert!(origins(&["https://api.example.com"], &[]).matching(&userinfo, false).unwrap_err().is_malformed);
+}
+
+#[test]
+fn only_a_trusted_proxy_is_asked_for_the_forwarded_host() {
+    let lines = [("host", "evil.example"), ("x-forwarded-host", "proxy:8080, b.example:8443")];
+    assert_eq!(asked_for(&lines, true), Ok(1));
+    assert_eq!(asked_for(&lines, false), Err(false));
+}
+
+#[test]
+fn the_raw_target_keeps_its_spelling() {
+    for (uri, target) in [
+        ("/a/%2E%2e/B?x=%20&y", Ok("/a/%2E%2e/B?x=%20&y")),
+        ("http://other/a?b", Ok("/a?b")),
+        ("http://other", Ok("/")),
+        ("http://other?b", Ok("/?b")),
+        ("//evil/x", Err(TargetError)),
+        ("http://other//evil/x", Err(TargetError)),
+        ("*", Err(TargetError)),
+        ("other:443", Err(TargetError)),
+    ] {
+        let found = super::asked_for(&head(uri, &[]));
+        assert_eq!(found.as_ref().map(|target| target.as_str()).map_err(|error| *error), target, "{uri}");
+    }
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
+    let bound = |original: &str, inner: &str, pattern: &str| {
+        let mut head = head(inner, &[]);
+        head.extensions.insert(axum::extract::OriginalUri(original.parse().unwrap()));
+        assert_eq!(original_uri(&head.extensions, &head.uri).path(), original);
+        route(&head, &pattern.into()).to_string()
+    };
+    assert_eq!(bound("/v1/weather/rome", "/weather/rome", "/weather/{city}"), "/v1/weather/{city}");
+    assert_eq!(bound("/v1", "/", "/"), "/v1/");
+    assert_eq!(bound("/v1/", "/", "/"), "/v1/");
+    assert_eq!(bound("/weather/rome", "/weather/rome", "/weather/{city}"), "/weather/{city}");
+    assert_eq!(bound("/old/rome", "/weather/rome", "/weather/{city}"), "/old/rome/weather/{city}");
+    assert_eq!(&*route(&head("/a/b", &[]), &"/a/{x}".into()), "/a/{x}");
+    let plain = head("/a/b?c", &[]);
+    assert_eq!(matched_path(&plain.extensions, &plain.uri), "/a/b");
+}

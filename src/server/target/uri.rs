@@ -1,0 +1,60 @@
+use std::{error::Error, fmt, sync::Arc};
+
+use http::{Extensions, Uri, request::Parts, uri::PathAndQuery};
+
+/// A target that cannot be bound to a URL: it starts with `//`, or is no path at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TargetError;
+
+/// The URI as it was asked for: axum's `OriginalUri` where there is one, because inside a nest the plain one lacks the prefix.
+pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a Uri {
+    #[cfg(feature = "axum")]
+    if let Some(axum::extract::OriginalUri(original)) = extensions.get() {
+        return original;
+    }
+    let _ = extensions;
+    uri
+}
+
+/// Raw path and query as they were asked for, with a leading slash: what is bound after the configured origin.
+pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
+    let uri = original_uri(&head.extensions, &head.uri);
+    match (uri.path_and_query(), uri.path_and_query().map_or("", PathAndQuery::as_str)) {
+        // Of an absolute form without a path.
+        (_, "") if uri.scheme().is_some() => Ok(PathAndQuery::from_static("/")),
+        (_, query) if query.starts_with('?') => PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError),
+        (Some(target), text) if text.starts_with('/') && !text.starts_with("//") => Ok(target.clone()),
+        _ => Err(TargetError),
+    }
+}
+
+/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and the pattern of the rule.
+///
+/// Where a layer between rewrote the path there is no prefix to tell: the whole original path stands for it, which is
+/// narrower than any prefix.
+pub(crate) fn route(head: &Parts, pattern: &Arc<str>) -> Arc<str> {
+    let (original, inner) = (original_uri(&head.extensions, &head.uri).path(), head.uri.path());
+    match original.strip_suffix(inner) {
+        Some("") => pattern.clone(),
+        Some(prefix) => format!("{prefix}{pattern}").into(),
+        // axum serves the nest's own path as `/`.
+        None => format!("{original}{pattern}").into(),
+    }
+}
+
+/// The pattern that a charge without a table stands at: axum's `MatchedPath`, or else the path itself.
+pub(crate) fn matched_path<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a str {
+    #[cfg(feature = "axum")]
+    if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
+        return path.as_str();
+    }
+    original_uri(extensions, uri).path()
+}
+
+impl fmt::Display for TargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("expected a target that starts with one slash")
+    }
+}
+
+impl Error for TargetError {}

@@ -1,0 +1,109 @@
+//! Stores that break the contract: a suite that lets them pass tests nothing.
+
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Mutex,
+};
+
+use futures_util::FutureExt;
+use tower_x402::{
+    clock::Timestamp,
+    lightning::BoxFuture,
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore, StoreError, StoreId, UseId,
+        conformance,
+    },
+};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_check_before_the_insert_is_caught() {
+    let caught = caught(|_| CheckThenInsert { id: StoreId::random().unwrap(), spent: Mutex::default() }).await;
+    assert!(caught.contains("raced for 1 uses"), "{caught}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_release_that_is_forgotten_when_it_comes_first_is_caught() {
+    let caught = caught(|setup| ForgetsEarlyReleases {
+        inner: MemoryStore::new().unwrap().with_clock(setup.clock),
+        asked: Mutex::default(),
+    })
+    .await;
+    assert!(caught.contains("a release that came before its consume must win over it"), "{caught}");
+}
+
+/// What the suite said of the store.
+async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> String {
+    let suite = conformance::replay_store(async |setup| open(setup));
+    let panic = AssertUnwindSafe(suite).catch_unwind().await.expect_err("the suite must catch a broken store");
+    panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap()
+}
+
+#[derive(Debug)]
+struct CheckThenInsert {
+    id: StoreId,
+    spent: Mutex<HashMap<ConsumptionKey, u32>>,
+}
+
+impl ReplayStore for CheckThenInsert {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        _: UseId,
+        limits: Limits,
+        _: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move {
+            let taken = self.spent.lock().unwrap().get(&key).copied().unwrap_or(0);
+            if taken >= limits.uses.get() {
+                return Ok(Consumption::Spent);
+            }
+            tokio::task::yield_now().await;
+            self.spent.lock().unwrap().insert(key, taken + 1);
+            Ok(Consumption::Granted { remaining: limits.uses.get() - taken - 1 })
+        })
+    }
+
+    fn release(&self, _: ConsumptionKey, _: UseId, _: Release) {}
+
+    fn durability(&self) -> Durability {
+        Durability::Volatile
+    }
+}
+
+#[derive(Debug)]
+struct ForgetsEarlyReleases {
+    inner: MemoryStore,
+    asked: Mutex<HashSet<UseId>>,
+}
+
+impl ReplayStore for ForgetsEarlyReleases {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.asked.lock().unwrap().insert(use_id);
+        self.inner.consume(key, use_id, limits, retain_until)
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        if self.asked.lock().unwrap().contains(&use_id) {
+            self.inner.release(key, use_id, why);
+        }
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+}

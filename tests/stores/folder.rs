@@ -1,0 +1,42 @@
+use tower_x402::replay::{Consumption, DurableStore, StoreErrorKind};
+
+use crate::{consume, key};
+
+#[test]
+fn one_store_at_a_time_has_a_folder_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = DurableStore::open(folder.path()).unwrap();
+    let error = DurableStore::open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    assert!(error.to_string().contains("is open already; one process may use it at a time"), "{error}");
+    drop(first);
+    DurableStore::open(folder.path()).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_may_read_what_it_makes() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("store");
+    let _store = DurableStore::open(&folder).unwrap();
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    for (name, expected) in [("", 0o700), ("journal", 0o700), ("floor", 0o600), ("lock", 0o600)] {
+        assert_eq!(mode(&folder.join(name)), expected, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_is_dropped_has_ended_its_thread_and_written_all() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 0..20 {
+        let store = DurableStore::open(folder.path()).unwrap();
+        assert_ne!(consume(&store, key(number)).await.unwrap(), Consumption::Spent);
+        drop(store);
+    }
+    let store = DurableStore::open(folder.path()).unwrap();
+    for number in 0..20 {
+        assert_eq!(consume(&store, key(number)).await.unwrap(), Consumption::Spent);
+    }
+}

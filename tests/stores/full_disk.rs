@@ -1,0 +1,103 @@
+//! A disk that is full for a while: errors, nothing lost, and back again once there is space.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use tower_x402::{
+    clock::Timestamp,
+    replay::{Consumption, DurableStore, Release, ReplayStore, UseId},
+};
+
+use crate::{ONCE, child, consume, key};
+
+const TEST: &str = "full_disk::a_full_disk_is_an_error_for_a_while_and_loses_nothing";
+
+/// The child runs on a small file system of its own, which is gone with it.
+#[test]
+fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
+    if let Some(folder) = child::folder_of(TEST) {
+        return fill_and_recover(&folder);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = "mount -t tmpfs -o size=3m none \"$STORES_FOLDER\" && exec \"$@\"";
+    let own_mounts: &[&str] = &["unshare", "--user", "--map-root-user", "--mount"];
+    let possible = Command::new(own_mounts[0])
+        .args(&own_mounts[1..])
+        .args(["mount", "-t", "tmpfs", "none"])
+        .arg(folder.path())
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !possible {
+        eprintln!("skipped: this system lets nobody mount a small file system (`unshare --user --mount`)");
+        return;
+    }
+    let words = [own_mounts, &["sh", "-c", script, "sh"]].concat();
+    let mut child = child::command(TEST, folder.path(), &words).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap());
+    let said: Vec<_> = lines.lines().map_while(Result::ok).filter_map(|line| Some(line.strip_prefix("> ")?.to_owned())).collect();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(said, ["recovered"], "the child must have come to its end");
+}
+
+fn fill_and_recover(folder: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = DurableStore::open(folder.join("store")).unwrap();
+        let given_back = UseId::random().unwrap();
+        let _ = store.consume(key(u64::MAX), given_back, ONCE, Timestamp::MAX).await.unwrap();
+        let ballast = folder.join("ballast");
+        fill(&ballast);
+
+        let mut acknowledged = Vec::new();
+        let mut errors = 0;
+        for number in 0.. {
+            match consume(&store, key(number)).await {
+                Ok(answer) => {
+                    assert_ne!(answer, Consumption::Spent);
+                    acknowledged.push(number);
+                }
+                Err(_) => errors += 1,
+            }
+            if errors == 1 {
+                store.release(key(u64::MAX), given_back, Release::NotServed);
+            }
+            if errors == 50 {
+                break;
+            }
+        }
+        // long enough for tries that fail
+        let fails_until = Instant::now() + Duration::from_millis(1_500);
+        while Instant::now() < fails_until {
+            assert!(consume(&store, key(u64::MAX - 1)).await.is_err(), "the disk is full");
+        }
+
+        std::fs::remove_file(&ballast).unwrap();
+        let given_up = Instant::now() + Duration::from_secs(10);
+        while consume(&store, key(u64::MAX - 2)).await.is_err() {
+            assert!(Instant::now() < given_up, "there is space again, but still errors");
+        }
+        assert_ne!(consume(&store, key(u64::MAX)).await.unwrap(), Consumption::Spent, "the release must be kept");
+        all_are_spent(&store, &acknowledged).await;
+        drop(store);
+        all_are_spent(&DurableStore::open(folder.join("store")).unwrap(), &acknowledged).await;
+        assert!(!acknowledged.is_empty());
+        child::say("recovered");
+    });
+}
+
+async fn all_are_spent(store: &DurableStore, acknowledged: &[u64]) {
+    for number in acknowledged {
+        assert_eq!(consume(store, key(*number)).await.unwrap(), Consumption::Spent, "payment {number} was forgotten");
+    }
+}
+
+/// Leaves room for a few hundred payments.
+fn fill(ballast: &Path) {
+    let mut file = std::fs::File::create(ballast).unwrap();
+    while file.write_all(&[7; 4096]).is_ok() {}
+    file.set_len(file.metadata().unwrap().len() - 64 * 1024).unwrap();
+}
