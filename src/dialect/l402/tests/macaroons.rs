@@ -9,7 +9,7 @@ fn minted(caveats: &[&str]) -> Macaroon {
 #[test]
 fn an_empty_location_is_read_and_never_written() {
     let plain = minted(&["a=b"]).to_bytes();
-    let with_empty = [&[2, 1, 0], &plain[1..5], &[1, 0], &plain[5..]].concat();
+    let with_empty = [&[2, 1, 0], &plain[1..6], &[1, 0], &plain[6..]].concat();
     let read = Macaroon::parse(with_empty).unwrap();
     assert_eq!(read.to_bytes(), plain);
     assert!(read.is_signed_with(b"root"));
