@@ -17,19 +17,20 @@ pub(super) enum Part<'a> {
 
 /// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata.
 pub(super) fn presented(headers: &HeaderMap) -> impl Iterator<Item = Part<'_>> {
-    let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0 };
+    let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0, given: 0 };
     let lines = headers.get_all(AUTHORIZATION).into_iter();
     lines.flat_map(|line| Folded(Some(line.as_bytes()))).filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
     if found.count == 0 {
         let lines = METADATA.iter().flat_map(|name| headers.get_all(name));
         lines.for_each(|line| found.push(Part::Metadata(line.as_bytes().trim_ascii())));
     }
-    found.parts.into_iter().flatten()
+    found
 }
 
 struct Found<'a> {
     parts: [Option<Part<'a>>; Credential::MAX_PER_REQUEST],
     count: usize,
+    given: usize,
 }
 
 impl<'a> Found<'a> {
@@ -42,6 +43,16 @@ impl<'a> Found<'a> {
             }
         }
         self.count += 1;
+    }
+}
+
+impl<'a> Iterator for Found<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        let part = *self.parts.get(self.given)?;
+        self.given += 1;
+        part
     }
 }
 

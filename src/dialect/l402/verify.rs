@@ -11,7 +11,7 @@ use super::{
     identifier::Identifier,
     macaroon::Macaroon,
     reason::Reason,
-    satisfier::Satisfier,
+    satisfier::{Satisfier, Service},
 };
 use crate::{
     clock::Timestamp,
@@ -38,7 +38,7 @@ pub fn verify(
 ) -> Result<Identifier, Refusal> {
     let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
     signed_and_paid(macaroon, &identifier, root_key.as_ref(), preimage)?;
-    let mut satisfier = Satisfier::new(service, identifier.payment_hash());
+    let mut satisfier = Satisfier::new(Service::Named(service), identifier.payment_hash());
     for (name, value) in macaroon.caveats().filter_map(split) {
         satisfier.see(name, value)?;
     }
@@ -57,13 +57,13 @@ pub(super) struct Genuine {
 }
 
 impl Genuine {
-    pub(super) fn of(credential: Credential, keys: &OriginKeys, service: Option<&Arc<str>>) -> Result<Self, Reason> {
+    pub(super) fn of(credential: Credential, keys: &OriginKeys, service: Option<&Arc<str>>) -> Result<Box<Self>, Reason> {
         let (macaroon, preimage) = credential.into_parts();
         let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
         let (key, purpose) = identifier.key(keys).ok_or(Reason::UnknownKey)?;
         let root_key = Zeroizing::new(identifier.root_key(&key.mac));
         signed_and_paid(&macaroon, &identifier, &*root_key, &preimage)?;
-        Ok(Self { identifier, macaroon, purpose, service: service.cloned() })
+        Ok(Box::new(Self { identifier, macaroon, purpose, service: service.cloned() }))
     }
 
     /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
@@ -71,7 +71,7 @@ impl Genuine {
         if self.purpose != purpose(terms.access) {
             return Err(Reason::WrongAccess);
         }
-        let service = self.service.as_deref().unwrap_or_else(|| host(view.origin));
+        let service = self.service.as_deref().map_or(Service::HostOf(view.origin), Service::Named);
         bought(self.macaroon.caveats(), self.identifier.payment_hash(), &Expected::of(view, terms, service, now))
     }
 }
@@ -121,13 +121,4 @@ fn signed_and_paid(macaroon: &Macaroon, identifier: &Identifier, root_key: &[u8]
         return Err(Reason::BadSignature);
     }
     if identifier.payment_hash().is_of(preimage) { Ok(()) } else { Err(Reason::BadPreimage) }
-}
-
-/// The host of an origin, without its port.
-fn host(origin: &str) -> &str {
-    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        _ => authority,
-    }
 }
