@@ -14,9 +14,10 @@ const purse = {
 await run(async () => {
   await paid(await fetch402(`${api}/weather/oslo?unit=c`, {}, { wallet: purse }), "l402");
   await paid(await fetchWithL402(`${api}/weather/rome`, {}, { wallet: purse }), "l402");
-  const posted = { method: "POST", headers: { "content-type": "application/json" }, body: '{"frames":1}' };
-  await paid(await fetch402(`${api}/render`, posted, { wallet: purse }), "l402");
-  await paid(await fetchWithMpp(`${api}/render`, posted, { wallet: purse }), "mpp");
+  // Its functions add their credential to the headers that they are given.
+  const posted = () => ({ method: "POST", headers: { "content-type": "application/json" }, body: '{"frames":1}' });
+  await paid(await fetch402(`${api}/render`, posted(), { wallet: purse }), "l402");
+  await paid(await fetchWithMpp(`${api}/render`, posted(), { wallet: purse }), "mpp");
   expect(payments === 4, `four payments, not ${payments}`);
 
   const first = await fetch402(`${api}/thrice/a`, {}, { wallet: purse });
