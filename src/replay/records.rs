@@ -22,6 +22,7 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
     fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// All records whose keys start with `prefix`, in order of their keys.
+    #[allow(clippy::type_complexity, reason = "the signature is the documentation")]
     fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>>;
 }
 
