@@ -1,5 +1,5 @@
 //! What one use costs at each store, and how near the durable one comes to its engine.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
     num::NonZeroU32,

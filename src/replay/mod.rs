@@ -58,7 +58,7 @@ use crate::{
 /// # How to write your own
 ///
 /// This one is complete, and slow: it looks at every key each time. Put yours through
-/// [`conformance::replay_store`](crate::replay::conformance::replay_store) (feature `conformance`), as is done here at the
+/// [`conformance::replay_store`] (feature `conformance`), as is done here at the
 /// end. A store on a server takes its atomic step there (a script, or one statement that reads and writes), and hands its
 /// releases to a task of its own.
 ///
