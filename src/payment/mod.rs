@@ -28,6 +28,7 @@ pub use receipt::PaymentReceipt;
 pub use refusal::{Refusal, RefusalKind};
 pub use terms::Access;
 
+#[cfg(feature = "x402")]
 pub(crate) use invoice::is_public_key;
 #[allow(unused_imports, reason = "for the in-process nodes and for tests")]
 pub(crate) use invoice::{InvoiceDraft, SigningKey};
