@@ -2,6 +2,10 @@
 
 mod customer;
 mod shop;
+mod slow;
 
 mod crossing;
+mod dropped;
+mod faults;
 mod paying;
+mod restores;
