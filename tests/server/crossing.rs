@@ -62,8 +62,7 @@ async fn a_payment_redeemed_in_one_dialect_is_spent_in_the_others_now_and_hours_
             let app = site(&shop, &served);
             let answer = ask(&app, errand.unpaid()).await;
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-            let credentials =
-                ALL.map(|dialect| (dialect, errand.credential(&shop, dialect, &answer, &preimage).unwrap()));
+            let credentials = ALL.map(|dialect| (dialect, errand.credential(&shop, dialect, &answer, &preimage).unwrap()));
             let of = |name| &credentials.iter().find(|(dialect, _)| *dialect == name).unwrap().1;
             assert_eq!(ask(&app, errand.with(of(first))).await.status(), StatusCode::OK);
             shop.clock.advance(Duration::from_secs(wait));
@@ -127,8 +126,7 @@ async fn two_payment_credentials_in_one_request_are_400() {
     let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
     let app = site(&shop, &served);
     let errand = Errand::get("/render");
-    let (first, second) =
-        (errand.buy(&shop, &app, DialectName::Mpp).await, errand.buy(&shop, &app, DialectName::Mpp).await);
+    let (first, second) = (errand.buy(&shop, &app, DialectName::Mpp).await, errand.buy(&shop, &app, DialectName::Mpp).await);
     let mut both = errand.with(&first);
     both.headers_mut().append(&second.0, second.1.clone());
     assert_eq!(ask(&app, both).await.status(), StatusCode::BAD_REQUEST);

@@ -86,8 +86,7 @@ async fn a_full_store_is_503_without_a_challenge() {
     let full = MemoryStore::new().unwrap().with_clock(shop.clock.clone()).with_capacity(std::num::NonZeroUsize::MIN);
     let app = route(&shop.builder().replay_store(full).build().unwrap());
     let errand = Errand::get("/a");
-    let (first, second) =
-        (errand.buy(&shop, &app, DialectName::L402).await, errand.buy(&shop, &app, DialectName::L402).await);
+    let (first, second) = (errand.buy(&shop, &app, DialectName::L402).await, errand.buy(&shop, &app, DialectName::L402).await);
     assert_eq!(ask(&app, errand.with(&first)).await.status(), StatusCode::OK);
     unavailable(&ask(&app, errand.with(&second)).await);
     assert_eq!(reason(&ask(&app, errand.with(&first)).await), "spent");

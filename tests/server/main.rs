@@ -4,8 +4,11 @@ mod customer;
 mod shop;
 mod slow;
 
+mod access;
+mod bound;
 mod crossing;
 mod dropped;
 mod faults;
 mod paying;
+mod prices;
 mod restores;

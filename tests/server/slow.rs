@@ -12,9 +12,7 @@ use tower_x402::{
     Invoice, PaymentHash,
     clock::Timestamp,
     lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, NodeError, Receiver, ReceiverProfile},
-    replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId,
-    },
+    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
 };
 
 /// Does what the inner one does, but pends before and after, and can be told to come late or to fail.
