@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
     lightning::{KeyCustody, Receiver, ReceiverProfile},
-    payment::{Access, PaymentHash, Resource, Terms},
+    payment::{Access, Amount, PaymentHash, Resource, Terms},
     replay::{ReplayStore, Revocations},
     trace,
 };
@@ -136,10 +136,22 @@ impl Paywall {
             return wrong("this node makes invoices for whole satoshis only".into());
         }
         if !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
-            return wrong(format!("no enabled dialect can say this charge: {charge:?}"));
+            return wrong(unsayable(charge.stream_body, fixed).into());
         }
         let allowance = charge.free_per_day.map(Allowance::new);
         Ok(Rule::new(charge, terms, allowance, pattern))
+    }
+}
+
+/// Why neither MPP nor x402 can sell one request for this, and what to change.
+fn unsayable(streams_body: bool, fixed: Option<Amount>) -> &'static str {
+    match (streams_body, fixed.is_some_and(|amount| amount.as_whole_sat().is_none())) {
+        (true, true) => {
+            "x402 must bind the body and MPP sells whole satoshis only: enable L402, leave .stream_body() out, or round the price"
+        }
+        (true, false) => "x402 must bind the body: enable another dialect, or leave .stream_body() out",
+        (false, true) => "MPP sells whole satoshis only: round the price, or enable another dialect",
+        (false, false) => "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])",
     }
 }
 

@@ -6,6 +6,9 @@ mod trade;
 
 mod bodies;
 mod caching;
+mod configuration;
+mod cors;
 mod leaks;
 mod limits;
+mod paths;
 mod paying;
