@@ -293,6 +293,7 @@ impl PaywallBuilder {
             accept_foreign_proofs: self.accept_foreign_proofs,
             keep_credentials: self.keep_credentials,
             settled: Default::default(),
+            told_of_unknown: Default::default(),
             profile,
         }))
     }

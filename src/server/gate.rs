@@ -271,6 +271,7 @@ where
     let rule = pending.asked.rule.clone();
     let setup = shop.paywall.setup();
     let client = pending.asked.place.client;
+    setup.tell_of_unknown(client);
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
         return pass(*pending);
     }
