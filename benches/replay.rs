@@ -1,5 +1,5 @@
 //! What one use costs at each store, and how near the durable one comes to its engine.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
     num::NonZeroU32,
@@ -14,7 +14,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tower_x402::{
     Network, PaymentHash, Preimage,
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, DurableStore, Limits, MemoryStore, ReplayStore, UseId, conformance::RawEngine},
+    replay::{
+        Consumption, ConsumptionKey, DurableStore, Limits, MemoryStore, ReplayStore, UseId,
+        conformance::{RawEngine, RawRecord},
+    },
 };
 
 fn memory(criterion: &mut Criterion) {
@@ -48,14 +51,15 @@ fn durable(criterion: &mut Criterion) {
     group.bench_function("engine alone, batches of 64", |bencher| {
         bencher.iter_custom(|rounds| {
             let batches: Vec<Vec<_>> = (0..rounds.div_ceil(CALLERS))
-                .map(|batch| (0..CALLERS).map(|at| key(first + batch * CALLERS + at)).collect())
+                .map(|batch| (0..CALLERS).map(|at| raw(first + batch * CALLERS + at)).collect())
                 .collect();
-            first += batches.len() as u64 * CALLERS;
+            let written = batches.len() as u64 * CALLERS;
+            first += written;
             let start = Instant::now();
-            for batch in &batches {
-                engine.write(batch, use_id(0)).unwrap();
+            for batch in batches {
+                engine.write(batch).unwrap();
             }
-            start.elapsed().mul_f64(rounds as f64 / (batches.len() as u64 * CALLERS) as f64)
+            start.elapsed().mul_f64(rounds as f64 / written as f64)
         });
     });
 
@@ -102,6 +106,10 @@ async fn call_until(end: u64, store: Arc<DurableStore>, next: Arc<AtomicU64>) {
 
 fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+fn raw(number: u64) -> RawRecord {
+    RawRecord::new(key(number), use_id(number))
 }
 
 fn key(number: u64) -> ConsumptionKey {

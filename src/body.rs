@@ -81,10 +81,10 @@ impl<B> RequestBody<B> {
     }
 
     /// The body that was passed through, or the one that was read.
-    pub(crate) fn into_unread(self) -> Result<B, Held> {
+    pub(crate) fn into_unread(self) -> Result<B, Box<Held>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
-            Kind::Held { held } => Err(held),
+            Kind::Held { held } => Err(Box::new(held)),
         }
     }
 }

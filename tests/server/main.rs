@@ -1,5 +1,32 @@
 //! The server half, over a node and a store in memory.
 
+mod customer;
+mod journal;
 mod shop;
+mod slow;
+mod trade;
 
+mod access;
+mod bodies;
+mod bound;
+mod caching;
+mod configuration;
+mod cors;
+mod crossing;
+mod custody;
+mod dropped;
+mod faults;
+mod invoices;
+mod leaks;
+mod limits;
+mod methods;
+mod nesting;
+mod paths;
 mod paying;
+mod prices;
+mod racing;
+mod readiness;
+mod restores;
+mod settling;
+mod tokens;
+mod worlds;

@@ -89,8 +89,9 @@ impl Dialect for X402 {
             && amount.is_none_or(|amount| !amount.is_zero())
     }
 
-    fn binds_body(&self, _: &Terms) -> bool {
-        true
+    /// Always, but that a body that streams is left alone: no proof is good there.
+    fn binds_body(&self, terms: &Terms) -> bool {
+        !terms.streams_body
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {

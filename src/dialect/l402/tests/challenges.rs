@@ -29,7 +29,7 @@ fn invoice() -> Invoice {
         payment_hash: hash(),
         description: InvoiceDescription::Hash([3; 32]),
         created_at: END,
-        expiry: std::time::Duration::from_secs(300),
+        expiry: Duration::from_secs(300),
     };
     draft.sign(&SigningKey::random().unwrap()).unwrap()
 }
