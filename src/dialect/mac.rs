@@ -31,11 +31,16 @@ impl MacKey {
 
     /// The key that is the MAC of one message.
     pub(crate) fn derive(&self, message: &[u8]) -> Self {
-        let mut key = self.mac(message);
-        let derived = Self::new(&key);
-        key = [0; 32];
-        optimization_barrier(&key);
-        derived
+        self.with_mac(message, Self::new)
+    }
+
+    /// What is made of the MAC of one message, which is a secret itself and wiped after that.
+    pub(crate) fn with_mac<T>(&self, message: &[u8], make: impl FnOnce(&[u8; 32]) -> T) -> T {
+        let mut mac = self.mac(message);
+        let made = make(&mac);
+        mac = [0; 32];
+        optimization_barrier(&mac);
+        made
     }
 
     /// The MAC of one message.

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{caveats, hash, keys, uses, *};
-use crate::payment::{SKEW, Spend, retain_until};
+use crate::{
+    dialect::keys::Purpose,
+    payment::{SKEW, Spend, retain_until},
+};
 
 #[track_caller]
 fn attenuated(access: Access, added: &[&str]) -> Result<Proof, &'static str> {
@@ -196,7 +199,8 @@ fn a_key_id_alone_opens_nothing() {
 fn a_token_without_our_caveats_is_refused() {
     let whole = Scene::new(ONCE).mint();
     let scene = Scene::new(ONCE);
-    let key = crate::l402::Identifier::parse(whole.identifier()).unwrap().root_key(&scene.keys.minting(purpose()).mac);
+    let token_id = *crate::l402::Identifier::parse(whole.identifier()).unwrap().token_id();
+    let key = scene.keys.minting(Purpose::L402Counted).mac.mac(&token_id);
     let all: Vec<_> = whole.caveats().collect();
     for missing in 0..all.len() {
         let rest = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, caveat)| *caveat);
@@ -205,8 +209,4 @@ fn a_token_without_our_caveats_is_refused() {
     }
     let swapped = [all[1], all[0], all[2], all[3]];
     Scene::new(ONCE).bearing(&Macaroon::mint(key, whole.identifier(), swapped).unwrap()).refused("missing_caveat");
-}
-
-const fn purpose() -> crate::dialect::keys::Purpose {
-    crate::dialect::keys::Purpose::L402Counted
 }
