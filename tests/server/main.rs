@@ -12,6 +12,7 @@ mod dropped;
 mod faults;
 mod invoices;
 mod methods;
+mod named;
 mod nesting;
 mod paying;
 mod prices;
