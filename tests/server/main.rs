@@ -20,6 +20,7 @@ mod invoices;
 mod leaks;
 mod limits;
 mod methods;
+mod named;
 mod nesting;
 mod paths;
 mod paying;
