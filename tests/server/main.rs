@@ -4,10 +4,12 @@ mod journal;
 mod shop;
 mod trade;
 
+mod bindings;
 mod bodies;
 mod caching;
 mod configuration;
 mod cors;
+mod dialects;
 mod leaks;
 mod limits;
 mod paths;

@@ -113,12 +113,17 @@ pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBi
     RequestBinding::http(view.head.method.as_str(), &url, body_hash, &terms.bound_headers, &view.head.headers)
 }
 
+/// The request hash that was accepted.
+pub(super) fn request_hash(accepted: &PaymentRequirements<'_>) -> Option<[u8; 32]> {
+    hex::decode_lower(accepted.extra().get("requestHash")?.as_str()?)
+}
+
 /// The quote in what was accepted, where it is ours and for exactly that.
 fn quoted(accepted: &PaymentRequirements<'_>, view: &RequestView<'_>, networks: &[Network]) -> Option<Quote> {
     let extra = accepted.extra();
     let text = extra.get("quote")?.as_str()?;
     let core = Core::read(accepted, networks).ok()?;
-    let request_hash = hex::decode_lower(extra.get("requestHash")?.as_str()?)?;
+    let request_hash = request_hash(accepted)?;
     Quote::open(text, view.keys, &Quoted { core: &core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash })
 }
 

@@ -171,6 +171,19 @@ impl Dialect for X402 {
         Some((RESPONSE, SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?))
     }
 
+    /// That it is a proof for another request comes before that it has no quote of ours (step 3).
+    fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
+        let is_of_another = || {
+            let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
+            let claimed = claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted())?;
+            Some(claimed != *claim::binding(view, terms).ok()?.hash().as_bytes())
+        };
+        if refusal == Reason::ExtraMismatch.into() && is_of_another() == Some(true) {
+            return Reason::RequestMismatch.into();
+        }
+        refusal
+    }
+
     fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
         headers.remove(SIGNATURE);
         headers.remove(VERSION_1);
