@@ -10,6 +10,7 @@ mod caching;
 mod configuration;
 mod cors;
 mod dialects;
+mod hostile;
 mod interleavings;
 mod leaks;
 mod limits;

@@ -125,6 +125,7 @@ impl Dialect for X402 {
     }
 
     fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+        (view.origin.len() + view.target.len() <= challenge::MAX_URL).then_some(()).ok_or(Unsayable)?;
         let binding = claim::binding(view, terms).map_err(|_| Unsayable)?;
         Ok(Some(binding.into_canonical().into_bytes()))
     }
