@@ -99,6 +99,13 @@ impl<B> ResponseBody<B> {
     }
 }
 
+/// An empty one, as layers outside ask for that answer by themselves (tower-http's CORS and time limits).
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::held(Bytes::new())
+    }
+}
+
 impl<B: Body<Data = Bytes>> Body for Kind<B> {
     type Data = Bytes;
     type Error = B::Error;

@@ -82,6 +82,7 @@
 
 #[cfg(feature = "server")]
 pub mod body;
+mod boxed;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;

@@ -22,8 +22,8 @@ use super::{
     body::{self, Unread},
 };
 use crate::{
+    boxed::BoxFuture,
     codec::json,
-    lightning::BoxFuture,
     x402::{PaymentPayload, PaymentRequirements, Reason},
 };
 

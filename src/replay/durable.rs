@@ -9,8 +9,8 @@ use super::{
     shelf::{Record, check_value},
 };
 use crate::{
+    boxed::BoxFuture,
     clock::{Clock, SystemClock, Timestamp},
-    lightning::BoxFuture,
     log::{Log, gone},
 };
 

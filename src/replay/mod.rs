@@ -26,9 +26,9 @@ pub use self::{
     records::{RecordKey, Records},
     revoked::Revocations,
 };
+pub use crate::boxed::BoxFuture;
 use crate::{
     clock::Timestamp,
-    lightning::BoxFuture,
     payment::{Network, PaymentHash},
 };
 
@@ -70,8 +70,7 @@ use crate::{
 ///
 /// use tower_x402::{
 ///     clock::{Clock, Timestamp},
-///     lightning::BoxFuture,
-///     replay::{
+///     replay::{BoxFuture,
 ///         Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId,
 ///     },
 /// };

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use super::StoreError;
-use crate::{clock::Timestamp, lightning::BoxFuture};
+use crate::{boxed::BoxFuture, clock::Timestamp};
 
 /// Keeps small records with an expiry: what was revoked.
 ///
@@ -23,8 +23,7 @@ use crate::{clock::Timestamp, lightning::BoxFuture};
 ///
 /// use tower_x402::{
 ///     clock::{Clock, Timestamp},
-///     lightning::BoxFuture,
-///     replay::{RecordKey, Records, StoreError, StoreErrorKind},
+///     replay::{BoxFuture, RecordKey, Records, StoreError, StoreErrorKind},
 /// };
 ///
 /// #[derive(Debug)]

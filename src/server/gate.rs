@@ -298,6 +298,8 @@ where
     let Pending { mut asked, body } = *pending;
     drop(body);
     asked.bind(asked.body_hash);
+    let refused = refused
+        .map(|(dialect, refusal)| (dialect, setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms)));
     Decision::Answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 

@@ -25,12 +25,20 @@ pub(super) async fn challenge(
     let setup = asked.setup();
     let terms = &asked.rule.terms;
     let view = asked.view();
-    let (mut offered, mut committed) = (Vec::new(), None);
+    let (mut offered, mut committed, mut unsayable) = (Vec::new(), None, false);
     for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
-        if let Ok(description) = dialect.description(&view, terms) {
-            committed = committed.or(description);
-            offered.push(&**dialect);
+        match dialect.description(&view, terms) {
+            Ok(description) => {
+                committed = committed.or(description);
+                offered.push(&**dialect);
+            }
+            Err(_) => unsayable = true,
         }
+    }
+    if offered.is_empty() && unsayable {
+        return refuse::bad_request(
+            "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII",
+        );
     }
     if offered.is_empty() {
         trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));

@@ -153,3 +153,20 @@ async fn a_child_that_was_used_up_does_not_make_its_parent_new_once_it_ended() {
         assert_eq!(reason(&ask(&app, paid("/a/1", &whole)).await), "spent");
     }
 }
+
+#[tokio::test]
+async fn a_token_sold_for_one_kind_of_access_opens_no_other_kind() {
+    let shop = Shop::new();
+    let kinds = [Charge::of(Amount::from_sat(10)), uses(3), Charge::of(Amount::from_sat(10)).for_duration(HOUR)];
+    for (i, sold) in kinds.iter().enumerate() {
+        let credential = shop.buy(&site(&shop, sold.clone()), get("/a/1")).await;
+        for (j, tried) in kinds.iter().enumerate() {
+            let answer = ask(&site(&shop, tried.clone()), paid("/a/1", &credential)).await;
+            if i == j {
+                assert_eq!(answer.status(), StatusCode::OK);
+            } else {
+                assert_eq!(reason(&answer), "wrong_access", "sold {sold:?}, tried {tried:?}");
+            }
+        }
+    }
+}

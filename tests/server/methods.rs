@@ -150,3 +150,49 @@ async fn a_table_stands_around_any_service() {
     assert_eq!(ask(&service, get("/a/")).await.status(), StatusCode::PAYMENT_REQUIRED);
     assert_eq!(shop.node.invoices_created(), 2);
 }
+
+#[tokio::test]
+async fn a_cors_layer_outside_lets_a_page_of_another_origin_pay() {
+    use tower_http::cors::{Any, CorsLayer};
+    use tower_x402::server::cors;
+
+    let shop = Shop::new();
+    let Site { service, served } = site(shop.builder().dialects(ALL), table());
+    let layer = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([http::Method::GET, http::Method::POST])
+        .allow_headers(cors::request_headers())
+        .expose_headers(cors::exposed_headers());
+    let app = layer.layer(service);
+    let mut preflight = request("OPTIONS", "/weather/oslo", None);
+    for (name, value) in [
+        ("origin", "https://page.example"),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "authorization,payment-signature"),
+    ] {
+        preflight.headers_mut().insert(name, value.parse().unwrap());
+    }
+    let answer = ask(&app, preflight).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    let words = |name: &str, answer: &http::Response<bytes::Bytes>| {
+        answer.headers()[name].to_str().unwrap().split(',').map(|word| word.trim().to_ascii_lowercase()).collect::<Vec<_>>()
+    };
+    let allowed = words("access-control-allow-headers", &answer);
+    for name in ["authorization", "payment-signature", "payment-authorization"] {
+        assert!(allowed.iter().any(|word| word == name), "{name}");
+    }
+    let errand = Errand::get("/weather/oslo").header("origin", "https://page.example");
+    let asked = ask(&app, errand.unpaid()).await;
+    assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);
+    let exposed = words("access-control-expose-headers", &asked);
+    for dialect in ALL {
+        let credential = errand.buy(&shop, &app, dialect).await;
+        let answer = ask(&app, errand.with(&credential)).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        for name in asked.headers().keys().chain(answer.headers().keys()).map(http::HeaderName::as_str) {
+            let is_ours = name.starts_with("payment") || name == "www-authenticate";
+            assert!(!is_ours || exposed.iter().any(|word| word == name), "{name} is not exposed");
+        }
+    }
+    assert_eq!(served.load(Ordering::SeqCst), 3);
+}

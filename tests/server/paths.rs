@@ -263,7 +263,7 @@ async fn what_was_bought_at_one_origin_is_refused_at_another() {
     for (dialect, word) in [
         (DialectName::L402, "unknown_key"),
         (DialectName::Mpp, "invalid-challenge"),
-        (DialectName::X402, "invalid_exact_lnbtc_extra_mismatch"),
+        (DialectName::X402, "invalid_exact_lnbtc_request_mismatch"),
     ] {
         let bought = shop.bought(&here, &ask(&app, here.request()).await);
         let there = Call::new("GET", "/weather").header("host", "other.example.com").with(bought.of(dialect));

@@ -197,3 +197,31 @@ async fn foreign_schemes_are_left_alone_and_travel_to_the_handler() {
     bearer.headers_mut().insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer of their own"));
     assert_eq!(reason(&ask(&app, bearer).await), "");
 }
+
+#[tokio::test]
+async fn no_target_smuggles_a_caveat_into_its_token() {
+    let shop = Shop::new();
+    let layer = shop.paywall().charge(Amount::from_sat(10)).unwrap();
+    let app = Router::new().route("/{*rest}", on_get(async || "served").route_layer(layer));
+    for target in [
+        "/a,services=other:0",
+        "/a:b=c",
+        "/a?uses=100&valid_until=99999999999",
+        "/a%0Auses=100",
+        "/a=/dear",
+        "/a;method=POST",
+        "/a%2Fdear",
+    ] {
+        let credential = shop.buy(&app, get(target)).await;
+        let token = parts(&credential).macaroon().clone();
+        let caveats: Vec<_> = token.caveats().map(|caveat| String::from_utf8(caveat.to_vec()).unwrap()).collect();
+        let names: Vec<_> = caveats.iter().map(|caveat| caveat.split_once('=').unwrap().0).collect();
+        assert_eq!(names, ["method", "target", "amount_msat", "valid_until"], "{target}");
+        let value = caveats[1].strip_prefix("target=").unwrap();
+        assert!(value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte)), "{value}");
+        for other in ["/a", "/dear", "/a/dear", "/b"] {
+            assert_eq!(reason(&ask(&app, paid(other, &credential)).await), "wrong_target", "{target} at {other}");
+        }
+        assert_eq!(ask(&app, paid(target, &credential)).await.status(), StatusCode::OK, "{target}");
+    }
+}

@@ -117,9 +117,14 @@ pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBi
     RequestBinding::http(view.head.method.as_str(), &url, body_hash, &terms.bound_headers, &view.head.headers)
 }
 
+/// The request hash that was accepted.
+pub(super) fn request_hash(extra: &Object<'_>) -> Option<[u8; 32]> {
+    hex::decode_lower(extra.get("requestHash")?.as_str()?)
+}
+
 /// The quote in what was accepted, where it is ours and for exactly that.
 fn quoted(extra: &Object<'_>, core: &Core, view: &RequestView<'_>) -> Option<Quote> {
-    let request_hash = hex::decode_lower(extra.get("requestHash")?.as_str()?)?;
+    let request_hash = request_hash(extra)?;
     let quoted = Quoted { core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash };
     Quote::open(extra.get("quote")?.as_str()?, view.keys, &quoted)
 }
