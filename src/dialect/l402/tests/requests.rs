@@ -71,6 +71,9 @@ fn the_first_credential_that_opens_the_request_counts() {
     elsewhere.target = "/".to_owned();
     let elsewhere = elsewhere.mint();
     assert!(Scene::new(ONCE).bearing(&elsewhere).bearing(&good).proof().is_ok());
+    let narrower = good.attenuate("valid_until=1800000001").unwrap();
+    let both = Scene::new(ONCE).bearing(&good).bearing(&narrower).proof().unwrap();
+    assert_eq!(both.valid_until, END.saturating_add(DAY));
     assert!(Scene::new(ONCE).line(b"LSAT x:y").bearing(&elsewhere).bearing(&good).line(b"L402 x").proof().is_ok());
     Scene::new(ONCE).bearing(&elsewhere).line(b"L402 x").refused("wrong_target");
     Scene::new(ONCE).line(b"L402 x").refused("malformed");
