@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
 use crate::{
     clock::Timestamp,
-    dialect::{self, Dialect},
+    dialect::{self, Dialect, RequestView},
     lightning::{Description, InvoiceRequest},
     payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
     trace,
@@ -25,13 +25,7 @@ pub(super) async fn challenge(
     let setup = asked.setup();
     let terms = &asked.rule.terms;
     let view = asked.view();
-    let (mut offered, mut committed) = (Vec::new(), None);
-    for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
-        if let Ok(description) = dialect.description(&view, terms) {
-            committed = committed.or(description);
-            offered.push(&**dialect);
-        }
-    }
+    let (offered, committed) = offered(setup, &view, terms, amount);
     if offered.is_empty() {
         trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));
         return refuse::unavailable("this request cannot be priced in any dialect that is spoken here");
@@ -64,12 +58,29 @@ pub(super) async fn challenge(
     )
 }
 
+/// The dialects that can say this request at this amount, and what the invoice must commit to in any of them.
+pub(super) fn offered<'a>(
+    setup: &'a Setup,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    amount: Amount,
+) -> (Vec<&'a dyn Dialect>, Option<Vec<u8>>) {
+    let (mut offered, mut committed) = (Vec::new(), None);
+    for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
+        if let Ok(description) = dialect.description(view, terms) {
+            committed = committed.or(description);
+            offered.push(&**dialect);
+        }
+    }
+    (offered, committed)
+}
+
 /// The memo of an invoice that commits to nothing.
 fn memo(terms: &Terms) -> String {
     terms.resource.description.clone().unwrap_or_default()
 }
 
-fn answer(
+pub(super) fn answer(
     setup: &Setup,
     offered: &[&dyn Dialect],
     asked: &dialect::Asked<'_>,

@@ -1,6 +1,8 @@
 //! Turning requests into 402s or served requests.
 
 mod address;
+#[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
+mod bench;
 mod builder;
 mod charge;
 mod config_error;
@@ -24,6 +26,9 @@ mod target;
 
 use std::time::Duration;
 
+#[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
+#[doc(hidden)]
+pub use self::bench::Bench;
 pub use self::{
     address::ClientAddr,
     builder::PaywallBuilder,
