@@ -90,9 +90,8 @@ impl Bench {
         let macaroon = self.credential.macaroon();
         let Some(identifier) = Identifier::parse(macaroon.identifier()) else { return false };
         let Some((key, _)) = identifier.key(&self.keys) else { return false };
-        let derived = GENERATOR.mac(&key.mac.mac(identifier.token_id()));
-        let first = MacKey::new(&derived).mac(macaroon.identifier());
-        let signature = macaroon.caveats().fold(first, |signature, caveat| MacKey::new(&signature).mac(caveat));
+        let first = GENERATOR.derive(&key.mac.mac(identifier.token_id())).mac(macaroon.identifier());
+        let signature = macaroon.caveats().fold(first, |signature, caveat| MacKey::mac_once(&signature, caveat));
         constant_time_eq::constant_time_eq(&signature, &bytes[bytes.len() - 32..])
             & identifier.payment_hash().is_of(&Preimage::from_bytes(preimage))
     }

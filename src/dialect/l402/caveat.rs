@@ -33,8 +33,11 @@ pub(super) fn split(caveat: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// A number in decimal digits, without a sign.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| str::from_utf8(text).ok()?.parse().ok())?
+    let add = |number: u64, digit: &u8| match digit {
+        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
+        _ => None,
+    };
+    (!text.is_empty()).then(|| text.iter().try_fold(0, add))?
 }
 
 #[cfg(test)]
