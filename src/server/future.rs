@@ -102,8 +102,9 @@ where
                 }
                 StateProjection::Passing { request, keep_private } => {
                     ready!(this.inner.poll_ready(cx))?;
-                    let future = this.inner.call(request.take().expect("not polled after completion"));
                     let keep_private = *keep_private;
+                    let Some(request) = request.take() else { panic!("not polled after completion") };
+                    let future = this.inner.call(request);
                     this.state.set(State::Serving { future, paid: None, keep_private });
                 }
                 StateProjection::Serving { future, paid, keep_private: private } => {

@@ -50,15 +50,21 @@ pub(super) fn strip(headers: &mut HeaderMap) {
     for name in &METADATA {
         headers.remove(name);
     }
-    let has_ours = |line: &HeaderValue| Folded(Some(line.as_bytes())).any(|part| ours(part).is_some());
-    if !headers.get_all(AUTHORIZATION).iter().any(has_ours) {
-        return;
+    let (mut kept, mut has_ours) = (Vec::new(), false);
+    for line in headers.get_all(AUTHORIZATION) {
+        let parts = || Folded(Some(line.as_bytes())).map(|part| ours(part).is_some());
+        if !parts().any(|is_ours| is_ours) {
+            kept.push(line.clone());
+            continue;
+        }
+        has_ours = true;
+        if !parts().all(|is_ours| is_ours) {
+            kept.extend(without_ours(line));
+        }
     }
-    let lines: Vec<_> = headers.get_all(AUTHORIZATION).iter().cloned().collect();
-    headers.remove(AUTHORIZATION);
-    for line in lines {
-        let kept = if has_ours(&line) { without_ours(&line) } else { Some(line) };
-        kept.map(|line| headers.append(AUTHORIZATION, line));
+    if has_ours {
+        headers.remove(AUTHORIZATION);
+        kept.into_iter().for_each(|line| drop(headers.append(AUTHORIZATION, line)));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
+use zeroize::Zeroize as _;
 
 use super::{
     bought::{Bought, Expected, bought},
@@ -61,8 +61,10 @@ impl Genuine {
         let (macaroon, preimage) = credential.into_parts();
         let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
         let (key, purpose) = identifier.key(keys).ok_or(Reason::UnknownKey)?;
-        let root_key = Zeroizing::new(identifier.root_key(&key.mac));
-        signed_and_paid(&macaroon, &identifier, &*root_key, &preimage)?;
+        let mut root_key = identifier.root_key(&key.mac);
+        let verdict = signed_and_paid(&macaroon, &identifier, &root_key, &preimage);
+        root_key.as_mut_slice().zeroize();
+        verdict?;
         Ok(Self { identifier, macaroon, purpose, service: service.cloned() })
     }
 
@@ -125,7 +127,7 @@ fn signed_and_paid(macaroon: &Macaroon, identifier: &Identifier, root_key: &[u8]
 
 /// The host of an origin, without its port.
 fn host(origin: &str) -> &str {
-    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+    let authority = origin.rsplit_once('/').map_or(origin, |(_, authority)| authority);
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => host,
         _ => authority,
