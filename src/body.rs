@@ -36,7 +36,8 @@ pin_project! {
     #[project = KindProjection]
     #[derive(Debug)]
     enum Kind<B> {
-        Held { held: Held },
+        // Boxed, because every request and answer is moved about with room for it.
+        Held { held: Box<Held> },
         Inner { #[pin] body: B },
     }
 }
@@ -65,7 +66,7 @@ impl Held {
 
 impl<B> RequestBody<B> {
     pub(crate) fn held(held: Held) -> Self {
-        Self { kind: Kind::Held { held } }
+        Self { kind: Kind::Held { held: Box::new(held) } }
     }
 
     pub(crate) fn inner(body: B) -> Self {
@@ -84,14 +85,14 @@ impl<B> RequestBody<B> {
     pub(crate) fn into_unread(self) -> Result<B, Box<Held>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
-            Kind::Held { held } => Err(Box::new(held)),
+            Kind::Held { held } => Err(held),
         }
     }
 }
 
 impl<B> ResponseBody<B> {
     pub(crate) fn held(data: Bytes) -> Self {
-        Self { kind: Kind::Held { held: Held::new(data, None, None) } }
+        Self { kind: Kind::Held { held: Box::new(Held::new(data, None, None)) } }
     }
 
     pub(crate) fn inner(body: B) -> Self {

@@ -51,7 +51,7 @@ impl fmt::Debug for Preimage {
 
 impl Drop for Preimage {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.0.as_mut_slice().zeroize();
     }
 }
 

@@ -33,10 +33,11 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<F, B> {
-        /// Asking the node, the store or the price function, or about to do what was decided.
+        /// Asking the node, the store or the price function, or about to do what was decided; once the request will be
+        /// served, waiting for the inner service, and only then.
         Deciding { decision: Option<Decision<B>> },
-        /// The request will be served: waiting for the inner service, and only now.
-        Readying { then: Option<Decision<B>> },
+        /// Free: waiting for the inner service.
+        Passing { request: Option<Request<RequestBody<B>>>, keep_private: bool },
         Serving { #[pin] future: F, paid: Option<Box<Paid>>, keep_private: bool },
     }
 }
@@ -45,8 +46,13 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<RequestBody<B>>>,
 {
-    pub(super) const fn new(inner: S, decision: Decision<B>) -> Self {
+    pub(super) const fn deciding(inner: S, decision: Decision<B>) -> Self {
         Self { inner, state: State::Deciding { decision: Some(decision) } }
+    }
+
+    pub(super) fn passing(inner: S, request: Request<B>) -> Self {
+        let request = Some(request.map(RequestBody::inner));
+        Self { inner, state: State::Passing { request, keep_private: false } }
     }
 }
 
@@ -61,43 +67,45 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         loop {
-            let next = match this.state.as_mut().project() {
-                StateProjection::Deciding { decision } => match decision.take().expect("not polled after completion") {
-                    Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
-                    Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
-                        Poll::Ready(next) => State::Deciding { decision: Some(next) },
-                        Poll::Pending => {
-                            *decision = Some(Decision::Wait(waiting));
-                            return Poll::Pending;
-                        }
-                    },
-                    Decision::Serve(request, mut paid) => {
-                        paid.stepping(true);
-                        let future = this.inner.call(request);
-                        paid.stepping(false);
-                        State::Serving { future, paid: Some(paid), keep_private: true }
+            match this.state.as_mut().project() {
+                StateProjection::Deciding { decision } => {
+                    if decision.as_ref().is_some_and(Decision::needs_inner) {
+                        ready!(this.inner.poll_ready(cx))?;
                     }
-                    Decision::Spent(pending, dialect) => {
-                        // A fresh clone gives back the permit of the one that was made ready.
-                        *this.inner = this.inner.clone();
-                        State::Deciding { decision: Some(gate::refuse_spent(pending, dialect)) }
-                    }
-                    then @ (Decision::Pass(..) | Decision::Ready(..) | Decision::Verified(..)) => {
-                        State::Readying { then: Some(then) }
-                    }
-                },
-                StateProjection::Readying { then } => {
-                    ready!(this.inner.poll_ready(cx))?;
-                    match then.take().expect("not polled after completion") {
-                        Decision::Verified(pending, dialect, proof) => {
-                            State::Deciding { decision: Some(gate::consume(pending, dialect, proof)) }
-                        }
+                    match decision.take().expect("not polled after completion") {
                         Decision::Pass(request, keep_private) => {
-                            State::Serving { future: this.inner.call(request), paid: None, keep_private }
+                            this.state.set(State::Passing { request: Some(request), keep_private });
                         }
-                        Decision::Ready(request, paid) => State::Deciding { decision: Some(Decision::Serve(request, paid)) },
-                        other => State::Deciding { decision: Some(other) },
+                        Decision::Ready(request, mut paid) | Decision::Serve(request, mut paid) => {
+                            paid.stepping(true);
+                            let future = this.inner.call(request);
+                            paid.stepping(false);
+                            this.state.set(State::Serving { future, paid: Some(paid), keep_private: true });
+                        }
+                        Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
+                        Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
+                            Poll::Ready(next) => *decision = Some(next),
+                            Poll::Pending => {
+                                *decision = Some(Decision::Wait(waiting));
+                                return Poll::Pending;
+                            }
+                        },
+                        Decision::Verified(pending, dialect, proof) => {
+                            *decision = Some(gate::consume(pending, dialect, proof));
+                        }
+                        Decision::Spent(pending, dialect) => {
+                            // A fresh clone gives back the permit of the one that was made ready.
+                            *this.inner = this.inner.clone();
+                            *decision = Some(gate::refuse_spent(pending, dialect));
+                        }
                     }
+                }
+                StateProjection::Passing { request, keep_private } => {
+                    ready!(this.inner.poll_ready(cx))?;
+                    let keep_private = *keep_private;
+                    let Some(request) = request.take() else { panic!("not polled after completion") };
+                    let future = this.inner.call(request);
+                    this.state.set(State::Serving { future, paid: None, keep_private });
                 }
                 StateProjection::Serving { future, paid, keep_private: private } => {
                     paid.iter_mut().for_each(|paid| paid.stepping(true));
@@ -121,8 +129,7 @@ where
                     }
                     return Poll::Ready(Ok(response));
                 }
-            };
-            this.state.set(next);
+            }
         }
     }
 }

@@ -48,17 +48,26 @@ pub(super) enum Decision<B> {
     Wait(BoxFuture<'static, Self>),
 }
 
-/// Decides from the head, as far as that goes.
-pub(super) fn decide<B>(shop: &Arc<Shop>, request: Request<B>) -> Decision<B>
+impl<B> Decision<B> {
+    /// Whether the inner service must be ready before this is done.
+    pub(super) const fn needs_inner(&self) -> bool {
+        matches!(self, Self::Ready(..) | Self::Verified(..))
+    }
+}
+
+/// What the table says of a request. Told apart before anything is moved, so that free requests pay next to nothing.
+pub(super) enum Triage {
+    Free,
+    Priced(Arc<Rule>, Vec<(String, String)>),
+    Answer(Box<Response<Bytes>>),
+}
+
+/// Decides from the head of a priced request, as far as that goes.
+pub(super) fn decide<B>(shop: &Arc<Shop>, rule: Arc<Rule>, captures: Vec<(String, String)>, request: Request<B>) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let (rule, captures) = match priced_by(shop, &request) {
-        Ok(Some(priced)) => priced,
-        Ok(None) => return Decision::Pass(request.map(RequestBody::inner), false),
-        Err(answer) => return Decision::Answer(*answer),
-    };
     let setup = shop.paywall.setup();
     let (head, body) = request.into_parts();
     let client = setup.proxies.client(&head);
@@ -75,15 +84,15 @@ where
         Ok(asked) => asked,
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
-    let mut pending = Pending { asked, body: RequestBody::inner(body) };
+    let mut pending = Box::new(Pending { asked, body: RequestBody::inner(body) });
     match presented(&pending.asked) {
         Err(answer) => Decision::Answer(*answer),
-        Ok(None) => wait(ask(Box::new(pending), None)),
+        Ok(None) => wait(ask(pending, None)),
         Ok(Some((dialect, presented))) => {
             pending.asked.presented = true;
             match presented {
                 Presented::Authentic(claim) => verify(pending, dialect, claim),
-                Presented::Refused(refusal) => wait(ask(Box::new(pending), Some((dialect, refusal)))),
+                Presented::Refused(refusal) => wait(ask(pending, Some((dialect, refusal)))),
                 Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
             }
         }
@@ -94,40 +103,37 @@ fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Deci
     Decision::Wait(Box::pin(decision))
 }
 
-/// A rule, and what its pattern captured where a price function will see it.
-type Priced = (Arc<Rule>, Vec<(String, String)>);
-
-/// Step 1: the rule, or `None` for a request that is free by the table.
-fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box<Response<Bytes>>> {
-    let rules = match &shop.pricing {
-        Pricing::Every(_) if request.method() == Method::OPTIONS => {
-            return Err(Box::new(refuse::methods(StatusCode::NO_CONTENT, None)));
-        }
+/// Step 1.
+pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
+    let answer = match &shop.pricing {
+        Pricing::Every(_) if request.method() == Method::OPTIONS => refuse::methods(StatusCode::NO_CONTENT, None),
         Pricing::Every(rule) => {
             let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
-            return Ok(Some((rule.clone(), captures)));
+            return Triage::Priced(rule.clone(), captures);
         }
-        Pricing::Table(rules) => rules,
+        Pricing::Table(rules) => {
+            let original = target::original_uri(request.extensions(), request.uri()).path();
+            let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
+            match rules.lookup(request.method(), request.uri().path(), Some(original), is_connect_protocol) {
+                Lookup::Free => return Triage::Free,
+                Lookup::Priced { value, captured, .. } => {
+                    let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
+                    return Triage::Priced(value.clone(), captures);
+                }
+                Lookup::Closed => refuse::not_found(),
+                Lookup::Options { allow } => refuse::methods(StatusCode::NO_CONTENT, Some(allow)),
+                Lookup::MethodNotAllowed { allow } => refuse::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
+                Lookup::Ambiguous => {
+                    refuse::bad_request("this path can be read in two ways that have different prices: write it plainly")
+                }
+                Lookup::Misplaced(mistake) => {
+                    trace::error(format_args!("{mistake}"));
+                    refuse::misconfigured()
+                }
+            }
+        }
     };
-    let original = target::original_uri(request.extensions(), request.uri()).path();
-    let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
-    Err(Box::new(match rules.lookup(request.method(), request.uri().path(), Some(original), is_connect_protocol) {
-        Lookup::Free => return Ok(None),
-        Lookup::Priced { value, captured, .. } => {
-            let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
-            return Ok(Some((value.clone(), captures)));
-        }
-        Lookup::Closed => refuse::not_found(),
-        Lookup::Options { allow } => refuse::methods(StatusCode::NO_CONTENT, Some(allow)),
-        Lookup::MethodNotAllowed { allow } => refuse::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
-        Lookup::Ambiguous => {
-            refuse::bad_request("this path can be read in two ways that have different prices: write it plainly")
-        }
-        Lookup::Misplaced(mistake) => {
-            trace::error(format_args!("{mistake}"));
-            refuse::misconfigured()
-        }
-    }))
+    Triage::Answer(Box::new(answer))
 }
 
 /// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
@@ -156,7 +162,7 @@ fn presented(asked: &Asked) -> Result<Option<(usize, Presented)>, Box<Response<B
 }
 
 /// Step 4, where the head tells all.
-fn verify<B>(mut pending: Pending<B>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
+fn verify<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -164,11 +170,11 @@ where
     let setup = pending.asked.setup();
     if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&claim.payment_hash())) {
         let refusal = setup.dialects[dialect].revoked();
-        return wait(ask(Box::new(pending), Some((dialect, refusal))));
+        return wait(ask(pending, Some((dialect, refusal))));
     }
     let needs_body = setup.dialects[dialect].binds_body(&pending.asked.rule.terms);
     if needs_body || claim.needs_price() || setup.must_confirm(&claim.payment_hash()) {
-        return wait(verify_slowly(Box::new(pending), dialect, claim));
+        return wait(verify_slowly(pending, dialect, claim));
     }
     pending.asked.bind(None);
     match claim.verify(&pending.asked.view(), &pending.asked.rule.terms, None, pending.asked.now) {
@@ -176,8 +182,8 @@ where
             let (request, paid) = admit(pending, dialect, proof, (None, None));
             Decision::Ready(request, paid)
         }
-        Ok(proof) => Decision::Verified(Box::new(pending), dialect, proof),
-        Err(refusal) => wait(ask(Box::new(pending), Some((dialect, refusal)))),
+        Ok(proof) => Decision::Verified(pending, dialect, proof),
+        Err(refusal) => wait(ask(pending, Some((dialect, refusal)))),
     }
 }
 
@@ -204,7 +210,7 @@ where
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
-            Quote::Free => return pass(*pending),
+            Quote::Free => return pass(pending),
             Quote::Answer(answer) => return Decision::Answer(*answer),
         };
     }
@@ -223,7 +229,7 @@ where
         Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
     if proof.spend == Spend::Never {
-        let (request, paid) = admit(*pending, dialect, proof, (None, None));
+        let (request, paid) = admit(pending, dialect, proof, (None, None));
         return Decision::Ready(request, paid);
     }
     Decision::Verified(pending, dialect, proof)
@@ -235,7 +241,7 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, paid) = admit(*pending, dialect, proof, (lease, remaining));
+                let (request, paid) = admit(pending, dialect, proof, (lease, remaining));
                 Decision::Serve(request, paid)
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, dialect),
@@ -273,7 +279,7 @@ where
     let client = pending.asked.place.client;
     setup.tell_of_unknown(client);
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
-        return pass(*pending);
+        return pass(pending);
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
@@ -286,7 +292,7 @@ where
     }
     let amount = match price::quote(&pending.asked, pending.body.data()).await {
         Quote::Amount(amount) => amount,
-        Quote::Free => return pass(*pending),
+        Quote::Free => return pass(pending),
         Quote::Answer(answer) => return Decision::Answer(*answer),
     };
     let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
@@ -304,14 +310,14 @@ where
 }
 
 /// To the inner service, unpaid.
-fn pass<B>(pending: Pending<B>) -> Decision<B> {
+fn pass<B>(pending: Box<Pending<B>>) -> Decision<B> {
     let presented = pending.asked.presented;
     Decision::Pass(pending.into_request(), presented)
 }
 
 /// To the inner service, with a receipt.
 fn admit<B>(
-    mut pending: Pending<B>,
+    mut pending: Box<Pending<B>>,
     dialect: usize,
     proof: Proof,
     granted: (Option<settle::Lease>, Option<u32>),

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
 use crate::{
     clock::Timestamp,
-    dialect::{self, Dialect},
+    dialect::{self, Dialect, RequestView},
     lightning::{Description, InvoiceRequest},
     payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
     trace,
@@ -25,16 +25,7 @@ pub(super) async fn challenge(
     let setup = asked.setup();
     let terms = &asked.rule.terms;
     let view = asked.view();
-    let (mut offered, mut committed, mut unsayable) = (Vec::new(), None, false);
-    for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
-        match dialect.description(&view, terms) {
-            Ok(description) => {
-                committed = committed.or(description);
-                offered.push(&**dialect);
-            }
-            Err(_) => unsayable = true,
-        }
-    }
+    let Offered { dialects: offered, committed, unsayable } = offered(setup, &view, terms, amount);
     if offered.is_empty() && unsayable {
         return refuse::bad_request(
             "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII",
@@ -72,12 +63,35 @@ pub(super) async fn challenge(
     )
 }
 
+/// Who can say a request, and what its invoice must commit to.
+pub(super) struct Offered<'a> {
+    pub(super) dialects: Vec<&'a dyn Dialect>,
+    pub(super) committed: Option<Vec<u8>>,
+    /// A dialect that sells at this amount cannot say this request.
+    pub(super) unsayable: bool,
+}
+
+/// The dialects that can say this request at this amount, and what the invoice must commit to in any of them.
+pub(super) fn offered<'a>(setup: &'a Setup, view: &RequestView<'_>, terms: &Terms, amount: Amount) -> Offered<'a> {
+    let mut offered = Offered { dialects: Vec::new(), committed: None, unsayable: false };
+    for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
+        match dialect.description(view, terms) {
+            Ok(description) => {
+                offered.committed = offered.committed.or(description);
+                offered.dialects.push(&**dialect);
+            }
+            Err(_) => offered.unsayable = true,
+        }
+    }
+    offered
+}
+
 /// The memo of an invoice that commits to nothing.
 fn memo(terms: &Terms) -> String {
     terms.resource.description.clone().unwrap_or_default()
 }
 
-fn answer(
+pub(super) fn answer(
     setup: &Setup,
     offered: &[&dyn Dialect],
     asked: &dialect::Asked<'_>,

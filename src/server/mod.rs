@@ -82,6 +82,8 @@
 //! layer uses tokio's timers, so it needs a tokio runtime; it spawns nothing.
 
 mod address;
+#[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
+mod bench;
 mod builder;
 mod charge;
 mod config_error;
@@ -105,6 +107,9 @@ mod target;
 
 use std::time::Duration;
 
+#[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
+#[doc(hidden)]
+pub use self::bench::Bench;
 pub use self::{
     address::ClientAddr,
     builder::PaywallBuilder,

@@ -103,14 +103,15 @@ impl Asked {
 
 impl<B> Pending<B> {
     /// The request for the inner service: without the credentials that stop here.
-    pub(super) fn into_request(mut self) -> Request<RequestBody<B>> {
+    pub(super) fn into_request(mut self: Box<Self>) -> Request<RequestBody<B>> {
         let setup = self.asked.shop.paywall.setup();
         if self.asked.presented && !setup.keep_credentials {
             for dialect in &setup.dialects {
                 dialect.strip(&mut self.asked.head.headers, &self.asked.rule.terms);
             }
         }
-        Request::from_parts(self.asked.head, self.body)
+        let Self { asked, body } = *self;
+        Request::from_parts(asked.head, body)
     }
 }
 

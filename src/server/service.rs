@@ -8,7 +8,11 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{BoxError, ResponseFuture, gate, layer::Shop};
+use super::{
+    BoxError, ResponseFuture,
+    gate::{self, Decision, Triage},
+    layer::Shop,
+};
 use crate::body::{RequestBody, ResponseBody};
 
 /// The middleware that [`X402Layer`](super::X402Layer) makes.
@@ -44,6 +48,11 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
-        ResponseFuture::new(self.inner.clone(), gate::decide(&self.shop, request))
+        let inner = self.inner.clone();
+        match gate::triage(&self.shop, &request) {
+            Triage::Free => ResponseFuture::passing(inner, request),
+            Triage::Priced(rule, captures) => ResponseFuture::deciding(inner, gate::decide(&self.shop, rule, captures, request)),
+            Triage::Answer(answer) => ResponseFuture::deciding(inner, Decision::Answer(*answer)),
+        }
     }
 }

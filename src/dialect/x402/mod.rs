@@ -95,16 +95,15 @@ impl Dialect for X402 {
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
-        let mut lines = view.head.headers.get_all(SIGNATURE).iter();
-        let (Some(line), None) = (lines.next(), lines.next()) else {
-            let headers = &view.head.headers;
-            return if headers.contains_key(SIGNATURE) {
-                Presented::Wrong("two PAYMENT-SIGNATURE lines: send one")
-            } else if headers.contains_key(VERSION_1) {
-                Presented::Wrong("X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)")
-            } else {
-                Presented::Absent
-            };
+        let headers = &view.head.headers;
+        let mut lines = headers.get_all(SIGNATURE).iter();
+        let line = match (lines.next(), lines.next()) {
+            (Some(line), None) => line,
+            (Some(_), Some(_)) => return Presented::Wrong("two PAYMENT-SIGNATURE lines: send one"),
+            (None, _) if headers.contains_key(VERSION_1) => {
+                return Presented::Wrong("X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)");
+            }
+            (None, _) => return Presented::Absent,
         };
         let claim = decode_header(line.as_bytes())
             .ok_or(Reason::InvalidPayload)

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use http::{header, request::Parts};
+use http::{HeaderValue, header, request::Parts};
 
 use super::{
     authority::Authority,
@@ -71,10 +71,11 @@ impl Origins {
         if let Some(authority) = head.uri.authority() {
             hop(authority.as_str().as_bytes())?;
         }
-        let lines = head.headers.get_all(header::HOST).iter();
-        let forwarded = head.headers.get_all("x-forwarded-host").iter().filter(|_| is_trusted_proxy);
-        for line in lines.chain(forwarded) {
-            line.as_bytes().split(|byte| *byte == b',').try_for_each(|text| hop(text.trim_ascii()))?;
+        let mut hops =
+            |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b',').try_for_each(|text| hop(text.trim_ascii()));
+        head.headers.get_all(header::HOST).iter().try_for_each(&mut hops)?;
+        if is_trusted_proxy {
+            head.headers.get_all("x-forwarded-host").iter().try_for_each(&mut hops)?;
         }
         if is_trusted_proxy {
             let lines = head.headers.get_all("x-forwarded-proto").iter();

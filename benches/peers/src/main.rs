@@ -1,0 +1,43 @@
+//! Measures this crate beside other people's, in one process, and prints one line for each target: name, ours, reference,
+//! ratio, target, `ok` or `short`. Words on the command line choose the groups of rows.
+
+mod allocations;
+mod body;
+mod challenge;
+mod durable;
+mod l402;
+mod layer;
+mod measure;
+mod mpp;
+mod report;
+mod server;
+mod shop;
+mod x402;
+
+use report::Row;
+
+#[global_allocator]
+static ALLOCATOR: allocations::Counting = allocations::Counting;
+
+fn main() {
+    let chosen: Vec<_> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let _entered = runtime.enter();
+    let folder = tempfile::tempdir().expect("a folder");
+    println!("{:<58} {:>12} {:>12} {:>7} {:>9}", "medians, side by side in one process", "ours", "reference", "ratio", "target");
+    let groups: [(&str, &dyn Fn() -> Vec<Row>); 8] = [
+        ("l402", &l402::rows),
+        ("mpp", &mpp::rows),
+        ("x402", &x402::rows),
+        ("challenge", &challenge::rows),
+        ("layer", &layer::rows),
+        ("body", &body::rows),
+        ("durable", &|| durable::rows(&runtime, folder.path())),
+        ("server", &|| server::rows(&runtime)),
+    ];
+    for (name, rows) in groups {
+        if chosen.is_empty() || chosen.iter().any(|word| word == name) {
+            rows().iter().for_each(Row::print);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What benches measure, through the server's own code.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Charge, Paywall,
+    address::ClientKey,
+    issue,
+    layer::{Pricing, Shop},
+    request::{Asked, Place},
+    target,
+};
+use crate::{
+    dialect,
+    lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
+    payment::{Amount, Invoice},
+    replay::MemoryStore,
+};
+
+/// A request without a credential, and the invoice that was made for it and checked. No part of the public API.
+#[derive(Debug)]
+pub struct Bench {
+    asked: Asked,
+    invoice: Invoice,
+}
+
+const AMOUNT: Amount = Amount::from_sat(10);
+
+impl Bench {
+    /// Not for production: panics where the operating system has no randomness, and on what cannot happen.
+    #[must_use]
+    #[expect(clippy::expect_used, clippy::missing_panics_doc, clippy::new_without_default, reason = "not for production")]
+    pub fn new() -> Self {
+        let node = LocalNode::new();
+        let store = MemoryStore::new().expect("randomness");
+        let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+        let paywall = builder.replay_store(store).build().expect("a good configuration");
+        let charge = Charge::of(AMOUNT).described("the weather of one city").mime_type("application/json");
+        let rule = Arc::new(paywall.rule(charge, Some("/v1/weather/{city}")).expect("a good charge"));
+        let shop = Arc::new(Shop { paywall, pricing: Pricing::Every(rule.clone()) });
+
+        let request = Request::get("/v1/weather/oslo?units=metric").body(()).expect("a request");
+        let (head, ()) = request.into_parts();
+        let target = target::asked_for(&head).expect("a target");
+        let place = Place { origin: 0, target, route: rule.route(&head), client: ClientKey::Unknown };
+        let mut asked = Asked::new(shop, rule, Vec::new(), head, place).expect("a fixed price");
+        asked.body_hash = Some(Sha256::digest([]).into());
+
+        let terms = &asked.rule.terms;
+        let committed = issue::offered(asked.setup(), &asked.view(), terms, AMOUNT).committed;
+        let description = Description::Hashed(committed.expect("x402 commits to the request"));
+        let making = node.create_invoice(InvoiceRequest::new(AMOUNT, description, terms.invoice_expiry));
+        let invoice = within_one_poll(making).expect("an invoice");
+        Self { asked, invoice }
+    }
+
+    /// The 402 for an invoice that is decoded and checked.
+    #[must_use]
+    pub fn challenge(&self) -> Response<Bytes> {
+        let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());
+        let offered = issue::offered(setup, &view, terms, AMOUNT).dialects;
+        let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice: &self.invoice, refused: None };
+        issue::answer(setup, &offered, &asked, None)
+    }
+}
+
+/// The local node answers at once.
+#[expect(clippy::panic, reason = "not for production")]
+fn within_one_poll<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(done) => done,
+        std::task::Poll::Pending => panic!("the local node waits"),
+    }
+}
