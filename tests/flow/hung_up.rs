@@ -42,7 +42,8 @@ async fn whoever_resets_the_connection_just_before_the_answer_gets_nothing_back(
         drop(socket);
         let gone = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await;
         assert_eq!(gone.expect("the server notices"), Some("dropped"));
-        let again = send(&client, Method::GET, &url, credential, b"").await;
+        let again = send(&client, Method::GET, &url, credential, b"");
+        let again = tokio::time::timeout(Duration::from_secs(10), again).await.expect("it is not served again");
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED);
     }
     assert_eq!(get(&client, &url).await.status(), StatusCode::PAYMENT_REQUIRED);

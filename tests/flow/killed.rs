@@ -31,6 +31,9 @@ struct Bought {
     lost: u32,
 }
 
+/// What is kept for after the kill, and what was shown before it.
+type Bag = Arc<Mutex<(Vec<Bought>, Vec<Bought>)>>;
+
 #[test]
 fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed() {
     if std::env::var_os("FLOW_CHILD").as_deref() == Some(OsStr::new(TEST)) {
@@ -42,16 +45,16 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
     let (mut kept, mut used) = (Vec::<Bought>::new(), Vec::<Bought>::new());
     let mut rounds = 0;
     while rounds < ROUNDS && started.elapsed() < Duration::from_secs(30) {
-        let (mut child, origin) = start(folder.path());
+        let server = Server::start(folder.path());
         let before = std::mem::take(&mut kept);
-        used.extend(runtime.block_on(redeem(&origin, before)));
-        runtime.block_on(insist(&origin, &mut used));
+        used.extend(runtime.block_on(redeem(&server.origin, before)));
+        runtime.block_on(insist(&server.origin, &mut used));
         let bag = Arc::new(Mutex::new((Vec::new(), Vec::new())));
-        let customers = runtime
-            .block_on(async { (0..6).map(|i| tokio::spawn(shop_around(origin.clone(), bag.clone(), i))).collect::<Vec<_>>() });
+        let customers = runtime.block_on(async {
+            (0..6).map(|i| tokio::spawn(shop_around(server.origin.clone(), bag.clone(), i))).collect::<Vec<_>>()
+        });
         std::thread::sleep(Duration::from_millis(80 + rounds * 53 % 170));
-        child.kill().unwrap();
-        child.wait().unwrap();
+        drop(server);
         runtime.block_on(async {
             for customer in customers {
                 customer.await.unwrap();
@@ -62,10 +65,9 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
         used.extend(new_used);
         rounds += 1;
     }
-    let (mut child, origin) = start(folder.path());
-    used.extend(runtime.block_on(redeem(&origin, kept)));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    let server = Server::start(folder.path());
+    used.extend(runtime.block_on(redeem(&server.origin, kept)));
+    drop(server);
 
     let runs = runs(folder.path());
     let mut lost = 0;
@@ -111,7 +113,7 @@ async fn show(client: &reqwest::Client, origin: &str, bought: &Bought) -> Option
 }
 
 /// Buys, and shows every other credential from four tasks at once, until the server is gone.
-async fn shop_around(origin: String, bag: Arc<Mutex<(Vec<Bought>, Vec<Bought>)>>, customer: u32) {
+async fn shop_around(origin: String, bag: Bag, customer: u32) {
     let client = reqwest::Client::new();
     for number in customer.. {
         let (path, uses) = if number % 2 == 0 { ("/once", 1) } else { ("/thrice", USES) };
@@ -155,18 +157,32 @@ fn runs(folder: &Path) -> HashMap<PaymentHash, u32> {
     runs
 }
 
-/// This program again, as a server.
-fn start(folder: &Path) -> (Child, String) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args([TEST, "--exact", "--nocapture"])
-        .env("FLOW_CHILD", TEST)
-        .env("FLOW_FOLDER", folder)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let address = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("> ").map(str::to_owned));
-    (child, format!("http://{}", address.expect("the child says where it listens")))
+/// This program again, as a server; killed when dropped.
+struct Server {
+    child: Child,
+    origin: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([TEST, "--exact", "--nocapture"])
+            .env("FLOW_CHILD", TEST)
+            .env("FLOW_FOLDER", folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("> ").map(str::to_owned));
+        Self { child, origin: format!("http://{}", address.expect("the child says where it listens")) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 #[allow(clippy::print_stdout)]

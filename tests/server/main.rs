@@ -1,4 +1,5 @@
 //! The server half, over a node and a store in memory.
+#![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
 
 mod customer;
 mod journal;

@@ -59,7 +59,8 @@ async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
         let service = service.clone();
         waiting.push(tokio::spawn(async move { ask(&service, request).await.status() }));
     }
-    shop.node.paused_calls(20).await;
+    let all_ask = tokio::time::timeout(Duration::from_secs(1), shop.node.paused_calls(20)).await;
+    all_ask.expect("nobody waits for a permit");
     for credential in &credentials {
         let served = tokio::time::timeout(Duration::from_secs(5), ask(&service, errand.with(credential))).await;
         assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);

@@ -96,13 +96,16 @@ async fn a_token_with_any_byte_changed_opens_nothing() {
     }
 }
 
+/// Makes other caveats of those of a token.
+type Choose = fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>;
+
 #[tokio::test]
 async fn bytes_after_the_token_and_cut_or_reordered_caveats_open_nothing() {
     let shop = Shop::new();
     let app = site(&shop, Amount::from_sat(10));
     assert_eq!(refused(&shop, &app, |bytes| bytes.push(0)).await, "malformed");
     assert_eq!(refused(&shop, &app, |bytes| bytes.truncate(bytes.len() - 1)).await, "malformed");
-    let rebuilt = |choose: fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>| {
+    let rebuilt = |choose: Choose| {
         move |bytes: &mut Vec<u8>| {
             let token = Macaroon::parse(bytes.clone()).unwrap();
             let caveats = choose(token.caveats().map(<[u8]>::to_vec).collect());
@@ -112,7 +115,7 @@ async fn bytes_after_the_token_and_cut_or_reordered_caveats_open_nothing() {
             bytes[end..].copy_from_slice(&signature);
         }
     };
-    let choices: [fn(Vec<Vec<u8>>) -> Vec<Vec<u8>>; 4] = [
+    let choices: [Choose; 4] = [
         |mut caveats| {
             caveats.pop();
             caveats
