@@ -68,18 +68,18 @@ fn a_request_allocates_little_and_the_same_however_large_the_configuration_is() 
 
     let (passed, count, bytes) = answer(free());
     assert_eq!(passed.status(), StatusCode::OK);
-    println!("free: {count} allocations, {bytes} bytes");
+    eprintln!("free: {count} allocations, {bytes} bytes");
     assert!(count <= 4, "{count} allocations for a request that is free");
 
     let (asked, count, bytes) = answer(unpaid());
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);
-    println!("unpaid: {count} allocations, {bytes} bytes");
+    eprintln!("unpaid: {count} allocations, {bytes} bytes");
     assert!(count <= 60 && bytes <= 32 * 1024, "{count} allocations of {bytes} bytes for a 402");
 
     let mut paid = unpaid();
     paid.headers_mut().insert("authorization", credential);
     let (served, count, bytes) = answer(paid);
     assert_eq!(served.status(), StatusCode::OK);
-    println!("paid: {count} allocations, {bytes} bytes");
+    eprintln!("paid: {count} allocations, {bytes} bytes");
     assert!(count <= 30 && bytes <= 16 * 1024, "{count} allocations of {bytes} bytes for a paid request");
 }

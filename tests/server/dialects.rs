@@ -180,6 +180,21 @@ async fn an_answer_carries_the_receipt_of_its_dialect_and_no_other() {
 }
 
 #[tokio::test]
+async fn a_receipt_of_another_server_behind_does_not_stand_before_ours() {
+    let shop = Shop::new();
+    let forwarded = on_get(async || ([("payment-response", "of another"), ("payment-receipt", "of another")], "sunny"));
+    let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
+    let app = Router::new().route("/weather", forwarded.route_layer(layer));
+    let call = Call::new("GET", "/weather");
+    for (dialect, name) in [(DialectName::Mpp, "payment-receipt"), (DialectName::X402, "payment-response")] {
+        let bought = shop.bought(&call, &ask(&app, call.request()).await);
+        let served = ask(&app, call.with(bought.of(dialect)).request()).await;
+        let lines: Vec<_> = served.headers().get_all(name).iter().collect();
+        assert!(lines.len() == 1 && lines[0] != "of another", "{dialect}: {lines:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_failure_gives_back_what_l402_bought_and_leaves_the_others_spent() {
     let shop = Shop::new();
     let app = service(&shop);

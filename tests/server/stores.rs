@@ -111,3 +111,17 @@ async fn a_store_that_is_full_forgets_nothing_that_is_live() {
         is_our_fault(&ask(&app, call.with(second.of(dialect)).request()).await);
     }
 }
+
+#[tokio::test]
+async fn what_was_not_paid_is_not_stored() {
+    let shop = Shop::new();
+    let store = MemoryStore::new().unwrap().with_clock(shop.clock.clone()).with_capacity(NonZeroUsize::MIN);
+    let layer = shop.builder_of_every_dialect().replay_store(store).build().unwrap().charge(Amount::from_sat(10)).unwrap();
+    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
+    let call = Call::new("GET", "/weather");
+    for _ in 0..300 {
+        assert_eq!(ask(&app, call.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+    }
+    let bought = shop.bought(&call, &ask(&app, call.request()).await);
+    assert_eq!(ask(&app, call.with(bought.of(EVERY[2])).request()).await.status(), StatusCode::OK);
+}
