@@ -82,9 +82,15 @@
 
 #[cfg(feature = "server")]
 pub mod body;
+mod boxed;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;
+// What only the server, or one dialect, asks of these is unused where that one is left out.
+#[cfg_attr(
+    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    allow(dead_code, unused_imports)
+)]
 mod dialect;
 #[cfg(feature = "axum")]
 mod extract;
@@ -93,10 +99,18 @@ pub mod facilitator;
 pub mod lightning;
 #[cfg(feature = "replay-durable")]
 mod log;
+#[cfg_attr(
+    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    allow(dead_code, unused_imports)
+)]
 mod payment;
 pub mod replay;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg_attr(
+    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    allow(dead_code, unused_imports)
+)]
 mod trace;
 
 pub use dialect::keys::{SecretError, Secrets};

@@ -36,11 +36,8 @@ pub fn decode_url_array<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N
 /// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients are seen to use.
 pub fn decode_any(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
-    if text.iter().any(|byte| matches!(byte, b'-' | b'_')) {
-        return decode_url(text);
-    }
-    let form = if text.ends_with(b"=") { STANDARD } else { STANDARD_NO_PAD };
-    form.decode_to_vec(text).ok()
+    let forms = if text.ends_with(b"=") { [STANDARD, URL_SAFE] } else { [STANDARD_NO_PAD, URL_SAFE_NO_PAD] };
+    forms.iter().find_map(|form| form.decode_to_vec(text).ok())
 }
 
 #[cfg(test)]

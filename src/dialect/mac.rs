@@ -3,7 +3,7 @@
 use std::fmt;
 
 use sha2::block_api::compress256;
-use zeroize::Zeroize;
+use zeroize::optimization_barrier;
 
 const INITIAL: [u32; 8] =
     [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
@@ -18,15 +18,29 @@ pub(crate) struct MacKey {
 impl MacKey {
     /// A key of 32 bytes.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
-        let state = |pad: u8| {
-            let mut block = [pad; 64];
-            block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-            let mut state = INITIAL;
-            compress256(&mut state, &[block]);
-            block.zeroize();
-            state
-        };
-        Self { inner: state(0x36), outer: state(0x5c) }
+        let (mut inner, mut outer) = (INITIAL, INITIAL);
+        let mut block = [0x36; 64];
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
+        compress256(&mut inner, &[block]);
+        block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
+        compress256(&mut outer, &[block]);
+        block = [0; 64];
+        optimization_barrier(&block);
+        Self { inner, outer }
+    }
+
+    /// The key that is the MAC of one message.
+    pub(crate) fn derive(&self, message: &[u8]) -> Self {
+        self.with_mac(message, Self::new)
+    }
+
+    /// What is made of the MAC of one message, which is a secret itself and wiped after that.
+    pub(crate) fn with_mac<T>(&self, message: &[u8], make: impl FnOnce(&[u8; 32]) -> T) -> T {
+        let mut mac = self.mac(message);
+        let made = make(&mac);
+        mac = [0; 32];
+        optimization_barrier(&mac);
+        made
     }
 
     /// The MAC of one message.
@@ -39,14 +53,15 @@ impl MacKey {
 /// Hashes `message` from a state that one block has led to.
 fn finish(mut state: [u32; 8], message: &[u8]) -> [u8; 32] {
     let (blocks, rest) = message.as_chunks::<64>();
-    compress256(&mut state, blocks);
-    let bits = 8 * (64 + message.len() as u64);
-    let mut last = [0; 128];
-    last[..rest.len()].copy_from_slice(rest);
-    last[rest.len()] = 0x80;
-    let end = if rest.len() < 56 { 64 } else { 128 };
-    last[end - 8..end].copy_from_slice(&bits.to_be_bytes());
-    compress256(&mut state, last[..end].as_chunks().0);
+    if !blocks.is_empty() {
+        compress256(&mut state, blocks);
+    }
+    let mut last = [[0; 64]; 2];
+    last[0][..rest.len()].copy_from_slice(rest);
+    last[0][rest.len()] = 0x80;
+    let used = if rest.len() < 56 { 1 } else { 2 };
+    last[used - 1][56..].copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
+    compress256(&mut state, &last[..used]);
     let mut out = [0; 32];
     out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], u32)| *bytes = word.to_be_bytes());
     out
@@ -60,8 +75,8 @@ impl fmt::Debug for MacKey {
 
 impl Drop for MacKey {
     fn drop(&mut self) {
-        self.inner.zeroize();
-        self.outer.zeroize();
+        (self.inner, self.outer) = Default::default();
+        optimization_barrier(self);
     }
 }
 

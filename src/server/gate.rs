@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     body::RequestBody,
-    dialect::{Claim, Presented},
+    dialect::{Claim, Dialect, Presented},
     lightning::BoxFuture,
     payment::{Proof, Refusal, Spend},
     trace,
@@ -45,7 +45,7 @@ pub(super) enum Decision<B> {
     Serve(Request<RequestBody<B>>, Box<Paid>),
     /// Spent after all: hold nothing of the inner service while the node is asked.
     Spent(Box<Pending<B>>, usize),
-    Wait(BoxFuture<'static, Decision<B>>),
+    Wait(BoxFuture<'static, Self>),
 }
 
 /// Decides from the head, as far as that goes.
@@ -104,7 +104,7 @@ fn priced_by<B>(shop: &Shop, request: &Request<B>) -> Result<Option<Priced>, Box
             return Err(Box::new(refuse::methods(StatusCode::NO_CONTENT, None)));
         }
         Pricing::Every(rule) => {
-            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(&request) };
+            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
             return Ok(Some((rule.clone(), captures)));
         }
         Pricing::Table(rules) => rules,
@@ -289,9 +289,8 @@ where
         Quote::Free => return pass(*pending),
         Quote::Answer(answer) => return Decision::Answer(*answer),
     };
-    let binds_body =
-        |dialect: &Box<dyn crate::dialect::Dialect>| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
-    if setup.dialects.iter().any(binds_body)
+    let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
+    if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
         && let Err(answer) = pending.read_body(false).await
     {
         return Decision::Answer(*answer);

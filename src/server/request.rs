@@ -136,7 +136,7 @@ where
             Ok(body) => body,
             Err(held) => {
                 self.asked.body_hash = Some(Sha256::digest(held.data()).into());
-                self.body = RequestBody::held(held);
+                self.body = RequestBody::held(*held);
                 return Ok(());
             }
         };

@@ -99,12 +99,12 @@ impl Paid {
     }
 
     /// The inner service answered with an error of its own.
-    pub(super) fn failed(mut self: Box<Self>) {
+    pub(super) fn failed(mut self) {
         self.on_drop(Some(Release::Failed));
     }
 
     /// The inner service answered.
-    pub(super) fn answered<R>(mut self: Box<Self>, response: &mut Response<R>) {
+    pub(super) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(Release::Failed));
         let setup = self.paywall.setup();

@@ -33,8 +33,14 @@ pub(super) fn split(caveat: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// A number in decimal digits, without a sign.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
-    let digits = !text.is_empty() && text.iter().all(u8::is_ascii_digit);
-    digits.then(|| str::from_utf8(text).ok()?.parse().ok())?
+    if text.len() > 19 {
+        return text.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(text).ok()?.parse().ok())?;
+    }
+    // Nineteen digits always fit.
+    let (number, is_number) = text.iter().fold((0, !text.is_empty()), |(number, is_number), byte| {
+        (number * 10 + u64::from(byte & 0xf), is_number & byte.is_ascii_digit())
+    });
+    is_number.then_some(number)
 }
 
 #[cfg(test)]

@@ -1,7 +1,5 @@
 use std::{fmt, ops::Range, sync::LazyLock};
 
-use zeroize::Zeroizing;
-
 use crate::dialect::MacKey;
 
 /// A macaroon in the binary format of version 2, with first-party caveats only.
@@ -144,8 +142,7 @@ impl fmt::Debug for Macaroon {
 }
 
 fn chain<'a>(root_key: &[u8], identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
-    let derived = Zeroizing::new(GENERATOR.mac(root_key));
-    caveats.fold(MacKey::new(&derived).mac(identifier), |signature, caveat| MacKey::new(&signature).mac(caveat))
+    caveats.fold(GENERATOR.derive(root_key).mac(identifier), |signature, caveat| MacKey::new(&signature).mac(caveat))
 }
 
 /// The key that every macaroon library derives a root key with; zeros up to the block's end change nothing in HMAC.

@@ -78,7 +78,7 @@ impl Dialect for L402 {
     /// Of several credentials the first one counts whose caveats, as far as the head tells, allow this request; failing that
     /// the first genuine one; failing that the refusal of the last.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
-        let mut genuine: Option<Genuine> = None;
+        let mut genuine: Option<Box<Genuine>> = None;
         let mut refused = None;
         for credential in Credential::in_headers(&view.head.headers) {
             if genuine.as_ref().is_some_and(|held| held.buys(view, terms, now).is_ok()) {
@@ -91,7 +91,7 @@ impl Dialect for L402 {
             }
         }
         match (genuine, refused) {
-            (Some(token), _) => Presented::Authentic(Box::new(token)),
+            (Some(token), _) => Presented::Authentic(token),
             (None, Some(refusal)) => Presented::Refused(refusal),
             (None, None) => Presented::Absent,
         }

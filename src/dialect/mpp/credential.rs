@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     codec::{
-        auth_param::{after_scheme, folded_credentials},
+        auth_param::{after_scheme, folded_credentials, remove_credentials},
         base64,
     },
     payment::Preimage,
@@ -138,23 +138,5 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Takes the `Payment` credentials out of one header and leaves the others as they are.
 pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
-    if tokens(headers, name).next().is_none() {
-        return;
-    }
-    let kept: Vec<_> = headers.get_all(name).into_iter().filter_map(without_ours).collect();
-    headers.remove(name);
-    for value in kept {
-        headers.append(name, value);
-    }
-}
-
-fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
-    let parts: Vec<_> = folded_credentials(line.as_bytes()).collect();
-    let foreign: Vec<_> = parts.iter().copied().filter(|part| after_scheme(part, SCHEME).is_none()).collect();
-    if foreign.len() == parts.len() {
-        return Some(line.clone());
-    }
-    let mut value = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|value| !value.is_empty())?;
-    value.set_sensitive(line.is_sensitive());
-    Some(value)
+    remove_credentials(headers, name, |credential| after_scheme(credential, SCHEME).is_some());
 }

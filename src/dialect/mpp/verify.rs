@@ -69,7 +69,7 @@ impl Issuer<'_> {
     }
 
     /// 1. The slots that are minted are there, and no others. None was minted with a `|` in it, so an echo that moves text from
-    /// one slot into the next has one `|` too many for its id.
+    ///    one slot into the next has one `|` too many for its id.
     fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
         let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
         let whole = echo.expires.is_some() && echo.opaque.is_some() && echo.header.as_deref() == self.header;

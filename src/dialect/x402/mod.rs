@@ -176,7 +176,7 @@ impl Dialect for X402 {
     fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
         let is_of_another = || {
             let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
-            let claimed = claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted())?;
+            let claimed = claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted().extra())?;
             Some(claimed != *claim::binding(view, terms).ok()?.hash().as_bytes())
         };
         if refusal == Reason::ExtraMismatch.into() && is_of_another() == Some(true) {
