@@ -109,7 +109,10 @@ impl Paid {
         self.on_drop(failed.then_some(Release::Failed));
         let setup = self.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
-        response.headers_mut().extend(line);
+        if let Some((name, value)) = line {
+            // In the place of what a server behind this one may have said of a payment of its own.
+            response.headers_mut().insert(name, value);
+        }
     }
 }
 

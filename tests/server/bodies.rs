@@ -2,10 +2,12 @@
 
 use std::{
     io,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -13,7 +15,7 @@ use axum::{Router, body::Body, routing::post};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
-use http_body::Frame;
+use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, StreamBody};
 use tokio::sync::mpsc;
 use tower_x402::{
@@ -283,4 +285,40 @@ async fn what_turns_out_free_passes_with_its_body() {
     let app = service(&shop.speaking_every_dialect(), free);
     assert_eq!(ask(&app, with_body(&Call::new("POST", "/render"), body)).await.status(), StatusCode::OK);
     assert_eq!(asked.load(Ordering::SeqCst), 98);
+}
+
+/// Announces so many bytes and sends none.
+struct Announced(u64);
+
+impl http_body::Body for Announced {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_that_are_announced_and_never_come_take_the_pool_from_nobody() {
+    let shop = Shop::new();
+    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let call = Call::new("POST", "/render").body(vec![b'p'; 2 << 20]);
+    let bought = shop.bought(&call, &ask(&app, call.request()).await);
+    let spent = shop.bought(&call, &ask(&app, call.request()).await);
+    let spent = call.with(spent.of(DialectName::X402));
+    assert_eq!(ask(&app, spent.request()).await.status(), StatusCode::OK);
+    // One payment, long spent, that is presented again and again beside bodies that never come.
+    let mut stalled = Vec::new();
+    for _ in 0..200 {
+        let mut request = tokio_test::task::spawn(ask(&app, with_body(&spent, Body::new(Announced(2 << 20)))));
+        assert!(request.poll().is_pending());
+        stalled.push(request);
+    }
+    assert_eq!(ask(&app, call.with(bought.of(DialectName::X402)).request()).await.status(), StatusCode::OK);
+    drop(stalled);
 }

@@ -1,10 +1,10 @@
 //! How many unpaid invoices there may be: for one client, in all, and for whom.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get as on_get};
 use http::{Request, Response, StatusCode};
-use tower_x402::{Amount, Paywall, lightning::Lie, server::ClientAddr};
+use tower_x402::{Amount, Charge, Paywall, lightning::Lie, server::ClientAddr};
 
 use crate::{
     journal::Journal,
@@ -203,4 +203,26 @@ async fn who_has_paid_is_served_whatever_the_limit() {
     let mut request = paid("/weather", &credential);
     request.extensions_mut().insert(ClientAddr::new("198.51.100.1".parse().unwrap()));
     assert_eq!(ask(&app, request).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_allowance_is_counted_once_for_each_request_however_many_race() {
+    let shop = Shop::new();
+    let charge = Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::new(20).unwrap());
+    let layer = shop.paywall().charge(charge).unwrap();
+    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..60 {
+        let (app, mut request) = (app.clone(), from("198.51.100.1"));
+        // A new address in a header that anybody can send is no new client.
+        request.headers_mut().insert("x-forwarded-for", format!("192.0.2.{task}").parse().unwrap());
+        tasks.spawn(async move { ask(&app, request).await.status() });
+    }
+    let free = tasks.join_all().await.into_iter().filter(|status| *status == StatusCode::OK).count();
+    assert_eq!(free, 20);
+    assert_eq!(shop.node.invoices_created(), 40);
+    assert_eq!(ask(&app, from("198.51.100.2")).await.status(), StatusCode::OK);
+    assert_eq!(ask(&app, get("/weather")).await.status(), StatusCode::PAYMENT_REQUIRED, "an unknown client has none");
+    shop.clock.advance(Duration::from_secs(24 * 3600));
+    assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::OK);
 }
