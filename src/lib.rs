@@ -125,8 +125,8 @@ pub use extract::{MissingReceipt, Paid};
 #[cfg(feature = "devnet")]
 pub use lightning::Devnet;
 pub use payment::{
-    Access, Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash,
-    PaymentReceipt, Preimage, Refusal, RefusalKind,
+    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash, PaymentReceipt,
+    Preimage, Refusal, RefusalKind,
 };
 #[cfg(feature = "replay-durable")]
 pub use replay::DurableStore;

@@ -21,7 +21,6 @@ macro_rules! are_free {
 #[test]
 fn public_types_are_debug_send_and_sync() {
     are_free!(
-        Access,
         Amount,
         Charge,
         DialectName,

@@ -8,8 +8,7 @@ pub(crate) const SKEW: Duration = Duration::from_secs(60);
 
 /// What one payment buys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Access {
+pub(crate) enum Access {
     /// One request, of exactly the method, path and query that were priced.
     Once,
     /// So many requests of the priced method and pattern.

@@ -18,7 +18,7 @@ use super::{
     layer::{Pricing, Shop},
     price::{self, Quote},
     refuse,
-    request::{Asked, Pending, Place},
+    request::{Asked, Keep, Pending, Place},
     routes::{self, Captured, Lookup},
     rule::Rule,
     settle::{self, Outcome, Paid},
@@ -107,6 +107,9 @@ fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Deci
 pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
     let answer = match &shop.pricing {
         Pricing::Every(_) if request.method() == Method::OPTIONS => refuse::methods(StatusCode::NO_CONTENT, None),
+        Pricing::Every(_) if routes::is_broken(request.uri().path()) => {
+            refuse::bad_request("the path holds control bytes, or bytes that are not UTF-8")
+        }
         Pricing::Every(rule) => {
             let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
             return Triage::Priced(rule.clone(), captures);
@@ -116,6 +119,14 @@ pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
             let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
             match rules.lookup(request.method(), request.uri().path(), Some(original), is_connect_protocol) {
                 Lookup::Free => return Triage::Free,
+                Lookup::Priced { .. } if target::is_rewritten(original, request.uri().path()) => {
+                    trace::error(format_args!(
+                        "a layer between the router and the price table has rewritten {original} to {}: what is priced would not be \
+                         what is bound; put the table outside of it",
+                        request.uri().path()
+                    ));
+                    refuse::misconfigured()
+                }
                 Lookup::Priced { value, captured, .. } => {
                     let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
                     return Triage::Priced(value.clone(), captures);
@@ -138,9 +149,8 @@ pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
 
 /// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
 fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
-    let pattern = target::matched_path(request.extensions(), request.uri());
     let path = target::original_uri(request.extensions(), request.uri()).path();
-    routes::captures(pattern, path)
+    target::matched_path(request.extensions()).map(|pattern| routes::captures(pattern, path)).unwrap_or_default()
 }
 
 fn owned(captured: &Captured<'_>) -> Vec<(String, String)> {
@@ -196,7 +206,7 @@ where
     let shop = pending.asked.shop.clone();
     let setup = shop.paywall.setup();
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
-        && let Err(answer) = pending.read_body(true).await
+        && let Err(answer) = pending.read_body(Keep::Presented).await
     {
         return Decision::Answer(*answer);
     }
@@ -204,7 +214,7 @@ where
     let mut current = None;
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
-            && let Err(answer) = pending.read_body(true).await
+            && let Err(answer) = pending.read_body(Keep::Presented).await
         {
             return Decision::Answer(*answer);
         }
@@ -283,10 +293,10 @@ where
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
-        Err(full) => return Decision::Answer(refuse::too_many(full.retry_after.as_secs())),
+        Err(full) => return Decision::Answer(refuse::too_many(full.retry_after.as_secs(), setup.speaks_x402())),
     };
     if rule.charge.reads_body
-        && let Err(answer) = pending.read_body(true).await
+        && let Err(answer) = pending.read_body(Keep::Unpaid).await
     {
         return Decision::Answer(*answer);
     }
@@ -297,7 +307,7 @@ where
     };
     let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
     if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
-        && let Err(answer) = pending.read_body(false).await
+        && let Err(answer) = pending.read_body(Keep::Nothing).await
     {
         return Decision::Answer(*answer);
     }

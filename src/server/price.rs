@@ -76,7 +76,7 @@ where
 }
 
 /// What a price function sees of a request: exactly what is bound to the payment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PriceRequest {
     pub(super) method: Method,
     pub(super) captures: Vec<(String, String)>,
@@ -168,6 +168,13 @@ where
     }
     part(&body_hash.unwrap_or_default());
     hash.finalize().into()
+}
+
+/// Without values of headers and the body, which may hold secrets.
+impl fmt::Debug for PriceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriceRequest").field("method", &self.method).field("captures", &self.captures).finish_non_exhaustive()
+    }
 }
 
 /// A request that cannot be priced because of what it says: answered with 400 and this text.

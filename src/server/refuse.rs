@@ -164,9 +164,17 @@ pub(super) fn misdirected(detail: &str) -> Response<Bytes> {
 }
 
 /// 429: too many unpaid invoices.
-pub(super) fn too_many(retry_after_seconds: u64) -> Response<Bytes> {
-    let detail = "too many unpaid invoices: pay one of them, or wait until they expire";
-    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "Too many unpaid invoices", detail), retry_after_seconds.max(1))
+pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<Bytes> {
+    let problem = Problem {
+        r#type: "about:blank",
+        title: "Too many unpaid invoices",
+        status: 429,
+        detail: "too many unpaid invoices: pay one of them, or wait until they expire",
+        dialect: None,
+        reason: speaks_x402.then_some("exact_lnbtc_invoice_issuance_denied"),
+        accepts: &[],
+    };
+    retry_after(problem.answer(), retry_after_seconds.max(1))
 }
 
 /// 500: the layer is placed or written wrongly; the log says how.

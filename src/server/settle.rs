@@ -126,6 +126,7 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'stat
     if !setup.must_confirm(&proof.payment_hash) {
         return Ok(true);
     }
+    let mut may_settle = false;
     for attempt in 0..CONFIRMATIONS {
         if attempt > 0 {
             tokio::time::sleep(BETWEEN_CONFIRMATIONS).await;
@@ -135,8 +136,8 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'stat
                 setup.confirmed(proof.payment_hash);
                 return Ok(true);
             }
-            Some(Ok(InvoiceStatus::Open)) => {}
-            Some(Ok(InvoiceStatus::Expired | InvoiceStatus::Unknown)) => return Ok(false),
+            Some(Ok(InvoiceStatus::Open)) => may_settle = true,
+            Some(Ok(InvoiceStatus::Expired | InvoiceStatus::Unknown)) => may_settle = false,
             Some(Err(error)) => {
                 trace::error(format_args!("a payment could not be confirmed: {error}"));
                 return Err("the Lightning node could not confirm the payment");
@@ -144,5 +145,7 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'stat
             None => return Err("the Lightning node did not confirm the payment in time"),
         }
     }
-    Ok(false)
+    // Whoever holds the preimage of an open invoice has paid it a moment ago, or was told it without paying: the first must
+    // not be asked to pay again, the second gets nothing either way.
+    if may_settle { Err("the Lightning node has not settled this payment yet") } else { Ok(false) }
 }

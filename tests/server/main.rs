@@ -18,6 +18,7 @@ mod crossing;
 mod custody;
 mod dialects;
 mod dropped;
+mod edges;
 mod faults;
 mod forged;
 mod hostile;
