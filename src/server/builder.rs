@@ -268,11 +268,6 @@ impl PaywallBuilder {
         });
         let wrong = |error: OriginError| ConfigError::new(error.to_string());
         let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
-        if self.body_limit > self.body_pool / 2 {
-            return Err(ConfigError::new(
-                ".body_limit(..) must be at most half of .body_pool(..), or no body of that size is ever held",
-            ));
-        }
         if self.limits.per_client == 0 || self.limits.total == 0 {
             return Err(ConfigError::new("no invoice could ever be issued: allow one unpaid invoice at least"));
         }
