@@ -49,7 +49,8 @@ pub struct MissingReceipt(());
 impl fmt::Display for MissingReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no payment receipt: is the route behind an X402Layer? where requests may pass for free, take Option<Paid> instead of Paid",
+            "no payment receipt: add .route_layer(paywall.charge(..)?) to the route (an X402Layer), and where requests may pass for free take \
+             Option<Paid> instead of Paid",
         )
     }
 }

@@ -243,8 +243,16 @@ impl PaywallBuilder {
     /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
     pub fn build(self) -> Result<Paywall, ConfigError> {
         let profile = self.receiver.profile();
-        let store = self.store.ok_or_else(|| ConfigError::new("no replay store: call .replay_store(..)"))?;
-        let secrets = self.secrets.ok_or_else(|| ConfigError::new("no master secret: call .master_secret(..)"))?;
+        let store = self.store.ok_or_else(|| {
+            ConfigError::new(
+                "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
+            )
+        })?;
+        let secrets = self.secrets.ok_or_else(|| {
+            ConfigError::new(
+                "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
+            )
+        })?;
         let secrets = secrets.map_err(|error| ConfigError::new(error.to_string()))?;
         if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
             return Err(ConfigError::new(

@@ -147,7 +147,9 @@ impl Charge {
         let headers = || self.bound_headers.iter().chain(&self.read_headers);
         let own = ["payment-authorization", "payment-signature", "macaroon", "grpc-metadata-macaroon"];
         if self.price.fixed().is_some_and(Amount::is_zero) {
-            return Err("a price must be more than zero: name what is free with .free(..)".into());
+            return Err(
+                "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
+            );
         }
         if matches!(self.access, Access::ForDuration(duration) if duration.as_secs() == 0) {
             return Err("a duration must be a second at least".into());

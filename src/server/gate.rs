@@ -28,7 +28,7 @@ use crate::{
     body::RequestBody,
     dialect::{Claim, Dialect, Presented},
     lightning::BoxFuture,
-    payment::{Proof, Refusal, Spend},
+    payment::{PaymentReceipt, Proof, Refusal, Spend},
     trace,
 };
 
@@ -70,6 +70,13 @@ where
 {
     let setup = shop.paywall.setup();
     let (head, body) = request.into_parts();
+    if head.extensions.get::<PaymentReceipt>().is_some() {
+        trace::error(format_args!(
+            "two layers price {}, so that what was paid at one is asked again at the other: keep one",
+            head.uri.path()
+        ));
+        return Decision::Answer(refuse::misconfigured());
+    }
     let client = setup.proxies.client(&head);
     let origin = match setup.authorities.matching(&head, client.is_behind_proxy) {
         Ok(origin) => origin,

@@ -90,7 +90,8 @@ const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &
         Some(RefusalKind::Malformed) => (
             "https://paymentauth.org/problems/malformed-credential",
             "The credential cannot be read",
-            "the credential cannot be read; pay the fresh invoice and send its credential",
+            "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
+             (L402: `L402 <macaroon>:<preimage in 64 hex digits>`), or pay the fresh invoice",
         ),
         Some(RefusalKind::Expired) => (
             "https://paymentauth.org/problems/payment-expired",
@@ -110,7 +111,7 @@ const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &
         Some(RefusalKind::WrongRequest) => (
             "https://paymentauth.org/problems/invalid-challenge",
             "Bought for another request",
-            "the credential was bought for another request; pay the fresh invoice and send its credential",
+            "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
         ),
         Some(RefusalKind::Forged | RefusalKind::Revoked) => (
             "https://paymentauth.org/problems/invalid-challenge",
@@ -179,7 +180,7 @@ pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<
 
 /// 500: the layer is placed or written wrongly; the log says how.
 pub(super) fn misconfigured() -> Response<Bytes> {
-    plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's price table does not fit its routes")
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
 }
 
 /// 503 without a challenge: the fault is ours, and nobody should pay for it.

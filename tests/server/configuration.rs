@@ -56,8 +56,14 @@ fn new() -> PaywallBuilder {
 #[test]
 fn what_is_missing_is_named_with_the_call_that_adds_it() {
     let store = || MemoryStore::new().unwrap();
-    refuses(new().origin(ORIGIN).master_secret([7; 32]), "no replay store: call .replay_store(..)");
-    refuses(new().origin(ORIGIN).replay_store(store()), "no master secret: call .master_secret(..)");
+    refuses(
+        new().origin(ORIGIN).master_secret([7; 32]),
+        "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
+    );
+    refuses(
+        new().origin(ORIGIN).replay_store(store()),
+        "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
+    );
     let secret = new().origin(ORIGIN).replay_store(store()).master_secret([7; 31]);
     refuses(secret, "a master secret must have at least 32 random bytes");
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
@@ -192,7 +198,11 @@ fn a_charge_that_contradicts_itself_is_refused() {
     let sat = || Charge::of(Amount::from_sat(10));
     let priced = || Charge::of(price_fn(|_| async { Ok(None) }));
     let reads = "only a price function reads headers or the body: bind headers with .bind_headers(..)";
-    refuses_charge(&EVERY, Charge::of(Amount::ZERO), "a price must be more than zero: name what is free with .free(..)");
+    refuses_charge(
+        &EVERY,
+        Charge::of(Amount::ZERO),
+        "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)",
+    );
     refuses_charge(&EVERY, sat().for_duration(Duration::from_millis(999)), "a duration must be a second at least");
     refuses_charge(&EVERY, sat().reads_body(), reads);
     refuses_charge(&EVERY, sat().reads_headers(["x-frames"]), reads);
