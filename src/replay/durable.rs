@@ -107,7 +107,8 @@ impl DurableOptions {
         Self { capacity: 4_000_000, record_capacity: 64 << 20, clock: Arc::new(SystemClock::new()) }
     }
 
-    /// Room for so many keys. A payment that is used again within ten minutes counts once more for each use.
+    /// Room for so many keys. A payment for several uses counts for up to five keys, and within ten minutes for one more with
+    /// each use (1,024 at most).
     pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
         self.capacity = keys.get();
         self

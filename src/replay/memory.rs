@@ -73,8 +73,8 @@ impl MemoryStore {
         })
     }
 
-    /// With room for so many keys instead, about 200 bytes each. A payment that is used again within ten minutes counts once
-    /// more for each use.
+    /// With room for so many keys instead, about 200 bytes each. A payment for several uses counts for up to five keys, and
+    /// within ten minutes for one more with each use (1,024 at most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
         Self { keys: Room::new(keys.get()), ..self }
