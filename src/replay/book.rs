@@ -4,7 +4,7 @@ use super::{
     Consumption, ConsumptionKey, Limits, Release, UseId,
     earlier::EarlierUses,
     released::Released,
-    room::{NoRoom, Room},
+    room::{Keys, NoRoom},
 };
 use crate::clock::Timestamp;
 
@@ -16,7 +16,6 @@ pub(super) struct Book {
     expiries: BTreeMap<Timestamp, Vec<ConsumptionKey>>,
     earlier: EarlierUses,
     released: Released,
-    pruned_until: Option<Timestamp>,
 }
 
 /// What is known of one payment.
@@ -69,12 +68,12 @@ impl Book {
         &mut self,
         ask: &Ask,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<Consumption, NoRoom> {
-        self.prune(now, room, changes);
+        self.prune(now, keys, changes);
         let Some(entry) = self.entries.get(&ask.key).copied() else {
-            return self.consume_unknown(ask, now, room, changes);
+            return self.consume_unknown(ask, now, keys, changes);
         };
         let mut next = Entry { retain_until: entry.retain_until.max(ask.retain_until), ..entry };
         let answer = if let Some(known) = self.find_use(&entry, &ask.key, ask.use_id) {
@@ -82,7 +81,7 @@ impl Book {
         } else if entry.taken >= ask.limits.uses.get() || self.released.contains(&ask.key, ask.use_id) {
             Consumption::Spent
         } else {
-            self.set_apart(&ask.key, &entry, now, room, changes)?;
+            self.set_apart(&ask.key, &entry, now, keys, changes)?;
             let remaining = ask.limits.uses.get() - entry.taken - 1;
             next.taken += 1;
             next.restores = ask.limits.restores;
@@ -100,10 +99,10 @@ impl Book {
         use_id: UseId,
         why: Release,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) {
-        self.prune(now, room, changes);
+        self.prune(now, keys, changes);
         let Some(entry) = self.entries.get(&key).copied() else {
             return self.released.insert(key, use_id, now);
         };
@@ -113,7 +112,7 @@ impl Book {
             Some(known) if known.released => return,
             Some(_) if entry.last == use_id => next.last_use.released = true,
             Some(_) => {
-                self.earlier.remove(&key, use_id, room, changes);
+                self.earlier.remove(&key, use_id, &keys.room, changes);
                 self.released.insert(key, use_id, now);
             }
         }
@@ -132,13 +131,13 @@ impl Book {
         &mut self,
         ask: &Ask,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<Consumption, NoRoom> {
-        if self.pruned_until.is_some_and(|pruned| ask.retain_until <= pruned) || self.released.contains(&ask.key, ask.use_id) {
+        if keys.may_have_pruned(ask.retain_until) || self.released.contains(&ask.key, ask.use_id) {
             return Ok(Consumption::Spent);
         }
-        room.take(1)?;
+        keys.room.take(1)?;
         let remaining = ask.limits.uses.get() - 1;
         let entry = Entry {
             retain_until: ask.retain_until,
@@ -163,7 +162,7 @@ impl Book {
         key: &ConsumptionKey,
         entry: &Entry,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<(), NoRoom> {
         if entry.last_use.released {
@@ -171,7 +170,7 @@ impl Book {
             self.released.insert(*key, entry.last, now);
             return Ok(());
         }
-        self.earlier.insert(key, entry.last, entry.last_use, now, room, changes)
+        self.earlier.insert(key, entry.last, entry.last_use, now, &keys.room, changes)
     }
 
     fn rewrite(&mut self, key: &ConsumptionKey, old: &Entry, new: Entry, changes: &mut impl Changes) {
@@ -188,15 +187,15 @@ impl Book {
 
     /// Forgets a few things whose time has passed: more than one call can add, so that what is held stays bounded and no
     /// call pays for many.
-    pub(super) fn prune(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
+    pub(super) fn prune(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
         for _ in 0..PRUNED_AT_ONCE {
-            self.prune_entry(now, room, changes);
-            self.earlier.prune(now, room, changes);
+            self.prune_entry(now, keys, changes);
+            self.earlier.prune(now, &keys.room, changes);
         }
         self.released.prune(now);
     }
 
-    fn prune_entry(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
+    fn prune_entry(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
         let Some(mut first) = self.expiries.first_entry().filter(|first| *first.key() < now) else { return };
         let key = first.get_mut().pop();
         if first.get().is_empty() {
@@ -208,12 +207,11 @@ impl Book {
             return;
         }
         self.entries.remove(&key);
-        self.earlier.remove_payment(&key, room, changes);
-        room.give_back(1);
+        self.earlier.remove_payment(&key, &keys.room, changes);
+        keys.room.give_back(1);
         changes.entry(&key, Some(&entry), None);
-        if self.pruned_until.is_none_or(|pruned| pruned < entry.retain_until) {
-            changes.pruned_until(self.pruned_until, entry.retain_until);
-            self.pruned_until = Some(entry.retain_until);
+        if let Some(before) = keys.prune(entry.retain_until) {
+            changes.pruned_until(before, entry.retain_until);
         }
     }
 }
@@ -226,17 +224,13 @@ impl Book {
         *self = Self { released: std::mem::take(&mut self.released), ..Self::default() };
     }
 
-    pub(super) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, room: &Room) {
-        room.take_always(1);
+    pub(super) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, keys: &Keys) {
+        keys.room.take_always(1);
         self.note(key, entry);
     }
 
-    pub(super) fn load_earlier_use(&mut self, key: ConsumptionKey, id: UseId, known: Use, room: &Room) {
-        self.earlier.load(key, id, known, room);
-    }
-
-    pub(super) const fn load_pruned_until(&mut self, pruned: Timestamp) {
-        self.pruned_until = Some(pruned);
+    pub(super) fn load_earlier_use(&mut self, key: ConsumptionKey, id: UseId, known: Use, keys: &Keys) {
+        self.earlier.load(key, id, known, &keys.room);
     }
 
     /// To be called once all is loaded.

@@ -3,7 +3,7 @@ use tokio::sync::oneshot;
 use super::{
     Consumption, ConsumptionKey, DurableOptions, RecordKey, Release, StoreError, StoreErrorKind, UseId,
     book::{Ask, Book},
-    room::{NoRoom, Room},
+    room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf},
     stored::Stored,
 };
@@ -13,7 +13,7 @@ use crate::log::{Batch, LogError, LogErrorKind, Machine};
 pub(super) struct Desk {
     book: Book,
     shelf: Shelf,
-    keys: Room,
+    keys: Keys,
     record_bytes: Room,
     options: DurableOptions,
 }
@@ -47,7 +47,7 @@ pub(super) struct Pending<T> {
 
 impl Desk {
     pub(super) fn new(options: DurableOptions) -> Self {
-        let (keys, record_bytes) = (Room::new(options.capacity), Room::new(options.record_capacity));
+        let (keys, record_bytes) = (Keys::new(options.capacity), Room::new(options.record_capacity));
         Self { book: Book::default(), shelf: Shelf::default(), keys, record_bytes, options }
     }
 }
@@ -59,14 +59,16 @@ impl Machine for Desk {
     fn clear(&mut self) {
         self.book.clear();
         self.shelf = Shelf::default();
-        self.keys = Room::new(self.options.capacity);
+        self.keys = Keys::new(self.options.capacity);
         self.record_bytes = Room::new(self.options.record_capacity);
     }
 
     fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
         match Stored::read(key, value) {
             Some(Stored::EarlierUse(key, id, known)) => self.book.load_earlier_use(key, id, known, &self.keys),
-            Some(Stored::PrunedUntil(pruned)) => self.book.load_pruned_until(pruned),
+            Some(Stored::PrunedUntil(pruned)) => {
+                self.keys.prune(pruned);
+            }
             Some(Stored::Record(key, record)) => self.shelf.load(key, record, &self.record_bytes),
             Some(Stored::Entry(key, entry)) => self.book.load_entry(key, entry, &self.keys),
             None => return Err(LogError::corrupt("a record that this version can read was expected")),
