@@ -70,7 +70,7 @@ impl Engine {
         let floor = match Floor::open(&floor_path)? {
             Some(floor) => floor,
             None if journals.exists() => {
-                return Err(LogError::corrupt(format!("{} is missing; {FIX}", floor_path.display())));
+                return Err(LogError::corrupt(format!("{} is missing or empty; {FIX}", floor_path.display())));
             }
             None => Floor::create(&floor_path, new_id)?,
         };

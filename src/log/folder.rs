@@ -26,6 +26,14 @@ pub(super) fn new_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Makes a file of mode 0600 that holds nothing, whatever it held.
+pub(super) fn empty_file(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => new_file(path),
+    }
+}
+
 /// Makes the name of a new file or folder safe from a loss of power.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
