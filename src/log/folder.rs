@@ -61,6 +61,21 @@ pub(super) fn lock(folder: &Path) -> Result<File, LogError> {
     }
 }
 
+/// Whether the disk takes anything: writes a little, and removes it.
+pub(super) fn try_write(folder: &Path) -> io::Result<()> {
+    use io::Write;
+
+    let path = folder.join("trial");
+    let written = empty_file(&path).and_then(|mut file| {
+        file.write_all(&[0x2a; TRIAL])?;
+        file.sync_all()
+    });
+    std::fs::remove_file(&path)?;
+    written
+}
+
+const TRIAL: usize = 64 * 1024;
+
 /// Writes each file of the journal over itself: after a sync that failed, the system may count pages as written that the
 /// disk never took, and what it shows is then more than what a loss of power would leave.
 pub(super) fn write_journals_again(folder: &Path) -> io::Result<()> {

@@ -93,6 +93,7 @@ impl Book {
         Ok(answer)
     }
 
+    /// Whether it was of a use that is known and was not released before.
     pub(super) fn release(
         &mut self,
         key: ConsumptionKey,
@@ -101,17 +102,18 @@ impl Book {
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) {
+    ) -> bool {
         self.prune(now, keys, changes);
-        let Some(entry) = self.entries.get(&key).copied() else {
-            return self.released.insert(key, use_id, now);
+        let entry = self.entries.get(&key).copied();
+        let Some((entry, known)) = entry.and_then(|entry| Some((entry, self.find_use(&entry, &key, use_id)?))) else {
+            self.released.insert(key, use_id, now);
+            return false;
         };
         let mut next = entry;
-        match self.find_use(&entry, &key, use_id) {
-            None => return self.released.insert(key, use_id, now),
-            Some(known) if known.released => return,
-            Some(_) if entry.last == use_id => next.last_use.released = true,
-            Some(_) => {
+        match known {
+            Use { released: true, .. } => return false,
+            _ if entry.last == use_id => next.last_use.released = true,
+            _ => {
                 self.earlier.remove(&key, use_id, &keys.room, changes);
                 self.released.insert(key, use_id, now);
             }
@@ -125,6 +127,7 @@ impl Book {
             Release::Failed => {}
         }
         self.rewrite(&key, &entry, next, changes);
+        true
     }
 
     fn consume_unknown(

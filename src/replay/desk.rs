@@ -36,7 +36,8 @@ pub(super) enum Answer {
     Delete(Pending<()>),
     Get(Pending<Option<Vec<u8>>>),
     Put(Pending<bool>),
-    Release(ConsumptionKey, UseId, Release),
+    /// What to ask again where it was not written.
+    Release(Option<Question>),
     Scan(Pending<Vec<(RecordKey, Vec<u8>)>>),
 }
 
@@ -100,8 +101,8 @@ impl Machine for Desk {
                 Answer::Put(Pending { reply, answer })
             }
             Question::Release(key, id, why) => {
-                self.book.release(key, id, why, now, &self.keys, batch);
-                Answer::Release(key, id, why)
+                let known = self.book.release(key, id, why, now, &self.keys, batch);
+                Answer::Release(known.then_some(Question::Release(key, id, why)))
             }
             Question::Scan(prefix, reply) => Answer::Scan(Pending { reply, answer: Ok(self.shelf.scan(&prefix, now)) }),
         }
@@ -114,19 +115,24 @@ impl Machine for Desk {
             Answer::Get(pending) => pending.tell(written),
             Answer::Put(pending) => pending.tell(written),
             Answer::Scan(pending) => pending.tell(written),
-            Answer::Release(key, id, why) => return written.err().map(|_| Question::Release(key, id, why)),
+            Answer::Release(again) => return again.filter(|_| written.is_err()),
         }
         None
     }
 
-    fn refuse(question: Question, failure: &LogError) -> Option<Question> {
+    fn refuse(&mut self, question: Question, failure: &LogError) -> Option<Question> {
         match question {
             Question::Consume(_, reply) => refuse(reply, failure),
             Question::Delete(_, reply) => refuse(reply, failure),
             Question::Get(_, reply) => refuse(reply, failure),
             Question::Put(_, _, reply) => refuse(reply, failure),
             Question::Scan(_, reply) => refuse(reply, failure),
-            release @ Question::Release(..) => return Some(release),
+            Question::Release(..) => {
+                // most are of uses that were refused a moment ago: those need no disk
+                if let Answer::Release(again) = self.apply(question, &mut Batch::default()) {
+                    return again;
+                }
+            }
         }
         None
     }
@@ -140,12 +146,13 @@ impl<T> Pending<T> {
 }
 
 fn refuse<T>(reply: Reply<T>, failure: &LogError) {
-    let _ = reply.send(Err(told(failure)));
+    let _ = reply.send(Err(told(&failure.refusal())));
 }
 
 pub(super) fn told(error: &LogError) -> StoreError {
     let kind = match error.kind() {
         LogErrorKind::Corrupt => StoreErrorKind::Corrupt,
+        LogErrorKind::Refused => StoreErrorKind::Refused,
         LogErrorKind::Unavailable => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind, NAME, error.clone())

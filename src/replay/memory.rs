@@ -124,7 +124,7 @@ impl ReplayStore for MemoryStore {
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        self.book(&key).release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
+        let _ = self.book(&key).release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
     }
 
     fn durability(&self) -> Durability {

@@ -46,7 +46,8 @@ use crate::{
 /// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is granted again to the same one,
 ///   with the same answer, and takes nothing more. A use id is remembered for ten minutes at least, or until a thousand later
 ///   uses of its payment. (A refusal takes nothing, so it need not be remembered.)
-/// - After an error, or where the future was dropped, nobody knows whether the use was taken: whoever asked releases it.
+/// - After an error, or where the future was dropped, nobody knows whether the use was taken: whoever asked releases it. Only
+///   [`StoreErrorKind::Refused`] says that this call took nothing.
 /// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by the store itself. It is
 ///   idempotent, harmless for a use that was never granted, and it wins over a `consume` of the same use that is still
 ///   under way or that comes later.

@@ -50,5 +50,5 @@ pub(super) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
 }
 
 const REMEMBERED: Duration = Duration::from_secs(600);
-const MAX_RELEASED: usize = 65_536;
+const MAX_RELEASED: usize = 8_192;
 const PRUNED_AT_ONCE: usize = 4;
