@@ -4,7 +4,7 @@ use super::{Callers, FacilitatorBuilder, rate::Rate};
 use crate::{
     clock::{Clock, Timestamp},
     payment::{Network, retain_until},
-    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId},
+    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
     x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
 };
 
@@ -74,7 +74,9 @@ impl Facilitator {
         let mut lease = Lease { store: &*self.0.store, key, use_id, is_open: true };
         let consumed = self.0.store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 0), self.retain_until(verified));
         let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
-        let consumption = consumed.map_err(|_| Reason::SettlementFailed)?.map_err(|_| Reason::SettlementFailed)?;
+        let consumed = consumed.map_err(|_| Reason::SettlementFailed)?;
+        lease.is_open = !consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused);
+        let consumption = consumed.map_err(|_| Reason::SettlementFailed)?;
         lease.is_open = false;
         match consumption {
             Consumption::Granted { .. } => Ok(()),

@@ -216,7 +216,7 @@ impl PaywallBuilder {
     }
 
     /// How often, for one payment, a use that the service failed (5xx, a panic) may be presented again (default 2). L402 only: x402
-    /// and MPP leave it spent.
+    /// and MPP leave it spent. A failure more than ten minutes after the grant counts for the last five uses of a payment alone.
     pub fn max_restores(mut self, restores: u32) -> Self {
         self.max_restores = restores;
         self

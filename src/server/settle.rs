@@ -8,7 +8,7 @@ use super::{Paywall, paywall::Setup, request::Asked, within};
 use crate::{
     lightning::InvoiceStatus,
     payment::{PaymentReceipt, Proof, Spend},
-    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, UseId},
+    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind, UseId},
     trace,
 };
 
@@ -49,7 +49,11 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
     let mut lease = Lease { store, key, use_id, on_drop: Some(Release::NotServed) };
-    match lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await? {
+    let consumed = lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await;
+    if consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused) {
+        lease.on_drop = None;
+    }
+    match consumed? {
         Consumption::Granted { remaining } => Ok(Outcome::Granted { lease: Some(lease), remaining: Some(remaining) }),
         Consumption::Spent => {
             lease.on_drop = None;
