@@ -3,7 +3,7 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 use super::{Callers, FacilitatorBuilder, rate::Rate};
 use crate::{
     clock::{Clock, Timestamp},
-    payment::{Network, retain_until},
+    payment::{Network, is_public_key, retain_until},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
     x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
 };
@@ -60,7 +60,8 @@ impl Facilitator {
         let conditions = Conditions::at(served.clock.now()).with_skew(served.skew).with_networks(&served.networks);
         let core = x402::terms(payload.accepted(), required, &served.networks)?;
         if !served.pay_to.contains(&core.pay_to) {
-            return Err(Reason::PayToMismatch);
+            // A key that is none is step 2's, and comes before what is served here.
+            return Err(if is_public_key(&core.pay_to) { Reason::PayToMismatch } else { Reason::PayToMalformed });
         }
         if core.max_timeout > served.max_timeout.as_secs() {
             return Err(Reason::MaxTimeout);
@@ -85,7 +86,7 @@ impl Facilitator {
     }
 
     fn retain_until(&self, verified: &Verified) -> Timestamp {
-        retain_until(verified.ends_at().saturating_add(self.0.skew.max(self.0.remember)))
+        retain_until(verified.ends_at().saturating_add(self.0.remember))
     }
 }
 
