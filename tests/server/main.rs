@@ -35,6 +35,7 @@ mod racing;
 mod readers;
 mod readiness;
 mod restores;
+mod retention;
 mod settling;
 mod stores;
 mod tokens;

@@ -17,7 +17,7 @@ use crate::{
         Claim, RequestView,
         keys::{OriginKeys, Purpose},
     },
-    payment::{Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, SKEW, Spend, Terms, retain_until},
+    payment::{Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, Spend, Terms, retain_until},
 };
 
 /// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the preimage, and the caveats
@@ -86,13 +86,11 @@ impl Claim for Genuine {
         let bought = self.buys(view, terms, now)?;
         let spend = match terms.access {
             Access::ForDuration(_) => Spend::Never,
-            // From what was minted, which is no client's to shorten. It ends no earlier than the invoice, and other dialects
-            // take that invoice's proof until `SKEW` after its end.
-            Access::Once | Access::Uses(_) => Spend::Times {
-                uses: bought.uses,
-                restores: terms.max_restores,
-                retain_until: retain_until(bought.minted_until.saturating_add(SKEW)),
-            },
+            // From what was minted, which is no client's to shorten, and what every other dialect says of the same invoice: a
+            // store that forgot too much after a jump of its clock tells payments apart by this number alone.
+            Access::Once | Access::Uses(_) => {
+                Spend::Times { uses: bought.uses, restores: terms.max_restores, retain_until: retain_until(bought.minted_until) }
+            }
         };
         Ok(Proof {
             dialect: DialectName::L402,
