@@ -20,6 +20,7 @@ mod dialects;
 mod dropped;
 mod faults;
 mod forged;
+mod heads;
 mod hostile;
 mod interleavings;
 mod invoices;
