@@ -63,7 +63,9 @@ fn unpaid(bought: &Bought, dialect: DialectName, answer: &Response<Bytes>) -> He
     let wrong = Preimage::from_bytes([0; 32]);
     match dialect {
         DialectName::L402 => l402::Challenge::in_headers(answer.headers())[0].answer(&wrong),
-        DialectName::Mpp => mpp::Credential::new(mpp::Challenge::all(answer.headers()).remove(0), &wrong).to_header_value().unwrap(),
+        DialectName::Mpp => {
+            mpp::Credential::new(mpp::Challenge::all(answer.headers()).remove(0), &wrong).to_header_value().unwrap()
+        }
         _ => {
             let text = x402::decode_header(bought.of(dialect).1.as_bytes()).unwrap();
             let text = text.replace(&bought.preimage.expose_hex(), &wrong.expose_hex());

@@ -52,6 +52,8 @@ pub(super) struct Genuine {
     purpose: Purpose,
     /// The service of aperture's caveats; without a name, the origin's host.
     service: Option<Arc<str>>,
+    /// Another token in the same request that allows it, as far as the head tells.
+    pub(super) next: Option<Box<Genuine>>,
 }
 
 impl Genuine {
@@ -61,7 +63,7 @@ impl Genuine {
         let payment_hash = PaymentHash::from_bytes(*payment_hash);
         let (key, purpose) = key(token_id, keys).ok_or(Reason::UnknownKey)?;
         key.with_mac(token_id, |root_key| signed_and_paid(&macaroon, &payment_hash, root_key, &preimage))?;
-        Ok(Box::new(Self { payment_hash, macaroon, purpose, service: service.cloned() }))
+        Ok(Box::new(Self { payment_hash, macaroon, purpose, service: service.cloned(), next: None }))
     }
 
     /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
@@ -77,6 +79,10 @@ impl Genuine {
 impl Claim for Genuine {
     fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
+    }
+
+    fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
+        self.next.map(|next| next as Box<dyn Claim>)
     }
 
     fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
