@@ -38,6 +38,7 @@ mod readiness;
 mod restores;
 mod retention;
 mod settling;
+mod several;
 mod stores;
 mod tokens;
 mod worlds;
