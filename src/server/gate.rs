@@ -40,12 +40,18 @@ pub(super) enum Decision<B> {
     /// Paid for, and only time ends the access: to the inner service, once it is ready.
     Ready(Request<RequestBody<B>>, Box<Paid>),
     /// Verified: make the inner service ready, then consume.
-    Verified(Box<Pending<B>>, usize, Proof),
+    Verified(Box<Pending<B>>, usize, Candidate),
     /// Consumed: to the inner service, which is ready, at once.
     Serve(Request<RequestBody<B>>, Box<Paid>),
     /// Spent after all: hold nothing of the inner service while the node is asked.
-    Spent(Box<Pending<B>>, usize),
+    Spent(Box<Pending<B>>, (usize, Option<Box<dyn Claim>>)),
     Wait(BoxFuture<'static, Self>),
+}
+
+/// A proof, and the credential to try where it is spent.
+pub(super) struct Candidate {
+    proof: Proof,
+    next: Option<Box<dyn Claim>>,
 }
 
 impl<B> Decision<B> {
@@ -187,7 +193,7 @@ where
     let setup = pending.asked.setup();
     if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&claim.payment_hash())) {
         let refusal = setup.dialects[dialect].revoked();
-        return wait(ask(pending, Some((dialect, refusal))));
+        return refuse(pending, dialect, claim.next(), refusal);
     }
     let needs_body = setup.dialects[dialect].binds_body(&pending.asked.rule.terms);
     if needs_body || claim.needs_price() || setup.must_confirm(&claim.payment_hash()) {
@@ -199,8 +205,8 @@ where
             let (request, paid) = admit(pending, dialect, proof, (None, None));
             Decision::Ready(request, paid)
         }
-        Ok(proof) => Decision::Verified(pending, dialect, proof),
-        Err(refusal) => wait(ask(pending, Some((dialect, refusal)))),
+        Ok(proof) => Decision::Verified(pending, dialect, Candidate { proof, next: claim.next() }),
+        Err(refusal) => refuse(pending, dialect, claim.next(), refusal),
     }
 }
 
@@ -232,16 +238,16 @@ where
         };
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
-    drop(claim);
+    let next = claim.next();
     let proof = match verdict {
         Ok(proof) => proof,
-        Err(refusal) => return ask(pending, Some((dialect, refusal))).await,
+        Err(refusal) => return refuse(pending, dialect, next, refusal),
     };
     match settle::confirm(setup, &proof).await {
         Ok(true) => {}
         Ok(false) => {
             let refusal = setup.dialects[dialect].unpaid();
-            return ask(pending, Some((dialect, refusal))).await;
+            return refuse(pending, dialect, next, refusal);
         }
         Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
@@ -249,19 +255,32 @@ where
         let (request, paid) = admit(pending, dialect, proof, (None, None));
         return Decision::Ready(request, paid);
     }
-    Decision::Verified(pending, dialect, proof)
+    Decision::Verified(pending, dialect, Candidate { proof, next })
+}
+
+/// Step 4 again with the next credential of the same dialect, where the request has one; step 5 where it has none.
+fn refuse<B>(pending: Box<Pending<B>>, dialect: usize, next: Option<Box<dyn Claim>>, refusal: Refusal) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match next {
+        Some(claim) => verify(pending, dialect, claim),
+        None => wait(ask(pending, Some((dialect, refusal)))),
+    }
 }
 
 /// Step 4, the last await before the inner service.
-pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, proof: Proof) -> Decision<B> {
+pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Candidate) -> Decision<B> {
     wait(async move {
+        let Candidate { proof, next } = candidate;
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
                 let (request, paid) = admit(pending, dialect, proof, (lease, remaining));
                 Decision::Serve(request, paid)
             }
-            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, dialect),
+            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
                 trace::error(format_args!("nothing was consumed: {error}"));
                 Decision::Answer(refuse::unavailable("the store of spent payments cannot answer"))
@@ -274,14 +293,14 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
     })
 }
 
-/// Step 5 for a genuine credential that is used up.
-pub(super) fn refuse_spent<B>(pending: Box<Pending<B>>, dialect: usize) -> Decision<B>
+/// For a genuine credential that is used up.
+pub(super) fn refuse_spent<B>(pending: Box<Pending<B>>, (dialect, next): (usize, Option<Box<dyn Claim>>)) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let refusal = pending.asked.setup().dialects[dialect].spent();
-    wait(ask(pending, Some((dialect, refusal))))
+    refuse(pending, dialect, next, refusal)
 }
 
 /// Step 5.
