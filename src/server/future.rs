@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -26,18 +26,20 @@ pin_project! {
     {
         inner: S,
         #[pin]
-        state: State<S::Future, B>,
+        state: State<S::Future, S::Error, B>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F, B> {
+    enum State<F, E, B> {
         /// Asking the node, the store or the price function, or about to do what was decided; once the request will be
         /// served, waiting for the inner service, and only then.
         Deciding { decision: Option<Decision<B>> },
         /// Free: waiting for the inner service.
         Passing { request: Option<Request<RequestBody<B>>>, keep_private: bool },
+        /// The inner service can serve nothing any more.
+        Failed { error: Option<E> },
         Serving { #[pin] future: F, paid: Option<Box<Paid>>, keep_private: bool },
     }
 }
@@ -50,9 +52,16 @@ where
         Self { inner, state: State::Deciding { decision: Some(decision) } }
     }
 
-    pub(super) fn passing(inner: S, request: Request<B>) -> Self {
-        let request = Some(request.map(RequestBody::inner));
-        Self { inner, state: State::Passing { request, keep_private: false } }
+    /// For a free request: where the inner service is ready at once, as most are, it is called at once.
+    pub(super) fn passing(mut inner: S, request: Request<B>) -> Self {
+        let request = request.map(RequestBody::inner);
+        let state = match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => State::Serving { future: inner.call(request), paid: None, keep_private: false },
+            Poll::Ready(Err(error)) => State::Failed { error: Some(error) },
+            // It is asked again with a waker that wakes.
+            Poll::Pending => State::Passing { request: Some(request), keep_private: false },
+        };
+        Self { inner, state }
     }
 }
 
@@ -106,6 +115,9 @@ where
                     let Some(request) = request.take() else { panic!("not polled after completion") };
                     let future = this.inner.call(request);
                     this.state.set(State::Serving { future, paid: None, keep_private });
+                }
+                StateProjection::Failed { error } => {
+                    return Poll::Ready(Err(error.take().expect("not polled after completion")));
                 }
                 StateProjection::Serving { future, paid, keep_private: private } => {
                     paid.iter_mut().for_each(|paid| paid.stepping(true));

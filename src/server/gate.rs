@@ -112,9 +112,10 @@ pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
             return Triage::Priced(rule.clone(), captures);
         }
         Pricing::Table(rules) => {
-            let original = target::original_uri(request.extensions(), request.uri()).path();
+            let original = target::original_uri(request.extensions(), request.uri());
+            let original = (!std::ptr::eq(original, request.uri())).then(|| original.path());
             let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
-            match rules.lookup(request.method(), request.uri().path(), Some(original), is_connect_protocol) {
+            match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
                 Lookup::Free => return Triage::Free,
                 Lookup::Priced { value, captured, .. } => {
                     let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
