@@ -35,24 +35,23 @@ use crate::{
 /// What is to be done with a request.
 pub(super) enum Decision<B> {
     Answer(Response<Bytes>),
-    /// Free: to the inner service, once it is ready; the answer kept private where a credential came with the request.
-    Pass(Request<RequestBody<B>>, bool),
-    /// Paid for, and only time ends the access: to the inner service, once it is ready.
-    Ready(Request<RequestBody<B>>, Box<Paid>),
+    /// Free, or paid for and only time ends the access: to the inner service, once it is ready.
+    Pass(Request<RequestBody<B>>, Admission),
     /// Verified: make the inner service ready, then consume.
     Verified(Box<Pending<B>>, usize, Proof),
     /// Consumed: to the inner service, which is ready, at once.
-    Serve(Request<RequestBody<B>>, Box<Paid>),
+    Serve(Request<RequestBody<B>>, Admission),
     /// Spent after all: hold nothing of the inner service while the node is asked.
     Spent(Box<Pending<B>>, usize),
     Wait(BoxFuture<'static, Decision<B>>),
 }
 
-impl<B> Decision<B> {
-    /// Whether the inner service must be ready before this is done.
-    pub(super) const fn needs_inner(&self) -> bool {
-        matches!(self, Self::Ready(..) | Self::Verified(..))
-    }
+/// What becomes of the inner service's answer.
+#[derive(Default)]
+pub(super) struct Admission {
+    pub(super) paid: Option<Box<Paid>>,
+    /// A credential came with the request: shared caches must not keep the answer.
+    pub(super) keep_private: bool,
 }
 
 /// What the table says of a request. Told apart before anything is moved, so that free requests pay next to nothing.
@@ -180,8 +179,8 @@ where
     pending.asked.bind(None);
     match claim.verify(&pending.asked.view(), &pending.asked.rule.terms, None, pending.asked.now) {
         Ok(proof) if proof.spend == Spend::Never => {
-            let (request, paid) = admit(pending, dialect, proof, (None, None));
-            Decision::Ready(request, paid)
+            let (request, admission) = admit(pending, dialect, proof, (None, None));
+            Decision::Pass(request, admission)
         }
         Ok(proof) => Decision::Verified(pending, dialect, proof),
         Err(refusal) => wait(ask(pending, Some((dialect, refusal)))),
@@ -230,8 +229,8 @@ where
         Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
     if proof.spend == Spend::Never {
-        let (request, paid) = admit(pending, dialect, proof, (None, None));
-        return Decision::Ready(request, paid);
+        let (request, admission) = admit(pending, dialect, proof, (None, None));
+        return Decision::Pass(request, admission);
     }
     Decision::Verified(pending, dialect, proof)
 }
@@ -242,8 +241,8 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, paid) = admit(pending, dialect, proof, (lease, remaining));
-                Decision::Serve(request, paid)
+                let (request, admission) = admit(pending, dialect, proof, (lease, remaining));
+                Decision::Serve(request, admission)
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, dialect),
             Some(Err(error)) => {
@@ -310,19 +309,23 @@ where
 
 /// To the inner service, unpaid.
 fn pass<B>(pending: Box<Pending<B>>) -> Decision<B> {
-    let presented = pending.asked.presented;
-    Decision::Pass(pending.into_request(), presented)
+    let Pending { mut asked, body } = *pending;
+    asked.strip();
+    let admission = Admission { paid: None, keep_private: asked.presented };
+    Decision::Pass(Request::from_parts(asked.head, body), admission)
 }
 
 /// To the inner service, with a receipt.
 fn admit<B>(
-    mut pending: Box<Pending<B>>,
+    pending: Box<Pending<B>>,
     dialect: usize,
     proof: Proof,
     granted: (Option<settle::Lease>, Option<u32>),
-) -> (Request<RequestBody<B>>, Box<Paid>) {
-    let asked = &mut pending.asked;
-    let paid = Paid::new(asked, dialect, proof, granted);
-    asked.head.extensions.insert(paid.receipt().clone());
-    (pending.into_request(), paid)
+) -> (Request<RequestBody<B>>, Admission) {
+    let Pending { mut asked, body } = *pending;
+    asked.strip();
+    let Asked { shop, mut head, place, now, .. } = asked;
+    let paid = Paid::new(shop, dialect, proof, (head.method.clone(), place), now, granted);
+    head.extensions.insert(paid.receipt().clone());
+    (Request::from_parts(head, body), Admission { paid: Some(paid), keep_private: true })
 }

@@ -90,6 +90,16 @@ impl Asked {
         }
     }
 
+    /// Takes out the credentials that stop here.
+    pub(super) fn strip(&mut self) {
+        let setup = self.shop.paywall.setup();
+        if self.presented && !setup.keep_credentials {
+            for dialect in &setup.dialects {
+                dialect.strip(&mut self.head.headers, &self.rule.terms);
+            }
+        }
+    }
+
     /// Computes what is bound beside method and target.
     pub(super) fn bind(&mut self, body_hash: Option<[u8; 32]>) {
         let terms = &self.rule.terms;
@@ -98,20 +108,6 @@ impl Asked {
             let body_hash = body_hash.filter(|_| terms.bound_covers_body);
             self.bound = Some(price::bound_hash(self.seen.as_deref(), headers, body_hash));
         }
-    }
-}
-
-impl<B> Pending<B> {
-    /// The request for the inner service: without the credentials that stop here.
-    pub(super) fn into_request(mut self: Box<Self>) -> Request<RequestBody<B>> {
-        let setup = self.asked.shop.paywall.setup();
-        if self.asked.presented && !setup.keep_credentials {
-            for dialect in &setup.dialects {
-                dialect.strip(&mut self.asked.head.headers, &self.asked.rule.terms);
-            }
-        }
-        let Self { asked, body } = *self;
-        Request::from_parts(asked.head, body)
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Response;
+use http::{Method, Response};
 
-use super::{Paywall, paywall::Setup, request::Asked, within};
+use super::{Paywall, layer::Shop, paywall::Setup, request::Place, within};
 use crate::{
+    clock::Timestamp,
     lightning::InvoiceStatus,
     payment::{PaymentReceipt, Proof, Spend},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, UseId},
@@ -61,7 +62,7 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
 /// A paid request on its way through the inner service.
 #[derive(Debug)]
 pub(super) struct Paid {
-    paywall: Paywall,
+    shop: Arc<Shop>,
     dialect: usize,
     receipt: PaymentReceipt,
     lease: Option<Lease>,
@@ -69,17 +70,18 @@ pub(super) struct Paid {
 
 impl Paid {
     pub(super) fn new(
-        asked: &Asked,
+        shop: Arc<Shop>,
         dialect: usize,
         proof: Proof,
+        (method, place): (Method, Place),
+        now: Timestamp,
         (lease, remaining): (Option<Lease>, Option<u32>),
     ) -> Box<Self> {
-        let setup = asked.setup();
-        let resource = (asked.head.method.clone(), setup.origins[asked.place.origin].clone(), asked.place.target.clone());
-        let receipt = PaymentReceipt::new(proof, resource, asked.now, remaining);
-        setup.limiter.paid(receipt.payment_hash(), asked.now);
+        let setup = shop.paywall.setup();
+        let receipt = PaymentReceipt::new(proof, (method, setup.origins[place.origin].clone(), place.target), now, remaining);
+        setup.limiter.paid(receipt.payment_hash(), now);
         setup.announcer.announce(&receipt);
-        Box::new(Self { paywall: asked.shop.paywall.clone(), dialect, receipt, lease })
+        Box::new(Self { shop, dialect, receipt, lease })
     }
 
     pub(super) const fn receipt(&self) -> &PaymentReceipt {
@@ -107,7 +109,7 @@ impl Paid {
     pub(super) fn answered<R>(mut self: Box<Self>, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(Release::Failed));
-        let setup = self.paywall.setup();
+        let setup = self.shop.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
         response.headers_mut().extend(line);
     }

@@ -47,24 +47,23 @@ impl<'a> Found<'a> {
 
 /// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any are not touched.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    for name in &METADATA {
-        headers.remove(name);
-    }
     let (mut kept, mut has_ours) = (Vec::new(), false);
     for line in headers.get_all(AUTHORIZATION) {
-        let parts = || Folded(Some(line.as_bytes())).map(|part| ours(part).is_some());
-        if !parts().any(|is_ours| is_ours) {
-            kept.push(line.clone());
-            continue;
-        }
-        has_ours = true;
-        if !parts().all(|is_ours| is_ours) {
-            kept.extend(without_ours(line));
+        let (mut own, mut foreign) = (0, 0);
+        Folded(Some(line.as_bytes())).for_each(|part| *(if ours(part).is_some() { &mut own } else { &mut foreign }) += 1);
+        has_ours |= own > 0;
+        match (own, foreign) {
+            (0, _) => kept.push(line.clone()),
+            (_, 0) => {}
+            _ => kept.extend(without_ours(line)),
         }
     }
     if has_ours {
         headers.remove(AUTHORIZATION);
         kept.into_iter().for_each(|line| drop(headers.append(AUTHORIZATION, line)));
+    }
+    for name in &METADATA {
+        headers.remove(name);
     }
 }
 
