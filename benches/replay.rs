@@ -1,7 +1,8 @@
-//! Consuming a payment: in memory, and in a folder by one caller and by 64.
+//! What one use costs at each store, and how near the durable one comes to its engine.
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{
-    num::{NonZeroU32, NonZeroUsize},
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,62 +10,124 @@ use std::{
     time::{Duration, Instant},
 };
 
-use criterion::{Criterion, criterion_group, criterion_main};
-use tokio::runtime::Runtime;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tower_x402::{
-    DurableStore, MemoryStore, Network, PaymentHash,
-    clock::{Clock as _, SystemClock},
-    replay::{Consumption, ConsumptionKey, Limits, ReplayStore, UseId},
+    Network, PaymentHash, Preimage,
+    clock::Timestamp,
+    replay::{
+        Consumption, ConsumptionKey, DurableStore, Limits, MemoryStore, ReplayStore, UseId,
+        conformance::{RawEngine, RawRecord},
+    },
 };
 
-async fn consume(store: &dyn ReplayStore) {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    let mut hash = [0; 32];
-    let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash[..8].copy_from_slice(&next.to_le_bytes());
-    let key = ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash));
-    let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
-    let use_id = UseId::random().expect("randomness");
-    let answer = store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 2), until).await;
-    assert_eq!(answer.expect("room"), Consumption::Granted { remaining: 0 });
-}
-
-/// `times` payments, by `callers` at once.
-async fn consume_all(store: Arc<dyn ReplayStore>, callers: u64, times: u64) -> Duration {
-    let start = Instant::now();
-    let callers: Vec<_> = (0..callers)
-        .map(|caller| {
-            let (store, share) = (store.clone(), times / callers + u64::from(caller < times % callers));
-            tokio::spawn(async move {
-                for _ in 0..share {
-                    consume(&*store).await;
+fn memory(criterion: &mut Criterion) {
+    let runtime = runtime();
+    let store = MemoryStore::new().unwrap().with_capacity(usize::MAX.try_into().unwrap());
+    let mut number = 0;
+    let mut group = criterion.benchmark_group("memory");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("consume", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let keys: Vec<_> = (0..rounds).map(|at| (key(number + at), use_id(number + at))).collect();
+            number += rounds;
+            let start = Instant::now();
+            runtime.block_on(async {
+                for (key, id) in keys {
+                    assert_ne!(store.consume(key, id, ONCE, Timestamp::MAX).await.unwrap(), Consumption::Spent);
                 }
-            })
-        })
-        .collect();
-    for caller in callers {
-        caller.await.expect("a use for each");
-    }
-    start.elapsed()
-}
-
-fn replay(c: &mut Criterion) {
-    let runtime = Runtime::new().expect("a runtime");
-    let folder = tempfile::tempdir().expect("a folder");
-    let memory = MemoryStore::new().expect("randomness").with_capacity(NonZeroUsize::MAX);
-    let durable = DurableStore::open(folder.path()).expect("a store");
-    let stores: [(&str, Arc<dyn ReplayStore>, u64); 3] = {
-        let durable: Arc<dyn ReplayStore> = Arc::new(durable);
-        [("in memory", Arc::new(memory), 1), ("durable, one caller", durable.clone(), 1), ("durable, 64 callers", durable, 64)]
-    };
-    let mut group = c.benchmark_group("consume");
-    for (name, store, callers) in stores {
-        group.bench_function(name, |b| {
-            b.iter_custom(|times| runtime.block_on(consume_all(store.clone(), callers, times)));
+            });
+            start.elapsed()
         });
-    }
-    group.finish();
+    });
 }
 
-criterion_group!(benches, replay);
+fn durable(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("durable");
+    group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(5));
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut engine = RawEngine::create(folder.path()).unwrap();
+    let mut first = 0;
+    group.bench_function("engine alone, batches of 64", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let batches: Vec<Vec<_>> = (0..rounds.div_ceil(CALLERS))
+                .map(|batch| (0..CALLERS).map(|at| raw(first + batch * CALLERS + at)).collect())
+                .collect();
+            let written = batches.len() as u64 * CALLERS;
+            first += written;
+            let start = Instant::now();
+            for batch in batches {
+                engine.write(batch).unwrap();
+            }
+            start.elapsed().mul_f64(rounds as f64 / written as f64)
+        });
+    });
+
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(DurableStore::open(folder.path()).unwrap());
+    let runtime = runtime();
+    let next = Arc::new(AtomicU64::new(0));
+    group.bench_function("consume, 64 callers", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let end = next.load(Ordering::Relaxed) + rounds;
+            let start = Instant::now();
+            runtime.block_on(async {
+                let mut callers = tokio::task::JoinSet::new();
+                for _ in 0..CALLERS {
+                    callers.spawn(call_until(end, store.clone(), next.clone()));
+                }
+                callers.join_all().await;
+            });
+            next.store(end, Ordering::Relaxed);
+            start.elapsed()
+        });
+    });
+    group.bench_function("consume, one caller", |bencher| {
+        bencher.iter_custom(|rounds| {
+            let end = next.load(Ordering::Relaxed) + rounds;
+            let start = Instant::now();
+            runtime.block_on(call_until(end, store.clone(), next.clone()));
+            next.store(end, Ordering::Relaxed);
+            start.elapsed()
+        });
+    });
+}
+
+async fn call_until(end: u64, store: Arc<DurableStore>, next: Arc<AtomicU64>) {
+    loop {
+        let number = next.fetch_add(1, Ordering::Relaxed);
+        if number >= end {
+            return;
+        }
+        let answer = store.consume(key(number), use_id(number), ONCE, Timestamp::MAX).await.unwrap();
+        assert_ne!(answer, Consumption::Spent);
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+}
+
+fn raw(number: u64) -> RawRecord {
+    RawRecord::new(key(number), use_id(number))
+}
+
+fn key(number: u64) -> ConsumptionKey {
+    ConsumptionKey::new(Network::Bitcoin, hash(number))
+}
+
+fn hash(number: u64) -> PaymentHash {
+    let mut preimage = [0; 32];
+    preimage[..8].copy_from_slice(&number.to_le_bytes());
+    Preimage::from_bytes(preimage).payment_hash()
+}
+
+fn use_id(number: u64) -> UseId {
+    UseId::from_bytes(u128::from(number).to_le_bytes())
+}
+
+const CALLERS: u64 = 64;
+const ONCE: Limits = Limits::new(NonZeroU32::MIN, 2);
+
+criterion_group!(benches, memory, durable);
 criterion_main!(benches);

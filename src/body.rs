@@ -82,10 +82,10 @@ impl<B> RequestBody<B> {
     }
 
     /// The body that was passed through, or the one that was read.
-    pub(crate) fn into_unread(self) -> Result<B, Held> {
+    pub(crate) fn into_unread(self) -> Result<B, Box<Held>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
-            Kind::Held { held } => Err(*held),
+            Kind::Held { held } => Err(held),
         }
     }
 }
@@ -97,6 +97,13 @@ impl<B> ResponseBody<B> {
 
     pub(crate) fn inner(body: B) -> Self {
         Self { kind: Kind::Inner { body } }
+    }
+}
+
+/// An empty one, as layers outside ask for that answer by themselves (tower-http's CORS and time limits).
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::held(Bytes::new())
     }
 }
 

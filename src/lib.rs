@@ -82,9 +82,15 @@
 
 #[cfg(feature = "server")]
 pub mod body;
+mod boxed;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;
+// What only the server, or one dialect, asks of these is unused where that one is left out.
+#[cfg_attr(
+    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    allow(dead_code, unused_imports)
+)]
 mod dialect;
 #[cfg(feature = "axum")]
 mod extract;
@@ -93,10 +99,18 @@ pub mod facilitator;
 pub mod lightning;
 #[cfg(feature = "replay-durable")]
 mod log;
+#[cfg_attr(
+    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    allow(dead_code, unused_imports)
+)]
 mod payment;
 pub mod replay;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg_attr(
+    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    allow(dead_code, unused_imports)
+)]
 mod trace;
 
 pub use dialect::keys::{SecretError, Secrets};
@@ -119,3 +133,19 @@ pub use replay::DurableStore;
 pub use replay::MemoryStore;
 #[cfg(feature = "server")]
 pub use server::{Charge, Paywall, RouteTable, X402Layer, price_fn};
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+/// Pages about the crate as a whole.
+pub mod docs {
+    #[doc = include_str!("docs/design.md")]
+    pub mod design {}
+    #[doc = include_str!("docs/floor_plan.md")]
+    pub mod floor_plan {}
+    #[doc = include_str!("docs/glossary.md")]
+    pub mod glossary {}
+    #[doc = include_str!("docs/threat_model.md")]
+    pub mod threat_model {}
+}

@@ -24,12 +24,20 @@ pub fn decode_url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     form.decode_to_vec(text).ok()
 }
 
+/// Exactly `N` bytes in the URL-safe alphabet, no padding.
+pub fn decode_url_array<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    // A buffer that is too short would be a panic.
+    (text.as_ref().len() == (4 * N).div_ceil(3)).then_some(())?;
+    let decoded = URL_SAFE_NO_PAD.decode(text.as_ref(), base64_simd::Out::from_slice(&mut bytes)).ok()?;
+    (decoded.len() == N).then_some(bytes)
+}
+
 /// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients are seen to use.
 pub fn decode_any(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
-    let form = if text.ends_with(b"=") { STANDARD } else { STANDARD_NO_PAD };
-    // What has no character of either alphabet's own fails twice for the same reason.
-    form.decode_to_vec(text).ok().or_else(|| decode_url(text))
+    let forms = if text.ends_with(b"=") { [STANDARD, URL_SAFE] } else { [STANDARD_NO_PAD, URL_SAFE_NO_PAD] };
+    forms.iter().find_map(|form| form.decode_to_vec(text).ok())
 }
 
 #[cfg(test)]
@@ -48,5 +56,9 @@ mod tests {
         assert_eq!(decode_standard("+/8"), None);
         assert_eq!(decode_url("+/8"), None);
         assert_eq!(decode_url("-_9"), None);
+        assert_eq!(decode_url_array::<2>("-_8"), Some([0xfb, 0xff]));
+        for bad in ["-_8=", "-_9", "-_8A", "-_", "+/8", ""] {
+            assert_eq!(decode_url_array::<2>(bad), None, "{bad}");
+        }
     }
 }

@@ -58,6 +58,11 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// The line of this dialect's own that tells why its credential was refused.
     fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine>;
 
+    /// The refusal, looked at again once the body is known: some dialects have a word that goes before.
+    fn reconsider(&self, refusal: Refusal, _view: &RequestView<'_>, _terms: &Terms) -> Refusal {
+        refusal
+    }
+
     /// Takes this dialect's credentials out of the request's headers, and nothing else.
     fn strip(&self, headers: &mut HeaderMap, terms: &Terms);
 }

@@ -22,8 +22,8 @@ use super::{
     body::{self, Unread},
 };
 use crate::{
+    boxed::BoxFuture,
     codec::json,
-    lightning::BoxFuture,
     x402::{PaymentPayload, PaymentRequirements, Reason},
 };
 
@@ -46,7 +46,7 @@ where
         let facilitator = self.clone();
         ResponseFuture(Box::pin(async move {
             let (head, body) = request.into_parts();
-            facilitator.respond(&head, body).await.unwrap_or_else(|refused| refused)
+            facilitator.respond(&head, body).await.unwrap_or_else(Denied::answer)
         }))
     }
 }
@@ -69,7 +69,7 @@ impl fmt::Debug for ResponseFuture {
 }
 
 impl Facilitator {
-    async fn respond<B: Body>(&self, head: &Parts, body: B) -> Result<Answer, Answer> {
+    async fn respond<B: Body>(&self, head: &Parts, body: B) -> Result<Answer, Denied> {
         match (head.uri.path(), &head.method) {
             ("/supported", &Method::GET | &Method::HEAD) => Ok(self.supported()),
             ("/verify", &Method::POST) => {
@@ -81,40 +81,32 @@ impl Facilitator {
                 self.admit(head)?;
                 self.settle_document(&self.read(body).await?).await
             }
-            ("/supported", _) => Err(allowing("GET, HEAD")),
-            ("/verify" | "/settle", _) => Err(allowing("POST")),
-            _ => Err(refused(StatusCode::NOT_FOUND, "expected /settle, /verify or /supported")),
+            ("/supported", _) => Err(Denied::Method("GET, HEAD")),
+            ("/verify" | "/settle", _) => Err(Denied::Method("POST")),
+            _ => Err(Denied::Status(StatusCode::NOT_FOUND, "expected /settle, /verify or /supported")),
         }
     }
 
-    fn admit(&self, head: &Parts) -> Result<(), Answer> {
-        let Some(caller) = self.0.callers.caller(head) else {
-            let mut answer = refused(StatusCode::UNAUTHORIZED, "expected a caller that is known here");
-            answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            return Err(answer);
-        };
-        self.0.rate.take(&caller).map_err(|wait| {
-            let mut answer = refused(StatusCode::TOO_MANY_REQUESTS, "too many calls: wait as long as Retry-After says");
-            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
-            answer
-        })
+    fn admit(&self, head: &Parts) -> Result<(), Denied> {
+        let caller = self.0.callers.caller(head).ok_or(Denied::Stranger)?;
+        self.0.rate.take(&caller).map_err(Denied::TooOften)
     }
 
-    async fn read<B: Body>(&self, body: B) -> Result<String, Answer> {
+    async fn read<B: Body>(&self, body: B) -> Result<String, Denied> {
         let read = tokio::time::timeout(self.0.time_limit, body::read(body)).await;
         let bytes = match read {
             Ok(Ok(bytes)) => bytes,
-            Ok(Err(Unread::TooLong)) => return Err(refused(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")),
-            Ok(Err(Unread::Broken)) => return Err(refused(StatusCode::BAD_REQUEST, "expected a whole body")),
-            Err(_) => return Err(refused(StatusCode::REQUEST_TIMEOUT, "expected the body in time")),
+            Ok(Err(Unread::TooLong)) => return Err(Denied::Status(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")),
+            Ok(Err(Unread::Broken)) => return Err(Denied::Status(StatusCode::BAD_REQUEST, "expected a whole body")),
+            Err(_) => return Err(Denied::Status(StatusCode::REQUEST_TIMEOUT, "expected the body in time")),
         };
-        String::from_utf8(bytes).map_err(|_| refused(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
+        String::from_utf8(bytes).map_err(|_| Denied::Status(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
     }
 
-    async fn settle_document(&self, text: &str) -> Result<Answer, Answer> {
+    async fn settle_document(&self, text: &str) -> Result<Answer, Denied> {
         let document = json::parse(text).ok().and_then(json::Json::into_object);
         let Some(mut document) = document else {
-            return Err(refused(StatusCode::BAD_REQUEST, "expected a JSON object in which no member stands twice"));
+            return Err(Denied::Status(StatusCode::BAD_REQUEST, "expected a JSON object in which no member stands twice"));
         };
         let version = document.get("x402Version") == Some(&json::Json::Unsigned(2));
         let required = document.take("paymentRequirements").and_then(PaymentRequirements::of);
@@ -138,14 +130,38 @@ impl Facilitator {
     }
 }
 
-fn allowing(methods: &'static str) -> Answer {
-    let mut answer = refused(StatusCode::METHOD_NOT_ALLOWED, "expected another method: see Allow");
-    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(methods));
-    answer
+/// Why a call is not about any proof.
+#[derive(Debug)]
+enum Denied {
+    /// The method is none of these.
+    Method(&'static str),
+    Status(StatusCode, &'static str),
+    Stranger,
+    /// Until then.
+    TooOften(Duration),
 }
 
-fn refused(status: StatusCode, text: &str) -> Answer {
-    answered(status, &json!({"error": text}))
+impl Denied {
+    fn answer(self) -> Answer {
+        let (status, text, header) = match self {
+            Self::Method(allowed) => {
+                let allow = (ALLOW, HeaderValue::from_static(allowed));
+                (StatusCode::METHOD_NOT_ALLOWED, "expected another method: see Allow", Some(allow))
+            }
+            Self::Status(status, text) => (status, text, None),
+            Self::Stranger => {
+                let scheme = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                (StatusCode::UNAUTHORIZED, "expected a caller that is known here", Some(scheme))
+            }
+            Self::TooOften(wait) => {
+                let after = (RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
+                (StatusCode::TOO_MANY_REQUESTS, "too many calls: wait as long as Retry-After says", Some(after))
+            }
+        };
+        let mut answer = answered(status, &json!({"error": text}));
+        answer.headers_mut().extend(header);
+        answer
+    }
 }
 
 fn answered(status: StatusCode, document: &impl serde::Serialize) -> Answer {

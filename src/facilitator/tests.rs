@@ -12,9 +12,9 @@ use tower::ServiceExt as _;
 
 use super::*;
 use crate::{
+    boxed::BoxFuture,
     clock::{TestClock, Timestamp},
     codec::hex,
-    lightning::BoxFuture,
     payment::Network,
     replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
     x402::Bench,

@@ -175,10 +175,6 @@ mod receiver;
 mod remembered;
 mod settled;
 
-use std::pin::Pin;
-
-use futures_core::Stream;
-
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
 pub use self::{
@@ -187,9 +183,4 @@ pub use self::{
     payer::{PayLimits, Payer, PayerProfile, PaymentStatus},
     receiver::{Description, InvoiceRequest, InvoiceStatus, KeyCustody, Receiver, ReceiverProfile},
 };
-
-/// A boxed future, so that the open traits can be trait objects.
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// A boxed stream.
-pub type BoxStream<'a, T> = Pin<Box<dyn Stream<Item = T> + Send + 'a>>;
+pub use crate::boxed::{BoxFuture, BoxStream};

@@ -1,11 +1,10 @@
-use std::collections::HashMap;
-
+use fjall::Slice;
 use sha2::{Digest, Sha256};
 
 /// What one group of callers changed. A record that changed twice is written once, as it was last.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    records: HashMap<Vec<u8>, Option<Vec<u8>>>,
+    records: Vec<(Slice, Option<Slice>)>,
     tally: Tally,
 }
 
@@ -18,7 +17,7 @@ impl Batch {
         if let Some(new) = new {
             self.tally.add(key, new);
         }
-        self.records.insert(key.into(), new.map(Into::into));
+        self.records.push((key.into(), new.map(Into::into)));
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -29,8 +28,12 @@ impl Batch {
         self.tally
     }
 
-    pub(super) fn into_records(self) -> impl Iterator<Item = (Vec<u8>, Option<Vec<u8>>)> {
-        self.records.into_iter()
+    /// Each key once, as it was last: the engine would keep either of two that are written together.
+    pub(super) fn into_records(mut self) -> Vec<(Slice, Option<Slice>)> {
+        self.records.reverse();
+        self.records.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.records.dedup_by(|(one, _), (other, _)| one == other);
+        self.records
     }
 }
 
@@ -79,7 +82,9 @@ mod tests {
         let mut direct = Tally::default();
         direct.add(b"a", b"2");
         assert_eq!(batch.tally(), direct);
-        assert_eq!(batch.into_records().count(), 2);
+        let records = batch.into_records();
+        let records: Vec<_> = records.iter().map(|(key, value)| (&**key, value.as_deref())).collect();
+        assert_eq!(records, [(&b"a"[..], Some(&b"2"[..])), (b"b", None)]);
     }
 
     #[test]

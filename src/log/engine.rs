@@ -13,7 +13,7 @@ use super::{
 };
 
 /// The engine's files and the side file beside them.
-pub(crate) struct Engine {
+pub(super) struct Engine {
     records: Keyspace,
     database: Database,
     floor: Floor,
@@ -30,7 +30,7 @@ struct Head {
 
 impl Engine {
     /// Opens the log in `folder`, or makes it with `new_id`, and shows each record to `load`.
-    pub(crate) fn open(
+    pub(super) fn open(
         folder: &Path,
         new_id: [u8; 16],
         load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
@@ -41,22 +41,22 @@ impl Engine {
     }
 
     /// Which log this is.
-    pub(crate) const fn id(&self) -> [u8; 16] {
+    pub(super) const fn id(&self) -> [u8; 16] {
         self.head.id
     }
 
     /// Writes a batch, synced. After an error the engine must be opened anew, and shows then whether it was written.
-    pub(crate) fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
+    pub(super) fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
         catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch)))
             .unwrap_or_else(|_| Err(LogError::unavailable("the engine panicked while it wrote")))
     }
 
-    pub(crate) const fn is_floor_unsynced(&self) -> bool {
+    pub(super) const fn is_floor_unsynced(&self) -> bool {
         self.floor.is_unsynced()
     }
 
     /// Makes the bound in the side file safe from a loss of power.
-    pub(crate) fn sync_floor(&mut self) -> Result<(), LogError> {
+    pub(super) fn sync_floor(&mut self) -> Result<(), LogError> {
         self.floor.sync()
     }
 
@@ -80,15 +80,8 @@ impl Engine {
         }
         folder::create(&journals)?;
         folder::sync_parent(&journals)?;
-        let database = Database::builder(&journals)
-            .worker_threads(1)
-            .cache_size(CACHE)
-            .max_journaling_size(MAX_JOURNALS)
-            .open()
-            .map_err(|error| opening(&error))?;
-        let records = database
-            .keyspace("records", || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE))
-            .map_err(|error| opening(&error))?;
+        let database = database(&journals)?;
+        let records = keyspace(&database)?;
         let head = match read_all(&records, load)? {
             Some(head) => head,
             None if floor.sequence() == 0 => Head { id: floor.id(), sequence: 0, tally: Tally::default() },
@@ -113,8 +106,8 @@ impl Engine {
         let mut writes = self.database.batch().durability(Some(PersistMode::SyncData));
         for (key, value) in batch.into_records() {
             match value {
-                Some(value) => writes.insert(&self.records, key.as_slice(), value.as_slice()),
-                None => writes.remove(&self.records, key.as_slice()),
+                Some(value) => writes.insert(&self.records, key, value),
+                None => writes.remove(&self.records, key),
             }
         }
         writes.insert(&self.records, HEAD, next.to_bytes().as_slice());
@@ -122,6 +115,21 @@ impl Engine {
         self.head = next;
         self.floor.raise(next.sequence)
     }
+}
+
+pub(super) fn database(folder: &Path) -> Result<Database, LogError> {
+    Database::builder(folder)
+        .worker_threads(1)
+        .cache_size(CACHE)
+        .max_journaling_size(MAX_JOURNALS)
+        .open()
+        .map_err(|error| opening(&error))
+}
+
+pub(super) fn keyspace(database: &Database) -> Result<Keyspace, LogError> {
+    database
+        .keyspace("records", || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE))
+        .map_err(|error| opening(&error))
 }
 
 fn read_all(records: &Keyspace, mut load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>) -> Result<Option<Head>, LogError> {
@@ -161,7 +169,7 @@ fn opening(error: &fjall::Error) -> LogError {
     }
 }
 
-fn describe(error: &fjall::Error) -> String {
+pub(super) fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(error) => error.to_string(),
         other => format!("the engine says {other:?}"),

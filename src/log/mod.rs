@@ -9,10 +9,12 @@ mod engine;
 mod error;
 mod floor;
 mod folder;
+#[cfg(feature = "conformance")]
+mod raw;
 mod writer;
 
 #[cfg(feature = "conformance")]
-pub(crate) use self::engine::Engine;
+pub(crate) use self::raw::RawEngine;
 pub(crate) use self::{
     batch::Batch,
     error::{LogError, LogErrorKind},

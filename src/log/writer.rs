@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Batch, Engine, LogError, folder};
+use super::{Batch, LogError, engine::Engine, folder};
 
 /// What decides, in order and in memory, and says what is to be written.
 pub(crate) trait Machine: Send + 'static {
@@ -69,6 +69,8 @@ impl<M: Machine> Log<M> {
             kept: VecDeque::new(),
             floor_due: Instant::now() + FLOOR_EVERY,
             reopen_due: Instant::now(),
+            last_group: 1,
+            last_commit: Duration::ZERO,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("tower-x402 log".into()).spawn(|| writer.run())?;
@@ -126,19 +128,23 @@ struct Writer<M: Machine> {
     kept: VecDeque<M::Ask>,
     floor_due: Instant,
     reopen_due: Instant,
+    last_group: usize,
+    last_commit: Duration,
     _lock: File,
 }
 
 impl<M: Machine> Writer<M> {
     fn run(mut self) {
-        let mut group = Vec::new();
         loop {
-            let open = self.gather(&mut group);
+            let (first, open) = self.wait();
             if self.engine.is_none() && (!open || Instant::now() >= self.reopen_due) {
                 self.reopen();
             }
-            group.splice(0..0, self.kept.drain(..));
-            self.write(&mut group);
+            if self.engine.is_some() {
+                self.write_group(first);
+            } else {
+                self.refuse(first);
+            }
             self.sync_floor(!open);
             if !open {
                 return;
@@ -146,20 +152,20 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    /// Waits for a group of asks, or for the time to sync or to reopen; `false` once nobody is left to ask.
-    fn gather(&mut self, group: &mut Vec<M::Ask>) -> bool {
+    /// Waits for an ask, or for the time to sync or to reopen; `false` once nobody is left to ask.
+    fn wait(&self) -> (Option<M::Ask>, bool) {
         let received = match self.next_due() {
             Some(due) => self.queue.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match received {
-            Ok(ask) => group.push(ask),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Ok(ask) => {
+                self.waiting.fetch_sub(1, Ordering::Relaxed);
+                (Some(ask), true)
+            }
+            Err(RecvTimeoutError::Timeout) => (None, true),
+            Err(RecvTimeoutError::Disconnected) => (None, false),
         }
-        group.extend(self.queue.try_iter().take(MAX_GROUP - 1));
-        self.waiting.fetch_sub(group.len(), Ordering::Relaxed);
-        true
     }
 
     fn next_due(&self) -> Option<Instant> {
@@ -169,19 +175,52 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    fn write(&mut self, group: &mut Vec<M::Ask>) {
-        let Some(engine) = &mut self.engine else {
-            self.kept.extend(group.drain(..).filter_map(|ask| M::refuse(ask, &self.failure)));
-            return;
-        };
+    fn write_group(&mut self, first: Option<M::Ask>) {
         let mut batch = Batch::default();
-        let answers: Vec<_> = group.drain(..).map(|ask| self.machine.apply(ask, &mut batch)).collect();
-        let written = if batch.is_empty() { Ok(()) } else { engine.commit(batch) };
+        let mut answers: Vec<_> = self.kept.drain(..).chain(first).map(|ask| self.machine.apply(ask, &mut batch)).collect();
+        if answers.is_empty() {
+            return;
+        }
+        self.gather(&mut answers, &mut batch);
+        let written = self.commit(batch);
         self.kept.extend(answers.into_iter().filter_map(|answer| M::tell(answer, written.as_ref().copied())));
         if let Err(failure) = written {
             self.engine = None;
             self.failure = failure;
         }
+    }
+
+    /// Decides what is asked by now, and gives those who were answered last time to ask again: otherwise the first of them
+    /// gets a sync of its own, and all others wait for that and for the next. Whoever asks alone does not wait.
+    fn gather(&mut self, answers: &mut Vec<M::Answer>, batch: &mut Batch) {
+        let until = Instant::now() + (self.last_commit / 2).min(MAX_LINGER);
+        let before = answers.len();
+        while answers.len() < MAX_GROUP {
+            if let Ok(ask) = self.queue.try_recv() {
+                answers.push(self.machine.apply(ask, batch));
+            } else if answers.len() < self.last_group && Instant::now() < until {
+                std::thread::yield_now();
+            } else {
+                break;
+            }
+        }
+        self.waiting.fetch_sub(answers.len() - before, Ordering::Relaxed);
+        self.last_group = answers.len();
+    }
+
+    fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
+        let Some(engine) = self.engine.as_mut().filter(|_| !batch.is_empty()) else { return Ok(()) };
+        let start = Instant::now();
+        let written = engine.commit(batch);
+        self.last_commit = start.elapsed();
+        written
+    }
+
+    fn refuse(&mut self, first: Option<M::Ask>) {
+        let rest = self.queue.try_iter().take(MAX_GROUP).inspect(|_| {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+        });
+        self.kept.extend(first.into_iter().chain(rest).filter_map(|ask| M::refuse(ask, &self.failure)));
     }
 
     fn reopen(&mut self) {
@@ -220,5 +259,6 @@ fn open_engine<M: Machine>(folder: &Path, new_id: [u8; 16], machine: &mut M) -> 
 
 const FLOOR_EVERY: Duration = Duration::from_secs(1);
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
+const MAX_LINGER: Duration = Duration::from_millis(1);
 const MAX_GROUP: usize = 1024;
 const MAX_WAITING: usize = 65_536;

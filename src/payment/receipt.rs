@@ -29,6 +29,25 @@ impl PaymentReceipt {
         Self(Arc::new(Inner { proof, method, origin, target, accepted_at, remaining }))
     }
 
+    /// A receipt that no payment stands behind, for tests of handlers: so much, paid by L402 on regtest for
+    /// `GET https://api.example.com/`, used up.
+    #[cfg(feature = "conformance")]
+    #[must_use]
+    pub fn pretend(amount: Amount) -> Self {
+        let now = Timestamp::from_unix_seconds(1_700_000_000);
+        let proof = Proof {
+            dialect: DialectName::L402,
+            network: Network::Regtest,
+            payment_hash: PaymentHash::from_bytes([0; 32]),
+            amount,
+            spend: super::Spend::Never,
+            valid_until: now,
+            note: None,
+        };
+        let resource = (Method::GET, Arc::from("https://api.example.com"), PathAndQuery::from_static("/"));
+        Self::new(proof, resource, now, Some(0))
+    }
+
     /// What was paid.
     #[must_use]
     pub fn amount(&self) -> Amount {

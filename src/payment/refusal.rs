@@ -40,6 +40,8 @@ impl fmt::Display for Refusal {
     }
 }
 
+impl std::error::Error for Refusal {}
+
 /// What was wrong with a credential. In alphabetical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -54,8 +56,8 @@ pub enum RefusalKind {
     Revoked,
     /// It is genuine and was used up.
     Spent,
-    /// It is genuine and was bought for another request.
-    WrongRequest,
     /// The preimage in it is not the payment's: nothing proves that it was paid.
     Unpaid,
+    /// It is genuine and was bought for another request.
+    WrongRequest,
 }

@@ -9,8 +9,8 @@ use super::{
     shelf::{Record, check_value},
 };
 use crate::{
+    boxed::BoxFuture,
     clock::{Clock, SystemClock, Timestamp},
-    lightning::BoxFuture,
     log::{Log, gone},
 };
 
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
 /// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
-/// is [`StoreErrorKind::Corrupt`] on opening, never a store that has forgotten. The way out is an empty folder: it has a new
+/// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder: it has a new
 /// [`StoreId`], so what was sold for counted access before is refused, spent or not.
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
@@ -77,8 +77,8 @@ impl DurableStore {
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Corrupt`] where the folder holds less than was acknowledged or was altered, and
-    /// [`StoreErrorKind::Unavailable`] where another store has it open or it cannot be read or written.
+    /// [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) where the folder holds less than was acknowledged or was altered, and
+    /// [`StoreErrorKind::Unavailable`](super::StoreErrorKind::Unavailable) where another store has it open or it cannot be read or written.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with(folder, DurableOptions::new())
     }

@@ -12,8 +12,8 @@ use super::{
     shelf::{Record, Shelf, check_value},
 };
 use crate::{
+    boxed::BoxFuture,
     clock::{Clock, SystemClock, Timestamp},
-    lightning::BoxFuture,
 };
 
 /// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].

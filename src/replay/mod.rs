@@ -26,9 +26,9 @@ pub use self::{
     records::{RecordKey, Records},
     revoked::Revocations,
 };
+pub use crate::boxed::BoxFuture;
 use crate::{
     clock::Timestamp,
-    lightning::BoxFuture,
     payment::{Network, PaymentHash},
 };
 
@@ -41,8 +41,10 @@ use crate::{
 /// - For one key, grants minus releases never exceed [`Limits::uses`], and the releases that count
 ///   ([`Release::Failed`]) never exceed [`Limits::restores`]: across tasks, across processes that share the store, and
 ///   across restarts of a durable one, until `retain_until`.
-/// - `consume` is one atomic step, and idempotent in its [`UseId`]: asked again with the same one it answers the same and
-///   takes nothing more. A use id is remembered for ten minutes at least.
+/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is granted again to the same one,
+///   with the same answer, and takes nothing more. A use id is remembered for ten minutes at least. (A refusal takes nothing,
+///   so it need not be remembered.)
+/// - After an error, or where the future was dropped, nobody knows whether the use was taken: whoever asked releases it.
 /// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by the store itself. It is
 ///   idempotent, harmless for a use that was never granted, and it wins over a `consume` of the same use that is still
 ///   under way or that comes later.
@@ -52,6 +54,145 @@ use crate::{
 ///   `retain_until` is at or below it.
 /// - The cost of one use does not grow with [`Limits::uses`].
 /// - A durable store answers after its record is safe from a loss of power.
+///
+/// # How to write your own
+///
+/// This one is complete, and slow: it looks at every key each time. Put yours through
+/// [`conformance::replay_store`] (feature `conformance`), as is done here at the
+/// end. A store on a server takes its atomic step there (a script, or one statement that reads and writes), and hands its
+/// releases to a task of its own.
+///
+/// ```
+/// use std::{
+///     collections::{HashMap, HashSet},
+///     sync::Mutex,
+/// };
+///
+/// use tower_x402::{
+///     clock::{Clock, Timestamp},
+///     replay::{BoxFuture,
+///         Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId,
+///     },
+/// };
+///
+/// #[derive(Debug)]
+/// struct OneMutex<C> {
+///     id: StoreId,
+///     clock: C,
+///     state: Mutex<State>,
+/// }
+///
+/// #[derive(Debug, Default)]
+/// struct State {
+///     payments: HashMap<ConsumptionKey, Payment>,
+///     released_early: HashSet<(ConsumptionKey, UseId)>,
+///     pruned_until: Option<Timestamp>,
+/// }
+///
+/// #[derive(Debug)]
+/// struct Payment {
+///     retain_until: Timestamp,
+///     taken: u32,
+///     restores_left: u32,
+///     /// What each use was answered, until it is released.
+///     uses: HashMap<UseId, Option<Consumption>>,
+/// }
+///
+/// impl<C: Clock> OneMutex<C> {
+///     fn new(clock: C) -> Self {
+///         Self { id: StoreId::random().expect("randomness"), clock, state: Mutex::default() }
+///     }
+/// }
+///
+/// impl State {
+///     fn prune(&mut self, now: Timestamp) {
+///         let (payments, pruned_until) = (&mut self.payments, &mut self.pruned_until);
+///         payments.retain(|_, payment| {
+///             let live = now <= payment.retain_until;
+///             if !live {
+///                 *pruned_until = (*pruned_until).max(Some(payment.retain_until));
+///             }
+///             live
+///         });
+///     }
+///
+///     fn consume(&mut self, key: ConsumptionKey, id: UseId, limits: Limits, retain_until: Timestamp) -> Consumption {
+///         let unknown = !self.payments.contains_key(&key);
+///         if unknown && Some(retain_until) <= self.pruned_until {
+///             return Consumption::Spent;
+///         }
+///         let payment = self.payments.entry(key).or_insert_with(|| Payment {
+///             retain_until,
+///             taken: 0,
+///             restores_left: limits.restores,
+///             uses: HashMap::new(),
+///         });
+///         payment.retain_until = payment.retain_until.max(retain_until);
+///         if let Some(known) = payment.uses.get(&id) {
+///             return known.unwrap_or(Consumption::Spent);
+///         }
+///         if payment.taken >= limits.uses.get() || self.released_early.contains(&(key, id)) {
+///             return Consumption::Spent;
+///         }
+///         payment.taken += 1;
+///         let granted = Consumption::Granted { remaining: limits.uses.get() - payment.taken };
+///         payment.uses.insert(id, Some(granted));
+///         granted
+///     }
+///
+///     fn release(&mut self, key: ConsumptionKey, id: UseId, why: Release) {
+///         let Some(payment) = self.payments.get_mut(&key).filter(|payment| payment.uses.contains_key(&id)) else {
+///             self.released_early.insert((key, id));
+///             return;
+///         };
+///         if payment.uses.insert(id, None) == Some(None) {
+///             return;
+///         }
+///         match why {
+///             Release::Failed if payment.restores_left == 0 => return,
+///             Release::Failed => payment.restores_left -= 1,
+///             _ => {}
+///         }
+///         payment.taken -= 1;
+///     }
+/// }
+///
+/// impl<C: Clock> ReplayStore for OneMutex<C> {
+///     fn id(&self) -> StoreId {
+///         self.id
+///     }
+///
+///     fn consume(
+///         &self,
+///         key: ConsumptionKey,
+///         use_id: UseId,
+///         limits: Limits,
+///         retain_until: Timestamp,
+///     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+///         Box::pin(async move {
+///             let mut state = self.state.lock().expect("no holder panics");
+///             state.prune(self.clock.now());
+///             if state.payments.len() >= 100_000 && !state.payments.contains_key(&key) {
+///                 return Err(StoreError::new(StoreErrorKind::Full, "the store of one mutex", "100,000 keys are live"));
+///             }
+///             Ok(state.consume(key, use_id, limits, retain_until))
+///         })
+///     }
+///
+///     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+///         self.state.lock().expect("no holder panics").release(key, use_id, why);
+///     }
+///
+///     fn durability(&self) -> Durability {
+///         Durability::Volatile
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// tower_x402::replay::conformance::replay_store(async |setup| OneMutex::new(setup.clock)).await;
+/// # }
+/// ```
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// Which store this is: made with it, and kept in it where it is durable. Keys of counted tokens are derived from it, so
     /// that no token is spent at a store that does not remember it.

@@ -70,7 +70,7 @@ impl RecordChanges for Batch {
     }
 }
 
-fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
+pub(super) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
     let mut bytes = [ENTRY; 34];
     bytes[1] = match key.network() {
         Network::Bitcoin => 0,
@@ -95,7 +95,7 @@ fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
     Some((ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)), rest))
 }
 
-fn write_entry(entry: &Entry) -> Vec<u8> {
+pub(super) fn write_entry(entry: &Entry) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(36 + USE);
     bytes.extend(entry.retain_until.as_unix_seconds().to_le_bytes());
     bytes.extend(entry.taken.to_le_bytes());

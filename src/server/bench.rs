@@ -51,7 +51,7 @@ impl Bench {
         asked.body_hash = Some(Sha256::digest([]).into());
 
         let terms = &asked.rule.terms;
-        let (_, committed) = issue::offered(asked.setup(), &asked.view(), terms, AMOUNT);
+        let committed = issue::offered(asked.setup(), &asked.view(), terms, AMOUNT).committed;
         let description = Description::Hashed(committed.expect("x402 commits to the request"));
         let making = node.create_invoice(InvoiceRequest::new(AMOUNT, description, terms.invoice_expiry));
         let invoice = within_one_poll(making).expect("an invoice");
@@ -62,7 +62,7 @@ impl Bench {
     #[must_use]
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());
-        let (offered, _) = issue::offered(setup, &view, terms, AMOUNT);
+        let offered = issue::offered(setup, &view, terms, AMOUNT).dialects;
         let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice: &self.invoice, refused: None };
         issue::answer(setup, &offered, &asked, None)
     }

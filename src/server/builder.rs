@@ -268,7 +268,7 @@ impl PaywallBuilder {
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = dialects(self.dialects, &profile, self.service_name.map(Arc::from))?;
+        let dialects = dialects(self.dialects.as_deref(), &profile, self.service_name.map(Arc::from).as_ref())?;
         let keys = KeyRing::new(secrets, profile.network, origins.clone(), *store.id().as_bytes())
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
         Ok(Paywall::new(Setup {
@@ -293,6 +293,7 @@ impl PaywallBuilder {
             accept_foreign_proofs: self.accept_foreign_proofs,
             keep_credentials: self.keep_credentials,
             settled: Default::default(),
+            told_of_unknown: Default::default(),
             profile,
         }))
     }
@@ -300,24 +301,23 @@ impl PaywallBuilder {
 
 /// The enabled dialects, each of which the receiver must be able to serve.
 fn dialects(
-    names: Option<Vec<DialectName>>,
+    names: Option<&[DialectName]>,
     profile: &ReceiverProfile,
-    service: Option<Arc<str>>,
+    service: Option<&Arc<str>>,
 ) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
     let compiled: Vec<(DialectName, Box<dyn Dialect>)> = vec![
         #[cfg(feature = "l402")]
-        (DialectName::L402, Box::new(crate::dialect::l402::L402::new(service.clone()))),
+        (DialectName::L402, Box::new(crate::dialect::l402::L402::new(service.cloned()))),
         #[cfg(feature = "mpp")]
         (DialectName::Mpp, Box::new(crate::dialect::mpp::Mpp)),
         #[cfg(feature = "x402")]
         (DialectName::X402, Box::new(crate::dialect::x402::X402)),
     ];
     let _ = service;
-    if let Some(absent) = names.iter().flatten().find(|name| compiled.iter().all(|(have, _)| have != *name)) {
+    if let Some(absent) = names.into_iter().flatten().find(|name| compiled.iter().all(|(have, _)| have != *name)) {
         return Err(ConfigError::new(format!("{absent} is not compiled in: enable the feature of that name")));
     }
-    let chosen: Vec<_> =
-        compiled.into_iter().filter(|(name, _)| names.as_ref().is_none_or(|names| names.contains(name))).collect();
+    let chosen: Vec<_> = compiled.into_iter().filter(|(name, _)| names.is_none_or(|names| names.contains(name))).collect();
     for (name, _) in &chosen {
         let fault = match name {
             DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet",

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     body::RequestBody,
-    dialect::{Claim, Presented},
+    dialect::{Claim, Dialect, Presented},
     lightning::BoxFuture,
     payment::{Proof, Refusal, Spend},
     trace,
@@ -43,7 +43,7 @@ pub(super) enum Decision<B> {
     Serve(Request<RequestBody<B>>, Admission),
     /// Spent after all: hold nothing of the inner service while the node is asked.
     Spent(Box<Pending<B>>, usize),
-    Wait(BoxFuture<'static, Decision<B>>),
+    Wait(BoxFuture<'static, Self>),
 }
 
 /// What becomes of the inner service's answer.
@@ -277,6 +277,7 @@ where
     let rule = pending.asked.rule.clone();
     let setup = shop.paywall.setup();
     let client = pending.asked.place.client;
+    setup.tell_of_unknown(client);
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
         return pass(pending);
     }
@@ -294,9 +295,8 @@ where
         Quote::Free => return pass(pending),
         Quote::Answer(answer) => return Decision::Answer(*answer),
     };
-    let binds_body =
-        |dialect: &Box<dyn crate::dialect::Dialect>| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
-    if setup.dialects.iter().any(binds_body)
+    let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
+    if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
         && let Err(answer) = pending.read_body(false).await
     {
         return Decision::Answer(*answer);
@@ -304,6 +304,8 @@ where
     let Pending { mut asked, body } = *pending;
     drop(body);
     asked.bind(asked.body_hash);
+    let refused = refused
+        .map(|(dialect, refusal)| (dialect, setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms)));
     Decision::Answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 

@@ -25,7 +25,12 @@ pub(super) async fn challenge(
     let setup = asked.setup();
     let terms = &asked.rule.terms;
     let view = asked.view();
-    let (offered, committed) = offered(setup, &view, terms, amount);
+    let Offered { dialects: offered, committed, unsayable } = offered(setup, &view, terms, amount);
+    if offered.is_empty() && unsayable {
+        return refuse::bad_request(
+            "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII",
+        );
+    }
     if offered.is_empty() {
         trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));
         return refuse::unavailable("this request cannot be priced in any dialect that is spoken here");
@@ -58,21 +63,27 @@ pub(super) async fn challenge(
     )
 }
 
+/// Who can say a request, and what its invoice must commit to.
+pub(super) struct Offered<'a> {
+    pub(super) dialects: Vec<&'a dyn Dialect>,
+    pub(super) committed: Option<Vec<u8>>,
+    /// A dialect that sells at this amount cannot say this request.
+    pub(super) unsayable: bool,
+}
+
 /// The dialects that can say this request at this amount, and what the invoice must commit to in any of them.
-pub(super) fn offered<'a>(
-    setup: &'a Setup,
-    view: &RequestView<'_>,
-    terms: &Terms,
-    amount: Amount,
-) -> (Vec<&'a dyn Dialect>, Option<Vec<u8>>) {
-    let (mut offered, mut committed) = (Vec::new(), None);
+pub(super) fn offered<'a>(setup: &'a Setup, view: &RequestView<'_>, terms: &Terms, amount: Amount) -> Offered<'a> {
+    let mut offered = Offered { dialects: Vec::new(), committed: None, unsayable: false };
     for dialect in setup.dialects.iter().filter(|dialect| dialect.offers(terms, Some(amount))) {
-        if let Ok(description) = dialect.description(view, terms) {
-            committed = committed.or(description);
-            offered.push(&**dialect);
+        match dialect.description(view, terms) {
+            Ok(description) => {
+                offered.committed = offered.committed.or(description);
+                offered.dialects.push(&**dialect);
+            }
+            Err(_) => offered.unsayable = true,
         }
     }
-    (offered, committed)
+    offered
 }
 
 /// The memo of an invoice that commits to nothing.

@@ -31,6 +31,10 @@ impl Paywall {
     /// Charges for every request that comes to the wrapped service, whatever its path and method: for axum's
     /// `route_layer`. `OPTIONS` is answered with 204.
     ///
+    /// On a route that takes any method (`any(handler)`) axum's `route_layer` panics, because it finds no method to stand
+    /// around: use `any(handler).layer(..)` there. On other routes `layer` would charge for methods that the route does not
+    /// have.
+    ///
     /// # Errors
     ///
     /// A [`ConfigError`] where no enabled dialect can say this charge.

@@ -1,4 +1,85 @@
 //! Turning requests into 402s or served requests.
+//!
+//! ```text
+//!             no rule prices it                                        ┌────────────────┐
+//! request ─► rule ─────────────────────────────────────────────────────►                │
+//!              │ priced                                                │ inner service  │
+//!              ▼                                                       │                │
+//!          credential? ── genuine, for this request ─► ready ─► consume ► (with receipt) │
+//!              │ none, or refused            one use, once, anywhere   └────────────────┘
+//!              ▼
+//!     free allowance ─► limit of unpaid invoices ─► price ─► invoice ─► 402
+//! ```
+//!
+//! 1. A [`Paywall`] is set up once: the node that is paid, the public origin, the master secret, the store of spent payments.
+//! 2. It makes [`X402Layer`]s: [`Paywall::charge`] for one route, [`Paywall::routes`] for a whole service by a [`RouteTable`].
+//! 3. A [`Charge`] says what a route asks: a [`Price`], what it buys, what is bound to it, what is told about it.
+//! 4. The handler finds the [`PaymentReceipt`](crate::PaymentReceipt) in the request's extensions, or takes it as
+//!    [`Paid`](crate::Paid).
+//!
+//! ```
+//! use std::{num::NonZeroU32, time::Duration};
+//!
+//! use http::{Request, Response, StatusCode};
+//! use tower::{Layer, ServiceExt, service_fn};
+//! use tower_x402::{
+//!     Amount, Charge, MemoryStore, Paywall, RouteTable,
+//!     body::RequestBody,
+//!     lightning::LocalNode,
+//!     price_fn,
+//!     server::{BadRequest, PriceRequest},
+//! };
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! let paywall = Paywall::builder(LocalNode::new())
+//!     .origin("https://api.example.com")
+//!     .master_secret([7; 32])
+//!     .replay_store(MemoryStore::new()?)
+//!     .build()?;
+//! let per_page = price_fn(|q: PriceRequest| async move {
+//!     let pages: u32 = q.query("pages")?.unwrap_or("1").parse().map_err(|_| BadRequest::new("pages: a number"))?;
+//!     Ok(if pages == 0 { None } else { Some(Amount::from_sat(pages)) })
+//! });
+//! let table = RouteTable::new()
+//!     .charge("GET /weather/{city}", Amount::from_sat(10))
+//!     .charge("GET /print", per_page)
+//!     .charge("GET /archive/{*path}", Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
+//!     .charge("POST /search", Charge::of(Amount::from_sat(100)).uses(NonZeroU32::new(20).unwrap()))
+//!     .free("GET /health")
+//!     .otherwise_refuse();
+//! let service = paywall.routes(table)?.layer(service_fn(async |_: Request<RequestBody<String>>| {
+//!     Ok::<_, std::convert::Infallible>(Response::new(String::from("served")))
+//! }));
+//!
+//! let ask = |path: &str| service.clone().oneshot(Request::get(path).body(String::new()).unwrap());
+//! assert_eq!(ask("/health").await?.status(), StatusCode::OK);
+//! assert_eq!(ask("/print?pages=0").await?.status(), StatusCode::OK);
+//! assert_eq!(ask("/print?pages=3").await?.status(), StatusCode::PAYMENT_REQUIRED);
+//! assert_eq!(ask("/print?pages=x").await?.status(), StatusCode::BAD_REQUEST);
+//! assert_eq!(ask("/elsewhere").await?.status(), StatusCode::NOT_FOUND);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Who is asking
+//!
+//! The limit of unpaid invoices and free allowances are counted for each client. Clients are told apart by the peer's address: serve axum with
+//! `into_make_service_with_connect_info::<SocketAddr>()`, or put a [`ClientAddr`] into the request's extensions. Behind a proxy name it
+//! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests of unknown peers share one limit.
+//!
+//! # Answers of the layer's own
+//!
+//! Problem details (RFC 9457), never cached. 402 for whatever a new payment can cure, with fresh challenges in `WWW-Authenticate` and
+//! `PAYMENT-REQUIRED`, and with `dialect` and `reason` where a credential was refused. 400 for what none can, 405 for a method that no
+//! rule names, 408 and 413 for bodies, 421 for an authority that is not ours, 429 for too many unpaid invoices, 503 without a challenge
+//! where the node, the store or the price function fails: nobody should pay for our faults.
+//!
+//! # Where to stand
+//!
+//! Inside what answers for everybody (CORS, with [`cors`]'s lists; compression of answers), outside what should not work for the unpaid. A
+//! credential stops at this layer: it is taken out of the request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). The
+//! layer uses tokio's timers, so it needs a tokio runtime; it spawns nothing.
 
 mod address;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]

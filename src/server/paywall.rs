@@ -1,21 +1,29 @@
 use std::{
     collections::{HashSet, VecDeque},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use super::{
-    Charge, ConfigError, PaywallBuilder, Settlements, address::Proxies, limit::Allowance, limit::Limiter, rule::Rule,
-    settlements::Announcer, target::Origins,
+    Charge, ConfigError, PaywallBuilder, Settlements,
+    address::{ClientKey, Proxies},
+    limit::{Allowance, Limiter},
+    rule::Rule,
+    settlements::Announcer,
+    target::Origins,
 };
 use crate::{
     body::Pool,
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
     lightning::{KeyCustody, Receiver, ReceiverProfile},
-    payment::{Access, PaymentHash, Resource, Terms},
+    payment::{Access, Amount, PaymentHash, Resource, Terms},
     replay::{ReplayStore, Revocations},
+    trace,
 };
 
 /// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are cheap.
@@ -64,6 +72,8 @@ pub(super) struct Setup {
     pub(super) accept_foreign_proofs: bool,
     pub(super) keep_credentials: bool,
     pub(super) settled: Mutex<Settled>,
+    /// It was logged that there are clients without an address.
+    pub(super) told_of_unknown: AtomicBool,
 }
 
 impl Paywall {
@@ -126,10 +136,22 @@ impl Paywall {
             return wrong("this node makes invoices for whole satoshis only".into());
         }
         if !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
-            return wrong(format!("no enabled dialect can say this charge: {charge:?}"));
+            return wrong(unsayable(charge.stream_body, fixed).into());
         }
         let allowance = charge.free_per_day.map(Allowance::new);
         Ok(Rule::new(charge, terms, allowance, pattern))
+    }
+}
+
+/// Why neither MPP nor x402 can sell one request for this, and what to change.
+fn unsayable(streams_body: bool, fixed: Option<Amount>) -> &'static str {
+    match (streams_body, fixed.is_some_and(|amount| amount.as_whole_sat().is_none())) {
+        (true, true) => {
+            "x402 must bind the body and MPP sells whole satoshis only: enable L402, leave .stream_body() out, or round the price"
+        }
+        (true, false) => "x402 must bind the body: enable another dialect, or leave .stream_body() out",
+        (false, true) => "MPP sells whole satoshis only: round the price, or enable another dialect",
+        (false, false) => "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])",
     }
 }
 
@@ -149,6 +171,17 @@ impl Setup {
     pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
         let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
         !exclusive && !self.settled.lock().unwrap_or_else(PoisonError::into_inner).hashes.contains(payment_hash)
+    }
+
+    /// Logs the first client whose address is not known, with what mends it.
+    pub(super) fn tell_of_unknown(&self, client: ClientKey) {
+        if client == ClientKey::Unknown && !self.told_of_unknown.swap(true, Ordering::Relaxed) {
+            trace::warn(format_args!(
+                "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
+                 free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
+                 request's extensions, and have trusted proxies name their clients"
+            ));
+        }
     }
 
     pub(super) fn confirmed(&self, payment_hash: PaymentHash) {

@@ -230,7 +230,9 @@ mod tests {
             (&["private=\"set-cookie\""], "private=\"set-cookie\", private"),
         ] {
             let mut headers = http::HeaderMap::new();
-            given.iter().for_each(|value| drop(headers.append(header::CACHE_CONTROL, HeaderValue::from_static(value))));
+            for value in given {
+                headers.append(header::CACHE_CONTROL, HeaderValue::from_static(value));
+            }
             headers.insert(CDN_CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
             headers.insert(SURROGATE_CONTROL, HeaderValue::from_static("max-age=60"));
             keep_private(&mut headers);

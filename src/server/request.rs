@@ -133,7 +133,7 @@ where
             Ok(body) => body,
             Err(held) => {
                 self.asked.body_hash = Some(Sha256::digest(held.data()).into());
-                self.body = RequestBody::held(held);
+                self.body = RequestBody::held(*held);
                 return Ok(());
             }
         };
@@ -182,13 +182,7 @@ where
 {
     let mut share = pool.map(|pool| pool.share());
     let mut kept = Vec::new();
-    if let Some(share) = &mut share {
-        let announced = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(limit).min(limit));
-        if !share.grow_to(announced) {
-            return Err(BodyError::NoRoom);
-        }
-        kept.reserve_exact(announced);
-    }
+    let announced = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(limit).min(limit));
     let mut body = std::pin::pin!(body);
     let (mut hash, mut seen, mut trailers) = (Sha256::new(), 0_usize, None::<HeaderMap>);
     while let Some(frame) = body.as_mut().frame().await {
@@ -201,8 +195,7 @@ where
                 hash.update(&data);
                 if let Some(share) = &mut share {
                     if kept.capacity() < seen {
-                        // Grown by half, so that 1-byte frames cost no more than half the body above the body.
-                        let capacity = seen.max(kept.capacity() + kept.capacity() / 2).max(1024).min(limit);
+                        let capacity = capacity(kept.capacity(), seen, announced, limit);
                         if !share.grow_to(capacity) {
                             return Err(BodyError::NoRoom);
                         }
@@ -216,3 +209,15 @@ where
     }
     Ok((Held::new(kept.into(), trailers, share), hash.finalize().into()))
 }
+
+/// How much to take of the pool for a body of which `seen` bytes came: what is merely announced takes nothing, and 1-byte
+/// frames cost no more than half the body above the body.
+fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
+    if seen <= announced {
+        return seen.max(held * 2).max(FIRST).min(announced);
+    }
+    seen.max(held + held / 2).max(1024).min(limit)
+}
+
+/// Taken at once of a body that announces at least as much, when its first bytes come.
+const FIRST: usize = 64 * 1024;

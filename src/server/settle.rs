@@ -101,17 +101,20 @@ impl Paid {
     }
 
     /// The inner service answered with an error of its own.
-    pub(super) fn failed(mut self: Box<Self>) {
+    pub(super) fn failed(mut self) {
         self.on_drop(Some(Release::Failed));
     }
 
     /// The inner service answered.
-    pub(super) fn answered<R>(mut self: Box<Self>, response: &mut Response<R>) {
+    pub(super) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(Release::Failed));
         let setup = self.shop.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
-        response.headers_mut().extend(line);
+        if let Some((name, value)) = line {
+            // In the place of what a server behind this one may have said of a payment of its own.
+            response.headers_mut().insert(name, value);
+        }
     }
 }
 

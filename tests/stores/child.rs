@@ -23,11 +23,11 @@ pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     command
 }
 
-/// Says a line to the parent, at once.
+/// Says a line to the parent, at once; a line of its own, whatever the test harness has begun.
 #[allow(clippy::print_stdout)]
 pub(crate) fn say(line: impl std::fmt::Display) {
     use std::io::Write;
 
-    println!("> {line}");
+    println!("\n> {line}");
     std::io::stdout().flush().unwrap();
 }

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path};
 
-use tower_x402::replay::{Consumption, DurableStore, StoreErrorKind};
+use tower_x402::{
+    clock::Timestamp,
+    replay::{Consumption, DurableStore, Limits, ReplayStore, StoreErrorKind, UseId},
+};
 
 use crate::{consume, key};
 
@@ -24,6 +27,27 @@ fn a_byte_that_changed_is_found_or_harmless() {
     assert!(refused > 50, "only {refused} of 150 changes were found");
 }
 
+/// The engine's checksums do not cover the number that says which of two batches is the later one.
+#[test]
+fn a_batch_that_was_made_to_look_older_than_what_it_replaced_is_refused() {
+    let (original, copies) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    spend(original.path(), 0..20, 2);
+    spend(original.path(), 0..20, 2);
+    journal_length(original.path());
+    let bytes = fs::read(journal(original.path())).unwrap();
+    // tag 1; three records: the payment, its earlier use, the head; sequence number
+    let starts: Vec<usize> = (0..bytes.len() - 13)
+        .filter(|at| bytes[*at..].starts_with(&[1, 3, 0, 0, 0]) && bytes[at + 6..at + 13] == [0; 7])
+        .collect();
+    assert!(starts.len() >= 20, "found {} batches", starts.len());
+    for (number, at) in starts.iter().rev().skip(2).step_by(3).take(5).enumerate() {
+        let copy = copies.path().join(number.to_string());
+        copy_folder(original.path(), &copy);
+        change(&journal(&copy), |bytes| bytes[at + 5] = 1);
+        refused(&copy, "are not the");
+    }
+}
+
 #[test]
 fn a_journal_that_was_cut_is_refused() {
     let (original, copies) = (filled(), tempfile::tempdir().unwrap());
@@ -42,7 +66,7 @@ fn an_older_journal_or_another_stores_side_file_is_refused() {
     let (original, copies) = (filled(), tempfile::tempdir().unwrap());
     let old = copies.path().join("old");
     copy_folder(original.path(), &old);
-    spend(original.path(), KEYS..2 * KEYS);
+    spend(original.path(), KEYS..2 * KEYS, 1);
     fs::remove_dir_all(original.path().join("journal")).unwrap();
     copy_folder(&old.join("journal"), &original.path().join("journal"));
     refused(original.path(), "ends at batch");
@@ -79,15 +103,18 @@ fn tables_that_changed_are_refused() {
 
 fn filled() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
-    spend(folder.path(), 0..KEYS);
+    spend(folder.path(), 0..KEYS, 1);
     folder
 }
 
-fn spend(folder: &Path, keys: std::ops::Range<u64>) {
+/// Takes one of so many uses of each payment.
+fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
+    let limits = Limits::new(uses.try_into().unwrap(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let store = DurableStore::open(folder).unwrap();
     for number in keys {
-        assert_ne!(runtime.block_on(consume(&store, key(number))).unwrap(), Consumption::Spent);
+        let answer = store.consume(key(number), UseId::random().unwrap(), limits, Timestamp::MAX);
+        assert_ne!(runtime.block_on(answer).unwrap(), Consumption::Spent);
     }
 }
 

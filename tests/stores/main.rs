@@ -2,6 +2,8 @@
 //!
 //! Some tests need a process of their own: they start this program again with `STORES_CHILD` set.
 
+#![allow(clippy::unwrap_used)]
+
 mod broken;
 mod child;
 mod damaged;

@@ -37,7 +37,7 @@ fn http_binding() {
         let bound = headers(&case["header_lines"]).and_then(|headers| {
             RequestBinding::http(text(&case["method"]), url, &hash(&body), &texts(&case["bound_headers"]), &headers)
         });
-        compare_binding(bound, &case["expect"])
+        compare_binding(&bound, &case["expect"])
     });
 }
 
@@ -65,7 +65,7 @@ fn http_server_adapter() {
             }
             _ => case["expect"].clone(),
         };
-        compare_binding(bound, &expect)
+        compare_binding(&bound, &expect)
     });
 }
 
@@ -81,7 +81,7 @@ fn mcp_binding() {
             }
             _ => case["expect"].clone(),
         };
-        compare_binding(bound, &expect)
+        compare_binding(&bound, &expect)
     });
 }
 
@@ -213,9 +213,9 @@ impl ReplayStore for Store {
     }
 }
 
-fn compare_binding(bound: Result<RequestBinding, Reason>, expect: &Value) -> Result<(), String> {
+fn compare_binding(bound: &Result<RequestBinding, Reason>, expect: &Value) -> Result<(), String> {
     let wrong = || Err(format!("{bound:?}, not {expect}"));
-    match &bound {
+    match bound {
         Ok(bound) if expect["request_hash"] != bound.hash().to_string() => wrong(),
         Ok(bound) if expect["canonical_description"].as_str().is_some_and(|text| text != bound.canonical()) => wrong(),
         Err(reason) if expect["error"] != reason.code() => wrong(),

@@ -9,6 +9,8 @@
 
 use std::borrow::Cow;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
+
 const MAX_LINE: usize = 64 * 1024;
 const MAX_CHALLENGES: usize = 32;
 const MAX_PARAMS: usize = 32;
@@ -130,6 +132,32 @@ pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> 
     let (head, rest) = credential.split_at_checked(scheme.len())?;
     let separated = rest.first().is_none_or(|byte| *byte == b' ');
     (head.eq_ignore_ascii_case(scheme.as_bytes()) && separated).then(|| rest.trim_ascii())
+}
+
+/// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go; other lines stay untouched.
+pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&[u8]) -> bool) {
+    let (mut kept, mut found) = (Vec::new(), false);
+    for line in headers.get_all(name) {
+        let (mut own, mut foreign) = (false, false);
+        folded_credentials(line.as_bytes()).for_each(|part| if is_ours(part) { own = true } else { foreign = true });
+        found |= own;
+        match (own, foreign) {
+            (false, _) => kept.push(line.clone()),
+            (true, true) => kept.extend(without(line, &is_ours)),
+            (true, false) => {}
+        }
+    }
+    if found {
+        headers.remove(name);
+        kept.into_iter().for_each(|line| drop(headers.append(name, line)));
+    }
+}
+
+fn without(line: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
+    let foreign: Vec<_> = folded_credentials(line.as_bytes()).filter(|part| !is_ours(part)).collect();
+    let mut kept = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|kept| !kept.is_empty())?;
+    kept.set_sensitive(line.is_sensitive());
+    Some(kept)
 }
 
 fn boundary(line: &[u8]) -> Option<usize> {

@@ -1,8 +1,9 @@
 //! Which parts of a request's headers are credentials of this dialect.
 
-use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 
 use super::{credential::Credential, scheme::Scheme};
+use crate::codec::auth_param::{after_scheme, folded_credentials, remove_credentials};
 
 /// One credential, unread.
 #[derive(Clone, Copy)]
@@ -17,19 +18,20 @@ pub(super) enum Part<'a> {
 
 /// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata.
 pub(super) fn presented(headers: &HeaderMap) -> impl Iterator<Item = Part<'_>> {
-    let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0 };
-    let lines = headers.get_all(AUTHORIZATION).into_iter();
-    lines.flat_map(|line| Folded(Some(line.as_bytes()))).filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
+    let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0, given: 0 };
+    let lines = headers.get_all(AUTHORIZATION).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
+    lines.filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
     if found.count == 0 {
         let lines = METADATA.iter().flat_map(|name| headers.get_all(name));
         lines.for_each(|line| found.push(Part::Metadata(line.as_bytes().trim_ascii())));
     }
-    found.parts.into_iter().flatten()
+    found
 }
 
 struct Found<'a> {
     parts: [Option<Part<'a>>; Credential::MAX_PER_REQUEST],
     count: usize,
+    given: usize,
 }
 
 impl<'a> Found<'a> {
@@ -45,82 +47,35 @@ impl<'a> Found<'a> {
     }
 }
 
+impl<'a> Iterator for Found<'a> {
+    type Item = Part<'a>;
+
+    fn next(&mut self) -> Option<Part<'a>> {
+        let part = *self.parts.get(self.given)?;
+        self.given += 1;
+        part
+    }
+}
+
 /// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any are not touched.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    let (mut kept, mut has_ours) = (Vec::new(), false);
-    for line in headers.get_all(AUTHORIZATION) {
-        let (mut own, mut foreign) = (0, 0);
-        Folded(Some(line.as_bytes())).for_each(|part| *(if ours(part).is_some() { &mut own } else { &mut foreign }) += 1);
-        has_ours |= own > 0;
-        match (own, foreign) {
-            (0, _) => kept.push(line.clone()),
-            (_, 0) => {}
-            _ => kept.extend(without_ours(line)),
-        }
-    }
-    if has_ours {
-        headers.remove(AUTHORIZATION);
-        kept.into_iter().for_each(|line| drop(headers.append(AUTHORIZATION, line)));
-    }
+    remove_credentials(headers, &AUTHORIZATION, |credential| ours(credential).is_some());
     for name in &METADATA {
         headers.remove(name);
     }
 }
 
-fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
-    let foreign: Vec<_> = Folded(Some(line.as_bytes())).filter(|part| !part.is_empty() && ours(part).is_none()).collect();
-    let mut kept = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|kept| !kept.is_empty())?;
-    kept.set_sensitive(line.is_sensitive());
-    Some(kept)
-}
-
 /// What follows the scheme, where it is one of ours.
-fn ours(part: &[u8]) -> Option<&[u8]> {
-    let (scheme, rest) = part.split_first_chunk::<4>()?;
-    Scheme::parse(scheme)?;
-    matches!(rest.first(), None | Some(b' ' | b'\t')).then(|| rest.trim_ascii_start())
-}
-
-/// The parts of a line into which something folded several. A comma parts only where a scheme and a space follow it, and
-/// never inside a quoted string: credentials have commas of their own.
-struct Folded<'a>(Option<&'a [u8]>);
-
-impl<'a> Iterator for Folded<'a> {
-    type Item = &'a [u8];
-
-    fn next(&mut self) -> Option<&'a [u8]> {
-        let line = self.0.take()?;
-        if !line.contains(&b',') {
-            return Some(line.trim_ascii());
-        }
-        let (mut quoted, mut escaped) = (false, false);
-        for (at, byte) in line.iter().enumerate() {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = quoted,
-                b'"' => quoted = !quoted,
-                b',' if !quoted && begins_with_scheme(&line[at + 1..]) => {
-                    self.0 = Some(&line[at + 1..]);
-                    return Some(line[..at].trim_ascii());
-                }
-                _ => {}
-            }
-        }
-        Some(line.trim_ascii())
-    }
-}
-
-fn begins_with_scheme(text: &[u8]) -> bool {
-    let text = text.trim_ascii_start();
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
-    let length = text.iter().position(|byte| !is_token(byte)).unwrap_or(text.len());
-    length > 0 && text.get(length) == Some(&b' ')
+fn ours(credential: &[u8]) -> Option<&[u8]> {
+    Scheme::ALL.iter().find_map(|scheme| after_scheme(credential, scheme.as_str()))
 }
 
 static METADATA: [HeaderName; 2] = [HeaderName::from_static("macaroon"), HeaderName::from_static("grpc-metadata-macaroon")];
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
     fn stripped(lines: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, header::AUTHORIZATION, request::Parts};
 use super::{
     L402,
     credential::Credential,
-    identifier::Identifier,
+    identifier::{Identifier, key},
     macaroon::{GENERATOR, Macaroon},
     mint::mint,
     scheme::Scheme,
@@ -89,8 +89,8 @@ impl Bench {
         let Some(preimage) = hex::decode_any_case(&self.text.1) else { return false };
         let macaroon = self.credential.macaroon();
         let Some(identifier) = Identifier::parse(macaroon.identifier()) else { return false };
-        let Some((key, _)) = identifier.key(&self.keys) else { return false };
-        let first = GENERATOR.derive(&key.mac.mac(identifier.token_id())).mac(macaroon.identifier());
+        let Some((key, _)) = key(identifier.token_id(), &self.keys) else { return false };
+        let first = GENERATOR.derive(&key.mac(identifier.token_id())).mac(macaroon.identifier());
         let signature = macaroon.caveats().fold(first, |signature, caveat| MacKey::mac_once(&signature, caveat));
         constant_time_eq::constant_time_eq(&signature, &bytes[bytes.len() - 32..])
             & identifier.payment_hash().is_of(&Preimage::from_bytes(preimage))
@@ -112,7 +112,7 @@ impl Bench {
     #[must_use]
     pub fn root_key(&self) -> Option<[u8; 32]> {
         let identifier = Identifier::parse(self.macaroon().identifier())?;
-        Some(identifier.root_key(&identifier.key(&self.keys)?.0.mac))
+        Some(key(identifier.token_id(), &self.keys)?.0.mac(identifier.token_id()))
     }
 
     /// The head of the request, with the credential in it.

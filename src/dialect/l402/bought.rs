@@ -3,7 +3,7 @@ use std::num::NonZeroU32;
 use super::{
     caveat::{AMOUNT_MSAT, BOUND, METHOD, ROUTE, TARGET, USES, VALID_UNTIL, decimal, encodes, split},
     reason::Reason,
-    satisfier::Satisfier,
+    satisfier::{Satisfier, Service},
 };
 use crate::{
     clock::Timestamp,
@@ -31,7 +31,7 @@ pub(super) struct Expected<'a> {
     pub(super) route: &'a str,
     pub(super) access: Access,
     pub(super) bound: Bound,
-    pub(super) service: &'a str,
+    pub(super) service: Service<'a>,
     pub(super) now: Timestamp,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Bound {
 }
 
 impl<'a> Expected<'a> {
-    pub(super) fn of(view: &RequestView<'a>, terms: &Terms, service: &'a str, now: Timestamp) -> Self {
+    pub(super) fn of(view: &RequestView<'a>, terms: &Terms, service: Service<'a>, now: Timestamp) -> Self {
         let bound = match (terms.has_bound, view.bound) {
             (false, _) => Bound::Nothing,
             (true, None) => Bound::Later,

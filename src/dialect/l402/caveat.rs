@@ -33,11 +33,14 @@ pub(super) fn split(caveat: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// A number in decimal digits, without a sign.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
-    let add = |number: u64, digit: &u8| match digit {
-        b'0'..=b'9' => number.checked_mul(10)?.checked_add(u64::from(digit - b'0')),
-        _ => None,
-    };
-    (!text.is_empty()).then(|| text.iter().try_fold(0, add))?
+    if text.len() > 19 {
+        return text.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(text).ok()?.parse().ok())?;
+    }
+    // Nineteen digits always fit.
+    let (number, is_number) = text.iter().fold((0, !text.is_empty()), |(number, is_number), byte| {
+        (number * 10 + u64::from(byte & 0xf), is_number & byte.is_ascii_digit())
+    });
+    is_number.then_some(number)
 }
 
 #[cfg(test)]

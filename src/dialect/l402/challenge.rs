@@ -110,7 +110,7 @@ fn read(line: &str) -> Vec<Challenge> {
             if word.is_empty() {
                 break;
             }
-            draft = Scheme::parse(word.as_bytes()).map(Draft::new);
+            draft = Scheme::parse(word).map(Draft::new);
             rest = after;
         }
     }

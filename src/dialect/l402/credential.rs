@@ -80,7 +80,7 @@ impl Credential {
         (self.macaroon, self.preimage)
     }
 
-    fn read(part: Part<'_>) -> Result<Self, Reason> {
+    pub(super) fn read(part: Part<'_>) -> Result<Self, Reason> {
         match part {
             Part::Authorization(text) => Self::from_authorization(text),
             Part::Metadata(text) => Self::from_metadata(text),

@@ -23,8 +23,8 @@ impl Identifier {
     /// Reads one; `None` for another version or length.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let (hash, token_id) = bytes.strip_prefix(&VERSION)?.split_first_chunk()?;
-        Some(Self { payment_hash: PaymentHash::from_bytes(*hash), token_id: token_id.try_into().ok()? })
+        let (payment_hash, token_id) = Self::split(bytes)?;
+        Some(Self { payment_hash: PaymentHash::from_bytes(*payment_hash), token_id: *token_id })
     }
 
     /// The 66 bytes.
@@ -59,16 +59,18 @@ impl Identifier {
         Self { payment_hash, token_id }
     }
 
-    /// The key that this token was minted under, and what for.
-    pub(super) fn key<'k>(&self, keys: &'k OriginKeys) -> Option<(&'k DerivedKey, Purpose)> {
-        let id = *self.token_id.first_chunk()?;
-        [Purpose::L402Counted, Purpose::L402Timed].into_iter().find_map(|purpose| Some((keys.by_id(purpose, id)?, purpose)))
+    /// Payment hash and token id, where they stand.
+    pub(super) fn split(bytes: &[u8]) -> Option<(&[u8; 32], &[u8; 32])> {
+        let (payment_hash, token_id) = bytes.strip_prefix(&VERSION)?.split_first_chunk()?;
+        Some((payment_hash, token_id.try_into().ok()?))
     }
+}
 
-    /// The token's own root key.
-    pub(super) fn root_key(&self, key: &MacKey) -> [u8; 32] {
-        key.mac(&self.token_id)
-    }
+/// The key that a token was minted under, and what for. The token's own root key is that key's MAC of the token id.
+pub(super) fn key<'k>(token_id: &[u8; 32], keys: &'k OriginKeys) -> Option<(&'k MacKey, Purpose)> {
+    let id = *token_id.first_chunk()?;
+    let found = |purpose| Some((&keys.by_id(purpose, id)?.mac, purpose));
+    [Purpose::L402Counted, Purpose::L402Timed].into_iter().find_map(found)
 }
 
 const VERSION: [u8; 2] = [0, 0];

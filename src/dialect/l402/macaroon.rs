@@ -192,6 +192,7 @@ impl Fields<'_> {
     }
 
     /// The field of this tag that must come next.
+    #[inline]
     fn tagged(&mut self, tag: u8) -> Result<Range<usize>, MacaroonError> {
         if self.next_tag() != Some(tag) {
             return Err(MacaroonError::Malformed);
@@ -210,6 +211,7 @@ impl Fields<'_> {
     }
 
     /// A length of at most two bytes, in its shortest form: a macaroon has no more than 8 KiB.
+    #[inline]
     fn length(&mut self) -> Option<usize> {
         let low = usize::from(*self.bytes.get(self.at)?);
         self.at += 1;
@@ -221,11 +223,13 @@ impl Fields<'_> {
         (1..0x80).contains(&high).then_some((low & 0x7f) | high << 7)
     }
 
+    #[inline]
     fn location(&mut self) -> Result<Range<usize>, MacaroonError> {
         if self.next_tag() == Some(LOCATION) { self.tagged(LOCATION) } else { Ok(0..0) }
     }
 
     /// The next caveat, or `None` where the sections end.
+    #[inline]
     fn caveat(&mut self) -> Result<Option<Range<usize>>, MacaroonError> {
         if self.next_tag() == Some(END) {
             self.at += 1;

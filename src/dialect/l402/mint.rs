@@ -21,7 +21,8 @@ pub(super) fn mint(
     let key = view.keys.minting(purpose(terms.access));
     let identifier = Identifier::mint(payment_hash, key);
     let caveats = caveats(view, terms, amount, invoice_end)?;
-    Macaroon::mint(identifier.root_key(&key.mac), identifier.to_bytes(), caveats).map_err(|_| Unsayable)
+    let macaroon = |root_key: &[u8; 32]| Macaroon::mint(root_key, identifier.to_bytes(), caveats);
+    key.mac.with_mac(identifier.token_id(), macaroon).map_err(|_| Unsayable)
 }
 
 /// Whether a token for this request would be short enough.

@@ -80,19 +80,19 @@ impl Dialect for L402 {
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let mut genuine: Option<Box<Genuine>> = None;
         let mut refused = None;
-        for credential in Credential::in_headers(&view.head.headers) {
+        for part in authorization::presented(&view.head.headers) {
             if genuine.as_ref().is_some_and(|held| held.buys(view, terms, now).is_ok()) {
                 break;
             }
-            match credential.and_then(|credential| Ok(Genuine::of(credential, view.keys, self.service.as_ref())?)) {
-                Ok(token) if genuine.is_none() || token.buys(view, terms, now).is_ok() => genuine = Some(Box::new(token)),
+            match Credential::read(part).and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref())) {
+                Ok(token) if genuine.is_none() || token.buys(view, terms, now).is_ok() => genuine = Some(token),
                 Ok(_) => {}
-                Err(refusal) => refused = Some(refusal),
+                Err(reason) => refused = Some(reason),
             }
         }
         match (genuine, refused) {
             (Some(token), _) => Presented::Authentic(token),
-            (None, Some(refusal)) => Presented::Refused(refusal),
+            (None, Some(reason)) => Presented::Refused(reason.into()),
             (None, None) => Presented::Absent,
         }
     }

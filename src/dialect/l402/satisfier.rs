@@ -10,14 +10,14 @@ use crate::{
 /// Each name is checked against the one before (it may only narrow) and the last one against the request, as aperture does.
 /// Other names are skipped, as the specification demands.
 pub(super) struct Satisfier<'a> {
-    service: &'a str,
+    service: Service<'a>,
     payment_hash: PaymentHash,
     services: Option<&'a str>,
     valid_until: Option<u64>,
 }
 
 impl<'a> Satisfier<'a> {
-    pub(super) const fn new(service: &'a str, payment_hash: PaymentHash) -> Self {
+    pub(super) const fn new(service: Service<'a>, payment_hash: PaymentHash) -> Self {
         Self { service, payment_hash, services: None, valid_until: None }
     }
 
@@ -25,13 +25,15 @@ impl<'a> Satisfier<'a> {
         match name {
             b"preimage" => self.preimage(value),
             b"services" => self.services(value),
-            _ if name.strip_suffix(b"_valid_until") == Some(self.service.as_bytes()) => self.valid_until(value),
-            _ => Ok(()),
+            _ => match name.strip_suffix(b"_valid_until") {
+                Some(service) if service == self.service.name().as_bytes() => self.valid_until(value),
+                _ => Ok(()),
+            },
         }
     }
 
     pub(super) fn finish(&self, now: Timestamp) -> Result<(), Reason> {
-        if self.services.is_some_and(|list| !names(list).any(|name| name == self.service)) {
+        if self.services.is_some_and(|list| !names(list).any(|name| name == self.service.name())) {
             return Err(Reason::WrongService);
         }
         if self.valid_until.is_some_and(|until| now.as_unix_seconds() >= until) {
@@ -67,6 +69,33 @@ impl<'a> Satisfier<'a> {
         }
         self.valid_until = Some(until);
         Ok(())
+    }
+}
+
+/// The service of aperture's caveats.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Service<'a> {
+    /// The host of this origin, looked for only where a caveat asks.
+    HostOf(&'a str),
+    /// This name.
+    Named(&'a str),
+}
+
+impl<'a> Service<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::HostOf(origin) => host(origin),
+            Self::Named(name) => name,
+        }
+    }
+}
+
+/// The host of an origin, without its port.
+fn host(origin: &str) -> &str {
+    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => host,
+        _ => authority,
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Scheme {
 }
 
 impl Scheme {
+    pub(super) const ALL: [Self; 2] = [Self::L402, Self::Lsat];
+
     /// As it is written in a header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -19,7 +21,7 @@ impl Scheme {
     }
 
     /// Reads a scheme's name, in any case.
-    pub(super) fn parse(name: &[u8]) -> Option<Self> {
-        [Self::L402, Self::Lsat].into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str().as_bytes()))
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()))
     }
 }

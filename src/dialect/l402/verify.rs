@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroize as _;
-
 use super::{
     bought::{Bought, Expected, bought},
     caveat::split,
     credential::Credential,
-    identifier::Identifier,
+    identifier::{Identifier, key},
     macaroon::Macaroon,
     reason::Reason,
-    satisfier::Satisfier,
+    satisfier::{Satisfier, Service},
 };
 use crate::{
     clock::Timestamp,
@@ -37,8 +35,8 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<Identifier, Refusal> {
     let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
-    signed_and_paid(macaroon, &identifier, root_key.as_ref(), preimage)?;
-    let mut satisfier = Satisfier::new(service, identifier.payment_hash());
+    signed_and_paid(macaroon, &identifier.payment_hash(), root_key.as_ref(), preimage)?;
+    let mut satisfier = Satisfier::new(Service::Named(service), identifier.payment_hash());
     for (name, value) in macaroon.caveats().filter_map(split) {
         satisfier.see(name, value)?;
     }
@@ -49,7 +47,7 @@ pub fn verify(
 /// A token of this server whose payment the preimage proves, on its way to a [`Proof`]: its caveats are still to be checked.
 #[derive(Debug)]
 pub(super) struct Genuine {
-    identifier: Identifier,
+    payment_hash: PaymentHash,
     macaroon: Macaroon,
     purpose: Purpose,
     /// The service of aperture's caveats; without a name, the origin's host.
@@ -57,15 +55,13 @@ pub(super) struct Genuine {
 }
 
 impl Genuine {
-    pub(super) fn of(credential: Credential, keys: &OriginKeys, service: Option<&Arc<str>>) -> Result<Self, Reason> {
+    pub(super) fn of(credential: Credential, keys: &OriginKeys, service: Option<&Arc<str>>) -> Result<Box<Self>, Reason> {
         let (macaroon, preimage) = credential.into_parts();
-        let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
-        let (key, purpose) = identifier.key(keys).ok_or(Reason::UnknownKey)?;
-        let mut root_key = identifier.root_key(&key.mac);
-        let verdict = signed_and_paid(&macaroon, &identifier, &root_key, &preimage);
-        root_key.as_mut_slice().zeroize();
-        verdict?;
-        Ok(Self { identifier, macaroon, purpose, service: service.cloned() })
+        let (payment_hash, token_id) = Identifier::split(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
+        let payment_hash = PaymentHash::from_bytes(*payment_hash);
+        let (key, purpose) = key(token_id, keys).ok_or(Reason::UnknownKey)?;
+        key.with_mac(token_id, |root_key| signed_and_paid(&macaroon, &payment_hash, root_key, &preimage))?;
+        Ok(Box::new(Self { payment_hash, macaroon, purpose, service: service.cloned() }))
     }
 
     /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
@@ -73,14 +69,14 @@ impl Genuine {
         if self.purpose != purpose(terms.access) {
             return Err(Reason::WrongAccess);
         }
-        let service = self.service.as_deref().unwrap_or_else(|| host(view.origin));
-        bought(self.macaroon.caveats(), self.identifier.payment_hash(), &Expected::of(view, terms, service, now))
+        let service = self.service.as_deref().map_or(Service::HostOf(view.origin), Service::Named);
+        bought(self.macaroon.caveats(), self.payment_hash, &Expected::of(view, terms, service, now))
     }
 }
 
 impl Claim for Genuine {
     fn payment_hash(&self) -> PaymentHash {
-        self.identifier.payment_hash()
+        self.payment_hash
     }
 
     fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
@@ -101,7 +97,7 @@ impl Claim for Genuine {
         Ok(Proof {
             dialect: DialectName::L402,
             network: terms.network,
-            payment_hash: self.payment_hash(),
+            payment_hash: self.payment_hash,
             amount: bought.amount,
             spend,
             valid_until: bought.valid_until,
@@ -118,18 +114,9 @@ pub(super) const fn purpose(access: Access) -> Purpose {
     }
 }
 
-fn signed_and_paid(macaroon: &Macaroon, identifier: &Identifier, root_key: &[u8], preimage: &Preimage) -> Result<(), Reason> {
+fn signed_and_paid(macaroon: &Macaroon, payment_hash: &PaymentHash, root_key: &[u8], preimage: &Preimage) -> Result<(), Reason> {
     if !macaroon.is_signed_with(root_key) {
         return Err(Reason::BadSignature);
     }
-    if identifier.payment_hash().is_of(preimage) { Ok(()) } else { Err(Reason::BadPreimage) }
-}
-
-/// The host of an origin, without its port.
-fn host(origin: &str) -> &str {
-    let authority = origin.rsplit_once('/').map_or(origin, |(_, authority)| authority);
-    match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => host,
-        _ => authority,
-    }
+    if payment_hash.is_of(preimage) { Ok(()) } else { Err(Reason::BadPreimage) }
 }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     codec::{
-        auth_param::{after_scheme, folded_credentials},
+        auth_param::{after_scheme, folded_credentials, remove_credentials},
         base64,
     },
     payment::Preimage,
@@ -27,8 +27,8 @@ pub(super) const HEADER: &str = "Payment-Authorization";
 /// No credential is longer, in base64url.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// The JSON of a credential, decoded from base64url and wiped when dropped.
-pub struct CredentialText(Zeroizing<Vec<u8>>);
+/// The JSON of a credential, decoded from base64url. Not wiped when dropped: the request holds the same text.
+pub struct CredentialText(Vec<u8>);
 
 impl CredentialText {
     /// Decodes a header value `Payment <base64url>`, padded or not; `None` where it is none, or longer than 64 KiB.
@@ -37,9 +37,9 @@ impl CredentialText {
         Self::decode_token(after_scheme(value, SCHEME)?)
     }
 
-    pub(super) fn decode_token(token: &[u8]) -> Option<Self> {
+    fn decode_token(token: &[u8]) -> Option<Self> {
         let sized = !token.is_empty() && token.len() <= MAX_TEXT;
-        sized.then(|| base64::decode_url(token).map(|text| Self(Zeroizing::new(text))))?
+        sized.then(|| base64::decode_url(token).map(Self))?
     }
 
     /// Reads the credential; `None` where it lacks a required member or repeats one.
@@ -105,44 +105,38 @@ impl fmt::Debug for Credential<'_> {
 }
 
 /// What the lines of one header hold of this scheme.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+#[derive(Debug)]
+pub(super) enum Found {
     Nothing,
-    /// What stands after the scheme.
-    One(&'a [u8]),
+    /// `None` where it cannot be decoded.
+    One(Option<CredentialText>),
     Several,
 }
 
 /// Looks for `Payment` credentials in the lines of one header, folded ones too.
-pub(super) fn find<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Found<'a> {
-    let lines = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
-    let mut tokens = lines.filter_map(|credential| after_scheme(credential, SCHEME));
+pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
+    let mut lines = headers.get_all(name).into_iter();
+    // What decodes whole has nothing folded onto it.
+    if let (Some(line), None) = (lines.next(), lines.next())
+        && let Some(text) = CredentialText::decode(line.as_bytes())
+    {
+        return Found::One(Some(text));
+    }
+    let mut tokens = tokens(headers, name);
     match (tokens.next(), tokens.next()) {
         (None, _) => Found::Nothing,
-        (Some(token), None) => Found::One(token),
+        (Some(token), None) => Found::One(CredentialText::decode_token(token)),
         (Some(_), Some(_)) => Found::Several,
     }
 }
 
-/// Takes the `Payment` credentials out of one header and leaves the others as they are.
-pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
-    if find(headers, name) == Found::Nothing {
-        return;
-    }
-    let kept: Vec<_> = headers.get_all(name).into_iter().filter_map(without_ours).collect();
-    headers.remove(name);
-    for value in kept {
-        headers.append(name, value);
-    }
+/// What stands after the scheme in each `Payment` credential.
+fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
+    let credentials = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
+    credentials.filter_map(|credential| after_scheme(credential, SCHEME))
 }
 
-fn without_ours(line: &HeaderValue) -> Option<HeaderValue> {
-    let parts: Vec<_> = folded_credentials(line.as_bytes()).collect();
-    let foreign: Vec<_> = parts.iter().copied().filter(|part| after_scheme(part, SCHEME).is_none()).collect();
-    if foreign.len() == parts.len() {
-        return Some(line.clone());
-    }
-    let mut value = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|value| !value.is_empty())?;
-    value.set_sensitive(line.is_sensitive());
-    Some(value)
+/// Takes the `Payment` credentials out of one header and leaves the others as they are.
+pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
+    remove_credentials(headers, name, |credential| after_scheme(credential, SCHEME).is_some());
 }

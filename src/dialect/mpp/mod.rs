@@ -68,14 +68,13 @@ impl Dialect for Mpp {
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, _: Timestamp) -> Presented {
-        let token = match credential::find(&view.head.headers, &field(terms)) {
+        let text = match credential::find(&view.head.headers, &field(terms)) {
             Found::Nothing => return Presented::Absent,
             Found::Several => {
                 return Presented::Wrong("a request may carry one `Payment` credential: send the one that was paid for it");
             }
-            Found::One(token) => token,
+            Found::One(text) => text,
         };
-        let text = CredentialText::decode_token(token);
         let Some(credential) = text.as_ref().and_then(CredentialText::read) else {
             return Presented::Refused(reason::refusal(RefusalKind::Malformed));
         };

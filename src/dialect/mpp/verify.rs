@@ -68,13 +68,12 @@ impl Issuer<'_> {
         self.read(echo, digest, preimage).ok_or(reason::refusal(RefusalKind::Forged))
     }
 
-    /// 1. No slot is another's, and none but those that are minted has a value. `|` parts the slots.
+    /// 1. The slots that are minted are there, and no others. None was minted with a `|` in it, so an echo that moves text from
+    ///    one slot into the next has one `|` too many for its id.
     fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
         let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
-        let parted = |slot: &str| !slot.is_empty() && !slot.contains('|');
-        let slots = [Some(&echo.request), echo.expires.as_ref(), echo.opaque.as_ref()];
-        let whole = slots.into_iter().all(|slot| slot.is_some_and(|slot| parted(slot)));
-        (ours && whole && echo.header.as_deref() == self.header).then_some(())?;
+        let whole = echo.expires.is_some() && echo.opaque.is_some() && echo.header.as_deref() == self.header;
+        (ours && whole).then_some(())?;
         match &echo.digest {
             None => Some(None),
             Some(text) => wire::digest(text).map(Some),
@@ -83,7 +82,7 @@ impl Issuer<'_> {
 
     /// 2. The id, under any key whose challenges may still live. A digest counts in the form that is minted.
     fn check_id(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> Option<()> {
-        let claimed: [u8; 32] = base64::decode_url(&*echo.id)?.try_into().ok()?;
+        let claimed: [u8; 32] = base64::decode_url_array(&*echo.id)?;
         let input = input(echo, digest);
         let is_own = |key: &DerivedKey| constant_time_eq_32(&key.mac.mac(input.as_bytes()), &claimed);
         self.keys.iter().any(is_own).then_some(())
@@ -103,7 +102,7 @@ impl Issuer<'_> {
             payment_hash: PaymentHash::from_bytes(hex::decode_lower(details.payment_hash.as_ref()?.as_bytes())?),
             expires: wire::from_rfc3339(echo.expires.as_ref()?)?,
             longest_life: Timestamp::from_unix_seconds(wire::digits(&opaque.until)?),
-            bound: base64::decode_url(&*opaque.bound)?.try_into().ok()?,
+            bound: base64::decode_url_array(&*opaque.bound)?,
             digest,
             preimage,
         })
@@ -142,13 +141,15 @@ impl Charged {
     }
 }
 
-/// The hash that `opaque` carries: method, target and what else is bound, each with its length.
+/// The hash that `opaque` carries: method, what else is bound, and target. A method holds no zero byte, and what is bound
+/// besides has one length, so that no two requests are written alike.
 pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in ["tower-x402 mpp v1".as_bytes(), method.as_bytes(), target.as_bytes(), bound.map_or(&[], |hash| &hash[..])] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
+    hash.update("tower-x402 mpp v1\0");
+    hash.update(method);
+    hash.update([0, u8::from(bound.is_some())]);
+    hash.update(bound.map_or(&[][..], |hash| &hash[..]));
+    hash.update(target);
     hash.finalize().into()
 }
 

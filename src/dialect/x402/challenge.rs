@@ -112,6 +112,9 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
 /// Released HTTP stacks refuse a header line of more than 16 KiB; a quarter of that goes to base64.
 const MAX_TEXT: usize = 12 * 1024;
 
+/// So much of that may be the URL, which the requester chooses: an invoice is made only where its challenge will fit.
+pub(super) const MAX_URL: usize = 6 * 1024;
+
 /// x402 v2, bazaar: at most 32 printable ASCII characters; what does not fit is left out of the listing.
 fn is_listable(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))

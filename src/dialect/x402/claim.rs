@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    codec::{hex, json::Json},
+    codec::{
+        hex,
+        json::{Json, Object},
+    },
     dialect::{Claim, RequestView},
     payment::{Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms, retain_until},
 };
@@ -39,11 +42,12 @@ impl Authentic {
         let extra = accepted.extra();
         let networks = [terms.network];
         let conditions = Conditions::at(now).with_networks(&networks);
-        let opened = quoted(accepted, view, &networks);
+        let core = Core::read(accepted, &networks);
+        let opened = core.as_ref().ok().and_then(|core| quoted(extra, core, view));
         if opened.is_none() {
             verify::same_core(accepted, &required(accepted, terms).ok_or(Reason::PayToMismatch)?)?;
         }
-        let core = Core::read(accepted, &networks)?;
+        let core = core?;
         verify::transfer_method(extra)?;
         verify::payment_flow(extra)?;
         let binding = Binding::read(extra)?;
@@ -113,13 +117,16 @@ pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBi
     RequestBinding::http(view.head.method.as_str(), &url, body_hash, &terms.bound_headers, &view.head.headers)
 }
 
+/// The request hash that was accepted.
+pub(super) fn request_hash(extra: &Object<'_>) -> Option<[u8; 32]> {
+    hex::decode_lower(extra.get("requestHash")?.as_str()?)
+}
+
 /// The quote in what was accepted, where it is ours and for exactly that.
-fn quoted(accepted: &PaymentRequirements<'_>, view: &RequestView<'_>, networks: &[Network]) -> Option<Quote> {
-    let extra = accepted.extra();
-    let text = extra.get("quote")?.as_str()?;
-    let core = Core::read(accepted, networks).ok()?;
-    let request_hash = hex::decode_lower(extra.get("requestHash")?.as_str()?)?;
-    Quote::open(text, view.keys, &Quoted { core: &core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash })
+fn quoted(extra: &Object<'_>, core: &Core, view: &RequestView<'_>) -> Option<Quote> {
+    let request_hash = request_hash(extra)?;
+    let quoted = Quoted { core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash };
+    Quote::open(extra.get("quote")?.as_str()?, view.keys, &quoted)
 }
 
 /// What these terms ask today, at the amount that was accepted.

@@ -89,8 +89,9 @@ impl Dialect for X402 {
             && amount.is_none_or(|amount| !amount.is_zero())
     }
 
-    fn binds_body(&self, _: &Terms) -> bool {
-        true
+    /// Always, but that a body that streams is left alone: no proof is good there.
+    fn binds_body(&self, terms: &Terms) -> bool {
+        !terms.streams_body
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
@@ -123,6 +124,7 @@ impl Dialect for X402 {
     }
 
     fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+        (view.origin.len() + view.target.len() <= challenge::MAX_URL).then_some(()).ok_or(Unsayable)?;
         let binding = claim::binding(view, terms).map_err(|_| Unsayable)?;
         Ok(Some(binding.into_canonical().into_bytes()))
     }
@@ -167,6 +169,19 @@ impl Dialect for X402 {
     fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine> {
         (refusal.dialect() == DialectName::X402).then_some(())?;
         Some((RESPONSE, SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?))
+    }
+
+    /// That it is a proof for another request comes before that it has no quote of ours (step 3).
+    fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
+        let is_of_another = || {
+            let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
+            let claimed = claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted().extra())?;
+            Some(claimed != *claim::binding(view, terms).ok()?.hash().as_bytes())
+        };
+        if refusal == Reason::ExtraMismatch.into() && is_of_another() == Some(true) {
+            return Reason::RequestMismatch.into();
+        }
+        refusal
     }
 
     fn strip(&self, headers: &mut HeaderMap, _: &Terms) {

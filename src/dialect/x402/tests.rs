@@ -165,6 +165,8 @@ fn the_last_moment_is_sixty_seconds_after_the_invoice() {
     assert_eq!(code(&bench, &call), "proof");
     bench.now = Timestamp::from_unix_seconds(1_700_000_361);
     assert_eq!(code(&bench, &call), "invalid_exact_lnbtc_invoice_expired");
+    let presented = X402.credential(&bench.view(&call), &bench.terms, bench.now);
+    assert!(matches!(presented, Presented::Refused(_)), "known from the head, before any body is read");
 }
 
 #[test]

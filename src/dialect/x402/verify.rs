@@ -239,10 +239,12 @@ pub(super) fn invoice_text<'a>(extra: &'a Object<'_>) -> Result<&'a str, Reason>
 pub(super) fn preimage(payload: &PaymentPayload<'_>, payment_hash: PaymentHash) -> Result<(), Reason> {
     let text = match payload.preimage() {
         None | Some(Json::Null) => return Err(Reason::PreimageMissing),
-        Some(Json::Text(text)) if text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) => text,
-        Some(_) => return Err(Reason::PreimageMalformed),
+        Some(preimage) => preimage.as_str().ok_or(Reason::PreimageMalformed)?,
     };
-    let preimage = Preimage::from_hex(text).ok_or(Reason::PreimageLength)?;
+    let preimage = hex::decode_lower(text).map(Preimage::from_bytes).ok_or_else(|| {
+        let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if is_hex { Reason::PreimageLength } else { Reason::PreimageMalformed }
+    })?;
     payment_hash.is_of(&preimage).then_some(()).ok_or(Reason::PreimageHashMismatch)
 }
 

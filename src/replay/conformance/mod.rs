@@ -43,7 +43,7 @@ use std::{
 
 #[cfg(feature = "replay-durable")]
 #[doc(hidden)]
-pub use self::raw::RawEngine;
+pub use self::raw::{RawEngine, RawRecord};
 pub use self::records::records;
 use super::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
 use crate::{

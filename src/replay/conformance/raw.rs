@@ -1,17 +1,22 @@
-use std::path::Path;
+use std::{fmt, path::Path};
 
 use crate::{
     clock::Timestamp,
-    log::Engine,
+    log,
     replay::{
         ConsumptionKey, StoreError, UseId,
-        book::{Changes, Entry, Use},
+        book::{Entry, Use},
         desk::told,
+        stored::{entry_key, write_entry},
     },
 };
 
 /// The durable store's engine without the store: what its own batches reach, from one writer, synced. For benches.
-pub struct RawEngine(Engine);
+pub struct RawEngine(log::RawEngine);
+
+/// A record as the first use of a payment makes it.
+#[derive(Clone, Debug)]
+pub struct RawRecord((Vec<u8>, Vec<u8>));
 
 impl RawEngine {
     /// Makes one in an empty folder.
@@ -20,28 +25,32 @@ impl RawEngine {
     ///
     /// Where the folder cannot be written.
     pub fn create(folder: &Path) -> Result<Self, StoreError> {
-        Engine::open(folder, [0; 16], |_, _| Ok(())).map(Self).map_err(|error| told(&error))
+        log::RawEngine::create(folder).map(Self).map_err(|error| told(&error))
     }
 
-    /// Writes the records that a first use of each key makes, in one batch.
+    /// Writes a batch and syncs it.
     ///
     /// # Errors
     ///
     /// Where the folder cannot be written.
-    pub fn write(&mut self, keys: &[ConsumptionKey], use_id: UseId) -> Result<(), StoreError> {
-        let mut batch = crate::log::Batch::default();
-        let at = Timestamp::from_unix_seconds(1);
-        for key in keys {
-            let last_use = Use { granted_at: at, remaining: 0, released: false };
-            let entry = Entry { retain_until: at, taken: 1, restored: 0, restores: 0, last: use_id, last_use };
-            batch.entry(key, None, Some(&entry));
-        }
-        self.0.commit(batch).map_err(|error| told(&error))
+    pub fn write(&mut self, records: impl IntoIterator<Item = RawRecord>) -> Result<(), StoreError> {
+        let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
+        self.0.write(&records).map_err(|error| told(&error))
     }
 }
 
-impl std::fmt::Debug for RawEngine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl RawRecord {
+    /// The one that a use of `key` makes.
+    #[must_use]
+    pub fn new(key: ConsumptionKey, use_id: UseId) -> Self {
+        let last_use = Use { granted_at: Timestamp::MAX, remaining: 0, released: false };
+        let entry = Entry { retain_until: Timestamp::MAX, taken: 1, restored: 0, restores: 2, last: use_id, last_use };
+        Self((entry_key(&key).to_vec(), write_entry(&entry)))
+    }
+}
+
+impl fmt::Debug for RawEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawEngine").finish_non_exhaustive()
     }
 }

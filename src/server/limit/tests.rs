@@ -154,7 +154,7 @@ proptest! {
         for step in steps {
             match step {
                 Step::Reserve(n) => slots.extend(limiter.reserve(client(n), at(now))),
-                Step::Asked(i, life) => slots.iter_mut().nth(i).into_iter().for_each(|slot| slot.asked(at(now + life))),
+                Step::Asked(i, life) => slots.get_mut(i).into_iter().for_each(|slot| slot.asked(at(now + life))),
                 Step::Issued(i, n, life) if i < slots.len() => slots.remove(i).issued(hash(n), at(now + life)),
                 Step::NotIssued(i) if i < slots.len() => slots.remove(i).not_issued(),
                 Step::Dropped(i) if i < slots.len() => drop(slots.remove(i)),

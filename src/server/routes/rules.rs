@@ -62,7 +62,6 @@ pub(crate) enum Lookup<'a, T> {
     },
     Priced {
         value: &'a T,
-        pattern: &'a str,
         captured: Captured<'a>,
     },
 }
@@ -185,7 +184,7 @@ impl<T> Rules<T> {
     fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>, path: &'a str) -> Lookup<'a, T> {
         match (self.rules.get(leaf.rule), matcher) {
             (Some(Rule { value: Some(value), pattern, .. }), Some(matcher)) => {
-                Lookup::Priced { value, pattern, captured: Captured { tree: &matcher.raw, pattern, path } }
+                Lookup::Priced { value, captured: Captured { tree: &matcher.raw, pattern, path } }
             }
             _ => Lookup::Ambiguous,
         }

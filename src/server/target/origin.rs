@@ -57,6 +57,7 @@ impl Origin {
     }
 
     /// Its host, without the port.
+    #[cfg(test)]
     pub(crate) fn host(&self) -> &str {
         &self.authority.host
     }

@@ -166,12 +166,12 @@ fn a_wrong_preimage_is_unpaid_and_an_unreadable_one_malformed() {
     let json = String::from_utf8(base64::decode_url(token).unwrap()).unwrap();
     let hex = bench.preimage.expose_hex();
     for other in [hex.to_uppercase(), hex[2..].to_owned(), String::new()] {
-        assert_eq!(refused(&sent(bought(), base64::encode_url(json.replace(&hex, &other)))), MALFORMED, "{other}");
+        assert_eq!(refused(&sent(bought(), &base64::encode_url(json.replace(&hex, &other)))), MALFORMED, "{other}");
     }
-    assert_eq!(refused(&sent(bought(), base64::encode_url(json))), None);
+    assert_eq!(refused(&sent(bought(), &base64::encode_url(json))), None);
 }
 
-fn sent(mut bench: Bench, token: String) -> Bench {
+fn sent(mut bench: Bench, token: &str) -> Bench {
     bench.head.headers.insert(AUTHORIZATION, HeaderValue::try_from(format!("Payment {token}")).unwrap());
     bench
 }
@@ -179,7 +179,7 @@ fn sent(mut bench: Bench, token: String) -> Bench {
 #[test]
 fn what_cannot_be_read_is_malformed() {
     for token in ["", "!", "AB", "e30", "e29vcHN9", "a,b"] {
-        assert_eq!(refused(&sent(bought(), token.to_owned())), MALFORMED, "{token}");
+        assert_eq!(refused(&sent(bought(), token)), MALFORMED, "{token}");
     }
 }
 
@@ -188,7 +188,7 @@ fn a_padded_credential_is_read() {
     let bench = bought();
     let token = bench.head.headers[AUTHORIZATION].to_str().unwrap()[8..].to_owned();
     let padded = format!("{token}{}", &"==="[..(4 - token.len() % 4) % 4]);
-    assert_eq!(refused(&sent(bench, padded)), None);
+    assert_eq!(refused(&sent(bench, &padded)), None);
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl<'a> Authority<'a> {
         let (host, port) = text.split_at(host_end);
         match host.strip_prefix('[') {
             Some(address) => drop(address.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?),
-            None => (!host.is_empty() && is_made_of(host, b"-._~!$&'()*+,;=")).then_some(())?,
+            None => is_registered_name(host).then_some(())?,
         }
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,
@@ -75,17 +75,36 @@ impl<'a> Authority<'a> {
 }
 
 fn is_path_and_query(text: &str) -> bool {
-    is_made_of(text, b"-._~!$&'()*+,;=:@/?[]")
+    const ALLOWED: [bool; 128] = allowed(b"-._~!$&'()*+,;=:@/?[]");
+    is_made_of(text, &ALLOWED)
 }
 
-/// Whether a text is made of letters, digits, whole escapes and these.
-fn is_made_of(text: &str, others: &[u8]) -> bool {
+fn is_registered_name(text: &str) -> bool {
+    const ALLOWED: [bool; 128] = allowed(b"-._~!$&'()*+,;=");
+    !text.is_empty() && is_made_of(text, &ALLOWED)
+}
+
+/// Whether a text is made of these and whole escapes.
+fn is_made_of(text: &str, allowed: &[bool; 128]) -> bool {
     let bytes = text.as_bytes();
     let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
-    bytes
-        .iter()
-        .enumerate()
-        .all(|(at, byte)| byte.is_ascii_alphanumeric() || others.contains(byte) || (*byte == b'%' && is_escape(at)))
+    let fits = |byte: u8| allowed.get(usize::from(byte)).copied().unwrap_or(false);
+    bytes.iter().enumerate().all(|(at, byte)| fits(*byte) || (*byte == b'%' && is_escape(at)))
+}
+
+/// Letters, digits and these.
+const fn allowed(others: &[u8]) -> [bool; 128] {
+    let (mut table, mut at) = ([false; 128], 0);
+    while at < 128 {
+        table[at] = (at as u8).is_ascii_alphanumeric();
+        at += 1;
+    }
+    let mut other = 0;
+    while other < others.len() {
+        table[others[other] as usize] = true;
+        other += 1;
+    }
+    table
 }
 
 #[cfg(test)]

@@ -1,0 +1,53 @@
+//! A facilitator for x402 on Lightning: what a resource server of any language asks to settle the proofs that it is sent.
+//! Beside it stand the node that is paid (it makes the invoices) and a wallet that pays, so that a server of yours can be
+//! tried from end to end. The money is pretend.
+//!
+//! `cargo run --example facilitator`
+#![allow(clippy::print_stdout, reason = "its addresses are what it is there to tell")]
+
+#[path = "paid_api/serving.rs"]
+mod serving;
+#[path = "paid_api/wallet/mod.rs"]
+mod wallet;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+use tower_x402::{
+    Network,
+    facilitator::{BearerTokens, Facilitator},
+    lightning::{Devnet, Receiver as _},
+    replay::MemoryStore,
+    server::BoxError,
+};
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let end = serving::End::new()?;
+    let devnet = Devnet::start().await?;
+    let node = devnet.server();
+    let key = const_hex::encode(node.profile().public_key.ok_or("expected a node that tells its key")?);
+    let mut token = [0; 32];
+    getrandom::fill(&mut token).map_err(|error| error.to_string())?;
+    let token = const_hex::encode(token);
+
+    let facilitator = Facilitator::builder(Arc::new(MemoryStore::new()?), BearerTokens::new().with("shop", &token))
+        .networks([Network::Regtest])
+        .pay_to(&key)
+        .build()?;
+
+    let listen = || TcpListener::bind("127.0.0.1:0");
+    let (settling, receiving, paying) = (listen().await?, listen().await?, listen().await?);
+    println!("the money is pretend: two Lightning nodes on regtest and the channel between them are within this process");
+    println!("network {}", Network::Regtest.caip2());
+    println!("payto {key}");
+    println!("token {token}");
+    println!("facilitator http://{}", settling.local_addr()?);
+    println!("receiver http://{}", receiving.local_addr()?);
+    println!("wallet http://{}", paying.local_addr()?);
+
+    let facilitator = Router::new().fallback_service(facilitator);
+    let servers = [(settling, facilitator), (receiving, wallet::router(node)), (paying, wallet::router(devnet.client()))];
+    Ok(serving::serve(end, servers).await?)
+}

@@ -1,0 +1,12 @@
+//! What reads as a receipt reads the same again after it was written out.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tower_x402::x402::SettlementResponse;
+
+fuzz_target!(|text: &str| {
+    if let Some(response) = SettlementResponse::from_json(text) {
+        let again = serde_json::to_string(&response).expect("JSON");
+        assert_eq!(SettlementResponse::from_json(&again), Some(response));
+    }
+});

@@ -1,0 +1,212 @@
+//! What a minted token says, and what it buys.
+
+use std::time::Duration;
+
+use super::{caveats, hash, keys, uses, *};
+use crate::{
+    dialect::keys::Purpose,
+    payment::{SKEW, Spend, retain_until},
+};
+
+#[track_caller]
+fn attenuated(access: Access, added: &[&str]) -> Result<Proof, &'static str> {
+    let scene = Scene::new(access);
+    let token = added.iter().fold(scene.mint(), |token, caveat| token.attenuate(caveat).unwrap());
+    scene.bearing(&token).proof()
+}
+
+#[test]
+fn caveats_stand_in_the_order_that_was_decided() {
+    let mut scene = Scene::new(ONCE);
+    let until = format!("valid_until={}", END.as_unix_seconds() + 86_400);
+    let once = scene.mint();
+    let target = "target=/weather/oslo%3Funits%3Dmetric";
+    assert_eq!(caveats(&once), ["method=GET", target, "amount_msat=1500", &until]);
+    assert_eq!(once.to_bytes()[..4], [2, 2, 66, 0], "no location is written");
+
+    scene.terms.has_bound = true;
+    scene.bound = Some([0xab; 32]);
+    scene.terms.access = uses(7);
+    let (bound, until) = (format!("bound={}", "ab".repeat(32)), format!("valid_until={}", END.as_unix_seconds() + 30 * 86_400));
+    let route = "route=/weather/%7Bcity%7D";
+    assert_eq!(caveats(&scene.mint()), ["method=GET", route, "amount_msat=1500", "uses=7", &bound, &until]);
+
+    scene.terms.access = HOUR;
+    let until = format!("valid_until={}", END.as_unix_seconds() + 3600);
+    assert_eq!(caveats(&scene.mint()), ["method=GET", route, "amount_msat=1500", &bound, &until]);
+}
+
+#[test]
+fn a_paid_token_buys_what_was_minted() {
+    for (access, count, life) in [(ONCE, 1, DAY), (uses(5), 5, 30 * DAY)] {
+        let scene = Scene::new(access);
+        let token = scene.mint();
+        let proof = scene.bearing(&token).proof().unwrap();
+        let until = END.saturating_add(life);
+        assert_eq!((proof.amount, proof.payment_hash, proof.valid_until), (AMOUNT, hash(), until));
+        let Spend::Times { uses, restores, retain_until: retain } = proof.spend else { panic!("counted") };
+        assert_eq!((uses.get(), restores, retain), (count, 2, retain_until(until.saturating_add(SKEW))));
+    }
+    let scene = Scene::new(HOUR);
+    let token = scene.mint();
+    assert_eq!(scene.bearing(&token).proof().unwrap().spend, Spend::Never);
+}
+
+#[test]
+fn a_token_is_remembered_longer_than_any_dialect_takes_its_invoice() {
+    let mut scene = Scene::new(ONCE);
+    scene.terms.redeem_within = Duration::ZERO;
+    let token = scene.mint();
+    let end = scene.terms.longest_life(END);
+    let proof = scene.bearing(&token).proof_at(Timestamp::from_unix_seconds(END.as_unix_seconds() - 1)).unwrap();
+    let Spend::Times { retain_until: retain, .. } = proof.spend else { panic!("counted") };
+    assert!(retain >= retain_until(end));
+}
+
+#[test]
+fn what_a_client_narrows_never_shortens_what_is_remembered() {
+    let until = END.as_unix_seconds() + 120;
+    let proof = attenuated(uses(100), &["uses=40", "uses=3", &format!("valid_until={until}")]).unwrap();
+    assert_eq!(proof.valid_until.as_unix_seconds(), until);
+    let Spend::Times { uses, retain_until: retain, .. } = proof.spend else { panic!("counted") };
+    assert_eq!(uses.get(), 3);
+    assert!(retain >= retain_until(END.saturating_add(30 * DAY)));
+}
+
+#[test]
+fn a_token_ends_before_its_last_second() {
+    for (access, life) in [(ONCE, 86_400), (uses(2), 30 * 86_400), (HOUR, 3600)] {
+        let scene = Scene::new(access);
+        let token = scene.mint();
+        let scene = scene.bearing(&token);
+        let at = |seconds| scene.proof_at(Timestamp::from_unix_seconds(END.as_unix_seconds() + seconds)).map(|_| ());
+        assert_eq!((at(life - 1), at(life), at(u64::MAX / 2)), (Ok(()), Err("expired"), Err("expired")));
+    }
+}
+
+#[test]
+fn later_caveats_may_only_narrow() {
+    for good in [
+        "method=GET",
+        "target=/weather/oslo%3Funits%3Dmetric",
+        "route=/weather/%7Bcity%7D",
+        "amount_msat=1500",
+        "valid_until=1800000001",
+        "colour=blue",
+        "no equals sign",
+        "services=api.example.com:0",
+        "api.example.com_valid_until=1800000001",
+        "other_valid_until=1",
+        "preimage=0909090909090909090909090909090909090909090909090909090909090909",
+    ] {
+        for access in [ONCE, uses(5), HOUR] {
+            assert!(attenuated(access, &[good]).is_ok(), "{good}");
+        }
+    }
+    for (bad, code) in [
+        ("method=POST", "widened"),
+        ("amount_msat=1499", "widened"),
+        ("amount_msat=", "widened"),
+        ("valid_until=1899999999", "widened"),
+        ("valid_until=never", "bad_expiry"),
+        ("valid_until=1800000000", "expired"),
+        ("bound=00", "widened"),
+        ("services=other:0", "wrong_service"),
+        ("services=", "bad_services"),
+        ("services=api.example.com:256", "bad_services"),
+        ("api.example.com_valid_until=+1", "bad_expiry"),
+        ("api.example.com_valid_until=1800000000", "expired"),
+        ("preimage=0000000000000000000000000000000000000000000000000000000000000000", "preimage_caveat"),
+        ("preimage=", "preimage_caveat"),
+    ] {
+        for access in [ONCE, uses(5), HOUR] {
+            assert_eq!(attenuated(access, &[bad]).map(|_| ()), Err(code), "{bad}");
+        }
+    }
+}
+
+#[test]
+fn a_place_may_be_narrowed_to_this_very_request_and_to_nothing_else() {
+    assert_eq!(attenuated(ONCE, &["target=/weather/bergen"]).map(|_| ()), Err("widened"));
+    assert_eq!(attenuated(uses(5), &["target=/weather/bergen"]).map(|_| ()), Err("wrong_target"));
+    assert_eq!(attenuated(HOUR, &["route=/"]).map(|_| ()), Err("widened"));
+    assert_eq!(attenuated(ONCE, &["route=/"]).map(|_| ()), Err("wrong_route"));
+}
+
+#[test]
+fn uses_are_only_ever_fewer() {
+    assert!(attenuated(ONCE, &["uses=1"]).is_ok());
+    for (access, added, code) in [
+        (ONCE, "uses=2", "widened"),
+        (uses(5), "uses=6", "widened"),
+        (uses(5), "uses=", "widened"),
+        (uses(5), "uses=4294967297", "widened"),
+        (uses(5), "uses=0", "spent"),
+        (HOUR, "uses=1", "wrong_access"),
+    ] {
+        assert_eq!(attenuated(access, &[added]).map(|_| ()), Err(code), "{added}");
+    }
+    assert_eq!(attenuated(uses(5), &["uses=2", "uses=3"]).map(|_| ()), Err("widened"));
+}
+
+#[test]
+fn a_token_of_another_access_is_refused() {
+    for minted in [ONCE, uses(5), HOUR] {
+        for asked in [ONCE, uses(5), HOUR] {
+            let token = Scene::new(minted).mint();
+            let scene = Scene::new(asked).bearing(&token);
+            if minted == asked { assert!(scene.proof().is_ok()) } else { scene.refused("wrong_access") }
+        }
+    }
+}
+
+#[test]
+fn what_was_minted_is_honoured_when_the_charge_changed() {
+    let token = Scene::new(uses(100)).mint();
+    let mut scene = Scene::new(uses(5)).bearing(&token);
+    scene.terms.uses_within = Duration::ZERO;
+    let Spend::Times { uses, .. } = scene.proof().unwrap().spend else { panic!("counted") };
+    assert_eq!(uses.get(), 100);
+}
+
+#[test]
+fn no_token_crosses_secrets_origins_or_stores() {
+    let bearing = |access, keys| {
+        let token = Scene::new(access).mint();
+        Scene { keys, ..Scene::new(access).bearing(&token) }
+    };
+    for access in [ONCE, uses(5), HOUR] {
+        bearing(access, keys(2, ORIGIN, 1)).refused("unknown_key");
+        bearing(access, keys(1, "https://b", 1)).refused("unknown_key");
+    }
+    bearing(ONCE, keys(1, ORIGIN, 2)).refused("unknown_key");
+    bearing(uses(5), keys(1, ORIGIN, 2)).refused("unknown_key");
+    assert!(bearing(HOUR, keys(1, ORIGIN, 2)).proof().is_ok(), "nothing of it is counted in a store");
+}
+
+#[test]
+fn a_key_id_alone_opens_nothing() {
+    let token = Scene::new(ONCE).mint();
+    let forged = Macaroon::mint([0; 32], token.identifier(), token.caveats()).unwrap();
+    Scene::new(ONCE).bearing(&forged).refused("bad_signature");
+    let mut identifier = token.identifier().to_vec();
+    identifier[65] ^= 1;
+    let forged = Macaroon::mint([0; 32], identifier, token.caveats()).unwrap();
+    Scene::new(ONCE).bearing(&forged).refused("bad_signature");
+}
+
+#[test]
+fn a_token_without_our_caveats_is_refused() {
+    let whole = Scene::new(ONCE).mint();
+    let scene = Scene::new(ONCE);
+    let token_id = *crate::l402::Identifier::parse(whole.identifier()).unwrap().token_id();
+    let key = scene.keys.minting(Purpose::L402Counted).mac.mac(&token_id);
+    let all: Vec<_> = whole.caveats().collect();
+    for missing in 0..all.len() {
+        let rest = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, caveat)| *caveat);
+        let token = Macaroon::mint(key, whole.identifier(), rest).unwrap();
+        Scene::new(ONCE).bearing(&token).refused("missing_caveat");
+    }
+    let swapped = [all[1], all[0], all[2], all[3]];
+    Scene::new(ONCE).bearing(&Macaroon::mint(key, whole.identifier(), swapped).unwrap()).refused("missing_caveat");
+}

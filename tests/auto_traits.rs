@@ -1,0 +1,78 @@
+//! Public types may be sent to, shared with and shown to any thread.
+
+use std::fmt::Debug;
+
+use tower_x402::{
+    body::{RequestBody, ResponseBody},
+    clock::{SystemClock, TestClock, Timestamp},
+    facilitator::Facilitator,
+    lightning::{Devnet, InvoiceRequest, LocalNode, NodeError, PaymentStatus},
+    replay::{DurableStore, MemoryStore, Revocations, StoreError},
+    server::{BadRequest, ClientAddr, ConfigError, PaywallBuilder, Price, PriceRequest, Settlements, X402Service},
+    *,
+};
+
+fn is_free<T: Debug + Send + Sync>() {}
+
+macro_rules! are_free {
+    ($($name:ty),* $(,)?) => { $(is_free::<$name>();)* };
+}
+
+#[test]
+fn public_types_are_debug_send_and_sync() {
+    are_free!(
+        Access,
+        Amount,
+        Charge,
+        DialectName,
+        Invoice,
+        InvoiceDescription,
+        InvoiceError,
+        MissingReceipt,
+        Network,
+        Paid,
+        PaymentHash,
+        PaymentReceipt,
+        Paywall,
+        Preimage,
+        Refusal,
+        RouteTable,
+        SecretError,
+        Secrets,
+        X402Layer,
+        X402Service<()>,
+        RequestBody<()>,
+        ResponseBody<()>,
+        SystemClock,
+        TestClock,
+        Timestamp,
+        Devnet,
+        InvoiceRequest,
+        LocalNode,
+        NodeError,
+        PaymentStatus,
+        DurableStore,
+        MemoryStore,
+        Revocations,
+        StoreError,
+        BadRequest,
+        ClientAddr,
+        ConfigError,
+        PaywallBuilder,
+        Price,
+        PriceRequest,
+        Settlements,
+        l402::Macaroon,
+        l402::Credential,
+        l402::Challenge,
+        Facilitator,
+    );
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let secrets = Secrets::new(*b"an unguessable secret of 32 byte").unwrap();
+    let preimage = Preimage::from_bytes([0xab; 32]);
+    let shown = format!("{secrets:?} {secrets:#?} {preimage:?} {:?}", LocalNode::new());
+    assert!(!shown.contains("unguessable") && !shown.to_lowercase().contains("abab") && !shown.contains("171"), "{shown}");
+}

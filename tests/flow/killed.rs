@@ -1,0 +1,220 @@
+//! A server that is killed again and again while it serves: nothing is served beyond its uses, nothing bought is lost.
+
+use std::{
+    collections::HashMap,
+    ffi::OsStr,
+    io::{BufRead as _, BufReader, Write as _},
+    num::NonZeroU32,
+    path::Path,
+    process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use axum::{Router, extract, routing::get as on_get};
+use http::{HeaderValue, StatusCode};
+use tower_x402::{Amount, Charge, DurableStore, Invoice, Paid, PaymentHash, Paywall, Preimage, l402, lightning::LocalNode};
+
+const TEST: &str = "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
+const ROUNDS: u64 = 15;
+const USES: u32 = 3;
+
+/// A credential, what it was bought for, and what became of it.
+#[derive(Clone, Debug)]
+struct Bought {
+    payment_hash: PaymentHash,
+    path: &'static str,
+    uses: u32,
+    credential: HeaderValue,
+    /// Answers of 200, and requests that never got an answer.
+    served: u32,
+    lost: u32,
+}
+
+/// What is kept for after the kill, and what was shown before it.
+type Bag = Arc<Mutex<(Vec<Bought>, Vec<Bought>)>>;
+
+#[test]
+fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed() {
+    if std::env::var_os("FLOW_CHILD").as_deref() == Some(OsStr::new(TEST)) {
+        return serve_until_killed(Path::new(&std::env::var_os("FLOW_FOLDER").unwrap()));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let started = Instant::now();
+    let (mut kept, mut used) = (Vec::<Bought>::new(), Vec::<Bought>::new());
+    let mut rounds = 0;
+    while rounds < ROUNDS && started.elapsed() < Duration::from_secs(30) {
+        let server = Server::start(folder.path());
+        let before = std::mem::take(&mut kept);
+        used.extend(runtime.block_on(redeem(&server.origin, before)));
+        runtime.block_on(insist(&server.origin, &mut used));
+        let bag = Arc::new(Mutex::new((Vec::new(), Vec::new())));
+        let customers = runtime.block_on(async {
+            (0..6).map(|i| tokio::spawn(shop_around(server.origin.clone(), bag.clone(), i))).collect::<Vec<_>>()
+        });
+        std::thread::sleep(Duration::from_millis(80 + rounds * 53 % 170));
+        drop(server);
+        runtime.block_on(async {
+            for customer in customers {
+                customer.await.unwrap();
+            }
+        });
+        let (new_kept, new_used) = Arc::try_unwrap(bag).unwrap().into_inner().unwrap();
+        kept.extend(new_kept);
+        used.extend(new_used);
+        rounds += 1;
+    }
+    let server = Server::start(folder.path());
+    used.extend(runtime.block_on(redeem(&server.origin, kept)));
+    drop(server);
+
+    let runs = runs(folder.path());
+    let mut lost = 0;
+    for bought in &used {
+        let ran = runs.get(&bought.payment_hash).copied().unwrap_or(0);
+        assert!(ran <= bought.uses, "{} ran {ran} times for {} uses", bought.payment_hash, bought.uses);
+        assert!(bought.served <= ran, "{bought:?} ran {ran} times");
+        assert!(bought.lost > 0 || bought.served == bought.uses, "{bought:?} was paid for");
+        lost += bought.lost;
+    }
+    assert!(used.len() > 100, "only {} payments in {rounds} rounds", used.len());
+    eprintln!("{rounds} kills, {} payments, {lost} answers lost on the way", used.len());
+}
+
+/// Presents what was bought and never shown before the kill: it works, as often as was paid for.
+async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
+    let client = reqwest::Client::new();
+    let mut redeemed = Vec::new();
+    for mut bought in kept {
+        for use_number in 0..=bought.uses {
+            let expected = if use_number < bought.uses { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
+            let status = show(&client, origin, &bought).await.expect("this server is not killed now");
+            assert_eq!(status, expected, "use {use_number} of {bought:?}");
+            bought.served += u32::from(status == StatusCode::OK);
+        }
+        redeemed.push(bought);
+    }
+    redeemed
+}
+
+/// Shows again what got no answer when the server was killed: it may have been served, and is not served beyond its uses.
+async fn insist(origin: &str, used: &mut [Bought]) {
+    let client = reqwest::Client::new();
+    for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
+        let answers = futures_util::future::join_all((0..4).map(|_| show(&client, origin, bought))).await;
+        bought.served += u32::try_from(answers.iter().filter(|answer| **answer == Some(StatusCode::OK)).count()).unwrap();
+    }
+}
+
+async fn show(client: &reqwest::Client, origin: &str, bought: &Bought) -> Option<StatusCode> {
+    let request = client.get(format!("{origin}{}", bought.path)).header("authorization", bought.credential.clone());
+    Some(request.send().await.ok()?.status())
+}
+
+/// Buys, and shows every other credential from four tasks at once, until the server is gone.
+async fn shop_around(origin: String, bag: Bag, customer: u32) {
+    let client = reqwest::Client::new();
+    for number in customer.. {
+        let (path, uses) = if number % 2 == 0 { ("/once", 1) } else { ("/thrice", USES) };
+        let Some(mut bought) = buy(&client, &origin, path, uses).await else { return };
+        if number % 3 == 0 {
+            bag.lock().unwrap().0.push(bought);
+            continue;
+        }
+        let answers = futures_util::future::join_all((0..4).map(|_| show(&client, &origin, &bought))).await;
+        for answer in &answers {
+            match answer {
+                Some(StatusCode::OK) => bought.served += 1,
+                Some(status) => assert_eq!(*status, StatusCode::PAYMENT_REQUIRED),
+                None => bought.lost += 1,
+            }
+        }
+        let is_over = bought.lost > 0;
+        bag.lock().unwrap().1.push(bought);
+        if is_over {
+            return;
+        }
+    }
+}
+
+async fn buy(client: &reqwest::Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
+    let answer = client.get(format!("{origin}{path}")).send().await.ok()?;
+    assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+    let challenge = l402::Challenge::in_headers(answer.headers()).remove(0);
+    let payment_hash = Invoice::parse(challenge.invoice()).unwrap().payment_hash();
+    let told = client.get(format!("{origin}/wallet/{payment_hash}")).send().await.ok()?.text().await.ok()?;
+    let preimage = Preimage::from_hex(&told)?;
+    Some(Bought { payment_hash, path, uses, credential: challenge.answer(&preimage), served: 0, lost: 0 })
+}
+
+/// How often the handler ran for each payment, over all processes.
+fn runs(folder: &Path) -> HashMap<PaymentHash, u32> {
+    let mut runs = HashMap::new();
+    for line in std::fs::read_to_string(folder.join("runs")).unwrap().lines() {
+        *runs.entry(PaymentHash::from_hex(line).unwrap()).or_default() += 1;
+    }
+    runs
+}
+
+/// This program again, as a server; killed when dropped.
+struct Server {
+    child: Child,
+    origin: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([TEST, "--exact", "--nocapture"])
+            .env("FLOW_CHILD", TEST)
+            .env("FLOW_FOLDER", folder)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let address = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("> ").map(str::to_owned));
+        Self { child, origin: format!("http://{}", address.expect("the child says where it listens")) }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[allow(clippy::print_stdout)]
+fn serve_until_killed(folder: &Path) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        let node = LocalNode::new();
+        let paywall = Paywall::builder(node.clone())
+            .origin("https://api.example.com")
+            .master_secret([7; 32])
+            .replay_store(DurableStore::open(folder.join("store")).unwrap())
+            .unpaid_per_client(1_000_000)
+            .unpaid_in_all(1_000_000)
+            .build()
+            .unwrap();
+        let runs = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("runs")).unwrap();
+        let runs = Arc::new(Mutex::new(runs));
+        // Written by the kernel before the answer, and not lost with the process.
+        let handler = async move |Paid(receipt): Paid| {
+            runs.lock().unwrap().write_all(format!("{}\n", receipt.payment_hash()).as_bytes()).unwrap();
+        };
+        let wallet = async move |extract::Path(hash): extract::Path<String>| {
+            node.settle(PaymentHash::from_hex(&hash).unwrap()).unwrap().expose_hex()
+        };
+        let thrice = Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(USES).unwrap());
+        let app = Router::new()
+            .route("/once", on_get(handler.clone()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()))
+            .route("/thrice", on_get(handler).route_layer(paywall.charge(thrice).unwrap()))
+            .route("/wallet/{hash}", on_get(wallet));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        println!("> {}", listener.local_addr().unwrap());
+        std::io::stdout().flush().unwrap();
+        axum::serve(listener, app).await.unwrap();
+    });
+}

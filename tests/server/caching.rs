@@ -1,0 +1,119 @@
+//! What shared caches may keep: nothing that one person bought, and no answer of the layer's own.
+
+use std::{io, time::Duration};
+
+use axum::{Router, body::Body, response::IntoResponse as _, routing::get as on_get};
+use bytes::Bytes;
+use futures_util::stream;
+use http::{Request, Response, StatusCode};
+use tower::{Layer as _, service_fn};
+use tower_x402::{
+    Amount, DialectName, RouteTable,
+    server::{Charge, price_fn},
+};
+
+use crate::{
+    shop::{Shop, ask, get, paid, request},
+    trade::{Call, EVERY},
+};
+
+/// A handler that wants to be cached by everybody, whatever it answers.
+async fn cacheable(request: Request<Body>) -> axum::response::Response {
+    let status = if request.uri().path() == "/broken" { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+    let headers = [
+        ("cache-control", "public, max-age=60, s-maxage=600"),
+        ("cdn-cache-control", "max-age=600"),
+        ("surrogate-control", "max-age=600"),
+    ];
+    (status, headers, "content").into_response()
+}
+
+fn service(shop: &Shop) -> Router {
+    let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
+    Router::new()
+        .route("/weather", on_get(cacheable).route_layer(layer.clone()))
+        .route("/broken", on_get(cacheable).route_layer(layer))
+}
+
+#[track_caller]
+fn is_private(answer: &Response<Bytes>) {
+    assert_eq!(answer.headers().get_all("cache-control").iter().collect::<Vec<_>>(), ["max-age=60, private"]);
+    assert!(!answer.headers().contains_key("cdn-cache-control") && !answer.headers().contains_key("surrogate-control"));
+}
+
+#[tokio::test]
+async fn a_paid_answer_is_private_whatever_the_handler_says() {
+    let shop = Shop::new();
+    let app = service(&shop);
+    for path in ["/weather", "/broken"] {
+        for dialect in EVERY {
+            let call = Call::new("GET", path);
+            let bought = shop.bought(&call, &ask(&app, call.request()).await);
+            let answer = ask(&app, call.with(bought.of(dialect)).request()).await;
+            assert_eq!(answer.status() == StatusCode::OK, path == "/weather");
+            is_private(&answer);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_free_answer_is_the_handlers_own_unless_a_credential_came_with_the_request() {
+    let shop = Shop::new();
+    let free = price_fn(|_| async { Ok(None) });
+    let app = Router::new().route("/", on_get(cacheable).route_layer(shop.paywall().charge(free).unwrap()));
+    let answer = ask(&app, get("/")).await;
+    assert_eq!(answer.headers()["cache-control"], "public, max-age=60, s-maxage=600");
+    assert_eq!(answer.headers().len(), 5);
+    is_private(&ask(&app, paid("/", &"L402 AAAA:00".parse().unwrap())).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_answer_of_the_layers_own_may_be_stored() {
+    let shop = Shop::new();
+    let sat = Amount::from_sat(10);
+    let paywall = shop.builder_of_every_dialect().unpaid_per_client(1).unpaid_in_all(3).trusted_proxy("::1").build().unwrap();
+    let table = RouteTable::new()
+        .charge("GET /weather", sat)
+        .charge("POST /render", sat)
+        .charge("GET /dear", Charge::of(price_fn(|_| async { Err("out of order".into()) })))
+        .otherwise_refuse();
+    let inner = service_fn(|_| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
+    let app = paywall.routes(table).unwrap().layer(inner);
+    let with = |method: &str, target: &str, name: &'static str, value: &str| {
+        let mut request = request(method, target, None);
+        request.headers_mut().insert(name, value.parse().unwrap());
+        request
+    };
+    let stalled = request("POST", "/render", None).map(|_| Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()));
+    let large = request("POST", "/render", None).map(|_| Body::from(vec![0; (2 << 20) + 1]));
+    let mut seen = Vec::new();
+    for (status, request) in [
+        (402, get("/weather")),
+        (402, with("GET", "/weather", "payment-signature", "e30=")),
+        (400, with("GET", "/weather", "x-payment", "e30=")),
+        (400, get("/weather;v=1")),
+        (404, get("/nothing")),
+        (405, request("DELETE", "/weather", None)),
+        (204, request("OPTIONS", "/weather", None)),
+        (408, stalled),
+        (413, large),
+        (421, with("GET", "/weather", "host", "evil.example")),
+        (503, get("/dear")),
+        (402, get("/weather")),
+        (429, get("/weather")),
+    ] {
+        let answer = ask(&app, request).await;
+        assert_eq!(answer.status().as_u16(), status, "{answer:?}");
+        assert_eq!(answer.headers()["cache-control"], "no-store", "{status}");
+        seen.push(status);
+    }
+    let bought = {
+        shop.clock.advance(Duration::from_secs(400));
+        let call = Call::new("GET", "/weather");
+        shop.bought(&call, &ask(&app, call.request()).await)
+    };
+    let credential = Call::new("GET", "/weather").with(bought.of(DialectName::X402));
+    assert_eq!(ask(&app, credential.request()).await.headers()["cache-control"], "private");
+    let spent = ask(&app, credential.request()).await;
+    assert_eq!((spent.status(), &spent.headers()["cache-control"]), (StatusCode::PAYMENT_REQUIRED, &"no-store".parse().unwrap()));
+}

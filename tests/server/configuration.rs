@@ -1,0 +1,255 @@
+//! What cannot work is said before anything is served, in words that name the fix.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use tower_x402::{
+    Amount, Charge, DialectName, Invoice, MemoryStore, Network, PaymentHash, Paywall, RouteTable, Secrets,
+    lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, Receiver, ReceiverProfile},
+    server::{PaywallBuilder, price_fn},
+};
+
+use crate::{
+    shop::{ORIGIN, Shop},
+    trade::EVERY,
+};
+
+/// A node that only has a profile.
+#[derive(Debug)]
+struct Node(ReceiverProfile);
+
+impl Node {
+    fn on(network: Network) -> Self {
+        let mut profile = ReceiverProfile::new(network, KeyCustody::Exclusive);
+        profile.public_key = Some([2; 33]);
+        Self(profile)
+    }
+
+    fn builder(self) -> PaywallBuilder {
+        let store = MemoryStore::new().unwrap();
+        Paywall::builder(self).origin(ORIGIN).master_secret([7; 32]).replay_store(store)
+    }
+}
+
+impl Receiver for Node {
+    fn profile(&self) -> ReceiverProfile {
+        self.0.clone()
+    }
+
+    fn create_invoice(&self, _: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        Box::pin(async { Err(NodeError::new(NodeErrorKind::Refused, "a node", "it makes none")) })
+    }
+
+    fn lookup_invoice(&self, _: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        Box::pin(async { Ok(InvoiceStatus::Unknown) })
+    }
+}
+
+#[track_caller]
+fn refuses(builder: PaywallBuilder, text: &str) {
+    assert_eq!(builder.build().unwrap_err().to_string(), text);
+}
+
+fn new() -> PaywallBuilder {
+    Paywall::builder(Shop::new().node)
+}
+
+#[test]
+fn what_is_missing_is_named_with_the_call_that_adds_it() {
+    let store = || MemoryStore::new().unwrap();
+    refuses(new().origin(ORIGIN).master_secret([7; 32]), "no replay store: call .replay_store(..)");
+    refuses(new().origin(ORIGIN).replay_store(store()), "no master secret: call .master_secret(..)");
+    let secret = new().origin(ORIGIN).replay_store(store()).master_secret([7; 31]);
+    refuses(secret, "a master secret must have at least 32 random bytes");
+    let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
+    refuses(new().replay_store(store()).master_secret([7; 32]), origin);
+    assert!(Secrets::new([7; 31]).is_err());
+}
+
+#[test]
+fn an_origin_is_secure_and_nothing_more_than_an_origin() {
+    let insecure = "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)";
+    let more = "is more than an origin: expected no slash after the name, no path, query, fragment or user";
+    let host = "has no proper host: expected a name or address and an optional port";
+    for (origin, text) in [
+        ("http://api.example.com", insecure),
+        ("http://10.0.0.1", insecure),
+        ("api.example.com", "has no scheme: expected something like `https://api.example.com`"),
+        ("https://api.example.com/", more),
+        ("https://user@api.example.com", more),
+        ("https://", host),
+        ("https://api.example.com:0", host),
+        ("https://api.example.com:99999", host),
+        ("https://b\u{fc}cher.example", "is not ASCII: write the name in its `xn--` form"),
+    ] {
+        let builder = new().replay_store(MemoryStore::new().unwrap()).master_secret([7; 32]).origin(origin);
+        refuses(builder, &format!("origin `{origin}` {text}"));
+    }
+    refuses(
+        Shop::new().builder().origin("HTTPS://API.example.com:443"),
+        "origin `https://api.example.com` is configured twice: keep one",
+    );
+    refuses(
+        Shop::new().builder().accept_authority("https://internal"),
+        "origin `https://internal` is no authority: expected `name` or `name:port`",
+    );
+    refuses(
+        Shop::new().builder().trusted_proxy("proxy.local"),
+        "trusted proxy `proxy.local`: expected an address or a network, as in `10.0.0.0/8` or `::1`",
+    );
+    for loopback in ["http://127.0.0.1:3000", "http://[::1]:3000", "http://localhost"] {
+        assert!(Shop::new().builder().origin(loopback).build().is_ok(), "{loopback}");
+    }
+    assert!(Shop::new().builder().insecure_origin("http://api.example.com").build().is_ok());
+}
+
+#[test]
+fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
+    refuses(
+        Node::on(Network::Bitcoin).builder(),
+        "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
+    );
+    assert!(Node::on(Network::Bitcoin).builder().volatile_replay_store().build().is_ok());
+    let folder = tempfile::tempdir().unwrap();
+    let durable = tower_x402::DurableStore::open(folder.path()).unwrap();
+    assert!(Node::on(Network::Bitcoin).builder().replay_store(durable).build().is_ok());
+}
+
+#[test]
+fn money_that_is_worth_nothing_is_not_taken_unless_that_is_meant() {
+    for network in [Network::Regtest, Network::Signet, Network::Testnet] {
+        let text = format!("the node is on {network}, whose money is worth nothing: call .allow_test_network() if that is meant");
+        refuses(Node::on(network).builder(), &text);
+        let dialects = EVERY.into_iter().filter(|name| network != Network::Testnet || *name != DialectName::Mpp);
+        assert!(Node::on(network).builder().allow_test_network().dialects(dialects).build().is_ok());
+    }
+}
+
+#[test]
+fn a_dialect_that_the_node_cannot_serve_is_named() {
+    refuses(
+        Node::on(Network::Testnet).builder().allow_test_network(),
+        "mpp has no name for testnet: name the dialects to speak with .dialects([..])",
+    );
+    let keyless = || Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared)).builder().volatile_replay_store();
+    refuses(
+        keyless(),
+        "x402 needs the node's public key, which this receiver does not tell: name the dialects to speak with .dialects([..])",
+    );
+    assert!(keyless().dialects([DialectName::L402, DialectName::Mpp]).build().is_ok());
+    refuses(Shop::new().builder().dialects([]), "no dialect is enabled: name one with .dialects([..]), or enable a feature");
+}
+
+#[test]
+fn times_are_a_second_at_least() {
+    let builder = || Shop::new().builder();
+    refuses(builder().time_limit(Duration::ZERO), ".time_limit(..) must be a second at least");
+    refuses(builder().invoice_expiry(Duration::from_millis(999)), ".invoice_expiry(..) must be a second at least");
+}
+
+#[track_caller]
+fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
+    let paywall = Shop::new().builder().dialects(dialects.iter().copied()).build().unwrap();
+    assert_eq!(paywall.charge(charge.clone()).unwrap_err().to_string(), format!("charge(..): {text}"));
+    let table = RouteTable::new().charge("GET /a/{b}", charge).otherwise_free();
+    assert_eq!(paywall.routes(table).unwrap_err().to_string(), format!("/a/{{b}}: {text}"));
+}
+
+#[test]
+fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
+    let sat = || Charge::of(Amount::from_sat(10));
+    let reusable = "only L402 can sell several uses or a duration: enable it, or sell one request";
+    let without = [DialectName::Mpp, DialectName::X402];
+    refuses_charge(&without, sat().uses(NonZeroU32::new(5).unwrap()), reusable);
+    refuses_charge(&without, sat().for_duration(Duration::from_secs(60)), reusable);
+    let msat = Charge::of(Amount::from_msat(1_500));
+    refuses_charge(
+        &[DialectName::Mpp],
+        msat.clone(),
+        "MPP sells whole satoshis only: round the price, or enable another dialect",
+    );
+    let streams = "x402 must bind the body: enable another dialect, or leave .stream_body() out";
+    refuses_charge(&[DialectName::X402], sat().stream_body(), streams);
+    let both = [DialectName::Mpp, DialectName::X402];
+    assert!(Shop::new().builder().dialects(both).build().unwrap().charge(msat.clone()).is_ok());
+    refuses_charge(
+        &both,
+        msat.stream_body(),
+        "x402 must bind the body and MPP sells whole satoshis only: enable L402, leave .stream_body() out, or round the price",
+    );
+}
+
+#[test]
+fn a_node_of_whole_satoshis_sells_no_fraction_of_one() {
+    let mut node = Node::on(Network::Bitcoin);
+    node.0.whole_sats_only = true;
+    let paywall = node.builder().volatile_replay_store().build().unwrap();
+    let error = paywall.charge(Amount::from_msat(1_500)).unwrap_err().to_string();
+    assert_eq!(error, "charge(..): this node makes invoices for whole satoshis only");
+}
+
+#[test]
+fn a_charge_that_contradicts_itself_is_refused() {
+    let sat = || Charge::of(Amount::from_sat(10));
+    let priced = || Charge::of(price_fn(|_| async { Ok(None) }));
+    let reads = "only a price function reads headers or the body: bind headers with .bind_headers(..)";
+    refuses_charge(&EVERY, Charge::of(Amount::ZERO), "a price must be more than zero: name what is free with .free(..)");
+    refuses_charge(&EVERY, sat().for_duration(Duration::from_millis(999)), "a duration must be a second at least");
+    refuses_charge(&EVERY, sat().reads_body(), reads);
+    refuses_charge(&EVERY, sat().reads_headers(["x-frames"]), reads);
+    refuses_charge(
+        &EVERY,
+        priced().reads_body().stream_body(),
+        "a body is either read for the price or left alone: choose .reads_body() or .stream_body()",
+    );
+    refuses_charge(&EVERY, sat().bind_headers(["a b"]), "\"a b\" is no header name");
+    for name in ["Authorization", "payment-authorization", "PAYMENT-SIGNATURE", "macaroon", "grpc-metadata-macaroon"] {
+        let text = format!("{name} carries credentials itself and cannot be bound or priced by");
+        refuses_charge(&EVERY, sat().bind_headers([name]), &text);
+        refuses_charge(&EVERY, priced().reads_headers([name]), &text);
+    }
+    let description = "a description must have at most 256 bytes and no control characters";
+    refuses_charge(&EVERY, sat().described("d".repeat(257)), description);
+    refuses_charge(&EVERY, sat().described("a\nb"), description);
+    refuses_charge(&EVERY, sat().service_name("\u{e9}"), "a service name must have at most 32 printable ASCII characters");
+    refuses_charge(&EVERY, sat().tags(["t"; 6]), "tags must be five at most, each of at most 32 printable ASCII characters");
+    refuses_charge(
+        &EVERY,
+        sat().icon_url("i".repeat(2049)),
+        "an icon's address must have at most 2048 printable ASCII characters",
+    );
+    refuses_charge(&EVERY, sat().mime_type("\t"), "a media type must have at most 128 printable ASCII characters");
+}
+
+#[test]
+fn a_table_that_leaves_a_price_open_is_refused() {
+    let sat = Amount::from_sat(10);
+    let paywall = Shop::new().paywall();
+    let rules = |rules: &[&str]| rules.iter().fold(RouteTable::new(), |table, rule| table.charge(*rule, sat));
+    for (table, text) in [
+        (RouteTable::new().otherwise_free(), "the table has no rule: add one with `.charge(\"GET /weather/{city}\", ..)`"),
+        (
+            rules(&["GET /a"]),
+            "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
+        ),
+        (rules(&["GET /a", "GET /a"]).otherwise_free(), "rules `GET /a` and `GET /a`: keep one"),
+        (
+            rules(&["GET /a/{b}", "GET /a/{c}"]).otherwise_free(),
+            "rules `GET /a/{b}` and `GET /a/{c}`: they price the same paths, in some spelling of them: keep one",
+        ),
+        (
+            rules(&["GET /a"]).free("GET /A/").otherwise_free(),
+            "rules `GET /a` and `GET /A/`: they price the same paths, in some spelling of them: keep one",
+        ),
+        (rules(&["/a"]).otherwise_free(), "rule `/a`: expected a method, one space and a path, as in `GET /weather/{city}`"),
+        (rules(&["get /a"]).otherwise_free(), "rule `get /a`: expected a method in capitals, as in `GET /weather/{city}`"),
+        (rules(&["GET a"]).otherwise_free(), "rule `GET a`: expected a path that starts with `/`"),
+        (
+            rules(&["OPTIONS /a"]).otherwise_free(),
+            "rule `OPTIONS /a`: the layer answers OPTIONS itself: take this rule out, put a CORS layer outside",
+        ),
+        (rules(&["GET /:a"]).otherwise_free(), "rule `GET /:a`: a capture is written `{name}`, and `{*name}` for the whole rest"),
+        (rules(&["GET /{*a}/b"]).otherwise_free(), "rule `GET /{*a}/b`: `{*rest}` stands at the end of a pattern"),
+    ] {
+        assert_eq!(paywall.routes(table).unwrap_err().to_string(), text);
+    }
+}

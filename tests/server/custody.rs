@@ -1,0 +1,131 @@
+//! A wallet that others know the key of: it tells anybody the preimage of an unpaid invoice.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use axum::{Router, routing::get as on_get};
+use http::StatusCode;
+use tower_x402::{Amount, Charge, DialectName, Paywall, lightning::LocalNode};
+
+use crate::{
+    customer::{ALL, Errand, asks_for_money, payment_hash},
+    shop::{ORIGIN, Shop, ask, problem},
+    slow::Slow,
+};
+
+fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, Router) {
+    let node = Slow::new(shop.node.clone().with_shared_key());
+    let paywall = Paywall::builder(node.clone())
+        .origin(ORIGIN)
+        .master_secret([7; 32])
+        .replay_store(shop.store.clone())
+        .clock(shop.clock.clone())
+        .dialects(ALL)
+        .build()
+        .unwrap();
+    let layer = paywall.charge(charge).unwrap();
+    (node, Router::new().route("/a", on_get(async || "served").route_layer(layer)))
+}
+
+fn uses() -> Charge {
+    Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(4).unwrap())
+}
+
+fn day() -> Charge {
+    Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400))
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_preimage_of_an_unpaid_invoice_opens_nothing() {
+    let errand = Errand::get("/a");
+    for charge in [Charge::of(Amount::from_sat(10)), uses(), day()] {
+        for dialect in ALL {
+            let shop = Shop::new();
+            let (_, app) = site(&shop, charge.clone());
+            let answer = ask(&app, errand.unpaid()).await;
+            let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
+            let Some(credential) = errand.credential(&shop, dialect, &answer, &told) else { continue };
+            let refused = ask(&app, errand.with(&credential)).await;
+            assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect} {charge:?}");
+            assert_eq!(problem(&refused)["type"], "https://paymentauth.org/problems/verification-failed");
+            if dialect == DialectName::L402 {
+                assert_eq!(problem(&refused)["reason"], "unpaid");
+            }
+            // Nothing was spent: once it is paid, it opens.
+            shop.node.settle(payment_hash(&answer)).unwrap();
+            assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect} {charge:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_settled_payment_is_asked_about_once() {
+    let errand = Errand::get("/a");
+    for charge in [uses(), day()] {
+        let shop = Shop::new();
+        let (node, app) = site(&shop, charge);
+        let credential = errand.buy(&shop, &app, DialectName::L402).await;
+        let before = node.calls();
+        for _ in 0..4 {
+            assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK);
+        }
+        assert_eq!(node.calls(), before + 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_whose_books_lag_behind_is_waited_for_a_little() {
+    let shop = Shop::new();
+    let (_, app) = site(&shop, Amount::from_sat(10));
+    let errand = Errand::get("/a");
+    let answer = ask(&app, errand.unpaid()).await;
+    let preimage = shop.node.preimage_of(payment_hash(&answer)).unwrap();
+    let credential = errand.credential(&shop, DialectName::L402, &answer, &preimage).unwrap();
+    let node = shop.node.clone();
+    let late = tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        node.settle(payment_hash(&answer)).unwrap();
+    });
+    assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK);
+    late.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_cannot_be_asked_is_503_without_a_challenge() {
+    let errand = Errand::get("/a");
+    for dialect in ALL {
+        let shop = Shop::new();
+        let (node, app) = site(&shop, Amount::from_sat(10));
+        let credential = errand.buy(&shop, &app, dialect).await;
+        shop.node.reachable(false);
+        let answer = ask(&app, errand.with(&credential)).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{dialect}");
+        assert!(!asks_for_money(&answer));
+        shop.node.reachable(true);
+        node.answers_late(true);
+        let answer = ask(&app, errand.with(&credential)).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{dialect}");
+        node.answers_late(false);
+        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_of_ones_own_is_not_asked() {
+    let shop = Shop::new();
+    let node = Slow::new(shop.node.clone());
+    let paywall = Paywall::builder(node.clone())
+        .origin(ORIGIN)
+        .master_secret([7; 32])
+        .replay_store(shop.store.clone())
+        .clock(shop.clock.clone())
+        .dialects(ALL)
+        .build()
+        .unwrap();
+    let app = Router::new().route("/a", on_get(async || ()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()));
+    for dialect in ALL {
+        let credential = Errand::get("/a").buy(&shop, &app, dialect).await;
+        let before = node.calls();
+        assert_eq!(ask(&app, Errand::get("/a").with(&credential)).await.status(), StatusCode::OK);
+        assert_eq!(node.calls(), before);
+    }
+}

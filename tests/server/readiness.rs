@@ -1,0 +1,110 @@
+//! The inner service is called only once it is ready, and held by nobody who has not paid.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::body::Body;
+use http::{Request, Response, StatusCode};
+use tower::{Layer as _, ServiceBuilder, service_fn};
+use tower_x402::{Amount, DialectName, body::RequestBody};
+
+use crate::{
+    customer::{ALL, Errand},
+    shop::{Shop, ask},
+};
+
+macro_rules! limited {
+    ($shop:expr, $limit:expr) => {{
+        let handler = service_fn(async |_: Request<RequestBody<Body>>| {
+            tokio::task::yield_now().await;
+            Ok::<_, Infallible>(Response::<Body>::default())
+        });
+        let inner = ServiceBuilder::new().concurrency_limit($limit).service(handler);
+        $shop.builder().dialects(ALL).build().unwrap().charge(Amount::from_sat(10)).unwrap().layer(inner)
+    }};
+}
+
+#[tokio::test]
+async fn under_a_concurrency_limit_all_that_was_paid_is_served() {
+    let shop = Shop::new();
+    let service = limited!(shop, 1);
+    for dialect in ALL {
+        let errand = Errand::get("/a");
+        let mut racing = Vec::new();
+        for _ in 0..20 {
+            let request = errand.with(&errand.buy(&shop, &service, dialect).await);
+            let service = service.clone();
+            racing.push(tokio::spawn(async move { ask(&service, request).await.status() }));
+        }
+        for answer in racing {
+            assert_eq!(answer.await.unwrap(), StatusCode::OK, "{dialect}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
+    let shop = Shop::new();
+    let service = limited!(shop, 2);
+    let errand = Errand::get("/a");
+    let spent = errand.buy(&shop, &service, DialectName::L402).await;
+    assert_eq!(ask(&service, errand.with(&spent)).await.status(), StatusCode::OK);
+    let mut credentials = Vec::new();
+    for _ in 0..4 {
+        credentials.push(errand.buy(&shop, &service, DialectName::L402).await);
+    }
+    shop.node.pause();
+    let mut waiting = Vec::new();
+    for i in 0..20 {
+        let request = if i % 2 == 0 { errand.unpaid() } else { errand.with(&spent) };
+        let service = service.clone();
+        waiting.push(tokio::spawn(async move { ask(&service, request).await.status() }));
+    }
+    let all_ask = tokio::time::timeout(Duration::from_secs(1), shop.node.paused_calls(20)).await;
+    all_ask.expect("nobody waits for a permit");
+    for credential in &credentials {
+        let served = tokio::time::timeout(Duration::from_secs(5), ask(&service, errand.with(credential))).await;
+        assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);
+    }
+    shop.node.resume();
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap(), StatusCode::PAYMENT_REQUIRED);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_holds_no_permit_either() {
+    let shop = Shop::new();
+    let service = limited!(shop, 1);
+    let errand = Errand::post("/a", b"abc");
+    let stuck = errand.buy(&shop, &service, DialectName::Mpp).await;
+    let endless =
+        errand.with(&stuck).map(|_| Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, Infallible>>()));
+    let waiting = tokio::spawn({
+        let service = service.clone();
+        async move { ask(&service, endless).await.status() }
+    });
+    tokio::task::yield_now().await;
+    let credential = errand.buy(&shop, &service, DialectName::L402).await;
+    let served = tokio::time::timeout(Duration::from_secs(5), ask(&service, errand.with(&credential))).await;
+    assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);
+    assert_eq!(waiting.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
+    assert_eq!(ask(&service, errand.with(&stuck)).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn invoices_are_made_side_by_side() {
+    let shop = Shop::new();
+    let service = limited!(shop, 1);
+    shop.node.pause();
+    let waiting: Vec<_> = (0..30)
+        .map(|_| {
+            let service = service.clone();
+            tokio::spawn(async move { ask(&service, Errand::get("/a").unpaid()).await.status() })
+        })
+        .collect();
+    shop.node.paused_calls(30).await;
+    shop.node.resume();
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap(), StatusCode::PAYMENT_REQUIRED);
+    }
+}

@@ -1,0 +1,183 @@
+//! Decision 10: what becomes of a payment whose handler failed.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use axum::body::Body;
+use futures_util::FutureExt as _;
+use http::{Request, Response, StatusCode};
+use tower::{Layer as _, ServiceExt as _, service_fn};
+use tower_x402::{Amount, Charge, DialectName, Paywall, body::RequestBody};
+
+use crate::{
+    customer::{ALL, Errand, asks_for_money},
+    shop::Shop,
+};
+
+#[derive(Clone, Copy, Debug)]
+enum Failure {
+    Status(u16),
+    Error,
+    PanicInCall,
+    PanicLater,
+    /// Nothing is wrong, and the client hangs up while the handler works.
+    HungUp,
+}
+
+/// What came of one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Status(StatusCode),
+    NoAnswer,
+}
+
+async fn present(
+    paywall: &Paywall,
+    charge: &Charge,
+    runs: &Arc<AtomicUsize>,
+    failure: Failure,
+    request: Request<Body>,
+) -> Outcome {
+    let runs = runs.clone();
+    let handler = service_fn(move |_: Request<RequestBody<Body>>| {
+        runs.fetch_add(1, Ordering::SeqCst);
+        if matches!(failure, Failure::PanicInCall) {
+            panic!("the handler panics when it is called");
+        }
+        async move {
+            tokio::task::yield_now().await;
+            match failure {
+                Failure::Status(status) => Ok(Response::builder().status(status).body(Body::empty()).unwrap()),
+                Failure::Error => Err("the handler has an error of its own"),
+                Failure::PanicInCall | Failure::PanicLater => panic!("the handler panics while it works"),
+                Failure::HungUp => std::future::pending::<Result<_, _>>().await,
+            }
+        }
+    });
+    let service = paywall.charge(charge.clone()).unwrap().layer(handler);
+    let answer = std::panic::AssertUnwindSafe(service.oneshot(request)).catch_unwind();
+    let answer = if matches!(failure, Failure::HungUp) {
+        let mut answer = std::pin::pin!(answer);
+        let mut ended = None;
+        for _ in 0..20 {
+            ended = ended.or((&mut answer).now_or_never());
+            if ended.is_some() {
+                break;
+            }
+        }
+        ended
+    } else {
+        Some(answer.await)
+    };
+    match answer {
+        Some(Ok(Ok(response))) => Outcome::Status(response.status()),
+        _ => Outcome::NoAnswer,
+    }
+}
+
+/// How often the handler runs for one payment, when it fails each time and the client tries again and again.
+async fn runs(shop: &Shop, paywall: &Paywall, charge: Charge, dialect: DialectName, failure: Failure) -> usize {
+    let shown = paywall.charge(charge.clone()).unwrap();
+    let shown = shown.layer(service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::<Body>::default())));
+    let errand = Errand::get("/render");
+    let credential = errand.buy(shop, &shown, dialect).await;
+    let count = Arc::default();
+    for _ in 0..12 {
+        let before = count_of(&count);
+        let outcome = present(paywall, &charge, &count, failure, errand.with(&credential)).await;
+        if count_of(&count) == before {
+            assert_eq!(outcome, Outcome::Status(StatusCode::PAYMENT_REQUIRED), "{dialect} {failure:?}");
+        }
+    }
+    count_of(&count)
+}
+
+fn count_of(count: &Arc<AtomicUsize>) -> usize {
+    count.load(Ordering::SeqCst)
+}
+
+const FAILURES: [Failure; 5] =
+    [Failure::Status(500), Failure::Status(503), Failure::Error, Failure::PanicInCall, Failure::PanicLater];
+
+#[tokio::test]
+async fn a_failed_use_of_l402_comes_back_twice_and_never_a_third_time() {
+    for failure in FAILURES {
+        let shop = Shop::new();
+        let paywall = shop.builder().dialects(ALL).build().unwrap();
+        assert_eq!(runs(&shop, &paywall, Amount::from_sat(10).into(), DialectName::L402, failure).await, 3, "{failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn max_restores_says_how_often_and_zero_turns_it_off() {
+    for (restores, expected) in [(0, 1), (1, 2), (5, 6)] {
+        for failure in FAILURES {
+            let shop = Shop::new();
+            let paywall = shop.builder().max_restores(restores).build().unwrap();
+            let charge = Amount::from_sat(10);
+            assert_eq!(runs(&shop, &paywall, charge.into(), DialectName::L402, failure).await, expected, "{failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn in_x402_and_mpp_a_failed_use_stays_spent() {
+    for dialect in [DialectName::Mpp, DialectName::X402] {
+        for failure in FAILURES {
+            let shop = Shop::new();
+            let paywall = shop.builder().dialects(ALL).build().unwrap();
+            assert_eq!(runs(&shop, &paywall, Amount::from_sat(10).into(), dialect, failure).await, 1, "{dialect} {failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_the_handler_works_gets_nothing_back() {
+    for dialect in ALL {
+        let shop = Shop::new();
+        let paywall = shop.builder().dialects(ALL).build().unwrap();
+        assert_eq!(runs(&shop, &paywall, Amount::from_sat(10).into(), dialect, Failure::HungUp).await, 1, "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_blames_the_client_is_served_and_spent() {
+    for status in [200, 204, 302, 400, 404, 429, 499] {
+        let shop = Shop::new();
+        let paywall = shop.paywall();
+        let charge = Amount::from_sat(10);
+        let runs = runs(&shop, &paywall, charge.into(), DialectName::L402, Failure::Status(status)).await;
+        assert_eq!(runs, 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn restores_are_counted_for_the_payment_and_not_for_each_use() {
+    let shop = Shop::new();
+    let charge = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(4).unwrap());
+    assert_eq!(runs(&shop, &shop.paywall(), charge, DialectName::L402, Failure::Status(500)).await, 4 + 2);
+}
+
+#[tokio::test]
+async fn a_failure_without_an_answer_never_asks_for_money_by_itself() {
+    let shop = Shop::new();
+    let paywall = shop.paywall();
+    let service = paywall.charge(Amount::from_sat(10)).unwrap();
+    let failing = service.layer(service_fn(async |_: Request<RequestBody<Body>>| {
+        Ok::<_, Infallible>(Response::builder().status(500).body(Body::empty()).unwrap())
+    }));
+    let errand = Errand::get("/render");
+    let credential = errand.buy(&shop, &failing, DialectName::L402).await;
+    let made = shop.node.invoices_created();
+    for _ in 0..3 {
+        let answer = crate::shop::ask(&failing, errand.with(&credential)).await;
+        assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!asks_for_money(&answer));
+    }
+    assert_eq!(shop.node.invoices_created(), made);
+}

@@ -1,0 +1,138 @@
+//! Stores and nodes that hesitate, come too late, or fail.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tower_x402::{
+    Invoice, PaymentHash,
+    clock::Timestamp,
+    lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, NodeError, Receiver, ReceiverProfile},
+    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
+};
+
+/// Does what the inner one does, but pends before and after, and can be told to come late or to fail.
+#[derive(Clone, Debug)]
+pub(crate) struct Slow<T> {
+    inner: T,
+    mood: Arc<Mood>,
+}
+
+#[derive(Debug, Default)]
+struct Mood {
+    hesitates: AtomicBool,
+    is_late: AtomicBool,
+    fails: AtomicBool,
+    calls: AtomicUsize,
+}
+
+/// Longer than any limit of a test.
+pub(crate) const LATE: Duration = Duration::from_secs(3_600);
+
+impl<T> Slow<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        Self { inner, mood: Arc::default() }
+    }
+
+    /// Pends twice before and twice after each call.
+    pub(crate) fn hesitates(self) -> Self {
+        self.mood.hesitates.store(true, Ordering::SeqCst);
+        self
+    }
+
+    /// Does at once what it is asked, and answers an hour later.
+    pub(crate) fn answers_late(&self, late: bool) {
+        self.mood.is_late.store(late, Ordering::SeqCst);
+    }
+
+    /// Does what it is asked, and answers with an error.
+    pub(crate) fn fails(&self, fails: bool) {
+        self.mood.fails.store(fails, Ordering::SeqCst);
+    }
+
+    pub(crate) fn calls(&self) -> usize {
+        self.mood.calls.load(Ordering::SeqCst)
+    }
+
+    async fn before(&self) {
+        self.mood.calls.fetch_add(1, Ordering::SeqCst);
+        if self.mood.hesitates.load(Ordering::SeqCst) {
+            pend(2).await;
+        }
+    }
+
+    /// Whether to fail.
+    async fn after(&self) -> bool {
+        if self.mood.is_late.load(Ordering::SeqCst) {
+            tokio::time::sleep(LATE).await;
+        }
+        if self.mood.hesitates.load(Ordering::SeqCst) {
+            pend(2).await;
+        }
+        self.mood.fails.load(Ordering::SeqCst)
+    }
+}
+
+/// Pends so many times.
+pub(crate) async fn pend(times: usize) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+impl<T: ReplayStore> ReplayStore for Slow<T> {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move {
+            self.before().await;
+            let answer = self.inner.consume(key, use_id, limits, retain_until).await;
+            let fails = self.after().await;
+            if fails { Err(StoreError::new(StoreErrorKind::Unavailable, "the test's store", "the disk is full")) } else { answer }
+        })
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        self.inner.release(key, use_id, why);
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+}
+
+impl<T: Receiver> Receiver for Slow<T> {
+    fn profile(&self) -> ReceiverProfile {
+        self.inner.profile()
+    }
+
+    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        Box::pin(async move {
+            self.before().await;
+            let answer = self.inner.create_invoice(request).await;
+            self.after().await;
+            answer
+        })
+    }
+
+    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        Box::pin(async move {
+            self.before().await;
+            let answer = self.inner.lookup_invoice(payment_hash).await;
+            self.after().await;
+            answer
+        })
+    }
+}
