@@ -49,7 +49,7 @@ pub(super) enum Decision<B> {
 /// What becomes of the inner service's answer.
 #[derive(Default)]
 pub(super) struct Admission {
-    pub(super) paid: Option<Box<Paid>>,
+    pub(super) paid: Option<Paid>,
     /// A credential came with the request: shared caches must not keep the answer.
     pub(super) keep_private: bool,
 }
@@ -83,18 +83,26 @@ where
         Ok(asked) => asked,
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
-    let mut pending = Box::new(Pending { asked, body: RequestBody::inner(body) });
-    match presented(&pending.asked) {
-        Err(answer) => Decision::Answer(*answer),
-        Ok(None) => wait(ask(pending, None)),
-        Ok(Some((dialect, presented))) => {
-            pending.asked.presented = true;
-            match presented {
-                Presented::Authentic(claim) => verify(pending, dialect, claim),
-                Presented::Refused(refusal) => wait(ask(pending, Some((dialect, refusal)))),
-                Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
-            }
+    let mut pending = Pending { asked, body: RequestBody::inner(body) };
+    let (dialect, presented) = match presented(&pending.asked) {
+        Err(answer) => return Decision::Answer(*answer),
+        Ok(None) => return wait(ask(Box::new(pending), None)),
+        Ok(Some(found)) => found,
+    };
+    pending.asked.presented = true;
+    let claim = match presented {
+        Presented::Authentic(claim) => claim,
+        Presented::Refused(refusal) => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
+        Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
+    };
+    match verify(&mut pending.asked, dialect, &*claim) {
+        None => wait(verify_slowly(Box::new(pending), dialect, claim)),
+        Some(Err(refusal)) => wait(ask(Box::new(pending), Some((dialect, refusal)))),
+        Some(Ok(proof)) if proof.spend == Spend::Never => {
+            let (request, admission) = admit(pending, dialect, proof, (None, None));
+            Decision::Pass(request, admission)
         }
+        Some(Ok(proof)) => Decision::Verified(Box::new(pending), dialect, proof),
     }
 }
 
@@ -161,30 +169,18 @@ fn presented(asked: &Asked) -> Result<Option<(usize, Presented)>, Box<Response<B
     Ok(found)
 }
 
-/// Step 4, where the head tells all.
-fn verify<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let setup = pending.asked.setup();
+/// Step 4, where the head tells all; `None` where it does not.
+fn verify(asked: &mut Asked, dialect: usize, claim: &dyn Claim) -> Option<Result<Proof, Refusal>> {
+    let setup = asked.setup();
     if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&claim.payment_hash())) {
-        let refusal = setup.dialects[dialect].revoked();
-        return wait(ask(pending, Some((dialect, refusal))));
+        return Some(Err(setup.dialects[dialect].revoked()));
     }
-    let needs_body = setup.dialects[dialect].binds_body(&pending.asked.rule.terms);
+    let needs_body = setup.dialects[dialect].binds_body(&asked.rule.terms);
     if needs_body || claim.needs_price() || setup.must_confirm(&claim.payment_hash()) {
-        return wait(verify_slowly(pending, dialect, claim));
+        return None;
     }
-    pending.asked.bind(None);
-    match claim.verify(&pending.asked.view(), &pending.asked.rule.terms, None, pending.asked.now) {
-        Ok(proof) if proof.spend == Spend::Never => {
-            let (request, admission) = admit(pending, dialect, proof, (None, None));
-            Decision::Pass(request, admission)
-        }
-        Ok(proof) => Decision::Verified(pending, dialect, proof),
-        Err(refusal) => wait(ask(pending, Some((dialect, refusal)))),
-    }
+    asked.bind(None);
+    Some(claim.verify(&asked.view(), &asked.rule.terms, None, asked.now))
 }
 
 /// Step 4, where the body, the price or the receiver must be asked.
@@ -210,7 +206,7 @@ where
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
-            Quote::Free => return pass(pending),
+            Quote::Free => return pass(*pending),
             Quote::Answer(answer) => return Decision::Answer(*answer),
         };
     }
@@ -229,7 +225,7 @@ where
         Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
     if proof.spend == Spend::Never {
-        let (request, admission) = admit(pending, dialect, proof, (None, None));
+        let (request, admission) = admit(*pending, dialect, proof, (None, None));
         return Decision::Pass(request, admission);
     }
     Decision::Verified(pending, dialect, proof)
@@ -241,7 +237,7 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, admission) = admit(pending, dialect, proof, (lease, remaining));
+                let (request, admission) = admit(*pending, dialect, proof, (lease, remaining));
                 Decision::Serve(request, admission)
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, dialect),
@@ -279,7 +275,7 @@ where
     let client = pending.asked.place.client;
     setup.tell_of_unknown(client);
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
-        return pass(pending);
+        return pass(*pending);
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
@@ -292,7 +288,7 @@ where
     }
     let amount = match price::quote(&pending.asked, pending.body.data()).await {
         Quote::Amount(amount) => amount,
-        Quote::Free => return pass(pending),
+        Quote::Free => return pass(*pending),
         Quote::Answer(answer) => return Decision::Answer(*answer),
     };
     let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
@@ -310,8 +306,8 @@ where
 }
 
 /// To the inner service, unpaid.
-fn pass<B>(pending: Box<Pending<B>>) -> Decision<B> {
-    let Pending { mut asked, body } = *pending;
+fn pass<B>(pending: Pending<B>) -> Decision<B> {
+    let Pending { mut asked, body } = pending;
     asked.strip();
     let admission = Admission { paid: None, keep_private: asked.presented };
     Decision::Pass(Request::from_parts(asked.head, body), admission)
@@ -319,12 +315,12 @@ fn pass<B>(pending: Box<Pending<B>>) -> Decision<B> {
 
 /// To the inner service, with a receipt.
 fn admit<B>(
-    pending: Box<Pending<B>>,
+    pending: Pending<B>,
     dialect: usize,
     proof: Proof,
-    granted: (Option<settle::Lease>, Option<u32>),
+    granted: (Option<Box<settle::Lease>>, Option<u32>),
 ) -> (Request<RequestBody<B>>, Admission) {
-    let Pending { mut asked, body } = *pending;
+    let Pending { mut asked, body } = pending;
     asked.strip();
     let Asked { shop, mut head, place, now, .. } = asked;
     let paid = Paid::new(shop, dialect, proof, (head.method.clone(), place), now, granted);

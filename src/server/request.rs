@@ -210,13 +210,13 @@ where
     Ok((Held::new(kept.into(), trailers, share), hash.finalize().into()))
 }
 
-/// How much to take of the pool for a body of which `seen` bytes came: what is merely announced takes nothing, and 1-byte
-/// frames cost no more than half the body above the body.
+/// How much to take of the pool for a body of which `seen` bytes came: what is merely announced takes nothing, and a body
+/// that announces nothing never takes more than twice itself.
 fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
     if seen <= announced {
         return seen.max(held * 2).max(FIRST).min(announced);
     }
-    seen.max(held + held / 2).max(1024).min(limit)
+    seen.max(held * 2).max(1024).min(limit)
 }
 
 /// Taken at once of a body that announces at least as much, when its first bytes come.

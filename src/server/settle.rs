@@ -35,7 +35,7 @@ impl Drop for Lease {
 pub(super) enum Outcome {
     /// Granted; `remaining` where it is counted.
     Granted {
-        lease: Option<Lease>,
+        lease: Option<Box<Lease>>,
         remaining: Option<u32>,
     },
     Spent,
@@ -49,7 +49,7 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
     let store = paywall.setup().store.clone();
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
-    let mut lease = Lease { store, key, use_id, on_drop: Some(Release::NotServed) };
+    let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed) });
     match lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await? {
         Consumption::Granted { remaining } => Ok(Outcome::Granted { lease: Some(lease), remaining: Some(remaining) }),
         Consumption::Spent => {
@@ -65,7 +65,7 @@ pub(super) struct Paid {
     shop: Arc<Shop>,
     dialect: usize,
     receipt: PaymentReceipt,
-    lease: Option<Lease>,
+    lease: Option<Box<Lease>>,
 }
 
 impl Paid {
@@ -75,13 +75,13 @@ impl Paid {
         proof: Proof,
         (method, place): (Method, Place),
         now: Timestamp,
-        (lease, remaining): (Option<Lease>, Option<u32>),
-    ) -> Box<Self> {
+        (lease, remaining): (Option<Box<Lease>>, Option<u32>),
+    ) -> Self {
         let setup = shop.paywall.setup();
         let receipt = PaymentReceipt::new(proof, (method, setup.origins[place.origin].clone(), place.target), now, remaining);
         setup.limiter.paid(receipt.payment_hash(), now);
         setup.announcer.announce(&receipt);
-        Box::new(Self { shop, dialect, receipt, lease })
+        Self { shop, dialect, receipt, lease }
     }
 
     pub(super) const fn receipt(&self) -> &PaymentReceipt {

@@ -161,9 +161,7 @@ fn without(line: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<Header
 }
 
 fn boundary(line: &[u8]) -> Option<usize> {
-    if !line.contains(&b',') {
-        return None;
-    }
+    memchr::memchr(b',', line)?;
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in line.iter().enumerate() {
         match byte {
