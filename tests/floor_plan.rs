@@ -32,6 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("base64_simd", &["codec/"]),
     ("const_hex", &["codec/"]),
     ("serde_jcs", &["codec/"]),
+    ("memchr", &["codec/"]),
     ("fjall", &["log"]),
     ("matchit", &["server/routes"]),
     ("axum", &["server/target", "server/address", "server/rule"]),

@@ -114,6 +114,10 @@ impl Secrets {
         Ok(())
     }
 
+    fn is(&self, ring: &Arc<Ring>) -> bool {
+        Arc::ptr_eq(&self.0.read().unwrap_or_else(PoisonError::into_inner), ring)
+    }
+
     fn ring(&self) -> Arc<Ring> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -234,13 +238,13 @@ impl KeyRing {
     /// The keys of all origins, in the order that `new` was given. Where a change of the ring brings two keys of the same id,
     /// what was made with the later one is not recognised: replace that secret.
     pub(crate) fn current(&self) -> Arc<[OriginKeys]> {
-        let ring = self.secrets.ring();
         {
             let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
-            if Arc::ptr_eq(&derived.0, &ring) {
+            if self.secrets.is(&derived.0) {
                 return derived.1.clone();
             }
         }
+        let ring = self.secrets.ring();
         let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&derived.0, &ring) {
             derived.1 = derive_all(&ring, self.network, &self.origins, &self.store);

@@ -45,25 +45,62 @@ impl MacKey {
 
     /// The MAC of one message.
     pub(crate) fn mac(&self, message: &[u8]) -> [u8; 32] {
-        let inner = finish(self.inner, message);
-        finish(self.outer, &inner)
+        self.mac_padded(&Padded::new(message))
+    }
+
+    /// The MAC of one message under a key that is used for nothing else.
+    pub(crate) fn mac_once(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
+        // The message first: its last bytes are stored one by one, and loading them at once as a block would have to wait.
+        let padded = Padded::new(message);
+        Self::new(key).mac_padded(&padded)
+    }
+
+    fn mac_padded(&self, message: &Padded<'_>) -> [u8; 32] {
+        let mut state = self.inner;
+        if !message.whole.is_empty() {
+            compress256(&mut state, message.whole);
+        }
+        compress256(&mut state, &message.last[..message.used]);
+        let mut last = PADDED_HASH;
+        last[..32].copy_from_slice(&bytes(&state));
+        let mut state = self.outer;
+        compress256(&mut state, &[last]);
+        bytes(&state)
     }
 }
 
-/// Hashes `message` from a state that one block has led to.
-fn finish(mut state: [u32; 8], message: &[u8]) -> [u8; 32] {
-    let (blocks, rest) = message.as_chunks::<64>();
-    if !blocks.is_empty() {
-        compress256(&mut state, blocks);
+/// A message as the blocks that follow a key's.
+struct Padded<'a> {
+    whole: &'a [[u8; 64]],
+    last: [[u8; 64]; 2],
+    used: usize,
+}
+
+impl<'a> Padded<'a> {
+    fn new(message: &'a [u8]) -> Self {
+        let (whole, rest) = message.as_chunks::<64>();
+        let mut last = [[0; 64]; 2];
+        last[0][..rest.len()].copy_from_slice(rest);
+        last[0][rest.len()] = 0x80;
+        let used = if rest.len() < 56 { 1 } else { 2 };
+        last[used - 1][56..].copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
+        Self { whole, last, used }
     }
-    let mut last = [[0; 64]; 2];
-    last[0][..rest.len()].copy_from_slice(rest);
-    last[0][rest.len()] = 0x80;
-    let used = if rest.len() < 56 { 1 } else { 2 };
-    last[used - 1][56..].copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
-    compress256(&mut state, &last[..used]);
+}
+
+/// The block of a hash that follows a key's block: its first 32 bytes are the hash's.
+const PADDED_HASH: [u8; 64] = {
+    let mut block = [0; 64];
+    block[32] = 0x80;
+    block[62] = 3;
+    block
+};
+
+/// Out of line, so that words are swapped and stored four at a time: one at a time they would be slow to load as a block.
+#[inline(never)]
+fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];
-    out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], u32)| *bytes = word.to_be_bytes());
+    out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
     out
 }
 
@@ -93,7 +130,9 @@ mod tests {
         fn agrees_with_the_hmac_crate(key: [u8; 32], message in proptest::collection::vec(any::<u8>(), 0..300)) {
             let mut reference = Hmac::<Sha256>::new_from_slice(&key).unwrap();
             reference.update(&message);
-            prop_assert_eq!(MacKey::new(&key).mac(&message), <[u8; 32]>::from(reference.finalize().into_bytes()));
+            let expected: [u8; 32] = reference.finalize().into_bytes().into();
+            prop_assert_eq!(MacKey::new(&key).mac(&message), expected);
+            prop_assert_eq!(MacKey::mac_once(&key, &message), expected);
         }
     }
 }

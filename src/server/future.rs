@@ -1,7 +1,7 @@
 use std::{
     fmt,
     pin::Pin,
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
 };
 
 use bytes::Bytes;
@@ -12,9 +12,8 @@ use tower_service::Service;
 
 use super::{
     BoxError,
-    gate::{self, Decision},
+    gate::{self, Admission, Decision},
     refuse::keep_private,
-    settle::Paid,
 };
 use crate::body::{RequestBody, ResponseBody};
 
@@ -26,19 +25,20 @@ pin_project! {
     {
         inner: S,
         #[pin]
-        state: State<S::Future, B>,
+        state: State<S::Future, S::Error, B>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F, B> {
-        /// Asking the node, the store or the price function, or about to do what was decided; once the request will be
-        /// served, waiting for the inner service, and only then.
+    enum State<F, E, B> {
+        /// Asking the node, the store or the price function, or about to do what was decided.
         Deciding { decision: Option<Decision<B>> },
-        /// Free: waiting for the inner service.
-        Passing { request: Option<Request<RequestBody<B>>>, keep_private: bool },
-        Serving { #[pin] future: F, paid: Option<Box<Paid>>, keep_private: bool },
+        /// The request will be served: waiting for the inner service, and only now.
+        Passing { passing: Option<(Request<RequestBody<B>>, Admission)> },
+        /// The inner service can serve nothing any more.
+        Failed { error: Option<E> },
+        Serving { #[pin] future: F, admission: Admission },
     }
 }
 
@@ -50,10 +50,28 @@ where
         Self { inner, state: State::Deciding { decision: Some(decision) } }
     }
 
-    pub(super) fn passing(inner: S, request: Request<B>) -> Self {
-        let request = Some(request.map(RequestBody::inner));
-        Self { inner, state: State::Passing { request, keep_private: false } }
+    /// For a request that needs no further asking. Where the inner service is ready at once, as most are, it is called at
+    /// once.
+    pub(super) fn passing(mut inner: S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
+        let state = match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => serve(&mut inner, request, admission),
+            Poll::Ready(Err(error)) => State::Failed { error: Some(error) },
+            // It is asked again with a waker that wakes.
+            Poll::Pending => State::Passing { passing: Some((request, admission)) },
+        };
+        Self { inner, state }
     }
+}
+
+/// Calls the inner service, which is ready.
+fn serve<S, B>(inner: &mut S, request: Request<RequestBody<B>>, mut admission: Admission) -> State<S::Future, S::Error, B>
+where
+    S: Service<Request<RequestBody<B>>>,
+{
+    admission.paid.iter_mut().for_each(|paid| paid.stepping(true));
+    let future = inner.call(request);
+    admission.paid.iter_mut().for_each(|paid| paid.stepping(false));
+    State::Serving { future, admission }
 }
 
 impl<S, B, R> Future for ResponseFuture<S, B>
@@ -69,18 +87,17 @@ where
         loop {
             match this.state.as_mut().project() {
                 StateProjection::Deciding { decision } => {
-                    if decision.as_ref().is_some_and(Decision::needs_inner) {
+                    // Consuming is the last await: it waits for the inner service.
+                    if matches!(decision, Some(Decision::Verified(..))) {
                         ready!(this.inner.poll_ready(cx))?;
                     }
                     match decision.take().expect("not polled after completion") {
-                        Decision::Pass(request, keep_private) => {
-                            this.state.set(State::Passing { request: Some(request), keep_private });
+                        Decision::Pass(request, admission) => {
+                            this.state.set(State::Passing { passing: Some((request, admission)) });
                         }
-                        Decision::Ready(request, mut paid) | Decision::Serve(request, mut paid) => {
-                            paid.stepping(true);
-                            let future = this.inner.call(request);
-                            paid.stepping(false);
-                            this.state.set(State::Serving { future, paid: Some(paid), keep_private: true });
+                        Decision::Serve(request, admission) => {
+                            let serving = serve(this.inner, request, admission);
+                            this.state.set(serving);
                         }
                         Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
                         Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
@@ -100,20 +117,21 @@ where
                         }
                     }
                 }
-                StateProjection::Passing { request, keep_private } => {
+                StateProjection::Passing { passing } => {
                     ready!(this.inner.poll_ready(cx))?;
-                    let keep_private = *keep_private;
-                    let Some(request) = request.take() else { panic!("not polled after completion") };
-                    let future = this.inner.call(request);
-                    this.state.set(State::Serving { future, paid: None, keep_private });
+                    let (request, admission) = passing.take().expect("not polled after completion");
+                    let serving = serve(this.inner, request, admission);
+                    this.state.set(serving);
                 }
-                StateProjection::Serving { future, paid, keep_private: private } => {
-                    paid.iter_mut().for_each(|paid| paid.stepping(true));
+                StateProjection::Failed { error } => {
+                    return Poll::Ready(Err(error.take().expect("not polled after completion")));
+                }
+                StateProjection::Serving { future, admission } => {
+                    admission.paid.iter_mut().for_each(|paid| paid.stepping(true));
                     let answer = future.poll(cx);
-                    paid.iter_mut().for_each(|paid| paid.stepping(false));
+                    admission.paid.iter_mut().for_each(|paid| paid.stepping(false));
                     let answer = ready!(answer);
-                    let private = *private;
-                    let paid = paid.take();
+                    let Admission { paid, keep_private: is_private } = std::mem::take(admission);
                     let mut response = match answer {
                         Ok(response) => response.map(ResponseBody::inner),
                         Err(error) => {
@@ -121,7 +139,7 @@ where
                             return Poll::Ready(Err(error));
                         }
                     };
-                    if private {
+                    if is_private {
                         keep_private(response.headers_mut());
                     }
                     if let Some(paid) = paid {

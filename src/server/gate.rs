@@ -35,14 +35,12 @@ use crate::{
 /// What is to be done with a request.
 pub(super) enum Decision<B> {
     Answer(Response<Bytes>),
-    /// Free: to the inner service, once it is ready; the answer kept private where a credential came with the request.
-    Pass(Request<RequestBody<B>>, bool),
-    /// Paid for, and only time ends the access: to the inner service, once it is ready.
-    Ready(Request<RequestBody<B>>, Box<Paid>),
+    /// Free, or paid for and only time ends the access: to the inner service, once it is ready.
+    Pass(Request<RequestBody<B>>, Admission),
     /// Verified: make the inner service ready, then consume.
     Verified(Box<Pending<B>>, usize, Candidate),
     /// Consumed: to the inner service, which is ready, at once.
-    Serve(Request<RequestBody<B>>, Box<Paid>),
+    Serve(Request<RequestBody<B>>, Admission),
     /// Spent after all: hold nothing of the inner service while the node is asked.
     Spent(Box<Pending<B>>, (usize, Option<Box<dyn Claim>>)),
     Wait(BoxFuture<'static, Self>),
@@ -54,11 +52,12 @@ pub(super) struct Candidate {
     next: Option<Box<dyn Claim>>,
 }
 
-impl<B> Decision<B> {
-    /// Whether the inner service must be ready before this is done.
-    pub(super) const fn needs_inner(&self) -> bool {
-        matches!(self, Self::Ready(..) | Self::Verified(..))
-    }
+/// What becomes of the inner service's answer.
+#[derive(Default)]
+pub(super) struct Admission {
+    pub(super) paid: Option<Paid>,
+    /// A credential came with the request: shared caches must not keep the answer.
+    pub(super) keep_private: bool,
 }
 
 /// What the table says of a request. Told apart before anything is moved, so that free requests pay next to nothing.
@@ -97,18 +96,41 @@ where
         Ok(asked) => asked,
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
-    let mut pending = Box::new(Pending { asked, body: RequestBody::inner(body) });
-    match presented(&pending.asked) {
-        Err(answer) => Decision::Answer(*answer),
-        Ok(None) => wait(ask(pending, None)),
-        Ok(Some((dialect, presented))) => {
-            pending.asked.presented = true;
-            match presented {
-                Presented::Authentic(claim) => verify(pending, dialect, claim),
-                Presented::Refused(refusal) => wait(ask(pending, Some((dialect, refusal)))),
-                Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
+    let mut pending = Pending { asked, body: RequestBody::inner(body) };
+    let (dialect, presented) = match presented(&pending.asked) {
+        Err(answer) => return Decision::Answer(*answer),
+        Ok(None) => return wait(ask(Box::new(pending), None)),
+        Ok(Some(found)) => found,
+    };
+    pending.asked.presented = true;
+    let claim = match presented {
+        Presented::Authentic(claim) => claim,
+        Presented::Refused(refusal) => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
+        Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
+    };
+    try_each(pending, dialect, claim)
+}
+
+/// Step 4 for the credentials of one dialect, in their order, until one is good.
+fn try_each<B>(mut pending: Pending<B>, dialect: usize, mut claim: Box<dyn Claim>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        let refusal = match verify(&mut pending.asked, dialect, &*claim) {
+            None => return wait(verify_slowly(Box::new(pending), dialect, claim)),
+            Some(Err(refusal)) => refusal,
+            Some(Ok(proof)) if proof.spend == Spend::Never => {
+                let (request, admission) = admit(pending, dialect, proof, (None, None));
+                return Decision::Pass(request, admission);
             }
-        }
+            Some(Ok(proof)) => return Decision::Verified(Box::new(pending), dialect, Candidate { proof, next: claim.next() }),
+        };
+        claim = match claim.next() {
+            Some(next) => next,
+            None => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
+        };
     }
 }
 
@@ -128,14 +150,18 @@ pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
             return Triage::Priced(rule.clone(), captures);
         }
         Pricing::Table(rules) => {
-            let original = target::original_uri(request.extensions(), request.uri()).path();
+            let original = target::original_uri(request.extensions(), request.uri());
+            let original = (!std::ptr::eq(original, request.uri())).then(|| original.path());
             let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
-            match rules.lookup(request.method(), request.uri().path(), Some(original), is_connect_protocol) {
+            match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
                 Lookup::Free => return Triage::Free,
-                Lookup::Priced { .. } if target::is_rewritten(original, request.uri().path()) => {
+                Lookup::Priced { .. }
+                    if original.is_some_and(|original| target::is_rewritten(original, request.uri().path())) =>
+                {
                     trace::error(format_args!(
-                        "a layer between the router and the price table has rewritten {original} to {}: what is priced would not be \
+                        "a layer between the router and the price table has rewritten {} to {}: what is priced would not be \
                          what is bound; put the table outside of it",
+                        original.unwrap_or_default(),
                         request.uri().path()
                     ));
                     refuse::misconfigured()
@@ -184,30 +210,18 @@ fn presented(asked: &Asked) -> Result<Option<(usize, Presented)>, Box<Response<B
     Ok(found)
 }
 
-/// Step 4, where the head tells all.
-fn verify<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
-where
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<BoxError>,
-{
-    let setup = pending.asked.setup();
+/// Step 4, where the head tells all; `None` where it does not.
+fn verify(asked: &mut Asked, dialect: usize, claim: &dyn Claim) -> Option<Result<Proof, Refusal>> {
+    let setup = asked.setup();
     if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&claim.payment_hash())) {
-        let refusal = setup.dialects[dialect].revoked();
-        return refuse(pending, dialect, claim.next(), refusal);
+        return Some(Err(setup.dialects[dialect].revoked()));
     }
-    let needs_body = setup.dialects[dialect].binds_body(&pending.asked.rule.terms);
+    let needs_body = setup.dialects[dialect].binds_body(&asked.rule.terms);
     if needs_body || claim.needs_price() || setup.must_confirm(&claim.payment_hash()) {
-        return wait(verify_slowly(pending, dialect, claim));
+        return None;
     }
-    pending.asked.bind(None);
-    match claim.verify(&pending.asked.view(), &pending.asked.rule.terms, None, pending.asked.now) {
-        Ok(proof) if proof.spend == Spend::Never => {
-            let (request, paid) = admit(pending, dialect, proof, (None, None));
-            Decision::Ready(request, paid)
-        }
-        Ok(proof) => Decision::Verified(pending, dialect, Candidate { proof, next: claim.next() }),
-        Err(refusal) => refuse(pending, dialect, claim.next(), refusal),
-    }
+    asked.bind(None);
+    Some(claim.verify(&asked.view(), &asked.rule.terms, None, asked.now))
 }
 
 /// Step 4, where the body, the price or the receiver must be asked.
@@ -233,7 +247,7 @@ where
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
-            Quote::Free => return pass(pending),
+            Quote::Free => return pass(*pending),
             Quote::Answer(answer) => return Decision::Answer(*answer),
         };
     }
@@ -252,8 +266,8 @@ where
         Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
     if proof.spend == Spend::Never {
-        let (request, paid) = admit(pending, dialect, proof, (None, None));
-        return Decision::Ready(request, paid);
+        let (request, admission) = admit(*pending, dialect, proof, (None, None));
+        return Decision::Pass(request, admission);
     }
     Decision::Verified(pending, dialect, Candidate { proof, next })
 }
@@ -265,7 +279,7 @@ where
     B::Error: Into<BoxError>,
 {
     match next {
-        Some(claim) => verify(pending, dialect, claim),
+        Some(claim) => try_each(*pending, dialect, claim),
         None => wait(ask(pending, Some((dialect, refusal)))),
     }
 }
@@ -277,8 +291,8 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, paid) = admit(pending, dialect, proof, (lease, remaining));
-                Decision::Serve(request, paid)
+                let (request, admission) = admit(*pending, dialect, proof, (lease, remaining));
+                Decision::Serve(request, admission)
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
@@ -315,7 +329,7 @@ where
     let client = pending.asked.place.client;
     setup.tell_of_unknown(client);
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
-        return pass(pending);
+        return pass(*pending);
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
@@ -328,7 +342,7 @@ where
     }
     let amount = match price::quote(&pending.asked, pending.body.data()).await {
         Quote::Amount(amount) => amount,
-        Quote::Free => return pass(pending),
+        Quote::Free => return pass(*pending),
         Quote::Answer(answer) => return Decision::Answer(*answer),
     };
     let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
@@ -346,20 +360,24 @@ where
 }
 
 /// To the inner service, unpaid.
-fn pass<B>(pending: Box<Pending<B>>) -> Decision<B> {
-    let presented = pending.asked.presented;
-    Decision::Pass(pending.into_request(), presented)
+fn pass<B>(pending: Pending<B>) -> Decision<B> {
+    let Pending { mut asked, body } = pending;
+    asked.strip();
+    let admission = Admission { paid: None, keep_private: asked.presented };
+    Decision::Pass(Request::from_parts(asked.head, body), admission)
 }
 
 /// To the inner service, with a receipt.
 fn admit<B>(
-    mut pending: Box<Pending<B>>,
+    pending: Pending<B>,
     dialect: usize,
     proof: Proof,
-    granted: (Option<settle::Lease>, Option<u32>),
-) -> (Request<RequestBody<B>>, Box<Paid>) {
-    let asked = &mut pending.asked;
-    let paid = Paid::new(asked, dialect, proof, granted);
-    asked.head.extensions.insert(paid.receipt().clone());
-    (pending.into_request(), paid)
+    granted: (Option<Box<settle::Lease>>, Option<u32>),
+) -> (Request<RequestBody<B>>, Admission) {
+    let Pending { mut asked, body } = pending;
+    asked.strip();
+    let Asked { shop, mut head, place, now, .. } = asked;
+    let paid = Paid::new(shop, dialect, proof, (head.method.clone(), place), now, granted);
+    head.extensions.insert(paid.receipt().clone());
+    (Request::from_parts(head, body), Admission { paid: Some(paid), keep_private: true })
 }

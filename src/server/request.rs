@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, Response, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Response, request::Parts, uri::PathAndQuery};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
@@ -101,6 +101,16 @@ impl Asked {
         }
     }
 
+    /// Takes out the credentials that stop here.
+    pub(super) fn strip(&mut self) {
+        let setup = self.shop.paywall.setup();
+        if self.presented && !setup.keep_credentials {
+            for dialect in &setup.dialects {
+                dialect.strip(&mut self.head.headers, &self.rule.terms);
+            }
+        }
+    }
+
     /// Computes what is bound beside method and target.
     pub(super) fn bind(&mut self, body_hash: Option<[u8; 32]>) {
         let terms = &self.rule.terms;
@@ -109,20 +119,6 @@ impl Asked {
             let body_hash = body_hash.filter(|_| terms.bound_covers_body);
             self.bound = Some(price::bound_hash(self.seen.as_deref(), headers, body_hash));
         }
-    }
-}
-
-impl<B> Pending<B> {
-    /// The request for the inner service: without the credentials that stop here.
-    pub(super) fn into_request(mut self: Box<Self>) -> Request<RequestBody<B>> {
-        let setup = self.asked.shop.paywall.setup();
-        if self.asked.presented && !setup.keep_credentials {
-            for dialect in &setup.dialects {
-                dialect.strip(&mut self.asked.head.headers, &self.asked.rule.terms);
-            }
-        }
-        let Self { asked, body } = *self;
-        Request::from_parts(asked.head, body)
     }
 }
 
@@ -229,13 +225,13 @@ where
     Ok((Held::new(kept.into(), trailers, share), hash.finalize().into()))
 }
 
-/// How much to take of the pool for a body of which `seen` bytes came: what is merely announced takes nothing, and 1-byte
-/// frames cost no more than half the body above the body.
+/// How much to take of the pool for a body of which `seen` bytes came: what is merely announced takes nothing, and a body
+/// that announces nothing never takes more than twice itself.
 fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
     if seen <= announced {
         return seen.max(held * 2).max(FIRST).min(announced);
     }
-    seen.max(held + held / 2).max(1024).min(limit)
+    seen.max(held * 2).max(1024).min(limit)
 }
 
 /// Taken at once of a body that announces at least as much, when its first bytes come.

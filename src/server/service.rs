@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{
     BoxError, ResponseFuture,
-    gate::{self, Decision, Triage},
+    gate::{self, Admission, Decision, Triage},
     layer::Shop,
 };
 use crate::body::{RequestBody, ResponseBody};
@@ -50,8 +50,11 @@ where
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
         match gate::triage(&self.shop, &request) {
-            Triage::Free => ResponseFuture::passing(inner, request),
-            Triage::Priced(rule, captures) => ResponseFuture::deciding(inner, gate::decide(&self.shop, rule, captures, request)),
+            Triage::Free => ResponseFuture::passing(inner, request.map(RequestBody::inner), Admission::default()),
+            Triage::Priced(rule, captures) => match gate::decide(&self.shop, rule, captures, request) {
+                Decision::Pass(request, admission) => ResponseFuture::passing(inner, request, admission),
+                decision => ResponseFuture::deciding(inner, decision),
+            },
             Triage::Answer(answer) => ResponseFuture::deciding(inner, Decision::Answer(*answer)),
         }
     }

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::Response;
+use http::{Method, Response};
 
-use super::{Paywall, paywall::Setup, request::Asked, within};
+use super::{Paywall, layer::Shop, paywall::Setup, request::Place, within};
 use crate::{
+    clock::Timestamp,
     lightning::InvoiceStatus,
     payment::{PaymentReceipt, Proof, Spend},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind, UseId},
@@ -34,7 +35,7 @@ impl Drop for Lease {
 pub(super) enum Outcome {
     /// Granted; `remaining` where it is counted.
     Granted {
-        lease: Option<Lease>,
+        lease: Option<Box<Lease>>,
         remaining: Option<u32>,
     },
     Spent,
@@ -48,7 +49,7 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
     let store = paywall.setup().store.clone();
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
-    let mut lease = Lease { store, key, use_id, on_drop: Some(Release::NotServed) };
+    let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed) });
     let consumed = lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await;
     if consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused) {
         lease.on_drop = None;
@@ -65,25 +66,26 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
 /// A paid request on its way through the inner service.
 #[derive(Debug)]
 pub(super) struct Paid {
-    paywall: Paywall,
+    shop: Arc<Shop>,
     dialect: usize,
     receipt: PaymentReceipt,
-    lease: Option<Lease>,
+    lease: Option<Box<Lease>>,
 }
 
 impl Paid {
     pub(super) fn new(
-        asked: &Asked,
+        shop: Arc<Shop>,
         dialect: usize,
         proof: Proof,
-        (lease, remaining): (Option<Lease>, Option<u32>),
-    ) -> Box<Self> {
-        let setup = asked.setup();
-        let resource = (asked.head.method.clone(), setup.origins[asked.place.origin].clone(), asked.place.target.clone());
-        let receipt = PaymentReceipt::new(proof, resource, asked.now, remaining);
-        setup.limiter.paid(receipt.payment_hash(), asked.now);
+        (method, place): (Method, Place),
+        now: Timestamp,
+        (lease, remaining): (Option<Box<Lease>>, Option<u32>),
+    ) -> Self {
+        let setup = shop.paywall.setup();
+        let receipt = PaymentReceipt::new(proof, (method, setup.origins[place.origin].clone(), place.target), now, remaining);
+        setup.limiter.paid(receipt.payment_hash(), now);
         setup.announcer.announce(&receipt);
-        Box::new(Self { paywall: asked.shop.paywall.clone(), dialect, receipt, lease })
+        Self { shop, dialect, receipt, lease }
     }
 
     pub(super) const fn receipt(&self) -> &PaymentReceipt {
@@ -111,7 +113,7 @@ impl Paid {
     pub(super) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(Release::Failed));
-        let setup = self.paywall.setup();
+        let setup = self.shop.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
         if let Some((name, value)) = line {
             // In the place of what a server behind this one may have said of a payment of its own.

@@ -3,7 +3,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
 };
@@ -51,6 +51,8 @@ impl Stream for Settlements {
 /// Where settled payments are told.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
+    /// Somebody has listened since the start: until then nothing is locked.
+    has_listeners: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -66,10 +68,14 @@ impl Announcer {
         let (sender, receipts) = mpsc::channel(capacity.clamp(1, Semaphore::MAX_PERMITS));
         let dropped = Arc::new(AtomicU64::new(0));
         self.lock().listeners.push((sender, dropped.clone()));
+        self.has_listeners.store(true, Ordering::Release);
         Settlements { receipts, dropped }
     }
 
     pub(super) fn announce(&self, receipt: &PaymentReceipt) {
+        if !self.has_listeners.load(Ordering::Acquire) {
+            return;
+        }
         let mut inner = self.lock();
         inner.listeners.retain(|(sender, _)| !sender.is_closed());
         if inner.listeners.is_empty() || !inner.told.insert(receipt.payment_hash()) {

@@ -11,7 +11,10 @@ use tokio::runtime::Runtime;
 use tower_x402::{
     DurableStore, Network, PaymentHash,
     clock::{Clock as _, SystemClock},
-    replay::{Consumption, ConsumptionKey, Limits, ReplayStore as _, UseId, conformance::RawEngine},
+    replay::{
+        Consumption, ConsumptionKey, Limits, ReplayStore as _, UseId,
+        conformance::{RawEngine, RawRecord},
+    },
 };
 
 use crate::{measure::median_of, report::Row};
@@ -27,7 +30,6 @@ pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
     let store = Arc::new(DurableStore::open(ours).expect("a store"));
     let mut engine = RawEngine::create(&raw).expect("an engine");
     let mut keys = Keys(0);
-    let use_id = UseId::random().expect("randomness");
     let mut round = |is_ours_first: bool| {
         let mut taken = [0.0; 2];
         for turn in [is_ours_first, !is_ours_first] {
@@ -36,9 +38,11 @@ pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
                 let time = runtime.block_on(consume(&store, batches));
                 taken[0] = (CALLERS * CALLS) as f64 / time.as_secs_f64();
             } else {
-                let batches: Vec<Vec<_>> = (0..CALLS).map(|i| batches.iter().map(|keys| keys[i].0).collect()).collect();
+                let record = |(key, use_id): (ConsumptionKey, UseId)| RawRecord::new(key, use_id);
+                let batch = |i: usize| batches.iter().map(|keys| record(keys[i])).collect();
+                let batches: Vec<Vec<_>> = (0..CALLS).map(batch).collect();
                 let start = Instant::now();
-                batches.iter().for_each(|keys| engine.write(keys, use_id).expect("space on the disk"));
+                batches.into_iter().for_each(|records| engine.write(records).expect("space on the disk"));
                 taken[1] = (CALLERS * CALLS) as f64 / start.elapsed().as_secs_f64();
             }
         }

@@ -136,15 +136,22 @@ pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> 
 
 /// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go; other lines stay untouched.
 pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&[u8]) -> bool) {
-    let has_ours = |line: &HeaderValue| folded_credentials(line.as_bytes()).any(&is_ours);
-    if !headers.get_all(name).into_iter().any(has_ours) {
-        return;
+    let (mut kept, mut found) = (Vec::new(), false);
+    for line in headers.get_all(name) {
+        let (mut own, mut foreign) = (false, false);
+        folded_credentials(line.as_bytes()).for_each(|part| if is_ours(part) { own = true } else { foreign = true });
+        found |= own;
+        match (own, foreign) {
+            (false, _) => kept.push(line.clone()),
+            (true, true) => kept.extend(without(line, &is_ours)),
+            (true, false) => {}
+        }
     }
-    let lines: Vec<_> = headers.get_all(name).into_iter().cloned().collect();
-    headers.remove(name);
-    for line in lines {
-        let kept = if has_ours(&line) { without(&line, &is_ours) } else { Some(line) };
-        kept.map(|line| headers.append(name, line));
+    if found {
+        headers.remove(name);
+        for line in kept {
+            headers.append(name, line);
+        }
     }
 }
 
@@ -156,9 +163,7 @@ fn without(line: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<Header
 }
 
 fn boundary(line: &[u8]) -> Option<usize> {
-    if !line.contains(&b',') {
-        return None;
-    }
+    memchr::memchr(b',', line)?;
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in line.iter().enumerate() {
         match byte {

@@ -59,10 +59,10 @@ impl<'a> Iterator for Found<'a> {
 
 /// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any are not touched.
 pub(super) fn strip(headers: &mut HeaderMap) {
+    remove_credentials(headers, &AUTHORIZATION, |credential| ours(credential).is_some());
     for name in &METADATA {
         headers.remove(name);
     }
-    remove_credentials(headers, &AUTHORIZATION, |credential| ours(credential).is_some());
 }
 
 /// What follows the scheme, where it is one of ours.

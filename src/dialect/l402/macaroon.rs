@@ -93,7 +93,7 @@ impl Macaroon {
     /// [`MacaroonError::TooLong`], [`MacaroonError::TooManyCaveats`].
     pub fn attenuate(&self, caveat: impl AsRef<[u8]>) -> Result<Self, MacaroonError> {
         let caveat = caveat.as_ref();
-        let signature = MacKey::new(self.signature()).mac(caveat);
+        let signature = MacKey::mac_once(self.signature(), caveat);
         Self::parse(encode(self.location(), self.identifier(), self.caveats().chain([caveat]), &signature))
     }
 
@@ -142,7 +142,7 @@ impl fmt::Debug for Macaroon {
 }
 
 fn chain<'a>(root_key: &[u8], identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
-    caveats.fold(GENERATOR.derive(root_key).mac(identifier), |signature, caveat| MacKey::new(&signature).mac(caveat))
+    caveats.fold(GENERATOR.derive(root_key).mac(identifier), |signature, caveat| MacKey::mac_once(&signature, caveat))
 }
 
 /// The key that every macaroon library derives a root key with; zeros up to the block's end change nothing in HMAC.
