@@ -36,7 +36,9 @@ use crate::{
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
 /// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
-/// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead.
+/// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead. If an older copy
+/// must be put back, then only with a new master secret, and no older one in the ring: that makes every older credential
+/// worthless, those that were paid for and not redeemed included.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};

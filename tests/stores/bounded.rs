@@ -95,6 +95,30 @@ async fn a_use_that_fails_hours_later_comes_back_although_others_came_after_it()
 }
 
 #[tokio::test]
+async fn the_last_uses_are_remembered_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = TestClock::at(Timestamp::from_unix_seconds(1_800_000_000));
+    let open = || DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap();
+    let limits = Limits::new(NonZeroU32::new(100).unwrap(), 100);
+    let ids: Vec<UseId> = (0..20).map(|_| UseId::random().unwrap()).collect();
+    let store = open();
+    for id in &ids {
+        let _ = store.consume(key(1), *id, limits, Timestamp::MAX).await.unwrap();
+    }
+    drop(store);
+    let store = open();
+    clock.advance(Duration::from_secs(3_600));
+    for number in 2..12 {
+        let _ = consume(&store, key(number)).await.unwrap();
+    }
+    for id in &ids {
+        store.release(key(1), *id, Release::Failed);
+    }
+    let answer = store.consume(key(1), UseId::random().unwrap(), limits, Timestamp::MAX).await.unwrap();
+    assert_eq!(answer, Consumption::Granted { remaining: 100 - (20 - 5) - 1 }, "the last five came back");
+}
+
+#[tokio::test]
 async fn room_is_free_again_once_a_payment_has_ended() {
     let two = Stores::new(10);
     let limits = Limits::new(NonZeroU32::new(5).unwrap(), 2);
