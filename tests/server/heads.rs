@@ -80,8 +80,10 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
         for dialect in EVERY {
             let shop = Shop::new();
             let open = app(shop.builder(), charge.clone());
-            let shut = app(shop.builder().unpaid_per_client(0).unpaid_in_all(0), charge.clone());
+            let shut = app(shop.builder().unpaid_per_client(1).unpaid_in_all(1), charge.clone());
             let call = Call::new("POST", "/render").body("a scene");
+            // The one invoice that there may be.
+            assert_eq!(ask(&shut, call.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
             let answer = ask(&open, call.request()).await;
             let bought = shop.bought(&call, &answer);
             let (name, good) = bought.of(dialect);
@@ -107,6 +109,7 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
             let is_read = dialect != DialectName::L402 || !is_fixed;
             assert_eq!(refused(&call, good).is_none(), is_read, "{dialect}: what is paid for is read where it is bound");
             shop.clock.advance(Duration::from_secs(365 * 86_400));
+            assert_eq!(ask(&shut, call.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
             assert_eq!(refused(&call, good), too_many, "{dialect}: over a year ago");
         }
     }
