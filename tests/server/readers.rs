@@ -101,7 +101,7 @@ const L402_READERS: [(&str, Reader); 7] = [
     ("scheme of the joined value", scheme_of_the_joined_value),
 ];
 
-type Reader = fn(&[String]) -> Vec<String>;
+type Splitter = fn(&[String]) -> Vec<String>;
 
 #[tokio::test]
 async fn every_habit_of_reading_l402_finds_a_token_that_is_served_once_paid() {
@@ -184,7 +184,7 @@ fn lines_of_the_scheme(lines: &[String]) -> Vec<String> {
 async fn every_habit_of_reading_payment_finds_one_charge_that_is_served_once_paid() {
     let shop = Shop::new();
     let app = service(&shop);
-    let readers: [Reader; 2] = [cut_at_the_scheme, lines_of_the_scheme];
+    let readers: [Splitter; 2] = [cut_at_the_scheme, lines_of_the_scheme];
     for accepts in ["", "lightning/charge"] {
         for read in readers {
             let call = Call::new("GET", "/weather").header("accept-payment", accepts);
