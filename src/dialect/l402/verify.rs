@@ -53,7 +53,7 @@ pub(super) struct Genuine {
     /// The service of aperture's caveats; without a name, the origin's host.
     service: Option<Arc<str>>,
     /// Another token in the same request that allows it, as far as the head tells.
-    pub(super) next: Option<Box<Genuine>>,
+    pub(super) next: Option<Box<Self>>,
 }
 
 impl Genuine {
