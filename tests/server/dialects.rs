@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
-use http::{Response, StatusCode, header};
+use http::{HeaderMap, Response, StatusCode, header};
 use tower_x402::{Amount, DialectName, mpp, x402};
 
 use crate::{
@@ -138,6 +138,22 @@ async fn several_l402_lines_are_one_credential() {
         .header(header::AUTHORIZATION, "LSAT AAAA:00")
         .header(header::AUTHORIZATION, &line.replacen("L402", "lsat", 1));
     assert_eq!(ask(&app, call.request()).await.status(), StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_macaroon_of_another_service_goes_by_untouched_and_is_no_second_dialect() {
+    let shop = Shop::new();
+    let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
+    let seen = on_get(async |headers: HeaderMap| headers["grpc-metadata-macaroon"].to_str().unwrap().to_owned());
+    let app = Router::new().route("/weather", seen.route_layer(layer));
+    for foreign in ["0201036c6e64", "not even hex"] {
+        let call = Call::new("GET", "/weather").header("grpc-metadata-macaroon", foreign);
+        for dialect in EVERY {
+            let bought = shop.bought(&call, &ask(&app, call.request()).await);
+            let served = ask(&app, call.with(bought.of(dialect)).request()).await;
+            assert_eq!((served.status(), served.body().as_ref()), (StatusCode::OK, foreign.as_bytes()), "{dialect}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -123,6 +123,7 @@ async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason
     let deep = format!("{{\"x402Version\":2,\"accepted\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
     let huge = "{\"x402Version\":2,\"accepted\":{\"amount\":1e400000,\"maxTimeoutSeconds\":99999999999999999999},\"payload\":{}}";
     let twice = "{\"x402Version\":2,\"x402Version\":2,\"accepted\":{},\"payload\":{}}";
+    let ours = tower_x402::codec::hex::encode(Macaroon::mint([1; 32], [0; 66], ["a=b"]).unwrap().to_bytes());
     let standard = |text: &str| base64::encode_standard(text).into_bytes();
     let payment = |text: &str| format!("Payment {}", base64::encode_url(text)).into_bytes();
     let cases: Vec<(HeaderName, Vec<u8>, &str)> = vec![
@@ -137,8 +138,10 @@ async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason
         (header::AUTHORIZATION, payment(&deep), "malformed-credential"),
         (header::AUTHORIZATION, payment("{\"challenge\":[],\"payload\":{}}"), "malformed-credential"),
         (header::AUTHORIZATION, payment("{\"challenge\":{},\"challenge\":{},\"payload\":{}}"), "malformed-credential"),
-        (HeaderName::from_static("macaroon"), vec![b'0'; 1_000_000], "malformed"),
-        (HeaderName::from_static("macaroon"), b"\xff".to_vec(), "malformed"),
+        (HeaderName::from_static("macaroon"), ours.into_bytes(), "malformed"),
+        // Another service's, for all that this layer knows: no credential.
+        (HeaderName::from_static("macaroon"), vec![b'0'; 1_000_000], ""),
+        (HeaderName::from_static("macaroon"), b"\xff".to_vec(), ""),
         (PAYMENT_SIGNATURE, b"\xff\xff".to_vec(), "invalid_payload"),
         (PAYMENT_SIGNATURE, b"".to_vec(), "invalid_payload"),
         (PAYMENT_SIGNATURE, vec![b'A'; 1_000_000], "invalid_payload"),

@@ -22,6 +22,11 @@ fn seen(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
     Router::new().route("/weather", on_get(handler).route_layer(paywall.charge(charge).unwrap()))
 }
 
+/// A token as stock gRPC clients send it, but for its preimage.
+fn metadata() -> String {
+    tower_x402::codec::hex::encode(l402::Macaroon::mint([1; 32], [0; 66], ["a=b"]).unwrap().to_bytes())
+}
+
 /// Everything of a payment that nobody but its payer may hold, in every spelling that could slip out.
 fn secrets(bought: &Bought) -> Vec<String> {
     let mut secrets = vec![bought.preimage.expose_hex(), format!("{:?}", bought.preimage.expose_hex().as_bytes())];
@@ -57,7 +62,7 @@ async fn credentials_stop_at_the_layer_and_foreign_ones_go_on() {
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let line = bought.of(DialectName::L402).1.to_str().unwrap();
     let folded = call.clone().header(header::AUTHORIZATION, &format!("Bearer of-the-application, {line}, LSAT x:y"));
-    let served = ask(&app, folded.header("macaroon", "00").request()).await;
+    let served = ask(&app, folded.header("macaroon", &metadata()).request()).await;
     assert_eq!(&served.body()[..], b"{\"authorization\": \"Bearer of-the-application\"}");
 }
 
@@ -70,8 +75,8 @@ async fn a_refused_credential_does_not_reach_a_handler_that_serves_for_free() {
         ("authorization", "Payment e30"),
         ("payment-authorization", "Payment e30"),
         ("payment-signature", "e30="),
-        ("macaroon", "00"),
-        ("grpc-metadata-macaroon", "00"),
+        ("macaroon", &metadata()),
+        ("grpc-metadata-macaroon", &metadata()),
     ] {
         let served = ask(&app, Call::new("GET", "/weather").header(name, value).request()).await;
         assert_eq!(served.status(), StatusCode::OK);

@@ -8,6 +8,7 @@ mod slow;
 mod trade;
 
 mod access;
+mod adapter;
 mod bindings;
 mod bodies;
 mod bound;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{Response, StatusCode, header};
 use tower_x402::{
     Amount, DialectName, Preimage,
+    codec::{jcs, json},
     l402::Macaroon,
     mpp,
     server::Charge,
@@ -198,7 +199,7 @@ async fn every_habit_of_reading_payment_finds_one_charge_that_is_served_once_pai
             // Some clients write the request anew before they echo it: canonical JSON survives that.
             let request = tower_x402::codec::base64::decode_url(&*challenge.request).unwrap();
             let request = String::from_utf8(request).unwrap();
-            assert_eq!(mpp::canonical(&request).unwrap(), request);
+            assert_eq!(jcs::canonical(&json::parse(&request).unwrap()).unwrap(), request);
             let preimage = paid(&shop, &answer);
             let credential = mpp::Credential::new(challenge.clone(), &preimage).to_header_value().unwrap();
             let paid = call.with(&(header::AUTHORIZATION, credential));

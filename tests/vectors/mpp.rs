@@ -1,7 +1,7 @@
 use serde_json::Value;
 use tower_x402::{
-    codec::{base64, hex},
-    mpp::{Challenge, Credential, CredentialText, Receipt, canonical},
+    codec::{base64, hex, jcs, json},
+    mpp::{Challenge, Credential, CredentialText, Receipt},
 };
 
 const FILE: &str = "mpp.json";
@@ -49,7 +49,7 @@ fn challenge(params: &Value) -> Challenge<'_> {
     serde::Deserialize::deserialize(params).expect("the parameters of a challenge")
 }
 
-fn json(text: &str) -> Value {
+fn value(text: &str) -> Value {
     serde_json::from_str(text).expect("the vectors' JSON")
 }
 
@@ -58,7 +58,12 @@ fn canonicalization() {
     run("canonicalization", |case| {
         let expected = case["canonical"].as_str().map(str::to_owned);
         same(&expected.is_none(), &is_error(case))?;
-        same(&canonical(text(case, "input")), &expected)
+        let value = json::parse(text(case, "input")).ok();
+        let canonical = value.as_ref().and_then(|value| serde_jcs::to_string(value).ok());
+        same(&canonical, &expected)?;
+        // Where a request is bound, numbers that share a double with others have no text at all.
+        let strict = value.as_ref().and_then(jcs::canonical);
+        if strict.is_none() { Ok(()) } else { same(&strict, &expected) }
     });
 }
 
@@ -118,7 +123,7 @@ fn credentials() {
         let read = decoded.as_ref().and_then(CredentialText::read);
         same(&read.is_none(), &is_error(case))?;
         let Some(read) = read else { return Ok(()) };
-        let expected = json(text(case, "credentialJson"));
+        let expected = value(text(case, "credentialJson"));
         same(&serde_json::to_value(&read).map_err(|error| error.to_string())?, &expected)?;
         let written = read.to_header_value().ok_or("not written")?;
         let again = CredentialText::decode(written.as_bytes()).ok_or("not decoded again")?;
@@ -131,7 +136,7 @@ fn credentials() {
 fn receipts() {
     run("receipts", |case| {
         let read = Receipt::parse(text(case, "header").as_bytes()).ok_or("not read")?;
-        same(&serde_json::to_value(&read).map_err(|error| error.to_string())?, &json(text(case, "receiptJson")))?;
+        same(&serde_json::to_value(&read).map_err(|error| error.to_string())?, &value(text(case, "receiptJson")))?;
         let written = read.to_header_value().ok_or("not written")?;
         same(&Receipt::parse(written.as_bytes()), &Some(read))
     });

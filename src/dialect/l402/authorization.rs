@@ -1,29 +1,33 @@
 //! Which parts of a request's headers are credentials of this dialect.
 
-use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
-use super::{credential::Credential, scheme::Scheme};
-use crate::codec::auth_param::{after_scheme, folded_credentials, remove_credentials};
+use super::{credential::Credential, identifier::Identifier, macaroon::Macaroon, scheme::Scheme};
+use crate::codec::{
+    auth_param::{after_scheme, folded_credentials, remove_credentials},
+    hex,
+};
 
 /// One credential, unread.
 #[derive(Clone, Copy)]
 pub(super) enum Part<'a> {
     /// What follows the scheme.
     Authorization(&'a [u8]),
-    /// The value of a gRPC metadata header.
+    /// The value of a gRPC metadata header that is a macaroon of this protocol.
     Metadata(&'a [u8]),
     /// More than may be there, in place of them all.
     TooMany,
 }
 
-/// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata.
+/// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata. Other services
+/// (LND's among them) have macaroons of their own in those headers: they are no credentials.
 pub(super) fn presented(headers: &HeaderMap) -> impl Iterator<Item = Part<'_>> {
     let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0, given: 0 };
     let lines = headers.get_all(AUTHORIZATION).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
     lines.filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
     if found.count == 0 {
         let lines = METADATA.iter().flat_map(|name| headers.get_all(name));
-        lines.for_each(|line| found.push(Part::Metadata(line.as_bytes().trim_ascii())));
+        lines.filter_map(metadata).for_each(|part| found.push(Part::Metadata(part)));
     }
     found
 }
@@ -61,7 +65,11 @@ impl<'a> Iterator for Found<'a> {
 pub(super) fn strip(headers: &mut HeaderMap) {
     remove_credentials(headers, &AUTHORIZATION, |credential| ours(credential).is_some());
     for name in &METADATA {
-        headers.remove(name);
+        if headers.get_all(name).into_iter().any(|line| metadata(line).is_some()) {
+            let foreign: Vec<_> = headers.get_all(name).into_iter().filter(|line| metadata(line).is_none()).cloned().collect();
+            headers.remove(name);
+            headers.extend(foreign.into_iter().map(|line| (name.clone(), line)));
+        }
     }
 }
 
@@ -70,12 +78,18 @@ fn ours(credential: &[u8]) -> Option<&[u8]> {
     Scheme::ALL.iter().find_map(|scheme| after_scheme(credential, scheme.as_str()))
 }
 
+/// The value, where it is a macaroon in hex whose identifier is one of L402's.
+fn metadata(line: &HeaderValue) -> Option<&[u8]> {
+    let text = line.as_bytes().trim_ascii();
+    let sized = (text.len() <= 2 * Macaroon::MAX_BYTES).then_some(text)?;
+    let macaroon = Macaroon::parse(hex::decode_vec(sized)?).ok()?;
+    Identifier::split(macaroon.identifier()).map(|_| text)
+}
+
 static METADATA: [HeaderName; 2] = [HeaderName::from_static("macaroon"), HeaderName::from_static("grpc-metadata-macaroon")];
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn stripped(lines: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -113,10 +127,33 @@ mod tests {
         leaves(&["Digest u=\"a\\\", L402 m:p\", L402 m:p"], &["Digest u=\"a\\\", L402 m:p\""]);
     }
 
+    fn macaroon_of(identifier: &[u8]) -> String {
+        hex::encode(Macaroon::mint([1; 32], identifier, ["a=b"]).unwrap().to_bytes())
+    }
+
     #[test]
-    fn metadata_goes_and_other_headers_stay() {
-        let left = stripped(&[("macaroon", "00"), ("grpc-metadata-macaroon", "00"), ("cookie", "L402 m:p")]);
+    fn our_metadata_goes_and_other_headers_stay() {
+        let ours = macaroon_of(&[0; 66]);
+        let left = stripped(&[("macaroon", &ours), ("grpc-metadata-macaroon", &ours), ("cookie", "L402 m:p")]);
         assert_eq!(left, [("cookie".to_owned(), "L402 m:p".to_owned())]);
+    }
+
+    #[test]
+    fn macaroons_of_other_services_are_no_credentials_and_stay() {
+        let (ours, lnd) = (macaroon_of(&[0; 66]), macaroon_of(b"\x03\x0a\x10of a node's own services"));
+        let longer = macaroon_of(&[0; 67]);
+        let version_1 = macaroon_of(&[&[0, 1][..], &[0; 64]].concat());
+        let huge = "00".repeat(Macaroon::MAX_BYTES + 1);
+        for foreign in ["", "0201036c6e64", "AgED", "00", &lnd, &longer, &version_1, &huge] {
+            for name in &METADATA {
+                let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(foreign).unwrap())]);
+                assert_eq!(presented(&headers).count(), 0, "{foreign}");
+                headers.append(name, HeaderValue::from_str(&ours).unwrap());
+                assert_eq!(presented(&headers).count(), 1, "{foreign}");
+                let left = stripped(&[(name.as_str(), foreign), (name.as_str(), &ours), (name.as_str(), foreign)]);
+                assert_eq!(left, vec![(name.to_string(), foreign.to_owned()); 2]);
+            }
+        }
     }
 
     #[test]

@@ -48,7 +48,8 @@ impl Credential {
 
     /// Every credential in a request's headers, in their order: `L402` and `LSAT` in `Authorization` lines, and where there
     /// is none, gRPC metadata (`macaroon`, `grpc-metadata-macaroon`: a macaroon in hex with a `preimage=` caveat). Other
-    /// schemes are left alone. Nothing is verified.
+    /// schemes are left alone, and so are macaroons in metadata whose identifier is none of this protocol. Nothing is
+    /// verified.
     ///
     /// # Errors
     ///

@@ -29,8 +29,6 @@ use http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION};
 #[cfg(any(test, feature = "conformance"))]
 #[doc(hidden)]
 pub use self::bench::Bench;
-#[doc(hidden)]
-pub use self::wire::canonical;
 pub use self::{
     accept::{ACCEPT_PAYMENT, AcceptPayment},
     challenge::Challenge,

@@ -151,13 +151,6 @@ pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserialize
     deserializer.deserialize_map(Object(PhantomData))
 }
 
-/// Any JSON in canonical form (RFC 8785); `None` for text that is none.
-#[doc(hidden)]
-#[must_use]
-pub fn canonical(text: &str) -> Option<String> {
-    serde_jcs::to_string(&serde_json::from_str::<serde_json::Value>(text).ok()?).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use http::HeaderValue;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{PaymentRequirements, Reason, wire::encode_header};
 use crate::{
@@ -80,7 +81,11 @@ impl Echo<'_> {
 
 /// The credential for an echo and the preimage that was paid for; the value is marked as sensitive.
 pub(super) fn header(echo: &str, preimage: &Preimage) -> Option<HeaderValue> {
-    let mut value = encode_header(format!("{echo},\"payload\":{{\"preimage\":\"{}\"}}}}", preimage.expose_hex()))?;
+    let preimage = Zeroizing::new(preimage.expose_hex());
+    // Long enough never to move, which would leave a copy behind.
+    let mut text = Zeroizing::new(String::with_capacity(echo.len() + 128));
+    [echo, ",\"payload\":{\"preimage\":\"", &preimage, "\"}}"].iter().for_each(|part| text.push_str(part));
+    let mut value = encode_header(&*text)?;
     value.set_sensitive(true);
     Some(value)
 }

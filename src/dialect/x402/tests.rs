@@ -146,6 +146,47 @@ fn what_a_price_function_saw_is_bound_under_the_quote() {
 }
 
 #[test]
+fn the_head_tells_whether_a_price_function_saw_what_was_bought() {
+    for (sold, asked) in [(true, false), (false, true)] {
+        let mut bench = strict();
+        (bench.terms.has_bound, bench.bound) = (sold, sold.then_some([4; 32]));
+        let call = paid(&bench);
+        assert!(matches!(X402.credential(&bench.view(&call), &bench.terms, bench.now), Presented::Authentic(_)));
+        bench.terms.has_bound = asked;
+        let Presented::Refused(refusal) = X402.credential(&bench.view(&call), &bench.terms, bench.now) else { panic!("{sold}") };
+        assert_eq!(refusal.code(), "invalid_exact_lnbtc_request_mismatch");
+    }
+}
+
+#[test]
+fn an_extra_of_more_than_64_members_is_refused_before_they_are_compared() {
+    let judged = |count: usize| {
+        let text = |names: &mut dyn Iterator<Item = usize>| {
+            let members: String = names.map(|name| format!("\"{name}\":0,")).collect();
+            let (pay_to, hash) = ("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798", "00".repeat(32));
+            format!(
+                r#"{{"scheme":"exact","network":"{}","amount":"1","asset":"BTC","payTo":"{pay_to}","maxTimeoutSeconds":300,"extra":{{
+                {members}"paymentFlow":"upfront","requestHash":"{hash}","requestBindingProfile":"http:1",
+                "requestBindingParams":{{"headers":[]}},"invoice":"x"}}}}"#,
+                Network::Bitcoin.caip2(),
+            )
+        };
+        let required = text(&mut (0..count));
+        let accepted = text(&mut (0..count).rev());
+        let payload = format!(r#"{{"x402Version":2,"accepted":{accepted},"payload":{{"preimage":"00"}}}}"#);
+        let (payload, required) =
+            (PaymentPayload::from_json(&payload).unwrap(), PaymentRequirements::from_json(&required).unwrap());
+        let begun = std::time::Instant::now();
+        (verify(&payload, &required, &Conditions::at(Timestamp::from_unix_seconds(1_700_000_000))).unwrap_err(), begun.elapsed())
+    };
+    let (few, many) = (judged(59), judged(60));
+    assert_eq!((few.0, many.0), (Reason::InvoiceDecodeFailed, Reason::ExtraMismatch));
+    let (reason, took) = judged(40_000);
+    assert_eq!(reason, Reason::ExtraMismatch);
+    assert!(took < std::time::Duration::from_millis(500), "{took:?}");
+}
+
+#[test]
 fn what_was_quoted_is_honoured_after_the_terms_have_changed() {
     let mut bench = strict();
     let call = paid(&bench);

@@ -201,14 +201,15 @@ fn same_extra<'a>(accepted: &'a Object<'_>, required: &'a Object<'_>) -> Result<
     if binding != expected {
         return Err(Reason::RequestMismatch);
     }
+    // Above the limit the loop over both would cost more than the rest.
+    (required.len() <= 64).then_some(()).ok_or(Reason::ExtraMismatch)?;
     let echoed = required.iter().filter(|(name, _)| !CHECKED.contains(name)).all(|(name, value)| {
         let canonical = |value| jcs::canonical(value);
         accepted
             .get(name)
             .is_some_and(|accepted| accepted == value || canonical(accepted).is_some_and(|a| Some(a) == canonical(value)))
     });
-    // Above the limit the loop over both would cost more than the rest.
-    (required.len() <= 64 && echoed).then_some(binding).ok_or(Reason::ExtraMismatch)
+    echoed.then_some(binding).ok_or(Reason::ExtraMismatch)
 }
 
 /// The members of `extra` that have a check of their own, or (`invoice`) differ in each challenge.
