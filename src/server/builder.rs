@@ -202,7 +202,7 @@ impl PaywallBuilder {
         self
     }
 
-    /// How long after its invoice's end an L402 credential for one request stays valid (default 24 h): a payment may settle late,
+    /// How long after its invoice's end an L402 credential for one request stays valid (default 24 h, at least 60 s): a payment may settle late,
     /// and what was paid is not lost.
     pub fn redeem_within(mut self, time: Duration) -> Self {
         self.redeem_within = time;
