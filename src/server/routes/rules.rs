@@ -271,6 +271,12 @@ impl<T> Rule<T> {
         if pattern.matches('{').count() > MAX_CAPTURES {
             return Err(RuleError::of(text, "expected at most 24 captures"));
         }
+        if method.as_str() == "ANY" {
+            return Err(RuleError::of(text, "there is no method ANY: write one rule for each method"));
+        }
+        if !pattern.is_ascii() {
+            return Err(RuleError::of(text, "expected ASCII: write other characters percent-encoded, as requests carry them"));
+        }
         if !pattern.starts_with('/') {
             return Err(RuleError::of(text, "expected a path that starts with `/`"));
         }

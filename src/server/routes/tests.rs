@@ -165,6 +165,8 @@ fn what_cannot_be_looked_up_is_no_rule() {
     for (rule, part) in [
         ("/x", "expected a method, one space and a path"),
         ("get /x", "expected a method in capitals"),
+        ("ANY /x", "there is no method ANY"),
+        ("GET /\u{e9}", "percent-encoded"),
         ("G@T /x", "expected a method in capitals"),
         (" /x", "expected a method in capitals"),
         ("GET x", "expected a path that starts with `/`"),
