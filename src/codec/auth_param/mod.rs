@@ -149,7 +149,9 @@ pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: i
     }
     if found {
         headers.remove(name);
-        kept.into_iter().for_each(|line| drop(headers.append(name, line)));
+        for line in kept {
+            headers.append(name, line);
+        }
     }
 }
 
