@@ -22,6 +22,23 @@ use crate::payment::PaymentReceipt;
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(weather));
 /// ```
+///
+/// A test of the handler calls it with a pretend receipt (feature `conformance`):
+///
+/// ```
+/// # #[cfg(feature = "conformance")]
+/// # {
+/// # use tower_x402::Paid;
+/// use tower_x402::{Amount, PaymentReceipt};
+///
+/// # async fn weather(Paid(receipt): Paid) -> String {
+/// #     format!("sunny; you paid {}", receipt.amount())
+/// # }
+/// # tokio_test::block_on(async {
+/// assert_eq!(weather(Paid(PaymentReceipt::pretend(Amount::from_sat(10)))).await, "sunny; you paid 10 sat");
+/// # });
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[allow(clippy::exhaustive_structs, reason = "handlers destructure it")]
 pub struct Paid(pub PaymentReceipt);
@@ -49,7 +66,8 @@ pub struct MissingReceipt(());
 impl fmt::Display for MissingReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no payment receipt: is the route behind an X402Layer? where requests may pass for free, take Option<Paid> instead of Paid",
+            "no payment receipt: add .route_layer(paywall.charge(..)?) to the route (an X402Layer), and where requests may pass for free take \
+             Option<Paid> instead of Paid",
         )
     }
 }

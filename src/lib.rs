@@ -40,7 +40,7 @@
 //! }
 //! ```
 //!
-//! With `route_layer` a method that the route does not have stays 405, and costs no invoice. [`RouteTable`] prices a whole
+//! With the method router's `route_layer` a method that the route does not have stays 405, and costs no invoice. [`RouteTable`] prices a whole
 //! service of any kind, axum or not, from one place; [`price_fn`] prices by what a request says; [`Charge`] says what one
 //! payment buys: one request, several, or a while. [`server`] tells the whole story.
 //!
@@ -59,20 +59,21 @@
 //! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] for the first minute, [`LocalNode`](lightning::LocalNode) for
 //!   tests, or your own implementation, checked by the suite in `lightning::conformance`.
 //! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on one machine, [`MemoryStore`] for tests.
-//! - A master secret of 32 random bytes, the same after every restart; [`Secrets`] rotates it.
+//! - A master secret of 32 random bytes (`head -c 32 /dev/urandom > master-secret`), the same after every restart; [`Secrets`]
+//!   rotates it.
 //!
 //! # Features
 //!
 //! | feature | what it brings | by default |
 //! |---|---|---|
 //! | `server` | [`Paywall`], [`X402Layer`], [`RouteTable`] | yes |
-//! | `axum` | [`Paid`]; axum's original URI, matched path and peer address are understood | yes |
+//! | `axum` | [`Paid`]; axum's original URI, matched path and peer address are understood: without it, do not put the layer inside a nest | yes |
 //! | `l402`, `mpp`, `x402` | the dialects | yes |
 //! | `facilitator` | x402's `/settle`, `/verify`, `/supported` as a service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes in this process | |
 //! | `replay-durable` | [`DurableStore`] | |
 //! | `conformance` | suites for your own nodes and stores; receipts for handler tests | |
-//! | `tracing` | log lines | |
+//! | `tracing` | log lines: why an answer was 500 or 503 | yes |
 //!
 //! # What it does not do
 //!
@@ -125,8 +126,8 @@ pub use extract::{MissingReceipt, Paid};
 #[cfg(feature = "devnet")]
 pub use lightning::Devnet;
 pub use payment::{
-    Access, Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash,
-    PaymentReceipt, Preimage, Refusal, RefusalKind,
+    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash, PaymentReceipt,
+    Preimage, Refusal, RefusalKind,
 };
 #[cfg(feature = "replay-durable")]
 pub use replay::DurableStore;

@@ -6,6 +6,7 @@ use std::fmt;
 
 /// What an operator should know.
 #[inline]
+#[cfg(feature = "devnet")]
 pub(crate) fn info(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
     tracing::info!(target: "tower_x402", "{line}");

@@ -71,6 +71,8 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     println!("origin {origin}");
     println!("api http://{api_address}");
     println!("wallet http://{wallet_address}");
+    println!("pay an invoice: curl -s http://{wallet_address}/v1/channels/transactions -d '{{\"payment_request\":\"INVOICE\"}}'");
+    println!("its payment_preimage is base64; an L402 credential wants it in hex: echo PREIMAGE | base64 -d | xxd -p -c 64");
     if arguments.store.is_some() && arguments.origin.is_none() && arguments.listen.port() == 0 {
         eprintln!("what is bought is bound to the origin: give --listen a fixed port, or --origin, to redeem it after a restart");
     }

@@ -8,7 +8,7 @@ use tower_x402::{
     x402::RequestBinding,
 };
 
-fuzz_target!(|url: &str| {
+fn check(url: &str) {
     let Ok(bound) = RequestBinding::http("GET", url, &[7; 32], &["accept", "cookie"], &HeaderMap::new()) else {
         return;
     };
@@ -26,4 +26,10 @@ fuzz_target!(|url: &str| {
         let again = RequestBinding::http("GET", hashed, &[7; 32], &["accept", "cookie"], &HeaderMap::new());
         assert_eq!(again.as_ref(), Ok(&bound));
     }
+}
+
+fuzz_target!(|text: &str| {
+    check(text);
+    check(&["https://", text].concat());
+    check(&["http://a.example/", text].concat());
 });

@@ -10,7 +10,8 @@ use serde::{
 };
 
 /// Under serde_json's feature `arbitrary_precision` (any crate of the application may turn it on) a number arrives as a map
-/// of this one member.
+/// of this one member. The text may hold a member of this name too, escaped or not: only serde_json's own is borrowed, and
+/// from elsewhere than the text.
 const NUMBER: &str = "$serde_json::private::Number";
 
 /// A JSON value.
@@ -219,7 +220,7 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
         let mut name = Cow::Borrowed("");
         while members.next_key_seed(Name(&mut name))?.is_some() {
             if object.is_empty() {
-                if name == NUMBER && !self.text.contains(NUMBER) {
+                if matches!(name, Cow::Borrowed(NUMBER)) && !self.text.as_bytes().as_ptr_range().contains(&name.as_ptr()) {
                     members.next_value_seed(Name(&mut name))?;
                     *self.slot = number(&name).ok_or_else(|| A::Error::custom("no number"))?;
                     return Ok(());
@@ -237,10 +238,18 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
     }
 }
 
+/// A number as it is read without that feature, from text that JSON calls a number.
 fn number(digits: &str) -> Option<Json<'static>> {
-    let signed = || digits.parse().ok().filter(|value| *value != 0).map(Json::Signed);
-    let float = || digits.parse::<f64>().ok().filter(|value| value.is_finite()).map(Json::Float);
-    digits.parse().ok().map(Json::Unsigned).or_else(signed).or_else(float)
+    let mut reader = serde_json::Deserializer::from_str((digits.trim_ascii() == digits).then_some(digits)?);
+    let mut value = Json::Null;
+    reader.deserialize_f64(Reader { text: digits, slot: &mut value }).ok()?;
+    reader.end().ok()?;
+    match value {
+        Json::Unsigned(value) => Some(Json::Unsigned(value)),
+        Json::Signed(value) => Some(Json::Signed(value)),
+        Json::Float(value) => Some(Json::Float(value)),
+        _ => None,
+    }
 }
 
 struct Name<'de, 's>(&'s mut Cow<'de, str>);
@@ -273,7 +282,7 @@ impl<'de> Visitor<'de> for Name<'de, '_> {
 
 #[cfg(test)]
 mod tests {
-    use serde::de::value::{Error as ValueError, MapDeserializer};
+    use serde::de::value::{BorrowedStrDeserializer, Error as ValueError, MapDeserializer};
 
     use super::*;
 
@@ -317,15 +326,34 @@ mod tests {
     #[test]
     fn numbers_are_read_under_arbitrary_precision_too() {
         let number = |digits: &'static str| {
-            let map = MapDeserializer::<_, ValueError>::new([(NUMBER, digits)].into_iter());
+            let member = (BorrowedStrDeserializer::<ValueError>::new(NUMBER), digits);
             let mut value = Json::Null;
-            Reader { text: "", slot: &mut value }.visit_map(map).unwrap();
-            value
+            let read = Reader { text: "", slot: &mut value }.visit_map(MapDeserializer::new([member].into_iter()));
+            read.ok().map(|()| value)
         };
-        assert_eq!(number("300"), Json::Unsigned(300));
-        assert_eq!(number("-3"), Json::Signed(-3));
-        assert_eq!(number("300.0"), Json::Float(300.0));
-        let named = format!("{{\"{NUMBER}\":\"1\"}}");
-        assert!(matches!(parse(&named).unwrap(), Json::Object(_)));
+        assert_eq!(number("300"), Some(Json::Unsigned(300)));
+        assert_eq!(number("-3"), Some(Json::Signed(-3)));
+        assert_eq!(number("300.0"), Some(Json::Float(300.0)));
+        for text in ["-0", "0", "18446744073709551615", "18446744073709551616", "-9223372036854775809", "1e3", "2.5E-1"] {
+            assert_eq!(number(text), parse(text).ok(), "{text}");
+        }
+        for bad in ["+5", "0005", "-", "", " 5", "5 ", ".5", "5.", "1e", "inf", "NaN", "0x1", "1e400", "5,", "[5]"] {
+            assert_eq!(number(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_member_named_like_serde_jsons_own_is_a_member() {
+        for name in [NUMBER, "\\u0024serde_json::private::Number", "$serde_json::private::\\u004eumber"] {
+            for value in ["\"5\"", "\"+5\"", "\"0005\"", "\"x\"", "5", "[]"] {
+                let text = format!("{{\"{name}\":{value}}}");
+                let object = Object([(NUMBER.into(), parse(value).unwrap())].into());
+                assert_eq!(parse(&text).unwrap(), Json::Object(object.clone()), "{text}");
+                let text = format!("[1,{text},{{\"a\":{text}}},-1.5]");
+                let Json::Array(items) = parse(&text).unwrap() else { panic!("{text}") };
+                assert_eq!((&items[0], &items[1], &items[3]), (&Json::Unsigned(1), &Json::Object(object), &Json::Float(-1.5)));
+            }
+            assert!(parse(&format!("{{\"{name}\":1,\"{NUMBER}\":2}}")).is_err(), "twice");
+        }
     }
 }

@@ -193,6 +193,13 @@ impl OriginKeys {
         &self.keys[purpose as usize][self.minting]
     }
 
+    /// Both kinds of L402 keys are looked up by their ids alone, so these must differ among both.
+    fn have_unique_ids(&self) -> bool {
+        let unique = |ids: &[[u8; 4]]| (1..ids.len()).all(|i| !ids[..i].contains(&ids[i]));
+        let ids = |keys: &[Vec<DerivedKey>]| keys.iter().flatten().map(|key| key.id).collect::<Vec<_>>();
+        unique(&ids(&self.keys[..2])) && self.keys[2..].iter().all(|keys| unique(&ids(std::slice::from_ref(keys))))
+    }
+
     /// The key of this id.
     pub(crate) fn by_id(&self, purpose: Purpose, id: [u8; 4]) -> Option<&DerivedKey> {
         self.keys[purpose as usize].iter().find(|key| key.id == id)
@@ -223,12 +230,13 @@ impl KeyRing {
     /// `None` where two keys have the same id: one of the secrets must go.
     pub(crate) fn new(secrets: Secrets, network: Network, origins: Vec<Arc<str>>, store: [u8; 16]) -> Option<Self> {
         let ring = secrets.ring();
-        let keys = derive_all(&ring, network, &origins, &store)?;
-        Some(Self { secrets, network, origins, store, derived: RwLock::new((ring, keys)) })
+        let keys = derive_all(&ring, network, &origins, &store);
+        let collide = keys.iter().any(|keys| !keys.have_unique_ids());
+        (!collide).then_some(Self { secrets, network, origins, store, derived: RwLock::new((ring, keys)) })
     }
 
-    /// The keys of all origins, in the order that `new` was given. Where a change of the ring brought two keys of the same
-    /// id, the state before it stays.
+    /// The keys of all origins, in the order that `new` was given. Where a change of the ring brings two keys of the same id,
+    /// what was made with the later one is not recognised: replace that secret.
     pub(crate) fn current(&self) -> Arc<[OriginKeys]> {
         {
             let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
@@ -239,9 +247,7 @@ impl KeyRing {
         let ring = self.secrets.ring();
         let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
         if !Arc::ptr_eq(&derived.0, &ring) {
-            if let Some(keys) = derive_all(&ring, self.network, &self.origins, &self.store) {
-                derived.1 = keys;
-            }
+            derived.1 = derive_all(&ring, self.network, &self.origins, &self.store);
             derived.0 = ring;
         }
         derived.1.clone()
@@ -254,19 +260,13 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-fn derive_all(ring: &Ring, network: Network, origins: &[Arc<str>], store: &[u8; 16]) -> Option<Arc<[OriginKeys]>> {
-    origins
-        .iter()
-        .map(|origin| {
-            let keys = PURPOSES.map(|purpose| {
-                ring.secrets.iter().map(|secret| derive(secret, purpose, network, origin, store)).collect::<Vec<_>>()
-            });
-            let l402: Vec<_> = keys[..2].iter().flatten().map(|key| key.id).collect();
-            let unique = |ids: &[[u8; 4]]| (1..ids.len()).all(|i| !ids[..i].contains(&ids[i]));
-            let others = keys[2..].iter().all(|keys| unique(&keys.iter().map(|key| key.id).collect::<Vec<_>>()));
-            (unique(&l402) && others).then_some(OriginKeys { keys, minting: ring.minting })
-        })
-        .collect()
+fn derive_all(ring: &Ring, network: Network, origins: &[Arc<str>], store: &[u8; 16]) -> Arc<[OriginKeys]> {
+    let of = |origin: &Arc<str>| {
+        let keys =
+            PURPOSES.map(|purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, network, origin, store)).collect());
+        OriginKeys { keys, minting: ring.minting }
+    };
+    origins.iter().map(of).collect()
 }
 
 /// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed, each with its length.

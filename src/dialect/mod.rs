@@ -95,6 +95,11 @@ pub(crate) enum Presented {
 pub(crate) trait Claim: fmt::Debug + Send {
     fn payment_hash(&self) -> PaymentHash;
 
+    /// The credential to try where this one is refused after all: some dialects take several in one request.
+    fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
+        None
+    }
+
     /// Whether the current price must be known to verify it (a proof that this operator did not issue).
     fn needs_price(&self) -> bool {
         false

@@ -8,6 +8,14 @@ use crate::{
     replay::{Durability, ReplayStore},
 };
 
+/// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past the last moment of its proof.
+const HOUR_AFTER: Duration = Duration::from_secs(3600);
+/// Less than [`HOUR_AFTER`], so that no proof outlives what a configuration with a smaller skew remembered.
+const MAX_SKEW: Duration = Duration::from_secs(600);
+const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
+const MAX_CALLS: u32 = 1_000_000;
+const RATE_TIMES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+
 /// Makes a [`Facilitator`]; see [`Facilitator::builder`].
 #[must_use = "a builder does nothing until it builds"]
 pub struct FacilitatorBuilder {
@@ -53,26 +61,29 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// The longest `maxTimeoutSeconds`, and so the longest expiry of an invoice, that is settled. Default: one hour.
+    /// The longest `maxTimeoutSeconds`, and so the longest expiry of an invoice, that is settled: a second to seven
+    /// days. Default: one hour.
     pub fn max_timeout(mut self, max_timeout: Duration) -> Self {
         self.max_timeout = max_timeout;
         self
     }
 
-    /// How far clocks may disagree, in whole seconds. Default: 60 s.
+    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s.
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self
     }
 
-    /// How long after its invoice's end a payment stays remembered, at least. Where a paywall uses the same store, this must
-    /// not be less than the longest life of its credentials. Default: 24 hours, as the paywall's `redeem_within`.
+    /// How long after its invoice's end a payment stays remembered, at least: an hour and [`skew`](Self::skew), or more. Where
+    /// a paywall uses the same store, this must not be less than the longest life of its credentials. Default: 24 hours, as the
+    /// paywall's `redeem_within`.
     pub fn remember_for(mut self, remember: Duration) -> Self {
         self.remember = remember;
         self
     }
 
-    /// How many calls each caller may make at once, and again in each `per`. Default: 600 a minute.
+    /// How many calls each caller may make at once, and again in each `per`: 1 to 1,000,000 calls, in a second to a day.
+    /// Default: 600 a minute.
     pub fn rate(mut self, calls: u32, per: Duration) -> Self {
         self.rate = (calls, per);
         self
@@ -107,11 +118,20 @@ impl FacilitatorBuilder {
         if self.networks.contains(&Network::Bitcoin) && self.store.durability() == Durability::Volatile && !self.volatile {
             return error("on mainnet expected a durable replay store, or `volatile_replay_store`");
         }
-        if self.max_timeout.as_secs() == 0 || self.time_limit.is_zero() {
-            return error("expected `max_timeout` and `time_limit` of a second at least");
+        if self.time_limit.is_zero() {
+            return error("expected a `time_limit` of a second at least");
         }
-        if self.rate.0 == 0 || self.rate.1.is_zero() {
-            return error("expected a `rate` of one call at least in some time");
+        if self.max_timeout.as_secs() == 0 || self.max_timeout > MAX_TIMEOUT {
+            return error("expected a `max_timeout` of a second to seven days");
+        }
+        if self.skew > MAX_SKEW {
+            return error("expected a `skew` of ten minutes at most");
+        }
+        if self.remember < self.skew + HOUR_AFTER {
+            return error("expected `remember_for` to be an hour and the `skew` at least");
+        }
+        if !(1..=MAX_CALLS).contains(&self.rate.0) || !RATE_TIMES.contains(&self.rate.1) {
+            return error("expected a `rate` of 1 to 1,000,000 calls in a second to a day");
         }
         let keys: Option<Vec<[u8; 33]>> = self.pay_to.iter().map(hex::decode_lower).collect();
         match keys.filter(|keys| keys.iter().all(is_public_key)) {

@@ -3,8 +3,8 @@ use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 use super::{Callers, FacilitatorBuilder, rate::Rate};
 use crate::{
     clock::{Clock, Timestamp},
-    payment::{Network, retain_until},
-    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId},
+    payment::{Network, is_public_key, retain_until},
+    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
     x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
 };
 
@@ -60,7 +60,8 @@ impl Facilitator {
         let conditions = Conditions::at(served.clock.now()).with_skew(served.skew).with_networks(&served.networks);
         let core = x402::terms(payload.accepted(), required, &served.networks)?;
         if !served.pay_to.contains(&core.pay_to) {
-            return Err(Reason::PayToMismatch);
+            // A key that is none is step 2's, and comes before what is served here.
+            return Err(if is_public_key(&core.pay_to) { Reason::PayToMismatch } else { Reason::PayToMalformed });
         }
         if core.max_timeout > served.max_timeout.as_secs() {
             return Err(Reason::MaxTimeout);
@@ -74,7 +75,9 @@ impl Facilitator {
         let mut lease = Lease { store: &*self.0.store, key, use_id, is_open: true };
         let consumed = self.0.store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 0), self.retain_until(verified));
         let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
-        let consumption = consumed.map_err(|_| Reason::SettlementFailed)?.map_err(|_| Reason::SettlementFailed)?;
+        let consumed = consumed.map_err(|_| Reason::SettlementFailed)?;
+        lease.is_open = !consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused);
+        let consumption = consumed.map_err(|_| Reason::SettlementFailed)?;
         lease.is_open = false;
         match consumption {
             Consumption::Granted { .. } => Ok(()),
@@ -83,7 +86,7 @@ impl Facilitator {
     }
 
     fn retain_until(&self, verified: &Verified) -> Timestamp {
-        retain_until(verified.ends_at().saturating_add(self.0.skew.max(self.0.remember)))
+        retain_until(verified.ends_at().saturating_add(self.0.remember))
     }
 }
 

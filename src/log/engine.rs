@@ -40,6 +40,13 @@ impl Engine {
             .unwrap_or_else(|_| Err(LogError::corrupt(format!("the engine panicked on its files; {FIX}"))))
     }
 
+    /// Shows each record to `load`.
+    pub(super) fn read(&self, load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>) -> Result<(), LogError> {
+        catch_unwind(AssertUnwindSafe(|| read_all(&self.records, load)))
+            .unwrap_or_else(|_| Err(LogError::corrupt(format!("the engine panicked on its files; {FIX}"))))
+            .map(drop)
+    }
+
     /// Which log this is.
     pub(super) const fn id(&self) -> [u8; 16] {
         self.head.id
@@ -70,7 +77,7 @@ impl Engine {
         let floor = match Floor::open(&floor_path)? {
             Some(floor) => floor,
             None if journals.exists() => {
-                return Err(LogError::corrupt(format!("{} is missing; {FIX}", floor_path.display())));
+                return Err(LogError::corrupt(format!("{} is missing or empty; {FIX}", floor_path.display())));
             }
             None => Floor::create(&floor_path, new_id)?,
         };

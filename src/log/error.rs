@@ -11,6 +11,8 @@ pub(crate) struct LogError {
 pub(crate) enum LogErrorKind {
     /// The disk holds less than was acknowledged, or something else.
     Corrupt,
+    /// Nothing is taken now, and this was not.
+    Refused,
     /// The disk, or the thread that writes to it, does not answer.
     Unavailable,
 }
@@ -22,6 +24,16 @@ impl LogError {
 
     pub(crate) fn unavailable(what: impl fmt::Display) -> Self {
         Self { kind: LogErrorKind::Unavailable, what: what.to_string().into() }
+    }
+
+    /// Nothing is taken now, for this reason.
+    pub(crate) fn refused(what: impl fmt::Display) -> Self {
+        Self { kind: LogErrorKind::Refused, what: what.to_string().into() }
+    }
+
+    /// The same, said to who asks meanwhile.
+    pub(crate) fn refusal(&self) -> Self {
+        Self { kind: LogErrorKind::Refused, what: self.what.clone() }
     }
 
     pub(crate) const fn kind(&self) -> LogErrorKind {

@@ -18,7 +18,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Reads the side file; `None` where there is none.
+    /// Reads the side file; `None` where there is none, or one whose making was cut short.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, LogError> {
         let mut file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
@@ -27,6 +27,9 @@ impl Floor {
         };
         let mut bytes = Vec::new();
         (&mut file).take(2 * SLOT as u64).read_to_end(&mut bytes)?;
+        if bytes.len() < SLOT || bytes.iter().all(|byte| *byte == 0) {
+            return Ok(None);
+        }
         let (id, sequence) = bytes
             .chunks(SLOT)
             .filter_map(read_slot)
@@ -37,7 +40,7 @@ impl Floor {
 
     /// Makes the side file of a new log.
     pub(super) fn create(path: &Path, id: [u8; 16]) -> Result<Self, LogError> {
-        let mut floor = Self { file: folder::new_file(path)?, id, sequence: 0, unsynced: false };
+        let mut floor = Self { file: folder::empty_file(path)?, id, sequence: 0, unsynced: false };
         floor.raise(0)?;
         floor.settle()?;
         folder::sync_parent(path)?;
@@ -128,7 +131,7 @@ mod tests {
         }
         std::fs::write(&path, &bytes).unwrap();
         assert_eq!(Floor::open(&path).unwrap().unwrap().sequence(), 2);
-        std::fs::write(&path, b"neither").unwrap();
+        std::fs::write(&path, [b'x'; 2 * SLOT]).unwrap();
         assert!(Floor::open(&path).is_err());
     }
 }

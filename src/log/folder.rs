@@ -26,6 +26,14 @@ pub(super) fn new_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Makes a file of mode 0600 that holds nothing, whatever it held.
+pub(super) fn empty_file(path: &Path) -> io::Result<File> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => new_file(path),
+    }
+}
+
 /// Makes the name of a new file or folder safe from a loss of power.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
@@ -52,6 +60,21 @@ pub(super) fn lock(folder: &Path) -> Result<File, LogError> {
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
+
+/// Whether the disk takes anything: writes a little, and removes it.
+pub(super) fn try_write(folder: &Path) -> io::Result<()> {
+    use io::Write;
+
+    let path = folder.join("trial");
+    let written = empty_file(&path).and_then(|mut file| {
+        file.write_all(&[0x2a; TRIAL])?;
+        file.sync_all()
+    });
+    std::fs::remove_file(&path)?;
+    written
+}
+
+const TRIAL: usize = 64 * 1024;
 
 /// Writes each file of the journal over itself: after a sync that failed, the system may count pages as written that the
 /// disk never took, and what it shows is then more than what a loss of power would leave.

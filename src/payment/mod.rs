@@ -26,10 +26,9 @@ pub use network::Network;
 pub use preimage::{PaymentHash, Preimage};
 pub use receipt::PaymentReceipt;
 pub use refusal::{Refusal, RefusalKind};
-pub use terms::Access;
 
 #[cfg(feature = "x402")]
 pub(crate) use invoice::is_public_key;
 pub(crate) use invoice::{InvoiceDraft, SigningKey};
 pub(crate) use proof::{Proof, Spend};
-pub(crate) use terms::{Resource, SKEW, Terms, retain_until};
+pub(crate) use terms::{Access, Resource, SKEW, Terms, retain_until};

@@ -29,7 +29,7 @@ impl PaymentReceipt {
         Self(Arc::new(Inner { proof, method, origin, target, accepted_at, remaining }))
     }
 
-    /// A receipt that no payment stands behind, for tests of handlers: so much, paid by L402 on regtest for
+    /// Needs the feature `conformance`. A receipt that no payment stands behind, for tests of handlers: so much, paid by L402 on regtest for
     /// `GET https://api.example.com/`, used up.
     #[cfg(feature = "conformance")]
     #[must_use]

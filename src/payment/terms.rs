@@ -8,8 +8,7 @@ pub(crate) const SKEW: Duration = Duration::from_secs(60);
 
 /// What one payment buys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Access {
+pub(crate) enum Access {
     /// One request, of exactly the method, path and query that were priced.
     Once,
     /// So many requests of the priced method and pattern.
@@ -45,9 +44,9 @@ pub(crate) struct Terms {
     /// `RequestView::bound` covers the body.
     pub(crate) bound_covers_body: bool,
     pub(crate) invoice_expiry: Duration,
-    /// How long after the invoice's end a `once` credential of L402 stays valid.
+    /// How long after the invoice's end a `once` credential of L402 stays valid, and no less than [`SKEW`].
     pub(crate) redeem_within: Duration,
-    /// How long after the invoice's end a `uses` credential stays valid.
+    /// How long after the invoice's end a `uses` credential stays valid, and no less than [`SKEW`].
     pub(crate) uses_within: Duration,
     /// How often a failed use of L402 may be given back, for one payment.
     pub(crate) max_restores: u32,
@@ -58,9 +57,9 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// The last moment of any credential minted for an invoice that ends at `invoice_end`, whatever the dialect. Dialects
-    /// that do not mint it into their own credential carry it under their MAC, so that a change of configuration never
-    /// makes the store forget too early.
+    /// The last moment of any credential that is counted and minted for an invoice that ends at `invoice_end`, whatever the
+    /// dialect. L402 mints it as its token's end, the others carry it under their MAC: all ask the store for the same
+    /// [`retain_until`], and a change of configuration never makes it forget too early.
     pub(crate) fn longest_life(&self, invoice_end: Timestamp) -> Timestamp {
         let l402 = match self.access {
             Access::Once => self.redeem_within,

@@ -1,11 +1,10 @@
-use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     Consumption, ConsumptionKey, Limits, Release, UseId,
-    room::{NoRoom, Room},
+    earlier::EarlierUses,
+    released::Released,
+    room::{Keys, NoRoom},
 };
 use crate::clock::Timestamp;
 
@@ -15,10 +14,8 @@ use crate::clock::Timestamp;
 pub(super) struct Book {
     entries: HashMap<ConsumptionKey, Entry>,
     expiries: BTreeMap<Timestamp, Vec<ConsumptionKey>>,
-    earlier: HashMap<(ConsumptionKey, UseId), Use>,
-    earlier_by_age: VecDeque<(Timestamp, ConsumptionKey, UseId)>,
-    early_releases: EarlyReleases,
-    pruned_until: Option<Timestamp>,
+    earlier: EarlierUses,
+    released: Released,
 }
 
 /// What is known of one payment.
@@ -71,20 +68,20 @@ impl Book {
         &mut self,
         ask: &Ask,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<Consumption, NoRoom> {
-        self.prune(now, room, changes);
+        self.prune(now, keys, changes);
         let Some(entry) = self.entries.get(&ask.key).copied() else {
-            return self.consume_unknown(ask, now, room, changes);
+            return self.consume_unknown(ask, now, keys, changes);
         };
         let mut next = Entry { retain_until: entry.retain_until.max(ask.retain_until), ..entry };
         let answer = if let Some(known) = self.find_use(&entry, &ask.key, ask.use_id) {
             if known.released { Consumption::Spent } else { Consumption::Granted { remaining: known.remaining } }
-        } else if entry.taken >= ask.limits.uses.get() || self.early_releases.contains(&ask.key, ask.use_id) {
+        } else if entry.taken >= ask.limits.uses.get() || self.released.contains(&ask.key, ask.use_id) {
             Consumption::Spent
         } else {
-            self.set_apart(&ask.key, &entry, now, room, changes)?;
+            self.set_apart(&ask.key, &entry, now, keys, changes)?;
             let remaining = ask.limits.uses.get() - entry.taken - 1;
             next.taken += 1;
             next.restores = ask.limits.restores;
@@ -96,31 +93,29 @@ impl Book {
         Ok(answer)
     }
 
+    /// Whether it was of a use that is known and was not released before.
     pub(super) fn release(
         &mut self,
         key: ConsumptionKey,
         use_id: UseId,
         why: Release,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
-    ) {
-        self.prune(now, room, changes);
-        let Some(entry) = self.entries.get(&key).copied() else {
-            return self.early_releases.insert(key, use_id, now);
+    ) -> bool {
+        self.prune(now, keys, changes);
+        let entry = self.entries.get(&key).copied();
+        let Some((entry, known)) = entry.and_then(|entry| Some((entry, self.find_use(&entry, &key, use_id)?))) else {
+            self.released.insert(key, use_id, now);
+            return false;
         };
         let mut next = entry;
-        match self.find_use(&entry, &key, use_id) {
-            None => return self.early_releases.insert(key, use_id, now),
-            Some(known) if known.released => return,
-            Some(known) => {
-                let released = Use { released: true, ..known };
-                if entry.last == use_id {
-                    next.last_use = released;
-                } else {
-                    self.earlier.insert((key, use_id), released);
-                    changes.earlier_use(&key, &use_id, Some(&known), Some(&released));
-                }
+        match known {
+            Use { released: true, .. } => return false,
+            _ if entry.last == use_id => next.last_use.released = true,
+            _ => {
+                self.earlier.remove(&key, use_id, &keys.room, changes);
+                self.released.insert(key, use_id, now);
             }
         }
         match why {
@@ -132,21 +127,20 @@ impl Book {
             Release::Failed => {}
         }
         self.rewrite(&key, &entry, next, changes);
+        true
     }
 
     fn consume_unknown(
         &mut self,
         ask: &Ask,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<Consumption, NoRoom> {
-        if self.pruned_until.is_some_and(|pruned| ask.retain_until <= pruned)
-            || self.early_releases.contains(&ask.key, ask.use_id)
-        {
+        if keys.may_have_pruned(ask.retain_until) || self.released.contains(&ask.key, ask.use_id) {
             return Ok(Consumption::Spent);
         }
-        room.take(1)?;
+        keys.room.take(1)?;
         let remaining = ask.limits.uses.get() - 1;
         let entry = Entry {
             retain_until: ask.retain_until,
@@ -162,7 +156,7 @@ impl Book {
     }
 
     fn find_use(&self, entry: &Entry, key: &ConsumptionKey, use_id: UseId) -> Option<Use> {
-        if entry.last == use_id { Some(entry.last_use) } else { self.earlier.get(&(*key, use_id)).copied() }
+        if entry.last == use_id { Some(entry.last_use) } else { self.earlier.find(key, use_id) }
     }
 
     /// Makes place for a later use beside the one that was last.
@@ -171,15 +165,15 @@ impl Book {
         key: &ConsumptionKey,
         entry: &Entry,
         now: Timestamp,
-        room: &Room,
+        keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<(), NoRoom> {
-        if !is_forgotten(entry.last_use.granted_at, now) {
-            room.take(1)?;
-            self.note_earlier(*key, entry.last, entry.last_use);
-            changes.earlier_use(key, &entry.last, None, Some(&entry.last_use));
+        if entry.last_use.released {
+            // what came back must cost no room, or one payment could come back until there is none
+            self.released.insert(*key, entry.last, now);
+            return Ok(());
         }
-        Ok(())
+        self.earlier.insert(key, entry.last, entry.last_use, now, &keys.room, changes)
     }
 
     fn rewrite(&mut self, key: &ConsumptionKey, old: &Entry, new: Entry, changes: &mut impl Changes) {
@@ -194,22 +188,17 @@ impl Book {
         self.expiries.entry(entry.retain_until).or_default().push(key);
     }
 
-    fn note_earlier(&mut self, key: ConsumptionKey, id: UseId, known: Use) {
-        self.earlier.insert((key, id), known);
-        self.earlier_by_age.push_back((known.granted_at, key, id));
-    }
-
     /// Forgets a few things whose time has passed: more than one call can add, so that what is held stays bounded and no
     /// call pays for many.
-    pub(super) fn prune(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
+    pub(super) fn prune(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
         for _ in 0..PRUNED_AT_ONCE {
-            self.prune_entry(now, room, changes);
-            self.prune_earlier_use(now, room, changes);
+            self.prune_entry(now, keys, changes);
+            self.earlier.prune(now, &keys.room, changes);
         }
-        self.early_releases.prune(now);
+        self.released.prune(now);
     }
 
-    fn prune_entry(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
+    fn prune_entry(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
         let Some(mut first) = self.expiries.first_entry().filter(|first| *first.key() < now) else { return };
         let key = first.get_mut().pop();
         if first.get().is_empty() {
@@ -221,21 +210,11 @@ impl Book {
             return;
         }
         self.entries.remove(&key);
-        room.give_back(1);
+        self.earlier.remove_payment(&key, &keys.room, changes);
+        keys.room.give_back(1);
         changes.entry(&key, Some(&entry), None);
-        if self.pruned_until.is_none_or(|pruned| pruned < entry.retain_until) {
-            changes.pruned_until(self.pruned_until, entry.retain_until);
-            self.pruned_until = Some(entry.retain_until);
-        }
-    }
-
-    fn prune_earlier_use(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
-        let Some((at, key, id)) = self.earlier_by_age.front().copied() else { return };
-        if is_forgotten(at, now) {
-            self.earlier_by_age.pop_front();
-            let known = self.earlier.remove(&(key, id));
-            room.give_back(1);
-            changes.earlier_use(&key, &id, known.as_ref(), None);
+        if let Some(before) = keys.prune(entry.retain_until) {
+            changes.pruned_until(before, entry.retain_until);
         }
     }
 }
@@ -243,72 +222,24 @@ impl Book {
 /// Taking in what a disk holds.
 #[cfg(feature = "replay-durable")]
 impl Book {
-    /// Forgets everything but the releases that came before their use: no disk holds those.
+    /// Forgets everything but the uses that no disk holds.
     pub(super) fn clear(&mut self) {
-        *self = Self { early_releases: std::mem::take(&mut self.early_releases), ..Self::default() };
+        *self = Self { released: std::mem::take(&mut self.released), ..Self::default() };
     }
 
-    pub(super) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, room: &Room) {
-        room.take_always(1);
+    pub(super) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, keys: &Keys) {
+        keys.room.take_always(1);
         self.note(key, entry);
     }
 
-    pub(super) fn load_earlier_use(&mut self, key: ConsumptionKey, id: UseId, known: Use, room: &Room) {
-        room.take_always(1);
-        self.note_earlier(key, id, known);
-    }
-
-    pub(super) const fn load_pruned_until(&mut self, pruned: Timestamp) {
-        self.pruned_until = Some(pruned);
+    pub(super) fn load_earlier_use(&mut self, key: ConsumptionKey, id: UseId, known: Use, keys: &Keys) {
+        self.earlier.load(key, id, known, &keys.room);
     }
 
     /// To be called once all is loaded.
     pub(super) fn finish_load(&mut self) {
-        self.earlier_by_age.make_contiguous().sort_unstable_by_key(|(at, ..)| *at);
+        self.earlier.finish_load();
     }
 }
 
-/// Releases of uses that were not granted (yet): the consume that comes later is refused.
-#[derive(Debug, Default)]
-struct EarlyReleases {
-    known: HashSet<(ConsumptionKey, UseId)>,
-    by_age: VecDeque<(Timestamp, ConsumptionKey, UseId)>,
-}
-
-impl EarlyReleases {
-    fn contains(&self, key: &ConsumptionKey, id: UseId) -> bool {
-        !self.known.is_empty() && self.known.contains(&(*key, id))
-    }
-
-    fn insert(&mut self, key: ConsumptionKey, id: UseId, now: Timestamp) {
-        if self.known.insert((key, id)) {
-            self.by_age.push_back((now, key, id));
-        }
-        if self.known.len() > MAX_EARLY_RELEASES {
-            self.forget_oldest();
-        }
-    }
-
-    fn prune(&mut self, now: Timestamp) {
-        for _ in 0..PRUNED_AT_ONCE {
-            if self.by_age.front().is_some_and(|(at, ..)| is_forgotten(*at, now)) {
-                self.forget_oldest();
-            }
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, key, id)) = self.by_age.pop_front() {
-            self.known.remove(&(key, id));
-        }
-    }
-}
-
-fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
-    now.saturating_since(at) > REMEMBERED
-}
-
-/// How long a use id is remembered.
-const REMEMBERED: Duration = Duration::from_secs(600);
 const PRUNED_AT_ONCE: usize = 4;
-const MAX_EARLY_RELEASES: usize = 65_536;

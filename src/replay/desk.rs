@@ -3,7 +3,7 @@ use tokio::sync::oneshot;
 use super::{
     Consumption, ConsumptionKey, DurableOptions, RecordKey, Release, StoreError, StoreErrorKind, UseId,
     book::{Ask, Book},
-    room::{NoRoom, Room},
+    room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf},
     stored::Stored,
 };
@@ -13,7 +13,7 @@ use crate::log::{Batch, LogError, LogErrorKind, Machine};
 pub(super) struct Desk {
     book: Book,
     shelf: Shelf,
-    keys: Room,
+    keys: Keys,
     record_bytes: Room,
     options: DurableOptions,
 }
@@ -36,7 +36,8 @@ pub(super) enum Answer {
     Delete(Pending<()>),
     Get(Pending<Option<Vec<u8>>>),
     Put(Pending<bool>),
-    Release(ConsumptionKey, UseId, Release),
+    /// What to ask again where it was not written.
+    Release(Option<Question>),
     Scan(Pending<Vec<(RecordKey, Vec<u8>)>>),
 }
 
@@ -47,7 +48,7 @@ pub(super) struct Pending<T> {
 
 impl Desk {
     pub(super) fn new(options: DurableOptions) -> Self {
-        let (keys, record_bytes) = (Room::new(options.capacity), Room::new(options.record_capacity));
+        let (keys, record_bytes) = (Keys::new(options.capacity), Room::new(options.record_capacity));
         Self { book: Book::default(), shelf: Shelf::default(), keys, record_bytes, options }
     }
 }
@@ -59,14 +60,16 @@ impl Machine for Desk {
     fn clear(&mut self) {
         self.book.clear();
         self.shelf = Shelf::default();
-        self.keys = Room::new(self.options.capacity);
+        self.keys = Keys::new(self.options.capacity);
         self.record_bytes = Room::new(self.options.record_capacity);
     }
 
     fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
         match Stored::read(key, value) {
             Some(Stored::EarlierUse(key, id, known)) => self.book.load_earlier_use(key, id, known, &self.keys),
-            Some(Stored::PrunedUntil(pruned)) => self.book.load_pruned_until(pruned),
+            Some(Stored::PrunedUntil(pruned)) => {
+                self.keys.prune(pruned);
+            }
             Some(Stored::Record(key, record)) => self.shelf.load(key, record, &self.record_bytes),
             Some(Stored::Entry(key, entry)) => self.book.load_entry(key, entry, &self.keys),
             None => return Err(LogError::corrupt("a record that this version can read was expected")),
@@ -98,8 +101,8 @@ impl Machine for Desk {
                 Answer::Put(Pending { reply, answer })
             }
             Question::Release(key, id, why) => {
-                self.book.release(key, id, why, now, &self.keys, batch);
-                Answer::Release(key, id, why)
+                let known = self.book.release(key, id, why, now, &self.keys, batch);
+                Answer::Release(known.then_some(Question::Release(key, id, why)))
             }
             Question::Scan(prefix, reply) => Answer::Scan(Pending { reply, answer: Ok(self.shelf.scan(&prefix, now)) }),
         }
@@ -112,19 +115,24 @@ impl Machine for Desk {
             Answer::Get(pending) => pending.tell(written),
             Answer::Put(pending) => pending.tell(written),
             Answer::Scan(pending) => pending.tell(written),
-            Answer::Release(key, id, why) => return written.err().map(|_| Question::Release(key, id, why)),
+            Answer::Release(again) => return again.filter(|_| written.is_err()),
         }
         None
     }
 
-    fn refuse(question: Question, failure: &LogError) -> Option<Question> {
+    fn refuse(&mut self, question: Question, failure: &LogError) -> Option<Question> {
         match question {
             Question::Consume(_, reply) => refuse(reply, failure),
             Question::Delete(_, reply) => refuse(reply, failure),
             Question::Get(_, reply) => refuse(reply, failure),
             Question::Put(_, _, reply) => refuse(reply, failure),
             Question::Scan(_, reply) => refuse(reply, failure),
-            release @ Question::Release(..) => return Some(release),
+            Question::Release(..) => {
+                // most are of uses that were refused a moment ago: those need no disk
+                if let Answer::Release(again) = self.apply(question, &mut Batch::default()) {
+                    return again;
+                }
+            }
         }
         None
     }
@@ -138,12 +146,13 @@ impl<T> Pending<T> {
 }
 
 fn refuse<T>(reply: Reply<T>, failure: &LogError) {
-    let _ = reply.send(Err(told(failure)));
+    let _ = reply.send(Err(told(&failure.refusal())));
 }
 
 pub(super) fn told(error: &LogError) -> StoreError {
     let kind = match error.kind() {
         LogErrorKind::Corrupt => StoreErrorKind::Corrupt,
+        LogErrorKind::Refused => StoreErrorKind::Refused,
         LogErrorKind::Unavailable => StoreErrorKind::Unavailable,
     };
     StoreError::new(kind, NAME, error.clone())

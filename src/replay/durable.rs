@@ -23,8 +23,9 @@ use crate::{
 ///
 /// # When the disk does not take it
 ///
-/// On a full or failing disk every call is an error until writes succeed again; the store tries twice a second. Nothing that
-/// was acknowledged is lost meanwhile, and a release is kept until it can be written.
+/// On a full or failing disk every call is an error, at once, until writes succeed again: the store tries a small one twice a
+/// second, and where that succeeds it reads the folder anew (less often, the longer it lasts). Nothing that was acknowledged
+/// is lost meanwhile, and a release of a use that may have been granted is kept until it can be written.
 ///
 /// # When the disk holds less than it should
 ///
@@ -35,7 +36,9 @@ use crate::{
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
 /// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
-/// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead.
+/// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead. If an older copy
+/// must be put back, then only with a new master secret, and no older one in the ring: that makes every older credential
+/// worthless, those that were paid for and not redeemed included.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};
@@ -107,7 +110,8 @@ impl DurableOptions {
         Self { capacity: 4_000_000, record_capacity: 64 << 20, clock: Arc::new(SystemClock::new()) }
     }
 
-    /// Room for so many keys. A payment that is used again within ten minutes counts once more for each use.
+    /// Room for so many keys. A payment for several uses counts for up to five keys, and within ten minutes for one more with
+    /// each use (1,024 at most).
     pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
         self.capacity = keys.get();
         self
@@ -147,8 +151,8 @@ impl ReplayStore for DurableStore {
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        // each follows a consume, and those are bounded
-        let _ = self.log.ask_always(Question::Release(key, use_id, why));
+        // each follows a consume, and those are bounded; past a bound of their own they come from who heeds no refusal
+        let _ = self.log.ask_urgently(Question::Release(key, use_id, why));
     }
 
     fn durability(&self) -> Durability {

@@ -18,6 +18,8 @@ pub enum StoreErrorKind {
     Corrupt,
     /// There is no room for another key.
     Full,
+    /// It takes nothing now, and took nothing: there is nothing to release.
+    Refused,
     /// It cannot be reached, or cannot write.
     Unavailable,
 }
@@ -40,7 +42,7 @@ impl fmt::Display for StoreError {
         let what = match self.kind {
             StoreErrorKind::Corrupt => "is damaged",
             StoreErrorKind::Full => "is full",
-            StoreErrorKind::Unavailable => "is not available",
+            StoreErrorKind::Refused | StoreErrorKind::Unavailable => "is not available",
         };
         write!(f, "{} {what}: {}", self.store, self.source)
     }

@@ -8,7 +8,7 @@ use super::{
     Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreErrorKind,
     StoreId, UseId,
     book::{Ask, Book},
-    room::{NoRoom, Room},
+    room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf, check_value},
 };
 use crate::{
@@ -51,7 +51,7 @@ pub struct MemoryStore {
     books: Box<[Mutex<Book>]>,
     hasher: std::hash::RandomState,
     shelf: Mutex<Shelf>,
-    keys: Room,
+    keys: Keys,
     record_bytes: Room,
 }
 
@@ -68,16 +68,16 @@ impl MemoryStore {
             books: (0..BOOKS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
             shelf: Mutex::default(),
-            keys: Room::new(KEYS),
+            keys: Keys::new(KEYS),
             record_bytes: Room::new(RECORD_BYTES),
         })
     }
 
-    /// With room for so many keys instead, about 200 bytes each. A payment that is used again within ten minutes counts once
-    /// more for each use.
+    /// With room for so many keys instead, about 200 bytes each. A payment for several uses counts for up to five keys, and
+    /// within ten minutes for one more with each use (1,024 at most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
-        Self { keys: Room::new(keys.get()), ..self }
+        Self { keys: Keys::new(keys.get()), ..self }
     }
 
     /// With room for so many bytes of records instead.
@@ -124,7 +124,7 @@ impl ReplayStore for MemoryStore {
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        self.book(&key).release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
+        let _ = self.book(&key).release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
     }
 
     fn durability(&self) -> Durability {

@@ -7,9 +7,11 @@ pub mod conformance;
 mod desk;
 #[cfg(feature = "replay-durable")]
 mod durable;
+mod earlier;
 mod error;
 mod memory;
 mod records;
+mod released;
 mod revoked;
 mod room;
 mod shelf;
@@ -42,9 +44,10 @@ use crate::{
 ///   ([`Release::Failed`]) never exceed [`Limits::restores`]: across tasks, across processes that share the store, and
 ///   across restarts of a durable one, until `retain_until`.
 /// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is granted again to the same one,
-///   with the same answer, and takes nothing more. A use id is remembered for ten minutes at least. (A refusal takes nothing,
-///   so it need not be remembered.)
-/// - After an error, or where the future was dropped, nobody knows whether the use was taken: whoever asked releases it.
+///   with the same answer, and takes nothing more. A use id is remembered for ten minutes at least, or until a thousand later
+///   uses of its payment. (A refusal takes nothing, so it need not be remembered.)
+/// - After an error, or where the future was dropped, nobody knows whether the use was taken: whoever asked releases it. Only
+///   [`StoreErrorKind::Refused`] says that this call took nothing.
 /// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by the store itself. It is
 ///   idempotent, harmless for a use that was never granted, and it wins over a `consume` of the same use that is still
 ///   under way or that comes later.
@@ -149,9 +152,9 @@ use crate::{
 ///             return;
 ///         }
 ///         match why {
-///             Release::Failed if payment.restores_left == 0 => return,
-///             Release::Failed => payment.restores_left -= 1,
-///             _ => {}
+///             Release::NotServed => {}
+///             Release::Failed if payment.restores_left > 0 => payment.restores_left -= 1,
+///             _ => return,
 ///         }
 ///         payment.taken -= 1;
 ///     }
@@ -207,7 +210,8 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>>;
 
-    /// Gives a use back.
+    /// Gives a use back. One whose id is no longer remembered stays taken: [`MemoryStore`] and [`DurableStore`] remember the
+    /// last five uses of a payment as long as the payment, and the 1,024 before the last one for ten minutes.
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release);
 
     /// Whether what was consumed outlives this process.

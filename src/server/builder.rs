@@ -14,7 +14,7 @@ use crate::{
         Dialect,
         keys::{KeyRing, SecretError, Secrets},
     },
-    lightning::{Receiver, ReceiverProfile},
+    lightning::{KeyCustody, Receiver, ReceiverProfile},
     payment::{DialectName, Network},
     replay::{Durability, ReplayStore, Revocations},
 };
@@ -32,7 +32,7 @@ pub struct PaywallBuilder {
     authorities: Vec<String>,
     proxies: Vec<String>,
     forwarded_by: ForwardedBy,
-    service_name: Option<String>,
+    l402_service: Option<String>,
     clock: Arc<dyn Clock>,
     limits: UnpaidLimits,
     body_limit: usize,
@@ -60,7 +60,7 @@ impl PaywallBuilder {
             authorities: Vec::new(),
             proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),
-            service_name: None,
+            l402_service: None,
             clock: Arc::new(SystemClock::new()),
             limits: UnpaidLimits::default(),
             body_limit: 2 << 20,
@@ -152,9 +152,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// The service name in caveats of aperture's kind; by default the first origin's host.
-    pub fn service_name(mut self, name: impl Into<String>) -> Self {
-        self.service_name = Some(name.into());
+    /// The name of this service in L402 caveats of aperture's kind (`services`, `<name>_valid_until`); by default the host of the
+    /// origin.
+    pub fn l402_service(mut self, name: impl Into<String>) -> Self {
+        self.l402_service = Some(name.into());
         self
     }
 
@@ -182,7 +183,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// How many bytes all bodies that are held in memory may take together (default 64 MiB); beyond it 503.
+    /// How many bytes all bodies that are held in memory may take together (default 64 MiB); beyond it 503. Half of it is for
+    /// requests with a genuine credential, half for those that a price function must read.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -214,14 +216,15 @@ impl PaywallBuilder {
     }
 
     /// How often, for one payment, a use that the service failed (5xx, a panic) may be presented again (default 2). L402 only: x402
-    /// and MPP leave it spent.
+    /// and MPP leave it spent. A failure more than ten minutes after the grant counts for the last five uses of a payment alone.
     pub fn max_restores(mut self, restores: u32) -> Self {
         self.max_restores = restores;
         self
     }
 
     /// Takes x402 proofs that another server with the same receiver key issued, at the current price. Whoever can make
-    /// that node sign can name the price.
+    /// that node sign can name the price. How long they are remembered follows from this paywall's own times
+    /// ([`redeem_within`](Self::redeem_within)): servers that share a store must have the same.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
@@ -240,8 +243,16 @@ impl PaywallBuilder {
     /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
     pub fn build(self) -> Result<Paywall, ConfigError> {
         let profile = self.receiver.profile();
-        let store = self.store.ok_or_else(|| ConfigError::new("no replay store: call .replay_store(..)"))?;
-        let secrets = self.secrets.ok_or_else(|| ConfigError::new("no master secret: call .master_secret(..)"))?;
+        let store = self.store.ok_or_else(|| {
+            ConfigError::new(
+                "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
+            )
+        })?;
+        let secrets = self.secrets.ok_or_else(|| {
+            ConfigError::new(
+                "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
+            )
+        })?;
         let secrets = secrets.map_err(|error| ConfigError::new(error.to_string()))?;
         if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
             return Err(ConfigError::new(
@@ -255,8 +266,8 @@ impl PaywallBuilder {
             )));
         }
         for (name, time) in [("invoice_expiry", self.invoice_expiry), ("time_limit", self.time_limit)] {
-            if time.as_secs() == 0 {
-                return Err(ConfigError::new(format!(".{name}(..) must be a second at least")));
+            if time.as_secs() == 0 || time > YEAR {
+                return Err(ConfigError::new(format!(".{name}(..) must be between a second and a year")));
             }
         }
         let parsed = self.origins.iter().map(|(text, insecure)| match insecure {
@@ -265,10 +276,23 @@ impl PaywallBuilder {
         });
         let wrong = |error: OriginError| ConfigError::new(error.to_string());
         let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
+        if self.limits.per_client == 0 || self.limits.total == 0 {
+            return Err(ConfigError::new("no invoice could ever be issued: allow one unpaid invoice at least"));
+        }
+        if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
+            return Err(ConfigError::new(
+                "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
+            ));
+        }
+        if let Some(name) = self.l402_service.as_ref().filter(|name| !is_service_name(name)) {
+            return Err(ConfigError::new(format!(
+                "{name:?} is no L402 service name: letters, digits, `-`, `_` and `.`, at most 64"
+            )));
+        }
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = dialects(self.dialects.as_deref(), &profile, self.service_name.map(Arc::from).as_ref())?;
+        let dialects = dialects(self.dialects.as_deref(), &profile, self.l402_service.map(Arc::from).as_ref())?;
         let keys = KeyRing::new(secrets, profile.network, origins.clone(), *store.id().as_bytes())
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
         Ok(Paywall::new(Setup {
@@ -283,7 +307,8 @@ impl PaywallBuilder {
             clock: self.clock,
             limiter: Arc::new(Limiter::new(self.limits)),
             announcer: Default::default(),
-            pool: Pool::new(self.body_pool),
+            pool: Pool::new(self.body_pool - self.body_pool / 2),
+            unpaid_pool: Pool::new(self.body_pool / 2),
             body_limit: self.body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,
@@ -297,6 +322,12 @@ impl PaywallBuilder {
             profile,
         }))
     }
+}
+
+const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+
+fn is_service_name(name: &str) -> bool {
+    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
 /// The enabled dialects, each of which the receiver must be able to serve.

@@ -145,9 +145,11 @@ impl Charge {
     pub(super) fn check(&self) -> Result<(), String> {
         let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
         let headers = || self.bound_headers.iter().chain(&self.read_headers);
-        let own = ["authorization", "payment-authorization", "payment-signature", "macaroon", "grpc-metadata-macaroon"];
+        let own = ["payment-authorization", "payment-signature", "macaroon", "grpc-metadata-macaroon"];
         if self.price.fixed().is_some_and(Amount::is_zero) {
-            return Err("a price must be more than zero: name what is free with .free(..)".into());
+            return Err(
+                "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
+            );
         }
         if matches!(self.access, Access::ForDuration(duration) if duration.as_secs() == 0) {
             return Err("a duration must be a second at least".into());

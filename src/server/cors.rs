@@ -1,4 +1,31 @@
 //! What a CORS layer outside must let through, so that a page of another origin can pay.
+//!
+//! ```
+//! use axum::{Router, routing::get};
+//! use http::Method;
+//! use tower_http::cors::{Any, CorsLayer};
+//! use tower_x402::{Amount, MemoryStore, Paywall, lightning::LocalNode, server::cors};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let paywall = Paywall::builder(LocalNode::new())
+//! #     .origin("https://api.example.com")
+//! #     .master_secret([7; 32])
+//! #     .replay_store(MemoryStore::new()?)
+//! #     .build()?;
+//! let app: Router = Router::new()
+//!     .route("/weather", get(|| async { "sunny" }).route_layer(paywall.charge(Amount::from_sat(10))?))
+//!     .layer(
+//!         CorsLayer::new() // last, and so outermost: preflights never reach the paywall
+//!             .allow_origin(Any)
+//!             .allow_methods([Method::GET])
+//!             .allow_headers(cors::request_headers())
+//!             .expose_headers(cors::exposed_headers()),
+//!     );
+//! # let _ = app;
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! ```
 
 use http::{HeaderName, header};
 

@@ -18,7 +18,7 @@ use super::{
     layer::{Pricing, Shop},
     price::{self, Quote},
     refuse,
-    request::{Asked, Pending, Place},
+    request::{Asked, Keep, Pending, Place},
     routes::{self, Captured, Lookup},
     rule::Rule,
     settle::{self, Outcome, Paid},
@@ -28,7 +28,7 @@ use crate::{
     body::RequestBody,
     dialect::{Claim, Dialect, Presented},
     lightning::BoxFuture,
-    payment::{Proof, Refusal, Spend},
+    payment::{PaymentReceipt, Proof, Refusal, Spend},
     trace,
 };
 
@@ -38,12 +38,18 @@ pub(super) enum Decision<B> {
     /// Free, or paid for and only time ends the access: to the inner service, once it is ready.
     Pass(Request<RequestBody<B>>, Admission),
     /// Verified: make the inner service ready, then consume.
-    Verified(Box<Pending<B>>, usize, Proof),
+    Verified(Box<Pending<B>>, usize, Candidate),
     /// Consumed: to the inner service, which is ready, at once.
     Serve(Request<RequestBody<B>>, Admission),
     /// Spent after all: hold nothing of the inner service while the node is asked.
-    Spent(Box<Pending<B>>, usize),
+    Spent(Box<Pending<B>>, (usize, Option<Box<dyn Claim>>)),
     Wait(BoxFuture<'static, Self>),
+}
+
+/// A proof, and the credential to try where it is spent.
+pub(super) struct Candidate {
+    proof: Proof,
+    next: Option<Box<dyn Claim>>,
 }
 
 /// What becomes of the inner service's answer.
@@ -80,6 +86,13 @@ where
 {
     let setup = shop.paywall.setup();
     let (head, body) = request.into_parts();
+    if head.extensions.get::<PaymentReceipt>().is_some() {
+        trace::error(format_args!(
+            "two layers price {}, so that what was paid at one is asked again at the other: keep one",
+            head.uri.path()
+        ));
+        return Decision::Answer(refuse::misconfigured());
+    }
     let client = setup.proxies.client(&head);
     let origin = match setup.authorities.matching(&head, client.is_behind_proxy) {
         Ok(origin) => origin,
@@ -106,14 +119,29 @@ where
         Presented::Refused(refusal) => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
         Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
     };
-    match verify(&mut pending.asked, dialect, &*claim) {
-        None => wait(verify_slowly(Box::new(pending), dialect, claim)),
-        Some(Err(refusal)) => wait(ask(Box::new(pending), Some((dialect, refusal)))),
-        Some(Ok(proof)) if proof.spend == Spend::Never => {
-            let (request, admission) = admit(pending, dialect, proof, (None, None));
-            Decision::Pass(request, admission)
-        }
-        Some(Ok(proof)) => Decision::Verified(Box::new(pending), dialect, proof),
+    try_each(pending, dialect, claim)
+}
+
+/// Step 4 for the credentials of one dialect, in their order, until one is good.
+fn try_each<B>(mut pending: Pending<B>, dialect: usize, mut claim: Box<dyn Claim>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    loop {
+        let refusal = match verify(&mut pending.asked, dialect, &*claim) {
+            None => return wait(verify_slowly(Box::new(pending), dialect, claim)),
+            Some(Err(refusal)) => refusal,
+            Some(Ok(proof)) if proof.spend == Spend::Never => {
+                let (request, admission) = admit(pending, dialect, proof, (None, None));
+                return Decision::Pass(request, admission);
+            }
+            Some(Ok(proof)) => return Decision::Verified(Box::new(pending), dialect, Candidate { proof, next: claim.next() }),
+        };
+        claim = match claim.next() {
+            Some(next) => next,
+            None => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
+        };
     }
 }
 
@@ -125,6 +153,9 @@ fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Deci
 pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
     let answer = match &shop.pricing {
         Pricing::Every(_) if request.method() == Method::OPTIONS => refuse::methods(StatusCode::NO_CONTENT, None),
+        Pricing::Every(_) if routes::is_broken(request.uri().path()) => {
+            refuse::bad_request("the path holds control bytes, or bytes that are not UTF-8")
+        }
         Pricing::Every(rule) => {
             let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
             return Triage::Priced(rule.clone(), captures);
@@ -135,6 +166,17 @@ pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
             let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
             match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
                 Lookup::Free => return Triage::Free,
+                Lookup::Priced { .. }
+                    if original.is_some_and(|original| target::is_rewritten(original, request.uri().path())) =>
+                {
+                    trace::error(format_args!(
+                        "a layer between the router and the price table has rewritten {} to {}: what is priced would not be \
+                         what is bound; put the table outside of it",
+                        original.unwrap_or_default(),
+                        request.uri().path()
+                    ));
+                    refuse::misconfigured()
+                }
                 Lookup::Priced { value, captured, .. } => {
                     let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
                     return Triage::Priced(value.clone(), captures);
@@ -157,9 +199,8 @@ pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
 
 /// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
 fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
-    let pattern = target::matched_path(request.extensions(), request.uri());
     let path = target::original_uri(request.extensions(), request.uri()).path();
-    routes::captures(pattern, path)
+    target::matched_path(request.extensions()).map(|pattern| routes::captures(pattern, path)).unwrap_or_default()
 }
 
 fn owned(captured: &Captured<'_>) -> Vec<(String, String)> {
@@ -203,7 +244,7 @@ where
     let shop = pending.asked.shop.clone();
     let setup = shop.paywall.setup();
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
-        && let Err(answer) = pending.read_body(true).await
+        && let Err(answer) = pending.read_body(Keep::Presented).await
     {
         return Decision::Answer(*answer);
     }
@@ -211,7 +252,7 @@ where
     let mut current = None;
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
-            && let Err(answer) = pending.read_body(true).await
+            && let Err(answer) = pending.read_body(Keep::Presented).await
         {
             return Decision::Answer(*answer);
         }
@@ -222,16 +263,16 @@ where
         };
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
-    drop(claim);
+    let next = claim.next();
     let proof = match verdict {
         Ok(proof) => proof,
-        Err(refusal) => return ask(pending, Some((dialect, refusal))).await,
+        Err(refusal) => return refuse(pending, dialect, next, refusal),
     };
     match settle::confirm(setup, &proof).await {
         Ok(true) => {}
         Ok(false) => {
             let refusal = setup.dialects[dialect].unpaid();
-            return ask(pending, Some((dialect, refusal))).await;
+            return refuse(pending, dialect, next, refusal);
         }
         Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
@@ -239,19 +280,32 @@ where
         let (request, admission) = admit(*pending, dialect, proof, (None, None));
         return Decision::Pass(request, admission);
     }
-    Decision::Verified(pending, dialect, proof)
+    Decision::Verified(pending, dialect, Candidate { proof, next })
+}
+
+/// Step 4 again with the next credential of the same dialect, where the request has one; step 5 where it has none.
+fn refuse<B>(pending: Box<Pending<B>>, dialect: usize, next: Option<Box<dyn Claim>>, refusal: Refusal) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match next {
+        Some(claim) => try_each(*pending, dialect, claim),
+        None => wait(ask(pending, Some((dialect, refusal)))),
+    }
 }
 
 /// Step 4, the last await before the inner service.
-pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, proof: Proof) -> Decision<B> {
+pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Candidate) -> Decision<B> {
     wait(async move {
+        let Candidate { proof, next } = candidate;
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
                 let (request, admission) = admit(*pending, dialect, proof, (lease, remaining));
                 Decision::Serve(request, admission)
             }
-            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, dialect),
+            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
                 trace::error(format_args!("nothing was consumed: {error}"));
                 Decision::Answer(refuse::unavailable("the store of spent payments cannot answer"))
@@ -264,14 +318,14 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
     })
 }
 
-/// Step 5 for a genuine credential that is used up.
-pub(super) fn refuse_spent<B>(pending: Box<Pending<B>>, dialect: usize) -> Decision<B>
+/// For a genuine credential that is used up.
+pub(super) fn refuse_spent<B>(pending: Box<Pending<B>>, (dialect, next): (usize, Option<Box<dyn Claim>>)) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let refusal = pending.asked.setup().dialects[dialect].spent();
-    wait(ask(pending, Some((dialect, refusal))))
+    refuse(pending, dialect, next, refusal)
 }
 
 /// Step 5.
@@ -290,10 +344,10 @@ where
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
-        Err(full) => return Decision::Answer(refuse::too_many(full.retry_after.as_secs())),
+        Err(full) => return Decision::Answer(refuse::too_many(full.retry_after.as_secs(), setup.speaks_x402())),
     };
     if rule.charge.reads_body
-        && let Err(answer) = pending.read_body(true).await
+        && let Err(answer) = pending.read_body(Keep::Unpaid).await
     {
         return Decision::Answer(*answer);
     }
@@ -304,7 +358,7 @@ where
     };
     let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
     if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
-        && let Err(answer) = pending.read_body(false).await
+        && let Err(answer) = pending.read_body(Keep::Nothing).await
     {
         return Decision::Answer(*answer);
     }

@@ -10,7 +10,7 @@ use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
 use crate::{
     clock::Timestamp,
     dialect::{self, Dialect, RequestView},
-    lightning::{Description, InvoiceRequest},
+    lightning::{Description, InvoiceRequest, NodeErrorKind},
     payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
     trace,
 };
@@ -42,7 +42,11 @@ pub(super) async fn challenge(
         Some(Ok(invoice)) => invoice,
         Some(Err(error)) => {
             trace::error(format_args!("no invoice: {error}"));
-            slot.not_issued();
+            match error.kind() {
+                NodeErrorKind::Refused => slot.not_issued(),
+                // There may be an invoice after all; but an outage must not lock clients out for the life of one.
+                NodeErrorKind::BadAnswer | NodeErrorKind::Unreachable => slot.asked(asked.now.saturating_add(setup.time_limit)),
+            }
             return refuse::unavailable("the Lightning node could not make an invoice");
         }
         None => {

@@ -66,7 +66,8 @@
 //!
 //! The limit of unpaid invoices and free allowances are counted for each client. Clients are told apart by the peer's address: serve axum with
 //! `into_make_service_with_connect_info::<SocketAddr>()`, or put a [`ClientAddr`] into the request's extensions. Behind a proxy name it
-//! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests of unknown peers share one limit.
+//! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests whose peer is not known have only the limit for all
+//! ([`unpaid_in_all`](PaywallBuilder::unpaid_in_all)) and no allowance; the first of them is told in the log.
 //!
 //! # Answers of the layer's own
 //!
@@ -78,8 +79,12 @@
 //! # Where to stand
 //!
 //! Inside what answers for everybody (CORS, with [`cors`]'s lists; compression of answers), outside what should not work for the unpaid. A
-//! credential stops at this layer: it is taken out of the request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). The
-//! layer uses tokio's timers, so it needs a tokio runtime; it spawns nothing.
+//! credential stops at this layer: it is taken out of the request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). A
+//! request that is free by the table passes as it came. One request must be priced by one layer only. Keep timeouts inside: one
+//! outside that gives up while the handler works costs the payer the use, like any client that hangs up. The layer uses
+//! tokio's timers, so it needs a tokio runtime; it spawns nothing.
+//!
+//! Why an answer was 500 or 503 stands in the log alone (feature `tracing`, on by default): install a subscriber.
 
 mod address;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]

@@ -21,7 +21,7 @@ use crate::{
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
     lightning::{KeyCustody, Receiver, ReceiverProfile},
-    payment::{Access, Amount, PaymentHash, Resource, Terms},
+    payment::{Access, Amount, DialectName, PaymentHash, Resource, Terms},
     replay::{ReplayStore, Revocations},
     trace,
 };
@@ -63,6 +63,7 @@ pub(super) struct Setup {
     pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,
     pub(super) pool: Pool,
+    pub(super) unpaid_pool: Pool,
     pub(super) body_limit: usize,
     pub(super) time_limit: Duration,
     pub(super) invoice_expiry: Duration,
@@ -107,6 +108,11 @@ impl Paywall {
         let mut bound_headers: Vec<_> = names.into_iter().collect();
         bound_headers.sort_unstable();
         let fixed = charge.price.fixed();
+        let spoken = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
+        let carries_credentials = spoken(DialectName::L402) || spoken(DialectName::Mpp) && !charge.authorization_taken;
+        if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
+            return wrong("authorization carries credentials itself and cannot be bound or priced by".into());
+        }
         let terms = Terms {
             network: setup.profile.network,
             pay_to: setup.profile.public_key,
@@ -167,6 +173,10 @@ impl fmt::Debug for Paywall {
 }
 
 impl Setup {
+    pub(super) fn speaks_x402(&self) -> bool {
+        self.dialects.iter().any(|dialect| dialect.name() == DialectName::X402)
+    }
+
     /// Whether the receiver must be asked if an invoice is settled (decision 23).
     pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
         let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);

@@ -1,7 +1,7 @@
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::Poll,
 };
 
@@ -76,13 +76,15 @@ where
 }
 
 /// What a price function sees of a request: exactly what is bound to the payment.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PriceRequest {
     pub(super) method: Method,
     pub(super) captures: Vec<(String, String)>,
     pub(super) query: Vec<(String, String)>,
     pub(super) headers: Vec<(String, Option<String>)>,
     pub(super) body: Bytes,
+    reads_body: bool,
+    misread: Arc<OnceLock<String>>,
 }
 
 impl PriceRequest {
@@ -96,10 +98,14 @@ impl PriceRequest {
     ///
     /// # Errors
     ///
-    /// [`BadRequest`] where the pattern captures nothing of this name.
+    /// Where the pattern captures nothing of this name, which is a mistake of the price function: the request is answered with
+    /// 503 and the log says why.
     pub fn capture(&self, name: &str) -> Result<&str, BadRequest> {
         let found = self.captures.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str()).ok_or_else(|| BadRequest::new(format!("the path has no {name}")))
+        found.map(|(_, value)| value.as_str()).ok_or_else(|| {
+            self.misread(|| format!("the price function asks for {name}, which the pattern of this route does not capture"));
+            BadRequest::new(format!("the path has no {name}"))
+        })
     }
 
     /// The value of a query parameter, decoded; `None` where it is not there.
@@ -121,16 +127,30 @@ impl PriceRequest {
     }
 
     /// The value of a header that the charge declared with [`reads_headers`](super::Charge::reads_headers); `None` where the request
-    /// has none, and always for a header that was not declared.
+    /// has none. Asking for one that was not declared is a mistake of the price function, which would sell dear for cheap:
+    /// the request is answered with 503 and the log says why.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_deref())
+        let declared = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        if declared.is_none() {
+            self.misread(|| format!("the price function reads the header {name}: declare it with .reads_headers([\"{name}\"])"));
+        }
+        declared.and_then(|(_, value)| value.as_deref())
     }
 
-    /// The body, where the charge declared it with [`reads_body`](super::Charge::reads_body); empty otherwise.
+    /// The body, where the charge declared it with [`reads_body`](super::Charge::reads_body). Asking for it otherwise is a mistake
+    /// of the price function, answered with 503.
     #[must_use]
-    pub const fn body(&self) -> &Bytes {
+    pub fn body(&self) -> &Bytes {
+        if !self.reads_body {
+            self.misread(|| "the price function reads the body: declare it with .reads_body()".to_owned());
+        }
         &self.body
+    }
+
+    /// Remembers what was asked for and not declared, whoever holds a clone.
+    fn misread(&self, why: impl FnOnce() -> String) {
+        let _ = self.misread.get_or_init(why);
     }
 }
 
@@ -168,6 +188,13 @@ where
     }
     part(&body_hash.unwrap_or_default());
     hash.finalize().into()
+}
+
+/// Without values of headers and the body, which may hold secrets.
+impl fmt::Debug for PriceRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PriceRequest").field("method", &self.method).field("captures", &self.captures).finish_non_exhaustive()
+    }
 }
 
 /// A request that cannot be priced because of what it says: answered with 400 and this text.
@@ -211,7 +238,9 @@ pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -
     };
     let headers = rule.charge.read_headers.iter().map(header).collect::<Result<_, _>>()?;
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    Ok(Some(PriceRequest { method: head.method.clone(), captures, query, headers, body: Bytes::new() }))
+    let method = head.method.clone();
+    let reads_body = rule.charge.reads_body;
+    Ok(Some(PriceRequest { method, captures, query, headers, body: Bytes::new(), reads_body, misread: Arc::default() }))
 }
 
 /// What came of asking for the price.
@@ -231,12 +260,17 @@ pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
         (PriceKind::Fixed(amount), _) => Ok(Some(*amount)),
         (PriceKind::Function(_), None) => return unavailable(format_args!("nothing to show to the price function")),
         (PriceKind::Function(function), Some(seen)) => {
-            let seen = PriceRequest { body, ..(**seen).clone() };
-            match within(asked.setup().time_limit, caught(function.clone(), seen)).await {
+            let misread = Arc::new(OnceLock::new());
+            let seen = PriceRequest { body, misread: misread.clone(), ..(**seen).clone() };
+            let answer = match within(asked.setup().time_limit, caught(function.clone(), seen)).await {
                 None => return unavailable(format_args!("the price function took too long")),
                 Some(Err(Panicked)) => return unavailable(format_args!("the price function panicked")),
                 Some(Ok(answer)) => answer,
+            };
+            if let Some(why) = misread.get() {
+                return unavailable(format_args!("{why}"));
             }
+            answer
         }
     };
     match answer {

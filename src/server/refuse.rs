@@ -93,7 +93,8 @@ const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &
         Some(RefusalKind::Malformed) => (
             "https://paymentauth.org/problems/malformed-credential",
             "The credential cannot be read",
-            "the credential cannot be read; pay the fresh invoice and send its credential",
+            "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
+             (L402: `L402 <macaroon>:<preimage in 64 hex digits>`), or pay the fresh invoice",
         ),
         Some(RefusalKind::Expired) => (
             "https://paymentauth.org/problems/payment-expired",
@@ -113,7 +114,7 @@ const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &
         Some(RefusalKind::WrongRequest) => (
             "https://paymentauth.org/problems/invalid-challenge",
             "Bought for another request",
-            "the credential was bought for another request; pay the fresh invoice and send its credential",
+            "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
         ),
         Some(RefusalKind::Forged | RefusalKind::Revoked) => (
             "https://paymentauth.org/problems/invalid-challenge",
@@ -167,14 +168,22 @@ pub(super) fn misdirected(detail: &str) -> Response<Bytes> {
 }
 
 /// 429: too many unpaid invoices.
-pub(super) fn too_many(retry_after_seconds: u64) -> Response<Bytes> {
-    let detail = "too many unpaid invoices: pay one of them, or wait until they expire";
-    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "Too many unpaid invoices", detail), retry_after_seconds.max(1))
+pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<Bytes> {
+    let problem = Problem {
+        r#type: "about:blank",
+        title: "Too many unpaid invoices",
+        status: 429,
+        detail: "too many unpaid invoices: pay one of them, or wait until they expire",
+        dialect: None,
+        reason: speaks_x402.then_some("exact_lnbtc_invoice_issuance_denied"),
+        accepts: &[],
+    };
+    retry_after(problem.answer(), retry_after_seconds.max(1))
 }
 
 /// 500: the layer is placed or written wrongly; the log says how.
 pub(super) fn misconfigured() -> Response<Bytes> {
-    plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's price table does not fit its routes")
+    plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
 }
 
 /// 503 without a challenge: the fault is ours, and nobody should pay for it.

@@ -47,6 +47,17 @@ pub(super) struct Asked {
     bound: Option<[u8; 32]>,
 }
 
+/// Whether a body is kept once it was read, and at whose expense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Keep {
+    /// It is hashed and dropped.
+    Nothing,
+    /// For a request with a genuine credential.
+    Presented,
+    /// For a price function: out of a part of the pool of its own, so that the unpaid never stand in the way of the paid.
+    Unpaid,
+}
+
 /// Which of our URLs was asked for, and by whom.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
@@ -121,13 +132,17 @@ where
     /// # Errors
     ///
     /// 408, 413, 400 for a body that breaks off, 503 where the pool for held bodies is empty.
-    pub(super) async fn read_body(&mut self, keep: bool) -> Result<(), Box<Response<Bytes>>> {
+    pub(super) async fn read_body(&mut self, keep: Keep) -> Result<(), Box<Response<Bytes>>> {
         if self.asked.body_hash.is_some() {
             return Ok(());
         }
         let setup = self.asked.setup();
         let (limit, time) = (setup.body_limit, setup.time_limit);
-        let share = keep.then(|| setup.pool.clone());
+        let share = match keep {
+            Keep::Nothing => None,
+            Keep::Presented => Some(setup.pool.clone()),
+            Keep::Unpaid => Some(setup.unpaid_pool.clone()),
+        };
         let unread = std::mem::replace(&mut self.body, RequestBody::held(Held::default()));
         let body = match unread.into_unread() {
             Ok(body) => body,

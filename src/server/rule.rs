@@ -25,7 +25,10 @@ impl Rule {
     pub(super) fn route(&self, head: &Parts) -> Arc<str> {
         match &self.pattern {
             Some(pattern) => target::route(head, pattern),
-            None => target::matched_path(&head.extensions, &head.uri).into(),
+            None => {
+                let path = || target::original_uri(&head.extensions, &head.uri).path();
+                target::matched_path(&head.extensions).unwrap_or_else(path).into()
+            }
         }
     }
 }

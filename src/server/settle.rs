@@ -9,7 +9,7 @@ use crate::{
     clock::Timestamp,
     lightning::InvoiceStatus,
     payment::{PaymentReceipt, Proof, Spend},
-    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, UseId},
+    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind, UseId},
     trace,
 };
 
@@ -50,7 +50,11 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
     let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed) });
-    match lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await? {
+    let consumed = lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await;
+    if consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused) {
+        lease.on_drop = None;
+    }
+    match consumed? {
         Consumption::Granted { remaining } => Ok(Outcome::Granted { lease: Some(lease), remaining: Some(remaining) }),
         Consumption::Spent => {
             lease.on_drop = None;
@@ -128,6 +132,7 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'stat
     if !setup.must_confirm(&proof.payment_hash) {
         return Ok(true);
     }
+    let mut may_settle = false;
     for attempt in 0..CONFIRMATIONS {
         if attempt > 0 {
             tokio::time::sleep(BETWEEN_CONFIRMATIONS).await;
@@ -137,8 +142,8 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'stat
                 setup.confirmed(proof.payment_hash);
                 return Ok(true);
             }
-            Some(Ok(InvoiceStatus::Open)) => {}
-            Some(Ok(InvoiceStatus::Expired | InvoiceStatus::Unknown)) => return Ok(false),
+            Some(Ok(InvoiceStatus::Open)) => may_settle = true,
+            Some(Ok(InvoiceStatus::Expired | InvoiceStatus::Unknown)) => may_settle = false,
             Some(Err(error)) => {
                 trace::error(format_args!("a payment could not be confirmed: {error}"));
                 return Err("the Lightning node could not confirm the payment");
@@ -146,5 +151,7 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'stat
             None => return Err("the Lightning node did not confirm the payment in time"),
         }
     }
-    Ok(false)
+    // Whoever holds the preimage of an open invoice has paid it a moment ago, or was told it without paying: the first must
+    // not be asked to pay again, the second gets nothing either way.
+    if may_settle { Err("the Lightning node has not settled this payment yet") } else { Ok(false) }
 }

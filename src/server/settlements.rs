@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::payment::{PaymentHash, PaymentReceipt};
 
@@ -65,7 +65,7 @@ struct Inner {
 
 impl Announcer {
     pub(super) fn listen(&self, capacity: usize) -> Settlements {
-        let (sender, receipts) = mpsc::channel(capacity.max(1));
+        let (sender, receipts) = mpsc::channel(capacity.clamp(1, Semaphore::MAX_PERMITS));
         let dropped = Arc::new(AtomicU64::new(0));
         self.lock().listeners.push((sender, dropped.clone()));
         self.has_listeners.store(true, Ordering::Release);

@@ -11,15 +11,35 @@ use super::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_x402::{Amount, server::{Charge, RouteTable}};
 ///
+/// use axum::{Router, routing::get};
+/// use tower_x402::{Amount, Charge, MemoryStore, Paywall, RouteTable, lightning::LocalNode};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let paywall = Paywall::builder(LocalNode::new())
+/// #     .origin("https://api.example.com")
+/// #     .master_secret([7; 32])
+/// #     .replay_store(MemoryStore::new()?)
+/// #     .build()?;
 /// let table = RouteTable::new()
 ///     .charge("GET /weather/{city}", Amount::from_sat(10))
 ///     .charge("GET /archive/{*path}", Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
 ///     .free("GET /health")
-///     .otherwise_free();
-/// # let _ = table;
+///     .otherwise_refuse();
+/// let app: Router = Router::new()
+///     .route("/weather/{city}", get(|| async { "sunny" }))
+///     .route("/archive/{*path}", get(|| async { "old" }))
+///     .route("/health", get(|| async { "well" }))
+///     .layer(paywall.routes(table)?); // last: axum's `layer` covers only what was added before it
+/// # let _ = app;
+/// # Ok(())
+/// # }
+/// # main().unwrap();
 /// ```
+///
+/// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and trailing slashes), because a
+/// handler or a file server may take both for one thing. Where the two have different prices the answer is 400: beside a rule
+/// for `/w` that is so for `/w/`, `/W` and `//w`, unless rules of their own name them.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouteTable {
@@ -45,7 +65,8 @@ impl RouteTable {
         self
     }
 
-    /// What no rule names is free.
+    /// What no rule names is free: a rule that is misspelt, or that lacks what a nest takes away, is then served for nothing.
+    /// [`otherwise_refuse`](Self::otherwise_refuse) shows such a mistake at once.
     pub fn otherwise_free(mut self) -> Self {
         self.otherwise = Some(Otherwise::Free);
         self

@@ -1,7 +1,8 @@
-//! A server that is killed again and again while it serves: nothing is served beyond its uses, nothing bought is lost.
+//! A server that is killed again and again while it serves: nothing is served beyond its uses, nothing bought is lost, and what
+//! was redeemed in one dialect stays spent in the others.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     ffi::OsStr,
     io::{BufRead as _, BufReader, Write as _},
     num::NonZeroU32,
@@ -12,20 +13,30 @@ use std::{
 };
 
 use axum::{Router, extract, routing::get as on_get};
-use http::{HeaderValue, StatusCode};
-use tower_x402::{Amount, Charge, DurableStore, Invoice, Paid, PaymentHash, Paywall, Preimage, l402, lightning::LocalNode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use sha2::{Digest as _, Sha256};
+use tower_x402::{
+    Amount, Charge, DurableStore, Invoice, Network, Paid, PaymentHash, Paywall, Preimage,
+    clock::{Clock as _, SystemClock},
+    l402,
+    lightning::LocalNode,
+    mpp::{self, Payable},
+    x402::{self, Conditions, Intent, PaymentRequired},
+};
 
 const TEST: &str = "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
 const ROUNDS: u64 = 15;
 const USES: u32 = 3;
+const ORIGIN: &str = "https://api.example.com";
 
-/// A credential, what it was bought for, and what became of it.
+/// A payment, what it was made for, and what became of it.
 #[derive(Clone, Debug)]
 struct Bought {
     payment_hash: PaymentHash,
     path: &'static str,
     uses: u32,
-    credential: HeaderValue,
+    /// One in each dialect that was offered: all three for one use, else L402's alone.
+    credentials: Vec<(HeaderName, HeaderValue)>,
     /// Answers of 200, and requests that never got an answer.
     served: u32,
     lost: u32,
@@ -69,7 +80,9 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
     used.extend(runtime.block_on(redeem(&server.origin, kept)));
     drop(server);
 
-    let runs = runs(folder.path());
+    let ran = runs(folder.path());
+    let mut runs = HashMap::<_, u32>::new();
+    ran.iter().for_each(|(payment_hash, _)| *runs.entry(*payment_hash).or_default() += 1);
     let mut lost = 0;
     for bought in &used {
         let ran = runs.get(&bought.payment_hash).copied().unwrap_or(0);
@@ -79,17 +92,20 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
         lost += bought.lost;
     }
     assert!(used.len() > 100, "only {} payments in {rounds} rounds", used.len());
-    eprintln!("{rounds} kills, {} payments, {lost} answers lost on the way", used.len());
+    assert!(used.iter().filter(|bought| bought.credentials.len() == 3).count() > 40, "hardly any in three dialects");
+    let dialects = ran.iter().map(|(_, dialect)| dialect).collect::<HashSet<_>>();
+    assert_eq!(dialects.len(), 3, "only {dialects:?} served");
+    eprintln!("{rounds} kills, {} payments, {} runs, {lost} answers lost on the way", used.len(), ran.len());
 }
 
-/// Presents what was bought and never shown before the kill: it works, as often as was paid for.
+/// Presents what was bought and never shown before the kill: it works as often as was paid for, in any dialect, and then in none.
 async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
     let client = reqwest::Client::new();
     let mut redeemed = Vec::new();
-    for mut bought in kept {
-        for use_number in 0..=bought.uses {
+    for (turn, mut bought) in kept.into_iter().enumerate() {
+        for use_number in 0..bought.uses + 3 {
             let expected = if use_number < bought.uses { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
-            let status = show(&client, origin, &bought).await.expect("this server is not killed now");
+            let status = show(&client, origin, &bought, turn + use_number as usize).await.expect("this server is not killed now");
             assert_eq!(status, expected, "use {use_number} of {bought:?}");
             bought.served += u32::from(status == StatusCode::OK);
         }
@@ -102,17 +118,19 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
 async fn insist(origin: &str, used: &mut [Bought]) {
     let client = reqwest::Client::new();
     for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
-        let answers = futures_util::future::join_all((0..4).map(|_| show(&client, origin, bought))).await;
+        let answers = futures_util::future::join_all((0..6).map(|turn| show(&client, origin, bought, turn))).await;
         bought.served += u32::try_from(answers.iter().filter(|answer| **answer == Some(StatusCode::OK)).count()).unwrap();
     }
 }
 
-async fn show(client: &reqwest::Client, origin: &str, bought: &Bought) -> Option<StatusCode> {
-    let request = client.get(format!("{origin}{}", bought.path)).header("authorization", bought.credential.clone());
+/// Shows one of the credentials: the dialects take turns.
+async fn show(client: &reqwest::Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
+    let (name, value) = bought.credentials[turn % bought.credentials.len()].clone();
+    let request = client.get(format!("{origin}{}", bought.path)).header(name, value);
     Some(request.send().await.ok()?.status())
 }
 
-/// Buys, and shows every other credential from four tasks at once, until the server is gone.
+/// Buys, and shows two of three payments in all their dialects and from six tasks at once, until the server is gone.
 async fn shop_around(origin: String, bag: Bag, customer: u32) {
     let client = reqwest::Client::new();
     for number in customer.. {
@@ -122,7 +140,8 @@ async fn shop_around(origin: String, bag: Bag, customer: u32) {
             bag.lock().unwrap().0.push(bought);
             continue;
         }
-        let answers = futures_util::future::join_all((0..4).map(|_| show(&client, &origin, &bought))).await;
+        let answers =
+            futures_util::future::join_all((0..6).map(|turn| show(&client, &origin, &bought, turn + number as usize))).await;
         for answer in &answers {
             match answer {
                 Some(StatusCode::OK) => bought.served += 1,
@@ -141,20 +160,42 @@ async fn shop_around(origin: String, bag: Bag, customer: u32) {
 async fn buy(client: &reqwest::Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
     let answer = client.get(format!("{origin}{path}")).send().await.ok()?;
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
-    let challenge = l402::Challenge::in_headers(answer.headers()).remove(0);
-    let payment_hash = Invoice::parse(challenge.invoice()).unwrap().payment_hash();
+    let headers = answer.headers().clone();
+    let invoice = l402::Challenge::in_headers(&headers).remove(0).invoice().to_owned();
+    let payment_hash = Invoice::parse(&invoice).unwrap().payment_hash();
     let told = client.get(format!("{origin}/wallet/{payment_hash}")).send().await.ok()?.text().await.ok()?;
     let preimage = Preimage::from_hex(&told)?;
-    Some(Bought { payment_hash, path, uses, credential: challenge.answer(&preimage), served: 0, lost: 0 })
+    let credentials = credentials(&headers, &format!("{ORIGIN}{path}"), &preimage);
+    assert_eq!(credentials.len(), if uses == 1 { 3 } else { 1 });
+    Some(Bought { payment_hash, path, uses, credentials, served: 0, lost: 0 })
 }
 
-/// How often the handler ran for each payment, over all processes.
-fn runs(folder: &Path) -> HashMap<PaymentHash, u32> {
-    let mut runs = HashMap::new();
-    for line in std::fs::read_to_string(folder.join("runs")).unwrap().lines() {
-        *runs.entry(PaymentHash::from_hex(line).unwrap()).or_default() += 1;
+/// What a client of each dialect makes of one payment.
+fn credentials(headers: &HeaderMap, url: &str, preimage: &Preimage) -> Vec<(HeaderName, HeaderValue)> {
+    let (now, body_hash, none) = (SystemClock::new().now(), Sha256::digest(b"").into(), HeaderMap::new());
+    let l402 = l402::Challenge::in_headers(headers).remove(0).answer(preimage);
+    let mut credentials = vec![(http::header::AUTHORIZATION, l402)];
+    for challenge in mpp::Challenge::all(headers) {
+        let payable = Payable::check(challenge, Some(&body_hash), now).unwrap();
+        credentials.push(payable.credential(preimage).expect("the preimage of the one invoice"));
     }
-    runs
+    for line in headers.get_all("payment-required") {
+        let text = x402::decode_header(line.as_bytes()).unwrap();
+        let required = PaymentRequired::from_json(&text).unwrap();
+        let intent = Intent::Http { method: "GET", url, headers: &none, body_hash };
+        let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
+        let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
+        let credential = challenge.credential(preimage).expect("the preimage of the one invoice");
+        credentials.push((HeaderName::from_static("payment-signature"), credential));
+    }
+    credentials
+}
+
+/// For which payment the handler ran and in which dialect it was shown, over all processes.
+fn runs(folder: &Path) -> Vec<(PaymentHash, String)> {
+    let text = std::fs::read_to_string(folder.join("runs")).unwrap();
+    let runs = text.lines().map(|line| line.split_once(' ').unwrap());
+    runs.map(|(payment_hash, dialect)| (PaymentHash::from_hex(payment_hash).unwrap(), dialect.to_owned())).collect()
 }
 
 /// This program again, as a server; killed when dropped.
@@ -191,7 +232,7 @@ fn serve_until_killed(folder: &Path) {
     runtime.block_on(async {
         let node = LocalNode::new();
         let paywall = Paywall::builder(node.clone())
-            .origin("https://api.example.com")
+            .origin(ORIGIN)
             .master_secret([7; 32])
             .replay_store(DurableStore::open(folder.join("store")).unwrap())
             .unpaid_per_client(1_000_000)
@@ -202,7 +243,8 @@ fn serve_until_killed(folder: &Path) {
         let runs = Arc::new(Mutex::new(runs));
         // Written by the kernel before the answer, and not lost with the process.
         let handler = async move |Paid(receipt): Paid| {
-            runs.lock().unwrap().write_all(format!("{}\n", receipt.payment_hash()).as_bytes()).unwrap();
+            let line = format!("{} {}\n", receipt.payment_hash(), receipt.dialect());
+            runs.lock().unwrap().write_all(line.as_bytes()).unwrap();
         };
         let wallet = async move |extract::Path(hash): extract::Path<String>| {
             node.settle(PaymentHash::from_hex(&hash).unwrap()).unwrap().expose_hex()

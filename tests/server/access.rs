@@ -85,8 +85,8 @@ async fn a_credential_is_valid_before_its_end_and_not_at_it() {
 #[tokio::test]
 async fn the_builder_says_how_long_a_payment_may_be_redeemed() {
     let shop = Shop::new();
-    let paywall = shop.builder().redeem_within(Duration::from_secs(10)).uses_within(Duration::from_secs(20)).build().unwrap();
-    for (charge, life) in [(Charge::of(Amount::from_sat(10)), 10), (uses(2), 20)] {
+    let paywall = shop.builder().redeem_within(Duration::from_secs(70)).uses_within(Duration::from_secs(80)).build().unwrap();
+    for (charge, life) in [(Charge::of(Amount::from_sat(10)), 70), (uses(2), 80)] {
         let app = Router::new().route("/a/{x}", any(async || ()).layer(paywall.charge(charge).unwrap()));
         let credential = shop.buy(&app, get("/a/1")).await;
         let later = shop.buy(&app, get("/a/1")).await;

@@ -88,7 +88,7 @@ fn last_of_each_parameter(lines: &[String]) -> Option<Pair> {
 fn scheme_of_the_joined_value(lines: &[String]) -> Option<Pair> {
     let value = joined(lines);
     let scheme = value.split_whitespace().next()?.to_ascii_lowercase();
-    ["l402", "lsat"].contains(&&*scheme).then(|| regex_in_any_line(&[value.clone()]))?
+    ["l402", "lsat"].contains(&&*scheme).then(|| regex_in_any_line(std::slice::from_ref(&value)))?
 }
 
 const L402_READERS: [(&str, Reader); 7] = [
@@ -100,6 +100,8 @@ const L402_READERS: [(&str, Reader); 7] = [
     ("last of each parameter", last_of_each_parameter),
     ("scheme of the joined value", scheme_of_the_joined_value),
 ];
+
+type Splitter = fn(&[String]) -> Vec<String>;
 
 #[tokio::test]
 async fn every_habit_of_reading_l402_finds_a_token_that_is_served_once_paid() {
@@ -182,7 +184,7 @@ fn lines_of_the_scheme(lines: &[String]) -> Vec<String> {
 async fn every_habit_of_reading_payment_finds_one_charge_that_is_served_once_paid() {
     let shop = Shop::new();
     let app = service(&shop);
-    let readers: [fn(&[String]) -> Vec<String>; 2] = [cut_at_the_scheme, lines_of_the_scheme];
+    let readers: [Splitter; 2] = [cut_at_the_scheme, lines_of_the_scheme];
     for accepts in ["", "lightning/charge"] {
         for read in readers {
             let call = Call::new("GET", "/weather").header("accept-payment", accepts);

@@ -75,7 +75,7 @@ fn an_older_journal_or_another_stores_side_file_is_refused() {
     fs::copy(old.join("floor"), other.path().join("floor")).unwrap();
     refused(other.path(), "two different logs");
     fs::remove_file(other.path().join("floor")).unwrap();
-    refused(other.path(), "floor is missing");
+    refused(other.path(), "floor is missing or empty");
     fs::remove_dir_all(old.join("journal")).unwrap();
     refused(&old, "ends at batch 0");
 }

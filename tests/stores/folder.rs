@@ -40,3 +40,22 @@ async fn a_store_that_is_dropped_has_ended_its_thread_and_written_all() {
         assert_eq!(consume(&store, key(number)).await.unwrap(), Consumption::Spent);
     }
 }
+
+#[tokio::test]
+async fn a_folder_whose_making_was_cut_short_becomes_a_new_store() {
+    for begun in [&[][..], &[0x2a; 10], &[0; 80]] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("floor"), begun).unwrap();
+        let store = DurableStore::open(folder.path()).unwrap_or_else(|error| panic!("{begun:?}: {error}"));
+        assert_ne!(consume(&store, key(1)).await.unwrap(), Consumption::Spent);
+        drop(store);
+        let store = DurableStore::open(folder.path()).unwrap();
+        assert_eq!(consume(&store, key(1)).await.unwrap(), Consumption::Spent);
+        drop(store);
+        std::fs::write(folder.path().join("floor"), begun).unwrap();
+        assert_eq!(DurableStore::open(folder.path()).unwrap_err().kind(), StoreErrorKind::Corrupt, "beside a journal");
+        std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+        std::fs::write(folder.path().join("floor"), [0x2a; 80]).unwrap();
+        assert_eq!(DurableStore::open(folder.path()).unwrap_err().kind(), StoreErrorKind::Corrupt, "whole, but damaged");
+    }
+}

@@ -69,6 +69,7 @@ fn fill_and_recover(folder: &Path) {
                 break;
             }
         }
+        insist(&store).await;
         // long enough for tries that fail
         let fails_until = Instant::now() + Duration::from_millis(1_500);
         while Instant::now() < fails_until {
@@ -87,6 +88,24 @@ fn fill_and_recover(folder: &Path) {
         assert!(!acknowledged.is_empty());
         child::say("recovered");
     });
+}
+
+/// Presents one spent payment again and again, and releases each use that it was not given.
+async fn insist(store: &DurableStore) {
+    let before = resident_bytes();
+    for _ in 0..600_000 {
+        let id = UseId::random().unwrap();
+        assert!(store.consume(key(0), id, ONCE, Timestamp::MAX).await.is_err(), "the disk is full");
+        store.release(key(0), id, Release::NotServed);
+    }
+    let grown = resident_bytes().saturating_sub(before) >> 20;
+    assert!(grown < 36, "600,000 presentations of a spent payment cost {grown} MiB");
+}
+
+/// 0 where the system does not say.
+fn resident_bytes() -> usize {
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    pages.and_then(|pages| pages.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0) * 4096
 }
 
 async fn all_are_spent(store: &DurableStore, acknowledged: &[u64]) {

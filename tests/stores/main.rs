@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bounded;
 mod broken;
 mod child;
 mod damaged;

@@ -30,7 +30,7 @@ struct Wanted {
     value_msat: Number,
     expiry: Number,
     description_hash: String,
-    unhashed_description: String,
+    unhashed_description: Option<String>,
 }
 
 pub(super) async fn make(State(wallet): State<Wallet>, body: Bytes) -> Result<Json<Value>, Failure> {
@@ -40,11 +40,12 @@ pub(super) async fn make(State(wallet): State<Wallet>, body: Bytes) -> Result<Js
             "this wallet takes no description_hash: send what is to be hashed as unhashed_description, in hex",
         ));
     }
-    let description = if wanted.unhashed_description.is_empty() {
-        Description::Text(wanted.memo.clone())
-    } else {
-        let bytes = const_hex::decode(&wanted.unhashed_description);
-        Description::Hashed(bytes.map_err(|_| Failure::unknown("expected an unhashed_description in hex"))?)
+    let description = match &wanted.unhashed_description {
+        None => Description::Text(wanted.memo.clone()),
+        Some(hex) => {
+            let bytes = const_hex::decode(hex);
+            Description::Hashed(bytes.map_err(|_| Failure::unknown("expected an unhashed_description in hex"))?)
+        }
     };
     let amount = amount(wanted.value, wanted.value_msat)?;
     let expiry = Duration::from_secs(if wanted.expiry == Number(0) { EXPIRY } else { wanted.expiry.0 });

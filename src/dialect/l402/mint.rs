@@ -32,10 +32,9 @@ pub(super) fn is_sayable(view: &RequestView<'_>, terms: &Terms) -> bool {
 
 /// The caveats in decision 25's order.
 fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: Timestamp) -> Result<Vec<String>, Unsayable> {
-    let life = match terms.access {
-        Access::Once => terms.redeem_within,
-        Access::Uses(_) => terms.uses_within,
-        Access::ForDuration(duration) => duration,
+    let until = match terms.access {
+        Access::Once | Access::Uses(_) => terms.longest_life(invoice_end),
+        Access::ForDuration(duration) => invoice_end.saturating_add(duration),
     };
     let mut caveats = Vec::with_capacity(6);
     caveats.extend(binding(view, terms.access)?);
@@ -46,7 +45,7 @@ fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: T
     if terms.has_bound {
         caveats.push(format!("bound={}", hex::encode(view.bound.ok_or(Unsayable)?)));
     }
-    caveats.push(format!("valid_until={}", invoice_end.saturating_add(life)));
+    caveats.push(format!("valid_until={until}"));
     Ok(caveats)
 }
 

@@ -75,22 +75,23 @@ impl Dialect for L402 {
         terms.bound_covers_body
     }
 
-    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow this request; failing that
-    /// the first genuine one; failing that the refusal of the last.
+    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow this request; those that
+    /// allow it too come next. Where none does, the refusal is that of the first genuine one, failing that of the last.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
-        let mut genuine: Option<Box<Genuine>> = None;
-        let mut refused = None;
-        for part in authorization::presented(&view.head.headers) {
-            if genuine.as_ref().is_some_and(|held| held.buys(view, terms, now).is_ok()) {
-                break;
-            }
-            match Credential::read(part).and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref())) {
-                Ok(token) if genuine.is_none() || token.buys(view, terms, now).is_ok() => genuine = Some(token),
-                Ok(_) => {}
-                Err(reason) => refused = Some(reason),
+        let (mut first, mut genuine, mut other) = (None::<Box<Genuine>>, None, None);
+        let mut last = &mut first;
+        let found = authorization::presented(&view.head.headers);
+        // With one there is nothing to choose: its caveats are checked when it is verified, unless a body is read before that.
+        let is_chosen = found.is_one() && !self.binds_body(terms);
+        for part in found {
+            let token = Credential::read(part).and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref()));
+            match token.map(|token| (if is_chosen { Ok(()) } else { token.buys(view, terms, now).map(|_| ()) }, token)) {
+                Ok((Ok(()), token)) => last = &mut last.insert(token).next,
+                Ok((Err(reason), _)) => genuine = genuine.or(Some(reason)),
+                Err(reason) => other = Some(reason),
             }
         }
-        match (genuine, refused) {
+        match (first, genuine.or(other)) {
             (Some(token), _) => Presented::Authentic(token),
             (None, Some(reason)) => Presented::Refused(reason.into()),
             (None, None) => Presented::Absent,

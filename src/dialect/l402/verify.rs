@@ -17,7 +17,7 @@ use crate::{
         Claim, RequestView,
         keys::{OriginKeys, Purpose},
     },
-    payment::{Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, SKEW, Spend, Terms, retain_until},
+    payment::{Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, Spend, Terms, retain_until},
 };
 
 /// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the preimage, and the caveats
@@ -52,6 +52,8 @@ pub(super) struct Genuine {
     purpose: Purpose,
     /// The service of aperture's caveats; without a name, the origin's host.
     service: Option<Arc<str>>,
+    /// Another token in the same request that allows it, as far as the head tells.
+    pub(super) next: Option<Box<Self>>,
 }
 
 impl Genuine {
@@ -61,7 +63,7 @@ impl Genuine {
         let payment_hash = PaymentHash::from_bytes(*payment_hash);
         let (key, purpose) = key(token_id, keys).ok_or(Reason::UnknownKey)?;
         key.with_mac(token_id, |root_key| signed_and_paid(&macaroon, &payment_hash, root_key, &preimage))?;
-        Ok(Box::new(Self { payment_hash, macaroon, purpose, service: service.cloned() }))
+        Ok(Box::new(Self { payment_hash, macaroon, purpose, service: service.cloned(), next: None }))
     }
 
     /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
@@ -79,6 +81,10 @@ impl Claim for Genuine {
         self.payment_hash
     }
 
+    fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
+        self.next.map(|next| next as Box<dyn Claim>)
+    }
+
     fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
         if terms.has_bound && view.bound.is_none() {
             return Err(Reason::WrongBound.into());
@@ -86,13 +92,11 @@ impl Claim for Genuine {
         let bought = self.buys(view, terms, now)?;
         let spend = match terms.access {
             Access::ForDuration(_) => Spend::Never,
-            // From what was minted, which is no client's to shorten. It ends no earlier than the invoice, and other dialects
-            // take that invoice's proof until `SKEW` after its end.
-            Access::Once | Access::Uses(_) => Spend::Times {
-                uses: bought.uses,
-                restores: terms.max_restores,
-                retain_until: retain_until(bought.minted_until.saturating_add(SKEW)),
-            },
+            // From what was minted, which is no client's to shorten, and what every other dialect says of the same invoice: a
+            // store that forgot too much after a jump of its clock tells payments apart by this number alone.
+            Access::Once | Access::Uses(_) => {
+                Spend::Times { uses: bought.uses, restores: terms.max_restores, retain_until: retain_until(bought.minted_until) }
+            }
         };
         Ok(Proof {
             dialect: DialectName::L402,

@@ -67,7 +67,7 @@ impl Dialect for Mpp {
         !terms.streams_body || terms.bound_covers_body
     }
 
-    fn credential(&self, view: &RequestView<'_>, terms: &Terms, _: Timestamp) -> Presented {
+    fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let text = match credential::find(&view.head.headers, &field(terms)) {
             Found::Nothing => return Presented::Absent,
             Found::Several => {
@@ -84,7 +84,9 @@ impl Dialect for Mpp {
             network: terms.network,
             keys: view.keys.all(Purpose::MppId),
         };
-        match issuer.authenticate(&credential) {
+        // What a price saw is known only later.
+        let bound = if terms.has_bound { None } else { issue::bound(view, terms) };
+        match issuer.authenticate(&credential, bound.as_ref(), now) {
             Ok(charged) => Presented::Authentic(Box::new(charged)),
             Err(refusal) => Presented::Refused(refusal),
         }

@@ -1,4 +1,6 @@
-//! Echo, id, expiry, what was bought, digest, preimage: in that order (lightning charge draft, "Verification").
+//! From the head: echo, id, expiry, what was bought, preimage. With the body: expiry, what was bought, digest. In that order
+//! (lightning charge draft, "Verification"), but that the preimage goes before what only a body tells: who has not paid has
+//! no body read.
 //!
 //! Nothing here looks at a request: what a credential must have been bought for is handed in.
 
@@ -17,7 +19,7 @@ use crate::{
     clock::Timestamp,
     codec::{base64, hex},
     dialect::keys::DerivedKey,
-    payment::{Amount, DialectName, Network, PaymentHash, Preimage, Proof, Refusal, RefusalKind, Spend, retain_until},
+    payment::{Amount, DialectName, Network, PaymentHash, Proof, Refusal, RefusalKind, Spend, retain_until},
 };
 
 /// SHA-256 of no bytes: what a credential without a digest was bought for.
@@ -44,7 +46,7 @@ pub(super) enum Body {
     Streamed,
 }
 
-/// A charge that this server issued and whose preimage is claimed.
+/// A charge that this server issued and that was paid.
 #[derive(Debug)]
 pub(super) struct Charged {
     challenge_id: Arc<str>,
@@ -55,17 +57,27 @@ pub(super) struct Charged {
     longest_life: Timestamp,
     bound: [u8; 32],
     digest: Option<[u8; 32]>,
-    preimage: Preimage,
 }
 
 impl Issuer<'_> {
-    /// Steps 1 and 2: the echo is one that this server could have issued, and the id says that it did.
-    pub(super) fn authenticate(&self, credential: &Credential<'_>) -> Result<Charged, Refusal> {
+    /// Steps 1 to 5: the echo is one that this server could have issued, the id says that it did, and it was paid. `bound` is
+    /// there where the head tells what it must be.
+    pub(super) fn authenticate(
+        &self,
+        credential: &Credential<'_>,
+        bound: Option<&[u8; 32]>,
+        now: Timestamp,
+    ) -> Result<Charged, Refusal> {
         let echo = &credential.challenge;
         let digest = self.check_echo(echo).ok_or(reason::refusal(RefusalKind::Forged))?;
         self.check_id(echo, digest).ok_or(reason::refusal(RefusalKind::Forged))?;
         let preimage = credential.preimage().ok_or(reason::refusal(RefusalKind::Malformed))?;
-        self.read(echo, digest, preimage).ok_or(reason::refusal(RefusalKind::Forged))
+        let charged = self.read(echo, digest).ok_or(reason::refusal(RefusalKind::Forged))?;
+        charged.check_end(now)?;
+        bound.map_or(Ok(()), |bound| charged.check_bound(bound))?;
+        // 5. Paid.
+        check(charged.payment_hash.is_of(&preimage), RefusalKind::Unpaid)?;
+        Ok(charged)
     }
 
     /// 1. The slots that are minted are there, and no others. None was minted with a `|` in it, so an echo that moves text from
@@ -88,7 +100,7 @@ impl Issuer<'_> {
         self.keys.iter().any(is_own).then_some(())
     }
 
-    fn read(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>, preimage: Preimage) -> Option<Charged> {
+    fn read(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> Option<Charged> {
         let request = base64::decode_url(&*echo.request)?;
         let request: ChargeRequest<'_> = wire::from_json(&request)?;
         let details = &request.method_details;
@@ -104,23 +116,17 @@ impl Issuer<'_> {
             longest_life: Timestamp::from_unix_seconds(wire::digits(&opaque.until)?),
             bound: base64::decode_url_array(&*opaque.bound)?,
             digest,
-            preimage,
         })
     }
 }
 
 impl Charged {
-    /// Steps 3 to 6.
+    /// Steps 3, 4 and 6.
     pub(super) fn verify(&self, bound: &[u8; 32], body: Body, now: Timestamp) -> Result<Proof, Refusal> {
-        let check = |holds: bool, kind| if holds { Ok(()) } else { Err(reason::refusal(kind)) };
-        // 3. Before its end.
-        check(now < self.expires, RefusalKind::Expired)?;
-        // 4. Method, target and what the price saw.
-        check(constant_time_eq_32(&self.bound, bound), RefusalKind::WrongRequest)?;
-        // 5. The body.
+        self.check_end(now)?;
+        self.check_bound(bound)?;
+        // 6. The body.
         check(self.covers(body), RefusalKind::WrongRequest)?;
-        // 6. Paid.
-        check(self.payment_hash.is_of(&self.preimage), RefusalKind::Unpaid)?;
         Ok(Proof {
             dialect: DialectName::Mpp,
             network: self.network,
@@ -132,6 +138,16 @@ impl Charged {
         })
     }
 
+    /// 3. Before its end.
+    fn check_end(&self, now: Timestamp) -> Result<(), Refusal> {
+        check(now < self.expires, RefusalKind::Expired)
+    }
+
+    /// 4. Method, target and what the price saw.
+    fn check_bound(&self, bound: &[u8; 32]) -> Result<(), Refusal> {
+        check(constant_time_eq_32(&self.bound, bound), RefusalKind::WrongRequest)
+    }
+
     /// A digest that nobody can check covers nothing.
     fn covers(&self, body: Body) -> bool {
         match (body, self.digest) {
@@ -139,6 +155,10 @@ impl Charged {
             (Body::Streamed, digest) => digest.is_none(),
         }
     }
+}
+
+fn check(holds: bool, kind: RefusalKind) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(reason::refusal(kind)) }
 }
 
 /// The hash that `opaque` carries: method, what else is bound, and target. A method holds no zero byte, and what is bound

@@ -68,6 +68,9 @@ impl Authentic {
         };
         verify::preimage(payload, quote.payment_hash)?;
         verify::in_time(quote.ends_at, &conditions)?;
+        if !is_foreign && quote.bound.is_some() != terms.has_bound {
+            return Err(Reason::RequestMismatch);
+        }
         Ok(Self { network: core.network, amount: core.amount, request_hash: binding.hash, quote, is_foreign })
     }
 }

@@ -128,7 +128,7 @@ impl Limiter {
         let mut state = self.state();
         let Some(id) = state.by_hash.get(&hash).copied() else { return };
         if let Some(client) = state.slots.get(&id).map(|held| held.client) {
-            state.mark_paid(client, now);
+            state.mark_paid(client, now, self.limits.clients / 2);
         }
         state.release(id);
     }
@@ -202,12 +202,24 @@ impl State {
         self.forget_idle(client);
     }
 
-    fn mark_paid(&mut self, client: ClientKey, now: Timestamp) {
+    fn mark_paid(&mut self, client: ClientKey, now: Timestamp, most: usize) {
         let Some(known) = self.clients.get_mut(&client) else { return };
         if let Some(before) = known.paid.replace(now) {
             self.payers.remove(&(before, client));
         }
         self.payers.insert((now, client));
+        // Those that paid longest ago make room for strangers.
+        if self.payers.len() > most {
+            self.forget_oldest_payer();
+        }
+    }
+
+    fn forget_oldest_payer(&mut self) {
+        let Some((_, client)) = self.payers.pop_first() else { return };
+        if let Some(known) = self.clients.get_mut(&client) {
+            known.paid = None;
+        }
+        self.forget_idle(client);
     }
 
     /// Lets go of invoices that have ended and of payments long ago.
@@ -215,12 +227,8 @@ impl State {
         while let Some((_, id)) = self.ends.first().copied().filter(|(end, _)| *end < now) {
             self.release(id);
         }
-        while let Some((paid, client)) = self.payers.first().copied().filter(|(paid, _)| paid.saturating_add(REMEMBERED) < now) {
-            self.payers.remove(&(paid, client));
-            if let Some(known) = self.clients.get_mut(&client) {
-                known.paid = None;
-            }
-            self.forget_idle(client);
+        while self.payers.first().is_some_and(|(paid, _)| paid.saturating_add(REMEMBERED) < now) {
+            self.forget_oldest_payer();
         }
     }
 

@@ -16,4 +16,7 @@ mod against_axum;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::rules::{Captured, Lookup, Otherwise, Rules, captures};
+pub(crate) use self::{
+    normal::is_broken,
+    rules::{Captured, Lookup, Otherwise, Rules, captures},
+};

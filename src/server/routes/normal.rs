@@ -50,6 +50,11 @@ impl<'a> Normal<'a> {
     }
 }
 
+/// Whether a path holds control bytes or bytes that are not UTF-8, in any round of decoding.
+pub(crate) fn is_broken(path: &str) -> bool {
+    Normal::of(path).is_broken
+}
+
 /// Whether `path` is in normal form without any doubt, which there is of segments that begin with a dot. The asterisk of
 /// `OPTIONS *` is no path and stays as it is.
 fn is_normal(path: &str) -> bool {

@@ -268,8 +268,7 @@ impl<T> Rule<T> {
         if method == Method::OPTIONS {
             return Err(RuleError::of(text, "the layer answers OPTIONS itself: take this rule out, put a CORS layer outside"));
         }
-        // The matcher names captures `a` to `z` and panics beyond.
-        if pattern.matches('{').count() > 24 {
+        if pattern.matches('{').count() > MAX_CAPTURES {
             return Err(RuleError::of(text, "expected at most 24 captures"));
         }
         if !pattern.starts_with('/') {
@@ -281,8 +280,14 @@ impl<T> Rule<T> {
     }
 }
 
-/// What one pattern captures of a path, decoded; nothing where it does not match.
+/// The matcher names captures `a` to `z` and panics beyond.
+const MAX_CAPTURES: usize = 24;
+
+/// What one pattern of the router captures of a path, decoded; nothing where it does not match.
 pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
+    if pattern.matches('{').count() > MAX_CAPTURES {
+        return Vec::new();
+    }
     let decoded = |(name, value): (&str, &str)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned());
     let mut router = matchit::Router::new();
     match router.insert(pattern, ()) {

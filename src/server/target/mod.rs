@@ -11,5 +11,5 @@ mod tests;
 pub(crate) use self::{
     origin::{Origin, OriginError},
     origins::Origins,
-    uri::{asked_for, matched_path, original_uri, route},
+    uri::{asked_for, is_rewritten, matched_path, original_uri, route},
 };

@@ -53,18 +53,12 @@ impl Origins {
         let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
             let authority = Authority::parse_bytes(text).ok_or_else(|| self.error(true))?;
             any = true;
-            // The name of an origin goes before one that is merely accepted.
+            // The name of an origin goes before one that is merely accepted; two different origins are nobody's.
             ours = match (ours, self.position(&authority)) {
-                (Some((index, true)), _) => Some((index, true)),
-                (held, None) => held,
-                (None, found) => found,
-                (held, Some((index, is_exact))) => {
-                    if is_exact {
-                        Some((index, true))
-                    } else {
-                        held
-                    }
-                }
+                (Some((held, true)), Some((found, true))) if held != found => return Err(self.error(false)),
+                (Some((held, true)), _) => Some((held, true)),
+                (_, Some((found, true))) => Some((found, true)),
+                (held, found) => held.or(found),
             };
             Ok(())
         };

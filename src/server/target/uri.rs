@@ -42,13 +42,21 @@ pub(crate) fn route(head: &Parts, pattern: &Arc<str>) -> Arc<str> {
     }
 }
 
-/// The pattern that a charge without a table stands at: axum's `MatchedPath`, or else the path itself.
-pub(crate) fn matched_path<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a str {
+/// The pattern that a charge without a table stands at, where a router has told it: axum's `MatchedPath`.
+pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     #[cfg(feature = "axum")]
     if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
-        return path.as_str();
+        return Some(path.as_str());
     }
-    original_uri(extensions, uri).path()
+    let _ = extensions;
+    None
+}
+
+/// Whether a layer between an outer router and this one has changed the path to something else than its end: then what is
+/// priced is not what is bound.
+pub(crate) fn is_rewritten(original: &str, inner: &str) -> bool {
+    // axum serves the nest's own path as `/`.
+    !original.ends_with(inner) && inner != "/"
 }
 
 impl fmt::Display for TargetError {

@@ -4,7 +4,7 @@ use std::{
     fs::File,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
@@ -36,8 +36,10 @@ pub(crate) trait Machine: Send + 'static {
     /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked again later.
     fn tell(answer: Self::Answer, written: Result<(), &LogError>) -> Option<Self::Ask>;
 
-    /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again later.
-    fn refuse(ask: Self::Ask, failure: &LogError) -> Option<Self::Ask>;
+    /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again later. Memory is as the
+    /// disk may be, and more than that where a write failed; whatever changes there is forgotten with the next
+    /// [`clear`](Self::clear).
+    fn refuse(&mut self, ask: Self::Ask, failure: &LogError) -> Option<Self::Ask>;
 }
 
 /// A log with its writer thread. Dropped, it writes what was asked before, syncs, and ends the thread.
@@ -45,6 +47,7 @@ pub(crate) struct Log<M: Machine> {
     id: [u8; 16],
     queue: Option<Sender<M::Ask>>,
     waiting: Arc<AtomicUsize>,
+    failure: Arc<RwLock<Option<LogError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -54,14 +57,17 @@ impl<M: Machine> Log<M> {
         folder::create(folder)?;
         let folder = folder.canonicalize()?;
         let lock = folder::lock(&folder)?;
-        let engine = open_engine(&folder, new_id, &mut machine)?;
+        machine.clear();
+        let engine = Engine::open(&folder, new_id, |key, value| machine.load(key, value))?;
+        machine.loaded();
         let id = engine.id();
         let (sender, receiver) = mpsc::channel();
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let (waiting, failure) = (Arc::new(AtomicUsize::new(0)), Arc::new(RwLock::new(None)));
         let writer = Writer {
             machine,
+            is_whole: true,
             engine: Some(engine),
-            failure: LogError::unavailable("not opened yet"),
+            failure: failure.clone(),
             id,
             folder,
             queue: receiver,
@@ -69,12 +75,13 @@ impl<M: Machine> Log<M> {
             kept: VecDeque::new(),
             floor_due: Instant::now() + FLOOR_EVERY,
             reopen_due: Instant::now(),
+            patience: TRY_EVERY,
             last_group: 1,
             last_commit: Duration::ZERO,
             _lock: lock,
         };
         let thread = std::thread::Builder::new().name("tower-x402 log".into()).spawn(|| writer.run())?;
-        Ok(Self { id, queue: Some(sender), waiting, thread: Some(thread) })
+        Ok(Self { id, queue: Some(sender), waiting, failure, thread: Some(thread) })
     }
 
     /// Which log this is.
@@ -82,16 +89,23 @@ impl<M: Machine> Log<M> {
         self.id
     }
 
-    /// Asks something, if not too many are waiting already. Never blocks.
+    /// Asks something, if the disk takes writes and not too many are waiting already. Never blocks.
     pub(crate) fn ask(&self, ask: M::Ask) -> Result<(), LogError> {
-        if self.waiting.load(Ordering::Relaxed) >= MAX_WAITING {
-            return Err(LogError::unavailable("too many are waiting for the disk"));
+        if let Some(failure) = &*self.failure.read().unwrap_or_else(PoisonError::into_inner) {
+            return Err(failure.refusal());
         }
-        self.ask_always(ask)
+        self.ask_within(MAX_WAITING, ask)
     }
 
-    /// Asks something however many are waiting: for what must not be lost and is bounded otherwise. Never blocks.
-    pub(crate) fn ask_always(&self, ask: M::Ask) -> Result<(), LogError> {
+    /// Asks something that must not be lost, also where the disk takes no writes now or many are waiting. Never blocks.
+    pub(crate) fn ask_urgently(&self, ask: M::Ask) -> Result<(), LogError> {
+        self.ask_within(MAX_URGENT, ask)
+    }
+
+    fn ask_within(&self, most: usize, ask: M::Ask) -> Result<(), LogError> {
+        if self.waiting.load(Ordering::Relaxed) >= most {
+            return Err(LogError::refused("too many are waiting for the disk"));
+        }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue.as_ref().and_then(|queue| queue.send(ask).ok()).ok_or_else(gone)
     }
@@ -119,8 +133,11 @@ impl<M: Machine> fmt::Debug for Log<M> {
 
 struct Writer<M: Machine> {
     machine: M,
+    /// Whether the machine holds at least what the disk does.
+    is_whole: bool,
     engine: Option<Engine>,
-    failure: LogError,
+    /// Why there is no engine.
+    failure: Arc<RwLock<Option<LogError>>>,
     id: [u8; 16],
     folder: PathBuf,
     queue: Receiver<M::Ask>,
@@ -128,6 +145,8 @@ struct Writer<M: Machine> {
     kept: VecDeque<M::Ask>,
     floor_due: Instant,
     reopen_due: Instant,
+    /// How long to wait before all is read again.
+    patience: Duration,
     last_group: usize,
     last_commit: Duration,
     _lock: File,
@@ -136,14 +155,15 @@ struct Writer<M: Machine> {
 impl<M: Machine> Writer<M> {
     fn run(mut self) {
         loop {
-            let (first, open) = self.wait();
-            if self.engine.is_none() && (!open || Instant::now() >= self.reopen_due) {
-                self.reopen();
+            let (mut first, open) = self.wait();
+            if let Some(failure) = self.failure() {
+                self.refuse(first.take(), &failure);
+                if !open || Instant::now() >= self.reopen_due {
+                    self.reopen();
+                }
             }
             if self.engine.is_some() {
                 self.write_group(first);
-            } else {
-                self.refuse(first);
             }
             self.sync_floor(!open);
             if !open {
@@ -185,9 +205,22 @@ impl<M: Machine> Writer<M> {
         let written = self.commit(batch);
         self.kept.extend(answers.into_iter().filter_map(|answer| M::tell(answer, written.as_ref().copied())));
         if let Err(failure) = written {
-            self.engine = None;
-            self.failure = failure;
+            self.fail(failure);
         }
+    }
+
+    fn fail(&mut self, failure: LogError) {
+        self.engine = None;
+        self.reopen_due = Instant::now() + self.patience;
+        self.tell_all(Some(failure));
+    }
+
+    fn tell_all(&self, failure: Option<LogError>) {
+        *self.failure.write().unwrap_or_else(PoisonError::into_inner) = failure;
+    }
+
+    fn failure(&self) -> Option<LogError> {
+        self.failure.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Decides what is asked by now, and gives those who were answered last time to ask again: otherwise the first of them
@@ -213,27 +246,55 @@ impl<M: Machine> Writer<M> {
         let start = Instant::now();
         let written = engine.commit(batch);
         self.last_commit = start.elapsed();
+        if written.is_ok() {
+            self.patience = TRY_EVERY;
+        }
         written
     }
 
-    fn refuse(&mut self, first: Option<M::Ask>) {
-        let rest = self.queue.try_iter().take(MAX_GROUP).inspect(|_| {
+    fn refuse(&mut self, first: Option<M::Ask>, failure: &LogError) {
+        let rest = self.queue.try_iter().take(MAX_URGENT).inspect(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         });
-        self.kept.extend(first.into_iter().chain(rest).filter_map(|ask| M::refuse(ask, &self.failure)));
-    }
-
-    fn reopen(&mut self) {
-        let opened = folder::write_journals_again(&self.folder.join("journal"))
-            .map_err(LogError::from)
-            .and_then(|()| open_engine(&self.folder, self.id, &mut self.machine));
-        match opened {
-            Ok(engine) => self.engine = Some(engine),
-            Err(failure) => {
-                self.failure = failure;
-                self.reopen_due = Instant::now() + REOPEN_EVERY;
+        for ask in first.into_iter().chain(rest) {
+            let kept = self.machine.refuse(ask, failure);
+            // a machine that is whole hands back only what it holds
+            if self.is_whole || self.kept.len() < MAX_URGENT {
+                self.kept.extend(kept);
             }
         }
+    }
+
+    /// Reads all twice: what memory holds is given up once all of it was read, and no sooner.
+    fn reopen(&mut self) {
+        if let Err(failure) = folder::try_write(&self.folder) {
+            self.reopen_due = Instant::now() + TRY_EVERY;
+            return self.tell_all(Some(failure.into()));
+        }
+        self.patience = (self.patience * 2).min(MAX_PATIENCE);
+        let opened = folder::write_journals_again(&self.folder.join("journal"))
+            .map_err(LogError::from)
+            .and_then(|()| Engine::open(&self.folder, self.id, |_, _| Ok(())))
+            .and_then(|engine| self.load(&engine).map(|()| engine));
+        match opened {
+            Ok(engine) => {
+                self.engine = Some(engine);
+                self.tell_all(None);
+            }
+            Err(failure) => {
+                self.reopen_due = Instant::now() + self.patience;
+                self.tell_all(Some(failure));
+            }
+        }
+    }
+
+    fn load(&mut self, engine: &Engine) -> Result<(), LogError> {
+        self.is_whole = false;
+        self.machine.clear();
+        engine.read(|key, value| self.machine.load(key, value))?;
+        self.machine.loaded();
+        self.is_whole = true;
+        Ok(())
     }
 
     fn sync_floor(&mut self, now: bool) {
@@ -244,21 +305,18 @@ impl<M: Machine> Writer<M> {
         if let Some(engine) = &mut self.engine
             && let Err(failure) = engine.sync_floor()
         {
-            self.engine = None;
-            self.failure = failure;
+            self.fail(failure);
         }
     }
 }
 
-fn open_engine<M: Machine>(folder: &Path, new_id: [u8; 16], machine: &mut M) -> Result<Engine, LogError> {
-    machine.clear();
-    let engine = Engine::open(folder, new_id, |key, value| machine.load(key, value))?;
-    machine.loaded();
-    Ok(engine)
-}
-
 const FLOOR_EVERY: Duration = Duration::from_secs(1);
-const REOPEN_EVERY: Duration = Duration::from_millis(500);
+const TRY_EVERY: Duration = Duration::from_millis(500);
+const MAX_PATIENCE: Duration = Duration::from_secs(30);
 const MAX_LINGER: Duration = Duration::from_millis(1);
 const MAX_GROUP: usize = 1024;
 const MAX_WAITING: usize = 65_536;
+const MAX_URGENT: usize = 4 * MAX_WAITING;
+
+#[cfg(test)]
+mod tests;
