@@ -61,10 +61,9 @@ impl MacKey {
             compress256(&mut state, message.whole);
         }
         compress256(&mut state, &message.last[..message.used]);
-        let mut last = PADDED_HASH;
-        last[..32].copy_from_slice(&bytes(&state));
+        let inner = padded_hash(&bytes(&state));
         let mut state = self.outer;
-        compress256(&mut state, &[last]);
+        compress256(&mut state, &[inner]);
         bytes(&state)
     }
 }
@@ -78,6 +77,9 @@ struct Padded<'a> {
 
 impl<'a> Padded<'a> {
     fn new(message: &'a [u8]) -> Self {
+        if let Ok(hash) = message.try_into() {
+            return Self { whole: &[], last: [padded_hash(hash), [0; 64]], used: 1 };
+        }
         let (whole, rest) = message.as_chunks::<64>();
         let mut last = [[0; 64]; 2];
         last[0][..rest.len()].copy_from_slice(rest);
@@ -88,13 +90,18 @@ impl<'a> Padded<'a> {
     }
 }
 
-/// The block of a hash that follows a key's block: its first 32 bytes are the hash's.
-const PADDED_HASH: [u8; 64] = {
-    let mut block = [0; 64];
-    block[32] = 0x80;
-    block[62] = 3;
+/// A message of 32 bytes as the block that follows a key's.
+fn padded_hash(hash: &[u8; 32]) -> [u8; 64] {
+    const PADDING: [u8; 64] = {
+        let mut block = [0; 64];
+        block[32] = 0x80;
+        block[62] = 3;
+        block
+    };
+    let mut block = PADDING;
+    block[..32].copy_from_slice(hash);
     block
-};
+}
 
 /// Out of line, so that words are swapped and stored four at a time: one at a time they would be slow to load as a block.
 #[inline(never)]

@@ -62,7 +62,7 @@ impl Bench {
     #[must_use]
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());
-        let offered = issue::offered(setup, &view, terms, AMOUNT).dialects;
+        let offered: Vec<_> = setup.dialects.iter().map(|dialect| &**dialect).collect();
         let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice: &self.invoice, refused: None };
         issue::answer(setup, &offered, &asked, None)
     }

@@ -52,26 +52,18 @@ where
 
     /// For a request that needs no further asking. Where the inner service is ready at once, as most are, it is called at
     /// once.
-    pub(super) fn passing(mut inner: S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
-        let state = match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => serve(&mut inner, request, admission),
-            Poll::Ready(Err(error)) => State::Failed { error: Some(error) },
+    #[inline]
+    pub(super) fn passing(mut inner: S, request: Request<RequestBody<B>>, mut admission: Admission) -> Self {
+        match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                let future = admission.within(|| inner.call(request));
+                Self { inner, state: State::Serving { future, admission } }
+            }
+            Poll::Ready(Err(error)) => Self { inner, state: State::Failed { error: Some(error) } },
             // It is asked again with a waker that wakes.
-            Poll::Pending => State::Passing { passing: Some((request, admission)) },
-        };
-        Self { inner, state }
+            Poll::Pending => Self { inner, state: State::Passing { passing: Some((request, admission)) } },
+        }
     }
-}
-
-/// Calls the inner service, which is ready.
-fn serve<S, B>(inner: &mut S, request: Request<RequestBody<B>>, mut admission: Admission) -> State<S::Future, S::Error, B>
-where
-    S: Service<Request<RequestBody<B>>>,
-{
-    admission.paid.iter_mut().for_each(|paid| paid.stepping(true));
-    let future = inner.call(request);
-    admission.paid.iter_mut().for_each(|paid| paid.stepping(false));
-    State::Serving { future, admission }
 }
 
 impl<S, B, R> Future for ResponseFuture<S, B>
@@ -95,9 +87,9 @@ where
                         Decision::Pass(request, admission) => {
                             this.state.set(State::Passing { passing: Some((request, admission)) });
                         }
-                        Decision::Serve(request, admission) => {
-                            let serving = serve(this.inner, request, admission);
-                            this.state.set(serving);
+                        Decision::Serve(request, mut admission) => {
+                            let future = admission.within(|| this.inner.call(request));
+                            this.state.set(State::Serving { future, admission });
                         }
                         Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
                         Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
@@ -119,18 +111,15 @@ where
                 }
                 StateProjection::Passing { passing } => {
                     ready!(this.inner.poll_ready(cx))?;
-                    let (request, admission) = passing.take().expect("not polled after completion");
-                    let serving = serve(this.inner, request, admission);
-                    this.state.set(serving);
+                    let (request, mut admission) = passing.take().expect("not polled after completion");
+                    let future = admission.within(|| this.inner.call(request));
+                    this.state.set(State::Serving { future, admission });
                 }
                 StateProjection::Failed { error } => {
                     return Poll::Ready(Err(error.take().expect("not polled after completion")));
                 }
                 StateProjection::Serving { future, admission } => {
-                    admission.paid.iter_mut().for_each(|paid| paid.stepping(true));
-                    let answer = future.poll(cx);
-                    admission.paid.iter_mut().for_each(|paid| paid.stepping(false));
-                    let answer = ready!(answer);
+                    let answer = ready!(admission.within(|| future.poll(cx)));
                     let Admission { paid, keep_private: is_private } = std::mem::take(admission);
                     let mut response = match answer {
                         Ok(response) => response.map(ResponseBody::inner),

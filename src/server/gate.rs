@@ -60,6 +60,17 @@ pub(super) struct Admission {
     pub(super) keep_private: bool,
 }
 
+impl Admission {
+    /// A step of the inner service.
+    #[inline]
+    pub(super) fn within<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        self.paid.iter_mut().for_each(|paid| paid.stepping(true));
+        let done = step();
+        self.paid.iter_mut().for_each(|paid| paid.stepping(false));
+        done
+    }
+}
+
 /// What the table says of a request. Told apart before anything is moved, so that free requests pay next to nothing.
 pub(super) enum Triage {
     Free,

@@ -42,7 +42,10 @@ struct Problem<'a> {
 
 impl Problem<'_> {
     fn answer(&self) -> Response<Bytes> {
-        let body = serde_json::to_vec(self).unwrap_or_default();
+        let mut body = Vec::with_capacity(512);
+        if serde_json::to_writer(&mut body, self).is_err() {
+            body.clear();
+        }
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();

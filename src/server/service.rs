@@ -47,6 +47,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
         match gate::triage(&self.shop, &request) {

@@ -21,7 +21,7 @@ pub(super) enum Part<'a> {
 
 /// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata. Other services
 /// (LND's among them) have macaroons of their own in those headers: they are no credentials.
-pub(super) fn presented(headers: &HeaderMap) -> impl Iterator<Item = Part<'_>> {
+pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
     let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0, given: 0 };
     let lines = headers.get_all(AUTHORIZATION).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
     lines.filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
@@ -32,13 +32,18 @@ pub(super) fn presented(headers: &HeaderMap) -> impl Iterator<Item = Part<'_>> {
     found
 }
 
-struct Found<'a> {
+/// What [`presented`] has found.
+pub(super) struct Found<'a> {
     parts: [Option<Part<'a>>; Credential::MAX_PER_REQUEST],
     count: usize,
     given: usize,
 }
 
 impl<'a> Found<'a> {
+    pub(super) const fn is_one(&self) -> bool {
+        self.count == 1
+    }
+
     fn push(&mut self, part: Part<'a>) {
         match self.parts.get_mut(self.count) {
             Some(free) => *free = Some(part),

@@ -112,12 +112,12 @@ pub(super) fn bought<'m>(
 }
 
 fn own<'m>(caveats: &mut impl Iterator<Item = &'m [u8]>, expected: &Expected<'_>) -> Result<Bought, Reason> {
-    let mut next = || caveats.next().and_then(split).ok_or(Reason::MissingCaveat);
+    let mut next = || caveats.next().ok_or(Reason::MissingCaveat);
 
     if !encodes(named(METHOD, next()?)?, expected.method) {
         return Err(Reason::WrongMethod);
     }
-    let (name, place) = next()?;
+    let (name, place) = split(next()?).ok_or(Reason::MissingCaveat)?;
     if matches!(name, TARGET | ROUTE) && name != expected.minted_place() {
         return Err(Reason::WrongAccess);
     }
@@ -128,8 +128,8 @@ fn own<'m>(caveats: &mut impl Iterator<Item = &'m [u8]>, expected: &Expected<'_>
         Access::Once | Access::ForDuration(_) => NonZeroU32::MIN,
     };
     let mut last = next()?;
-    if last.0 == BOUND {
-        if !expected.bound.allows(last.1) {
+    if let Ok(value) = named(BOUND, last) {
+        if !expected.bound.allows(value) {
             return Err(Reason::WrongBound);
         }
         last = next()?;
@@ -140,8 +140,8 @@ fn own<'m>(caveats: &mut impl Iterator<Item = &'m [u8]>, expected: &Expected<'_>
     Ok(Bought { amount: Amount::from_msat(amount), uses, minted_until: until, valid_until: until })
 }
 
-fn named<'m>(name: &[u8], caveat: (&'m [u8], &'m [u8])) -> Result<&'m [u8], Reason> {
-    if caveat.0 == name { Ok(caveat.1) } else { Err(Reason::MissingCaveat) }
+fn named<'m>(name: &[u8], caveat: &'m [u8]) -> Result<&'m [u8], Reason> {
+    caveat.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")).ok_or(Reason::MissingCaveat)
 }
 
 fn count(value: &[u8]) -> Option<NonZeroU32> {

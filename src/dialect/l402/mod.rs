@@ -80,10 +80,13 @@ impl Dialect for L402 {
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let (mut first, mut genuine, mut other) = (None::<Box<Genuine>>, None, None);
         let mut last = &mut first;
-        for part in authorization::presented(&view.head.headers) {
+        let found = authorization::presented(&view.head.headers);
+        // With one there is nothing to choose: its caveats are checked when it is verified, unless a body is read before that.
+        let is_chosen = found.is_one() && !self.binds_body(terms);
+        for part in found {
             let token = Credential::read(part).and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref()));
-            match token.map(|token| (token.buys(view, terms, now), token)) {
-                Ok((Ok(_), token)) => last = &mut last.insert(token).next,
+            match token.map(|token| (if is_chosen { Ok(()) } else { token.buys(view, terms, now).map(|_| ()) }, token)) {
+                Ok((Ok(()), token)) => last = &mut last.insert(token).next,
                 Ok((Err(reason), _)) => genuine = genuine.or(Some(reason)),
                 Err(reason) => other = Some(reason),
             }

@@ -68,7 +68,9 @@ pub(super) struct Payload<'a> {
 
 /// The object in base64url of its JSON, no padding.
 pub(super) fn encode(object: &impl Serialize) -> Option<String> {
-    serde_json::to_vec(object).ok().map(base64::encode_url)
+    let mut json = Vec::with_capacity(768);
+    serde_json::to_writer(&mut json, object).ok()?;
+    Some(base64::encode_url(json))
 }
 
 /// An object that keeps nothing of the text, from base64url of JSON.

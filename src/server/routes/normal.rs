@@ -55,23 +55,28 @@ pub(crate) fn is_broken(path: &str) -> bool {
     Normal::of(path).is_broken
 }
 
-/// Whether `path` is in normal form without any doubt. The asterisk of `OPTIONS *` is no path and stays as it is.
+/// Whether `path` is in normal form without any doubt, which there is of segments that begin with a dot. The asterisk of
+/// `OPTIONS *` is no path and stays as it is.
 fn is_normal(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else { return path == "*" };
-    let (mut length, mut dots) = (0_usize, 0_usize);
-    for byte in rest.bytes() {
-        match byte {
-            b'/' if length == dots && length <= 2 => return false,
-            b'/' => (length, dots) = (0, 0),
-            b'%' | b'\\' | b';' | b'A'..=b'Z' | ..=b' ' | 0x7f.. => return false,
-            _ => {
-                length += 1;
-                dots += usize::from(byte == b'.');
-            }
-        }
-    }
-    rest.is_empty() || length != dots || length > 2
+    let mut before = b'/';
+    let follows = |byte: u8| {
+        let begins = std::mem::replace(&mut before, byte) == b'/';
+        PLAIN[usize::from(byte)] && !(begins && matches!(byte, b'/' | b'.'))
+    };
+    rest.is_empty() || (rest.bytes().all(follows) && before != b'/')
 }
+
+/// What no spelling of a path hides behind: visible ASCII but for `%`, `\`, `;` and capitals.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'%' | b'\\' | b';' | b'A'..=b'Z');
+        byte += 1;
+    }
+    plain
+};
 
 fn decode(path: &str) -> (String, bool) {
     let mut bytes = path.as_bytes().to_vec();
