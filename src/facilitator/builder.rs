@@ -115,8 +115,13 @@ impl FacilitatorBuilder {
     /// [`FacilitatorConfigError`], which names what to change.
     pub fn build(self) -> Result<Facilitator, FacilitatorConfigError> {
         let error = |text| Err(FacilitatorConfigError(text));
+        if self.pay_to.is_empty() {
+            return error("expected one key at least: call `pay_to`");
+        }
         if self.networks.contains(&Network::Bitcoin) && self.store.durability() == Durability::Volatile && !self.volatile {
-            return error("on mainnet expected a durable replay store, or `volatile_replay_store`");
+            return error(
+                "on mainnet expected a durable replay store, or `volatile_replay_store`; for test networks alone say `networks([..])`",
+            );
         }
         if self.time_limit.is_zero() {
             return error("expected a `time_limit` of a second at least");
@@ -135,7 +140,7 @@ impl FacilitatorBuilder {
         }
         let keys: Option<Vec<[u8; 33]>> = self.pay_to.iter().map(hex::decode_lower).collect();
         match keys.filter(|keys| keys.iter().all(is_public_key)) {
-            Some(pay_to) if !pay_to.is_empty() => Ok(Facilitator::of(Inner {
+            Some(pay_to) => Ok(Facilitator::of(Inner {
                 store: self.store,
                 callers: self.callers,
                 clock: self.clock,
@@ -147,7 +152,6 @@ impl FacilitatorBuilder {
                 rate: Rate::new(self.rate.0, self.rate.1),
                 time_limit: self.time_limit,
             })),
-            Some(_) => error("expected one key at least: call `pay_to`"),
             None => error("expected in `pay_to` a compressed public key of 66 lower-case hexadecimal digits"),
         }
     }

@@ -6,8 +6,12 @@
 //! | `POST /verify` | `invalid_exact_lnbtc_payment_flow`: this scheme settles first and never verifies |
 //! | `GET /supported` | the networks served; open to everybody |
 //!
-//! [`Facilitator`] is a tower service over any body, mountable in any router that leaves these paths as they are; the same
-//! steps are the function [`Facilitator::settle`].
+//! [`Facilitator`] is a tower service over any body, mountable in any router: it must see these paths as they are, as under
+//! axum's `nest_service` and `fallback_service`. The same steps are the function [`Facilitator::settle`]. The body of
+//! `POST /settle` is `{"x402Version": 2, "paymentPayload": {..}, "paymentRequirements": {..}}`.
+//!
+//! **One receiver key, one store.** A payment is redeemed once only where all that redeem it ask the same store: a facilitator and a
+//! paywall that are paid on the same key must be given clones of one store (`Arc`), or of one that machines share.
 //!
 //! Before the store is asked, in this order: the caller is known ([`Callers`]; 401), it is within its rate (429 with
 //! `Retry-After`), its body is at most 64 KiB (413) and a JSON document (400), `payTo` is one of the served keys and

@@ -29,7 +29,12 @@ pub struct Payable<'a> {
 pub struct ChallengeError(&'static str);
 
 impl<'a> Payable<'a> {
-    /// Checks a challenge for a request whose body has this SHA-256 (where it is known).
+    /// Checks a challenge for a request whose body has this SHA-256. Without it, whether the challenge is for this body is not
+    /// looked at.
+    ///
+    /// A challenge without a digest binds no body ([`binds_a_body`](Self::binds_a_body)): it was made for a request without
+    /// one, or for a route that leaves bodies alone. Ask with the body that you will send, and compare
+    /// [`amount`](Self::amount) with what you are ready to pay, and the invoice's network with your wallet's: no check does that.
     ///
     /// # Errors
     ///
@@ -62,6 +67,12 @@ impl<'a> Payable<'a> {
         let is_body = |text: &str| wire::digest(text).is_some_and(|digest| body_hash.is_none_or(|hash| *hash == digest));
         ensure(challenge.digest.as_deref().is_none_or(is_body), "a digest of another body")?;
         Ok(Self { challenge, invoice, amount, expires_at })
+    }
+
+    /// Whether the challenge names the digest of one body, which [`check`](Self::check) has compared where it was told the hash.
+    #[must_use]
+    pub const fn binds_a_body(&self) -> bool {
+        self.challenge.digest.is_some()
     }
 
     /// What is to be paid.
