@@ -1,5 +1,8 @@
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
-use secp256k1::{Message, SECP256K1, SecretKey, hashes::{Hash as _, sha256}};
+use secp256k1::{
+    Message, SECP256K1, SecretKey,
+    hashes::{Hash as _, sha256},
+};
 use tower_x402::server::Bench;
 
 use crate::{

@@ -20,8 +20,5 @@ pub fn rows() -> Vec<Row> {
     let theirs = || Macaroon::deserialize(bench.token()).and_then(|macaroon| verifier.verify(&macaroon, &key, Vec::new()));
     theirs().expect("a good token");
     let macaroon = compare(ROUNDS, [job(|| bench.verify()), job(theirs)]);
-    vec![
-        Row::at_most("L402 verify / its primitives", 1.15, primitives),
-        Row::faster("L402 verify / macaroon 0.3", 3.5, macaroon),
-    ]
+    vec![Row::at_most("L402 verify / its primitives", 1.15, primitives), Row::faster("L402 verify / macaroon 0.3", 3.5, macaroon)]
 }

@@ -66,11 +66,7 @@ fn free(shop: &Shop) -> Row {
     let header = (HeaderName::from_static("x-served-by"), HeaderValue::from_static("a server"));
     let mut theirs = SetResponseHeaderLayer::overriding(header.0, header.1).layer(service_fn(answer));
     assert_eq!(call(&mut ours, &uri, None).status(), StatusCode::OK);
-    let jobs = [
-        job(|| call(&mut bare, &uri, None)),
-        job(|| call(&mut ours, &uri, None)),
-        job(|| call(&mut theirs, &uri, None)),
-    ];
+    let jobs = [job(|| call(&mut bare, &uri, None)), job(|| call(&mut ours, &uri, None)), job(|| call(&mut theirs, &uri, None))];
     let rounds = in_turns(ROUNDS, jobs);
     let (ours, theirs) = (median_of(&rounds, |t| t[1] - t[0]), median_of(&rounds, |t| t[2] - t[0]));
     Row::at_most("layer adds, free route / SetResponseHeader adds", 0.75, (ours, theirs, ours / theirs))
