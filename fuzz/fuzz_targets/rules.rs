@@ -74,7 +74,7 @@ fuzz_target!(|text: &str| {
             (Some(price), Lookup::Free) => assert_eq!(price, 0, "{method} {seen} is free"),
             (Some(price), Lookup::Priced { value, captured, .. }) if price > 0 => {
                 assert_eq!(price, *value, "{method} {seen} has another price");
-                captured.decoded();
+                captured.decoded(&seen);
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 pub mod auth_param;
 pub mod base64;
 pub mod bech32;
+pub mod fields;
 pub mod hex;
 pub mod jcs;
 pub mod json;

@@ -2,9 +2,13 @@
 
 use std::{
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
+use arc_swap::{ArcSwap, Guard};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -18,7 +22,13 @@ use crate::payment::Network;
 /// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
 /// last token has ended.
 #[derive(Clone)]
-pub struct Secrets(Arc<RwLock<Arc<Ring>>>);
+pub struct Secrets(Arc<Shared>);
+
+struct Shared {
+    ring: Mutex<Arc<Ring>>,
+    /// Counts the rings, so that readers see without a lock whether theirs is the last one.
+    version: AtomicU64,
+}
 
 struct Ring {
     secrets: Vec<Arc<Zeroizing<Vec<u8>>>>,
@@ -60,7 +70,8 @@ impl Secrets {
     /// [`SecretError::TooShort`] for fewer than 32 bytes.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let secrets = vec![checked(secret.as_ref())?];
-        Ok(Self(Arc::new(RwLock::new(Arc::new(Ring { secrets, minting: 0 })))))
+        let ring = Mutex::new(Arc::new(Ring { secrets, minting: 0 }));
+        Ok(Self(Arc::new(Shared { ring, version: AtomicU64::new(0) })))
     }
 
     /// Adds a secret that verifies only.
@@ -109,17 +120,24 @@ impl Secrets {
     }
 
     fn change(&self, next: impl FnOnce(&Ring) -> Result<Ring, SecretError>) -> Result<(), SecretError> {
-        let mut ring = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = self.lock();
         *ring = Arc::new(next(&ring)?);
+        self.0.version.fetch_add(1, Ordering::Release);
         Ok(())
     }
 
-    fn is(&self, ring: &Arc<Ring>) -> bool {
-        Arc::ptr_eq(&self.0.read().unwrap_or_else(PoisonError::into_inner), ring)
+    fn version(&self) -> u64 {
+        self.0.version.load(Ordering::Acquire)
     }
 
-    fn ring(&self) -> Arc<Ring> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The ring and its version.
+    fn ring(&self) -> (Arc<Ring>, u64) {
+        let ring = self.lock();
+        (ring.clone(), self.version())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Ring>> {
+        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,7 +156,7 @@ impl Ring {
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("count", &self.ring().secrets.len()).finish_non_exhaustive()
+        f.debug_struct("Secrets").field("count", &self.lock().secrets.len()).finish_non_exhaustive()
     }
 }
 
@@ -217,40 +235,50 @@ impl OriginKeys {
     }
 }
 
-/// Derives the keys of each origin, again whenever the ring has changed.
+/// Derives the keys of each origin, again whenever the ring has changed. Reading takes no lock.
 pub(crate) struct KeyRing {
     secrets: Secrets,
     network: Network,
     origins: Vec<Arc<str>>,
     store: [u8; 16],
-    derived: RwLock<(Arc<Ring>, Arc<[OriginKeys]>)>,
+    derived: ArcSwap<Derived>,
+}
+
+/// All origins' keys, and the version of the ring that they come from.
+struct Derived {
+    version: u64,
+    keys: Vec<OriginKeys>,
+}
+
+/// The keys of all origins, as they were when they were asked for.
+pub(crate) struct CurrentKeys(Guard<Arc<Derived>>);
+
+impl CurrentKeys {
+    /// Of one origin, counted as [`KeyRing::new`] was given them.
+    pub(crate) fn of(&self, origin: usize) -> &OriginKeys {
+        &self.0.keys[origin]
+    }
 }
 
 impl KeyRing {
     /// `None` where two keys have the same id: one of the secrets must go.
     pub(crate) fn new(secrets: Secrets, network: Network, origins: Vec<Arc<str>>, store: [u8; 16]) -> Option<Self> {
-        let ring = secrets.ring();
-        let keys = derive_all(&ring, network, &origins, &store);
-        let collide = keys.iter().any(|keys| !keys.have_unique_ids());
-        (!collide).then_some(Self { secrets, network, origins, store, derived: RwLock::new((ring, keys)) })
+        let derived = Derived::new(&secrets, network, &origins, &store);
+        let collide = derived.keys.iter().any(|keys| !keys.have_unique_ids());
+        (!collide).then(|| Self { secrets, network, origins, store, derived: ArcSwap::from_pointee(derived) })
     }
 
-    /// The keys of all origins, in the order that `new` was given. Where a change of the ring brings two keys of the same id,
-    /// what was made with the later one is not recognised: replace that secret.
-    pub(crate) fn current(&self) -> Arc<[OriginKeys]> {
-        {
-            let derived = self.derived.read().unwrap_or_else(PoisonError::into_inner);
-            if self.secrets.is(&derived.0) {
-                return derived.1.clone();
-            }
+    /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was made with the later one is
+    /// not recognised: replace that secret.
+    pub(crate) fn current(&self) -> CurrentKeys {
+        let derived = self.derived.load();
+        if derived.version == self.secrets.version() {
+            return CurrentKeys(derived);
         }
-        let ring = self.secrets.ring();
-        let mut derived = self.derived.write().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&derived.0, &ring) {
-            derived.1 = derive_all(&ring, self.network, &self.origins, &self.store);
-            derived.0 = ring;
-        }
-        derived.1.clone()
+        let derived = Arc::new(Derived::new(&self.secrets, self.network, &self.origins, &self.store));
+        // Whoever stores an older ring's keys last makes the next call derive once more.
+        self.derived.store(derived.clone());
+        CurrentKeys(Guard::from_inner(derived))
     }
 }
 
@@ -260,13 +288,21 @@ impl fmt::Debug for KeyRing {
     }
 }
 
-fn derive_all(ring: &Ring, network: Network, origins: &[Arc<str>], store: &[u8; 16]) -> Arc<[OriginKeys]> {
-    let of = |origin: &Arc<str>| {
-        let keys =
-            PURPOSES.map(|purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, network, origin, store)).collect());
-        OriginKeys { keys, minting: ring.minting }
-    };
-    origins.iter().map(of).collect()
+impl fmt::Debug for CurrentKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CurrentKeys").field("origins", &self.0.keys.len()).finish_non_exhaustive()
+    }
+}
+
+impl Derived {
+    fn new(secrets: &Secrets, network: Network, origins: &[Arc<str>], store: &[u8; 16]) -> Self {
+        let (ring, version) = secrets.ring();
+        let of = |origin: &Arc<str>| {
+            let derive = |purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, network, origin, store)).collect();
+            OriginKeys { keys: PURPOSES.map(derive), minting: ring.minting }
+        };
+        Self { version, keys: origins.iter().map(of).collect() }
+    }
 }
 
 /// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed, each with its length.
@@ -293,7 +329,7 @@ mod tests {
     }
 
     fn id(ring: &KeyRing, purpose: Purpose) -> [u8; 4] {
-        ring.current()[0].minting(purpose).id
+        ring.current().of(0).minting(purpose).id
     }
 
     #[test]
@@ -313,13 +349,13 @@ mod tests {
         let old = id(&ring, Purpose::MppId);
         secrets.add([2; 32]).unwrap();
         assert_eq!(id(&ring, Purpose::MppId), old);
-        assert_eq!(ring.current()[0].all(Purpose::MppId).len(), 2);
+        assert_eq!(ring.current().of(0).all(Purpose::MppId).len(), 2);
         secrets.mint_with([2; 32]).unwrap();
         assert_ne!(id(&ring, Purpose::MppId), old);
-        assert!(ring.current()[0].by_id(Purpose::MppId, old).is_some());
+        assert!(ring.current().of(0).by_id(Purpose::MppId, old).is_some());
         assert_eq!(secrets.remove([2; 32]), Err(SecretError::Minting));
         secrets.remove([1; 32]).unwrap();
-        assert!(ring.current()[0].by_id(Purpose::MppId, old).is_none());
+        assert!(ring.current().of(0).by_id(Purpose::MppId, old).is_none());
     }
 
     #[test]

@@ -47,7 +47,8 @@ impl Bench {
         let (head, ()) = request.into_parts();
         let target = target::asked_for(&head).expect("a target");
         let place = Place { origin: 0, target, route: rule.route(&head), client: ClientKey::Unknown };
-        let mut asked = Asked::new(shop, rule, Vec::new(), head, place).expect("a fixed price");
+        let current = (shop.paywall.setup().clock.now(), shop.paywall.setup().keys.current());
+        let mut asked = Asked::new((shop.clone(), rule), head, place, current, None);
         asked.body_hash = Some(Sha256::digest([]).into());
 
         let terms = &asked.rule.terms;

@@ -10,25 +10,26 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, request::Parts};
 use http_body::Body;
 
 use super::{
     BoxError, issue,
-    layer::{Pricing, Shop},
+    layer::Shop,
+    paywall::Setup,
     price::{self, Quote},
     refuse,
     request::{Asked, Keep, Pending, Place},
-    routes::{self, Captured, Lookup},
     rule::Rule,
     settle::{self, Outcome, Paid},
     target, within,
 };
 use crate::{
     body::RequestBody,
-    dialect::{Claim, Dialect, Presented},
+    clock::Timestamp,
+    dialect::{Claim, Dialect, Presented, RequestView},
     lightning::BoxFuture,
-    payment::{PaymentReceipt, Proof, Refusal, Spend},
+    payment::{Access, PaymentReceipt, Proof, Refusal, Spend, Terms},
     trace,
 };
 
@@ -71,21 +72,16 @@ impl Admission {
     }
 }
 
-/// What the table says of a request. Told apart before anything is moved, so that free requests pay next to nothing.
-pub(super) enum Triage {
-    Free,
-    Priced(Arc<Rule>, Vec<(String, String)>),
-    Answer(Box<Response<Bytes>>),
-}
-
 /// Decides from the head of a priced request, as far as that goes.
-pub(super) fn decide<B>(shop: &Arc<Shop>, rule: Arc<Rule>, captures: Vec<(String, String)>, request: Request<B>) -> Decision<B>
+#[inline]
+pub(super) fn decide<B>(shop: &Arc<Shop>, rule: &Arc<Rule>, captures: Vec<(String, String)>, request: Request<B>) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let setup = shop.paywall.setup();
-    let (head, body) = request.into_parts();
+    let (setup, terms) = (shop.paywall.setup(), &rule.terms);
+    let (mut head, body) = request.into_parts();
+    let body = RequestBody::inner(body);
     if head.extensions.get::<PaymentReceipt>().is_some() {
         trace::error(format_args!(
             "two layers price {}, so that what was paid at one is asked again at the other: keep one",
@@ -103,45 +99,74 @@ where
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
     let place = Place { origin, target, route: rule.route(&head), client: client.key };
-    let asked = match Asked::new(shop.clone(), rule, captures, head, place) {
-        Ok(asked) => asked,
+    let seen = match price::seen(rule, captures, &head) {
+        Ok(seen) => seen,
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
-    let mut pending = Pending { asked, body: RequestBody::inner(body) };
-    let (dialect, presented) = match presented(&pending.asked) {
+    let (now, keys) = (setup.clock.now(), setup.keys.current());
+    let presented = match presented(setup, &place.view(setup, &head, &keys), terms, now) {
         Err(answer) => return Decision::Answer(*answer),
-        Ok(None) => return wait(ask(Box::new(pending), None)),
-        Ok(Some(found)) => found,
+        Ok(presented) => presented,
     };
-    pending.asked.presented = true;
-    let claim = match presented {
-        Presented::Authentic(claim) => claim,
-        Presented::Refused(refusal) => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
-        Presented::Absent | Presented::Wrong(_) => unreachable!("`presented` has answered these"),
-    };
-    try_each(pending, dialect, claim)
+    // What only time ends is told here and now, and nothing is moved to the heap.
+    if let Some((dialect, Presented::Authentic(claim))) = &presented
+        && matches!(terms.access, Access::ForDuration(_))
+        && !terms.has_bound
+        && let Some(Ok(proof)) = verify(setup, &place.view(setup, &head, &keys), terms, now, (*dialect, &**claim))
+    {
+        strip(setup, *dialect, &mut head, terms);
+        let paid = Paid::new(shop.clone(), *dialect, proof, (head.method.clone(), place), now, (None, None));
+        let (request, admission) = admit(head, body, paid);
+        return Decision::Pass(request, admission);
+    }
+    let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys), seen);
+    asked.presented = presented.as_ref().map(|(dialect, _)| *dialect);
+    let pending = Box::new(Pending { asked, body });
+    match presented {
+        None => wait(ask(pending, None)),
+        Some((dialect, Presented::Authentic(claim))) => try_claim(pending, dialect, claim),
+        Some((dialect, Presented::Refused(refusal))) => wait(ask(pending, Some((dialect, refusal)))),
+        Some((_, Presented::Absent | Presented::Wrong(_))) => unreachable!("`presented` has answered these"),
+    }
 }
 
-/// Step 4 for the credentials of one dialect, in their order, until one is good.
-fn try_each<B>(mut pending: Pending<B>, dialect: usize, mut claim: Box<dyn Claim>) -> Decision<B>
+/// Step 4 for one credential: at once, where the head tells all.
+fn try_claim<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    loop {
-        let refusal = match verify(&mut pending.asked, dialect, &*claim) {
-            None => return wait(verify_slowly(Box::new(pending), dialect, claim)),
-            Some(Err(refusal)) => refusal,
-            Some(Ok(proof)) if proof.spend == Spend::Never => {
-                let (request, admission) = admit(pending, dialect, proof, (None, None));
-                return Decision::Pass(request, admission);
-            }
-            Some(Ok(proof)) => return Decision::Verified(Box::new(pending), dialect, Candidate { proof, next: claim.next() }),
-        };
-        claim = match claim.next() {
-            Some(next) => next,
-            None => return wait(ask(Box::new(pending), Some((dialect, refusal)))),
-        };
+    let asked = &mut pending.asked;
+    let terms = &asked.rule.terms;
+    if !asked.setup().dialects[dialect].binds_body(terms) {
+        asked.bind(None);
+    }
+    let asked = &pending.asked;
+    match verify(asked.setup(), &asked.view(), &asked.rule.terms, asked.now, (dialect, &*claim)) {
+        None => wait(verify_slowly(pending, dialect, claim)),
+        Some(verdict) => decided(pending, dialect, claim.next(), verdict),
+    }
+}
+
+/// Step 4, verified: to the inner service where nothing is to be consumed, to the store where a use is; with a refusal, to the
+/// next credential of the same dialect, and to step 5 where the request has none.
+fn decided<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    next: Option<Box<dyn Claim>>,
+    verdict: Result<Proof, Refusal>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match verdict {
+        Ok(proof) if proof.spend == Spend::Never => {
+            let (request, admission) = grant(*pending, dialect, proof, (None, None));
+            Decision::Pass(request, admission)
+        }
+        Ok(proof) => Decision::Verified(pending, dialect, Candidate { proof, next }),
+        Err(refusal) => refuse(pending, dialect, next, refusal),
     }
 }
 
@@ -149,69 +174,16 @@ fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Deci
     Decision::Wait(Box::pin(decision))
 }
 
-/// Step 1.
-pub(super) fn triage<B>(shop: &Shop, request: &Request<B>) -> Triage {
-    let answer = match &shop.pricing {
-        Pricing::Every(_) if request.method() == Method::OPTIONS => refuse::methods(StatusCode::NO_CONTENT, None),
-        Pricing::Every(_) if routes::is_broken(request.uri().path()) => {
-            refuse::bad_request("the path holds control bytes, or bytes that are not UTF-8")
-        }
-        Pricing::Every(rule) => {
-            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
-            return Triage::Priced(rule.clone(), captures);
-        }
-        Pricing::Table(rules) => {
-            let original = target::original_uri(request.extensions(), request.uri());
-            let original = (!std::ptr::eq(original, request.uri())).then(|| original.path());
-            let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
-            match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
-                Lookup::Free => return Triage::Free,
-                Lookup::Priced { .. }
-                    if original.is_some_and(|original| target::is_rewritten(original, request.uri().path())) =>
-                {
-                    trace::error(format_args!(
-                        "a layer between the router and the price table has rewritten {} to {}: what is priced would not be \
-                         what is bound; put the table outside of it",
-                        original.unwrap_or_default(),
-                        request.uri().path()
-                    ));
-                    refuse::misconfigured()
-                }
-                Lookup::Priced { value, captured, .. } => {
-                    let captures = if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured) };
-                    return Triage::Priced(value.clone(), captures);
-                }
-                Lookup::Closed => refuse::not_found(),
-                Lookup::Options { allow } => refuse::methods(StatusCode::NO_CONTENT, Some(allow)),
-                Lookup::MethodNotAllowed { allow } => refuse::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
-                Lookup::Ambiguous => {
-                    refuse::bad_request("this path can be read in two ways that have different prices: write it plainly")
-                }
-                Lookup::Misplaced(mistake) => {
-                    trace::error(format_args!("{mistake}"));
-                    refuse::misconfigured()
-                }
-            }
-        }
-    };
-    Triage::Answer(Box::new(answer))
-}
-
-/// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
-fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
-    let path = target::original_uri(request.extensions(), request.uri()).path();
-    target::matched_path(request.extensions()).map(|pattern| routes::captures(pattern, path)).unwrap_or_default()
-}
-
-fn owned(captured: &Captured<'_>) -> Vec<(String, String)> {
-    captured.decoded().into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
-}
-
 /// Step 3: the one credential, if any. 400 where there are several, or one that no payment can cure.
-fn presented(asked: &Asked) -> Result<Option<(usize, Presented)>, Box<Response<Bytes>>> {
+fn presented(
+    setup: &Setup,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Option<(usize, Presented)>, Box<Response<Bytes>>> {
     let mut found = None;
-    for (index, dialect) in asked.setup().dialects.iter().enumerate() {
-        match dialect.credential(&asked.view(), &asked.rule.terms, asked.now) {
+    for (index, dialect) in setup.dialects.iter().enumerate() {
+        match dialect.credential(view, terms, now) {
             Presented::Absent => {}
             Presented::Wrong(why) => return Err(Box::new(refuse::bad_request(why))),
             presented if found.is_none() => found = Some((index, presented)),
@@ -222,17 +194,22 @@ fn presented(asked: &Asked) -> Result<Option<(usize, Presented)>, Box<Response<B
 }
 
 /// Step 4, where the head tells all; `None` where it does not.
-fn verify(asked: &mut Asked, dialect: usize, claim: &dyn Claim) -> Option<Result<Proof, Refusal>> {
-    let setup = asked.setup();
-    if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&claim.payment_hash())) {
+fn verify(
+    setup: &Setup,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    now: Timestamp,
+    (dialect, claim): (usize, &dyn Claim),
+) -> Option<Result<Proof, Refusal>> {
+    let payment_hash = claim.payment_hash();
+    if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&payment_hash)) {
         return Some(Err(setup.dialects[dialect].revoked()));
     }
-    let needs_body = setup.dialects[dialect].binds_body(&asked.rule.terms);
-    if needs_body || claim.needs_price() || setup.must_confirm(&claim.payment_hash()) {
+    let needs_body = setup.dialects[dialect].binds_body(terms);
+    if needs_body || claim.needs_price() || setup.must_confirm(&payment_hash) {
         return None;
     }
-    asked.bind(None);
-    Some(claim.verify(&asked.view(), &asked.rule.terms, None, asked.now))
+    Some(claim.verify(view, terms, None, now))
 }
 
 /// Step 4, where the body, the price or the receiver must be asked.
@@ -264,23 +241,14 @@ where
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
     let next = claim.next();
-    let proof = match verdict {
-        Ok(proof) => proof,
-        Err(refusal) => return refuse(pending, dialect, next, refusal),
-    };
-    match settle::confirm(setup, &proof).await {
-        Ok(true) => {}
-        Ok(false) => {
-            let refusal = setup.dialects[dialect].unpaid();
-            return refuse(pending, dialect, next, refusal);
+    if let Ok(proof) = &verdict {
+        match settle::confirm(setup, proof).await {
+            Ok(true) => {}
+            Ok(false) => return decided(pending, dialect, next, Err(setup.dialects[dialect].unpaid())),
+            Err(why) => return Decision::Answer(refuse::unavailable(why)),
         }
-        Err(why) => return Decision::Answer(refuse::unavailable(why)),
     }
-    if proof.spend == Spend::Never {
-        let (request, admission) = admit(*pending, dialect, proof, (None, None));
-        return Decision::Pass(request, admission);
-    }
-    Decision::Verified(pending, dialect, Candidate { proof, next })
+    decided(pending, dialect, next, verdict)
 }
 
 /// Step 4 again with the next credential of the same dialect, where the request has one; step 5 where it has none.
@@ -290,7 +258,7 @@ where
     B::Error: Into<BoxError>,
 {
     match next {
-        Some(claim) => try_each(*pending, dialect, claim),
+        Some(claim) => try_claim(pending, dialect, claim),
         None => wait(ask(pending, Some((dialect, refusal)))),
     }
 }
@@ -302,7 +270,7 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, admission) = admit(*pending, dialect, proof, (lease, remaining));
+                let (request, admission) = grant(*pending, dialect, proof, (lease, remaining));
                 Decision::Serve(request, admission)
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
@@ -370,25 +338,39 @@ where
     Decision::Answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 
+/// Takes out the credentials that stop here: no request has those of two dialects.
+fn strip(setup: &Setup, dialect: usize, head: &mut Parts, terms: &Terms) {
+    if !setup.keep_credentials {
+        setup.dialects[dialect].strip(&mut head.headers, terms);
+    }
+}
+
 /// To the inner service, unpaid.
 fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
-    asked.strip();
-    let admission = Admission { paid: None, keep_private: asked.presented };
+    if let Some(dialect) = asked.presented {
+        strip(asked.shop.paywall.setup(), dialect, &mut asked.head, &asked.rule.terms);
+    }
+    let admission = Admission { paid: None, keep_private: asked.presented.is_some() };
     Decision::Pass(Request::from_parts(asked.head, body), admission)
 }
 
-/// To the inner service, with a receipt.
-fn admit<B>(
+/// Paid for: a receipt goes with the request.
+fn grant<B>(
     pending: Pending<B>,
     dialect: usize,
     proof: Proof,
     granted: (Option<Box<settle::Lease>>, Option<u32>),
 ) -> (Request<RequestBody<B>>, Admission) {
-    let Pending { mut asked, body } = pending;
-    asked.strip();
-    let Asked { shop, mut head, place, now, .. } = asked;
+    let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
+    strip(shop.paywall.setup(), dialect, &mut head, &rule.terms);
     let paid = Paid::new(shop, dialect, proof, (head.method.clone(), place), now, granted);
+    admit(head, body, paid)
+}
+
+/// To the inner service, with a receipt.
+#[inline(always)]
+fn admit<B>(mut head: Parts, body: RequestBody<B>, paid: Paid) -> (Request<RequestBody<B>>, Admission) {
     head.extensions.insert(paid.receipt().clone());
     (Request::from_parts(head, body), Admission { paid: Some(paid), keep_private: true })
 }

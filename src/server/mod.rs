@@ -109,6 +109,7 @@ mod settle;
 mod settlements;
 mod table;
 mod target;
+mod triage;
 
 use std::time::Duration;
 

@@ -221,7 +221,7 @@ impl std::error::Error for BadRequest {}
 /// # Errors
 ///
 /// [`BadRequest`] for a declared header that occurs twice or is no visible text,
-pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -> Result<Option<PriceRequest>, BadRequest> {
+pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -> Result<Option<Box<PriceRequest>>, BadRequest> {
     if rule.charge.price.fixed().is_some() {
         return Ok(None);
     }
@@ -240,7 +240,8 @@ pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
     let method = head.method.clone();
     let reads_body = rule.charge.reads_body;
-    Ok(Some(PriceRequest { method, captures, query, headers, body: Bytes::new(), reads_body, misread: Arc::default() }))
+    let seen = PriceRequest { method, captures, query, headers, body: Bytes::new(), reads_body, misread: Arc::default() };
+    Ok(Some(Box::new(seen)))
 }
 
 /// What came of asking for the price.

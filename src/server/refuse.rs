@@ -5,6 +5,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
+    codec::fields::has_any,
     dialect::{ChallengeLine, HeaderLine},
     payment::{Amount, DialectName, Network, Refusal, RefusalKind},
 };
@@ -198,11 +199,13 @@ fn retry_after(mut response: Response<Bytes>, seconds: u64) -> Response<Bytes> {
 
 const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
 const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
+static FOR_SHARED_CACHES: [HeaderName; 2] = [CDN_CACHE_CONTROL, SURROGATE_CONTROL];
 
 /// Keeps shared caches from serving to others what one person bought (decision 13).
 pub(super) fn keep_private(headers: &mut http::HeaderMap) {
-    headers.remove(CDN_CACHE_CONTROL);
-    headers.remove(SURROGATE_CONTROL);
+    if has_any(headers, &FOR_SHARED_CACHES) {
+        FOR_SHARED_CACHES.iter().for_each(|name| drop(headers.remove(name)));
+    }
     let mut kept: Vec<Vec<u8>> = Vec::new();
     let mut is_private = false;
     for value in headers.get_all(header::CACHE_CONTROL) {

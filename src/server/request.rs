@@ -13,14 +13,14 @@ use super::{
     address::ClientKey,
     layer::Shop,
     paywall::Setup,
-    price::{self, BadRequest, PriceRequest},
+    price::{self, PriceRequest},
     refuse,
     rule::Rule,
 };
 use crate::{
     body::{Held, Pool, RequestBody},
     clock::Timestamp,
-    dialect::{RequestView, keys::OriginKeys},
+    dialect::{RequestView, keys::CurrentKeys},
 };
 
 /// A priced request: what the gate knows of it, and its body.
@@ -38,10 +38,10 @@ pub(super) struct Asked {
     pub(super) head: Parts,
     pub(super) place: Place,
     pub(super) now: Timestamp,
-    /// A credential came with it, accepted or not.
-    pub(super) presented: bool,
+    /// The dialect whose credential came with it, accepted or not; no request has credentials of two.
+    pub(super) presented: Option<usize>,
     pub(super) body_hash: Option<[u8; 32]>,
-    keys: Arc<[OriginKeys]>,
+    keys: CurrentKeys,
     /// What a price function sees; there only where one prices this request.
     pub(super) seen: Option<Box<PriceRequest>>,
     bound: Option<[u8; 32]>,
@@ -68,21 +68,30 @@ pub(super) struct Place {
     pub(super) client: ClientKey,
 }
 
+impl Place {
+    /// What the dialects may look at, before a body is read and what is bound is known.
+    pub(super) fn view<'a>(&'a self, setup: &'a Setup, head: &'a Parts, keys: &'a CurrentKeys) -> RequestView<'a> {
+        RequestView {
+            head,
+            origin: &setup.origins[self.origin],
+            target: self.target.as_str(),
+            route: &self.route,
+            keys: keys.of(self.origin),
+            body_hash: None,
+            bound: None,
+        }
+    }
+}
+
 impl Asked {
-    /// # Errors
-    ///
-    /// [`BadRequest`] where the price function cannot be shown this request.
     pub(super) fn new(
-        shop: Arc<Shop>,
-        rule: Arc<Rule>,
-        captures: Vec<(String, String)>,
+        (shop, rule): (Arc<Shop>, Arc<Rule>),
         head: Parts,
         place: Place,
-    ) -> Result<Self, BadRequest> {
-        let seen = price::seen(&rule, captures, &head)?.map(Box::new);
-        let setup = shop.paywall.setup();
-        let (now, keys) = (setup.clock.now(), setup.keys.current());
-        Ok(Self { shop, rule, head, place, now, presented: false, body_hash: None, keys, seen, bound: None })
+        (now, keys): (Timestamp, CurrentKeys),
+        seen: Option<Box<PriceRequest>>,
+    ) -> Self {
+        Self { shop, rule, head, place, now, presented: None, body_hash: None, keys, seen, bound: None }
     }
 
     pub(super) fn setup(&self) -> &Setup {
@@ -90,25 +99,7 @@ impl Asked {
     }
 
     pub(super) fn view(&self) -> RequestView<'_> {
-        RequestView {
-            head: &self.head,
-            origin: &self.setup().origins[self.place.origin],
-            target: self.place.target.as_str(),
-            route: &self.place.route,
-            keys: &self.keys[self.place.origin],
-            body_hash: self.body_hash,
-            bound: self.bound,
-        }
-    }
-
-    /// Takes out the credentials that stop here.
-    pub(super) fn strip(&mut self) {
-        let setup = self.shop.paywall.setup();
-        if self.presented && !setup.keep_credentials {
-            for dialect in &setup.dialects {
-                dialect.strip(&mut self.head.headers, &self.rule.terms);
-            }
-        }
+        RequestView { body_hash: self.body_hash, bound: self.bound, ..self.place.view(self.setup(), &self.head, &self.keys) }
     }
 
     /// Computes what is bound beside method and target.

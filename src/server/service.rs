@@ -10,8 +10,9 @@ use tower_service::Service;
 
 use super::{
     BoxError, ResponseFuture,
-    gate::{self, Admission, Decision, Triage},
+    gate::{self, Admission, Decision},
     layer::Shop,
+    triage::{Triage, triage},
 };
 use crate::body::{RequestBody, ResponseBody};
 
@@ -50,7 +51,7 @@ where
     #[inline]
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
-        match gate::triage(&self.shop, &request) {
+        match triage(&self.shop, &request) {
             Triage::Free => ResponseFuture::passing(inner, request.map(RequestBody::inner), Admission::default()),
             Triage::Priced(rule, captures) => match gate::decide(&self.shop, rule, captures, request) {
                 Decision::Pass(request, admission) => ResponseFuture::passing(inner, request, admission),

@@ -128,6 +128,18 @@ pub fn folded_credentials(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// The credential of a header with one line and no comma, onto which nothing can be folded.
+pub fn sole_credential<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
+    let mut lines = headers.get_all(name).into_iter();
+    let line = lines.next().filter(|_| lines.next().is_none())?.as_bytes();
+    (!may_be_folded(line)).then(|| line.trim_ascii())
+}
+
+/// Whether a line has a comma, without which it holds one credential.
+pub fn may_be_folded(line: &[u8]) -> bool {
+    memchr::memchr(b',', line).is_some()
+}
+
 /// What stands after this scheme, in any case, and at least one space; empty for the scheme alone.
 #[must_use]
 pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
@@ -138,6 +150,12 @@ pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> 
 
 /// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go; other lines stay untouched.
 pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&[u8]) -> bool) {
+    if let Some(credential) = sole_credential(headers, name) {
+        if is_ours(credential) {
+            headers.remove(name);
+        }
+        return;
+    }
     let (mut kept, mut found) = (Vec::new(), false);
     for line in headers.get_all(name) {
         let (mut own, mut foreign) = (false, false);
@@ -165,7 +183,7 @@ fn without(line: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<Header
 }
 
 fn boundary(line: &[u8]) -> Option<usize> {
-    memchr::memchr(b',', line)?;
+    may_be_folded(line).then_some(())?;
     let (mut quoted, mut escaped) = (false, false);
     for (at, byte) in line.iter().enumerate() {
         match byte {

@@ -4,7 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use super::{credential::Credential, identifier::Identifier, macaroon::Macaroon, scheme::Scheme};
 use crate::codec::{
-    auth_param::{after_scheme, folded_credentials, remove_credentials},
+    auth_param::{after_scheme, folded_credentials, remove_credentials, sole_credential},
+    fields::has_any,
     hex,
 };
 
@@ -23,9 +24,12 @@ pub(super) enum Part<'a> {
 /// (LND's among them) have macaroons of their own in those headers: they are no credentials.
 pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
     let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0, given: 0 };
-    let lines = headers.get_all(AUTHORIZATION).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
-    lines.filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
-    if found.count == 0 {
+    let mut add = |credential| ours(credential).into_iter().for_each(|part| found.push(Part::Authorization(part)));
+    match sole_credential(headers, &AUTHORIZATION) {
+        Some(credential) => add(credential),
+        None => headers.get_all(AUTHORIZATION).iter().flat_map(|line| folded_credentials(line.as_bytes())).for_each(add),
+    }
+    if found.count == 0 && has_any(headers, &METADATA) {
         let lines = METADATA.iter().flat_map(|name| headers.get_all(name));
         lines.filter_map(metadata).for_each(|part| found.push(Part::Metadata(part)));
     }
@@ -69,6 +73,9 @@ impl<'a> Iterator for Found<'a> {
 /// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any are not touched.
 pub(super) fn strip(headers: &mut HeaderMap) {
     remove_credentials(headers, &AUTHORIZATION, |credential| ours(credential).is_some());
+    if !has_any(headers, &METADATA) {
+        return;
+    }
     for name in &METADATA {
         if headers.get_all(name).into_iter().any(|line| metadata(line).is_some()) {
             let foreign: Vec<_> = headers.get_all(name).into_iter().filter(|line| metadata(line).is_none()).cloned().collect();

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     codec::{
-        auth_param::{after_scheme, folded_credentials, remove_credentials},
+        auth_param::{after_scheme, folded_credentials, may_be_folded, remove_credentials},
         base64,
     },
     payment::Preimage,
@@ -116,11 +116,15 @@ pub(super) enum Found {
 /// Looks for `Payment` credentials in the lines of one header, folded ones too.
 pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
     let mut lines = headers.get_all(name).into_iter();
-    // What decodes whole has nothing folded onto it.
-    if let (Some(line), None) = (lines.next(), lines.next())
-        && let Some(text) = CredentialText::decode(line.as_bytes())
-    {
-        return Found::One(Some(text));
+    if let (Some(line), None) = (lines.next(), lines.next()) {
+        let token = after_scheme(line.as_bytes(), SCHEME);
+        // What decodes whole has nothing folded onto it.
+        if let Some(text) = token.and_then(CredentialText::decode_token) {
+            return Found::One(Some(text));
+        }
+        if token.is_none() && !may_be_folded(line.as_bytes()) {
+            return Found::Nothing;
+        }
     }
     let mut tokens = tokens(headers, name);
     match (tokens.next(), tokens.next()) {

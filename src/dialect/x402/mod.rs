@@ -63,6 +63,7 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
+    codec::fields::has_any,
     dialect::{Asked, ChallengeLine, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
     payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
 };
@@ -71,6 +72,7 @@ const REQUIRED: HeaderName = HeaderName::from_static("payment-required");
 const SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
 const RESPONSE: HeaderName = HeaderName::from_static("payment-response");
 const VERSION_1: HeaderName = HeaderName::from_static("x-payment");
+static CREDENTIALS: [HeaderName; 2] = [SIGNATURE, VERSION_1];
 
 /// This dialect, as the server asks for it.
 #[derive(Clone, Copy, Debug)]
@@ -96,14 +98,16 @@ impl Dialect for X402 {
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let headers = &view.head.headers;
+        if !has_any(headers, &CREDENTIALS) {
+            return Presented::Absent;
+        }
         let mut lines = headers.get_all(SIGNATURE).iter();
         let line = match (lines.next(), lines.next()) {
             (Some(line), None) => line,
             (Some(_), Some(_)) => return Presented::Wrong("two PAYMENT-SIGNATURE lines: send one"),
-            (None, _) if headers.contains_key(VERSION_1) => {
+            (None, _) => {
                 return Presented::Wrong("X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)");
             }
-            (None, _) => return Presented::Absent,
         };
         let claim = decode_header(line.as_bytes())
             .ok_or(Reason::InvalidPayload)

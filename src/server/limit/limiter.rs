@@ -8,7 +8,10 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,6 +44,8 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
     state: Mutex<State>,
+    /// How many hashes the state knows: where there are none, a paid request takes no lock.
+    hashes: AtomicUsize,
 }
 
 /// No further invoice for this client now: 429.
@@ -95,7 +100,7 @@ struct Known {
 
 impl Limiter {
     pub(crate) fn new(limits: UnpaidLimits) -> Self {
-        Self { limits, state: Mutex::default() }
+        Self { limits, state: Mutex::default(), hashes: AtomicUsize::new(0) }
     }
 
     /// A slot for one more invoice. Call it before the node, and before a price function.
@@ -103,6 +108,7 @@ impl Limiter {
         let UnpaidLimits { per_client, total, kept_percent, clients } = self.limits;
         let mut state = self.state();
         state.forget(now);
+        self.hashes.store(state.by_hash.len(), Ordering::Release);
         let is_told_apart =
             client != ClientKey::Unknown && (state.clients.contains_key(&client) || state.clients.len() < clients);
         let client = if is_told_apart { client } else { ClientKey::Unknown };
@@ -125,12 +131,22 @@ impl Limiter {
     /// This invoice was paid for and redeemed: its slot comes back, and its client has paid. Anything but the first call for a
     /// hash, and a hash that is not known (any more), changes nothing.
     pub(crate) fn paid(&self, hash: PaymentHash, now: Timestamp) {
-        let mut state = self.state();
-        let Some(id) = state.by_hash.get(&hash).copied() else { return };
-        if let Some(client) = state.slots.get(&id).map(|held| held.client) {
-            state.mark_paid(client, now, self.limits.clients / 2);
+        if self.hashes.load(Ordering::Acquire) == 0 {
+            return;
         }
-        state.release(id);
+        self.change(|state| {
+            let Some(id) = state.by_hash.get(&hash).copied() else { return };
+            if let Some(client) = state.slots.get(&id).map(|held| held.client) {
+                state.mark_paid(client, now, self.limits.clients / 2);
+            }
+            state.release(id);
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        self.hashes.store(state.by_hash.len(), Ordering::Release);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -148,7 +164,7 @@ impl Slot {
     /// The invoice exists.
     pub(crate) fn issued(mut self, hash: PaymentHash, end: Timestamp) {
         self.then = Then::Nothing;
-        self.limiter.state().bind(self.id, Some(hash), end);
+        self.limiter.change(|state| state.bind(self.id, Some(hash), end));
     }
 
     /// It is certain that no invoice came to be.
@@ -160,8 +176,8 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         match self.then {
-            Then::GiveBack => self.limiter.state().release(self.id),
-            Then::HoldUntil(until) => self.limiter.state().bind(self.id, None, until),
+            Then::GiveBack => self.limiter.change(|state| state.release(self.id)),
+            Then::HoldUntil(until) => self.limiter.change(|state| state.bind(self.id, None, until)),
             Then::Nothing => {}
         }
     }

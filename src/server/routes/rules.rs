@@ -78,7 +78,6 @@ pub(crate) struct Misplaced<'a> {
 pub(crate) struct Captured<'a> {
     tree: &'a Tree,
     pattern: &'a str,
-    path: &'a str,
 }
 
 impl<T> Rules<T> {
@@ -134,7 +133,7 @@ impl<T> Rules<T> {
     pub(crate) fn lookup<'a>(
         &'a self,
         method: &Method,
-        path: &'a str,
+        path: &str,
         original_path: Option<&str>,
         is_connect_protocol: bool,
     ) -> Lookup<'a, T> {
@@ -142,7 +141,7 @@ impl<T> Rules<T> {
         let matcher = self.matcher(method, is_connect_protocol);
         let lookup = match matcher.map_or(Selected::Nothing, |matcher| self.select(matcher, path, &normal)) {
             Selected::Torn => return Lookup::Ambiguous,
-            Selected::Rule(leaf) if leaf.is_priced => return self.priced(leaf, matcher, path),
+            Selected::Rule(leaf) if leaf.is_priced => return self.priced(leaf, matcher),
             Selected::Rule(_) => Lookup::Free,
             Selected::Nothing => self.unnamed(method, path, &normal),
         };
@@ -181,10 +180,10 @@ impl<T> Rules<T> {
         }
     }
 
-    fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>, path: &'a str) -> Lookup<'a, T> {
+    fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>) -> Lookup<'a, T> {
         match (self.rules.get(leaf.rule), matcher) {
             (Some(Rule { value: Some(value), pattern, .. }), Some(matcher)) => {
-                Lookup::Priced { value, captured: Captured { tree: &matcher.raw, pattern, path } }
+                Lookup::Priced { value, captured: Captured { tree: &matcher.raw, pattern } }
             }
             _ => Lookup::Ambiguous,
         }
@@ -244,10 +243,11 @@ impl fmt::Display for Misplaced<'_> {
     }
 }
 
-impl<'a> Captured<'a> {
-    /// Names and values, decoded as axum decodes them. A path whose captures are not UTF-8 is never priced.
-    pub(crate) fn decoded(&self) -> Vec<(&'a str, Cow<'a, str>)> {
-        let raw = self.tree.captures(self.pattern, self.path);
+impl Captured<'_> {
+    /// Names and values in the path that was looked up, decoded as axum decodes them. A path whose captures are not UTF-8 is
+    /// never priced.
+    pub(crate) fn decoded<'a>(&'a self, path: &'a str) -> Vec<(&'a str, Cow<'a, str>)> {
+        let raw = self.tree.captures(self.pattern, path);
         raw.into_iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy())).collect()
     }
 }

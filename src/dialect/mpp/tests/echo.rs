@@ -138,7 +138,7 @@ fn an_old_secret_verifies_until_it_is_removed() {
     let mut bench = bought();
     let verdict = |bench: &Bench| {
         let current = ring.current();
-        let view = RequestView { keys: &current[0], ..bench.view() };
+        let view = RequestView { keys: current.of(0), ..bench.view() };
         matches!(Mpp.credential(&view, &bench.terms, bench.now), Presented::Authentic(_))
     };
     assert!(verdict(&bench));
