@@ -47,7 +47,7 @@ impl Stored {
 impl Changes for Batch {
     fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
         let (old, new) = (old.map(write_entry), new.map(write_entry));
-        self.change(&entry_key(key), old.as_ref().map(<[u8; 49]>::as_slice), new.as_ref().map(<[u8; 49]>::as_slice));
+        self.change(&entry_key(key), old.as_ref().map(<[u8; 36 + USE]>::as_slice), new.as_ref().map(<[u8; 36 + USE]>::as_slice));
     }
 
     fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>) {
