@@ -9,6 +9,10 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
+    pub(super) fn with_capacity(records: usize) -> Self {
+        Self { records: Vec::with_capacity(records), tally: Tally::default() }
+    }
+
     /// Notes that the record of `key`, which was `old`, is now `new`. None of both is no record.
     pub(crate) fn change(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
         if let Some(old) = old {

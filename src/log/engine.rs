@@ -3,7 +3,7 @@ use std::{
     path::Path,
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::{
     Batch, LogError,
@@ -110,8 +110,10 @@ impl Engine {
 
     fn commit_unguarded(&mut self, batch: Batch) -> Result<(), LogError> {
         let next = Head { id: self.head.id, sequence: self.head.sequence + 1, tally: self.head.tally.plus(batch.tally()) };
-        let mut writes = self.database.batch().durability(Some(PersistMode::SyncData));
-        for (key, value) in batch.into_records() {
+        let records = batch.into_records();
+        let mut writes = OwnedWriteBatch::with_capacity(self.database.clone(), records.len() + 1);
+        writes = writes.durability(Some(PersistMode::SyncData));
+        for (key, value) in records {
             match value {
                 Some(value) => writes.insert(&self.records, key, value),
                 None => writes.remove(&self.records, key),

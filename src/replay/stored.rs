@@ -46,7 +46,8 @@ impl Stored {
 
 impl Changes for Batch {
     fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
-        self.change(&entry_key(key), old.map(write_entry).as_deref(), new.map(write_entry).as_deref());
+        let (old, new) = (old.map(write_entry), new.map(write_entry));
+        self.change(&entry_key(key), old.as_ref().map(<[u8; 36 + USE]>::as_slice), new.as_ref().map(<[u8; 36 + USE]>::as_slice));
     }
 
     fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>) {
@@ -95,14 +96,14 @@ fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
     Some((ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)), rest))
 }
 
-pub(super) fn write_entry(entry: &Entry) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(36 + USE);
-    bytes.extend(entry.retain_until.as_unix_seconds().to_le_bytes());
-    bytes.extend(entry.taken.to_le_bytes());
-    bytes.extend(entry.restored.to_le_bytes());
-    bytes.extend(entry.restores.to_le_bytes());
-    bytes.extend(entry.last.as_bytes());
-    bytes.extend(write_use(&entry.last_use));
+pub(super) fn write_entry(entry: &Entry) -> [u8; 36 + USE] {
+    let mut bytes = [0; 36 + USE];
+    bytes[..8].copy_from_slice(&entry.retain_until.as_unix_seconds().to_le_bytes());
+    bytes[8..12].copy_from_slice(&entry.taken.to_le_bytes());
+    bytes[12..16].copy_from_slice(&entry.restored.to_le_bytes());
+    bytes[16..20].copy_from_slice(&entry.restores.to_le_bytes());
+    bytes[20..36].copy_from_slice(entry.last.as_bytes());
+    bytes[36..].copy_from_slice(&write_use(&entry.last_use));
     bytes
 }
 

@@ -6,7 +6,7 @@ use std::{
     sync::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicUsize, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -174,10 +174,10 @@ impl<M: Machine> Writer<M> {
 
     /// Waits for an ask, or for the time to sync or to reopen; `false` once nobody is left to ask.
     fn wait(&self) -> (Option<M::Ask>, bool) {
-        let received = match self.next_due() {
+        let received = self.linger().unwrap_or_else(|| match self.next_due() {
             Some(due) => self.queue.recv_timeout(due.saturating_duration_since(Instant::now())),
             None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-        };
+        });
         match received {
             Ok(ask) => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
@@ -196,8 +196,9 @@ impl<M: Machine> Writer<M> {
     }
 
     fn write_group(&mut self, first: Option<M::Ask>) {
-        let mut batch = Batch::default();
-        let mut answers: Vec<_> = self.kept.drain(..).chain(first).map(|ask| self.machine.apply(ask, &mut batch)).collect();
+        let expected = self.last_group.max(self.kept.len() + 1);
+        let (mut batch, mut answers) = (Batch::with_capacity(expected), Vec::with_capacity(expected));
+        answers.extend(self.kept.drain(..).chain(first).map(|ask| self.machine.apply(ask, &mut batch)));
         if answers.is_empty() {
             return;
         }
@@ -223,10 +224,29 @@ impl<M: Machine> Writer<M> {
         self.failure.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Stays awake while those who were answered together may ask again, for half the time that their sync took at most: to
+    /// fall asleep and be woken takes as long as all of them need. `None` where none did. Whoever asks alone is not waited
+    /// for.
+    fn linger(&self) -> Option<Result<M::Ask, RecvTimeoutError>> {
+        let until = self.linger_until();
+        while self.engine.is_some() && self.last_group > 1 && Instant::now() < until {
+            match self.queue.try_recv() {
+                Ok(ask) => return Some(Ok(ask)),
+                Err(TryRecvError::Disconnected) => return Some(Err(RecvTimeoutError::Disconnected)),
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+            }
+        }
+        None
+    }
+
+    fn linger_until(&self) -> Instant {
+        Instant::now() + (self.last_commit / 2).min(MAX_LINGER)
+    }
+
     /// Decides what is asked by now, and gives those who were answered last time to ask again: otherwise the first of them
     /// gets a sync of its own, and all others wait for that and for the next. Whoever asks alone does not wait.
     fn gather(&mut self, answers: &mut Vec<M::Answer>, batch: &mut Batch) {
-        let until = Instant::now() + (self.last_commit / 2).min(MAX_LINGER);
+        let until = self.linger_until();
         let before = answers.len();
         while answers.len() < MAX_GROUP {
             if let Ok(ask) = self.queue.try_recv() {

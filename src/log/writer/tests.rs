@@ -34,6 +34,18 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
     gate.open();
 }
 
+#[test]
+fn whoever_was_answered_does_not_count_as_waiting() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Log::open(folder.path(), [7; 16], Gated::default()).unwrap();
+    for _ in 0..100 {
+        let (asks, told): (Vec<_>, Vec<_>) = (0..4).map(|_| asking(Ask::Write(b"record".to_vec()))).unzip();
+        asks.into_iter().for_each(|ask| log.ask(ask).unwrap());
+        assert!(told.iter().all(|told| told.recv().unwrap()));
+    }
+    assert_eq!(log.waiting.load(Ordering::Relaxed), 0);
+}
+
 /// Whether it was written, in the end.
 fn written(log: &Log<Gated>, ask: Ask) -> bool {
     let (ask, told) = asking(ask);

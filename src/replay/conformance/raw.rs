@@ -45,7 +45,7 @@ impl RawRecord {
     pub fn new(key: ConsumptionKey, use_id: UseId) -> Self {
         let last_use = Use { granted_at: Timestamp::MAX, remaining: 0, released: false };
         let entry = Entry { retain_until: Timestamp::MAX, taken: 1, restored: 0, restores: 2, last: use_id, last_use };
-        Self((entry_key(&key).to_vec(), write_entry(&entry)))
+        Self((entry_key(&key).to_vec(), write_entry(&entry).to_vec()))
     }
 }
 
