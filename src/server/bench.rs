@@ -26,6 +26,7 @@ use crate::{
 pub struct Bench {
     asked: Asked,
     invoice: Invoice,
+    committed: [u8; 32],
 }
 
 const AMOUNT: Amount = Amount::from_sat(10);
@@ -52,10 +53,11 @@ impl Bench {
 
         let terms = &asked.rule.terms;
         let committed = issue::offered(asked.setup(), &asked.view(), terms, AMOUNT).committed;
-        let description = Description::Hashed(committed.expect("x402 commits to the request"));
+        let committed = committed.expect("x402 commits to the request");
+        let description = Description::Hashed(committed.text.into_bytes());
         let making = node.create_invoice(InvoiceRequest::new(AMOUNT, description, terms.invoice_expiry));
         let invoice = within_one_poll(making).expect("an invoice");
-        Self { asked, invoice }
+        Self { asked, invoice, committed: committed.hash }
     }
 
     /// The 402 for an invoice that is decoded and checked.
@@ -63,7 +65,8 @@ impl Bench {
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());
         let offered: Vec<_> = setup.dialects.iter().map(|dialect| &**dialect).collect();
-        let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice: &self.invoice, refused: None };
+        let (invoice, committed) = (&self.invoice, Some(&self.committed));
+        let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice, committed, refused: None };
         issue::answer(setup, &offered, &asked, None)
     }
 }

@@ -45,7 +45,7 @@ pub use self::{
 use self::{mint::mint, reason::Reason, verify::Genuine};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, ChallengeLine, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
@@ -110,7 +110,7 @@ impl Dialect for L402 {
         Reason::Unpaid.into()
     }
 
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable> {
         if mint::is_sayable(view, terms) { Ok(None) } else { Err(Unsayable) }
     }
 

@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use serde::Serialize;
 
-use super::{PaymentRequirements, binding::RequestHash, wire::encode_header};
+use super::{PaymentRequirements, wire::encode_header};
 use crate::{
     codec::{
         hex,
@@ -72,30 +72,16 @@ pub(super) struct Said<'a> {
     pub(super) amount: Amount,
     pub(super) pay_to: &'a [u8; 33],
     pub(super) invoice: &'a Invoice,
-    pub(super) request_hash: RequestHash,
+    pub(super) request_hash: &'a [u8; 32],
     pub(super) quote: &'a str,
 }
 
 /// The header line. `None` where it would be longer than a reader may refuse.
+///
+/// Way to pay and `extra` are written out, not serialised: no text in them needs an escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
-    let extra = Extra {
-        asset_transfer_method: "bolt11",
-        payment_flow: "upfront",
-        request_hash: &hex::encode(said.request_hash.as_bytes()),
-        request_binding_profile: "http:1",
-        request_binding_params: Params { headers: said.bound_headers },
-        invoice: said.invoice.as_str(),
-        quote: said.quote,
-    };
-    let accepted = Accepted {
-        scheme: "exact",
-        network: said.invoice.network().caip2(),
-        amount: &said.amount.as_msat().to_string(),
-        asset: "BTC",
-        pay_to: &hex::encode(said.pay_to),
-        max_timeout_seconds: said.invoice.expiry().as_secs(),
-        extra,
-    };
+    let (amount, timeout) = (said.amount.as_msat().to_string(), said.invoice.expiry().as_secs().to_string());
+    let (pay_to, request_hash) = (hex::encode(said.pay_to), hex::encode(said.request_hash));
     let resource = ResourceInfo {
         url: said.url,
         description: said.resource.description.as_deref(),
@@ -105,7 +91,27 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
         icon_url: said.resource.icon_url.as_deref().filter(|url| url.len() <= 2048),
     };
     let mut text = Vec::with_capacity(1536);
-    serde_json::to_writer(&mut text, &Required { x402_version: 2, error: said.error, resource, accepts: [accepted] }).ok()?;
+    text.extend_from_slice(b"{\"x402Version\":2,\"error\":");
+    serde_json::to_writer(&mut text, said.error).ok()?;
+    text.extend_from_slice(b",\"resource\":");
+    serde_json::to_writer(&mut text, &resource).ok()?;
+    let accepted = [
+        ",\"accepts\":[{\"scheme\":\"exact\",\"network\":\"",
+        said.invoice.network().caip2(),
+        "\",\"amount\":\"",
+        &amount,
+        "\",\"asset\":\"BTC\",\"payTo\":\"",
+        &pay_to,
+        "\",\"maxTimeoutSeconds\":",
+        &timeout,
+        ",\"extra\":{\"assetTransferMethod\":\"bolt11\",\"paymentFlow\":\"upfront\",\"requestHash\":\"",
+        &request_hash,
+        "\",\"requestBindingProfile\":\"http:1\",\"requestBindingParams\":{\"headers\":",
+    ];
+    accepted.iter().for_each(|piece| text.extend_from_slice(piece.as_bytes()));
+    serde_json::to_writer(&mut text, said.bound_headers).ok()?;
+    let proofs = ["},\"invoice\":\"", said.invoice.as_str(), "\",\"quote\":\"", said.quote, "\"}}]}"];
+    proofs.iter().for_each(|piece| text.extend_from_slice(piece.as_bytes()));
     (text.len() <= MAX_TEXT).then(|| encode_header(text))?
 }
 
@@ -122,15 +128,6 @@ fn is_listable(text: &str) -> bool {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Required<'a> {
-    x402_version: u8,
-    error: &'a str,
-    resource: ResourceInfo<'a>,
-    accepts: [Accepted<'a>; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct ResourceInfo<'a> {
     url: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -143,35 +140,6 @@ struct ResourceInfo<'a> {
     tags: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     icon_url: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Accepted<'a> {
-    scheme: &'a str,
-    network: &'a str,
-    amount: &'a str,
-    asset: &'a str,
-    pay_to: &'a str,
-    max_timeout_seconds: u64,
-    extra: Extra<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Extra<'a> {
-    asset_transfer_method: &'a str,
-    payment_flow: &'a str,
-    request_hash: &'a str,
-    request_binding_profile: &'a str,
-    request_binding_params: Params<'a>,
-    invoice: &'a str,
-    quote: &'a str,
-}
-
-#[derive(Serialize)]
-struct Params<'a> {
-    headers: &'a [String],
 }
 
 #[cfg(test)]
