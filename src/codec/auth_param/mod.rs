@@ -90,11 +90,13 @@ impl<'a> AuthChallenge<'a> {
 
 /// One challenge as text, every value quoted; `None` where a value has a control character other than the tab, or a name is
 /// no token.
-pub fn write<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
+pub fn write<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> Option<String> {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_tchar);
-    let mut text = String::with_capacity(1024);
+    let params = params.into_iter();
+    let length = params.clone().map(|(name, value)| name.len() + value.len() + ", =\"\"".len()).sum::<usize>();
+    let mut text = String::with_capacity(scheme.len() + length.saturating_sub(1));
     text.push_str(is_name(scheme).then_some(scheme)?);
-    for (index, (name, value)) in params.into_iter().enumerate() {
+    for (index, (name, value)) in params.enumerate() {
         // To the end in any case: many bytes at once are faster than the first that is wrong.
         if !is_name(name) || !value.bytes().fold(true, |so_far, byte| so_far & is_quotable(byte)) {
             return None;
