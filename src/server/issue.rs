@@ -101,18 +101,18 @@ pub(super) fn answer(
     asked: &dialect::Asked<'_>,
     refused: Option<&(usize, Refusal)>,
 ) -> Response<Bytes> {
-    let (mut lines, mut accepts) = (Vec::new(), Vec::new());
+    let (mut lines, mut dialects) = (Vec::with_capacity(4), Vec::with_capacity(4));
     for dialect in offered {
         if let Ok(own) = dialect.challenge(asked) {
             lines.extend(own);
-            accepts.push(refuse::Accepts::new(dialect.name(), asked.amount, asked.terms.network));
+            dialects.push(dialect.name());
         }
     }
     if lines.is_empty() {
         return refuse::unavailable("this request cannot be said in any dialect that is spoken here");
     }
     let refusal_line = refused.and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
-    refuse::payment_required(lines, &accepts, asked.refused, refusal_line)
+    refuse::payment_required(lines, &dialects, asked.amount, asked.terms.network, asked.refused, refusal_line)
 }
 
 /// Whether the node made what was asked (lnbtc, server, step "verify own invoice").

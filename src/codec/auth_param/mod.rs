@@ -98,21 +98,22 @@ pub fn write<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a st
     text.push_str(is_name(scheme).then_some(scheme)?);
     for (index, (name, value)) in params.enumerate() {
         // To the end in any case: many bytes at once are faster than the first that is wrong.
-        if !is_name(name) || !value.bytes().fold(true, |so_far, byte| so_far & is_quotable(byte)) {
+        let is_quotable = value.bytes().fold(true, |so_far, byte| so_far & is_quotable(byte));
+        let is_plain = value.bytes().fold(true, |so_far, byte| so_far & (byte != b'"') & (byte != b'\\'));
+        if !is_name(name) || !is_quotable {
             return None;
         }
         text.push_str(if index == 0 { " " } else { ", " });
         text.push_str(name);
         text.push_str("=\"");
-        let mut rest = value;
-        while let Some((plain, escaped)) = memchr::memchr2(b'"', b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
-        {
-            text.push_str(plain);
-            text.push('\\');
-            text.push_str(&escaped[..1]);
-            rest = &escaped[1..];
+        if is_plain {
+            text.push_str(value);
+        } else {
+            for character in value.chars() {
+                text.extend(matches!(character, '"' | '\\').then_some('\\'));
+                text.push(character);
+            }
         }
-        text.push_str(rest);
         text.push('"');
     }
     Some(text)

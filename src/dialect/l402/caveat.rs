@@ -14,9 +14,12 @@ pub(super) const VALID_UNTIL: &[u8] = b"valid_until";
 /// texts never have the same encoding, and no text can bring a `=`, a comma or a second caveat with it.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The encoding of a method, a target or a route.
-pub(super) fn encoded(text: &str) -> String {
-    percent_encode(text.as_bytes(), KEPT).to_string()
+/// A caveat: its name with a `=`, and the encoding of a method, a target or a route.
+pub(super) fn encoded(name: &str, text: &str) -> String {
+    let mut caveat = String::with_capacity(name.len() + text.len() + 16);
+    caveat.push_str(name);
+    caveat.extend(percent_encode(text.as_bytes(), KEPT));
+    caveat
 }
 
 /// Whether `value` is the encoding of `text`.

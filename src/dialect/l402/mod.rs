@@ -118,7 +118,7 @@ impl Dialect for L402 {
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let invoice = asked.invoice;
         let macaroon = mint(asked.view, asked.terms, asked.amount, invoice.payment_hash(), invoice.expires_at())?;
-        let token = base64::encode_standard(macaroon.to_bytes());
+        let token = base64::encode_standard(macaroon.as_bytes());
         let line = |rank, scheme| {
             let value = challenge::header_value(scheme, &token, invoice.as_str());
             ChallengeLine { rank, name: WWW_AUTHENTICATE, value }
