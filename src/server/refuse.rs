@@ -59,9 +59,10 @@ pub(super) fn payment_required(
         body.extend([",\"dialect\":\"", refusal.dialect().as_str(), "\",\"reason\":\"", refusal.code(), "\""]);
     }
     body.push_str(",\"accepts\":[");
-    let (amount, network, mut before) = (amount.as_msat().to_string(), network.as_str(), "");
+    let (mut digits, network, mut before) = (itoa::Buffer::new(), network.as_str(), "");
+    let amount = digits.format(amount.as_msat());
     for dialect in dialects.iter().map(|dialect| dialect.as_str()) {
-        body.extend([before, "{\"dialect\":\"", dialect, "\",\"amount_msat\":", &amount, ",\"network\":\"", network, "\"}"]);
+        body.extend([before, "{\"dialect\":\"", dialect, "\",\"amount_msat\":", amount, ",\"network\":\"", network, "\"}"]);
         before = ",";
     }
     body.push_str("]}");

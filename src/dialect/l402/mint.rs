@@ -38,14 +38,14 @@ fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: T
     };
     let mut caveats = Vec::with_capacity(6);
     caveats.extend(binding(view, terms.access)?);
-    caveats.push(["amount_msat=", &amount.as_msat().to_string()].concat());
+    caveats.push(["amount_msat=", itoa::Buffer::new().format(amount.as_msat())].concat());
     if let Access::Uses(uses) = terms.access {
         caveats.push(format!("uses={uses}"));
     }
     if terms.has_bound {
         caveats.push(format!("bound={}", hex::encode(view.bound.ok_or(Unsayable)?)));
     }
-    caveats.push(["valid_until=", &until.as_unix_seconds().to_string()].concat());
+    caveats.push(["valid_until=", itoa::Buffer::new().format(until.as_unix_seconds())].concat());
     Ok(caveats)
 }
 

@@ -64,24 +64,24 @@ pub(super) struct Opaque<'a> {
 
 /// The canonical JSON of a [`ChargeRequest`]: written out, not serialised, because no text in it needs an escape.
 pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: PaymentHash) -> String {
-    let pieces = [
+    [
         "{\"amount\":\"",
-        &sat.to_string(),
+        itoa::Buffer::new().format(sat),
         "\",\"currency\":\"sat\",\"methodDetails\":{\"invoice\":\"",
         invoice,
         "\",\"network\":\"",
         network,
         "\",\"paymentHash\":\"",
-        &hex::encode(payment_hash.as_bytes()),
+        hex::encode_array(payment_hash.as_bytes()).as_str(),
         "\"}}",
-    ];
-    pieces.concat()
+    ]
+    .concat()
 }
 
 /// The canonical JSON of an [`Opaque`], likewise.
 pub(super) fn opaque(bound: &[u8; 32], until: Timestamp) -> String {
-    let (bound, until) = (base64::encode_url(bound), until.as_unix_seconds().to_string());
-    ["{\"bound\":\"", &bound, "\",\"until\":\"", &until, "\"}"].concat()
+    let (bound, mut until_text) = (base64::encode_url(bound), itoa::Buffer::new());
+    ["{\"bound\":\"", &bound, "\",\"until\":\"", until_text.format(until.as_unix_seconds()), "\"}"].concat()
 }
 
 /// The payload of a charge credential.

@@ -80,8 +80,8 @@ pub(super) struct Said<'a> {
 ///
 /// Way to pay and `extra` are written out, not serialised: no text in them needs an escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
-    let (amount, timeout) = (said.amount.as_msat().to_string(), said.invoice.expiry().as_secs().to_string());
-    let (pay_to, request_hash) = (hex::encode(said.pay_to), hex::encode(said.request_hash));
+    let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (pay_to, request_hash) = (hex::encode_array(said.pay_to), hex::encode_array(said.request_hash));
     let resource = ResourceInfo {
         url: said.url,
         description: said.resource.description.as_deref(),
@@ -99,13 +99,13 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
         ",\"accepts\":[{\"scheme\":\"exact\",\"network\":\"",
         said.invoice.network().caip2(),
         "\",\"amount\":\"",
-        &amount,
+        amount.format(said.amount.as_msat()),
         "\",\"asset\":\"BTC\",\"payTo\":\"",
-        &pay_to,
+        pay_to.as_str(),
         "\",\"maxTimeoutSeconds\":",
-        &timeout,
+        timeout.format(said.invoice.expiry().as_secs()),
         ",\"extra\":{\"assetTransferMethod\":\"bolt11\",\"paymentFlow\":\"upfront\",\"requestHash\":\"",
-        &request_hash,
+        request_hash.as_str(),
         "\",\"requestBindingProfile\":\"http:1\",\"requestBindingParams\":{\"headers\":",
     ];
     accepted.iter().for_each(|piece| text.extend_from_slice(piece.as_bytes()));
