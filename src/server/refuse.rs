@@ -224,6 +224,41 @@ pub(super) fn keep_private(headers: &mut http::HeaderMap) {
 mod tests {
     use super::*;
 
+    fn body(dialects: &[DialectName], refused: Option<&Refusal>) -> String {
+        let amount = Amount::from_msat(1_500);
+        let answer = payment_required(Vec::new(), dialects, amount, Network::Signet, refused, None);
+        assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+        String::from_utf8(answer.into_body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_body_of_a_402_is_exact() {
+        let accepts = |dialect: &str| format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#);
+        let expected = format!(
+            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request","accepts":[{},{}]}}"#,
+            accepts("l402"),
+            accepts("x402")
+        );
+        assert_eq!(body(&[DialectName::L402, DialectName::X402], None), expected);
+        for kind in [
+            RefusalKind::Expired,
+            RefusalKind::Forged,
+            RefusalKind::Malformed,
+            RefusalKind::Revoked,
+            RefusalKind::Spent,
+            RefusalKind::Unpaid,
+            RefusalKind::WrongRequest,
+        ] {
+            let (uri, title, detail) = problem(Some(kind));
+            let [uri, title, detail] = [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
+            let expected = format!(
+                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"mpp","reason":"some-code","accepts":[{}]}}"#,
+                accepts("mpp")
+            );
+            assert_eq!(body(&[DialectName::Mpp], Some(&Refusal::new(DialectName::Mpp, kind, "some-code"))), expected);
+        }
+    }
+
     #[test]
     fn shared_caches_are_kept_out() {
         for (given, kept) in [

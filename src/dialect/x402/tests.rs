@@ -312,6 +312,11 @@ fn an_invoice_that_says_anything_else_is_not_put_into_a_challenge() {
         X402.challenge(&asked).is_ok()
     };
     assert!(asked(&bench, AMOUNT));
+    let view = bench.view(&call);
+    for committed in [None, Some(&[0; 32])] {
+        let asked = Asked { view: &view, terms: &bench.terms, amount: AMOUNT, invoice: &invoice, committed, refused: None };
+        assert!(X402.challenge(&asked).is_err(), "{committed:?}");
+    }
     assert!(!asked(&bench, Amount::from_sat(20)));
     bench.terms.bound_headers = vec!["accept".into()];
     assert!(!asked(&bench, AMOUNT));
