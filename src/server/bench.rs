@@ -80,3 +80,20 @@ fn within_one_poll<T>(future: impl Future<Output = T>) -> T {
         std::task::Poll::Pending => panic!("the local node waits"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invoice_must_commit_to_what_was_asked() {
+        let bench = Bench::new();
+        let (terms, invoice) = (&bench.asked.rule.terms, &bench.invoice);
+        let request = InvoiceRequest::new(AMOUNT, Description::Hashed(Vec::new()), terms.invoice_expiry);
+        let checked = |committed| issue::check(invoice, &request, committed, terms, invoice.created_at());
+        assert_eq!(checked(Some(&bench.committed)), Ok(()));
+        for other in [None, Some(&[0; 32])] {
+            assert_eq!(checked(other), Err("another description"));
+        }
+    }
+}

@@ -116,7 +116,7 @@ pub(super) fn answer(
 }
 
 /// Whether the node made what was asked (lnbtc, server, step "verify own invoice").
-fn check(
+pub(super) fn check(
     invoice: &Invoice,
     request: &InvoiceRequest,
     committed: Option<&[u8; 32]>,
