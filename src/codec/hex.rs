@@ -5,6 +5,13 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     const_hex::encode(bytes)
 }
 
+/// The same, on the stack.
+pub fn encode_array<const N: usize>(bytes: &[u8; N]) -> const_hex::Buffer<N> {
+    let mut text = const_hex::Buffer::new();
+    text.format(bytes);
+    text
+}
+
 /// Exactly `N` bytes from `2 * N` digits, upper or lower case.
 pub fn decode_any_case<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
     let text = text.as_ref();

@@ -50,6 +50,15 @@ pub fn parse(text: &str) -> Result<Json<'_>, JsonError> {
     Ok(value)
 }
 
+/// Adds a text in quotes, escaped where it must be.
+pub fn push_text(json: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        json.push_str(&serde_json::to_string(text).unwrap_or_else(|_| unreachable!("a text can always be written")));
+    } else {
+        json.extend(["\"", text, "\""]);
+    }
+}
+
 impl<'a> Json<'a> {
     /// A text that is known already.
     pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
@@ -282,9 +291,19 @@ impl<'de> Visitor<'de> for Name<'de, '_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde::de::value::{BorrowedStrDeserializer, Error as ValueError, MapDeserializer};
 
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_pushed_text_is_written_as_serde_json_writes_it(text in "([a-z/ ]|\\PC|[\0-\u{1f}\"\\\\\u{7f}]){0,40}") {
+            let mut json = String::new();
+            push_text(&mut json, &text);
+            prop_assert_eq!(json, serde_json::to_string(&text).unwrap());
+        }
+    }
 
     #[test]
     fn a_member_that_stands_twice_is_refused_at_any_depth() {

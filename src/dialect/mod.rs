@@ -45,9 +45,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// The refusal of a credential whose invoice the receiver calls unpaid.
     fn unpaid(&self) -> Refusal;
 
-    /// The bytes that the invoice must commit to: `Err` where this request cannot be said in this dialect (it is then left
-    /// out of the challenge), `Ok(None)` where any invoice will do.
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable>;
+    /// What the invoice must commit to: `Err` where this request cannot be said in this dialect (it is then left out of the
+    /// challenge), `Ok(None)` where any invoice will do.
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable>;
 
     /// The challenge lines for a checked invoice; the server sorts all dialects' lines by rank.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;
@@ -67,6 +67,14 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     fn strip(&self, headers: &mut HeaderMap, terms: &Terms);
 }
 
+/// What an invoice's description hash stands for.
+#[derive(Clone, Debug)]
+pub(crate) struct Committed {
+    pub(crate) text: String,
+    /// SHA-256 of the text.
+    pub(crate) hash: [u8; 32],
+}
+
 /// What a challenge is made from.
 #[derive(Debug)]
 pub(crate) struct Asked<'a> {
@@ -74,6 +82,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) terms: &'a Terms,
     pub(crate) amount: Amount,
     pub(crate) invoice: &'a Invoice,
+    /// The hash of what a dialect wanted this request's invoice to commit to.
+    pub(crate) committed: Option<&'a [u8; 32]>,
     /// Why a credential was refused, of this dialect or another.
     pub(crate) refused: Option<&'a Refusal>,
 }

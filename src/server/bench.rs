@@ -26,6 +26,7 @@ use crate::{
 pub struct Bench {
     asked: Asked,
     invoice: Invoice,
+    committed: [u8; 32],
 }
 
 const AMOUNT: Amount = Amount::from_sat(10);
@@ -53,10 +54,11 @@ impl Bench {
 
         let terms = &asked.rule.terms;
         let committed = issue::offered(asked.setup(), &asked.view(), terms, AMOUNT).committed;
-        let description = Description::Hashed(committed.expect("x402 commits to the request"));
+        let committed = committed.expect("x402 commits to the request");
+        let description = Description::Hashed(committed.text.into_bytes());
         let making = node.create_invoice(InvoiceRequest::new(AMOUNT, description, terms.invoice_expiry));
         let invoice = within_one_poll(making).expect("an invoice");
-        Self { asked, invoice }
+        Self { asked, invoice, committed: committed.hash }
     }
 
     /// The 402 for an invoice that is decoded and checked.
@@ -64,7 +66,8 @@ impl Bench {
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());
         let offered: Vec<_> = setup.dialects.iter().map(|dialect| &**dialect).collect();
-        let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice: &self.invoice, refused: None };
+        let (invoice, committed) = (&self.invoice, Some(&self.committed));
+        let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice, committed, refused: None };
         issue::answer(setup, &offered, &asked, None)
     }
 }
@@ -76,5 +79,22 @@ fn within_one_poll<T>(future: impl Future<Output = T>) -> T {
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(done) => done,
         std::task::Poll::Pending => panic!("the local node waits"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_invoice_must_commit_to_what_was_asked() {
+        let bench = Bench::new();
+        let (terms, invoice) = (&bench.asked.rule.terms, &bench.invoice);
+        let request = InvoiceRequest::new(AMOUNT, Description::Hashed(Vec::new()), terms.invoice_expiry);
+        let checked = |committed| issue::check(invoice, &request, committed, terms, invoice.created_at());
+        assert_eq!(checked(Some(&bench.committed)), Ok(()));
+        for other in [None, Some(&[0; 32])] {
+            assert_eq!(checked(other), Err("another description"));
+        }
     }
 }

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
-use sha2::{Digest as _, Sha256};
 
 use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
 use crate::{
     clock::Timestamp,
-    dialect::{self, Dialect, RequestView},
+    dialect::{self, Committed, Dialect, RequestView},
     lightning::{Description, InvoiceRequest, NodeErrorKind},
     payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
     trace,
@@ -35,7 +34,10 @@ pub(super) async fn challenge(
         trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));
         return refuse::unavailable("this request cannot be priced in any dialect that is spoken here");
     }
-    let description = committed.map_or_else(|| Description::Text(memo(terms)), Description::Hashed);
+    let (description, committed) = match committed {
+        Some(Committed { text, hash }) => (Description::Hashed(text.into_bytes()), Some(hash)),
+        None => (Description::Text(memo(terms)), None),
+    };
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
     slot.asked(asked.now.saturating_add(terms.invoice_expiry));
     let invoice = match within(setup.time_limit, setup.receiver.create_invoice(request.clone())).await {
@@ -54,23 +56,21 @@ pub(super) async fn challenge(
             return refuse::unavailable("the Lightning node did not make an invoice in time");
         }
     };
-    if let Err(fault) = check(&invoice, &request, terms, setup.clock.now()) {
+    if let Err(fault) = check(&invoice, &request, committed.as_ref(), terms, setup.clock.now()) {
         trace::error(format_args!("the node's invoice is not what was asked for: {fault}"));
         return refuse::unavailable("the Lightning node made an invoice that was not asked for");
     }
     slot.issued(invoice.payment_hash(), invoice.expires_at());
-    answer(
-        setup,
-        &offered,
-        &dialect::Asked { view: &view, terms, amount, invoice: &invoice, refused: refused.as_ref().map(|(_, refusal)| refusal) },
-        refused.as_ref(),
-    )
+    let refusal = refused.as_ref().map(|(_, refusal)| refusal);
+    let committed = committed.as_ref();
+    let asked = dialect::Asked { view: &view, terms, amount, invoice: &invoice, committed, refused: refusal };
+    answer(setup, &offered, &asked, refused.as_ref())
 }
 
 /// Who can say a request, and what its invoice must commit to.
 pub(super) struct Offered<'a> {
     pub(super) dialects: Vec<&'a dyn Dialect>,
-    pub(super) committed: Option<Vec<u8>>,
+    pub(super) committed: Option<Committed>,
     /// A dialect that sells at this amount cannot say this request.
     pub(super) unsayable: bool,
 }
@@ -101,24 +101,30 @@ pub(super) fn answer(
     asked: &dialect::Asked<'_>,
     refused: Option<&(usize, Refusal)>,
 ) -> Response<Bytes> {
-    let (mut lines, mut accepts) = (Vec::new(), Vec::new());
+    let (mut lines, mut dialects) = (Vec::with_capacity(4), Vec::with_capacity(4));
     for dialect in offered {
         if let Ok(own) = dialect.challenge(asked) {
             lines.extend(own);
-            accepts.push(refuse::Accepts::new(dialect.name(), asked.amount, asked.terms.network));
+            dialects.push(dialect.name());
         }
     }
     if lines.is_empty() {
         return refuse::unavailable("this request cannot be said in any dialect that is spoken here");
     }
     let refusal_line = refused.and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
-    refuse::payment_required(lines, &accepts, asked.refused, refusal_line)
+    refuse::payment_required(lines, &dialects, asked.amount, asked.terms.network, asked.refused, refusal_line)
 }
 
 /// Whether the node made what was asked (lnbtc, server, step "verify own invoice").
-fn check(invoice: &Invoice, request: &InvoiceRequest, terms: &Terms, now: Timestamp) -> Result<(), &'static str> {
+pub(super) fn check(
+    invoice: &Invoice,
+    request: &InvoiceRequest,
+    committed: Option<&[u8; 32]>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<(), &'static str> {
     let described = match (&request.description, invoice.description()) {
-        (Description::Hashed(bytes), InvoiceDescription::Hash(hash)) => <[u8; 32]>::from(Sha256::digest(bytes)) == *hash,
+        (Description::Hashed(_), InvoiceDescription::Hash(hash)) => committed == Some(hash),
         (Description::Text(asked), InvoiceDescription::Text(text)) => asked == text,
         _ => false,
     };

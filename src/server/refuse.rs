@@ -13,20 +13,6 @@ use crate::{
 /// How long a client should wait where the fault is ours, in seconds.
 const RETRY_AFTER: u64 = 5;
 
-/// What a 402 asks, in one dialect.
-#[derive(Debug, Serialize)]
-pub(super) struct Accepts {
-    pub(super) dialect: DialectName,
-    pub(super) amount_msat: u64,
-    pub(super) network: &'static str,
-}
-
-impl Accepts {
-    pub(super) fn new(dialect: DialectName, amount: Amount, network: Network) -> Self {
-        Self { dialect, amount_msat: amount.as_msat(), network: network.as_str() }
-    }
-}
-
 #[derive(Debug, Serialize)]
 struct Problem<'a> {
     r#type: &'static str,
@@ -34,11 +20,7 @@ struct Problem<'a> {
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    dialect: Option<DialectName>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    accepts: &'a [Accepts],
 }
 
 impl Problem<'_> {
@@ -47,33 +29,45 @@ impl Problem<'_> {
         if serde_json::to_writer(&mut body, self).is_err() {
             body.clear();
         }
-        let mut response = Response::new(Bytes::from(body));
-        *response.status_mut() = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        response
+        answer(StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
     }
 }
 
-/// 402 with fresh challenges, and with the reason where a credential was refused.
+fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// 402 with fresh challenges in these dialects, and with the reason where a credential was refused.
+///
+/// The body is written out, not serialised: no text in it needs an escape.
 pub(super) fn payment_required(
     mut lines: Vec<ChallengeLine>,
-    accepts: &[Accepts],
+    dialects: &[DialectName],
+    amount: Amount,
+    network: Network,
     refused: Option<&Refusal>,
     refusal_line: Option<HeaderLine>,
 ) -> Response<Bytes> {
     let (kind, title, detail) = problem(refused.map(Refusal::kind));
-    let mut response = Problem {
-        r#type: kind,
-        title,
-        status: 402,
-        detail,
-        dialect: refused.map(Refusal::dialect),
-        reason: refused.map(Refusal::code),
-        accepts,
+    let mut body = String::with_capacity(768);
+    body.extend(["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":402,\"detail\":\"", detail, "\""]);
+    if let Some(refusal) = refused {
+        body.extend([",\"dialect\":\"", refusal.dialect().as_str(), "\",\"reason\":\"", refusal.code(), "\""]);
     }
-    .answer();
+    body.push_str(",\"accepts\":[");
+    let (mut digits, network, mut before) = (itoa::Buffer::new(), network.as_str(), "");
+    let amount = digits.format(amount.as_msat());
+    for dialect in dialects.iter().map(|dialect| dialect.as_str()) {
+        body.extend([before, "{\"dialect\":\"", dialect, "\",\"amount_msat\":", amount, ",\"network\":\"", network, "\"}"]);
+        before = ",";
+    }
+    body.push_str("]}");
+    let mut response = answer(StatusCode::PAYMENT_REQUIRED, body);
     lines.sort_by_key(|line| line.rank);
     let headers = response.headers_mut();
     for line in lines {
@@ -126,7 +120,7 @@ const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &
 }
 
 fn plain(status: StatusCode, title: &'static str, detail: &str) -> Response<Bytes> {
-    Problem { r#type: "about:blank", title, status: status.as_u16(), detail, dialect: None, reason: None, accepts: &[] }.answer()
+    Problem { r#type: "about:blank", title, status: status.as_u16(), detail, reason: None }.answer()
 }
 
 /// 400: what no payment can cure.
@@ -175,9 +169,7 @@ pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<
         title: "Too many unpaid invoices",
         status: 429,
         detail: "too many unpaid invoices: pay one of them, or wait until they expire",
-        dialect: None,
         reason: speaks_x402.then_some("exact_lnbtc_invoice_issuance_denied"),
-        accepts: &[],
     };
     retry_after(problem.answer(), retry_after_seconds.max(1))
 }
@@ -234,6 +226,41 @@ pub(super) fn keep_private(headers: &mut http::HeaderMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn body(dialects: &[DialectName], refused: Option<&Refusal>) -> String {
+        let amount = Amount::from_msat(1_500);
+        let answer = payment_required(Vec::new(), dialects, amount, Network::Signet, refused, None);
+        assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+        String::from_utf8(answer.into_body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_body_of_a_402_is_exact() {
+        let accepts = |dialect: &str| format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#);
+        let expected = format!(
+            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request","accepts":[{},{}]}}"#,
+            accepts("l402"),
+            accepts("x402")
+        );
+        assert_eq!(body(&[DialectName::L402, DialectName::X402], None), expected);
+        for kind in [
+            RefusalKind::Expired,
+            RefusalKind::Forged,
+            RefusalKind::Malformed,
+            RefusalKind::Revoked,
+            RefusalKind::Spent,
+            RefusalKind::Unpaid,
+            RefusalKind::WrongRequest,
+        ] {
+            let (uri, title, detail) = problem(Some(kind));
+            let [uri, title, detail] = [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
+            let expected = format!(
+                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"mpp","reason":"some-code","accepts":[{}]}}"#,
+                accepts("mpp")
+            );
+            assert_eq!(body(&[DialectName::Mpp], Some(&Refusal::new(DialectName::Mpp, kind, "some-code"))), expected);
+        }
+    }
 
     #[test]
     fn shared_caches_are_kept_out() {

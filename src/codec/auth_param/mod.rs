@@ -88,32 +88,30 @@ impl<'a> AuthChallenge<'a> {
     }
 }
 
-/// One challenge as text, every value quoted; `None` where a value has a control character other than the tab, or a name is
+/// One challenge as a header's value, every parameter quoted; `None` where a value has a control character other than the tab, or a name is
 /// no token.
-pub fn write<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a str)>) -> Option<String> {
+pub fn write<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> Option<HeaderValue> {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_tchar);
-    let mut text = String::with_capacity(1024);
+    let params = params.into_iter();
+    let length = params.clone().map(|(name, value)| name.len() + value.len() + ", =\"\"".len()).sum::<usize>();
+    let mut text = String::with_capacity(scheme.len() + length.saturating_sub(1));
     text.push_str(is_name(scheme).then_some(scheme)?);
-    for (index, (name, value)) in params.into_iter().enumerate() {
-        // To the end in any case: many bytes at once are faster than the first that is wrong.
-        if !is_name(name) || !value.bytes().fold(true, |so_far, byte| so_far & is_quotable(byte)) {
-            return None;
-        }
+    for (index, (name, value)) in params.enumerate() {
+        is_name(name).then_some(())?;
         text.push_str(if index == 0 { " " } else { ", " });
         text.push_str(name);
         text.push_str("=\"");
-        let mut rest = value;
-        while let Some((plain, escaped)) = memchr::memchr2(b'"', b'\\', rest.as_bytes()).and_then(|at| rest.split_at_checked(at))
-        {
-            text.push_str(plain);
-            text.push('\\');
-            text.push_str(&escaped[..1]);
-            rest = &escaped[1..];
+        if memchr::memchr2(b'"', b'\\', value.as_bytes()).is_none() {
+            text.push_str(value);
+        } else {
+            for character in value.chars() {
+                text.extend(matches!(character, '"' | '\\').then_some('\\'));
+                text.push(character);
+            }
         }
-        text.push_str(rest);
         text.push('"');
     }
-    Some(text)
+    HeaderValue::try_from(text).ok()
 }
 
 /// The credentials of an `Authorization` line onto which several were folded: cut at each comma outside of quotes that a

@@ -93,7 +93,7 @@ fn folded_credentials_are_cut_where_a_scheme_follows() {
 
 #[test]
 fn only_what_can_be_read_again_is_written() {
-    assert_eq!(write("A", [("b", "c\"\\"), ("d", "")]).as_deref(), Some("A b=\"c\\\"\\\\\", d=\"\""));
+    assert_eq!(write("A", [("b", "\"c\"\\é"), ("d", "")]).unwrap(), "A b=\"\\\"c\\\"\\\\é\", d=\"\"");
     for (name, value) in [("b", "\n"), ("b", "\u{7f}"), ("", "x"), ("b c", "x"), ("é", "x")] {
         assert_eq!(write("A", [(name, value)]), None, "{name:?} {value:?}");
     }
@@ -112,8 +112,8 @@ proptest! {
             .iter()
             .map(|(scheme, params)| write(scheme, params.iter().map(|(k, v)| (k.as_str(), v.as_str()))).unwrap())
             .collect();
-        let line = written.join(", ");
-        let read = AuthChallenge::parse_list(line.as_bytes()).unwrap();
+        let line = written.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b", "[..]);
+        let read = AuthChallenge::parse_list(&line).unwrap();
         prop_assert_eq!(read.len(), lists.len());
         for (challenge, (scheme, params)) in read.iter().zip(&lists) {
             prop_assert_eq!(challenge.scheme(), scheme);

@@ -14,9 +14,12 @@ pub(super) const VALID_UNTIL: &[u8] = b"valid_until";
 /// texts never have the same encoding, and no text can bring a `=`, a comma or a second caveat with it.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The encoding of a method, a target or a route.
-pub(super) fn encoded(text: &str) -> String {
-    percent_encode(text.as_bytes(), KEPT).to_string()
+/// A caveat: its name with a `=`, and the encoding of a method, a target or a route.
+pub(super) fn encoded(name: &str, text: &str) -> String {
+    let mut caveat = String::with_capacity(name.len() + text.len() + 16);
+    caveat.push_str(name);
+    caveat.extend(percent_encode(text.as_bytes(), KEPT));
+    caveat
 }
 
 /// Whether `value` is the encoding of `text`.
@@ -60,7 +63,7 @@ mod tests {
     proptest! {
         #[test]
         fn an_encoding_belongs_to_one_text_and_smuggles_nothing(a in ".{0,40}", b in ".{0,40}") {
-            let text = encoded(&a);
+            let text = encoded("", &a);
             prop_assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/%".contains(&byte)));
             prop_assert!(encodes(text.as_bytes(), &a));
             prop_assert_eq!(encodes(text.as_bytes(), &b), a == b);

@@ -48,10 +48,7 @@ impl Challenge {
     /// The value of a `WWW-Authenticate` header, marked as sensitive because it holds a token.
     #[must_use]
     pub fn header_value(&self) -> HeaderValue {
-        let text = format!("{} macaroon=\"{}\", invoice=\"{}\"", self.scheme.as_str(), self.token, self.invoice);
-        let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| unreachable!("both are visible ASCII"));
-        value.set_sensitive(true);
-        value
+        header_value(self.scheme, &self.token, &self.invoice)
     }
 
     /// The value of the `Authorization` header that answers this challenge, marked as sensitive: the server's scheme, its
@@ -92,6 +89,13 @@ impl fmt::Debug for Challenge {
         let Self { scheme, invoice, .. } = self;
         f.debug_struct("Challenge").field("scheme", scheme).field("invoice", invoice).finish_non_exhaustive()
     }
+}
+
+pub(super) fn header_value(scheme: Scheme, token: &str, invoice: &str) -> HeaderValue {
+    let text = [scheme.as_str(), " macaroon=\"", token, "\", invoice=\"", invoice, "\""].concat();
+    let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| unreachable!("both are visible ASCII"));
+    value.set_sensitive(true);
+    value
 }
 
 fn read(line: &str) -> Vec<Challenge> {

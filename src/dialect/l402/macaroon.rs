@@ -80,10 +80,15 @@ impl Macaroon {
         identifier: impl AsRef<[u8]>,
         caveats: impl IntoIterator<Item = C>,
     ) -> Result<Self, MacaroonError> {
-        let caveats: Vec<C> = caveats.into_iter().collect();
-        let caveats = || caveats.iter().map(AsRef::as_ref);
-        let signature = chain(root_key.as_ref(), identifier.as_ref(), caveats());
-        Self::parse(encode(&[], identifier.as_ref(), caveats(), &signature))
+        let identifier = identifier.as_ref();
+        let mut signature = GENERATOR.derive(root_key.as_ref()).mac(identifier);
+        let mut bytes = begin(&[], identifier);
+        for caveat in caveats {
+            signature = MacKey::mac_once(&signature, caveat.as_ref());
+            write_caveat(&mut bytes, caveat.as_ref());
+        }
+        write_signature(&mut bytes, &signature);
+        Self::parse(bytes)
     }
 
     /// The same macaroon with one more caveat: whoever holds a macaroon can narrow it, nobody can widen it.
@@ -121,6 +126,11 @@ impl Macaroon {
         encode(self.location(), self.identifier(), self.caveats(), self.signature())
     }
 
+    /// The bytes as they were minted or read.
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Whether the chain over identifier and caveats, begun with this root key, ends in the signature. Compared in constant
     /// time.
     #[must_use]
@@ -153,6 +163,13 @@ pub(super) static GENERATOR: LazyLock<MacKey> = LazyLock::new(|| {
 });
 
 fn encode<'a>(location: &[u8], identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>, signature: &[u8; 32]) -> Vec<u8> {
+    let mut bytes = begin(location, identifier);
+    caveats.for_each(|caveat| write_caveat(&mut bytes, caveat));
+    write_signature(&mut bytes, signature);
+    bytes
+}
+
+fn begin(location: &[u8], identifier: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(512);
     bytes.push(VERSION);
     if !location.is_empty() {
@@ -160,13 +177,17 @@ fn encode<'a>(location: &[u8], identifier: &[u8], caveats: impl Iterator<Item = 
     }
     write(&mut bytes, IDENTIFIER, identifier);
     bytes.push(END);
-    for caveat in caveats {
-        write(&mut bytes, IDENTIFIER, caveat);
-        bytes.push(END);
-    }
-    bytes.push(END);
-    write(&mut bytes, SIGNATURE, signature);
     bytes
+}
+
+fn write_caveat(bytes: &mut Vec<u8>, caveat: &[u8]) {
+    write(bytes, IDENTIFIER, caveat);
+    bytes.push(END);
+}
+
+fn write_signature(bytes: &mut Vec<u8>, signature: &[u8; 32]) {
+    bytes.push(END);
+    write(bytes, SIGNATURE, signature);
 }
 
 fn write(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {

@@ -38,22 +38,22 @@ fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: T
     };
     let mut caveats = Vec::with_capacity(6);
     caveats.extend(binding(view, terms.access)?);
-    caveats.push(format!("amount_msat={}", amount.as_msat()));
+    caveats.push(["amount_msat=", itoa::Buffer::new().format(amount.as_msat())].concat());
     if let Access::Uses(uses) = terms.access {
         caveats.push(format!("uses={uses}"));
     }
     if terms.has_bound {
         caveats.push(format!("bound={}", hex::encode(view.bound.ok_or(Unsayable)?)));
     }
-    caveats.push(format!("valid_until={until}"));
+    caveats.push(["valid_until=", itoa::Buffer::new().format(until.as_unix_seconds())].concat());
     Ok(caveats)
 }
 
 fn binding(view: &RequestView<'_>, access: Access) -> Result<[String; 2], Unsayable> {
-    let method = format!("method={}", encoded(view.head.method.as_str()));
+    let method = encoded("method=", view.head.method.as_str());
     let place = match access {
-        Access::Once => format!("target={}", encoded(view.target)),
-        Access::Uses(_) | Access::ForDuration(_) => format!("route={}", encoded(view.route)),
+        Access::Once => encoded("target=", view.target),
+        Access::Uses(_) | Access::ForDuration(_) => encoded("route=", view.route),
     };
     if method.len() + place.len() > MAX_ENCODED { Err(Unsayable) } else { Ok([method, place]) }
 }

@@ -45,7 +45,8 @@ pub use self::{
 use self::{mint::mint, reason::Reason, verify::Genuine};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, ChallengeLine, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    codec::base64,
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
@@ -110,17 +111,19 @@ impl Dialect for L402 {
         Reason::Unpaid.into()
     }
 
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable> {
         if mint::is_sayable(view, terms) { Ok(None) } else { Err(Unsayable) }
     }
 
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let invoice = asked.invoice;
         let macaroon = mint(asked.view, asked.terms, asked.amount, invoice.payment_hash(), invoice.expires_at())?;
-        let l402 = Challenge::new(Scheme::L402, &macaroon, invoice);
-        let l402_line = ChallengeLine { rank: Rank::L402, name: WWW_AUTHENTICATE, value: l402.header_value() };
-        let lsat = l402.with_scheme(Scheme::Lsat).header_value();
-        Ok(vec![l402_line, ChallengeLine { rank: Rank::Lsat, name: WWW_AUTHENTICATE, value: lsat }])
+        let token = base64::encode_standard(macaroon.as_bytes());
+        let line = |rank, scheme| {
+            let value = challenge::header_value(scheme, &token, invoice.as_str());
+            ChallengeLine { rank, name: WWW_AUTHENTICATE, value }
+        };
+        Ok(vec![line(Rank::L402, Scheme::L402), line(Rank::Lsat, Scheme::Lsat)])
     }
 
     fn receipt(&self, _: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {

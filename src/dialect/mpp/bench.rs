@@ -90,7 +90,14 @@ impl Bench {
 
     pub(super) fn line(&self) -> Option<ChallengeLine> {
         let view = self.view();
-        let asked = Asked { view: &view, terms: &self.terms, amount: self.amount, invoice: &self.invoice, refused: None };
+        let asked = Asked {
+            view: &view,
+            terms: &self.terms,
+            amount: self.amount,
+            invoice: &self.invoice,
+            committed: None,
+            refused: None,
+        };
         Mpp.challenge(&asked).ok()?.pop()
     }
 

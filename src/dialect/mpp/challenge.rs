@@ -99,23 +99,19 @@ impl<'a> Challenge<'a> {
     /// The challenge as one header line; `None` where a parameter has a control character.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
-        let required = [
-            ("id", &self.id),
-            ("realm", &self.realm),
-            ("method", &self.method),
-            ("intent", &self.intent),
-            ("request", &self.request),
+        let params = [
+            ("id", Some(&*self.id)),
+            ("realm", Some(&*self.realm)),
+            ("method", Some(&*self.method)),
+            ("intent", Some(&*self.intent)),
+            ("request", Some(&*self.request)),
+            ("expires", self.expires.as_deref()),
+            ("digest", self.digest.as_deref()),
+            ("description", self.description.as_deref()),
+            ("header", self.header.as_deref()),
+            ("opaque", self.opaque.as_deref()),
         ];
-        let optional = [
-            ("expires", &self.expires),
-            ("digest", &self.digest),
-            ("description", &self.description),
-            ("header", &self.header),
-            ("opaque", &self.opaque),
-        ];
-        let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)));
-        let params = required.into_iter().map(|(name, value)| (name, value.as_ref())).chain(optional);
-        HeaderValue::try_from(auth_param::write(SCHEME, params)?).ok()
+        auth_param::write(SCHEME, params.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
     }
 
     /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing one empty. `header` stands

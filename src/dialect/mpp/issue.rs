@@ -9,7 +9,7 @@ use super::{
     challenge::{CHARGE, Challenge, METHOD},
     credential::HEADER,
     verify::{Body, EMPTY_BODY, bound_hash},
-    wire::{self, ChargeRequest, MethodDetails, Opaque},
+    wire,
 };
 use crate::{
     codec::base64,
@@ -25,21 +25,10 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     let Asked { view, terms, amount, invoice, .. } = asked;
     let sat = amount.as_whole_sat().filter(|sat| *sat > 0)?;
     (invoice.amount() == Some(*amount) && invoice.network() == terms.network).then_some(())?;
-    let request = ChargeRequest {
-        amount: sat.to_string().into(),
-        currency: "sat".into(),
-        description: None,
-        method_details: MethodDetails {
-            invoice: invoice.as_str().into(),
-            network: Some(wire::network_name(terms.network)?.into()),
-            payment_hash: Some(invoice.payment_hash().to_string().into()),
-        },
-    };
+    let network = wire::network_name(terms.network)?;
+    let request = wire::request(sat, invoice.as_str(), network, invoice.payment_hash());
     let end = invoice.expires_at();
-    let opaque = Opaque {
-        bound: base64::encode_url(bound(view, terms)?).into(),
-        until: terms.longest_life(end).as_unix_seconds().to_string().into(),
-    };
+    let opaque = wire::opaque(&bound(view, terms)?, terms.longest_life(end));
     let mut challenge = Challenge {
         description: terms.resource.description.as_deref().filter(|text| is_plain(text)).map(Cow::Borrowed),
         digest: match body(view, terms)? {
@@ -51,9 +40,9 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         id: Cow::Borrowed(""),
         intent: CHARGE.into(),
         method: METHOD.into(),
-        opaque: Some(wire::encode(&opaque)?.into()),
+        opaque: Some(base64::encode_url(opaque).into()),
         realm: Some(realm(view.origin)).filter(|realm| is_plain(realm) && !realm.contains('|'))?.into(),
-        request: wire::encode(&request)?.into(),
+        request: base64::encode_url(request).into(),
     };
     let mac = view.keys.minting(Purpose::MppId).mac.mac(challenge.id_input().as_bytes());
     challenge.id = base64::encode_url(mac).into();

@@ -41,7 +41,7 @@ use self::{
     credential::Found,
     verify::{Body, Charged, Issuer},
 };
-use super::{Asked, ChallengeLine, Claim, Dialect, HeaderLine, Presented, RequestView, Unsayable, keys::Purpose};
+use super::{Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, Presented, RequestView, Unsayable, keys::Purpose};
 use crate::{
     clock::Timestamp,
     payment::{Access, Amount, DialectName, PaymentHash, PaymentReceipt, Proof, Refusal, RefusalKind, Terms},
@@ -102,7 +102,7 @@ impl Dialect for Mpp {
         reason::refusal(RefusalKind::Unpaid)
     }
 
-    fn description(&self, _: &RequestView<'_>, _: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+    fn description(&self, _: &RequestView<'_>, _: &Terms) -> Result<Option<Committed>, Unsayable> {
         Ok(None)
     }
 

@@ -12,7 +12,11 @@ use serde::{
 };
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::{clock::Timestamp, codec::base64, payment::Network};
+use crate::{
+    clock::Timestamp,
+    codec::{base64, hex},
+    payment::{Network, PaymentHash},
+};
 
 /// The `request` of a Lightning charge (lightning charge draft, "Request Schema").
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -48,7 +52,7 @@ pub struct MethodDetails<'a> {
 }
 
 /// What a server of this crate puts into `opaque`: a flat map of strings.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct Opaque<'a> {
     /// The hash of what is bound, in base64url.
     #[serde(borrow)]
@@ -56,6 +60,28 @@ pub(super) struct Opaque<'a> {
     /// The longest life of any credential for the same invoice, in Unix seconds.
     #[serde(borrow)]
     pub(super) until: Cow<'a, str>,
+}
+
+/// The canonical JSON of a [`ChargeRequest`]: written out, not serialised, because no text in it needs an escape.
+pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: PaymentHash) -> String {
+    [
+        "{\"amount\":\"",
+        itoa::Buffer::new().format(sat),
+        "\",\"currency\":\"sat\",\"methodDetails\":{\"invoice\":\"",
+        invoice,
+        "\",\"network\":\"",
+        network,
+        "\",\"paymentHash\":\"",
+        hex::encode_array(payment_hash.as_bytes()).as_str(),
+        "\"}}",
+    ]
+    .concat()
+}
+
+/// The canonical JSON of an [`Opaque`], likewise.
+pub(super) fn opaque(bound: &[u8; 32], until: Timestamp) -> String {
+    let (bound, mut until_text) = (base64::encode_url(bound), itoa::Buffer::new());
+    ["{\"bound\":\"", &bound, "\",\"until\":\"", until_text.format(until.as_unix_seconds()), "\"}"].concat()
 }
 
 /// The payload of a charge credential.
@@ -191,6 +217,21 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_out_is_what_would_be_serialised() {
+        let details = MethodDetails {
+            invoice: "lnbcrt1".into(),
+            network: Some("regtest".into()),
+            payment_hash: Some("07".repeat(32).into()),
+        };
+        let request = ChargeRequest { amount: "21".into(), currency: "sat".into(), description: None, method_details: details };
+        let written = super::request(21, "lnbcrt1", "regtest", PaymentHash::from_bytes([7; 32]));
+        assert_eq!(written, serde_json::to_string(&request).unwrap());
+        let written = opaque(&[0; 32], Timestamp::from_unix_seconds(9));
+        assert_eq!(written, format!("{{\"bound\":\"{}\",\"until\":\"9\"}}", "A".repeat(43)));
+        assert_eq!(from_json(written.as_bytes()), Some(Opaque { bound: "A".repeat(43).into(), until: "9".into() }));
+    }
+
+    #[test]
     fn what_is_written_is_canonical_and_borrows_when_read() {
         let request = ChargeRequest {
             amount: "100".into(),
@@ -202,9 +243,7 @@ mod tests {
                 payment_hash: Some("ab".into()),
             },
         };
-        let opaque = Opaque { bound: "b".into(), until: "1".into() };
         assert_eq!(serde_json::to_string(&request).unwrap(), serde_jcs::to_string(&request).unwrap());
-        assert_eq!(serde_json::to_string(&opaque).unwrap(), serde_jcs::to_string(&opaque).unwrap());
         let text = r#"{"methodDetails":{"invoice":"x","network":"y"},"amount":"1","currency":"sat","more":[{}]}"#;
         let read: ChargeRequest<'_> = from_json(text.as_bytes()).unwrap();
         assert!(matches!(read.amount, Cow::Borrowed(_)) && matches!(read.method_details.network, Some(Cow::Borrowed(_))));

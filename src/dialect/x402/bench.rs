@@ -4,7 +4,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Challenge, Conditions, Intent, PaymentRequired, SIGNATURE, X402, decode_header, wire::encode_header};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{Asked, Committed, Dialect as _, Presented, RequestView, keys::OriginKeys},
     payment::{
         Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, Resource, SigningKey, Terms,
     },
@@ -71,12 +71,11 @@ impl Bench {
     /// A fresh invoice for a request.
     #[must_use]
     pub fn invoice(&self, call: &Call) -> Invoice {
-        let description = X402.description(&self.view(call), &self.terms).expect("a URL that can be bound").expect("bytes");
         let draft = InvoiceDraft {
             network: self.terms.network,
             amount: AMOUNT,
             payment_hash: PREIMAGE.payment_hash(),
-            description: InvoiceDescription::Hash(Sha256::digest(description).into()),
+            description: InvoiceDescription::Hash(self.committed(call).hash),
             created_at: self.now,
             expiry: self.terms.invoice_expiry,
         };
@@ -86,8 +85,9 @@ impl Bench {
     /// The `PAYMENT-REQUIRED` line of a request, for its invoice.
     #[must_use]
     pub fn challenge(&self, call: &Call, invoice: &Invoice) -> HeaderValue {
-        let view = self.view(call);
-        let asked = Asked { view: &view, terms: &self.terms, amount: AMOUNT, invoice, refused: None };
+        let (view, committed) = (self.view(call), self.committed(call));
+        let committed = Some(&committed.hash);
+        let asked = Asked { view: &view, terms: &self.terms, amount: AMOUNT, invoice, committed, refused: None };
         X402.challenge(&asked).ok().and_then(|mut lines| lines.pop()).expect("a challenge").value
     }
 
@@ -130,6 +130,10 @@ impl Bench {
             Presented::Refused(refusal) => Err(Some(refusal)),
             Presented::Absent | Presented::Wrong(_) => Err(None),
         }
+    }
+
+    pub(super) fn committed(&self, call: &Call) -> Committed {
+        X402.description(&self.view(call), &self.terms).expect("a URL that can be bound").expect("a text")
     }
 
     pub(super) fn view<'a>(&'a self, call: &'a Call) -> RequestView<'a> {

@@ -1,9 +1,8 @@
 //! `PAYMENT-REQUIRED`, both directions.
 
 use http::HeaderValue;
-use serde::Serialize;
 
-use super::{PaymentRequirements, binding::RequestHash, wire::encode_header};
+use super::{PaymentRequirements, wire::encode_header};
 use crate::{
     codec::{
         hex,
@@ -72,41 +71,68 @@ pub(super) struct Said<'a> {
     pub(super) amount: Amount,
     pub(super) pay_to: &'a [u8; 33],
     pub(super) invoice: &'a Invoice,
-    pub(super) request_hash: RequestHash,
+    pub(super) request_hash: &'a [u8; 32],
     pub(super) quote: &'a str,
 }
 
 /// The header line. `None` where it would be longer than a reader may refuse.
+///
+/// Written out, not serialised: only the texts of the request and of the configuration may need an escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
-    let extra = Extra {
-        asset_transfer_method: "bolt11",
-        payment_flow: "upfront",
-        request_hash: &hex::encode(said.request_hash.as_bytes()),
-        request_binding_profile: "http:1",
-        request_binding_params: Params { headers: said.bound_headers },
-        invoice: said.invoice.as_str(),
-        quote: said.quote,
-    };
-    let accepted = Accepted {
-        scheme: "exact",
-        network: said.invoice.network().caip2(),
-        amount: &said.amount.as_msat().to_string(),
-        asset: "BTC",
-        pay_to: &hex::encode(said.pay_to),
-        max_timeout_seconds: said.invoice.expiry().as_secs(),
-        extra,
-    };
-    let resource = ResourceInfo {
-        url: said.url,
-        description: said.resource.description.as_deref(),
-        mime_type: said.resource.mime_type.as_deref(),
-        service_name: said.resource.service_name.as_deref().filter(|name| is_listable(name)),
-        tags: said.resource.tags.iter().map(String::as_str).filter(|tag| is_listable(tag)).take(5).collect(),
-        icon_url: said.resource.icon_url.as_deref().filter(|url| url.len() <= 2048),
-    };
-    let mut text = Vec::with_capacity(1536);
-    serde_json::to_writer(&mut text, &Required { x402_version: 2, error: said.error, resource, accepts: [accepted] }).ok()?;
+    let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (pay_to, request_hash) = (hex::encode_array(said.pay_to), hex::encode_array(said.request_hash));
+    let mut text = String::with_capacity(1536);
+    text.extend(["{\"x402Version\":2,\"error\":\"", said.error, "\",\"resource\":{\"url\":"]);
+    json::push_text(&mut text, said.url);
+    push_resource(&mut text, said.resource);
+    let accepted = [
+        "},\"accepts\":[{\"scheme\":\"exact\",\"network\":\"",
+        said.invoice.network().caip2(),
+        "\",\"amount\":\"",
+        amount.format(said.amount.as_msat()),
+        "\",\"asset\":\"BTC\",\"payTo\":\"",
+        pay_to.as_str(),
+        "\",\"maxTimeoutSeconds\":",
+        timeout.format(said.invoice.expiry().as_secs()),
+        ",\"extra\":{\"assetTransferMethod\":\"bolt11\",\"paymentFlow\":\"upfront\",\"requestHash\":\"",
+        request_hash.as_str(),
+        "\",\"requestBindingProfile\":\"http:1\",\"requestBindingParams\":{\"headers\":[",
+    ];
+    text.extend(accepted);
+    push_texts(&mut text, said.bound_headers.iter().map(String::as_str));
+    text.extend(["]},\"invoice\":\"", said.invoice.as_str(), "\",\"quote\":\"", said.quote, "\"}}]}"]);
     (text.len() <= MAX_TEXT).then(|| encode_header(text))?
+}
+
+/// What is known of the resource beside its URL.
+fn push_resource(json: &mut String, resource: &Resource) {
+    let service_name = resource.service_name.as_deref().filter(|name| is_listable(name));
+    let members = [
+        (",\"description\":", resource.description.as_deref()),
+        (",\"mimeType\":", resource.mime_type.as_deref()),
+        (",\"serviceName\":", service_name),
+    ];
+    for (name, value) in members.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
+        json.push_str(name);
+        json::push_text(json, value);
+    }
+    let mut tags = resource.tags.iter().map(String::as_str).filter(|tag| is_listable(tag)).take(5).peekable();
+    if tags.peek().is_some() {
+        json.push_str(",\"tags\":[");
+        push_texts(json, tags);
+        json.push(']');
+    }
+    if let Some(url) = resource.icon_url.as_deref().filter(|url| url.len() <= 2048) {
+        json.push_str(",\"iconUrl\":");
+        json::push_text(json, url);
+    }
+}
+
+fn push_texts<'a>(json: &mut String, texts: impl Iterator<Item = &'a str>) {
+    for (index, text) in texts.enumerate() {
+        json.push_str(if index == 0 { "" } else { "," });
+        json::push_text(json, text);
+    }
 }
 
 /// Released HTTP stacks refuse a header line of more than 16 KiB; a quarter of that goes to base64.
@@ -120,63 +146,55 @@ fn is_listable(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Required<'a> {
-    x402_version: u8,
-    error: &'a str,
-    resource: ResourceInfo<'a>,
-    accepts: [Accepted<'a>; 1],
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResourceInfo<'a> {
-    url: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    description: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mime_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    tags: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    icon_url: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Accepted<'a> {
-    scheme: &'a str,
-    network: &'a str,
-    amount: &'a str,
-    asset: &'a str,
-    pay_to: &'a str,
-    max_timeout_seconds: u64,
-    extra: Extra<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Extra<'a> {
-    asset_transfer_method: &'a str,
-    payment_flow: &'a str,
-    request_hash: &'a str,
-    request_binding_profile: &'a str,
-    request_binding_params: Params<'a>,
-    invoice: &'a str,
-    quote: &'a str,
-}
-
-#[derive(Serialize)]
-struct Params<'a> {
-    headers: &'a [String],
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            bench::{AMOUNT, Bench},
+            decode_header,
+        },
+        *,
+    };
+
+    #[test]
+    fn the_text_is_exact() {
+        let (bench, text) = (Bench::new(), |text: &str| Some(text.to_owned()));
+        let invoice = bench.invoice(&bench.call());
+        let pay_to = hex::encode(invoice.payee());
+        let tags = ["a", "\"b\"", "\u{e9}", "c", "d", "e", "f"];
+        let all = Resource {
+            description: text("say \"\u{e9}\"\n"),
+            mime_type: text("a/b"),
+            service_name: text("a \\ b"),
+            tags: tags.map(str::to_owned).to_vec(),
+            icon_url: text("https://a/\"b"),
+        };
+        let bound_headers = ["accept".to_owned(), "x-a".to_owned()];
+        for (members, resource) in [
+            (
+                r#","description":"say \"é\"\n","mimeType":"a/b","serviceName":"a \\ b","tags":["a","\"b\"","c","d","e"],"iconUrl":"https://a/\"b""#,
+                all,
+            ),
+            ("", Resource::default()),
+        ] {
+            let said = Said {
+                error: "some_error",
+                url: "https://a/?b=\"c",
+                resource: &resource,
+                bound_headers: &bound_headers,
+                amount: AMOUNT,
+                pay_to: invoice.payee(),
+                invoice: &invoice,
+                request_hash: &[7; 32],
+                quote: "quote",
+            };
+            let expected = format!(
+                r#"{{"x402Version":2,"error":"some_error","resource":{{"url":"https://a/?b=\"c"{members}}},"accepts":[{{"scheme":"exact","network":"lnbtc:000000000019d6689c085ae165831e93","amount":"21000","asset":"BTC","payTo":"{pay_to}","maxTimeoutSeconds":300,"extra":{{"assetTransferMethod":"bolt11","paymentFlow":"upfront","requestHash":"{}","requestBindingProfile":"http:1","requestBindingParams":{{"headers":["accept","x-a"]}},"invoice":"{invoice}","quote":"quote"}}}}]}}"#,
+                "07".repeat(32)
+            );
+            assert_eq!(decode_header(header(&said).unwrap().as_bytes()), Some(expected));
+        }
+    }
 
     #[test]
     fn what_is_no_version_2_is_not_read() {

@@ -64,7 +64,7 @@ use self::{
 use crate::{
     clock::Timestamp,
     codec::fields::has_any,
-    dialect::{Asked, ChallengeLine, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
     payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
 };
 
@@ -127,20 +127,21 @@ impl Dialect for X402 {
         Reason::PaymentNotPaid.into()
     }
 
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Vec<u8>>, Unsayable> {
+    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable> {
         (view.origin.len() + view.target.len() <= challenge::MAX_URL).then_some(()).ok_or(Unsayable)?;
         let binding = claim::binding(view, terms).map_err(|_| Unsayable)?;
-        Ok(Some(binding.into_canonical().into_bytes()))
+        let hash = *binding.hash().as_bytes();
+        Ok(Some(Committed { text: binding.into_canonical(), hash }))
     }
 
     /// None where the invoice does not say what was asked: never ask to be paid for what would be refused.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
-        let Asked { view, terms, amount, invoice, refused } = *asked;
-        let request_hash = claim::binding(view, terms).map_err(|_| Unsayable)?.hash();
+        let Asked { view, terms, amount, invoice, committed, refused } = *asked;
+        let request_hash = committed.ok_or(Unsayable)?;
         let pay_to = terms.pay_to.as_ref().ok_or(Unsayable)?;
         let core = Core { network: terms.network, amount, max_timeout: invoice.expiry().as_secs(), pay_to: *pay_to };
         let bound = view.bound.filter(|_| terms.has_bound);
-        let fits = *invoice.description() == InvoiceDescription::Hash(*request_hash.as_bytes())
+        let fits = *invoice.description() == InvoiceDescription::Hash(*request_hash)
             && invoice.amount() == Some(amount)
             && invoice.network() == terms.network
             && invoice.payee() == pay_to
@@ -148,7 +149,7 @@ impl Dialect for X402 {
         fits.then_some(()).ok_or(Unsayable)?;
         let ends_at = invoice.expires_at();
         let quote = Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life: terms.longest_life(ends_at), bound };
-        let quoted = Quoted { core: &core, invoice: invoice.as_str(), request_hash: request_hash.as_bytes() };
+        let quoted = Quoted { core: &core, invoice: invoice.as_str(), request_hash };
         let said = challenge::Said {
             error: refused.map_or("Payment required", Refusal::code),
             url: &[view.origin, view.target].concat(),

@@ -306,11 +306,17 @@ fn an_invoice_that_says_anything_else_is_not_put_into_a_challenge() {
     let call = bench.call();
     let invoice = bench.invoice(&call);
     let asked = |bench: &Bench, amount| {
-        let view = bench.view(&call);
-        let asked = Asked { view: &view, terms: &bench.terms, amount, invoice: &invoice, refused: None };
+        let (view, committed) = (bench.view(&call), bench.committed(&call).hash);
+        let asked =
+            Asked { view: &view, terms: &bench.terms, amount, invoice: &invoice, committed: Some(&committed), refused: None };
         X402.challenge(&asked).is_ok()
     };
     assert!(asked(&bench, AMOUNT));
+    let view = bench.view(&call);
+    for committed in [None, Some(&[0; 32])] {
+        let asked = Asked { view: &view, terms: &bench.terms, amount: AMOUNT, invoice: &invoice, committed, refused: None };
+        assert!(X402.challenge(&asked).is_err(), "{committed:?}");
+    }
     assert!(!asked(&bench, Amount::from_sat(20)));
     bench.terms.bound_headers = vec!["accept".into()];
     assert!(!asked(&bench, AMOUNT));
@@ -330,8 +336,8 @@ fn a_refusal_travels_in_both_headers() {
     assert_eq!((response.is_success(), response.error_reason()), (false, Some("duplicate_settlement")));
     assert_eq!((response.transaction(), response.network()), ("", Network::Bitcoin.caip2()));
     let call = bench.call();
-    let (view, invoice) = (bench.view(&call), bench.invoice(&call));
-    let asked = Asked { view: &view, terms: &bench.terms, amount: AMOUNT, invoice: &invoice, refused: Some(&refusal) };
+    let (view, invoice, committed) = (bench.view(&call), bench.invoice(&call), Some(&bench.committed(&call).hash));
+    let asked = Asked { view: &view, terms: &bench.terms, amount: AMOUNT, invoice: &invoice, committed, refused: Some(&refusal) };
     let lines = X402.challenge(&asked).unwrap();
     let text = decode_header(lines[0].value.as_bytes()).unwrap();
     let required = PaymentRequired::from_json(&text).unwrap();

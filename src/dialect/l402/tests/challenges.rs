@@ -38,7 +38,7 @@ fn invoice() -> Invoice {
 fn the_lines_have_the_one_shape_that_every_client_reads() {
     let (scene, invoice) = (Scene::new(ONCE), invoice());
     let lines = scene.with(|view| {
-        let asked = Asked { view, terms: &scene.terms, amount: AMOUNT, invoice: &invoice, refused: None };
+        let asked = Asked { view, terms: &scene.terms, amount: AMOUNT, invoice: &invoice, committed: None, refused: None };
         scene.dialect.challenge(&asked).unwrap()
     });
     assert_eq!(lines.iter().map(|line| line.rank).collect::<Vec<_>>(), [Rank::L402, Rank::Lsat]);
