@@ -7,3 +7,4 @@ pub mod fields;
 pub mod hex;
 pub mod jcs;
 pub mod json;
+pub mod sha256;

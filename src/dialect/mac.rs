@@ -5,8 +5,7 @@ use std::fmt;
 use sha2::block_api::compress256;
 use zeroize::optimization_barrier;
 
-const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+use crate::codec::sha256::{INITIAL, bytes, padded, padded_state};
 
 /// A key, as the two states that it leaves the hash in. Wiped when dropped.
 #[derive(Clone)]
@@ -19,13 +18,11 @@ impl MacKey {
     /// A key of 32 bytes.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let (mut inner, mut outer) = (INITIAL, INITIAL);
-        let mut block = [0x36; 64];
-        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
-        compress256(&mut inner, &[block]);
-        block.iter_mut().for_each(|byte| *byte ^= 0x36 ^ 0x5c);
-        compress256(&mut outer, &[block]);
-        block = [0; 64];
-        optimization_barrier(&block);
+        let mut blocks = [padded_key(key, 0x36), padded_key(key, 0x5c)];
+        compress256(&mut inner, &blocks[..1]);
+        compress256(&mut outer, &blocks[1..]);
+        blocks = [[0; 64]; 2];
+        optimization_barrier(&blocks);
         Self { inner, outer }
     }
 
@@ -61,11 +58,17 @@ impl MacKey {
             compress256(&mut state, message.whole);
         }
         compress256(&mut state, &message.last[..message.used]);
-        let inner = padded_hash(&bytes(&state));
+        let inner = padded_state::<2>(&state);
         let mut state = self.outer;
         compress256(&mut state, &[inner]);
         bytes(&state)
     }
+}
+
+fn padded_key(key: &[u8; 32], pad: u8) -> [u8; 64] {
+    let mut block = [pad; 64];
+    block[..32].copy_from_slice(&key.map(|byte| byte ^ pad));
+    block
 }
 
 /// A message as the blocks that follow a key's.
@@ -78,37 +81,15 @@ struct Padded<'a> {
 impl<'a> Padded<'a> {
     fn new(message: &'a [u8]) -> Self {
         if let Ok(hash) = message.try_into() {
-            return Self { whole: &[], last: [padded_hash(hash), [0; 64]], used: 1 };
+            return Self { whole: &[], last: [padded::<2>(hash), [0; 64]], used: 1 };
         }
         let (whole, rest) = message.as_chunks::<64>();
-        let mut last = [[0; 64]; 2];
-        last[0][..rest.len()].copy_from_slice(rest);
-        last[0][rest.len()] = 0x80;
-        let used = if rest.len() < 56 { 1 } else { 2 };
-        last[used - 1][56..].copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
-        Self { whole, last, used }
+        let mut padded = Self { whole, last: [[0; 64]; 2], used: if rest.len() < 56 { 1 } else { 2 } };
+        padded.last[0][..rest.len()].copy_from_slice(rest);
+        padded.last[0][rest.len()] = 0x80;
+        padded.last[padded.used - 1][56..].copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
+        padded
     }
-}
-
-/// A message of 32 bytes as the block that follows a key's.
-fn padded_hash(hash: &[u8; 32]) -> [u8; 64] {
-    const PADDING: [u8; 64] = {
-        let mut block = [0; 64];
-        block[32] = 0x80;
-        block[62] = 3;
-        block
-    };
-    let mut block = PADDING;
-    block[..32].copy_from_slice(hash);
-    block
-}
-
-/// Out of line, so that words are swapped and stored four at a time: one at a time they would be slow to load as a block.
-#[inline(never)]
-fn bytes(state: &[u32; 8]) -> [u8; 32] {
-    let mut out = [0; 32];
-    out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
-    out
 }
 
 impl fmt::Debug for MacKey {

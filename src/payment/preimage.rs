@@ -1,9 +1,8 @@
 use std::fmt;
 
-use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use crate::codec::hex;
+use crate::codec::{hex, sha256};
 
 /// The secret half of a payment: whoever holds it has proof of having paid. 32 bytes.
 ///
@@ -27,7 +26,7 @@ impl Preimage {
     /// The hash that an invoice made for this preimage carries.
     #[must_use]
     pub fn payment_hash(&self) -> PaymentHash {
-        PaymentHash(Sha256::digest(self.0).into())
+        PaymentHash(sha256::hash_of_32(&self.0))
     }
 
     /// The secret, for whoever must send it.

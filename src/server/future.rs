@@ -121,20 +121,21 @@ where
                 StateProjection::Serving { future, admission } => {
                     let answer = ready!(admission.within(|| future.poll(cx)));
                     let Admission { paid, keep_private: is_private } = std::mem::take(admission);
-                    let mut response = match answer {
-                        Ok(response) => response.map(ResponseBody::inner),
+                    return Poll::Ready(match answer {
+                        Ok(mut response) => {
+                            if is_private {
+                                keep_private(response.headers_mut());
+                            }
+                            if let Some(paid) = paid {
+                                paid.answered(&mut response);
+                            }
+                            Ok(response.map(ResponseBody::inner))
+                        }
                         Err(error) => {
                             paid.into_iter().for_each(|paid| paid.failed());
-                            return Poll::Ready(Err(error));
+                            Err(error)
                         }
-                    };
-                    if is_private {
-                        keep_private(response.headers_mut());
-                    }
-                    if let Some(paid) = paid {
-                        paid.answered(&mut response);
-                    }
-                    return Poll::Ready(Ok(response));
+                    });
                 }
             }
         }

@@ -104,7 +104,7 @@ where
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
     let (now, keys) = (setup.clock.now(), setup.keys.current());
-    let presented = match presented(setup, &place.view(setup, &head, &keys), terms, now) {
+    let presented = match presented(setup, &place.view((setup, rule), &head, &keys), terms, now) {
         Err(answer) => return Decision::Answer(*answer),
         Ok(presented) => presented,
     };
@@ -112,11 +112,12 @@ where
     if let Some((dialect, Presented::Authentic(claim))) = &presented
         && matches!(terms.access, Access::ForDuration(_))
         && !terms.has_bound
-        && let Some(Ok(proof)) = verify(setup, &place.view(setup, &head, &keys), terms, now, (*dialect, &**claim))
+        && let Some(Ok(proof)) = verify(setup, &place.view((setup, rule), &head, &keys), terms, now, (*dialect, &**claim))
     {
         strip(setup, *dialect, &mut head, terms);
-        let paid = Paid::new(shop.clone(), *dialect, proof, (head.method.clone(), place), now, (None, None));
-        let (request, admission) = admit(head, body, paid);
+        let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
+        let paid = Paid::new(shop, *dialect, &receipt, None);
+        let (request, admission) = admit(head, body, receipt, paid);
         return Decision::Pass(request, admission);
     }
     let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys), seen);
@@ -360,17 +361,24 @@ fn grant<B>(
     pending: Pending<B>,
     dialect: usize,
     proof: Proof,
-    granted: (Option<Box<settle::Lease>>, Option<u32>),
+    (lease, remaining): (Option<Box<settle::Lease>>, Option<u32>),
 ) -> (Request<RequestBody<B>>, Admission) {
     let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
-    strip(shop.paywall.setup(), dialect, &mut head, &rule.terms);
-    let paid = Paid::new(shop, dialect, proof, (head.method.clone(), place), now, granted);
-    admit(head, body, paid)
+    let setup = shop.paywall.setup();
+    strip(setup, dialect, &mut head, &rule.terms);
+    let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, remaining);
+    let paid = Paid::new(&shop, dialect, &receipt, lease);
+    admit(head, body, receipt, paid)
 }
 
 /// To the inner service, with a receipt.
 #[inline(always)]
-fn admit<B>(mut head: Parts, body: RequestBody<B>, paid: Paid) -> (Request<RequestBody<B>>, Admission) {
-    head.extensions.insert(paid.receipt().clone());
-    (Request::from_parts(head, body), Admission { paid: Some(paid), keep_private: true })
+fn admit<B>(
+    mut head: Parts,
+    body: RequestBody<B>,
+    receipt: PaymentReceipt,
+    paid: Option<Paid>,
+) -> (Request<RequestBody<B>>, Admission) {
+    head.extensions.insert(receipt);
+    (Request::from_parts(head, body), Admission { paid, keep_private: true })
 }

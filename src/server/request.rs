@@ -64,18 +64,24 @@ pub(super) struct Place {
     /// Which of the configured origins.
     pub(super) origin: usize,
     pub(super) target: PathAndQuery,
-    pub(super) route: Arc<str>,
+    /// What reusable access is bound to, where that is not the rule's pattern.
+    pub(super) route: Option<String>,
     pub(super) client: ClientKey,
 }
 
 impl Place {
     /// What the dialects may look at, before a body is read and what is bound is known.
-    pub(super) fn view<'a>(&'a self, setup: &'a Setup, head: &'a Parts, keys: &'a CurrentKeys) -> RequestView<'a> {
+    pub(super) fn view<'a>(
+        &'a self,
+        (setup, rule): (&'a Setup, &'a Rule),
+        head: &'a Parts,
+        keys: &'a CurrentKeys,
+    ) -> RequestView<'a> {
         RequestView {
             head,
             origin: &setup.origins[self.origin],
             target: self.target.as_str(),
-            route: &self.route,
+            route: self.route.as_deref().unwrap_or(rule.pattern()),
             keys: keys.of(self.origin),
             body_hash: None,
             bound: None,
@@ -99,7 +105,11 @@ impl Asked {
     }
 
     pub(super) fn view(&self) -> RequestView<'_> {
-        RequestView { body_hash: self.body_hash, bound: self.bound, ..self.place.view(self.setup(), &self.head, &self.keys) }
+        RequestView {
+            body_hash: self.body_hash,
+            bound: self.bound,
+            ..self.place.view((self.setup(), &self.rule), &self.head, &self.keys)
+        }
     }
 
     /// Computes what is bound beside method and target.

@@ -1,5 +1,3 @@
-use std::sync::Arc;
-
 use http::request::Parts;
 
 use super::{Charge, limit::Allowance, target};
@@ -12,23 +10,28 @@ pub(super) struct Rule {
     pub(super) terms: Terms,
     pub(super) allowance: Option<Allowance>,
     /// The path of the rule in a table; `None` for a layer that charges for whatever comes.
-    pattern: Option<Arc<str>>,
+    pattern: Option<Box<str>>,
 }
 
 impl Rule {
     pub(super) fn new(charge: Charge, terms: Terms, allowance: Option<Allowance>, pattern: Option<&str>) -> Self {
-        Self { charge, terms, allowance, pattern: pattern.map(Arc::from) }
+        Self { charge, terms, allowance, pattern: pattern.map(Box::from) }
     }
 
     /// What several uses or a duration are bound to (decision 4): the nest's prefix and the rule's pattern; axum's matched path
-    /// where there is no table; the path where there is neither.
-    pub(super) fn route(&self, head: &Parts) -> Arc<str> {
+    /// where there is no table; the path where there is neither. `None` where that is the pattern as it stands.
+    pub(super) fn route(&self, head: &Parts) -> Option<String> {
         match &self.pattern {
             Some(pattern) => target::route(head, pattern),
             None => {
                 let path = || target::original_uri(&head.extensions, &head.uri).path();
-                target::matched_path(&head.extensions).unwrap_or_else(path).into()
+                Some(target::matched_path(&head.extensions).unwrap_or_else(path).to_owned())
             }
         }
+    }
+
+    /// The path of the rule; empty for a layer that charges for whatever comes.
+    pub(super) fn pattern(&self) -> &str {
+        self.pattern.as_deref().unwrap_or_default()
     }
 }

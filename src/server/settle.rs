@@ -72,24 +72,25 @@ pub(super) struct Paid {
     lease: Option<Box<Lease>>,
 }
 
-impl Paid {
-    pub(super) fn new(
-        shop: Arc<Shop>,
-        dialect: usize,
-        proof: Proof,
-        (method, place): (Method, Place),
-        now: Timestamp,
-        (lease, remaining): (Option<Box<Lease>>, Option<u32>),
-    ) -> Self {
-        let setup = shop.paywall.setup();
-        let receipt = PaymentReceipt::new(proof, (method, setup.origins[place.origin].clone(), place.target), now, remaining);
-        setup.limiter.paid(receipt.payment_hash(), now);
-        setup.announcer.announce(&receipt);
-        Self { shop, dialect, receipt, lease }
-    }
+/// What a request is admitted with: its slot for an unpaid invoice is free again, and the application is told.
+pub(super) fn accepted(
+    setup: &Setup,
+    proof: Proof,
+    (method, place): (Method, Place),
+    now: Timestamp,
+    remaining: Option<u32>,
+) -> PaymentReceipt {
+    let receipt = PaymentReceipt::new(proof, (method, setup.origins[place.origin].clone(), place.target), now, remaining);
+    setup.limiter.paid(receipt.payment_hash(), now);
+    setup.announcer.announce(&receipt);
+    receipt
+}
 
-    pub(super) const fn receipt(&self) -> &PaymentReceipt {
-        &self.receipt
+impl Paid {
+    /// `None` where there is nothing to give back and the dialect has no receipt to send.
+    pub(super) fn new(shop: &Arc<Shop>, dialect: usize, receipt: &PaymentReceipt, lease: Option<Box<Lease>>) -> Option<Self> {
+        let is_followed = lease.is_some() || shop.paywall.setup().dialects[dialect].sends_receipts();
+        is_followed.then(|| Self { shop: shop.clone(), dialect, receipt: receipt.clone(), lease })
     }
 
     fn on_drop(&mut self, why: Option<Release>) {

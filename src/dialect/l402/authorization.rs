@@ -23,40 +23,40 @@ pub(super) enum Part<'a> {
 /// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata. Other services
 /// (LND's among them) have macaroons of their own in those headers: they are no credentials.
 pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
-    let mut found = Found { parts: [None; Credential::MAX_PER_REQUEST], count: 0, given: 0 };
-    let mut add = |credential| ours(credential).into_iter().for_each(|part| found.push(Part::Authorization(part)));
+    let mut found = Found { first: None, more: Vec::new(), given: 0 };
     match sole_credential(headers, &AUTHORIZATION) {
-        Some(credential) => add(credential),
-        None => headers.get_all(AUTHORIZATION).iter().flat_map(|line| folded_credentials(line.as_bytes())).for_each(add),
+        Some(credential) => found.first = ours(credential).map(Part::Authorization),
+        None => {
+            let lines = headers.get_all(AUTHORIZATION).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
+            lines.filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
+        }
     }
-    if found.count == 0 && has_any(headers, &METADATA) {
+    if found.first.is_none() && has_any(headers, &METADATA) {
         let lines = METADATA.iter().flat_map(|name| headers.get_all(name));
         lines.filter_map(metadata).for_each(|part| found.push(Part::Metadata(part)));
     }
     found
 }
 
-/// What [`presented`] has found.
+/// What [`presented`] has found: of most requests one.
 pub(super) struct Found<'a> {
-    parts: [Option<Part<'a>>; Credential::MAX_PER_REQUEST],
-    count: usize,
+    first: Option<Part<'a>>,
+    more: Vec<Part<'a>>,
     given: usize,
 }
 
 impl<'a> Found<'a> {
     pub(super) const fn is_one(&self) -> bool {
-        self.count == 1
+        self.first.is_some() && self.more.is_empty()
     }
 
     fn push(&mut self, part: Part<'a>) {
-        match self.parts.get_mut(self.count) {
-            Some(free) => *free = Some(part),
-            None => {
-                self.parts = [None; Credential::MAX_PER_REQUEST];
-                self.parts[0] = Some(Part::TooMany);
-            }
+        match self.first {
+            None => self.first = Some(part),
+            Some(Part::TooMany) => {}
+            Some(_) if self.more.len() + 1 < Credential::MAX_PER_REQUEST => self.more.push(part),
+            Some(_) => (self.first, self.more) = (Some(Part::TooMany), Vec::new()),
         }
-        self.count += 1;
     }
 }
 
@@ -64,7 +64,7 @@ impl<'a> Iterator for Found<'a> {
     type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
-        let part = *self.parts.get(self.given)?;
+        let part = if self.given == 0 { self.first } else { self.more.get(self.given - 1).copied() };
         self.given += 1;
         part
     }

@@ -6,6 +6,7 @@ use http::{HeaderMap, Request, header::AUTHORIZATION, request::Parts};
 
 use super::{
     L402,
+    caveat::{encoded, encodes},
     credential::Credential,
     identifier::{Identifier, key},
     macaroon::{GENERATOR, Macaroon},
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    codec::{base64, hex},
+    codec::{auth_param, base64, hex},
     dialect::{Dialect as _, MacKey, Presented, RequestView, keys::OriginKeys},
     payment::{Access, Amount, Network, Preimage, Resource, Terms},
 };
@@ -29,6 +30,8 @@ pub struct Bench {
     credential: Credential,
     /// Token and preimage as they stand in the header.
     text: (String, String),
+    /// The target as it stands in the token.
+    place: String,
 }
 
 impl Bench {
@@ -69,7 +72,7 @@ impl Bench {
         let text = (base64::encode_standard(macaroon.to_bytes()), preimage.expose_hex());
         let credential = Credential::new(macaroon, preimage);
         head.headers = HeaderMap::from_iter([(AUTHORIZATION, credential.header_value(Scheme::L402))]);
-        Self { dialect: L402::default(), head, keys, terms, credential, text }
+        Self { dialect: L402::default(), head, keys, terms, credential, text, place: encoded("", TARGET) }
     }
 
     /// Whether header text becomes a proof, as the server does it.
@@ -82,9 +85,13 @@ impl Bench {
         }
     }
 
-    /// The primitives of that verification on the same inputs, and nothing else.
+    /// The primitives of that verification on the same inputs, and nothing else: the header's look-up, the search for a
+    /// comma, base64, hex, percent-encoding, the hashes, the comparison.
     #[must_use]
     pub fn primitives(&self) -> bool {
+        let Some(line) = self.head.headers.get(AUTHORIZATION) else { return false };
+        let is_folded = auth_param::may_be_folded(line.as_bytes());
+        let is_here = encodes(b"GET", self.head.method.as_str()) & encodes(self.place.as_bytes(), TARGET);
         let Some(bytes) = base64::decode_any(&self.text.0) else { return false };
         let Some(preimage) = hex::decode_any_case(&self.text.1) else { return false };
         let macaroon = self.credential.macaroon();
@@ -94,6 +101,8 @@ impl Bench {
         let signature = macaroon.caveats().fold(first, |signature, caveat| MacKey::mac_once(&signature, caveat));
         constant_time_eq::constant_time_eq(&signature, &bytes[bytes.len() - 32..])
             & identifier.payment_hash().is_of(&Preimage::from_bytes(preimage))
+            & is_here
+            & !is_folded
     }
 
     /// The token's text in base64.

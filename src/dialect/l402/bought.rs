@@ -140,6 +140,7 @@ fn own<'m>(caveats: &mut impl Iterator<Item = &'m [u8]>, expected: &Expected<'_>
     Ok(Bought { amount: Amount::from_msat(amount), uses, minted_until: until, valid_until: until })
 }
 
+#[inline]
 fn named<'m>(name: &[u8], caveat: &'m [u8]) -> Result<&'m [u8], Reason> {
     caveat.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")).ok_or(Reason::MissingCaveat)
 }

@@ -81,6 +81,7 @@ impl Credential {
         (self.macaroon, self.preimage)
     }
 
+    #[inline]
     pub(super) fn read(part: Part<'_>) -> Result<Self, Reason> {
         match part {
             Part::Authorization(text) => Self::from_authorization(text),
@@ -90,6 +91,7 @@ impl Credential {
     }
 
     /// `macaroon:preimage`, the macaroon in any of base64's four spellings.
+    #[inline]
     fn from_authorization(text: &[u8]) -> Result<Self, Reason> {
         let colon = text.len().checked_sub(65).ok_or(Reason::Malformed)?;
         let (macaroon, preimage) = text.split_at(colon);

@@ -161,14 +161,14 @@ fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
         let mut head = head(inner, &[]);
         head.extensions.insert(axum::extract::OriginalUri(original.parse().unwrap()));
         assert_eq!(original_uri(&head.extensions, &head.uri).path(), original);
-        route(&head, &pattern.into()).to_string()
+        route(&head, pattern).unwrap_or(pattern.to_owned())
     };
     assert_eq!(bound("/v1/weather/rome", "/weather/rome", "/weather/{city}"), "/v1/weather/{city}");
     assert_eq!(bound("/v1", "/", "/"), "/v1/");
     assert_eq!(bound("/v1/", "/", "/"), "/v1/");
     assert_eq!(bound("/weather/rome", "/weather/rome", "/weather/{city}"), "/weather/{city}");
     assert_eq!(bound("/old/rome", "/weather/rome", "/weather/{city}"), "/old/rome/weather/{city}");
-    assert_eq!(&*route(&head("/a/b", &[]), &"/a/{x}".into()), "/a/{x}");
+    assert_eq!(route(&head("/a/b", &[]), "/a/{x}"), None);
     let plain = head("/a/b?c", &[]);
     assert_eq!(matched_path(&plain.extensions), None);
 }

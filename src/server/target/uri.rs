@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, sync::Arc};
+use std::{error::Error, fmt};
 
 use http::{Extensions, Uri, request::Parts, uri::PathAndQuery};
 
@@ -28,17 +28,18 @@ pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
     }
 }
 
-/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and the pattern of the rule.
+/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and the pattern of the rule;
+/// `None` where that is the pattern alone.
 ///
 /// Where a layer between rewrote the path there is no prefix to tell: the whole original path stands for it, which is
 /// narrower than any prefix.
-pub(crate) fn route(head: &Parts, pattern: &Arc<str>) -> Arc<str> {
+pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
     let (original, inner) = (original_uri(&head.extensions, &head.uri).path(), head.uri.path());
     match original.strip_suffix(inner) {
-        Some("") => pattern.clone(),
-        Some(prefix) => format!("{prefix}{pattern}").into(),
+        Some("") => None,
+        Some(prefix) => Some(format!("{prefix}{pattern}")),
         // axum serves the nest's own path as `/`.
-        None => format!("{original}{pattern}").into(),
+        None => Some(format!("{original}{pattern}")),
     }
 }
 
