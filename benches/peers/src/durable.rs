@@ -1,13 +1,16 @@
-//! Durable consumption by 64 callers, beside the engine with one writer.
+//! Durable consumption by 64 callers, beside the engine: behind one writer that the same callers ask, and by itself.
 
 use std::{
     num::NonZeroU32,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{self, Receiver, Sender, TryRecvError},
+    },
     time::{Duration, Instant},
 };
 
-use tokio::runtime::Runtime;
+use tokio::{runtime::Runtime, sync::oneshot};
 use tower_x402::{
     DurableStore, Network, PaymentHash,
     clock::{Clock as _, SystemClock},
@@ -25,55 +28,124 @@ const CALLS: usize = 50;
 const ROUNDS: usize = 41;
 
 pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
-    let (ours, raw) = (folder.join("store"), folder.join("raw"));
-    std::fs::create_dir(&raw).expect("a folder");
-    let store = Arc::new(DurableStore::open(ours).expect("a store"));
-    let mut engine = RawEngine::create(&raw).expect("an engine");
+    let store = Arc::new(DurableStore::open(folder.join("store")).expect("a store"));
+    let writer = Writer::start(engine(&folder.join("writer")));
+    let mut alone = engine(&folder.join("alone"));
     let mut keys = Keys(0);
-    let mut round = |is_ours_first: bool| {
-        let mut taken = [0.0; 2];
-        for turn in [is_ours_first, !is_ours_first] {
+    let mut round = |first: usize| {
+        let mut rates = [0.0; 3];
+        for turn in 0..3 {
             let batches: Vec<Vec<_>> = (0..CALLERS).map(|_| keys.take(CALLS)).collect();
-            if turn {
-                let time = runtime.block_on(consume(&store, batches));
-                taken[0] = (CALLERS * CALLS) as f64 / time.as_secs_f64();
-            } else {
-                let record = |(key, use_id): (ConsumptionKey, UseId)| RawRecord::new(key, use_id);
-                let batch = |i: usize| batches.iter().map(|keys| record(keys[i])).collect();
-                let batches: Vec<Vec<_>> = (0..CALLS).map(batch).collect();
-                let start = Instant::now();
-                batches.into_iter().for_each(|records| engine.write(records).expect("space on the disk"));
-                taken[1] = (CALLERS * CALLS) as f64 / start.elapsed().as_secs_f64();
-            }
+            let who = (first + turn) % 3;
+            let time = match who {
+                0 => runtime.block_on(by_callers(batches, &store, consume)),
+                1 => runtime.block_on(by_callers(records(batches), &writer, Writer::write)),
+                _ => by_itself(&mut alone, &records(batches)),
+            };
+            rates[who] = (CALLERS * CALLS) as f64 / time.as_secs_f64();
         }
-        taken
+        rates
     };
-    round(true);
-    let rounds: Vec<[f64; 2]> = (0..ROUNDS).map(|i| round(i % 2 == 0)).collect();
-    let medians = (median_of(&rounds, |t| t[0]), median_of(&rounds, |t| t[1]), median_of(&rounds, |t| t[0] / t[1]));
-    vec![Row::rate("durable consume, 64 callers / the engine's own batches", 0.9, medians)]
+    round(0);
+    let rounds: Vec<_> = (0..ROUNDS).map(&mut round).collect();
+    let beside =
+        |other: usize| (median_of(&rounds, |t| t[0]), median_of(&rounds, |t| t[other]), median_of(&rounds, |t| t[0] / t[other]));
+    vec![
+        Row::rate("durable consume, 64 callers / its engine, same callers", 0.9, beside(1)),
+        Row::shown("durable consume, 64 callers / its engine without callers", beside(2)),
+    ]
 }
 
-async fn consume(store: &Arc<DurableStore>, batches: Vec<Vec<(ConsumptionKey, UseId)>>) -> Duration {
-    let limits = Limits::new(NonZeroU32::MIN, 2);
-    let until = SystemClock::new().now().saturating_add(Duration::from_secs(86_400));
+fn engine(folder: &Path) -> RawEngine {
+    std::fs::create_dir(folder).expect("a folder");
+    RawEngine::create(folder).expect("an engine")
+}
+
+fn records(batches: Vec<Vec<(ConsumptionKey, UseId)>>) -> Vec<Vec<RawRecord>> {
+    let records = |keys: Vec<_>| keys.into_iter().map(|(key, use_id)| RawRecord::new(key, use_id)).collect();
+    batches.into_iter().map(records).collect()
+}
+
+/// Each batch by a caller of its own, one call after the other.
+async fn by_callers<S, T, F>(batches: Vec<Vec<T>>, to: &Arc<S>, call: fn(Arc<S>, T) -> F) -> Duration
+where
+    S: Send + Sync + 'static,
+    T: Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
     let start = Instant::now();
-    let callers: Vec<_> = batches
-        .into_iter()
-        .map(|keys| {
-            let store = store.clone();
-            tokio::spawn(async move {
-                for (key, use_id) in keys {
-                    let answer = store.consume(key, use_id, limits, until).await;
-                    assert_eq!(answer.expect("space on the disk"), Consumption::Granted { remaining: 0 });
-                }
-            })
+    let caller = |batch: Vec<T>| {
+        let to = to.clone();
+        tokio::spawn(async move {
+            for one in batch {
+                call(to.clone(), one).await;
+            }
         })
-        .collect();
+    };
+    let callers: Vec<_> = batches.into_iter().map(caller).collect();
     for caller in callers {
-        caller.await.expect("a use for each");
+        caller.await.expect("every call is answered");
     }
     start.elapsed()
+}
+
+async fn consume(store: Arc<DurableStore>, (key, use_id): (ConsumptionKey, UseId)) {
+    let until = SystemClock::new().now().saturating_add(Duration::from_secs(86_400));
+    let answer = store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 2), until).await;
+    assert_eq!(answer.expect("space on the disk"), Consumption::Granted { remaining: 0 });
+}
+
+/// Batches of one record from each caller.
+fn by_itself(engine: &mut RawEngine, records: &[Vec<RawRecord>]) -> Duration {
+    let batches: Vec<Vec<_>> = (0..CALLS).map(|i| records.iter().map(|records| records[i].clone()).collect()).collect();
+    let start = Instant::now();
+    batches.into_iter().for_each(|batch| engine.write(batch).expect("space on the disk"));
+    start.elapsed()
+}
+
+type Ask = (RawRecord, oneshot::Sender<()>);
+
+/// The engine behind one writer with group commit, and nothing that a store has to decide.
+struct Writer(Sender<Ask>);
+
+impl Writer {
+    fn start(mut engine: RawEngine) -> Arc<Self> {
+        let (sender, queue) = mpsc::channel();
+        std::thread::spawn(move || {
+            let mut waited_for = 1;
+            while let Some(group) = gather(&queue, waited_for) {
+                waited_for = group.len();
+                let (records, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+                engine.write(records).expect("space on the disk");
+                answers.into_iter().for_each(|answer| answer.send(()).expect("somebody waits"));
+            }
+        });
+        Arc::new(Self(sender))
+    }
+
+    async fn write(self: Arc<Self>, record: RawRecord) {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((record, answer)).expect("the writer");
+        answered.await.expect("an answer");
+    }
+}
+
+/// What is asked by now, once those who were answered last time had a moment to ask again.
+fn gather(queue: &Receiver<Ask>, waited_for: usize) -> Option<Vec<Ask>> {
+    let until = Instant::now() + Duration::from_micros(100);
+    let mut group = Vec::with_capacity(CALLERS);
+    while group.len() < waited_for && (waited_for > 1 && Instant::now() < until) {
+        match queue.try_recv() {
+            Ok(ask) => group.push(ask),
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+    if group.is_empty() {
+        group.push(queue.recv().ok()?);
+    }
+    group.extend(queue.try_iter());
+    Some(group)
 }
 
 /// Payment hashes that never repeat and are spread as hashes are.

@@ -3,6 +3,8 @@
 pub enum Target {
     AtMost(f64),
     AtLeast(f64),
+    /// Printed for whoever wants to know.
+    None,
 }
 
 pub struct Row {
@@ -36,13 +38,19 @@ impl Row {
         Self { name, ours: rate(ours), reference: rate(reference), ratio, target: Target::AtLeast(target) }
     }
 
+    /// So many times as much in a second as another reference, which is no target.
+    pub fn shown(name: &'static str, measured: (f64, f64, f64)) -> Self {
+        Self { target: Target::None, ..Self::rate(name, 0.0, measured) }
+    }
+
     pub fn print(&self) {
-        let (is_met, target) = match self.target {
-            Target::AtMost(most) => (self.ratio <= most, format!("<= {most:.2}")),
-            Target::AtLeast(least) => (self.ratio >= least, format!(">= {least:.2}")),
+        let verdict = |is_met| if is_met { "ok" } else { "short" };
+        let (verdict, target) = match self.target {
+            Target::AtMost(most) => (verdict(self.ratio <= most), format!("<= {most:.2}")),
+            Target::AtLeast(least) => (verdict(self.ratio >= least), format!(">= {least:.2}")),
+            Target::None => ("no target", "-".to_owned()),
         };
         let Self { name, ours, reference, ratio, .. } = self;
-        let verdict = if is_met { "ok" } else { "short" };
         println!("{name:<58} {ours:>12} {reference:>12} {ratio:>7.3} {target:>9}  {verdict}");
     }
 }

@@ -9,10 +9,10 @@ pub(super) fn table(rules: &[(&str, u32)], otherwise: Otherwise) -> Result<Rules
 /// One word for what a table of rules (price 0 is free) says of a request like `GET /x`.
 fn says(rules: &Rules<u32>, request: &str) -> String {
     let (method, path) = request.split_once(' ').unwrap();
-    word(rules.lookup(&method.parse().unwrap(), path, None, false))
+    word(rules.lookup(&method.parse().unwrap(), path, None, false), path)
 }
 
-fn word(lookup: Lookup<'_, u32>) -> String {
+fn word(lookup: Lookup<'_, u32>, path: &str) -> String {
     let text = |allow: HeaderValue| allow.to_str().unwrap().to_owned();
     match lookup {
         Lookup::Ambiguous => "400".to_owned(),
@@ -22,7 +22,7 @@ fn word(lookup: Lookup<'_, u32>) -> String {
         Lookup::Misplaced(_) => "500".to_owned(),
         Lookup::Options { allow } => format!("204 {}", text(allow)),
         Lookup::Priced { value, captured, .. } => {
-            let captured = captured.decoded().into_iter().map(|(name, value)| format!(" {name}={value}"));
+            let captured = captured.decoded(path).into_iter().map(|(name, value)| format!(" {name}={value}"));
             format!("{value}{}", captured.collect::<String>())
         }
     }
@@ -117,8 +117,8 @@ fn a_table_that_refuses_serves_only_what_it_names() {
 #[test]
 fn get_covers_head_and_extended_connect_unless_they_have_rules() {
     let rules = table(&[("GET /ws", 2), ("GET /a/b", 4), ("HEAD /a/{x}", 0), ("HEAD /ws", 7)], Otherwise::Free).unwrap();
-    assert_eq!(word(rules.lookup(&Method::CONNECT, "/ws", None, true)), "2");
-    assert_eq!(word(rules.lookup(&Method::CONNECT, "/ws", None, false)), "405 GET, HEAD, OPTIONS");
+    assert_eq!(word(rules.lookup(&Method::CONNECT, "/ws", None, true), "/ws"), "2");
+    assert_eq!(word(rules.lookup(&Method::CONNECT, "/ws", None, false), "/ws"), "405 GET, HEAD, OPTIONS");
     assert_eq!(says(&rules, "HEAD /ws"), "7");
     // A free pattern for HEAD does not reach what a GET rule prices by name.
     assert_eq!(says(&rules, "HEAD /a/b"), "4");
@@ -149,12 +149,12 @@ fn upper_case_in_a_pattern_is_part_of_the_route() {
 fn rules_with_the_prefix_of_a_nest_are_told_apart_from_free_paths() {
     let rules = table(&[("GET /api/x", 3), ("GET /y", 0)], Otherwise::Free).unwrap();
     let lookup = |method, path, original| rules.lookup(&method, path, Some(original), false);
-    assert_eq!(word(lookup(Method::GET, "/x", "/api/x")), "500");
-    assert_eq!(word(lookup(Method::PUT, "/x", "/API//x")), "500");
-    assert_eq!(word(lookup(Method::GET, "/y", "/api/x")), "500");
-    assert_eq!(word(lookup(Method::GET, "/x", "/x")), "free");
-    assert_eq!(word(lookup(Method::GET, "/y", "/api/y")), "free");
-    assert_eq!(word(lookup(Method::GET, "/api/x", "/v1/api/x")), "3");
+    assert_eq!(word(lookup(Method::GET, "/x", "/api/x"), "/x"), "500");
+    assert_eq!(word(lookup(Method::PUT, "/x", "/API//x"), "/x"), "500");
+    assert_eq!(word(lookup(Method::GET, "/y", "/api/x"), "/y"), "500");
+    assert_eq!(word(lookup(Method::GET, "/x", "/x"), "/x"), "free");
+    assert_eq!(word(lookup(Method::GET, "/y", "/api/y"), "/y"), "free");
+    assert_eq!(word(lookup(Method::GET, "/api/x", "/v1/api/x"), "/api/x"), "3");
     let Lookup::Misplaced(mistake) = lookup(Method::GET, "/x", "/api/x") else { panic!("expected a misplaced rule") };
     assert!(mistake.to_string().starts_with("the rule `GET /api/x` would price the path that was asked for, but a nest"));
 }
