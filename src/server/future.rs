@@ -39,6 +39,8 @@ pin_project! {
         /// The inner service can serve nothing any more.
         Failed { error: Option<E> },
         Serving { #[pin] future: F, admission: Admission },
+        /// Free by the table: nothing is done with the answer.
+        Free { #[pin] future: F },
     }
 }
 
@@ -48,6 +50,19 @@ where
 {
     pub(super) const fn deciding(inner: S, decision: Decision<B>) -> Self {
         Self { inner, state: State::Deciding { decision: Some(decision) } }
+    }
+
+    /// For a request that is free by the table.
+    #[inline]
+    pub(super) fn free(mut inner: S, request: Request<RequestBody<B>>) -> Self {
+        match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(Ok(())) => {
+                let future = inner.call(request);
+                Self { inner, state: State::Free { future } }
+            }
+            Poll::Ready(Err(error)) => Self { inner, state: State::Failed { error: Some(error) } },
+            Poll::Pending => Self { inner, state: State::Passing { passing: Some((request, Admission::default())) } },
+        }
     }
 
     /// For a request that needs no further asking. Where the inner service is ready at once, as most are, it is called at
@@ -117,6 +132,9 @@ where
                 }
                 StateProjection::Failed { error } => {
                     return Poll::Ready(Err(error.take().expect("not polled after completion")));
+                }
+                StateProjection::Free { future } => {
+                    return Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner)));
                 }
                 StateProjection::Serving { future, admission } => {
                     let answer = ready!(admission.within(|| future.poll(cx)));
