@@ -258,6 +258,11 @@ impl CurrentKeys {
     pub(crate) fn of(&self, origin: usize) -> &OriginKeys {
         &self.0.keys[origin]
     }
+
+    /// The same, to be held while others are waited for: a thread has room for a few that are not.
+    pub(crate) fn kept(self) -> Self {
+        Self(Guard::from_inner(Guard::into_inner(self.0)))
+    }
 }
 
 impl KeyRing {

@@ -52,11 +52,6 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// The challenge lines for a checked invoice; the server sorts all dialects' lines by rank.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;
 
-    /// Whether [`receipt`](Self::receipt) ever has a line.
-    fn sends_receipts(&self) -> bool {
-        true
-    }
-
     /// The receipt line of an answer with this status.
     fn receipt(&self, receipt: &PaymentReceipt, status: StatusCode, now: Timestamp) -> Option<HeaderLine>;
 

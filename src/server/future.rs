@@ -39,7 +39,7 @@ pin_project! {
         /// The inner service can serve nothing any more.
         Failed { error: Option<E> },
         Serving { #[pin] future: F, admission: Admission },
-        /// Free by the table: nothing is done with the answer.
+        /// Nothing is done with the answer.
         Free { #[pin] future: F },
     }
 }
@@ -52,19 +52,6 @@ where
         Self { inner, state: State::Deciding { decision: Some(decision) } }
     }
 
-    /// For a request that is free by the table.
-    #[inline]
-    pub(super) fn free(mut inner: S, request: Request<RequestBody<B>>) -> Self {
-        match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(Ok(())) => {
-                let future = inner.call(request);
-                Self { inner, state: State::Free { future } }
-            }
-            Poll::Ready(Err(error)) => Self { inner, state: State::Failed { error: Some(error) } },
-            Poll::Pending => Self { inner, state: State::Passing { passing: Some((request, Admission::default())) } },
-        }
-    }
-
     /// For a request that needs no further asking. Where the inner service is ready at once, as most are, it is called at
     /// once.
     #[inline]
@@ -72,7 +59,8 @@ where
         match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 let future = admission.within(|| inner.call(request));
-                Self { inner, state: State::Serving { future, admission } }
+                let state = if admission.is_free() { State::Free { future } } else { State::Serving { future, admission } };
+                Self { inner, state }
             }
             Poll::Ready(Err(error)) => Self { inner, state: State::Failed { error: Some(error) } },
             // It is asked again with a waker that wakes.

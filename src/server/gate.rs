@@ -62,6 +62,11 @@ pub(super) struct Admission {
 }
 
 impl Admission {
+    /// Nobody paid, and nobody tried to.
+    pub(super) const fn is_free(&self) -> bool {
+        self.paid.is_none() && !self.keep_private
+    }
+
     /// A step of the inner service.
     #[inline]
     pub(super) fn within<T>(&mut self, step: impl FnOnce() -> T) -> T {
@@ -114,14 +119,13 @@ where
         && !terms.has_bound
         && let Some(Ok(proof)) = verify(setup, &place.view((setup, rule), &head, &keys), terms, now, (*dialect, &**claim))
     {
-        strip(setup, *dialect, &mut head, terms);
+        strip(setup, &mut head, terms);
         let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
-        let paid = Paid::new(shop, *dialect, &receipt, None);
-        let (request, admission) = admit(head, body, receipt, paid);
+        let (request, admission) = admit(head, body, receipt, None);
         return Decision::Pass(request, admission);
     }
-    let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys), seen);
-    asked.presented = presented.as_ref().map(|(dialect, _)| *dialect);
+    let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys.kept()), seen);
+    asked.presented = presented.is_some();
     let pending = Box::new(Pending { asked, body });
     match presented {
         None => wait(ask(pending, None)),
@@ -339,20 +343,20 @@ where
     Decision::Answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 
-/// Takes out the credentials that stop here: no request has those of two dialects.
-fn strip(setup: &Setup, dialect: usize, head: &mut Parts, terms: &Terms) {
+/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at.
+fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
-        setup.dialects[dialect].strip(&mut head.headers, terms);
+        setup.dialects.iter().for_each(|dialect| dialect.strip(&mut head.headers, terms));
     }
 }
 
 /// To the inner service, unpaid.
 fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
-    if let Some(dialect) = asked.presented {
-        strip(asked.shop.paywall.setup(), dialect, &mut asked.head, &asked.rule.terms);
+    if asked.presented {
+        strip(asked.shop.paywall.setup(), &mut asked.head, &asked.rule.terms);
     }
-    let admission = Admission { paid: None, keep_private: asked.presented.is_some() };
+    let admission = Admission { paid: None, keep_private: asked.presented };
     Decision::Pass(Request::from_parts(asked.head, body), admission)
 }
 
@@ -365,13 +369,13 @@ fn grant<B>(
 ) -> (Request<RequestBody<B>>, Admission) {
     let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
     let setup = shop.paywall.setup();
-    strip(setup, dialect, &mut head, &rule.terms);
+    strip(setup, &mut head, &rule.terms);
     let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, remaining);
-    let paid = Paid::new(&shop, dialect, &receipt, lease);
+    let paid = lease.map(|lease| Paid::new(shop, dialect, receipt.clone(), lease));
     admit(head, body, receipt, paid)
 }
 
-/// To the inner service, with a receipt.
+/// To the inner service, with a receipt. Always in line: a request is half a page to move.
 #[inline(always)]
 fn admit<B>(
     mut head: Parts,

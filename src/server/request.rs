@@ -38,8 +38,8 @@ pub(super) struct Asked {
     pub(super) head: Parts,
     pub(super) place: Place,
     pub(super) now: Timestamp,
-    /// The dialect whose credential came with it, accepted or not; no request has credentials of two.
-    pub(super) presented: Option<usize>,
+    /// A credential came with it, accepted or not.
+    pub(super) presented: bool,
     pub(super) body_hash: Option<[u8; 32]>,
     keys: CurrentKeys,
     /// What a price function sees; there only where one prices this request.
@@ -97,7 +97,7 @@ impl Asked {
         (now, keys): (Timestamp, CurrentKeys),
         seen: Option<Box<PriceRequest>>,
     ) -> Self {
-        Self { shop, rule, head, place, now, presented: None, body_hash: None, keys, seen, bound: None }
+        Self { shop, rule, head, place, now, presented: false, body_hash: None, keys, seen, bound: None }
     }
 
     pub(super) fn setup(&self) -> &Setup {

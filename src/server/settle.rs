@@ -63,13 +63,13 @@ pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome,
     }
 }
 
-/// A paid request on its way through the inner service.
+/// A request that a use was consumed for, on its way through the inner service.
 #[derive(Debug)]
 pub(super) struct Paid {
     shop: Arc<Shop>,
     dialect: usize,
     receipt: PaymentReceipt,
-    lease: Option<Box<Lease>>,
+    lease: Box<Lease>,
 }
 
 /// What a request is admitted with: its slot for an unpaid invoice is free again, and the application is told.
@@ -87,16 +87,12 @@ pub(super) fn accepted(
 }
 
 impl Paid {
-    /// `None` where there is nothing to give back and the dialect has no receipt to send.
-    pub(super) fn new(shop: &Arc<Shop>, dialect: usize, receipt: &PaymentReceipt, lease: Option<Box<Lease>>) -> Option<Self> {
-        let is_followed = lease.is_some() || shop.paywall.setup().dialects[dialect].sends_receipts();
-        is_followed.then(|| Self { shop: shop.clone(), dialect, receipt: receipt.clone(), lease })
+    pub(super) fn new(shop: Arc<Shop>, dialect: usize, receipt: PaymentReceipt, lease: Box<Lease>) -> Self {
+        Self { shop, dialect, receipt, lease }
     }
 
     fn on_drop(&mut self, why: Option<Release>) {
-        if let Some(lease) = &mut self.lease {
-            lease.on_drop = why;
-        }
+        self.lease.on_drop = why;
     }
 
     /// Around each step of the inner service. A drop within the step is a panic, which is a failure; a drop between two

@@ -54,6 +54,8 @@ async fn credentials_stop_at_the_layer_and_foreign_ones_go_on() {
     for dialect in EVERY {
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         let call = call.with(bought.of(dialect)).header(header::AUTHORIZATION, "Bearer of-the-application");
+        // One of ours in a field that this route reads none from.
+        let call = call.header("payment-authorization", "Payment e30");
         let served = ask(&app, call.request()).await;
         assert_eq!(served.status(), StatusCode::OK, "{dialect}");
         assert_eq!(&served.body()[..], b"{\"authorization\": \"Bearer of-the-application\"}", "{dialect}");
@@ -64,6 +66,39 @@ async fn credentials_stop_at_the_layer_and_foreign_ones_go_on() {
     let folded = call.clone().header(header::AUTHORIZATION, &format!("Bearer of-the-application, {line}, LSAT x:y"));
     let served = ask(&app, folded.header("macaroon", &metadata()).request()).await;
     assert_eq!(&served.body()[..], b"{\"authorization\": \"Bearer of-the-application\"}");
+}
+
+#[tokio::test]
+async fn a_token_that_only_time_ends_stops_at_the_layer_too() {
+    let shop = Shop::new();
+    let charge = Charge::of(Amount::from_sat(10)).for_duration(std::time::Duration::from_secs(60));
+    let app = seen(&shop.speaking_every_dialect(), charge);
+    let token = shop.buy(&app, get("/weather")).await;
+    for _ in 0..2 {
+        let call = Call::new("GET", "/weather").header(header::AUTHORIZATION, token.to_str().unwrap());
+        let call = call.header("payment-authorization", "Payment e30").header(header::AUTHORIZATION, "Bearer of-the-application");
+        let served = ask(&app, call.request()).await;
+        assert_eq!(served.status(), StatusCode::OK);
+        assert_eq!(&served.body()[..], b"{\"authorization\": \"Bearer of-the-application\"}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_behind_white_space_is_a_credential() {
+    let shop = Shop::new();
+    let app = seen(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let call = Call::new("GET", "/weather");
+    for dialect in [DialectName::L402, DialectName::Mpp] {
+        for (before, after) in [(" ", ""), ("\t ", " \t"), ("", " ")] {
+            let bought = shop.bought(&call, &ask(&app, call.request()).await);
+            let line = format!("{before}{}{after}", bought.of(dialect).1.to_str().unwrap());
+            let served = ask(&app, call.clone().header(header::AUTHORIZATION, &line).request()).await;
+            assert_eq!(served.status(), StatusCode::OK, "{dialect}");
+            assert_eq!(&served.body()[..], b"{}", "{dialect}");
+            let two = call.with(bought.of(DialectName::X402)).header(header::AUTHORIZATION, &line);
+            assert_eq!(ask(&app, two.request()).await.status(), StatusCode::BAD_REQUEST, "{dialect}");
+        }
+    }
 }
 
 #[tokio::test]

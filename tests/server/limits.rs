@@ -175,6 +175,20 @@ async fn a_slot_comes_back_when_its_invoice_is_redeemed_and_once_only() {
     assert_eq!(invoices(&app, 3, || from("198.51.100.1")).await, 1);
 }
 
+#[tokio::test]
+async fn a_slot_comes_back_when_timed_access_is_first_used() {
+    let shop = Shop::new();
+    let charge = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60));
+    let paywall = shop.builder().unpaid_per_client(1).build().unwrap();
+    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(paywall.charge(charge).unwrap()));
+    let token = shop.pay(&ask(&app, from("198.51.100.1")).await);
+    assert_eq!(invoices(&app, 2, || from("198.51.100.1")).await, 0);
+    for _ in 0..2 {
+        assert_eq!(ask(&app, paid("/weather", &token)).await.status(), StatusCode::OK);
+    }
+    assert_eq!(invoices(&app, 2, || from("198.51.100.1")).await, 1);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_node_that_fails_holds_a_slot_for_a_moment_and_one_that_is_slow_or_lies_for_an_invoices_life() {
     let shop = Shop::new();

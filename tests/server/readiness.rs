@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceBuilder, service_fn};
-use tower_x402::{Amount, DialectName, body::RequestBody};
+use tower_x402::{Amount, DialectName, RouteTable, body::RequestBody};
 
 use crate::{
     customer::{ALL, Errand},
@@ -38,6 +38,25 @@ async fn under_a_concurrency_limit_all_that_was_paid_is_served() {
         for answer in racing {
             assert_eq!(answer.await.unwrap(), StatusCode::OK, "{dialect}");
         }
+    }
+}
+
+#[tokio::test]
+async fn under_a_concurrency_limit_all_that_is_free_is_served() {
+    let shop = Shop::new();
+    let handler = service_fn(async |_: Request<RequestBody<Body>>| {
+        tokio::task::yield_now().await;
+        Ok::<_, Infallible>(Response::<Body>::default())
+    });
+    let table = RouteTable::new().charge("GET /a", Amount::from_sat(10)).free("GET /health").otherwise_refuse();
+    let inner = ServiceBuilder::new().concurrency_limit(1).service(handler);
+    let service = shop.paywall().routes(table).unwrap().layer(inner);
+    let ask_for_free = || {
+        let service = service.clone();
+        tokio::spawn(async move { ask(&service, Errand::get("/health").unpaid()).await.status() })
+    };
+    for answer in (0..20).map(|_| ask_for_free()).collect::<Vec<_>>() {
+        assert_eq!(answer.await.unwrap(), StatusCode::OK);
     }
 }
 

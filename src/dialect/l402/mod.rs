@@ -126,10 +126,6 @@ impl Dialect for L402 {
         Ok(vec![line(Rank::L402, Scheme::L402), line(Rank::Lsat, Scheme::Lsat)])
     }
 
-    fn sends_receipts(&self) -> bool {
-        false
-    }
-
     fn receipt(&self, _: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
         None
     }

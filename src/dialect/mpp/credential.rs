@@ -14,6 +14,7 @@ use crate::{
     codec::{
         auth_param::{after_scheme, folded_credentials, may_be_folded, remove_credentials},
         base64,
+        fields::has_any,
     },
     payment::Preimage,
 };
@@ -117,12 +118,13 @@ pub(super) enum Found {
 pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
     let mut lines = headers.get_all(name).into_iter();
     if let (Some(line), None) = (lines.next(), lines.next()) {
-        let token = after_scheme(line.as_bytes(), SCHEME);
+        let line = line.as_bytes().trim_ascii();
+        let token = after_scheme(line, SCHEME);
         // What decodes whole has nothing folded onto it.
         if let Some(text) = token.and_then(CredentialText::decode_token) {
             return Found::One(Some(text));
         }
-        if token.is_none() && !may_be_folded(line.as_bytes()) {
+        if token.is_none() && !may_be_folded(line) {
             return Found::Nothing;
         }
     }
@@ -142,5 +144,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 
 /// Takes the `Payment` credentials out of one header and leaves the others as they are.
 pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
-    remove_credentials(headers, name, |credential| after_scheme(credential, SCHEME).is_some());
+    if has_any(headers, std::slice::from_ref(name)) {
+        remove_credentials(headers, name, |credential| after_scheme(credential, SCHEME).is_some());
+    }
 }

@@ -190,7 +190,8 @@ impl Dialect for X402 {
     }
 
     fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
-        headers.remove(SIGNATURE);
-        headers.remove(VERSION_1);
+        if has_any(headers, &CREDENTIALS) {
+            CREDENTIALS.iter().for_each(|name| drop(headers.remove(name)));
+        }
     }
 }
