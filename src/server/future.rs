@@ -52,15 +52,30 @@ where
         Self { inner, state: State::Deciding { decision: Some(decision) } }
     }
 
-    /// For a request that needs no further asking. Where the inner service is ready at once, as most are, it is called at
-    /// once.
+    /// For a request that is free by the table.
     #[inline]
-    pub(super) fn passing(mut inner: S, request: Request<RequestBody<B>>, mut admission: Admission) -> Self {
+    pub(super) fn free(inner: S, request: Request<RequestBody<B>>) -> Self {
+        Self::at_once(inner, request, Admission::default(), |future, _| State::Free { future })
+    }
+
+    /// For a request that needs no further asking.
+    #[inline]
+    pub(super) fn passing(inner: S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
+        Self::at_once(inner, request, admission, |future, admission| State::Serving { future, admission })
+    }
+
+    /// Where the inner service is ready at once, as most are, it is called at once.
+    #[inline(always)]
+    fn at_once(
+        mut inner: S,
+        request: Request<RequestBody<B>>,
+        mut admission: Admission,
+        called: impl FnOnce(S::Future, Admission) -> State<S::Future, S::Error, B>,
+    ) -> Self {
         match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 let future = admission.within(|| inner.call(request));
-                let state = if admission.is_free() { State::Free { future } } else { State::Serving { future, admission } };
-                Self { inner, state }
+                Self { inner, state: called(future, admission) }
             }
             Poll::Ready(Err(error)) => Self { inner, state: State::Failed { error: Some(error) } },
             // It is asked again with a waker that wakes.

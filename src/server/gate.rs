@@ -62,11 +62,6 @@ pub(super) struct Admission {
 }
 
 impl Admission {
-    /// Nobody paid, and nobody tried to.
-    pub(super) const fn is_free(&self) -> bool {
-        self.paid.is_none() && !self.keep_private
-    }
-
     /// A step of the inner service.
     #[inline]
     pub(super) fn within<T>(&mut self, step: impl FnOnce() -> T) -> T {

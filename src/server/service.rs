@@ -10,7 +10,7 @@ use tower_service::Service;
 
 use super::{
     BoxError, ResponseFuture,
-    gate::{self, Admission, Decision},
+    gate::{self, Decision},
     layer::Shop,
     triage::{Triage, triage},
 };
@@ -52,7 +52,7 @@ where
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
         match triage(&self.shop, &request) {
-            Triage::Free => ResponseFuture::passing(inner, request.map(RequestBody::inner), Admission::default()),
+            Triage::Free => ResponseFuture::free(inner, request.map(RequestBody::inner)),
             Triage::Priced(rule, captures) => match gate::decide(&self.shop, rule, captures, request) {
                 Decision::Pass(request, admission) => ResponseFuture::passing(inner, request, admission),
                 decision => ResponseFuture::deciding(inner, decision),
