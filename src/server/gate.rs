@@ -116,8 +116,8 @@ where
     {
         strip(setup, &mut head, terms);
         let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
-        let (request, admission) = admit(head, body, receipt, None);
-        return Decision::Pass(request, admission);
+        head.extensions.insert(receipt);
+        return Decision::Pass(Request::from_parts(head, body), Admission { paid: None, keep_private: true });
     }
     let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys.kept()), seen);
     asked.presented = presented.is_some();
@@ -367,17 +367,6 @@ fn grant<B>(
     strip(setup, &mut head, &rule.terms);
     let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, remaining);
     let paid = lease.map(|lease| Paid::new(shop, dialect, receipt.clone(), lease));
-    admit(head, body, receipt, paid)
-}
-
-/// To the inner service, with a receipt. Always in line: a request is half a page to move.
-#[inline(always)]
-fn admit<B>(
-    mut head: Parts,
-    body: RequestBody<B>,
-    receipt: PaymentReceipt,
-    paid: Option<Paid>,
-) -> (Request<RequestBody<B>>, Admission) {
     head.extensions.insert(receipt);
     (Request::from_parts(head, body), Admission { paid, keep_private: true })
 }
