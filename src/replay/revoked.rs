@@ -54,7 +54,8 @@ impl Revocations {
         Ok(())
     }
 
-    /// Revokes a payment until its credentials expire by themselves; at once in this process.
+    /// Revokes a payment until `until`; at once in this process. Where `until` comes before its credentials expire by
+    /// themselves they are good again afterwards: [`Timestamp::MAX`] is never too early.
     ///
     /// # Errors
     ///

@@ -61,7 +61,8 @@ impl Bench {
         Self { asked, invoice, committed: committed.hash }
     }
 
-    /// The 402 for an invoice that is decoded and checked.
+    /// The 402 for an invoice that is decoded and checked. What the invoice commits to was worked out before it was asked for,
+    /// and is not part of this.
     #[must_use]
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());

@@ -35,7 +35,8 @@ pub struct PaywallBuilder {
     l402_service: Option<String>,
     clock: Arc<dyn Clock>,
     limits: UnpaidLimits,
-    body_limit: usize,
+    /// Where it was set.
+    body_limit: Option<usize>,
     body_pool: usize,
     time_limit: Duration,
     invoice_expiry: Duration,
@@ -63,7 +64,7 @@ impl PaywallBuilder {
             l402_service: None,
             clock: Arc::new(SystemClock::new()),
             limits: UnpaidLimits::default(),
-            body_limit: 2 << 20,
+            body_limit: None,
             body_pool: 64 << 20,
             time_limit: Duration::from_secs(10),
             invoice_expiry: Duration::from_secs(300),
@@ -78,7 +79,8 @@ impl PaywallBuilder {
     }
 
     /// The public origin of the service, as `https://api.example.com`: what clients call, and what credentials are bound to.
-    /// Required; called again it adds a further one. Plain `http` is for literal loopback addresses only.
+    /// Required; called again it adds a further one. Plain `http` is for loopback addresses and `localhost` only. Requests that
+    /// name a loopback address as their host are taken as made to the first origin, which is what their credentials are bound to.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push((origin.into(), false));
         self
@@ -177,9 +179,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// How many bytes of a body are read, where one is read at all (default 2 MiB); more is 413.
+    /// How many bytes of a body are read, where one is read at all (default 2 MiB); more is 413. At most half of
+    /// [`body_pool`](Self::body_pool): what can never be held must not be asked to be paid for.
     pub fn body_limit(mut self, bytes: usize) -> Self {
-        self.body_limit = bytes;
+        self.body_limit = Some(bytes);
         self
     }
 
@@ -202,8 +205,9 @@ impl PaywallBuilder {
         self
     }
 
-    /// How long after its invoice's end an L402 credential for one request stays valid (default 24 h, at least 60 s): a payment may settle late,
-    /// and what was paid is not lost.
+    /// How long after its invoice's end an L402 credential for one request stays valid (default 24 h, at least 60 s): a payment
+    /// may settle late. The other dialects have no such time: x402 takes a proof until 60 s after the invoice's end, MPP a
+    /// credential until that end.
     pub fn redeem_within(mut self, time: Duration) -> Self {
         self.redeem_within = time;
         self
@@ -276,6 +280,11 @@ impl PaywallBuilder {
         });
         let wrong = |error: OriginError| ConfigError::new(error.to_string());
         let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
+        if self.body_limit.is_some_and(|limit| limit > self.body_pool / 2) {
+            return Err(ConfigError::new(
+                "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
+            ));
+        }
         if self.limits.per_client == 0 || self.limits.total == 0 {
             return Err(ConfigError::new("no invoice could ever be issued: allow one unpaid invoice at least"));
         }
@@ -309,7 +318,7 @@ impl PaywallBuilder {
             announcer: Default::default(),
             pool: Pool::new(self.body_pool - self.body_pool / 2),
             unpaid_pool: Pool::new(self.body_pool / 2),
-            body_limit: self.body_limit,
+            body_limit: self.body_limit.unwrap_or(BODY_LIMIT),
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,
             redeem_within: self.redeem_within,
@@ -324,6 +333,7 @@ impl PaywallBuilder {
     }
 }
 
+const BODY_LIMIT: usize = 2 << 20;
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
 fn is_service_name(name: &str) -> bool {

@@ -21,6 +21,7 @@ use crate::{
     body::{Held, Pool, RequestBody},
     clock::Timestamp,
     dialect::{RequestView, keys::CurrentKeys},
+    trace,
 };
 
 /// A priced request: what the gate knows of it, and its body.
@@ -174,7 +175,10 @@ impl BodyError {
         match self {
             Self::Broken => refuse::bad_request("the body broke off"),
             Self::Large => refuse::body_too_large(limit),
-            Self::NoRoom => refuse::unavailable("too many bodies are being read"),
+            Self::NoRoom => {
+                trace::error(format_args!("no room for another body: .body_pool(..) allows more"));
+                refuse::unavailable("too many bodies are being read")
+            }
             Self::Slow => refuse::body_too_slow(),
         }
     }

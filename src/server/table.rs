@@ -6,7 +6,8 @@ use super::{
 /// Which rule prices which request, for a whole service of any kind.
 ///
 /// Rules are written like `GET /weather/{city}`: a method, one space, and a path as the router that the layer wraps would
-/// have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers `HEAD`. A path with any priced rule is closed to every
+/// have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers `HEAD`, and what is bought
+/// for one method of the two is no credential for the other. A path with any priced rule is closed to every
 /// method that no rule names; `OPTIONS` is answered by the layer.
 ///
 /// ```

@@ -265,3 +265,11 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         assert_eq!(paywall.routes(table).unwrap_err().to_string(), text);
     }
 }
+
+#[test]
+fn a_body_that_could_never_be_held_is_not_offered_for_sale() {
+    let shop = Shop::new();
+    let error = shop.builder().body_limit(1 << 20).body_pool(1 << 20).build().unwrap_err();
+    assert!(error.to_string().contains(".body_pool(..)"), "{error}");
+    shop.builder().body_limit(1 << 20).body_pool(2 << 20).build().unwrap();
+}

@@ -1,4 +1,4 @@
-//! What a layer adds to a service that does next to nothing.
+//! What a layer adds to a service that does next to nothing. No unpaid invoice is open meanwhile.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -21,7 +21,7 @@ use crate::{
 /// use http::{HeaderMap, header::AUTHORIZATION};
 /// use tower_x402::{Preimage, l402::{Credential, Macaroon, Scheme}};
 ///
-/// let macaroon = Macaroon::mint([1; 32], [0; 66], ["path=/a"])?;
+/// let macaroon = Macaroon::mint([1; 32], [0; 66], ["method=GET"])?;
 /// let credential = Credential::new(macaroon, Preimage::from_bytes([7; 32]));
 ///
 /// let mut headers = HeaderMap::new();

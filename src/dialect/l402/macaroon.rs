@@ -15,7 +15,7 @@ use crate::dialect::MacKey;
 /// ```
 /// use tower_x402::l402::Macaroon;
 ///
-/// let macaroon = Macaroon::mint(b"root key", b"identifier", ["path=/a"])?;
+/// let macaroon = Macaroon::mint(b"root key", b"identifier", ["method=GET"])?;
 /// let narrower = macaroon.attenuate("valid_until=1900000000")?;
 /// assert!(narrower.is_signed_with(b"root key"));
 /// assert!(!narrower.is_signed_with(b"another"));

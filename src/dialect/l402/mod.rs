@@ -6,8 +6,9 @@
 //! ```
 //!
 //! The macaroon's identifier holds the payment hash, its caveats say what was sold, and its signature is a chain of MACs that
-//! only this server can begin and anybody can continue: a holder may narrow a token and nobody can widen it. There is no
-//! receipt.
+//! only this server can begin and anybody can continue: a holder may narrow a token and nobody can widen it, with the names
+//! `method`, `target`, `route`, `uses` and `valid_until` (unix seconds). A name that the server does not know narrows nothing.
+//! There is no receipt.
 
 mod authorization;
 mod bought;
