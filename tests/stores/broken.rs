@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
+use tokio::sync::watch;
 use tower_x402::{
     clock::Timestamp,
     lightning::BoxFuture,
@@ -18,7 +19,9 @@ use tower_x402::{
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_check_before_the_insert_is_caught() {
-    let caught = caught(|_| CheckThenInsert { id: StoreId::random().unwrap(), spent: Mutex::default() }).await;
+    let caught =
+        caught(|_| CheckThenInsert { id: StoreId::random().unwrap(), spent: Mutex::default(), checked: watch::Sender::new(0) })
+            .await;
     assert!(caught.contains("raced for 1 uses"), "{caught}");
 }
 
@@ -39,10 +42,12 @@ async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> Strin
     panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap()
 }
 
+/// Its first two callers have both checked before either inserts, whatever the scheduler does.
 #[derive(Debug)]
 struct CheckThenInsert {
     id: StoreId,
     spent: Mutex<HashMap<ConsumptionKey, u32>>,
+    checked: watch::Sender<usize>,
 }
 
 impl ReplayStore for CheckThenInsert {
@@ -62,7 +67,8 @@ impl ReplayStore for CheckThenInsert {
             if taken >= limits.uses.get() {
                 return Ok(Consumption::Spent);
             }
-            tokio::task::yield_now().await;
+            self.checked.send_modify(|checked| *checked += 1);
+            let _ = self.checked.subscribe().wait_for(|checked| *checked >= 2).await;
             self.spent.lock().unwrap().insert(key, taken + 1);
             Ok(Consumption::Granted { remaining: limits.uses.get() - taken - 1 })
         })
