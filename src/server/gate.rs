@@ -14,12 +14,14 @@ use http::{Request, Response, request::Parts};
 use http_body::Body;
 
 use super::{
-    BoxError, issue,
+    BoxError,
+    credential::{Verdict, presented, verify},
+    issue,
     layer::Shop,
     paywall::Setup,
     price::{self, Quote},
     refuse,
-    request::{Asked, Keep, Pending, Place},
+    request::{Asked, Keep, Pending, Place, bound},
     rule::Rule,
     settle::{self, Outcome, Paid},
     target, within,
@@ -27,9 +29,10 @@ use super::{
 use crate::{
     body::RequestBody,
     clock::Timestamp,
-    dialect::{Claim, Dialect, Presented, RequestView},
+    dialect::{Claim, Dialect, RequestView},
     lightning::BoxFuture,
-    payment::{Access, PaymentReceipt, Proof, Refusal, Spend, Terms},
+    payment::{PaymentReceipt, Proof, Refusal, Spend, Terms},
+    replay::Limits,
     trace,
 };
 
@@ -50,6 +53,8 @@ pub(super) enum Decision<B> {
 /// A proof, and the credential to try where it is spent.
 pub(super) struct Candidate {
     proof: Proof,
+    /// What the store is asked.
+    ask: (Limits, Timestamp),
     next: Option<Box<dyn Claim>>,
 }
 
@@ -104,47 +109,59 @@ where
         Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
     };
     let (now, keys) = (setup.clock.now(), setup.keys.current());
-    let presented = match presented(setup, &place.view((setup, rule), &head, &keys), terms, now) {
+    let view = place.view((setup, rule), &head, &keys);
+    let found = match presented(setup, &view, terms, now) {
         Err(answer) => return Decision::Answer(*answer),
-        Ok(presented) => presented,
+        Ok(None) => None,
+        Ok(Some((dialect, Err(refusal)))) => Some((dialect, Err(refusal))),
+        Ok(Some((dialect, Ok(claim)))) => {
+            let binds_body = setup.dialects[dialect].binds_body(terms);
+            let bound = if binds_body { None } else { bound(terms, &head, seen.as_deref(), None) };
+            match verify(setup, &RequestView { bound, ..view }, terms, now, (dialect, &*claim)) {
+                // What only time ends is admitted here and now, and nothing is moved to the heap.
+                Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
+                    strip(setup, &mut head, terms);
+                    let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
+                    head.extensions.insert(receipt);
+                    return Decision::Pass(Request::from_parts(head, body), Admission { paid: None, keep_private: true });
+                }
+                verdict => Some((dialect, Ok((claim, verdict)))),
+            }
+        }
     };
-    // What only time ends is told here and now, and nothing is moved to the heap.
-    if let Some((dialect, Presented::Authentic(claim))) = &presented
-        && matches!(terms.access, Access::ForDuration(_))
-        && !terms.has_bound
-        && let Some(Ok(proof)) = verify(setup, &place.view((setup, rule), &head, &keys), terms, now, (*dialect, &**claim))
-    {
-        strip(setup, &mut head, terms);
-        let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
-        head.extensions.insert(receipt);
-        return Decision::Pass(Request::from_parts(head, body), Admission { paid: None, keep_private: true });
-    }
     let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys.kept()), seen);
-    asked.presented = presented.is_some();
+    asked.presented = found.is_some();
     let pending = Box::new(Pending { asked, body });
-    match presented {
+    match found {
         None => wait(ask(pending, None)),
-        Some((dialect, Presented::Authentic(claim))) => try_claim(pending, dialect, claim),
-        Some((dialect, Presented::Refused(refusal))) => wait(ask(pending, Some((dialect, refusal)))),
-        Some((_, Presented::Absent | Presented::Wrong(_))) => unreachable!("`presented` has answered these"),
+        Some((dialect, Err(refusal))) => wait(ask(pending, Some((dialect, refusal)))),
+        Some((dialect, Ok((claim, verdict)))) => weighed(pending, dialect, claim, verdict),
     }
 }
 
-/// Step 4 for one credential: at once, where the head tells all.
+/// Step 4 for a further credential.
 fn try_claim<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let asked = &mut pending.asked;
-    let terms = &asked.rule.terms;
-    if !asked.setup().dialects[dialect].binds_body(terms) {
-        asked.bind(None);
+    if !pending.asked.setup().dialects[dialect].binds_body(&pending.asked.rule.terms) {
+        pending.asked.bind(None);
     }
     let asked = &pending.asked;
-    match verify(asked.setup(), &asked.view(), &asked.rule.terms, asked.now, (dialect, &*claim)) {
-        None => wait(verify_slowly(pending, dialect, claim)),
-        Some(verdict) => decided(pending, dialect, claim.next(), verdict),
+    let verdict = verify(asked.setup(), &asked.view(), &asked.rule.terms, asked.now, (dialect, &*claim));
+    weighed(pending, dialect, claim, verdict)
+}
+
+/// Step 4, as far as the head tells.
+fn weighed<B>(pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>, verdict: Verdict) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match verdict {
+        Verdict::Told(verdict) => decided(pending, dialect, claim.next(), verdict),
+        Verdict::Later => wait(verify_slowly(pending, dialect, claim)),
     }
 }
 
@@ -160,56 +177,24 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    match verdict {
-        Ok(proof) if proof.spend == Spend::Never => {
-            let (request, admission) = grant(*pending, dialect, proof, (None, None));
+    let proof = match verdict {
+        Ok(proof) => proof,
+        Err(refusal) => return refuse(pending, dialect, next, refusal),
+    };
+    match proof.spend {
+        Spend::Never => {
+            let (request, admission) = grant(*pending, dialect, proof, None);
             Decision::Pass(request, admission)
         }
-        Ok(proof) => Decision::Verified(pending, dialect, Candidate { proof, next }),
-        Err(refusal) => refuse(pending, dialect, next, refusal),
+        Spend::Times { uses, restores, retain_until } => {
+            let ask = (Limits::new(uses, restores), retain_until);
+            Decision::Verified(pending, dialect, Candidate { proof, ask, next })
+        }
     }
 }
 
 fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Decision<B> {
     Decision::Wait(Box::pin(decision))
-}
-
-/// Step 3: the one credential, if any. 400 where there are several, or one that no payment can cure.
-fn presented(
-    setup: &Setup,
-    view: &RequestView<'_>,
-    terms: &Terms,
-    now: Timestamp,
-) -> Result<Option<(usize, Presented)>, Box<Response<Bytes>>> {
-    let mut found = None;
-    for (index, dialect) in setup.dialects.iter().enumerate() {
-        match dialect.credential(view, terms, now) {
-            Presented::Absent => {}
-            Presented::Wrong(why) => return Err(Box::new(refuse::bad_request(why))),
-            presented if found.is_none() => found = Some((index, presented)),
-            _ => return Err(Box::new(refuse::bad_request("a request must carry the credential of one dialect only"))),
-        }
-    }
-    Ok(found)
-}
-
-/// Step 4, where the head tells all; `None` where it does not.
-fn verify(
-    setup: &Setup,
-    view: &RequestView<'_>,
-    terms: &Terms,
-    now: Timestamp,
-    (dialect, claim): (usize, &dyn Claim),
-) -> Option<Result<Proof, Refusal>> {
-    let payment_hash = claim.payment_hash();
-    if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&payment_hash)) {
-        return Some(Err(setup.dialects[dialect].revoked()));
-    }
-    let needs_body = setup.dialects[dialect].binds_body(terms);
-    if needs_body || claim.needs_price() || setup.must_confirm(&payment_hash) {
-        return None;
-    }
-    Some(claim.verify(view, terms, None, now))
 }
 
 /// Step 4, where the body, the price or the receiver must be asked.
@@ -266,11 +251,11 @@ where
 /// Step 4, the last await before the inner service.
 pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Candidate) -> Decision<B> {
     wait(async move {
-        let Candidate { proof, next } = candidate;
+        let Candidate { proof, ask, next } = candidate;
         let shop = pending.asked.shop.clone();
-        match within(shop.paywall.setup().time_limit, settle::consume(&shop.paywall, &proof)).await {
+        match within(shop.paywall.setup().time_limit, settle::consume(shop.paywall.setup(), &proof, ask)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, admission) = grant(*pending, dialect, proof, (lease, remaining));
+                let (request, admission) = grant(*pending, dialect, proof, Some((lease, remaining)));
                 Decision::Serve(request, admission)
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
@@ -360,13 +345,13 @@ fn grant<B>(
     pending: Pending<B>,
     dialect: usize,
     proof: Proof,
-    (lease, remaining): (Option<Box<settle::Lease>>, Option<u32>),
+    granted: Option<(Box<settle::Lease>, u32)>,
 ) -> (Request<RequestBody<B>>, Admission) {
     let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
     let setup = shop.paywall.setup();
     strip(setup, &mut head, &rule.terms);
-    let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, remaining);
-    let paid = lease.map(|lease| Paid::new(shop, dialect, receipt.clone(), lease));
+    let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, granted.as_ref().map(|(_, left)| *left));
+    let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt.clone(), lease));
     head.extensions.insert(receipt);
     (Request::from_parts(head, body), Admission { paid, keep_private: true })
 }

@@ -93,6 +93,7 @@ mod builder;
 mod charge;
 mod config_error;
 pub mod cors;
+mod credential;
 mod future;
 mod gate;
 mod issue;

@@ -21,6 +21,7 @@ use crate::{
     body::{Held, Pool, RequestBody},
     clock::Timestamp,
     dialect::{RequestView, keys::CurrentKeys},
+    payment::Terms,
     trace,
 };
 
@@ -115,13 +116,16 @@ impl Asked {
 
     /// Computes what is bound beside method and target.
     pub(super) fn bind(&mut self, body_hash: Option<[u8; 32]>) {
-        let terms = &self.rule.terms;
-        if terms.has_bound {
-            let headers = terms.bound_headers.iter().map(|name| (name.as_str(), self.head.headers.get_all(name.as_str()).iter()));
-            let body_hash = body_hash.filter(|_| terms.bound_covers_body);
-            self.bound = Some(price::bound_hash(self.seen.as_deref(), headers, body_hash));
-        }
+        self.bound = bound(&self.rule.terms, &self.head, self.seen.as_deref(), body_hash);
     }
+}
+
+/// What is bound beside method and target, where the terms have it.
+pub(super) fn bound(terms: &Terms, head: &Parts, seen: Option<&PriceRequest>, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
+    terms.has_bound.then(|| {
+        let headers = terms.bound_headers.iter().map(|name| (name.as_str(), head.headers.get_all(name.as_str()).iter()));
+        price::bound_hash(seen, headers, body_hash.filter(|_| terms.bound_covers_body))
+    })
 }
 
 impl<B> Pending<B>

@@ -4,11 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, Response};
 
-use super::{Paywall, layer::Shop, paywall::Setup, request::Place, within};
+use super::{layer::Shop, paywall::Setup, request::Place, within};
 use crate::{
     clock::Timestamp,
     lightning::InvoiceStatus,
-    payment::{PaymentReceipt, Proof, Spend},
+    payment::{PaymentReceipt, Proof},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind, UseId},
     trace,
 };
@@ -33,29 +33,26 @@ impl Drop for Lease {
 /// What became of a proof at the store.
 #[derive(Debug)]
 pub(super) enum Outcome {
-    /// Granted; `remaining` where it is counted.
-    Granted {
-        lease: Option<Box<Lease>>,
-        remaining: Option<u32>,
-    },
+    Granted { lease: Box<Lease>, remaining: u32 },
     Spent,
 }
 
-/// Consumes one use, or none where only time ends the access.
-pub(super) async fn consume(paywall: &Paywall, proof: &Proof) -> Result<Outcome, StoreError> {
-    let Spend::Times { uses, restores, retain_until } = proof.spend else {
-        return Ok(Outcome::Granted { lease: None, remaining: None });
-    };
-    let store = paywall.setup().store.clone();
+/// Consumes one use.
+pub(super) async fn consume(
+    setup: &Setup,
+    proof: &Proof,
+    (limits, retain_until): (Limits, Timestamp),
+) -> Result<Outcome, StoreError> {
+    let store = setup.store.clone();
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
     let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed) });
-    let consumed = lease.store.consume(key, use_id, Limits::new(uses, restores), retain_until).await;
+    let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
     if consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused) {
         lease.on_drop = None;
     }
     match consumed? {
-        Consumption::Granted { remaining } => Ok(Outcome::Granted { lease: Some(lease), remaining: Some(remaining) }),
+        Consumption::Granted { remaining } => Ok(Outcome::Granted { lease, remaining }),
         Consumption::Spent => {
             lease.on_drop = None;
             Ok(Outcome::Spent)
