@@ -15,7 +15,10 @@ use std::fmt;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-pub(crate) use self::{mac::MacKey, view::RequestView};
+pub(crate) use self::{
+    mac::MacKey,
+    view::{RequestView, authority},
+};
 use crate::{
     clock::Timestamp,
     payment::{Amount, DialectName, Invoice, PaymentHash, PaymentReceipt, Proof, Refusal, Terms},

@@ -20,3 +20,15 @@ pub(crate) struct RequestView<'a> {
     /// SHA-256 over all that a price function saw and over bound headers, where the terms have it.
     pub(crate) bound: Option<[u8; 32]>,
 }
+
+impl<'a> RequestView<'a> {
+    /// Name and port of the origin.
+    pub(crate) fn authority(&self) -> &'a str {
+        authority(self.origin)
+    }
+}
+
+/// Name and port of an origin.
+pub(crate) fn authority(origin: &str) -> &str {
+    origin.split_once("://").map_or(origin, |(_, authority)| authority)
+}

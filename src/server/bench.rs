@@ -47,7 +47,7 @@ impl Bench {
         let request = Request::get("/v1/weather/oslo?units=metric").body(()).expect("a request");
         let (head, ()) = request.into_parts();
         let target = target::asked_for(&head).expect("a target");
-        let place = Place { origin: 0, target, route: rule.route(&head), client: ClientKey::Unknown };
+        let place = Place { origin: 0, target, nested: rule.nested(&head), client: ClientKey::Unknown };
         let current = (shop.paywall.setup().clock.now(), shop.paywall.setup().keys.current());
         let mut asked = Asked::new((shop.clone(), rule), head, place, current, None);
         asked.body_hash = Some(Sha256::digest([]).into());

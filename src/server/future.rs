@@ -23,19 +23,17 @@ pin_project! {
     where
         S: Service<Request<RequestBody<B>>>,
     {
-        inner: S,
         #[pin]
-        state: State<S::Future, S::Error, B>,
+        state: State<S, S::Future, S::Error, B>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<F, E, B> {
-        /// Asking the node, the store or the price function, or about to do what was decided.
-        Deciding { decision: Option<Decision<B>> },
-        /// The request will be served: waiting for the inner service, and only now.
-        Passing { passing: Option<(Request<RequestBody<B>>, Admission)> },
+    enum State<S, F, E, B> {
+        /// Asking the node, the store, the price function or the inner service whether it is ready, or about to do what was
+        /// decided.
+        Deciding { inner: S, decision: Option<Decision<B>> },
         /// The inner service can serve nothing any more.
         Failed { error: Option<E> },
         Serving { #[pin] future: F, admission: Admission },
@@ -46,40 +44,44 @@ pin_project! {
 
 impl<S, B> ResponseFuture<S, B>
 where
-    S: Service<Request<RequestBody<B>>>,
+    S: Service<Request<RequestBody<B>>> + Clone,
 {
     pub(super) const fn deciding(inner: S, decision: Decision<B>) -> Self {
-        Self { inner, state: State::Deciding { decision: Some(decision) } }
+        Self { state: State::Deciding { inner, decision: Some(decision) } }
     }
 
     /// For a request that is free by the table.
     #[inline]
-    pub(super) fn free(inner: S, request: Request<RequestBody<B>>) -> Self {
+    pub(super) fn free(inner: &mut S, request: Request<RequestBody<B>>) -> Self {
         Self::at_once(inner, request, Admission::default(), |future, _| State::Free { future })
     }
 
     /// For a request that needs no further asking.
     #[inline]
-    pub(super) fn passing(inner: S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
+    pub(super) fn passing(inner: &mut S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
         Self::at_once(inner, request, admission, |future, admission| State::Serving { future, admission })
     }
 
     /// Where the inner service is ready at once, as most are, it is called at once.
     #[inline(always)]
     fn at_once(
-        mut inner: S,
+        inner: &mut S,
         request: Request<RequestBody<B>>,
         mut admission: Admission,
-        called: impl FnOnce(S::Future, Admission) -> State<S::Future, S::Error, B>,
+        called: impl FnOnce(S::Future, Admission) -> State<S, S::Future, S::Error, B>,
     ) -> Self {
         match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 let future = admission.within(|| inner.call(request));
-                Self { inner, state: called(future, admission) }
+                Self { state: called(future, admission) }
             }
-            Poll::Ready(Err(error)) => Self { inner, state: State::Failed { error: Some(error) } },
-            // It is asked again with a waker that wakes.
-            Poll::Pending => Self { inner, state: State::Passing { passing: Some((request, admission)) } },
+            Poll::Ready(Err(error)) => Self { state: State::Failed { error: Some(error) } },
+            // It is asked again with a waker that wakes, and keeps its place in a queue.
+            Poll::Pending => {
+                let next = inner.clone();
+                let inner = std::mem::replace(inner, next);
+                Self { state: State::Deciding { inner, decision: Some(Decision::Pass(Box::new((request, admission)))) } }
+            }
         }
     }
 }
@@ -96,17 +98,15 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::Deciding { decision } => {
-                    // Consuming is the last await: it waits for the inner service.
-                    if matches!(decision, Some(Decision::Verified(..))) {
-                        ready!(this.inner.poll_ready(cx))?;
+                StateProjection::Deciding { inner, decision } => {
+                    // Only now, and before a use is consumed, which is the last await.
+                    if matches!(decision, Some(Decision::Pass(..) | Decision::Verified(..))) {
+                        ready!(inner.poll_ready(cx))?;
                     }
                     match decision.take().expect("not polled after completion") {
-                        Decision::Pass(request, admission) => {
-                            this.state.set(State::Passing { passing: Some((request, admission)) });
-                        }
-                        Decision::Serve(request, mut admission) => {
-                            let future = admission.within(|| this.inner.call(request));
+                        Decision::Pass(admitted) | Decision::Serve(admitted) => {
+                            let (request, mut admission) = *admitted;
+                            let future = admission.within(|| inner.call(request));
                             this.state.set(State::Serving { future, admission });
                         }
                         Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
@@ -122,16 +122,10 @@ where
                         }
                         Decision::Spent(pending, dialect) => {
                             // A fresh clone gives back the permit of the one that was made ready.
-                            *this.inner = this.inner.clone();
+                            *inner = inner.clone();
                             *decision = Some(gate::refuse_spent(pending, dialect));
                         }
                     }
-                }
-                StateProjection::Passing { passing } => {
-                    ready!(this.inner.poll_ready(cx))?;
-                    let (request, mut admission) = passing.take().expect("not polled after completion");
-                    let future = admission.within(|| this.inner.call(request));
-                    this.state.set(State::Serving { future, admission });
                 }
                 StateProjection::Failed { error } => {
                     return Poll::Ready(Err(error.take().expect("not polled after completion")));

@@ -36,19 +36,22 @@ use crate::{
     trace,
 };
 
-/// What is to be done with a request.
+/// What is to be done with a request. Small, because the future of every request has room for it.
 pub(super) enum Decision<B> {
-    Answer(Response<Bytes>),
+    Answer(Box<Response<Bytes>>),
     /// Free, or paid for and only time ends the access: to the inner service, once it is ready.
-    Pass(Request<RequestBody<B>>, Admission),
+    Pass(Box<Admitted<B>>),
     /// Verified: make the inner service ready, then consume.
-    Verified(Box<Pending<B>>, usize, Candidate),
+    Verified(Box<Pending<B>>, usize, Box<Candidate>),
     /// Consumed: to the inner service, which is ready, at once.
-    Serve(Request<RequestBody<B>>, Admission),
+    Serve(Box<Admitted<B>>),
     /// Spent after all: hold nothing of the inner service while the node is asked.
     Spent(Box<Pending<B>>, (usize, Option<Box<dyn Claim>>)),
     Wait(BoxFuture<'static, Self>),
 }
+
+/// What goes to the inner service.
+pub(super) type Admitted<B> = (Request<RequestBody<B>>, Admission);
 
 /// A proof, and the credential to try where it is spent.
 pub(super) struct Candidate {
@@ -77,9 +80,14 @@ impl Admission {
     }
 }
 
-/// Decides from the head of a priced request, as far as that goes.
+/// Decides from the head of a priced request, as far as that goes: admits what is paid for until a time, at once.
 #[inline]
-pub(super) fn decide<B>(shop: &Arc<Shop>, rule: &Arc<Rule>, captures: Vec<(String, String)>, request: Request<B>) -> Decision<B>
+pub(super) fn decide<B>(
+    shop: &Arc<Shop>,
+    rule: &Arc<Rule>,
+    captures: Vec<(String, String)>,
+    request: Request<B>,
+) -> Result<Admitted<B>, Decision<B>>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -92,29 +100,20 @@ where
             "two layers price {}, so that what was paid at one is asked again at the other: keep one",
             head.uri.path()
         ));
-        return Decision::Answer(refuse::misconfigured());
+        return Err(answer(refuse::misconfigured()));
     }
     let client = setup.proxies.client(&head);
-    let origin = match setup.authorities.matching(&head, client.is_behind_proxy) {
-        Ok(origin) => origin,
-        Err(fault) => return Decision::Answer(refuse::misdirected(&fault.to_string())),
-    };
-    let target = match target::asked_for(&head) {
-        Ok(target) => target,
-        Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
-    };
-    let place = Place { origin, target, route: rule.route(&head), client: client.key };
-    let seen = match price::seen(rule, captures, &head) {
-        Ok(seen) => seen,
-        Err(fault) => return Decision::Answer(refuse::bad_request(&fault.to_string())),
-    };
+    let origin = setup.authorities.matching(&head, client.is_behind_proxy);
+    let origin = origin.map_err(|fault| answer(refuse::misdirected(&fault.to_string())))?;
+    let target = target::asked_for(&head).map_err(|fault| answer(refuse::bad_request(&fault.to_string())))?;
+    let place = Place { origin, target, nested: rule.nested(&head), client: client.key };
+    let seen = price::seen(rule, captures, &head).map_err(|fault| answer(refuse::bad_request(&fault.to_string())))?;
     let (now, keys) = (setup.clock.now(), setup.keys.current());
     let view = place.view((setup, rule), &head, &keys);
-    let found = match presented(setup, &view, terms, now) {
-        Err(answer) => return Decision::Answer(*answer),
-        Ok(None) => None,
-        Ok(Some((dialect, Err(refusal)))) => Some((dialect, Err(refusal))),
-        Ok(Some((dialect, Ok(claim)))) => {
+    let found = match presented(setup, &view, terms, now).map_err(Decision::Answer)? {
+        None => None,
+        Some((dialect, Err(refusal))) => Some((dialect, Err(refusal))),
+        Some((dialect, Ok(claim))) => {
             let binds_body = setup.dialects[dialect].binds_body(terms);
             let bound = if binds_body { None } else { bound(terms, &head, seen.as_deref(), None) };
             match verify(setup, &RequestView { bound, ..view }, terms, now, (dialect, &*claim)) {
@@ -123,7 +122,7 @@ where
                     strip(setup, &mut head, terms);
                     let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
                     head.extensions.insert(receipt);
-                    return Decision::Pass(Request::from_parts(head, body), Admission { paid: None, keep_private: true });
+                    return Ok((Request::from_parts(head, body), Admission { paid: None, keep_private: true }));
                 }
                 verdict => Some((dialect, Ok((claim, verdict)))),
             }
@@ -132,11 +131,11 @@ where
     let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys.kept()), seen);
     asked.presented = found.is_some();
     let pending = Box::new(Pending { asked, body });
-    match found {
+    Err(match found {
         None => wait(ask(pending, None)),
         Some((dialect, Err(refusal))) => wait(ask(pending, Some((dialect, refusal)))),
         Some((dialect, Ok((claim, verdict)))) => weighed(pending, dialect, claim, verdict),
-    }
+    })
 }
 
 /// Step 4 for a further credential.
@@ -182,15 +181,16 @@ where
         Err(refusal) => return refuse(pending, dialect, next, refusal),
     };
     match proof.spend {
-        Spend::Never => {
-            let (request, admission) = grant(*pending, dialect, proof, None);
-            Decision::Pass(request, admission)
-        }
+        Spend::Never => Decision::Pass(Box::new(grant(*pending, dialect, proof, None))),
         Spend::Times { uses, restores, retain_until } => {
             let ask = (Limits::new(uses, restores), retain_until);
-            Decision::Verified(pending, dialect, Candidate { proof, ask, next })
+            Decision::Verified(pending, dialect, Box::new(Candidate { proof, ask, next }))
         }
     }
+}
+
+fn answer<B>(response: Response<Bytes>) -> Decision<B> {
+    Decision::Answer(Box::new(response))
 }
 
 fn wait<B>(decision: impl Future<Output = Decision<B>> + Send + 'static) -> Decision<B> {
@@ -208,7 +208,7 @@ where
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
         && let Err(answer) = pending.read_body(Keep::Presented).await
     {
-        return Decision::Answer(*answer);
+        return Decision::Answer(answer);
     }
     pending.asked.bind(pending.asked.body_hash);
     let mut current = None;
@@ -216,12 +216,12 @@ where
         if pending.asked.rule.charge.reads_body
             && let Err(answer) = pending.read_body(Keep::Presented).await
         {
-            return Decision::Answer(*answer);
+            return Decision::Answer(answer);
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
             Quote::Free => return pass(*pending),
-            Quote::Answer(answer) => return Decision::Answer(*answer),
+            Quote::Answer(answer) => return Decision::Answer(answer),
         };
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
@@ -230,7 +230,7 @@ where
         match settle::confirm(setup, proof).await {
             Ok(true) => {}
             Ok(false) => return decided(pending, dialect, next, Err(setup.dialects[dialect].unpaid())),
-            Err(why) => return Decision::Answer(refuse::unavailable(why)),
+            Err(why) => return answer(refuse::unavailable(why)),
         }
     }
     decided(pending, dialect, next, verdict)
@@ -249,23 +249,22 @@ where
 }
 
 /// Step 4, the last await before the inner service.
-pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Candidate) -> Decision<B> {
+pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Box<Candidate>) -> Decision<B> {
     wait(async move {
-        let Candidate { proof, ask, next } = candidate;
+        let Candidate { proof, ask, next } = *candidate;
         let shop = pending.asked.shop.clone();
         match within(shop.paywall.setup().time_limit, settle::consume(shop.paywall.setup(), &proof, ask)).await {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
-                let (request, admission) = grant(*pending, dialect, proof, Some((lease, remaining)));
-                Decision::Serve(request, admission)
+                Decision::Serve(Box::new(grant(*pending, dialect, proof, Some((lease, remaining)))))
             }
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
                 trace::error(format_args!("nothing was consumed: {error}"));
-                Decision::Answer(refuse::unavailable("the store of spent payments cannot answer"))
+                answer(refuse::unavailable("the store of spent payments cannot answer"))
             }
             None => {
                 trace::error(format_args!("the store of spent payments did not answer in time"));
-                Decision::Answer(refuse::unavailable("the store of spent payments did not answer in time"))
+                answer(refuse::unavailable("the store of spent payments did not answer in time"))
             }
         }
     })
@@ -297,30 +296,30 @@ where
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
-        Err(full) => return Decision::Answer(refuse::too_many(full.retry_after.as_secs(), setup.speaks_x402())),
+        Err(full) => return answer(refuse::too_many(full.retry_after.as_secs(), setup.speaks_x402())),
     };
     if rule.charge.reads_body
         && let Err(answer) = pending.read_body(Keep::Unpaid).await
     {
-        return Decision::Answer(*answer);
+        return Decision::Answer(answer);
     }
     let amount = match price::quote(&pending.asked, pending.body.data()).await {
         Quote::Amount(amount) => amount,
         Quote::Free => return pass(*pending),
-        Quote::Answer(answer) => return Decision::Answer(*answer),
+        Quote::Answer(answer) => return Decision::Answer(answer),
     };
     let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
     if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
         && let Err(answer) = pending.read_body(Keep::Nothing).await
     {
-        return Decision::Answer(*answer);
+        return Decision::Answer(answer);
     }
     let Pending { mut asked, body } = *pending;
     drop(body);
     asked.bind(asked.body_hash);
     let refused = refused
         .map(|(dialect, refusal)| (dialect, setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms)));
-    Decision::Answer(issue::challenge(&asked, amount, slot, refused).await)
+    answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 
 /// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at.
@@ -337,16 +336,11 @@ fn pass<B>(pending: Pending<B>) -> Decision<B> {
         strip(asked.shop.paywall.setup(), &mut asked.head, &asked.rule.terms);
     }
     let admission = Admission { paid: None, keep_private: asked.presented };
-    Decision::Pass(Request::from_parts(asked.head, body), admission)
+    Decision::Pass(Box::new((Request::from_parts(asked.head, body), admission)))
 }
 
 /// Paid for: a receipt goes with the request.
-fn grant<B>(
-    pending: Pending<B>,
-    dialect: usize,
-    proof: Proof,
-    granted: Option<(Box<settle::Lease>, u32)>,
-) -> (Request<RequestBody<B>>, Admission) {
+fn grant<B>(pending: Pending<B>, dialect: usize, proof: Proof, granted: Option<(Box<settle::Lease>, u32)>) -> Admitted<B> {
     let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
     let setup = shop.paywall.setup();
     strip(setup, &mut head, &rule.terms);

@@ -66,8 +66,8 @@ pub(super) struct Place {
     /// Which of the configured origins.
     pub(super) origin: usize,
     pub(super) target: PathAndQuery,
-    /// What reusable access is bound to, where that is not the rule's pattern.
-    pub(super) route: Option<String>,
+    /// Prefix and pattern of a table within a nest.
+    pub(super) nested: Option<String>,
     pub(super) client: ClientKey,
 }
 
@@ -83,7 +83,7 @@ impl Place {
             head,
             origin: &setup.origins[self.origin],
             target: self.target.as_str(),
-            route: self.route.as_deref().unwrap_or(rule.pattern()),
+            route: rule.route(head, self.nested.as_deref()),
             keys: keys.of(self.origin),
             body_hash: None,
             bound: None,

@@ -18,20 +18,17 @@ impl Rule {
         Self { charge, terms, allowance, pattern: pattern.map(Box::from) }
     }
 
-    /// What several uses or a duration are bound to (decision 4): the nest's prefix and the rule's pattern; axum's matched path
-    /// where there is no table; the path where there is neither. `None` where that is the pattern as it stands.
-    pub(super) fn route(&self, head: &Parts) -> Option<String> {
-        match &self.pattern {
-            Some(pattern) => target::route(head, pattern),
-            None => {
-                let path = || target::original_uri(&head.extensions, &head.uri).path();
-                Some(target::matched_path(&head.extensions).unwrap_or_else(path).to_owned())
-            }
-        }
+    /// The nest's prefix and the rule's pattern, in a table within a nest.
+    pub(super) fn nested(&self, head: &Parts) -> Option<String> {
+        self.pattern.as_deref().and_then(|pattern| target::route(head, pattern))
     }
 
-    /// The path of the rule; empty for a layer that charges for whatever comes.
-    pub(super) fn pattern(&self) -> &str {
-        self.pattern.as_deref().unwrap_or_default()
+    /// What several uses or a duration are bound to (decision 4): the nest's prefix and the rule's pattern; axum's matched path
+    /// where there is no table; the path where there is neither.
+    pub(super) fn route<'a>(&'a self, head: &'a Parts, nested: Option<&'a str>) -> &'a str {
+        nested
+            .or(self.pattern.as_deref())
+            .or_else(|| target::matched_path(&head.extensions))
+            .unwrap_or_else(|| target::original_uri(&head.extensions, &head.uri).path())
     }
 }

@@ -2,6 +2,7 @@ use super::{caveat::decimal, reason::Reason};
 use crate::{
     clock::Timestamp,
     codec::hex,
+    dialect::authority,
     payment::{PaymentHash, Preimage},
 };
 
@@ -92,7 +93,7 @@ impl<'a> Service<'a> {
 
 /// The host of an origin, without its port.
 fn host(origin: &str) -> &str {
-    let authority = origin.split_once("://").map_or(origin, |(_, authority)| authority);
+    let authority = authority(origin);
     match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => host,
         _ => authority,

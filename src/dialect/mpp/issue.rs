@@ -41,7 +41,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         intent: CHARGE.into(),
         method: METHOD.into(),
         opaque: Some(base64::encode_url(opaque).into()),
-        realm: Some(realm(view.origin)).filter(|realm| is_plain(realm) && !realm.contains('|'))?.into(),
+        realm: Some(view.authority()).filter(|realm| is_plain(realm) && !realm.contains('|'))?.into(),
         request: base64::encode_url(request).into(),
     };
     let mac = view.keys.minting(Purpose::MppId).mac.mac(challenge.id_input().as_bytes());
@@ -49,11 +49,6 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     let weight = AcceptPayment::of(&view.head.headers).and_then(|accepted| accepted.weight(METHOD, CHARGE));
     let rank = if weight.is_some_and(|weight| weight > 0) { Rank::PaymentPreferred } else { Rank::Payment };
     Some(ChallengeLine { rank, name: WWW_AUTHENTICATE, value: challenge.to_header_value()? })
-}
-
-/// The realm: the authority of an origin.
-pub(super) fn realm(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, authority)| authority)
 }
 
 /// The parameter `header`, where `Authorization` is in use for something else.

@@ -77,7 +77,7 @@ impl Dialect for Mpp {
             return Presented::Refused(reason::refusal(RefusalKind::Malformed));
         };
         let issuer = Issuer {
-            realm: issue::realm(view.origin),
+            realm: view.authority(),
             header: issue::header(terms),
             network: terms.network,
             keys: view.keys.all(Purpose::MppId),

@@ -66,6 +66,11 @@ impl Origin {
         self.default_port == 443
     }
 
+    /// Whether `authority` is this origin's, letter by letter, as nearly all requesters write it.
+    pub(super) fn is_written(&self, authority: &[u8]) -> bool {
+        self.text.as_bytes().strip_suffix(authority).is_some_and(|scheme| matches!(scheme, b"https://" | b"http://"))
+    }
+
     /// Whether `authority` is this origin's, its default port dropped.
     pub(super) fn is_at(&self, authority: &Authority<'_>) -> bool {
         authority.is_host(&self.authority.host) && self.authority.port == authority.port.filter(|port| *port != self.default_port)

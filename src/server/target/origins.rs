@@ -51,10 +51,10 @@ impl Origins {
         let mut ours = None;
         let mut any = false;
         let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
-            let authority = Authority::parse_bytes(text).ok_or_else(|| self.error(true))?;
+            let found = self.position(text)?;
             any = true;
             // The name of an origin goes before one that is merely accepted; two different origins are nobody's.
-            ours = match (ours, self.position(&authority)) {
+            ours = match (ours, found) {
                 (Some((held, true)), Some((found, true))) if held != found => return Err(self.error(false)),
                 (Some((held, true)), _) => Some((held, true)),
                 (_, Some((found, true))) => Some((found, true)),
@@ -84,13 +84,15 @@ impl Origins {
         }
     }
 
-    /// The origin that `authority` stands for, and whether it is that origin's own name.
-    fn position(&self, authority: &Authority<'_>) -> Option<(usize, bool)> {
-        if let Some(index) = self.origins.iter().position(|origin| origin.is_at(authority)) {
-            return Some((index, true));
+    /// The origin that an authority stands for, and whether it is that origin's own name.
+    fn position(&self, text: &[u8]) -> Result<Option<(usize, bool)>, AuthorityError> {
+        let position = |is_it: &dyn Fn(&Origin) -> bool| self.origins.iter().position(is_it).map(|index| (index, true));
+        if let Some(found) = position(&|origin| origin.is_written(text)) {
+            return Ok(Some(found));
         }
-        let is_accepted = authority.is_loopback() || self.accepted.iter().any(|accepted| accepted.accepts(authority));
-        is_accepted.then_some((0, false))
+        let authority = Authority::parse_bytes(text).ok_or_else(|| self.error(true))?;
+        let is_accepted = || authority.is_loopback() || self.accepted.iter().any(|accepted| accepted.accepts(&authority));
+        Ok(position(&|origin| origin.is_at(&authority)).or_else(|| is_accepted().then_some((0, false))))
     }
 
     fn error(&self, is_malformed: bool) -> AuthorityError {
