@@ -255,7 +255,8 @@ fn serve_until_killed(folder: &Path) {
             .route("/thrice", on_get(handler).route_layer(paywall.charge(thrice).unwrap()))
             .route("/wallet/{hash}", on_get(wallet));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("> {}", listener.local_addr().unwrap());
+        // On a line of its own, for the harness may have begun one with the name of the test.
+        println!("\n> {}", listener.local_addr().unwrap());
         std::io::stdout().flush().unwrap();
         axum::serve(listener, app).await.unwrap();
     });
