@@ -41,6 +41,8 @@ struct Ring {
 pub enum SecretError {
     /// A master secret must have at least 32 random bytes.
     TooShort,
+    /// A master secret must be random, and this one is nothing but zeros.
+    Zero,
     /// The ring does not hold that secret.
     Unknown,
     /// The ring mints with that secret: mint with another one before it is removed.
@@ -53,6 +55,7 @@ impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooShort => "a master secret must have at least 32 random bytes",
+            Self::Zero => "a master secret must be random, and this one is nothing but zeros: was it never filled?",
             Self::Unknown => "the ring does not hold that secret: add it first",
             Self::Minting => "the ring mints with that secret: mint with another one before it is removed",
             Self::Duplicate => "the ring holds that secret already",
@@ -67,7 +70,7 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`] for fewer than 32 bytes.
+    /// [`SecretError::TooShort`] for fewer than 32 bytes, [`SecretError::Zero`] for nothing but zeros.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let secrets = vec![checked(secret.as_ref())?];
         let ring = Mutex::new(Arc::new(Ring { secrets, minting: 0 }));
@@ -78,7 +81,7 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`], [`SecretError::Duplicate`].
+    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`].
     pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         let secret = checked(secret.as_ref())?;
         self.change(|ring| {
@@ -144,6 +147,9 @@ impl Secrets {
 fn checked(secret: &[u8]) -> Result<Arc<Zeroizing<Vec<u8>>>, SecretError> {
     if secret.len() < 32 {
         return Err(SecretError::TooShort);
+    }
+    if secret.iter().fold(0, |all, byte| all | byte) == 0 {
+        return Err(SecretError::Zero);
     }
     Ok(Arc::new(Zeroizing::new(secret.to_vec())))
 }

@@ -93,7 +93,10 @@ impl DurableStore {
     /// As for [`open`](Self::open).
     pub fn open_with(folder: impl AsRef<Path>, options: DurableOptions) -> Result<Self, StoreError> {
         let new_id = *StoreId::random()?.as_bytes();
-        let log = Log::open(folder.as_ref(), new_id, Desk::new(options)).map_err(|error| told(&error))?;
+        let log = Log::open(folder.as_ref(), new_id, Desk::new(options)).map_err(|error| {
+            let kind = told(&error).kind();
+            StoreError::new(kind, NAME, format!("{}: {error}", folder.as_ref().display()))
+        })?;
         Ok(Self { log })
     }
 

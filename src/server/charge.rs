@@ -5,6 +5,8 @@ use http::HeaderName;
 use super::Price;
 use crate::payment::{Access, Amount};
 
+const ALL_BITCOIN: Amount = Amount::from_msat(21_000_000 * 100_000_000 * 1_000);
+
 /// What a route asks: a price, what it buys, and what is told and bound with it.
 ///
 /// ```
@@ -18,7 +20,9 @@ use crate::payment::{Access, Amount};
 #[must_use]
 pub struct Charge {
     pub(super) price: Price,
-    pub(super) access: Access,
+    access: Option<Access>,
+    /// Two calls say different things of what is bought.
+    buys_two_things: bool,
     pub(super) description: Option<String>,
     pub(super) mime_type: Option<String>,
     pub(super) service_name: Option<String>,
@@ -37,7 +41,8 @@ impl Charge {
     pub fn of(price: impl Into<Price>) -> Self {
         Self {
             price: price.into(),
-            access: Access::Once,
+            access: None,
+            buys_two_things: false,
             description: None,
             mime_type: None,
             service_name: None,
@@ -53,22 +58,25 @@ impl Charge {
     }
 
     /// It buys one request of exactly the method, path and query that were priced. The default.
-    pub fn once(mut self) -> Self {
-        self.access = Access::Once;
-        self
+    pub fn once(self) -> Self {
+        self.buys(Access::Once)
     }
 
     /// It buys so many requests of the priced method and pattern, within 30 days (see
     /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 can say this.
-    pub fn uses(mut self, uses: NonZeroU32) -> Self {
-        self.access = Access::Uses(uses);
-        self
+    pub fn uses(self, uses: NonZeroU32) -> Self {
+        self.buys(Access::Uses(uses))
     }
 
     /// It buys any number of requests of the priced method and pattern, until this long (whole seconds) after the invoice's
     /// end. Only L402 can say this.
-    pub fn for_duration(mut self, duration: Duration) -> Self {
-        self.access = Access::ForDuration(duration);
+    pub fn for_duration(self, duration: Duration) -> Self {
+        self.buys(Access::ForDuration(duration))
+    }
+
+    fn buys(mut self, access: Access) -> Self {
+        self.buys_two_things |= self.access.is_some_and(|before| before != access);
+        self.access = Some(access);
         self
     }
 
@@ -141,6 +149,10 @@ impl Charge {
 }
 
 impl Charge {
+    pub(super) fn access(&self) -> Access {
+        self.access.unwrap_or(Access::Once)
+    }
+
     /// What is wrong with a charge whatever the dialects, in words that name the fix.
     pub(super) fn check(&self) -> Result<(), String> {
         let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
@@ -151,7 +163,13 @@ impl Charge {
                 "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
             );
         }
-        if matches!(self.access, Access::ForDuration(duration) if duration.as_secs() == 0) {
+        if self.price.fixed().is_some_and(|price| price > ALL_BITCOIN) {
+            return Err("a price must be at most 21 million bitcoin, which is all there will be".into());
+        }
+        if self.buys_two_things {
+            return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once".into());
+        }
+        if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
             return Err("a duration must be a second at least".into());
         }
         if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {

@@ -116,7 +116,7 @@ impl Paywall {
         let terms = Terms {
             network: setup.profile.network,
             pay_to: setup.profile.public_key,
-            access: charge.access,
+            access: charge.access(),
             resource: Resource {
                 description: charge.description.clone(),
                 mime_type: charge.mime_type.clone(),

@@ -45,7 +45,7 @@ use super::{
 #[must_use]
 pub struct RouteTable {
     rules: Vec<(String, Option<Charge>)>,
-    otherwise: Option<Otherwise>,
+    otherwise: Vec<Otherwise>,
 }
 
 impl RouteTable {
@@ -69,18 +69,21 @@ impl RouteTable {
     /// What no rule names is free: a rule that is misspelt, or that lacks what a nest takes away, is then served for nothing.
     /// [`otherwise_refuse`](Self::otherwise_refuse) shows such a mistake at once.
     pub fn otherwise_free(mut self) -> Self {
-        self.otherwise = Some(Otherwise::Free);
+        self.otherwise.push(Otherwise::Free);
         self
     }
 
     /// What no rule names is answered with 404, and no invoice.
     pub fn otherwise_refuse(mut self) -> Self {
-        self.otherwise = Some(Otherwise::Refuse);
+        self.otherwise.push(Otherwise::Refuse);
         self
     }
 
     /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.
     pub(super) fn compile<T>(self, rule: impl Fn(Charge, &str) -> Result<T, ConfigError>) -> Result<Rules<T>, ConfigError> {
+        if self.otherwise.len() > 1 {
+            return Err(ConfigError::new("other paths are either free or refused: keep one of `.otherwise_..()`"));
+        }
         let rules = self
             .rules
             .into_iter()
@@ -90,6 +93,6 @@ impl RouteTable {
                 Ok((text, value))
             })
             .collect::<Result<Vec<_>, ConfigError>>()?;
-        Rules::compile(rules, self.otherwise).map_err(|error| ConfigError::new(error.to_string()))
+        Rules::compile(rules, self.otherwise.first().copied()).map_err(|error| ConfigError::new(error.to_string()))
     }
 }

@@ -66,6 +66,8 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
     );
     let secret = new().origin(ORIGIN).replay_store(store()).master_secret([7; 31]);
     refuses(secret, "a master secret must have at least 32 random bytes");
+    let secret = new().origin(ORIGIN).replay_store(store()).master_secret([0; 32]);
+    refuses(secret, "a master secret must be random, and this one is nothing but zeros: was it never filled?");
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
     refuses(new().replay_store(store()).master_secret([7; 32]), origin);
     assert!(Secrets::new([7; 31]).is_err());
@@ -80,6 +82,8 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
         ("http://api.example.com", insecure),
         ("http://10.0.0.1", insecure),
         ("api.example.com", "has no scheme: expected something like `https://api.example.com`"),
+        ("wss://api.example.com", "has another scheme: expected `https://`"),
+        (" https://api.example.com", "has white space around it: take it out"),
         ("https://api.example.com/", more),
         ("https://user@api.example.com", more),
         ("https://", host),
@@ -94,10 +98,10 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
         Shop::new().builder().origin("HTTPS://API.example.com:443"),
         "origin `https://api.example.com` is configured twice: keep one",
     );
-    refuses(
-        Shop::new().builder().accept_authority("https://internal"),
-        "origin `https://internal` is no authority: expected `name` or `name:port`",
-    );
+    for authority in ["https://internal", "*", "*.internal", "internal/"] {
+        let text = "is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard";
+        refuses(Shop::new().builder().accept_authority(authority), &format!("`{authority}` {text}"));
+    }
     refuses(
         Shop::new().builder().trusted_proxy("proxy.local"),
         "trusted proxy `proxy.local`: expected an address or a network, as in `10.0.0.0/8` or `::1`",
@@ -203,6 +207,16 @@ fn a_charge_that_contradicts_itself_is_refused() {
         Charge::of(Amount::ZERO),
         "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)",
     );
+    refuses_charge(
+        &EVERY,
+        Charge::of(Amount::from_msat(2_100_000_000_000_000_001)),
+        "a price must be at most 21 million bitcoin, which is all there will be",
+    );
+    let uses = |uses| NonZeroU32::new(uses).unwrap();
+    let one_thing = "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once";
+    refuses_charge(&EVERY, sat().uses(uses(3)).for_duration(Duration::from_secs(60)), one_thing);
+    refuses_charge(&EVERY, sat().uses(uses(3)).uses(uses(4)), one_thing);
+    refuses_charge(&EVERY, sat().once().uses(uses(3)), one_thing);
     refuses_charge(&EVERY, sat().for_duration(Duration::from_millis(999)), "a duration must be a second at least");
     refuses_charge(&EVERY, sat().reads_body(), reads);
     refuses_charge(&EVERY, sat().reads_headers(["x-frames"]), reads);
@@ -242,6 +256,10 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         (
             rules(&["GET /a"]),
             "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
+        ),
+        (
+            rules(&["GET /a"]).otherwise_free().otherwise_refuse(),
+            "other paths are either free or refused: keep one of `.otherwise_..()`",
         ),
         (rules(&["GET /a", "GET /a"]).otherwise_free(), "rules `GET /a` and `GET /a`: keep one"),
         (

@@ -9,6 +9,7 @@ fn one_store_at_a_time_has_a_folder_open() {
     let error = DurableStore::open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
     assert!(error.to_string().contains("is open already; one process may use it at a time"), "{error}");
+    assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
     drop(first);
     DurableStore::open(folder.path()).unwrap();
 }

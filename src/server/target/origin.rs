@@ -30,10 +30,14 @@ impl Origin {
     /// An origin of either scheme.
     pub(crate) fn parse_insecure(text: &str) -> Result<Self, OriginError> {
         let expected = |expected: &str| OriginError::of(text, expected);
+        if text.trim() != text {
+            return Err(expected("has white space around it: take it out"));
+        }
         let lower = text.to_ascii_lowercase();
         let (default_port, rest) = match (lower.strip_prefix("https://"), lower.strip_prefix("http://")) {
             (Some(rest), _) => (443, rest),
             (_, Some(rest)) => (80, rest),
+            _ if text.contains("://") => return Err(expected("has another scheme: expected `https://`")),
             _ => return Err(expected("has no scheme: expected something like `https://api.example.com`")),
         };
         if !text.is_ascii() {
@@ -82,6 +86,10 @@ impl OriginError {
         Self(format!("origin `{origin}` {what}"))
     }
 
+    pub(super) fn authority(text: &str) -> Self {
+        Self(format!("`{text}` is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard"))
+    }
+
     pub(super) fn missing() -> Self {
         Self("no public origin is configured: add `.origin(\"https://api.example.com\")`".to_owned())
     }
@@ -96,7 +104,7 @@ impl fmt::Display for OriginError {
 impl Error for OriginError {}
 
 /// Stricter than a requester's host must be: nothing that a realm or a URL would have to escape.
-fn is_host(host: &str) -> bool {
+pub(super) fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     host.starts_with('[') || (!host.starts_with('.') && !host.contains("..") && host.bytes().all(is_plain))
 }

@@ -4,7 +4,7 @@ use http::{HeaderValue, header, request::Parts};
 
 use super::{
     authority::Authority,
-    origin::{Origin, OriginError},
+    origin::{Origin, OriginError, is_host},
 };
 
 /// The public origins that this server answers for, and the other names that it accepts.
@@ -33,8 +33,9 @@ impl Origins {
         }
         let parse = |text: &String| {
             Authority::parse(text)
+                .filter(|authority| is_host(&authority.host))
                 .map(Authority::into_owned)
-                .ok_or_else(|| OriginError::of(text, "is no authority: expected `name` or `name:port`"))
+                .ok_or_else(|| OriginError::authority(text))
         };
         Ok(Self { accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?, origins })
     }

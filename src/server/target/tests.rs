@@ -33,7 +33,8 @@ fn an_origin_is_a_scheme_a_host_and_a_port() {
     }
     for (text, part) in [
         ("api.example.com", "has no scheme"),
-        ("ftp://api.example.com", "has no scheme"),
+        ("ftp://api.example.com", "has another scheme"),
+        ("https://api.example.com ", "has white space around it"),
         ("http://api.example.com", "is not secure"),
         ("http://127.0.0.1.evil.example", "is not secure"),
         ("https://api.example.com/", "no slash after the name"),
