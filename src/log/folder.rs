@@ -43,15 +43,24 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Holds the folder for this process until it is dropped.
-pub(super) fn lock(folder: &Path) -> Result<File, LogError> {
+/// Holds a folder for this process until it is dropped.
+pub(super) struct Lock(File);
+
+/// Given back rather than just closed: a child that another thread is starting holds a copy of every open file for a moment.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
+}
+
+pub(super) fn lock(folder: &Path) -> Result<Lock, LogError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => File::options().read(true).write(true).open(&path)?,
         other => other?,
     };
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(LogError::unavailable(format!(
             "{} is open already; one process may use it at a time, so close the other store or give this one a folder of \
              its own",
@@ -104,5 +113,21 @@ fn write_again(path: &Path) -> io::Result<()> {
             file.seek(SeekFrom::Start(at))?;
             file.write_all(read)?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_free_again_although_a_child_has_a_copy_of_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = lock(folder.path()).unwrap();
+        let copy = held.0.try_clone().unwrap();
+        assert!(lock(folder.path()).is_err());
+        drop(held);
+        assert!(lock(folder.path()).is_ok());
+        drop(copy);
     }
 }

@@ -1,7 +1,6 @@
 use std::{
     collections::VecDeque,
     fmt,
-    fs::File,
     path::{Path, PathBuf},
     sync::{
         Arc, PoisonError, RwLock,
@@ -12,7 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Batch, LogError, engine::Engine, folder};
+use super::{
+    Batch, LogError,
+    engine::Engine,
+    folder::{self, Lock},
+};
 
 /// What decides, in order and in memory, and says what is to be written.
 pub(crate) trait Machine: Send + 'static {
@@ -149,7 +152,7 @@ struct Writer<M: Machine> {
     patience: Duration,
     last_group: usize,
     last_commit: Duration,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl<M: Machine> Writer<M> {
