@@ -40,7 +40,8 @@
 //! }
 //! ```
 //!
-//! With the method router's `route_layer` a method that the route does not have stays 405, and costs no invoice. [`RouteTable`] prices a whole
+//! With the method router's `route_layer` a method that the route does not have stays 405, and costs no invoice; `Router::layer` would
+//! charge for paths that do not exist. [`RouteTable`] prices a whole
 //! service of any kind, axum or not, from one place; [`price_fn`] prices by what a request says; [`Charge`] says what one
 //! payment buys: one request, several, or a while. [`server`] tells the whole story.
 //!

@@ -20,7 +20,8 @@ use crate::payment::Network;
 ///
 /// A secret verifies before it mints. To rotate without asking anybody to pay twice: [`add`](Self::add) the new secret on
 /// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
-/// last token has ended.
+/// last token has ended: after the invoice's life (default 5 minutes) and the longest of what follows it, which is 24 hours for one
+/// request, 30 days for several uses, and the longest duration that you sell. Whoever comes later with one is asked to pay again.
 #[derive(Clone)]
 pub struct Secrets(Arc<Shared>);
 

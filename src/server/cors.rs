@@ -24,7 +24,6 @@
 //! # let _ = app;
 //! # Ok(())
 //! # }
-//! # main().unwrap();
 //! ```
 
 use http::{HeaderName, header};

@@ -72,9 +72,10 @@
 //! # Answers of the layer's own
 //!
 //! Problem details (RFC 9457), never cached. 402 for whatever a new payment can cure, with fresh challenges in `WWW-Authenticate` and
-//! `PAYMENT-REQUIRED`, and with `dialect` and `reason` where a credential was refused. 400 for what none can, 405 for a method that no
-//! rule names, 408 and 413 for bodies, 421 for an authority that is not ours, 429 for too many unpaid invoices, 503 without a challenge
-//! where the node, the store or the price function fails: nobody should pay for our faults.
+//! `PAYMENT-REQUIRED`, and with `dialect` and `reason` where a credential was refused. 400 for what none can, 404 for a path that a table refuses, 405 for a method that no
+//! rule names, 408 and 413 for bodies, 421 for an authority that is not ours, 429 for too many unpaid invoices. 503 without a challenge
+//! where the node, the store or the price function fails, and 500 where layers stand in a wrong order: nobody should pay for our faults.
+//! `OPTIONS` on a priced path is 204 with `Allow`, and never reaches the service: put a CORS layer outside.
 //!
 //! # Where to stand
 //!

@@ -35,7 +35,6 @@ use super::{
 /// # let _ = app;
 /// # Ok(())
 /// # }
-/// # main().unwrap();
 /// ```
 ///
 /// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and trailing slashes), because a

@@ -9,6 +9,39 @@
 //! only this server can begin and anybody can continue: a holder may narrow a token and nobody can widen it, with the names
 //! `method`, `target`, `route`, `uses` and `valid_until` (unix seconds). A name that the server does not know narrows nothing.
 //! There is no receipt.
+//!
+//! # As a client
+//!
+//! ```
+//! use tower_x402::{Amount, Invoice, l402::Challenge};
+//!
+//! # use std::convert::Infallible;
+//! # use http::{Request, Response, StatusCode};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # use tower_x402::{MemoryStore, Paywall, body::RequestBody, lightning::LocalNode};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # let node = LocalNode::new();
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
+//! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
+//! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))
+//! # }));
+//! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
+//! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+//! let challenge = Challenge::in_headers(answer.headers()).into_iter().next().ok_or("nothing to pay here")?;
+//! let invoice = Invoice::parse(challenge.invoice())?;
+//! if invoice.amount().is_none_or(|amount| amount > Amount::from_sat(100)) {
+//!     return Err("more than this is worth".into());
+//! }
+//! let preimage = node.settle(invoice.payment_hash())?; // here your wallet pays the invoice
+//!
+//! let request = Request::get("/weather").header("authorization", challenge.answer(&preimage));
+//! let answer = api.oneshot(request.body(String::new())?).await?;
+//! assert_eq!(answer.status(), StatusCode::OK);
+//! # Ok(())
+//! # }
+//! ```
 
 mod authorization;
 mod bought;

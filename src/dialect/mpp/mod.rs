@@ -11,6 +11,50 @@
 //! 2. `opaque` ties it to one method, path and query (and what a price saw), `digest` to one body; none means an empty one.
 //! 3. Whole satoshis only; Testnet has no name here.
 //! 4. Where `Authorization` is in use for something else, `header="Payment-Authorization"` selects that field, and it alone.
+//!
+//! # As a client
+//!
+//! ```
+//! use sha2::{Digest, Sha256};
+//! use tower_x402::{
+//!     Amount,
+//!     clock::{Clock, SystemClock},
+//!     mpp::{Challenge, Payable, Receipt},
+//! };
+//!
+//! # use std::convert::Infallible;
+//! # use http::{Request, Response, StatusCode};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # use tower_x402::{MemoryStore, Paywall, body::RequestBody, lightning::LocalNode};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # let node = LocalNode::new();
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
+//! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
+//! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))
+//! # }));
+//! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
+//! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+//!
+//! // The first way to pay by Lightning that holds what it says. Other schemes and broken challenges are passed over.
+//! let (body_hash, now) = (Sha256::digest("").into(), SystemClock::new().now());
+//! let payable = Challenge::all(answer.headers())
+//!     .into_iter()
+//!     .find_map(|challenge| Payable::check(challenge, Some(&body_hash), now).ok())
+//!     .ok_or("nothing to pay here")?;
+//! if payable.amount() > Amount::from_sat(100) {
+//!     return Err("more than this is worth".into());
+//! }
+//! let preimage = node.settle(payable.invoice().payment_hash())?; // here your wallet pays `payable.invoice()`
+//!
+//! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
+//! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
+//! assert_eq!(answer.status(), StatusCode::OK);
+//! assert!(Receipt::parse(answer.headers()["payment-receipt"].as_bytes()).is_some());
+//! # Ok(())
+//! # }
+//! ```
 
 mod accept;
 #[cfg(any(test, feature = "conformance"))]

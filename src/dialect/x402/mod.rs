@@ -23,6 +23,56 @@
 //! A JSON member that stands twice is refused at any depth, types are strict (`300.0` is no timeout, `"025000"` no amount), and
 //! a header of more than 64 KiB is not read. What the vectors leave open is decided in [`RequestBinding`]'s and
 //! [`Challenge`]'s docs.
+//!
+//! # As a client
+//!
+//! ```
+//! use http::HeaderMap;
+//! use sha2::{Digest, Sha256};
+//! use tower_x402::{
+//!     Amount, Network,
+//!     clock::{Clock, SystemClock},
+//!     x402::{Challenge, Conditions, Intent, PaymentRequired, SettlementResponse, decode_header},
+//! };
+//!
+//! # use std::convert::Infallible;
+//! # use http::{Request, Response, StatusCode};
+//! # use tower::{Layer, ServiceExt, service_fn};
+//! # use tower_x402::{MemoryStore, Paywall, body::RequestBody, lightning::LocalNode};
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # let node = LocalNode::new();
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
+//! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
+//! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))
+//! # }));
+//! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
+//! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+//! let text = decode_header(answer.headers()["payment-required"].as_bytes()).ok_or("no challenge that can be read")?;
+//! let required = PaymentRequired::from_json(&text).ok_or("no challenge that can be read")?;
+//!
+//! // What you asked for, from your own knowledge: the invoice must commit to just that.
+//! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
+//! let intent = Intent::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! // The wallet's own network; without this line that is mainnet.
+//! let conditions = Conditions::at(SystemClock::new().now()).with_networks(&[Network::Regtest]);
+//! let challenge = (0..required.accepts().len())
+//!     .find_map(|index| Challenge::check(&required, index, &intent, &conditions).ok())
+//!     .ok_or("nothing to pay here")?;
+//! if challenge.amount() > Amount::from_sat(100) {
+//!     return Err("more than this is worth".into());
+//! }
+//! let preimage = node.settle(challenge.invoice().payment_hash())?; // here your wallet pays `challenge.invoice()`
+//!
+//! let proof = challenge.credential(&preimage).ok_or("the preimage of another payment")?;
+//! let answer = api.oneshot(Request::get("/weather").header("payment-signature", proof).body(String::new())?).await?;
+//! assert_eq!(answer.status(), StatusCode::OK);
+//! let text = decode_header(answer.headers()["payment-response"].as_bytes()).ok_or("no receipt that can be read")?;
+//! assert!(SettlementResponse::from_json(&text).is_some_and(|response| response.error_reason().is_none()));
+//! # Ok(())
+//! # }
+//! ```
 
 #[cfg(any(test, feature = "conformance"))]
 mod bench;
