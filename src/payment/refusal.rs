@@ -73,3 +73,9 @@ pub enum RefusalKind {
     /// It is genuine and was bought for another request.
     WrongRequest,
 }
+
+#[cfg(test)]
+impl RefusalKind {
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Expired, Self::Forged, Self::Malformed, Self::Revoked, Self::Spent, Self::Unpaid, Self::WrongRequest];
+}

@@ -53,7 +53,7 @@ pub(super) fn payment_required(
     refused: Option<&Refusal>,
     refusal_line: Option<HeaderLine>,
 ) -> Response<Bytes> {
-    let (kind, title, detail) = problem(refused.map(Refusal::kind));
+    let (kind, title, detail) = problem(refused.map(|refusal| (refusal.kind(), refusal.dialect())));
     let mut body = String::with_capacity(768);
     body.extend(["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":402,\"detail\":\"", detail, "\""]);
     if let Some(refusal) = refused {
@@ -78,40 +78,52 @@ pub(super) fn payment_required(
 }
 
 /// The core MPP problem for a refusal, its title, and what to do.
-const fn problem(refused: Option<RefusalKind>) -> (&'static str, &'static str, &'static str) {
+const fn problem(refused: Option<(RefusalKind, DialectName)>) -> (&'static str, &'static str, &'static str) {
     match refused {
         None => (
             "https://paymentauth.org/problems/payment-required",
             "Payment required",
             "pay the invoice and send the credential with the same request",
         ),
-        Some(RefusalKind::Malformed) => (
+        Some((RefusalKind::Malformed, dialect)) => (
             "https://paymentauth.org/problems/malformed-credential",
             "The credential cannot be read",
-            "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
-             (L402: `L402 <macaroon>:<preimage in 64 hex digits>`), or pay the fresh invoice",
+            match dialect {
+                DialectName::L402 => {
+                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
+                     (`Authorization: L402 <macaroon>:<preimage in 64 hex digits>`), or pay the fresh invoice"
+                }
+                DialectName::Mpp => {
+                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
+                     (`Payment <base64url of a JSON object of challenge and payload>`), or pay the fresh invoice"
+                }
+                DialectName::X402 => {
+                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
+                     (`PAYMENT-SIGNATURE: <base64 of the JSON payment payload>`), or pay the fresh invoice"
+                }
+            },
         ),
-        Some(RefusalKind::Expired) => (
+        Some((RefusalKind::Expired, _)) => (
             "https://paymentauth.org/problems/payment-expired",
             "The credential has expired",
             "the time of the credential is over; pay the fresh invoice and send its credential",
         ),
-        Some(RefusalKind::Unpaid) => (
+        Some((RefusalKind::Unpaid, _)) => (
             "https://paymentauth.org/problems/verification-failed",
             "The payment is not proven",
             "the credential does not prove that its invoice was paid; pay the fresh invoice and send its credential",
         ),
-        Some(RefusalKind::Spent) => (
+        Some((RefusalKind::Spent, _)) => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The payment is used up",
             "what this payment bought is used up; pay the fresh invoice and send its credential",
         ),
-        Some(RefusalKind::WrongRequest) => (
+        Some((RefusalKind::WrongRequest, _)) => (
             "https://paymentauth.org/problems/invalid-challenge",
             "Bought for another request",
             "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
         ),
-        Some(RefusalKind::Forged | RefusalKind::Revoked) => (
+        Some((RefusalKind::Forged | RefusalKind::Revoked, _)) => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The credential is not accepted",
             "this server did not issue this credential or has withdrawn it; pay the fresh invoice and send its credential",
@@ -243,22 +255,15 @@ mod tests {
             accepts("x402")
         );
         assert_eq!(body(&[DialectName::L402, DialectName::X402], None), expected);
-        for kind in [
-            RefusalKind::Expired,
-            RefusalKind::Forged,
-            RefusalKind::Malformed,
-            RefusalKind::Revoked,
-            RefusalKind::Spent,
-            RefusalKind::Unpaid,
-            RefusalKind::WrongRequest,
-        ] {
-            let (uri, title, detail) = problem(Some(kind));
+        let dialects = [DialectName::L402, DialectName::Mpp, DialectName::X402];
+        for (kind, dialect) in RefusalKind::ALL.into_iter().flat_map(|kind| dialects.map(|dialect| (kind, dialect))) {
+            let (uri, title, detail) = problem(Some((kind, dialect)));
             let [uri, title, detail] = [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
             let expected = format!(
-                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"mpp","reason":"some-code","accepts":[{}]}}"#,
+                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","accepts":[{}]}}"#,
                 accepts("mpp")
             );
-            assert_eq!(body(&[DialectName::Mpp], Some(&Refusal::new(DialectName::Mpp, kind, "some-code"))), expected);
+            assert_eq!(body(&[DialectName::Mpp], Some(&Refusal::new(dialect, kind, "some-code"))), expected);
         }
     }
 

@@ -13,62 +13,13 @@ use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use proptest::{prelude::*, test_runner::TestRunner};
 use tower::{Layer as _, service_fn};
-use tower_x402::{
-    Amount, MemoryStore,
-    clock::Timestamp,
-    lightning::BoxFuture,
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
-};
+use tower_x402::Amount;
 
 use crate::{
     shop::{Shop, ask},
+    slow::{Slow, pend},
     trade::{Call, EVERY},
 };
-
-/// Gives others their turn before and after each step.
-#[derive(Debug)]
-struct Hesitant(Arc<MemoryStore>);
-
-async fn hesitate(mut times: usize) {
-    std::future::poll_fn(|cx| {
-        if times == 0 {
-            return Poll::Ready(());
-        }
-        times -= 1;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-impl ReplayStore for Hesitant {
-    fn id(&self) -> StoreId {
-        self.0.id()
-    }
-
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: Limits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(async move {
-            hesitate(1).await;
-            let outcome = self.0.consume(key, use_id, limits, retain_until).await;
-            hesitate(2).await;
-            outcome
-        })
-    }
-
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        self.0.release(key, use_id, why);
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
-    }
-}
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
@@ -86,13 +37,13 @@ fn run(dialects: &[usize], steps: &[Step]) -> Result<(), TestCaseError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _context = runtime.enter();
     let shop = Shop::new();
-    let paywall = shop.builder_of_every_dialect().replay_store(Hesitant(shop.store.clone())).build().unwrap();
+    let paywall = shop.builder_of_every_dialect().replay_store(Slow::new(shop.store.clone()).hesitates()).build().unwrap();
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
     let handler = service_fn(move |_: Request<_>| {
         counted.fetch_add(1, Ordering::SeqCst);
         async {
-            hesitate(2).await;
+            pend(2).await;
             Ok::<_, Infallible>(Response::new(Body::empty()))
         }
     });

@@ -27,6 +27,8 @@ struct Mood {
     hesitates: AtomicBool,
     is_late: AtomicBool,
     fails: AtomicBool,
+    fails_at_once: AtomicBool,
+    hangs: AtomicBool,
     calls: AtomicUsize,
 }
 
@@ -54,6 +56,16 @@ impl<T> Slow<T> {
         self.mood.fails.store(fails, Ordering::SeqCst);
     }
 
+    /// Answers with an error and does nothing: stores only.
+    pub(crate) fn fails_at_once(&self, fails: bool) {
+        self.mood.fails_at_once.store(fails, Ordering::SeqCst);
+    }
+
+    /// Neither does anything nor answers.
+    pub(crate) fn hangs(&self, hangs: bool) {
+        self.mood.hangs.store(hangs, Ordering::SeqCst);
+    }
+
     pub(crate) fn calls(&self) -> usize {
         self.mood.calls.load(Ordering::SeqCst)
     }
@@ -62,6 +74,9 @@ impl<T> Slow<T> {
         self.mood.calls.fetch_add(1, Ordering::SeqCst);
         if self.mood.hesitates.load(Ordering::SeqCst) {
             pend(2).await;
+        }
+        if self.mood.hangs.load(Ordering::SeqCst) {
+            std::future::pending().await
         }
     }
 
@@ -97,10 +112,13 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
+            let disk_is_full = || StoreError::new(StoreErrorKind::Unavailable, "the test's store", "the disk is full");
             self.before().await;
+            if self.mood.fails_at_once.load(Ordering::SeqCst) {
+                return Err(disk_is_full());
+            }
             let answer = self.inner.consume(key, use_id, limits, retain_until).await;
-            let fails = self.after().await;
-            if fails { Err(StoreError::new(StoreErrorKind::Unavailable, "the test's store", "the disk is full")) } else { answer }
+            if self.after().await { Err(disk_is_full()) } else { answer }
         })
     }
 

@@ -1,66 +1,17 @@
 //! A store that cannot answer: 503, never a free pass, never a new challenge, and nothing is lost.
 
-use std::{
-    num::NonZeroUsize,
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-};
+use std::num::NonZeroUsize;
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tower_x402::{
-    Amount, MemoryStore,
-    clock::Timestamp,
-    lightning::BoxFuture,
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
-};
+use tower_x402::{Amount, MemoryStore};
 
 use crate::{
     shop::{Shop, ask, problem},
+    slow::Slow,
     trade::{Call, EVERY},
 };
-
-/// Answers, fails, hangs before it consumes, or hangs after it did: 0 to 3.
-#[derive(Clone, Debug)]
-struct Moody(Arc<MemoryStore>, Arc<AtomicU8>);
-
-impl ReplayStore for Moody {
-    fn id(&self) -> StoreId {
-        self.0.id()
-    }
-
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: Limits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(async move {
-            match self.1.load(Ordering::SeqCst) {
-                1 => return Err(StoreError::new(StoreErrorKind::Unavailable, "a store", "the disk is full")),
-                2 => std::future::pending().await,
-                _ => {}
-            }
-            let outcome = self.0.consume(key, use_id, limits, retain_until).await;
-            if self.1.load(Ordering::SeqCst) == 3 {
-                std::future::pending::<()>().await;
-            }
-            outcome
-        })
-    }
-
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        self.0.release(key, use_id, why);
-    }
-
-    fn durability(&self) -> Durability {
-        self.0.durability()
-    }
-}
 
 #[track_caller]
 fn is_our_fault(answer: &Response<Bytes>) {
@@ -75,20 +26,19 @@ fn is_our_fault(answer: &Response<Bytes>) {
 #[tokio::test(start_paused = true)]
 async fn a_store_in_trouble_serves_nobody_asks_for_no_payment_and_spends_nothing() {
     let shop = Shop::new();
-    let mood = Arc::new(AtomicU8::new(0));
-    let paywall =
-        shop.builder_of_every_dialect().replay_store(Moody(shop.store.clone(), mood.clone())).max_restores(0).build().unwrap();
+    let store = Slow::new(shop.store.clone());
+    let paywall = shop.builder_of_every_dialect().replay_store(store.clone()).max_restores(0).build().unwrap();
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
     for dialect in EVERY {
         let paid = call.with(shop.bought(&call, &ask(&app, call.request()).await).of(dialect));
         let invoices = shop.node.invoices_created();
-        for trouble in [1, 2, 3] {
-            mood.store(trouble, Ordering::SeqCst);
+        for trouble in [Slow::fails_at_once, Slow::hangs, Slow::answers_late] {
+            trouble(&store, true);
             is_our_fault(&ask(&app, paid.request()).await);
+            trouble(&store, false);
         }
-        mood.store(0, Ordering::SeqCst);
         assert_eq!(shop.node.invoices_created(), invoices);
         assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}: what was paid is lost");
         assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);

@@ -47,15 +47,7 @@ mod tests {
 
     #[test]
     fn type_and_reason_name_the_same_problem() {
-        for kind in [
-            RefusalKind::Expired,
-            RefusalKind::Forged,
-            RefusalKind::Malformed,
-            RefusalKind::Revoked,
-            RefusalKind::Spent,
-            RefusalKind::WrongRequest,
-            RefusalKind::Unpaid,
-        ] {
+        for kind in RefusalKind::ALL {
             assert_eq!(problem_type(kind).rsplit('/').next(), Some(refusal(kind).code()));
             assert_eq!(refusal(kind).kind(), kind);
         }
