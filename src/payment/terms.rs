@@ -56,6 +56,30 @@ pub(crate) struct Terms {
     pub(crate) authorization_taken: bool,
 }
 
+#[cfg(any(test, feature = "conformance"))]
+impl Terms {
+    /// With the defaults of the server, on regtest: for tests and benches.
+    pub(crate) fn plain(access: Access) -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            network: Network::Regtest,
+            pay_to: None,
+            access,
+            resource: Resource::default(),
+            bound_headers: Vec::new(),
+            streams_body: false,
+            has_bound: false,
+            bound_covers_body: false,
+            invoice_expiry: Duration::from_secs(300),
+            redeem_within: DAY,
+            uses_within: 30 * DAY,
+            max_restores: 2,
+            accept_foreign_proofs: false,
+            authorization_taken: false,
+        }
+    }
+}
+
 impl Terms {
     /// The last moment of any credential that is counted and minted for an invoice that ends at `invoice_end`, whatever the
     /// dialect. L402 mints it as its token's end, the others carry it under their MAC: all ask the store for the same

@@ -17,7 +17,7 @@ use crate::{
     clock::Timestamp,
     codec::{auth_param, base64, hex},
     dialect::{Dialect as _, MacKey, Presented, RequestView, keys::OriginKeys},
-    payment::{Access, Amount, Network, Preimage, Resource, Terms},
+    payment::{Access, Amount, Network, Preimage, Terms},
 };
 
 /// A token as the server mints it, paid, in the request that it was bought for.
@@ -48,22 +48,7 @@ impl Bench {
     }
 
     fn of(access: Access) -> Self {
-        let terms = Terms {
-            network: Network::Regtest,
-            pay_to: None,
-            access,
-            resource: Resource::default(),
-            bound_headers: Vec::new(),
-            streams_body: false,
-            has_bound: false,
-            bound_covers_body: false,
-            invoice_expiry: Duration::from_secs(300),
-            redeem_within: Duration::from_secs(86_400),
-            uses_within: Duration::from_secs(2_592_000),
-            max_restores: 2,
-            accept_foreign_proofs: false,
-            authorization_taken: false,
-        };
+        let terms = Terms::plain(access);
         let (mut head, ()) = Request::get(TARGET).body(()).unwrap_or_else(|_| unreachable!("a constant target")).into_parts();
         let keys = OriginKeys::of_secret(&[7; 32], Network::Regtest, ORIGIN, &[1; 16]);
         let preimage = Preimage::from_bytes([9; 32]);

@@ -6,9 +6,7 @@ use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
 use crate::{
     clock::Timestamp,
     dialect::{Asked, ChallengeLine, Dialect as _, Presented, RequestView, keys::OriginKeys},
-    payment::{
-        Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, Resource, SigningKey, Terms,
-    },
+    payment::{Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, SigningKey, Terms},
 };
 
 /// One server, one paid invoice and one request that shows its credential: for benches and tests, no part of the public API.
@@ -49,7 +47,7 @@ impl Bench {
             origin: ORIGIN,
             target: "/weather?city=oslo".to_owned(),
             keys: OriginKeys::of_secret(&[1; 32], Network::Regtest, ORIGIN, &[9; 16]),
-            terms: terms(),
+            terms: Terms::plain(Access::Once),
             amount,
             invoice: draft.sign(&SigningKey::random().ok()?).ok()?,
             preimage,
@@ -121,25 +119,6 @@ impl Bench {
             Presented::Refused(refusal) => Err(Some(refusal)),
             Presented::Absent | Presented::Wrong(_) => Err(None),
         }
-    }
-}
-
-fn terms() -> Terms {
-    Terms {
-        network: Network::Regtest,
-        pay_to: None,
-        access: Access::Once,
-        resource: Resource::default(),
-        bound_headers: Vec::new(),
-        streams_body: false,
-        has_bound: false,
-        bound_covers_body: false,
-        invoice_expiry: Duration::from_secs(300),
-        redeem_within: Duration::from_secs(86_400),
-        uses_within: Duration::from_secs(30 * 86_400),
-        max_restores: 2,
-        accept_foreign_proofs: false,
-        authorization_taken: false,
     }
 }
 

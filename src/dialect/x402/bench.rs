@@ -45,18 +45,9 @@ impl Bench {
         let terms = Terms {
             network: Network::Bitcoin,
             pay_to: Some(signer.public_key()),
-            access: Access::Once,
             resource: Resource { description: Some("weather".into()), ..Resource::default() },
-            bound_headers: Vec::new(),
-            streams_body: false,
-            has_bound: false,
-            bound_covers_body: false,
-            invoice_expiry: std::time::Duration::from_secs(300),
-            redeem_within: std::time::Duration::from_secs(86_400),
-            uses_within: std::time::Duration::from_secs(86_400),
-            max_restores: 2,
             accept_foreign_proofs: true,
-            authorization_taken: false,
+            ..Terms::plain(Access::Once)
         };
         Self { keys, signer, terms, now: NOW, bound: None }
     }

@@ -11,7 +11,7 @@ use super::{Credential, L402, Macaroon, Scheme, mint::mint};
 use crate::{
     clock::Timestamp,
     dialect::{Dialect as _, Presented, RequestView, keys::OriginKeys},
-    payment::{Access, Amount, Network, PaymentHash, Preimage, Proof, Resource, Terms},
+    payment::{Access, Amount, Network, PaymentHash, Preimage, Proof, Terms},
 };
 
 const ORIGIN: &str = "https://api.example.com:8443";
@@ -38,22 +38,7 @@ struct Scene {
 
 impl Scene {
     fn new(access: Access) -> Self {
-        let terms = Terms {
-            network: Network::Regtest,
-            pay_to: None,
-            access,
-            resource: Resource::default(),
-            bound_headers: Vec::new(),
-            streams_body: false,
-            has_bound: false,
-            bound_covers_body: false,
-            invoice_expiry: Duration::from_secs(300),
-            redeem_within: DAY,
-            uses_within: 30 * DAY,
-            max_restores: 2,
-            accept_foreign_proofs: false,
-            authorization_taken: false,
-        };
+        let terms = Terms::plain(access);
         Self {
             method: "GET",
             target: "/weather/oslo?units=metric".to_owned(),
