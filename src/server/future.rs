@@ -44,7 +44,7 @@ pin_project! {
 
 impl<S, B> ResponseFuture<S, B>
 where
-    S: Service<Request<RequestBody<B>>> + Clone,
+    S: Service<Request<RequestBody<B>>>,
 {
     pub(super) const fn deciding(inner: S, decision: Decision<B>) -> Self {
         Self { state: State::Deciding { inner, decision: Some(decision) } }
@@ -52,20 +52,20 @@ where
 
     /// For a request that is free by the table.
     #[inline]
-    pub(super) fn free(inner: &mut S, request: Request<RequestBody<B>>) -> Self {
+    pub(super) fn free(inner: S, request: Request<RequestBody<B>>) -> Self {
         Self::at_once(inner, request, Admission::default(), |future, _| State::Free { future })
     }
 
     /// For a request that needs no further asking.
     #[inline]
-    pub(super) fn passing(inner: &mut S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
+    pub(super) fn passing(inner: S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
         Self::at_once(inner, request, admission, |future, admission| State::Serving { future, admission })
     }
 
     /// Where the inner service is ready at once, as most are, it is called at once.
     #[inline(always)]
     fn at_once(
-        inner: &mut S,
+        mut inner: S,
         request: Request<RequestBody<B>>,
         mut admission: Admission,
         called: impl FnOnce(S::Future, Admission) -> State<S, S::Future, S::Error, B>,
@@ -78,8 +78,6 @@ where
             Poll::Ready(Err(error)) => Self { state: State::Failed { error: Some(error) } },
             // It is asked again with a waker that wakes, and keeps its place in a queue.
             Poll::Pending => {
-                let next = inner.clone();
-                let inner = std::mem::replace(inner, next);
                 Self { state: State::Deciding { inner, decision: Some(Decision::Pass(Box::new((request, admission)))) } }
             }
         }

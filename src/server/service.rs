@@ -50,14 +50,14 @@ where
 
     #[inline]
     fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
-        let inner = &mut self.inner;
+        let inner = self.inner.clone();
         match triage(&self.shop, &request) {
             Triage::Free => ResponseFuture::free(inner, request.map(RequestBody::inner)),
             Triage::Priced(rule, captures) => match gate::decide(&self.shop, rule, captures, request) {
                 Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
-                Err(decision) => ResponseFuture::deciding(inner.clone(), decision),
+                Err(decision) => ResponseFuture::deciding(inner, decision),
             },
-            Triage::Answer(answer) => ResponseFuture::deciding(inner.clone(), Decision::Answer(answer)),
+            Triage::Answer(answer) => ResponseFuture::deciding(inner, Decision::Answer(answer)),
         }
     }
 }

@@ -45,6 +45,15 @@ fn is_private(answer: &Response<Bytes>) {
 async fn a_paid_answer_is_private_whatever_the_handler_says() {
     let shop = Shop::new();
     let app = service(&shop);
+    let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
+    let day = Router::new().route("/", on_get(cacheable).route_layer(shop.paywall().charge(day).unwrap()));
+    let call = Call::new("GET", "/");
+    let bought = shop.bought(&call, &ask(&day, call.request()).await);
+    for _ in 0..2 {
+        let answer = ask(&day, call.with(bought.of(DialectName::L402)).request()).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        is_private(&answer);
+    }
     for path in ["/weather", "/broken"] {
         for dialect in EVERY {
             let call = Call::new("GET", path);

@@ -24,6 +24,7 @@ mod faults;
 mod forged;
 mod heads;
 mod hostile;
+mod instances;
 mod interleavings;
 mod invoices;
 mod leaks;

@@ -90,6 +90,11 @@ fn a_name_that_is_not_ours_is_misdirected() {
         "lb:80",
         "internal:8080",
         "127.0.0.1.nip.io",
+        "com",
+        "example.com",
+        "i.example.com",
+        ".example.com",
+        "example:8443",
     ] {
         assert_eq!(asked_for(&[("host", host)], true), Err(false), "{host}");
     }
@@ -117,6 +122,10 @@ fn what_is_no_authority_is_misdirected_even_beside_a_good_one() {
         "api.example.com#x",
         "a b",
         "api.example.com,",
+        "//api.example.com",
+        "/api.example.com",
+        "https://api.example.com",
+        "s://api.example.com",
     ] {
         assert_eq!(asked_for(&[("host", "api.example.com"), ("host", bad)], false), Err(true), "{bad}");
         let forwarded = [("host", "api.example.com"), ("x-forwarded-host", bad)];
