@@ -141,4 +141,10 @@ async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
     assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED);
     assert_eq!(problem(&refused)["type"], "https://paymentauth.org/problems/verification-failed");
     assert_eq!(problem(&refused)["reason"], "unpaid");
+
+    // It hides no good one.
+    let (name, value) = errand.buy(&shop, &app, DialectName::L402).await;
+    let mut both = errand.with(&credential);
+    both.headers_mut().append(name, value);
+    assert_eq!(ask(&app, both).await.status(), StatusCode::OK);
 }

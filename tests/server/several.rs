@@ -19,21 +19,24 @@ fn bearing(lines: &[&HeaderValue]) -> Request<Body> {
 
 #[tokio::test]
 async fn a_spent_credential_hides_no_valid_one() {
-    let shop = Shop::new();
-    let app = app(&shop, Amount::from_sat(10));
-    let mut lines = Vec::new();
-    for _ in 0..4 {
-        lines.push(shop.buy(&app, get("/a")).await);
-    }
-    let all: Vec<_> = lines.iter().collect();
-    for served in 0..4 {
-        assert_eq!(ask(&app, bearing(&all)).await.status(), StatusCode::OK, "{served}");
-        for (at, line) in lines[..=served].iter().enumerate() {
-            assert_eq!(reason(&ask(&app, paid("/a", line)).await), "spent", "{at} after {served}");
+    let sat = || Charge::of(Amount::from_sat(10));
+    for charge in [sat(), sat().bind_headers(["x-plan"])] {
+        let shop = Shop::new();
+        let app = app(&shop, charge);
+        let mut lines = Vec::new();
+        for _ in 0..4 {
+            lines.push(shop.buy(&app, get("/a")).await);
         }
+        let all: Vec<_> = lines.iter().collect();
+        for served in 0..4 {
+            assert_eq!(ask(&app, bearing(&all)).await.status(), StatusCode::OK, "{served}");
+            for (at, line) in lines[..=served].iter().enumerate() {
+                assert_eq!(reason(&ask(&app, paid("/a", line)).await), "spent", "{at} after {served}");
+            }
+        }
+        assert_eq!(reason(&ask(&app, bearing(&all)).await), "spent");
+        assert_eq!(shop.node.invoices_created(), 4 + 1 + 2 + 3 + 4 + 1, "an invoice only where all were refused");
     }
-    assert_eq!(reason(&ask(&app, bearing(&all)).await), "spent");
-    assert_eq!(shop.node.invoices_created(), 4 + 1 + 2 + 3 + 4 + 1, "an invoice only where all were refused");
 }
 
 #[tokio::test]
