@@ -21,7 +21,7 @@ use super::{
     paywall::Setup,
     price::{self, Quote},
     refuse,
-    request::{Asked, Keep, Pending, Place, bound},
+    request::{Asked, Keep, Pending, Place, bound, discard},
     rule::Rule,
     settle::{self, Outcome, Paid},
     target, within,
@@ -315,7 +315,7 @@ where
         return Decision::Answer(answer);
     }
     let Pending { mut asked, body } = *pending;
-    drop(body);
+    discard(&asked, body).await;
     asked.bind(asked.body_hash);
     let refused = refused
         .map(|(dialect, refusal)| (dialect, setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms)));

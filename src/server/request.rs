@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, request::Parts, uri::PathAndQuery};
+use http::{HeaderMap, Response, header, request::Parts, uri::PathAndQuery};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
@@ -163,6 +163,26 @@ where
         self.asked.body_hash = Some(hash);
         Ok(())
     }
+}
+
+/// Reads to its end a body that nobody wants, where its length is told and within the limit: HTTP/1 closes a connection with
+/// unread bytes on it, and that may take the answer away from a client which is still sending. Nothing is kept.
+pub(super) async fn discard<B>(asked: &Asked, body: RequestBody<B>)
+where
+    B: Body<Data = Bytes>,
+{
+    let (limit, time) = (asked.setup().body_limit, asked.setup().time_limit);
+    // Whoever waits for a word before it sends has not begun.
+    if asked.head.headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let Ok(body) = body.into_unread() else { return };
+    if body.size_hint().exact().is_none_or(|length| length > limit as u64) {
+        return;
+    }
+    let mut body = std::pin::pin!(body);
+    let to_its_end = async { while let Some(Ok(_)) = body.as_mut().frame().await {} };
+    let _ = tokio::time::timeout(time, to_its_end).await;
 }
 
 /// Why a body could not be read.

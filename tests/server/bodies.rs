@@ -13,7 +13,10 @@ use std::{
 
 use axum::{Router, body::Body, routing::post};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
 use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use http_body::{Frame, SizeHint};
 use http_body_util::{BodyExt as _, StreamBody};
@@ -321,4 +324,49 @@ async fn bodies_that_are_announced_and_never_come_take_the_pool_from_nobody() {
     }
     assert_eq!(ask(&app, call.with(bought.of(DialectName::X402)).request()).await.status(), StatusCode::OK);
     drop(stalled);
+}
+
+/// So many frames of 1 KiB, of an announced length, and how many were asked for.
+struct Counted(StreamBody<BoxStream<'static, io::Result<Frame<Bytes>>>>, u64);
+
+impl http_body::Body for Counted {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.1)
+    }
+}
+
+fn counted(frames: usize) -> (Body, Arc<AtomicUsize>) {
+    let read = Arc::new(AtomicUsize::new(0));
+    let counter = read.clone();
+    let stream = stream::iter(0..frames).map(move |_| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        data(&[b'c'; 1024])
+    });
+    (Body::new(Counted(StreamBody::new(stream.boxed()), frames as u64 * 1024)), read)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announced_body_that_nobody_wants_is_read_away_so_that_its_sender_hears_the_402() {
+    let shop = Shop::new();
+    let app = service(&shop.speaking_every_dialect(), Charge::of(Amount::from_sat(10)).stream_body());
+    let call = Call::new("POST", "/render");
+    let limit = (2 << 20) / 1024;
+    for (frames, expected) in [(1, 1), (limit, limit), (limit + 1, 0)] {
+        let (body, read) = counted(frames);
+        assert_eq!(ask(&app, with_body(&call, body)).await.status(), StatusCode::PAYMENT_REQUIRED);
+        assert_eq!(read.load(Ordering::SeqCst), expected, "{frames}");
+    }
+    let (body, read) = counted(1);
+    let asking_first = call.clone().header("expect", "100-continue");
+    assert_eq!(ask(&app, with_body(&asking_first, body)).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(read.load(Ordering::SeqCst), 0, "its sender was to send nothing yet");
+    let stalled = with_body(&call, Body::new(Announced(1 << 20)));
+    assert_eq!(ask(&app, stalled).await.status(), StatusCode::PAYMENT_REQUIRED, "it is not waited for for ever");
 }
