@@ -41,9 +41,9 @@
 //! ```
 //!
 //! With the method router's `route_layer` a method that the route does not have stays 405, and costs no invoice; `Router::layer` would
-//! charge for paths that do not exist. [`RouteTable`] prices a whole
-//! service of any kind, axum or not, from one place; [`price_fn`] prices by what a request says; [`Charge`] says what one
-//! payment buys: one request, several, or a while. [`server`] tells the whole story.
+//! charge for paths that do not exist. [`RouteTable`] prices a whole service of any kind, axum or not, from one place; [`price_fn`]
+//! prices by what a request says; [`Charge`] says what one payment buys: one request, several, or a while. [`server`] tells the whole
+//! story.
 //!
 //! # The dialects
 //!
@@ -54,6 +54,16 @@
 //! | `l402` | `WWW-Authenticate: L402 macaroon=.., invoice=..` (and `LSAT`) | `Authorization: L402 token:preimage` | |
 //! | `mpp` | `WWW-Authenticate: Payment ..` | `Authorization: Payment ..` | `Payment-Receipt` |
 //! | `x402` | `PAYMENT-REQUIRED` | `PAYMENT-SIGNATURE` | `PAYMENT-RESPONSE` |
+//!
+//! Where they differ:
+//!
+//! | | `l402` | `mpp` | `x402` |
+//! |---|---|---|---|
+//! | sells | one request, several, a duration | one request | one request |
+//! | prices | to the msat | whole satoshis | to the msat |
+//! | binds the body | where a price function reads it | yes | yes |
+//! | a credential for one request is good until | invoice's end + 24 h | invoice's end | invoice's end + 60 s |
+//! | the handler fails (5xx) | the use comes back, twice at most | it stays spent | it stays spent |
 //!
 //! # What to bring
 //!

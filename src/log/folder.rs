@@ -61,11 +61,10 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, LogError> {
     };
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(LogError::unavailable(format!(
-            "{} is open already; one process may use it at a time, so close the other store or give this one a folder of \
-             its own",
-            folder.display()
-        ))),
+        Err(TryLockError::WouldBlock) => Err(LogError::unavailable(
+            "the folder is open already; one process may use it at a time, so close the other store or give this one a folder \
+             of its own",
+        )),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }

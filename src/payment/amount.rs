@@ -19,6 +19,10 @@ impl Amount {
     /// Nothing. No price may be this; a routing fee may.
     pub const ZERO: Self = Self(0);
 
+    /// 21 million bitcoin: there will never be more.
+    #[cfg(feature = "server")]
+    pub(crate) const ALL_BITCOIN: Self = Self(21_000_000 * 100_000_000 * 1_000);
+
     /// From whole satoshis (up to 42.9 bitcoin; for more see [`Amount::try_from_sat`]).
     #[must_use]
     pub const fn from_sat(sat: u32) -> Self {

@@ -117,7 +117,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// A ring of master secrets, which can change while the server runs.
+    /// A ring of master secrets, which can change while the server runs. In the place of [`master_secret`](Self::master_secret):
+    /// of the two the last call counts.
     pub fn secrets(mut self, secrets: Secrets) -> Self {
         self.secrets = Some(Ok(secrets));
         self
@@ -167,7 +168,7 @@ impl PaywallBuilder {
         self
     }
 
-    /// How many unpaid invoices one client may hold (default 64).
+    /// How many unpaid invoices one client may hold (default 64): each 402 is one, those to refused credentials too. Beyond it 429.
     pub fn unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self
@@ -286,7 +287,9 @@ impl PaywallBuilder {
             ));
         }
         if self.limits.per_client == 0 || self.limits.total == 0 {
-            return Err(ConfigError::new("no invoice could ever be issued: allow one unpaid invoice at least"));
+            return Err(ConfigError::new(
+                "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
+            ));
         }
         if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
             return Err(ConfigError::new(

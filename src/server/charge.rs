@@ -5,8 +5,6 @@ use http::HeaderName;
 use super::Price;
 use crate::payment::{Access, Amount};
 
-const ALL_BITCOIN: Amount = Amount::from_msat(21_000_000 * 100_000_000 * 1_000);
-
 /// What a route asks: a price, what it buys, and what is told and bound with it.
 ///
 /// ```
@@ -57,7 +55,8 @@ impl Charge {
         }
     }
 
-    /// It buys one request of exactly the method, path and query that were priced. The default.
+    /// It buys one request of exactly the method, path and query that were priced. The default. x402 and MPP bind the body
+    /// too; L402 does so only where a price function reads it ([`reads_body`](Self::reads_body)).
     pub fn once(self) -> Self {
         self.buys(Access::Once)
     }
@@ -128,14 +127,18 @@ impl Charge {
         self
     }
 
-    /// Leaves bodies alone, whatever their size: they are neither read nor bound, and x402, which must bind them, is not offered.
+    /// Leaves bodies alone, whatever their size: they are neither read nor bound, and x402, which must bind them, is not
+    /// offered. Clients that send much should ask first without the body, or with `Expect: 100-continue`: HTTP/1 closes the
+    /// connection behind a 402 to a body that nobody read, and the answer may be lost with it (one of an announced length within
+    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away).
     pub fn stream_body(mut self) -> Self {
         self.stream_body = true;
         self
     }
 
     /// `Authorization` is in use for something else on this route: MPP then asks for its credential in
-    /// `Payment-Authorization`.
+    /// `Payment-Authorization`, and there alone. L402 knows no other field: its clients send a second `Authorization` line, which
+    /// not all of them can.
     pub fn authorization_taken(mut self) -> Self {
         self.authorization_taken = true;
         self
@@ -163,7 +166,7 @@ impl Charge {
                 "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
             );
         }
-        if self.price.fixed().is_some_and(|price| price > ALL_BITCOIN) {
+        if self.price.fixed().is_some_and(|price| price > Amount::ALL_BITCOIN) {
             return Err("a price must be at most 21 million bitcoin, which is all there will be".into());
         }
         if self.buys_two_things {
@@ -172,11 +175,11 @@ impl Charge {
         if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
             return Err("a duration must be a second at least".into());
         }
-        if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
-            return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
-        }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
+        }
+        if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
+            return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
         }
         if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
             return Err(format!("{name:?} is no header name"));

@@ -276,6 +276,7 @@ pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
     };
     match answer {
         Ok(Some(amount)) if amount.is_zero() => unavailable(format_args!("a price of zero; `None` is free")),
+        Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => unavailable(format_args!("a price of more than all bitcoin")),
         Ok(Some(amount)) => Quote::Amount(amount),
         Ok(None) => Quote::Free,
         Err(error) => match error.downcast_ref::<BadRequest>() {

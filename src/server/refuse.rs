@@ -126,7 +126,7 @@ const fn problem(refused: Option<(RefusalKind, DialectName)>) -> (&'static str, 
         Some((RefusalKind::Forged | RefusalKind::Revoked, _)) => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The credential is not accepted",
-            "this server did not issue this credential or has withdrawn it; pay the fresh invoice and send its credential",
+            "this server did not issue this credential as it stands, or has withdrawn it; pay the fresh invoice and send its credential",
         ),
     }
 }
@@ -189,6 +189,17 @@ pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<
 /// 500: the layer is placed or written wrongly; the log says how.
 pub(super) fn misconfigured() -> Response<Bytes> {
     plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
+}
+
+/// Marks the answer to a request that two layers price.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PricedTwice;
+
+/// 500 to a request that another layer was paid for; that one learns it from the mark.
+pub(super) fn priced_twice() -> Response<Bytes> {
+    let mut response = misconfigured();
+    response.extensions_mut().insert(PricedTwice);
+    response
 }
 
 /// 503 without a challenge: the fault is ours, and nobody should pay for it.

@@ -39,7 +39,8 @@ use super::{
 ///
 /// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and trailing slashes), because a
 /// handler or a file server may take both for one thing. Where the two have different prices the answer is 400: beside a rule
-/// for `/w` that is so for `/w/`, `/W` and `//w`, unless rules of their own name them.
+/// for `/w` that is so for `/w/`, `/W` and `//w`. Two rules that differ in nothing but such a spelling are refused:
+/// keep one, and let the router redirect or merge the others.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouteTable {

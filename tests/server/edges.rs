@@ -83,8 +83,8 @@ async fn any_capacity_of_settlements_will_do() {
 fn what_could_never_sell_is_told_when_it_is_built() {
     let shop = Shop::new();
     let told = |builder: tower_x402::server::PaywallBuilder| builder.build().unwrap_err().to_string();
-    assert!(told(shop.builder().unpaid_per_client(0)).contains("allow one unpaid invoice"));
-    assert!(told(shop.builder().unpaid_in_all(0)).contains("allow one unpaid invoice"));
+    assert!(told(shop.builder().unpaid_per_client(0)).contains("must be one at least"));
+    assert!(told(shop.builder().unpaid_in_all(0)).contains("must be one at least"));
     assert!(told(shop.builder().invoice_expiry(Duration::MAX)).contains("between a second and a year"));
     assert!(told(shop.builder().l402_service("a:b,c")).contains("no L402 service name"));
     let shared = Shop { node: shop.node.clone().with_shared_key(), ..Shop::new() };
@@ -162,5 +162,10 @@ async fn two_layers_that_price_one_request_are_a_mistake_that_is_told() {
     let credential = shop.buy(&app, get("/a")).await;
     let answer = ask(&app, paid("/a", &credential)).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(shop.node.invoices_created(), 1);
+    // Nobody else is asked to pay for it.
+    let answer = ask(&app, get("/a")).await;
+    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert!(!answer.headers().contains_key("www-authenticate"));
     assert_eq!(shop.node.invoices_created(), 1);
 }

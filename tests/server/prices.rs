@@ -85,6 +85,7 @@ async fn unavailable(charge: Charge) {
 async fn an_error_a_zero_a_panic_and_a_long_wait_are_503_without_a_challenge() {
     unavailable(price_fn(|_| async { Err(BoxError::from("a secret of the price list")) }).into()).await;
     unavailable(price_fn(|_| async { Ok(Some(Amount::ZERO)) }).into()).await;
+    unavailable(price_fn(|_| async { Ok(Some(Amount::from_msat(u64::MAX))) }).into()).await;
     unavailable(price_fn(|_| async { panic!("a secret panic while it waits") }).into()).await;
     unavailable(
         price_fn(|_| {

@@ -58,6 +58,25 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// # }
 /// ```
 ///
+/// Nobody outside of this process can pay these nodes. A route beside the paid ones lets others use the client's:
+///
+/// ```
+/// # use std::time::Duration;
+/// # use tower_x402::{Amount, Invoice, lightning::{Devnet, PayLimits, Payer, PaymentStatus}};
+/// # async fn with(devnet: Devnet) -> axum::Router {
+/// let wallet = devnet.client();
+/// let pay = async move |invoice: String| {
+///     let invoice = Invoice::parse(invoice.trim()).map_err(|error| error.to_string())?;
+///     let limits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
+///     match wallet.pay(&invoice, limits).await {
+///         Ok(PaymentStatus::Paid { preimage, .. }) => Ok(preimage.expose_hex()),
+///         other => Err(format!("not paid: {other:?}")),
+///     }
+/// };
+/// axum::Router::new().route("/pay", axum::routing::post(pay)) // curl -d INVOICE http://127.0.0.1:3000/pay
+/// # }
+/// ```
+///
 /// Do not pause tokio's time around it: the nodes talk over real sockets, and paused time runs ahead of those.
 #[derive(Clone)]
 pub struct Devnet(Arc<Running>);
