@@ -93,13 +93,13 @@ fn scheme_of_the_joined_value(lines: &[String]) -> Option<Pair> {
 }
 
 const L402_READERS: [(&str, Reader); 7] = [
-    ("regex in any line", regex_in_any_line),
-    ("regex in the first line", regex_in_the_first_line),
-    ("prefix of the first line", prefix_of_the_first_line),
-    ("last line, as in a dictionary", last_line_as_in_a_dictionary),
-    ("cut at commas", cut_at_commas),
-    ("last of each parameter", last_of_each_parameter),
-    ("scheme of the joined value", scheme_of_the_joined_value),
+    ("aperture, l402-requests: regex in any line", regex_in_any_line),
+    ("lnget: regex in the first line", regex_in_the_first_line),
+    ("L402sdk: prefix of the first line", prefix_of_the_first_line),
+    ("scripts: last line, as in a dictionary", last_line_as_in_a_dictionary),
+    ("lsat-js: cut at commas", cut_at_commas),
+    ("alby's fetchWithL402: last of each parameter", last_of_each_parameter),
+    ("alby's fetch402, routeweiler: scheme of the joined value", scheme_of_the_joined_value),
 ];
 
 type Splitter = fn(&[String]) -> Vec<String>;
@@ -181,30 +181,50 @@ fn lines_of_the_scheme(lines: &[String]) -> Vec<String> {
     lines.iter().filter(|line| line.starts_with("Payment ")).cloned().collect()
 }
 
+/// The first of them, whatever its method and intent.
+fn first_line_of_the_scheme(lines: &[String]) -> Vec<String> {
+    lines_of_the_scheme(lines).into_iter().take(1).collect()
+}
+
+/// The first line, which must be of the scheme: only for who sends `Accept-Payment`.
+fn the_first_line(lines: &[String]) -> Vec<String> {
+    lines.iter().take(1).filter(|line| line.starts_with("Payment ")).cloned().collect()
+}
+
+const ASKING: &str = "lightning/charge";
+
+/// Each with what it sends as `Accept-Payment`.
+const PAYMENT_READERS: [(&str, Option<&str>, Splitter); 6] = [
+    ("mppx, mpp-rs: the joined value, cut at the scheme", None, cut_at_the_scheme),
+    ("the same, asking", Some(ASKING), cut_at_the_scheme),
+    ("pympp: lines of the scheme", None, lines_of_the_scheme),
+    ("the same, asking", Some(ASKING), lines_of_the_scheme),
+    ("lnget: the first line of the scheme", None, first_line_of_the_scheme),
+    ("mppx validate behind what asks for it: the first line", Some(ASKING), the_first_line),
+];
+
 #[tokio::test]
 async fn every_habit_of_reading_payment_finds_one_charge_that_is_served_once_paid() {
     let shop = Shop::new();
     let app = service(&shop);
-    let readers: [Splitter; 2] = [cut_at_the_scheme, lines_of_the_scheme];
-    for accepts in ["", "lightning/charge"] {
-        for read in readers {
-            let call = Call::new("GET", "/weather").header("accept-payment", accepts);
-            let answer = ask(&app, call.request()).await;
-            let found = read(&lines(&answer));
-            assert_eq!(found.len(), 1);
-            let challenge = mpp::Challenge::parse_line(found[0].as_bytes()).remove(0);
-            assert_eq!((&*challenge.method, &*challenge.intent, &challenge.header), ("lightning", "charge", &None));
-            assert_eq!(challenge.description.as_deref(), Some("weather, Payment included"));
-            assert!(challenge.expires.is_some());
-            // Some clients write the request anew before they echo it: canonical JSON survives that.
-            let request = tower_x402::codec::base64::decode_url(&*challenge.request).unwrap();
-            let request = String::from_utf8(request).unwrap();
-            assert_eq!(jcs::canonical(&json::parse(&request).unwrap()).unwrap(), request);
-            let preimage = paid(&shop, &answer);
-            let credential = mpp::Credential::new(challenge.clone(), &preimage).to_header_value().unwrap();
-            let paid = call.with(&(header::AUTHORIZATION, credential));
-            assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK);
-        }
+    for (habit, accepts, read) in PAYMENT_READERS {
+        let plain = Call::new("GET", "/weather");
+        let call = accepts.into_iter().fold(plain, |call, accepts| call.header("accept-payment", accepts));
+        let answer = ask(&app, call.request()).await;
+        let found = read(&lines(&answer));
+        assert_eq!(found.len(), 1, "{habit}");
+        let challenge = mpp::Challenge::parse_line(found[0].as_bytes()).remove(0);
+        assert_eq!((&*challenge.method, &*challenge.intent, &challenge.header), ("lightning", "charge", &None));
+        assert_eq!(challenge.description.as_deref(), Some("weather, Payment included"));
+        assert!(challenge.expires.is_some());
+        // Some clients write the request anew before they echo it: canonical JSON survives that.
+        let request = tower_x402::codec::base64::decode_url(&*challenge.request).unwrap();
+        let request = String::from_utf8(request).unwrap();
+        assert_eq!(jcs::canonical(&json::parse(&request).unwrap()).unwrap(), request);
+        let preimage = paid(&shop, &answer);
+        let credential = mpp::Credential::new(challenge.clone(), &preimage).to_header_value().unwrap();
+        let paid = call.with(&(header::AUTHORIZATION, credential));
+        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{habit}");
     }
 }
 
