@@ -61,7 +61,7 @@
 //! |---|---|---|---|
 //! | sells | one request, several, a duration | one request | one request |
 //! | prices | to the msat | whole satoshis | to the msat |
-//! | binds the body | where a price function reads it | yes | yes |
+//! | binds the body | where a price function reads it | unless it streams | yes |
 //! | a credential for one request is good until | invoice's end + 24 h | invoice's end | invoice's end + 60 s |
 //! | the handler fails (5xx) | the use comes back, twice at most | it stays spent | it stays spent |
 //!

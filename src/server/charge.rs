@@ -56,7 +56,7 @@ impl Charge {
     }
 
     /// It buys one request of exactly the method, path and query that were priced. The default. x402 and MPP bind the body
-    /// too; L402 does so only where a price function reads it ([`reads_body`](Self::reads_body)).
+    /// too, unless it [streams](Self::stream_body); L402 does so only where a price function reads it ([`reads_body`](Self::reads_body)).
     pub fn once(self) -> Self {
         self.buys(Access::Once)
     }
@@ -127,18 +127,19 @@ impl Charge {
         self
     }
 
-    /// Leaves bodies alone, whatever their size: they are neither read nor bound, and x402, which must bind them, is not
-    /// offered. Clients that send much should ask first without the body, or with `Expect: 100-continue`: HTTP/1 closes the
+    /// Leaves bodies alone, whatever their size: none is read for a credential, none is bound, and x402, which must bind them, is
+    /// not offered. Clients that send much should ask first without the body, or with `Expect: 100-continue`: HTTP/1 closes the
     /// connection behind a 402 to a body that nobody read, and the answer may be lost with it (one of an announced length within
-    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away).
+    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away before the 402, as long as
+    /// [`time_limit`](super::PaywallBuilder::time_limit) lets it).
     pub fn stream_body(mut self) -> Self {
         self.stream_body = true;
         self
     }
 
     /// `Authorization` is in use for something else on this route: MPP then asks for its credential in
-    /// `Payment-Authorization`, and there alone. L402 knows no other field: its clients send a second `Authorization` line, which
-    /// not all of them can.
+    /// `Payment-Authorization`, and there alone. L402's clients send a second `Authorization` line there, or gRPC's
+    /// `macaroon`, which not all of them can.
     pub fn authorization_taken(mut self) -> Self {
         self.authorization_taken = true;
         self

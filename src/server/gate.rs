@@ -100,7 +100,7 @@ where
             "two layers price {}, so that what was paid at one is asked again at the other: keep one",
             head.uri.path()
         ));
-        return Err(answer(refuse::priced_twice()));
+        return Err(answer(refuse::misconfigured()));
     }
     let client = setup.proxies.client(&head);
     let origin = setup.authorities.matching(&head, client.is_behind_proxy);
@@ -289,9 +289,6 @@ where
     let shop = pending.asked.shop.clone();
     let rule = pending.asked.rule.clone();
     let setup = shop.paywall.setup();
-    if rule.is_priced_twice() {
-        return answer(refuse::misconfigured());
-    }
     let client = pending.asked.place.client;
     setup.tell_of_unknown(client);
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
@@ -348,7 +345,7 @@ fn grant<B>(pending: Pending<B>, dialect: usize, proof: Proof, granted: Option<(
     let setup = shop.paywall.setup();
     strip(setup, &mut head, &rule.terms);
     let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, granted.as_ref().map(|(_, left)| *left));
-    let paid = granted.map(|(lease, _)| Paid::new((shop, rule), dialect, receipt.clone(), lease));
+    let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt.clone(), lease));
     head.extensions.insert(receipt);
     (Request::from_parts(head, body), Admission { paid, keep_private: true })
 }

@@ -191,17 +191,6 @@ pub(super) fn misconfigured() -> Response<Bytes> {
     plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
 }
 
-/// Marks the answer to a request that two layers price.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct PricedTwice;
-
-/// 500 to a request that another layer was paid for; that one learns it from the mark.
-pub(super) fn priced_twice() -> Response<Bytes> {
-    let mut response = misconfigured();
-    response.extensions_mut().insert(PricedTwice);
-    response
-}
-
 /// 503 without a challenge: the fault is ours, and nobody should pay for it.
 pub(super) fn unavailable(detail: &'static str) -> Response<Bytes> {
     retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail), RETRY_AFTER)

@@ -177,11 +177,16 @@ where
         return;
     }
     let Ok(body) = body.into_unread() else { return };
-    if body.size_hint().exact().is_none_or(|length| length > limit as u64) {
-        return;
-    }
+    let Some(announced) = body.size_hint().exact().filter(|length| *length <= limit as u64) else { return };
     let mut body = std::pin::pin!(body);
-    let to_its_end = async { while let Some(Ok(_)) = body.as_mut().frame().await {} };
+    let to_its_end = async {
+        let mut seen = 0;
+        while seen <= announced
+            && let Some(Ok(frame)) = body.as_mut().frame().await
+        {
+            seen = seen.saturating_add(frame.data_ref().map_or(1, |data| data.len().max(1) as u64));
+        }
+    };
     let _ = tokio::time::timeout(time, to_its_end).await;
 }
 

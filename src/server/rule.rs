@@ -1,5 +1,3 @@
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use http::request::Parts;
 
 use super::{Charge, limit::Allowance, target};
@@ -11,23 +9,13 @@ pub(super) struct Rule {
     pub(super) charge: Charge,
     pub(super) terms: Terms,
     pub(super) allowance: Option<Allowance>,
-    /// Another layer within was found to price the same requests: nobody can be served, so nobody is to pay.
-    priced_twice: AtomicBool,
     /// The path of the rule in a table; `None` for a layer that charges for whatever comes.
     pattern: Option<Box<str>>,
 }
 
 impl Rule {
     pub(super) fn new(charge: Charge, terms: Terms, allowance: Option<Allowance>, pattern: Option<&str>) -> Self {
-        Self { charge, terms, allowance, priced_twice: AtomicBool::new(false), pattern: pattern.map(Box::from) }
-    }
-
-    pub(super) fn is_priced_twice(&self) -> bool {
-        self.priced_twice.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn set_priced_twice(&self) {
-        self.priced_twice.store(true, Ordering::Relaxed);
+        Self { charge, terms, allowance, pattern: pattern.map(Box::from) }
     }
 
     /// The nest's prefix and the rule's pattern, in a table within a nest.

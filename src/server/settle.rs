@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Method, Response};
 
-use super::{layer::Shop, paywall::Setup, refuse::PricedTwice, request::Place, rule::Rule, within};
+use super::{layer::Shop, paywall::Setup, request::Place, within};
 use crate::{
     clock::Timestamp,
     lightning::InvoiceStatus,
@@ -64,7 +64,6 @@ pub(super) async fn consume(
 #[derive(Debug)]
 pub(super) struct Paid {
     shop: Arc<Shop>,
-    rule: Arc<Rule>,
     dialect: usize,
     receipt: PaymentReceipt,
     lease: Box<Lease>,
@@ -85,8 +84,8 @@ pub(super) fn accepted(
 }
 
 impl Paid {
-    pub(super) fn new((shop, rule): (Arc<Shop>, Arc<Rule>), dialect: usize, receipt: PaymentReceipt, lease: Box<Lease>) -> Self {
-        Self { shop, rule, dialect, receipt, lease }
+    pub(super) fn new(shop: Arc<Shop>, dialect: usize, receipt: PaymentReceipt, lease: Box<Lease>) -> Self {
+        Self { shop, dialect, receipt, lease }
     }
 
     fn on_drop(&mut self, why: Option<Release>) {
@@ -108,9 +107,6 @@ impl Paid {
     pub(super) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(Release::Failed));
-        if failed && response.extensions().get::<PricedTwice>().is_some() {
-            self.rule.set_priced_twice();
-        }
         let setup = self.shop.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
         if let Some((name, value)) = line {

@@ -81,7 +81,7 @@ impl RouteTable {
 
     /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.
     pub(super) fn compile<T>(self, rule: impl Fn(Charge, &str) -> Result<T, ConfigError>) -> Result<Rules<T>, ConfigError> {
-        if self.otherwise.len() > 1 {
+        if self.otherwise.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(ConfigError::new("other paths are either free or refused: keep one of `.otherwise_..()`"));
         }
         let rules = self

@@ -369,4 +369,9 @@ async fn an_announced_body_that_nobody_wants_is_read_away_so_that_its_sender_hea
     assert_eq!(read.load(Ordering::SeqCst), 0, "its sender was to send nothing yet");
     let stalled = with_body(&call, Body::new(Announced(1 << 20)));
     assert_eq!(ask(&app, stalled).await.status(), StatusCode::PAYMENT_REQUIRED, "it is not waited for for ever");
+    for frame in [&b"more than it said"[..], b""] {
+        let endless = stream::repeat_with(|| data(frame)).boxed();
+        let liar = Body::new(Counted(StreamBody::new(endless), 10));
+        assert_eq!(ask(&app, with_body(&call, liar)).await.status(), StatusCode::PAYMENT_REQUIRED);
+    }
 }

@@ -98,7 +98,7 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
         Shop::new().builder().origin("HTTPS://API.example.com:443"),
         "origin `https://api.example.com` is configured twice: keep one",
     );
-    for authority in ["https://internal", "*", "*.internal", "internal/"] {
+    for authority in ["https://internal", "*", "*.internal", "internal/", "internal:0"] {
         let text = "is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard";
         refuses(Shop::new().builder().accept_authority(authority), &format!("`{authority}` {text}"));
     }

@@ -163,9 +163,4 @@ async fn two_layers_that_price_one_request_are_a_mistake_that_is_told() {
     let answer = ask(&app, paid("/a", &credential)).await;
     assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(shop.node.invoices_created(), 1);
-    // Nobody else is asked to pay for it.
-    let answer = ask(&app, get("/a")).await;
-    assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert!(!answer.headers().contains_key("www-authenticate"));
-    assert_eq!(shop.node.invoices_created(), 1);
 }

@@ -33,7 +33,7 @@ impl Origins {
         }
         let parse = |text: &String| {
             Authority::parse(text)
-                .filter(|authority| is_host(&authority.host))
+                .filter(|authority| is_host(&authority.host) && authority.port != Some(0))
                 .map(Authority::into_owned)
                 .ok_or_else(|| OriginError::authority(text))
         };
