@@ -28,7 +28,7 @@ use crate::{measure::median_of, report::Row};
 const CALLERS: usize = 64;
 /// Of each caller in a round.
 const CALLS: usize = 50;
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 161;
 
 pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
     let store = Arc::new(DurableStore::open(folder.join("store")).expect("a store"));
