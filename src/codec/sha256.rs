@@ -24,7 +24,7 @@ pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
 #[inline(never)]
 pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
-    block.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
+    write(state, &mut block);
     block
 }
 
@@ -33,8 +33,13 @@ pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
 #[inline(never)]
 pub fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];
-    out.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
+    write(state, &mut out);
     out
+}
+
+#[inline(always)]
+fn write(state: &[u32; 8], to: &mut [u8]) {
+    to.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
 }
 
 /// What stands after 32 bytes in the last of so many blocks: a one, zeros, and the length in bits.

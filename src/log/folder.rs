@@ -53,6 +53,7 @@ impl Drop for Lock {
     }
 }
 
+/// Takes a folder that no process holds.
 pub(super) fn lock(folder: &Path) -> Result<Lock, LogError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {

@@ -150,12 +150,15 @@ fn refuse<T>(reply: Reply<T>, failure: &LogError) {
 }
 
 pub(super) fn told(error: &LogError) -> StoreError {
-    let kind = match error.kind() {
+    StoreError::new(kind(error), NAME, error.clone())
+}
+
+pub(super) const fn kind(error: &LogError) -> StoreErrorKind {
+    match error.kind() {
         LogErrorKind::Corrupt => StoreErrorKind::Corrupt,
         LogErrorKind::Refused => StoreErrorKind::Refused,
         LogErrorKind::Unavailable => StoreErrorKind::Unavailable,
-    };
-    StoreError::new(kind, NAME, error.clone())
+    }
 }
 
 fn full(what: &str, option: &str) -> StoreError {

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use super::{
     Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreId, UseId,
     book::Ask,
-    desk::{Desk, NAME, Question, Reply, told},
+    desk::{Desk, NAME, Question, Reply, kind, told},
     shelf::{Record, check_value},
 };
 use crate::{
@@ -93,10 +93,8 @@ impl DurableStore {
     /// As for [`open`](Self::open).
     pub fn open_with(folder: impl AsRef<Path>, options: DurableOptions) -> Result<Self, StoreError> {
         let new_id = *StoreId::random()?.as_bytes();
-        let log = Log::open(folder.as_ref(), new_id, Desk::new(options)).map_err(|error| {
-            let kind = told(&error).kind();
-            StoreError::new(kind, NAME, format!("{}: {error}", folder.as_ref().display()))
-        })?;
+        let log = Log::open(folder.as_ref(), new_id, Desk::new(options))
+            .map_err(|error| StoreError::new(kind(&error), NAME, format!("{}: {error}", folder.as_ref().display())))?;
         Ok(Self { log })
     }
 

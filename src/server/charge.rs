@@ -18,9 +18,8 @@ use crate::payment::{Access, Amount};
 #[must_use]
 pub struct Charge {
     pub(super) price: Price,
-    access: Option<Access>,
-    /// Two calls say different things of what is bought.
-    buys_two_things: bool,
+    /// All that was said of what is bought.
+    access: Vec<Access>,
     pub(super) description: Option<String>,
     pub(super) mime_type: Option<String>,
     pub(super) service_name: Option<String>,
@@ -39,8 +38,7 @@ impl Charge {
     pub fn of(price: impl Into<Price>) -> Self {
         Self {
             price: price.into(),
-            access: None,
-            buys_two_things: false,
+            access: Vec::new(),
             description: None,
             mime_type: None,
             service_name: None,
@@ -74,8 +72,7 @@ impl Charge {
     }
 
     fn buys(mut self, access: Access) -> Self {
-        self.buys_two_things |= self.access.is_some_and(|before| before != access);
-        self.access = Some(access);
+        self.access.push(access);
         self
     }
 
@@ -154,7 +151,7 @@ impl Charge {
 
 impl Charge {
     pub(super) fn access(&self) -> Access {
-        self.access.unwrap_or(Access::Once)
+        self.access.first().copied().unwrap_or(Access::Once)
     }
 
     /// What is wrong with a charge whatever the dialects, in words that name the fix.
@@ -170,7 +167,7 @@ impl Charge {
         if self.price.fixed().is_some_and(|price| price > Amount::ALL_BITCOIN) {
             return Err("a price must be at most 21 million bitcoin, which is all there will be".into());
         }
-        if self.buys_two_things {
+        if self.access.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once".into());
         }
         if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {

@@ -42,13 +42,14 @@ pub(super) enum Verdict {
     Later,
 }
 
-/// Step 4, where the head tells all.
+/// Step 4, where the head tells all. `bound` is what the head binds beside method and target.
 pub(super) fn verify(
     setup: &Setup,
     view: &RequestView<'_>,
     terms: &Terms,
     now: Timestamp,
     (dialect, claim): (usize, &dyn Claim),
+    bound: impl FnOnce() -> Option<[u8; 32]>,
 ) -> Verdict {
     let payment_hash = claim.payment_hash();
     if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&payment_hash)) {
@@ -58,5 +59,5 @@ pub(super) fn verify(
     if needs_body || claim.needs_price() || setup.must_confirm(&payment_hash) {
         return Verdict::Later;
     }
-    Verdict::Told(claim.verify(view, terms, None, now))
+    Verdict::Told(claim.verify(&RequestView { bound: bound(), ..*view }, terms, None, now))
 }

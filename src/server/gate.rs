@@ -29,7 +29,7 @@ use super::{
 use crate::{
     body::RequestBody,
     clock::Timestamp,
-    dialect::{Claim, Dialect, RequestView},
+    dialect::{Claim, Dialect},
     lightning::BoxFuture,
     payment::{PaymentReceipt, Proof, Refusal, Spend, Terms},
     replay::Limits,
@@ -114,14 +114,12 @@ where
         None => None,
         Some((dialect, Err(refusal))) => Some((dialect, Err(refusal))),
         Some((dialect, Ok(claim))) => {
-            let binds_body = setup.dialects[dialect].binds_body(terms);
-            let bound = if binds_body { None } else { bound(terms, &head, seen.as_deref(), None) };
-            match verify(setup, &RequestView { bound, ..view }, terms, now, (dialect, &*claim)) {
+            let bound = || bound(terms, &head, seen.as_deref(), None);
+            match verify(setup, &view, terms, now, (dialect, &*claim), bound) {
                 // What only time ends is admitted here and now, and nothing is moved to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
                     strip(setup, &mut head, terms);
-                    let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, None);
-                    head.extensions.insert(receipt);
+                    settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((Request::from_parts(head, body), Admission { paid: None, keep_private: true }));
                 }
                 verdict => Some((dialect, Ok((claim, verdict)))),
@@ -139,16 +137,14 @@ where
 }
 
 /// Step 4 for a further credential.
-fn try_claim<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
+fn try_claim<B>(pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    if !pending.asked.setup().dialects[dialect].binds_body(&pending.asked.rule.terms) {
-        pending.asked.bind(None);
-    }
     let asked = &pending.asked;
-    let verdict = verify(asked.setup(), &asked.view(), &asked.rule.terms, asked.now, (dialect, &*claim));
+    let (setup, terms) = (asked.setup(), &asked.rule.terms);
+    let verdict = verify(setup, &asked.view(), terms, asked.now, (dialect, &*claim), || asked.bound(None));
     weighed(pending, dialect, claim, verdict)
 }
 
@@ -210,7 +206,7 @@ where
     {
         return Decision::Answer(answer);
     }
-    pending.asked.bind(pending.asked.body_hash);
+    pending.asked.bind();
     let mut current = None;
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
@@ -316,7 +312,7 @@ where
     }
     let Pending { mut asked, body } = *pending;
     discard(&asked, body).await;
-    asked.bind(asked.body_hash);
+    asked.bind();
     let refused = refused
         .map(|(dialect, refusal)| (dialect, setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms)));
     answer(issue::challenge(&asked, amount, slot, refused).await)
@@ -344,8 +340,7 @@ fn grant<B>(pending: Pending<B>, dialect: usize, proof: Proof, granted: Option<(
     let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
     let setup = shop.paywall.setup();
     strip(setup, &mut head, &rule.terms);
-    let receipt = settle::accepted(setup, proof, (head.method.clone(), place), now, granted.as_ref().map(|(_, left)| *left));
-    let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt.clone(), lease));
-    head.extensions.insert(receipt);
+    let receipt = settle::accepted(setup, proof, (&mut head, place), now, granted.as_ref().map(|(_, left)| *left));
+    let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt, lease));
     (Request::from_parts(head, body), Admission { paid, keep_private: true })
 }

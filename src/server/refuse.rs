@@ -53,7 +53,7 @@ pub(super) fn payment_required(
     refused: Option<&Refusal>,
     refusal_line: Option<HeaderLine>,
 ) -> Response<Bytes> {
-    let (kind, title, detail) = problem(refused.map(|refusal| (refusal.kind(), refusal.dialect())));
+    let (kind, title, detail) = problem(refused);
     let mut body = String::with_capacity(768);
     body.extend(["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":402,\"detail\":\"", detail, "\""]);
     if let Some(refusal) = refused {
@@ -78,56 +78,62 @@ pub(super) fn payment_required(
 }
 
 /// The core MPP problem for a refusal, its title, and what to do.
-const fn problem(refused: Option<(RefusalKind, DialectName)>) -> (&'static str, &'static str, &'static str) {
-    match refused {
-        None => (
+const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'static str) {
+    let Some(refused) = refused else {
+        return (
             "https://paymentauth.org/problems/payment-required",
             "Payment required",
             "pay the invoice and send the credential with the same request",
-        ),
-        Some((RefusalKind::Malformed, dialect)) => (
+        );
+    };
+    match refused.kind() {
+        RefusalKind::Malformed => (
             "https://paymentauth.org/problems/malformed-credential",
             "The credential cannot be read",
-            match dialect {
-                DialectName::L402 => {
-                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
-                     (`Authorization: L402 <macaroon>:<preimage in 64 hex digits>`), or pay the fresh invoice"
-                }
-                DialectName::Mpp => {
-                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
-                     (`Payment <base64url of a JSON object of challenge and payload>`), or pay the fresh invoice"
-                }
-                DialectName::X402 => {
-                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form \
-                     (`PAYMENT-SIGNATURE: <base64 of the JSON payment payload>`), or pay the fresh invoice"
-                }
-            },
+            unreadable(refused.dialect()),
         ),
-        Some((RefusalKind::Expired, _)) => (
+        RefusalKind::Expired => (
             "https://paymentauth.org/problems/payment-expired",
             "The credential has expired",
             "the time of the credential is over; pay the fresh invoice and send its credential",
         ),
-        Some((RefusalKind::Unpaid, _)) => (
+        RefusalKind::Unpaid => (
             "https://paymentauth.org/problems/verification-failed",
             "The payment is not proven",
             "the credential does not prove that its invoice was paid; pay the fresh invoice and send its credential",
         ),
-        Some((RefusalKind::Spent, _)) => (
+        RefusalKind::Spent => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The payment is used up",
             "what this payment bought is used up; pay the fresh invoice and send its credential",
         ),
-        Some((RefusalKind::WrongRequest, _)) => (
+        RefusalKind::WrongRequest => (
             "https://paymentauth.org/problems/invalid-challenge",
             "Bought for another request",
             "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
         ),
-        Some((RefusalKind::Forged | RefusalKind::Revoked, _)) => (
+        RefusalKind::Forged | RefusalKind::Revoked => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The credential is not accepted",
             "this server did not issue this credential as it stands, or has withdrawn it; pay the fresh invoice and send its credential",
         ),
+    }
+}
+
+const fn unreadable(dialect: DialectName) -> &'static str {
+    macro_rules! in_the_form {
+        ($form:literal) => {
+            concat!(
+                "the credential cannot be read; a payment already made is not lost: send its credential in the right form (`",
+                $form,
+                "`), or pay the fresh invoice"
+            )
+        };
+    }
+    match dialect {
+        DialectName::L402 => in_the_form!("Authorization: L402 <macaroon>:<preimage in 64 hex digits>"),
+        DialectName::Mpp => in_the_form!("Payment <base64url of a JSON object of challenge and payload>"),
+        DialectName::X402 => in_the_form!("PAYMENT-SIGNATURE: <base64 of the JSON payment payload>"),
     }
 }
 
@@ -257,13 +263,14 @@ mod tests {
         assert_eq!(body(&[DialectName::L402, DialectName::X402], None), expected);
         let dialects = [DialectName::L402, DialectName::Mpp, DialectName::X402];
         for (kind, dialect) in RefusalKind::ALL.into_iter().flat_map(|kind| dialects.map(|dialect| (kind, dialect))) {
-            let (uri, title, detail) = problem(Some((kind, dialect)));
+            let refusal = Refusal::new(dialect, kind, "some-code");
+            let (uri, title, detail) = problem(Some(&refusal));
             let [uri, title, detail] = [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
             let expected = format!(
                 r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","accepts":[{}]}}"#,
                 accepts("mpp")
             );
-            assert_eq!(body(&[DialectName::Mpp], Some(&Refusal::new(dialect, kind, "some-code"))), expected);
+            assert_eq!(body(&[DialectName::Mpp], Some(&refusal)), expected);
         }
     }
 

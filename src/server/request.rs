@@ -114,9 +114,14 @@ impl Asked {
         }
     }
 
-    /// Computes what is bound beside method and target.
-    pub(super) fn bind(&mut self, body_hash: Option<[u8; 32]>) {
-        self.bound = bound(&self.rule.terms, &self.head, self.seen.as_deref(), body_hash);
+    /// What is bound beside method and target, with this body.
+    pub(super) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
+        bound(&self.rule.terms, &self.head, self.seen.as_deref(), body_hash)
+    }
+
+    /// Works that out with the body as far as it was read, for all views from now on.
+    pub(super) fn bind(&mut self) {
+        self.bound = self.bound(self.body_hash);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::{Method, Response};
+use http::{Response, request::Parts};
 
 use super::{layer::Shop, paywall::Setup, request::Place, within};
 use crate::{
@@ -69,17 +69,19 @@ pub(super) struct Paid {
     lease: Box<Lease>,
 }
 
-/// What a request is admitted with: its slot for an unpaid invoice is free again, and the application is told.
+/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the application is told.
 pub(super) fn accepted(
     setup: &Setup,
     proof: Proof,
-    (method, place): (Method, Place),
+    (head, place): (&mut Parts, Place),
     now: Timestamp,
     remaining: Option<u32>,
 ) -> PaymentReceipt {
-    let receipt = PaymentReceipt::new(proof, (method, setup.origins[place.origin].clone(), place.target), now, remaining);
+    let resource = (head.method.clone(), setup.origins[place.origin].clone(), place.target);
+    let receipt = PaymentReceipt::new(proof, resource, now, remaining);
     setup.limiter.paid(receipt.payment_hash(), now);
     setup.announcer.announce(&receipt);
+    head.extensions.insert(receipt.clone());
     receipt
 }
 

@@ -6,9 +6,9 @@ use super::{
 /// Which rule prices which request, for a whole service of any kind.
 ///
 /// Rules are written like `GET /weather/{city}`: a method, one space, and a path as the router that the layer wraps would
-/// have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers `HEAD`, and what is bought
-/// for one method of the two is no credential for the other. A path with any priced rule is closed to every
-/// method that no rule names; `OPTIONS` is answered by the layer.
+/// have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers `HEAD`, and what is bought for one method of the two is no
+/// credential for the other. A path with any priced rule is closed to every method that no rule names; `OPTIONS` is answered by
+/// the layer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -39,8 +39,7 @@ use super::{
 ///
 /// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and trailing slashes), because a
 /// handler or a file server may take both for one thing. Where the two have different prices the answer is 400: beside a rule
-/// for `/w` that is so for `/w/`, `/W` and `//w`. Two rules that differ in nothing but such a spelling are refused:
-/// keep one, and let the router redirect or merge the others.
+/// for `/w` that is so for `/w/`, `/W` and `//w`. Two rules that differ in nothing but such a spelling are refused: keep one, and let the router redirect or merge the others.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouteTable {
