@@ -266,6 +266,11 @@ impl CurrentKeys {
         &self.0.keys[origin]
     }
 
+    /// Of all origins.
+    pub(crate) fn all(&self) -> &[OriginKeys] {
+        &self.0.keys
+    }
+
     /// The same, to be held while others are waited for: a thread has room for a few that are not.
     pub(crate) fn kept(self) -> Self {
         Self(Guard::from_inner(Guard::into_inner(self.0)))

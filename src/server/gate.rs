@@ -1,6 +1,7 @@
 //! The order of everything that happens to a request. Read this first.
 //!
-//! 1. Which rule prices it: free and closed requests end here, as do `OPTIONS` and methods that no rule names.
+//! 1. Which rule prices it: free requests (without our credentials) and closed ones end here, as do `OPTIONS` and methods that
+//!    no rule names.
 //! 2. Whose authority it names: one that is not ours ends here.
 //! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends here.
 //! 4. Accepted so far: the body, if the dialect binds it; verify; make the inner service ready; consume as the last await;
@@ -14,7 +15,7 @@ use http::{Request, Response, request::Parts};
 use http_body::Body;
 
 use super::{
-    BoxError,
+    BoxError, aside,
     credential::{Verdict, presented, verify},
     issue,
     layer::Shop,
@@ -318,20 +319,30 @@ where
     answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 
-/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at.
+/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at. A field that
+/// is the application's own loses those of this server.
 fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
         setup.dialects.iter().for_each(|dialect| dialect.strip(&mut head.headers, terms));
+    }
+    if terms.authorization_taken {
+        drop(aside::set_aside(setup, &mut head.headers));
     }
 }
 
 /// To the inner service, unpaid.
 fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
+    let setup = asked.shop.paywall.setup();
     if asked.presented {
-        strip(asked.shop.paywall.setup(), &mut asked.head, &asked.rule.terms);
+        strip(setup, &mut asked.head, &asked.rule.terms);
     }
-    let admission = Admission { paid: None, keep_private: asked.presented };
+    // One that this route does not look for is still worth something elsewhere.
+    let aside = aside::set_aside(setup, &mut asked.head.headers);
+    let admission = Admission { paid: None, keep_private: asked.presented || aside.is_some() };
+    if let Some(aside) = aside {
+        asked.head.extensions.insert(aside);
+    }
     Decision::Pass(Box::new((Request::from_parts(asked.head, body), admission)))
 }
 

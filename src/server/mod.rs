@@ -82,8 +82,9 @@
 //! # Where to stand
 //!
 //! Inside what answers for everybody (CORS, with [`cors`]'s lists; compression of answers), outside what should not work for the unpaid. A
-//! credential stops at this layer: it is taken out of the request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). A
-//! request that is free by the table passes as it came. One request must be priced by one layer only: the outer one cannot tell that a
+//! credential stops at this layer: it is taken out of the request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). So do
+//! credentials of this server on a request that is free by the table, whatever they were bought for; the answer is then private.
+//! Credentials of others pass (another server's, `Bearer`), and so do ours if the handler is another layer of this crate. One request must be priced by one layer only: the outer one cannot tell that a
 //! second one within asks again, so whoever pays gets 500 and the log says why. Pay each route once before you open it. Keep timeouts
 //! inside: one outside that gives up while the handler works costs the payer the use, like any client that hangs up. The layer uses
 //! tokio's timers, so it needs a tokio runtime; it spawns nothing.
@@ -91,6 +92,7 @@
 //! Why an answer was 500 or 503 stands in the log alone (feature `tracing`, on by default): install a subscriber.
 
 mod address;
+mod aside;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
 mod bench;
 mod builder;

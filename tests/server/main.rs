@@ -22,6 +22,7 @@ mod dropped;
 mod edges;
 mod faults;
 mod forged;
+mod free;
 mod heads;
 mod hostile;
 mod instances;

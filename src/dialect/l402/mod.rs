@@ -80,7 +80,7 @@ use self::{mint::mint, reason::Reason, verify::Genuine};
 use crate::{
     clock::Timestamp,
     codec::base64,
-    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView, Unsayable},
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
@@ -170,5 +170,11 @@ impl Dialect for L402 {
 
     fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
         authorization::strip(headers);
+    }
+
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
+        authorization::take(headers, |part| {
+            Credential::read(part).is_ok_and(|credential| issuer.keys.iter().any(|keys| verify::is_minted(&credential, keys)))
+        })
     }
 }

@@ -110,6 +110,17 @@ impl Claim for Genuine {
     }
 }
 
+/// Whether the token of a credential is one of this server's, whatever it was bought for and whether or not it was paid.
+pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
+    let macaroon = credential.macaroon();
+    let minted = || {
+        let (_, token_id) = Identifier::split(macaroon.identifier())?;
+        let (key, _) = key(token_id, keys)?;
+        key.with_mac(token_id, |root_key| macaroon.is_signed_with(root_key)).then_some(())
+    };
+    minted().is_some()
+}
+
 /// What a token for this access is minted with: one that a store counts is worth nothing at another store.
 pub(super) const fn purpose(access: Access) -> Purpose {
     match access {

@@ -169,6 +169,17 @@ impl Dialect for Mpp {
             credential::strip(headers, &AUTHORIZATION);
         }
     }
+
+    /// From both fields: which one counts is said by the terms, and there are none.
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &crate::dialect::Issuer<'_>) -> Vec<HeaderLine> {
+        let is_own = |credential: &Credential<'_>| {
+            let echo = &credential.challenge;
+            let digest = echo.digest.as_deref().and_then(wire::digest);
+            issuer.keys.iter().any(|keys| verify::is_minted(echo, digest, keys.all(Purpose::MppId)))
+        };
+        let fields = [&PAYMENT_AUTHORIZATION, &AUTHORIZATION];
+        fields.into_iter().flat_map(|name| credential::take(headers, name, is_own)).collect()
+    }
 }
 
 impl Claim for Charged {

@@ -89,7 +89,7 @@ mod tests;
 mod verify;
 mod wire;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 #[cfg(feature = "conformance")]
 #[doc(hidden)]
@@ -113,8 +113,8 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
-    codec::fields::has_any,
-    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    codec::fields::{has_any, take_lines},
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView, Unsayable},
     payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
 };
 
@@ -243,5 +243,12 @@ impl Dialect for X402 {
         if has_any(headers, &CREDENTIALS) {
             CREDENTIALS.iter().for_each(|name| drop(headers.remove(name)));
         }
+    }
+
+    /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they are worth as much here.
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
+        // A line onto which several were folded can be taken apart again.
+        let is_own = |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b',').any(|part| claim::is_own(part, issuer));
+        take_lines(headers, &SIGNATURE, is_own).into_iter().map(|line| (SIGNATURE, line)).collect()
     }
 }
