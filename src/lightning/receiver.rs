@@ -16,9 +16,15 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 /// # Contract
 ///
 /// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used before, for exactly the
-///   amount asked, with exactly the description asked, and never hands out one that it made before.
+///   amount asked, with exactly the description asked (an empty text stays empty) and the expiry asked, and never hands out one
+///   that it made before.
 /// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
 /// - Nothing that these methods answer contains the preimage of an invoice.
+///
+/// A paywall checks each invoice and offers none that was not asked for (503, and the log names the fix). Amount, network and
+/// payee must always be exact. If it offers x402, the invoice commits to the request and description and expiry must be exact
+/// too. If it offers L402 and MPP alone, nothing binds these: another text is taken, and an expiry that is shorter than asked,
+/// down to a minute; credentials then end with the invoice that was made.
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// What this node is. Asked once, when a paywall is built.
     fn profile(&self) -> ReceiverProfile;

@@ -94,8 +94,6 @@ mod tests {
         let request = InvoiceRequest::new(AMOUNT, Description::Hashed(Vec::new()), terms.invoice_expiry);
         let checked = |committed| issue::check(invoice, &request, committed, terms, invoice.created_at());
         assert_eq!(checked(Some(&bench.committed)), Ok(()));
-        for other in [None, Some(&[0; 32])] {
-            assert_eq!(checked(other), Err("another description"));
-        }
+        assert!(checked(Some(&[0; 32])).unwrap_err().starts_with("another description"));
     }
 }

@@ -2,10 +2,11 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use tower_x402::{
-    Amount, InvoiceDescription, Network,
+    Amount, Invoice, InvoiceDescription, Network, PaymentHash,
     clock::{Clock as _, SystemClock, TestClock},
     lightning::{
-        InvoiceStatus, KeyCustody, Lie, LocalNode, NodeErrorKind, Payer, PaymentStatus, Payments, Receiver, conformance,
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, Lie, LocalNode, NodeError, NodeErrorKind, Payer,
+        PaymentStatus, Payments, Receiver, ReceiverProfile, conformance,
     },
 };
 
@@ -35,6 +36,70 @@ async fn each_lie_of_a_receiver_is_caught() {
         let node = LocalNode::new();
         node.lie(lie);
         caught(conformance::receiver(&node), sentence).await;
+    }
+}
+
+/// A node with a mind of its own about what an invoice says.
+#[derive(Debug)]
+struct Willful(LocalNode, fn(&mut InvoiceRequest));
+
+impl Receiver for Willful {
+    fn profile(&self) -> ReceiverProfile {
+        Receiver::profile(&self.0)
+    }
+
+    fn create_invoice(&self, mut request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        (self.1)(&mut request);
+        self.0.create_invoice(request)
+    }
+
+    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        self.0.lookup_invoice(payment_hash)
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_changes_what_an_invoice_says_is_caught() {
+    let changes: [(fn(&mut InvoiceRequest), &str); 6] = [
+        (
+            |request| match &mut request.description {
+                Description::Text(text) if text.is_empty() => "a wallet's own words".clone_into(text),
+                _ => {}
+            },
+            "exactly what was asked for",
+        ),
+        (
+            |request| match &mut request.description {
+                Description::Text(text) => text.truncate(600),
+                _ => {}
+            },
+            "exactly what was asked for",
+        ),
+        (
+            |request| match &mut request.description {
+                Description::Text(text) => *text = text.trim_matches('x').to_owned(),
+                _ => {}
+            },
+            "exactly what was asked for",
+        ),
+        (
+            |request| match &mut request.description {
+                Description::Hashed(bytes) => bytes.truncate(1_024),
+                _ => {}
+            },
+            "exactly what was asked for",
+        ),
+        (
+            |request| match &request.description {
+                Description::Hashed(bytes) if bytes.is_empty() => request.description = Description::Text(String::new()),
+                _ => {}
+            },
+            "exactly what was asked for",
+        ),
+        (|request| request.expiry = request.expiry.min(Duration::from_secs(3_600)), "expire when it was asked to"),
+    ];
+    for (change, sentence) in changes {
+        caught(conformance::receiver(&Willful(LocalNode::new(), change)), sentence).await;
     }
 }
 

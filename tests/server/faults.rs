@@ -114,6 +114,10 @@ async fn an_invoice_that_was_not_asked_for_is_never_offered() {
             let app = route(&shop.builder().dialects(dialects.iter().copied()).build().unwrap());
             shop.node.lie(lie);
             let answer = ask(&app, Errand::get("/a").unpaid()).await;
+            if lie == Lie::Description && !dialects.contains(&DialectName::X402) {
+                assert!(asks_for_money(&answer), "nothing binds the text");
+                continue;
+            }
             unavailable(&answer);
             shop.node.lie(None);
             assert!(asks_for_money(&ask(&app, Errand::get("/a").unpaid()).await));

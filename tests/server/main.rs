@@ -30,6 +30,7 @@ mod interleavings;
 mod invoices;
 mod leaks;
 mod limits;
+mod memos;
 mod methods;
 mod named;
 mod nesting;
