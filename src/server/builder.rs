@@ -235,7 +235,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Leaves credentials in the request that the inner service gets.
+    /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A handler that forwards
+    /// requests to a server with the same master secrets, and prices asked there, needs this. Answers are private nevertheless.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
         self
