@@ -125,11 +125,11 @@ pub mod server;
 )]
 mod trace;
 
-pub use dialect::keys::{SecretError, Secrets};
 #[cfg(feature = "l402")]
 pub use dialect::l402;
 #[cfg(feature = "mpp")]
 pub use dialect::mpp;
+pub use dialect::secrets::{SecretError, Secrets};
 #[cfg(feature = "x402")]
 pub use dialect::x402;
 #[cfg(feature = "axum")]

@@ -2,6 +2,7 @@
 
 pub(crate) mod keys;
 mod mac;
+pub(crate) mod secrets;
 mod view;
 
 #[cfg(feature = "l402")]

@@ -12,7 +12,8 @@ use crate::{
     clock::{Clock, SystemClock},
     dialect::{
         Dialect,
-        keys::{KeyRing, SecretError, Secrets},
+        keys::KeyRing,
+        secrets::{SecretError, Secrets},
     },
     lightning::{KeyCustody, Receiver, ReceiverProfile},
     payment::{DialectName, Network},
