@@ -2,10 +2,8 @@ use std::fmt;
 
 use http::{HeaderValue, header, request::Parts};
 
-use super::{
-    authority::Authority,
-    origin::{Origin, OriginError, is_host},
-};
+use super::origin::{Origin, OriginError, is_host};
+use crate::codec::authority::{Authority, is_scheme};
 
 /// The public origins that this server answers for, and the other names that it accepts.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ impl Origins {
         }
         let parse = |text: &String| {
             Authority::parse(text)
-                .filter(|authority| is_host(&authority.host) && authority.port != Some(0))
+                .filter(|authority| is_host(authority.host()))
                 .map(Authority::into_owned)
                 .ok_or_else(|| OriginError::authority(text))
         };
@@ -115,9 +113,3 @@ impl fmt::Display for AuthorityError {
 }
 
 impl std::error::Error for AuthorityError {}
-
-/// RFC 3986, section 3.1.
-fn is_scheme(text: &[u8]) -> bool {
-    text.first().is_some_and(u8::is_ascii_alphabetic)
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-}
