@@ -73,6 +73,14 @@ impl Secrets {
         Ok(Self(Arc::new(Shared { ring, version: AtomicU64::new(0) })))
     }
 
+    /// Returns 32 bytes that look random and that everybody can work out: a secret for tests, another one for each number.
+    #[cfg(any(test, feature = "conformance"))]
+    #[must_use]
+    pub fn test_secret(number: u8) -> [u8; 32] {
+        use sha2::Digest as _;
+        sha2::Sha256::new_with_prefix("a secret for tests").chain_update([number]).finalize().into()
+    }
+
     /// Adds a secret that verifies only.
     ///
     /// # Errors

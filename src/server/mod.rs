@@ -32,9 +32,10 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # let secret = tower_x402::Secrets::test_secret(7);
 //! let paywall = Paywall::builder(LocalNode::new())
 //!     .origin("https://api.example.com")
-//!     .master_secret([7; 32])
+//!     .master_secret(secret)
 //!     .replay_store(MemoryStore::new()?)
 //!     .build()?;
 //! let per_page = price_fn(|q: PriceRequest| async move {

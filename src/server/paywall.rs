@@ -33,9 +33,10 @@ use crate::{
 /// use tower_x402::{Amount, lightning::LocalNode, replay::MemoryStore, server::Paywall};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = tower_x402::Secrets::test_secret(7);
 /// let paywall = Paywall::builder(LocalNode::new())
 ///     .origin("https://api.example.com")
-///     .master_secret([7; 32]) // 32 random bytes, kept
+///     .master_secret(secret) // 32 random bytes from a file that survives restarts
 ///     .replay_store(MemoryStore::new()?)
 ///     .build()?;
 /// let layer = paywall.charge(Amount::from_sat(10))?;
