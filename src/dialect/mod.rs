@@ -3,6 +3,7 @@
 pub(crate) mod keys;
 mod mac;
 pub(crate) mod secrets;
+mod strength;
 mod view;
 
 #[cfg(feature = "l402")]

@@ -4,11 +4,13 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
 use zeroize::Zeroizing;
+
+use super::strength;
 
 /// The ring of master secrets: a shared handle that can change while the server runs.
 ///
@@ -23,6 +25,8 @@ struct Shared {
     ring: Mutex<Arc<Ring>>,
     /// Counts the rings, so that readers see without a lock whether theirs is the last one.
     version: AtomicU64,
+    /// A paywall that others than this machine can reach uses the ring. Changed and read under the ring's lock.
+    must_be_strong: AtomicBool,
 }
 
 pub(super) struct Ring {
@@ -39,6 +43,10 @@ pub enum SecretError {
     TooShort,
     /// A master secret must be random, and this one is nothing but zeros.
     Zero,
+    /// A master secret must be random bytes, and this one is text; hex and base64 are text too. On loopback it will do.
+    Text,
+    /// A master secret must be random bytes, and this one repeats itself or counts. On loopback it will do.
+    Pattern,
     /// The ring does not hold that secret.
     Unknown,
     /// The ring mints with that secret: mint with another one before it is removed.
@@ -52,6 +60,14 @@ impl fmt::Display for SecretError {
         f.write_str(match self {
             Self::TooShort => "a master secret must have at least 32 random bytes",
             Self::Zero => "a master secret must be random, and this one is nothing but zeros: was it never filled?",
+            Self::Text => {
+                "off loopback a master secret must be random bytes, and this one is text (hex and base64 too): make one with \
+                 `head -c 32 /dev/urandom > master-secret` and read it with .master_secret_file(\"master-secret\")"
+            }
+            Self::Pattern => {
+                "off loopback a master secret must be random bytes, and this one repeats itself or counts: make one with \
+                 `head -c 32 /dev/urandom > master-secret` and read it with .master_secret_file(\"master-secret\")"
+            }
             Self::Unknown => "the ring does not hold that secret: add it first",
             Self::Minting => "the ring mints with that secret: mint with another one before it is removed",
             Self::Duplicate => "the ring holds that secret already",
@@ -70,7 +86,7 @@ impl Secrets {
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         let secrets = vec![checked(secret.as_ref())?];
         let ring = Mutex::new(Arc::new(Ring { secrets, minting: 0 }));
-        Ok(Self(Arc::new(Shared { ring, version: AtomicU64::new(0) })))
+        Ok(Self(Arc::new(Shared { ring, version: AtomicU64::new(0), must_be_strong: AtomicBool::new(false) })))
     }
 
     /// Returns 32 bytes that look random and that everybody can work out: a secret for tests, another one for each number.
@@ -85,10 +101,14 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`].
+    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]; and, once a paywall with an origin off
+    /// loopback uses the ring, [`SecretError::Text`] and [`SecretError::Pattern`].
     pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         let secret = checked(secret.as_ref())?;
         self.change(|ring| {
+            if self.0.must_be_strong.load(Ordering::Relaxed) {
+                strength::check(&secret)?;
+            }
             if ring.position(&secret).is_some() {
                 return Err(SecretError::Duplicate);
             }
@@ -124,6 +144,18 @@ impl Secrets {
             secrets.remove(gone);
             Ok(Ring { secrets, minting: ring.minting - usize::from(gone < ring.minting) })
         })
+    }
+
+    /// Makes sure that every secret can be a random one, those that are added later too.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretError::Text`], [`SecretError::Pattern`]: the ring is then as it was.
+    pub(crate) fn require_strong(&self) -> Result<(), SecretError> {
+        let ring = self.lock();
+        ring.secrets.iter().try_for_each(|secret| strength::check(secret))?;
+        self.0.must_be_strong.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     fn change(&self, next: impl FnOnce(&Ring) -> Result<Ring, SecretError>) -> Result<(), SecretError> {
@@ -173,6 +205,24 @@ impl fmt::Debug for Secrets {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ring_that_must_be_strong_stays_so_in_all_its_handles() {
+        let weak = Secrets::new([1; 32]).unwrap();
+        assert_eq!(weak.require_strong(), Err(SecretError::Pattern));
+        weak.add([2; 32]).unwrap();
+        let strong = Secrets::new(Secrets::test_secret(1)).unwrap();
+        strong.add(Secrets::test_secret(2)).unwrap();
+        let handle = strong.clone();
+        strong.require_strong().unwrap();
+        assert_eq!(handle.add([3; 32]), Err(SecretError::Pattern));
+        assert_eq!(handle.add(b"a sentence of more than thirty-two letters"), Err(SecretError::Text));
+        handle.add(Secrets::test_secret(3)).unwrap();
+        assert_eq!(format!("{strong:?}"), "Secrets { count: 3, .. }");
+        let mixed = Secrets::new(Secrets::test_secret(1)).unwrap();
+        mixed.add([2; 32]).unwrap();
+        assert_eq!(mixed.require_strong(), Err(SecretError::Pattern), "one that verifies only counts too");
+    }
 
     #[test]
     fn short_and_unknown_secrets_are_refused() {

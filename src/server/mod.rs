@@ -110,9 +110,11 @@ mod refuse;
 mod request;
 mod routes;
 mod rule;
+mod secret_file;
 mod service;
 mod settle;
 mod settlements;
+mod spoken;
 mod table;
 mod target;
 mod triage;
@@ -131,6 +133,7 @@ pub use self::{
     layer::X402Layer,
     paywall::Paywall,
     price::{BadRequest, BoxError, Price, PriceRequest, price_fn},
+    secret_file::SecretFileError,
     service::X402Service,
     settlements::Settlements,
     table::RouteTable,

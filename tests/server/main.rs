@@ -40,6 +40,7 @@ mod readers;
 mod readiness;
 mod restores;
 mod retention;
+mod secrets;
 mod settling;
 mod several;
 mod stores;

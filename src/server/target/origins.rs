@@ -38,6 +38,11 @@ impl Origins {
         Ok(Self { accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?, origins })
     }
 
+    /// Whether nobody but this machine can mean it: all names, the further ones too, are loopback ones.
+    pub(crate) fn are_loopback(&self) -> bool {
+        self.origins.iter().all(Origin::is_loopback) && self.accepted.iter().all(Authority::is_loopback)
+    }
+
     pub(crate) fn all(&self) -> &[Origin] {
         &self.origins
     }
