@@ -80,8 +80,9 @@ impl OriginKeys {
 
     /// Keys of one secret outside any ring, for vectors, benches and tests.
     #[cfg(any(test, feature = "conformance"))]
-    pub(crate) fn of_secret(secret: &[u8], network: Network, origin: &str, store: &[u8; 16]) -> Self {
-        Self { keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, network, origin, store)]), minting: 0 }
+    pub(crate) fn of_secret(secret: &[u8], network: Network, (origin, service): (&str, &str), store: &[u8; 16]) -> Self {
+        let place = Place { network, origin, service, store };
+        Self { keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, place)]), minting: 0 }
     }
 }
 
@@ -90,8 +91,19 @@ pub(crate) struct KeyRing {
     secrets: Secrets,
     network: Network,
     origins: Vec<Arc<str>>,
+    service: Box<str>,
     store: [u8; 16],
     derived: ArcSwap<Derived>,
+}
+
+/// What keys are derived for. Nothing that is made under one passes for anything of another.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    network: Network,
+    origin: &'a str,
+    /// The label that tells services of one origin apart; empty for none.
+    service: &'a str,
+    store: &'a [u8; 16],
 }
 
 /// All origins' keys, and the version of the ring that they come from.
@@ -116,11 +128,19 @@ impl CurrentKeys {
 }
 
 impl KeyRing {
-    /// `None` where two keys have the same id: one of the secrets must go.
-    pub(crate) fn new(secrets: Secrets, network: Network, origins: Vec<Arc<str>>, store: [u8; 16]) -> Option<Self> {
-        let derived = Derived::new(&secrets, network, &origins, &store);
+    /// For one service at these origins. `None` if two keys have the same id: one of the secrets must go.
+    pub(crate) fn new(
+        secrets: Secrets,
+        network: Network,
+        (origins, service): (Vec<Arc<str>>, &str),
+        store: [u8; 16],
+    ) -> Option<Self> {
+        let derived = ArcSwap::from_pointee(Derived { version: 0, keys: Vec::new() });
+        let ring = Self { secrets, network, origins, service: service.into(), store, derived };
+        let derived = ring.derive();
         let collide = derived.keys.iter().any(|keys| !keys.have_unique_ids());
-        (!collide).then(|| Self { secrets, network, origins, store, derived: ArcSwap::from_pointee(derived) })
+        ring.derived.store(Arc::new(derived));
+        (!collide).then_some(ring)
     }
 
     /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was made with the later one is
@@ -130,10 +150,35 @@ impl KeyRing {
         if derived.version == self.secrets.version() {
             return CurrentKeys(derived);
         }
-        let derived = Arc::new(Derived::new(&self.secrets, self.network, &self.origins, &self.store));
+        let derived = Arc::new(self.derive());
         // Whoever stores an older ring's keys last makes the next call derive once more.
         self.derived.store(derived.clone());
         CurrentKeys(Guard::from_inner(derived))
+    }
+
+    fn derive(&self) -> Derived {
+        let (ring, version) = self.secrets.ring();
+        let of = |origin: &Arc<str>| {
+            let place = Place { network: self.network, origin, service: &self.service, store: &self.store };
+            let derive = |purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, place)).collect();
+            OriginKeys { keys: PURPOSES.map(derive), minting: ring.minting }
+        };
+        Derived { version, keys: self.origins.iter().map(of).collect() }
+    }
+
+    /// Whether a credential that is minted under one of the two rings may open the other, at some origin: one that a store
+    /// counts, and one that only time ends. Compares the ids that every such credential shows.
+    pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
+        let (ours, theirs) = (self.current(), other.current());
+        [Purpose::L402Counted, Purpose::L402Timed].map(|purpose| {
+            let mut ids = ours.0.keys.iter().flat_map(|keys| keys.all(purpose)).map(|key| key.id);
+            ids.any(|id| theirs.0.keys.iter().any(|keys| keys.by_id(purpose, id).is_some()))
+        })
+    }
+
+    /// The first origin.
+    pub(crate) fn origin(&self) -> &str {
+        self.origins.first().map_or("", |origin| origin)
     }
 }
 
@@ -149,22 +194,13 @@ impl fmt::Debug for CurrentKeys {
     }
 }
 
-impl Derived {
-    fn new(secrets: &Secrets, network: Network, origins: &[Arc<str>], store: &[u8; 16]) -> Self {
-        let (ring, version) = secrets.ring();
-        let of = |origin: &Arc<str>| {
-            let derive = |purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, network, origin, store)).collect();
-            OriginKeys { keys: PURPOSES.map(derive), minting: ring.minting }
-        };
-        Self { version, keys: origins.iter().map(of).collect() }
-    }
-}
-
 /// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed, each with its length.
-fn derive(secret: &[u8], purpose: Purpose, network: Network, origin: &str, store: &[u8; 16]) -> DerivedKey {
+fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
+    let Place { network, origin, service, store } = place;
     let mut hmac = Hmac::<Sha256>::new_from_slice(secret).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
     let store: &[u8] = if purpose.is_counted() { store } else { &[] };
-    for part in ["tower-x402 v1".as_bytes(), purpose.label().as_bytes(), network.as_str().as_bytes(), origin.as_bytes(), store] {
+    let texts = ["tower-x402 v1", purpose.label(), network.as_str(), origin, service];
+    for part in texts.map(str::as_bytes).into_iter().chain([store]) {
         hmac.update(&(part.len() as u64).to_be_bytes());
         hmac.update(part);
     }
@@ -180,8 +216,12 @@ mod tests {
     use super::*;
     use crate::dialect::secrets::SecretError;
 
+    fn ring_of(secrets: &Secrets, origin: &str, service: &str, store: u8) -> KeyRing {
+        KeyRing::new(secrets.clone(), Network::Regtest, (vec![origin.into()], service), [store; 16]).unwrap()
+    }
+
     fn ring(secrets: &Secrets, origin: &str, store: u8) -> KeyRing {
-        KeyRing::new(secrets.clone(), Network::Regtest, vec![origin.into()], [store; 16]).unwrap()
+        ring_of(secrets, origin, "", store)
     }
 
     fn id(ring: &KeyRing, purpose: Purpose) -> [u8; 4] {
@@ -196,6 +236,36 @@ mod tests {
         assert_ne!(id(&a, Purpose::L402Counted), id(&ring(&secrets, "https://a", 2), Purpose::L402Counted));
         assert_eq!(id(&a, Purpose::L402Timed), id(&ring(&secrets, "https://a", 2), Purpose::L402Timed));
         assert_ne!(id(&a, Purpose::L402Counted), id(&a, Purpose::L402Timed));
+    }
+
+    #[test]
+    fn no_key_of_any_purpose_crosses_services() {
+        let secrets = Secrets::new([1; 32]).unwrap();
+        let services = ["", "a", "b", "ab", "https://a", " "].map(|service| ring_of(&secrets, "https://a", service, 1));
+        let moved = ring_of(&secrets, "https://aa", "", 1);
+        for purpose in PURPOSES {
+            let mut ids: Vec<_> = services.iter().chain([&moved]).map(|ring| id(ring, purpose)).collect();
+            assert_eq!(id(&ring_of(&secrets, "https://a", "a", 1), purpose), ids[1], "a label is a label");
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), 7, "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn rings_have_in_common_what_opens_both() {
+        let secrets = Secrets::new([1; 32]).unwrap();
+        let one = ring_of(&secrets, "https://a", "x", 1);
+        assert_eq!(one.in_common(&ring_of(&secrets, "https://a", "x", 1)), [true; 2]);
+        assert_eq!(one.in_common(&ring_of(&secrets, "https://a", "x", 2)), [false, true]);
+        for other in [ring_of(&secrets, "https://a", "y", 1), ring_of(&secrets, "https://b", "x", 1)] {
+            assert_eq!(one.in_common(&other), [false; 2]);
+        }
+        let others = Secrets::new([2; 32]).unwrap();
+        let other = ring_of(&others, "https://a", "x", 1);
+        assert_eq!(one.in_common(&other), [false; 2]);
+        others.add([1; 32]).unwrap();
+        assert_eq!(one.in_common(&other), [true; 2], "one that verifies only opens too");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{
     address::{ForwardedBy, Proxies},
     limit::{Limiter, UnpaidLimits},
     paywall::Setup,
+    siblings::Sold,
     spoken,
     target::{Origin, OriginError, Origins},
 };
@@ -25,6 +26,7 @@ pub struct PaywallBuilder {
     store: Option<Arc<dyn ReplayStore>>,
     revocations: Option<Revocations>,
     secrets: Option<Result<Secrets, String>>,
+    service: Option<String>,
     dialects: Option<Vec<DialectName>>,
     origins: Vec<(String, bool)>,
     authorities: Vec<String>,
@@ -54,6 +56,7 @@ impl PaywallBuilder {
             store: None,
             revocations: None,
             secrets: None,
+            service: None,
             dialects: None,
             origins: Vec::new(),
             authorities: Vec::new(),
@@ -130,6 +133,23 @@ impl PaywallBuilder {
         self
     }
 
+    /// Labels this service, as `weather`, among those that have its origin, master secret and store: 1 to 64 printable ASCII
+    /// characters, the same on every replica and after every restart. Without it there is no label, and the origin alone tells
+    /// services apart.
+    ///
+    /// A credential is bound to the origin and to what the client asks for, not to the server that answers. So two services need
+    /// different labels if a client uses the same URL for both: two names of [`accept_authority`](Self::accept_authority), or a
+    /// gateway that strips `/cheap` and `/dear` from the path. Otherwise a cheap payment at one opens the other. With different
+    /// labels neither opens the other, in any dialect. A new label makes all that was sold before worthless.
+    ///
+    /// It separates nothing under [`accept_foreign_proofs`](Self::accept_foreign_proofs), which takes x402 proofs that nobody
+    /// here labelled, at this service's current price. [`l402_service`](Self::l402_service) is only the name that clients write
+    /// into caveats.
+    pub fn service(mut self, label: impl Into<String>) -> Self {
+        self.service = Some(label.into());
+        self
+    }
+
     /// Where spent payments are remembered. Required. On mainnet it must be durable.
     pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
         self.store = Some(Arc::new(store));
@@ -162,7 +182,8 @@ impl PaywallBuilder {
     }
 
     /// The name of this service in L402 caveats of aperture's kind (`services`, `<name>_valid_until`); by default the host of the
-    /// origin.
+    /// origin. Holders narrow their tokens with it; it goes into no key and keeps no two services apart, as
+    /// [`service`](Self::service) does.
     pub fn l402_service(mut self, name: impl Into<String>) -> Self {
         self.l402_service = Some(name.into());
         self
@@ -234,7 +255,7 @@ impl PaywallBuilder {
     }
 
     /// Takes x402 proofs that another server with the same receiver key issued, at the current price. Whoever can make
-    /// that node sign can name the price. How long they are remembered follows from this paywall's own times
+    /// that node sign can name the price. A proof for another [`service`](Self::service) at the same URL counts too. How long they are remembered follows from this paywall's own times
     /// ([`redeem_within`](Self::redeem_within)): servers that share a store must have the same.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
@@ -305,11 +326,13 @@ impl PaywallBuilder {
                 "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
             ));
         }
+        let service = spoken::label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
         let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
-        let keys = KeyRing::new(secrets, profile.network, origins.clone(), *store.id().as_bytes())
+        let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
+            .map(Arc::new)
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
         Ok(Paywall::new(Setup {
             receiver: self.receiver,
@@ -319,6 +342,7 @@ impl PaywallBuilder {
             origins,
             authorities,
             proxies,
+            sold: Sold::enrol(keys.clone()),
             keys,
             clock: self.clock,
             limiter: Arc::new(Limiter::new(self.limits)),

@@ -70,6 +70,16 @@
 //! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests whose peer is not known have only the limit for all
 //! ([`unpaid_in_all`](PaywallBuilder::unpaid_in_all)) and no allowance; the first of them is told in the log.
 //!
+//! # Several services at one origin
+//!
+//! A credential is bound to the configured origin, the method and the path that the client asked for. If two services share these
+//! (two names of [`accept_authority`](PaywallBuilder::accept_authority), or a gateway that strips `/cheap` and `/dear`), and the
+//! master secret and the store too, give each its own label with [`service`](PaywallBuilder::service): then nothing that is bought
+//! at one opens the other, in any dialect. One [`Paywall`] is one service, however many layers and clones it has. Two paywalls of one process that
+//! could open each other and sell different things are logged once; across processes nobody can see it. Two exceptions know no
+//! label: [`accept_foreign_proofs`](PaywallBuilder::accept_foreign_proofs), which takes x402 proofs at the current price, and a
+//! facilitator, which is told what was asked.
+//!
 //! # Answers of the layer's own
 //!
 //! Problem details (RFC 9457), never cached. 402 for whatever a new payment can cure, with fresh challenges in `WWW-Authenticate` and
@@ -114,6 +124,7 @@ mod secret_file;
 mod service;
 mod settle;
 mod settlements;
+mod siblings;
 mod spoken;
 mod table;
 mod target;

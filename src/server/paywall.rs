@@ -14,6 +14,7 @@ use super::{
     limit::{Allowance, Limiter},
     rule::Rule,
     settlements::Announcer,
+    siblings::Sold,
     target::Origins,
 };
 use crate::{
@@ -59,7 +60,8 @@ pub(super) struct Setup {
     pub(super) origins: Vec<Arc<str>>,
     pub(super) authorities: Origins,
     pub(super) proxies: Proxies,
-    pub(super) keys: KeyRing,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) sold: Arc<Sold>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,

@@ -11,6 +11,17 @@ fn is_service_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
+/// The label of the service, empty if it has none.
+pub(super) fn label(label: Option<&str>) -> Result<&str, ConfigError> {
+    let is_label = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    match label {
+        Some(text) if !is_label(text) => {
+            Err(ConfigError::new(format!("{text:?} is no service label: expected 1 to 64 printable ASCII characters")))
+        }
+        label => Ok(label.unwrap_or_default()),
+    }
+}
+
 /// The enabled dialects, each of which the receiver must be able to serve.
 pub(super) fn dialects(
     names: Option<&[DialectName]>,

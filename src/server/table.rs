@@ -78,6 +78,11 @@ impl RouteTable {
         self
     }
 
+    /// The priced rules as they were written.
+    pub(super) fn priced(&self) -> impl Iterator<Item = (&str, &Charge)> {
+        self.rules.iter().filter_map(|(rule, charge)| Some((rule.as_str(), charge.as_ref()?)))
+    }
+
     /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.
     pub(super) fn compile<T>(self, rule: impl Fn(Charge, &str) -> Result<T, ConfigError>) -> Result<Rules<T>, ConfigError> {
         if self.otherwise.windows(2).any(|pair| pair[0] != pair[1]) {

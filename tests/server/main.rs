@@ -41,6 +41,7 @@ mod readiness;
 mod restores;
 mod retention;
 mod secrets;
+mod services;
 mod settling;
 mod several;
 mod stores;
