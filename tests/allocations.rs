@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower::{Layer as _, Service as _, service_fn};
 use tower_x402::{
-    Amount, Charge, DialectName, Invoice, MemoryStore, PaymentHash, Paywall, Preimage, RouteTable,
+    Amount, Charge, DialectName, Invoice, MemoryStore, PaymentHash, Paywall, Preimage, RouteTable, Secrets,
     clock::{TestClock, Timestamp},
     l402,
     lightning::{BoxFuture, Description, InvoiceRequest, InvoiceStatus, LocalNode, NodeError, Receiver, ReceiverProfile},
@@ -47,7 +47,7 @@ fn a_request_allocates_little_and_the_same_however_large_the_configuration_is() 
     let preimage: Preimage = node.settle(invoice.payment_hash()).unwrap();
     let paywall = Paywall::builder(Prepared(node, invoice))
         .origin("https://api.example.com")
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone())))
         .clock(clock)
         .dialects([DialectName::L402])

@@ -2,6 +2,8 @@
 
 pub(crate) mod keys;
 mod mac;
+pub(crate) mod secrets;
+mod strength;
 mod view;
 
 #[cfg(feature = "l402")]

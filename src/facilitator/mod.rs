@@ -13,6 +13,10 @@
 //! **One receiver key, one store.** A payment is redeemed once only where all that redeem it ask the same store: a facilitator and a
 //! paywall that are paid on the same key must be given clones of one store (`Arc`), or of one that machines share.
 //!
+//! **No quotes, no service labels.** A facilitator checks a proof against the requirements that its caller sends, at their amount. It
+//! cannot tell two services of one URL and one receiver key apart, as a paywall does with
+//! [`PaywallBuilder::service`](crate::server::PaywallBuilder::service).
+//!
 //! Before the store is asked, in this order: the caller is known ([`Callers`]; 401), it is within its rate (429 with
 //! `Retry-After`), its body is at most 64 KiB (413) and a JSON document (400), `payTo` is one of the served keys and
 //! `maxTimeoutSeconds` within the limit, and the seven checks hold. So nobody fills the store with invoices of their own.

@@ -102,7 +102,8 @@ pub struct ReceiverProfile {
     pub key_custody: KeyCustody,
     /// The compressed public key that signs its invoices, where it is known.
     pub public_key: Option<[u8; 33]>,
-    /// It cannot make invoices for fractions of a satoshi.
+    /// It cannot make invoices for fractions of a satoshi, and refuses to. A paywall refuses a fixed price with such a fraction
+    /// when it is set up, and rounds what a price function answers up to the next whole satoshi: never down.
     pub whole_sats_only: bool,
     /// It lives in this process, for tests and examples, and its money is pretend.
     pub in_process: bool,

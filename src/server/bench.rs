@@ -15,7 +15,7 @@ use super::{
     target,
 };
 use crate::{
-    dialect,
+    Secrets, dialect,
     lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
     payment::{Amount, Invoice},
     replay::MemoryStore,
@@ -38,7 +38,7 @@ impl Bench {
     pub fn new() -> Self {
         let node = LocalNode::new();
         let store = MemoryStore::new().expect("randomness");
-        let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+        let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(Secrets::test_secret(7));
         let paywall = builder.replay_store(store).build().expect("a good configuration");
         let charge = Charge::of(AMOUNT).described("the weather of one city").mime_type("application/json");
         let rule = Arc::new(paywall.rule(charge, Some("/v1/weather/{city}")).expect("a good charge"));

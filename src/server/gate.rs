@@ -288,6 +288,7 @@ where
     let setup = shop.paywall.setup();
     let client = pending.asked.place.client;
     setup.tell_of_unknown(client);
+    setup.sold.compare_once();
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
         return pass(*pending);
     }

@@ -32,9 +32,10 @@
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+//! # let secret = tower_x402::Secrets::test_secret(7);
 //! let paywall = Paywall::builder(LocalNode::new())
 //!     .origin("https://api.example.com")
-//!     .master_secret([7; 32])
+//!     .master_secret(secret)
 //!     .replay_store(MemoryStore::new()?)
 //!     .build()?;
 //! let per_page = price_fn(|q: PriceRequest| async move {
@@ -68,6 +69,16 @@
 //! `into_make_service_with_connect_info::<SocketAddr>()`, or put a [`ClientAddr`] into the request's extensions. Behind a proxy name it
 //! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests whose peer is not known have only the limit for all
 //! ([`unpaid_in_all`](PaywallBuilder::unpaid_in_all)) and no allowance; the first of them is told in the log.
+//!
+//! # Several services at one origin
+//!
+//! A credential is bound to the configured origin, the method and the path that the client asked for. If two services share these
+//! (two names of [`accept_authority`](PaywallBuilder::accept_authority), or a gateway that strips `/cheap` and `/dear`), and the
+//! master secret and the store too, give each its own label with [`service`](PaywallBuilder::service): then nothing that is bought
+//! at one opens the other, in any dialect. One [`Paywall`] is one service, however many layers and clones it has. Two paywalls of one process that
+//! could open each other and sell different things are logged once; across processes nobody can see it. Two exceptions know no
+//! label: [`accept_foreign_proofs`](PaywallBuilder::accept_foreign_proofs), which takes x402 proofs at the current price, and a
+//! facilitator, which is told what was asked.
 //!
 //! # Answers of the layer's own
 //!
@@ -111,9 +122,12 @@ mod refuse;
 mod request;
 mod routes;
 mod rule;
+mod secret_file;
 mod service;
 mod settle;
 mod settlements;
+mod siblings;
+mod spoken;
 mod table;
 mod target;
 mod triage;
@@ -132,6 +146,7 @@ pub use self::{
     layer::X402Layer,
     paywall::Paywall,
     price::{BadRequest, BoxError, Price, PriceRequest, price_fn},
+    secret_file::SecretFileError,
     service::X402Service,
     settlements::Settlements,
     table::RouteTable,

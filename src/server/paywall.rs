@@ -14,6 +14,7 @@ use super::{
     limit::{Allowance, Limiter},
     rule::Rule,
     settlements::Announcer,
+    siblings::Sold,
     target::Origins,
 };
 use crate::{
@@ -33,9 +34,10 @@ use crate::{
 /// use tower_x402::{Amount, lightning::LocalNode, replay::MemoryStore, server::Paywall};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = tower_x402::Secrets::test_secret(7);
 /// let paywall = Paywall::builder(LocalNode::new())
 ///     .origin("https://api.example.com")
-///     .master_secret([7; 32]) // 32 random bytes, kept
+///     .master_secret(secret) // 32 random bytes from a file that survives restarts
 ///     .replay_store(MemoryStore::new()?)
 ///     .build()?;
 /// let layer = paywall.charge(Amount::from_sat(10))?;
@@ -58,7 +60,8 @@ pub(super) struct Setup {
     pub(super) origins: Vec<Arc<str>>,
     pub(super) authorities: Origins,
     pub(super) proxies: Proxies,
-    pub(super) keys: KeyRing,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) sold: Arc<Sold>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,

@@ -57,6 +57,10 @@ impl Price {
 /// with 400 and its text; any other error, a panic, a price of zero or too long a wait with 503. The function runs only where no credential
 /// was accepted, and everything that it sees is bound to what is bought: a cheap quote never opens a dear request.
 ///
+/// If the node makes invoices for whole satoshis only
+/// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the amount is rounded up to the
+/// next whole satoshi before anything else happens: the rounded amount is in the invoice, in every challenge and in the receipt.
+///
 /// ```
 /// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
 ///
@@ -277,6 +281,10 @@ pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
     match answer {
         Ok(Some(amount)) if amount.is_zero() => unavailable(format_args!("a price of zero; `None` is free")),
         Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => unavailable(format_args!("a price of more than all bitcoin")),
+        Ok(Some(amount)) if asked.setup().profile.whole_sats_only => match amount.rounded_up_to_sat() {
+            Some(amount) => Quote::Amount(amount),
+            None => unavailable(format_args!("a price that cannot be rounded")),
+        },
         Ok(Some(amount)) => Quote::Amount(amount),
         Ok(None) => Quote::Free,
         Err(error) => match error.downcast_ref::<BadRequest>() {

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;
-use tower_x402::{Amount, Charge, DialectName, Paywall, lightning::LocalNode};
+use tower_x402::{Amount, Charge, DialectName, Paywall, Secrets, lightning::LocalNode};
 
 use crate::{
     customer::{ALL, Errand, asks_for_money, payment_hash},
@@ -16,7 +16,7 @@ fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, Router) {
     let node = Slow::new(shop.node.clone().with_shared_key());
     let paywall = Paywall::builder(node.clone())
         .origin(ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(shop.store.clone())
         .clock(shop.clock.clone())
         .dialects(ALL)
@@ -113,7 +113,7 @@ async fn a_node_of_ones_own_is_not_asked() {
     let node = Slow::new(shop.node.clone());
     let paywall = Paywall::builder(node.clone())
         .origin(ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(shop.store.clone())
         .clock(shop.clock.clone())
         .dialects(ALL)

@@ -6,7 +6,7 @@ use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_x402::{
-    Amount, Charge, DialectName, MemoryStore, Paywall,
+    Amount, Charge, DialectName, MemoryStore, Paywall, Secrets,
     lightning::Lie,
     server::{BoxError, PaywallBuilder},
 };
@@ -35,7 +35,7 @@ fn with_store(shop: &Shop) -> (Slow<std::sync::Arc<MemoryStore>>, PaywallBuilder
     let store = Slow::new(shop.store.clone());
     let builder = Paywall::builder(shop.node.clone())
         .origin(ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(store.clone())
         .clock(shop.clock.clone())
         .dialects(ALL);

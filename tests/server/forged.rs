@@ -15,7 +15,7 @@ use http_body_util::{BodyExt as _, Full};
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret, RawBolt11Invoice, SignedRawBolt11Invoice};
 use tower::ServiceExt as _;
 use tower_x402::{
-    Amount, DialectName, Invoice, InvoiceErrorKind, Network,
+    Amount, DialectName, Invoice, InvoiceErrorKind, Network, Secrets,
     codec::{base64, hex},
     facilitator::{BearerTokens, Facilitator},
     lightning::{Description, InvoiceRequest, Receiver as _},
@@ -147,7 +147,7 @@ async fn an_invoice_that_the_same_node_signed_for_the_same_request_buys_nothing(
 #[tokio::test]
 async fn where_proofs_of_others_are_taken_they_count_at_the_current_price_and_once() {
     let shop = Shop::new();
-    let paywall = shop.builder_of_every_dialect().master_secret([8; 32]).accept_foreign_proofs().build().unwrap();
+    let paywall = shop.builder_of_every_dialect().master_secret(Secrets::test_secret(8)).accept_foreign_proofs().build().unwrap();
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let (genuine, call, other) = genuine(&shop).await;

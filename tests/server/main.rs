@@ -42,6 +42,8 @@ mod readers;
 mod readiness;
 mod restores;
 mod retention;
+mod secrets;
+mod services;
 mod settling;
 mod several;
 mod stores;

@@ -8,7 +8,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tower::{Service, ServiceExt as _};
 use tower_x402::{
-    DialectName, Invoice, MemoryStore, Paywall,
+    DialectName, Invoice, MemoryStore, Paywall, Secrets,
     clock::{TestClock, Timestamp},
     l402,
     lightning::LocalNode,
@@ -37,7 +37,7 @@ impl Shop {
     pub(crate) fn builder(&self) -> PaywallBuilder {
         Paywall::builder(self.node.clone())
             .origin(ORIGIN)
-            .master_secret([7; 32])
+            .master_secret(Secrets::test_secret(7))
             .replay_store(self.store.clone())
             .clock(self.clock.clone())
             .dialects([DialectName::L402])

@@ -41,7 +41,7 @@ impl Bench {
     #[expect(clippy::new_without_default, reason = "made of randomness")]
     pub fn new() -> Self {
         let signer = SigningKey::random().expect("randomness");
-        let keys = OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ORIGIN, &[2; 16]);
+        let keys = OriginKeys::of_secret(&[1; 32], Network::Bitcoin, (ORIGIN, ""), &[2; 16]);
         let terms = Terms {
             network: Network::Bitcoin,
             pay_to: Some(signer.public_key()),

@@ -42,7 +42,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! # let node = LocalNode::new();
-//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let secret = tower_x402::Secrets::test_secret(7);
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(secret);
 //! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
 //! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
 //! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))

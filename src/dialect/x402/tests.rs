@@ -74,10 +74,11 @@ fn a_proof_that_we_did_not_quote_needs_the_current_price_or_is_refused() {
 #[test]
 fn a_quote_under_another_secret_origin_or_store_is_no_quote() {
     for keys in [
-        OriginKeys::of_secret(&[9; 32], Network::Bitcoin, "https://api.example.com", &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, "https://other.example.com", &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Signet, "https://api.example.com", &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, "https://api.example.com", &[9; 16]),
+        OriginKeys::of_secret(&[9; 32], Network::Bitcoin, ("https://api.example.com", ""), &[2; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://other.example.com", ""), &[2; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Signet, ("https://api.example.com", ""), &[2; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://api.example.com", ""), &[9; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://api.example.com", "other"), &[2; 16]),
     ] {
         let mut bench = strict();
         let call = paid(&bench);
