@@ -15,6 +15,7 @@ use http_body::Body;
 
 use super::{
     BoxError,
+    admission::{Admission, Admitted},
     confirm::confirm,
     credential::{Verdict, presented, verify},
     issue,
@@ -54,9 +55,6 @@ pub(super) enum Decision<B> {
     Wait(BoxFuture<'static, Self>),
 }
 
-/// What goes to the inner service.
-pub(super) type Admitted<B> = (Request<RequestBody<B>>, Admission);
-
 /// A proof, and the credential to try where it is spent.
 pub(super) struct Candidate {
     proof: Proof,
@@ -69,25 +67,6 @@ pub(super) struct Candidate {
 
 /// So many requests with one payment for several uses may ask the store at once: each holds a permit of the inner service.
 const AT_ONCE: usize = 2;
-
-/// What becomes of the inner service's answer.
-#[derive(Default)]
-pub(super) struct Admission {
-    pub(super) paid: Option<Paid>,
-    /// A credential came with the request: shared caches must not keep the answer.
-    pub(super) keep_private: bool,
-}
-
-impl Admission {
-    /// A step of the inner service.
-    #[inline]
-    pub(super) fn within<T>(&mut self, step: impl FnOnce() -> T) -> T {
-        self.paid.iter_mut().for_each(|paid| paid.stepping(true));
-        let done = step();
-        self.paid.iter_mut().for_each(|paid| paid.stepping(false));
-        done
-    }
-}
 
 /// Decides from the head of a priced request, as far as that goes: admits what is paid for until a time, at once.
 #[inline]

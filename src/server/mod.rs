@@ -91,6 +91,7 @@
 //! Why an answer was 500 or 503 stands in the log alone (feature `tracing`, on by default): install a subscriber.
 
 mod address;
+mod admission;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
 mod bench;
 mod builder;
