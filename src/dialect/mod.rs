@@ -13,7 +13,7 @@ pub mod mpp;
 #[cfg(feature = "x402")]
 pub mod x402;
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -138,6 +138,11 @@ pub(crate) trait Claim: fmt::Debug + Send {
     /// The credential to try where this one is refused after all: some dialects take several in one request.
     fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
         None
+    }
+
+    /// How many uses the credential is good for, as far as the head tells. `None` if nothing is counted.
+    fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {
+        Some(NonZeroU32::MIN)
     }
 
     /// Whether the current price must be known to verify it (a proof that this operator did not issue).

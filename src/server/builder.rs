@@ -3,14 +3,16 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::{
     ConfigError, Paywall,
     address::{ForwardedBy, Proxies},
+    holding::Holding,
     limit::{Limiter, UnpaidLimits},
+    pace::Pace,
     paywall::Setup,
+    price,
     siblings::Sold,
     spoken,
     target::{Origin, OriginError, Origins},
 };
 use crate::{
-    body::Pool,
     clock::{Clock, SystemClock},
     dialect::{keys::KeyRing, secrets::Secrets},
     lightning::{KeyCustody, Receiver},
@@ -207,15 +209,19 @@ impl PaywallBuilder {
         self
     }
 
-    /// How many bytes of a body are read, where one is read at all (default 2 MiB); more is 413. At most half of
-    /// [`body_pool`](Self::body_pool): what can never be held must not be asked to be paid for.
+    /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or half of
+    /// [`body_pool`](Self::body_pool) if that is less. It must be at most half of the pool: otherwise clients could pay for a
+    /// request whose body can never be held.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
     }
 
-    /// How many bytes all bodies that are held in memory may take together (default 64 MiB); beyond it 503. Half of it is for
-    /// requests with a genuine credential, half for those that a price function must read.
+    /// Sets how many bytes all bodies that are held in memory may take together (default 64 MiB). Beyond it a request is 503.
+    /// Half is for requests with a genuine credential, half for requests whose body a price function must read. Of each half
+    /// one payment may take an eighth and one client a quarter, but always enough for one body of
+    /// [`body_limit`](Self::body_limit): keep that limit small beside the pool. Clients without a known address have no share
+    /// of their own.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -255,8 +261,10 @@ impl PaywallBuilder {
     }
 
     /// Takes x402 proofs that another server with the same receiver key issued, at the current price. Whoever can make
-    /// that node sign can name the price. A proof for another [`service`](Self::service) at the same URL counts too. How long they are remembered follows from this paywall's own times
-    /// ([`redeem_within`](Self::redeem_within)): servers that share a store must have the same.
+    /// that node sign can name the price. A proof for another [`service`](Self::service) at the same URL counts too. How long
+    /// they are remembered follows from this paywall's own times ([`redeem_within`](Self::redeem_within)): servers that share a
+    /// store must have the same. If a price function sets the price, it runs for such a proof at most twice at once and once more
+    /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
@@ -312,7 +320,8 @@ impl PaywallBuilder {
         if !authorities.are_loopback() {
             secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
         }
-        if self.body_limit.is_some_and(|limit| limit > self.body_pool / 2) {
+        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 2));
+        if body_limit > self.body_pool / 2 {
             return Err(ConfigError::new(
                 "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
             ));
@@ -348,9 +357,9 @@ impl PaywallBuilder {
             clock: self.clock,
             limiter: Arc::new(Limiter::new(self.limits)),
             announcer: Default::default(),
-            pool: Pool::new(self.body_pool - self.body_pool / 2),
-            unpaid_pool: Pool::new(self.body_pool / 2),
-            body_limit: self.body_limit.unwrap_or(BODY_LIMIT),
+            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
+            unpaid: Holding::new(self.body_pool / 2, body_limit),
+            body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,
             redeem_within: self.redeem_within,
@@ -358,7 +367,10 @@ impl PaywallBuilder {
             max_restores: self.max_restores,
             accept_foreign_proofs: self.accept_foreign_proofs,
             keep_credentials: self.keep_credentials,
-            settled: Default::default(),
+            spent: Default::default(),
+            turns: Default::default(),
+            confirmations: Default::default(),
+            repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
             told_of_unknown: Default::default(),
             profile,
         }))

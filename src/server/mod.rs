@@ -85,7 +85,7 @@
 //! Problem details (RFC 9457), never cached. 402 for whatever a new payment can cure, with fresh challenges in `WWW-Authenticate` and
 //! `PAYMENT-REQUIRED`, and with `dialect` and `reason` where a credential was refused. 400 for what none can, 404 for a path that a
 //! table refuses, 405 for a method that no rule names, 408 and 413 for bodies, 421 for an authority that is not ours, 429 for too many
-//! unpaid invoices. 503 without a challenge where the node, the store or the price function fails, for nobody should pay for our
+//! unpaid invoices, and for a proof of another issuer that is presented too often while a price function decides what it is worth. 503 without a challenge where the node, the store or the price function fails, for nobody should pay for our
 //! faults; 500 where layers stand in a wrong order.
 //! `OPTIONS` on a priced path is 204 (with `Allow` where a table tells the methods) and never reaches the service: put a CORS layer
 //! outside.
@@ -103,21 +103,26 @@
 //! Why an answer was 500 or 503 stands in the log alone (feature `tracing`, on by default): install a subscriber.
 
 mod address;
+mod admission;
 mod aside;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
 mod bench;
 mod builder;
 mod charge;
 mod config_error;
+mod confirm;
 pub mod cors;
 mod credential;
 mod future;
 mod gate;
+mod holding;
 mod issue;
 mod layer;
 mod limit;
+mod pace;
 mod paywall;
 mod price;
+mod recent;
 mod refuse;
 mod request;
 mod routes;
@@ -127,10 +132,12 @@ mod service;
 mod settle;
 mod settlements;
 mod siblings;
+mod spent;
 mod spoken;
 mod table;
 mod target;
 mod triage;
+mod turns;
 
 use std::time::Duration;
 

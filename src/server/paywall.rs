@@ -1,8 +1,8 @@
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::HashSet,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,18 +11,22 @@ use std::{
 use super::{
     Charge, ConfigError, PaywallBuilder, Settlements,
     address::{ClientKey, Proxies},
+    confirm::Confirmations,
+    holding::Holding,
     limit::{Allowance, Limiter},
+    pace::Pace,
     rule::Rule,
     settlements::Announcer,
     siblings::Sold,
+    spent::Spent,
     target::Origins,
+    turns::Turns,
 };
 use crate::{
-    body::Pool,
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
-    lightning::{KeyCustody, Receiver, ReceiverProfile},
-    payment::{Access, Amount, DialectName, PaymentHash, Resource, Terms},
+    lightning::{Receiver, ReceiverProfile},
+    payment::{Access, Amount, DialectName, Resource, Terms},
     replay::{ReplayStore, Revocations},
     trace,
 };
@@ -65,8 +69,9 @@ pub(super) struct Setup {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,
-    pub(super) pool: Pool,
-    pub(super) unpaid_pool: Pool,
+    /// Memory for the bodies of requests with a genuine credential, and for those that a price function reads.
+    pub(super) presented: Holding,
+    pub(super) unpaid: Holding,
     pub(super) body_limit: usize,
     pub(super) time_limit: Duration,
     pub(super) invoice_expiry: Duration,
@@ -75,7 +80,12 @@ pub(super) struct Setup {
     pub(super) max_restores: u32,
     pub(super) accept_foreign_proofs: bool,
     pub(super) keep_credentials: bool,
-    pub(super) settled: Mutex<Settled>,
+    pub(super) spent: Arc<Spent>,
+    /// Who may ask the store for a use.
+    pub(super) turns: Arc<Turns>,
+    pub(super) confirmations: Confirmations,
+    /// How often credentials cause a run of a price function.
+    pub(super) repricing: Pace,
     /// It was logged that there are clients without an address.
     pub(super) told_of_unknown: AtomicBool,
 }
@@ -180,12 +190,6 @@ impl Setup {
         self.dialects.iter().any(|dialect| dialect.name() == DialectName::X402)
     }
 
-    /// Whether the receiver must be asked if an invoice is settled (decision 23).
-    pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
-        let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
-        !exclusive && !self.settled.lock().unwrap_or_else(PoisonError::into_inner).hashes.contains(payment_hash)
-    }
-
     /// Logs the first client whose address is not known, with what mends it.
     pub(super) fn tell_of_unknown(&self, client: ClientKey) {
         if client == ClientKey::Unknown && !self.told_of_unknown.swap(true, Ordering::Relaxed) {
@@ -194,33 +198,6 @@ impl Setup {
                  free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
                  request's extensions, and have trusted proxies name their clients"
             ));
-        }
-    }
-
-    pub(super) fn confirmed(&self, payment_hash: PaymentHash) {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(payment_hash);
-    }
-}
-
-/// Payments that a receiver with a shared key has called settled: asked once, remembered, bounded.
-#[derive(Debug, Default)]
-pub(super) struct Settled {
-    hashes: HashSet<PaymentHash>,
-    order: VecDeque<PaymentHash>,
-}
-
-impl Settled {
-    const REMEMBERED: usize = 100_000;
-
-    fn insert(&mut self, payment_hash: PaymentHash) {
-        if !self.hashes.insert(payment_hash) {
-            return;
-        }
-        self.order.push_back(payment_hash);
-        if self.order.len() > Self::REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.hashes.remove(&oldest);
         }
     }
 }

@@ -3,6 +3,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -247,6 +248,12 @@ pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -
     let seen = PriceRequest { method, captures, query, headers, body: Bytes::new(), reads_body, misread: Arc::default() };
     Ok(Some(Box::new(seen)))
 }
+
+/// How often credentials of one payment may have a price function run at once, and after how long once more (a proof of
+/// another issuer is worth the current price). After any refusal an honest client waits as long as `Retry-After` says.
+pub(super) const RUNS_OF_ONE_PAYMENT: (u32, Duration) = (2, Duration::from_secs(5));
+/// The same for all payments of one client together. Only runs for proofs that fail count.
+pub(super) const RUNS_OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_secs(1));
 
 /// What came of asking for the price.
 pub(super) enum Quote {

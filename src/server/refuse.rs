@@ -1,5 +1,7 @@
 //! Answers of the layer's own: problem details (RFC 9457), never cached.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
@@ -189,6 +191,12 @@ pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<
         reason: speaks_x402.then_some("exact_lnbtc_invoice_issuance_denied"),
     };
     retry_after(problem.answer(), retry_after_seconds.max(1))
+}
+
+/// 429: a payment, or all those of a client, were presented too often.
+pub(super) fn too_often(wait: Duration) -> Response<Bytes> {
+    let detail = "credentials of this payment or this client came too often: wait, then send this one again";
+    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail), wait.as_secs() + 1)
 }
 
 /// 500: the layer is placed or written wrongly; the log says how.

@@ -9,8 +9,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    BoxError, ResponseFuture, aside,
-    gate::{self, Admission, Decision},
+    BoxError, ResponseFuture,
+    admission::Admission,
+    aside,
+    gate::{self, Decision},
     layer::Shop,
     triage::{Triage, triage},
 };

@@ -98,7 +98,7 @@ fn an_end_that_cannot_be_named_is_refused() {
 }
 
 /// A genuine proof of this shop, as JSON, with the request that it is for and who serves it.
-async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
+pub(crate) async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
     let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
@@ -108,7 +108,7 @@ async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
 }
 
 /// What a sub-wallet of the shop's own node can make: an invoice of any amount for our request, paid by itself.
-async fn by_a_sub_wallet(shop: &Shop, genuine: &serde_json::Value, msat: u64) -> serde_json::Value {
+pub(crate) async fn by_a_sub_wallet(shop: &Shop, genuine: &serde_json::Value, msat: u64) -> serde_json::Value {
     let url = genuine["resource"]["url"].as_str().unwrap();
     let empty_body = sha256::Hash::hash(b"").to_byte_array();
     let binding = RequestBinding::http("GET", url, &empty_body, &[""; 0], &HeaderMap::new()).unwrap();
@@ -123,7 +123,7 @@ async fn by_a_sub_wallet(shop: &Shop, genuine: &serde_json::Value, msat: u64) ->
     payload
 }
 
-fn presented(call: &Call, payload: &serde_json::Value) -> Request<Body> {
+pub(crate) fn presented(call: &Call, payload: &serde_json::Value) -> Request<Body> {
     call.clone().header(PAYMENT_SIGNATURE, &base64::encode_standard(payload.to_string())).request()
 }
 

@@ -1,6 +1,6 @@
 //! Signature, preimage, caveats: in that order.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use super::{
     bought::{Bought, Expected, bought},
@@ -83,6 +83,13 @@ impl Claim for Genuine {
 
     fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
         self.next.map(|next| next as Box<dyn Claim>)
+    }
+
+    fn uses(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Option<NonZeroU32> {
+        match terms.access {
+            Access::ForDuration(_) => None,
+            Access::Once | Access::Uses(_) => self.buys(view, terms, now).ok().map(|bought| bought.uses),
+        }
     }
 
     fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
