@@ -1,17 +1,15 @@
 use std::{
     collections::{HashSet, VecDeque},
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use super::{
     Charge, ConfigError, PaywallBuilder, Settlements,
-    address::{ClientKey, Proxies},
+    address::Proxies,
     limit::{Allowance, Limiter},
+    notices::Notices,
     rule::Rule,
     settlements::Announcer,
     target::Origins,
@@ -23,7 +21,6 @@ use crate::{
     lightning::{KeyCustody, Receiver, ReceiverProfile},
     payment::{Access, Amount, DialectName, PaymentHash, Resource, Terms},
     replay::{ReplayStore, Revocations},
-    trace,
 };
 
 /// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are cheap.
@@ -73,8 +70,7 @@ pub(super) struct Setup {
     pub(super) accept_foreign_proofs: bool,
     pub(super) keep_credentials: bool,
     pub(super) settled: Mutex<Settled>,
-    /// It was logged that there are clients without an address.
-    pub(super) told_of_unknown: AtomicBool,
+    pub(super) notices: Notices,
 }
 
 impl Paywall {
@@ -181,17 +177,6 @@ impl Setup {
     pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
         let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
         !exclusive && !self.settled.lock().unwrap_or_else(PoisonError::into_inner).hashes.contains(payment_hash)
-    }
-
-    /// Logs the first client whose address is not known, with what mends it.
-    pub(super) fn tell_of_unknown(&self, client: ClientKey) {
-        if client == ClientKey::Unknown && !self.told_of_unknown.swap(true, Ordering::Relaxed) {
-            trace::warn(format_args!(
-                "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
-                 free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
-                 request's extensions, and have trusted proxies name their clients"
-            ));
-        }
     }
 
     pub(super) fn confirmed(&self, payment_hash: PaymentHash) {

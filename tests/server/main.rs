@@ -32,6 +32,7 @@ mod limits;
 mod methods;
 mod named;
 mod nesting;
+mod notices;
 mod paths;
 mod paying;
 mod prices;
