@@ -64,14 +64,13 @@ impl Notices {
                 limits.of_block(block)
             )),
             Full::Client(client) => {
-                if let Some(overlooked) = setup.proxies.overlooked(head) {
-                    self.tell_of(setup, overlooked);
-                }
+                let overlooked = setup.proxies.overlooked(head);
+                overlooked.into_iter().for_each(|overlooked| self.tell_of(setup, overlooked));
                 if self.full_for_one.is_due(now) {
                     trace::warn(format_args!(
-                        "no invoices for the client {client}: it holds its {} unpaid ones; .unpaid_per_client(..) allows more, \
-                         and if it is a proxy, name it with .trusted_proxy(..)",
-                        limits.per_client
+                        "no invoices for the client {client}: it holds its {} unpaid ones; .unpaid_per_client(..) allows more{}",
+                        limits.per_client,
+                        if overlooked.is_none() { ", and if it is a proxy, name it with .trusted_proxy(..)" } else { "" }
                     ));
                 }
             }

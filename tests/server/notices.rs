@@ -22,7 +22,9 @@ fn service(builder: PaywallBuilder) -> Router {
 fn from(peer: &str, headers: &[(&'static str, &str)]) -> Request<Body> {
     let mut request = get("/weather");
     request.extensions_mut().insert(ClientAddr::new(peer.parse().unwrap()));
-    headers.iter().for_each(|(name, value)| drop(request.headers_mut().append(*name, value.parse().unwrap())));
+    for (name, value) in headers {
+        request.headers_mut().append(*name, value.parse().unwrap());
+    }
     request
 }
 
@@ -54,7 +56,10 @@ async fn a_private_proxy_that_nobody_named_is_logged_once_with_the_fix() {
              call `.trusted_proxy(\"10.0.0.7\")`\n"
         );
         by_proxy(&app, "10.0.0.8", header, 60).await;
+        by_proxy(&app, "10.0.0.7", header, 60).await;
         assert_eq!(lines_with(&journal, "nobody named"), 1);
+        assert_eq!(lines_with(&journal, "trusted_proxy"), 1);
+        assert_eq!(lines_with(&journal, "the client 10.0.0.7: it holds its 64 unpaid ones"), 1);
     }
 }
 
