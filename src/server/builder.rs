@@ -198,12 +198,15 @@ impl PaywallBuilder {
     }
 
     /// How many unpaid invoices one client may hold (default 64): each 402 is one, those to refused credentials too. Beyond it 429.
+    /// An IPv6 network of 56 bits may hold four times as many (256), one of 48 bits sixteen times as many (1,024), and neither
+    /// more than half of [`unpaid_in_all`](Self::unpaid_in_all).
     pub fn unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self
     }
 
-    /// How many unpaid invoices all clients together may hold (default 10,000).
+    /// How many unpaid invoices all clients together may hold (default 10,000). A tenth is kept for clients that have paid in the
+    /// last 24 hours, here and in the shares of networks.
     pub fn unpaid_in_all(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
@@ -371,7 +374,7 @@ impl PaywallBuilder {
             turns: Default::default(),
             confirmations: Default::default(),
             repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
-            told_of_unknown: Default::default(),
+            notices: Default::default(),
             profile,
         }))
     }

@@ -319,14 +319,17 @@ where
     let rule = pending.asked.rule.clone();
     let setup = shop.paywall.setup();
     let client = pending.asked.place.client;
-    setup.tell_of_unknown(client);
+    setup.notices.asked(setup, &pending.asked.head, client);
     setup.sold.compare_once();
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
         return pass(*pending);
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
-        Err(full) => return answer(refuse::too_many(full.retry_after.as_secs(), setup.speaks_x402())),
+        Err(refused) => {
+            setup.notices.full(setup, &pending.asked.head, refused.full, pending.asked.now);
+            return answer(refuse::too_many(refused.retry_after.as_secs(), setup.speaks_x402()));
+        }
     };
     if rule.charge.reads_body
         && let Err(answer) = pending.read_body(Keep::Unpaid).await

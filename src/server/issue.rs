@@ -5,7 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
+use super::{
+    limit::{CallEnd, Slot},
+    paywall::Setup,
+    refuse,
+    request::Asked,
+    within,
+};
 use crate::{
     clock::Timestamp,
     dialect::{self, Committed, Dialect, RequestView},
@@ -39,25 +45,27 @@ pub(super) async fn challenge(
         None => (Description::Text(memo(terms, view.authority())), None),
     };
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
-    slot.asked(asked.now.saturating_add(terms.invoice_expiry));
+    slot.asked(setup.clock.now(), terms.invoice_expiry, setup.time_limit);
     let invoice = match within(setup.time_limit, setup.receiver.create_invoice(request.clone())).await {
         Some(Ok(invoice)) => invoice,
         Some(Err(error)) => {
             trace::error(format_args!("no invoice: {error}"));
-            match error.kind() {
-                NodeErrorKind::Refused => slot.not_issued(),
-                // There may be an invoice after all; but an outage must not lock clients out for the life of one.
-                NodeErrorKind::BadAnswer | NodeErrorKind::Unreachable => slot.asked(asked.now.saturating_add(setup.time_limit)),
-            }
+            slot.not_issued(match error.kind() {
+                NodeErrorKind::BadAnswer => CallEnd::BadAnswer,
+                NodeErrorKind::Refused => CallEnd::Refused,
+                NodeErrorKind::Unreachable => CallEnd::Unreachable,
+            });
             return refuse::unavailable("the Lightning node could not make an invoice");
         }
         None => {
             trace::error(format_args!("no invoice within {:?}", setup.time_limit));
+            slot.not_issued(CallEnd::TimedOut);
             return refuse::unavailable("the Lightning node did not make an invoice in time");
         }
     };
     if let Err(fault) = check(&invoice, &request, committed.as_ref(), terms, setup.clock.now()) {
         trace::error(format_args!("the node's invoice is not what was asked for: {fault}"));
+        slot.not_issued(CallEnd::WrongInvoice);
         return refuse::unavailable("the Lightning node made an invoice that was not asked for");
     }
     slot.issued(invoice.payment_hash(), invoice.expires_at());

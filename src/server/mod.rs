@@ -68,7 +68,13 @@
 //! The limit of unpaid invoices and free allowances are counted for each client. Clients are told apart by the peer's address: serve axum with
 //! `into_make_service_with_connect_info::<SocketAddr>()`, or put a [`ClientAddr`] into the request's extensions. Behind a proxy name it
 //! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests whose peer is not known have only the limit for all
-//! ([`unpaid_in_all`](PaywallBuilder::unpaid_in_all)) and no allowance; the first of them is told in the log.
+//! ([`unpaid_in_all`](PaywallBuilder::unpaid_in_all)) and no allowance. The first of them is logged, and so is a private address
+//! that sends the headers of a proxy and is not trusted.
+//!
+//! A client is an IPv4 address or an IPv6 network of 64 bits. The networks around an IPv6 client have shares, because a household
+//! gets up to 256 such networks and a site 65,536: one of 56 bits counts for four clients and one of 48 bits for sixteen, of unpaid
+//! invoices never more than half of all. IPv4 addresses count alone: they are scarce, and behind one may be all customers of a
+//! mobile carrier.
 //!
 //! # Several services at one origin
 //!
@@ -119,6 +125,8 @@ mod holding;
 mod issue;
 mod layer;
 mod limit;
+mod notices;
+mod overlooked;
 mod pace;
 mod paywall;
 mod price;

@@ -1,19 +1,12 @@
-use std::{
-    collections::HashSet,
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use super::{
     Charge, ConfigError, PaywallBuilder, Settlements,
-    address::{ClientKey, Proxies},
+    address::Proxies,
     confirm::Confirmations,
     holding::Holding,
     limit::{Allowance, Limiter},
+    notices::Notices,
     pace::Pace,
     rule::Rule,
     settlements::Announcer,
@@ -28,7 +21,6 @@ use crate::{
     lightning::{Receiver, ReceiverProfile},
     payment::{Access, Amount, DialectName, Resource, Terms},
     replay::{ReplayStore, Revocations},
-    trace,
 };
 
 /// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are cheap.
@@ -86,8 +78,7 @@ pub(super) struct Setup {
     pub(super) confirmations: Confirmations,
     /// How often credentials cause a run of a price function.
     pub(super) repricing: Pace,
-    /// It was logged that there are clients without an address.
-    pub(super) told_of_unknown: AtomicBool,
+    pub(super) notices: Notices,
 }
 
 impl Paywall {
@@ -188,16 +179,5 @@ impl fmt::Debug for Paywall {
 impl Setup {
     pub(super) fn speaks_x402(&self) -> bool {
         self.dialects.iter().any(|dialect| dialect.name() == DialectName::X402)
-    }
-
-    /// Logs the first client whose address is not known, with what mends it.
-    pub(super) fn tell_of_unknown(&self, client: ClientKey) {
-        if client == ClientKey::Unknown && !self.told_of_unknown.swap(true, Ordering::Relaxed) {
-            trace::warn(format_args!(
-                "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
-                 free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
-                 request's extensions, and have trusted proxies name their clients"
-            ));
-        }
     }
 }

@@ -82,9 +82,10 @@ pub(super) fn accepted(
     now: Timestamp,
     remaining: Option<u32>,
 ) -> PaymentReceipt {
+    let client = place.client;
     let resource = (head.method.clone(), setup.origins[place.origin].clone(), place.target);
     let receipt = PaymentReceipt::new(proof, resource, now, remaining);
-    setup.limiter.paid(receipt.payment_hash(), now);
+    setup.limiter.paid(receipt.payment_hash(), client, now);
     setup.announcer.announce(&receipt);
     head.extensions.insert(receipt.clone());
     receipt

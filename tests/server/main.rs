@@ -34,6 +34,7 @@ mod memos;
 mod methods;
 mod named;
 mod nesting;
+mod notices;
 mod paths;
 mod paying;
 mod prices;
