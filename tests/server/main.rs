@@ -45,3 +45,4 @@ mod several;
 mod stores;
 mod tokens;
 mod worlds;
+mod younger;
