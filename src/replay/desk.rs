@@ -23,6 +23,8 @@ pub(super) struct Desk {
     options: DurableOptions,
     /// Since when the store exists, once all is taken in.
     created_at: Arc<OnceLock<Timestamp>>,
+    /// Whether the book holds at least what the disk does: not after a reading of it that failed half way.
+    is_whole: bool,
 }
 
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -57,7 +59,7 @@ impl Desk {
     pub(super) fn new(options: DurableOptions) -> Self {
         let (keys, record_bytes) = (Keys::new(options.capacity), Room::new(options.record_capacity));
         let (book, shelf, created_at) = (Book::default(), Shelf::default(), Arc::default());
-        Self { book, shelf, keys, record_bytes, options, created_at }
+        Self { book, shelf, keys, record_bytes, options, created_at, is_whole: false }
     }
 
     /// Filled, once all is taken in, with since when the store exists.
@@ -71,6 +73,7 @@ impl Machine for Desk {
     type Answer = Answer;
 
     fn clear(&mut self) {
+        self.is_whole = false;
         self.book.clear();
         self.shelf = Shelf::default();
         self.keys = Keys::new(self.options.capacity);
@@ -95,6 +98,7 @@ impl Machine for Desk {
 
     fn loaded(&mut self) {
         self.book.finish_load();
+        self.is_whole = true;
     }
 
     /// A folder that does not say since when it exists may have forgotten anything before now.
@@ -152,6 +156,8 @@ impl Machine for Desk {
             Question::Get(_, reply) => refuse(reply, failure),
             Question::Put(_, _, reply) => refuse(reply, failure),
             Question::Scan(_, reply) => refuse(reply, failure),
+            // what the book does not know may be on the disk
+            Question::Release(..) if !self.is_whole => return Some(question),
             Question::Release(..) => {
                 // most are of uses that were refused a moment ago: those need no disk
                 if let Answer::Release(again) = self.apply(question, &mut Batch::default()) {
@@ -209,6 +215,32 @@ mod tests {
         payment::{Network, PaymentHash},
         replay::{DurableStore, Limits, ReplayStore as _},
     };
+
+    #[test]
+    fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
+        let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
+        let (write_fails, load_fails) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
+        let (desk, begins) = (Desk::new(DurableOptions::new()), true);
+        let faulty = Faulty { desk, begins, write_fails: write_fails.clone(), load_fails: load_fails.clone(), events };
+        let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
+        let until = |event| while heard.recv().unwrap() != event {};
+        let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
+        let answer = consume(&log, key, id);
+        assert_eq!(answer.blocking_recv().unwrap().unwrap(), Consumption::Granted { remaining: 0 });
+
+        load_fails.store(true, Ordering::SeqCst);
+        write_fails.store(true, Ordering::SeqCst);
+        assert!(consume(&log, a_key(2), UseId::from_bytes([2; 16])).blocking_recv().unwrap().is_err());
+        until(Event::LoadFailed);
+        log.ask_urgently(Question::Release(key, id, Release::NotServed)).unwrap();
+        until(Event::Refused);
+        load_fails.store(false, Ordering::SeqCst);
+        until(Event::Loaded);
+        let answer = consume(&log, key, UseId::from_bytes([3; 16])).blocking_recv().unwrap().unwrap();
+        assert_eq!(answer, Consumption::Granted { remaining: 0 }, "the use that was given back");
+        let answer = consume(&log, key, id).blocking_recv().unwrap().unwrap();
+        assert_eq!(answer, Consumption::Spent, "the use that is over");
+    }
 
     #[test]
     fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() {
