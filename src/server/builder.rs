@@ -268,6 +268,12 @@ impl PaywallBuilder {
     /// they are remembered follows from this paywall's own times ([`redeem_within`](Self::redeem_within)): servers that share a
     /// store must have the same. If a price function sets the price, it runs for such a proof at most twice at once and once more
     /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
+    ///
+    /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
+    /// old enough. A new store takes only proofs whose invoice was made more than a minute after the store
+    /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. A store that was put back from a backup takes
+    /// again what was redeemed since it was copied, and a new master secret does not change that: leave this off until the
+    /// invoices from before have ended.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
@@ -337,6 +343,12 @@ impl PaywallBuilder {
         if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
             return Err(ConfigError::new(
                 "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
+            ));
+        }
+        if self.accept_foreign_proofs && store.durability() == Durability::Volatile {
+            return Err(ConfigError::new(
+                "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
+                 with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
             ));
         }
         let service = spoken::label(self.service.as_deref())?;

@@ -136,7 +136,7 @@ impl Paywall {
             redeem_within: setup.redeem_within,
             uses_within: setup.uses_within,
             max_restores: setup.max_restores,
-            accept_foreign_proofs: setup.accept_foreign_proofs,
+            foreign_proofs_since: setup.accept_foreign_proofs.then(|| setup.store.created_at()),
             authorization_taken: charge.authorization_taken,
         };
         if terms.access != Access::Once && !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {

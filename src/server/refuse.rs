@@ -108,6 +108,11 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
             "The payment is used up",
             "what this payment bought is used up; pay the fresh invoice and send its credential",
         ),
+        RefusalKind::Unremembered => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The payment is older than what is remembered",
+            "the invoice is older than this server's store of spent payments, which cannot tell whether it was used; pay the fresh invoice and send its credential",
+        ),
         RefusalKind::WrongRequest => (
             "https://paymentauth.org/problems/invalid-challenge",
             "Bought for another request",

@@ -9,10 +9,10 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tower_x402::{Amount, Charge, DialectName, Paywall, RouteTable, codec, l402, price_fn, x402};
+use tower_x402::{Amount, Charge, DialectName, Paywall, RouteTable, Secrets, codec, l402, price_fn, x402};
 
 use crate::{
-    shop::{Shop, ask, get},
+    shop::{Lasting, Shop, ask, get},
     trade::{Bought, Call, EVERY, PAYMENT_SIGNATURE},
 };
 
@@ -169,7 +169,7 @@ async fn what_it_is_still_worth_does_not_matter() {
 async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
     let (shop, others) = (Shop::new(), Shop::new());
     let app = site(&shop.speaking_every_dialect());
-    let foreign = site(&others.builder_of_every_dialect().master_secret([9; 32]).build().unwrap());
+    let foreign = site(&others.builder_of_every_dialect().master_secret(Secrets::test_secret(9)).build().unwrap());
     let theirs = bought(&others, &foreign, "/once").await;
     for dialect in EVERY {
         let line = theirs.of(dialect).clone();
@@ -216,7 +216,7 @@ async fn a_layer_within_gets_what_was_paid_to_it_and_its_handler_does_not() {
     let free = || RouteTable::new().charge("GET /elsewhere", Amount::from_sat(10)).otherwise_free();
     let shop = Shop::new();
     let paywall = shop.speaking_every_dialect();
-    let other = shop.builder_of_every_dialect().master_secret([9; 32]).build().unwrap();
+    let other = shop.builder_of_every_dialect().master_secret(Secrets::test_secret(9)).build().unwrap();
     for outer in [&paywall, &other] {
         let priced = on_get(seen).route_layer(paywall.charge(Amount::from_sat(10)).unwrap());
         let app = Router::new().route("/a", priced).layer(outer.routes(free()).unwrap()).layer(paywall.routes(free()).unwrap());
@@ -257,7 +257,8 @@ async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote
     let mut proof: serde_json::Value = serde_json::from_str(&text).unwrap();
     proof["accepted"]["extra"].as_object_mut().unwrap().remove("quote");
     let line = (PAYMENT_SIGNATURE, codec::base64::encode_standard(proof.to_string()).parse::<HeaderValue>().unwrap());
-    let app = site(&shop.builder_of_every_dialect().accept_foreign_proofs().build().unwrap());
+    let app =
+        site(&shop.builder_of_every_dialect().replay_store(Lasting(shop.store.clone())).accept_foreign_proofs().build().unwrap());
     stopped(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, "accepted");
     let app = site(&shop.speaking_every_dialect());
     went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], "not accepted");

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get as on_get};
 use http::{Request, Response, StatusCode};
-use tower_x402::{Amount, Charge, Paywall, lightning::Lie, price_fn, server::ClientAddr};
+use tower_x402::{Amount, Charge, Paywall, Secrets, lightning::Lie, price_fn, server::ClientAddr};
 
 use crate::{
     journal::Journal,
@@ -246,7 +246,7 @@ async fn customers_of_a_node_that_hung_are_served_when_it_recovers_although_they
 async fn resets_while_the_node_answers_get_no_slot_back_before_the_invoices_end() {
     let shop = Shop::new();
     let node = Slow::new(shop.node.clone()).hesitates();
-    let paywall = Paywall::builder(node).origin(ORIGIN).master_secret([7; 32]).replay_store(shop.store.clone());
+    let paywall = Paywall::builder(node).origin(ORIGIN).master_secret(Secrets::test_secret(7)).replay_store(shop.store.clone());
     let app = service(&paywall.clock(shop.clock.clone()).build().unwrap());
     for reset in 0..200_u64 {
         let mut request = tokio_test::task::spawn(ask(&app, from("198.51.100.1")));

@@ -52,3 +52,4 @@ mod shares;
 mod stores;
 mod tokens;
 mod worlds;
+mod younger;

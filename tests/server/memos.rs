@@ -9,7 +9,7 @@ use axum::{Router, routing::any};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_x402::{
-    Amount, Charge, DialectName, Invoice, InvoiceDescription, PaymentHash,
+    Amount, Charge, DialectName, Invoice, InvoiceDescription, PaymentHash, Secrets,
     lightning::{BoxFuture, Description, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError, Receiver, ReceiverProfile},
     server::PaywallBuilder,
 };
@@ -61,7 +61,7 @@ fn replaces_an_empty_memo(request: &mut InvoiceRequest) {
 fn builder(shop: &Shop, node: &Willful, dialects: &[DialectName]) -> PaywallBuilder {
     tower_x402::Paywall::builder(node.clone())
         .origin(crate::shop::ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(shop.store.clone())
         .clock(shop.clock.clone())
         .dialects(dialects.iter().copied())
@@ -111,7 +111,7 @@ async fn the_memo_is_the_description_or_who_is_paid_and_never_empty() {
     ] {
         let shop = Shop::new();
         let node = Willful::new(&shop, |_| ());
-        let builder = tower_x402::Paywall::builder(node.clone()).origin(origin).master_secret([7; 32]);
+        let builder = tower_x402::Paywall::builder(node.clone()).origin(origin).master_secret(Secrets::test_secret(7));
         let builder = builder.replay_store(shop.store.clone()).clock(shop.clock.clone()).dialects(BOTH);
         let answer = ask(&app(builder, charge), Errand::get("/a?token=of-the-application").unpaid()).await;
         assert_eq!(*invoice(&answer).description(), InvoiceDescription::Text(memo.into()));

@@ -23,7 +23,7 @@ use tower_x402::{
 
 use crate::{
     customer::{ALL, Errand, asks_for_money, invoice},
-    shop::{ORIGIN, Shop, ask, get, problem},
+    shop::{Lasting, ORIGIN, Shop, ask, get, problem},
 };
 
 fn route(shop: &Shop, charge: impl Into<Charge>) -> Router {
@@ -277,7 +277,7 @@ async fn a_foreign_proof_at_a_node_of_whole_satoshis_must_be_for_the_rounded_pri
     let builder = |number| {
         let secret = Secrets::test_secret(number);
         let builder = Paywall::builder(WholeSats(shop.node.clone())).origin(ORIGIN).master_secret(secret).dialects(ALL);
-        builder.replay_store(shop.store.clone()).clock(shop.clock.clone())
+        builder.replay_store(Lasting(shop.store.clone())).clock(shop.clock.clone())
     };
     let sells = |paywall: Paywall, price: Price| paid_amount().layer(paywall.charge(price).unwrap());
     let takes = sells(builder(8).accept_foreign_proofs().build().unwrap(), in_query());

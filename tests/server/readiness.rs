@@ -153,6 +153,10 @@ impl ReplayStore for Stalled {
         self.inner.id()
     }
 
+    fn created_at(&self) -> Timestamp {
+        self.inner.created_at()
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,

@@ -11,13 +11,13 @@ use std::{
 use axum::{Router, body::Body, routing::get as on_get};
 use http::{Request, StatusCode};
 use tower_x402::{
-    Amount, Charge,
+    Amount, Charge, Secrets,
     server::{ClientAddr, price_fn},
 };
 
 use crate::{
     forged::{by_a_sub_wallet, genuine, presented},
-    shop::{Shop, ask, reason},
+    shop::{Lasting, Shop, ask, reason},
     trade::Call,
 };
 
@@ -30,7 +30,12 @@ fn priced(shop: &Shop) -> (Router, Arc<AtomicUsize>, Arc<AtomicU32>) {
         let price = told.load(Ordering::SeqCst);
         async move { Ok(Some(Amount::from_sat(price))) }
     });
-    let builder = shop.builder_of_every_dialect().master_secret([8; 32]).accept_foreign_proofs().unpaid_per_client(1);
+    let builder = shop
+        .builder_of_every_dialect()
+        .replay_store(Lasting(shop.store.clone()))
+        .master_secret(Secrets::test_secret(8))
+        .accept_foreign_proofs()
+        .unpaid_per_client(1);
     let layer = builder.build().unwrap().charge(Charge::of(function)).unwrap();
     (Router::new().route("/weather", on_get(async || "sunny").route_layer(layer)), runs, price)
 }

@@ -30,6 +30,10 @@ impl ReplayStore for Ledger {
         self.0.id()
     }
 
+    fn created_at(&self) -> Timestamp {
+        self.0.created_at()
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,

@@ -14,7 +14,7 @@ use tower_x402::{Amount, Charge, DialectName, MemoryStore, Paywall, RouteTable, 
 use crate::{
     customer::{ALL, Errand},
     journal::Journal,
-    shop::{Shop, ask, get, reason},
+    shop::{Lasting, Shop, ask, get, reason},
 };
 
 /// A shop whose keys no other test has.
@@ -209,7 +209,16 @@ async fn durations_are_compared_across_stores_and_paywalls_that_are_gone_with_no
 #[tokio::test]
 async fn a_label_separates_no_proofs_of_others_and_they_count_at_the_current_price() {
     let street = Street::new();
-    let takes = report(&street.builder().accept_foreign_proofs().service("dear").build().unwrap(), sat(10));
+    let takes = report(
+        &street
+            .builder()
+            .replay_store(Lasting(street.shop.store.clone()))
+            .accept_foreign_proofs()
+            .service("dear")
+            .build()
+            .unwrap(),
+        sat(10),
+    );
     let (cheap, same) = (report(&street.service("cheap"), sat(1)), report(&street.service("other"), sat(10)));
     let errand = Errand::get("/report");
     let proof = errand.buy(&street.shop, &cheap, DialectName::X402).await;

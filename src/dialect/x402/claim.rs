@@ -42,7 +42,8 @@ impl Authentic {
         let accepted = payload.accepted();
         let extra = accepted.extra();
         let networks = [terms.network];
-        let conditions = Conditions::at(now).with_networks(&networks);
+        let conditions =
+            Conditions { store_created_at: terms.foreign_proofs_since, ..Conditions::at(now).with_networks(&networks) };
         let core = Core::read(accepted, &networks);
         let opened = core.as_ref().ok().and_then(|core| quoted(extra, core, view.keys));
         if opened.is_none() {
@@ -56,19 +57,23 @@ impl Authentic {
             Params::Http { headers } if *headers == terms.bound_headers => {}
             _ => return Err(Reason::RequestMismatch),
         }
-        let is_foreign = opened.is_none();
-        let quote = match opened {
-            Some(quote) => quote,
-            None if terms.accept_foreign_proofs => {
+        let (quote, foreign) = match opened {
+            Some(quote) => (quote, None),
+            None if terms.foreign_proofs_since.is_some() => {
                 let invoice = core.invoice(verify::invoice_text(extra)?, &binding, &conditions)?;
                 let ends_at = invoice.expires_at();
                 let longest_life = terms.longest_life(ends_at);
-                Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life, bound: None }
+                let quote = Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life, bound: None };
+                (quote, Some(invoice.created_at()))
             }
             None => return Err(Reason::ExtraMismatch),
         };
         verify::preimage(payload, quote.payment_hash)?;
         verify::in_time(quote.ends_at, &conditions)?;
+        if let Some(created_at) = foreign {
+            verify::remembered(created_at, &conditions)?;
+        }
+        let is_foreign = foreign.is_some();
         if !is_foreign && quote.bound.is_some() != terms.has_bound {
             return Err(Reason::RequestMismatch);
         }
