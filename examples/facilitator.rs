@@ -5,9 +5,9 @@
 //! `cargo run --example facilitator`
 #![allow(clippy::print_stdout, reason = "its addresses are what it is there to tell")]
 
-#[path = "paid_api/serving.rs"]
+#[path = "../tests/fixtures/serving.rs"]
 mod serving;
-#[path = "paid_api/wallet/mod.rs"]
+#[path = "../tests/fixtures/wallet/mod.rs"]
 mod wallet;
 
 use std::{sync::Arc, time::Duration};

@@ -7,7 +7,9 @@
 mod arguments;
 mod described;
 mod kept;
+#[path = "../../tests/fixtures/serving.rs"]
 mod serving;
+#[path = "../../tests/fixtures/wallet/mod.rs"]
 mod wallet;
 
 use std::{net::SocketAddr, path::Path, process::ExitCode};

@@ -13,7 +13,8 @@ use std::{
 };
 
 use axum::{Router, extract, routing::get as on_get};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
     Amount, Charge, DurableStore, Invoice, Network, Paid, PaymentHash, Paywall, Preimage, Secrets,
@@ -23,6 +24,8 @@ use tower_x402::{
     mpp::{self, Payable},
     x402::{self, Conditions, Intent, PaymentRequired},
 };
+
+use crate::site::Client;
 
 const TEST: &str = "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
 const ROUNDS: u64 = 15;
@@ -106,7 +109,7 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
 
 /// Presents what was bought and never shown before the kill: it works as often as was paid for, in any dialect, and then in none.
 async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
-    let client = reqwest::Client::new();
+    let client = Client::new();
     let mut redeemed = Vec::new();
     for (turn, mut bought) in kept.into_iter().enumerate() {
         for use_number in 0..bought.uses + 3 {
@@ -122,7 +125,7 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
 
 /// Shows again what got no answer when the server was killed: it may have been served, and is not served beyond its uses.
 async fn insist(origin: &str, used: &mut [Bought]) {
-    let client = reqwest::Client::new();
+    let client = Client::new();
     for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
         let answers = futures_util::future::join_all((0..6).map(|turn| show(&client, origin, bought, turn))).await;
         bought.served += u32::try_from(answers.iter().filter(|answer| **answer == Some(StatusCode::OK)).count()).unwrap();
@@ -130,15 +133,15 @@ async fn insist(origin: &str, used: &mut [Bought]) {
 }
 
 /// Shows one of the credentials: the dialects take turns.
-async fn show(client: &reqwest::Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
+async fn show(client: &Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
     let (name, value) = bought.credentials[turn % bought.credentials.len()].clone();
-    let request = client.get(format!("{origin}{}", bought.path)).header(name, value);
-    Some(request.send().await.ok()?.status())
+    let headers = HeaderMap::from_iter([(name, value)]);
+    Some(client.open(Method::GET, &format!("{origin}{}", bought.path), headers, b"").await.ok()?.status())
 }
 
 /// Buys, and shows two of three payments in all their dialects and from six tasks at once, until the server is gone.
 async fn shop_around(origin: String, bag: Bag, customer: u32) {
-    let client = reqwest::Client::new();
+    let client = Client::new();
     for number in customer.. {
         let (path, uses) = if number % 2 == 0 { ("/once", 1) } else { ("/thrice", USES) };
         let Some(mut bought) = buy(&client, &origin, path, uses).await else { return };
@@ -163,14 +166,15 @@ async fn shop_around(origin: String, bag: Bag, customer: u32) {
     }
 }
 
-async fn buy(client: &reqwest::Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
-    let answer = client.get(format!("{origin}{path}")).send().await.ok()?;
+async fn buy(client: &Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
+    let answer = client.open(Method::GET, &format!("{origin}{path}"), HeaderMap::new(), b"").await.ok()?;
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
     let headers = answer.headers().clone();
     let invoice = l402::Challenge::in_headers(&headers).remove(0).invoice().to_owned();
     let payment_hash = Invoice::parse(&invoice).unwrap().payment_hash();
-    let told = client.get(format!("{origin}/wallet/{payment_hash}")).send().await.ok()?.text().await.ok()?;
-    let preimage = Preimage::from_hex(&told)?;
+    let wallet = format!("{origin}/wallet/{payment_hash}");
+    let told = client.open(Method::GET, &wallet, HeaderMap::new(), b"").await.ok()?.into_body().collect().await.ok()?;
+    let preimage = Preimage::from_hex(std::str::from_utf8(&told.to_bytes()).ok()?)?;
     let credentials = credentials(&headers, &format!("{ORIGIN}{path}"), &preimage);
     assert_eq!(credentials.len(), if uses == 1 { 3 } else { 1 });
     Some(Bought { payment_hash, path, uses, credentials, served: 0, lost: 0 })
