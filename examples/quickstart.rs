@@ -29,11 +29,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let secret = secret_file::create(folder.path(), "master-secret")?;
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);
-    let paywall = Paywall::builder(devnet.server())
-        .origin(&origin)
-        .master_secret(std::fs::read(secret)?)
-        .replay_store(MemoryStore::new()?)
-        .build()?;
+    let paywall =
+        Paywall::builder(devnet.server()).origin(&origin).master_secret_file(secret).replay_store(MemoryStore::new()?).build()?;
     let app = Router::new().route("/weather/{city}", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));
     tokio::spawn(async move { axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>()).await });
     println!("A paid API is up at {origin}, with a Lightning node behind it and another one to pay from.");
