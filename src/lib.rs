@@ -111,7 +111,7 @@ mod boxed;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;
-// What only the server, or one dialect, asks of these is unused where that one is left out.
+// Some of it is unused if the server or a dialect is left out.
 #[cfg_attr(
     not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
     allow(dead_code, unused_imports)
