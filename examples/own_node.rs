@@ -37,14 +37,14 @@ impl Receiver for MyNode {
 
     fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
-            match self.0.state(&payment_hash.to_string()).await {
-                Ok("OPEN") => Ok(InvoiceStatus::Open),
-                Ok("SETTLED") => Ok(InvoiceStatus::Settled),
-                Ok("CANCELED") => Ok(InvoiceStatus::Expired),
-                Ok("NOT FOUND") => Ok(InvoiceStatus::Unknown),
+            let state = self.0.state(&payment_hash.to_string()).await;
+            match &*state.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))? {
+                "OPEN" => Ok(InvoiceStatus::Open),
+                "SETTLED" => Ok(InvoiceStatus::Settled),
+                "EXPIRED" => Ok(InvoiceStatus::Expired),
+                "UNKNOWN" => Ok(InvoiceStatus::Unknown),
                 // Never guess: the server answers 503, and nobody is asked to pay.
-                Ok(_) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "expected the state of an invoice")),
-                Err(error) => Err(NodeError::new(NodeErrorKind::Unreachable, NAME, error)),
+                _ => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "expected the state of an invoice")),
             }
         })
     }
@@ -73,13 +73,8 @@ impl Client {
         Ok(self.0.create_invoice(request).await?.as_str().to_owned())
     }
 
-    async fn state(&self, payment_hash: &str) -> Result<&'static str, BoxError> {
-        let Some(payment_hash) = PaymentHash::from_hex(payment_hash) else { return Ok("NOT FOUND") };
-        Ok(match self.0.lookup_invoice(payment_hash).await? {
-            InvoiceStatus::Open => "OPEN",
-            InvoiceStatus::Settled => "SETTLED",
-            InvoiceStatus::Expired => "CANCELED",
-            _ => "NOT FOUND",
-        })
+    async fn state(&self, payment_hash: &str) -> Result<String, BoxError> {
+        let payment_hash = PaymentHash::from_hex(payment_hash).ok_or("expected a payment hash")?;
+        Ok(format!("{:?}", self.0.lookup_invoice(payment_hash).await?).to_uppercase())
     }
 }
