@@ -49,6 +49,7 @@ mod services;
 mod settling;
 mod several;
 mod shares;
+mod stacked;
 mod stores;
 mod tokens;
 mod worlds;
