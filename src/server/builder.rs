@@ -280,7 +280,8 @@ impl PaywallBuilder {
     }
 
     /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A handler that forwards
-    /// requests to a server with the same master secrets, and prices asked there, needs this. Answers are private nevertheless.
+    /// requests to a server with the same master secrets, and prices asked there, needs this. Answers are private nevertheless. What
+    /// another layer further out has taken out stays out, unless this paywall issued it.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
         self

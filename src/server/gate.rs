@@ -370,14 +370,14 @@ fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
 fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
     let setup = asked.shop.paywall.setup();
+    // One that is nothing here, or that this route does not look for, is still worth something elsewhere.
+    let aside = aside::set_aside(setup, &mut asked.head.headers);
     if asked.presented {
         strip(setup, &mut asked.head, &asked.rule.terms);
     }
-    // One that this route does not look for is still worth something elsewhere.
-    let aside = aside::set_aside(setup, &mut asked.head.headers);
     let admission = Admission { paid: None, keep_private: asked.presented || aside.is_some() };
     if let Some(aside) = aside {
-        asked.head.extensions.insert(aside);
+        aside.keep_in(&mut asked.head.extensions);
     }
     Decision::Pass(Box::new((Request::from_parts(asked.head, body), admission)))
 }

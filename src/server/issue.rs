@@ -20,7 +20,7 @@ use crate::{
     trace,
 };
 
-/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 where the node fails.
+/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 if the node fails.
 pub(super) async fn challenge(
     asked: &Asked,
     amount: Amount,

@@ -91,8 +91,9 @@
 //! Problem details (RFC 9457), never cached. 402 for whatever a new payment can cure, with fresh challenges in `WWW-Authenticate` and
 //! `PAYMENT-REQUIRED`, and with `dialect` and `reason` where a credential was refused. 400 for what none can, 404 for a path that a
 //! table refuses, 405 for a method that no rule names, 408 and 413 for bodies, 421 for an authority that is not ours, 429 for too many
-//! unpaid invoices, and for a proof of another issuer that is presented too often while a price function decides what it is worth. 503 without a challenge where the node, the store or the price function fails, for nobody should pay for our
-//! faults; 500 where layers stand in a wrong order.
+//! unpaid invoices, and for a proof of another issuer that is presented too often while a price function decides what it is worth.
+//! 503 without a challenge if the node, the store or the price function fails: no client is asked to pay for a fault of the server. 500
+//! if layers are in the wrong order.
 //! `OPTIONS` on a priced path is 204 (with `Allow` where a table tells the methods) and never reaches the service: put a CORS layer
 //! outside.
 //!
@@ -101,10 +102,11 @@
 //! Inside what answers for everybody (CORS, with [`cors`]'s lists; compression of answers), outside what should not work for the unpaid. A
 //! credential stops at this layer: it is taken out of the request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). So do
 //! credentials of this server on a request that is free by the table, whatever they were bought for; the answer is then private.
-//! Credentials of others pass (another server's, `Bearer`), and so do ours if the handler is another layer of this crate. One request must be priced by one layer only: the outer one cannot tell that a
-//! second one within asks again, so whoever pays gets 500 and the log says why. Pay each route once before you open it. Keep timeouts
-//! inside: one outside that gives up while the handler works costs the payer the use, like any client that hangs up. The layer uses
-//! tokio's timers, so it needs a tokio runtime; it spawns nothing.
+//! Credentials of others pass (another server's, `Bearer`). If the handler is another layer of this crate, that layer still finds
+//! the credentials that it issued itself, and no handler sees those of a layer further out. One request must be priced by one layer
+//! only: the outer one cannot tell that a second one within asks again, so whoever pays gets 500 and the log says why. Pay
+//! each route once before you open it. Keep timeouts inside: one outside that gives up while the handler works costs the payer the
+//! use, like any client that hangs up. The layer uses tokio's timers, so it needs a tokio runtime; it spawns nothing.
 //!
 //! Why an answer was 500 or 503 stands in the log alone (feature `tracing`, on by default): install a subscriber.
 

@@ -63,18 +63,26 @@ impl Notices {
                  .unpaid_in_all(..) allow more",
                 limits.of_block(block)
             )),
-            Full::Client(client) => {
-                let overlooked = setup.proxies.overlooked(head);
-                overlooked.into_iter().for_each(|overlooked| self.tell_of(setup, overlooked));
-                if self.full_for_one.is_due(now) {
-                    trace::warn(format_args!(
-                        "no invoices for the client {client}: it holds its {} unpaid ones; .unpaid_per_client(..) allows more{}",
-                        limits.per_client,
-                        if overlooked.is_none() { ", and if it is a proxy, name it with .trusted_proxy(..)" } else { "" }
-                    ));
-                }
+            Full::Client(client) if self.full_for_one.is_due(now) => trace::warn(format_args!(
+                "no invoices for the client {client}: it holds its {} unpaid ones; .unpaid_per_client(..) allows more{}",
+                limits.per_client,
+                self.advice(setup, head)
+            )),
+            Full::All | Full::Block(_) | Full::Client(_) => {}
+        }
+    }
+
+    /// What else may help a client that holds too many. It does not use up the one notice of [`tell_of`](Self::tell_of), because
+    /// one request proves no proxy.
+    fn advice(&self, setup: &Setup, head: &Parts) -> String {
+        match setup.proxies.overlooked(head) {
+            None => String::from(", and if it is a proxy, name it with .trusted_proxy(..)"),
+            Some(Overlooked::Proxy(address)) if !self.overlooked.load(Ordering::Relaxed) => {
+                format!(
+                    "; it sends a proxy's headers, as any client can: only if it is your proxy, call .trusted_proxy(\"{address}\")"
+                )
             }
-            Full::All | Full::Block(_) => {}
+            Some(_) => String::new(),
         }
     }
 
@@ -95,9 +103,9 @@ impl Notices {
         }
         match overlooked {
             Overlooked::Proxy(address) => trace::warn(format_args!(
-                "{address} seems to be a proxy that nobody named: its requests carry `X-Forwarded-For` or `Forwarded`, and all \
-                 clients behind it count as one, for unpaid invoices and for free requests; if it is yours, call \
-                 `.trusted_proxy(\"{address}\")`"
+                "{address} may be a proxy that nobody named: its requests carry `X-Forwarded-For` or `Forwarded`, as any client's \
+                 can, and all clients behind it count as one, for unpaid invoices and for free requests; only if it is your \
+                 proxy, call `.trusted_proxy(\"{address}\")`: a trusted address can name any client"
             )),
             Overlooked::Header(address) => {
                 let header = setup.proxies.header();

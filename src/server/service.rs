@@ -53,13 +53,13 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
-        aside::bring_back(&mut request);
+        aside::bring_back(self.shop.paywall.setup(), &mut request);
         match triage(&self.shop, &request) {
             Triage::Free => {
                 let Some(aside) = aside::set_aside(self.shop.paywall.setup(), request.headers_mut()) else {
                     return ResponseFuture::free(inner, request.map(RequestBody::inner));
                 };
-                request.extensions_mut().insert(aside);
+                aside.keep_in(request.extensions_mut());
                 let admission = Admission { paid: None, keep_private: true };
                 ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
             }

@@ -199,3 +199,28 @@ async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote
     let app = site(&shop.speaking_every_dialect());
     went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], "not accepted");
 }
+
+#[tokio::test]
+async fn a_spelling_stops_at_a_free_route_if_a_priced_one_accepts_it_and_only_then() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let bought = bought(&shop, &app, "/uses").await;
+    let token = bought.of(DialectName::L402).1.to_str().unwrap().strip_prefix("L402 ").unwrap();
+    let (macaroon, preimage) = token.split_once(':').unwrap();
+    let accepted = [format!("L402 {token}"), format!("l402   {token}"), format!("LSAT {token} ")];
+    let refused = [
+        format!("L402\t{token}"),
+        format!("L402 token={token}"),
+        format!("L402 {macaroon}%3A{preimage}"),
+        format!("L402 {macaroon}: {preimage}"),
+        format!("L402 macaroon=\"{macaroon}\", preimage=\"{preimage}\""),
+    ];
+    for (text, is_accepted) in accepted.iter().map(|text| (text, true)).chain(refused.iter().map(|text| (text, false))) {
+        let line = (header::AUTHORIZATION, HeaderValue::from_str(text).unwrap());
+        let status = ask(&app, Call::new("GET", "/uses").with(&line).request()).await.status();
+        let shown = text.replace(token, "TOKEN");
+        assert_eq!(status == StatusCode::OK, is_accepted, "{shown}: {status}");
+        let free = ask(&app, Call::new("GET", "/health").with(&line).request()).await;
+        assert_eq!(free.body().is_empty(), is_accepted, "{shown}");
+    }
+}

@@ -58,6 +58,7 @@ mod settling;
 mod several;
 mod shares;
 mod slots;
+mod stacked;
 mod stores;
 mod texts;
 mod tokens;

@@ -51,9 +51,9 @@ async fn a_private_proxy_that_nobody_named_is_logged_once_with_the_fix() {
         by_proxy(&app, "10.0.0.7", header, 60).await;
         assert_eq!(
             journal.lines(),
-            "WARN tower_x402 message=10.0.0.7 seems to be a proxy that nobody named: its requests carry `X-Forwarded-For` or \
-             `Forwarded`, and all clients behind it count as one, for unpaid invoices and for free requests; if it is yours, \
-             call `.trusted_proxy(\"10.0.0.7\")`\n"
+            "WARN tower_x402 message=10.0.0.7 may be a proxy that nobody named: its requests carry `X-Forwarded-For` or \
+             `Forwarded`, as any client's can, and all clients behind it count as one, for unpaid invoices and for free requests; \
+             only if it is your proxy, call `.trusted_proxy(\"10.0.0.7\")`: a trusted address can name any client\n"
         );
         by_proxy(&app, "10.0.0.8", header, 60).await;
         by_proxy(&app, "10.0.0.7", header, 60).await;
@@ -83,6 +83,24 @@ async fn a_proxy_is_logged_at_once_if_its_clients_are_refused() {
     let app = service(shop.builder().unpaid_per_client(2));
     by_proxy(&app, "::1", "x-forwarded-for", 3).await;
     assert_eq!(lines_with(&journal, ".trusted_proxy(\"::1\")"), 1);
+}
+
+#[tokio::test]
+async fn one_request_with_a_forged_header_does_not_use_up_the_notice() {
+    let journal = Journal::begin();
+    let shop = Shop::new();
+    let app = service(shop.builder().unpaid_per_client(2));
+    for headers in [&[][..], &[], &[("x-forwarded-for", "192.0.2.1")]] {
+        ask(&app, from("192.168.0.66", headers)).await;
+    }
+    assert_eq!(
+        journal.lines(),
+        "WARN tower_x402 message=no invoices for the client 192.168.0.66: it holds its 2 unpaid ones; .unpaid_per_client(..) \
+         allows more; it sends a proxy's headers, as any client can: only if it is your proxy, call \
+         .trusted_proxy(\"192.168.0.66\")\n"
+    );
+    by_proxy(&app, "10.0.0.7", "x-forwarded-for", 16).await;
+    assert_eq!(lines_with(&journal, "10.0.0.7 may be a proxy that nobody named"), 1, "{}", journal.lines());
 }
 
 #[tokio::test]

@@ -69,7 +69,10 @@ impl UnpaidLimits {
     }
 }
 
-/// Counts unpaid invoices. Its memory is bounded by its limits; each call costs the logarithm of what is held.
+/// Counts unpaid invoices. Its memory is bounded by its limits.
+///
+/// A call costs the logarithm of what is held, once for each slot that comes back in it. A refusal also walks over the slots that
+/// clients hold in the part that is kept for those that paid: at most [`kept_percent`](UnpaidLimits::kept_percent) of the total.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
@@ -87,7 +90,7 @@ pub(crate) struct TooMany {
 }
 
 /// The right to one unpaid invoice. Dropped before [`asked`](Self::asked) it goes back at once, dropped afterwards at the end
-/// that an invoice would have, or after the time limit if the node answers nobody.
+/// that an invoice would have, or after the time limit if the node answered nobody while it was asked.
 #[derive(Debug)]
 #[must_use = "a slot that is dropped goes back"]
 pub(crate) struct Slot {
@@ -131,7 +134,10 @@ impl Limiter {
 
     /// This invoice was paid for, and `presenter` redeems it: its slot comes back, and the client that it was made for counts
     /// as one that has paid. If nobody remembers whose invoice it was, because it has ended or another server made it, the
-    /// presenter counts. Anything but the first call for a hash changes nothing.
+    /// presenter counts.
+    ///
+    /// A further call for the same hash changes nothing, as long as the hash is one of the latest [`UnpaidLimits::payers`] that
+    /// were told. One that was forgotten may make a payer once more.
     pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) {
         if !self.lately.contains(&hash) {
             self.state().paid(hash, presenter, now, &self.limits);

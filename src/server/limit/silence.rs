@@ -44,33 +44,160 @@ const LEAST: Duration = Duration::from_secs(1);
 /// A node is silent if it lets a call wait this many times as long as its slowest answer of late.
 const PATIENCE: u32 = 4;
 
-/// Since when the node has answered nothing.
+/// How long the node has answered nothing.
+///
+/// Silence is known of the past only: a call that begins after it was noticed proves nothing before it has waited itself, because
+/// the node may be well again. So what was noticed once is worth nothing after one time limit, when all calls of that time are over.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     heard: Option<Instant>,
-    /// How long the slowest answer of late took. Falls slowly with each faster one.
-    slowest: Duration,
-    is_silent: bool,
+    /// How long the slowest invoice of late took. Falls slowly with each faster one. Unknown before the first.
+    slowest: Option<Duration>,
+    /// When a call was found unanswered last, since the node was heard.
+    noticed: Option<Instant>,
     /// Slots of requests that were dropped since the last answer, with their brief ends.
     pub(super) dropped: HashMap<u64, Timestamp>,
 }
 
 impl Silence {
-    /// The node answered this call.
-    pub(super) fn heard(&mut self, call: &Call) {
-        let now = Instant::now();
-        let took = now.saturating_duration_since(call.began);
-        self.slowest = took.max(self.slowest.saturating_mul(7) / 8);
-        self.heard = Some(now);
-        self.is_silent = false;
+    /// The node made an invoice.
+    pub(super) fn made(&mut self, call: &Call) {
+        let slowest = self.slowest.unwrap_or_default().saturating_mul(7) / 8;
+        self.slowest = Some(call.began.elapsed().max(slowest));
+        self.heard();
+    }
+
+    /// The node answered something. How fast it refuses says nothing of how fast it makes invoices.
+    pub(super) fn heard(&mut self) {
+        self.heard = Some(Instant::now());
+        self.noticed = None;
         self.dropped.clear();
     }
 
-    /// The node did not answer this call: whether it answers nobody. Once it is silent it stays so until it answers.
+    /// Notes that the node did not answer this call. Returns whether that proves that it answers nobody.
     pub(super) fn unanswered(&mut self, call: &Call, why: CallEnd) -> bool {
         let since = self.heard.map_or(call.began, |heard| heard.max(call.began));
-        let patience = self.slowest.saturating_mul(PATIENCE).max(LEAST).min(call.time_limit);
-        self.is_silent |= why == CallEnd::Unreachable || since.elapsed() >= patience;
-        self.is_silent
+        let patience = |slowest: Duration| slowest.saturating_mul(PATIENCE).max(LEAST).min(call.time_limit);
+        let is_proof = why == CallEnd::Unreachable || since.elapsed() >= self.slowest.map_or(call.time_limit, patience);
+        if is_proof {
+            self.noticed = Some(Instant::now());
+        }
+        is_proof
+    }
+
+    /// Whether this call began before the node was found silent, and nothing was answered since.
+    pub(super) fn covers(&self, call: &Call) -> bool {
+        self.noticed.is_some_and(|noticed| call.began < noticed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{iter, net::Ipv4Addr, sync::Arc};
+
+    use super::*;
+    use crate::{
+        payment::PaymentHash,
+        server::{
+            address::ClientKey,
+            limit::{Limiter, Slot, UnpaidLimits},
+        },
+    };
+
+    const LIMIT: Duration = Duration::from_secs(10);
+    const LIFE: Duration = Duration::from_secs(300);
+
+    fn limiter() -> Arc<Limiter> {
+        Arc::new(Limiter::new(UnpaidLimits::default()))
+    }
+
+    fn wall(began: Instant) -> Timestamp {
+        Timestamp::from_unix_seconds(1_000 + began.elapsed().as_secs())
+    }
+
+    fn called(limiter: &Arc<Limiter>, client: u8, now: Timestamp) -> Option<Slot> {
+        let mut slot = limiter.reserve(ClientKey::V4(Ipv4Addr::new(192, 0, 2, client)), now).ok()?;
+        slot.asked(now, LIFE, LIMIT);
+        Some(slot)
+    }
+
+    /// A node that is asked by one client only makes an invoice for it in this time.
+    async fn answers(limiter: &Arc<Limiter>, took: Duration) {
+        let now = Timestamp::from_unix_seconds(1_000);
+        let slot = called(limiter, 9, now).unwrap();
+        tokio::time::advance(took).await;
+        slot.issued(PaymentHash::from_bytes([9; 32]), now.saturating_add(LIFE));
+    }
+
+    /// How many invoices one client can have made in the life of one if it resets each request after this time.
+    async fn made(limiter: &Arc<Limiter>, after: Duration) -> usize {
+        let (began, mut made) = (Instant::now(), 0);
+        while began.elapsed() < LIFE {
+            let slots: Vec<_> = iter::from_fn(|| called(limiter, 1, wall(began))).collect();
+            made += slots.len();
+            tokio::time::advance(after).await;
+            drop(slots);
+            tokio::time::advance(Duration::from_secs(1).saturating_sub(after)).await;
+        }
+        made
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failed_call_of_a_healthy_node_gives_no_slot_back_to_a_client_that_resets() {
+        for (why, waited) in [(CallEnd::Unreachable, 0), (CallEnd::TimedOut, 10)] {
+            for after in [0, 20, 900] {
+                let limiter = limiter();
+                let failed = called(&limiter, 9, Timestamp::from_unix_seconds(1_000)).unwrap();
+                tokio::time::advance(Duration::from_secs(waited)).await;
+                failed.not_issued(why);
+                assert_eq!(made(&limiter, Duration::from_millis(after)).await, 64, "{why:?}, reset after {after} ms");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_node_that_nobody_else_asks_gives_no_slot_back_to_a_client_that_resets() {
+        for after in [0, 999, 1_000, 1_200, 4_000, 9_999] {
+            let after = Duration::from_millis(after);
+            assert_eq!(made(&limiter(), after).await, 64, "before any answer, {after:?}");
+        }
+        let (slow, fast) = (Duration::from_millis(1_200), Duration::from_millis(20));
+        for after in [0, 1_000, 3_900] {
+            let (after, limiter) = (Duration::from_millis(after), limiter());
+            answers(&limiter, slow).await;
+            let refused = called(&limiter, 9, Timestamp::from_unix_seconds(1_000)).unwrap();
+            tokio::time::advance(fast).await;
+            refused.not_issued(CallEnd::Refused);
+            assert_eq!(made(&limiter, after).await, 64, "{after:?}");
+        }
+        let limiter = limiter();
+        let refused = called(&limiter, 9, Timestamp::from_unix_seconds(1_000)).unwrap();
+        tokio::time::advance(fast).await;
+        refused.not_issued(CallEnd::Refused);
+        assert_eq!(made(&limiter, slow).await, 64, "only refusals were fast");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gave_up_before_or_while_the_node_was_found_silent_is_free_after_a_moment() {
+        let (limiter, began) = (limiter(), Instant::now());
+        let seconds = |n| tokio::time::advance(Duration::from_secs(n));
+        let is_full = |client| called(&limiter, client, wall(began)).is_none();
+        answers(&limiter, Duration::ZERO).await;
+        let calls = |client| iter::from_fn(|| called(&limiter, client, wall(began))).collect::<Vec<_>>();
+        drop(calls(1));
+        let (patient, waiting) = (called(&limiter, 2, wall(began)), calls(3));
+        seconds(2).await;
+        // This one has not waited for long when another has.
+        let late = calls(4);
+        seconds(0).await;
+        tokio::time::advance(Duration::from_millis(500)).await;
+        drop(patient);
+        drop((waiting, late));
+        seconds(1).await;
+        drop(calls(5));
+        assert!([1, 3, 4, 5].into_iter().all(is_full));
+        // The first to give up are free at their time limit, the last may have invoices.
+        seconds(12).await;
+        assert_eq!([1, 3, 4, 5].map(is_full), [false, false, false, true]);
     }
 }

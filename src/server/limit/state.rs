@@ -104,7 +104,7 @@ impl State {
 
     /// The node made the invoice.
     pub(super) fn issued(&mut self, id: u64, call: Option<&Call>, (hash, end): (PaymentHash, Timestamp)) {
-        call.into_iter().for_each(|call| self.silence.heard(call));
+        call.into_iter().for_each(|call| self.silence.made(call));
         let Some(held) = self.slots.get_mut(&id) else { return };
         held.hash = Some(hash);
         self.by_hash.insert(hash, id);
@@ -113,14 +113,18 @@ impl State {
 
     /// The call gave no invoice to offer.
     pub(super) fn not_issued(&mut self, id: u64, call: &Call, why: CallEnd) {
-        let is_silent = match why {
-            CallEnd::BadAnswer | CallEnd::Refused | CallEnd::WrongInvoice => {
-                self.silence.heard(call);
+        let is_proof = match why {
+            CallEnd::BadAnswer | CallEnd::Refused => {
+                self.silence.heard();
+                false
+            }
+            CallEnd::WrongInvoice => {
+                self.silence.made(call);
                 false
             }
             CallEnd::HungUp | CallEnd::TimedOut | CallEnd::Unreachable => self.silence.unanswered(call, why),
         };
-        if is_silent {
+        if is_proof {
             // Those who gave up before this call did: the node answered none of them either.
             for (id, brief) in std::mem::take(&mut self.silence.dropped) {
                 self.set_end(id, Some(brief));
@@ -130,7 +134,7 @@ impl State {
             CallEnd::Refused => self.release(id),
             // There may be an invoice after all; but an outage must not lock clients out for the life of one.
             CallEnd::BadAnswer | CallEnd::TimedOut | CallEnd::Unreachable => self.set_end(id, Some(call.brief)),
-            CallEnd::HungUp if is_silent => self.set_end(id, Some(call.brief)),
+            CallEnd::HungUp if self.silence.covers(call) => self.set_end(id, Some(call.brief)),
             CallEnd::HungUp => {
                 self.set_end(id, Some(call.end));
                 self.silence.dropped.insert(id, call.brief);
