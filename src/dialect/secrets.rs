@@ -43,9 +43,10 @@ pub enum SecretError {
     TooShort,
     /// A master secret must be random, and this one is nothing but zeros.
     Zero,
-    /// A master secret must be random bytes, and this one is text; hex and base64 are text too. On loopback it will do.
+    /// A master secret must be random bytes, and this one is text or has much text in it. Hex and base64 are text too. On
+    /// loopback text is accepted.
     Text,
-    /// A master secret must be random bytes, and this one repeats itself or counts. On loopback it will do.
+    /// A master secret must be random bytes, and this one repeats itself or counts. On loopback it is accepted.
     Pattern,
     /// The ring does not hold that secret.
     Unknown,
@@ -61,7 +62,7 @@ impl fmt::Display for SecretError {
             Self::TooShort => "a master secret must have at least 32 random bytes",
             Self::Zero => "a master secret must be random, and this one is nothing but zeros: was it never filled?",
             Self::Text => {
-                "off loopback a master secret must be random bytes, and this one is text (hex and base64 too): make one with \
+                "off loopback a master secret must be random bytes, and this one is text, or much of it is (hex and base64 too): make one with \
                  `head -c 32 /dev/urandom > master-secret` and read it with .master_secret_file(\"master-secret\")"
             }
             Self::Pattern => {
