@@ -68,7 +68,8 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s.
+    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s, as a paywall's. All that are paid on one
+    /// key must have the same. A new store settles no invoice that was made before it, or within twice the skew after it.
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self
@@ -102,7 +103,7 @@ impl FacilitatorBuilder {
     }
 
     /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing settles twice: every proof whose
-    /// invoice was made before the restart, or within the skew after it, is refused. Those who had paid and were not settled have
+    /// invoice was made before the restart, or within twice the skew after it, is refused. Those who had paid and were not settled have
     /// lost that.
     pub fn volatile_replay_store(mut self) -> Self {
         self.volatile = true;

@@ -34,7 +34,7 @@ use crate::{
 /// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
 /// [`StoreId`], so what was sold for counted access before is refused, spent or not; and it exists since now, so a proof that no
 /// key of ours vouches for (a paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
-/// invoice was made before that, or within the clocks' skew after it. Those who had paid and not redeemed must pay again.
+/// invoice was made before that, or within twice the clocks' skew after it. Those who had paid and not redeemed must pay again.
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
 /// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy

@@ -270,7 +270,7 @@ impl PaywallBuilder {
     /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
     ///
     /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
-    /// old enough. A new store takes only proofs whose invoice was made more than a minute after the store
+    /// old enough. A new store takes only proofs whose invoice was made more than two minutes after the store
     /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. A store that was put back from a backup takes
     /// again what was redeemed since it was copied, and a new master secret does not change that: leave this off until the
     /// invoices from before have ended.
