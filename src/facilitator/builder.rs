@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, SystemClock},
     codec::hex,
     payment::{Network, SKEW, is_public_key},
-    replay::{Durability, ReplayStore},
+    replay::{Durability, ReplayStore, check_birth},
 };
 
 /// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past the last moment of its proof.
@@ -125,6 +125,7 @@ impl FacilitatorBuilder {
                 "on mainnet expected a durable replay store, or `volatile_replay_store`; for test networks alone say `networks([..])`",
             );
         }
+        check_birth(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
         if self.time_limit.is_zero() {
             return error("expected a `time_limit` of a second at least");
         }

@@ -25,6 +25,10 @@
 //! a greater [`skew`](FacilitatorBuilder::skew) settled could be redeemed again if its store is lost and a paywall, or a
 //! facilitator with a lower skew, starts with a new one. Start those when all invoices from before have expired.
 //!
+//! **The clock.** It must be right when a store is made. A store that was made while the clock was behind settles payments again
+//! that an older store had settled, and only a clock that was never set is found. With a store that was made in the future, by
+//! more than a minute, the facilitator is not built: it would settle nothing until then.
+//!
 //! **A backup.** A store that was put back from a backup says that it exists since long ago, and has forgotten what was settled
 //! since it was copied: each of those payments settles again until it expires. Start with an empty store instead.
 //!

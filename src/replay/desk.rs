@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Consumption, ConsumptionKey, DurableOptions, RecordKey, Release, StoreError, StoreErrorKind, UseId,
+    birth::birth,
     book::{Ask, Book},
     room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf},
@@ -101,13 +102,15 @@ impl Machine for Desk {
         self.is_whole = true;
     }
 
-    /// A folder that does not say since when it exists may have forgotten anything before now.
+    /// A folder that does not say since when it exists may have forgotten anything before now. If the clock is not set, it does not
+    /// say so yet.
     fn begin(&mut self, batch: &mut Batch) {
-        self.created_at.get_or_init(|| {
-            let now = self.options.clock.now();
+        if self.created_at.get().is_none()
+            && let Some(now) = birth(self.options.clock.now())
+        {
+            let _ = self.created_at.set(now);
             note_created_at(now, batch);
-            now
-        });
+        }
     }
 
     fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {

@@ -102,7 +102,7 @@ impl DurableStore {
         let created_at = desk.created_at();
         let log = Log::open(folder.as_ref(), new_id, desk)
             .map_err(|error| StoreError::new(kind(&error), NAME, format!("{}: {error}", folder.as_ref().display())))?;
-        // without a word of the disk nothing is young enough
+        // if the disk does not say, nothing is young enough
         Ok(Self { log, created_at: created_at.get().copied().unwrap_or(Timestamp::MAX) })
     }
 

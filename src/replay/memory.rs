@@ -8,6 +8,7 @@ use std::{
 use super::{
     Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreErrorKind,
     StoreId, UseId,
+    birth::birth,
     book::{Ask, Book},
     room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf, check_value},
@@ -66,7 +67,7 @@ impl MemoryStore {
         let clock = SystemClock::new();
         Ok(Self {
             id: StoreId::random()?,
-            created_at: clock.now(),
+            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
             books: (0..BOOKS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
@@ -92,7 +93,7 @@ impl MemoryStore {
     /// With another clock, for tests. The store exists since that clock's present moment.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self { created_at: clock.now(), clock: Arc::new(clock), ..self }
+        Self { created_at: birth(clock.now()).unwrap_or(Timestamp::MAX), clock: Arc::new(clock), ..self }
     }
 
     fn book(&self, key: &ConsumptionKey) -> MutexGuard<'_, Book> {
