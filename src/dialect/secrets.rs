@@ -16,8 +16,9 @@ use super::strength;
 ///
 /// A secret verifies before it mints. To rotate without asking anybody to pay twice: [`add`](Self::add) the new secret on
 /// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
-/// last token has ended: after the invoice's life (default 5 minutes) and the longest of what follows it, which is 24 hours for one
-/// request, 30 days for several uses, and the longest duration that you sell. Whoever comes later with one is asked to pay again.
+/// last token has expired. A token expires some time after its invoice does (default 5 minutes): 24 hours for one request, 30 days
+/// for several uses, and for durations the longest that you sell. Tokens presented after the removal are refused, and the client is
+/// asked to pay again.
 #[derive(Clone)]
 pub struct Secrets(Arc<Shared>);
 

@@ -26,8 +26,9 @@ use crate::{
 /// # After a restart
 ///
 /// A new process has a new store with a new [`StoreId`] and a later [`created_at`](ReplayStore::created_at). Keys for counted
-/// access are derived from that id, and proofs without our keys must be younger than the store, so what was sold before the
-/// restart is refused afterwards, spent or not: nobody is served twice, but whoever has paid and not redeemed yet has lost that. Use it for tests, for test networks, and where that is acceptable.
+/// access are derived from that id, and proofs without our keys must be younger than the store. So what was sold before the
+/// restart is refused afterwards, spent or not. Nobody is served twice, but clients that had paid and not redeemed lose what they
+/// paid. Use this store for tests and test networks, and in production only if you accept that loss.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, Limits, MemoryStore, ReplayStore, UseId};
@@ -62,7 +63,7 @@ impl MemoryStore {
     ///
     /// # Errors
     ///
-    /// Where the operating system has no randomness for its id.
+    /// If the operating system has no randomness for the store's id.
     pub fn new() -> Result<Self, StoreError> {
         let clock = SystemClock::new();
         Ok(Self {

@@ -85,7 +85,9 @@ impl Verified {
     }
 }
 
-/// Steps 1 to 7, and what of step 8 needs no store (see [`Conditions::with_store_created_at`]): does `payload` prove the payment that `required` asks for?
+/// Checks that `payload` proves the payment that `required` asks for: steps 1 to 7.
+///
+/// Of step 8 it checks the invoice's age, if [`Conditions::with_store_created_at`] was called. It consumes nothing.
 ///
 /// # Errors
 ///
