@@ -37,7 +37,7 @@ async fn main() -> Result<(), BoxError> {
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", &token))
         .networks([Network::Regtest])
         .pay_to(&key)
-        .skew(Duration::ZERO) // all clocks are this machine's; otherwise nothing settles in the store's first minute
+        .skew(Duration::ZERO) // all clocks are this machine's; otherwise nothing settles in the store's first two minutes
         .build()?;
 
     let listen = || TcpListener::bind("127.0.0.1:0");

@@ -16,8 +16,9 @@ use super::strength;
 ///
 /// A secret verifies before it mints. To rotate without asking anybody to pay twice: [`add`](Self::add) the new secret on
 /// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
-/// last token has ended: after the invoice's life (default 5 minutes) and the longest of what follows it, which is 24 hours for one
-/// request, 30 days for several uses, and the longest duration that you sell. Whoever comes later with one is asked to pay again.
+/// last token has expired. A token expires some time after its invoice does (default 5 minutes): 24 hours for one request, 30 days
+/// for several uses, and for durations the longest that you sell. Tokens presented after the removal are refused, and the client is
+/// asked to pay again.
 #[derive(Clone)]
 pub struct Secrets(Arc<Shared>);
 
@@ -43,9 +44,10 @@ pub enum SecretError {
     TooShort,
     /// A master secret must be random, and this one is nothing but zeros.
     Zero,
-    /// A master secret must be random bytes, and this one is text; hex and base64 are text too. On loopback it will do.
+    /// A master secret must be random bytes, and this one is text or has much text in it. Hex and base64 are text too. On
+    /// loopback text is accepted.
     Text,
-    /// A master secret must be random bytes, and this one repeats itself or counts. On loopback it will do.
+    /// A master secret must be random bytes, and this one repeats itself or counts. On loopback it is accepted.
     Pattern,
     /// The ring does not hold that secret.
     Unknown,
@@ -61,7 +63,7 @@ impl fmt::Display for SecretError {
             Self::TooShort => "a master secret must have at least 32 random bytes",
             Self::Zero => "a master secret must be random, and this one is nothing but zeros: was it never filled?",
             Self::Text => {
-                "off loopback a master secret must be random bytes, and this one is text (hex and base64 too): make one with \
+                "off loopback a master secret must be random bytes, and this one is text, or much of it is (hex and base64 too): make one with \
                  `head -c 32 /dev/urandom > master-secret` and read it with .master_secret_file(\"master-secret\")"
             }
             Self::Pattern => {

@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, SystemClock},
     codec::hex,
     payment::{Network, SKEW, is_public_key},
-    replay::{Durability, ReplayStore},
+    replay::{Durability, ReplayStore, check_birth},
 };
 
 /// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past the last moment of its proof.
@@ -68,7 +68,8 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s.
+    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s, as a paywall's. All that are paid on one
+    /// key must have the same. A new store settles no invoice that was made before it, or within twice the skew after it.
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self
@@ -102,7 +103,7 @@ impl FacilitatorBuilder {
     }
 
     /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing settles twice: every proof whose
-    /// invoice was made before the restart, or within the skew after it, is refused. Those who had paid and were not settled have
+    /// invoice was made before the restart, or within twice the skew after it, is refused. Those who had paid and were not settled have
     /// lost that.
     pub fn volatile_replay_store(mut self) -> Self {
         self.volatile = true;
@@ -124,6 +125,7 @@ impl FacilitatorBuilder {
                 "on mainnet expected a durable replay store, or `volatile_replay_store`; for test networks alone say `networks([..])`",
             );
         }
+        check_birth(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
         if self.time_limit.is_zero() {
             return error("expected a `time_limit` of a second at least");
         }

@@ -15,12 +15,19 @@
 //! each of which is old enough, settle one payment twice, and nothing can tell.
 //!
 //! **A new store.** What an older store could have settled, a new one refuses: every payment whose invoice was made before
-//! [`ReplayStore::created_at`](crate::replay::ReplayStore::created_at) or within the skew after it is
+//! [`ReplayStore::created_at`](crate::replay::ReplayStore::created_at) or within twice the skew after it is
 //! `invalid_exact_lnbtc_invoice_older_than_store`, a word of this crate's own, and `errorMessage` says what to do (pay a new
-//! invoice). So for a minute after its store was made a facilitator settles nothing at all: make the store beforehand. An
-//! invoice's date is chosen by who can make the receiver sign; one that is further ahead than the skew is refused, so no date
-//! gets past the rule. (Do not lower the skew together with a new store: what the old one took with the greater one could
-//! settle again.)
+//! invoice). So for two minutes after its store was made a facilitator settles nothing at all: make the store beforehand. The
+//! receiver may sign any date, but the server of the older store took none further ahead of its clock than the skew, and the two
+//! clocks differ by the skew at most.
+//!
+//! **One skew.** That holds only if all that are paid on one key have the same skew. A paywall's is 60 s. What a facilitator with
+//! a greater [`skew`](FacilitatorBuilder::skew) settled could be redeemed again if its store is lost and a paywall, or a
+//! facilitator with a lower skew, starts with a new one. Start those when all invoices from before have expired.
+//!
+//! **The clock.** It must be right when a store is made. A store that was made while the clock was behind settles payments again
+//! that an older store had settled, and only a clock that was never set is found. With a store that was made in the future, by
+//! more than a minute, the facilitator is not built: it would settle nothing until then.
 //!
 //! **A backup.** A store that was put back from a backup says that it exists since long ago, and has forgotten what was settled
 //! since it was copied: each of those payments settles again until it expires. Start with an empty store instead.

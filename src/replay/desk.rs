@@ -4,6 +4,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Consumption, ConsumptionKey, DurableOptions, RecordKey, Release, StoreError, StoreErrorKind, UseId,
+    birth::birth,
     book::{Ask, Book},
     room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf},
@@ -101,13 +102,15 @@ impl Machine for Desk {
         self.is_whole = true;
     }
 
-    /// A folder that does not say since when it exists may have forgotten anything before now.
+    /// A folder that does not say since when it exists may have forgotten anything before now. If the clock is not set, it does not
+    /// say so yet.
     fn begin(&mut self, batch: &mut Batch) {
-        self.created_at.get_or_init(|| {
-            let now = self.options.clock.now();
+        if self.created_at.get().is_none()
+            && let Some(now) = birth(self.options.clock.now())
+        {
+            let _ = self.created_at.set(now);
             note_created_at(now, batch);
-            now
-        });
+        }
     }
 
     fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
@@ -243,9 +246,29 @@ mod tests {
     }
 
     #[test]
+    fn a_release_in_a_group_that_was_not_written_is_carried_out_later() {
+        let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
+        let write_fails = Arc::<AtomicBool>::default();
+        let (desk, begins) = (Desk::new(DurableOptions::new()), true);
+        let faulty = Faulty { desk, begins, write_fails: write_fails.clone(), load_fails: Arc::default(), events };
+        let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
+        let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
+        assert_eq!(heard.recv().unwrap(), Event::Loaded);
+        let answer = consume(&log, key, id).blocking_recv().unwrap().unwrap();
+        assert_eq!(answer, Consumption::Granted { remaining: 0 });
+
+        write_fails.store(true, Ordering::SeqCst);
+        log.ask_urgently(Question::Release(key, id, Release::NotServed)).unwrap();
+        assert_eq!(heard.recv().unwrap(), Event::Loaded, "the disk is read again");
+        let answer = consume(&log, key, UseId::from_bytes([2; 16])).blocking_recv().unwrap().unwrap();
+        assert_eq!(answer, Consumption::Granted { remaining: 0 }, "the use that was given back");
+    }
+
+    #[test]
     fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() {
         let (folder, (events, _heard)) = (tempfile::tempdir().unwrap(), channel());
-        let clock = TestClock::at(Timestamp::from_unix_seconds(1_000));
+        let at = |seconds: u64| Timestamp::from_unix_seconds(1_700_000_000 + seconds);
+        let clock = TestClock::at(at(1_000));
         let open = || DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap();
         let desk = Desk::new(DurableOptions::new());
         let silent = Faulty { desk, begins: false, write_fails: Arc::default(), load_fails: Arc::default(), events };
@@ -254,8 +277,8 @@ mod tests {
         assert_eq!(answer, Consumption::Granted { remaining: 0 });
         drop(log);
         for now in [2_000, 3_000, 500] {
-            clock.set(Timestamp::from_unix_seconds(now));
-            assert_eq!(open().created_at(), Timestamp::from_unix_seconds(2_000), "opened at {now}");
+            clock.set(at(now));
+            assert_eq!(open().created_at(), at(2_000), "opened at {now}");
         }
     }
 

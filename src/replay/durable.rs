@@ -34,7 +34,7 @@ use crate::{
 /// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
 /// [`StoreId`], so what was sold for counted access before is refused, spent or not; and it exists since now, so a proof that no
 /// key of ours vouches for (a paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
-/// invoice was made before that, or within the clocks' skew after it. Those who had paid and not redeemed must pay again.
+/// invoice was made before that, or within twice the clocks' skew after it. Those who had paid and not redeemed must pay again.
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
 /// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
@@ -102,7 +102,7 @@ impl DurableStore {
         let created_at = desk.created_at();
         let log = Log::open(folder.as_ref(), new_id, desk)
             .map_err(|error| StoreError::new(kind(&error), NAME, format!("{}: {error}", folder.as_ref().display())))?;
-        // without a word of the disk nothing is young enough
+        // if the disk does not say, nothing is young enough
         Ok(Self { log, created_at: created_at.get().copied().unwrap_or(Timestamp::MAX) })
     }
 

@@ -8,6 +8,7 @@ use std::{
 use super::{
     Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreErrorKind,
     StoreId, UseId,
+    birth::birth,
     book::{Ask, Book},
     room::{Keys, NoRoom, Room},
     shelf::{Record, Shelf, check_value},
@@ -25,8 +26,9 @@ use crate::{
 /// # After a restart
 ///
 /// A new process has a new store with a new [`StoreId`] and a later [`created_at`](ReplayStore::created_at). Keys for counted
-/// access are derived from that id, and proofs without our keys must be younger than the store, so what was sold before the
-/// restart is refused afterwards, spent or not: nobody is served twice, but whoever has paid and not redeemed yet has lost that. Use it for tests, for test networks, and where that is acceptable.
+/// access are derived from that id, and proofs without our keys must be younger than the store. So what was sold before the
+/// restart is refused afterwards, spent or not. Nobody is served twice, but clients that had paid and not redeemed lose what they
+/// paid. Use this store for tests and test networks, and in production only if you accept that loss.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, Limits, MemoryStore, ReplayStore, UseId};
@@ -61,12 +63,12 @@ impl MemoryStore {
     ///
     /// # Errors
     ///
-    /// Where the operating system has no randomness for its id.
+    /// If the operating system has no randomness for the store's id.
     pub fn new() -> Result<Self, StoreError> {
         let clock = SystemClock::new();
         Ok(Self {
             id: StoreId::random()?,
-            created_at: clock.now(),
+            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
             books: (0..BOOKS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
@@ -92,7 +94,7 @@ impl MemoryStore {
     /// With another clock, for tests. The store exists since that clock's present moment.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self { created_at: clock.now(), clock: Arc::new(clock), ..self }
+        Self { created_at: birth(clock.now()).unwrap_or(Timestamp::MAX), clock: Arc::new(clock), ..self }
     }
 
     fn book(&self, key: &ConsumptionKey) -> MutexGuard<'_, Book> {

@@ -1,5 +1,6 @@
 //! Remembering which payments are spent.
 
+mod birth;
 mod book;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -21,6 +22,8 @@ mod stored;
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
+#[cfg(feature = "server")]
+pub(crate) use self::birth::check_birth;
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
 pub use self::{
@@ -217,10 +220,17 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// that no token is spent at a store that does not remember it.
     fn id(&self) -> StoreId;
 
-    /// Since when this store exists, by its own clock: made with it, and kept in it if it is durable. A proof that no key of
-    /// ours vouches for (an x402 proof that another server quoted, a facilitator's payment) is refused if its invoice is older:
-    /// an earlier store may have consumed it. A store that cannot tell since when it exists says the present moment of its
-    /// opening.
+    /// Returns the moment at which this store was made, by its own clock; a durable store keeps it. A proof that no key of ours
+    /// vouches for (an x402 proof that another server quoted, a facilitator's payment) is refused if its invoice was made before
+    /// that, or within twice the clocks' skew after it: an earlier store may have consumed it. A store that cannot tell since when
+    /// it exists says the present moment of its opening.
+    ///
+    /// **The clock must be right when a store is made**, within the skew (60 s). If it is behind, proofs that an earlier store
+    /// consumed are accepted again. If it is ahead, no such proof is accepted until then. So make a store only after the machine
+    /// has set its clock; under systemd, `After=time-sync.target` says that. A clock that was never set is found:
+    /// [`MemoryStore`] and [`DurableStore`] return [`Timestamp::MAX`] if it says a time before 2020-09-13, and a durable store
+    /// that is opened again, with the clock set, exists since then. A clock that is behind by less is not found. A paywall with
+    /// `accept_foreign_proofs` and a facilitator refuse to be built with a store that was made in the future.
     fn created_at(&self) -> Timestamp;
 
     /// Takes one use of a payment, or answers that none is left.

@@ -17,7 +17,7 @@ use crate::{
     dialect::{keys::KeyRing, secrets::Secrets},
     lightning::{KeyCustody, Receiver},
     payment::{DialectName, Network},
-    replay::{Durability, ReplayStore, Revocations},
+    replay::{Durability, ReplayStore, Revocations, check_birth},
 };
 
 /// Sets up a [`Paywall`].
@@ -270,10 +270,10 @@ impl PaywallBuilder {
     /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
     ///
     /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
-    /// old enough. A new store takes only proofs whose invoice was made more than a minute after the store
-    /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. A store that was put back from a backup takes
-    /// again what was redeemed since it was copied, and a new master secret does not change that: leave this off until the
-    /// invoices from before have ended.
+    /// old enough. A new store takes only proofs whose invoice was made more than two minutes after the store
+    /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. The clock must be right when a store is made. A
+    /// store that was put back from a backup takes again what was redeemed since it was copied, and a new master secret does not
+    /// change that: leave this off until the invoices from before have ended.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
@@ -351,6 +351,9 @@ impl PaywallBuilder {
                 "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
                  with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
             ));
+        }
+        if self.accept_foreign_proofs {
+            check_birth(&*store, self.clock.now()).map_err(ConfigError::new)?;
         }
         let service = spoken::label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();

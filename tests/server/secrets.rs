@@ -23,6 +23,8 @@ fn weak() -> Vec<Vec<u8>> {
         [0xde, 0xad].repeat(16),
         [0xca, 0xfe, 0xba, 0xbe].repeat(16),
         Secrets::test_secret(1)[..16].repeat(2),
+        [&Secrets::test_secret(1)[..16], &Secrets::test_secret(1)[..15], &[1]].concat(),
+        [b"my very secret password!".as_slice(), &[0xff; 8]].concat(),
         (0..32).collect(),
         (0..=255).rev().collect(),
         b"correct horse battery staple, said twice over".to_vec(),

@@ -9,10 +9,11 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use tower_x402::{
     Amount, DialectName, DurableStore, MemoryStore, Network, Paywall, Secrets,
-    clock::Clock as _,
-    facilitator::{BearerTokens, Facilitator},
+    clock::{Clock as _, Timestamp},
+    facilitator::{BearerTokens, Facilitator, FacilitatorConfigError},
     lightning::Receiver as _,
     replay::{DurableOptions, ReplayStore, StoreErrorKind},
+    server::PaywallBuilder,
     x402::decode_header,
 };
 
@@ -30,15 +31,22 @@ fn weather(paywall: &Paywall) -> Router {
 
 /// A server of the shop's node with a secret of its own, which takes others' proofs.
 fn taking(shop: &Shop, store: impl ReplayStore) -> Router {
-    let builder = shop.builder_of_every_dialect().master_secret(Secrets::test_secret(8)).replay_store(store);
-    weather(&builder.accept_foreign_proofs().build().unwrap())
+    weather(&builder(shop, store).accept_foreign_proofs().build().unwrap())
+}
+
+fn builder(shop: &Shop, store: impl ReplayStore) -> PaywallBuilder {
+    shop.builder_of_every_dialect().master_secret(Secrets::test_secret(8)).replay_store(store)
 }
 
 /// What another server of the same node sold for `call`.
 async fn sold_elsewhere(shop: &Shop, call: &Call) -> Bought {
-    let other = Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone()));
+    let other = memory_store(shop);
     let seller = shop.builder_of_every_dialect().master_secret(Secrets::test_secret(9)).replay_store(other).build().unwrap();
     shop.bought(call, &ask(&weather(&seller), call.request()).await)
+}
+
+fn memory_store(shop: &Shop) -> Arc<MemoryStore> {
+    Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone()))
 }
 
 fn opened(shop: &Shop, folder: &Path) -> DurableStore {
@@ -74,7 +82,7 @@ async fn a_foreign_proof_that_an_older_store_could_have_taken_is_refused_and_say
 async fn a_foreign_proof_is_taken_by_a_store_that_is_older_than_its_invoice_and_after_it_was_opened_again() {
     let (shop, call, folder) = (Shop::new(), Call::new("GET", "/weather"), tempfile::tempdir().unwrap());
     drop(opened(&shop, folder.path()));
-    for (seconds, served) in [(60, false), (1, true), (100, true)] {
+    for (seconds, served) in [(60, false), (60, false), (1, true), (100, true)] {
         shop.clock.advance(Duration::from_secs(seconds));
         let paid = call.with(sold_elsewhere(&shop, &call).await.of(DialectName::X402));
         for first in [true, false] {
@@ -88,30 +96,38 @@ async fn a_foreign_proof_is_taken_by_a_store_that_is_older_than_its_invoice_and_
     }
 }
 
-/// An invoice's date is what its signer chose. The store that consumes it has checked that it is not too far ahead.
+/// An invoice's date is what its signer chose. The store that consumes it has checked that it is not too far ahead, by the
+/// clock of its own server.
 #[tokio::test]
 async fn no_date_of_an_invoice_gets_past_a_new_store() {
-    for ahead in 0..=61 {
+    for (ahead, old_clock_ahead) in (0..=61).map(|ahead| (ahead, 0)).chain((0..=121).step_by(11).map(|ahead| (ahead, 60))) {
         let (shop, call) = (Shop::new(), Call::new("GET", "/weather"));
         let now = shop.clock.now();
         shop.clock.advance(Duration::from_secs(ahead));
         let paid = call.with(sold_elsewhere(&shop, &call).await.of(DialectName::X402));
-        shop.clock.set(now);
+        shop.clock.set(now.saturating_add(Duration::from_secs(old_clock_ahead)));
         let before = ask(&taking(&shop, Lasting(shop.store.clone())), paid.request()).await;
-        let store = Lasting(Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone())));
+        shop.clock.set(now);
+        let store = Lasting(memory_store(&shop));
+        shop.clock.advance(Duration::from_secs(ahead));
         let after = ask(&taking(&shop, store), paid.request()).await;
-        match ahead {
+        match ahead.saturating_sub(old_clock_ahead) {
             61 => assert_eq!(reason(&before), "invalid_exact_lnbtc_invoice_created_in_future"),
             _ => assert_eq!(before.status(), StatusCode::OK, "{ahead}"),
         }
-        assert_ne!(after.status(), StatusCode::OK, "{ahead} s ahead");
+        let is_taken = ahead == 121;
+        assert_eq!(after.status() == StatusCode::OK, is_taken, "{ahead} s ahead, the old clock {old_clock_ahead} s");
     }
 }
 
-async fn settle(shop: &Shop, store: Arc<dyn ReplayStore>, paid: &Bought) -> Value {
+fn facilitator(shop: &Shop, store: Arc<dyn ReplayStore>) -> Result<Facilitator, FacilitatorConfigError> {
     let key = tower_x402::codec::hex::encode(shop.node.profile().public_key.unwrap());
-    let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token"));
-    let facilitator = facilitator.pay_to(key).networks([Network::Regtest]).clock(shop.clock.clone()).build().unwrap();
+    let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token")).volatile_replay_store();
+    facilitator.pay_to(key).networks([Network::Regtest]).clock(shop.clock.clone()).build()
+}
+
+async fn settle(shop: &Shop, store: Arc<dyn ReplayStore>, paid: &Bought) -> Value {
+    let facilitator = facilitator(shop, store).unwrap();
     let payload: Value = serde_json::from_str(&decode_header(paid.of(DialectName::X402).1.as_bytes()).unwrap()).unwrap();
     let document = json!({"x402Version": 2, "paymentRequirements": payload["accepted"], "paymentPayload": payload});
     let request = Request::post("/settle").header("authorization", "Bearer token");
@@ -126,7 +142,7 @@ async fn a_facilitator_settles_nothing_that_an_older_store_could_have_settled() 
     let sold = sold_elsewhere(&shop, &call).await;
     assert_eq!(settle(&shop, shop.store.clone(), &sold).await["success"], true);
     assert_eq!(settle(&shop, shop.store.clone(), &sold).await["errorReason"], "duplicate_settlement");
-    let restarted: Arc<dyn ReplayStore> = Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone()));
+    let restarted: Arc<dyn ReplayStore> = memory_store(&shop);
     let folder = tempfile::tempdir().unwrap();
     let empty: Arc<dyn ReplayStore> = Arc::new(opened(&shop, folder.path()));
     for store in [&restarted, &empty] {
@@ -134,7 +150,7 @@ async fn a_facilitator_settles_nothing_that_an_older_store_could_have_settled() 
         assert_eq!((&refused["success"], &refused["errorReason"]), (&json!(false), &json!(OLDER)));
         assert!(refused["errorMessage"].as_str().unwrap().contains("pay a new invoice"), "{refused}");
     }
-    shop.clock.advance(Duration::from_secs(61));
+    shop.clock.advance(Duration::from_secs(121));
     let sold = sold_elsewhere(&shop, &call).await;
     for store in [restarted, empty] {
         assert_eq!(settle(&shop, store.clone(), &sold).await["success"], true);
@@ -147,7 +163,7 @@ async fn the_advice_of_a_damaged_store_serves_nobody_twice() {
     let (shop, call, folder) = (Shop::new(), Call::new("GET", "/weather"), tempfile::tempdir().unwrap());
     let damaged = folder.path().join("damaged");
     drop(opened(&shop, &damaged));
-    shop.clock.advance(Duration::from_secs(100));
+    shop.clock.advance(Duration::from_secs(200));
     let (foreign, sent) = (sold_elsewhere(&shop, &call).await, sold_elsewhere(&shop, &call).await);
     let app = taking(&shop, opened(&shop, &damaged));
     let own = shop.bought(&call, &ask(&app, call.request()).await);
@@ -170,4 +186,63 @@ async fn the_advice_of_a_damaged_store_serves_nobody_twice() {
         assert_eq!(ask(&app, call.with(line).request()).await.status(), StatusCode::PAYMENT_REQUIRED, "{line:?}");
     }
     assert_eq!(settle(&shop, empty, &sent).await["errorReason"], OLDER);
+}
+
+/// What building with `store` says, for a paywall that takes others' proofs and for a facilitator.
+fn refusals(shop: &Shop, store: &Arc<dyn ReplayStore>) -> [String; 2] {
+    let facilitator = facilitator(shop, store.clone()).unwrap_err().to_string();
+    builder(shop, store.clone()).build().unwrap();
+    [builder(shop, store.clone()).accept_foreign_proofs().build().unwrap_err().to_string(), facilitator]
+}
+
+#[tokio::test]
+async fn a_store_that_was_made_while_the_clock_stood_in_the_past_takes_no_foreign_proof_until_it_is_opened_again() {
+    let (shop, call, folder) = (Shop::new(), Call::new("GET", "/weather"), tempfile::tempdir().unwrap());
+    let now = shop.clock.now();
+    for wrong in [0, 1, 946_684_800, 1_599_999_999] {
+        shop.clock.set(now);
+        let paid = call.with(sold_elsewhere(&shop, &call).await.of(DialectName::X402));
+        assert_eq!(ask(&taking(&shop, Lasting(shop.store.clone())), paid.request()).await.status(), StatusCode::OK);
+
+        let folder = folder.path().join(wrong.to_string());
+        shop.clock.set(Timestamp::from_unix_seconds(wrong));
+        let volatile: Arc<dyn ReplayStore> = Arc::new(Lasting(memory_store(&shop)));
+        let durable: Arc<dyn ReplayStore> = Arc::new(opened(&shop, &folder));
+        for set in [wrong, now.as_unix_seconds()] {
+            shop.clock.set(Timestamp::from_unix_seconds(set));
+            for refusal in [&volatile, &durable].into_iter().flat_map(|store| refusals(&shop, store)) {
+                assert!(refusal.contains("set the clock"), "{refusal}");
+            }
+        }
+        drop(durable);
+        for seconds in [0, 120] {
+            shop.clock.set(now);
+            let again = opened(&shop, &folder);
+            assert_eq!(again.created_at(), now);
+            shop.clock.advance(Duration::from_secs(seconds));
+            assert_eq!(reason(&ask(&taking(&shop, again), paid.request()).await), OLDER, "made at {wrong}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_made_while_the_clock_was_ahead_is_refused_with_the_fix() {
+    let (shop, year) = (Shop::new(), Duration::from_secs(365 * 86_400));
+    let now = shop.clock.now();
+    let made = |ahead| {
+        shop.clock.set(now.saturating_add(ahead));
+        let store: Arc<dyn ReplayStore> = Arc::new(Lasting(memory_store(&shop)));
+        shop.clock.set(now);
+        store
+    };
+    for ahead in [Duration::from_secs(61), year] {
+        for refusal in refusals(&shop, &made(ahead)) {
+            assert!(refusal.contains("open an empty one"), "{refusal}");
+        }
+    }
+    for ahead in [0, 60] {
+        let store = made(Duration::from_secs(ahead));
+        facilitator(&shop, store.clone()).unwrap();
+        builder(&shop, store).accept_foreign_proofs().build().unwrap();
+    }
 }

@@ -29,7 +29,8 @@ macro_rules! reasons {
                 match self {
                     Self::InvoiceOlderThanStore => Some(
                         "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was \
-                         settled before: pay a new invoice, made more than the clocks' skew (60 s by default) after the store",
+                         settled before: pay a new invoice, made more than twice the clocks' skew (so 120 s by default) after \
+                         the store",
                     ),
                     _ => None,
                 }

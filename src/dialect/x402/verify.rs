@@ -85,7 +85,9 @@ impl Verified {
     }
 }
 
-/// Steps 1 to 7, and what of step 8 needs no store (see [`Conditions::with_store_created_at`]): does `payload` prove the payment that `required` asks for?
+/// Checks that `payload` proves the payment that `required` asks for: steps 1 to 7.
+///
+/// Of step 8 it checks the invoice's age, if [`Conditions::with_store_created_at`] was called. It consumes nothing.
 ///
 /// # Errors
 ///
@@ -263,11 +265,12 @@ pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result
     (conditions.now <= ends_at.saturating_add(conditions.skew)).then_some(()).ok_or(Reason::InvoiceExpired)
 }
 
-/// Of step 8: a store can tell of no payment that an earlier one may have consumed. That one took no invoice whose date was
-/// further ahead than the skew (step 5), so whatever it consumed is dated at this store's beginning plus the skew, inclusive, at
-/// the latest, no matter who chose the date and what the clock of the node said.
+/// Of step 8: a store does not know what an earlier one consumed. The server of the earlier one took no invoice that was dated
+/// more than the skew after the time on its clock (step 5), and its clock was ahead of this store's by the skew at most. So what
+/// it consumed is dated twice the skew after this store was made, at the latest. Any signer may have chosen the date. All servers
+/// of one receiver key must have the same skew.
 pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
-    let is_younger = |store: Timestamp| created_at > store.saturating_add(conditions.skew);
+    let is_younger = |store: Timestamp| created_at > store.saturating_add(2 * conditions.skew);
     conditions.store_created_at.is_none_or(is_younger).then_some(()).ok_or(Reason::InvoiceOlderThanStore)
 }
 

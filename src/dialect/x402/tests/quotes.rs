@@ -48,8 +48,10 @@ fn a_proof_that_we_did_not_quote_is_refused_if_an_older_store_could_have_consume
     let foreign = call.clone().with(&bench.without_quote(&call.head.headers[SIGNATURE]));
     let made = bench.now.as_unix_seconds();
     let older = "invalid_exact_lnbtc_invoice_older_than_store";
-    // The invoice's own date is `made`. At that of the store, less the skew, the older store was asked last.
-    for (store, word) in [(made - 61, "proof"), (made - 60, older), (made, older), (made + 100, older), (u64::MAX, older)] {
+    // An older server, whose clock was 60 s ahead of this store's, took dates 60 s ahead of that.
+    for (store, word) in
+        [(made - 121, "proof"), (made - 120, older), (made - 60, older), (made, older), (made + 100, older), (u64::MAX, older)]
+    {
         bench.terms.foreign_proofs_since = Some(Timestamp::from_unix_seconds(store));
         assert_eq!(code(&bench, &foreign), word, "{store}");
         assert_eq!(code(&bench, &call), "proof", "a quote of ours is under a key of this very store");
