@@ -1,3 +1,5 @@
+mod edges;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex},
@@ -25,6 +27,7 @@ use crate::{
 struct Store {
     spent: Mutex<HashMap<ConsumptionKey, (UseId, Timestamp)>>,
     asked: Mutex<u32>,
+    released: Mutex<u32>,
     trouble: Mutex<Option<Trouble>>,
 }
 
@@ -32,6 +35,7 @@ struct Store {
 enum Trouble {
     Fails,
     Hangs,
+    Refuses,
 }
 
 impl ReplayStore for Store {
@@ -51,6 +55,9 @@ impl ReplayStore for Store {
             Some(Trouble::Fails) => {
                 return Box::pin(async { Err(StoreError::new(StoreErrorKind::Unavailable, "a test", "on purpose")) });
             }
+            Some(Trouble::Refuses) => {
+                return Box::pin(async { Err(StoreError::new(StoreErrorKind::Refused, "a test", "on purpose")) });
+            }
             Some(Trouble::Hangs) => {
                 self.spent.lock().unwrap().insert(key, (id, until));
                 return Box::pin(std::future::pending());
@@ -66,6 +73,7 @@ impl ReplayStore for Store {
 
     fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
         assert_eq!(why, Release::NotServed);
+        *self.released.lock().unwrap() += 1;
         self.spent.lock().unwrap().retain(|held, (held_id, _)| (*held, *held_id) != (key, id));
     }
 
