@@ -129,4 +129,29 @@ mod tests {
         elsewhere.refresh().await.unwrap();
         assert!(!elsewhere.contains(&hash));
     }
+
+    #[tokio::test]
+    async fn a_revocation_here_ends_with_its_record() {
+        let clock = TestClock::at(Timestamp::from_unix_seconds(1_000));
+        let records = Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone()));
+        let here = Revocations::load(records).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        here.revoke(hash, Timestamp::from_unix_seconds(1_500)).await.unwrap();
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
+        clock.advance(Duration::from_secs(501));
+        here.refresh().await.unwrap();
+        assert!(!here.contains(&hash));
+    }
+
+    #[tokio::test]
+    async fn a_revocation_that_could_not_be_recorded_stays_in_this_process() {
+        let full = Arc::new(MemoryStore::new().unwrap().with_record_capacity(1));
+        let here = Revocations::load(full).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        here.revoke(hash, Timestamp::MAX).await.unwrap_err();
+        assert!(here.contains(&hash));
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
+    }
 }
