@@ -12,6 +12,7 @@ mod adapter;
 mod bindings;
 mod bodies;
 mod bound;
+mod boundaries;
 mod caching;
 mod configuration;
 mod cors;
