@@ -1,18 +1,21 @@
 //! What lies exactly on a limit of the configuration, and what every answer of ours carries.
 
-use std::time::Duration;
+use std::{convert::Infallible, num::NonZeroU32, time::Duration};
 
 use axum::{Router, body::Body, routing::any};
 use bytes::Bytes;
-use http::{Request, StatusCode};
+use http::{Request, Response, StatusCode};
+use tower::{Layer as _, service_fn};
 use tower_x402::{
-    Amount, Charge, DialectName, MemoryStore, Paywall, price_fn,
+    Amount, Charge, DialectName, MemoryStore, Paywall, RouteTable,
+    body::RequestBody,
+    price_fn,
     server::{ClientAddr, PaywallBuilder},
 };
 
 use crate::{
     customer::Errand,
-    shop::{Shop, ask, get, problem},
+    shop::{Shop, ask, get, paid, problem},
     trade::EVERY,
 };
 
@@ -113,6 +116,31 @@ async fn proxies_tell_their_clients_in_the_header_that_was_chosen() {
         };
         assert_eq!(statuses(read).await, [402, 402, 429], "{read:?}");
         assert_eq!(statuses(unread).await, [402, 429, 429], "all are the proxy: {unread:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_in_half_a_bracket_is_nobodys() {
+    let shop = Shop::new();
+    let paywall = shop.builder().trusted_proxy("10.0.0.0/8").unpaid_per_client(1).build().unwrap();
+    let app = app(&paywall, Amount::from_sat(1));
+    let status = async |client| ask(&app, from("10.0.0.1", "x-forwarded-for", client)).await.status().as_u16();
+    assert_eq!(status("2001:db8::1").await, 402);
+    assert_eq!(status("[2001:db8::1]").await, 429);
+    assert_eq!(status("[2001:db8::1").await, 402, "it is not that client");
+}
+
+#[tokio::test]
+async fn several_uses_are_of_the_whole_rule_without_a_router_that_tells_its_pattern() {
+    let shop = Shop::new();
+    let uses = Charge::of(Amount::from_sat(1)).uses(NonZeroU32::new(2).unwrap());
+    let table = RouteTable::new().charge("GET /weather/{city}", uses).otherwise_refuse();
+    let layer = shop.paywall().routes(table).unwrap();
+    let service =
+        layer.layer(service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::new(Body::empty()))));
+    let credential = shop.buy(&service, get("/weather/oslo")).await;
+    for city in ["/weather/bergen", "/weather/oslo"] {
+        assert_eq!(ask(&service, paid(city, &credential)).await.status(), StatusCode::OK, "{city}");
     }
 }
 
