@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use http::{HeaderMap, Request, Response, StatusCode, header::AUTHORIZATION};
 use http_body_util::Full;
 use tower::{Layer as _, Service, service_fn};
-use tower_x402::{Amount, Charge, Invoice, MemoryStore, Paywall, RouteTable, l402::Challenge, lightning::LocalNode};
+use tower_x402::{Amount, Charge, Invoice, MemoryStore, Paywall, RouteTable, Secrets, l402::Challenge, lightning::LocalNode};
 
 async fn answer<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
@@ -31,7 +31,7 @@ fn layer(c: &mut Criterion) {
     let node = LocalNode::new();
     let paywall = Paywall::builder(node.clone())
         .origin("https://api.example.com")
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(MemoryStore::new().expect("randomness"))
         .unpaid_in_all(1 << 24)
         .build()

@@ -10,7 +10,7 @@ mod serving;
 #[path = "paid_api/wallet/mod.rs"]
 mod wallet;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::Router;
 use tokio::net::TcpListener;
@@ -25,6 +25,8 @@ use tower_x402::{
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let end = serving::End::new()?;
+    // before the node, for it refuses invoices that are older
+    let store = Arc::new(MemoryStore::new()?);
     let devnet = Devnet::start().await?;
     let node = devnet.server();
     let key = const_hex::encode(node.profile().public_key.ok_or("expected a node that tells its key")?);
@@ -32,9 +34,10 @@ async fn main() -> Result<(), BoxError> {
     getrandom::fill(&mut token).map_err(|error| error.to_string())?;
     let token = const_hex::encode(token);
 
-    let facilitator = Facilitator::builder(Arc::new(MemoryStore::new()?), BearerTokens::new().with("shop", &token))
+    let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", &token))
         .networks([Network::Regtest])
         .pay_to(&key)
+        .skew(Duration::ZERO) // all clocks are this machine's; otherwise nothing settles in the store's first minute
         .build()?;
 
     let listen = || TcpListener::bind("127.0.0.1:0");

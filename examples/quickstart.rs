@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let origin = format!("http://{}", listener.local_addr()?);
     let paywall = Paywall::builder(devnet.server())
         .origin(&origin)
-        .master_secret([7; 32]) // for show: in earnest 32 random bytes that nobody else knows
+        .master_secret([7; 32]) // on loopback only; in production: .master_secret_file("master-secret")
         .replay_store(MemoryStore::new()?)
         .build()?;
     let app = Router::new().route("/weather/{city}", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));

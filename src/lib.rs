@@ -30,7 +30,7 @@
 //!     let devnet = Devnet::start().await?; // two LDK nodes and a channel, in this process; pretend money
 //!     let paywall = Paywall::builder(devnet.server())
 //!         .origin("http://127.0.0.1:3000") // what clients call; https, but on loopback
-//!         .master_secret([7; 32]) // in earnest: 32 random bytes, kept
+//!         .master_secret([7; 32]) // on loopback only; in production: .master_secret_file("master-secret")
 //!         .replay_store(MemoryStore::new()?) // in earnest: DurableStore::open("spent")?
 //!         .build()?;
 //!     let app = Router::new().route("/weather", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));
@@ -70,8 +70,8 @@
 //! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] for the first minute, [`LocalNode`](lightning::LocalNode) for
 //!   tests, or your own implementation, checked by the suite in `lightning::conformance`.
 //! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on one machine, [`MemoryStore`] for tests.
-//! - A master secret of 32 random bytes (`head -c 32 /dev/urandom > master-secret`), the same after every restart; [`Secrets`]
-//!   rotates it.
+//! - A master secret of 32 random bytes (`head -c 32 /dev/urandom > master-secret`), the same after every restart:
+//!   [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. One that can be guessed is refused off loopback.
 //!
 //! # Features
 //!
@@ -125,11 +125,11 @@ pub mod server;
 )]
 mod trace;
 
-pub use dialect::keys::{SecretError, Secrets};
 #[cfg(feature = "l402")]
 pub use dialect::l402;
 #[cfg(feature = "mpp")]
 pub use dialect::mpp;
+pub use dialect::secrets::{SecretError, Secrets};
 #[cfg(feature = "x402")]
 pub use dialect::x402;
 #[cfg(feature = "axum")]

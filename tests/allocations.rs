@@ -7,7 +7,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::Empty;
 use tower::{Layer as _, Service as _, service_fn};
 use tower_x402::{
-    Amount, Charge, DialectName, Invoice, MemoryStore, PaymentHash, Paywall, Preimage, RouteTable,
+    Amount, Charge, DialectName, Invoice, MemoryStore, PaymentHash, Paywall, Preimage, RouteTable, Secrets,
     clock::{TestClock, Timestamp},
     l402,
     lightning::{BoxFuture, Description, InvoiceRequest, InvoiceStatus, LocalNode, NodeError, Receiver, ReceiverProfile},
@@ -47,7 +47,7 @@ fn a_request_allocates_little_and_the_same_however_large_the_configuration_is() 
     let preimage: Preimage = node.settle(invoice.payment_hash()).unwrap();
     let paywall = Paywall::builder(Prepared(node, invoice))
         .origin("https://api.example.com")
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone())))
         .clock(clock)
         .dialects([DialectName::L402])
@@ -69,7 +69,12 @@ fn a_request_allocates_little_and_the_same_however_large_the_configuration_is() 
     let (passed, count, bytes) = answer(free());
     assert_eq!(passed.status(), StatusCode::OK);
     eprintln!("free: {count} allocations, {bytes} bytes");
-    assert!(count <= 4, "{count} allocations for a request that is free");
+    assert_eq!(count, 0, "allocations for a request that is free");
+    let mut foreign = free();
+    foreign.headers_mut().insert("authorization", http::HeaderValue::from_static("Bearer of-the-application"));
+    let (passed, count, _) = answer(foreign);
+    assert_eq!(passed.status(), StatusCode::OK);
+    assert_eq!(count, 0, "allocations for a free request with a credential of the application's own");
 
     let (asked, count, bytes) = answer(unpaid());
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);

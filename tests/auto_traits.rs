@@ -8,7 +8,9 @@ use tower_x402::{
     facilitator::Facilitator,
     lightning::{Devnet, InvoiceRequest, LocalNode, NodeError, PaymentStatus},
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
-    server::{BadRequest, ClientAddr, ConfigError, PaywallBuilder, Price, PriceRequest, Settlements, X402Service},
+    server::{
+        BadRequest, ClientAddr, ConfigError, PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
+    },
     *,
 };
 
@@ -37,6 +39,7 @@ fn public_types_are_debug_send_and_sync() {
         Refusal,
         RouteTable,
         SecretError,
+        SecretFileError,
         Secrets,
         X402Layer,
         X402Service<()>,

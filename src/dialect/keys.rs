@@ -1,171 +1,14 @@
-//! The ring of master secrets and what is derived from it.
+//! The keys that are derived from the ring of master secrets: one for each purpose, origin, service and store.
 
-use std::{
-    fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::MacKey;
+use super::{MacKey, secrets::Secrets};
 use crate::payment::Network;
-
-/// The ring of master secrets: a shared handle that can change while the server runs.
-///
-/// A secret verifies before it mints. To rotate without asking anybody to pay twice: [`add`](Self::add) the new secret on
-/// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
-/// last token has ended: after the invoice's life (default 5 minutes) and the longest of what follows it, which is 24 hours for one
-/// request, 30 days for several uses, and the longest duration that you sell. Whoever comes later with one is asked to pay again.
-#[derive(Clone)]
-pub struct Secrets(Arc<Shared>);
-
-struct Shared {
-    ring: Mutex<Arc<Ring>>,
-    /// Counts the rings, so that readers see without a lock whether theirs is the last one.
-    version: AtomicU64,
-}
-
-struct Ring {
-    secrets: Vec<Arc<Zeroizing<Vec<u8>>>>,
-    minting: usize,
-}
-
-/// What is wrong with a secret, or with a change of the ring.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum SecretError {
-    /// A master secret must have at least 32 random bytes.
-    TooShort,
-    /// A master secret must be random, and this one is nothing but zeros.
-    Zero,
-    /// The ring does not hold that secret.
-    Unknown,
-    /// The ring mints with that secret: mint with another one before it is removed.
-    Minting,
-    /// The ring holds that secret already.
-    Duplicate,
-}
-
-impl fmt::Display for SecretError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::TooShort => "a master secret must have at least 32 random bytes",
-            Self::Zero => "a master secret must be random, and this one is nothing but zeros: was it never filled?",
-            Self::Unknown => "the ring does not hold that secret: add it first",
-            Self::Minting => "the ring mints with that secret: mint with another one before it is removed",
-            Self::Duplicate => "the ring holds that secret already",
-        })
-    }
-}
-
-impl std::error::Error for SecretError {}
-
-impl Secrets {
-    /// A ring of one secret, which mints and verifies.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretError::TooShort`] for fewer than 32 bytes, [`SecretError::Zero`] for nothing but zeros.
-    pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
-        let secrets = vec![checked(secret.as_ref())?];
-        let ring = Mutex::new(Arc::new(Ring { secrets, minting: 0 }));
-        Ok(Self(Arc::new(Shared { ring, version: AtomicU64::new(0) })))
-    }
-
-    /// Adds a secret that verifies only.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`].
-    pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
-        let secret = checked(secret.as_ref())?;
-        self.change(|ring| {
-            if ring.position(&secret).is_some() {
-                return Err(SecretError::Duplicate);
-            }
-            let secrets = ring.secrets.iter().cloned().chain([secret]).collect();
-            Ok(Ring { secrets, minting: ring.minting })
-        })
-    }
-
-    /// Mints with a secret that the ring holds.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretError::Unknown`].
-    pub fn mint_with(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
-        self.change(|ring| {
-            let minting = ring.position(secret.as_ref()).ok_or(SecretError::Unknown)?;
-            Ok(Ring { secrets: ring.secrets.clone(), minting })
-        })
-    }
-
-    /// Removes a secret: what was minted with it is worth nothing from now on.
-    ///
-    /// # Errors
-    ///
-    /// [`SecretError::Unknown`], [`SecretError::Minting`].
-    pub fn remove(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
-        self.change(|ring| {
-            let gone = ring.position(secret.as_ref()).ok_or(SecretError::Unknown)?;
-            if gone == ring.minting {
-                return Err(SecretError::Minting);
-            }
-            let mut secrets = ring.secrets.clone();
-            secrets.remove(gone);
-            Ok(Ring { secrets, minting: ring.minting - usize::from(gone < ring.minting) })
-        })
-    }
-
-    fn change(&self, next: impl FnOnce(&Ring) -> Result<Ring, SecretError>) -> Result<(), SecretError> {
-        let mut ring = self.lock();
-        *ring = Arc::new(next(&ring)?);
-        self.0.version.fetch_add(1, Ordering::Release);
-        Ok(())
-    }
-
-    fn version(&self) -> u64 {
-        self.0.version.load(Ordering::Acquire)
-    }
-
-    /// The ring and its version.
-    fn ring(&self) -> (Arc<Ring>, u64) {
-        let ring = self.lock();
-        (ring.clone(), self.version())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Arc<Ring>> {
-        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn checked(secret: &[u8]) -> Result<Arc<Zeroizing<Vec<u8>>>, SecretError> {
-    if secret.len() < 32 {
-        return Err(SecretError::TooShort);
-    }
-    if secret.iter().fold(0, |all, byte| all | byte) == 0 {
-        return Err(SecretError::Zero);
-    }
-    Ok(Arc::new(Zeroizing::new(secret.to_vec())))
-}
-
-impl Ring {
-    fn position(&self, secret: &[u8]) -> Option<usize> {
-        self.secrets.iter().position(|held| constant_time_eq::constant_time_eq(held, secret))
-    }
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("count", &self.lock().secrets.len()).finish_non_exhaustive()
-    }
-}
 
 /// What a derived key is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -237,8 +80,9 @@ impl OriginKeys {
 
     /// Keys of one secret outside any ring, for vectors, benches and tests.
     #[cfg(any(test, feature = "conformance"))]
-    pub(crate) fn of_secret(secret: &[u8], network: Network, origin: &str, store: &[u8; 16]) -> Self {
-        Self { keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, network, origin, store)]), minting: 0 }
+    pub(crate) fn of_secret(secret: &[u8], network: Network, (origin, service): (&str, &str), store: &[u8; 16]) -> Self {
+        let place = Place { network, origin, service, store };
+        Self { keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, place)]), minting: 0 }
     }
 }
 
@@ -247,8 +91,19 @@ pub(crate) struct KeyRing {
     secrets: Secrets,
     network: Network,
     origins: Vec<Arc<str>>,
+    service: Box<str>,
     store: [u8; 16],
     derived: ArcSwap<Derived>,
+}
+
+/// What keys are derived for. Nothing that is made under one passes for anything of another.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    network: Network,
+    origin: &'a str,
+    /// The label that tells services of one origin apart; empty for none.
+    service: &'a str,
+    store: &'a [u8; 16],
 }
 
 /// All origins' keys, and the version of the ring that they come from.
@@ -266,6 +121,11 @@ impl CurrentKeys {
         &self.0.keys[origin]
     }
 
+    /// Of all origins.
+    pub(crate) fn all(&self) -> &[OriginKeys] {
+        &self.0.keys
+    }
+
     /// The same, to be held while others are waited for: a thread has room for a few that are not.
     pub(crate) fn kept(self) -> Self {
         Self(Guard::from_inner(Guard::into_inner(self.0)))
@@ -273,11 +133,19 @@ impl CurrentKeys {
 }
 
 impl KeyRing {
-    /// `None` where two keys have the same id: one of the secrets must go.
-    pub(crate) fn new(secrets: Secrets, network: Network, origins: Vec<Arc<str>>, store: [u8; 16]) -> Option<Self> {
-        let derived = Derived::new(&secrets, network, &origins, &store);
+    /// For one service at these origins. `None` if two keys have the same id: one of the secrets must go.
+    pub(crate) fn new(
+        secrets: Secrets,
+        network: Network,
+        (origins, service): (Vec<Arc<str>>, &str),
+        store: [u8; 16],
+    ) -> Option<Self> {
+        let derived = ArcSwap::from_pointee(Derived { version: 0, keys: Vec::new() });
+        let ring = Self { secrets, network, origins, service: service.into(), store, derived };
+        let derived = ring.derive();
         let collide = derived.keys.iter().any(|keys| !keys.have_unique_ids());
-        (!collide).then(|| Self { secrets, network, origins, store, derived: ArcSwap::from_pointee(derived) })
+        ring.derived.store(Arc::new(derived));
+        (!collide).then_some(ring)
     }
 
     /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was made with the later one is
@@ -287,10 +155,35 @@ impl KeyRing {
         if derived.version == self.secrets.version() {
             return CurrentKeys(derived);
         }
-        let derived = Arc::new(Derived::new(&self.secrets, self.network, &self.origins, &self.store));
+        let derived = Arc::new(self.derive());
         // Whoever stores an older ring's keys last makes the next call derive once more.
         self.derived.store(derived.clone());
         CurrentKeys(Guard::from_inner(derived))
+    }
+
+    fn derive(&self) -> Derived {
+        let (ring, version) = self.secrets.ring();
+        let of = |origin: &Arc<str>| {
+            let place = Place { network: self.network, origin, service: &self.service, store: &self.store };
+            let derive = |purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, place)).collect();
+            OriginKeys { keys: PURPOSES.map(derive), minting: ring.minting }
+        };
+        Derived { version, keys: self.origins.iter().map(of).collect() }
+    }
+
+    /// Whether a credential that is minted under one of the two rings may open the other, at some origin: one that a store
+    /// counts, and one that only time ends. Compares the ids that every such credential shows.
+    pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
+        let (ours, theirs) = (self.current(), other.current());
+        [Purpose::L402Counted, Purpose::L402Timed].map(|purpose| {
+            let mut ids = ours.0.keys.iter().flat_map(|keys| keys.all(purpose)).map(|key| key.id);
+            ids.any(|id| theirs.0.keys.iter().any(|keys| keys.by_id(purpose, id).is_some()))
+        })
+    }
+
+    /// The first origin.
+    pub(crate) fn origin(&self) -> &str {
+        self.origins.first().map_or("", |origin| origin)
     }
 }
 
@@ -306,22 +199,13 @@ impl fmt::Debug for CurrentKeys {
     }
 }
 
-impl Derived {
-    fn new(secrets: &Secrets, network: Network, origins: &[Arc<str>], store: &[u8; 16]) -> Self {
-        let (ring, version) = secrets.ring();
-        let of = |origin: &Arc<str>| {
-            let derive = |purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, network, origin, store)).collect();
-            OriginKeys { keys: PURPOSES.map(derive), minting: ring.minting }
-        };
-        Self { version, keys: origins.iter().map(of).collect() }
-    }
-}
-
 /// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed, each with its length.
-fn derive(secret: &[u8], purpose: Purpose, network: Network, origin: &str, store: &[u8; 16]) -> DerivedKey {
+fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
+    let Place { network, origin, service, store } = place;
     let mut hmac = Hmac::<Sha256>::new_from_slice(secret).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
     let store: &[u8] = if purpose.is_counted() { store } else { &[] };
-    for part in ["tower-x402 v1".as_bytes(), purpose.label().as_bytes(), network.as_str().as_bytes(), origin.as_bytes(), store] {
+    let texts = ["tower-x402 v1", purpose.label(), network.as_str(), origin, service];
+    for part in texts.map(str::as_bytes).into_iter().chain([store]) {
         hmac.update(&(part.len() as u64).to_be_bytes());
         hmac.update(part);
     }
@@ -335,9 +219,14 @@ fn derive(secret: &[u8], purpose: Purpose, network: Network, origin: &str, store
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::secrets::SecretError;
+
+    fn ring_of(secrets: &Secrets, origin: &str, service: &str, store: u8) -> KeyRing {
+        KeyRing::new(secrets.clone(), Network::Regtest, (vec![origin.into()], service), [store; 16]).unwrap()
+    }
 
     fn ring(secrets: &Secrets, origin: &str, store: u8) -> KeyRing {
-        KeyRing::new(secrets.clone(), Network::Regtest, vec![origin.into()], [store; 16]).unwrap()
+        ring_of(secrets, origin, "", store)
     }
 
     fn id(ring: &KeyRing, purpose: Purpose) -> [u8; 4] {
@@ -355,6 +244,36 @@ mod tests {
     }
 
     #[test]
+    fn no_key_of_any_purpose_crosses_services() {
+        let secrets = Secrets::new([1; 32]).unwrap();
+        let services = ["", "a", "b", "ab", "https://a", " "].map(|service| ring_of(&secrets, "https://a", service, 1));
+        let moved = ring_of(&secrets, "https://aa", "", 1);
+        for purpose in PURPOSES {
+            let mut ids: Vec<_> = services.iter().chain([&moved]).map(|ring| id(ring, purpose)).collect();
+            assert_eq!(id(&ring_of(&secrets, "https://a", "a", 1), purpose), ids[1], "a label is a label");
+            ids.sort_unstable();
+            ids.dedup();
+            assert_eq!(ids.len(), 7, "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn rings_have_in_common_what_opens_both() {
+        let secrets = Secrets::new([1; 32]).unwrap();
+        let one = ring_of(&secrets, "https://a", "x", 1);
+        assert_eq!(one.in_common(&ring_of(&secrets, "https://a", "x", 1)), [true; 2]);
+        assert_eq!(one.in_common(&ring_of(&secrets, "https://a", "x", 2)), [false, true]);
+        for other in [ring_of(&secrets, "https://a", "y", 1), ring_of(&secrets, "https://b", "x", 1)] {
+            assert_eq!(one.in_common(&other), [false; 2]);
+        }
+        let others = Secrets::new([2; 32]).unwrap();
+        let other = ring_of(&others, "https://a", "x", 1);
+        assert_eq!(one.in_common(&other), [false; 2]);
+        others.add([1; 32]).unwrap();
+        assert_eq!(one.in_common(&other), [true; 2], "one that verifies only opens too");
+    }
+
+    #[test]
     fn a_secret_verifies_before_it_mints() {
         let secrets = Secrets::new([1; 32]).unwrap();
         let ring = ring(&secrets, "https://a", 1);
@@ -368,14 +287,5 @@ mod tests {
         assert_eq!(secrets.remove([2; 32]), Err(SecretError::Minting));
         secrets.remove([1; 32]).unwrap();
         assert!(ring.current().of(0).by_id(Purpose::MppId, old).is_none());
-    }
-
-    #[test]
-    fn short_and_unknown_secrets_are_refused() {
-        assert_eq!(Secrets::new([1; 31]).unwrap_err(), SecretError::TooShort);
-        let secrets = Secrets::new([1; 32]).unwrap();
-        assert_eq!(secrets.add([1; 32]), Err(SecretError::Duplicate));
-        assert_eq!(secrets.mint_with([2; 32]), Err(SecretError::Unknown));
-        assert_eq!(format!("{secrets:?}"), "Secrets { count: 1, .. }");
     }
 }

@@ -2,6 +2,8 @@
 
 pub(crate) mod keys;
 mod mac;
+pub(crate) mod secrets;
+mod strength;
 mod view;
 
 #[cfg(feature = "l402")]
@@ -11,17 +13,18 @@ pub mod mpp;
 #[cfg(feature = "x402")]
 pub mod x402;
 
-use std::fmt;
+use std::{fmt, num::NonZeroU32};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use self::keys::OriginKeys;
 pub(crate) use self::{
     mac::MacKey,
     view::{RequestView, authority},
 };
 use crate::{
     clock::Timestamp,
-    payment::{Amount, DialectName, Invoice, PaymentHash, PaymentReceipt, Proof, Refusal, Terms},
+    payment::{Amount, DialectName, Invoice, Network, PaymentHash, PaymentReceipt, Proof, Refusal, Terms},
 };
 
 /// A protocol, as the server needs it, in the order in which it asks.
@@ -68,6 +71,30 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
 
     /// Takes this dialect's credentials out of the request's headers, and nothing else.
     fn strip(&self, headers: &mut HeaderMap, terms: &Terms);
+
+    /// Moves the credentials of this dialect that this server issued out of the request's headers, and nothing else: whatever
+    /// they were bought for, paid or not, spent and expired ones too. For requests without terms.
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine>;
+}
+
+/// What tells the credentials of this server from those of others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Issuer<'a> {
+    /// The keys of each origin.
+    pub(crate) keys: &'a [OriginKeys],
+    pub(crate) network: Network,
+    /// The receiver's public key, if proofs count here that another server issued for it.
+    pub(crate) foreign: Option<[u8; 33]>,
+}
+
+/// Whether a request has a field that may hold a credential of any dialect.
+pub(crate) fn may_hold_credential(headers: &HeaderMap) -> bool {
+    headers.keys().any(|name| {
+        matches!(
+            name.as_str(),
+            "authorization" | "payment-authorization" | "payment-signature" | "macaroon" | "grpc-metadata-macaroon"
+        )
+    })
 }
 
 /// What an invoice's description hash stands for.
@@ -111,6 +138,11 @@ pub(crate) trait Claim: fmt::Debug + Send {
     /// The credential to try where this one is refused after all: some dialects take several in one request.
     fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
         None
+    }
+
+    /// How many uses the credential is good for, as far as the head tells. `None` if nothing is counted.
+    fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {
+        Some(NonZeroU32::MIN)
     }
 
     /// Whether the current price must be known to verify it (a proof that this operator did not issue).

@@ -35,3 +35,39 @@ pub(super) async fn read<B: Body>(body: B) -> Result<Vec<u8>, Unread> {
     }
     Ok(whole)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, convert::Infallible};
+
+    use bytes::Bytes;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// A body that announces no length: so many frames of 16 KiB and then so many bytes. Counts what was taken of it.
+    async fn streamed(frames: usize, bytes: usize, taken: &Cell<usize>) -> Result<Vec<u8>, Unread> {
+        let lengths = std::iter::repeat_n(16 * 1024, frames).chain([bytes]);
+        let frames = lengths.map(|length| {
+            taken.set(taken.get() + 1);
+            Ok::<_, Infallible>(Frame::data(Bytes::from(vec![b' '; length])))
+        });
+        read(StreamBody::new(futures_util::stream::iter(frames))).await
+    }
+
+    #[tokio::test]
+    async fn a_body_of_no_announced_length_is_read_up_to_64_kib_and_no_further() {
+        for (frames, bytes, expected, most) in [
+            (4, 0, Ok(MAX_BODY), 5),
+            (3, 16 * 1024 - 1, Ok(MAX_BODY - 1), 4),
+            (4, 1, Err(Unread::TooLong), 5),
+            (0, MAX_BODY + 1, Err(Unread::TooLong), 1),
+            (1_000, 0, Err(Unread::TooLong), 5),
+        ] {
+            let taken = Cell::new(0);
+            let read = streamed(frames, bytes, &taken).await.map(|body| body.len());
+            assert_eq!((read, taken.get()), (expected, most), "{frames} frames and {bytes} bytes");
+        }
+    }
+}

@@ -101,8 +101,9 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Takes a store that forgets when the process ends, on mainnet too: after a restart every proof that is not yet expired
-    /// settles again.
+    /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing settles twice: every proof whose
+    /// invoice was made before the restart, or within the skew after it, is refused. Those who had paid and were not settled have
+    /// lost that.
     pub fn volatile_replay_store(mut self) -> Self {
         self.volatile = true;
         self

@@ -11,7 +11,23 @@
 //! `POST /settle` is `{"x402Version": 2, "paymentPayload": {..}, "paymentRequirements": {..}}`.
 //!
 //! **One receiver key, one store.** A payment is redeemed once only where all that redeem it ask the same store: a facilitator and a
-//! paywall that are paid on the same key must be given clones of one store (`Arc`), or of one that machines share.
+//! paywall that are paid on the same key must be given clones of one store (`Arc`), or of one that machines share. Two stores,
+//! each of which is old enough, settle one payment twice, and nothing can tell.
+//!
+//! **A new store.** What an older store could have settled, a new one refuses: every payment whose invoice was made before
+//! [`ReplayStore::created_at`](crate::replay::ReplayStore::created_at) or within the skew after it is
+//! `invalid_exact_lnbtc_invoice_older_than_store`, a word of this crate's own, and `errorMessage` says what to do (pay a new
+//! invoice). So for a minute after its store was made a facilitator settles nothing at all: make the store beforehand. An
+//! invoice's date is chosen by who can make the receiver sign; one that is further ahead than the skew is refused, so no date
+//! gets past the rule. (Do not lower the skew together with a new store: what the old one took with the greater one could
+//! settle again.)
+//!
+//! **A backup.** A store that was put back from a backup says that it exists since long ago, and has forgotten what was settled
+//! since it was copied: each of those payments settles again until it expires. Start with an empty store instead.
+//!
+//! **No quotes, no service labels.** A facilitator checks a proof against the requirements that its caller sends, at their amount. It
+//! cannot tell two services of one URL and one receiver key apart, as a paywall does with
+//! [`PaywallBuilder::service`](crate::server::PaywallBuilder::service).
 //!
 //! Before the store is asked, in this order: the caller is known ([`Callers`]; 401), it is within its rate (429 with
 //! `Retry-After`), its body is at most 64 KiB (413) and a JSON document (400), `payTo` is one of the served keys and

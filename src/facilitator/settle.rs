@@ -8,7 +8,10 @@ use crate::{
     x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
 };
 
-/// Settles proofs of `exact` on `lnbtc`; clones share one state. See the [module](super).
+/// Settles proofs of `exact` on `lnbtc`; clones share one state.
+///
+/// All facilitators and paywalls that are paid on one key must share one store, and that store must never be put back from a
+/// backup. A store that is new settles nothing that an older one could have settled. See the [module](super).
 #[derive(Clone)]
 pub struct Facilitator(pub(super) Arc<Inner>);
 
@@ -26,8 +29,8 @@ pub(super) struct Inner {
 }
 
 impl Facilitator {
-    /// A facilitator that remembers in `store` what was settled, and serves `callers`: [`BearerTokens`](super::BearerTokens),
-    /// or a function of the request's head.
+    /// A facilitator that remembers in `store` what was settled (the one store of its receivers' keys), and serves `callers`:
+    /// [`BearerTokens`](super::BearerTokens), or a function of the request's head.
     pub fn builder(store: Arc<dyn ReplayStore>, callers: impl Callers) -> FacilitatorBuilder {
         FacilitatorBuilder::new(store, Arc::new(callers))
     }
@@ -58,6 +61,7 @@ impl Facilitator {
     fn verify(&self, payload: &PaymentPayload<'_>, required: &PaymentRequirements<'_>) -> Result<Verified, Reason> {
         let served = &*self.0;
         let conditions = Conditions::at(served.clock.now()).with_skew(served.skew).with_networks(&served.networks);
+        let conditions = conditions.with_store_created_at(served.store.created_at());
         let core = x402::terms(payload.accepted(), required, &served.networks)?;
         if !served.pay_to.contains(&core.pay_to) {
             // A key that is none is step 2's, and comes before what is served here.

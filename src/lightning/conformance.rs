@@ -76,6 +76,8 @@ async fn invoices_say_what_was_asked<R: Receiver + ?Sized>(node: &R) {
     for (sat, description, seconds) in [
         (1, hashed(r#"{"method":"GET","url":"https://api.example.com/weather/oslo"}"#), 300),
         (21, hashed(""), 60),
+        (5, hashed(&"x".repeat(4_096)), 300),
+        (2, text(""), 300),
         (1_234, text("a weather report"), 3_600),
         (3, text("Ein Wetterbericht f\u{fc}r \u{c5}lesund, \u{5929}\u{6c14}"), 301),
         (100_000, text(&"x".repeat(639)), 86_400),

@@ -16,9 +16,15 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 /// # Contract
 ///
 /// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used before, for exactly the
-///   amount asked, with exactly the description asked, and never hands out one that it made before.
+///   amount asked, with exactly the description asked (an empty text stays empty) and the expiry asked, and never hands out one
+///   that it made before.
 /// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
 /// - Nothing that these methods answer contains the preimage of an invoice.
+///
+/// A paywall checks each invoice and offers none that was not asked for (503, and the log names the fix). Amount, network and
+/// payee must always be exact. If it offers x402, the invoice commits to the request and description and expiry must be exact
+/// too. If it offers L402 and MPP alone, nothing binds these: another text is taken, and an expiry that is shorter than asked,
+/// down to a minute; credentials then end with the invoice that was made.
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// What this node is. Asked once, when a paywall is built.
     fn profile(&self) -> ReceiverProfile;
@@ -96,7 +102,8 @@ pub struct ReceiverProfile {
     pub key_custody: KeyCustody,
     /// The compressed public key that signs its invoices, where it is known.
     pub public_key: Option<[u8; 33]>,
-    /// It cannot make invoices for fractions of a satoshi.
+    /// It cannot make invoices for fractions of a satoshi, and refuses to. A paywall refuses a fixed price with such a fraction
+    /// when it is set up, and rounds what a price function answers up to the next whole satoshi: never down.
     pub whole_sats_only: bool,
     /// It lives in this process, for tests and examples, and its money is pretend.
     pub in_process: bool,

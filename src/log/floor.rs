@@ -106,8 +106,9 @@ const SLOT: usize = 40;
 const MAGIC: &[u8] = b"tower-x402 floor 1";
 
 /// What to do with a log that is damaged.
-pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id, so that whatever \
-     the old one could have forgotten is refused (never put back an older copy of the folder)";
+pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id and exists since \
+     now, so that whatever the old one could have forgotten is refused, counted tokens and proofs of others alike (never put \
+     back an older copy of the folder)";
 
 #[cfg(test)]
 mod tests {

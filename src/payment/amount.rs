@@ -56,6 +56,15 @@ impl Amount {
         if self.0.is_multiple_of(1_000) { Some(self.0 / 1_000) } else { None }
     }
 
+    /// The same, rounded up to a whole satoshi; `None` if that does not fit.
+    #[cfg(feature = "server")]
+    pub(crate) const fn rounded_up_to_sat(self) -> Option<Self> {
+        match self.0.checked_next_multiple_of(1_000) {
+            Some(msat) => Some(Self(msat)),
+            None => None,
+        }
+    }
+
     /// Whether this is nothing.
     #[must_use]
     pub const fn is_zero(self) -> bool {
@@ -114,10 +123,18 @@ mod tests {
     }
 
     #[test]
+    fn rounding_to_a_satoshi_never_lowers_an_amount() {
+        for (msat, rounded) in [(0, 0), (1, 1_000), (999, 1_000), (1_000, 1_000), (1_001, 2_000)] {
+            assert_eq!(Amount(msat).rounded_up_to_sat(), Some(Amount(rounded)));
+        }
+    }
+
+    #[test]
     fn nothing_wraps() {
         assert_eq!(Amount(u64::MAX).checked_add(Amount(1)), None);
         assert_eq!(Amount(0).checked_sub(Amount(1)), None);
         assert_eq!(Amount(u64::MAX).checked_mul(2), None);
+        assert_eq!(Amount(u64::MAX).rounded_up_to_sat(), None);
         assert_eq!(Amount::try_from_sat(u64::MAX), None);
         assert_eq!(Amount::from_sat(u32::MAX).as_msat(), 4_294_967_295_000);
     }

@@ -54,6 +54,7 @@ impl std::error::Error for Refusal {}
 /// | `Revoked` | `revoked` | `invalid-challenge` | `invalid_transaction_state` |
 /// | `Spent` | `spent` | `invalid-challenge` | `duplicate_settlement` |
 /// | `Unpaid` | `bad_preimage`, `unpaid` | `verification-failed` | `.._preimage_hash_mismatch`, `exact_lnbtc_payment_not_paid` |
+/// | `Unremembered` | | | `.._invoice_older_than_store` |
 /// | `WrongRequest` | `wrong_method`, `wrong_target`, `wrong_route`, `wrong_bound`, `wrong_access`, `wrong_service` | `invalid-challenge` | `.._request_mismatch` |
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -70,12 +71,22 @@ pub enum RefusalKind {
     Spent,
     /// The preimage in it is not the payment's: nothing proves that it was paid.
     Unpaid,
+    /// It may have been used up before the store of spent payments was made, which cannot tell.
+    Unremembered,
     /// It is genuine and was bought for another request.
     WrongRequest,
 }
 
 #[cfg(test)]
 impl RefusalKind {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Expired, Self::Forged, Self::Malformed, Self::Revoked, Self::Spent, Self::Unpaid, Self::WrongRequest];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Expired,
+        Self::Forged,
+        Self::Malformed,
+        Self::Revoked,
+        Self::Spent,
+        Self::Unpaid,
+        Self::Unremembered,
+        Self::WrongRequest,
+    ];
 }

@@ -50,8 +50,9 @@ pub(crate) struct Terms {
     pub(crate) uses_within: Duration,
     /// How often a failed use of L402 may be given back, for one payment.
     pub(crate) max_restores: u32,
-    /// Whether an x402 proof that this operator did not issue may settle at the current price.
-    pub(crate) accept_foreign_proofs: bool,
+    /// An x402 proof that this operator did not issue may settle at the current price, if its invoice is younger than the
+    /// replay store, which exists since then. Otherwise never.
+    pub(crate) foreign_proofs_since: Option<Timestamp>,
     /// `Authorization` is in use for something else on this route: MPP selects `Payment-Authorization`.
     pub(crate) authorization_taken: bool,
 }
@@ -74,7 +75,7 @@ impl Terms {
             redeem_within: DAY,
             uses_within: 30 * DAY,
             max_restores: 2,
-            accept_foreign_proofs: false,
+            foreign_proofs_since: None,
             authorization_taken: false,
         }
     }

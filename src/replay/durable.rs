@@ -31,14 +31,18 @@ use crate::{
 ///
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
 /// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
-/// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder: it has a new
-/// [`StoreId`], so what was sold for counted access before is refused, spent or not.
+/// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
+/// [`StoreId`], so what was sold for counted access before is refused, spent or not; and it exists since now, so a proof that no
+/// key of ours vouches for (a paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
+/// invoice was made before that, or within the clocks' skew after it. Those who had paid and not redeemed must pay again.
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
 /// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
 /// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead. If an older copy
 /// must be put back, then only with a new master secret, and no older one in the ring: that makes every older credential
-/// worthless, those that were paid for and not redeemed included.
+/// worthless, those that were paid for and not redeemed included. **It does nothing against proofs that no key of ours vouches
+/// for**: an older copy also says that it exists since long ago, so each of those that was spent since settles again. Keep
+/// `accept_foreign_proofs` and facilitators off until every invoice from before has ended, with the skew.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};
@@ -63,6 +67,7 @@ use crate::{
 #[derive(Debug)]
 pub struct DurableStore {
     log: Log<Desk>,
+    created_at: Timestamp,
 }
 
 /// How a [`DurableStore`] is opened.
@@ -93,9 +98,12 @@ impl DurableStore {
     /// As for [`open`](Self::open).
     pub fn open_with(folder: impl AsRef<Path>, options: DurableOptions) -> Result<Self, StoreError> {
         let new_id = *StoreId::random()?.as_bytes();
-        let log = Log::open(folder.as_ref(), new_id, Desk::new(options))
+        let desk = Desk::new(options);
+        let created_at = desk.created_at();
+        let log = Log::open(folder.as_ref(), new_id, desk)
             .map_err(|error| StoreError::new(kind(&error), NAME, format!("{}: {error}", folder.as_ref().display())))?;
-        Ok(Self { log })
+        // without a word of the disk nothing is young enough
+        Ok(Self { log, created_at: created_at.get().copied().unwrap_or(Timestamp::MAX) })
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Question) -> Result<T, StoreError> {
@@ -124,7 +132,7 @@ impl DurableOptions {
         self
     }
 
-    /// Another clock, for tests.
+    /// Another clock, for tests. A folder that is new exists since that clock's present moment.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
@@ -139,6 +147,10 @@ impl Default for DurableOptions {
 impl ReplayStore for DurableStore {
     fn id(&self) -> StoreId {
         StoreId::from_bytes(self.log.id())
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 
     fn consume(

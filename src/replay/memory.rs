@@ -24,9 +24,9 @@ use crate::{
 ///
 /// # After a restart
 ///
-/// A new process has a new store with a new [`StoreId`]. Keys for counted access are derived from that id, so what was sold
-/// before the restart is refused afterwards, spent or not: nobody is served twice, but whoever has paid and not redeemed yet
-/// has lost that. Use it for tests, for test networks, and where that is acceptable.
+/// A new process has a new store with a new [`StoreId`] and a later [`created_at`](ReplayStore::created_at). Keys for counted
+/// access are derived from that id, and proofs without our keys must be younger than the store, so what was sold before the
+/// restart is refused afterwards, spent or not: nobody is served twice, but whoever has paid and not redeemed yet has lost that. Use it for tests, for test networks, and where that is acceptable.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, Limits, MemoryStore, ReplayStore, UseId};
@@ -47,6 +47,7 @@ use crate::{
 /// ```
 pub struct MemoryStore {
     id: StoreId,
+    created_at: Timestamp,
     clock: Arc<dyn Clock>,
     books: Box<[Mutex<Book>]>,
     hasher: std::hash::RandomState,
@@ -62,9 +63,11 @@ impl MemoryStore {
     ///
     /// Where the operating system has no randomness for its id.
     pub fn new() -> Result<Self, StoreError> {
+        let clock = SystemClock::new();
         Ok(Self {
             id: StoreId::random()?,
-            clock: Arc::new(SystemClock::new()),
+            created_at: clock.now(),
+            clock: Arc::new(clock),
             books: (0..BOOKS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
             shelf: Mutex::default(),
@@ -86,10 +89,10 @@ impl MemoryStore {
         Self { record_bytes: Room::new(bytes), ..self }
     }
 
-    /// With another clock, for tests.
+    /// With another clock, for tests. The store exists since that clock's present moment.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self { clock: Arc::new(clock), ..self }
+        Self { created_at: clock.now(), clock: Arc::new(clock), ..self }
     }
 
     fn book(&self, key: &ConsumptionKey) -> MutexGuard<'_, Book> {
@@ -108,6 +111,10 @@ impl fmt::Debug for MemoryStore {
 impl ReplayStore for MemoryStore {
     fn id(&self) -> StoreId {
         self.id
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 
     fn consume(

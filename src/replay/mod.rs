@@ -9,6 +9,7 @@ mod desk;
 mod durable;
 mod earlier;
 mod error;
+mod ids;
 mod memory;
 mod records;
 mod released;
@@ -24,15 +25,13 @@ use std::{fmt, num::NonZeroU32, sync::Arc};
 pub use self::durable::{DurableOptions, DurableStore};
 pub use self::{
     error::{StoreError, StoreErrorKind},
+    ids::{ConsumptionKey, StoreId, UseId},
     memory::MemoryStore,
     records::{RecordKey, Records},
     revoked::Revocations,
 };
 pub use crate::boxed::BoxFuture;
-use crate::{
-    clock::Timestamp,
-    payment::{Network, PaymentHash},
-};
+use crate::clock::Timestamp;
 
 /// Remembers which payments are spent.
 ///
@@ -55,6 +54,9 @@ use crate::{
 ///   answers an error.
 /// - A store remembers the greatest `retain_until` that it pruned and answers [`Consumption::Spent`] for an unknown key whose
 ///   `retain_until` is at or below it.
+/// - [`created_at`](Self::created_at) is made with the store, kept in it, and never changes: what was made before that, a store
+///   that is now lost may have consumed. No store that is new says a moment before its own beginning, and no handle of a
+///   store says another than the others.
 /// - The cost of one use does not grow with [`Limits::uses`].
 /// - A durable store answers after its record is safe from a loss of power.
 ///
@@ -62,13 +64,13 @@ use crate::{
 ///
 /// This one is complete, and slow: it looks at every key each time. Put yours through
 /// [`conformance::replay_store`] (feature `conformance`), as is done here at the
-/// end. A store on a server takes its atomic step there (a script, or one statement that reads and writes), and hands its
-/// releases to a task of its own.
+/// end. A store on a server takes its atomic step there (a script, or one statement that reads and writes), hands its releases
+/// to a task of its own, and goes through [`conformance::two_handles`] and [`conformance::two_processes`] as well.
 ///
 /// ```
 /// use std::{
 ///     collections::{HashMap, HashSet},
-///     sync::Mutex,
+///     sync::{Arc, Mutex},
 /// };
 ///
 /// use tower_x402::{
@@ -81,6 +83,7 @@ use crate::{
 /// #[derive(Debug)]
 /// struct OneMutex<C> {
 ///     id: StoreId,
+///     created_at: Timestamp,
 ///     clock: C,
 ///     state: Mutex<State>,
 /// }
@@ -103,7 +106,8 @@ use crate::{
 ///
 /// impl<C: Clock> OneMutex<C> {
 ///     fn new(clock: C) -> Self {
-///         Self { id: StoreId::random().expect("randomness"), clock, state: Mutex::default() }
+///         let created_at = clock.now();
+///         Self { id: StoreId::random().expect("randomness"), created_at, clock, state: Mutex::default() }
 ///     }
 /// }
 ///
@@ -165,6 +169,10 @@ use crate::{
 ///         self.id
 ///     }
 ///
+///     fn created_at(&self) -> Timestamp {
+///         self.created_at
+///     }
+///
 ///     fn consume(
 ///         &self,
 ///         key: ConsumptionKey,
@@ -193,13 +201,27 @@ use crate::{
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// tower_x402::replay::conformance::replay_store(async |setup| OneMutex::new(setup.clock)).await;
+/// use tower_x402::replay::conformance;
+///
+/// conformance::replay_store(async |setup| OneMutex::new(setup.clock)).await;
+/// let open = Mutex::new(HashMap::new());
+/// conformance::two_handles(async |setup| {
+///     let store = || Arc::new(OneMutex::new(setup.clock));
+///     open.lock().expect("no holder panics").entry(setup.name).or_insert_with(store).clone()
+/// })
+/// .await;
 /// # }
 /// ```
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// Which store this is: made with it, and kept in it where it is durable. Keys of counted tokens are derived from it, so
     /// that no token is spent at a store that does not remember it.
     fn id(&self) -> StoreId;
+
+    /// Since when this store exists, by its own clock: made with it, and kept in it if it is durable. A proof that no key of
+    /// ours vouches for (an x402 proof that another server quoted, a facilitator's payment) is refused if its invoice is older:
+    /// an earlier store may have consumed it. A store that cannot tell since when it exists says the present moment of its
+    /// opening.
+    fn created_at(&self) -> Timestamp;
 
     /// Takes one use of a payment, or answers that none is left.
     fn consume(
@@ -223,6 +245,10 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
         (**self).id()
     }
 
+    fn created_at(&self) -> Timestamp {
+        (**self).created_at()
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,
@@ -243,101 +269,6 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
 }
 
 fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records) {}
-
-/// What is consumed: one payment on one network, whatever the dialect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ConsumptionKey {
-    network: Network,
-    payment_hash: PaymentHash,
-}
-
-impl ConsumptionKey {
-    /// The key of a payment.
-    #[must_use]
-    pub const fn new(network: Network, payment_hash: PaymentHash) -> Self {
-        Self { network, payment_hash }
-    }
-
-    /// The network.
-    #[must_use]
-    pub const fn network(&self) -> Network {
-        self.network
-    }
-
-    /// The payment.
-    #[must_use]
-    pub const fn payment_hash(&self) -> PaymentHash {
-        self.payment_hash
-    }
-}
-
-/// `network:payment_hash` as lnbtc, "Settlement and Replay Protection", writes it, with the CAIP-2 id of the network.
-impl fmt::Display for ConsumptionKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.network.caip2(), self.payment_hash)
-    }
-}
-
-/// Names one attempt to consume, so that it can be taken back although its outcome is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct UseId([u8; 16]);
-
-impl UseId {
-    /// A random one.
-    ///
-    /// # Errors
-    ///
-    /// Where the operating system has no randomness.
-    pub fn random() -> Result<Self, StoreError> {
-        random().map(Self)
-    }
-
-    /// From its 16 bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-/// Names one store for life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct StoreId([u8; 16]);
-
-impl StoreId {
-    /// A random one.
-    ///
-    /// # Errors
-    ///
-    /// Where the operating system has no randomness.
-    pub fn random() -> Result<Self, StoreError> {
-        random().map(Self)
-    }
-
-    /// From its 16 bytes.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 16 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-fn random() -> Result<[u8; 16], StoreError> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, "the system's randomness", error.to_string()))?;
-    Ok(bytes)
-}
 
 /// How often one payment may be used, and how often a failed use may come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

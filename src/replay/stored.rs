@@ -14,6 +14,8 @@ use crate::{
 /// A record as it was read.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stored {
+    /// Since when the store exists.
+    CreatedAt(Timestamp),
     EarlierUse(ConsumptionKey, UseId, Use),
     PrunedUntil(Timestamp),
     Record(RecordKey, Record),
@@ -24,6 +26,7 @@ impl Stored {
     pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let (tag, key) = key.split_first()?;
         match *tag {
+            CREATED_AT => key.is_empty().then_some(Self::CreatedAt(read_timestamp(value.try_into().ok()?))),
             EARLIER_USE => {
                 let (key, id) = read_key(key)?;
                 let (known, rest) = read_use(value)?;
@@ -69,6 +72,11 @@ impl RecordChanges for Batch {
         let name = [&[RECORD], key.as_bytes()].concat();
         self.change(&name, old.map(write_record).as_deref(), new.map(write_record).as_deref());
     }
+}
+
+/// Notes in a new store since when it exists.
+pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
+    batch.change(&[CREATED_AT], None, Some(&at.as_unix_seconds().to_le_bytes()));
 }
 
 pub(super) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
@@ -152,6 +160,7 @@ const fn read_timestamp(bytes: [u8; 8]) -> Timestamp {
     Timestamp::from_unix_seconds(u64::from_le_bytes(bytes))
 }
 
+const CREATED_AT: u8 = b'c';
 const EARLIER_USE: u8 = b'u';
 const PRUNED_UNTIL: u8 = b'p';
 const RECORD: u8 = b'r';

@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     fmt,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
 };
 
 use http::{HeaderMap, HeaderName, header, request::Parts};
@@ -39,6 +39,13 @@ pub(crate) enum ClientKey {
     V6([u8; 8]),
 }
 
+/// A network of IPv6 around a client: what a household or a site gets, and divides as it likes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Block {
+    Bits48([u8; 6]),
+    Bits56([u8; 7]),
+}
+
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
@@ -69,7 +76,7 @@ pub(crate) struct Proxies {
 pub(crate) struct NetworkError(String);
 
 /// Hops beyond this are not looked at.
-const MAX_HOPS: usize = 32;
+pub(super) const MAX_HOPS: usize = 32;
 
 impl Proxies {
     /// From networks (`10.0.0.0/8`) and single addresses (`::1`).
@@ -101,12 +108,17 @@ impl Proxies {
         Client { key, is_behind_proxy: true }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// The header that is read.
+    pub(crate) const fn header(&self) -> ForwardedBy {
+        self.header
+    }
+
+    pub(super) fn trusts(&self, address: IpAddr) -> bool {
         self.networks.iter().any(|network| network.contains(&address))
     }
 
     /// The hops from the right, the nearest first: `None` for one that tells no address.
-    fn hops<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Option<IpAddr>> + 'a {
+    pub(super) fn hops<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Option<IpAddr>> + 'a {
         let header = self.header;
         let lines: Vec<_> = headers.get_all(header.name()).iter().collect();
         lines.into_iter().rev().flat_map(move |line| {
@@ -117,7 +129,18 @@ impl Proxies {
 }
 
 impl ForwardedBy {
-    const fn name(self) -> HeaderName {
+    pub(crate) const fn reads_forwarded(self) -> bool {
+        matches!(self, Self::Forwarded)
+    }
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Forwarded => Self::XForwardedFor,
+            Self::XForwardedFor => Self::Forwarded,
+        }
+    }
+
+    pub(crate) const fn name(self) -> HeaderName {
         match self {
             Self::Forwarded => header::FORWARDED,
             Self::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
@@ -141,7 +164,7 @@ impl ForwardedBy {
 }
 
 impl ClientKey {
-    fn of(address: IpAddr) -> Self {
+    pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address),
             IpAddr::V6(address) => {
@@ -150,6 +173,52 @@ impl ClientKey {
             }
         }
     }
+
+    /// The networks around it that have a share of their own, from the narrowest on.
+    pub(crate) fn blocks(self) -> impl Iterator<Item = Block> {
+        let blocks = match self {
+            Self::V6([a, b, c, d, e, f, g, _]) => {
+                [Some(Block::Bits56([a, b, c, d, e, f, g])), Some(Block::Bits48([a, b, c, d, e, f]))]
+            }
+            Self::Unknown | Self::V4(_) => [None, None],
+        };
+        blocks.into_iter().flatten()
+    }
+}
+
+impl Block {
+    /// For how many clients it counts, however many it holds.
+    pub(crate) const fn clients(self) -> usize {
+        match self {
+            Self::Bits48(_) => 16,
+            Self::Bits56(_) => 4,
+        }
+    }
+}
+
+impl fmt::Display for ClientKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::V4(address) => address.fmt(f),
+            Self::V6(network) => write!(f, "{}/64", ipv6(network)),
+        }
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bits48(network) => write!(f, "{}/48", ipv6(network)),
+            Self::Bits56(network) => write!(f, "{}/56", ipv6(network)),
+        }
+    }
+}
+
+fn ipv6(network: &[u8]) -> Ipv6Addr {
+    let mut octets = [0; 16];
+    octets.iter_mut().zip(network).for_each(|(octet, byte)| *octet = *byte);
+    octets.into()
 }
 
 impl fmt::Display for NetworkError {
@@ -160,7 +229,8 @@ impl fmt::Display for NetworkError {
 
 impl Error for NetworkError {}
 
-fn peer(head: &Parts) -> Option<IpAddr> {
+/// The other end of the connection, or who the application says that it is.
+pub(super) fn peer(head: &Parts) -> Option<IpAddr> {
     let told = head.extensions.get::<ClientAddr>().map(ClientAddr::ip);
     #[cfg(feature = "axum")]
     let told = told.or_else(|| {
@@ -241,6 +311,14 @@ mod tests {
         assert_ne!(key("2001:db8:1:2::1"), key("2001:db8:1:3::1"));
         assert_eq!(key("::ffff:198.51.100.1"), key("198.51.100.1"));
         assert_ne!(key("198.51.100.1"), key("198.51.100.2"));
+    }
+
+    #[test]
+    fn a_client_of_ipv6_is_in_two_networks_that_have_shares() {
+        let blocks = |text: &str| key(text).blocks().map(|block| block.to_string()).collect::<Vec<_>>();
+        assert_eq!(blocks("2001:db8:1:23ff::1"), ["2001:db8:1:2300::/56", "2001:db8:1::/48"]);
+        assert_eq!(blocks("::ffff:198.51.100.1"), [""; 0]);
+        assert_eq!(key("2001:db8:1:23ff::1").to_string(), "2001:db8:1:23ff::/64");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     target,
 };
 use crate::{
-    dialect,
+    Secrets, dialect,
     lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
     payment::{Amount, Invoice},
     replay::MemoryStore,
@@ -38,7 +38,7 @@ impl Bench {
     pub fn new() -> Self {
         let node = LocalNode::new();
         let store = MemoryStore::new().expect("randomness");
-        let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+        let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(Secrets::test_secret(7));
         let paywall = builder.replay_store(store).build().expect("a good configuration");
         let charge = Charge::of(AMOUNT).described("the weather of one city").mime_type("application/json");
         let rule = Arc::new(paywall.rule(charge, Some("/v1/weather/{city}")).expect("a good charge"));
@@ -94,8 +94,6 @@ mod tests {
         let request = InvoiceRequest::new(AMOUNT, Description::Hashed(Vec::new()), terms.invoice_expiry);
         let checked = |committed| issue::check(invoice, &request, committed, terms, invoice.created_at());
         assert_eq!(checked(Some(&bench.committed)), Ok(()));
-        for other in [None, Some(&[0; 32])] {
-            assert_eq!(checked(other), Err("another description"));
-        }
+        assert!(checked(Some(&[0; 32])).unwrap_err().starts_with("another description"));
     }
 }

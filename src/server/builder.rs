@@ -1,20 +1,21 @@
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use super::{
     ConfigError, Paywall,
     address::{ForwardedBy, Proxies},
+    holding::Holding,
     limit::{Limiter, UnpaidLimits},
+    pace::Pace,
     paywall::Setup,
+    price,
+    siblings::Sold,
+    spoken,
     target::{Origin, OriginError, Origins},
 };
 use crate::{
-    body::Pool,
     clock::{Clock, SystemClock},
-    dialect::{
-        Dialect,
-        keys::{KeyRing, SecretError, Secrets},
-    },
-    lightning::{KeyCustody, Receiver, ReceiverProfile},
+    dialect::{keys::KeyRing, secrets::Secrets},
+    lightning::{KeyCustody, Receiver},
     payment::{DialectName, Network},
     replay::{Durability, ReplayStore, Revocations},
 };
@@ -26,7 +27,8 @@ pub struct PaywallBuilder {
     receiver: Arc<dyn Receiver>,
     store: Option<Arc<dyn ReplayStore>>,
     revocations: Option<Revocations>,
-    secrets: Option<Result<Secrets, SecretError>>,
+    secrets: Option<Result<Secrets, String>>,
+    service: Option<String>,
     dialects: Option<Vec<DialectName>>,
     origins: Vec<(String, bool)>,
     authorities: Vec<String>,
@@ -56,6 +58,7 @@ impl PaywallBuilder {
             store: None,
             revocations: None,
             secrets: None,
+            service: None,
             dialects: None,
             origins: Vec::new(),
             authorities: Vec::new(),
@@ -111,16 +114,41 @@ impl PaywallBuilder {
     }
 
     /// The one secret that everything is derived from: at least 32 random bytes, the same on every replica and after every
-    /// restart. Required, unless [`secrets`](Self::secrets) gives a ring.
+    /// restart. Required, unless [`secrets`](Self::secrets) or [`master_secret_file`](Self::master_secret_file) is called. If an
+    /// origin is not on loopback, text (hex and base64 too) and bytes that repeat themselves are refused.
     pub fn master_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
-        self.secrets = Some(Secrets::new(secret));
+        self.secrets = Some(Secrets::new(secret).map_err(|error| error.to_string()));
         self
     }
 
-    /// A ring of master secrets, which can change while the server runs. In the place of [`master_secret`](Self::master_secret):
-    /// of the two the last call counts.
+    /// Reads the master secret from a file with [`Secrets::from_file`]: 32 to 4,096 random bytes, made once with
+    /// `head -c 32 /dev/urandom > master-secret`. [`build`](Self::build) tells if it could not be read.
+    pub fn master_secret_file(mut self, path: impl AsRef<Path>) -> Self {
+        self.secrets = Some(Secrets::from_file(path).map_err(|error| error.to_string()));
+        self
+    }
+
+    /// A ring of master secrets, which can change while the server runs. It replaces [`master_secret`](Self::master_secret) and
+    /// [`master_secret_file`](Self::master_secret_file): the last call counts.
     pub fn secrets(mut self, secrets: Secrets) -> Self {
         self.secrets = Some(Ok(secrets));
+        self
+    }
+
+    /// Labels this service, as `weather`, among those that have its origin, master secret and store: 1 to 64 printable ASCII
+    /// characters, the same on every replica and after every restart. Without it there is no label, and the origin alone tells
+    /// services apart.
+    ///
+    /// A credential is bound to the origin and to what the client asks for, not to the server that answers. So two services need
+    /// different labels if a client uses the same URL for both: two names of [`accept_authority`](Self::accept_authority), or a
+    /// gateway that strips `/cheap` and `/dear` from the path. Otherwise a cheap payment at one opens the other. With different
+    /// labels neither opens the other, in any dialect. A new label makes all that was sold before worthless.
+    ///
+    /// It separates nothing under [`accept_foreign_proofs`](Self::accept_foreign_proofs), which takes x402 proofs that nobody
+    /// here labelled, at this service's current price. [`l402_service`](Self::l402_service) is only the name that clients write
+    /// into caveats.
+    pub fn service(mut self, label: impl Into<String>) -> Self {
+        self.service = Some(label.into());
         self
     }
 
@@ -156,7 +184,8 @@ impl PaywallBuilder {
     }
 
     /// The name of this service in L402 caveats of aperture's kind (`services`, `<name>_valid_until`); by default the host of the
-    /// origin.
+    /// origin. Holders narrow their tokens with it; it goes into no key and keeps no two services apart, as
+    /// [`service`](Self::service) does.
     pub fn l402_service(mut self, name: impl Into<String>) -> Self {
         self.l402_service = Some(name.into());
         self
@@ -169,26 +198,33 @@ impl PaywallBuilder {
     }
 
     /// How many unpaid invoices one client may hold (default 64): each 402 is one, those to refused credentials too. Beyond it 429.
+    /// An IPv6 network of 56 bits may hold four times as many (256), one of 48 bits sixteen times as many (1,024), and neither
+    /// more than half of [`unpaid_in_all`](Self::unpaid_in_all).
     pub fn unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self
     }
 
-    /// How many unpaid invoices all clients together may hold (default 10,000).
+    /// How many unpaid invoices all clients together may hold (default 10,000). A tenth is kept for clients that have paid in the
+    /// last 24 hours, here and in the shares of networks.
     pub fn unpaid_in_all(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
     }
 
-    /// How many bytes of a body are read, where one is read at all (default 2 MiB); more is 413. At most half of
-    /// [`body_pool`](Self::body_pool): what can never be held must not be asked to be paid for.
+    /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or half of
+    /// [`body_pool`](Self::body_pool) if that is less. It must be at most half of the pool: otherwise clients could pay for a
+    /// request whose body can never be held.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
     }
 
-    /// How many bytes all bodies that are held in memory may take together (default 64 MiB); beyond it 503. Half of it is for
-    /// requests with a genuine credential, half for those that a price function must read.
+    /// Sets how many bytes all bodies that are held in memory may take together (default 64 MiB). Beyond it a request is 503.
+    /// Half is for requests with a genuine credential, half for requests whose body a price function must read. Of each half
+    /// one payment may take an eighth and one client a quarter, but always enough for one body of
+    /// [`body_limit`](Self::body_limit): keep that limit small beside the pool. Clients without a known address have no share
+    /// of their own.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -228,14 +264,23 @@ impl PaywallBuilder {
     }
 
     /// Takes x402 proofs that another server with the same receiver key issued, at the current price. Whoever can make
-    /// that node sign can name the price. How long they are remembered follows from this paywall's own times
-    /// ([`redeem_within`](Self::redeem_within)): servers that share a store must have the same.
+    /// that node sign can name the price. A proof for another [`service`](Self::service) at the same URL counts too. How long
+    /// they are remembered follows from this paywall's own times ([`redeem_within`](Self::redeem_within)): servers that share a
+    /// store must have the same. If a price function sets the price, it runs for such a proof at most twice at once and once more
+    /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
+    ///
+    /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
+    /// old enough. A new store takes only proofs whose invoice was made more than a minute after the store
+    /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. A store that was put back from a backup takes
+    /// again what was redeemed since it was copied, and a new master secret does not change that: leave this off until the
+    /// invoices from before have ended.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
     }
 
-    /// Leaves credentials in the request that the inner service gets.
+    /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A handler that forwards
+    /// requests to a server with the same master secrets, and prices asked there, needs this. Answers are private nevertheless.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
         self
@@ -258,7 +303,7 @@ impl PaywallBuilder {
                 "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
             )
         })?;
-        let secrets = secrets.map_err(|error| ConfigError::new(error.to_string()))?;
+        let secrets = secrets.map_err(ConfigError::new)?;
         if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
             return Err(ConfigError::new(
                 "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
@@ -281,7 +326,11 @@ impl PaywallBuilder {
         });
         let wrong = |error: OriginError| ConfigError::new(error.to_string());
         let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
-        if self.body_limit.is_some_and(|limit| limit > self.body_pool / 2) {
+        if !authorities.are_loopback() {
+            secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
+        }
+        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 2));
+        if body_limit > self.body_pool / 2 {
             return Err(ConfigError::new(
                 "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
             ));
@@ -296,16 +345,19 @@ impl PaywallBuilder {
                 "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
             ));
         }
-        if let Some(name) = self.l402_service.as_ref().filter(|name| !is_service_name(name)) {
-            return Err(ConfigError::new(format!(
-                "{name:?} is no L402 service name: letters, digits, `-`, `_` and `.`, at most 64"
-            )));
+        if self.accept_foreign_proofs && store.durability() == Durability::Volatile {
+            return Err(ConfigError::new(
+                "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
+                 with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
+            ));
         }
+        let service = spoken::label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = dialects(self.dialects.as_deref(), &profile, self.l402_service.map(Arc::from).as_ref())?;
-        let keys = KeyRing::new(secrets, profile.network, origins.clone(), *store.id().as_bytes())
+        let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
+        let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
+            .map(Arc::new)
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
         Ok(Paywall::new(Setup {
             receiver: self.receiver,
@@ -315,13 +367,14 @@ impl PaywallBuilder {
             origins,
             authorities,
             proxies,
+            sold: Sold::enrol(keys.clone()),
             keys,
             clock: self.clock,
             limiter: Arc::new(Limiter::new(self.limits)),
             announcer: Default::default(),
-            pool: Pool::new(self.body_pool - self.body_pool / 2),
-            unpaid_pool: Pool::new(self.body_pool / 2),
-            body_limit: self.body_limit.unwrap_or(BODY_LIMIT),
+            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
+            unpaid: Holding::new(self.body_pool / 2, body_limit),
+            body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,
             redeem_within: self.redeem_within,
@@ -329,8 +382,11 @@ impl PaywallBuilder {
             max_restores: self.max_restores,
             accept_foreign_proofs: self.accept_foreign_proofs,
             keep_credentials: self.keep_credentials,
-            settled: Default::default(),
-            told_of_unknown: Default::default(),
+            spent: Default::default(),
+            turns: Default::default(),
+            confirmations: Default::default(),
+            repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
+            notices: Default::default(),
             profile,
         }))
     }
@@ -338,40 +394,3 @@ impl PaywallBuilder {
 
 const BODY_LIMIT: usize = 2 << 20;
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
-
-fn is_service_name(name: &str) -> bool {
-    (1..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
-/// The enabled dialects, each of which the receiver must be able to serve.
-fn dialects(
-    names: Option<&[DialectName]>,
-    profile: &ReceiverProfile,
-    service: Option<&Arc<str>>,
-) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
-    let compiled: Vec<(DialectName, Box<dyn Dialect>)> = vec![
-        #[cfg(feature = "l402")]
-        (DialectName::L402, Box::new(crate::dialect::l402::L402::new(service.cloned()))),
-        #[cfg(feature = "mpp")]
-        (DialectName::Mpp, Box::new(crate::dialect::mpp::Mpp)),
-        #[cfg(feature = "x402")]
-        (DialectName::X402, Box::new(crate::dialect::x402::X402)),
-    ];
-    let _ = service;
-    if let Some(absent) = names.into_iter().flatten().find(|name| compiled.iter().all(|(have, _)| have != *name)) {
-        return Err(ConfigError::new(format!("{absent} is not compiled in: enable the feature of that name")));
-    }
-    let chosen: Vec<_> = compiled.into_iter().filter(|(name, _)| names.is_none_or(|names| names.contains(name))).collect();
-    for (name, _) in &chosen {
-        let fault = match name {
-            DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet",
-            DialectName::X402 if profile.public_key.is_none() => "needs the node's public key, which this receiver does not tell",
-            DialectName::L402 | DialectName::Mpp | DialectName::X402 => continue,
-        };
-        return Err(ConfigError::new(format!("{name} {fault}: name the dialects to speak with .dialects([..])")));
-    }
-    if chosen.is_empty() {
-        return Err(ConfigError::new("no dialect is enabled: name one with .dialects([..]), or enable a feature"));
-    }
-    Ok(chosen.into_iter().map(|(_, dialect)| dialect).collect())
-}

@@ -142,7 +142,8 @@ impl Charge {
         self
     }
 
-    /// So many requests a day (UTC) are free for each client. Clients whose address is not known get none.
+    /// So many requests a day (UTC) are free for each client. Clients whose address is not known get none. All clients of one IPv6
+    /// network of 56 bits together get four times as many, those of one of 48 bits sixteen times as many.
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
         self

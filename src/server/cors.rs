@@ -9,7 +9,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let paywall = Paywall::builder(LocalNode::new())
 //! #     .origin("https://api.example.com")
-//! #     .master_secret([7; 32])
+//! #     .master_secret(tower_x402::Secrets::test_secret(7))
 //! #     .replay_store(MemoryStore::new()?)
 //! #     .build()?;
 //! let app: Router = Router::new()

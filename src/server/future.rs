@@ -12,7 +12,8 @@ use tower_service::Service;
 
 use super::{
     BoxError,
-    gate::{self, Admission, Decision},
+    admission::Admission,
+    gate::{self, Decision},
     refuse::keep_private,
 };
 use crate::body::{RequestBody, ResponseBody};

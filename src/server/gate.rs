@@ -1,10 +1,11 @@
 //! The order of everything that happens to a request. Read this first.
 //!
-//! 1. Which rule prices it: free and closed requests end here, as do `OPTIONS` and methods that no rule names.
+//! 1. Which rule prices it: free requests (without our credentials) and closed ones end here, as do `OPTIONS` and methods that
+//!    no rule names.
 //! 2. Whose authority it names: one that is not ours ends here.
 //! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends here.
 //! 4. Accepted so far: the body, if the dialect binds it; verify; make the inner service ready; consume as the last await;
-//!    serve.
+//!    serve. A payment that is known to be used up is refused at once. Of each other one a few requests at a time are made ready.
 //! 5. None, or a refused one: the free allowance; the limiter; the price; the body's hash; the invoice; 402.
 
 use std::sync::Arc;
@@ -15,16 +16,22 @@ use http_body::Body;
 
 use super::{
     BoxError,
+    admission::{Admission, Admitted},
+    aside,
+    confirm::confirm,
     credential::{Verdict, presented, verify},
     issue,
     layer::Shop,
+    pace::TooOften,
     paywall::Setup,
     price::{self, Quote},
     refuse,
     request::{Asked, Keep, Pending, Place, bound, discard},
     rule::Rule,
     settle::{self, Outcome, Paid},
-    target, within,
+    target,
+    turns::InLine,
+    within,
 };
 use crate::{
     body::RequestBody,
@@ -50,35 +57,18 @@ pub(super) enum Decision<B> {
     Wait(BoxFuture<'static, Self>),
 }
 
-/// What goes to the inner service.
-pub(super) type Admitted<B> = (Request<RequestBody<B>>, Admission);
-
 /// A proof, and the credential to try where it is spent.
 pub(super) struct Candidate {
     proof: Proof,
     /// What the store is asked.
     ask: (Limits, Timestamp),
     next: Option<Box<dyn Claim>>,
+    /// The turn to make the inner service ready and ask the store.
+    turn: InLine,
 }
 
-/// What becomes of the inner service's answer.
-#[derive(Default)]
-pub(super) struct Admission {
-    pub(super) paid: Option<Paid>,
-    /// A credential came with the request: shared caches must not keep the answer.
-    pub(super) keep_private: bool,
-}
-
-impl Admission {
-    /// A step of the inner service.
-    #[inline]
-    pub(super) fn within<T>(&mut self, step: impl FnOnce() -> T) -> T {
-        self.paid.iter_mut().for_each(|paid| paid.stepping(true));
-        let done = step();
-        self.paid.iter_mut().for_each(|paid| paid.stepping(false));
-        done
-    }
-}
+/// So many requests with one payment for several uses may ask the store at once: each holds a permit of the inner service.
+const AT_ONCE: usize = 2;
 
 /// Decides from the head of a priced request, as far as that goes: admits what is paid for until a time, at once.
 #[inline]
@@ -156,6 +146,8 @@ where
 {
     match verdict {
         Verdict::Told(verdict) => decided(pending, dialect, claim.next(), verdict),
+        // Its body is not held, and it has no price.
+        Verdict::Later if pending.asked.is_used_up(&*claim) => refuse_spent(pending, (dialect, claim.next())),
         Verdict::Later => wait(verify_slowly(pending, dialect, claim)),
     }
 }
@@ -178,11 +170,38 @@ where
     };
     match proof.spend {
         Spend::Never => Decision::Pass(Box::new(grant(*pending, dialect, proof, None))),
+        Spend::Times { uses, .. } if pending.asked.setup().spent.is_used_up(proof.payment_hash, uses) => {
+            refuse_spent(pending, (dialect, next))
+        }
         Spend::Times { uses, restores, retain_until } => {
             let ask = (Limits::new(uses, restores), retain_until);
-            Decision::Verified(pending, dialect, Box::new(Candidate { proof, ask, next }))
+            let at_once = AT_ONCE.min(uses.get() as usize);
+            let turn = pending.asked.setup().turns.line_up(proof.payment_hash, at_once);
+            let mut candidate = Box::new(Candidate { proof, ask, next, turn });
+            match candidate.turn.try_turn() {
+                true => Decision::Verified(pending, dialect, candidate),
+                false => wait(take_turn(pending, dialect, candidate)),
+            }
         }
     }
+}
+
+/// Step 4, if others with the same payment are asking the store: waits for their answers, and holds nothing of the inner
+/// service.
+async fn take_turn<B>(pending: Box<Pending<B>>, dialect: usize, mut candidate: Box<Candidate>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let setup = pending.asked.setup();
+    if within(setup.time_limit, candidate.turn.turn()).await.is_none() {
+        return answer(refuse::unavailable("too many requests with this payment are waiting"));
+    }
+    let (limits, _) = candidate.ask;
+    if setup.spent.is_used_up(candidate.proof.payment_hash, limits.uses) {
+        return refuse_spent(pending, (dialect, candidate.next));
+    }
+    Decision::Verified(pending, dialect, candidate)
 }
 
 fn answer<B>(response: Response<Bytes>) -> Decision<B> {
@@ -201,8 +220,10 @@ where
 {
     let shop = pending.asked.shop.clone();
     let setup = shop.paywall.setup();
+    let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
+    let keep = Keep::Presented(payment_hash);
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
-        && let Err(answer) = pending.read_body(Keep::Presented).await
+        && let Err(answer) = pending.read_body(keep).await
     {
         return Decision::Answer(answer);
     }
@@ -210,9 +231,14 @@ where
     let mut current = None;
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
-            && let Err(answer) = pending.read_body(Keep::Presented).await
+            && let Err(answer) = pending.read_body(keep).await
         {
             return Decision::Answer(answer);
+        }
+        if pending.asked.seen.is_some()
+            && let Err(TooOften(wait)) = setup.repricing.take(payment_hash, client)
+        {
+            return answer(refuse::too_often(wait));
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
@@ -221,9 +247,13 @@ where
         };
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
+    let is_priced = claim.needs_price() && pending.asked.seen.is_some();
     let next = claim.next();
     if let Ok(proof) = &verdict {
-        match settle::confirm(setup, proof).await {
+        if is_priced {
+            setup.repricing.succeeded(client);
+        }
+        match confirm(setup, proof, client).await {
             Ok(true) => {}
             Ok(false) => return decided(pending, dialect, next, Err(setup.dialects[dialect].unpaid())),
             Err(why) => return answer(refuse::unavailable(why)),
@@ -247,9 +277,12 @@ where
 /// Step 4, the last await before the inner service.
 pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Box<Candidate>) -> Decision<B> {
     wait(async move {
-        let Candidate { proof, ask, next } = *candidate;
+        let Candidate { proof, ask, next, turn } = *candidate;
         let shop = pending.asked.shop.clone();
-        match within(shop.paywall.setup().time_limit, settle::consume(shop.paywall.setup(), &proof, ask)).await {
+        let setup = shop.paywall.setup();
+        let outcome = within(setup.time_limit, settle::consume(setup, &proof, ask)).await;
+        drop(turn);
+        match outcome {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
                 Decision::Serve(Box::new(grant(*pending, dialect, proof, Some((lease, remaining)))))
             }
@@ -286,13 +319,17 @@ where
     let rule = pending.asked.rule.clone();
     let setup = shop.paywall.setup();
     let client = pending.asked.place.client;
-    setup.tell_of_unknown(client);
+    setup.notices.asked(setup, &pending.asked.head, client);
+    setup.sold.compare_once();
     if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
         return pass(*pending);
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
-        Err(full) => return answer(refuse::too_many(full.retry_after.as_secs(), setup.speaks_x402())),
+        Err(refused) => {
+            setup.notices.full(setup, &pending.asked.head, refused.full, pending.asked.now);
+            return answer(refuse::too_many(refused.retry_after.as_secs(), setup.speaks_x402()));
+        }
     };
     if rule.charge.reads_body
         && let Err(answer) = pending.read_body(Keep::Unpaid).await
@@ -318,20 +355,30 @@ where
     answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 
-/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at.
+/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at. A field that
+/// is the application's own loses those of this server.
 fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
         setup.dialects.iter().for_each(|dialect| dialect.strip(&mut head.headers, terms));
+    }
+    if terms.authorization_taken {
+        drop(aside::set_aside(setup, &mut head.headers));
     }
 }
 
 /// To the inner service, unpaid.
 fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
+    let setup = asked.shop.paywall.setup();
     if asked.presented {
-        strip(asked.shop.paywall.setup(), &mut asked.head, &asked.rule.terms);
+        strip(setup, &mut asked.head, &asked.rule.terms);
     }
-    let admission = Admission { paid: None, keep_private: asked.presented };
+    // One that this route does not look for is still worth something elsewhere.
+    let aside = aside::set_aside(setup, &mut asked.head.headers);
+    let admission = Admission { paid: None, keep_private: asked.presented || aside.is_some() };
+    if let Some(aside) = aside {
+        asked.head.extensions.insert(aside);
+    }
     Decision::Pass(Box::new((Request::from_parts(asked.head, body), admission)))
 }
 

@@ -5,7 +5,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{limit::Slot, paywall::Setup, refuse, request::Asked, within};
+use super::{
+    limit::{CallEnd, Slot},
+    paywall::Setup,
+    refuse,
+    request::Asked,
+    within,
+};
 use crate::{
     clock::Timestamp,
     dialect::{self, Committed, Dialect, RequestView},
@@ -36,28 +42,30 @@ pub(super) async fn challenge(
     }
     let (description, committed) = match committed {
         Some(Committed { text, hash }) => (Description::Hashed(text.into_bytes()), Some(hash)),
-        None => (Description::Text(memo(terms)), None),
+        None => (Description::Text(memo(terms, view.authority())), None),
     };
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
-    slot.asked(asked.now.saturating_add(terms.invoice_expiry));
+    slot.asked(setup.clock.now(), terms.invoice_expiry, setup.time_limit);
     let invoice = match within(setup.time_limit, setup.receiver.create_invoice(request.clone())).await {
         Some(Ok(invoice)) => invoice,
         Some(Err(error)) => {
             trace::error(format_args!("no invoice: {error}"));
-            match error.kind() {
-                NodeErrorKind::Refused => slot.not_issued(),
-                // There may be an invoice after all; but an outage must not lock clients out for the life of one.
-                NodeErrorKind::BadAnswer | NodeErrorKind::Unreachable => slot.asked(asked.now.saturating_add(setup.time_limit)),
-            }
+            slot.not_issued(match error.kind() {
+                NodeErrorKind::BadAnswer => CallEnd::BadAnswer,
+                NodeErrorKind::Refused => CallEnd::Refused,
+                NodeErrorKind::Unreachable => CallEnd::Unreachable,
+            });
             return refuse::unavailable("the Lightning node could not make an invoice");
         }
         None => {
             trace::error(format_args!("no invoice within {:?}", setup.time_limit));
+            slot.not_issued(CallEnd::TimedOut);
             return refuse::unavailable("the Lightning node did not make an invoice in time");
         }
     };
     if let Err(fault) = check(&invoice, &request, committed.as_ref(), terms, setup.clock.now()) {
         trace::error(format_args!("the node's invoice is not what was asked for: {fault}"));
+        slot.not_issued(CallEnd::WrongInvoice);
         return refuse::unavailable("the Lightning node made an invoice that was not asked for");
     }
     slot.issued(invoice.payment_hash(), invoice.expires_at());
@@ -90,10 +98,15 @@ pub(super) fn offered<'a>(setup: &'a Setup, view: &RequestView<'_>, terms: &Term
     offered
 }
 
-/// The memo of an invoice that commits to nothing.
-fn memo(terms: &Terms) -> String {
-    terms.resource.description.clone().unwrap_or_default()
+/// The memo of an invoice that commits to nothing: the charge's description, or else who is paid. It is never empty, because
+/// some nodes put a text of their own in place of that.
+fn memo(terms: &Terms, authority: &str) -> String {
+    let description = terms.resource.description.as_deref().filter(|text| !text.trim().is_empty());
+    description.unwrap_or_else(|| authority.get(..MAX_MEMO).unwrap_or(authority)).to_owned()
 }
+
+/// No invoice carries a longer text, in bytes.
+const MAX_MEMO: usize = 639;
 
 pub(super) fn answer(
     setup: &Setup,
@@ -115,7 +128,13 @@ pub(super) fn answer(
     refuse::payment_required(lines, &dialects, asked.amount, asked.terms.network, asked.refused, refusal_line)
 }
 
-/// Whether the node made what was asked (lnbtc, server, step "verify own invoice").
+/// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked to commit to the request,
+/// all of it must be exact. Otherwise nothing binds the memo, which may be any, and the expiry, which may be shorter: every
+/// credential follows the invoice that was made.
+///
+/// # Errors
+///
+/// What is wrong, and the fix, for the log.
 pub(super) fn check(
     invoice: &Invoice,
     request: &InvoiceRequest,
@@ -123,19 +142,31 @@ pub(super) fn check(
     terms: &Terms,
     now: Timestamp,
 ) -> Result<(), &'static str> {
-    let described = match (&request.description, invoice.description()) {
-        (Description::Hashed(_), InvoiceDescription::Hash(hash)) => committed == Some(hash),
-        (Description::Text(asked), InvoiceDescription::Text(text)) => asked == text,
-        _ => false,
-    };
+    let described = committed.is_none_or(|hash| *invoice.description() == InvoiceDescription::Hash(*hash));
+    let asked = Duration::from_secs(request.expiry.as_secs());
+    let least = if committed.is_some() { asked } else { asked.min(SHORTEST) };
     let faults = [
-        (invoice.amount() != Some(request.amount), "another amount"),
-        (invoice.network() != terms.network, "another network"),
-        (!described, "another description"),
-        (terms.pay_to.is_some_and(|key| key != *invoice.payee()), "another key signed it"),
-        (invoice.expiry() != Duration::from_secs(request.expiry.as_secs()), "another expiry"),
-        (invoice.created_at() > now.saturating_add(SKEW), "made in the future"),
-        (invoice.expires_at() <= now, "expired already"),
+        (invoice.amount() != Some(request.amount), "another amount: the node must make invoices of exactly what it is asked for"),
+        (invoice.network() != terms.network, "another network: the receiver's profile must name the network of its invoices"),
+        (
+            !described,
+            "another description: x402 needs the hash of the request in it; use a node that sets description hashes, or name the \
+             other dialects with .dialects([..])",
+        ),
+        (
+            terms.pay_to.is_some_and(|key| key != *invoice.payee()),
+            "another key signed it: the receiver's profile must name the key that signs its invoices",
+        ),
+        (
+            invoice.expiry() < least,
+            "a shorter expiry: set .invoice_expiry(..) to what the node allows; without x402 (.dialects([..])) a minute is enough",
+        ),
+        (invoice.expiry() > asked, "a longer expiry: set .invoice_expiry(..) to what the node makes"),
+        (invoice.created_at() > now.saturating_add(SKEW), "made in the future: set the node's clock, or this server's"),
+        (invoice.expires_at() <= now, "expired already: set the node's clock, or this server's"),
     ];
     faults.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, fault)| Err(fault))
 }
+
+/// An invoice that may be paid for less than this is not offered, unless so much less was asked for: payments take their time.
+const SHORTEST: Duration = Duration::from_secs(60);

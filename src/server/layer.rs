@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule};
+use super::{Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule, siblings::SoldRule};
 
 /// Wraps any tower service, and lets through what is free or paid.
 ///
@@ -44,7 +44,10 @@ impl Paywall {
     ///
     /// A [`ConfigError`] where no enabled dialect can say this charge.
     pub fn charge(&self, charge: impl Into<Charge>) -> Result<X402Layer, ConfigError> {
-        let rule = Arc::new(self.rule(charge.into(), None)?);
+        let charge = charge.into();
+        let sold = SoldRule::new("", &charge);
+        let rule = Arc::new(self.rule(charge, None)?);
+        self.setup().sold.add([sold]);
         Ok(X402Layer { shop: Arc::new(Shop { paywall: self.clone(), pricing: Pricing::Every(rule) }) })
     }
 
@@ -58,7 +61,9 @@ impl Paywall {
     /// A [`ConfigError`] for a bad pattern, for patterns that fall together, for a missing default, and for a charge that no
     /// enabled dialect can say.
     pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
+        let sold: Vec<_> = table.priced().map(|(rule, charge)| SoldRule::new(rule, charge)).collect();
         let rules = table.compile(|charge, pattern| self.rule(charge, Some(pattern)).map(Arc::new))?;
+        self.setup().sold.add(sold);
         Ok(X402Layer { shop: Arc::new(Shop { paywall: self.clone(), pricing: Pricing::Table(rules) }) })
     }
 }

@@ -1,29 +1,26 @@
-use std::{
-    collections::{HashSet, VecDeque},
-    fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{collections::HashSet, fmt, sync::Arc, time::Duration};
 
 use super::{
     Charge, ConfigError, PaywallBuilder, Settlements,
-    address::{ClientKey, Proxies},
+    address::Proxies,
+    confirm::Confirmations,
+    holding::Holding,
     limit::{Allowance, Limiter},
+    notices::Notices,
+    pace::Pace,
     rule::Rule,
     settlements::Announcer,
+    siblings::Sold,
+    spent::Spent,
     target::Origins,
+    turns::Turns,
 };
 use crate::{
-    body::Pool,
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
-    lightning::{KeyCustody, Receiver, ReceiverProfile},
-    payment::{Access, Amount, DialectName, PaymentHash, Resource, Terms},
+    lightning::{Receiver, ReceiverProfile},
+    payment::{Access, Amount, DialectName, Resource, Terms},
     replay::{ReplayStore, Revocations},
-    trace,
 };
 
 /// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are cheap.
@@ -33,9 +30,10 @@ use crate::{
 /// use tower_x402::{Amount, lightning::LocalNode, replay::MemoryStore, server::Paywall};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = tower_x402::Secrets::test_secret(7);
 /// let paywall = Paywall::builder(LocalNode::new())
 ///     .origin("https://api.example.com")
-///     .master_secret([7; 32]) // 32 random bytes, kept
+///     .master_secret(secret) // 32 random bytes from a file that survives restarts
 ///     .replay_store(MemoryStore::new()?)
 ///     .build()?;
 /// let layer = paywall.charge(Amount::from_sat(10))?;
@@ -58,12 +56,14 @@ pub(super) struct Setup {
     pub(super) origins: Vec<Arc<str>>,
     pub(super) authorities: Origins,
     pub(super) proxies: Proxies,
-    pub(super) keys: KeyRing,
+    pub(super) keys: Arc<KeyRing>,
+    pub(super) sold: Arc<Sold>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,
-    pub(super) pool: Pool,
-    pub(super) unpaid_pool: Pool,
+    /// Memory for the bodies of requests with a genuine credential, and for those that a price function reads.
+    pub(super) presented: Holding,
+    pub(super) unpaid: Holding,
     pub(super) body_limit: usize,
     pub(super) time_limit: Duration,
     pub(super) invoice_expiry: Duration,
@@ -72,9 +72,13 @@ pub(super) struct Setup {
     pub(super) max_restores: u32,
     pub(super) accept_foreign_proofs: bool,
     pub(super) keep_credentials: bool,
-    pub(super) settled: Mutex<Settled>,
-    /// It was logged that there are clients without an address.
-    pub(super) told_of_unknown: AtomicBool,
+    pub(super) spent: Arc<Spent>,
+    /// Who may ask the store for a use.
+    pub(super) turns: Arc<Turns>,
+    pub(super) confirmations: Confirmations,
+    /// How often credentials cause a run of a price function.
+    pub(super) repricing: Pace,
+    pub(super) notices: Notices,
 }
 
 impl Paywall {
@@ -132,7 +136,7 @@ impl Paywall {
             redeem_within: setup.redeem_within,
             uses_within: setup.uses_within,
             max_restores: setup.max_restores,
-            accept_foreign_proofs: setup.accept_foreign_proofs,
+            foreign_proofs_since: setup.accept_foreign_proofs.then(|| setup.store.created_at()),
             authorization_taken: charge.authorization_taken,
         };
         if terms.access != Access::Once && !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
@@ -175,49 +179,5 @@ impl fmt::Debug for Paywall {
 impl Setup {
     pub(super) fn speaks_x402(&self) -> bool {
         self.dialects.iter().any(|dialect| dialect.name() == DialectName::X402)
-    }
-
-    /// Whether the receiver must be asked if an invoice is settled (decision 23).
-    pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
-        let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
-        !exclusive && !self.settled.lock().unwrap_or_else(PoisonError::into_inner).hashes.contains(payment_hash)
-    }
-
-    /// Logs the first client whose address is not known, with what mends it.
-    pub(super) fn tell_of_unknown(&self, client: ClientKey) {
-        if client == ClientKey::Unknown && !self.told_of_unknown.swap(true, Ordering::Relaxed) {
-            trace::warn(format_args!(
-                "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
-                 free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
-                 request's extensions, and have trusted proxies name their clients"
-            ));
-        }
-    }
-
-    pub(super) fn confirmed(&self, payment_hash: PaymentHash) {
-        self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(payment_hash);
-    }
-}
-
-/// Payments that a receiver with a shared key has called settled: asked once, remembered, bounded.
-#[derive(Debug, Default)]
-pub(super) struct Settled {
-    hashes: HashSet<PaymentHash>,
-    order: VecDeque<PaymentHash>,
-}
-
-impl Settled {
-    const REMEMBERED: usize = 100_000;
-
-    fn insert(&mut self, payment_hash: PaymentHash) {
-        if !self.hashes.insert(payment_hash) {
-            return;
-        }
-        self.order.push_back(payment_hash);
-        if self.order.len() > Self::REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.hashes.remove(&oldest);
-        }
     }
 }

@@ -3,6 +3,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -56,6 +57,10 @@ impl Price {
 /// `Ok(Some(amount))` is the price, `Ok(None)` lets the request pass for free. An error of type [`BadRequest`] is answered
 /// with 400 and its text; any other error, a panic, a price of zero or too long a wait with 503. The function runs only where no credential
 /// was accepted, and everything that it sees is bound to what is bought: a cheap quote never opens a dear request.
+///
+/// If the node makes invoices for whole satoshis only
+/// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the amount is rounded up to the
+/// next whole satoshi before anything else happens: the rounded amount is in the invoice, in every challenge and in the receipt.
 ///
 /// ```
 /// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
@@ -244,6 +249,12 @@ pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -
     Ok(Some(Box::new(seen)))
 }
 
+/// How often credentials of one payment may have a price function run at once, and after how long once more (a proof of
+/// another issuer is worth the current price). After any refusal an honest client waits as long as `Retry-After` says.
+pub(super) const RUNS_OF_ONE_PAYMENT: (u32, Duration) = (2, Duration::from_secs(5));
+/// The same for all payments of one client together. Only runs for proofs that fail count.
+pub(super) const RUNS_OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_secs(1));
+
 /// What came of asking for the price.
 pub(super) enum Quote {
     Amount(Amount),
@@ -277,6 +288,10 @@ pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
     match answer {
         Ok(Some(amount)) if amount.is_zero() => unavailable(format_args!("a price of zero; `None` is free")),
         Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => unavailable(format_args!("a price of more than all bitcoin")),
+        Ok(Some(amount)) if asked.setup().profile.whole_sats_only => match amount.rounded_up_to_sat() {
+            Some(amount) => Quote::Amount(amount),
+            None => unavailable(format_args!("a price that cannot be rounded")),
+        },
         Ok(Some(amount)) => Quote::Amount(amount),
         Ok(None) => Quote::Free,
         Err(error) => match error.downcast_ref::<BadRequest>() {

@@ -1,11 +1,12 @@
 //! Answers of the layer's own: problem details (RFC 9457), never cached.
 
+use std::time::Duration;
+
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
 
 use crate::{
-    codec::fields::has_any,
     dialect::{ChallengeLine, HeaderLine},
     payment::{Amount, DialectName, Network, Refusal, RefusalKind},
 };
@@ -107,6 +108,11 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
             "The payment is used up",
             "what this payment bought is used up; pay the fresh invoice and send its credential",
         ),
+        RefusalKind::Unremembered => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The payment is older than what is remembered",
+            "the invoice is older than this server's store of spent payments, which cannot tell whether it was used; pay the fresh invoice and send its credential",
+        ),
         RefusalKind::WrongRequest => (
             "https://paymentauth.org/problems/invalid-challenge",
             "Bought for another request",
@@ -192,6 +198,12 @@ pub(super) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<
     retry_after(problem.answer(), retry_after_seconds.max(1))
 }
 
+/// 429: a payment, or all those of a client, were presented too often.
+pub(super) fn too_often(wait: Duration) -> Response<Bytes> {
+    let detail = "credentials of this payment or this client came too often: wait, then send this one again";
+    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail), wait.as_secs() + 1)
+}
+
 /// 500: the layer is placed or written wrongly; the log says how.
 pub(super) fn misconfigured() -> Response<Bytes> {
     plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
@@ -207,38 +219,59 @@ fn retry_after(mut response: Response<Bytes>, seconds: u64) -> Response<Bytes> {
     response
 }
 
-const CDN_CACHE_CONTROL: HeaderName = HeaderName::from_static("cdn-cache-control");
-const SURROGATE_CONTROL: HeaderName = HeaderName::from_static("surrogate-control");
-static FOR_SHARED_CACHES: [HeaderName; 2] = [CDN_CACHE_CONTROL, SURROGATE_CONTROL];
+/// Whether a header speaks to shared caches alone, most of which heed it before `Cache-Control`: every targeted field of
+/// RFC 9213 (`CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control`, `Akamai-Cache-Control`, `X-LiteSpeed-Cache-Control`), and those
+/// that are older. Fields that only name an answer for a later purge (`Surrogate-Key`, `Cache-Tag`) permit nothing.
+fn is_for_shared_caches(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.ends_with("-cache-control")
+        || matches!(name, "edge-control" | "surrogate-control" | "x-accel-expires" | "x-reverse-proxy-ttl")
+}
 
 /// Keeps shared caches from serving to others what one person bought (decision 13).
-pub(super) fn keep_private(headers: &mut http::HeaderMap) {
-    if has_any(headers, &FOR_SHARED_CACHES) {
-        FOR_SHARED_CACHES.iter().for_each(|name| drop(headers.remove(name)));
+pub(super) fn keep_private(headers: &mut HeaderMap) {
+    while let Some(name) = headers.keys().find(|name| is_for_shared_caches(name)).cloned() {
+        headers.remove(name);
     }
-    let mut kept: Vec<Vec<u8>> = Vec::new();
-    let mut is_private = false;
+    let value = private_directives(headers).unwrap_or(HeaderValue::from_static("no-store"));
+    headers.insert(header::CACHE_CONTROL, value);
+}
+
+/// What the handler said in `Cache-Control`, without what lets shared caches keep the answer, and with `private`; `None` if not
+/// every cache would read that alike.
+fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
+    let (mut kept, mut is_private, mut is_understood) = (Vec::new(), false, false);
     for value in headers.get_all(header::CACHE_CONTROL) {
-        for directive in value.as_bytes().split(|byte| *byte == b',') {
-            let directive = directive.trim_ascii();
+        let mut is_quoted = false;
+        let is_comma = |byte: &u8| {
+            is_quoted ^= *byte == b'"';
+            *byte == b',' && !is_quoted
+        };
+        let directives: Vec<_> = value.as_bytes().split(is_comma).map(<[u8]>::trim_ascii).collect();
+        // After an open quote what is added would be part of a text; which one is open depends on who reads escapes.
+        if is_quoted || value.as_bytes().contains(&b'\\') {
+            return None;
+        }
+        for directive in directives {
             let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
-            if directive.is_empty() || [&b"public"[..], b"s-maxage"].iter().any(|gone| name.eq_ignore_ascii_case(gone)) {
+            let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+            if directive.is_empty() || is("public") || is("s-maxage") {
                 continue;
             }
             // `private="field"` covers that field alone, so it does not count.
-            is_private |= directive.eq_ignore_ascii_case(b"private") || name.eq_ignore_ascii_case(b"no-store");
-            kept.push(directive.to_vec());
+            is_private |= directive.eq_ignore_ascii_case(b"private") || is("no-store");
+            // A cache that knows it may store what says `no-store` (RFC 9111, "must-understand").
+            is_understood |= is("must-understand");
+            kept.push(directive);
         }
     }
     if kept.is_empty() {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private"));
-        return;
+        return Some(HeaderValue::from_static("private"));
     }
-    if !is_private {
-        kept.push(b"private".to_vec());
+    if !is_private || is_understood {
+        kept.push(b"private");
     }
-    let value = HeaderValue::from_bytes(&kept.join(&b", "[..])).unwrap_or(HeaderValue::from_static("private"));
-    headers.insert(header::CACHE_CONTROL, value);
+    HeaderValue::from_bytes(&kept.join(&b", "[..])).ok()
 }
 
 #[cfg(test)]
@@ -282,16 +315,38 @@ mod tests {
             (&["PUBLIC", "s-maxage = 9, no-store"], "no-store"),
             (&["private, max-age=1"], "private, max-age=1"),
             (&["private=\"set-cookie\""], "private=\"set-cookie\", private"),
+            (&["max-age=9, ext=\"a, private, no-store\""], "max-age=9, ext=\"a, private, no-store\", private"),
+            (&["ext=\"a, public, b\", Public"], "ext=\"a, public, b\", private"),
+            (&["max-age=9", "ext=\"a"], "no-store"),
+            (&["ext=\"a\\\", private, b\""], "no-store"),
+            (&["no-store, must-understand"], "no-store, must-understand, private"),
+            (&["must-revalidate, proxy-revalidate", "immutable"], "must-revalidate, proxy-revalidate, immutable, private"),
         ] {
-            let mut headers = http::HeaderMap::new();
+            let mut headers = HeaderMap::new();
             for value in given {
                 headers.append(header::CACHE_CONTROL, HeaderValue::from_static(value));
             }
-            headers.insert(CDN_CACHE_CONTROL, HeaderValue::from_static("max-age=60"));
-            headers.insert(SURROGATE_CONTROL, HeaderValue::from_static("max-age=60"));
+            for name in [
+                "x-accel-expires",
+                "cdn-cache-control",
+                "cloudflare-cdn-cache-control",
+                "vercel-cdn-cache-control",
+                "netlify-cdn-cache-control",
+                "akamai-cache-control",
+                "x-litespeed-cache-control",
+                "edge-control",
+                "surrogate-control",
+                "x-reverse-proxy-ttl",
+            ] {
+                headers.append(name, HeaderValue::from_static("max-age=60"));
+                headers.append(name, HeaderValue::from_static("public"));
+            }
+            headers.insert("cache-tag", HeaderValue::from_static("a"));
+            headers.insert(header::EXPIRES, HeaderValue::from_static("0"));
             keep_private(&mut headers);
-            assert_eq!(headers.len(), 1);
+            assert_eq!(headers.len(), 3, "{headers:?}");
             assert_eq!(headers[header::CACHE_CONTROL], kept);
+            assert_eq!(headers.get_all(header::CACHE_CONTROL).iter().count(), 1);
         }
     }
 }

@@ -18,10 +18,10 @@ use super::{
     rule::Rule,
 };
 use crate::{
-    body::{Held, Pool, RequestBody},
+    body::{Held, RequestBody, Share},
     clock::Timestamp,
-    dialect::{RequestView, keys::CurrentKeys},
-    payment::Terms,
+    dialect::{Claim, RequestView, keys::CurrentKeys},
+    payment::{PaymentHash, Terms},
     trace,
 };
 
@@ -54,8 +54,8 @@ pub(super) struct Asked {
 pub(super) enum Keep {
     /// It is hashed and dropped.
     Nothing,
-    /// For a request with a genuine credential.
-    Presented,
+    /// For a request with a genuine credential of this payment.
+    Presented(PaymentHash),
     /// For a price function: out of a part of the pool of its own, so that the unpaid never stand in the way of the paid.
     Unpaid,
 }
@@ -114,6 +114,12 @@ impl Asked {
         }
     }
 
+    /// Whether a genuine credential is known to be used up, without the body and without the store.
+    pub(super) fn is_used_up(&self, claim: &dyn Claim) -> bool {
+        let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
+        uses.is_some_and(|uses| self.setup().spent.is_used_up(claim.payment_hash(), uses))
+    }
+
     /// What is bound beside method and target, with this body.
     pub(super) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
         bound(&self.rule.terms, &self.head, self.seen.as_deref(), body_hash)
@@ -149,10 +155,12 @@ where
         }
         let setup = self.asked.setup();
         let (limit, time) = (setup.body_limit, setup.time_limit);
-        let share = match keep {
+        let client = self.asked.place.client;
+        // Taken of only once something comes.
+        let room = || match keep {
             Keep::Nothing => None,
-            Keep::Presented => Some(setup.pool.clone()),
-            Keep::Unpaid => Some(setup.unpaid_pool.clone()),
+            Keep::Presented(payment_hash) => Some(setup.presented.share(client, Some(payment_hash))),
+            Keep::Unpaid => Some(setup.unpaid.share(client, None)),
         };
         let unread = std::mem::replace(&mut self.body, RequestBody::held(Held::default()));
         let body = match unread.into_unread() {
@@ -163,7 +171,7 @@ where
                 return Ok(());
             }
         };
-        let (held, hash) = read(body, share, limit, time).await.map_err(|error| Box::new(error.answer(limit)))?;
+        let (held, hash) = read(body, room, limit, time).await.map_err(|error| Box::new(error.answer(limit)))?;
         self.body = RequestBody::held(held);
         self.asked.body_hash = Some(hash);
         Ok(())
@@ -218,7 +226,12 @@ impl BodyError {
     }
 }
 
-async fn read<B>(body: B, pool: Option<Pool>, limit: usize, time: Duration) -> Result<(Held, [u8; 32]), BodyError>
+async fn read<B>(
+    body: B,
+    room: impl FnOnce() -> Option<Share>,
+    limit: usize,
+    time: Duration,
+) -> Result<(Held, [u8; 32]), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
@@ -226,15 +239,15 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::Large);
     }
-    tokio::time::timeout(time, read_to_end(body, pool, limit)).await.map_err(|_| BodyError::Slow)?
+    tokio::time::timeout(time, read_to_end(body, room, limit)).await.map_err(|_| BodyError::Slow)?
 }
 
-async fn read_to_end<B>(body: B, pool: Option<Pool>, limit: usize) -> Result<(Held, [u8; 32]), BodyError>
+async fn read_to_end<B>(body: B, room: impl FnOnce() -> Option<Share>, limit: usize) -> Result<(Held, [u8; 32]), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
-    let mut share = pool.map(|pool| pool.share());
+    let (mut room, mut share) = (Some(room), None);
     let mut kept = Vec::new();
     let announced = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(limit).min(limit));
     let mut body = std::pin::pin!(body);
@@ -247,6 +260,9 @@ where
                     return Err(BodyError::Large);
                 }
                 hash.update(&data);
+                if let Some(room) = room.take() {
+                    share = room();
+                }
                 if let Some(share) = &mut share {
                     if kept.capacity() < seen {
                         let capacity = capacity(kept.capacity(), seen, announced, limit);
@@ -264,14 +280,33 @@ where
     Ok((Held::new(kept.into(), trailers, share), hash.finalize().into()))
 }
 
-/// How much to take of the pool for a body of which `seen` bytes came: what is merely announced takes nothing, and a body
-/// that announces nothing never takes more than twice itself.
+/// How much to take of the pool for a body of which `seen` bytes came: never more than twice that, or [`FIRST`], and never
+/// more than was announced.
 fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
-    if seen <= announced {
-        return seen.max(held * 2).max(FIRST).min(announced);
-    }
-    seen.max(held * 2).max(1024).min(limit)
+    let most = if seen <= announced { announced } else { limit };
+    seen.max(held * 2).max(FIRST).min(most)
 }
 
-/// Taken at once of a body that announces at least as much, when its first bytes come.
-const FIRST: usize = 64 * 1024;
+/// The least that is taken for a body, in bytes.
+const FIRST: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_taken_for_what_came_and_not_for_what_was_announced() {
+        const LIMIT: usize = 2 << 20;
+        for announced in [0, 1, 100, 5_000, 1 << 20, LIMIT] {
+            let mut held = 0;
+            for seen in 1..20_000 {
+                if held < seen {
+                    held = capacity(held, seen, announced, LIMIT);
+                }
+                assert!(held >= seen && held <= (2 * seen).max(FIRST), "{held} for {seen} of {announced}");
+                assert!(seen > announced || held <= announced);
+            }
+        }
+        assert_eq!(capacity(1_000, 1_500, 0, 1_600), 1_600, "never more than the limit");
+    }
+}

@@ -10,6 +10,8 @@ use tower_service::Service;
 
 use super::{
     BoxError, ResponseFuture,
+    admission::Admission,
+    aside,
     gate::{self, Decision},
     layer::Shop,
     triage::{Triage, triage},
@@ -49,10 +51,18 @@ where
     }
 
     #[inline]
-    fn call(&mut self, request: Request<B>) -> ResponseFuture<S, B> {
+    fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
+        aside::bring_back(&mut request);
         match triage(&self.shop, &request) {
-            Triage::Free => ResponseFuture::free(inner, request.map(RequestBody::inner)),
+            Triage::Free => {
+                let Some(aside) = aside::set_aside(self.shop.paywall.setup(), request.headers_mut()) else {
+                    return ResponseFuture::free(inner, request.map(RequestBody::inner));
+                };
+                request.extensions_mut().insert(aside);
+                let admission = Admission { paid: None, keep_private: true };
+                ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
+            }
             Triage::Priced(rule, captures) => match gate::decide(&self.shop, rule, captures, request) {
                 Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
                 Err(decision) => ResponseFuture::deciding(inner, decision),

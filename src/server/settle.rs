@@ -1,16 +1,14 @@
 //! From a proof to a receipt: consumed once, and given back where it was not served.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{Response, request::Parts};
 
-use super::{layer::Shop, paywall::Setup, request::Place, within};
+use super::{layer::Shop, paywall::Setup, request::Place, spent::Spent};
 use crate::{
     clock::Timestamp,
-    lightning::InvoiceStatus,
     payment::{PaymentReceipt, Proof},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind, UseId},
-    trace,
 };
 
 /// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is asked.
@@ -20,12 +18,16 @@ pub(super) struct Lease {
     key: ConsumptionKey,
     use_id: UseId,
     on_drop: Option<Release>,
+    /// Where a granted use is remembered that never goes back.
+    spent: Option<Arc<Spent>>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(why) = self.on_drop {
-            self.store.release(self.key, self.use_id, why);
+        match (self.on_drop, &self.spent) {
+            (Some(why), _) => self.store.release(self.key, self.use_id, why),
+            (None, Some(spent)) => spent.add(self.key.payment_hash()),
+            (None, None) => {}
         }
     }
 }
@@ -46,13 +48,16 @@ pub(super) async fn consume(
     let store = setup.store.clone();
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
-    let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed) });
+    let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed), spent: None });
     let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
     if consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused) {
         lease.on_drop = None;
     }
     match consumed? {
-        Consumption::Granted { remaining } => Ok(Outcome::Granted { lease, remaining }),
+        Consumption::Granted { remaining } => {
+            lease.spent = Some(setup.spent.clone());
+            Ok(Outcome::Granted { lease, remaining })
+        }
         Consumption::Spent => {
             lease.on_drop = None;
             Ok(Outcome::Spent)
@@ -77,9 +82,10 @@ pub(super) fn accepted(
     now: Timestamp,
     remaining: Option<u32>,
 ) -> PaymentReceipt {
+    let client = place.client;
     let resource = (head.method.clone(), setup.origins[place.origin].clone(), place.target);
     let receipt = PaymentReceipt::new(proof, resource, now, remaining);
-    setup.limiter.paid(receipt.payment_hash(), now);
+    setup.limiter.paid(receipt.payment_hash(), client, now);
     setup.announcer.announce(&receipt);
     head.extensions.insert(receipt.clone());
     receipt
@@ -116,38 +122,4 @@ impl Paid {
             response.headers_mut().insert(name, value);
         }
     }
-}
-
-/// How often, and how long apart, a receiver whose key is shared is asked before an unsettled invoice counts as unpaid: a
-/// wallet's books may lag behind the preimage that its payer holds.
-const CONFIRMATIONS: usize = 3;
-const BETWEEN_CONFIRMATIONS: Duration = Duration::from_millis(300);
-
-/// Whether the receiver calls the invoice settled, where others know its key; remembered once it did.
-pub(super) async fn confirm(setup: &Setup, proof: &Proof) -> Result<bool, &'static str> {
-    if !setup.must_confirm(&proof.payment_hash) {
-        return Ok(true);
-    }
-    let mut may_settle = false;
-    for attempt in 0..CONFIRMATIONS {
-        if attempt > 0 {
-            tokio::time::sleep(BETWEEN_CONFIRMATIONS).await;
-        }
-        match within(setup.time_limit, setup.receiver.lookup_invoice(proof.payment_hash)).await {
-            Some(Ok(InvoiceStatus::Settled)) => {
-                setup.confirmed(proof.payment_hash);
-                return Ok(true);
-            }
-            Some(Ok(InvoiceStatus::Open)) => may_settle = true,
-            Some(Ok(InvoiceStatus::Expired | InvoiceStatus::Unknown)) => may_settle = false,
-            Some(Err(error)) => {
-                trace::error(format_args!("a payment could not be confirmed: {error}"));
-                return Err("the Lightning node could not confirm the payment");
-            }
-            None => return Err("the Lightning node did not confirm the payment in time"),
-        }
-    }
-    // Whoever holds the preimage of an open invoice has paid it a moment ago, or was told it without paying: the first must
-    // not be asked to pay again, the second gets nothing either way.
-    if may_settle { Err("the Lightning node has not settled this payment yet") } else { Ok(false) }
 }

@@ -19,7 +19,7 @@ use super::{
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let paywall = Paywall::builder(LocalNode::new())
 /// #     .origin("https://api.example.com")
-/// #     .master_secret([7; 32])
+/// #     .master_secret(tower_x402::Secrets::test_secret(7))
 /// #     .replay_store(MemoryStore::new()?)
 /// #     .build()?;
 /// let table = RouteTable::new()
@@ -76,6 +76,11 @@ impl RouteTable {
     pub fn otherwise_refuse(mut self) -> Self {
         self.otherwise.push(Otherwise::Refuse);
         self
+    }
+
+    /// The priced rules as they were written.
+    pub(super) fn priced(&self) -> impl Iterator<Item = (&str, &Charge)> {
+        self.rules.iter().filter_map(|(rule, charge)| Some((rule.as_str(), charge.as_ref()?)))
     }
 
     /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.

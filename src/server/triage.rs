@@ -26,9 +26,7 @@ pub(super) enum Triage<'s> {
 pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> {
     let answer = match &shop.pricing {
         Pricing::Every(_) if request.method() == Method::OPTIONS => refuse::methods(StatusCode::NO_CONTENT, None),
-        Pricing::Every(_) if routes::is_broken(request.uri().path()) => {
-            refuse::bad_request("the path holds control bytes, or bytes that are not UTF-8")
-        }
+        Pricing::Every(_) if is_broken(request) => refuse::bad_request(BROKEN),
         Pricing::Every(rule) => {
             let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
             return Triage::Priced(rule, captures);
@@ -39,6 +37,8 @@ pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> 
             let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
             match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
                 Lookup::Free => return Triage::Free,
+                // The rest of the path was looked up; a nest may capture what stands before it.
+                Lookup::Priced { .. } if original.is_some_and(routes::is_broken) => refuse::bad_request(BROKEN),
                 Lookup::Priced { .. }
                     if original.is_some_and(|original| target::is_rewritten(original, request.uri().path())) =>
                 {
@@ -69,6 +69,14 @@ pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> 
         }
     };
     Triage::Answer(Box::new(answer))
+}
+
+const BROKEN: &str = "the path holds control bytes, or bytes that are not UTF-8";
+
+/// Whether the path is broken, as the client sent it or as the inner service sees it.
+fn is_broken<B>(request: &Request<B>) -> bool {
+    let original = target::original_uri(request.extensions(), request.uri());
+    routes::is_broken(request.uri().path()) || routes::is_broken(original.path())
 }
 
 /// What the route's own pattern captures, where the layer stands on a route and a price function will see it.

@@ -16,7 +16,7 @@ use axum::{Router, extract, routing::get as on_get};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    Amount, Charge, DurableStore, Invoice, Network, Paid, PaymentHash, Paywall, Preimage,
+    Amount, Charge, DurableStore, Invoice, Network, Paid, PaymentHash, Paywall, Preimage, Secrets,
     clock::{Clock as _, SystemClock},
     l402,
     lightning::LocalNode,
@@ -239,7 +239,7 @@ fn serve_until_killed(folder: &Path) {
         let node = LocalNode::new();
         let paywall = Paywall::builder(node.clone())
             .origin(ORIGIN)
-            .master_secret([7; 32])
+            .master_secret(Secrets::test_secret(7))
             .replay_store(DurableStore::open(folder.join("store")).unwrap())
             .unpaid_per_client(1_000_000)
             .unpaid_in_all(1_000_000)

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response};
 use tokio::net::TcpListener;
 use tower_x402::{
-    Invoice, MemoryStore, Paywall, Preimage, l402, lightning::LocalNode, lightning::Receiver, server::PaywallBuilder,
+    Invoice, MemoryStore, Paywall, Preimage, Secrets, l402, lightning::LocalNode, lightning::Receiver, server::PaywallBuilder,
 };
 
 /// A port, not yet served.
@@ -30,7 +30,7 @@ impl Place {
     pub(crate) fn builder(&self, receiver: impl Receiver) -> PaywallBuilder {
         Paywall::builder(receiver)
             .origin(&self.origin)
-            .master_secret([7; 32])
+            .master_secret(Secrets::test_secret(7))
             .replay_store(MemoryStore::new().unwrap())
             .unpaid_per_client(10_000)
     }

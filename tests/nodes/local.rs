@@ -2,10 +2,11 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use tower_x402::{
-    Amount, InvoiceDescription, Network,
+    Amount, Invoice, InvoiceDescription, Network, PaymentHash,
     clock::{Clock as _, SystemClock, TestClock},
     lightning::{
-        InvoiceStatus, KeyCustody, Lie, LocalNode, NodeErrorKind, Payer, PaymentStatus, Payments, Receiver, conformance,
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, Lie, LocalNode, NodeError, NodeErrorKind, Payer,
+        PaymentStatus, Payments, Receiver, ReceiverProfile, conformance,
     },
 };
 
@@ -35,6 +36,63 @@ async fn each_lie_of_a_receiver_is_caught() {
         let node = LocalNode::new();
         node.lie(lie);
         caught(conformance::receiver(&node), sentence).await;
+    }
+}
+
+/// A node with a mind of its own about what an invoice says.
+#[derive(Debug)]
+struct Willful(LocalNode, Change);
+
+type Change = fn(&mut InvoiceRequest);
+
+impl Receiver for Willful {
+    fn profile(&self) -> ReceiverProfile {
+        Receiver::profile(&self.0)
+    }
+
+    fn create_invoice(&self, mut request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        (self.1)(&mut request);
+        self.0.create_invoice(request)
+    }
+
+    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        self.0.lookup_invoice(payment_hash)
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_changes_what_an_invoice_says_is_caught() {
+    let expiry: Change = |request| request.expiry = request.expiry.min(Duration::from_secs(3_600));
+    let texts: [Change; 5] = [
+        |request| {
+            if request.description == Description::Text(String::new()) {
+                request.description = Description::Text("a wallet's own words".into());
+            }
+        },
+        |request| {
+            if let Description::Text(text) = &mut request.description {
+                text.truncate(600);
+            }
+        },
+        |request| {
+            if let Description::Text(text) = &mut request.description {
+                *text = text.trim_matches('x').to_owned();
+            }
+        },
+        |request| {
+            if let Description::Hashed(bytes) = &mut request.description {
+                bytes.truncate(1_024);
+            }
+        },
+        |request| {
+            if request.description == Description::Hashed(Vec::new()) {
+                request.description = Description::Text(String::new());
+            }
+        },
+    ];
+    caught(conformance::receiver(&Willful(LocalNode::new(), expiry)), "expire when it was asked to").await;
+    for change in texts {
+        caught(conformance::receiver(&Willful(LocalNode::new(), change)), "exactly what was asked for").await;
     }
 }
 
@@ -99,7 +157,7 @@ async fn what_was_paid_stays_paid_and_is_told_once() {
     }
     assert_eq!(node.lookup_invoice(by_call.payment_hash()).await.unwrap(), InvoiceStatus::Settled);
     assert_eq!(node.invoices_created(), 3_002);
-    assert_eq!(node.settle(tower_x402::PaymentHash::from_bytes([0; 32])).unwrap_err().kind(), NodeErrorKind::Refused);
+    assert_eq!(node.settle(PaymentHash::from_bytes([0; 32])).unwrap_err().kind(), NodeErrorKind::Refused);
 }
 
 #[tokio::test]

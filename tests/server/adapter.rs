@@ -56,7 +56,8 @@ async fn every_case_of_the_vectors_is_bound_or_refused_by_the_layer_itself() {
     for case in &cases {
         let shop = Shop::new();
         let (origin, id) = (case["public_origin"].as_str().unwrap(), case["id"].as_str().unwrap());
-        let paywall = tower_x402::Paywall::builder(shop.node.clone()).origin(origin).master_secret([7; 32]);
+        let paywall =
+            tower_x402::Paywall::builder(shop.node.clone()).origin(origin).master_secret(tower_x402::Secrets::test_secret(7));
         let paywall = paywall.replay_store(shop.store.clone()).clock(shop.clock.clone()).dialects(EVERY);
         let paywall = paywall.trusted_proxy("192.0.2.0/24").build().unwrap();
         let app = Router::new().fallback(any(async || "sold")).layer(paywall.charge(Amount::from_sat(10)).unwrap());

@@ -226,8 +226,14 @@ async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
 #[tokio::test]
 async fn a_body_beside_a_refused_credential_is_hashed_and_not_held() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(0).build().unwrap(), Amount::from_sat(10));
+    let app = service(&shop.builder_of_every_dialect().body_pool(200_000).build().unwrap(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'h'; 100_000]);
+    // All that may be held is.
+    let held = shop.bought(&call, &ask(&app, call.request()).await);
+    let endless = stream::iter([Ok::<_, io::Error>(call.body.clone())]).chain(stream::pending());
+    let mut holding =
+        tokio_test::task::spawn(ask(&app, with_body(&call.with(held.of(DialectName::X402)), Body::from_stream(endless))));
+    assert!(holding.poll().is_pending());
     for (name, value) in [("authorization", "L402 AAAA:00"), ("authorization", "Payment e30"), ("payment-signature", "e30=")] {
         let answer = ask(&app, call.clone().header(name, value).request()).await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{value}");

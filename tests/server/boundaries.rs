@@ -15,7 +15,7 @@ use tower_x402::{
 
 use crate::{
     customer::Errand,
-    shop::{Shop, ask, get, paid, problem},
+    shop::{Lasting, Shop, ask, get, paid, problem},
     trade::EVERY,
 };
 
@@ -191,7 +191,7 @@ async fn a_foreign_proof_is_priced_by_the_body_that_it_was_bought_for() {
     shop.clock.advance(Duration::from_secs(600));
     let errand = Errand::post("/a", b"12345");
     let credential = errand.buy(&shop, &app(&other.build().unwrap(), by_length()), DialectName::X402).await;
-    let ours = shop.builder().dialects(EVERY).accept_foreign_proofs();
+    let ours = shop.builder().dialects(EVERY).replay_store(Lasting(shop.store.clone())).accept_foreign_proofs();
     let served = ask(&app(&ours.build().unwrap(), by_length()), errand.with(&credential)).await;
     assert_eq!((served.status(), &served.body()[..]), (StatusCode::OK, &b"12345"[..]));
 }

@@ -26,7 +26,7 @@ impl Node {
 
     fn builder(self) -> PaywallBuilder {
         let store = MemoryStore::new().unwrap();
-        Paywall::builder(self).origin(ORIGIN).master_secret([7; 32]).replay_store(store)
+        Paywall::builder(self).origin(ORIGIN).master_secret(Secrets::test_secret(7)).replay_store(store)
     }
 }
 
@@ -57,7 +57,7 @@ fn new() -> PaywallBuilder {
 fn what_is_missing_is_named_with_the_call_that_adds_it() {
     let store = || MemoryStore::new().unwrap();
     refuses(
-        new().origin(ORIGIN).master_secret([7; 32]),
+        new().origin(ORIGIN).master_secret(Secrets::test_secret(7)),
         "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
     );
     refuses(
@@ -69,7 +69,7 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
     let secret = new().origin(ORIGIN).replay_store(store()).master_secret([0; 32]);
     refuses(secret, "a master secret must be random, and this one is nothing but zeros: was it never filled?");
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
-    refuses(new().replay_store(store()).master_secret([7; 32]), origin);
+    refuses(new().replay_store(store()).master_secret(Secrets::test_secret(7)), origin);
     assert!(Secrets::new([7; 31]).is_err());
 }
 
@@ -91,7 +91,7 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
         ("https://api.example.com:99999", host),
         ("https://b\u{fc}cher.example", "is not ASCII: write the name in its `xn--` form"),
     ] {
-        let builder = new().replay_store(MemoryStore::new().unwrap()).master_secret([7; 32]).origin(origin);
+        let builder = new().replay_store(MemoryStore::new().unwrap()).master_secret(Secrets::test_secret(7)).origin(origin);
         refuses(builder, &format!("origin `{origin}` {text}"));
     }
     refuses(

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;
-use tower_x402::{Amount, Charge, DialectName, Paywall, lightning::LocalNode};
+use tower_x402::{Amount, Charge, DialectName, Paywall, Secrets, lightning::LocalNode};
 
 use crate::{
     customer::{ALL, Errand, asks_for_money, payment_hash},
@@ -16,7 +16,7 @@ fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, Router) {
     let node = Slow::new(shop.node.clone().with_shared_key());
     let paywall = Paywall::builder(node.clone())
         .origin(ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(shop.store.clone())
         .clock(shop.clock.clone())
         .dialects(ALL)
@@ -113,7 +113,7 @@ async fn a_node_of_ones_own_is_not_asked() {
     let node = Slow::new(shop.node.clone());
     let paywall = Paywall::builder(node.clone())
         .origin(ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(shop.store.clone())
         .clock(shop.clock.clone())
         .dialects(ALL)
@@ -147,4 +147,68 @@ async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
     let mut both = errand.with(&credential);
     both.headers_mut().append(name, value);
     assert_eq!(ask(&app, both).await.status(), StatusCode::OK);
+}
+
+fn from(request: http::Request<axum::body::Body>, client: u8) -> http::Request<axum::body::Body> {
+    let mut request = request;
+    request.extensions_mut().insert(tower_x402::server::ClientAddr::new([198, 51, 100, client].into()));
+    request
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_is_asked_a_few_times_about_one_unpaid_payment_however_often_it_is_presented() {
+    let errand = Errand::get("/a");
+    for at_once in [false, true] {
+        let shop = Shop::new();
+        let (node, app) = site(&shop, day());
+        let answer = ask(&app, errand.unpaid()).await;
+        let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
+        let credential = errand.credential(&shop, DialectName::L402, &answer, &told).unwrap();
+        let before = node.calls();
+        let requests = (0..100).map(|client| from(errand.with(&credential), client));
+        if at_once {
+            let answers = futures_util::future::join_all(requests.map(|request| ask(&app, request))).await;
+            assert!(answers.iter().all(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE && !asks_for_money(answer)));
+        } else {
+            for request in requests {
+                assert_eq!(ask(&app, request).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+            }
+        }
+        let asked = node.calls() - before;
+        assert!((1..=6).contains(&asked), "{asked} look-ups, at once: {at_once}");
+        // Once it is settled it opens, within a second.
+        shop.node.settle(payment_hash(&answer)).unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (before, requests) = (node.calls(), (0..100).map(|client| from(errand.with(&credential), client)));
+        for answer in futures_util::future::join_all(requests.map(|request| ask(&app, request))).await {
+            assert_eq!(answer.status(), StatusCode::OK);
+        }
+        assert_eq!(node.calls(), before + 1, "all share one look-up");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_do_not_notice() {
+    let errand = Errand::get("/a");
+    let shop = Shop::new();
+    let (node, app) = site(&shop, day());
+    let mut unpaid = Vec::new();
+    for _ in 0..100 {
+        let answer = ask(&app, errand.unpaid()).await;
+        let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
+        unpaid.push(errand.credential(&shop, DialectName::L402, &answer, &told).unwrap());
+    }
+    let before = node.calls();
+    let asked = futures_util::future::join_all(unpaid.iter().map(|credential| ask(&app, from(errand.with(credential), 1))));
+    assert!(asked.await.iter().all(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE && !asks_for_money(answer)));
+    let asked = node.calls() - before;
+    assert!(asked <= 70, "{asked} look-ups for 100 unpaid payments of one client");
+    // Payments that are settled cost a client nothing.
+    for _ in 0..100 {
+        let paid = errand.buy(&shop, &app, DialectName::L402).await;
+        assert_eq!(ask(&app, from(errand.with(&paid), 2)).await.status(), StatusCode::OK);
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let paid = errand.buy(&shop, &app, DialectName::L402).await;
+    assert_eq!(ask(&app, from(errand.with(&paid), 1)).await.status(), StatusCode::OK);
 }

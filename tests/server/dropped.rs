@@ -15,7 +15,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, Service, ServiceExt as _};
-use tower_x402::{Amount, Charge, DialectName, body::RequestBody, price_fn, server::X402Service};
+use tower_x402::{Amount, Charge, DialectName, Secrets, body::RequestBody, price_fn, server::X402Service};
 
 use crate::{
     customer::{ALL, Errand, HeaderLine, payment_hash},
@@ -62,7 +62,7 @@ fn site(shop: &Shop, charge: impl Into<Charge>) -> (Site, Arc<AtomicUsize>) {
     let calls = handler.calls.clone();
     let paywall = tower_x402::Paywall::builder(Slow::new(shop.node.clone().with_shared_key()).hesitates())
         .origin(crate::shop::ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(Slow::new(shop.store.clone()).hesitates())
         .clock(shop.clock.clone())
         .dialects(ALL)

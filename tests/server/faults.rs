@@ -6,7 +6,7 @@ use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_x402::{
-    Amount, Charge, DialectName, MemoryStore, Paywall,
+    Amount, Charge, DialectName, MemoryStore, Paywall, Secrets,
     lightning::Lie,
     server::{BoxError, PaywallBuilder},
 };
@@ -35,7 +35,7 @@ fn with_store(shop: &Shop) -> (Slow<std::sync::Arc<MemoryStore>>, PaywallBuilder
     let store = Slow::new(shop.store.clone());
     let builder = Paywall::builder(shop.node.clone())
         .origin(ORIGIN)
-        .master_secret([7; 32])
+        .master_secret(Secrets::test_secret(7))
         .replay_store(store.clone())
         .clock(shop.clock.clone())
         .dialects(ALL);
@@ -114,6 +114,10 @@ async fn an_invoice_that_was_not_asked_for_is_never_offered() {
             let app = route(&shop.builder().dialects(dialects.iter().copied()).build().unwrap());
             shop.node.lie(lie);
             let answer = ask(&app, Errand::get("/a").unpaid()).await;
+            if lie == Lie::Description && !dialects.contains(&DialectName::X402) {
+                assert!(asks_for_money(&answer), "nothing binds the text");
+                continue;
+            }
             unavailable(&answer);
             shop.node.lie(None);
             assert!(asks_for_money(&ask(&app, Errand::get("/a").unpaid()).await));

@@ -15,7 +15,8 @@ use http_body_util::{BodyExt as _, Full};
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret, RawBolt11Invoice, SignedRawBolt11Invoice};
 use tower::ServiceExt as _;
 use tower_x402::{
-    Amount, DialectName, Invoice, InvoiceErrorKind, Network,
+    Amount, DialectName, Invoice, InvoiceErrorKind, Network, Secrets,
+    clock::Timestamp,
     codec::{base64, hex},
     facilitator::{BearerTokens, Facilitator},
     lightning::{Description, InvoiceRequest, Receiver as _},
@@ -24,7 +25,7 @@ use tower_x402::{
 };
 
 use crate::{
-    shop::{NOW, Shop, ask, reason},
+    shop::{Lasting, NOW, Shop, ask, reason},
     trade::{Call, PAYMENT_SIGNATURE},
 };
 
@@ -98,7 +99,7 @@ fn an_end_that_cannot_be_named_is_refused() {
 }
 
 /// A genuine proof of this shop, as JSON, with the request that it is for and who serves it.
-async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
+pub(crate) async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
     let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
@@ -108,7 +109,7 @@ async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
 }
 
 /// What a sub-wallet of the shop's own node can make: an invoice of any amount for our request, paid by itself.
-async fn by_a_sub_wallet(shop: &Shop, genuine: &serde_json::Value, msat: u64) -> serde_json::Value {
+pub(crate) async fn by_a_sub_wallet(shop: &Shop, genuine: &serde_json::Value, msat: u64) -> serde_json::Value {
     let url = genuine["resource"]["url"].as_str().unwrap();
     let empty_body = sha256::Hash::hash(b"").to_byte_array();
     let binding = RequestBinding::http("GET", url, &empty_body, &[""; 0], &HeaderMap::new()).unwrap();
@@ -123,7 +124,7 @@ async fn by_a_sub_wallet(shop: &Shop, genuine: &serde_json::Value, msat: u64) ->
     payload
 }
 
-fn presented(call: &Call, payload: &serde_json::Value) -> Request<Body> {
+pub(crate) fn presented(call: &Call, payload: &serde_json::Value) -> Request<Body> {
     call.clone().header(PAYMENT_SIGNATURE, &base64::encode_standard(payload.to_string())).request()
 }
 
@@ -147,7 +148,8 @@ async fn an_invoice_that_the_same_node_signed_for_the_same_request_buys_nothing(
 #[tokio::test]
 async fn where_proofs_of_others_are_taken_they_count_at_the_current_price_and_once() {
     let shop = Shop::new();
-    let paywall = shop.builder_of_every_dialect().master_secret([8; 32]).accept_foreign_proofs().build().unwrap();
+    let builder = shop.builder_of_every_dialect().replay_store(Lasting(shop.store.clone()));
+    let paywall = builder.master_secret(Secrets::test_secret(8)).accept_foreign_proofs().build().unwrap();
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let (genuine, call, other) = genuine(&shop).await;
@@ -175,7 +177,9 @@ async fn a_facilitators_store_holds_nothing_but_proofs_of_the_keys_that_it_serve
     let pay_to = genuine["accepted"]["payTo"].as_str().unwrap().to_owned();
     // A store for one payment: whatever else reached it would fill it.
     let one = std::num::NonZeroUsize::MIN;
+    served.clock.set(Timestamp::from_unix_seconds(NOW - 3_600));
     let store = tower_x402::MemoryStore::new().unwrap().with_clock(served.clock.clone()).with_capacity(one);
+    served.clock.set(Timestamp::from_unix_seconds(NOW));
     let facilitator = Facilitator::builder(Arc::new(store) as Arc<dyn ReplayStore>, BearerTokens::new().with("shop", "token"))
         .pay_to(pay_to)
         .networks([Network::Regtest])
@@ -227,7 +231,7 @@ async fn our_facilitator_and_our_checks_take_what_our_server_sells() {
     let (text, required) = (genuine.to_string(), genuine["accepted"].to_string());
     let payload = PaymentPayload::from_json(&text).unwrap();
     let required = PaymentRequirements::from_json(&required).unwrap();
-    let now = tower_x402::clock::Timestamp::from_unix_seconds(NOW);
+    let now = Timestamp::from_unix_seconds(NOW);
     let verified = verify(&payload, &required, &Conditions::at(now).with_networks(&[Network::Regtest])).unwrap();
     assert_eq!(verified.amount(), Amount::from_sat(10));
 }

@@ -14,7 +14,7 @@ use tower_x402::{
 
 use crate::{
     customer::{ALL, Errand, HeaderLine, payment_hash},
-    shop::{ORIGIN, Shop, ask, problem},
+    shop::{Lasting, ORIGIN, Shop, ask, problem},
 };
 
 const EMPTY: [u8; 32] = [
@@ -23,7 +23,7 @@ const EMPTY: [u8; 32] = [
 ];
 
 fn site(shop: &Shop, foreign: bool) -> Router {
-    let builder = shop.builder().dialects(ALL);
+    let builder = shop.builder().dialects(ALL).replay_store(Lasting(shop.store.clone()));
     let paywall = if foreign { builder.accept_foreign_proofs() } else { builder }.build().unwrap();
     let charge = |sat| paywall.charge(Amount::from_sat(sat)).unwrap();
     Router::new()

@@ -184,7 +184,8 @@ async fn neither_the_log_nor_any_debug_nor_any_answer_holds_a_secret() {
     holds_none(&format!("{told:?} {}", serde_json::to_string(&told).unwrap()), &all, "a receipt");
 
     // What holds the keys, and what is on its way.
-    all.extend(["7, 7, 7", "070707"].map(str::to_owned));
+    let [a, b, c, ..] = tower_x402::Secrets::test_secret(7);
+    all.extend([format!("{a}, {b}, {c}"), format!("{a:02x}{b:02x}{c:02x}")]);
     let inner = service_fn(|_: Request<_>| async { Ok::<_, std::convert::Infallible>(http::Response::new(Body::empty())) });
     let mut service = layer.layer(inner);
     let on_its_way = service.call(call.with(&(header::AUTHORIZATION, format!("L402 {}", all[2]).parse().unwrap())).request());

@@ -4,11 +4,12 @@ use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::get as on_get};
 use http::{Request, Response, StatusCode};
-use tower_x402::{Amount, Charge, Paywall, lightning::Lie, server::ClientAddr};
+use tower_x402::{Amount, Charge, Paywall, Secrets, lightning::Lie, price_fn, server::ClientAddr};
 
 use crate::{
     journal::Journal,
-    shop::{Shop, ask, get, paid},
+    shop::{ORIGIN, Shop, ask, get, paid},
+    slow::Slow,
 };
 
 fn service(paywall: &Paywall) -> Router {
@@ -118,12 +119,15 @@ async fn unknown_clients_share_what_is_there_for_all_and_the_first_is_logged() {
     assert_eq!(invoices(&app, 1, || from("198.51.100.1")).await, 1);
     assert_eq!(journal.lines(), "");
     assert_eq!(invoices(&app, 120, || get("/weather")).await, 89, "a tenth is kept for clients that have paid");
+    let lines = journal.lines();
+    let (first, others) = lines.split_once('\n').unwrap();
     assert_eq!(
-        journal.lines(),
+        first,
         "WARN tower_x402 message=a client's address is not known: all such clients share one limit for unpaid invoices and get \
          nothing for free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
-         request's extensions, and have trusted proxies name their clients\n"
+         request's extensions, and have trusted proxies name their clients"
     );
+    assert!(others.contains("hold their 100 unpaid ones") && others.lines().count() == 1, "{others}");
 }
 
 #[tokio::test]
@@ -190,7 +194,7 @@ async fn a_slot_comes_back_when_timed_access_is_first_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_fails_holds_a_slot_for_a_moment_and_one_that_is_slow_or_lies_for_an_invoices_life() {
+async fn a_node_that_fails_or_hangs_holds_a_slot_for_a_moment_and_one_that_lies_for_an_invoices_life() {
     let shop = Shop::new();
     let app = service(&shop.builder().unpaid_per_client(2).build().unwrap());
     shop.node.reachable(false);
@@ -201,12 +205,134 @@ async fn a_node_that_fails_holds_a_slot_for_a_moment_and_one_that_is_slow_or_lie
     shop.clock.advance(Duration::from_secs(11));
     shop.node.reachable(true);
     shop.node.pause();
-    assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for _ in 0..2 {
+        assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 10);
     shop.node.resume();
+    shop.clock.advance(Duration::from_secs(11));
     shop.node.lie(Lie::Amount);
-    assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    for _ in 0..2 {
+        assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
     shop.node.lie(None);
-    assert_eq!(invoices(&app, 3, || from("198.51.100.1")).await, 0);
+    shop.clock.advance(Duration::from_secs(11));
+    assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 289);
+    assert_eq!(invoices(&app, 1, || from("198.51.100.2")).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn customers_of_a_node_that_hung_are_served_when_it_recovers_although_they_gave_up() {
+    for patience in [3, 10, 60] {
+        let shop = Shop::new();
+        let app = service(&shop.paywall());
+        assert_eq!(invoices(&app, 1, || from("198.51.100.9")).await, 1);
+        shop.node.pause();
+        for _ in 0..64 {
+            // Some give up at once, the others after so many seconds.
+            let mut reset = tokio_test::task::spawn(ask(&app, from("198.51.100.1")));
+            assert!(reset.poll().is_pending());
+        }
+        let gave_up = tokio::time::timeout(Duration::from_secs(patience), ask(&app, from("198.51.100.2")));
+        assert_ne!(gave_up.await.map(|answer| answer.status()), Ok(StatusCode::PAYMENT_REQUIRED));
+        assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 10, "gave up after {patience} s");
+        shop.node.resume();
+        shop.clock.advance(Duration::from_secs(11));
+        assert_eq!(invoices(&app, 64, || from("198.51.100.1")).await, 64, "gave up after {patience} s");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn resets_while_the_node_answers_get_no_slot_back_before_the_invoices_end() {
+    let shop = Shop::new();
+    let node = Slow::new(shop.node.clone()).hesitates();
+    let paywall = Paywall::builder(node).origin(ORIGIN).master_secret(Secrets::test_secret(7)).replay_store(shop.store.clone());
+    let app = service(&paywall.clock(shop.clock.clone()).build().unwrap());
+    for reset in 0..200_u64 {
+        let mut request = tokio_test::task::spawn(ask(&app, from("198.51.100.1")));
+        assert_eq!(request.poll().is_pending(), reset < 64);
+        drop(request);
+        shop.clock.advance(Duration::from_secs(1));
+        assert_eq!(invoices(&app, 1, || from(&format!("203.0.113.{reset}"))).await, 1);
+    }
+    assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_goes_back_at_once_if_the_price_function_takes_too_long_or_its_request_is_dropped() {
+    let shop = Shop::new();
+    let slow = price_fn(|_| std::future::pending());
+    let paywall = shop.builder().unpaid_per_client(1).build().unwrap();
+    let app = service(&paywall).route("/slow", on_get(async || "served").route_layer(paywall.charge(Charge::of(slow)).unwrap()));
+    let slow = || {
+        let mut request = get("/slow");
+        request.extensions_mut().insert(ClientAddr::new("198.51.100.1".parse().unwrap()));
+        request
+    };
+    for _ in 0..3 {
+        let mut dropped = tokio_test::task::spawn(ask(&app, slow()));
+        assert!(dropped.poll().is_pending());
+        assert_eq!(retry_after(&ask(&app, slow()).await), 1);
+        drop(dropped);
+        assert_eq!(ask(&app, slow()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(invoices(&app, 1, || from("198.51.100.1")).await, 1);
+}
+
+#[tokio::test]
+async fn one_household_or_site_cannot_take_the_invoices_of_all() {
+    for (second, third) in [(0x100, 1), (1, 0x100)] {
+        let shop = Shop::new();
+        let app = service(&shop.builder().unpaid_per_client(4).unpaid_in_all(200).build().unwrap());
+        let mut given = 0;
+        for network in 0..256 {
+            // 256 networks of 64 bits of one household, and of as many households of one site.
+            let address = format!("2001:db8:1:{:x}::1", network * second / third);
+            given += invoices(&app, 5, || from(&address)).await;
+        }
+        assert_eq!(given, if second == 1 { 4 } else { 58 });
+        assert_eq!(invoices(&app, 5, || from("2001:db8:2::1")).await, 4);
+        assert_eq!(invoices(&app, 5, || from("198.51.100.1")).await, 4);
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_redeems_after_its_invoices_end_has_paid_and_nobody_else_with_the_same_payment() {
+    for charge in [
+        Charge::of(Amount::from_sat(10)),
+        Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(40).unwrap()),
+        Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(9_000)),
+    ] {
+        let shop = Shop::new();
+        let paywall = shop.builder().unpaid_in_all(20).build().unwrap();
+        let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(paywall.charge(charge).unwrap()));
+        let credential = shop.pay(&ask(&app, from("198.51.100.1")).await);
+        shop.clock.advance(Duration::from_secs(3_600));
+        assert_eq!(invoices(&app, 18, || from("192.0.2.1")).await, 18);
+        for last in 1..20 {
+            let mut request = paid("/weather", &credential);
+            request.extensions_mut().insert(ClientAddr::new(format!("198.51.100.{last}").parse().unwrap()));
+            ask(&app, request).await;
+        }
+        for last in 2..20 {
+            assert_eq!(invoices(&app, 1, || from(&format!("198.51.100.{last}"))).await, 0);
+        }
+        assert_eq!(invoices(&app, 3, || from("198.51.100.1")).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn the_networks_of_one_household_share_its_free_requests() {
+    let shop = Shop::new();
+    let charge = Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::new(2).unwrap());
+    let layer = shop.paywall().charge(charge).unwrap();
+    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
+    let mut free = 0;
+    for network in 0..64 {
+        free += usize::from(ask(&app, from(&format!("2001:db8:1:{network:x}::1"))).await.status() == StatusCode::OK);
+    }
+    assert_eq!(free, 8);
+    assert_eq!(ask(&app, from("2001:db8:2::1")).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]

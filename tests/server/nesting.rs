@@ -149,3 +149,26 @@ async fn a_table_leaves_404_to_the_router_or_refuses_by_itself() {
     }
     assert_eq!(shop.node.invoices_created(), 0);
 }
+
+#[tokio::test]
+async fn a_broken_path_before_the_nest_is_400_before_a_price() {
+    for site in [charged, tabled] {
+        let shop = Shop::new();
+        let served = site(&shop.builder().dialects(ALL).build().unwrap(), Amount::from_sat(10).into());
+        let outer = Router::new().nest("/o/{org}", served.clone()).merge(served);
+        for prefix in ["%FF", "%00", "%c3%28", "a%0Ab", "%7F", "%2500", "%25ff", "%252500", "%ed%a0%80"] {
+            for target in [format!("/v2/{prefix}/weather/oslo"), format!("/o/{prefix}/v1/weather/oslo?day=1")] {
+                for method in ["GET", "HEAD"] {
+                    let answer = ask(&outer, request(method, &target, None)).await;
+                    assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{method} {target}");
+                    assert!(!asks_for_money(&answer), "{method} {target}");
+                }
+            }
+        }
+        assert_eq!(shop.node.invoices_created(), 0);
+        for prefix in ["caf%C3%A9", "a%20b", "A", "a%2541"] {
+            let answer = ask(&outer, get(&format!("/v2/{prefix}/weather/oslo"))).await;
+            assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{prefix}");
+        }
+    }
+}

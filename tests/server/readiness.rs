@@ -1,14 +1,26 @@
 //! The inner service is called only once it is ready, and held by nobody who has not paid.
 
-use std::{convert::Infallible, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::body::Body;
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, ServiceBuilder, service_fn};
-use tower_x402::{Amount, DialectName, RouteTable, body::RequestBody};
+use tower_x402::{
+    Amount, Charge, DialectName, PaymentHash, RouteTable,
+    body::RequestBody,
+    clock::Timestamp,
+    replay::{BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
+};
 
 use crate::{
-    customer::{ALL, Errand},
+    customer::{ALL, Errand, payment_hash},
     shop::{Shop, ask},
 };
 
@@ -125,5 +137,115 @@ async fn invoices_are_made_side_by_side() {
     shop.node.resume();
     for answer in waiting {
         assert_eq!(answer.await.unwrap(), StatusCode::PAYMENT_REQUIRED);
+    }
+}
+
+/// Does not answer for one payment.
+#[derive(Debug)]
+struct Stalled {
+    inner: Arc<tower_x402::MemoryStore>,
+    payment: Mutex<Option<PaymentHash>>,
+    asked: AtomicUsize,
+}
+
+impl ReplayStore for Stalled {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.inner.created_at()
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        if *self.payment.lock().unwrap() == Some(key.payment_hash()) {
+            self.asked.fetch_add(1, Ordering::SeqCst);
+            return Box::pin(std::future::pending());
+        }
+        self.inner.consume(key, use_id, limits, retain_until)
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        self.inner.release(key, use_id, why);
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others() {
+    let several = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(100).unwrap());
+    for (charge, dialects, most) in [(Charge::of(Amount::from_sat(10)), &ALL[..], 1), (several, &ALL[..1], 2)] {
+        for dialect in dialects {
+            let shop = Shop::new();
+            let handler = service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::<Body>::default()));
+            let inner = ServiceBuilder::new().concurrency_limit(4).service(handler);
+            let store = Stalled { inner: shop.store.clone(), payment: Mutex::default(), asked: AtomicUsize::new(0) };
+            let store = Arc::new(store);
+            let paywall = shop.builder().dialects(ALL).replay_store(store.clone()).build().unwrap();
+            let service = paywall.charge(charge.clone()).unwrap().layer(inner);
+            let errand = Errand::get("/a");
+            let answer = ask(&service, errand.unpaid()).await;
+            let replayed = payment_hash(&answer);
+            let preimage = shop.node.settle(replayed).unwrap();
+            let credential = errand.credential(&shop, *dialect, &answer, &preimage).unwrap();
+            *store.payment.lock().unwrap() = Some(replayed);
+            let mut replays = Vec::new();
+            for _ in 0..100 {
+                let (service, request) = (service.clone(), errand.with(&credential));
+                let mut asking = tokio_test::task::spawn(async move { ask(&service, request).await.status() });
+                assert!(asking.poll().is_pending());
+                replays.push(asking);
+            }
+            assert_eq!(store.asked.load(Ordering::SeqCst), most, "{dialect}");
+            for _ in 0..10 {
+                let paid = errand.buy(&shop, &service, *dialect).await;
+                let mut asking = tokio_test::task::spawn(ask(&service, errand.with(&paid)));
+                assert!(asking.poll().is_ready(), "{dialect}: no permit was left");
+            }
+            // None waits for ever, and nothing is lost.
+            let waited = tokio::time::Instant::now();
+            for answer in futures_util::future::join_all(replays).await {
+                assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
+            }
+            assert!(waited.elapsed() <= Duration::from_secs(20), "{:?}", waited.elapsed());
+            *store.payment.lock().unwrap() = None;
+            assert_eq!(ask(&service, errand.with(&credential)).await.status(), StatusCode::OK);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_is_known_to_be_spent_is_refused_without_the_store() {
+    for dialect in ALL {
+        let shop = Shop::new();
+        let store = Stalled { inner: shop.store.clone(), payment: Mutex::default(), asked: AtomicUsize::new(0) };
+        let store = Arc::new(store);
+        let paywall = shop.builder().dialects(ALL).replay_store(store.clone()).build().unwrap();
+        let handler = service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::<Body>::default()));
+        let service = paywall.charge(Amount::from_sat(10)).unwrap().layer(handler);
+        let errand = Errand::get("/a");
+        let answer = ask(&service, errand.unpaid()).await;
+        let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
+        let credential = errand.credential(&shop, dialect, &answer, &preimage).unwrap();
+        assert_eq!(ask(&service, errand.with(&credential)).await.status(), StatusCode::OK);
+        *store.payment.lock().unwrap() = Some(payment_hash(&answer));
+        for again in ALL {
+            let credential = errand.credential(&shop, again, &answer, &preimage).unwrap();
+            assert_eq!(
+                ask(&service, errand.with(&credential)).await.status(),
+                StatusCode::PAYMENT_REQUIRED,
+                "{dialect}, {again}"
+            );
+        }
+        assert_eq!(store.asked.load(Ordering::SeqCst), 0);
     }
 }

@@ -30,6 +30,10 @@ impl ReplayStore for Ledger {
         self.0.id()
     }
 
+    fn created_at(&self) -> Timestamp {
+        self.0.created_at()
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,
@@ -61,8 +65,8 @@ async fn every_dialect_asks_to_remember_a_payment_equally_long() {
         let layer = paywall.charge(Amount::from_sat(10)).unwrap();
         let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
         let call = Call::new("GET", "/weather");
-        let bought = shop.bought(&call, &ask(&app, call.request()).await);
         for dialect in EVERY {
+            let bought = shop.bought(&call, &ask(&app, call.request()).await);
             let _ = ask(&app, call.with(bought.of(dialect)).request()).await;
         }
         let asked = ledger.1.lock().unwrap().clone();

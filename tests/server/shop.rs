@@ -8,10 +8,11 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tower::{Service, ServiceExt as _};
 use tower_x402::{
-    DialectName, Invoice, MemoryStore, Paywall,
+    DialectName, Invoice, MemoryStore, Paywall, Secrets,
     clock::{TestClock, Timestamp},
     l402,
-    lightning::LocalNode,
+    lightning::{BoxFuture, LocalNode},
+    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
     server::PaywallBuilder,
 };
 
@@ -27,9 +28,10 @@ pub(crate) struct Shop {
 
 impl Shop {
     pub(crate) fn new() -> Self {
-        let clock = TestClock::at(Timestamp::from_unix_seconds(NOW));
+        let clock = TestClock::at(Timestamp::from_unix_seconds(NOW - 3_600));
         let node = LocalNode::new().with_clock(clock.clone());
         let store = Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone()));
+        clock.set(Timestamp::from_unix_seconds(NOW));
         Self { node, store, clock }
     }
 
@@ -37,7 +39,7 @@ impl Shop {
     pub(crate) fn builder(&self) -> PaywallBuilder {
         Paywall::builder(self.node.clone())
             .origin(ORIGIN)
-            .master_secret([7; 32])
+            .master_secret(Secrets::test_secret(7))
             .replay_store(self.store.clone())
             .clock(self.clock.clone())
             .dialects([DialectName::L402])
@@ -65,6 +67,38 @@ impl Shop {
         R::Error: std::fmt::Debug,
     {
         self.pay(&ask(service, request).await)
+    }
+}
+
+/// A store in memory that says it outlives the process: no process ends here.
+#[derive(Clone, Debug)]
+pub(crate) struct Lasting(pub(crate) Arc<MemoryStore>);
+
+impl ReplayStore for Lasting {
+    fn id(&self) -> StoreId {
+        self.0.id()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.0.created_at()
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        id: UseId,
+        limits: Limits,
+        until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.0.consume(key, id, limits, until)
+    }
+
+    fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
+        self.0.release(key, id, why);
+    }
+
+    fn durability(&self) -> Durability {
+        Durability::Durable
     }
 }
 

@@ -116,6 +116,10 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
         self.inner.id()
     }
 
+    fn created_at(&self) -> Timestamp {
+        self.inner.created_at()
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,

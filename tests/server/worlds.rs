@@ -22,7 +22,7 @@ fn route(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 }
 
 fn world(receiver: impl Receiver, shop: &Shop, origin: &str) -> PaywallBuilder {
-    Paywall::builder(receiver).origin(origin).master_secret([7; 32]).clock(shop.clock.clone()).dialects(ALL)
+    Paywall::builder(receiver).origin(origin).master_secret(Secrets::test_secret(7)).clock(shop.clock.clone()).dialects(ALL)
 }
 
 /// The same node and secret on another network.
@@ -134,7 +134,7 @@ async fn a_clock_that_jumps_ahead_and_back_gives_nothing_twice() {
 #[tokio::test]
 async fn secrets_rotate_over_two_replicas_without_anybody_paying_twice() {
     let shop = Shop::new();
-    let (old, new) = ([7; 32], [8; 32]);
+    let (old, new) = (Secrets::test_secret(7), Secrets::test_secret(8));
     let rings = [Secrets::new(old).unwrap(), Secrets::new(old).unwrap()];
     let replicas = rings.clone().map(|ring| {
         let paywall = shop.builder().dialects(ALL).secrets(ring).build().unwrap();
@@ -178,7 +178,7 @@ async fn a_credential_under_a_secret_that_is_not_ours_is_402_with_a_reason() {
     let shop = Shop::new();
     let errand = Errand::get("/a");
     for dialect in ALL {
-        let theirs = shop.builder().dialects(ALL).master_secret([9; 32]).build().unwrap();
+        let theirs = shop.builder().dialects(ALL).master_secret(Secrets::test_secret(9)).build().unwrap();
         let ours = shop.builder().dialects(ALL).build().unwrap();
         let credential = errand.buy(&shop, &route(&theirs, Amount::from_sat(10)), dialect).await;
         let answer = ask(&route(&ours, Amount::from_sat(10)), errand.with(&credential)).await;

@@ -4,12 +4,13 @@ use std::{
     collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
     sync::Mutex,
+    time::Duration,
 };
 
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tower_x402::{
-    clock::Timestamp,
+    clock::{Clock as _, TestClock, Timestamp},
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore, StoreError, StoreId, UseId,
@@ -17,11 +18,17 @@ use tower_x402::{
     },
 };
 
+use crate::durable;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_check_before_the_insert_is_caught() {
-    let caught =
-        caught(|_| CheckThenInsert { id: StoreId::random().unwrap(), spent: Mutex::default(), checked: watch::Sender::new(0) })
-            .await;
+    let caught = caught(|setup| CheckThenInsert {
+        id: StoreId::random().unwrap(),
+        created_at: setup.clock.now(),
+        spent: Mutex::default(),
+        checked: watch::Sender::new(0),
+    })
+    .await;
     assert!(caught.contains("raced for 1 uses"), "{caught}");
 }
 
@@ -35,6 +42,22 @@ async fn a_release_that_is_forgotten_when_it_comes_first_is_caught() {
     assert!(caught.contains("a release that came before its consume must win over it"), "{caught}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
+    let says: [(Says, &str); 3] = [
+        (|_, _| Timestamp::default(), "before it was made"),
+        (|opened, _| opened.saturating_add(Duration::from_secs(1)), "after it was opened"),
+        (|_, now| now, "since when a store exists must not change"),
+    ];
+    for (says, word) in says {
+        let caught = caught(|setup| Misdated::new(MemoryStore::new().unwrap(), setup.clock, says)).await;
+        assert!(caught.contains(word), "{caught}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let caught = caught(|setup| Misdated::new(durable(folder.path(), &setup), setup.clock.clone(), |opened, _| opened)).await;
+    assert!(caught.contains("a durable store keeps since when it exists"), "{caught}");
+}
+
 /// What the suite said of the store.
 async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> String {
     let suite = conformance::replay_store(async |setup| open(setup));
@@ -46,6 +69,7 @@ async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> Strin
 #[derive(Debug)]
 struct CheckThenInsert {
     id: StoreId,
+    created_at: Timestamp,
     spent: Mutex<HashMap<ConsumptionKey, u32>>,
     checked: watch::Sender<usize>,
 }
@@ -53,6 +77,10 @@ struct CheckThenInsert {
 impl ReplayStore for CheckThenInsert {
     fn id(&self) -> StoreId {
         self.id
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
     }
 
     fn consume(
@@ -92,6 +120,10 @@ impl ReplayStore for ForgetsEarlyReleases {
         self.inner.id()
     }
 
+    fn created_at(&self) -> Timestamp {
+        self.inner.created_at()
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,
@@ -107,6 +139,52 @@ impl ReplayStore for ForgetsEarlyReleases {
         if self.asked.lock().unwrap().contains(&use_id) {
             self.inner.release(key, use_id, why);
         }
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+}
+
+/// Of the moments of its opening and now.
+type Says = fn(Timestamp, Timestamp) -> Timestamp;
+
+/// Says something of its own about since when it exists.
+#[derive(Debug)]
+struct Misdated<S> {
+    inner: S,
+    clock: TestClock,
+    opened: Timestamp,
+    says: Says,
+}
+
+impl<S> Misdated<S> {
+    fn new(inner: S, clock: TestClock, says: Says) -> Self {
+        Self { inner, opened: clock.now(), clock, says }
+    }
+}
+
+impl<S: ReplayStore> ReplayStore for Misdated<S> {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        (self.says)(self.opened, self.clock.now())
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.inner.consume(key, use_id, limits, retain_until)
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        self.inner.release(key, use_id, why);
     }
 
     fn durability(&self) -> Durability {

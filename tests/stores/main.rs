@@ -11,6 +11,7 @@ mod damaged;
 mod folder;
 mod full_disk;
 mod killed;
+mod shared;
 
 use std::num::NonZeroU32;
 

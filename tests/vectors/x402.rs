@@ -239,6 +239,11 @@ impl ReplayStore for Store {
         StoreId::from_bytes([0; 16])
     }
 
+    fn created_at(&self) -> Timestamp {
+        // before any invoice of the vectors
+        Timestamp::from_unix_seconds(0)
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,

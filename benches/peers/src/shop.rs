@@ -1,7 +1,7 @@
 //! A paywall over the local node, and a payer.
 
 use http::{HeaderMap, HeaderValue};
-use tower_x402::{Invoice, MemoryStore, Paywall, l402::Challenge, lightning::LocalNode};
+use tower_x402::{Invoice, MemoryStore, Paywall, Secrets, l402::Challenge, lightning::LocalNode};
 
 pub struct Shop {
     pub paywall: Paywall,
@@ -11,7 +11,7 @@ pub struct Shop {
 impl Shop {
     pub fn new(origin: &str) -> Self {
         let node = LocalNode::new();
-        let builder = Paywall::builder(node.clone()).origin(origin).master_secret([7; 32]);
+        let builder = Paywall::builder(node.clone()).origin(origin).master_secret(Secrets::test_secret(7));
         let store = MemoryStore::new().expect("randomness");
         let paywall = builder.replay_store(store).unpaid_in_all(1 << 24).build().expect("a good configuration");
         Self { paywall, node }

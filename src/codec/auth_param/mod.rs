@@ -173,6 +173,22 @@ pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: i
     }
 }
 
+/// Moves the credentials that `is_ours` knows out of one header; each comes back as a line of its own, marked as sensitive.
+pub fn take_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&[u8]) -> bool) -> Vec<HeaderValue> {
+    let parts = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
+    let taken: Vec<_> = parts.filter(|part| is_ours(part)).filter_map(sensitive).collect();
+    if !taken.is_empty() {
+        remove_credentials(headers, name, |part| taken.iter().any(|taken| taken.as_bytes() == part));
+    }
+    taken
+}
+
+fn sensitive(credential: &[u8]) -> Option<HeaderValue> {
+    let mut value = HeaderValue::from_bytes(credential).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 fn without(line: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
     let foreign: Vec<_> = folded_credentials(line.as_bytes()).filter(|part| !is_ours(part)).collect();
     let mut kept = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|kept| !kept.is_empty())?;

@@ -3,10 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
 use super::{credential::Credential, identifier::Identifier, macaroon::Macaroon, scheme::Scheme};
-use crate::codec::{
-    auth_param::{after_scheme, folded_credentials, remove_credentials, sole_credential},
-    fields::has_any,
-    hex,
+use crate::{
+    codec::{
+        auth_param::{after_scheme, folded_credentials, remove_credentials, sole_credential, take_credentials},
+        fields::{has_any, take_lines},
+        hex,
+    },
+    dialect::HeaderLine,
 };
 
 /// One credential, unread.
@@ -77,12 +80,20 @@ pub(super) fn strip(headers: &mut HeaderMap) {
         return;
     }
     for name in &METADATA {
-        if headers.get_all(name).into_iter().any(|line| metadata(line).is_some()) {
-            let foreign: Vec<_> = headers.get_all(name).into_iter().filter(|line| metadata(line).is_none()).cloned().collect();
-            headers.remove(name);
-            headers.extend(foreign.into_iter().map(|line| (name.clone(), line)));
-        }
+        take_lines(headers, name, |line| metadata(line).is_some());
     }
+}
+
+/// Moves those of this dialect's credentials out that `is_own` knows, wherever they stand.
+pub(super) fn take(headers: &mut HeaderMap, is_own: impl Fn(Part<'_>) -> bool) -> Vec<HeaderLine> {
+    let own = |credential: &[u8]| ours(credential).is_some_and(|text| is_own(Part::Authorization(text)));
+    let mut taken: Vec<_> =
+        take_credentials(headers, &AUTHORIZATION, own).into_iter().map(|line| (AUTHORIZATION, line)).collect();
+    for name in &METADATA {
+        let lines = take_lines(headers, name, |line| metadata(line).is_some_and(|text| is_own(Part::Metadata(text))));
+        taken.extend(lines.into_iter().map(|line| (name.clone(), line)));
+    }
+    taken
 }
 
 /// What follows the scheme, where it is one of ours.

@@ -50,7 +50,7 @@ impl Bench {
     fn of(access: Access) -> Self {
         let terms = Terms::plain(access);
         let (mut head, ()) = Request::get(TARGET).body(()).unwrap_or_else(|_| unreachable!("a constant target")).into_parts();
-        let keys = OriginKeys::of_secret(&[7; 32], Network::Regtest, ORIGIN, &[1; 16]);
+        let keys = OriginKeys::of_secret(&[7; 32], Network::Regtest, (ORIGIN, ""), &[1; 16]);
         let preimage = Preimage::from_bytes([9; 32]);
         let macaroon = mint(&view(&head, &keys), &terms, Amount::from_sat(10), preimage.payment_hash(), NOW)
             .unwrap_or_else(|_| unreachable!("a short target"));

@@ -22,7 +22,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! # let node = LocalNode::new();
-//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let secret = tower_x402::Secrets::test_secret(7);
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(secret);
 //! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
 //! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
 //! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))
@@ -80,7 +81,7 @@ use self::{mint::mint, reason::Reason, verify::Genuine};
 use crate::{
     clock::Timestamp,
     codec::base64,
-    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView, Unsayable},
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
@@ -170,5 +171,11 @@ impl Dialect for L402 {
 
     fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
         authorization::strip(headers);
+    }
+
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
+        authorization::take(headers, |part| {
+            Credential::read(part).is_ok_and(|credential| issuer.keys.iter().any(|keys| verify::is_minted(&credential, keys)))
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Signature, preimage, caveats: in that order.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use super::{
     bought::{Bought, Expected, bought},
@@ -85,6 +85,13 @@ impl Claim for Genuine {
         self.next.map(|next| next as Box<dyn Claim>)
     }
 
+    fn uses(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Option<NonZeroU32> {
+        match terms.access {
+            Access::ForDuration(_) => None,
+            Access::Once | Access::Uses(_) => self.buys(view, terms, now).ok().map(|bought| bought.uses),
+        }
+    }
+
     fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
         if terms.has_bound && view.bound.is_none() {
             return Err(Reason::WrongBound.into());
@@ -108,6 +115,17 @@ impl Claim for Genuine {
             note: None,
         })
     }
+}
+
+/// Whether the token of a credential is one of this server's, whatever it was bought for and whether or not it was paid.
+pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
+    let macaroon = credential.macaroon();
+    let minted = || {
+        let (_, token_id) = Identifier::split(macaroon.identifier())?;
+        let (key, _) = key(token_id, keys)?;
+        key.with_mac(token_id, |root_key| macaroon.is_signed_with(root_key)).then_some(())
+    };
+    minted().is_some()
 }
 
 /// What a token for this access is minted with: one that a store counts is worth nothing at another store.

@@ -46,7 +46,7 @@ impl Bench {
             head: http::Request::get("/weather?city=oslo").body(()).ok()?.into_parts().0,
             origin: ORIGIN,
             target: "/weather?city=oslo".to_owned(),
-            keys: OriginKeys::of_secret(&[1; 32], Network::Regtest, ORIGIN, &[9; 16]),
+            keys: OriginKeys::of_secret(&[1; 32], Network::Regtest, (ORIGIN, ""), &[9; 16]),
             terms: Terms::plain(Access::Once),
             amount,
             invoice: draft.sign(&SigningKey::random().ok()?).ok()?,

@@ -12,10 +12,11 @@ use super::{
 };
 use crate::{
     codec::{
-        auth_param::{after_scheme, folded_credentials, may_be_folded, remove_credentials},
+        auth_param::{after_scheme, folded_credentials, may_be_folded, remove_credentials, take_credentials},
         base64,
         fields::has_any,
     },
+    dialect::HeaderLine,
     payment::Preimage,
 };
 
@@ -140,6 +141,15 @@ pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let credentials = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
     credentials.filter_map(|credential| after_scheme(credential, SCHEME))
+}
+
+/// Moves those `Payment` credentials out of one header that `is_own` knows.
+pub(super) fn take(headers: &mut HeaderMap, name: &HeaderName, is_own: impl Fn(&Credential<'_>) -> bool) -> Vec<HeaderLine> {
+    let own = |credential: &[u8]| {
+        let text = CredentialText::decode(credential);
+        text.as_ref().and_then(CredentialText::read).is_some_and(|credential| is_own(&credential))
+    };
+    take_credentials(headers, name, own).into_iter().map(|line| (name.clone(), line)).collect()
 }
 
 /// Takes the `Payment` credentials out of one header and leaves the others as they are.

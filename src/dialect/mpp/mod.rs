@@ -29,7 +29,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! # let node = LocalNode::new();
-//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let secret = tower_x402::Secrets::test_secret(7);
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(secret);
 //! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
 //! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
 //! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))
@@ -168,6 +169,17 @@ impl Dialect for Mpp {
         if !terms.authorization_taken {
             credential::strip(headers, &AUTHORIZATION);
         }
+    }
+
+    /// From both fields: which one counts is said by the terms, and there are none.
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &crate::dialect::Issuer<'_>) -> Vec<HeaderLine> {
+        let is_own = |credential: &Credential<'_>| {
+            let echo = &credential.challenge;
+            let digest = echo.digest.as_deref().and_then(wire::digest);
+            issuer.keys.iter().any(|keys| verify::is_minted(echo, digest, keys.all(Purpose::MppId)))
+        };
+        let fields = [&PAYMENT_AUTHORIZATION, &AUTHORIZATION];
+        fields.into_iter().flat_map(|name| credential::take(headers, name, is_own)).collect()
     }
 }
 

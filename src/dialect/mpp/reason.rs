@@ -22,9 +22,11 @@ pub const PAYMENT_REQUIRED: &str = "https://paymentauth.org/problems/payment-req
 pub const fn problem_type(kind: RefusalKind) -> &'static str {
     match kind {
         RefusalKind::Malformed => "https://paymentauth.org/problems/malformed-credential",
-        RefusalKind::Forged | RefusalKind::Revoked | RefusalKind::Spent | RefusalKind::WrongRequest => {
-            "https://paymentauth.org/problems/invalid-challenge"
-        }
+        RefusalKind::Forged
+        | RefusalKind::Revoked
+        | RefusalKind::Spent
+        | RefusalKind::Unremembered
+        | RefusalKind::WrongRequest => "https://paymentauth.org/problems/invalid-challenge",
         RefusalKind::Expired => "https://paymentauth.org/problems/payment-expired",
         RefusalKind::Unpaid => "https://paymentauth.org/problems/verification-failed",
     }
@@ -34,7 +36,11 @@ pub const fn problem_type(kind: RefusalKind) -> &'static str {
 pub(super) const fn refusal(kind: RefusalKind) -> Refusal {
     let code = match kind {
         RefusalKind::Malformed => "malformed-credential",
-        RefusalKind::Forged | RefusalKind::Revoked | RefusalKind::Spent | RefusalKind::WrongRequest => "invalid-challenge",
+        RefusalKind::Forged
+        | RefusalKind::Revoked
+        | RefusalKind::Spent
+        | RefusalKind::Unremembered
+        | RefusalKind::WrongRequest => "invalid-challenge",
         RefusalKind::Expired => "payment-expired",
         RefusalKind::Unpaid => "verification-failed",
     };

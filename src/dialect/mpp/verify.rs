@@ -70,7 +70,8 @@ impl Issuer<'_> {
     ) -> Result<Charged, Refusal> {
         let echo = &credential.challenge;
         let digest = self.check_echo(echo).ok_or(reason::refusal(RefusalKind::Forged))?;
-        self.check_id(echo, digest).ok_or(reason::refusal(RefusalKind::Forged))?;
+        // 2. The id, under any key whose challenges may still live.
+        check(is_minted(echo, digest, self.keys), RefusalKind::Forged)?;
         let preimage = credential.preimage().ok_or(reason::refusal(RefusalKind::Malformed))?;
         let charged = self.read(echo, digest).ok_or(reason::refusal(RefusalKind::Forged))?;
         charged.check_end(now)?;
@@ -90,14 +91,6 @@ impl Issuer<'_> {
             None => Some(None),
             Some(text) => wire::digest(text).map(Some),
         }
-    }
-
-    /// 2. The id, under any key whose challenges may still live. A digest counts in the form that is minted.
-    fn check_id(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> Option<()> {
-        let claimed: [u8; 32] = base64::decode_url_array(&*echo.id)?;
-        let input = input(echo, digest);
-        let is_own = |key: &DerivedKey| constant_time_eq_32(&key.mac.mac(input.as_bytes()), &claimed);
-        self.keys.iter().any(is_own).then_some(())
     }
 
     fn read(&self, echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> Option<Charged> {
@@ -171,6 +164,13 @@ pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -
     hash.update(bound.map_or(&[][..], |hash| &hash[..]));
     hash.update(target);
     hash.finalize().into()
+}
+
+/// Whether the id of a challenge is a MAC of ours over all of it. A digest counts in the form that is minted.
+pub(super) fn is_minted(echo: &Challenge<'_>, digest: Option<[u8; 32]>, keys: &[DerivedKey]) -> bool {
+    let Some(claimed) = base64::decode_url_array(&*echo.id) else { return false };
+    let input = input(echo, digest);
+    keys.iter().any(|key| constant_time_eq_32(&key.mac.mac(input.as_bytes()), &claimed))
 }
 
 fn input(echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> String {

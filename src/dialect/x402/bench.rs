@@ -29,6 +29,8 @@ pub struct Call {
 }
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
+/// When the store of spent payments was made: long enough ago.
+pub(super) const STORE: Timestamp = Timestamp::from_unix_seconds(1_600_000_000);
 pub(super) const ORIGIN: &str = "https://api.example.com";
 pub(super) const AMOUNT: Amount = Amount::from_sat(21);
 pub(super) const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
@@ -41,12 +43,12 @@ impl Bench {
     #[expect(clippy::new_without_default, reason = "made of randomness")]
     pub fn new() -> Self {
         let signer = SigningKey::random().expect("randomness");
-        let keys = OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ORIGIN, &[2; 16]);
+        let keys = OriginKeys::of_secret(&[1; 32], Network::Bitcoin, (ORIGIN, ""), &[2; 16]);
         let terms = Terms {
             network: Network::Bitcoin,
             pay_to: Some(signer.public_key()),
             resource: Resource { description: Some("weather".into()), ..Resource::default() },
-            accept_foreign_proofs: true,
+            foreign_proofs_since: Some(STORE),
             ..Terms::plain(Access::Once)
         };
         Self { keys, signer, terms, now: NOW, bound: None }

@@ -5,6 +5,7 @@ use super::{
     binding::{Binding, Params, RequestBinding},
     quote::{Quote, Quoted},
     verify::{self, Core},
+    wire::decode_header,
 };
 use crate::{
     clock::Timestamp,
@@ -12,7 +13,7 @@ use crate::{
         hex,
         json::{Json, Object},
     },
-    dialect::{Claim, RequestView},
+    dialect::{Claim, Issuer, RequestView, keys::OriginKeys},
     payment::{Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms, retain_until},
 };
 
@@ -41,9 +42,10 @@ impl Authentic {
         let accepted = payload.accepted();
         let extra = accepted.extra();
         let networks = [terms.network];
-        let conditions = Conditions::at(now).with_networks(&networks);
+        let conditions =
+            Conditions { store_created_at: terms.foreign_proofs_since, ..Conditions::at(now).with_networks(&networks) };
         let core = Core::read(accepted, &networks);
-        let opened = core.as_ref().ok().and_then(|core| quoted(extra, core, view));
+        let opened = core.as_ref().ok().and_then(|core| quoted(extra, core, view.keys));
         if opened.is_none() {
             verify::same_core(accepted, &required(accepted, terms).ok_or(Reason::PayToMismatch)?)?;
         }
@@ -55,19 +57,23 @@ impl Authentic {
             Params::Http { headers } if *headers == terms.bound_headers => {}
             _ => return Err(Reason::RequestMismatch),
         }
-        let is_foreign = opened.is_none();
-        let quote = match opened {
-            Some(quote) => quote,
-            None if terms.accept_foreign_proofs => {
+        let (quote, foreign) = match opened {
+            Some(quote) => (quote, None),
+            None if terms.foreign_proofs_since.is_some() => {
                 let invoice = core.invoice(verify::invoice_text(extra)?, &binding, &conditions)?;
                 let ends_at = invoice.expires_at();
                 let longest_life = terms.longest_life(ends_at);
-                Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life, bound: None }
+                let quote = Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life, bound: None };
+                (quote, Some(invoice.created_at()))
             }
             None => return Err(Reason::ExtraMismatch),
         };
         verify::preimage(payload, quote.payment_hash)?;
         verify::in_time(quote.ends_at, &conditions)?;
+        if let Some(created_at) = foreign {
+            verify::remembered(created_at, &conditions)?;
+        }
+        let is_foreign = foreign.is_some();
         if !is_foreign && quote.bound.is_some() != terms.has_bound {
             return Err(Reason::RequestMismatch);
         }
@@ -126,10 +132,20 @@ pub(super) fn request_hash(extra: &Object<'_>) -> Option<[u8; 32]> {
 }
 
 /// The quote in what was accepted, where it is ours and for exactly that.
-fn quoted(extra: &Object<'_>, core: &Core, view: &RequestView<'_>) -> Option<Quote> {
+fn quoted(extra: &Object<'_>, core: &Core, keys: &OriginKeys) -> Option<Quote> {
     let request_hash = request_hash(extra)?;
     let quoted = Quoted { core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash };
-    Quote::open(extra.get("quote")?.as_str()?, view.keys, &quoted)
+    Quote::open(extra.get("quote")?.as_str()?, keys, &quoted)
+}
+
+/// Whether a proof is one of this server's, whatever it was bought for and whether or not it was paid.
+pub(super) fn is_own(header: &[u8], issuer: &Issuer<'_>) -> bool {
+    let Some(text) = decode_header(header.trim_ascii()) else { return false };
+    let Ok(payload) = PaymentPayload::from_json(&text) else { return false };
+    let accepted = payload.accepted();
+    let Ok(core) = Core::read(accepted, &[issuer.network]) else { return false };
+    let is_quoted = |keys| quoted(accepted.extra(), &core, keys).is_some();
+    issuer.foreign == Some(core.pay_to) || issuer.keys.iter().any(is_quoted)
 }
 
 /// What these terms ask today, at the amount that was accepted.

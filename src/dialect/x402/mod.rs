@@ -42,7 +42,8 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
 //! # let node = LocalNode::new();
-//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret([7; 32]);
+//! # let secret = tower_x402::Secrets::test_secret(7);
+//! # let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(secret);
 //! # let paywall = builder.replay_store(MemoryStore::new()?).build()?;
 //! # let api = paywall.charge(Amount::from_sat(10))?.layer(service_fn(async |_: Request<RequestBody<String>>| {
 //! #     Ok::<_, Infallible>(Response::new(String::from("sunny")))
@@ -89,7 +90,7 @@ mod tests;
 mod verify;
 mod wire;
 
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 #[cfg(feature = "conformance")]
 #[doc(hidden)]
@@ -113,8 +114,8 @@ use self::{
 };
 use crate::{
     clock::Timestamp,
-    codec::fields::has_any,
-    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Presented, Rank, RequestView, Unsayable},
+    codec::fields::{has_any, take_lines},
+    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView, Unsayable},
     payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
 };
 
@@ -243,5 +244,12 @@ impl Dialect for X402 {
         if has_any(headers, &CREDENTIALS) {
             CREDENTIALS.iter().for_each(|name| drop(headers.remove(name)));
         }
+    }
+
+    /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they are worth as much here.
+    fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
+        // A line onto which several were folded can be taken apart again.
+        let is_own = |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b',').any(|part| claim::is_own(part, issuer));
+        take_lines(headers, &SIGNATURE, is_own).into_iter().map(|line| (SIGNATURE, line)).collect()
     }
 }

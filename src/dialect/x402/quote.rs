@@ -104,7 +104,7 @@ mod tests {
     const QUOTED: Quoted<'static> = Quoted { core: &CORE, invoice: "lnbcrt1", request_hash: &[9; 32] };
 
     fn keys(secret: u8, origin: &str, store: u8) -> OriginKeys {
-        OriginKeys::of_secret(&[secret; 32], Network::Regtest, origin, &[store; 16])
+        OriginKeys::of_secret(&[secret; 32], Network::Regtest, (origin, ""), &[store; 16])
     }
 
     fn quote(bound: Option<[u8; 32]>) -> Quote {

@@ -6,7 +6,8 @@ use crate::payment::{DialectName, Refusal, RefusalKind};
 
 macro_rules! reasons {
     ($($variant:ident = $code:literal, $kind:ident;)*) => {
-        /// Why a proof, a document or a payment is turned away, by the words of lnbtc (and, where it has none, of x402's core).
+        /// Why a proof, a document or a payment is turned away, by the words of lnbtc (and, if it has none, of x402's core). One
+        /// word is this crate's own: [`InvoiceOlderThanStore`](Self::InvoiceOlderThanStore).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -19,6 +20,18 @@ macro_rules! reasons {
             pub const fn code(self) -> &'static str {
                 match self {
                     $(Self::$variant => $code,)*
+                }
+            }
+
+            /// What to do about it, if the word alone does not say: `errorMessage` in the answer of a facilitator.
+            #[must_use]
+            pub const fn advice(self) -> Option<&'static str> {
+                match self {
+                    Self::InvoiceOlderThanStore => Some(
+                        "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was \
+                         settled before: pay a new invoice, made more than the clocks' skew (60 s by default) after the store",
+                    ),
+                    _ => None,
                 }
             }
 
@@ -70,6 +83,7 @@ reasons! {
     PreimageLength = "invalid_exact_lnbtc_preimage_length", Malformed;
     PreimageHashMismatch = "invalid_exact_lnbtc_preimage_hash_mismatch", Unpaid;
     InvoiceExpired = "invalid_exact_lnbtc_invoice_expired", Expired;
+    InvoiceOlderThanStore = "invalid_exact_lnbtc_invoice_older_than_store", Unremembered;
     DuplicateSettlement = "duplicate_settlement", Spent;
     InvalidTransactionState = "invalid_transaction_state", Revoked;
     SettlementFailed = "settlement_failed", Unpaid;

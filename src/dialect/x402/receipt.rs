@@ -18,6 +18,8 @@ pub struct SettlementResponse<'a> {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_reason: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<Cow<'a, str>>,
     transaction: Cow<'a, str>,
     network: Cow<'a, str>,
 }
@@ -27,7 +29,7 @@ impl SettlementResponse<'static> {
     #[must_use]
     pub fn settled(network: Network, payment_hash: PaymentHash) -> Self {
         let transaction = payment_hash.to_string().into();
-        Self { success: true, error_reason: None, transaction, network: network.caip2().into() }
+        Self { success: true, error_reason: None, error_message: None, transaction, network: network.caip2().into() }
     }
 }
 
@@ -35,11 +37,12 @@ impl<'a> SettlementResponse<'a> {
     /// It was not.
     #[must_use]
     pub fn failed(network: impl Into<Cow<'a, str>>, reason: Reason) -> Self {
-        Self::refused(network, reason.code())
+        Self { error_message: reason.advice().map(Cow::from), ..Self::refused(network, reason.code()) }
     }
 
     pub(super) fn refused(network: impl Into<Cow<'a, str>>, code: &'a str) -> Self {
-        Self { success: false, error_reason: Some(code.into()), transaction: "".into(), network: network.into() }
+        let (error_reason, transaction) = (Some(code.into()), "".into());
+        Self { success: false, error_reason, error_message: None, transaction, network: network.into() }
     }
 
     /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)). Further members are
@@ -51,11 +54,12 @@ impl<'a> SettlementResponse<'a> {
             Some(Json::Text(text)) => Some(text),
             _ => None,
         };
-        let (error_reason, transaction, network) = (text("errorReason"), text("transaction")?, text("network")?);
+        let (error_reason, error_message) = (text("errorReason"), text("errorMessage"));
+        let (transaction, network) = (text("transaction")?, text("network")?);
         let Some(Json::Bool(success)) = members.take("success") else {
             return None;
         };
-        Some(Self { success, error_reason, transaction, network })
+        Some(Self { success, error_reason, error_message, transaction, network })
     }
 
     /// Whether the payment was settled.
@@ -68,6 +72,12 @@ impl<'a> SettlementResponse<'a> {
     #[must_use]
     pub fn error_reason(&self) -> Option<&str> {
         self.error_reason.as_deref()
+    }
+
+    /// What to do about it, if the server says so.
+    #[must_use]
+    pub fn error_message(&self) -> Option<&str> {
+        self.error_message.as_deref()
     }
 
     /// The payment hash, as 64 lower-case hexadecimal digits; empty where nothing was settled.
@@ -96,7 +106,9 @@ mod tests {
         let settled = SettlementResponse::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
         assert_eq!(settled.transaction(), "ab".repeat(32));
         let failed = SettlementResponse::failed(Network::Testnet.caip2(), Reason::DuplicateSettlement);
-        for response in [settled, failed] {
+        let advised = SettlementResponse::failed(Network::Testnet.caip2(), Reason::InvoiceOlderThanStore);
+        assert!(failed.error_message().is_none() && advised.error_message().unwrap().contains("pay a new invoice"));
+        for response in [settled, failed, advised] {
             let text = decode_header(response.to_header().unwrap().as_bytes()).unwrap();
             assert!(!text.contains("payer"));
             assert_eq!(SettlementResponse::from_json(&text).unwrap(), response);

@@ -16,7 +16,7 @@ use crate::{
 
 fn strict() -> Bench {
     let mut bench = Bench::new();
-    bench.terms.accept_foreign_proofs = false;
+    bench.terms.foreign_proofs_since = None;
     bench
 }
 
@@ -66,18 +66,34 @@ fn a_proof_that_we_did_not_quote_needs_the_current_price_or_is_refused() {
         let refusal = claim.verify(&view, &bench.terms, price, bench.now).unwrap_err();
         assert_eq!(refusal.code(), "invalid_exact_lnbtc_amount_mismatch");
     }
-    bench.terms.accept_foreign_proofs = false;
+    bench.terms.foreign_proofs_since = None;
     assert_eq!(code(&bench, &foreign), "invalid_exact_lnbtc_extra_mismatch");
     assert_eq!(code(&bench, &call), "proof");
 }
 
 #[test]
+fn a_proof_that_we_did_not_quote_is_refused_if_an_older_store_could_have_consumed_it() {
+    let mut bench = Bench::new();
+    let call = paid(&bench);
+    let foreign = call.clone().with(&bench.without_quote(&call.head.headers[SIGNATURE]));
+    let made = bench.now.as_unix_seconds();
+    let older = "invalid_exact_lnbtc_invoice_older_than_store";
+    // The invoice's own date is `made`. At that of the store, less the skew, the older store was asked last.
+    for (store, word) in [(made - 61, "proof"), (made - 60, older), (made, older), (made + 100, older), (u64::MAX, older)] {
+        bench.terms.foreign_proofs_since = Some(Timestamp::from_unix_seconds(store));
+        assert_eq!(code(&bench, &foreign), word, "{store}");
+        assert_eq!(code(&bench, &call), "proof", "a quote of ours is under a key of this very store");
+    }
+}
+
+#[test]
 fn a_quote_under_another_secret_origin_or_store_is_no_quote() {
     for keys in [
-        OriginKeys::of_secret(&[9; 32], Network::Bitcoin, "https://api.example.com", &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, "https://other.example.com", &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Signet, "https://api.example.com", &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, "https://api.example.com", &[9; 16]),
+        OriginKeys::of_secret(&[9; 32], Network::Bitcoin, ("https://api.example.com", ""), &[2; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://other.example.com", ""), &[2; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Signet, ("https://api.example.com", ""), &[2; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://api.example.com", ""), &[9; 16]),
+        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://api.example.com", "other"), &[2; 16]),
     ] {
         let mut bench = strict();
         let call = paid(&bench);

@@ -19,19 +19,27 @@ pub struct Conditions<'a> {
     pub(crate) now: Timestamp,
     pub(crate) skew: Duration,
     pub(crate) networks: &'a [Network],
+    pub(crate) store_created_at: Option<Timestamp>,
 }
 
 impl<'a> Conditions<'a> {
     /// The present moment, clocks that differ by 60 s at most, and the two networks of the specification.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
-        Self { now, skew: SKEW, networks: &[Network::Bitcoin, Network::Testnet] }
+        Self { now, skew: SKEW, networks: &[Network::Bitcoin, Network::Testnet], store_created_at: None }
     }
 
     /// Clocks that differ by so much (whole seconds).
     #[must_use]
     pub const fn with_skew(self, skew: Duration) -> Self {
         Self { skew, ..self }
+    }
+
+    /// Payments that a store which exists since then will be asked to consume: what an earlier one may have consumed is refused.
+    /// To settle, say this (`ReplayStore::created_at`); to read a proof alone it is not needed.
+    #[must_use]
+    pub const fn with_store_created_at(self, store_created_at: Timestamp) -> Self {
+        Self { store_created_at: Some(store_created_at), ..self }
     }
 
     /// These networks; regtest and signet are not in the specification.
@@ -77,7 +85,7 @@ impl Verified {
     }
 }
 
-/// Steps 1 to 7: does `payload` prove the payment that `required` asks for?
+/// Steps 1 to 7, and what of step 8 needs no store (see [`Conditions::with_store_created_at`]): does `payload` prove the payment that `required` asks for?
 ///
 /// # Errors
 ///
@@ -115,6 +123,7 @@ pub(crate) fn proof(
         let invoice = core.invoice(invoice_text(accepted.extra())?, &binding, conditions)?;
         preimage(payload, invoice.payment_hash())?;
         in_time(invoice.expires_at(), conditions)?;
+        remembered(invoice.created_at(), conditions)?;
         Ok(Verified {
             network: core.network,
             payment_hash: invoice.payment_hash(),
@@ -252,6 +261,14 @@ pub(super) fn preimage(payload: &PaymentPayload<'_>, payment_hash: PaymentHash) 
 /// Step 7, the last moment included.
 pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
     (conditions.now <= ends_at.saturating_add(conditions.skew)).then_some(()).ok_or(Reason::InvoiceExpired)
+}
+
+/// Of step 8: a store can tell of no payment that an earlier one may have consumed. That one took no invoice whose date was
+/// further ahead than the skew (step 5), so whatever it consumed is dated at this store's beginning plus the skew, inclusive, at
+/// the latest, no matter who chose the date and what the clock of the node said.
+pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
+    let is_younger = |store: Timestamp| created_at > store.saturating_add(conditions.skew);
+    conditions.store_created_at.is_none_or(is_younger).then_some(()).ok_or(Reason::InvoiceOlderThanStore)
 }
 
 /// `^[1-9][0-9]*$`, in 64 bits.

@@ -43,6 +43,10 @@ impl ReplayStore for Store {
         StoreId::from_bytes([0; 16])
     }
 
+    fn created_at(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(1_600_000_000)
+    }
+
     fn consume(
         &self,
         key: ConsumptionKey,
@@ -342,9 +346,10 @@ async fn every_rate_that_is_taken_can_be_counted() {
 async fn no_skew_that_is_configured_later_settles_what_the_store_has_forgotten() {
     let (seconds, mut tried) = (Duration::from_secs, 0);
     for later in [0, 60, 600, 601, 3600, 7200, 90_000] {
-        let clock = TestClock::at(Timestamp::from_unix_seconds(1_700_000_000));
+        let clock = TestClock::at(Timestamp::from_unix_seconds(1_600_000_000));
         let one = std::num::NonZeroUsize::MIN;
         let store = Arc::new(crate::MemoryStore::new().unwrap().with_clock(clock.clone()).with_capacity(one));
+        clock.set(Timestamp::from_unix_seconds(1_700_000_000));
         let Stage { document, .. } = stage(|builder| builder);
         let key = document["paymentRequirements"]["payTo"].as_str().unwrap().to_owned();
         // As little as may be remembered for each skew.

@@ -33,6 +33,9 @@ pub(crate) trait Machine: Send + 'static {
     /// Hears that all is taken in.
     fn loaded(&mut self);
 
+    /// Notes what the disk must hold before anything is asked: called once, when the log was opened and all is taken in.
+    fn begin(&mut self, _: &mut Batch) {}
+
     /// Decides, and notes what changed.
     fn apply(&mut self, ask: Self::Ask, batch: &mut Batch) -> Self::Answer;
 
@@ -61,8 +64,13 @@ impl<M: Machine> Log<M> {
         let folder = folder.canonicalize()?;
         let lock = folder::lock(&folder)?;
         machine.clear();
-        let engine = Engine::open(&folder, new_id, |key, value| machine.load(key, value))?;
+        let mut engine = Engine::open(&folder, new_id, |key, value| machine.load(key, value))?;
         machine.loaded();
+        let mut first = Batch::default();
+        machine.begin(&mut first);
+        if !first.is_empty() {
+            engine.commit(first)?;
+        }
         let id = engine.id();
         let (sender, receiver) = mpsc::channel();
         let (waiting, failure) = (Arc::new(AtomicUsize::new(0)), Arc::new(RwLock::new(None)));

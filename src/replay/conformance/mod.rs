@@ -19,7 +19,10 @@
 //! A suite panics where a store breaks the contract, and says how. Run it on a runtime with several threads: what a race
 //! shows, it shows there.
 
+mod birth;
+mod handles;
 mod model;
+mod process;
 #[cfg(feature = "replay-durable")]
 mod raw;
 mod records;
@@ -33,6 +36,7 @@ use std::{
     future::poll_fn,
     num::{NonZeroU32, NonZeroUsize},
     pin::pin,
+    process::Command,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -41,10 +45,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinSet;
+
 #[cfg(feature = "replay-durable")]
 #[doc(hidden)]
 pub use self::raw::{RawEngine, RawRecord};
 pub use self::records::records;
+use self::{handles::Pair, process::Remote};
 use super::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
 use crate::{
     clock::{TestClock, Timestamp},
@@ -58,13 +65,17 @@ pub struct Setup {
     /// Names the data: a name that was not seen before asks for an empty store. A durable store that is asked for a name
     /// again, its first value being dropped, opens what is there; any other store is new each time.
     pub name: u64,
+    /// Another handle has the store of this name open, here or in another process: only [`two_handles`], [`two_processes`] and
+    /// [`other_process`] ask for that.
+    pub is_open: bool,
     /// The clock that the store must go by.
     pub clock: TestClock,
     /// For how many keys it must have room, where that matters. A store without a bound of its own may ignore it.
     pub capacity: Option<NonZeroUsize>,
 }
 
-/// Puts a [`ReplayStore`] through its contract.
+/// Puts a [`ReplayStore`] through its contract. For one that several handles may have open see [`two_handles`] and
+/// [`two_processes`] too.
 ///
 /// # Panics
 ///
@@ -74,14 +85,63 @@ pub async fn replay_store<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
     releases::suite(&open).await;
     retention::suite(&open).await;
     restart::suite(&open).await;
+    birth::suite(&open).await;
     model::suite(&open).await;
+}
+
+/// Puts a [`ReplayStore`] that several handles may have open at once through what they owe one another: `open` is called again
+/// with the name of a store that is open ([`Setup::is_open`]), and gives a second handle of it. For a store that only one value
+/// may have open, such as a file that is locked, that is a clone of the `Arc` around it; for a store on a server it is another
+/// connection.
+///
+/// # Panics
+///
+/// If two handles are not one store.
+pub async fn two_handles<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
+    handles::suite(&open).await;
+}
+
+/// The same for a store that several processes may have open: `other` starts a process which calls [`other_process`] with an
+/// opener of the same store. A test may start itself again:
+///
+/// ```no_run
+/// # use tower_x402::replay::{MemoryStore, conformance::{self, Setup}};
+/// # async fn open(setup: Setup) -> MemoryStore { MemoryStore::new().unwrap().with_clock(setup.clock) }
+/// # async fn a_test() {
+/// if conformance::other_process(open).await {
+///     return;
+/// }
+/// let mut other = std::process::Command::new(std::env::current_exe().unwrap());
+/// other.args(["two_processes_are_one_store", "--exact", "--nocapture"]); // this very test
+/// conformance::two_processes(open, other).await;
+/// # }
+/// ```
+///
+/// # Panics
+///
+/// If the processes do not share one store, or the other one does not start.
+pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other: Command) {
+    let setup = Setup::new();
+    let here = open(setup.clone()).await;
+    let there = Remote::start(other, &setup);
+    handles::of(&Pair::new(Arc::new(here), Arc::new(there), &setup.clock)).await;
+}
+
+/// Whether this is the process that [`two_processes`] started. If so, it first serves the store that `open` gives to that one,
+/// over standard input and output, and answers once it is done.
+///
+/// # Panics
+///
+/// If the first process asks for what it cannot.
+pub async fn other_process<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
+    process::serve(open).await
 }
 
 impl Setup {
     fn new() -> Self {
         static NAMES: AtomicU64 = AtomicU64::new(0);
         let name = NAMES.fetch_add(1, Ordering::Relaxed);
-        Self { name, clock: TestClock::at(START), capacity: None }
+        Self { name, is_open: false, clock: TestClock::at(START), capacity: None }
     }
 
     fn with_capacity(capacity: usize) -> Self {
@@ -90,7 +150,7 @@ impl Setup {
 }
 
 /// A store and what it is asked again and again.
-struct Subject<S> {
+struct Subject<S: ?Sized> {
     store: Arc<S>,
     clock: TestClock,
 }
@@ -104,7 +164,9 @@ impl<S: ReplayStore> Subject<S> {
     async fn new(open: &impl AsyncFn(Setup) -> S) -> Self {
         Self::open(open, Setup::new()).await
     }
+}
 
+impl<S: ReplayStore + ?Sized> Subject<S> {
     async fn consume(&self, key: ConsumptionKey, id: UseId, limits: Limits) -> Consumption {
         self.consume_until(key, id, limits, after(3_600)).await
     }
@@ -149,6 +211,22 @@ async fn poll_and_drop<F: Future>(future: F, times: usize) -> Option<F::Output> 
     None
 }
 
+/// What many tasks are answered that consume one key at once, each through one of these handles.
+async fn race<S: ReplayStore + ?Sized>(
+    handles: &[&Arc<S>],
+    key: ConsumptionKey,
+    bought: u32,
+    id: impl Fn() -> UseId,
+) -> Vec<Consumption> {
+    let mut racers = JoinSet::new();
+    for handle in handles.iter().cycle().take(RACERS) {
+        let (store, id) = (Arc::clone(handle), id());
+        racers.spawn(async move { store.consume(key, id, uses(bought), after(3_600)).await });
+    }
+    let answers = racers.join_all().await;
+    answers.into_iter().map(|answer| answer.unwrap_or_else(|error| panic!("consume failed: {error}"))).collect()
+}
+
 fn a_key() -> ConsumptionKey {
     let mut hash = [0; 32];
     getrandom::fill(&mut hash).expect("randomness");
@@ -172,4 +250,5 @@ fn after(seconds: u64) -> Timestamp {
 }
 
 const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const RACERS: usize = 200;
 const PATIENCE: Duration = Duration::from_secs(10);

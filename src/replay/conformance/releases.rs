@@ -146,7 +146,13 @@ async fn take_and_fail<S: ReplayStore>(subject: &Subject<S>, key: ConsumptionKey
     subject.release(key, id, Release::Failed);
 }
 
-async fn wait_for_grant<S: ReplayStore>(subject: &Subject<S>, key: ConsumptionKey, id: UseId, limits: Limits) {
+/// Takes a use that a release gives back in its own time.
+pub(super) async fn wait_for_grant<S: ReplayStore + ?Sized>(
+    subject: &Subject<S>,
+    key: ConsumptionKey,
+    id: UseId,
+    limits: Limits,
+) {
     let given_up = Instant::now() + PATIENCE;
     while subject.consume(key, id, limits).await == Consumption::Spent {
         assert!(Instant::now() < given_up, "a use that was released must come back");

@@ -1,9 +1,7 @@
-use tokio::task::JoinSet;
-
-use super::{Setup, Subject, a_key, a_use, uses};
+use super::{RACERS, Setup, Subject, a_key, a_use, race, uses};
 use crate::{
     payment::Network,
-    replay::{Consumption, ConsumptionKey, ReplayStore, UseId},
+    replay::{Consumption, ConsumptionKey, ReplayStore},
 };
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
@@ -20,7 +18,7 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
 
 async fn as_many_are_granted_as_were_bought<S: ReplayStore>(subject: &Subject<S>, bought: u32) {
     let key = a_key();
-    let mut remaining: Vec<_> = race(subject, key, bought, a_use)
+    let mut remaining: Vec<_> = race(&[&subject.store], key, bought, a_use)
         .await
         .into_iter()
         .filter_map(|answer| match answer {
@@ -36,7 +34,7 @@ async fn as_many_are_granted_as_were_bought<S: ReplayStore>(subject: &Subject<S>
 
 async fn one_use_id_takes_one_use<S: ReplayStore>(subject: &Subject<S>) {
     let (key, id) = (a_key(), a_use());
-    for answer in race(subject, key, 2, || id).await {
+    for answer in race(&[&subject.store], key, 2, || id).await {
         assert_eq!(answer, Consumption::Granted { remaining: 1 }, "the same use id must get the same answer");
     }
     assert_eq!(subject.consume(key, a_use(), uses(2)).await, Consumption::Granted { remaining: 0 });
@@ -64,20 +62,4 @@ async fn limits_may_change<S: ReplayStore>(subject: &Subject<S>) {
     assert_eq!(subject.consume(key, a_use(), uses(1)).await, Consumption::Spent, "grants must not exceed the limit of the ask");
 }
 
-async fn race<S: ReplayStore>(
-    subject: &Subject<S>,
-    key: ConsumptionKey,
-    bought: u32,
-    id: impl Fn() -> UseId,
-) -> Vec<Consumption> {
-    let mut racers = JoinSet::new();
-    for _ in 0..RACERS {
-        let (store, id) = (subject.store.clone(), id());
-        racers.spawn(async move { store.consume(key, id, uses(bought), super::after(3_600)).await });
-    }
-    let answers = racers.join_all().await;
-    answers.into_iter().map(|answer| answer.unwrap_or_else(|error| panic!("consume failed: {error}"))).collect()
-}
-
 const ROUNDS: usize = 8;
-const RACERS: usize = 200;

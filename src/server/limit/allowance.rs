@@ -6,14 +6,23 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::{clock::Timestamp, server::address::ClientKey};
+use crate::{
+    clock::Timestamp,
+    server::address::{Block, ClientKey},
+};
 
 /// Clients that are counted in one day. Those beyond get nothing for free.
 const CLIENTS: usize = 100_000;
 
+/// The part of them that one network may name.
+const BLOCKS: usize = 64;
+
 const DAY_SECONDS: u64 = 24 * 3600;
 
 /// Counts free requests by days of UTC. Its memory is bounded and all of it goes at the end of a day.
+///
+/// The networks around an IPv6 client have shares, as they have of unpaid invoices: one of 56 bits gets the allowance of four
+/// clients, one of 48 bits that of sixteen.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     per_day: NonZeroU32,
@@ -25,6 +34,14 @@ pub(crate) struct Allowance {
 struct Today {
     day: u64,
     taken: HashMap<ClientKey, u32>,
+    blocks: HashMap<Block, Taken>,
+}
+
+/// By all clients of a network.
+#[derive(Clone, Copy, Debug, Default)]
+struct Taken {
+    requests: u64,
+    clients: usize,
 }
 
 impl Allowance {
@@ -42,13 +59,26 @@ impl Allowance {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that wavers about midnight gives no second allowance; one that was days ahead is forgiven.
         if day > today.day || day.saturating_add(1) < today.day {
-            *today = Today { day, taken: HashMap::new() };
+            *today = Today { day, ..Today::default() };
         }
-        let has_room = today.taken.len() < self.clients;
-        match today.taken.get_mut(&client) {
-            Some(taken) if *taken < self.per_day.get() => *taken += 1,
-            None if has_room => drop(today.taken.insert(client, 1)),
-            _ => return false,
+        let taken = today.taken.get(&client).copied();
+        let is_new = taken.is_none();
+        if taken.unwrap_or_default() >= self.per_day.get() || is_new && today.taken.len() >= self.clients {
+            return false;
+        }
+        let is_used_up = |block: Block| {
+            let Taken { requests, clients } = today.blocks.get(&block).copied().unwrap_or_default();
+            requests >= u64::from(self.per_day.get()) * block.clients() as u64
+                || is_new && clients >= (self.clients / BLOCKS).max(1)
+        };
+        if client.blocks().any(is_used_up) {
+            return false;
+        }
+        *today.taken.entry(client).or_default() += 1;
+        for block in client.blocks() {
+            let taken = today.blocks.entry(block).or_default();
+            taken.requests += 1;
+            taken.clients += usize::from(is_new);
         }
         true
     }
@@ -56,7 +86,7 @@ impl Allowance {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, Ipv6Addr};
 
     use super::*;
 
@@ -88,6 +118,30 @@ mod tests {
         assert_eq!(taken(&allowance, ClientKey::Unknown, NOON), 0);
         assert_eq!((1..9).map(|n| taken(&allowance, client(n), NOON)).sum::<usize>(), 2);
         assert_eq!(taken(&allowance, client(9), NOON + DAY_SECONDS), 1);
+    }
+
+    /// The allowances that so many networks of 64 bits get, which follow one another from this one on.
+    fn of_networks(allowance: &Allowance, first: u64, count: u64) -> usize {
+        let network = |n: u64| ClientKey::of(Ipv6Addr::from(u128::from(first + n) << 64).into());
+        (0..count).map(|n| taken(allowance, network(n), NOON)).sum()
+    }
+
+    #[test]
+    fn the_networks_of_one_household_or_site_share_its_allowance() {
+        const SITE: u64 = 0x2001_0db8_0001_0000;
+        let allowance = Allowance::new(NonZeroU32::new(3).unwrap());
+        assert_eq!(of_networks(&allowance, SITE, 1), 3);
+        assert_eq!(of_networks(&allowance, SITE, 256), 9, "four clients' worth for 56 bits");
+        assert_eq!(of_networks(&allowance, SITE, 65_536), 36, "sixteen clients' worth for 48 bits");
+        assert_eq!(of_networks(&allowance, SITE + 65_536, 1), 3);
+        assert_eq!(taken(&allowance, client(1), NOON), 3);
+    }
+
+    #[test]
+    fn one_network_cannot_fill_the_table() {
+        let allowance = Allowance { clients: 128, ..Allowance::new(NonZeroU32::MAX) };
+        assert_eq!(of_networks(&allowance, 1 << 32, 128), 20);
+        assert_eq!(of_networks(&allowance, 2 << 32, 1), 10);
     }
 
     #[test]

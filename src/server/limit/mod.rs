@@ -2,8 +2,12 @@
 
 mod allowance;
 mod limiter;
+mod silence;
+mod state;
 
 pub(crate) use self::{
     allowance::Allowance,
     limiter::{Limiter, Slot, UnpaidLimits},
+    silence::CallEnd,
+    state::Full,
 };

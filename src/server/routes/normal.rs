@@ -52,7 +52,7 @@ impl<'a> Normal<'a> {
 
 /// Whether a path holds control bytes or bytes that are not UTF-8, in any round of decoding.
 pub(crate) fn is_broken(path: &str) -> bool {
-    Normal::of(path).is_broken
+    path.bytes().any(|byte| byte == b'%' || byte.is_ascii_control()) && decode(path).1
 }
 
 /// Whether `path` is in normal form without any doubt, which there is of segments that begin with a dot. The asterisk of

@@ -1,6 +1,5 @@
 //! Whose URL a request is for: the configured origin and the raw target, never a requester's word.
 
-mod authority;
 mod origin;
 mod origins;
 mod uri;

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use super::authority::Authority;
+use crate::codec::authority::Authority;
 
 /// A public origin as it was configured: `https://api.example.com`, lower case, without a default port.
 ///
@@ -21,7 +21,7 @@ impl Origin {
     /// An `https` origin, or an `http` one of a literal loopback address or `localhost`.
     pub(crate) fn parse(text: &str) -> Result<Self, OriginError> {
         let origin = Self::parse_insecure(text)?;
-        if origin.is_secure() || origin.authority.is_loopback() {
+        if origin.is_secure() || origin.is_loopback() {
             return Ok(origin);
         }
         Err(OriginError::of(text, "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)"))
@@ -46,14 +46,14 @@ impl Origin {
         if rest.contains(['/', '?', '#', '@', '\\']) {
             return Err(expected("is more than an origin: expected no slash after the name, no path, query, fragment or user"));
         }
-        let authority = Authority::parse(rest).filter(|authority| is_host(&authority.host) && authority.port != Some(0));
-        let mut authority = authority
+        let authority = Authority::parse(rest).filter(|authority| is_host(authority.host()));
+        let authority = authority
             .ok_or_else(|| expected("has no proper host: expected a name or address and an optional port"))?
-            .into_owned();
-        authority.port = authority.port.filter(|port| *port != default_port);
+            .into_owned()
+            .without_default(default_port);
         let scheme = if default_port == 443 { "https" } else { "http" };
-        let port = authority.port.map_or_else(String::new, |port| format!(":{port}"));
-        Ok(Self { text: format!("{scheme}://{}{port}", authority.host), authority, default_port })
+        let port = authority.port().map_or_else(String::new, |port| format!(":{port}"));
+        Ok(Self { text: format!("{scheme}://{}{port}", authority.host()), authority, default_port })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -63,11 +63,16 @@ impl Origin {
     /// Its host, without the port.
     #[cfg(test)]
     pub(crate) fn host(&self) -> &str {
-        &self.authority.host
+        self.authority.host()
     }
 
     pub(crate) const fn is_secure(&self) -> bool {
         self.default_port == 443
+    }
+
+    /// Whether it names `localhost` or a loopback address.
+    pub(crate) fn is_loopback(&self) -> bool {
+        self.authority.is_loopback()
     }
 
     /// Whether `authority` is this origin's, letter by letter, as nearly all requesters write it.
@@ -77,7 +82,7 @@ impl Origin {
 
     /// Whether `authority` is this origin's, its default port dropped.
     pub(super) fn is_at(&self, authority: &Authority<'_>) -> bool {
-        authority.is_host(&self.authority.host) && self.authority.port == authority.port.filter(|port| *port != self.default_port)
+        self.authority.is_same(authority, self.default_port)
     }
 }
 

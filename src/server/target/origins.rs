@@ -2,10 +2,8 @@ use std::fmt;
 
 use http::{HeaderValue, header, request::Parts};
 
-use super::{
-    authority::Authority,
-    origin::{Origin, OriginError, is_host},
-};
+use super::origin::{Origin, OriginError, is_host};
+use crate::codec::authority::{Authority, is_scheme};
 
 /// The public origins that this server answers for, and the other names that it accepts.
 #[derive(Debug)]
@@ -33,11 +31,16 @@ impl Origins {
         }
         let parse = |text: &String| {
             Authority::parse(text)
-                .filter(|authority| is_host(&authority.host) && authority.port != Some(0))
+                .filter(|authority| is_host(authority.host()))
                 .map(Authority::into_owned)
                 .ok_or_else(|| OriginError::authority(text))
         };
         Ok(Self { accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?, origins })
+    }
+
+    /// Whether nobody but this machine can mean it: all names, the further ones too, are loopback ones.
+    pub(crate) fn are_loopback(&self) -> bool {
+        self.origins.iter().all(Origin::is_loopback) && self.accepted.iter().all(Authority::is_loopback)
     }
 
     pub(crate) fn all(&self) -> &[Origin] {
@@ -115,9 +118,3 @@ impl fmt::Display for AuthorityError {
 }
 
 impl std::error::Error for AuthorityError {}
-
-/// RFC 3986, section 3.1.
-fn is_scheme(text: &[u8]) -> bool {
-    text.first().is_some_and(u8::is_ascii_alphabetic)
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
-}

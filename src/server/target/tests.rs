@@ -112,6 +112,9 @@ fn what_is_no_authority_is_misdirected_even_beside_a_good_one() {
         "api.example.com:bad",
         "api.example.com:65536",
         "api.example.com:+80",
+        "api.example.com:0",
+        "api.example.com:0443",
+        "api.example.com:000443",
         "foo[::1]bar",
         "[::1]bar",
         "[::1",
@@ -227,4 +230,31 @@ fn two_origins_of_ours_in_one_request_are_nobodys() {
     assert_eq!(lines("b.example:8443", "internal"), Ok(1));
     assert_eq!(lines("b.example:8443", "other.example"), Ok(1));
     assert_eq!(asked_for(&[], false), Ok(0), "none is named");
+}
+
+#[cfg(feature = "x402")]
+#[test]
+fn the_server_and_the_binding_of_x402_read_every_authority_alike() {
+    use crate::dialect::x402::{PublicOrigin, Reason};
+
+    let ours = origins(&["https://api.example.com"], &["internal", "lb:8080"]);
+    let bound = PublicOrigin::new("https://api.example.com").with_accepted(&["internal", "lb:8080"]);
+    let hosts = ["api.example.com", "API.example.COM", "api.example.com.", "internal", "lb", "evil.example", "[2001:db8::1]", ""];
+    let ports =
+        ["", ":", ":80", ":443", ":8080", ":0", ":00", ":080", ":0443", ":000443", ":65536", ":+443", ":443x", ":443:443", " "];
+    let mut counted = [0; 3];
+    for host in hosts.iter().flat_map(|host| ports.iter().map(move |port| format!("{host}{port}"))) {
+        for host in [host.clone(), format!("user@{host}"), format!("{host}/"), format!("internal, {host}")] {
+            let lines = [("host", host.as_str())];
+            let asked = ours.matching(&head("/x", &lines), false).map_err(|error| error.is_malformed);
+            let url = bound.bound_url([("host", host.as_bytes())], "/x");
+            let same = match &url {
+                Ok(url) => asked.is_ok() && url == "https://api.example.com/x",
+                Err(reason) => asked == Err(*reason == Reason::RequestBinding),
+            };
+            assert!(same, "{host:?}: {asked:?}, {url:?}");
+            counted[asked.map_or_else(usize::from, |_| 2)] += 1;
+        }
+    }
+    assert!(counted.iter().all(|count| *count > 10), "{counted:?}");
 }

@@ -106,7 +106,7 @@ fn hash() -> PaymentHash {
 }
 
 fn keys(secret: u8, origin: &str, store: u8) -> OriginKeys {
-    OriginKeys::of_secret(&[secret; 32], Network::Regtest, origin, &[store; 16])
+    OriginKeys::of_secret(&[secret; 32], Network::Regtest, (origin, ""), &[store; 16])
 }
 
 fn paid(token: &Macaroon) -> HeaderValue {

@@ -134,7 +134,7 @@ fn only_the_selected_header_is_read() {
 #[test]
 fn an_old_secret_verifies_until_it_is_removed() {
     let secrets = crate::Secrets::new([1; 32]).unwrap();
-    let ring = KeyRing::new(secrets.clone(), Network::Regtest, vec!["https://api.example.com".into()], [9; 16]).unwrap();
+    let ring = KeyRing::new(secrets.clone(), Network::Regtest, (vec!["https://api.example.com".into()], ""), [9; 16]).unwrap();
     let mut bench = bought();
     let verdict = |bench: &Bench| {
         let current = ring.current();
@@ -145,7 +145,8 @@ fn an_old_secret_verifies_until_it_is_removed() {
     secrets.add([2; 32]).unwrap();
     secrets.mint_with([2; 32]).unwrap();
     assert!(verdict(&bench), "an old secret verifies");
-    bench.keys = crate::dialect::keys::OriginKeys::of_secret(&[2; 32], Network::Regtest, "https://api.example.com", &[9; 16]);
+    bench.keys =
+        crate::dialect::keys::OriginKeys::of_secret(&[2; 32], Network::Regtest, ("https://api.example.com", ""), &[9; 16]);
     bench.present().unwrap();
     assert!(verdict(&bench), "the new one verifies");
     let new = bench.head.clone();

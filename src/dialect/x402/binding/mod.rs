@@ -10,7 +10,7 @@
 //!   that reads it exactly would see another call than the one that was paid for.
 //! - A request whose authorities are well formed but none of them ours is `request_mismatch`; one that names no authority
 //!   at all is bound to the configured origin, as every other (see [`PublicOrigin`]).
-//! - Port 0 is no port.
+//! - A port is a number from 1 to 65535 without leading zeros; an empty one is none.
 //! - A raw `[` or `]` is allowed in path and query, because the reference implementations allow it there.
 
 mod http;

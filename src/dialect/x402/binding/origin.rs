@@ -1,5 +1,8 @@
-use super::url::{Authority, http_url, is_scheme};
-use crate::dialect::x402::Reason;
+use super::url::http_url;
+use crate::{
+    codec::authority::{Authority, is_scheme},
+    dialect::x402::Reason,
+};
 
 /// The configured public origin of a server, and how a request shows that it was made to it (lnbtc, "HTTP requests").
 ///
@@ -22,7 +25,7 @@ impl<'a> PublicOrigin<'a> {
         Self { origin, accepted: &[], behind_proxy: false }
     }
 
-    /// Further authorities under which requests arrive, as `internal:8080`.
+    /// Further authorities under which requests arrive, as `internal:8080`; without a port they stand for 80 and 443.
     #[must_use]
     pub const fn with_accepted(self, accepted: &'a [&'a str]) -> Self {
         Self { accepted, ..self }
@@ -51,10 +54,10 @@ impl<'a> PublicOrigin<'a> {
             let value = str::from_utf8(value).map_err(|_| Reason::RequestBinding)?;
             for hop in value.split(',').map(|hop| hop.trim_matches([' ', '\t'])) {
                 if is_proto {
-                    is_scheme(hop).then_some(()).ok_or(Reason::RequestBinding)?;
+                    is_scheme(hop.as_bytes()).then_some(()).ok_or(Reason::RequestBinding)?;
                 } else {
                     named = true;
-                    ours |= self.is_ours(Authority::parse(hop).ok_or(Reason::RequestBinding)?);
+                    ours |= self.is_ours(&Authority::parse(hop).ok_or(Reason::RequestBinding)?);
                 }
             }
         }
@@ -68,12 +71,13 @@ impl<'a> PublicOrigin<'a> {
         }
     }
 
-    fn is_ours(&self, hop: Authority<'_>) -> bool {
+    fn is_ours(&self, hop: &Authority<'_>) -> bool {
         let Some((scheme, authority)) = self.origin.split_once("://") else {
             return false;
         };
         let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
-        [authority].iter().chain(self.accepted).filter_map(|ours| Authority::parse(ours)).any(|ours| hop.is_same(ours, default))
+        Authority::parse(authority).is_some_and(|ours| ours.is_same(hop, default))
+            || self.accepted.iter().filter_map(|ours| Authority::parse(ours)).any(|ours| ours.accepts(hop))
     }
 }
 

@@ -1,7 +1,9 @@
 //! Which URLs can be bound: RFC 3986, checked here because `http::Uri` is wider (it takes `|`, `%zz` and port 65536, and
 //! drops a fragment in silence).
 
-use std::{borrow::Cow, net::Ipv6Addr};
+use std::borrow::Cow;
+
+use crate::codec::authority::{Authority, is_scheme};
 
 /// An absolute `http` or `https` URL as it is hashed: as it stands, but that an empty path becomes `/`.
 ///
@@ -24,7 +26,7 @@ pub(super) fn is_absolute_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
     };
-    let scheme_fits = is_scheme(scheme);
+    let scheme_fits = is_scheme(scheme.as_bytes());
     let Some(hierarchy) = rest.strip_prefix("//") else {
         return scheme_fits && !rest.is_empty() && is_path_and_query(rest);
     };
@@ -32,56 +34,9 @@ pub(super) fn is_absolute_uri(text: &str) -> bool {
     scheme_fits && Authority::parse(authority).is_some() && is_path_and_query(path)
 }
 
-/// RFC 3986, section 3.1.
-pub(super) fn is_scheme(text: &str) -> bool {
-    text.starts_with(|first: char| first.is_ascii_alphabetic())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// Host and port, without userinfo (RFC 3986, section 3.2).
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Authority<'a> {
-    host: &'a str,
-    port: Option<u16>,
-}
-
-impl<'a> Authority<'a> {
-    pub(super) fn parse(text: &'a str) -> Option<Self> {
-        let host_end = match text.strip_prefix('[') {
-            Some(rest) => rest.find(']')? + 2,
-            None => text.find(':').unwrap_or(text.len()),
-        };
-        let (host, port) = text.split_at(host_end);
-        match host.strip_prefix('[') {
-            Some(address) => drop(address.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?),
-            None => is_registered_name(host).then_some(())?,
-        }
-        let port = match port.strip_prefix(':') {
-            None if port.is_empty() => None,
-            None => return None,
-            Some("") => None,
-            Some(digits) if digits.len() <= 5 && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(digits.parse().ok().filter(|port| *port != 0)?)
-            }
-            Some(_) => return None,
-        };
-        Some(Self { host, port })
-    }
-
-    /// Whether both name the same place, where `default` is the port of neither.
-    pub(super) fn is_same(self, other: Authority<'_>, default: u16) -> bool {
-        self.host.eq_ignore_ascii_case(other.host) && self.port.unwrap_or(default) == other.port.unwrap_or(default)
-    }
-}
-
 fn is_path_and_query(text: &str) -> bool {
     const ALLOWED: [bool; 128] = allowed(b"-._~!$&'()*+,;=:@/?[]");
     is_made_of(text, &ALLOWED)
-}
-
-fn is_registered_name(text: &str) -> bool {
-    const ALLOWED: [bool; 128] = allowed(b"-._~!$&'()*+,;=");
-    !text.is_empty() && is_made_of(text, &ALLOWED)
 }
 
 /// Whether a text is made of these and whole escapes.

@@ -1,0 +1,200 @@
+//! A handle of a store that another process has open: it is asked over that process's standard input, a line for each
+//! question, and answers with lines that start with [`MARK`].
+
+use std::{
+    collections::HashMap,
+    fmt,
+    io::{BufRead as _, BufReader, Write as _},
+    num::NonZeroU32,
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
+};
+
+use tokio::sync::{mpsc::unbounded_channel, oneshot};
+
+use super::{PATIENCE, Setup};
+use crate::{
+    boxed::BoxFuture,
+    clock::Timestamp,
+    codec::hex,
+    payment::{Network, PaymentHash},
+    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
+};
+
+/// What the child is told of the store's name.
+const NAME: &str = "TOWER_X402_OTHER_PROCESS";
+/// A line of its own, whatever else the child prints.
+const MARK: &str = "> ";
+
+/// The store of another process.
+pub(super) struct Remote {
+    child: Mutex<Child>,
+    questions: Mutex<ChildStdin>,
+    waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Option<Consumption>>>>>,
+    asked: AtomicU64,
+    id: StoreId,
+    created_at: Timestamp,
+    durability: Durability,
+}
+
+impl Remote {
+    /// Starts the child and waits until it has the store open.
+    pub(super) fn start(mut command: Command, setup: &Setup) -> Self {
+        command.env(NAME, setup.name.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a child that starts");
+        let questions = Mutex::new(child.stdin.take().expect("a pipe"));
+        let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let waiting = Arc::<Mutex<HashMap<u64, oneshot::Sender<_>>>>::default();
+        let (opened, open) = mpsc::channel();
+        let asking = waiting.clone();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                let Some(line) = line.strip_prefix(MARK) else { continue };
+                let words: Vec<&str> = line.split(' ').collect();
+                match words[..] {
+                    ["open", id, created_at, durability] => {
+                        let id = hex::decode_lower(id).map(StoreId::from_bytes).expect("an id");
+                        let durability = if durability == "durable" { Durability::Durable } else { Durability::Volatile };
+                        let _ = opened.send((id, timestamp(created_at), durability));
+                    }
+                    [number, answer] => {
+                        let asked = lock(&asking).remove(&number.parse().expect("a number"));
+                        let granted = answer.parse().ok().map(|remaining| Consumption::Granted { remaining });
+                        let answer = granted.or((answer == "spent").then_some(Consumption::Spent));
+                        let _ = asked.map(|asked| asked.send(answer));
+                    }
+                    _ => panic!("the other process says {line:?}"),
+                }
+            }
+            lock(&asking).clear();
+        });
+        let (id, created_at, durability) = open
+            .recv_timeout(6 * PATIENCE)
+            .expect("the other process must open the store: does it call `conformance::other_process`?");
+        Self { child: Mutex::new(child), questions, waiting, asked: AtomicU64::new(0), id, created_at, durability }
+    }
+
+    fn say(&self, line: impl fmt::Display) {
+        let mut questions = lock(&self.questions);
+        writeln!(questions, "{line}").and_then(|()| questions.flush()).expect("a process that listens");
+    }
+}
+
+impl ReplayStore for Remote {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move {
+            let (asked, answer) = oneshot::channel();
+            let number = self.asked.fetch_add(1, Ordering::Relaxed);
+            lock(&self.waiting).insert(number, asked);
+            let (key, use_id) = (key_words(key), hex::encode(use_id.as_bytes()));
+            self.say(format_args!("consume {number} {key} {use_id} {} {} {retain_until}", limits.uses, limits.restores));
+            let failed = || StoreError::new(StoreErrorKind::Unavailable, "the store of the other process", "it failed there");
+            answer.await.ok().flatten().ok_or_else(failed)
+        })
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        let why = if why == Release::Failed { "failed" } else { "not_served" };
+        self.say(format_args!("release {} {} {why}", key_words(key), hex::encode(use_id.as_bytes())));
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Remote {
+    fn drop(&mut self) {
+        let mut child = lock(&self.child);
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+/// The child's side of it: `false` if this process is none.
+pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
+    let Some(name) = std::env::var(NAME).ok().and_then(|name| name.parse().ok()) else { return false };
+    let store = Arc::new(open(Setup { name, is_open: true, ..Setup::new() }).await);
+    let durability = if store.durability() == Durability::Durable { "durable" } else { "volatile" };
+    answer(format_args!("open {} {} {durability}", hex::encode(store.id().as_bytes()), store.created_at()));
+    let (questions, mut asked) = unbounded_channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            let _ = questions.send(line);
+        }
+    });
+    while let Some(line) = asked.recv().await {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words[..] {
+            ["consume", number, network, hash, use_id, uses, restores, until] => {
+                let (key, use_id, until) = (key(network, hash), use_id_of(use_id), timestamp(until));
+                let limits = Limits::new(uses.parse::<NonZeroU32>().expect("uses"), restores.parse().expect("restores"));
+                let (store, number) = (store.clone(), number.to_owned());
+                tokio::spawn(async move {
+                    match store.consume(key, use_id, limits, until).await {
+                        Ok(Consumption::Granted { remaining }) => answer(format_args!("{number} {remaining}")),
+                        Ok(Consumption::Spent) => answer(format_args!("{number} spent")),
+                        Err(_) => answer(format_args!("{number} failed")),
+                    }
+                });
+            }
+            ["release", network, hash, use_id, why] => {
+                let why = if why == "failed" { Release::Failed } else { Release::NotServed };
+                store.release(key(network, hash), use_id_of(use_id), why);
+            }
+            _ => panic!("the first process says {line:?}"),
+        }
+    }
+    true
+}
+
+/// Whole, and on a line of its own.
+fn answer(line: impl fmt::Display) {
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "\n{MARK}{line}\n").and_then(|()| out.flush());
+}
+
+fn key_words(key: ConsumptionKey) -> String {
+    format!("{} {}", key.network().caip2(), key.payment_hash())
+}
+
+fn key(network: &str, hash: &str) -> ConsumptionKey {
+    let network = Network::from_caip2(network).expect("a network");
+    ConsumptionKey::new(network, hex::decode_lower(hash).map(PaymentHash::from_bytes).expect("a payment hash"))
+}
+
+fn use_id_of(text: &str) -> UseId {
+    hex::decode_lower(text).map(UseId::from_bytes).expect("a use id")
+}
+
+fn timestamp(text: &str) -> Timestamp {
+    text.parse().map(Timestamp::from_unix_seconds).expect("a moment")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,124 @@
+//! Asking a receiver whose key others know whether an invoice was settled (decision 23).
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    address::ClientKey,
+    pace::{Pace, TooOften},
+    paywall::Setup,
+    recent::Recent,
+    turns::Turns,
+    within,
+};
+use crate::{
+    lightning::{InvoiceStatus, KeyCustody},
+    payment::{PaymentHash, Proof},
+    trace,
+};
+
+/// How often, and how long apart, one request has the receiver asked before an unsettled invoice counts as unpaid: a wallet's
+/// books may lag behind the preimage that its payer holds.
+const LOOK_UPS: usize = 3;
+const BETWEEN_LOOK_UPS: Duration = Duration::from_millis(300);
+
+/// How often the receiver is asked about one payment at once, and after how long once more. All requests with that payment
+/// share this, and in between they share what was answered last.
+const OF_ONE_PAYMENT: (u32, Duration) = (4, Duration::from_secs(1));
+/// The same for all payments of one client together. Only look-ups that find nothing settled count.
+const OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_millis(250));
+
+/// How many settled payments are remembered, and how many that were not settled when the receiver was asked last.
+const SETTLED: usize = 100_000;
+const UNSETTLED: usize = 16_384;
+
+/// What a receiver with a shared key has answered: settled is remembered, everything else shared for a moment. Bounded.
+#[derive(Debug)]
+pub(super) struct Confirmations {
+    settled: Mutex<Recent<PaymentHash, ()>>,
+    /// Whether a payment that was not settled may still be.
+    may_settle: Mutex<Recent<PaymentHash, bool>>,
+    turns: Arc<Turns>,
+    pace: Pace,
+}
+
+impl Default for Confirmations {
+    fn default() -> Self {
+        Self {
+            settled: Mutex::new(Recent::new(SETTLED)),
+            may_settle: Mutex::new(Recent::new(UNSETTLED)),
+            turns: Arc::default(),
+            pace: Pace::new(OF_ONE_PAYMENT, OF_ONE_CLIENT),
+        }
+    }
+}
+
+impl Setup {
+    /// Whether the receiver must be asked if an invoice is settled.
+    pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
+        let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
+        !exclusive && lock(&self.confirmations.settled).get(payment_hash).is_none()
+    }
+}
+
+/// Whether the receiver calls the invoice settled, if others know its key.
+///
+/// # Errors
+///
+/// Why nobody can say now.
+pub(super) async fn confirm(setup: &Setup, proof: &Proof, client: ClientKey) -> Result<bool, &'static str> {
+    let payment_hash = proof.payment_hash;
+    if !setup.must_confirm(&payment_hash) {
+        return Ok(true);
+    }
+    let Confirmations { settled, may_settle, turns, pace } = &setup.confirmations;
+    // Requests with the same payment wait here for the first one's answer.
+    let mut line = turns.line_up(payment_hash, 1);
+    if within(setup.time_limit, line.turn()).await.is_none() {
+        return Err("the Lightning node did not confirm the payment in time");
+    }
+    for attempt in 0..LOOK_UPS {
+        if attempt > 0 {
+            tokio::time::sleep(BETWEEN_LOOK_UPS).await;
+        }
+        if !setup.must_confirm(&payment_hash) {
+            return Ok(true);
+        }
+        if let Err(TooOften(wait)) = pace.take(payment_hash, client) {
+            let is_known = attempt > 0 || lock(may_settle).get(&payment_hash).is_some();
+            // A request before this one may have been dropped before its answer came.
+            if is_known || within(setup.time_limit, tokio::time::sleep(wait)).await.is_none() {
+                break;
+            }
+            if pace.take(payment_hash, client).is_err() {
+                break;
+            }
+        }
+        match within(setup.time_limit, setup.receiver.lookup_invoice(payment_hash)).await {
+            Some(Ok(InvoiceStatus::Settled)) => {
+                pace.succeeded(client);
+                lock(settled).entry(payment_hash);
+                return Ok(true);
+            }
+            Some(Ok(status)) => *lock(may_settle).entry(payment_hash) = status == InvoiceStatus::Open,
+            Some(Err(error)) => {
+                trace::error(format_args!("a payment could not be confirmed: {error}"));
+                return Err("the Lightning node could not confirm the payment");
+            }
+            None => return Err("the Lightning node did not confirm the payment in time"),
+        }
+    }
+    // A client that holds the preimage of an open invoice has paid it a moment ago, or was told it without paying: the first
+    // must not be asked to pay again, the second gets nothing either way.
+    match lock(may_settle).get(&payment_hash) {
+        Some(false) => Ok(false),
+        Some(true) => Err("the Lightning node has not settled this payment yet"),
+        None => Err("the Lightning node was asked about payments too often: wait before you send this again"),
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,261 @@
+//! What a limiter knows: who holds which slots, when they come back, and who paid.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    time::Duration,
+};
+
+use super::{
+    limiter::UnpaidLimits,
+    silence::{Call, CallEnd, Silence},
+};
+use crate::{
+    clock::Timestamp,
+    payment::PaymentHash,
+    server::address::{Block, ClientKey},
+};
+
+/// How long it is remembered that a client paid.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
+
+/// What has no slot left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Full {
+    Client(ClientKey),
+    Block(Block),
+    All,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    next_id: u64,
+    pub(super) slots: HashMap<u64, Held>,
+    pub(super) ends: BTreeSet<(Timestamp, u64)>,
+    pub(super) ends_by_client: BTreeSet<(ClientKey, Timestamp, u64)>,
+    pub(super) ends_by_block: BTreeSet<(Block, Timestamp, u64)>,
+    pub(super) by_hash: HashMap<PaymentHash, u64>,
+    pub(super) by_block: HashMap<Block, usize>,
+    pub(super) clients: HashMap<ClientKey, Known>,
+    pub(super) payers: BTreeSet<(Timestamp, ClientKey)>,
+    counted: Counted,
+    pub(super) silence: Silence,
+}
+
+#[derive(Debug)]
+pub(super) struct Held {
+    /// Who asked.
+    pub(super) asker: ClientKey,
+    /// Whose count it is: the asker's, or that of all unknown clients if the table was full.
+    pub(super) client: ClientKey,
+    pub(super) end: Option<Timestamp>,
+    pub(super) hash: Option<PaymentHash>,
+}
+
+/// A client that holds a slot or has paid.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) held: usize,
+    pub(super) paid: Option<Timestamp>,
+}
+
+impl State {
+    /// A slot for this client, or what is full and when a slot comes back at the latest, if that is known.
+    pub(super) fn reserve(&mut self, asker: ClientKey, limits: &UnpaidLimits) -> Result<u64, (Full, Option<Timestamp>)> {
+        let is_told_apart = self.clients.contains_key(&asker) || self.clients.len() < limits.clients;
+        let client = if is_told_apart { asker } else { ClientKey::Unknown };
+        match self.full(asker, client, limits) {
+            Some(full) => Err(full),
+            None => Ok(self.hold(asker, client)),
+        }
+    }
+
+    /// The widest that is full, and when the last of all that are full has room again.
+    fn full(&self, asker: ClientKey, client: ClientKey, limits: &UnpaidLimits) -> Option<(Full, Option<Timestamp>)> {
+        let mut full: Option<(Full, Option<Timestamp>)> = None;
+        let mut add = |which, end: Option<Timestamp>| full = Some((which, end.max(full.and_then(|(_, end)| end))));
+        let (held, has_paid) = self.clients.get(&client).map_or((0, false), |known| (known.held, known.paid.is_some()));
+        if client != ClientKey::Unknown && held >= limits.per_client {
+            let ends = self.ends_by_client.range((client, Timestamp::default(), 0)..=(client, Timestamp::MAX, u64::MAX));
+            add(Full::Client(client), ends.map(|(_, end, _)| *end).nth(held - limits.per_client));
+        }
+        for block in asker.blocks() {
+            let held = self.by_block.get(&block).copied().unwrap_or_default();
+            if let Some(excess) = held.checked_sub(limits.open(limits.of_block(block), has_paid)) {
+                let ends = self.ends_by_block.range((block, Timestamp::default(), 0)..=(block, Timestamp::MAX, u64::MAX));
+                add(Full::Block(block), ends.map(|(_, end, _)| *end).nth(excess));
+            }
+        }
+        if let Some(excess) = self.slots.len().checked_sub(limits.open(limits.total, has_paid)) {
+            add(Full::All, self.ends.iter().map(|(end, _)| *end).nth(excess));
+        }
+        full
+    }
+
+    fn hold(&mut self, asker: ClientKey, client: ClientKey) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.slots.insert(id, Held { asker, client, end: None, hash: None });
+        if client != ClientKey::Unknown {
+            self.clients.entry(client).or_default().held += 1;
+        }
+        asker.blocks().for_each(|block| *self.by_block.entry(block).or_default() += 1);
+        id
+    }
+
+    /// The node made the invoice.
+    pub(super) fn issued(&mut self, id: u64, call: Option<&Call>, (hash, end): (PaymentHash, Timestamp)) {
+        call.into_iter().for_each(|call| self.silence.heard(call));
+        let Some(held) = self.slots.get_mut(&id) else { return };
+        held.hash = Some(hash);
+        self.by_hash.insert(hash, id);
+        self.set_end(id, Some(end));
+    }
+
+    /// The call gave no invoice to offer.
+    pub(super) fn not_issued(&mut self, id: u64, call: &Call, why: CallEnd) {
+        let is_silent = match why {
+            CallEnd::BadAnswer | CallEnd::Refused | CallEnd::WrongInvoice => {
+                self.silence.heard(call);
+                false
+            }
+            CallEnd::HungUp | CallEnd::TimedOut | CallEnd::Unreachable => self.silence.unanswered(call, why),
+        };
+        if is_silent {
+            // Those who gave up before this call did: the node answered none of them either.
+            for (id, brief) in std::mem::take(&mut self.silence.dropped) {
+                self.set_end(id, Some(brief));
+            }
+        }
+        match why {
+            CallEnd::Refused => self.release(id),
+            // There may be an invoice after all; but an outage must not lock clients out for the life of one.
+            CallEnd::BadAnswer | CallEnd::TimedOut | CallEnd::Unreachable => self.set_end(id, Some(call.brief)),
+            CallEnd::HungUp if is_silent => self.set_end(id, Some(call.brief)),
+            CallEnd::HungUp => {
+                self.set_end(id, Some(call.end));
+                self.silence.dropped.insert(id, call.brief);
+            }
+            CallEnd::WrongInvoice => self.set_end(id, Some(call.end)),
+        }
+    }
+
+    fn set_end(&mut self, id: u64, end: Option<Timestamp>) {
+        let Some(held) = self.slots.get_mut(&id) else { return };
+        let (client, asker) = (held.client, held.asker);
+        if let Some(before) = std::mem::replace(&mut held.end, end) {
+            self.ends.remove(&(before, id));
+            self.ends_by_client.remove(&(client, before, id));
+            for block in asker.blocks() {
+                self.ends_by_block.remove(&(block, before, id));
+            }
+        }
+        if let Some(end) = end {
+            self.ends.insert((end, id));
+            self.ends_by_client.insert((client, end, id));
+            self.ends_by_block.extend(asker.blocks().map(|block| (block, end, id)));
+        }
+    }
+
+    pub(super) fn release(&mut self, id: u64) {
+        self.set_end(id, None);
+        let Some(Held { asker, client, hash, .. }) = self.slots.remove(&id) else { return };
+        if let Some(hash) = hash.filter(|hash| self.by_hash.get(hash) == Some(&id)) {
+            self.by_hash.remove(&hash);
+        }
+        self.silence.dropped.remove(&id);
+        for block in asker.blocks() {
+            if let Some(held) = self.by_block.get_mut(&block) {
+                *held = held.saturating_sub(1);
+            }
+            if self.by_block.get(&block) == Some(&0) {
+                self.by_block.remove(&block);
+            }
+        }
+        if let Some(known) = self.clients.get_mut(&client) {
+            known.held = known.held.saturating_sub(1);
+        }
+        self.forget_idle(client);
+    }
+
+    /// The client that the invoice was made for has paid; if that is not known (any more), the one that presents the payment.
+    /// One payment makes one payer.
+    pub(super) fn paid(&mut self, hash: PaymentHash, presenter: ClientKey, now: Timestamp, limits: &UnpaidLimits) {
+        let id = self.by_hash.get(&hash).copied();
+        let client = id.and_then(|id| self.slots.get(&id)).map(|held| held.asker);
+        let client = client.filter(|client| *client != ClientKey::Unknown).unwrap_or(presenter);
+        if self.counted.insert(hash, limits.payers()) {
+            self.mark_paid(client, now, limits);
+        }
+        if let Some(id) = id {
+            self.release(id);
+        }
+    }
+
+    fn mark_paid(&mut self, client: ClientKey, now: Timestamp, limits: &UnpaidLimits) {
+        if client == ClientKey::Unknown {
+            return;
+        }
+        if !self.clients.contains_key(&client) && self.clients.len() >= limits.clients {
+            self.forget_oldest_payer();
+            if self.clients.len() >= limits.clients {
+                return;
+            }
+        }
+        let known = self.clients.entry(client).or_default();
+        if let Some(before) = known.paid.replace(now) {
+            self.payers.remove(&(before, client));
+        }
+        self.payers.insert((now, client));
+        // Those that paid longest ago make room for strangers.
+        if self.payers.len() > limits.payers() {
+            self.forget_oldest_payer();
+        }
+    }
+
+    fn forget_oldest_payer(&mut self) {
+        let Some((_, client)) = self.payers.pop_first() else { return };
+        if let Some(known) = self.clients.get_mut(&client) {
+            known.paid = None;
+        }
+        self.forget_idle(client);
+    }
+
+    /// Lets go of invoices that have ended and of payments long ago.
+    pub(super) fn forget(&mut self, now: Timestamp) {
+        while let Some((_, id)) = self.ends.first().copied().filter(|(end, _)| *end < now) {
+            self.release(id);
+        }
+        while self.payers.first().is_some_and(|(paid, _)| paid.saturating_add(REMEMBERED) < now) {
+            self.forget_oldest_payer();
+        }
+    }
+
+    fn forget_idle(&mut self, client: ClientKey) {
+        if self.clients.get(&client).is_some_and(|known| known.held == 0 && known.paid.is_none()) {
+            self.clients.remove(&client);
+        }
+    }
+}
+
+/// Payments that have made their payer known: the latest of them.
+#[derive(Debug, Default)]
+struct Counted {
+    hashes: HashSet<PaymentHash>,
+    order: VecDeque<PaymentHash>,
+}
+
+impl Counted {
+    /// Whether it is new.
+    fn insert(&mut self, hash: PaymentHash, most: usize) -> bool {
+        if !self.hashes.insert(hash) {
+            return false;
+        }
+        self.order.push_back(hash);
+        if self.order.len() > most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.hashes.remove(&oldest);
+        }
+        true
+    }
+}

@@ -1,0 +1,275 @@
+//! Requests that cost nothing: credentials of ours stop there too, and those of others go on as they came.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use axum::{
+    Router,
+    response::IntoResponse as _,
+    routing::{any, get as on_get},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
+use tower_x402::{Amount, Charge, DialectName, Paywall, RouteTable, Secrets, codec, l402, price_fn, x402};
+
+use crate::{
+    shop::{Lasting, Shop, ask, get},
+    trade::{Bought, Call, EVERY, PAYMENT_SIGNATURE},
+};
+
+const BEARER: &str = "Bearer of-the-application";
+const PUBLIC: &str = "public, max-age=60";
+const METADATA: [&str; 2] = ["macaroon", "grpc-metadata-macaroon"];
+
+/// Tells the headers that its handler sees, to be cached by everybody.
+async fn seen(headers: HeaderMap) -> axum::response::Response {
+    let lines = headers.iter().map(|(name, value)| format!("{name}: {}\n", value.to_str().unwrap()));
+    ([("cache-control", PUBLIC), ("x-accel-expires", "600")], lines.collect::<String>()).into_response()
+}
+
+fn table() -> RouteTable {
+    RouteTable::new()
+        .charge("GET /once", Amount::from_sat(10))
+        .charge("POST /once", Amount::from_sat(10))
+        .charge("GET /uses", Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(100).unwrap()))
+        .charge("GET /day", Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400)))
+        .charge("GET /taken", Charge::of(Amount::from_sat(10)).authorization_taken())
+        .charge("GET /bound", Charge::of(price_fn(|_| async { Ok(Some(Amount::from_sat(3))) })))
+        .free("GET /health")
+        .free("PUT /once")
+        .otherwise_free()
+}
+
+fn site(paywall: &Paywall) -> Router {
+    Router::new().fallback(any(seen)).layer(paywall.routes(table()).unwrap())
+}
+
+async fn bought(shop: &Shop, app: &Router, target: &str) -> Bought {
+    let call = Call::new("GET", target);
+    shop.bought(&call, &ask(app, call.request()).await)
+}
+
+/// A free request with these lines and one of the application's own.
+async fn asked(app: &Router, call: &Call, lines: &[(HeaderName, HeaderValue)]) -> Response<Bytes> {
+    let call = lines.iter().fold(call.clone(), |call, line| call.with(line));
+    ask(app, call.header(header::AUTHORIZATION, BEARER).request()).await
+}
+
+#[track_caller]
+fn stopped(answer: &Response<Bytes>, what: &str) {
+    assert_eq!(answer.status(), StatusCode::OK, "{what}");
+    assert_eq!(answer.body(), &format!("authorization: {BEARER}\n"), "{what}");
+    assert_eq!(answer.headers()["cache-control"], "max-age=60, private", "{what}");
+    assert!(!answer.headers().contains_key("x-accel-expires"), "{what}");
+}
+
+#[track_caller]
+fn went_on(answer: &Response<Bytes>, lines: &[(HeaderName, HeaderValue)], what: &str) {
+    assert_eq!(answer.status(), StatusCode::OK, "{what}");
+    for (name, value) in lines {
+        let line = format!("{name}: {}\n", value.to_str().unwrap());
+        assert!(String::from_utf8_lossy(answer.body()).contains(&line), "{what}: {answer:?}");
+    }
+    assert_eq!(answer.headers()["cache-control"], PUBLIC, "{what}");
+}
+
+/// A token as stock gRPC clients send it.
+fn metadata(name: &'static str, bought: &Bought) -> (HeaderName, HeaderValue) {
+    let headers = HeaderMap::from_iter([bought.of(DialectName::L402).clone()]);
+    let token = l402::Credential::in_headers(&headers).next().unwrap().unwrap();
+    let narrowed = token.macaroon().attenuate(format!("preimage={}", bought.preimage.expose_hex())).unwrap();
+    (HeaderName::from_static(name), codec::hex::encode(narrowed.to_bytes()).parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_credential_of_ours_stops_at_a_free_route_and_the_answer_is_private() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let free = [("GET", "/health"), ("GET", "/elsewhere"), ("PUT", "/once"), ("HEAD", "/health"), ("OPTIONS", "/elsewhere")];
+    for sold in ["/once", "/uses", "/day", "/taken", "/bound"] {
+        let bought = bought(&shop, &app, sold).await;
+        for dialect in bought.dialects() {
+            let line = bought.of(dialect);
+            for (method, target) in free {
+                let answer = asked(&app, &Call::new(method, target), std::slice::from_ref(line)).await;
+                if method == "HEAD" {
+                    assert_eq!(answer.headers()["cache-control"], "max-age=60, private", "{dialect} {sold}");
+                } else {
+                    stopped(&answer, &format!("{dialect} for {sold} at {method} {target}"));
+                }
+            }
+        }
+        // It lost nothing on the way.
+        let dialect = *bought.dialects().last().unwrap();
+        let served = ask(&app, Call::new("GET", sold).with(bought.of(dialect)).request()).await;
+        assert_eq!(served.status(), StatusCode::OK, "{dialect} for {sold}");
+    }
+}
+
+#[tokio::test]
+async fn it_stops_there_in_every_place_and_spelling() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let (one, other) = (bought(&shop, &app, "/once").await, bought(&shop, &app, "/uses").await);
+    let [l402, mpp, x402] = EVERY.map(|dialect| one.of(dialect).1.to_str().unwrap().to_owned());
+    let lsat = other.of(DialectName::L402).1.to_str().unwrap().replacen("L402 ", "lsat ", 1);
+    let line = |name: &'static str, text: &str| (HeaderName::from_static(name), HeaderValue::from_str(text).unwrap());
+    let several: Vec<_> = std::iter::repeat_n(line("authorization", &l402), 7).collect();
+    for lines in [
+        vec![line("authorization", &lsat)],
+        vec![line("authorization", &format!("  {l402}\t"))],
+        vec![line("authorization", &format!("{lsat}, {l402},{mpp}"))],
+        vec![line("payment-authorization", &mpp)],
+        vec![line("payment-authorization", &format!("{mpp}, {mpp}"))],
+        vec![line("payment-signature", &x402), line("payment-signature", &x402)],
+        vec![line("payment-signature", &format!("{x402}, {x402}"))],
+        METADATA.map(|name| metadata(name, &other)).to_vec(),
+        vec![
+            line("authorization", &mpp),
+            line("authorization", &l402),
+            line("payment-signature", &x402),
+            metadata("macaroon", &one),
+        ],
+        several,
+    ] {
+        stopped(&asked(&app, &Call::new("GET", "/health"), &lines).await, &format!("{:?}", lines[0].0));
+    }
+    // Folded onto a line of the application's.
+    let folded = Call::new("GET", "/health").header(header::AUTHORIZATION, &format!("{BEARER}, {l402}"));
+    stopped(&ask(&app, folded.request()).await, "folded");
+    // A narrower one, and one with another preimage: nobody can spend it, and it is half of one that somebody can.
+    let headers = HeaderMap::from_iter([one.of(DialectName::L402).clone()]);
+    let token = l402::Credential::in_headers(&headers).next().unwrap().unwrap();
+    let narrower = token.macaroon().attenuate("valid_until=1").unwrap();
+    for token in [
+        l402::Credential::new(narrower, one.preimage.clone()),
+        l402::Credential::new(token.macaroon().clone(), tower_x402::Preimage::from_bytes([0; 32])),
+    ] {
+        let line = (header::AUTHORIZATION, token.header_value(l402::Scheme::L402));
+        stopped(&asked(&app, &Call::new("GET", "/health"), &[line]).await, "narrower or unpaid");
+    }
+}
+
+#[tokio::test]
+async fn what_it_is_still_worth_does_not_matter() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let bought = bought(&shop, &app, "/once").await;
+    let served = ask(&app, Call::new("GET", "/once").with(bought.of(DialectName::Mpp)).request()).await;
+    assert_eq!(served.status(), StatusCode::OK);
+    for age in [0, 3_600, 400 * 86_400] {
+        shop.clock.advance(Duration::from_secs(age));
+        for dialect in EVERY {
+            let line = bought.of(dialect).clone();
+            stopped(&asked(&app, &Call::new("GET", "/health"), &[line]).await, &format!("{dialect} after {age} s"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
+    let (shop, others) = (Shop::new(), Shop::new());
+    let app = site(&shop.speaking_every_dialect());
+    let foreign = site(&others.builder_of_every_dialect().master_secret(Secrets::test_secret(9)).build().unwrap());
+    let theirs = bought(&others, &foreign, "/once").await;
+    for dialect in EVERY {
+        let line = theirs.of(dialect).clone();
+        went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], dialect.as_str());
+    }
+    for name in METADATA {
+        let line = metadata(name, &theirs);
+        went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], name);
+    }
+    let ours = bought(&shop, &app, "/once").await;
+    for text in ["L402 AAAA:00", "Payment e30", "Basic YTpi", "L402", "Digest u=\"a, L402 m:p\""] {
+        let line = (header::AUTHORIZATION, HeaderValue::from_static(text));
+        went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], text);
+    }
+    for (name, text) in [("payment-signature", "e30="), ("x-payment", "e30="), ("macaroon", "0201036c6e64")] {
+        let line = (HeaderName::from_static(name), HeaderValue::from_static(text));
+        went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], name);
+    }
+    // Of both, ours alone stop.
+    for dialect in EVERY {
+        let lines = [theirs.of(dialect).clone(), ours.of(dialect).clone()];
+        let answer = asked(&app, &Call::new("GET", "/health"), &lines).await;
+        let text = String::from_utf8_lossy(answer.body()).into_owned();
+        assert!(text.contains(lines[0].1.to_str().unwrap()) && !text.contains(lines[1].1.to_str().unwrap()), "{dialect}");
+        assert_eq!(answer.headers()["cache-control"], "max-age=60, private", "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn where_credentials_are_kept_they_stay_and_the_answer_is_private() {
+    let shop = Shop::new();
+    let app = site(&shop.builder_of_every_dialect().keep_credentials().build().unwrap());
+    let bought = bought(&shop, &app, "/once").await;
+    for dialect in EVERY {
+        let (name, value) = bought.of(dialect);
+        let answer = ask(&app, Call::new("GET", "/health").with(bought.of(dialect)).request()).await;
+        assert_eq!(answer.body(), &format!("{name}: {}\n", value.to_str().unwrap()), "{dialect}");
+        assert_eq!(answer.headers()["cache-control"], "max-age=60, private", "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn a_layer_within_gets_what_was_paid_to_it_and_its_handler_does_not() {
+    let free = || RouteTable::new().charge("GET /elsewhere", Amount::from_sat(10)).otherwise_free();
+    let shop = Shop::new();
+    let paywall = shop.speaking_every_dialect();
+    let other = shop.builder_of_every_dialect().master_secret(Secrets::test_secret(9)).build().unwrap();
+    for outer in [&paywall, &other] {
+        let priced = on_get(seen).route_layer(paywall.charge(Amount::from_sat(10)).unwrap());
+        let app = Router::new().route("/a", priced).layer(outer.routes(free()).unwrap()).layer(paywall.routes(free()).unwrap());
+        for dialect in EVERY {
+            let line = bought(&shop, &app, "/a").await.of(dialect).clone();
+            let call = Call::new("GET", "/a");
+            stopped(&asked(&app, &call, std::slice::from_ref(&line)).await, &format!("{dialect}"));
+            assert_eq!(asked(&app, &call, &[line]).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_credential_in_a_field_that_a_priced_route_does_not_read_stops_too() {
+    let shop = Shop::new();
+    let paywall = shop.speaking_every_dialect();
+    let app = site(&paywall);
+    let mpp = bought(&shop, &app, "/once").await.of(DialectName::Mpp).1.clone();
+    let elsewhere = |name: HeaderName| (name, mpp.clone());
+    // Free by its price function, and by an allowance.
+    let free = price_fn(|_| async { Ok(None) });
+    let app = Router::new().route("/a", on_get(seen).route_layer(paywall.charge(free).unwrap()));
+    let lines = [elsewhere(HeaderName::from_static("payment-authorization"))];
+    stopped(&asked(&app, &Call::new("GET", "/a"), &lines).await, "a price function");
+    // Paid, where `Authorization` is the application's.
+    let app = site(&paywall);
+    let taken = Call::new("GET", "/taken").header(header::AUTHORIZATION, BEARER);
+    let paid = shop.bought(&taken, &ask(&app, taken.request()).await);
+    let call = Call::new("GET", "/taken").with(paid.of(DialectName::Mpp));
+    stopped(&asked(&app, &call, &[elsewhere(header::AUTHORIZATION)]).await, "authorization taken");
+}
+
+#[tokio::test]
+async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote() {
+    let shop = Shop::new();
+    let bought = bought(&shop, &site(&shop.speaking_every_dialect()), "/once").await;
+    let text = x402::decode_header(bought.of(DialectName::X402).1.as_bytes()).unwrap();
+    let mut proof: serde_json::Value = serde_json::from_str(&text).unwrap();
+    proof["accepted"]["extra"].as_object_mut().unwrap().remove("quote");
+    let line = (PAYMENT_SIGNATURE, codec::base64::encode_standard(proof.to_string()).parse::<HeaderValue>().unwrap());
+    let app =
+        site(&shop.builder_of_every_dialect().replay_store(Lasting(shop.store.clone())).accept_foreign_proofs().build().unwrap());
+    stopped(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, "accepted");
+    let app = site(&shop.speaking_every_dialect());
+    went_on(&asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await, &[line], "not accepted");
+}
+
+#[tokio::test]
+async fn a_request_without_credentials_passes_as_it_came() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let answer = ask(&app, get("/health")).await;
+    assert_eq!((answer.headers()["cache-control"].to_str().unwrap(), answer.body().len()), (PUBLIC, 0));
+    assert_eq!(answer.headers()["x-accel-expires"], "600");
+    assert_eq!(asked(&app, &Call::new("GET", "/health"), &[]).await.headers()["cache-control"], PUBLIC);
+}

@@ -1,0 +1,235 @@
+//! Memory for bodies: nothing is sold that cannot be held, and neither one payment nor one client holds it all.
+
+use std::{convert::Infallible, num::NonZeroU32};
+
+use axum::{Router, body::Body, routing::post};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _,
+    stream::{self, BoxStream},
+};
+use http::{Request, StatusCode};
+use http_body::{Frame, SizeHint};
+use tower_x402::{
+    Amount, DialectName, Paywall,
+    server::{Charge, ClientAddr, PriceRequest, price_fn},
+};
+
+use crate::{
+    shop::{Shop, ask, reason},
+    trade::{Bought, Call, EVERY},
+};
+
+const LIMIT: usize = 2 << 20;
+
+fn service(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
+    let layer = paywall.charge(charge).unwrap();
+    Router::new().route("/render", post(async |body: Bytes| body.len().to_string()).route_layer(layer))
+}
+
+fn priced_by_the_body() -> Charge {
+    Charge::of(price_fn(|_: PriceRequest| async { Ok(Some(Amount::from_sat(10))) })).reads_body()
+}
+
+fn call(bytes: usize) -> Call {
+    Call::new("POST", "/render").body(vec![b'b'; bytes])
+}
+
+/// A body that announces so many bytes, and stalls.
+struct Stalls(BoxStream<'static, Bytes>, u64);
+
+impl http_body::Body for Stalls {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.0.poll_next_unpin(cx).map(|data| data.map(|data| Ok(Frame::data(data))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.1)
+    }
+}
+
+/// The same request from this address, of whose body only the first bytes come.
+fn stalled(call: &Call, first: usize, client: u8) -> Request<Body> {
+    let sent = stream::iter([call.body.slice(..first)]).chain(stream::pending()).boxed();
+    from(call, client).map(|_| Body::new(Stalls(sent, call.body.len() as u64)))
+}
+
+fn from(call: &Call, client: u8) -> Request<Body> {
+    let mut request = call.request();
+    request.extensions_mut().insert(ClientAddr::new([198, 51, 100, client].into()));
+    request
+}
+
+async fn buy(shop: &Shop, app: &Router, call: &Call) -> Bought {
+    shop.bought(call, &ask(app, call.request()).await)
+}
+
+/// Starts each request; gives back those that wait, and how many were answered with 503.
+fn start(app: &Router, requests: impl IntoIterator<Item = Request<Body>>) -> (Vec<impl Sized>, usize) {
+    let (mut waiting, mut refused) = (Vec::new(), 0);
+    for request in requests {
+        let app = app.clone();
+        let mut asking = tokio_test::task::spawn(async move { ask(&app, request).await.status() });
+        match asking.poll() {
+            std::task::Poll::Pending => waiting.push(asking),
+            std::task::Poll::Ready(status) => {
+                assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+                refused += 1;
+            }
+        }
+    }
+    (waiting, refused)
+}
+
+#[tokio::test]
+async fn what_the_pool_cannot_hold_is_not_sold_whether_the_limit_was_set_or_not() {
+    for charge in [Charge::of(Amount::from_sat(10)), priced_by_the_body()] {
+        for pool in [0, 1, 1_000, 2_047, 64 << 10, 3 << 20] {
+            let shop = Shop::new();
+            let app = service(&shop.builder_of_every_dialect().body_pool(pool).build().unwrap(), charge.clone());
+            for bytes in [pool, pool / 2 + 1] {
+                let refused = ask(&app, call(bytes).request()).await;
+                let expected = if bytes > pool / 2 { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::PAYMENT_REQUIRED };
+                assert_eq!(refused.status(), expected, "{bytes} of {pool}");
+            }
+            let largest = call(pool / 2);
+            for dialect in EVERY {
+                let bought = buy(&shop, &app, &largest).await;
+                let served = ask(&app, from(&largest.with(bought.of(dialect)), 1)).await;
+                assert_eq!(served.status(), StatusCode::OK, "{dialect}, {pool}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_payment_that_is_presented_again_and_again_leaves_room_for_others() {
+    for is_spent in [true, false] {
+        let shop = Shop::new();
+        let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+        let large = call(LIMIT);
+        let other = call(1 << 10);
+        let paid = other.with(buy(&shop, &app, &other).await.of(DialectName::X402));
+        let replayed = large.with(buy(&shop, &app, &large).await.of(DialectName::X402));
+        if is_spent {
+            assert_eq!(ask(&app, replayed.request()).await.status(), StatusCode::OK);
+        }
+        let (waiting, refused) = start(&app, (0..40).map(|client| stalled(&replayed, LIMIT - 1, client)));
+        assert_eq!(refused, if is_spent { 0 } else { 38 }, "spent bodies are hashed, others have a share");
+        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "spent: {is_spent}");
+        drop(waiting);
+        let whole = ask(&app, replayed.request()).await;
+        assert_eq!(whole.status(), if is_spent { StatusCode::PAYMENT_REQUIRED } else { StatusCode::OK });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_with_many_payments_leaves_room_for_others() {
+    let shop = Shop::new();
+    let app = service(&shop.builder_of_every_dialect().build().unwrap(), Amount::from_sat(10));
+    let (large, other) = (call(LIMIT), call(1 << 10));
+    let paid = other.with(buy(&shop, &app, &other).await.of(DialectName::Mpp));
+    let mut stalling = Vec::new();
+    for _ in 0..20 {
+        stalling.push(stalled(&large.with(buy(&shop, &app, &large).await.of(DialectName::X402)), LIMIT - 1, 1));
+    }
+    let (_waiting, refused) = start(&app, stalling);
+    assert_eq!(refused, 16);
+    assert_eq!(ask(&app, from(&paid, 2)).await.status(), StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_client_without_a_payment_leaves_room_for_other_prices() {
+    let shop = Shop::new();
+    let app = service(&shop.speaking_every_dialect(), priced_by_the_body());
+    let large = call(LIMIT);
+    let (_waiting, refused) = start(&app, (0..20).map(|_| stalled(&large, LIMIT - 1, 1)));
+    assert_eq!(refused, 16);
+    assert_eq!(ask(&app, from(&large, 2)).await.status(), StatusCode::PAYMENT_REQUIRED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_is_taken_as_bytes_come_and_not_as_they_are_announced() {
+    let shop = Shop::new();
+    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let large = call(LIMIT);
+    let paid = large.with(buy(&shop, &app, &large).await.of(DialectName::X402));
+    let mut stalling = Vec::new();
+    // Each of a payment and a client of its own, so that no share stops them.
+    for client in 0..200 {
+        stalling.push(stalled(&large.with(buy(&shop, &app, &large).await.of(DialectName::X402)), 1, client));
+    }
+    let (waiting, refused) = start(&app, stalling);
+    assert_eq!((waiting.len(), refused), (200, 0));
+    assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK);
+}
+
+/// A pool in which one body fills all that is there for the paid.
+fn for_one_body(shop: &Shop) -> Paywall {
+    shop.builder_of_every_dialect().body_limit(4 << 10).body_pool(8 << 10).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
+    let twice = || priced_by_the_body().uses(NonZeroU32::new(2).unwrap());
+    for (charge, dialects, uses) in
+        [(Charge::of(Amount::from_sat(10)), &EVERY[1..], 1), (priced_by_the_body(), &EVERY[..], 1), (twice(), &EVERY[..1], 2)]
+    {
+        for dialect in dialects {
+            let shop = Shop::new();
+            let app = service(&for_one_body(&shop), charge.clone());
+            let call = call(4 << 10);
+            let paid = call.with(buy(&shop, &app, &call).await.of(*dialect));
+            let spent = call.with(buy(&shop, &app, &call).await.of(*dialect));
+            for _ in 0..uses {
+                assert_eq!(ask(&app, spent.request()).await.status(), StatusCode::OK, "{dialect}");
+            }
+            // What stalls here is a fresh challenge at most, whose body comes out of the other half.
+            let (waiting, _) = start(&app, (0..20).map(|client| stalled(&spent, (4 << 10) - 1, client)));
+            assert!(!waiting.is_empty());
+            assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}");
+            drop(waiting);
+            let refused = ask(&app, spent.request()).await;
+            let word = if *dialect == DialectName::X402 { "duplicate_settlement" } else { "spent" };
+            assert!(reason(&refused).contains(word) || *dialect == DialectName::Mpp, "{}", reason(&refused));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spent() {
+    let shop = Shop::new();
+    let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
+    let (fail, failing) = tokio::sync::oneshot::channel::<()>();
+    let failing = std::sync::Arc::new(tokio::sync::Mutex::new(Some(failing)));
+    let fails = post(move |_: Bytes| {
+        let failing = failing.clone();
+        async move {
+            if let Some(failing) = failing.lock().await.take() {
+                let _ = failing.await;
+            }
+            StatusCode::INTERNAL_SERVER_ERROR
+        }
+    });
+    let one = Router::new().route("/render", fails.route_layer(one.charge(priced_by_the_body()).unwrap()));
+    let two = service(&two, priced_by_the_body());
+    let call = call(100);
+    let paid = call.with(buy(&shop, &two, &call).await.of(DialectName::L402));
+    let mut serving = tokio_test::task::spawn(ask(&one, paid.request()));
+    assert!(serving.poll().is_pending());
+    assert_eq!(reason(&ask(&two, paid.request()).await), "spent", "it is in use");
+    fail.send(()).unwrap();
+    assert_eq!(serving.await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    // The first replica failed it, and it may be presented again, at either.
+    assert_eq!(ask(&one, paid.request()).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(ask(&two, paid.request()).await.status(), StatusCode::OK);
+    for replica in [&one, &two] {
+        assert_eq!(reason(&ask(replica, paid.request()).await), "spent");
+    }
+}
