@@ -9,13 +9,15 @@ use tower::{Layer as _, service_fn};
 use tower_x402::{
     Amount, Charge, DialectName, MemoryStore, Paywall, RouteTable,
     body::RequestBody,
+    clock::{TestClock, Timestamp},
+    lightning::LocalNode,
     price_fn,
     server::{ClientAddr, PaywallBuilder},
 };
 
 use crate::{
     customer::Errand,
-    shop::{Lasting, Shop, ask, get, paid, problem},
+    shop::{Lasting, NOW, Shop, ask, get, paid, problem},
     trade::EVERY,
 };
 
@@ -194,4 +196,19 @@ async fn a_foreign_proof_is_priced_by_the_body_that_it_was_bought_for() {
     let ours = shop.builder().dialects(EVERY).replay_store(Lasting(shop.store.clone())).accept_foreign_proofs();
     let served = ask(&app(&ours.build().unwrap(), by_length()), errand.with(&credential)).await;
     assert_eq!((served.status(), &served.body()[..]), (StatusCode::OK, &b"12345"[..]));
+}
+
+#[tokio::test]
+async fn a_nodes_clock_may_be_a_minute_ahead_and_its_invoice_a_second_from_its_end() {
+    for (node_now, status) in [
+        (NOW + 60, StatusCode::PAYMENT_REQUIRED),
+        (NOW + 61, StatusCode::SERVICE_UNAVAILABLE),
+        (NOW - 299, StatusCode::PAYMENT_REQUIRED),
+        (NOW - 300, StatusCode::SERVICE_UNAVAILABLE),
+    ] {
+        let mut shop = Shop::new();
+        shop.node = LocalNode::new().with_clock(TestClock::at(Timestamp::from_unix_seconds(node_now)));
+        let answer = ask(&app(&shop.paywall(), Amount::from_sat(1)), get("/a")).await;
+        assert_eq!(answer.status(), status, "{node_now}");
+    }
 }
