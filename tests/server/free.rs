@@ -273,3 +273,23 @@ async fn a_request_without_credentials_passes_as_it_came() {
     assert_eq!(answer.headers()["x-accel-expires"], "600");
     assert_eq!(asked(&app, &Call::new("GET", "/health"), &[]).await.headers()["cache-control"], PUBLIC);
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_ours_and_goes_on() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let line = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
+    let mpp = codec::base64::encode_url(
+        br#"{"challenge":{"id":"x","realm":"r","method":"m","intent":"i","request":"e30"},"payload":{}}"#,
+    );
+    for line in [
+        line(PAYMENT_SIGNATURE, "not base64!"),
+        line(PAYMENT_SIGNATURE, "e30="),
+        (PAYMENT_SIGNATURE, codec::base64::encode_url(b"not json").parse().unwrap()),
+        line(header::AUTHORIZATION, "L402 garbage"),
+        (header::AUTHORIZATION, format!("Payment {mpp}").parse().unwrap()),
+    ] {
+        let answer = asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await;
+        went_on(&answer, std::slice::from_ref(&line), &format!("{line:?}"));
+    }
+}

@@ -386,3 +386,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_proof_that_ended_between_head_and_body_is_refused() {
+    let bench = Bench::new();
+    let call = paid(&bench);
+    let view = bench.view(&call);
+    let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else { panic!("refused") };
+    let refusal = claim.verify(&view, &bench.terms, None, Timestamp::from_unix_seconds(1_700_000_361)).unwrap_err();
+    assert_eq!(refusal.code(), "invalid_exact_lnbtc_invoice_expired");
+}

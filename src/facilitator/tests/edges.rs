@@ -27,6 +27,15 @@ async fn the_longest_timeout_is_still_settled() {
 }
 
 #[tokio::test]
+async fn a_body_of_exactly_64_kib_is_read() {
+    let stage = stage(|builder| builder);
+    for (length, status) in [(64 * 1024, StatusCode::BAD_REQUEST), (64 * 1024 + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+        let request = Request::post("/settle").header("authorization", "Bearer token");
+        assert_eq!(stage.ask(request, vec![b' '; length]).await.status(), status, "{length}");
+    }
+}
+
+#[tokio::test]
 async fn every_answer_is_json_that_nobody_keeps() {
     let stage = stage(|builder| builder);
     let known = |builder: http::request::Builder| builder.header("authorization", "Bearer token");
