@@ -251,13 +251,13 @@ mod tests {
     #[cfg(feature = "replay-durable")]
     #[test]
     fn uses_are_read_in_the_order_in_which_they_were_granted() {
-        let mut scene = Scene::new(3);
+        let mut scene = Scene::new(4);
         for (number, granted_at) in [(7, START + 1), (8, START), (9, START)] {
             scene.uses.load(KEY, id(number), known(number, granted_at), &scene.room);
         }
         scene.uses.finish_load();
         scene.written.0 = 3;
         assert_eq!(scene.held(), [9, 8, 7], "by time, then with ever fewer uses left");
-        assert!(scene.insert(1, START, START).is_err(), "what was read takes room");
+        assert!(scene.insert(1, START, START).is_ok() && scene.insert(2, START, START).is_err(), "what was read takes room");
     }
 }
