@@ -293,3 +293,18 @@ async fn what_cannot_be_read_is_not_ours_and_goes_on() {
         went_on(&answer, std::slice::from_ref(&line), &format!("{line:?}"));
     }
 }
+
+/// The outer layer looks for it in `Authorization` only.
+#[tokio::test]
+async fn what_a_layer_that_lets_pass_has_set_aside_is_worth_its_price_further_in() {
+    let shop = Shop::new();
+    let paywall = shop.speaking_every_dialect();
+    let sold = Charge::of(Amount::from_sat(10)).authorization_taken();
+    let inner = || any(|| async { "served" }).layer(paywall.charge(sold.clone()).unwrap());
+    let free = paywall.charge(price_fn(|_| async { Ok(None) })).unwrap();
+    let (alone, both) = (Router::new().route("/a", inner()), Router::new().route("/a", inner().layer(free)));
+    let call = Call::new("GET", "/a");
+    let bought = shop.bought(&call, &ask(&alone, call.request()).await);
+    let served = ask(&both, call.with(bought.of(DialectName::Mpp)).request()).await;
+    assert_eq!((served.status(), &served.body()[..]), (StatusCode::OK, &b"served"[..]));
+}
