@@ -1,13 +1,13 @@
-//! A facilitator for x402 on Lightning: what a resource server of any language asks to settle the proofs that it is sent.
-//! Beside it stand the node that is paid (it makes the invoices) and a wallet that pays, so that a server of yours can be
-//! tried from end to end. The money is pretend.
+//! A facilitator for x402 on Lightning, which settles proofs for resource servers of any language. Beside it run the node
+//! that is paid, which makes the invoices, and a wallet that pays, so that you can try a server from end to end. The money is
+//! pretend.
 //!
 //! `cargo run --example facilitator`
-#![allow(clippy::print_stdout, reason = "its addresses are what it is there to tell")]
+#![allow(clippy::print_stdout, reason = "a server reads its addresses from the output")]
 
-#[path = "paid_api/serving.rs"]
+#[path = "../tests/fixtures/serving.rs"]
 mod serving;
-#[path = "paid_api/wallet/mod.rs"]
+#[path = "../tests/fixtures/wallet/mod.rs"]
 mod wallet;
 
 use std::{sync::Arc, time::Duration};

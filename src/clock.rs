@@ -30,6 +30,15 @@ impl Timestamp {
         self.0
     }
 
+    /// Returns the moment in ISO 8601 and in UTC, as `2026-09-21T14:13:20Z`. A year after 9999 has a plus sign in front.
+    #[must_use]
+    pub fn to_iso_8601(self) -> String {
+        let (year, month, day) = date(self.0 / 86_400);
+        let (hour, minute, second) = (self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
+        let sign = if year > 9999 { "+" } else { "" };
+        format!("{sign}{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+
     /// The moment `duration` later, its fraction of a second dropped; [`Timestamp::MAX`] where that cannot be named.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
@@ -43,10 +52,24 @@ impl Timestamp {
     }
 }
 
+/// Seconds since the Unix epoch, as a decimal number.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
     }
+}
+
+/// The Gregorian date of a day, counted from 1970-01-01. Years are counted from March, so that a leap day is the last of its year.
+const fn date(day: u64) -> (u64, u64, u64) {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let day = day + 719_468; // from 0000-03-01
+    let in_era = day % DAYS_OF_400_YEARS;
+    let year_of_era = (in_era - in_era / 1460 + in_era / 36_524 - in_era / 146_096) / 365;
+    let in_year = in_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * in_year + 2) / 153;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = day / DAYS_OF_400_YEARS * 400 + year_of_era + (month <= 2) as u64;
+    (year, month, in_year - (153 * from_march + 2) / 5 + 1)
 }
 
 /// A wall clock.
@@ -112,5 +135,28 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_in_iso_8601_and_in_utc() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_399, "2000-02-28T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (1_709_164_800, "2024-02-29T00:00:00Z"),
+            (1_790_000_000, "2026-09-21T14:13:20Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (253_402_300_799, "9999-12-31T23:59:59Z"),
+            (253_402_300_800, "+10000-01-01T00:00:00Z"),
+            (u64::MAX, "+584554051223-11-09T07:00:15Z"),
+        ] {
+            assert_eq!(Timestamp::from_unix_seconds(seconds).to_iso_8601(), text);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! client                      X402Layer                         Lightning node
 //!   │  GET /weather/oslo          │                                    │
-//!   ├────────────────────────────►│  what does it cost? make an invoice│
+//!   ├────────────────────────────►│  the price? an invoice for it      │
 //!   │                             ├───────────────────────────────────►│
 //!   │  402, the invoice, a token  │◄───────────────────────────────────┤
 //!   │◄────────────────────────────┤                                    │
@@ -14,6 +14,11 @@
 //!   │  200                        │──► your handler, with a receipt    │
 //!   │◄────────────────────────────┤                                    │
 //! ```
+//!
+//! **Which nodes:** [`Devnet`], a regtest network in your process with pretend money, or a node of your own behind
+//! [`Receiver`](lightning::Receiver). Adapters for released nodes and the paying client are not there yet, and the crate is not
+//! published yet: depend on a checkout by its path. In production the server runs
+//! [behind a reverse proxy](docs::reverse_proxy).
 //!
 //! # Charge for a route
 //!
@@ -29,21 +34,28 @@
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //!     let devnet = Devnet::start().await?; // two LDK nodes and a channel, in this process; pretend money
 //!     let paywall = Paywall::builder(devnet.server())
-//!         .origin("http://127.0.0.1:3000") // what clients call; https, but on loopback
-//!         .master_secret([7; 32]) // on loopback only; in production: .master_secret_file("master-secret")
-//!         .replay_store(MemoryStore::new()?) // in earnest: DurableStore::open("spent")?
+//!         .origin("http://127.0.0.1:3000") // the public URL; must be https, except on this machine
+//!         .master_secret_file("master-secret") // head -c 32 /dev/urandom > master-secret
+//!         .replay_store(MemoryStore::new()?) // in production: DurableStore::open("spent")?
 //!         .build()?;
 //!     let app = Router::new().route("/weather", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//!     let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>(); // who is asking: for the limits
+//!     // The address of each client: limits are counted by it.
+//!     let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
 //!     Ok(axum::serve(listener, service).await?)
 //! }
 //! ```
 //!
-//! With the method router's `route_layer` a method that the route does not have stays 405, and costs no invoice; `Router::layer` would
-//! charge for paths that do not exist. [`RouteTable`] prices a whole service of any kind, axum or not, from one place; [`price_fn`]
-//! prices by what a request says; [`Charge`] says what one payment buys: one request, several, or a while. [`server`] tells the whole
-//! story.
+//! Use the method router's `route_layer`: a method that the route does not have stays 405 and costs no invoice. `Router::layer` would
+//! charge for paths that do not exist.
+//!
+//! - [`RouteTable`] prices a whole service of any kind, axum or not, from one place.
+//! - [`price_fn`] makes a price that depends on the request.
+//! - [`Charge`] says what one payment buys: one request, several, or a duration.
+//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among other layers.
+//!
+//! The README's server has a wallet beside it, so that you can pay by hand. The repository's `examples/` show a production set-up, a node of
+//! your own, tests of handlers, and settlements.
 //!
 //! # The dialects
 //!
@@ -61,35 +73,36 @@
 //! |---|---|---|---|
 //! | sells | one request, several, a duration | one request | one request |
 //! | prices | to the msat | whole satoshis | to the msat |
-//! | binds the body | where a price function reads it | unless it streams | yes |
-//! | a credential for one request is good until | invoice's end + 24 h | invoice's end | invoice's end + 60 s |
-//! | the handler fails (5xx) | the use comes back, twice at most | it stays spent | it stays spent |
+//! | binds the body | if a price function reads it | unless it streams | yes |
+//! | a credential for one request is valid until | invoice's expiry + 24 h | invoice's expiry | invoice's expiry + 60 s |
+//! | the handler fails (5xx) | the use is given back, twice at most | it stays spent | it stays spent |
 //!
-//! # What to bring
+//! # What you need
 //!
-//! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] for the first minute, [`LocalNode`](lightning::LocalNode) for
-//!   tests, or your own implementation, checked by the suite in `lightning::conformance`.
+//! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] to begin with, [`LocalNode`](lightning::LocalNode) for tests,
+//!   or your own implementation, checked by the suite in `lightning::conformance`.
 //! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on one machine, [`MemoryStore`] for tests.
 //! - A master secret of 32 random bytes (`head -c 32 /dev/urandom > master-secret`), the same after every restart:
 //!   [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. One that can be guessed is refused off loopback.
 //!
 //! # Features
 //!
-//! | feature | what it brings | by default |
+//! | feature | what it adds | default |
 //! |---|---|---|
 //! | `server` | [`Paywall`], [`X402Layer`], [`RouteTable`] | yes |
-//! | `axum` | [`Paid`]; axum's original URI, matched path and peer address are understood: without it, do not put the layer inside a nest | yes |
+//! | `axum` | [`Paid`], and support for axum's original URI, matched path and peer address. Without it, do not put the layer inside a nest. | yes |
 //! | `l402`, `mpp`, `x402` | the dialects | yes |
+//! | `tracing` | log events. Only they say why an answer was 500 or 503. | yes |
 //! | `facilitator` | x402's `/settle`, `/verify`, `/supported` as a service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes in this process | |
 //! | `replay-durable` | [`DurableStore`] | |
-//! | `conformance` | suites for your own nodes and stores; receipts for handler tests | |
-//! | `tracing` | log lines: why an answer was 500 or 503 | yes |
+//! | `conformance` | test suites for nodes and stores of your own; receipts for handler tests | |
+//! | `full` | all of these | |
 //!
 //! # What it does not do
 //!
-//! No accounts, no refunds, no fiat, no other chains, no TLS (put it behind what terminates yours). It does not move money: the node
-//! does. The paying client and adapters for released nodes are not here yet.
+//! Accounts, refunds, fiat, other chains, TLS (a [reverse proxy](docs::reverse_proxy) terminates it). It does not move money: the
+//! node does.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "server")]
@@ -98,7 +111,7 @@ mod boxed;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;
-// What only the server, or one dialect, asks of these is unused where that one is left out.
+// Some of it is unused if the server or a dialect is left out.
 #[cfg_attr(
     not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
     allow(dead_code, unused_imports)
@@ -158,6 +171,8 @@ pub mod docs {
     pub mod floor_plan {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
+    #[doc = include_str!("docs/reverse_proxy.md")]
+    pub mod reverse_proxy {}
     #[doc = include_str!("docs/threat_model.md")]
     pub mod threat_model {}
 }

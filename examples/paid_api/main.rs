@@ -1,13 +1,41 @@
-//! An API that people of any language can test their paying clients against: it stays up, it is paid over a real Lightning
+//! An API that people of any language can test their paying clients against. It stays up, it is paid over a real Lightning
 //! channel whose money is pretend, and a wallet that speaks part of LND's REST interface pays for it.
 //!
-//! `cargo run --example paid_api -- --help` lists what it can be told.
-#![allow(clippy::print_stdout, reason = "its two addresses are what it is there to tell")]
+//! `cargo run --example paid_api -- --help` lists its options.
+//!
+//! # To pay by hand
+//!
+//! Start it on fixed ports:
+//!
+//! ```sh
+//! cargo run --example paid_api -- --listen 127.0.0.1:3000 --wallet 127.0.0.1:3001
+//! ```
+//!
+//! Then, in a second terminal, ask, pay and ask again. This is L402; a client of MPP or x402 needs code.
+//!
+//! ```sh
+//! url=http://127.0.0.1:3000/weather/oslo
+//! challenge=$(curl -si $url | grep -i '^www-authenticate: L402')
+//! token=$(echo "$challenge" | sed 's/.*macaroon="\([^"]*\)".*/\1/')
+//! invoice=$(echo "$challenge" | sed 's/.*invoice="\([^"]*\)".*/\1/')
+//! paid=$(curl -s http://127.0.0.1:3001/v1/channels/transactions -d "{\"payment_request\":\"$invoice\"}")
+//! preimage=$(echo "$paid" | sed 's/.*"payment_preimage":"\([^"]*\)".*/\1/' | base64 -d | od -An -v -tx1 | tr -d ' \n')
+//! curl -i $url -H "Authorization: L402 $token:$preimage"   # 200
+//! curl -i $url -H "Authorization: L402 $token:$preimage"   # 402: one payment bought one request
+//! ```
+//!
+//! # What it is made of
+//!
+//! The wallet and the serving of several servers at once are in `tests/fixtures/`, which the example `facilitator` uses too.
+//! Released clients of each dialect pay this server in `scripts/interop`.
+#![allow(clippy::print_stdout, reason = "a client reads its addresses from the output")]
 
 mod arguments;
 mod described;
 mod kept;
+#[path = "../../tests/fixtures/serving.rs"]
 mod serving;
+#[path = "../../tests/fixtures/wallet/mod.rs"]
 mod wallet;
 
 use std::{net::SocketAddr, path::Path, process::ExitCode};

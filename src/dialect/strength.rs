@@ -77,8 +77,8 @@ mod tests {
         for pattern in [
             vec![7; 32],
             vec![0xff; 64],
-            vec![0xde, 0xad].repeat(16),
-            vec![0xde, 0xad, 0xbe, 0xef].repeat(8),
+            [0xde, 0xad].repeat(16),
+            [0xde, 0xad, 0xbe, 0xef].repeat(8),
             random[..16].repeat(2),
             random.repeat(2),
             random[..15].repeat(3),

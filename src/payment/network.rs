@@ -1,10 +1,11 @@
 use std::fmt;
 
-/// Which bitcoin: the real one, or one of the test networks.
+/// A Bitcoin network: mainnet, or one of the test networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Network {
-    /// The real one.
+    /// Mainnet, whose money is real. Its name in text is `bitcoin`, as in most node software.
+    #[doc(alias = "mainnet")]
     Bitcoin,
     /// A private network of one machine.
     Regtest,

@@ -152,7 +152,7 @@ impl PaywallBuilder {
         self
     }
 
-    /// Where spent payments are remembered. Required. On mainnet it must be durable.
+    /// Where spent payments are remembered. Required. On mainnet ([`Network::Bitcoin`]) it must be durable.
     pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
         self.store = Some(Arc::new(store));
         self

@@ -7,7 +7,7 @@ use http::{Method, StatusCode};
 use tokio::{io::AsyncWriteExt as _, net::TcpStream, sync::mpsc};
 use tower_x402::{Amount, lightning::LocalNode};
 
-use crate::site::{Place, bought, get, send};
+use crate::site::{Client, Place, bought, get, send};
 
 /// Tells when the handler was dropped.
 struct Tells(mpsc::UnboundedSender<&'static str>);
@@ -31,7 +31,7 @@ async fn whoever_resets_the_connection_just_before_the_answer_gets_nothing_back(
     };
     let layer = place.builder(node.clone()).build().unwrap().charge(Amount::from_sat(10)).unwrap();
     place.serve(Router::new().route("/render", on_get(handler).route_layer(layer)));
-    let client = reqwest::Client::new();
+    let client = Client::new();
     for _ in 0..20 {
         let credential = bought(&client, &node, &url).await;
         let mut socket = TcpStream::connect(address).await.unwrap();

@@ -4,33 +4,34 @@
 use std::{
     collections::{HashMap, HashSet},
     ffi::OsStr,
-    io::{BufRead as _, BufReader, Write as _},
-    num::NonZeroU32,
     path::Path,
-    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use axum::{Router, extract, routing::get as on_get};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    Amount, Charge, DurableStore, Invoice, Network, Paid, PaymentHash, Paywall, Preimage, Secrets,
+    Invoice, Network, PaymentHash, Preimage,
     clock::{Clock as _, SystemClock},
     l402,
-    lightning::LocalNode,
     mpp::{self, Payable},
     x402::{self, Conditions, Intent, PaymentRequired},
 };
 
-const TEST: &str = "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
+use crate::{
+    child::{Server, serve_until_killed},
+    site::Client,
+};
+
+pub(crate) const TEST: &str = "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
 const ROUNDS: u64 = 15;
-const USES: u32 = 3;
+pub(crate) const USES: u32 = 3;
 const PAYMENTS: usize = 100;
 const ENOUGH: Duration = Duration::from_secs(30);
 const GIVE_UP: Duration = Duration::from_secs(240);
-const ORIGIN: &str = "https://api.example.com";
+pub(crate) const ORIGIN: &str = "https://api.example.com";
 
 /// A payment, what it was made for, and what became of it.
 #[derive(Clone, Debug)]
@@ -106,7 +107,7 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
 
 /// Presents what was bought and never shown before the kill: it works as often as was paid for, in any dialect, and then in none.
 async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
-    let client = reqwest::Client::new();
+    let client = Client::new();
     let mut redeemed = Vec::new();
     for (turn, mut bought) in kept.into_iter().enumerate() {
         for use_number in 0..bought.uses + 3 {
@@ -122,7 +123,7 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
 
 /// Shows again what got no answer when the server was killed: it may have been served, and is not served beyond its uses.
 async fn insist(origin: &str, used: &mut [Bought]) {
-    let client = reqwest::Client::new();
+    let client = Client::new();
     for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
         let answers = futures_util::future::join_all((0..6).map(|turn| show(&client, origin, bought, turn))).await;
         bought.served += u32::try_from(answers.iter().filter(|answer| **answer == Some(StatusCode::OK)).count()).unwrap();
@@ -130,15 +131,15 @@ async fn insist(origin: &str, used: &mut [Bought]) {
 }
 
 /// Shows one of the credentials: the dialects take turns.
-async fn show(client: &reqwest::Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
+async fn show(client: &Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
     let (name, value) = bought.credentials[turn % bought.credentials.len()].clone();
-    let request = client.get(format!("{origin}{}", bought.path)).header(name, value);
-    Some(request.send().await.ok()?.status())
+    let headers = HeaderMap::from_iter([(name, value)]);
+    Some(client.open(Method::GET, &format!("{origin}{}", bought.path), headers, b"").await.ok()?.status())
 }
 
 /// Buys, and shows two of three payments in all their dialects and from six tasks at once, until the server is gone.
 async fn shop_around(origin: String, bag: Bag, customer: u32) {
-    let client = reqwest::Client::new();
+    let client = Client::new();
     for number in customer.. {
         let (path, uses) = if number % 2 == 0 { ("/once", 1) } else { ("/thrice", USES) };
         let Some(mut bought) = buy(&client, &origin, path, uses).await else { return };
@@ -163,14 +164,15 @@ async fn shop_around(origin: String, bag: Bag, customer: u32) {
     }
 }
 
-async fn buy(client: &reqwest::Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
-    let answer = client.get(format!("{origin}{path}")).send().await.ok()?;
+async fn buy(client: &Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
+    let answer = client.open(Method::GET, &format!("{origin}{path}"), HeaderMap::new(), b"").await.ok()?;
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
     let headers = answer.headers().clone();
     let invoice = l402::Challenge::in_headers(&headers).remove(0).invoice().to_owned();
     let payment_hash = Invoice::parse(&invoice).unwrap().payment_hash();
-    let told = client.get(format!("{origin}/wallet/{payment_hash}")).send().await.ok()?.text().await.ok()?;
-    let preimage = Preimage::from_hex(&told)?;
+    let wallet = format!("{origin}/wallet/{payment_hash}");
+    let told = client.open(Method::GET, &wallet, HeaderMap::new(), b"").await.ok()?.into_body().collect().await.ok()?;
+    let preimage = Preimage::from_hex(std::str::from_utf8(&told.to_bytes()).ok()?)?;
     let credentials = credentials(&headers, &format!("{ORIGIN}{path}"), &preimage);
     assert_eq!(credentials.len(), if uses == 1 { 3 } else { 1 });
     Some(Bought { payment_hash, path, uses, credentials, served: 0, lost: 0 })
@@ -202,68 +204,4 @@ fn runs(folder: &Path) -> Vec<(PaymentHash, String)> {
     let text = std::fs::read_to_string(folder.join("runs")).unwrap();
     let runs = text.lines().map(|line| line.split_once(' ').unwrap());
     runs.map(|(payment_hash, dialect)| (PaymentHash::from_hex(payment_hash).unwrap(), dialect.to_owned())).collect()
-}
-
-/// This program again, as a server; killed when dropped.
-struct Server {
-    child: Child,
-    origin: String,
-}
-
-impl Server {
-    fn start(folder: &Path) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([TEST, "--exact", "--nocapture"])
-            .env("FLOW_CHILD", TEST)
-            .env("FLOW_FOLDER", folder)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("> ").map(str::to_owned));
-        Self { child, origin: format!("http://{}", address.expect("the child says where it listens")) }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-}
-
-#[allow(clippy::print_stdout)]
-fn serve_until_killed(folder: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let node = LocalNode::new();
-        let paywall = Paywall::builder(node.clone())
-            .origin(ORIGIN)
-            .master_secret(Secrets::test_secret(7))
-            .replay_store(DurableStore::open(folder.join("store")).unwrap())
-            .unpaid_per_client(1_000_000)
-            .unpaid_in_all(1_000_000)
-            .build()
-            .unwrap();
-        let runs = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("runs")).unwrap();
-        let runs = Arc::new(Mutex::new(runs));
-        // Written by the kernel before the answer, and not lost with the process.
-        let handler = async move |Paid(receipt): Paid| {
-            let line = format!("{} {}\n", receipt.payment_hash(), receipt.dialect());
-            runs.lock().unwrap().write_all(line.as_bytes()).unwrap();
-        };
-        let wallet = async move |extract::Path(hash): extract::Path<String>| {
-            node.settle(PaymentHash::from_hex(&hash).unwrap()).unwrap().expose_hex()
-        };
-        let thrice = Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(USES).unwrap());
-        let app = Router::new()
-            .route("/once", on_get(handler.clone()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()))
-            .route("/thrice", on_get(handler).route_layer(paywall.charge(thrice).unwrap()))
-            .route("/wallet/{hash}", on_get(wallet));
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // On a line of its own, for the harness may have begun one with the name of the test.
-        println!("\n> {}", listener.local_addr().unwrap());
-        std::io::stdout().flush().unwrap();
-        axum::serve(listener, app).await.unwrap();
-    });
 }

@@ -9,7 +9,7 @@ use axum::{Router, routing::get as on_get};
 use http::{Method, StatusCode};
 use tower_x402::{Amount, DurableStore, lightning::LocalNode};
 
-use crate::site::{Place, bought, send};
+use crate::site::{Client, Place, bought, send};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn one_credential_on_200_requests_runs_the_handler_once() {
@@ -27,7 +27,7 @@ async fn one_credential_on_200_requests_runs_the_handler_once() {
         };
         let layer = builder.build().unwrap().charge(Amount::from_sat(10)).unwrap();
         place.serve(Router::new().route("/a", on_get(handler).route_layer(layer)));
-        let client = reqwest::Client::new();
+        let client = Client::new();
         let credential = bought(&client, &node, &url).await;
         let racing: Vec<_> = (0..200)
             .map(|_| {

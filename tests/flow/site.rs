@@ -4,7 +4,13 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use bytes::Bytes;
-use http::{HeaderMap, Method, Response};
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{self, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use tokio::net::TcpListener;
 use tower_x402::{
     Invoice, MemoryStore, Paywall, Preimage, Secrets, l402, lightning::LocalNode, lightning::Receiver, server::PaywallBuilder,
@@ -42,28 +48,43 @@ impl Place {
     }
 }
 
-/// One exchange, its answer in memory.
-pub(crate) async fn send(
-    client: &reqwest::Client,
-    method: Method,
-    url: &str,
-    headers: HeaderMap,
-    body: &[u8],
-) -> Response<Bytes> {
-    let answer = client.request(method, url).headers(headers).body(body.to_vec()).send().await.unwrap();
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = answer.status();
-    *response.headers_mut() = answer.headers().clone();
-    *response.body_mut() = answer.bytes().await.unwrap();
-    response
+/// A client that keeps its connections open for later requests. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
+
+impl Client {
+    pub(crate) fn new() -> Self {
+        Self(legacy::Client::builder(TokioExecutor::new()).build_http())
+    }
+
+    /// One exchange up to the head of the answer; an error if the connection breaks.
+    pub(crate) async fn open(
+        &self,
+        method: Method,
+        url: &str,
+        headers: HeaderMap,
+        body: &[u8],
+    ) -> Result<Response<Incoming>, legacy::Error> {
+        let mut request = Request::new(Full::from(body.to_vec()));
+        *request.method_mut() = method;
+        *request.uri_mut() = url.parse().unwrap();
+        *request.headers_mut() = headers;
+        self.0.request(request).await
+    }
 }
 
-pub(crate) async fn get(client: &reqwest::Client, url: &str) -> Response<Bytes> {
+/// One exchange, its answer in memory.
+pub(crate) async fn send(client: &Client, method: Method, url: &str, headers: HeaderMap, body: &[u8]) -> Response<Bytes> {
+    let (head, body) = client.open(method, url, headers, body).await.unwrap().into_parts();
+    Response::from_parts(head, body.collect().await.unwrap().to_bytes())
+}
+
+pub(crate) async fn get(client: &Client, url: &str) -> Response<Bytes> {
     send(client, Method::GET, url, HeaderMap::new(), b"").await
 }
 
 /// The `Authorization` of a GET that was paid for at a local node.
-pub(crate) async fn bought(client: &reqwest::Client, node: &LocalNode, url: &str) -> HeaderMap {
+pub(crate) async fn bought(client: &Client, node: &LocalNode, url: &str) -> HeaderMap {
     let answer = get(client, url).await;
     let challenge = l402::Challenge::in_headers(answer.headers()).remove(0);
     let preimage: Preimage = node.settle(Invoice::parse(challenge.invoice()).unwrap().payment_hash()).unwrap();

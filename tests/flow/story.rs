@@ -14,7 +14,7 @@ use tower_x402::{
     x402::{self, Conditions, Intent, PaymentRequired},
 };
 
-use crate::site::{Place, send};
+use crate::site::{Client, Place, send};
 
 const BODY: &[u8] = b"a scene";
 const PRICE: Amount = Amount::from_sat(25);
@@ -63,7 +63,7 @@ async fn story(dialect: DialectName) {
     let mut settlements = paywall.settlements(4);
     let handler = async |Paid(receipt): Paid, body: String| format!("{body} for {} by {}", receipt.amount(), receipt.dialect());
     place.serve(Router::new().route("/render", post(handler).route_layer(paywall.charge(PRICE).unwrap())));
-    let client = reqwest::Client::new();
+    let client = Client::new();
     let had = devnet.client().spendable();
 
     let asked = send(&client, Method::POST, &url, HeaderMap::new(), BODY).await;

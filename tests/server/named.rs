@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The file that a name like `server/dropped` or `src/server/limit/tests` stands for.
+/// The file that a name like `server/dropped` or `src/server/limit/tests/slots` stands for.
 fn file(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let base = if name.starts_with("src/") { root.join(name) } else { root.join("tests").join(name) };

@@ -3,6 +3,7 @@
 
 mod l402;
 mod mpp;
+mod settlements;
 mod x402;
 
 use std::path::PathBuf;

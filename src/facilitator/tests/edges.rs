@@ -1,6 +1,9 @@
 //! What lies exactly on a limit, and what every answer carries.
 
+use std::time::Duration;
+
 use super::*;
+use crate::payment::Network;
 
 const KEY: &str = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
 

@@ -1,0 +1,80 @@
+//! A node of your own: a `Receiver` over the client of a node that speaks in hex, checked by the crate's conformance suite.
+//!
+//! Write the body of `create_invoice` and `lookup_invoice` with your node's client; the rest stays.
+//!
+//! `cargo run --example own_node`
+
+use std::time::Duration;
+
+use tower_x402::{
+    Amount, Invoice, Network, PaymentHash,
+    lightning::{
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, LocalNode, NodeError, NodeErrorKind, Receiver,
+        ReceiverProfile, conformance,
+    },
+    server::BoxError,
+};
+
+/// Holds the client of the node. The `Debug` of a real one must not show its access token.
+#[derive(Debug)]
+struct MyNode(Client);
+
+impl Receiver for MyNode {
+    fn profile(&self) -> ReceiverProfile {
+        // `Exclusive`: nobody else can make this node sign, or learns the preimages of its unpaid invoices.
+        let mut profile = ReceiverProfile::new(Network::Regtest, KeyCustody::Exclusive);
+        profile.public_key = self.0.public_key(); // x402 needs it
+        profile
+    }
+
+    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        Box::pin(async move {
+            let made = self.0.new_invoice(request.amount.as_msat(), request.description, request.expiry).await;
+            let text = made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
+            Invoice::parse(&text).map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
+        })
+    }
+
+    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        Box::pin(async move {
+            let state = self.0.state(&payment_hash.to_string()).await;
+            match &*state.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))? {
+                "OPEN" => Ok(InvoiceStatus::Open),
+                "SETTLED" => Ok(InvoiceStatus::Settled),
+                "EXPIRED" => Ok(InvoiceStatus::Expired),
+                "UNKNOWN" => Ok(InvoiceStatus::Unknown),
+                // Never guess: the server answers 503, and nobody is asked to pay.
+                _ => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "expected the state of an invoice")),
+            }
+        })
+    }
+}
+
+const NAME: &str = "my node";
+
+#[tokio::main]
+async fn main() {
+    // The same two lines as a test of yours, against your node on regtest.
+    conformance::receiver(&MyNode(Client(LocalNode::new()))).await;
+    println!("this node does all that a paywall needs: Paywall::builder(MyNode(..))");
+}
+
+/// What the client of a node could look like. Over a node in this process, so that the example needs no other.
+#[derive(Debug)]
+struct Client(LocalNode);
+
+impl Client {
+    fn public_key(&self) -> Option<[u8; 33]> {
+        self.0.profile().public_key
+    }
+
+    async fn new_invoice(&self, msat: u64, description: Description, expiry: Duration) -> Result<String, BoxError> {
+        let request = InvoiceRequest::new(Amount::from_msat(msat), description, expiry);
+        Ok(self.0.create_invoice(request).await?.as_str().to_owned())
+    }
+
+    async fn state(&self, payment_hash: &str) -> Result<String, BoxError> {
+        let payment_hash = PaymentHash::from_hex(payment_hash).ok_or("expected a payment hash")?;
+        Ok(format!("{:?}", self.0.lookup_invoice(payment_hash).await?).to_uppercase())
+    }
+}
