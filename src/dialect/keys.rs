@@ -288,4 +288,36 @@ mod tests {
         secrets.remove([1; 32]).unwrap();
         assert!(ring.current().of(0).by_id(Purpose::MppId, old).is_none());
     }
+
+    /// What was sold before an update must be served after it.
+    #[test]
+    fn keys_are_derived_alike_in_every_version() {
+        let secret = std::array::from_fn::<u8, 32, _>(|at| at as u8);
+        let place = ("https://api.example.com", "weather");
+        let keys = OriginKeys::of_secret(&secret, Network::Regtest, place, &[9; 16]);
+        for (purpose, id) in [
+            (Purpose::L402Counted, "81c8c1fa"),
+            (Purpose::L402Timed, "31834da4"),
+            (Purpose::MppId, "5a935aad"),
+            (Purpose::X402Quote, "79882d57"),
+        ] {
+            assert_eq!(crate::codec::hex::encode(keys.minting(purpose).id), id, "{purpose:?}");
+        }
+    }
+
+    #[test]
+    fn two_keys_of_one_id_are_found_where_the_id_alone_tells_them_apart() {
+        let key = |id: u8| DerivedKey { id: [id; 4], mac: MacKey::new(&[id; 32]) };
+        for (ids, are_unique) in [
+            ([&[1_u8, 2][..], &[3, 4], &[1, 2], &[1, 2]], true),
+            ([&[1, 1], &[3, 4], &[1, 2], &[1, 2]], false),
+            ([&[1, 2], &[3, 1], &[1, 2], &[1, 2]], false),
+            ([&[1, 2, 3], &[4, 5, 3], &[1, 2, 3], &[1, 2, 3]], false),
+            ([&[1, 2], &[3, 4], &[1, 1], &[1, 2]], false),
+            ([&[1, 2], &[3, 4], &[1, 2], &[2, 2]], false),
+        ] {
+            let keys = OriginKeys { keys: ids.map(|ids| ids.iter().map(|id| key(*id)).collect()), minting: 0 };
+            assert_eq!(keys.have_unique_ids(), are_unique, "{ids:?}");
+        }
+    }
 }

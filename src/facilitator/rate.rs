@@ -79,9 +79,11 @@ mod tests {
         for index in 0..MAX_CALLERS {
             assert_eq!(rate.take(&Caller::named(index.to_string())), Ok(()));
         }
+        tokio::time::advance(Duration::from_secs(10)).await;
         assert_eq!(rate.take(&Caller::named("a")), Ok(()));
         assert!(rate.take(&Caller::named("b")).is_err());
         assert_eq!(rate.buckets.lock().unwrap().len(), MAX_CALLERS + 1);
+        assert_eq!(rate.take(&Caller::named("0")), Err(Duration::from_secs(20)), "its own bucket, not the shared one");
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(rate.take(&Caller::named("b")), Ok(()));
         assert_eq!(rate.buckets.lock().unwrap().len(), 1);

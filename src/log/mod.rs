@@ -11,6 +11,8 @@ mod floor;
 mod folder;
 #[cfg(feature = "conformance")]
 mod raw;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 #[cfg(feature = "conformance")]

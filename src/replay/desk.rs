@@ -282,11 +282,64 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_was_not_written_is_forgotten_and_takes_no_room() {
+        let one = std::num::NonZeroUsize::MIN;
+        let mut desk = Desk::new(DurableOptions::new().capacity(one).record_capacity(2 + 3 + 128));
+        for (payment, name) in [(1, 1), (1, 1), (2, 2)] {
+            desk.loaded();
+            let ask = once(a_key(payment), UseId::random().unwrap());
+            let answer = desk.apply(Question::Consume(ask, oneshot::channel().0), &mut Batch::default());
+            let Answer::Consume(pending) = answer else { panic!("another answer") };
+            assert_eq!(pending.answer.unwrap(), Consumption::Granted { remaining: 0 });
+            let record = Record { value: vec![0; 3], expires_at: Timestamp::MAX };
+            let question = Question::Put(RecordKey::new(&[name]).unwrap(), record, oneshot::channel().0);
+            let Answer::Put(pending) = desk.apply(question, &mut Batch::default()) else { panic!("another answer") };
+            assert!(pending.answer.unwrap());
+            desk.clear();
+        }
+    }
+
+    #[test]
+    fn a_release_is_carried_out_again_if_its_group_was_not_written() {
+        let failure = LogError::unavailable("on purpose");
+        for (known, written, again) in [(true, Ok(()), false), (true, Err(&failure), true), (false, Err(&failure), false)] {
+            let mut desk = Desk::new(DurableOptions::new());
+            desk.loaded();
+            let (key, use_id) = (a_key(1), UseId::from_bytes([1; 16]));
+            if known {
+                let _ = desk.apply(Question::Consume(once(key, use_id), oneshot::channel().0), &mut Batch::default());
+            }
+            let answer = desk.apply(Question::Release(key, use_id, Release::NotServed), &mut Batch::default());
+            assert_eq!(Desk::tell(answer, written).is_some(), again, "{known} {written:?}");
+        }
+    }
+
+    #[test]
+    fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
+        fn refused<T: std::fmt::Debug>(desk: &mut Desk, question: impl FnOnce(Reply<T>) -> Question) {
+            let (reply, answer) = oneshot::channel();
+            assert!(desk.refuse(question(reply), &LogError::unavailable("on purpose")).is_none());
+            assert_eq!(answer.blocking_recv().unwrap().unwrap_err().kind(), StoreErrorKind::Refused);
+        }
+
+        let mut desk = Desk::new(DurableOptions::new());
+        let name = || RecordKey::new(b"name").unwrap();
+        refused(&mut desk, |reply| Question::Consume(once(a_key(1), UseId::from_bytes([1; 16])), reply));
+        refused(&mut desk, |reply| Question::Delete(name(), reply));
+        refused(&mut desk, |reply| Question::Get(name(), reply));
+        refused(&mut desk, |reply| Question::Put(name(), Record { value: vec![], expires_at: Timestamp::MAX }, reply));
+        refused(&mut desk, |reply| Question::Scan(name(), reply));
+    }
+
     fn consume(log: &Log<Faulty>, key: ConsumptionKey, use_id: UseId) -> oneshot::Receiver<Result<Consumption, StoreError>> {
         let (reply, answer) = oneshot::channel();
-        let ask = Ask { key, use_id, limits: Limits::new(NonZeroU32::MIN, 0), retain_until: Timestamp::MAX };
-        log.ask_urgently(Question::Consume(ask, reply)).unwrap();
+        log.ask_urgently(Question::Consume(once(key, use_id), reply)).unwrap();
         answer
+    }
+
+    fn once(key: ConsumptionKey, use_id: UseId) -> Ask {
+        Ask { key, use_id, limits: Limits::new(NonZeroU32::MIN, 0), retain_until: Timestamp::MAX }
     }
 
     fn a_key(number: u8) -> ConsumptionKey {

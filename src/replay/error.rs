@@ -53,3 +53,15 @@ impl Error for StoreError {
         Some(&*self.source)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_names_the_store_and_its_cause() {
+        let error = StoreError::new(StoreErrorKind::Full, "the test's store", "no room");
+        assert_eq!(error.to_string(), "the test's store is full: no room");
+        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("no room"));
+    }
+}

@@ -132,3 +132,14 @@ impl RecordKey {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::RecordKey;
+
+    #[test]
+    fn a_key_has_at_most_255_bytes() {
+        assert_eq!(RecordKey::new(&[7; 255]).map(|key| key.as_bytes().len()), Some(255));
+        assert_eq!(RecordKey::new(&[7; 256]), None);
+    }
+}

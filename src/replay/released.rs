@@ -52,3 +52,44 @@ pub(super) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
 const REMEMBERED: Duration = Duration::from_secs(600);
 const MAX_RELEASED: usize = 8_192;
 const PRUNED_AT_ONCE: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::payment::{Network, PaymentHash};
+
+    fn id(number: usize) -> UseId {
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        UseId::from_bytes(bytes)
+    }
+
+    const KEY: ConsumptionKey = ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+    const START: Timestamp = Timestamp::from_unix_seconds(10_000);
+
+    #[test]
+    fn the_oldest_is_forgotten_if_there_are_too_many() {
+        let mut released = Released::default();
+        for number in (0..MAX_RELEASED).chain([0]) {
+            released.insert(KEY, id(number), START);
+        }
+        assert!(released.contains(&KEY, id(0)), "a second time is no second one");
+        released.insert(KEY, id(MAX_RELEASED), START);
+        assert!(!released.contains(&KEY, id(0)));
+        assert!((1..=MAX_RELEASED).all(|number| released.contains(&KEY, id(number))));
+    }
+
+    #[test]
+    fn each_is_forgotten_ten_minutes_later_also_if_the_clock_went_back() {
+        let after = |seconds| START.saturating_add(Duration::from_secs(seconds));
+        let before = |seconds| Timestamp::from_unix_seconds(START.as_unix_seconds() - seconds);
+        for (now, is_known) in [(after(600), true), (after(601), false), (before(600), true), (before(601), false)] {
+            let mut released = Released::default();
+            released.insert(KEY, id(1), START);
+            released.insert(KEY, id(2), now);
+            released.prune(now);
+            assert_eq!(released.contains(&KEY, id(1)), is_known, "{now:?}");
+            assert!(released.contains(&KEY, id(2)));
+        }
+    }
+}

@@ -107,7 +107,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{clock::TestClock, replay::MemoryStore};
+    use crate::{boxed::BoxFuture, clock::TestClock, replay::MemoryStore};
 
     #[tokio::test]
     async fn a_revocation_is_seen_at_once_here_and_elsewhere_after_a_refresh() {
@@ -128,5 +128,74 @@ mod tests {
         clock.advance(Duration::from_secs(1));
         elsewhere.refresh().await.unwrap();
         assert!(!elsewhere.contains(&hash));
+    }
+
+    #[tokio::test]
+    async fn a_revocation_here_ends_with_its_record() {
+        let clock = TestClock::at(Timestamp::from_unix_seconds(1_000));
+        let records = Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone()));
+        let here = Revocations::load(records).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        here.revoke(hash, Timestamp::from_unix_seconds(1_500)).await.unwrap();
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
+        clock.advance(Duration::from_secs(501));
+        here.refresh().await.unwrap();
+        assert!(!here.contains(&hash));
+    }
+
+    #[tokio::test]
+    async fn a_revocation_that_could_not_be_recorded_stays_in_this_process() {
+        let full = Arc::new(MemoryStore::new().unwrap().with_record_capacity(1));
+        let here = Revocations::load(full).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        here.revoke(hash, Timestamp::MAX).await.unwrap_err();
+        assert!(here.contains(&hash));
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
+    }
+
+    /// Records of which something is revoked each time that they were read and before that is answered.
+    #[derive(Debug)]
+    struct Interrupted {
+        inner: MemoryStore,
+        revoking: std::sync::Mutex<Option<(Revocations, PaymentHash)>>,
+    }
+
+    impl Records for Interrupted {
+        fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, end: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+            self.inner.put_if_absent(key, value, end)
+        }
+
+        fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+            self.inner.get(key)
+        }
+
+        fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
+            self.inner.delete(key)
+        }
+
+        fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+            Box::pin(async move {
+                let found = self.inner.scan(prefix).await?;
+                let revoking = self.revoking.lock().unwrap().take();
+                if let Some((revocations, hash)) = revoking {
+                    revocations.revoke(hash, Timestamp::MAX).await?;
+                }
+                Ok(found)
+            })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_while_the_records_are_read_is_not_lost() {
+        let records = Arc::new(Interrupted { inner: MemoryStore::new().unwrap(), revoking: std::sync::Mutex::default() });
+        let here = Revocations::load(records.clone()).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        *records.revoking.lock().unwrap() = Some((here.clone(), hash));
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
     }
 }

@@ -63,3 +63,31 @@ impl Keys {
         (before < next).then(|| before.checked_sub(1).map(Timestamp::from_unix_seconds))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    #[test]
+    fn exactly_the_room_that_there_is_can_be_taken() {
+        let room = Room::new(3);
+        assert!(room.take(4).is_err() && room.take(3).is_ok() && room.take(1).is_err());
+        room.give_back(1);
+        assert!(room.take(usize::MAX).is_err() && room.take(1).is_ok() && room.take(1).is_err());
+    }
+
+    #[test]
+    fn the_bound_of_what_was_forgotten_only_ever_rises_and_says_what_it_was() {
+        let keys = Keys::new(1);
+        assert!(!keys.may_have_pruned(at(0)));
+        assert_eq!(keys.prune(at(10)), Some(None));
+        assert_eq!([9, 10, 11].map(|end| keys.may_have_pruned(at(end))), [true, true, false]);
+        assert_eq!((keys.prune(at(10)), keys.prune(at(9))), (None, None));
+        assert_eq!(keys.prune(at(12)), Some(Some(at(10))));
+        assert_eq!([12, 13].map(|end| keys.may_have_pruned(at(end))), [true, false]);
+    }
+}

@@ -81,3 +81,26 @@ fn append(headers: &mut HeaderMap, lines: HeaderMap) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn every_line_of_a_name_comes_back() {
+        let line = |text| HeaderValue::from_static(text);
+        let mut aside = HeaderMap::new();
+        for (name, text) in [("authorization", "one"), ("authorization", "two"), ("payment-signature", "three")] {
+            aside.append(name, line(text));
+        }
+        let mut request = Request::builder().header("authorization", "zero").body(()).unwrap();
+        request.extensions_mut().insert(Aside(aside));
+        bring_back(&mut request);
+        let held = |name| request.headers().get_all(name).iter().collect::<Vec<_>>();
+        assert_eq!(held("authorization"), ["zero", "one", "two"]);
+        assert_eq!(held("payment-signature"), ["three"]);
+        assert!(request.extensions().get::<Aside>().is_none());
+    }
+}

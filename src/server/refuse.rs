@@ -349,4 +349,11 @@ mod tests {
             assert_eq!(headers.get_all(header::CACHE_CONTROL).iter().count(), 1);
         }
     }
+
+    #[test]
+    fn nobody_is_asked_to_come_back_at_once() {
+        for (seconds, told) in [(0, "1"), (1, "1"), (2, "2")] {
+            assert_eq!(too_many(seconds, false).headers()[header::RETRY_AFTER], told);
+        }
+    }
 }

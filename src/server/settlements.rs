@@ -98,3 +98,56 @@ impl Announcer {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        payment::{Amount, DialectName, Network, Proof, Spend},
+    };
+
+    fn receipt(number: usize) -> PaymentReceipt {
+        let mut hash = [0; 32];
+        hash[..8].copy_from_slice(&(number as u64).to_le_bytes());
+        let proof = Proof {
+            dialect: DialectName::L402,
+            network: Network::Regtest,
+            payment_hash: PaymentHash::from_bytes(hash),
+            amount: Amount::from_sat(1),
+            spend: Spend::Never,
+            valid_until: Timestamp::MAX,
+            note: None,
+        };
+        let resource = (http::Method::GET, "https://api.example.com".into(), "/".parse().unwrap());
+        PaymentReceipt::new(proof, resource, Timestamp::MAX, None)
+    }
+
+    #[tokio::test]
+    async fn a_payment_is_told_once_until_many_others_came_after_it() {
+        let announcer = Announcer::default();
+        let settlements = announcer.listen(1);
+        for number in (0..REMEMBERED).chain([0]) {
+            announcer.announce(&receipt(number));
+        }
+        assert_eq!(settlements.dropped(), REMEMBERED as u64 - 1, "one fits, and none is told twice");
+        announcer.announce(&receipt(REMEMBERED));
+        announcer.announce(&receipt(1));
+        assert_eq!(settlements.dropped(), REMEMBERED as u64, "only the oldest is forgotten");
+        announcer.announce(&receipt(0));
+        assert_eq!(settlements.dropped(), REMEMBERED as u64 + 1);
+        let inner = announcer.lock();
+        assert_eq!((inner.told.len(), inner.order.len()), (REMEMBERED, REMEMBERED));
+    }
+
+    #[tokio::test]
+    async fn whoever_listens_no_more_is_forgotten() {
+        let announcer = Announcer::default();
+        drop(announcer.listen(1));
+        announcer.announce(&receipt(1));
+        let mut settlements = announcer.listen(0);
+        assert_eq!(announcer.lock().listeners.len(), 1);
+        announcer.announce(&receipt(1));
+        assert_eq!(settlements.next().await.unwrap().payment_hash(), receipt(1).payment_hash());
+    }
+}

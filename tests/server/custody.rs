@@ -212,3 +212,22 @@ async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_d
     let paid = errand.buy(&shop, &app, DialectName::L402).await;
     assert_eq!(ask(&app, from(errand.with(&paid), 1)).await.status(), StatusCode::OK);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_client_who_pays_waits_for_no_look_up_however_often_it_buys() {
+    let shop = Shop::new();
+    let (_, app) = site(&shop, Amount::from_sat(10));
+    let errand = Errand::get("/a");
+    let from_one_client = |mut request: http::Request<axum::body::Body>| {
+        request.extensions_mut().insert(tower_x402::server::ClientAddr::new("198.51.100.1".parse().unwrap()));
+        request
+    };
+    let start = tokio::time::Instant::now();
+    for number in 0..100 {
+        let answer = ask(&app, from_one_client(errand.unpaid())).await;
+        let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
+        let credential = errand.credential(&shop, DialectName::L402, &answer, &preimage).unwrap();
+        assert_eq!(ask(&app, from_one_client(errand.with(&credential))).await.status(), StatusCode::OK, "{number}");
+    }
+    assert_eq!(tokio::time::Instant::now(), start);
+}

@@ -13,6 +13,7 @@ mod bindings;
 mod bodies;
 mod body_limits;
 mod bound;
+mod boundaries;
 mod caching;
 mod charges;
 mod configuration;

@@ -1,13 +1,16 @@
 //! What a free request hands on: credentials of others, credentials for a layer within, and all of them if they are kept.
 
-use axum::{Router, routing::get as on_get};
+use axum::{
+    Router,
+    routing::{any, get as on_get},
+};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use tower_x402::{Amount, RouteTable, Secrets};
+use tower_x402::{Amount, Charge, DialectName, RouteTable, Secrets, codec, price_fn};
 
 use crate::{
     free::{METADATA, PUBLIC, asked, bought, metadata, seen, site, stopped, went_on},
     shop::{Shop, ask, get},
-    trade::{Call, EVERY},
+    trade::{Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 #[tokio::test]
@@ -82,4 +85,39 @@ async fn a_request_without_credentials_passes_as_it_came() {
     assert_eq!((answer.headers()["cache-control"].to_str().unwrap(), answer.body().len()), (PUBLIC, 0));
     assert_eq!(answer.headers()["x-accel-expires"], "600");
     assert_eq!(asked(&app, &Call::new("GET", "/health"), &[]).await.headers()["cache-control"], PUBLIC);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_ours_and_goes_on() {
+    let shop = Shop::new();
+    let app = site(&shop.speaking_every_dialect());
+    let line = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
+    let mpp = codec::base64::encode_url(
+        br#"{"challenge":{"id":"x","realm":"r","method":"m","intent":"i","request":"e30"},"payload":{}}"#,
+    );
+    for line in [
+        line(PAYMENT_SIGNATURE, "not base64!"),
+        line(PAYMENT_SIGNATURE, "e30="),
+        (PAYMENT_SIGNATURE, codec::base64::encode_url(b"not json").parse().unwrap()),
+        line(header::AUTHORIZATION, "L402 garbage"),
+        (header::AUTHORIZATION, format!("Payment {mpp}").parse().unwrap()),
+    ] {
+        let answer = asked(&app, &Call::new("GET", "/health"), std::slice::from_ref(&line)).await;
+        went_on(&answer, std::slice::from_ref(&line), &format!("{line:?}"));
+    }
+}
+
+/// The outer layer looks for it in `Authorization` only.
+#[tokio::test]
+async fn what_a_layer_that_lets_pass_has_set_aside_is_worth_its_price_further_in() {
+    let shop = Shop::new();
+    let paywall = shop.speaking_every_dialect();
+    let sold = Charge::of(Amount::from_sat(10)).authorization_taken();
+    let inner = || any(|| async { "served" }).layer(paywall.charge(sold.clone()).unwrap());
+    let free = paywall.charge(price_fn(|_| async { Ok(None) })).unwrap();
+    let (alone, both) = (Router::new().route("/a", inner()), Router::new().route("/a", inner().layer(free)));
+    let call = Call::new("GET", "/a");
+    let bought = shop.bought(&call, &ask(&alone, call.request()).await);
+    let served = ask(&both, call.with(bought.of(DialectName::Mpp)).request()).await;
+    assert_eq!((served.status(), &served.body()[..]), (StatusCode::OK, &b"served"[..]));
 }

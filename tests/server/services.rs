@@ -192,6 +192,18 @@ async fn a_service_that_sells_more_than_its_twin_is_logged_at_the_first_request(
 }
 
 #[tokio::test]
+async fn tables_are_compared_too() {
+    let street = Street::new();
+    let journal = Journal::begin();
+    let table = |price| RouteTable::new().charge("GET /report", sat(price)).otherwise_refuse();
+    let (one, two) = (street.service("one"), street.service("one"));
+    let _one = one.routes(table(1)).unwrap();
+    assert!(!journal.lines().contains(TOLD));
+    let _two = two.routes(table(1_000_000)).unwrap();
+    assert_eq!(journal.lines().matches(TOLD).count(), 1);
+}
+
+#[tokio::test]
 async fn durations_are_compared_across_stores_and_paywalls_that_are_gone_with_nobody() {
     let street = Street::new();
     let journal = Journal::begin();

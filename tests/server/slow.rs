@@ -30,6 +30,8 @@ struct Mood {
     fails_at_once: AtomicBool,
     hangs: AtomicBool,
     calls: AtomicUsize,
+    refuses: AtomicBool,
+    releases: AtomicUsize,
 }
 
 /// Longer than any limit of a test.
@@ -59,6 +61,16 @@ impl<T> Slow<T> {
     /// Answers with an error and does nothing: stores only.
     pub(crate) fn fails_at_once(&self, fails: bool) {
         self.mood.fails_at_once.store(fails, Ordering::SeqCst);
+    }
+
+    /// Says at once that nothing was taken: stores only.
+    pub(crate) fn refuses(&self, refuses: bool) {
+        self.mood.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// How many uses were given back: stores only.
+    pub(crate) fn releases(&self) -> usize {
+        self.mood.releases.load(Ordering::SeqCst)
     }
 
     /// Neither does anything nor answers.
@@ -121,12 +133,16 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
             if self.mood.fails_at_once.load(Ordering::SeqCst) {
                 return Err(disk_is_full());
             }
+            if self.mood.refuses.load(Ordering::SeqCst) {
+                return Err(StoreError::new(StoreErrorKind::Refused, "the test's store", "too many are waiting"));
+            }
             let answer = self.inner.consume(key, use_id, limits, retain_until).await;
             if self.after().await { Err(disk_is_full()) } else { answer }
         })
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        self.mood.releases.fetch_add(1, Ordering::SeqCst);
         self.inner.release(key, use_id, why);
     }
 

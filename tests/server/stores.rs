@@ -75,3 +75,29 @@ async fn what_was_not_paid_is_not_stored() {
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     assert_eq!(ask(&app, call.with(bought.of(EVERY[2])).request()).await.status(), StatusCode::OK);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_use_is_given_back_only_if_nobody_knows_whether_it_was_taken() {
+    let shop = Shop::new();
+    let store = Slow::new(shop.store.clone());
+    let paywall = shop.builder_of_every_dialect().replay_store(store.clone()).build().unwrap();
+    let layer = paywall.charge(Amount::from_sat(10)).unwrap();
+    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
+    let call = Call::new("GET", "/weather");
+    for dialect in EVERY {
+        let paid = call.with(shop.bought(&call, &ask(&app, call.request()).await).of(dialect));
+        for (trouble, releases) in [(Slow::refuses as fn(&Slow<_>, bool), 0), (Slow::fails, 1), (Slow::answers_late, 1)] {
+            let before = store.releases();
+            trouble(&store, true);
+            is_our_fault(&ask(&app, paid.request()).await);
+            trouble(&store, false);
+            assert_eq!(store.releases() - before, releases, "{dialect}");
+        }
+        let before = store.releases();
+        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}");
+        for _ in 0..3 {
+            assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+        }
+        assert_eq!(store.releases(), before, "what was served or is spent stays taken: {dialect}");
+    }
+}

@@ -112,3 +112,20 @@ fn is_service(entry: &str) -> bool {
     let service = entry.split_once(':').filter(|(name, _)| !name.is_empty());
     service.is_some_and(|(_, tier)| decimal(tier.as_bytes()).is_some_and(|tier| tier < 256))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::host;
+
+    #[test]
+    fn a_host_goes_without_its_port_and_an_address_stays_whole() {
+        for (origin, expected) in [
+            ("https://api.example.com", "api.example.com"),
+            ("https://api.example.com:8443", "api.example.com"),
+            ("http://[::1]", "[::1]"),
+            ("http://[::1]:3000", "[::1]"),
+        ] {
+            assert_eq!(host(origin), expected);
+        }
+    }
+}

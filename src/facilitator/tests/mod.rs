@@ -1,6 +1,7 @@
 //! A facilitator at work, over a store in memory that can be made to fail.
 
 mod configuration;
+mod edges;
 mod requests;
 mod settlements;
 
@@ -29,6 +30,7 @@ use crate::{
 struct Store {
     spent: Mutex<HashMap<ConsumptionKey, (UseId, Timestamp)>>,
     asked: Mutex<u32>,
+    released: Mutex<u32>,
     trouble: Mutex<Option<Trouble>>,
 }
 
@@ -36,6 +38,7 @@ struct Store {
 enum Trouble {
     Fails,
     Hangs,
+    Refuses,
 }
 
 impl ReplayStore for Store {
@@ -59,6 +62,9 @@ impl ReplayStore for Store {
             Some(Trouble::Fails) => {
                 return Box::pin(async { Err(StoreError::new(StoreErrorKind::Unavailable, "a test", "on purpose")) });
             }
+            Some(Trouble::Refuses) => {
+                return Box::pin(async { Err(StoreError::new(StoreErrorKind::Refused, "a test", "on purpose")) });
+            }
             Some(Trouble::Hangs) => {
                 self.spent.lock().unwrap().insert(key, (id, until));
                 return Box::pin(std::future::pending());
@@ -74,6 +80,7 @@ impl ReplayStore for Store {
 
     fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
         assert_eq!(why, Release::NotServed);
+        *self.released.lock().unwrap() += 1;
         self.spent.lock().unwrap().retain(|held, (held_id, _)| (*held, *held_id) != (key, id));
     }
 

@@ -193,3 +193,110 @@ fn what_cannot_be_looked_up_is_no_rule() {
     let unsaid = Rules::compile([("GET /x".to_owned(), Some(1))], None).unwrap_err().to_string();
     assert!(unsaid.contains("`.otherwise_free()` or `.otherwise_refuse()`"), "{unsaid}");
 }
+
+#[test]
+fn a_rule_in_capitals_prices_its_path_in_small_letters() {
+    expect(
+        &[("GET /Weather/{City}", 3), ("GET /health", 0)],
+        Otherwise::Free,
+        &[("GET /Weather/Oslo", "3 City=Oslo"), ("GET /weather/oslo", "400"), ("GET /weather/Oslo", "400"), ("GET /x", "free")],
+    );
+}
+
+#[test]
+fn one_segment_hides_behind_no_spelling() {
+    expect(
+        &[("GET /w", 3), ("GET /x.y", 4)],
+        Otherwise::Free,
+        &[
+            ("GET /w", "3"),
+            ("GET //w", "400"),
+            ("GET /w/", "400"),
+            ("GET /./w", "400"),
+            ("GET /w/.", "400"),
+            ("GET /v/../w", "400"),
+            ("GET //x.y", "400"),
+            ("GET /.", "free"),
+            ("GET /.w", "free"),
+        ],
+    );
+}
+
+#[test]
+fn a_path_that_two_free_rules_see_is_free_whatever_the_default() {
+    expect(
+        &[("GET /a/{x}", 0), ("GET /a/b", 0), ("GET /dear", 1)],
+        Otherwise::Refuse,
+        &[("GET /a/B", "free"), ("GET /a/b", "free"), ("GET /A/b", "404")],
+    );
+}
+
+#[test]
+fn only_a_priced_rest_may_be_empty() {
+    expect(
+        &[("GET /files/{*rest}", 0), ("GET /paid/{*rest}", 2)],
+        Otherwise::Refuse,
+        &[
+            ("GET /files/a", "free"),
+            ("GET /files/", "404"),
+            ("GET /files", "404"),
+            ("GET /paid/", "2 rest="),
+            ("GET /paid", "2 rest="),
+        ],
+    );
+}
+
+#[test]
+fn a_brace_is_no_capture_if_it_is_doubled() {
+    expect(
+        &[("GET /{{*rest}}", 2), ("GET /x/{{{*rest}", 3)],
+        Otherwise::Free,
+        &[("GET /{*rest}", "2"), ("GET /{", "free"), ("GET /", "free"), ("GET /x/{a/b", "3 rest=a/b"), ("GET /x/{", "3 rest=")],
+    );
+}
+
+#[test]
+fn a_connect_that_names_no_path_is_priced_by_no_rule() {
+    let rules = table(&[("CONNECT /tunnel", 5), ("GET /chat", 3)], Otherwise::Free).unwrap();
+    let says = |path: &str, is_connect_protocol| word(rules.lookup(&Method::CONNECT, path, None, is_connect_protocol), path);
+    assert_eq!(says("/tunnel", true), "5");
+    assert_eq!(says("/chat", true), "3");
+    assert_eq!(says("/tunnel", false), "405 CONNECT, OPTIONS");
+    assert_eq!(says("/chat", false), "405 GET, HEAD, CONNECT, OPTIONS");
+    assert_eq!(says("", false), "free");
+}
+
+#[test]
+fn a_rule_that_sees_the_path_as_it_was_asked_for_is_well_placed() {
+    let rules = table(&[("GET /a", 0), ("POST /a", 4)], Otherwise::Free).unwrap();
+    let says = |original| word(rules.lookup(&Method::GET, "/a", Some(original), false), "/a");
+    assert_eq!(says("/a"), "free");
+    assert_eq!(says("/nest/a"), "free");
+    let inner = word(rules.lookup(&Method::GET, "/b", Some("/a"), false), "/b");
+    assert_eq!(inner, "500", "the rule was written with the nest's prefix");
+}
+
+#[test]
+fn captures_are_counted_up_to_their_limit() {
+    let pattern = |count: usize| (0..count).map(|at| format!("/{{c{at}}}")).collect::<String>();
+    let path = "/v".repeat(24);
+    let rules = table(&[(&format!("GET {}", pattern(24)), 1)], Otherwise::Free).unwrap();
+    assert!(says(&rules, &format!("GET {path}")).ends_with(" c23=v"));
+    assert!(table(&[(&format!("GET {}", pattern(25)), 1)], Otherwise::Free).is_err());
+    assert_eq!((captures(&pattern(24), &path).len(), captures(&pattern(25), &format!("{path}/v")).len()), (24, 0));
+}
+
+#[test]
+fn a_shape_has_no_names_and_keeps_all_else() {
+    use super::tree::shape;
+
+    assert_eq!(shape("/x/{a}/{*b}"), shape("/x/{other}/{*rest}"));
+    for (one, other) in [("/{a}", "/{*a}"), ("/{{a}}", "/{{b}}"), ("/{{a}}", "/{a}"), ("/{a}", "/{a}/b"), ("/{a}x", "/{a}y")] {
+        assert_ne!(shape(one), shape(other));
+    }
+    expect(
+        &[("GET /{a}/x", 2), ("HEAD /{b}/x", 0), ("GET /{{a}}", 3), ("HEAD /{{b}}", 0)],
+        Otherwise::Free,
+        &[("HEAD /o/x", "free"), ("GET /o/x", "2 a=o"), ("HEAD /{a}", "3"), ("HEAD /{b}", "free")],
+    );
+}

@@ -186,6 +186,52 @@ fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
     assert_eq!(matched_path(&plain.extensions), None);
 }
 
+#[test]
+fn a_name_that_is_no_address_and_no_name_is_malformed() {
+    for (host, is_malformed) in [
+        ("[::1]", false),
+        ("[2001:db8::1]:443", true),
+        ("[zz]", true),
+        ("[::1", true),
+        ("a%4", true),
+        ("a%4g", true),
+        ("a%", true),
+        ("a b", true),
+        ("a/b", true),
+    ] {
+        let answer = asked_for(&[("host", host)], false);
+        if host == "[2001:db8::1]:443" {
+            assert_eq!(answer, Err(false), "well formed, and not ours");
+        } else if is_malformed {
+            assert_eq!(answer, Err(true), "{host}");
+        } else {
+            assert_eq!(answer, Ok(0), "{host}");
+        }
+    }
+    assert_eq!(asked_for(&[("host", "a%41%4a")], false), Err(false), "well formed, and not ours");
+}
+
+#[test]
+fn what_a_trusted_proxy_says_of_the_scheme_is_a_scheme() {
+    let says = |proto| asked_for(&[("host", "api.example.com"), ("x-forwarded-proto", proto)], true);
+    for good in ["https", "http, https", "a+b-c.d1"] {
+        assert_eq!(says(good), Ok(0), "{good}");
+    }
+    for bad in ["", "1a", "a b", "https,,http", "a_b", "+"] {
+        assert_eq!(says(bad), Err(true), "{bad}");
+    }
+}
+
+#[test]
+fn two_origins_of_ours_in_one_request_are_nobodys() {
+    let lines = |first, second| asked_for(&[("host", first), ("x-forwarded-host", second)], true);
+    assert_eq!(lines("api.example.com", "b.example:8443"), Err(false));
+    assert_eq!(lines("internal", "b.example:8443"), Ok(1), "the name of an origin goes before one that is accepted");
+    assert_eq!(lines("b.example:8443", "internal"), Ok(1));
+    assert_eq!(lines("b.example:8443", "other.example"), Ok(1));
+    assert_eq!(asked_for(&[], false), Ok(0), "none is named");
+}
+
 #[cfg(feature = "x402")]
 #[test]
 fn the_server_and_the_binding_of_x402_read_every_authority_alike() {

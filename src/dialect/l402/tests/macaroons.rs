@@ -57,6 +57,10 @@ fn size_and_count_are_bounded() {
     assert_eq!(minted(&most).attenuate("a=b").map(|_| ()), Err(MacaroonError::TooManyCaveats));
     let long = "x".repeat(Macaroon::MAX_BYTES);
     assert_eq!(minted(&[]).attenuate(long).map(|_| ()), Err(MacaroonError::TooLong));
+    let room = Macaroon::MAX_BYTES - minted(&[&"x".repeat(8000)]).to_bytes().len();
+    let (longest, longer) = ("x".repeat(8000 + room), "x".repeat(8001 + room));
+    assert_eq!(minted(&[&longest]).to_bytes().len(), Macaroon::MAX_BYTES);
+    assert_eq!(Macaroon::mint(b"root", b"id", [longer]).map(|_| ()), Err(MacaroonError::TooLong));
     assert_eq!(minted(&[&"x".repeat(8000)]).caveats().next().map(<[u8]>::len), Some(8000));
 }
 

@@ -130,6 +130,38 @@ fn later_caveats_may_only_narrow() {
 }
 
 #[test]
+fn what_was_minted_may_be_repeated_and_a_bound_may_not_change() {
+    let minted = format!("valid_until={}", END.as_unix_seconds() + 86_400);
+    assert!(attenuated(ONCE, &[&minted]).is_ok());
+    for (added, expected) in [("ab", Ok(())), ("ac", Err("widened"))] {
+        let mut scene = Scene::new(ONCE);
+        (scene.terms.has_bound, scene.bound) = (true, Some([0xab; 32]));
+        let token = scene.mint().attenuate(format!("bound={}", added.repeat(32))).unwrap();
+        assert_eq!(scene.bearing(&token).proof().map(|_| ()), expected, "{added}");
+    }
+}
+
+#[test]
+fn the_services_of_others_only_ever_get_fewer() {
+    let list = |count: usize| format!("services=api.example.com:0{}", ",other:1".repeat(count - 1));
+    let (most, more) = (list(64), list(65));
+    for (added, expected) in [
+        (&[&*most][..], Ok(())),
+        (&[&*more], Err("bad_services")),
+        (&["services=:0,api.example.com:0"], Err("bad_services")),
+        (&["services=api.example.com:0,other:0", "services=api.example.com:0"], Ok(())),
+        (&["services=api.example.com:0", "services=api.example.com:0"], Ok(())),
+        (&["services=api.example.com:0", "services=api.example.com:0,other:0"], Err("widened")),
+        (&["services=api.example.com:0,other:0", "services=api.example.com:0,third:0"], Err("widened")),
+        (&["api.example.com_valid_until=1800000009", "api.example.com_valid_until=1800000009"], Ok(())),
+        (&["api.example.com_valid_until=1800000009", "api.example.com_valid_until=1800000008"], Ok(())),
+        (&["api.example.com_valid_until=1800000008", "api.example.com_valid_until=1800000009"], Err("widened")),
+    ] {
+        assert_eq!(attenuated(ONCE, added).map(|_| ()), expected, "{added:?}");
+    }
+}
+
+#[test]
 fn a_place_may_be_narrowed_to_this_very_request_and_to_nothing_else() {
     assert_eq!(attenuated(ONCE, &["target=/weather/bergen"]).map(|_| ()), Err("widened"));
     assert_eq!(attenuated(uses(5), &["target=/weather/bergen"]).map(|_| ()), Err("wrong_target"));

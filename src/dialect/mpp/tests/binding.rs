@@ -3,7 +3,10 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::dialect::mpp::{challenge::Challenge, verify::EMPTY_BODY};
+use crate::dialect::mpp::{
+    challenge::Challenge,
+    verify::{EMPTY_BODY, bound_hash},
+};
 
 fn hash(body: &[u8]) -> Option<[u8; 32]> {
     Some(Sha256::digest(body).into())
@@ -112,6 +115,25 @@ fn the_store_remembers_as_long_as_was_minted_whatever_the_configuration_says_now
         panic!("a charge is counted");
     };
     assert_eq!((uses.get(), restores, retain_until), (1, 0, minted));
+}
+
+#[test]
+fn what_ended_between_head_and_body_is_refused() {
+    let bench = Bench::new().unwrap();
+    let view = bench.view();
+    let Presented::Authentic(claim) = Mpp.credential(&view, &bench.terms, bench.now) else { panic!("not authentic") };
+    let refusal = claim.verify(&view, &bench.terms, None, bench.invoice.expires_at()).unwrap_err();
+    assert_eq!(refusal.kind(), RefusalKind::Expired);
+}
+
+#[test]
+fn what_binds_a_credential_is_written_alike_in_every_version() {
+    for (method, target, bound, expected) in [
+        ("GET", "/weather?city=oslo", None, "90effae620c7abc9a0bd3a189690b8d5657a1580badb83dc2657cd8de354d589"),
+        ("POST", "/", Some([1; 32]), "018dcecda83996b8f248ca2aaceca824dd7d8a79e315d63f96f35d12800467ff"),
+    ] {
+        assert_eq!(crate::codec::hex::encode(bound_hash(method, target, bound.as_ref())), expected);
+    }
 }
 
 proptest! {

@@ -59,6 +59,14 @@ fn an_echo_changed_in_any_one_parameter_is_refused() {
 }
 
 #[test]
+fn an_id_that_is_no_mac_at_all_is_refused() {
+    let long = base64::encode_url([0; 33]);
+    for id in ["", "x", "not base64!", &base64::encode_url([0; 31]), &long] {
+        assert_eq!(refused(&changed(with_body(), |echo| echo.id = id.to_owned().into())), FORGED, "{id:?}");
+    }
+}
+
+#[test]
 fn an_echo_that_lacks_or_empties_a_parameter_is_refused() {
     let changes: [(&str, Change<'_>); 7] = [
         ("expires", &|echo| echo.expires = None),

@@ -125,6 +125,16 @@ fn one_credential_and_of_version_2_or_the_request_is_wrong() {
     assert!(call.head.headers.is_empty());
 }
 
+#[test]
+fn a_proof_that_ended_between_head_and_body_is_refused() {
+    let bench = Bench::new();
+    let call = paid(&bench);
+    let view = bench.view(&call);
+    let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else { panic!("refused") };
+    let refusal = claim.verify(&view, &bench.terms, None, Timestamp::from_unix_seconds(1_700_000_361)).unwrap_err();
+    assert_eq!(refusal.code(), "invalid_exact_lnbtc_invoice_expired");
+}
+
 proptest! {
     #[test]
     fn no_changed_byte_of_a_credential_makes_another_proof(at: prop::sample::Index, flip in 1_u8..128) {
