@@ -386,6 +386,7 @@ impl PaywallBuilder {
             turns: Default::default(),
             confirmations: Default::default(),
             repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
+            doubted_turns: Default::default(),
             notices: Default::default(),
             profile,
         }))

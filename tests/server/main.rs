@@ -30,6 +30,7 @@ mod interleavings;
 mod invoices;
 mod leaks;
 mod limits;
+mod lines;
 mod memos;
 mod methods;
 mod named;
