@@ -212,9 +212,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or half of
-    /// [`body_pool`](Self::body_pool) if that is less. It must be at most half of the pool: otherwise clients could pay for a
-    /// request whose body can never be held.
+    /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or a sixteenth of
+    /// [`body_pool`](Self::body_pool) if that is less. It may be at most half of the pool: otherwise clients could pay for a
+    /// request whose body can never be held. Beyond a sixteenth the shares of the pool protect less; at half of it one body
+    /// fills all that is there for the paid, and each waits for the other.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
@@ -222,9 +223,9 @@ impl PaywallBuilder {
 
     /// Sets how many bytes all bodies that are held in memory may take together (default 64 MiB). Beyond it a request is 503.
     /// Half is for requests with a genuine credential, half for requests whose body a price function must read. Of each half
-    /// one payment may take an eighth and one client a quarter, but always enough for one body of
-    /// [`body_limit`](Self::body_limit): keep that limit small beside the pool. Clients without a known address have no share
-    /// of their own.
+    /// one payment may take an eighth, one client a quarter, one IPv6 network of 56 bits three eighths and one of 48 bits a half,
+    /// but always enough for one body of [`body_limit`](Self::body_limit): keep that limit at most a sixteenth of the pool.
+    /// Clients without a known address have no share of their own.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -329,7 +330,7 @@ impl PaywallBuilder {
         if !authorities.are_loopback() {
             secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
         }
-        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 2));
+        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
         if body_limit > self.body_pool / 2 {
             return Err(ConfigError::new(
                 "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",

@@ -217,7 +217,7 @@ where
     let shop = pending.asked.shop.clone();
     let setup = shop.paywall.setup();
     let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
-    let keep = Keep::Presented(payment_hash);
+    let keep = pending.asked.keep(&*claim);
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
         && let Err(answer) = pending.read_body(keep).await
     {

@@ -157,7 +157,8 @@ async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
 #[tokio::test]
 async fn where_the_pool_for_bodies_is_empty_it_is_503_and_nothing_is_spent() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(2 * 4096).build().unwrap(), Amount::from_sat(10));
+    let app =
+        service(&shop.builder_of_every_dialect().body_limit(4096).body_pool(2 * 4096).build().unwrap(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'p'; 3000]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let paid = call.with(bought.of(DialectName::X402));
@@ -182,7 +183,10 @@ async fn where_the_pool_for_bodies_is_empty_it_is_503_and_nothing_is_spent() {
 #[tokio::test]
 async fn a_held_body_is_one_buffer_however_it_comes_and_keeps_its_trailers() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(2 * (64 << 10)).build().unwrap(), Amount::from_sat(10));
+    let app = service(
+        &shop.builder_of_every_dialect().body_limit(64 << 10).body_pool(2 * (64 << 10)).build().unwrap(),
+        Amount::from_sat(10),
+    );
     let call = Call::new("POST", "/render").body(vec![b'o'; 40_000]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let trailers = HeaderMap::from_iter([("x-trailer".parse().unwrap(), HeaderValue::from_static("kept"))]);
@@ -226,7 +230,8 @@ async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
 #[tokio::test]
 async fn a_body_beside_a_refused_credential_is_hashed_and_not_held() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(200_000).build().unwrap(), Amount::from_sat(10));
+    let app =
+        service(&shop.builder_of_every_dialect().body_limit(100_000).body_pool(200_000).build().unwrap(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'h'; 100_000]);
     // All that may be held is.
     let held = shop.bought(&call, &ask(&app, call.request()).await);
