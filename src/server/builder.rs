@@ -268,7 +268,8 @@ impl PaywallBuilder {
     /// that node sign can name the price. A proof for another [`service`](Self::service) at the same URL counts too. How long
     /// they are remembered follows from this paywall's own times ([`redeem_within`](Self::redeem_within)): servers that share a
     /// store must have the same. If a price function sets the price, it runs for such a proof at most twice at once and once more
-    /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
+    /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail; an IPv6 network of 56 bits
+    /// four times as many, one of 48 bits sixteen times as many. Beyond that the answer is 429.
     ///
     /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
     /// old enough. A new store takes only proofs whose invoice was made more than a minute after the store
@@ -385,9 +386,9 @@ impl PaywallBuilder {
             keep_credentials: self.keep_credentials,
             spent: Default::default(),
             turns: Default::default(),
+            doubted_turns: Default::default(),
             confirmations: Default::default(),
             repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
-            doubted_turns: Default::default(),
             notices: Default::default(),
             profile,
         }))

@@ -224,17 +224,18 @@ where
         return Decision::Answer(answer);
     }
     pending.asked.bind();
-    let mut current = None;
+    let (mut current, mut repriced) = (None, None);
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
             && let Err(answer) = pending.read_body(keep).await
         {
             return Decision::Answer(answer);
         }
-        if pending.asked.seen.is_some()
-            && let Err(TooOften(wait)) = setup.repricing.take(payment_hash, client)
-        {
-            return answer(refuse::too_often(wait));
+        if pending.asked.seen.is_some() {
+            match setup.repricing.take(payment_hash, client) {
+                Ok(taken) => repriced = Some(taken),
+                Err(TooOften(wait)) => return answer(refuse::too_often(wait)),
+            }
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
@@ -243,11 +244,10 @@ where
         };
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
-    let is_priced = claim.needs_price() && pending.asked.seen.is_some();
     let next = claim.next();
     if let Ok(proof) = &verdict {
-        if is_priced {
-            setup.repricing.succeeded(client);
+        if let Some(taken) = repriced {
+            setup.repricing.succeeded(client, taken);
         }
         match confirm(setup, proof, client).await {
             Ok(true) => {}
