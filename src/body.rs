@@ -215,12 +215,12 @@ const FEW: usize = 64;
 /// What one body takes of each of its pools; given back when dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    pools: [Option<Pool>; 3],
+    pools: [Option<Pool>; 5],
     bytes: usize,
 }
 
 impl Share {
-    pub(crate) const fn of(pools: [Option<Pool>; 3]) -> Self {
+    pub(crate) const fn of(pools: [Option<Pool>; 5]) -> Self {
         Self { pools, bytes: 0 }
     }
 
@@ -248,7 +248,7 @@ mod tests {
     use super::*;
 
     fn share(pool: &Pool) -> Share {
-        Share::of([Some(pool.clone()), None, None])
+        Share::of([Some(pool.clone()), None, None, None, None])
     }
 
     #[test]
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn a_body_takes_of_all_its_pools_or_of_none() {
         let (whole, of_one) = (Pool::new(10), Pools::new(4));
-        let share = |key: u32| Share::of([Some(whole.clone()), None, Some(of_one.of(key))]);
+        let share = |key: u32| Share::of([Some(whole.clone()), None, None, None, Some(of_one.of(key))]);
         let (mut a, mut b, mut c) = (share(1), share(1), share(2));
         assert!(a.grow_to(3) && !b.grow_to(2) && b.grow_to(1) && c.grow_to(4));
         assert!(share(3).grow_to(2), "a refused body has kept something");

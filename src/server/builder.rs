@@ -212,9 +212,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or half of
-    /// [`body_pool`](Self::body_pool) if that is less. It must be at most half of the pool: otherwise clients could pay for a
-    /// request whose body can never be held.
+    /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or a sixteenth of
+    /// [`body_pool`](Self::body_pool) if that is less. It may be at most half of the pool: otherwise clients could pay for a
+    /// request whose body can never be held. Beyond a sixteenth the shares of the pool protect less; at half of it one body
+    /// fills all that is there for the paid, and each waits for the other.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
@@ -222,9 +223,9 @@ impl PaywallBuilder {
 
     /// Sets how many bytes all bodies that are held in memory may take together (default 64 MiB). Beyond it a request is 503.
     /// Half is for requests with a genuine credential, half for requests whose body a price function must read. Of each half
-    /// one payment may take an eighth and one client a quarter, but always enough for one body of
-    /// [`body_limit`](Self::body_limit): keep that limit small beside the pool. Clients without a known address have no share
-    /// of their own.
+    /// one payment may take an eighth, one client a quarter, one IPv6 network of 56 bits three eighths and one of 48 bits a half,
+    /// but always enough for one body of [`body_limit`](Self::body_limit): keep that limit at most a sixteenth of the pool.
+    /// Clients without a known address have no share of their own.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -267,7 +268,8 @@ impl PaywallBuilder {
     /// that node sign can name the price. A proof for another [`service`](Self::service) at the same URL counts too. How long
     /// they are remembered follows from this paywall's own times ([`redeem_within`](Self::redeem_within)): servers that share a
     /// store must have the same. If a price function sets the price, it runs for such a proof at most twice at once and once more
-    /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
+    /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail; an IPv6 network of 56 bits
+    /// four times as many, one of 48 bits sixteen times as many. Beyond that the answer is 429.
     ///
     /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
     /// old enough. A new store takes only proofs whose invoice was made more than two minutes after the store
@@ -330,7 +332,7 @@ impl PaywallBuilder {
         if !authorities.are_loopback() {
             secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
         }
-        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 2));
+        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
         if body_limit > self.body_pool / 2 {
             return Err(ConfigError::new(
                 "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
@@ -388,6 +390,7 @@ impl PaywallBuilder {
             keep_credentials: self.keep_credentials,
             spent: Default::default(),
             turns: Default::default(),
+            doubted_turns: Default::default(),
             confirmations: Default::default(),
             repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
             notices: Default::default(),

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     address::ClientKey,
-    pace::{Pace, TooOften},
+    pace::{Pace, Taken, TooOften},
     paywall::Setup,
     recent::Recent,
     turns::Turns,
@@ -27,8 +27,11 @@ const BETWEEN_LOOK_UPS: Duration = Duration::from_millis(300);
 /// How often the receiver is asked about one payment at once, and after how long once more. All requests with that payment
 /// share this, and in between they share what was answered last.
 const OF_ONE_PAYMENT: (u32, Duration) = (4, Duration::from_secs(1));
-/// The same for all payments of one client together. Only look-ups that find nothing settled count.
-const OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_millis(250));
+/// The same for all payments of one client together: for the first look-up of each, and for all others. Only look-ups that
+/// find nothing settled count. New payments that are not settled are as scarce as unpaid invoices, so nobody keeps those who
+/// pay behind the same address from being asked about once.
+const FIRSTS_OF_ONE_CLIENT: (u32, Duration) = (48, Duration::from_millis(250));
+const OF_ONE_CLIENT: (u32, Duration) = (16, Duration::from_millis(250));
 
 /// How many settled payments are remembered, and how many that were not settled when the receiver was asked last.
 const SETTLED: usize = 100_000;
@@ -50,7 +53,7 @@ impl Default for Confirmations {
             settled: Mutex::new(Recent::new(SETTLED)),
             may_settle: Mutex::new(Recent::new(UNSETTLED)),
             turns: Arc::default(),
-            pace: Pace::new(OF_ONE_PAYMENT, OF_ONE_CLIENT),
+            pace: Pace::new(OF_ONE_PAYMENT, OF_ONE_CLIENT).with_firsts(FIRSTS_OF_ONE_CLIENT),
         }
     }
 }
@@ -86,19 +89,11 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof, client: ClientKey) -> 
         if !setup.must_confirm(&payment_hash) {
             return Ok(true);
         }
-        if let Err(TooOften(wait)) = pace.take(payment_hash, client) {
-            let is_known = attempt > 0 || lock(may_settle).get(&payment_hash).is_some();
-            // A request before this one may have been dropped before its answer came.
-            if is_known || within(setup.time_limit, tokio::time::sleep(wait)).await.is_none() {
-                break;
-            }
-            if pace.take(payment_hash, client).is_err() {
-                break;
-            }
-        }
+        let is_known = attempt > 0 || lock(may_settle).get(&payment_hash).is_some();
+        let Some(taken) = take(setup, payment_hash, client, is_known).await else { break };
         match within(setup.time_limit, setup.receiver.lookup_invoice(payment_hash)).await {
             Some(Ok(InvoiceStatus::Settled)) => {
-                pace.succeeded(client);
+                pace.succeeded(client, taken);
                 lock(settled).entry(payment_hash);
                 return Ok(true);
             }
@@ -116,6 +111,20 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof, client: ClientKey) -> 
         Some(false) => Ok(false),
         Some(true) => Err("the Lightning node has not settled this payment yet"),
         None => Err("the Lightning node was asked about payments too often: wait before you send this again"),
+    }
+}
+
+/// One look-up, if it is not too often. Waits once, if nothing is known: a request before this one may have been dropped before
+/// its answer came.
+async fn take(setup: &Setup, payment_hash: PaymentHash, client: ClientKey, is_known: bool) -> Option<Taken> {
+    let pace = &setup.confirmations.pace;
+    match pace.take(payment_hash, client) {
+        Ok(taken) => Some(taken),
+        Err(TooOften(wait)) if !is_known => {
+            within(setup.time_limit, tokio::time::sleep(wait)).await?;
+            pace.take(payment_hash, client).ok()
+        }
+        Err(_) => None,
     }
 }
 

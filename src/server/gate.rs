@@ -5,7 +5,7 @@
 //! 2. Whose authority it names: one that is not ours ends here.
 //! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends here.
 //! 4. Accepted so far: the body, if the dialect binds it; verify; make the inner service ready; consume as the last await;
-//!    serve. A payment that is known to be used up is refused at once. Of each other one a few requests at a time are made ready.
+//!    serve. A payment that is known to be used up is refused at once. Of each other one some requests at a time are made ready.
 //! 5. None, or a refused one: the free allowance; the limiter; the price; the body's hash; the invoice; 402.
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use super::{
     rule::Rule,
     settle::{self, Outcome, Paid},
     target,
-    turns::InLine,
+    turns::{End, InLine},
     within,
 };
 use crate::{
@@ -66,9 +66,6 @@ pub(super) struct Candidate {
     /// The turn to make the inner service ready and ask the store.
     turn: InLine,
 }
-
-/// So many requests with one payment for several uses may ask the store at once: each holds a permit of the inner service.
-const AT_ONCE: usize = 2;
 
 /// Decides from the head of a priced request, as far as that goes: admits what is paid for until a time, at once.
 #[inline]
@@ -175,8 +172,7 @@ where
         }
         Spend::Times { uses, restores, retain_until } => {
             let ask = (Limits::new(uses, restores), retain_until);
-            let at_once = AT_ONCE.min(uses.get() as usize);
-            let turn = pending.asked.setup().turns.line_up(proof.payment_hash, at_once);
+            let turn = pending.asked.setup().line_up(proof.payment_hash, uses);
             let mut candidate = Box::new(Candidate { proof, ask, next, turn });
             match candidate.turn.try_turn() {
                 true => Decision::Verified(pending, dialect, candidate),
@@ -194,8 +190,8 @@ where
     B::Error: Into<BoxError>,
 {
     let setup = pending.asked.setup();
-    if within(setup.time_limit, candidate.turn.turn()).await.is_none() {
-        return answer(refuse::unavailable("too many requests with this payment are waiting"));
+    if !candidate.turn.turn().await {
+        return answer(refuse::unavailable("the store of spent payments did not answer in time"));
     }
     let (limits, _) = candidate.ask;
     if setup.spent.is_used_up(candidate.proof.payment_hash, limits.uses) {
@@ -221,24 +217,25 @@ where
     let shop = pending.asked.shop.clone();
     let setup = shop.paywall.setup();
     let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
-    let keep = Keep::Presented(payment_hash);
+    let keep = pending.asked.keep(&*claim);
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
         && let Err(answer) = pending.read_body(keep).await
     {
         return Decision::Answer(answer);
     }
     pending.asked.bind();
-    let mut current = None;
+    let (mut current, mut repriced) = (None, None);
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
             && let Err(answer) = pending.read_body(keep).await
         {
             return Decision::Answer(answer);
         }
-        if pending.asked.seen.is_some()
-            && let Err(TooOften(wait)) = setup.repricing.take(payment_hash, client)
-        {
-            return answer(refuse::too_often(wait));
+        if pending.asked.seen.is_some() {
+            match setup.repricing.take(payment_hash, client) {
+                Ok(taken) => repriced = Some(taken),
+                Err(TooOften(wait)) => return answer(refuse::too_often(wait)),
+            }
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
@@ -247,11 +244,10 @@ where
         };
     }
     let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
-    let is_priced = claim.needs_price() && pending.asked.seen.is_some();
     let next = claim.next();
     if let Ok(proof) = &verdict {
-        if is_priced {
-            setup.repricing.succeeded(client);
+        if let Some(taken) = repriced {
+            setup.repricing.succeeded(client, taken);
         }
         match confirm(setup, proof, client).await {
             Ok(true) => {}
@@ -281,7 +277,11 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
         let shop = pending.asked.shop.clone();
         let setup = shop.paywall.setup();
         let outcome = within(setup.time_limit, settle::consume(setup, &proof, ask)).await;
-        drop(turn);
+        turn.end(match &outcome {
+            Some(Ok(Outcome::Granted { .. })) => End::Good,
+            Some(_) => End::Bad,
+            None => End::Silent,
+        });
         match outcome {
             Some(Ok(Outcome::Granted { lease, remaining })) => {
                 Decision::Serve(Box::new(grant(*pending, dialect, proof, Some((lease, remaining)))))

@@ -1,31 +1,61 @@
-//! Memory for bodies: how many bytes all of them may take, and how many of these one payment or one client may.
+//! Memory for bodies: how many bytes all of them may take, and how many of these one payment, client or network may.
 
-use super::address::ClientKey;
+use super::address::{Block, ClientKey};
 use crate::{
     body::{Pool, Pools, Share},
     payment::PaymentHash,
 };
 
 /// The memory for one kind of bodies.
+///
+/// A request that waits, for its body's end or in line for the store, keeps what it holds. So what can wait is bounded by
+/// these shares too.
 #[derive(Debug)]
 pub(super) struct Holding {
     whole: Pool,
     by_payment: Pools<PaymentHash>,
+    doubted: Pool,
     by_client: Pools<ClientKey>,
+    by_household: Pools<Block>,
+    by_site: Pools<Block>,
 }
 
 impl Holding {
-    /// So many bytes: at most an eighth for the bodies of one payment and a quarter for those of one client, but always enough
-    /// for one body of `body_limit` bytes.
+    /// So many bytes: at most two sixteenths for the bodies of one payment, as for those of all doubted payments together; four
+    /// for one client, six for one IPv6 network of 56 bits and eight for one of 48 bits. But always enough for one body of
+    /// `body_limit` bytes: if that is more than two sixteenths, the shares protect less.
     pub(super) fn new(bytes: usize, body_limit: usize) -> Self {
-        let share = |part: usize| (bytes / part).max(body_limit);
-        Self { whole: Pool::new(bytes), by_payment: Pools::new(share(8)), by_client: Pools::new(share(4)) }
+        let share = |sixteenths: usize| (bytes / 16 * sixteenths).max(body_limit);
+        Self {
+            whole: Pool::new(bytes),
+            by_payment: Pools::new(share(2)),
+            doubted: Pool::new(share(2)),
+            by_client: Pools::new(share(4)),
+            by_household: Pools::new(share(6)),
+            by_site: Pools::new(share(8)),
+        }
+    }
+
+    /// What a body of this payment takes of.
+    pub(super) fn of_payment(&self, payment_hash: PaymentHash) -> Pool {
+        self.by_payment.of(payment_hash)
+    }
+
+    /// What all bodies together take of whose payments the store called spent lately.
+    pub(super) fn of_doubted(&self) -> Pool {
+        self.doubted.clone()
     }
 
     /// Room for one body. Clients that cannot be told apart have no share but the whole, as in the limiter.
-    pub(super) fn share(&self, client: ClientKey, payment: Option<PaymentHash>) -> Share {
-        let payment = payment.map(|payment_hash| self.by_payment.of(payment_hash));
+    pub(super) fn share(&self, client: ClientKey, of: Option<Pool>) -> Share {
+        let [mut household, mut site] = [None, None];
+        for block in client.blocks() {
+            match block {
+                Block::Bits56(_) => household = Some(self.by_household.of(block)),
+                Block::Bits48(_) => site = Some(self.by_site.of(block)),
+            }
+        }
         let client = (client != ClientKey::Unknown).then(|| self.by_client.of(client));
-        Share::of([payment, client, Some(self.whole.clone())])
+        Share::of([of, client, household, site, Some(self.whole.clone())])
     }
 }

@@ -75,6 +75,8 @@ pub(super) struct Setup {
     pub(super) spent: Arc<Spent>,
     /// Who may ask the store for a use.
     pub(super) turns: Arc<Turns>,
+    /// Of payments that the store called spent lately.
+    pub(super) doubted_turns: Arc<Turns>,
     pub(super) confirmations: Confirmations,
     /// How often credentials cause a run of a price function.
     pub(super) repricing: Pace,

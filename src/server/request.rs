@@ -56,6 +56,9 @@ pub(super) enum Keep {
     Nothing,
     /// For a request with a genuine credential of this payment.
     Presented(PaymentHash),
+    /// The same, if the store called the payment spent lately: out of a small part that all of these share. Another process
+    /// may give back the use, so its body is still held, and the store is asked.
+    Doubted,
     /// For a price function: out of a part of the pool of its own, so that the unpaid never stand in the way of the paid.
     Unpaid,
 }
@@ -120,6 +123,15 @@ impl Asked {
         uses.is_some_and(|uses| self.setup().spent.is_used_up(claim.payment_hash(), uses))
     }
 
+    /// How the body of a request with a genuine credential is kept.
+    pub(super) fn keep(&self, claim: &dyn Claim) -> Keep {
+        let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
+        match uses.is_some_and(|uses| self.setup().spent.is_doubted(claim.payment_hash(), uses)) {
+            true => Keep::Doubted,
+            false => Keep::Presented(claim.payment_hash()),
+        }
+    }
+
     /// What is bound beside method and target, with this body.
     pub(super) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
         bound(&self.rule.terms, &self.head, self.seen.as_deref(), body_hash)
@@ -159,7 +171,8 @@ where
         // Taken of only once something comes.
         let room = || match keep {
             Keep::Nothing => None,
-            Keep::Presented(payment_hash) => Some(setup.presented.share(client, Some(payment_hash))),
+            Keep::Presented(payment_hash) => Some(setup.presented.share(client, Some(setup.presented.of_payment(payment_hash)))),
+            Keep::Doubted => Some(setup.presented.share(client, Some(setup.presented.of_doubted()))),
             Keep::Unpaid => Some(setup.unpaid.share(client, None)),
         };
         let unread = std::mem::replace(&mut self.body, RequestBody::held(Held::default()));

@@ -25,7 +25,10 @@ pub(super) struct Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         match (self.on_drop, &self.spent) {
-            (Some(why), _) => self.store.release(self.key, self.use_id, why),
+            (Some(why), granted) => {
+                self.store.release(self.key, self.use_id, why);
+                granted.iter().for_each(|spent| spent.trust(self.key.payment_hash()));
+            }
             (None, Some(spent)) => spent.add(self.key.payment_hash()),
             (None, None) => {}
         }
@@ -60,6 +63,7 @@ pub(super) async fn consume(
         }
         Consumption::Spent => {
             lease.on_drop = None;
+            setup.spent.doubt(proof.payment_hash, limits.uses);
             Ok(Outcome::Spent)
         }
     }

@@ -105,7 +105,10 @@ async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
 #[tokio::test]
 async fn a_held_body_is_one_buffer_however_it_comes_and_keeps_its_trailers() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(2 * (64 << 10)).build().unwrap(), Amount::from_sat(10));
+    let app = service(
+        &shop.builder_of_every_dialect().body_limit(64 << 10).body_pool(2 * (64 << 10)).build().unwrap(),
+        Amount::from_sat(10),
+    );
     let call = Call::new("POST", "/render").body(vec![b'o'; 40_000]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let trailers = HeaderMap::from_iter([("x-trailer".parse().unwrap(), HeaderValue::from_static("kept"))]);

@@ -77,7 +77,8 @@ async fn a_body_that_stalls_is_408_after_the_time_limit() {
 #[tokio::test]
 async fn where_the_pool_for_bodies_is_empty_it_is_503_and_nothing_is_spent() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(2 * 4096).build().unwrap(), Amount::from_sat(10));
+    let app =
+        service(&shop.builder_of_every_dialect().body_limit(4096).body_pool(2 * 4096).build().unwrap(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'p'; 3000]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let paid = call.with(bought.of(DialectName::X402));
@@ -102,7 +103,8 @@ async fn where_the_pool_for_bodies_is_empty_it_is_503_and_nothing_is_spent() {
 #[tokio::test]
 async fn a_body_beside_a_refused_credential_is_hashed_and_not_held() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().body_pool(200_000).build().unwrap(), Amount::from_sat(10));
+    let app =
+        service(&shop.builder_of_every_dialect().body_limit(100_000).body_pool(200_000).build().unwrap(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'h'; 100_000]);
     // All that may be held is.
     let held = shop.bought(&call, &ask(&app, call.request()).await);

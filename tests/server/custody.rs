@@ -231,3 +231,45 @@ async fn a_client_who_pays_waits_for_no_look_up_however_often_it_buys() {
     }
     assert_eq!(tokio::time::Instant::now(), start);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_address_from_a_first_look_up() {
+    let errand = Errand::get("/a");
+    let shop = Shop::new();
+    let (node, app) = site(&shop, day());
+    let mut unpaid = Vec::new();
+    for _ in 0..64 {
+        let answer = ask(&app, errand.unpaid()).await;
+        let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
+        unpaid.push(errand.credential(&shop, DialectName::L402, &answer, &told).unwrap());
+    }
+    let (begun, before) = (tokio::time::Instant::now(), node.calls());
+    let attack = tokio::spawn({
+        let (app, errand) = (app.clone(), errand.clone());
+        async move {
+            for credential in unpaid.iter().cycle() {
+                let (app, request) = (app.clone(), from(errand.with(credential), 1));
+                tokio::spawn(async move { ask(&app, request).await });
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let mut neighbours = Vec::new();
+    for _ in 0..8 {
+        let paid = errand.buy(&shop, &app, DialectName::L402).await;
+        neighbours.push(from(errand.with(&paid), 1));
+    }
+    // The node takes a while, and meanwhile their look-ups count.
+    shop.node.pause();
+    let resumed = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        shop.node.resume();
+    };
+    let asking = futures_util::future::join_all(neighbours.into_iter().map(|request| ask(&app, request)));
+    let (answers, ()) = futures_util::future::join(asking, resumed).await;
+    assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
+    attack.abort();
+    let asked = node.calls() - before - 16;
+    assert!(asked <= 64 + 8 * (begun.elapsed().as_secs() as usize + 1), "{asked} in {:?}", begun.elapsed());
+}

@@ -33,6 +33,7 @@ mod interleavings;
 mod invoices;
 mod leaks;
 mod limits;
+mod lines;
 mod macaroons;
 mod memos;
 mod methods;

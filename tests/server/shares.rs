@@ -60,6 +60,13 @@ fn stalled(call: &Call, first: usize, client: u8) -> Request<Body> {
     from(call, client).map(|_| Body::new(Stalls(sent, call.body.len() as u64)))
 }
 
+/// From this network of 64 bits, 256 of which are one household's.
+fn of_ipv6(mut request: Request<Body>, network: u16) -> Request<Body> {
+    let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, network, 0, 0, 0, 1);
+    request.extensions_mut().insert(ClientAddr::new(address.into()));
+    request
+}
+
 fn from(call: &Call, client: u8) -> Request<Body> {
     let mut request = call.request();
     request.extensions_mut().insert(ClientAddr::new([198, 51, 100, client].into()));
@@ -90,21 +97,35 @@ fn start(app: &Router, requests: impl IntoIterator<Item = Request<Body>>) -> (Ve
 #[tokio::test]
 async fn what_the_pool_cannot_hold_is_not_sold_whether_the_limit_was_set_or_not() {
     for charge in [Charge::of(Amount::from_sat(10)), priced_by_the_body()] {
-        for pool in [0, 1, 1_000, 2_047, 64 << 10, 3 << 20] {
+        for (pool, limit) in [(0, None), (1, None), (1_000, None), (1_000, Some(500)), (2_047, Some(1_023)), (3 << 20, None)] {
             let shop = Shop::new();
-            let app = service(&shop.builder_of_every_dialect().body_pool(pool).build().unwrap(), charge.clone());
-            for bytes in [pool, pool / 2 + 1] {
-                let refused = ask(&app, call(bytes).request()).await;
-                let expected = if bytes > pool / 2 { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::PAYMENT_REQUIRED };
-                assert_eq!(refused.status(), expected, "{bytes} of {pool}");
-            }
-            let largest = call(pool / 2);
+            let builder = shop.builder_of_every_dialect().body_pool(pool);
+            let builder = limit.into_iter().fold(builder, |builder, limit| builder.body_limit(limit));
+            let app = service(&builder.build().unwrap(), charge.clone());
+            let limit = limit.unwrap_or(pool / 16);
+            let refused = ask(&app, call(limit + 1).request()).await;
+            assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE, "{limit} of {pool}");
+            let largest = call(limit);
             for dialect in EVERY {
                 let bought = buy(&shop, &app, &largest).await;
                 let served = ask(&app, from(&largest.with(bought.of(dialect)), 1)).await;
                 assert_eq!(served.status(), StatusCode::OK, "{dialect}, {pool}");
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_pool_has_shares_too_if_the_limit_was_not_set() {
+    for pool in [64 << 10, 1 << 20, 8 << 20, 64 << 20] {
+        let shop = Shop::new();
+        let app = service(&shop.builder_of_every_dialect().body_pool(pool).build().unwrap(), Amount::from_sat(10));
+        let (large, other) = (call(pool / 32), call(1 << 10));
+        let paid = other.with(buy(&shop, &app, &other).await.of(DialectName::X402));
+        let replayed = large.with(buy(&shop, &app, &large).await.of(DialectName::X402));
+        let (waiting, _) = start(&app, (0..40).map(|client| stalled(&replayed, large.body.len() - 1, client)));
+        assert!(!waiting.is_empty());
+        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{pool}");
     }
 }
 
@@ -152,6 +173,36 @@ async fn one_client_without_a_payment_leaves_room_for_other_prices() {
     let (_waiting, refused) = start(&app, (0..20).map(|_| stalled(&large, LIMIT - 1, 1)));
     assert_eq!(refused, 16);
     assert_eq!(ask(&app, from(&large, 2)).await.status(), StatusCode::PAYMENT_REQUIRED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_household_and_one_site_leave_room_for_others() {
+    // Of 16 bodies in each half; the networks of a site are those of many households.
+    for (step, most) in [(1, 6), (256, 8)] {
+        for is_paid in [true, false] {
+            let shop = Shop::new();
+            let charge = if is_paid { Charge::of(Amount::from_sat(10)) } else { priced_by_the_body() };
+            let app = service(&shop.speaking_every_dialect(), charge);
+            let large = call(LIMIT);
+            let mut stalling = Vec::new();
+            for network in 0..20 {
+                let call = match is_paid {
+                    true => large.with(buy(&shop, &app, &large).await.of(DialectName::X402)),
+                    false => large.clone(),
+                };
+                stalling.push(of_ipv6(stalled(&call, LIMIT - 1, 0), network * step));
+            }
+            let other = if is_paid { large.with(buy(&shop, &app, &large).await.of(DialectName::X402)) } else { large };
+            let (waiting, refused) = start(&app, stalling);
+            assert_eq!((waiting.len(), refused), (most, 20 - most));
+            let expected = if is_paid { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
+            assert_eq!(ask(&app, from(&other, 2)).await.status(), expected);
+            if step == 1 {
+                let neighbour = ask(&app, of_ipv6(other.request(), 256)).await.status();
+                assert_ne!(neighbour, StatusCode::SERVICE_UNAVAILABLE, "another household of the site");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,4 +283,22 @@ async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spe
     for replica in [&one, &two] {
         assert_eq!(reason(&ask(replica, paid.request()).await), "spent");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bodies_of_payments_that_the_store_called_spent_hold_a_small_part_together_and_the_store_is_asked_about_them() {
+    let shop = Shop::new();
+    let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
+    let (one, two) = (service(&one, Amount::from_sat(10)), service(&two, Amount::from_sat(10)));
+    let (large, mut stalling) = (call(LIMIT), Vec::new());
+    for client in 0..16 {
+        let spent = large.with(buy(&shop, &one, &large).await.of(DialectName::X402));
+        assert_eq!(ask(&one, spent.request()).await.status(), StatusCode::OK);
+        assert_eq!(reason(&ask(&two, spent.request()).await), "duplicate_settlement");
+        stalling.push(stalled(&spent, LIMIT - 1, client));
+    }
+    let paid = large.with(buy(&shop, &two, &large).await.of(DialectName::X402));
+    let (waiting, refused) = start(&two, stalling);
+    assert_eq!((waiting.len(), refused), (2, 14));
+    assert_eq!(ask(&two, paid.request()).await.status(), StatusCode::OK);
 }
