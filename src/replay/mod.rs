@@ -4,8 +4,6 @@ mod book;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "replay-durable")]
-mod desk;
-#[cfg(feature = "replay-durable")]
 mod durable;
 mod earlier;
 mod error;
@@ -16,8 +14,6 @@ mod released;
 mod revoked;
 mod room;
 mod shelf;
-#[cfg(feature = "replay-durable")]
-mod stored;
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 

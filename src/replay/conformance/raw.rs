@@ -6,8 +6,7 @@ use crate::{
     replay::{
         ConsumptionKey, StoreError, UseId,
         book::{Entry, Use},
-        desk::told,
-        stored::{entry_key, write_entry},
+        durable::{entry_key, told, write_entry},
     },
 };
 

@@ -3,15 +3,18 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use super::{
-    Consumption, ConsumptionKey, DurableOptions, RecordKey, Release, StoreError, StoreErrorKind, UseId,
-    book::{Ask, Book},
-    room::{Keys, NoRoom, Room},
-    shelf::{Record, Shelf},
-    stored::{Stored, note_created_at},
+    encoding::{Stored, note_created_at},
+    options::DurableOptions,
 };
 use crate::{
     clock::Timestamp,
     log::{Batch, LogError, LogErrorKind, Machine},
+    replay::{
+        Consumption, ConsumptionKey, RecordKey, Release, StoreError, StoreErrorKind, UseId,
+        book::{Ask, Book},
+        room::{Keys, NoRoom, Room},
+        shelf::{Record, Shelf},
+    },
 };
 
 /// The book and the shelf of the durable store, as its writer thread asks them.
@@ -180,7 +183,7 @@ fn refuse<T>(reply: Reply<T>, failure: &LogError) {
     let _ = reply.send(Err(told(&failure.refusal())));
 }
 
-pub(super) fn told(error: &LogError) -> StoreError {
+pub(in crate::replay) fn told(error: &LogError) -> StoreError {
     StoreError::new(kind(error), NAME, error.clone())
 }
 
@@ -197,146 +200,3 @@ fn full(what: &str, option: &str) -> StoreError {
 }
 
 pub(super) const NAME: &str = "the durable store";
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        num::NonZeroU32,
-        sync::{
-            atomic::{AtomicBool, Ordering},
-            mpsc::{Sender, channel},
-        },
-    };
-
-    use super::*;
-    use crate::{
-        clock::TestClock,
-        log::Log,
-        payment::{Network, PaymentHash},
-        replay::{DurableStore, Limits, ReplayStore as _},
-    };
-
-    #[test]
-    fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
-        let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
-        let (write_fails, load_fails) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-        let (desk, begins) = (Desk::new(DurableOptions::new()), true);
-        let faulty = Faulty { desk, begins, write_fails: write_fails.clone(), load_fails: load_fails.clone(), events };
-        let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
-        let until = |event| while heard.recv().unwrap() != event {};
-        let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
-        let answer = consume(&log, key, id);
-        assert_eq!(answer.blocking_recv().unwrap().unwrap(), Consumption::Granted { remaining: 0 });
-
-        load_fails.store(true, Ordering::SeqCst);
-        write_fails.store(true, Ordering::SeqCst);
-        assert!(consume(&log, a_key(2), UseId::from_bytes([2; 16])).blocking_recv().unwrap().is_err());
-        until(Event::LoadFailed);
-        log.ask_urgently(Question::Release(key, id, Release::NotServed)).unwrap();
-        until(Event::Refused);
-        load_fails.store(false, Ordering::SeqCst);
-        until(Event::Loaded);
-        let answer = consume(&log, key, UseId::from_bytes([3; 16])).blocking_recv().unwrap().unwrap();
-        assert_eq!(answer, Consumption::Granted { remaining: 0 }, "the use that was given back");
-        let answer = consume(&log, key, id).blocking_recv().unwrap().unwrap();
-        assert_eq!(answer, Consumption::Spent, "the use that is over");
-    }
-
-    #[test]
-    fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() {
-        let (folder, (events, _heard)) = (tempfile::tempdir().unwrap(), channel());
-        let clock = TestClock::at(Timestamp::from_unix_seconds(1_000));
-        let open = || DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap();
-        let desk = Desk::new(DurableOptions::new());
-        let silent = Faulty { desk, begins: false, write_fails: Arc::default(), load_fails: Arc::default(), events };
-        let log = Log::open(folder.path(), [7; 16], silent).unwrap();
-        let answer = consume(&log, a_key(1), UseId::from_bytes([1; 16])).blocking_recv().unwrap().unwrap();
-        assert_eq!(answer, Consumption::Granted { remaining: 0 });
-        drop(log);
-        for now in [2_000, 3_000, 500] {
-            clock.set(Timestamp::from_unix_seconds(now));
-            assert_eq!(open().created_at(), Timestamp::from_unix_seconds(2_000), "opened at {now}");
-        }
-    }
-
-    fn consume(log: &Log<Faulty>, key: ConsumptionKey, use_id: UseId) -> oneshot::Receiver<Result<Consumption, StoreError>> {
-        let (reply, answer) = oneshot::channel();
-        let ask = Ask { key, use_id, limits: Limits::new(NonZeroU32::MIN, 0), retain_until: Timestamp::MAX };
-        log.ask_urgently(Question::Consume(ask, reply)).unwrap();
-        answer
-    }
-
-    fn a_key(number: u8) -> ConsumptionKey {
-        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([number; 32]))
-    }
-
-    #[derive(Debug, PartialEq, Eq)]
-    enum Event {
-        Loaded,
-        LoadFailed,
-        Refused,
-    }
-
-    /// A desk on a disk that fails when it is told to.
-    struct Faulty {
-        desk: Desk,
-        /// Says since when it exists.
-        begins: bool,
-        write_fails: Arc<AtomicBool>,
-        load_fails: Arc<AtomicBool>,
-        events: Sender<Event>,
-    }
-
-    impl Faulty {
-        fn note(&self, event: Event) {
-            let _ = self.events.send(event);
-        }
-    }
-
-    impl Machine for Faulty {
-        type Ask = Question;
-        type Answer = Answer;
-
-        fn clear(&mut self) {
-            self.desk.clear();
-        }
-
-        fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
-            if self.load_fails.load(Ordering::SeqCst) {
-                self.note(Event::LoadFailed);
-                return Err(LogError::unavailable("on purpose"));
-            }
-            self.desk.load(key, value)
-        }
-
-        fn loaded(&mut self) {
-            self.desk.loaded();
-            self.note(Event::Loaded);
-        }
-
-        fn begin(&mut self, batch: &mut Batch) {
-            if self.begins {
-                self.desk.begin(batch);
-            }
-        }
-
-        fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
-            let answer = self.desk.apply(question, batch);
-            if self.write_fails.swap(false, Ordering::SeqCst) {
-                // too long for the engine, which panics
-                batch.change(&[7; 70_000], None, Some(&[]));
-            }
-            answer
-        }
-
-        fn tell(answer: Answer, written: Result<(), &LogError>) -> Option<Question> {
-            Desk::tell(answer, written)
-        }
-
-        fn refuse(&mut self, question: Question, failure: &LogError) -> Option<Question> {
-            let kept = self.desk.refuse(question, failure);
-            self.note(Event::Refused);
-            kept
-        }
-    }
-}
