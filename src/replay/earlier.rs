@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
     ConsumptionKey, UseId,
-    book::{Changes, Use},
+    changes::{Changes, Use},
     released::is_forgotten,
     room::{NoRoom, Room},
 };

@@ -1,6 +1,7 @@
 //! Remembering which payments are spent.
 
 mod book;
+mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "replay-durable")]

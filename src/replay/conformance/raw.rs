@@ -5,7 +5,7 @@ use crate::{
     log,
     replay::{
         ConsumptionKey, StoreError, UseId,
-        book::{Entry, Use},
+        changes::{Entry, Use},
         durable::{entry_key, told, write_entry},
     },
 };

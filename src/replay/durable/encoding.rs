@@ -6,7 +6,7 @@ use crate::{
     payment::{Network, PaymentHash},
     replay::{
         ConsumptionKey, RecordKey, UseId,
-        book::{Changes, Entry, Use},
+        changes::{Changes, Entry, Use},
         shelf::{Record, RecordChanges},
     },
 };
