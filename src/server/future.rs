@@ -13,8 +13,8 @@ use tower_service::Service;
 use super::{
     BoxError,
     admission::Admission,
+    answers::keep_private,
     gate::{self, Decision},
-    refuse::keep_private,
 };
 use crate::body::{RequestBody, ResponseBody};
 

@@ -17,7 +17,7 @@ use http_body::Body;
 use super::{
     BoxError,
     admission::{Admission, Admitted},
-    aside,
+    answers, aside,
     confirm::confirm,
     credential::{Verdict, presented, verify},
     issue,
@@ -25,7 +25,6 @@ use super::{
     pace::TooOften,
     paywall::Setup,
     price::{self, Quote},
-    refuse,
     request::{Asked, Keep, Pending, Place, bound, discard},
     rule::Rule,
     settle::{self, Outcome, Paid},
@@ -90,14 +89,14 @@ where
             "two layers price {}, so that what was paid at one is asked again at the other: keep one",
             head.uri.path()
         ));
-        return Err(answer(refuse::misconfigured()));
+        return Err(answer(answers::misconfigured()));
     }
     let client = setup.proxies.client(&head);
     let origin = setup.authorities.matching(&head, client.is_behind_proxy);
-    let origin = origin.map_err(|fault| answer(refuse::misdirected(&fault.to_string())))?;
-    let target = target::asked_for(&head).map_err(|fault| answer(refuse::bad_request(&fault.to_string())))?;
+    let origin = origin.map_err(|fault| answer(answers::misdirected(&fault.to_string())))?;
+    let target = target::asked_for(&head).map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let place = Place { origin, target, nested: rule.nested(&head), client: client.key };
-    let seen = price::seen(rule, captures, &head).map_err(|fault| answer(refuse::bad_request(&fault.to_string())))?;
+    let seen = price::seen(rule, captures, &head).map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let (now, keys) = (setup.clock.now(), setup.keys.current());
     let view = place.view((setup, rule), &head, &keys);
     let found = match presented(setup, &view, terms, now).map_err(Decision::Answer)? {
@@ -195,7 +194,7 @@ where
 {
     let setup = pending.asked.setup();
     if within(setup.time_limit, candidate.turn.turn()).await.is_none() {
-        return answer(refuse::unavailable("too many requests with this payment are waiting"));
+        return answer(answers::unavailable("too many requests with this payment are waiting"));
     }
     let (limits, _) = candidate.ask;
     if setup.spent.is_used_up(candidate.proof.payment_hash, limits.uses) {
@@ -238,7 +237,7 @@ where
         if pending.asked.seen.is_some()
             && let Err(TooOften(wait)) = setup.repricing.take(payment_hash, client)
         {
-            return answer(refuse::too_often(wait));
+            return answer(answers::too_often(wait));
         }
         current = match price::quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
@@ -256,7 +255,7 @@ where
         match confirm(setup, proof, client).await {
             Ok(true) => {}
             Ok(false) => return decided(pending, dialect, next, Err(setup.dialects[dialect].unpaid())),
-            Err(why) => return answer(refuse::unavailable(why)),
+            Err(why) => return answer(answers::unavailable(why)),
         }
     }
     decided(pending, dialect, next, verdict)
@@ -289,11 +288,11 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
                 trace::error(format_args!("nothing was consumed: {error}"));
-                answer(refuse::unavailable("the store of spent payments cannot answer"))
+                answer(answers::unavailable("the store of spent payments cannot answer"))
             }
             None => {
                 trace::error(format_args!("the store of spent payments did not answer in time"));
-                answer(refuse::unavailable("the store of spent payments did not answer in time"))
+                answer(answers::unavailable("the store of spent payments did not answer in time"))
             }
         }
     })
@@ -328,7 +327,7 @@ where
         Ok(slot) => slot,
         Err(refused) => {
             setup.notices.full(setup, &pending.asked.head, refused.full, pending.asked.now);
-            return answer(refuse::too_many(refused.retry_after.as_secs(), setup.speaks_x402()));
+            return answer(answers::too_many(refused.retry_after.as_secs(), setup.speaks_x402()));
         }
     };
     if rule.charge.reads_body

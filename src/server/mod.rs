@@ -110,6 +110,7 @@
 
 mod address;
 mod admission;
+mod answers;
 mod aside;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
 mod bench;
@@ -131,7 +132,6 @@ mod pace;
 mod paywall;
 mod price;
 mod recent;
-mod refuse;
 mod request;
 mod routes;
 mod rule;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Response, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{refuse, request::Asked, rule::Rule, within};
+use super::{answers, request::Asked, rule::Rule, within};
 use crate::{lightning::BoxFuture, payment::Amount, trace};
 
 /// Any error, boxed.
@@ -266,7 +266,7 @@ pub(super) enum Quote {
 pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
     let unavailable = |why: fmt::Arguments<'_>| {
         trace::error(format_args!("no price for {}: {why}", asked.place.target));
-        Quote::Answer(Box::new(refuse::unavailable("the price of this request cannot be told now")))
+        Quote::Answer(Box::new(answers::unavailable("the price of this request cannot be told now")))
     };
     let answer = match (&asked.rule.charge.price.0, &asked.seen) {
         (PriceKind::Fixed(amount), _) => Ok(Some(*amount)),
@@ -295,7 +295,7 @@ pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
         Ok(Some(amount)) => Quote::Amount(amount),
         Ok(None) => Quote::Free,
         Err(error) => match error.downcast_ref::<BadRequest>() {
-            Some(bad) => Quote::Answer(Box::new(refuse::bad_request(&bad.to_string()))),
+            Some(bad) => Quote::Answer(Box::new(answers::bad_request(&bad.to_string()))),
             None => unavailable(format_args!("{error}")),
         },
     }
