@@ -7,7 +7,7 @@ use super::{
     limit::{Limiter, UnpaidLimits},
     pace::Pace,
     paywall::Setup,
-    price,
+    quote,
     siblings::Sold,
     spoken,
     target::{Origin, OriginError, Origins},
@@ -385,7 +385,7 @@ impl PaywallBuilder {
             spent: Default::default(),
             turns: Default::default(),
             confirmations: Default::default(),
-            repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
+            repricing: Pace::new(quote::RUNS_OF_ONE_PAYMENT, quote::RUNS_OF_ONE_CLIENT),
             notices: Default::default(),
             profile,
         }))

@@ -24,7 +24,8 @@ use super::{
     layer::Shop,
     pace::TooOften,
     paywall::Setup,
-    price::{self, Quote},
+    price,
+    quote::{Quote, quote},
     request::{Asked, Keep, Pending, Place, bound, discard},
     rule::Rule,
     settle::{self, Outcome, Paid},
@@ -239,7 +240,7 @@ where
         {
             return answer(answers::too_often(wait));
         }
-        current = match price::quote(&pending.asked, pending.body.data()).await {
+        current = match quote(&pending.asked, pending.body.data()).await {
             Quote::Amount(amount) => Some(amount),
             Quote::Free => return pass(*pending),
             Quote::Answer(answer) => return Decision::Answer(answer),
@@ -335,7 +336,7 @@ where
     {
         return Decision::Answer(answer);
     }
-    let amount = match price::quote(&pending.asked, pending.body.data()).await {
+    let amount = match quote(&pending.asked, pending.body.data()).await {
         Quote::Amount(amount) => amount,
         Quote::Free => return pass(*pending),
         Quote::Answer(answer) => return Decision::Answer(answer),

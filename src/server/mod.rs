@@ -131,6 +131,7 @@ mod overlooked;
 mod pace;
 mod paywall;
 mod price;
+mod quote;
 mod recent;
 mod request;
 mod routes;
