@@ -120,6 +120,7 @@ mod config_error;
 mod confirm;
 pub mod cors;
 mod credential;
+mod decision;
 mod future;
 mod gate;
 mod holding;
@@ -133,6 +134,7 @@ mod paywall;
 mod price;
 mod quote;
 mod recent;
+mod redeem;
 mod request;
 mod routes;
 mod rule;
@@ -147,6 +149,7 @@ mod table;
 mod target;
 mod triage;
 mod turns;
+mod unpaid;
 
 use std::time::Duration;
 
