@@ -114,6 +114,7 @@ mod answers;
 mod aside;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
 mod bench;
+mod build;
 mod builder;
 mod charge;
 mod config_error;
