@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
     ConsumptionKey, UseId,
-    book::{Changes, Use},
+    changes::{Changes, Use},
     released::is_forgotten,
     room::{NoRoom, Room},
 };
@@ -137,7 +137,7 @@ mod tests {
     use super::*;
     use crate::{
         payment::{Network, PaymentHash},
-        replay::book::Entry,
+        replay::changes::Entry,
     };
 
     const KEY: ConsumptionKey = ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));

@@ -2,10 +2,9 @@
 
 mod birth;
 mod book;
+mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-#[cfg(feature = "replay-durable")]
-mod desk;
 #[cfg(feature = "replay-durable")]
 mod durable;
 mod earlier;
@@ -17,8 +16,6 @@ mod released;
 mod revoked;
 mod room;
 mod shelf;
-#[cfg(feature = "replay-durable")]
-mod stored;
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 

@@ -1,7 +1,7 @@
-use http::Request;
+use http::{Request, request::Parts};
 
-use super::settle::Paid;
-use crate::body::RequestBody;
+use super::{aside, paywall::Setup, settle::Paid};
+use crate::{body::RequestBody, payment::Terms};
 
 /// What goes to the inner service.
 pub(super) type Admitted<B> = (Request<RequestBody<B>>, Admission);
@@ -22,5 +22,16 @@ impl Admission {
         let done = step();
         self.paid.iter_mut().for_each(|paid| paid.stepping(false));
         done
+    }
+}
+
+/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at. A field that
+/// is the application's own loses those of this server.
+pub(super) fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
+    if !setup.keep_credentials {
+        setup.dialects.iter().for_each(|dialect| dialect.strip(&mut head.headers, terms));
+    }
+    if terms.authorization_taken {
+        drop(aside::set_aside(setup, &mut head.headers));
     }
 }

@@ -1,54 +1,43 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
-use super::{
-    ConfigError, Paywall,
-    address::{ForwardedBy, Proxies},
-    holding::Holding,
-    limit::{Limiter, UnpaidLimits},
-    pace::Pace,
-    paywall::Setup,
-    price,
-    siblings::Sold,
-    spoken,
-    target::{Origin, OriginError, Origins},
-};
+use super::{address::ForwardedBy, limit::UnpaidLimits};
 use crate::{
     clock::{Clock, SystemClock},
-    dialect::{keys::KeyRing, secrets::Secrets},
-    lightning::{KeyCustody, Receiver},
-    payment::{DialectName, Network},
-    replay::{Durability, ReplayStore, Revocations, check_birth},
+    dialect::secrets::Secrets,
+    lightning::Receiver,
+    payment::DialectName,
+    replay::{ReplayStore, Revocations},
 };
 
-/// Sets up a [`Paywall`].
+/// Sets up a [`Paywall`](super::Paywall).
 #[derive(Debug)]
 #[must_use]
 pub struct PaywallBuilder {
-    receiver: Arc<dyn Receiver>,
-    store: Option<Arc<dyn ReplayStore>>,
-    revocations: Option<Revocations>,
-    secrets: Option<Result<Secrets, String>>,
-    service: Option<String>,
-    dialects: Option<Vec<DialectName>>,
-    origins: Vec<(String, bool)>,
-    authorities: Vec<String>,
-    proxies: Vec<String>,
-    forwarded_by: ForwardedBy,
-    l402_service: Option<String>,
-    clock: Arc<dyn Clock>,
-    limits: UnpaidLimits,
+    pub(super) receiver: Arc<dyn Receiver>,
+    pub(super) store: Option<Arc<dyn ReplayStore>>,
+    pub(super) revocations: Option<Revocations>,
+    pub(super) secrets: Option<Result<Secrets, String>>,
+    pub(super) service: Option<String>,
+    pub(super) dialects: Option<Vec<DialectName>>,
+    pub(super) origins: Vec<(String, bool)>,
+    pub(super) authorities: Vec<String>,
+    pub(super) proxies: Vec<String>,
+    pub(super) forwarded_by: ForwardedBy,
+    pub(super) l402_service: Option<String>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) limits: UnpaidLimits,
     /// Where it was set.
-    body_limit: Option<usize>,
-    body_pool: usize,
-    time_limit: Duration,
-    invoice_expiry: Duration,
-    redeem_within: Duration,
-    uses_within: Duration,
-    max_restores: u32,
-    accept_foreign_proofs: bool,
-    keep_credentials: bool,
-    allow_test_network: bool,
-    volatile_replay_store: bool,
+    pub(super) body_limit: Option<usize>,
+    pub(super) body_pool: usize,
+    pub(super) time_limit: Duration,
+    pub(super) invoice_expiry: Duration,
+    pub(super) redeem_within: Duration,
+    pub(super) uses_within: Duration,
+    pub(super) max_restores: u32,
+    pub(super) accept_foreign_proofs: bool,
+    pub(super) keep_credentials: bool,
+    pub(super) allow_test_network: bool,
+    pub(super) volatile_replay_store: bool,
 }
 
 impl PaywallBuilder {
@@ -152,7 +141,7 @@ impl PaywallBuilder {
         self
     }
 
-    /// Where spent payments are remembered. Required. On mainnet ([`Network::Bitcoin`]) it must be durable.
+    /// Where spent payments are remembered. Required. On mainnet ([`Network::Bitcoin`](crate::Network::Bitcoin)) it must be durable.
     pub fn replay_store(mut self, store: impl ReplayStore) -> Self {
         self.store = Some(Arc::new(store));
         self
@@ -288,116 +277,4 @@ impl PaywallBuilder {
         self.keep_credentials = true;
         self
     }
-
-    /// Checks everything that can be checked before the first request.
-    ///
-    /// # Errors
-    ///
-    /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
-    pub fn build(self) -> Result<Paywall, ConfigError> {
-        let profile = self.receiver.profile();
-        let store = self.store.ok_or_else(|| {
-            ConfigError::new(
-                "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
-            )
-        })?;
-        let secrets = self.secrets.ok_or_else(|| {
-            ConfigError::new(
-                "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
-            )
-        })?;
-        let secrets = secrets.map_err(ConfigError::new)?;
-        if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
-            return Err(ConfigError::new(
-                "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
-            ));
-        }
-        if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {
-            return Err(ConfigError::new(format!(
-                "the node is on {}, whose money is worth nothing: call .allow_test_network() if that is meant",
-                profile.network
-            )));
-        }
-        for (name, time) in [("invoice_expiry", self.invoice_expiry), ("time_limit", self.time_limit)] {
-            if time.as_secs() == 0 || time > YEAR {
-                return Err(ConfigError::new(format!(".{name}(..) must be between a second and a year")));
-            }
-        }
-        let parsed = self.origins.iter().map(|(text, insecure)| match insecure {
-            true => Origin::parse_insecure(text),
-            false => Origin::parse(text),
-        });
-        let wrong = |error: OriginError| ConfigError::new(error.to_string());
-        let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
-        if !authorities.are_loopback() {
-            secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
-        }
-        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
-        if body_limit > self.body_pool / 2 {
-            return Err(ConfigError::new(
-                "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
-            ));
-        }
-        if self.limits.per_client == 0 || self.limits.total == 0 {
-            return Err(ConfigError::new(
-                "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
-            ));
-        }
-        if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
-            return Err(ConfigError::new(
-                "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
-            ));
-        }
-        if self.accept_foreign_proofs && store.durability() == Durability::Volatile {
-            return Err(ConfigError::new(
-                "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
-                 with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
-            ));
-        }
-        if self.accept_foreign_proofs {
-            check_birth(&*store, self.clock.now()).map_err(ConfigError::new)?;
-        }
-        let service = spoken::label(self.service.as_deref())?;
-        let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
-        let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
-            .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
-        let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
-            .map(Arc::new)
-            .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
-        Ok(Paywall::new(Setup {
-            receiver: self.receiver,
-            store,
-            revocations: self.revocations,
-            dialects,
-            origins,
-            authorities,
-            proxies,
-            sold: Sold::enrol(keys.clone()),
-            keys,
-            clock: self.clock,
-            limiter: Arc::new(Limiter::new(self.limits)),
-            announcer: Default::default(),
-            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
-            unpaid: Holding::new(self.body_pool / 2, body_limit),
-            body_limit,
-            time_limit: self.time_limit,
-            invoice_expiry: self.invoice_expiry,
-            redeem_within: self.redeem_within,
-            uses_within: self.uses_within,
-            max_restores: self.max_restores,
-            accept_foreign_proofs: self.accept_foreign_proofs,
-            keep_credentials: self.keep_credentials,
-            spent: Default::default(),
-            turns: Default::default(),
-            doubted_turns: Default::default(),
-            confirmations: Default::default(),
-            repricing: Pace::new(price::RUNS_OF_ONE_PAYMENT, price::RUNS_OF_ONE_CLIENT),
-            notices: Default::default(),
-            profile,
-        }))
-    }
 }
-
-const BODY_LIMIT: usize = 2 << 20;
-const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);

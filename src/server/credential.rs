@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::Response;
 
-use super::{paywall::Setup, refuse};
+use super::{answers, paywall::Setup};
 use crate::{
     clock::Timestamp,
     dialect::{Claim, Presented, RequestView},
@@ -24,12 +24,12 @@ pub(super) fn presented(
     for (index, dialect) in setup.dialects.iter().enumerate() {
         let credential = match dialect.credential(view, terms, now) {
             Presented::Absent => continue,
-            Presented::Wrong(why) => return Err(Box::new(refuse::bad_request(why))),
+            Presented::Wrong(why) => return Err(Box::new(answers::bad_request(why))),
             Presented::Authentic(claim) => Ok(claim),
             Presented::Refused(refusal) => Err(refusal),
         };
         if found.replace((index, credential)).is_some() {
-            return Err(Box::new(refuse::bad_request("a request must carry the credential of one dialect only")));
+            return Err(Box::new(answers::bad_request("a request must carry the credential of one dialect only")));
         }
     }
     Ok(found)

@@ -10,12 +10,7 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{
-    BoxError,
-    admission::Admission,
-    gate::{self, Decision},
-    refuse::keep_private,
-};
+use super::{BoxError, admission::Admission, answers::keep_private, decision::Decision, redeem};
 use crate::body::{RequestBody, ResponseBody};
 
 pin_project! {
@@ -117,12 +112,12 @@ where
                             }
                         },
                         Decision::Verified(pending, dialect, proof) => {
-                            *decision = Some(gate::consume(pending, dialect, proof));
+                            *decision = Some(redeem::consume(pending, dialect, proof));
                         }
                         Decision::Spent(pending, dialect) => {
                             // A fresh clone gives back the permit of the one that was made ready.
                             *inner = inner.clone();
-                            *decision = Some(gate::refuse_spent(pending, dialect));
+                            *decision = Some(redeem::refuse_spent(pending, dialect));
                         }
                     }
                 }

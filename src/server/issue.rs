@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{
+    answers,
     limit::{CallEnd, Slot},
     paywall::Setup,
-    refuse,
     request::Asked,
     within,
 };
@@ -32,13 +32,13 @@ pub(super) async fn challenge(
     let view = asked.view();
     let Offered { dialects: offered, committed, unsayable } = offered(setup, &view, terms, amount);
     if offered.is_empty() && unsayable {
-        return refuse::bad_request(
+        return answers::bad_request(
             "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII",
         );
     }
     if offered.is_empty() {
         trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));
-        return refuse::unavailable("this request cannot be priced in any dialect that is spoken here");
+        return answers::unavailable("this request cannot be priced in any dialect that is spoken here");
     }
     let (description, committed) = match committed {
         Some(Committed { text, hash }) => (Description::Hashed(text.into_bytes()), Some(hash)),
@@ -55,18 +55,18 @@ pub(super) async fn challenge(
                 NodeErrorKind::Refused => CallEnd::Refused,
                 NodeErrorKind::Unreachable => CallEnd::Unreachable,
             });
-            return refuse::unavailable("the Lightning node could not make an invoice");
+            return answers::unavailable("the Lightning node could not make an invoice");
         }
         None => {
             trace::error(format_args!("no invoice within {:?}", setup.time_limit));
             slot.not_issued(CallEnd::TimedOut);
-            return refuse::unavailable("the Lightning node did not make an invoice in time");
+            return answers::unavailable("the Lightning node did not make an invoice in time");
         }
     };
     if let Err(fault) = check(&invoice, &request, committed.as_ref(), terms, setup.clock.now()) {
         trace::error(format_args!("the node's invoice is not what was asked for: {fault}"));
         slot.not_issued(CallEnd::WrongInvoice);
-        return refuse::unavailable("the Lightning node made an invoice that was not asked for");
+        return answers::unavailable("the Lightning node made an invoice that was not asked for");
     }
     slot.issued(invoice.payment_hash(), invoice.expires_at());
     let refusal = refused.as_ref().map(|(_, refusal)| refusal);
@@ -122,10 +122,10 @@ pub(super) fn answer(
         }
     }
     if lines.is_empty() {
-        return refuse::unavailable("this request cannot be said in any dialect that is spoken here");
+        return answers::unavailable("this request cannot be said in any dialect that is spoken here");
     }
     let refusal_line = refused.and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
-    refuse::payment_required(lines, &dialects, asked.amount, asked.terms.network, asked.refused, refusal_line)
+    answers::payment_required(lines, &dialects, asked.amount, asked.terms.network, asked.refused, refusal_line)
 }
 
 /// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked to commit to the request,

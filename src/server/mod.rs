@@ -112,15 +112,18 @@
 
 mod address;
 mod admission;
+mod answers;
 mod aside;
 #[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
 mod bench;
+mod build;
 mod builder;
 mod charge;
 mod config_error;
 mod confirm;
 pub mod cors;
 mod credential;
+mod decision;
 mod future;
 mod gate;
 mod holding;
@@ -132,8 +135,9 @@ mod overlooked;
 mod pace;
 mod paywall;
 mod price;
+mod quote;
 mod recent;
-mod refuse;
+mod redeem;
 mod request;
 mod routes;
 mod rule;
@@ -148,6 +152,7 @@ mod table;
 mod target;
 mod triage;
 mod turns;
+mod unpaid;
 
 use std::time::Duration;
 

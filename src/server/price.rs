@@ -1,17 +1,14 @@
 use std::{
     fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
-    task::Poll,
-    time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Response, request::Parts};
+use http::{HeaderValue, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{refuse, request::Asked, rule::Rule, within};
-use crate::{lightning::BoxFuture, payment::Amount, trace};
+use super::rule::Rule;
+use crate::{lightning::BoxFuture, payment::Amount};
 
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -20,7 +17,7 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub struct Price(pub(super) PriceKind);
 
-type PriceFunction = dyn Fn(PriceRequest) -> BoxFuture<'static, Result<Option<Amount>, BoxError>> + Send + Sync;
+pub(super) type PriceFunction = dyn Fn(PriceRequest) -> BoxFuture<'static, Result<Option<Amount>, BoxError>> + Send + Sync;
 
 #[derive(Clone)]
 pub(super) enum PriceKind {
@@ -153,6 +150,12 @@ impl PriceRequest {
         &self.body
     }
 
+    /// The same with its body, for one run of a price function, and where the run notes what it asked for and was not declared.
+    pub(super) fn for_one_run(&self, body: Bytes) -> (Self, Arc<OnceLock<String>>) {
+        let misread = Arc::new(OnceLock::new());
+        (Self { body, misread: misread.clone(), ..self.clone() }, misread)
+    }
+
     /// Remembers what was asked for and not declared, whoever holds a clone.
     fn misread(&self, why: impl FnOnce() -> String) {
         let _ = self.misread.get_or_init(why);
@@ -247,70 +250,6 @@ pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -
     let reads_body = rule.charge.reads_body;
     let seen = PriceRequest { method, captures, query, headers, body: Bytes::new(), reads_body, misread: Arc::default() };
     Ok(Some(Box::new(seen)))
-}
-
-/// How often credentials of one payment may have a price function run at once, and after how long once more (a proof of
-/// another issuer is worth the current price). After any refusal an honest client waits as long as `Retry-After` says.
-pub(super) const RUNS_OF_ONE_PAYMENT: (u32, Duration) = (2, Duration::from_secs(5));
-/// The same for all payments of one client together. Only runs for proofs that fail count.
-pub(super) const RUNS_OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_secs(1));
-
-/// What came of asking for the price.
-pub(super) enum Quote {
-    Amount(Amount),
-    Free,
-    Answer(Box<Response<Bytes>>),
-}
-
-/// Asks the price of a request. `body` is there where the charge reads it.
-pub(super) async fn quote(asked: &Asked, body: Bytes) -> Quote {
-    let unavailable = |why: fmt::Arguments<'_>| {
-        trace::error(format_args!("no price for {}: {why}", asked.place.target));
-        Quote::Answer(Box::new(refuse::unavailable("the price of this request cannot be told now")))
-    };
-    let answer = match (&asked.rule.charge.price.0, &asked.seen) {
-        (PriceKind::Fixed(amount), _) => Ok(Some(*amount)),
-        (PriceKind::Function(_), None) => return unavailable(format_args!("nothing to show to the price function")),
-        (PriceKind::Function(function), Some(seen)) => {
-            let misread = Arc::new(OnceLock::new());
-            let seen = PriceRequest { body, misread: misread.clone(), ..(**seen).clone() };
-            let answer = match within(asked.setup().time_limit, caught(function.clone(), seen)).await {
-                None => return unavailable(format_args!("the price function took too long")),
-                Some(Err(Panicked)) => return unavailable(format_args!("the price function panicked")),
-                Some(Ok(answer)) => answer,
-            };
-            if let Some(why) = misread.get() {
-                return unavailable(format_args!("{why}"));
-            }
-            answer
-        }
-    };
-    match answer {
-        Ok(Some(amount)) if amount.is_zero() => unavailable(format_args!("a price of zero; `None` is free")),
-        Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => unavailable(format_args!("a price of more than all bitcoin")),
-        Ok(Some(amount)) if asked.setup().profile.whole_sats_only => match amount.rounded_up_to_sat() {
-            Some(amount) => Quote::Amount(amount),
-            None => unavailable(format_args!("a price that cannot be rounded")),
-        },
-        Ok(Some(amount)) => Quote::Amount(amount),
-        Ok(None) => Quote::Free,
-        Err(error) => match error.downcast_ref::<BadRequest>() {
-            Some(bad) => Quote::Answer(Box::new(refuse::bad_request(&bad.to_string()))),
-            None => unavailable(format_args!("{error}")),
-        },
-    }
-}
-
-struct Panicked;
-
-/// Calls a price function so that its panic is an answer.
-async fn caught(function: Arc<PriceFunction>, request: PriceRequest) -> Result<Result<Option<Amount>, BoxError>, Panicked> {
-    let mut answer = catch_unwind(AssertUnwindSafe(|| function(request))).map_err(|_| Panicked)?;
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
-        Ok(poll) => poll.map(Ok),
-        Err(_) => Poll::Ready(Err(Panicked)),
-    })
-    .await
 }
 
 #[cfg(test)]

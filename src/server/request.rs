@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 use super::{
     BoxError,
     address::ClientKey,
+    answers,
     layer::Shop,
     paywall::Setup,
     price::{self, PriceRequest},
-    refuse,
     rule::Rule,
 };
 use crate::{
@@ -228,13 +228,13 @@ enum BodyError {
 impl BodyError {
     fn answer(&self, limit: usize) -> Response<Bytes> {
         match self {
-            Self::Broken => refuse::bad_request("the body broke off"),
-            Self::Large => refuse::body_too_large(limit),
+            Self::Broken => answers::bad_request("the body broke off"),
+            Self::Large => answers::body_too_large(limit),
             Self::NoRoom => {
                 trace::error(format_args!("no room for another body: .body_pool(..) allows more"));
-                refuse::unavailable("too many bodies are being read")
+                answers::unavailable("too many bodies are being read")
             }
-            Self::Slow => refuse::body_too_slow(),
+            Self::Slow => answers::body_too_slow(),
         }
     }
 }

@@ -12,7 +12,8 @@ use super::{
     BoxError, ResponseFuture,
     admission::Admission,
     aside,
-    gate::{self, Decision},
+    decision::Decision,
+    gate,
     layer::Shop,
     triage::{Triage, triage},
 };

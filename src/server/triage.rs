@@ -6,8 +6,8 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 
 use super::{
+    answers,
     layer::{Pricing, Shop},
-    refuse,
     routes::{self, Captured, Lookup},
     rule::Rule,
     target,
@@ -25,8 +25,8 @@ pub(super) enum Triage<'s> {
 #[inline]
 pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> {
     let answer = match &shop.pricing {
-        Pricing::Every(_) if request.method() == Method::OPTIONS => refuse::methods(StatusCode::NO_CONTENT, None),
-        Pricing::Every(_) if is_broken(request) => refuse::bad_request(BROKEN),
+        Pricing::Every(_) if request.method() == Method::OPTIONS => answers::methods(StatusCode::NO_CONTENT, None),
+        Pricing::Every(_) if is_broken(request) => answers::bad_request(BROKEN),
         Pricing::Every(rule) => {
             let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
             return Triage::Priced(rule, captures);
@@ -38,7 +38,7 @@ pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> 
             match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
                 Lookup::Free => return Triage::Free,
                 // The rest of the path was looked up; a nest may capture what stands before it.
-                Lookup::Priced { .. } if original.is_some_and(routes::is_broken) => refuse::bad_request(BROKEN),
+                Lookup::Priced { .. } if original.is_some_and(routes::is_broken) => answers::bad_request(BROKEN),
                 Lookup::Priced { .. }
                     if original.is_some_and(|original| target::is_rewritten(original, request.uri().path())) =>
                 {
@@ -48,22 +48,22 @@ pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> 
                         original.unwrap_or_default(),
                         request.uri().path()
                     ));
-                    refuse::misconfigured()
+                    answers::misconfigured()
                 }
                 Lookup::Priced { value, captured, .. } => {
                     let captures =
                         if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured, request.uri().path()) };
                     return Triage::Priced(value, captures);
                 }
-                Lookup::Closed => refuse::not_found(),
-                Lookup::Options { allow } => refuse::methods(StatusCode::NO_CONTENT, Some(allow)),
-                Lookup::MethodNotAllowed { allow } => refuse::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
+                Lookup::Closed => answers::not_found(),
+                Lookup::Options { allow } => answers::methods(StatusCode::NO_CONTENT, Some(allow)),
+                Lookup::MethodNotAllowed { allow } => answers::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
                 Lookup::Ambiguous => {
-                    refuse::bad_request("this path can be read in two ways that have different prices: write it plainly")
+                    answers::bad_request("this path can be read in two ways that have different prices: write it plainly")
                 }
                 Lookup::Misplaced(mistake) => {
                     trace::error(format_args!("{mistake}"));
-                    refuse::misconfigured()
+                    answers::misconfigured()
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 
-use super::{credential::Credential, identifier::Identifier, macaroon::Macaroon, scheme::Scheme};
+use super::{identifier::Identifier, macaroon::Macaroon, scheme::Scheme};
 use crate::{
     codec::{
         auth_param::{after_scheme, folded_credentials, remove_credentials, sole_credential, take_credentials},
@@ -11,6 +11,9 @@ use crate::{
     },
     dialect::HeaderLine,
 };
+
+/// The most credentials that one request may hold.
+pub(super) const MAX_PER_REQUEST: usize = 4;
 
 /// One credential, unread.
 #[derive(Clone, Copy)]
@@ -57,7 +60,7 @@ impl<'a> Found<'a> {
         match self.first {
             None => self.first = Some(part),
             Some(Part::TooMany) => {}
-            Some(_) if self.more.len() + 1 < Credential::MAX_PER_REQUEST => self.more.push(part),
+            Some(_) if self.more.len() + 1 < MAX_PER_REQUEST => self.more.push(part),
             Some(_) => (self.first, self.more) = (Some(Part::TooMany), Vec::new()),
         }
     }

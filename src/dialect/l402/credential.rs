@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderValue};
 use zeroize::Zeroizing;
 
 use super::{
-    authorization::{Part, presented},
+    authorization::{MAX_PER_REQUEST, Part, presented},
     caveat::split,
     macaroon::{Macaroon, MacaroonError},
     reason::Reason,
@@ -38,7 +38,7 @@ pub struct Credential {
 
 impl Credential {
     /// The most credentials that one request may hold.
-    pub const MAX_PER_REQUEST: usize = 4;
+    pub const MAX_PER_REQUEST: usize = MAX_PER_REQUEST;
 
     /// From its two parts.
     #[must_use]

@@ -5,9 +5,8 @@ use crate::{
     log,
     replay::{
         ConsumptionKey, StoreError, UseId,
-        book::{Entry, Use},
-        desk::told,
-        stored::{entry_key, write_entry},
+        changes::{Entry, Use},
+        durable::{entry_key, told, write_entry},
     },
 };
 

@@ -6,6 +6,7 @@
 //!    the request is not served.
 //! 3. A path that any rule prices is closed to every method that no rule names.
 
+mod captured;
 mod error;
 mod normal;
 mod rules;
@@ -17,6 +18,7 @@ mod against_axum;
 mod tests;
 
 pub(crate) use self::{
+    captured::{Captured, captures},
     normal::is_broken,
-    rules::{Captured, Lookup, Otherwise, Rules, captures},
+    rules::{Lookup, Otherwise, Rules},
 };

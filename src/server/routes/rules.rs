@@ -1,9 +1,9 @@
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
 use http::{HeaderValue, Method};
-use percent_encoding::percent_decode_str;
 
 use super::{
+    captured::{Captured, MAX_CAPTURES},
     error::RuleError,
     normal::{Normal, normal_pattern},
     tree::{self, Leaf, Selected, Tree},
@@ -70,13 +70,6 @@ pub(crate) enum Lookup<'a, T> {
 #[derive(Debug)]
 pub(crate) struct Misplaced<'a> {
     method: &'a Method,
-    pattern: &'a str,
-}
-
-/// What the captures of a priced rule hold, read when it is asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Captured<'a> {
-    tree: &'a Tree,
     pattern: &'a str,
 }
 
@@ -183,7 +176,7 @@ impl<T> Rules<T> {
     fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>) -> Lookup<'a, T> {
         match (self.rules.get(leaf.rule), matcher) {
             (Some(Rule { value: Some(value), pattern, .. }), Some(matcher)) => {
-                Lookup::Priced { value, captured: Captured { tree: &matcher.raw, pattern } }
+                Lookup::Priced { value, captured: Captured::new(&matcher.raw, pattern) }
             }
             _ => Lookup::Ambiguous,
         }
@@ -243,15 +236,6 @@ impl fmt::Display for Misplaced<'_> {
     }
 }
 
-impl Captured<'_> {
-    /// Names and values in the path that was looked up, decoded as axum decodes them. A path whose captures are not UTF-8 is
-    /// never priced.
-    pub(crate) fn decoded<'a>(&'a self, path: &'a str) -> Vec<(&'a str, Cow<'a, str>)> {
-        let raw = self.tree.captures(self.pattern, path);
-        raw.into_iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy())).collect()
-    }
-}
-
 impl<T> fmt::Display for Rule<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.pattern)
@@ -283,21 +267,5 @@ impl<T> Rule<T> {
         tree::check(pattern).map_err(|why| RuleError::of(text, why))?;
         let normal = normal_pattern(pattern).map_err(|why| RuleError::of(text, why))?;
         Ok(Self { method, pattern: pattern.to_owned(), normal, value })
-    }
-}
-
-/// The matcher names captures `a` to `z` and panics beyond.
-const MAX_CAPTURES: usize = 24;
-
-/// What one pattern of the router captures of a path, decoded; nothing where it does not match.
-pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
-    if pattern.matches('{').count() > MAX_CAPTURES {
-        return Vec::new();
-    }
-    let decoded = |(name, value): (&str, &str)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned());
-    let mut router = matchit::Router::new();
-    match router.insert(pattern, ()) {
-        Ok(()) => router.at(path).map(|found| found.params.iter().map(decoded).collect()).unwrap_or_default(),
-        Err(_) => Vec::new(),
     }
 }

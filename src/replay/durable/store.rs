@@ -1,17 +1,20 @@
-use std::{num::NonZeroUsize, path::Path, sync::Arc};
+use std::path::Path;
 
 use tokio::sync::oneshot;
 
 use super::{
-    Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreId, UseId,
-    book::Ask,
-    desk::{Desk, NAME, Question, Reply, kind, told},
-    shelf::{Record, check_value},
+    machine::{Desk, NAME, Question, Reply, kind, told},
+    options::DurableOptions,
 };
 use crate::{
     boxed::BoxFuture,
-    clock::{Clock, SystemClock, Timestamp},
+    clock::Timestamp,
     log::{Log, gone},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreId, UseId,
+        book::Ask,
+        shelf::{Record, check_value},
+    },
 };
 
 /// A store in a folder of this machine: every answer comes after its record is safe from a loss of power. Both a
@@ -31,7 +34,7 @@ use crate::{
 ///
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
 /// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
-/// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
+/// is [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
 /// [`StoreId`], so what was sold for counted access before is refused, spent or not; and it exists since now, so a proof that no
 /// key of ours vouches for (a paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
 /// invoice was made before that, or within twice the clocks' skew after it. Those who had paid and not redeemed must pay again.
@@ -70,23 +73,14 @@ pub struct DurableStore {
     created_at: Timestamp,
 }
 
-/// How a [`DurableStore`] is opened.
-#[derive(Clone, Debug)]
-#[must_use]
-pub struct DurableOptions {
-    pub(super) capacity: usize,
-    pub(super) record_capacity: usize,
-    pub(super) clock: Arc<dyn Clock>,
-}
-
 impl DurableStore {
     /// Opens the store in `folder`, or makes one there (mode 0700), and starts its writer thread. It reads all that the
     /// folder holds, so it blocks for a while: call it before serving.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) where the folder holds less than was acknowledged or was altered, and
-    /// [`StoreErrorKind::Unavailable`](super::StoreErrorKind::Unavailable) where another store has it open or it cannot be read or written.
+    /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) where the folder holds less than was acknowledged or was altered, and
+    /// [`StoreErrorKind::Unavailable`](crate::replay::StoreErrorKind::Unavailable) where another store has it open or it cannot be read or written.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with(folder, DurableOptions::new())
     }
@@ -110,37 +104,6 @@ impl DurableStore {
         let (reply, answer) = oneshot::channel();
         self.log.ask(ask(reply)).map_err(|error| told(&error))?;
         answer.await.unwrap_or_else(|_| Err(told(&gone())))
-    }
-}
-
-impl DurableOptions {
-    /// Room for 4,000,000 keys and 64 MiB of records, and the system's clock.
-    pub fn new() -> Self {
-        Self { capacity: 4_000_000, record_capacity: 64 << 20, clock: Arc::new(SystemClock::new()) }
-    }
-
-    /// Room for so many keys. A payment for several uses counts for up to five keys, and within ten minutes for one more with
-    /// each use (1,024 at most).
-    pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
-        self.capacity = keys.get();
-        self
-    }
-
-    /// Room for so many bytes of records.
-    pub const fn record_capacity(mut self, bytes: usize) -> Self {
-        self.record_capacity = bytes;
-        self
-    }
-
-    /// Another clock, for tests. A folder that is new exists since that clock's present moment.
-    pub fn clock(self, clock: impl Clock) -> Self {
-        Self { clock: Arc::new(clock), ..self }
-    }
-}
-
-impl Default for DurableOptions {
-    fn default() -> Self {
-        Self::new()
     }
 }
 

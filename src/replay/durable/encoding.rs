@@ -1,14 +1,14 @@
 //! How the durable store writes its records down.
 
-use super::{
-    ConsumptionKey, RecordKey, UseId,
-    book::{Changes, Entry, Use},
-    shelf::{Record, RecordChanges},
-};
 use crate::{
     clock::Timestamp,
     log::Batch,
     payment::{Network, PaymentHash},
+    replay::{
+        ConsumptionKey, RecordKey, UseId,
+        changes::{Changes, Entry, Use},
+        shelf::{Record, RecordChanges},
+    },
 };
 
 /// A record as it was read.
@@ -79,7 +79,7 @@ pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
     batch.change(&[CREATED_AT], None, Some(&at.as_unix_seconds().to_le_bytes()));
 }
 
-pub(super) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
+pub(in crate::replay) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
     let mut bytes = [ENTRY; 34];
     bytes[1] = match key.network() {
         Network::Bitcoin => 0,
@@ -104,7 +104,7 @@ fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
     Some((ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)), rest))
 }
 
-pub(super) fn write_entry(entry: &Entry) -> [u8; 36 + USE] {
+pub(in crate::replay) fn write_entry(entry: &Entry) -> [u8; 36 + USE] {
     let mut bytes = [0; 36 + USE];
     bytes[..8].copy_from_slice(&entry.retain_until.as_unix_seconds().to_le_bytes());
     bytes[8..12].copy_from_slice(&entry.taken.to_le_bytes());

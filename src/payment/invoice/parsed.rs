@@ -1,16 +1,14 @@
 use std::{fmt, time::Duration};
 
-use lightning_invoice::{
-    Bolt11ParseError, Currency, InvoiceBuilder, PaymentSecret, RawBolt11Invoice, RawTaggedField, SignedRawBolt11Invoice,
-    TaggedField,
-};
-use secp256k1::{
-    Message, PublicKey, SECP256K1, SecretKey,
-    hashes::{Hash as _, sha256},
-};
+use lightning_invoice::{Currency, RawBolt11Invoice, RawTaggedField, SignedRawBolt11Invoice, TaggedField};
+use secp256k1::{Message, PublicKey, SECP256K1};
 
-use super::{Amount, Network, PaymentHash};
-use crate::{clock::Timestamp, codec::bech32};
+use super::error::InvoiceError;
+use crate::{
+    clock::Timestamp,
+    codec::bech32,
+    payment::{Amount, Network, PaymentHash},
+};
 
 /// No invoice that a node makes comes near this; what is longer is refused unread.
 const MAX_TEXT: usize = 7_089;
@@ -48,17 +46,13 @@ impl Invoice {
     ///
     /// # Errors
     ///
-    /// [`InvoiceErrorKind::Malformed`] for text that is no strictly encoded BOLT11 invoice, [`InvoiceErrorKind::Signature`]
+    /// [`InvoiceErrorKind::Malformed`](super::InvoiceErrorKind::Malformed) for text that is no strictly encoded BOLT11 invoice, [`InvoiceErrorKind::Signature`](super::InvoiceErrorKind::Signature)
     /// for one that its named payee did not sign.
     pub fn parse(text: &str) -> Result<Self, InvoiceError> {
         if text.len() > MAX_TEXT {
             return Err(InvoiceError::malformed("longer than an invoice can be"));
         }
-        let signed: SignedRawBolt11Invoice = text.parse().map_err(|error: Bolt11ParseError| InvoiceError {
-            kind: InvoiceErrorKind::Malformed,
-            reason: "no BOLT11 invoice",
-            source: Some(error),
-        })?;
+        let signed: SignedRawBolt11Invoice = text.parse().map_err(InvoiceError::undecodable)?;
         // The decoder's hash is over its own encoding of what it read: equal hashes mean an equal text, at a tenth of the cost
         // of writing the invoice out again.
         if bech32::signed_hash(text).as_ref() != Some(signed.signable_hash()) {
@@ -223,177 +217,4 @@ fn amount(raw: &RawBolt11Invoice) -> Result<Option<Amount>, InvoiceError> {
         return Err(InvoiceError::malformed("an amount that is no whole number of millisatoshis"));
     }
     Ok(Some(Amount::from_msat(pico / 10)))
-}
-
-/// What a node signs: used by the in-process nodes and by tests.
-#[derive(Debug)]
-pub(crate) struct InvoiceDraft {
-    pub(crate) network: Network,
-    pub(crate) amount: Amount,
-    pub(crate) payment_hash: PaymentHash,
-    pub(crate) description: InvoiceDescription,
-    pub(crate) created_at: Timestamp,
-    pub(crate) expiry: Duration,
-}
-
-impl InvoiceDraft {
-    /// Signs the draft. The payment secret is random.
-    ///
-    /// # Errors
-    ///
-    /// Where BOLT11 cannot say the draft (a description over 639 bytes or unclear, an amount out of range, no randomness).
-    pub(crate) fn sign(self, key: &SigningKey) -> Result<Invoice, InvoiceError> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|_| InvoiceError::malformed("no randomness"))?;
-        let currency = match self.network {
-            Network::Bitcoin => Currency::Bitcoin,
-            Network::Testnet => Currency::BitcoinTestnet,
-            Network::Regtest => Currency::Regtest,
-            Network::Signet => Currency::Signet,
-        };
-        let unsayable = |_| InvoiceError::malformed("a draft that BOLT11 cannot say");
-        let builder = InvoiceBuilder::new(currency)
-            .amount_milli_satoshis(self.amount.as_msat())
-            .payment_hash(hash(self.payment_hash.as_bytes()))
-            .payment_secret(PaymentSecret(secret))
-            .duration_since_epoch(Duration::from_secs(self.created_at.as_unix_seconds()))
-            .expiry_time(self.expiry)
-            .min_final_cltv_expiry_delta(18);
-        let raw = match self.description {
-            InvoiceDescription::Hash(bytes) => builder.description_hash(hash(&bytes)).build_raw().map_err(unsayable)?,
-            InvoiceDescription::Text(text) => builder.description(text).build_raw().map_err(unsayable)?,
-            InvoiceDescription::Unclear => return Err(InvoiceError::malformed("no clear description")),
-        };
-        let signed = raw
-            .sign(|message| Ok::<_, std::convert::Infallible>(SECP256K1.sign_ecdsa_recoverable(message, &key.0)))
-            .unwrap_or_else(|never| match never {});
-        Invoice::parse(&signed.to_string())
-    }
-}
-
-fn hash(bytes: &[u8; 32]) -> sha256::Hash {
-    sha256::Hash::from_byte_array(*bytes)
-}
-
-/// The key that an in-process node signs with.
-#[derive(Clone)]
-pub(crate) struct SigningKey(SecretKey);
-
-impl SigningKey {
-    /// A random key.
-    ///
-    /// # Errors
-    ///
-    /// Where the operating system has no randomness.
-    pub(crate) fn random() -> Result<Self, InvoiceError> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|_| InvoiceError::malformed("no randomness"))?;
-        SecretKey::from_slice(&bytes).map(Self).map_err(|_| InvoiceError::malformed("no randomness"))
-    }
-
-    pub(crate) fn public_key(&self) -> [u8; 33] {
-        self.0.public_key(SECP256K1).serialize()
-    }
-}
-
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("SigningKey(..)")
-    }
-}
-
-/// Why a text is no invoice that may be trusted.
-#[derive(Clone, Debug)]
-pub struct InvoiceError {
-    kind: InvoiceErrorKind,
-    reason: &'static str,
-    source: Option<Bolt11ParseError>,
-}
-
-/// What is wrong with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum InvoiceErrorKind {
-    /// It is no strictly encoded BOLT11 invoice.
-    Malformed,
-    /// The payee that it names did not sign it.
-    Signature,
-}
-
-impl InvoiceError {
-    const fn malformed(reason: &'static str) -> Self {
-        Self { kind: InvoiceErrorKind::Malformed, reason, source: None }
-    }
-
-    const fn signature() -> Self {
-        Self { kind: InvoiceErrorKind::Signature, reason: "not signed by the payee that it names", source: None }
-    }
-
-    /// What is wrong, coarsely.
-    #[must_use]
-    pub const fn kind(&self) -> InvoiceErrorKind {
-        self.kind
-    }
-}
-
-impl fmt::Display for InvoiceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invoice refused: {}", self.reason)?;
-        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
-    }
-}
-
-impl std::error::Error for InvoiceError {}
-
-#[cfg(test)]
-mod tests {
-    use secp256k1::ecdsa::{RecoverableSignature, RecoveryId};
-
-    use super::*;
-
-    fn draft(expiry: Duration) -> InvoiceDraft {
-        InvoiceDraft {
-            network: Network::Regtest,
-            amount: Amount::from_sat(21),
-            payment_hash: PaymentHash::from_bytes([1; 32]),
-            description: InvoiceDescription::Hash([2; 32]),
-            created_at: Timestamp::from_unix_seconds(1_700_000_000),
-            expiry,
-        }
-    }
-
-    #[test]
-    fn an_end_that_cannot_be_named_is_refused() {
-        let key = SigningKey::random().unwrap();
-        let invoice = draft(Duration::from_secs(300)).sign(&key).unwrap();
-        assert_eq!(invoice.payee(), &key.public_key());
-        assert_eq!(Invoice::parse(&invoice.as_str().to_uppercase()).unwrap().payment_hash(), invoice.payment_hash());
-        let error = draft(Duration::from_secs(u64::MAX)).sign(&key).unwrap_err();
-        assert_eq!(error.kind(), InvoiceErrorKind::Malformed);
-    }
-
-    #[test]
-    fn a_high_s_signature_of_a_named_payee_is_refused() {
-        let key = SigningKey::random().unwrap();
-        let invoice = |named: bool, high: bool| {
-            let builder =
-                InvoiceBuilder::new(Currency::Regtest).payment_hash(hash(&[1; 32])).payment_secret(PaymentSecret([3; 32]));
-            let builder = builder.description_hash(hash(&[2; 32])).duration_since_epoch(Duration::from_secs(1_700_000_000));
-            let builder = builder.min_final_cltv_expiry_delta(18);
-            let builder = if named { builder.payee_pub_key(key.0.public_key(SECP256K1)) } else { builder };
-            let signed = builder.build_raw().unwrap().sign(|message| {
-                let (id, mut bytes) = SECP256K1.sign_ecdsa_recoverable(message, &key.0).serialize_compact();
-                if high {
-                    let s = SecretKey::from_slice(&bytes[32..])?.negate();
-                    bytes[32..].copy_from_slice(&s.secret_bytes());
-                }
-                RecoverableSignature::from_compact(&bytes, RecoveryId::from_i32(id.to_i32() ^ i32::from(high))?)
-            });
-            Invoice::parse(&signed.unwrap().to_string()).map(|invoice| *invoice.payee() == key.public_key())
-        };
-        assert_eq!(invoice(true, true).unwrap_err().to_string(), "invoice refused: not signed by the payee that it names");
-        for (named, high) in [(true, false), (false, false), (false, true)] {
-            assert!(invoice(named, high).unwrap(), "recovery takes either half");
-        }
-    }
 }

@@ -1,0 +1,123 @@
+//! A value in memory, and how it is written.
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+/// A JSON value.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Json<'a> {
+    Null,
+    Bool(bool),
+    Unsigned(u64),
+    Signed(i64),
+    Float(f64),
+    Text(Cow<'a, str>),
+    Array(Vec<Self>),
+    Object(Object<'a>),
+}
+
+/// The members of an object, in their order, each name once.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Object<'a>(pub(super) Vec<(Cow<'a, str>, Json<'a>)>);
+
+/// Adds a text in quotes, escaped where it must be.
+pub fn push_text(json: &mut String, text: &str) {
+    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+        json.push_str(&serde_json::to_string(text).unwrap_or_else(|_| unreachable!("a text can always be written")));
+    } else {
+        json.extend(["\"", text, "\""]);
+    }
+}
+
+impl<'a> Json<'a> {
+    /// A text that is known already.
+    pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
+        Self::Text(text.into())
+    }
+
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    pub fn as_array(&self) -> Option<&[Self]> {
+        if let Self::Array(items) = self { Some(items) } else { None }
+    }
+
+    pub fn as_object(&self) -> Option<&Object<'a>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+
+    pub fn into_object(self) -> Option<Object<'a>> {
+        if let Self::Object(members) = self { Some(members) } else { None }
+    }
+}
+
+impl<'a> Object<'a> {
+    pub const fn empty() -> Self {
+        Self(Vec::new())
+    }
+
+    pub fn get(&self, name: &str) -> Option<&Json<'a>> {
+        self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value)
+    }
+
+    /// Removes a member and returns its value.
+    pub fn take(&mut self, name: &str) -> Option<Json<'a>> {
+        let index = self.0.iter().position(|(held, _)| held == name)?;
+        Some(self.0.swap_remove(index).1)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Json<'a>)> {
+        self.0.iter().map(|(name, value)| (&**name, value))
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn repeats(&self) -> bool {
+        let members = &self.0;
+        if members.len() <= 16 {
+            return (1..members.len()).any(|i| members[..i].iter().any(|(name, _)| *name == members[i].0));
+        }
+        let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
+        names.sort_unstable();
+        names.windows(2).any(|pair| pair[0] == pair[1])
+    }
+}
+
+/// The caller sees to it that no name stands twice.
+impl<'a> FromIterator<(&'a str, Json<'a>)> for Object<'a> {
+    fn from_iter<I: IntoIterator<Item = (&'a str, Json<'a>)>>(members: I) -> Self {
+        Self(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+}
+
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Null => serializer.serialize_unit(),
+            Self::Bool(value) => serializer.serialize_bool(*value),
+            Self::Unsigned(value) => serializer.serialize_u64(*value),
+            Self::Signed(value) => serializer.serialize_i64(*value),
+            Self::Float(value) => serializer.serialize_f64(*value),
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Array(items) => serializer.collect_seq(items),
+            Self::Object(members) => members.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.len()))?;
+        self.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        map.end()
+    }
+}

@@ -1,0 +1,110 @@
+//! The keys of all origins, derived again when the ring of secrets changes.
+
+use std::{fmt, sync::Arc};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::derive::{OriginKeys, Place, Purpose};
+use crate::{dialect::secrets::Secrets, payment::Network};
+
+/// Derives the keys of each origin, again whenever the ring has changed. Reading takes no lock.
+pub(crate) struct KeyRing {
+    secrets: Secrets,
+    network: Network,
+    origins: Vec<Arc<str>>,
+    service: Box<str>,
+    store: [u8; 16],
+    derived: ArcSwap<Derived>,
+}
+
+/// All origins' keys, and the version of the ring that they come from.
+struct Derived {
+    version: u64,
+    keys: Vec<OriginKeys>,
+}
+
+/// The keys of all origins, as they were when they were asked for.
+pub(crate) struct CurrentKeys(Guard<Arc<Derived>>);
+
+impl CurrentKeys {
+    /// Of one origin, counted as [`KeyRing::new`] was given them.
+    pub(crate) fn of(&self, origin: usize) -> &OriginKeys {
+        &self.0.keys[origin]
+    }
+
+    /// Of all origins.
+    pub(crate) fn all(&self) -> &[OriginKeys] {
+        &self.0.keys
+    }
+
+    /// The same, to be held while others are waited for: a thread has room for a few that are not.
+    pub(crate) fn kept(self) -> Self {
+        Self(Guard::from_inner(Guard::into_inner(self.0)))
+    }
+}
+
+impl KeyRing {
+    /// For one service at these origins. `None` if two keys have the same id: one of the secrets must go.
+    pub(crate) fn new(
+        secrets: Secrets,
+        network: Network,
+        (origins, service): (Vec<Arc<str>>, &str),
+        store: [u8; 16],
+    ) -> Option<Self> {
+        let derived = ArcSwap::from_pointee(Derived { version: 0, keys: Vec::new() });
+        let ring = Self { secrets, network, origins, service: service.into(), store, derived };
+        let derived = ring.derive();
+        let collide = derived.keys.iter().any(|keys| !keys.have_unique_ids());
+        ring.derived.store(Arc::new(derived));
+        (!collide).then_some(ring)
+    }
+
+    /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was made with the later one is
+    /// not recognised: replace that secret.
+    pub(crate) fn current(&self) -> CurrentKeys {
+        let derived = self.derived.load();
+        if derived.version == self.secrets.version() {
+            return CurrentKeys(derived);
+        }
+        let derived = Arc::new(self.derive());
+        // Whoever stores an older ring's keys last makes the next call derive once more.
+        self.derived.store(derived.clone());
+        CurrentKeys(Guard::from_inner(derived))
+    }
+
+    fn derive(&self) -> Derived {
+        let (ring, version) = self.secrets.ring();
+        let of = |origin: &Arc<str>| {
+            let place = Place { network: self.network, origin, service: &self.service, store: &self.store };
+            OriginKeys::derive(&ring, place)
+        };
+        Derived { version, keys: self.origins.iter().map(of).collect() }
+    }
+
+    /// Whether a credential that is minted under one of the two rings may open the other, at some origin: one that a store
+    /// counts, and one that only time ends. Compares the ids that every such credential shows.
+    pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
+        let (ours, theirs) = (self.current(), other.current());
+        [Purpose::L402Counted, Purpose::L402Timed].map(|purpose| {
+            let mut ids = ours.0.keys.iter().flat_map(|keys| keys.all(purpose)).map(|key| key.id);
+            ids.any(|id| theirs.0.keys.iter().any(|keys| keys.by_id(purpose, id).is_some()))
+        })
+    }
+
+    /// The first origin.
+    pub(crate) fn origin(&self) -> &str {
+        self.origins.first().map_or("", |origin| origin)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyRing").field("secrets", &self.secrets).field("origins", &self.origins).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for CurrentKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CurrentKeys").field("origins", &self.0.keys.len()).finish_non_exhaustive()
+    }
+}

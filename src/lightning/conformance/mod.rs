@@ -1,0 +1,51 @@
+//! What every [`Receiver`] and every [`Payer`] must do, as checks to run against your own.
+//!
+//! Each check panics with a sentence that says what was expected. Run them in a test, against a real node or a wallet with
+//! some test money; they need a tokio runtime with time enabled, and time that runs (not paused). They make about 70
+//! invoices, and the payer spends less than 300 satoshis in twelve payments, and their fees.
+//!
+//! ```
+//! use tower_x402::lightning::{LocalNode, conformance};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let node = LocalNode::new();
+//! conformance::receiver(&node).await;
+//! conformance::payer(&node, &node).await;
+//! # }
+//! ```
+//!
+//! What they cannot see is yours to care for: that a payment hash is fresh after a restart too, that an error which leaves
+//! a payment open says so ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)), and that nothing logs a preimage.
+
+mod asking;
+mod invoices;
+mod payments;
+
+use super::{Payer, Receiver};
+
+/// What every [`Receiver`] must do.
+///
+/// # Panics
+///
+/// Where it does not.
+pub async fn receiver<R: Receiver + ?Sized>(node: &R) {
+    invoices::invoices_say_what_was_asked(node).await;
+    invoices::fractions_of_a_satoshi_are_exact_or_refused(node).await;
+    invoices::no_invoice_is_handed_out_twice(node).await;
+    invoices::lookups_tell_open_from_unknown(node).await;
+}
+
+/// What every [`Payer`] must do. It pays invoices of `receiver`, which must be another node or one that can pay itself.
+///
+/// # Panics
+///
+/// Where it does not.
+pub async fn payer<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
+    assert_eq!(payer.profile().network, receiver.profile().network, "payer and receiver must be on one network");
+    payments::a_payment_is_proved_and_seen(receiver, payer).await;
+    payments::fractions_of_a_satoshi_are_paid(receiver, payer).await;
+    payments::paying_again_pays_once(receiver, payer).await;
+    payments::paying_at_the_same_time_pays_once(receiver, payer).await;
+    payments::many_payments_at_the_same_time_are_kept_apart(receiver, payer).await;
+}

@@ -1,0 +1,16 @@
+//! Invoices of BOLT11: read strictly, signed by the nodes of this process.
+
+mod error;
+mod parsed;
+mod signing;
+
+#[cfg(test)]
+mod tests;
+
+#[cfg(feature = "x402")]
+pub(crate) use self::parsed::is_public_key;
+pub(crate) use self::signing::{InvoiceDraft, SigningKey};
+pub use self::{
+    error::{InvoiceError, InvoiceErrorKind},
+    parsed::{Invoice, InvoiceDescription},
+};

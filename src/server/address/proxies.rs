@@ -1,0 +1,137 @@
+//! The proxies whose word counts, and the header in which they say it.
+
+use std::{
+    error::Error,
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use http::{HeaderMap, HeaderName, header, request::Parts};
+use ipnet::IpNet;
+
+use super::client::{ClientKey, peer};
+
+/// Who sent a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Client {
+    pub(crate) key: ClientKey,
+    /// The other end of the connection is a proxy whose word counts.
+    pub(crate) is_behind_proxy: bool,
+}
+
+/// The header in which trusted proxies write whom they heard from. Only one is read, because a proxy passes on what its
+/// clients put into the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ForwardedBy {
+    /// RFC 7239.
+    Forwarded,
+    #[default]
+    XForwardedFor,
+}
+
+/// The proxies whose word counts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proxies {
+    networks: Vec<IpNet>,
+    header: ForwardedBy,
+}
+
+/// A trusted proxy that is no network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NetworkError(String);
+
+/// Hops beyond this are not looked at.
+pub(in crate::server) const MAX_HOPS: usize = 32;
+
+impl Proxies {
+    /// From networks (`10.0.0.0/8`) and single addresses (`::1`).
+    pub(crate) fn parse<'a>(networks: impl IntoIterator<Item = &'a str>, header: ForwardedBy) -> Result<Self, NetworkError> {
+        let parse = |text: &str| {
+            let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+            address.or_else(|_| text.parse()).map_err(|_| NetworkError(text.to_owned()))
+        };
+        Ok(Self { networks: networks.into_iter().map(parse).collect::<Result<_, _>>()?, header })
+    }
+
+    pub(crate) fn client(&self, head: &Parts) -> Client {
+        let Some(peer) = peer(head) else { return Client { key: ClientKey::Unknown, is_behind_proxy: false } };
+        if !self.trusts(peer) {
+            return Client { key: ClientKey::of(peer), is_behind_proxy: false };
+        }
+        let mut hops = self.hops(&head.headers).take(MAX_HOPS).peekable();
+        let key = match hops.peek() {
+            // The proxy itself asks, to see whether this server is well.
+            None => ClientKey::of(peer),
+            Some(_) => loop {
+                match (hops.next(), hops.peek()) {
+                    (Some(Some(hop)), Some(_)) if self.trusts(hop) => {}
+                    (Some(Some(hop)), _) => break ClientKey::of(hop),
+                    _ => break ClientKey::Unknown,
+                }
+            },
+        };
+        Client { key, is_behind_proxy: true }
+    }
+
+    /// The header that is read.
+    pub(crate) const fn header(&self) -> ForwardedBy {
+        self.header
+    }
+
+    pub(in crate::server) fn trusts(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// The hops from the right, the nearest first: `None` for one that tells no address.
+    pub(in crate::server) fn hops<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Option<IpAddr>> + 'a {
+        let header = self.header;
+        let lines: Vec<_> = headers.get_all(header.name()).iter().collect();
+        lines.into_iter().rev().flat_map(move |line| {
+            // Commas are looked for from the right and without regard for quotes: to the left stands what strangers wrote.
+            line.as_bytes().rsplit(|byte| *byte == b',').map(move |hop| header.read(std::str::from_utf8(hop).ok()?.trim()))
+        })
+    }
+}
+
+impl ForwardedBy {
+    pub(crate) const fn reads_forwarded(self) -> bool {
+        matches!(self, Self::Forwarded)
+    }
+
+    pub(crate) const fn other(self) -> Self {
+        match self {
+            Self::Forwarded => Self::XForwardedFor,
+            Self::XForwardedFor => Self::Forwarded,
+        }
+    }
+
+    pub(crate) const fn name(self) -> HeaderName {
+        match self {
+            Self::Forwarded => header::FORWARDED,
+            Self::XForwardedFor => HeaderName::from_static("x-forwarded-for"),
+        }
+    }
+
+    fn read(self, hop: &str) -> Option<IpAddr> {
+        let node = match self {
+            Self::XForwardedFor => hop,
+            Self::Forwarded => {
+                let mut nodes = hop.split(';').filter_map(|pair| pair.split_once('='));
+                let (_, value) = nodes.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
+                let value = value.trim();
+                value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+            }
+        };
+        let bracketed = node.strip_prefix('[').and_then(|node| node.strip_suffix(']')).unwrap_or(node);
+        let address = bracketed.parse::<IpAddr>().or_else(|_| node.parse::<SocketAddr>().map(|address| address.ip()));
+        address.ok().map(|address| address.to_canonical())
+    }
+}
+
+impl fmt::Display for NetworkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "trusted proxy `{}`: expected an address or a network, as in `10.0.0.0/8` or `::1`", self.0)
+    }
+}
+
+impl Error for NetworkError {}

@@ -1,0 +1,144 @@
+//! 402: what to pay, in each dialect, and why a credential was refused.
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+
+use super::problem::answer;
+use crate::{
+    dialect::{ChallengeLine, HeaderLine},
+    payment::{Amount, DialectName, Network, Refusal, RefusalKind},
+};
+
+/// 402 with fresh challenges in these dialects, and with the reason where a credential was refused.
+///
+/// The body is written out, not serialised: no text in it needs an escape.
+pub(in crate::server) fn payment_required(
+    mut lines: Vec<ChallengeLine>,
+    dialects: &[DialectName],
+    amount: Amount,
+    network: Network,
+    refused: Option<&Refusal>,
+    refusal_line: Option<HeaderLine>,
+) -> Response<Bytes> {
+    let (kind, title, detail) = problem(refused);
+    let mut body = String::with_capacity(768);
+    body.extend(["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":402,\"detail\":\"", detail, "\""]);
+    if let Some(refusal) = refused {
+        body.extend([",\"dialect\":\"", refusal.dialect().as_str(), "\",\"reason\":\"", refusal.code(), "\""]);
+    }
+    body.push_str(",\"accepts\":[");
+    let (mut digits, network, mut before) = (itoa::Buffer::new(), network.as_str(), "");
+    let amount = digits.format(amount.as_msat());
+    for dialect in dialects.iter().map(|dialect| dialect.as_str()) {
+        body.extend([before, "{\"dialect\":\"", dialect, "\",\"amount_msat\":", amount, ",\"network\":\"", network, "\"}"]);
+        before = ",";
+    }
+    body.push_str("]}");
+    let mut response = answer(StatusCode::PAYMENT_REQUIRED, body);
+    lines.sort_by_key(|line| line.rank);
+    let headers = response.headers_mut();
+    for line in lines {
+        headers.append(line.name, line.value);
+    }
+    headers.extend(refusal_line);
+    response
+}
+
+/// The core MPP problem for a refusal, its title, and what to do.
+const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'static str) {
+    let Some(refused) = refused else {
+        return (
+            "https://paymentauth.org/problems/payment-required",
+            "Payment required",
+            "pay the invoice and send the credential with the same request",
+        );
+    };
+    match refused.kind() {
+        RefusalKind::Malformed => (
+            "https://paymentauth.org/problems/malformed-credential",
+            "The credential cannot be read",
+            unreadable(refused.dialect()),
+        ),
+        RefusalKind::Expired => (
+            "https://paymentauth.org/problems/payment-expired",
+            "The credential has expired",
+            "the time of the credential is over; pay the fresh invoice and send its credential",
+        ),
+        RefusalKind::Unpaid => (
+            "https://paymentauth.org/problems/verification-failed",
+            "The payment is not proven",
+            "the credential does not prove that its invoice was paid; pay the fresh invoice and send its credential",
+        ),
+        RefusalKind::Spent => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The payment is used up",
+            "what this payment bought is used up; pay the fresh invoice and send its credential",
+        ),
+        RefusalKind::Unremembered => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The payment is older than what is remembered",
+            "the invoice is older than this server's store of spent payments, which cannot tell whether it was used; pay the fresh invoice and send its credential",
+        ),
+        RefusalKind::WrongRequest => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "Bought for another request",
+            "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
+        ),
+        RefusalKind::Forged | RefusalKind::Revoked => (
+            "https://paymentauth.org/problems/invalid-challenge",
+            "The credential is not accepted",
+            "this server did not issue this credential as it stands, or has withdrawn it; pay the fresh invoice and send its credential",
+        ),
+    }
+}
+
+const fn unreadable(dialect: DialectName) -> &'static str {
+    macro_rules! in_the_form {
+        ($form:literal) => {
+            concat!(
+                "the credential cannot be read; a payment already made is not lost: send its credential in the right form (`",
+                $form,
+                "`), or pay the fresh invoice"
+            )
+        };
+    }
+    match dialect {
+        DialectName::L402 => in_the_form!("Authorization: L402 <macaroon>:<preimage in 64 hex digits>"),
+        DialectName::Mpp => in_the_form!("Payment <base64url of a JSON object of challenge and payload>"),
+        DialectName::X402 => in_the_form!("PAYMENT-SIGNATURE: <base64 of the JSON payment payload>"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(dialects: &[DialectName], refused: Option<&Refusal>) -> String {
+        let amount = Amount::from_msat(1_500);
+        let answer = payment_required(Vec::new(), dialects, amount, Network::Signet, refused, None);
+        assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
+        String::from_utf8(answer.into_body().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn the_body_of_a_402_is_exact() {
+        let accepts = |dialect: &str| format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#);
+        let expected = format!(
+            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request","accepts":[{},{}]}}"#,
+            accepts("l402"),
+            accepts("x402")
+        );
+        assert_eq!(body(&[DialectName::L402, DialectName::X402], None), expected);
+        let dialects = [DialectName::L402, DialectName::Mpp, DialectName::X402];
+        for (kind, dialect) in RefusalKind::ALL.into_iter().flat_map(|kind| dialects.map(|dialect| (kind, dialect))) {
+            let refusal = Refusal::new(dialect, kind, "some-code");
+            let (uri, title, detail) = problem(Some(&refusal));
+            let [uri, title, detail] = [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
+            let expected = format!(
+                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","accepts":[{}]}}"#,
+                accepts("mpp")
+            );
+            assert_eq!(body(&[DialectName::Mpp], Some(&refusal)), expected);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Builds a paywall: every check that can be made before the first request.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    ConfigError, Paywall, PaywallBuilder,
+    address::Proxies,
+    holding::Holding,
+    limit::Limiter,
+    pace::Pace,
+    paywall::Setup,
+    quote,
+    siblings::Sold,
+    spoken,
+    target::{Origin, OriginError, Origins},
+};
+use crate::{
+    dialect::keys::KeyRing,
+    lightning::{KeyCustody, ReceiverProfile},
+    payment::Network,
+    replay::{Durability, ReplayStore, check_birth},
+};
+
+impl PaywallBuilder {
+    /// Checks everything that can be checked before the first request.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
+    pub fn build(mut self) -> Result<Paywall, ConfigError> {
+        let profile = self.receiver.profile();
+        let store = self.store.take().ok_or_else(|| {
+            ConfigError::new(
+                "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
+            )
+        })?;
+        let secrets = self.secrets.take().ok_or_else(|| {
+            ConfigError::new(
+                "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
+            )
+        })?;
+        let secrets = secrets.map_err(ConfigError::new)?;
+        self.money_fits(&profile, &*store)?;
+        self.times_fit()?;
+        let authorities = self.own_origins()?;
+        if !authorities.are_loopback() {
+            secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
+        }
+        let body_limit = self.body_limit_that_fits()?;
+        self.unpaid_fit()?;
+        self.foreign_proofs_fit(&profile, &*store)?;
+        let service = spoken::label(self.service.as_deref())?;
+        let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
+        let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
+            .map_err(|error| ConfigError::new(error.to_string()))?;
+        let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
+        let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
+            .map(Arc::new)
+            .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
+        Ok(Paywall::new(Setup {
+            receiver: self.receiver,
+            store,
+            revocations: self.revocations,
+            dialects,
+            origins,
+            authorities,
+            proxies,
+            sold: Sold::enrol(keys.clone()),
+            keys,
+            clock: self.clock,
+            limiter: Arc::new(Limiter::new(self.limits)),
+            announcer: Default::default(),
+            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
+            unpaid: Holding::new(self.body_pool / 2, body_limit),
+            body_limit,
+            time_limit: self.time_limit,
+            invoice_expiry: self.invoice_expiry,
+            redeem_within: self.redeem_within,
+            uses_within: self.uses_within,
+            max_restores: self.max_restores,
+            accept_foreign_proofs: self.accept_foreign_proofs,
+            keep_credentials: self.keep_credentials,
+            spent: Default::default(),
+            turns: Default::default(),
+            doubted_turns: Default::default(),
+            confirmations: Default::default(),
+            repricing: Pace::new(quote::RUNS_OF_ONE_PAYMENT, quote::RUNS_OF_ONE_CLIENT),
+            notices: Default::default(),
+            profile,
+        }))
+    }
+
+    /// Money that is worth something is not forgotten, and test money is meant.
+    fn money_fits(&self, profile: &ReceiverProfile, store: &dyn ReplayStore) -> Result<(), ConfigError> {
+        if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
+            return Err(ConfigError::new(
+                "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
+            ));
+        }
+        if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {
+            return Err(ConfigError::new(format!(
+                "the node is on {}, whose money is worth nothing: call .allow_test_network() if that is meant",
+                profile.network
+            )));
+        }
+        Ok(())
+    }
+
+    fn times_fit(&self) -> Result<(), ConfigError> {
+        for (name, time) in [("invoice_expiry", self.invoice_expiry), ("time_limit", self.time_limit)] {
+            if time.as_secs() == 0 || time > YEAR {
+                return Err(ConfigError::new(format!(".{name}(..) must be between a second and a year")));
+            }
+        }
+        Ok(())
+    }
+
+    fn own_origins(&self) -> Result<Origins, ConfigError> {
+        let parsed = self.origins.iter().map(|(text, insecure)| match insecure {
+            true => Origin::parse_insecure(text),
+            false => Origin::parse(text),
+        });
+        let wrong = |error: OriginError| ConfigError::new(error.to_string());
+        Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)
+    }
+
+    /// How much of a body is read.
+    fn body_limit_that_fits(&self) -> Result<usize, ConfigError> {
+        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
+        if body_limit > self.body_pool / 2 {
+            return Err(ConfigError::new(
+                "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
+            ));
+        }
+        Ok(body_limit)
+    }
+
+    fn unpaid_fit(&self) -> Result<(), ConfigError> {
+        if self.limits.per_client == 0 || self.limits.total == 0 {
+            return Err(ConfigError::new(
+                "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Only a node that signs for nobody else, and a store that forgets nothing, take what others sold.
+    fn foreign_proofs_fit(&self, profile: &ReceiverProfile, store: &dyn ReplayStore) -> Result<(), ConfigError> {
+        if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
+            return Err(ConfigError::new(
+                "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
+            ));
+        }
+        if self.accept_foreign_proofs && store.durability() == Durability::Volatile {
+            return Err(ConfigError::new(
+                "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
+                 with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
+            ));
+        }
+        if self.accept_foreign_proofs {
+            check_birth(store, self.clock.now()).map_err(ConfigError::new)?;
+        }
+        Ok(())
+    }
+}
+
+const BODY_LIMIT: usize = 2 << 20;
+const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);

@@ -1,0 +1,43 @@
+//! What a pattern captures of a path.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode_str;
+
+use super::tree::Tree;
+
+/// What the captures of a priced rule hold, read when it is asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Captured<'a> {
+    tree: &'a Tree,
+    pattern: &'a str,
+}
+
+impl<'a> Captured<'a> {
+    pub(super) const fn new(tree: &'a Tree, pattern: &'a str) -> Self {
+        Self { tree, pattern }
+    }
+
+    /// Names and values in the path that was looked up, decoded as axum decodes them. A path whose captures are not UTF-8 is
+    /// never priced.
+    pub(crate) fn decoded<'p>(&'p self, path: &'p str) -> Vec<(&'p str, Cow<'p, str>)> {
+        let raw = self.tree.captures(self.pattern, path);
+        raw.into_iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy())).collect()
+    }
+}
+
+/// The matcher names captures `a` to `z` and panics beyond.
+pub(super) const MAX_CAPTURES: usize = 24;
+
+/// What one pattern of the router captures of a path, decoded; nothing where it does not match.
+pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
+    if pattern.matches('{').count() > MAX_CAPTURES {
+        return Vec::new();
+    }
+    let decoded = |(name, value): (&str, &str)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned());
+    let mut router = matchit::Router::new();
+    match router.insert(pattern, ()) {
+        Ok(()) => router.at(path).map(|found| found.params.iter().map(decoded).collect()).unwrap_or_default(),
+        Err(_) => Vec::new(),
+    }
+}
