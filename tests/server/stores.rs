@@ -80,9 +80,12 @@ async fn what_was_not_paid_is_not_stored() {
 async fn a_use_is_given_back_only_if_nobody_knows_whether_it_was_taken() {
     let shop = Shop::new();
     let store = Slow::new(shop.store.clone());
-    let paywall = shop.builder_of_every_dialect().replay_store(store.clone()).build().unwrap();
-    let layer = paywall.charge(Amount::from_sat(10)).unwrap();
-    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
+    let site = || {
+        let paywall = shop.builder_of_every_dialect().replay_store(store.clone()).build().unwrap();
+        let layer = paywall.charge(Amount::from_sat(10)).unwrap();
+        Router::new().route("/weather", on_get(async || "sunny").route_layer(layer))
+    };
+    let (app, replica) = (site(), site());
     let call = Call::new("GET", "/weather");
     for dialect in EVERY {
         let paid = call.with(shop.bought(&call, &ask(&app, call.request()).await).of(dialect));
@@ -98,6 +101,8 @@ async fn a_use_is_given_back_only_if_nobody_knows_whether_it_was_taken() {
         for _ in 0..3 {
             assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
         }
+        // One that has not seen it spent asks the store.
+        assert_eq!(ask(&replica, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
         assert_eq!(store.releases(), before, "what was served or is spent stays taken: {dialect}");
     }
 }

@@ -204,6 +204,12 @@ fn a_rule_in_capitals_prices_its_path_in_small_letters() {
 }
 
 #[test]
+fn a_table_of_capitals_alone_is_looked_up_in_both_forms() {
+    let requests = [("GET /Weather", "3"), ("GET /weather", "400"), ("GET /WEATHER", "400"), ("GET /x", "free")];
+    expect(&[("GET /Weather", 3), ("GET /Other", 0)], Otherwise::Free, &requests);
+}
+
+#[test]
 fn one_segment_hides_behind_no_spelling() {
     expect(
         &[("GET /w", 3), ("GET /x.y", 4)],
