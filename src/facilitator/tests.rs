@@ -240,7 +240,16 @@ async fn strangers_and_broken_documents_are_turned_away_by_status() {
     for (body, status) in broken {
         assert_eq!(stage.ask(settle(), body).await.status(), status);
     }
-    assert_eq!(stage.ask(Request::get("/settle"), "").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    for (request, allowed, words) in [
+        (Request::get("/settle"), "POST", "expected the method POST"),
+        (Request::put("/verify"), "POST", "expected the method POST"),
+        (Request::post("/supported"), "GET, HEAD", "expected the method GET or HEAD"),
+    ] {
+        let answer = stage.ask(request, "").await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()["allow"], allowed);
+        assert_eq!(body(answer).await, json!({"error": words}));
+    }
     assert_eq!(stage.ask(Request::get("/"), "").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(stage.asked(), 0);
 }
@@ -300,7 +309,10 @@ fn a_configuration_that_could_settle_twice_or_for_nobody_is_refused() {
         (builder(&store).pay_to(key).skew(Duration::from_secs(601)), "skew"),
         (builder(&store).pay_to(key).remember_for(Duration::from_secs(3659)), "remember_for"),
         (builder(&store).pay_to(key).skew(Duration::from_secs(600)).remember_for(Duration::from_secs(4199)), "remember_for"),
-        (durable, "volatile_replay_store"),
+        (
+            durable,
+            "take a durable one, as DurableStore::open(\"spent\")?, accept it with .volatile_replay_store(), or serve test",
+        ),
     ] {
         assert!(builder.build().unwrap_err().to_string().contains(word), "{word}");
     }
