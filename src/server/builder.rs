@@ -214,7 +214,8 @@ impl PaywallBuilder {
 
     /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or half of
     /// [`body_pool`](Self::body_pool) if that is less. It must be at most half of the pool: otherwise clients could pay for a
-    /// request whose body can never be held.
+    /// request whose body can never be held. A body that nothing is bound to is not read here (L402 at a fixed price): it does not
+    /// protect the handlers of such routes, which need a limit of their own.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
@@ -331,9 +332,11 @@ impl PaywallBuilder {
         }
         let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 2));
         if body_limit > self.body_pool / 2 {
-            return Err(ConfigError::new(
-                "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
-            ));
+            let (pool, half) = (self.body_pool, self.body_pool / 2);
+            return Err(ConfigError::new(format!(
+                "a body of .body_limit({body_limit}) could never be held, because one request gets at most half of \
+                 .body_pool({pool}), which is {half} bytes: raise the pool to twice the limit, or lower the limit"
+            )));
         }
         if self.limits.per_client == 0 || self.limits.total == 0 {
             return Err(ConfigError::new(
