@@ -143,7 +143,8 @@ fn a_dialect_that_the_node_cannot_serve_is_named() {
     let keyless = || Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared)).builder().volatile_replay_store();
     refuses(
         keyless(),
-        "x402 needs the node's public key, which this receiver does not tell: name the dialects to speak with .dialects([..])",
+        "x402 needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or \
+         name the dialects to speak with .dialects([..])",
     );
     assert!(keyless().dialects([DialectName::L402, DialectName::Mpp]).build().is_ok());
     refuses(Shop::new().builder().dialects([]), "no dialect is enabled: name one with .dialects([..]), or enable a feature");
