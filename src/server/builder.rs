@@ -3,6 +3,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use super::{
     ConfigError, Paywall,
     address::{ForwardedBy, Proxies},
+    foreign,
     holding::Holding,
     limit::{Limiter, UnpaidLimits},
     pace::Pace,
@@ -15,7 +16,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     dialect::{keys::KeyRing, secrets::Secrets},
-    lightning::{KeyCustody, Receiver},
+    lightning::Receiver,
     payment::{DialectName, Network},
     replay::{Durability, ReplayStore, Revocations},
 };
@@ -165,7 +166,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Forgets what was spent when the process ends, on mainnet too.
+    /// Takes a store that forgets what was spent when the process ends, on mainnet too.
+    /// [`accept_foreign_proofs`](Self::accept_foreign_proofs) needs a durable store nevertheless.
     pub fn volatile_replay_store(mut self) -> Self {
         self.volatile_replay_store = true;
         self
@@ -270,11 +272,11 @@ impl PaywallBuilder {
     /// store must have the same. If a price function sets the price, it runs for such a proof at most twice at once and once more
     /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail. Beyond that the answer is 429.
     ///
-    /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
-    /// old enough. A new store takes only proofs whose invoice was made more than a minute after the store
-    /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. A store that was put back from a backup takes
-    /// again what was redeemed since it was copied, and a new master secret does not change that: leave this off until the
-    /// invoices from before have ended.
+    /// All servers of one receiver key must share one durable store, because a second store accepts what the first one has redeemed.
+    /// [`volatile_replay_store`](Self::volatile_replay_store) does not change that. A new store takes only proofs whose invoice was
+    /// made more than a minute after the store ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice, and the log says
+    /// until when. A store that was put back from a backup takes again what was redeemed since it was copied, and a new master secret
+    /// does not change that: leave this off until the invoices from before have expired.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
@@ -343,22 +345,14 @@ impl PaywallBuilder {
                 "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
             ));
         }
-        if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
-            return Err(ConfigError::new(
-                "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
-            ));
-        }
-        if self.accept_foreign_proofs && store.durability() == Durability::Volatile {
-            return Err(ConfigError::new(
-                "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
-                 with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
-            ));
-        }
         let service = spoken::label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
         let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
+        if self.accept_foreign_proofs {
+            foreign::check(&profile, &*store, &dialects, self.clock.now())?;
+        }
         let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
             .map(Arc::new)
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;

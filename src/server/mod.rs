@@ -119,6 +119,7 @@ mod config_error;
 mod confirm;
 pub mod cors;
 mod credential;
+mod foreign;
 mod future;
 mod gate;
 mod holding;

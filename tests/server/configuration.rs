@@ -9,7 +9,7 @@ use tower_x402::{
 };
 
 use crate::{
-    shop::{ORIGIN, Shop},
+    shop::{Lasting, ORIGIN, Shop},
     trade::EVERY,
 };
 
@@ -122,6 +122,22 @@ fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
     let folder = tempfile::tempdir().unwrap();
     let durable = tower_x402::DurableStore::open(folder.path()).unwrap();
     assert!(Node::on(Network::Bitcoin).builder().replay_store(durable).build().is_ok());
+}
+
+#[test]
+fn proofs_of_other_servers_need_x402_and_a_durable_store() {
+    let real = || Node::on(Network::Bitcoin).builder().volatile_replay_store();
+    refuses(
+        real().accept_foreign_proofs(),
+        ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
+         DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
+    );
+    let nothing =
+        ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))";
+    for dialects in [&[DialectName::L402][..], &[DialectName::L402, DialectName::Mpp], &[DialectName::Mpp]] {
+        let builder = Shop::new().builder().dialects(dialects.iter().copied());
+        refuses(builder.replay_store(Lasting(MemoryStore::new().unwrap().into())).accept_foreign_proofs(), nothing);
+    }
 }
 
 #[test]
