@@ -8,14 +8,17 @@ use super::{
     limit::{Limiter, UnpaidLimits},
     pace::Pace,
     paywall::Setup,
-    price,
+    price, secret_file,
     siblings::Sold,
     spoken,
     target::{Origin, OriginError, Origins},
 };
 use crate::{
     clock::{Clock, SystemClock},
-    dialect::{keys::KeyRing, secrets::Secrets},
+    dialect::{
+        keys::KeyRing,
+        secrets::{Demands, Secrets, make_one},
+    },
     lightning::Receiver,
     payment::{DialectName, Network},
     replay::{Durability, ReplayStore, Revocations},
@@ -116,14 +119,14 @@ impl PaywallBuilder {
 
     /// The one secret that everything is derived from: at least 32 random bytes, the same on every replica and after every
     /// restart. Required, unless [`secrets`](Self::secrets) or [`master_secret_file`](Self::master_secret_file) is called. If an
-    /// origin is not on loopback, text (hex and base64 too) and bytes that repeat themselves are refused.
+    /// origin is not a loopback address, text (hex and base64 too) and bytes that repeat themselves are refused.
     pub fn master_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.secrets = Some(Secrets::new(secret).map_err(|error| error.to_string()));
         self
     }
 
     /// Reads the master secret from a file with [`Secrets::from_file`]: 32 to 4,096 random bytes, made once with
-    /// `head -c 32 /dev/urandom > master-secret`. [`build`](Self::build) tells if it could not be read.
+    /// `(umask 077; head -c 32 /dev/urandom > master-secret)`. [`build`](Self::build) tells if it could not be read.
     pub fn master_secret_file(mut self, path: impl AsRef<Path>) -> Self {
         self.secrets = Some(Secrets::from_file(path).map_err(|error| error.to_string()));
         self
@@ -301,12 +304,7 @@ impl PaywallBuilder {
                 "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
             )
         })?;
-        let secrets = self.secrets.ok_or_else(|| {
-            ConfigError::new(
-                "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
-            )
-        })?;
-        let secrets = secrets.map_err(ConfigError::new)?;
+        let secrets = self.secrets.unwrap_or_else(|| Err(make_one!("no master secret:").into())).map_err(ConfigError::new)?;
         if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
             return Err(ConfigError::new(
                 "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
@@ -329,9 +327,8 @@ impl PaywallBuilder {
         });
         let wrong = |error: OriginError| ConfigError::new(error.to_string());
         let authorities = Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)?;
-        if !authorities.are_loopback() {
-            secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
-        }
+        let is_real_money = profile.network == Network::Bitcoin && !profile.in_process;
+        secret_file::require(&secrets, Demands { strong: !authorities.are_loopback(), unknown: is_real_money })?;
         let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 2));
         if body_limit > self.body_pool / 2 {
             let (pool, half) = (self.body_pool, self.body_pool / 2);

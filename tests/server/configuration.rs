@@ -25,8 +25,9 @@ impl Node {
     }
 
     fn builder(self) -> PaywallBuilder {
-        let store = MemoryStore::new().unwrap();
-        Paywall::builder(self).origin(ORIGIN).master_secret(Secrets::test_secret(7)).replay_store(store)
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).unwrap();
+        Paywall::builder(self).origin(ORIGIN).master_secret(secret).replay_store(MemoryStore::new().unwrap())
     }
 }
 
@@ -53,6 +54,9 @@ fn new() -> PaywallBuilder {
     Paywall::builder(Shop::new().node)
 }
 
+const MAKE_ONE: &str = "make one with `(umask 077; head -c 32 /dev/urandom > master-secret)` and read it with \
+                        .master_secret_file(\"master-secret\")";
+
 #[test]
 fn what_is_missing_is_named_with_the_call_that_adds_it() {
     let store = || MemoryStore::new().unwrap();
@@ -60,14 +64,14 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
         new().origin(ORIGIN).master_secret(Secrets::test_secret(7)),
         "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
     );
-    refuses(
-        new().origin(ORIGIN).replay_store(store()),
-        "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
-    );
-    let secret = new().origin(ORIGIN).replay_store(store()).master_secret([7; 31]);
-    refuses(secret, "a master secret must have at least 32 random bytes");
+    refuses(new().origin(ORIGIN).replay_store(store()), &format!("no master secret: {MAKE_ONE}"));
+    for short in [&b"hunter2"[..], b"", &[7; 31]] {
+        let secret = new().origin(ORIGIN).replay_store(store()).master_secret(short);
+        refuses(secret, &format!("a master secret must have at least 32 random bytes, and this one has fewer: {MAKE_ONE}"));
+    }
     let secret = new().origin(ORIGIN).replay_store(store()).master_secret([0; 32]);
-    refuses(secret, "a master secret must be random, and this one is nothing but zeros: was it never filled?");
+    let zeros = "a master secret must be random, and this one is nothing but zeros, as if it was never filled";
+    refuses(secret, &format!("{zeros}: {MAKE_ONE}"));
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
     refuses(new().replay_store(store()).master_secret(Secrets::test_secret(7)), origin);
     assert!(Secrets::new([7; 31]).is_err());
@@ -122,6 +126,29 @@ fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
     let folder = tempfile::tempdir().unwrap();
     let durable = tower_x402::DurableStore::open(folder.path()).unwrap();
     assert!(Node::on(Network::Bitcoin).builder().replay_store(durable).build().is_ok());
+}
+
+#[test]
+fn a_secret_for_tests_earns_no_real_money() {
+    let real = |origin: &str| Node::on(Network::Bitcoin).builder().volatile_replay_store().insecure_origin(origin);
+    let text = format!("this master secret is for tests (`Secrets::test_secret`), and everybody can work it out: {MAKE_ONE}");
+    for number in 0..=u8::MAX {
+        let secret = Secrets::test_secret(number);
+        refuses(real("https://www.example.com").master_secret(secret), &text);
+        let test = Node::on(Network::Signet).builder().allow_test_network();
+        test.master_secret(secret).build().unwrap();
+    }
+    let secret = Secrets::test_secret(7);
+    let on_loopback = Node::on(Network::Bitcoin);
+    let builder = Paywall::builder(on_loopback).origin("http://127.0.0.1:3000").volatile_replay_store();
+    refuses(builder.replay_store(MemoryStore::new().unwrap()).master_secret(secret), &text);
+    refuses(real("http://localhost").secrets(Secrets::new(secret).unwrap()), &text);
+
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).unwrap();
+    let ring = Secrets::new(random).unwrap();
+    real("http://localhost").secrets(ring.clone()).build().unwrap();
+    assert_eq!(ring.add(secret).unwrap_err().to_string(), text, "nor one that is added later");
 }
 
 #[test]
