@@ -210,8 +210,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// How many unpaid invoices all clients together may hold (default 10,000). A tenth is kept for clients that have paid in the
-    /// last 24 hours, here and in the shares of networks.
+    /// How many unpaid invoices all clients together may hold (default 10,000). Clients that have not paid in the last 24 hours get
+    /// at most nine tenths of these, and of the share of their network.
     pub fn unpaid_in_all(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
@@ -228,9 +228,8 @@ impl PaywallBuilder {
 
     /// Sets how many bytes all bodies that are held in memory may take together (default 64 MiB). Beyond it a request is 503.
     /// Half is for requests with a genuine credential, half for requests whose body a price function must read. Of each half
-    /// one payment may take an eighth and one client a quarter, but always enough for one body of
-    /// [`body_limit`](Self::body_limit): keep that limit small beside the pool. Clients without a known address have no share
-    /// of their own.
+    /// one payment may take an eighth and one client a quarter, or one body of [`body_limit`](Self::body_limit) if that is more:
+    /// keep that limit small beside the pool. Clients without a known address have no share of their own.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -285,8 +284,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A handler that forwards
-    /// requests to a server with the same master secrets, and prices asked there, needs this. Answers are private nevertheless.
+    /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A gateway needs this if the
+    /// server behind it has the same master secrets and asks the price itself. Answers are private nevertheless.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
         self

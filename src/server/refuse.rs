@@ -96,7 +96,7 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
         RefusalKind::Expired => (
             "https://paymentauth.org/problems/payment-expired",
             "The credential has expired",
-            "the time of the credential is over; pay the fresh invoice and send its credential",
+            "the credential has expired; pay the fresh invoice and send its credential",
         ),
         RefusalKind::Unpaid => (
             "https://paymentauth.org/problems/verification-failed",
@@ -110,7 +110,7 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
         ),
         RefusalKind::Unremembered => (
             "https://paymentauth.org/problems/invalid-challenge",
-            "The payment is older than what is remembered",
+            "The invoice is older than this server's records",
             "the invoice is older than this server's store of spent payments, which cannot tell whether it was used; pay the fresh invoice and send its credential",
         ),
         RefusalKind::WrongRequest => (
@@ -121,7 +121,7 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
         RefusalKind::Forged | RefusalKind::Revoked => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The credential is not accepted",
-            "this server did not issue this credential as it stands, or has withdrawn it; pay the fresh invoice and send its credential",
+            "this server did not issue this credential, or it was changed or withdrawn; pay the fresh invoice and send its credential",
         ),
     }
 }
@@ -209,7 +209,7 @@ pub(super) fn misconfigured() -> Response<Bytes> {
     plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
 }
 
-/// 503 without a challenge: the fault is ours, and nobody should pay for it.
+/// 503 without a challenge: the server is at fault, and nobody should pay for that.
 pub(super) fn unavailable(detail: &'static str) -> Response<Bytes> {
     retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail), RETRY_AFTER)
 }
