@@ -35,7 +35,7 @@
 //!     let devnet = Devnet::start().await?; // two LDK nodes and a channel, in this process; pretend money
 //!     let paywall = Paywall::builder(devnet.server())
 //!         .origin("http://127.0.0.1:3000") // the public URL; must be https, except on this machine
-//!         .master_secret_file("master-secret") // head -c 32 /dev/urandom > master-secret
+//!         .master_secret_file("master-secret") // (umask 077; head -c 32 /dev/urandom > master-secret)
 //!         .replay_store(MemoryStore::new()?) // in production: DurableStore::open("spent")?
 //!         .build()?;
 //!     let app = Router::new().route("/weather", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));
@@ -54,7 +54,7 @@
 //! - [`Charge`] says what one payment buys: one request, several, or a duration.
 //! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among other layers.
 //!
-//! The README's server has a wallet beside it, so that you can pay by hand. The repository's `examples/` show a production set-up, a node of
+//! The README's server includes a wallet, so that you can pay by hand. The repository's `examples/` show a production set-up, a node of
 //! your own, tests of handlers, and settlements.
 //!
 //! # The dialects
@@ -82,8 +82,9 @@
 //! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] to begin with, [`LocalNode`](lightning::LocalNode) for tests,
 //!   or your own implementation, checked by the suite in `lightning::conformance`.
 //! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on one machine, [`MemoryStore`] for tests.
-//! - A master secret of 32 random bytes (`head -c 32 /dev/urandom > master-secret`), the same after every restart:
-//!   [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. One that can be guessed is refused off loopback.
+//! - A master secret of 32 random bytes (`(umask 077; head -c 32 /dev/urandom > master-secret)`), the same after every restart:
+//!   [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. A secret that can be guessed is refused if an origin is not a
+//!   loopback address.
 //!
 //! # Features
 //!
@@ -157,7 +158,7 @@ pub use payment::{
 pub use replay::DurableStore;
 pub use replay::MemoryStore;
 #[cfg(feature = "server")]
-pub use server::{Charge, Paywall, RouteTable, X402Layer, price_fn};
+pub use server::{Charge, Paywall, RouteTable, SecretFileError, X402Layer, price_fn};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -14,7 +14,7 @@ pub(crate) fn info(line: fmt::Arguments<'_>) {
     let _ = line;
 }
 
-/// What an operator should mend.
+/// What an operator should look at.
 #[inline]
 pub(crate) fn warn(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
@@ -23,7 +23,7 @@ pub(crate) fn warn(line: fmt::Arguments<'_>) {
     let _ = line;
 }
 
-/// What an operator must mend.
+/// What an operator must repair.
 #[inline]
 pub(crate) fn error(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]

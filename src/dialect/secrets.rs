@@ -1,13 +1,16 @@
 //! The ring of master secrets: what every key is derived from.
 
 use std::{
+    collections::HashSet,
     fmt,
+    path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
     },
 };
 
+use sha2::Digest as _;
 use zeroize::Zeroizing;
 
 use super::strength;
@@ -16,9 +19,9 @@ use super::strength;
 ///
 /// A secret verifies before it mints. To rotate without asking anybody to pay twice: [`add`](Self::add) the new secret on
 /// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
-/// last token has expired. A token expires some time after its invoice does (default 5 minutes): 24 hours for one request, 30 days
-/// for several uses, and for durations the longest that you sell. Tokens presented after the removal are refused, and the client is
-/// asked to pay again.
+/// last token has expired. The life of a token begins when its invoice expires (after 5 minutes by default). It is then 24 hours for
+/// one request, 30 days for several uses, and for a duration that duration. Wait for the longest that you sell. If you remove the secret
+/// sooner, clients with an older token must pay again.
 #[derive(Clone)]
 pub struct Secrets(Arc<Shared>);
 
@@ -26,14 +29,24 @@ struct Shared {
     ring: Mutex<Arc<Ring>>,
     /// Counts the rings, so that readers see without a lock whether theirs is the last one.
     version: AtomicU64,
-    /// A paywall that others than this machine can reach uses the ring. Changed and read under the ring's lock.
-    must_be_strong: AtomicBool,
+    /// The file that the first secret was read from, and that secret.
+    file: Option<(PathBuf, Weak<Zeroizing<Vec<u8>>>)>,
 }
 
 pub(super) struct Ring {
     pub(super) secrets: Vec<Arc<Zeroizing<Vec<u8>>>>,
     /// Which of them mints.
     pub(super) minting: usize,
+    demands: Demands,
+}
+
+/// What the paywalls that use a ring ask of every secret in it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Demands {
+    /// It can have come from a random source: others than this machine can reach a paywall.
+    pub(crate) strong: bool,
+    /// It is none of [`Secrets::test_secret`]: a paywall earns real money.
+    pub(crate) unknown: bool,
 }
 
 /// What is wrong with a secret, or with a change of the ring.
@@ -44,11 +57,14 @@ pub enum SecretError {
     TooShort,
     /// A master secret must be random, and this one is nothing but zeros.
     Zero,
-    /// A master secret must be random bytes, and this one is text or has much text in it. Hex and base64 are text too. On
-    /// loopback text is accepted.
+    /// A master secret must be random bytes, and this one is text or has much text in it; hex and base64 are text too. It is
+    /// accepted if every origin is a loopback address.
     Text,
-    /// A master secret must be random bytes, and this one repeats itself or counts. On loopback it is accepted.
+    /// A master secret must be random bytes, and this one repeats itself or counts. It is accepted if every origin is a loopback
+    /// address.
     Pattern,
+    /// This one is for tests (`Secrets::test_secret`), and everybody can work it out: it is refused for real money.
+    Test,
     /// The ring does not hold that secret.
     Unknown,
     /// The ring mints with that secret: mint with another one before it is removed.
@@ -57,20 +73,36 @@ pub enum SecretError {
     Duplicate,
 }
 
+/// How to make a secret and use it.
+macro_rules! make_one {
+    ($fault:literal) => {
+        concat!(
+            $fault,
+            " make one with `(umask 077; head -c 32 /dev/urandom > master-secret)` and read it with \
+             .master_secret_file(\"master-secret\")"
+        )
+    };
+}
+pub(crate) use make_one;
+
 impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TooShort => "a master secret must have at least 32 random bytes",
-            Self::Zero => "a master secret must be random, and this one is nothing but zeros: was it never filled?",
-            Self::Text => {
-                "off loopback a master secret must be random bytes, and this one is text, or much of it is (hex and base64 too): make one with \
-                 `head -c 32 /dev/urandom > master-secret` and read it with .master_secret_file(\"master-secret\")"
+            Self::TooShort => make_one!("a master secret must have at least 32 random bytes, and this one has fewer:"),
+            Self::Zero => make_one!("a master secret must be random, and this one is nothing but zeros, as if it was never filled:"),
+            Self::Text => make_one!(
+                "for an origin that is not a loopback address a master secret must be random bytes, and this one is text, or much of \
+                 it is: convert hex with `xxd -r -p` or base64 with `base64 -d`, or"
+            ),
+            Self::Pattern => make_one!(
+                "for an origin that is not a loopback address a master secret must be random bytes, and this one repeats itself or \
+                 counts:"
+            ),
+            Self::Test => make_one!("this master secret is for tests (`Secrets::test_secret`), and everybody can work it out:"),
+            Self::Unknown => {
+                "the ring does not hold that secret: it must be byte for byte the one that was added, and one that is to mint must \
+                 be added first"
             }
-            Self::Pattern => {
-                "off loopback a master secret must be random bytes, and this one repeats itself or counts: make one with \
-                 `head -c 32 /dev/urandom > master-secret` and read it with .master_secret_file(\"master-secret\")"
-            }
-            Self::Unknown => "the ring does not hold that secret: add it first",
             Self::Minting => "the ring mints with that secret: mint with another one before it is removed",
             Self::Duplicate => "the ring holds that secret already",
         })
@@ -86,36 +118,46 @@ impl Secrets {
     ///
     /// [`SecretError::TooShort`] for fewer than 32 bytes, [`SecretError::Zero`] for nothing but zeros.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
-        let secrets = vec![checked(secret.as_ref())?];
-        let ring = Mutex::new(Arc::new(Ring { secrets, minting: 0 }));
-        Ok(Self(Arc::new(Shared { ring, version: AtomicU64::new(0), must_be_strong: AtomicBool::new(false) })))
+        Ok(Self::of(checked(secret.as_ref())?, None))
     }
 
-    /// Returns 32 bytes that look random and that everybody can work out: a secret for tests, another one for each number.
+    /// The same, of a secret that was read from this file.
+    pub(crate) fn read(secret: &[u8], file: &Path) -> Result<Self, SecretError> {
+        let secret = checked(secret)?;
+        let file = (file.to_owned(), Arc::downgrade(&secret));
+        Ok(Self::of(secret, Some(file)))
+    }
+
+    fn of(secret: Arc<Zeroizing<Vec<u8>>>, file: Option<(PathBuf, Weak<Zeroizing<Vec<u8>>>)>) -> Self {
+        let ring = Mutex::new(Arc::new(Ring { secrets: vec![secret], minting: 0, demands: Demands::default() }));
+        Self(Arc::new(Shared { ring, version: AtomicU64::new(0), file }))
+    }
+
+    /// Returns 32 bytes that look random and that everybody can work out: a secret for tests, another one for each number. A
+    /// paywall on mainnet refuses it ([`SecretError::Test`]).
     #[cfg(any(test, feature = "conformance"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
     #[must_use]
     pub fn test_secret(number: u8) -> [u8; 32] {
-        use sha2::Digest as _;
-        sha2::Sha256::new_with_prefix("a secret for tests").chain_update([number]).finalize().into()
+        test_secret(number)
     }
 
     /// Adds a secret that verifies only.
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]; and, once a paywall with an origin off
-    /// loopback uses the ring, [`SecretError::Text`] and [`SecretError::Pattern`].
+    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]. Once a paywall uses the ring that has an
+    /// origin which is not a loopback address, also [`SecretError::Text`] and [`SecretError::Pattern`]. Once a paywall on mainnet uses
+    /// it, also [`SecretError::Test`].
     pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         let secret = checked(secret.as_ref())?;
         self.change(|ring| {
-            if self.0.must_be_strong.load(Ordering::Relaxed) {
-                strength::check(&secret)?;
-            }
+            ring.demands.check(&secret)?;
             if ring.position(&secret).is_some() {
                 return Err(SecretError::Duplicate);
             }
             let secrets = ring.secrets.iter().cloned().chain([secret]).collect();
-            Ok(Ring { secrets, minting: ring.minting })
+            Ok(Ring { secrets, ..*ring })
         })
     }
 
@@ -127,7 +169,7 @@ impl Secrets {
     pub fn mint_with(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         self.change(|ring| {
             let minting = ring.position(secret.as_ref()).ok_or(SecretError::Unknown)?;
-            Ok(Ring { secrets: ring.secrets.clone(), minting })
+            Ok(Ring { secrets: ring.secrets.clone(), minting, demands: ring.demands })
         })
     }
 
@@ -144,19 +186,24 @@ impl Secrets {
             }
             let mut secrets = ring.secrets.clone();
             secrets.remove(gone);
-            Ok(Ring { secrets, minting: ring.minting - usize::from(gone < ring.minting) })
+            Ok(Ring { secrets, minting: ring.minting - usize::from(gone < ring.minting), demands: ring.demands })
         })
     }
 
-    /// Makes sure that every secret can be a random one, those that are added later too.
+    /// Makes sure that every secret is what is demanded, those that are added later too. Otherwise the ring is as it was.
     ///
     /// # Errors
     ///
-    /// [`SecretError::Text`], [`SecretError::Pattern`]: the ring is then as it was.
-    pub(crate) fn require_strong(&self) -> Result<(), SecretError> {
-        let ring = self.lock();
-        ring.secrets.iter().try_for_each(|secret| strength::check(secret))?;
-        self.0.must_be_strong.store(true, Ordering::Relaxed);
+    /// [`SecretError::Text`], [`SecretError::Pattern`], [`SecretError::Test`], and the file that this secret was read from.
+    pub(crate) fn require(&self, demands: Demands) -> Result<(), (SecretError, Option<&Path>)> {
+        let mut ring = self.lock();
+        let demands = Demands { strong: demands.strong || ring.demands.strong, unknown: demands.unknown || ring.demands.unknown };
+        for secret in &ring.secrets {
+            let is_of = |file: &&(PathBuf, Weak<_>)| std::ptr::eq(file.1.as_ptr(), Arc::as_ptr(secret));
+            let file = || self.0.file.as_ref().filter(is_of).map(|(path, _)| path.as_path());
+            demands.check(secret).map_err(|error| (error, file()))?;
+        }
+        *ring = Arc::new(Ring { secrets: ring.secrets.clone(), minting: ring.minting, demands });
         Ok(())
     }
 
@@ -192,6 +239,26 @@ fn checked(secret: &[u8]) -> Result<Arc<Zeroizing<Vec<u8>>>, SecretError> {
     Ok(Arc::new(Zeroizing::new(secret.to_vec())))
 }
 
+impl Demands {
+    fn check(self, secret: &[u8]) -> Result<(), SecretError> {
+        if self.unknown && is_for_tests(secret) {
+            return Err(SecretError::Test);
+        }
+        if self.strong { strength::check(secret) } else { Ok(()) }
+    }
+}
+
+/// What [`Secrets::test_secret`] returns.
+fn test_secret(number: u8) -> [u8; 32] {
+    sha2::Sha256::new_with_prefix("a secret for tests").chain_update([number]).finalize().into()
+}
+
+/// Whether a secret holds one of those for tests, at any place.
+fn is_for_tests(secret: &[u8]) -> bool {
+    let known: HashSet<[u8; 32]> = (0..=u8::MAX).map(test_secret).collect();
+    secret.windows(32).any(|part| known.contains(part))
+}
+
 impl Ring {
     fn position(&self, secret: &[u8]) -> Option<usize> {
         self.secrets.iter().position(|held| constant_time_eq::constant_time_eq(held, secret))
@@ -208,22 +275,51 @@ impl fmt::Debug for Secrets {
 mod tests {
     use super::*;
 
+    const STRONG: Demands = Demands { strong: true, unknown: false };
+    const UNKNOWN: Demands = Demands { strong: false, unknown: true };
+
     #[test]
     fn a_ring_that_must_be_strong_stays_so_in_all_its_handles() {
         let weak = Secrets::new([1; 32]).unwrap();
-        assert_eq!(weak.require_strong(), Err(SecretError::Pattern));
+        assert_eq!(weak.require(STRONG), Err((SecretError::Pattern, None)));
         weak.add([2; 32]).unwrap();
         let strong = Secrets::new(Secrets::test_secret(1)).unwrap();
         strong.add(Secrets::test_secret(2)).unwrap();
         let handle = strong.clone();
-        strong.require_strong().unwrap();
+        strong.require(STRONG).unwrap();
         assert_eq!(handle.add([3; 32]), Err(SecretError::Pattern));
         assert_eq!(handle.add(b"a sentence of more than thirty-two letters"), Err(SecretError::Text));
         handle.add(Secrets::test_secret(3)).unwrap();
         assert_eq!(format!("{strong:?}"), "Secrets { count: 3, .. }");
         let mixed = Secrets::new(Secrets::test_secret(1)).unwrap();
         mixed.add([2; 32]).unwrap();
-        assert_eq!(mixed.require_strong(), Err(SecretError::Pattern), "one that verifies only counts too");
+        assert_eq!(mixed.require(STRONG), Err((SecretError::Pattern, None)), "one that verifies only counts too");
+    }
+
+    #[test]
+    fn a_ring_of_real_money_holds_no_secret_for_tests_now_or_later() {
+        let mut random = [0; 48];
+        getrandom::fill(&mut random).unwrap();
+        for number in 0..=u8::MAX {
+            let secret = Secrets::test_secret(number);
+            for secret in [secret.to_vec(), secret.repeat(2), [&random[..], &secret].concat()] {
+                assert_eq!(Secrets::new(&secret).unwrap().require(UNKNOWN), Err((SecretError::Test, None)), "{number}");
+            }
+        }
+        let ring = Secrets::new(random).unwrap();
+        ring.require(UNKNOWN).unwrap();
+        ring.require(STRONG).unwrap();
+        assert_eq!(ring.add(Secrets::test_secret(1)), Err(SecretError::Test), "one demand does not end the other");
+        assert_eq!(ring.add([7; 32]), Err(SecretError::Pattern));
+    }
+
+    #[test]
+    fn only_the_secret_of_a_file_is_told_with_the_file() {
+        let file = Path::new("master-secret");
+        assert_eq!(Secrets::read(&[1; 32], file).unwrap().require(STRONG), Err((SecretError::Pattern, Some(file))));
+        let ring = Secrets::read(&Secrets::test_secret(1), file).unwrap();
+        ring.add([2; 32]).unwrap();
+        assert_eq!(ring.require(STRONG), Err((SecretError::Pattern, None)));
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl FacilitatorBuilder {
         }
         if self.networks.contains(&Network::Bitcoin) && self.store.durability() == Durability::Volatile && !self.volatile {
             return error(
-                "on mainnet expected a durable replay store, or `volatile_replay_store`; for test networks alone say `networks([..])`",
+                "this store forgets what was settled when the process ends, and mainnet is served: take a durable one, as \
+                 DurableStore::open(\"spent\")?, accept it with .volatile_replay_store(), or serve test networks only, with \
+                 .networks([..])",
             );
         }
         check_birth(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
@@ -143,18 +145,22 @@ impl FacilitatorBuilder {
         }
         let keys: Option<Vec<[u8; 33]>> = self.pay_to.iter().map(hex::decode_lower).collect();
         match keys.filter(|keys| keys.iter().all(is_public_key)) {
-            Some(pay_to) => Ok(Facilitator::of(Inner {
-                store: self.store,
-                callers: self.callers,
-                clock: self.clock,
-                pay_to,
-                networks: self.networks,
-                max_timeout: self.max_timeout,
-                skew: self.skew,
-                remember: self.remember,
-                rate: Rate::new(self.rate.0, self.rate.1),
-                time_limit: self.time_limit,
-            })),
+            Some(pay_to) => {
+                let inner = Inner {
+                    store: self.store,
+                    callers: self.callers,
+                    clock: self.clock,
+                    pay_to,
+                    networks: self.networks,
+                    max_timeout: self.max_timeout,
+                    skew: self.skew,
+                    remember: self.remember,
+                    rate: Rate::new(self.rate.0, self.rate.1),
+                    time_limit: self.time_limit,
+                };
+                inner.warn_if_new();
+                Ok(Facilitator::of(inner))
+            }
             None => error("expected in `pay_to` a compressed public key of 66 lower-case hexadecimal digits"),
         }
     }
@@ -169,7 +175,7 @@ impl fmt::Debug for FacilitatorBuilder {
     }
 }
 
-/// What is wrong with the configuration, and what mends it.
+/// What is wrong with the configuration, and the fix.
 #[derive(Clone, Copy, Debug)]
 pub struct FacilitatorConfigError(&'static str);
 

@@ -81,8 +81,8 @@ impl Facilitator {
                 self.admit(head)?;
                 self.settle_document(&self.read(body).await?).await
             }
-            ("/supported", _) => Err(Denied::Method("GET, HEAD")),
-            ("/verify" | "/settle", _) => Err(Denied::Method("POST")),
+            ("/supported", _) => Err(Denied::Method("GET, HEAD", "expected the method GET or HEAD")),
+            ("/verify" | "/settle", _) => Err(Denied::Method("POST", "expected the method POST")),
             _ => Err(Denied::Status(StatusCode::NOT_FOUND, "expected /settle, /verify or /supported")),
         }
     }
@@ -118,7 +118,7 @@ impl Facilitator {
             (true, Ok(payload), Some(required)) => self.settle(&payload, required).await,
         };
         let network = required.as_ref().and_then(PaymentRequirements::network);
-        Ok(answered(StatusCode::OK, &Self::answer(outcome, network)))
+        Ok(answered(StatusCode::OK, &self.answer(outcome, network)))
     }
 
     fn supported(&self) -> Answer {
@@ -133,8 +133,8 @@ impl Facilitator {
 /// Why a call is not about any proof.
 #[derive(Debug)]
 enum Denied {
-    /// The method is none of these.
-    Method(&'static str),
+    /// The method is none of these; the same in words.
+    Method(&'static str, &'static str),
     Status(StatusCode, &'static str),
     Stranger,
     /// Until then.
@@ -144,9 +144,8 @@ enum Denied {
 impl Denied {
     fn answer(self) -> Answer {
         let (status, text, header) = match self {
-            Self::Method(allowed) => {
-                let allow = (ALLOW, HeaderValue::from_static(allowed));
-                (StatusCode::METHOD_NOT_ALLOWED, "expected another method: see Allow", Some(allow))
+            Self::Method(allowed, text) => {
+                (StatusCode::METHOD_NOT_ALLOWED, text, Some((ALLOW, HeaderValue::from_static(allowed))))
             }
             Self::Status(status, text) => (status, text, None),
             Self::Stranger => {

@@ -5,6 +5,7 @@ use crate::{
     clock::{Clock, Timestamp},
     payment::{Network, is_public_key, retain_until},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
+    trace,
     x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
 };
 
@@ -28,6 +29,25 @@ pub(super) struct Inner {
     pub(super) time_limit: Duration,
 }
 
+impl Inner {
+    /// The first moment at which an invoice can have been made that the store can vouch for.
+    pub(super) fn counts_from(&self) -> Timestamp {
+        self.store.created_at().saturating_add(2 * self.skew + Duration::from_secs(1))
+    }
+
+    pub(super) fn warn_if_new(&self) {
+        let (first, now) = (self.counts_from(), self.clock.now());
+        if now < first {
+            trace::warn(format_args!(
+                "the replay store is new: this facilitator settles payments whose invoice was made at {} or later, which is in {} s, \
+                 and refuses older ones",
+                first.to_iso_8601(),
+                first.saturating_since(now).as_secs()
+            ));
+        }
+    }
+}
+
 impl Facilitator {
     /// A facilitator that remembers in `store` what was settled (the one store of its receivers' keys), and serves `callers`:
     /// [`BearerTokens`](super::BearerTokens), or a function of the request's head.
@@ -43,7 +63,7 @@ impl Facilitator {
     ///
     /// # Errors
     ///
-    /// The reason of the first step that fails; [`Reason::SettlementFailed`] where the store cannot answer in time, and the
+    /// The reason of the first step that fails; [`Reason::SettlementFailed`] if the store cannot answer in time, and the
     /// proof is then not spent.
     pub async fn settle(&self, payload: &PaymentPayload<'_>, required: &PaymentRequirements<'_>) -> Result<Verified, Reason> {
         let verified = self.verify(payload, required)?;
@@ -51,9 +71,20 @@ impl Facilitator {
         Ok(verified)
     }
 
-    pub(super) fn answer(outcome: Result<Verified, Reason>, network: Option<&str>) -> SettlementResponse<'_> {
+    pub(super) fn answer<'a>(&self, outcome: Result<Verified, Reason>, network: Option<&'a str>) -> SettlementResponse<'a> {
         match outcome {
             Ok(verified) => SettlementResponse::settled(verified.network(), verified.payment_hash()),
+            Err(reason @ Reason::InvoiceOlderThanStore) => {
+                let first = self.0.counts_from();
+                let wait = first.saturating_since(self.0.clock.now()).as_secs();
+                let wait = if wait > 0 { format!(", in {wait} s") } else { String::new() };
+                let told = format!(
+                    "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was settled \
+                     before: pay a new invoice, made at {} or later{wait}",
+                    first.to_iso_8601()
+                );
+                SettlementResponse::failed(network.unwrap_or_default(), reason).with_message(told)
+            }
             Err(reason) => SettlementResponse::failed(network.unwrap_or_default(), reason),
         }
     }
@@ -94,7 +125,7 @@ impl Facilitator {
     }
 }
 
-/// Gives the use back where its outcome stays unknown: the caller is told of a failure, or has gone.
+/// Gives the use back if its outcome stays unknown: the answer says that it failed, or the caller has gone.
 struct Lease<'a> {
     store: &'a dyn ReplayStore,
     key: ConsumptionKey,

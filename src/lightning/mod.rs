@@ -9,12 +9,15 @@
 //! 1. Implement [`Receiver`] for a node that is to be paid, [`Payer`] for a wallet that pays, or both. Each method is one
 //!    `Box::pin(async move { .. })` around calls of the node's own client.
 //! 2. Read every invoice with [`Invoice::parse`](crate::Invoice::parse) and every preimage with
-//!    [`Preimage::from_hex`](crate::Preimage::from_hex), at the door. If the node tells a preimage when it makes
-//!    the invoice, drop it there.
-//! 3. Say in the profile who else can learn a preimage: a hosted wallet is always [`KeyCustody::Shared`].
+//!    [`Preimage::from_hex`](crate::Preimage::from_hex), as soon as the node has answered. If the node tells a preimage when it
+//!    makes the invoice, drop it at once.
+//! 3. Say in the profile who else can learn a preimage: a hosted wallet is always [`KeyCustody::Shared`]. Set the node's
+//!    [`public_key`](ReceiverProfile::public_key) too: x402 needs it. If you do not know it, name the other dialects with `.dialects([..])`
+//!    when you build the paywall.
 //! 4. Turn the node's failures into [`NodeError`]. While paying, one that leaves open whether money left (a time limit, a
 //!    broken connection) is [`with_money_maybe_gone`](NodeError::with_money_maybe_gone).
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in a test.
+//! 6. On signet, testnet or regtest a paywall also needs `.allow_test_network()`, because the money there is worth nothing.
 //!
 //! Here is a complete one, for a hosted wallet whose client is called `Host` and speaks in hexadecimal:
 //!
@@ -68,10 +71,11 @@
 //! #     }
 //! # }
 //! struct Hosted {
-//!     host: Host, // knows the wallet's key
+//!     host: Host, // knows the wallet's access key
+//!     public_key: [u8; 33], // signs the invoices: ask the host when you connect, or read it from an invoice of yours
 //! }
 //!
-//! // By hand: a derived one would show the key.
+//! // By hand: a derived one would show the access key.
 //! impl std::fmt::Debug for Hosted {
 //!     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
 //!         f.write_str("Hosted(..)")
@@ -82,7 +86,9 @@
 //!
 //! impl Receiver for Hosted {
 //!     fn profile(&self) -> ReceiverProfile {
-//!         ReceiverProfile::new(Network::Regtest, KeyCustody::Shared)
+//!         let mut profile = ReceiverProfile::new(Network::Regtest, KeyCustody::Shared);
+//!         profile.public_key = Some(self.public_key); // without it a paywall cannot offer x402
+//!         profile
 //!     }
 //!
 //!     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
@@ -150,17 +156,29 @@
 //!     }
 //! }
 //! #
-//! # #[cfg(feature = "conformance")]
+//! # #[cfg(all(feature = "conformance", feature = "l402", feature = "server"))]
 //! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() {
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let host = Host(tower_x402::lightning::LocalNode::new());
+//! # let public_key = Receiver::profile(&host.0).public_key.ok_or("a local node has one")?;
+//! # let secret = tower_x402::Secrets::test_secret(7);
 //!
 //! // In a test:
-//! let node = Hosted { host };
+//! let node = Hosted { host, public_key };
 //! tower_x402::lightning::conformance::receiver(&node).await;
 //! tower_x402::lightning::conformance::payer(&node, &node).await;
+//!
+//! // In a server:
+//! let paywall = tower_x402::Paywall::builder(node)
+//!     .allow_test_network() // this wallet is on regtest
+//!     .origin("https://api.example.com")
+//!     .master_secret(secret)
+//!     .replay_store(tower_x402::MemoryStore::new()?)
+//!     .build()?;
+//! # let _ = paywall;
+//! # Ok(())
 //! # }
-//! # #[cfg(not(feature = "conformance"))]
+//! # #[cfg(not(all(feature = "conformance", feature = "l402", feature = "server")))]
 //! # fn main() {}
 //! ```
 

@@ -16,15 +16,20 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 /// # Contract
 ///
 /// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used before, for exactly the
-///   amount asked, with exactly the description asked (an empty text stays empty) and the expiry asked, and never hands out one
-///   that it made before.
+///   amount and the expiry asked, and never hands out one that it made before.
+/// - It carries exactly the description asked: the hash of [`Description::Hashed`], or the text of [`Description::Text`] as it is,
+///   an empty text too.
 /// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
 /// - Nothing that these methods answer contains the preimage of an invoice.
 ///
 /// A paywall checks each invoice and offers none that was not asked for (503, and the log names the fix). Amount, network and
 /// payee must always be exact. If it offers x402, the invoice commits to the request and description and expiry must be exact
 /// too. If it offers L402 and MPP alone, nothing binds these: another text is taken, and an expiry that is shorter than asked,
-/// down to a minute; credentials then end with the invoice that was made.
+/// down to a minute; credentials then expire with the invoice that was made.
+///
+/// So a node that changes the text, or that ignores description hashes, breaks this contract, and still sells over L402 and MPP
+/// only: `.dialects([DialectName::L402, DialectName::Mpp])` on the paywall's builder. The conformance suite panics for such a node and
+/// says so.
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// What this node is. Asked once, when a paywall is built.
     fn profile(&self) -> ReceiverProfile;
@@ -131,7 +136,7 @@ pub enum KeyCustody {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvoiceStatus {
-    /// Its time is over and it was not paid.
+    /// It has expired and was not paid.
     Expired,
     /// It can still be paid.
     Open,

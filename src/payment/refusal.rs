@@ -59,7 +59,7 @@ impl std::error::Error for Refusal {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
-    /// It is genuine and its time is over.
+    /// It is genuine and has expired.
     Expired,
     /// This server did not issue it, or it was changed.
     Forged,

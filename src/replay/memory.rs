@@ -91,7 +91,7 @@ impl MemoryStore {
         Self { record_bytes: Room::new(bytes), ..self }
     }
 
-    /// With another clock, for tests. The store exists since that clock's present moment.
+    /// With another clock, for tests. It also gives the store its [`created_at`](ReplayStore::created_at).
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self { created_at: birth(clock.now()).unwrap_or(Timestamp::MAX), clock: Arc::new(clock), ..self }

@@ -5,20 +5,24 @@ use std::{sync::Arc, time::Duration};
 use super::{
     ConfigError, Paywall, PaywallBuilder,
     address::Proxies,
+    foreign,
     holding::Holding,
     limit::Limiter,
     pace::Pace,
     paywall::Setup,
-    quote,
+    quote, secret_file,
     siblings::Sold,
     spoken,
     target::{Origin, OriginError, Origins},
 };
 use crate::{
-    dialect::keys::KeyRing,
-    lightning::{KeyCustody, ReceiverProfile},
+    dialect::{
+        keys::KeyRing,
+        secrets::{Demands, make_one},
+    },
+    lightning::ReceiverProfile,
     payment::Network,
-    replay::{Durability, ReplayStore, check_birth},
+    replay::{Durability, ReplayStore},
 };
 
 impl PaywallBuilder {
@@ -34,26 +38,23 @@ impl PaywallBuilder {
                 "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
             )
         })?;
-        let secrets = self.secrets.take().ok_or_else(|| {
-            ConfigError::new(
-                "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
-            )
-        })?;
+        let secrets = self.secrets.take().unwrap_or_else(|| Err(make_one!("no master secret:").into()));
         let secrets = secrets.map_err(ConfigError::new)?;
         self.money_fits(&profile, &*store)?;
         self.times_fit()?;
         let authorities = self.own_origins()?;
-        if !authorities.are_loopback() {
-            secrets.require_strong().map_err(|error| ConfigError::new(error.to_string()))?;
-        }
+        let is_real_money = profile.network == Network::Bitcoin && !profile.in_process;
+        secret_file::require(&secrets, Demands { strong: !authorities.are_loopback(), unknown: is_real_money })?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
-        self.foreign_proofs_fit(&profile, &*store)?;
         let service = spoken::label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
         let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
+        if self.accept_foreign_proofs {
+            foreign::check(&profile, &*store, &dialects, self.clock.now())?;
+        }
         let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
             .map(Arc::new)
             .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
@@ -128,9 +129,11 @@ impl PaywallBuilder {
     fn body_limit_that_fits(&self) -> Result<usize, ConfigError> {
         let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
         if body_limit > self.body_pool / 2 {
-            return Err(ConfigError::new(
-                "a body of .body_limit(..) could never be held, for one request gets half of .body_pool(..) at most: raise the pool",
-            ));
+            let (pool, half) = (self.body_pool, self.body_pool / 2);
+            return Err(ConfigError::new(format!(
+                "a body of .body_limit({body_limit}) could never be held, because one request gets at most half of \
+                 .body_pool({pool}), which is {half} bytes: raise the pool to twice the limit, or lower the limit"
+            )));
         }
         Ok(body_limit)
     }
@@ -140,25 +143,6 @@ impl PaywallBuilder {
             return Err(ConfigError::new(
                 "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
             ));
-        }
-        Ok(())
-    }
-
-    /// Only a node that signs for nobody else, and a store that forgets nothing, take what others sold.
-    fn foreign_proofs_fit(&self, profile: &ReceiverProfile, store: &dyn ReplayStore) -> Result<(), ConfigError> {
-        if self.accept_foreign_proofs && profile.key_custody == KeyCustody::Shared {
-            return Err(ConfigError::new(
-                "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
-            ));
-        }
-        if self.accept_foreign_proofs && store.durability() == Durability::Volatile {
-            return Err(ConfigError::new(
-                "proofs of other servers are redeemed once only at a store that outlives this process and that all of them share: \
-                 with .accept_foreign_proofs() take a durable one, as DurableStore::open(\"spent\")?",
-            ));
-        }
-        if self.accept_foreign_proofs {
-            check_birth(store, self.clock.now()).map_err(ConfigError::new)?;
         }
         Ok(())
     }

@@ -104,14 +104,14 @@ impl PaywallBuilder {
 
     /// The one secret that everything is derived from: at least 32 random bytes, the same on every replica and after every
     /// restart. Required, unless [`secrets`](Self::secrets) or [`master_secret_file`](Self::master_secret_file) is called. If an
-    /// origin is not on loopback, text (hex and base64 too) and bytes that repeat themselves are refused.
+    /// origin is not a loopback address, text (hex and base64 too) and bytes that repeat themselves are refused.
     pub fn master_secret(mut self, secret: impl AsRef<[u8]>) -> Self {
         self.secrets = Some(Secrets::new(secret).map_err(|error| error.to_string()));
         self
     }
 
     /// Reads the master secret from a file with [`Secrets::from_file`]: 32 to 4,096 random bytes, made once with
-    /// `head -c 32 /dev/urandom > master-secret`. [`build`](Self::build) tells if it could not be read.
+    /// `(umask 077; head -c 32 /dev/urandom > master-secret)`. [`build`](Self::build) tells if it could not be read.
     pub fn master_secret_file(mut self, path: impl AsRef<Path>) -> Self {
         self.secrets = Some(Secrets::from_file(path).map_err(|error| error.to_string()));
         self
@@ -154,7 +154,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Forgets what was spent when the process ends, on mainnet too.
+    /// Takes a store that forgets what was spent when the process ends, on mainnet too.
+    /// [`accept_foreign_proofs`](Self::accept_foreign_proofs) needs a durable store nevertheless.
     pub fn volatile_replay_store(mut self) -> Self {
         self.volatile_replay_store = true;
         self
@@ -194,8 +195,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// How many unpaid invoices all clients together may hold (default 10,000). A tenth is kept for clients that have paid in the
-    /// last 24 hours, here and in the shares of networks.
+    /// How many unpaid invoices all clients together may hold (default 10,000). Clients that have not paid in the last 24 hours get
+    /// at most nine tenths of these, and of the share of their network.
     pub fn unpaid_in_all(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
@@ -204,7 +205,8 @@ impl PaywallBuilder {
     /// Sets how many bytes of a body are read, if it is read at all. A longer body is 413. The default is 2 MiB, or a sixteenth of
     /// [`body_pool`](Self::body_pool) if that is less. It may be at most half of the pool: otherwise clients could pay for a
     /// request whose body can never be held. Beyond a sixteenth the shares of the pool protect less; at half of it one body
-    /// fills all that is there for the paid, and each waits for the other.
+    /// fills all that is there for the paid, and each waits for the other. A body that nothing is bound to is not read here (L402
+    /// at a fixed price): this limit does not protect the handlers of such routes, which need a limit of their own.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
@@ -213,8 +215,8 @@ impl PaywallBuilder {
     /// Sets how many bytes all bodies that are held in memory may take together (default 64 MiB). Beyond it a request is 503.
     /// Half is for requests with a genuine credential, half for requests whose body a price function must read. Of each half
     /// one payment may take an eighth, one client a quarter, one IPv6 network of 56 bits three eighths and one of 48 bits a half,
-    /// but always enough for one body of [`body_limit`](Self::body_limit): keep that limit at most a sixteenth of the pool.
-    /// Clients without a known address have no share of their own.
+    /// or one body of [`body_limit`](Self::body_limit) if that is more: keep that limit at most a sixteenth of the pool. Clients
+    /// without a known address have no share of their own.
     pub fn body_pool(mut self, bytes: usize) -> Self {
         self.body_pool = bytes;
         self
@@ -260,19 +262,20 @@ impl PaywallBuilder {
     /// every 5 s. One client may cause 64 runs at once, and one more each second, for proofs that fail; an IPv6 network of 56 bits
     /// four times as many, one of 48 bits sixteen times as many. Beyond that the answer is 429.
     ///
-    /// All servers of one receiver key must share one durable store: what is redeemed at one store is new to every other that is
-    /// old enough. A new store takes only proofs whose invoice was made more than two minutes after the store
-    /// ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice. The clock must be right when a store is made. A
-    /// store that was put back from a backup takes again what was redeemed since it was copied, and a new master secret does not
-    /// change that: leave this off until the invoices from before have ended.
+    /// All servers of one receiver key must share one durable store, because a second store accepts what the first one has redeemed.
+    /// [`volatile_replay_store`](Self::volatile_replay_store) does not change that. A new store takes only proofs whose invoice was
+    /// made more than two minutes after the store ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice, and the
+    /// log says until when. The clock must be right when a store is made. A store that was put back from a backup takes again what
+    /// was redeemed since it was copied, and a new master secret does not change that: leave this off until the invoices from
+    /// before have expired.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
     }
 
-    /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A handler that forwards
-    /// requests to a server with the same master secrets, and prices asked there, needs this. Answers are private nevertheless. What
-    /// another layer further out has taken out stays out, unless this paywall issued it.
+    /// Leaves credentials in the request that the inner service gets, on priced and on free routes. A gateway needs this if the
+    /// server behind it has the same master secrets and asks the price itself. Answers are private nevertheless. What another layer
+    /// further out has taken out stays out, unless this paywall issued it.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
         self

@@ -37,7 +37,11 @@ pub(super) async fn challenge(
         );
     }
     if offered.is_empty() {
-        trace::error(format_args!("no enabled dialect can say {amount} for {}", asked.place.target));
+        let fix = match amount.as_whole_sat() {
+            Some(_) => "enable another dialect",
+            None => "MPP sells whole satoshis only, so round to whole satoshis or enable another dialect",
+        };
+        trace::error(format_args!("no enabled dialect can say the price {amount} for {}: {fix}", asked.place.target));
         return answers::unavailable("this request cannot be priced in any dialect that is spoken here");
     }
     let (description, committed) = match committed {

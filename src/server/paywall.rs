@@ -144,8 +144,9 @@ impl Paywall {
         if terms.access != Access::Once && !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
             return wrong("only L402 can sell several uses or a duration: enable it, or sell one request".into());
         }
-        if setup.profile.whole_sats_only && fixed.is_some_and(|amount| amount.as_whole_sat().is_none()) {
-            return wrong("this node makes invoices for whole satoshis only".into());
+        let fraction = fixed.filter(|amount| amount.as_whole_sat().is_none());
+        if let Some(amount) = fraction.filter(|_| setup.profile.whole_sats_only) {
+            return wrong(format!("the node makes invoices for whole satoshis only, and the price is {amount}: round the price"));
         }
         if !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
             return wrong(unsayable(charge.stream_body, fixed).into());

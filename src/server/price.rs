@@ -59,6 +59,9 @@ impl Price {
 /// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the amount is rounded up to the
 /// next whole satoshi before anything else happens: the rounded amount is in the invoice, in every challenge and in the receipt.
 ///
+/// MPP sells whole satoshis only. With any other node a price with a fraction of a satoshi leaves MPP out of the 402, and if MPP is the
+/// only dialect, the answer is 503: round the price, or enable another dialect.
+///
 /// ```
 /// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
 ///
@@ -105,7 +108,14 @@ impl PriceRequest {
     pub fn capture(&self, name: &str) -> Result<&str, BadRequest> {
         let found = self.captures.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).ok_or_else(|| {
-            self.misread(|| format!("the price function asks for {name}, which the pattern of this route does not capture"));
+            self.misread(|| {
+                let names: Vec<_> = self.captures.iter().map(|(name, _)| format!("`{name}`")).collect();
+                let captured = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
+                format!(
+                    "the price function asks for the capture `{name}`, and the pattern of this route captures {captured}: write \
+                     `{{{name}}}` into the pattern, or ask for another name"
+                )
+            });
             BadRequest::new(format!("the path has no {name}"))
         })
     }
@@ -135,7 +145,9 @@ impl PriceRequest {
     pub fn header(&self, name: &str) -> Option<&str> {
         let declared = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
         if declared.is_none() {
-            self.misread(|| format!("the price function reads the header {name}: declare it with .reads_headers([\"{name}\"])"));
+            self.misread(|| {
+                format!("the price function reads the header `{name}`: declare it with .reads_headers([\"{name}\"])")
+            });
         }
         declared.and_then(|(_, value)| value.as_deref())
     }

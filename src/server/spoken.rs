@@ -45,11 +45,13 @@ pub(super) fn dialects(
     let chosen: Vec<_> = compiled.into_iter().filter(|(name, _)| names.is_none_or(|names| names.contains(name))).collect();
     for (name, _) in &chosen {
         let fault = match name {
-            DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet",
-            DialectName::X402 if profile.public_key.is_none() => "needs the node's public key, which this receiver does not tell",
+            DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet: ",
+            DialectName::X402 if profile.public_key.is_none() => {
+                "needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or "
+            }
             DialectName::L402 | DialectName::Mpp | DialectName::X402 => continue,
         };
-        return Err(ConfigError::new(format!("{name} {fault}: name the dialects to speak with .dialects([..])")));
+        return Err(ConfigError::new(format!("{name} {fault}name the dialects to speak with .dialects([..])")));
     }
     if chosen.is_empty() {
         return Err(ConfigError::new("no dialect is enabled: name one with .dialects([..]), or enable a feature"));

@@ -26,7 +26,7 @@ async fn a_local_node_does_what_every_node_must() {
 async fn each_lie_of_a_receiver_is_caught() {
     for (lie, sentence) in [
         (Lie::Amount, "exactly the amount"),
-        (Lie::Description, "exactly what was asked for"),
+        (Lie::Description, "sells over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])"),
         (Lie::Expired, "must be made now, and not 3"),
         (Lie::Expiry, "expire when it was asked to"),
         (Lie::Network, "the network that the profile names"),
@@ -92,7 +92,7 @@ async fn a_receiver_that_changes_what_an_invoice_says_is_caught() {
     ];
     caught(conformance::receiver(&Willful(LocalNode::new(), expiry)), "expire when it was asked to").await;
     for change in texts {
-        caught(conformance::receiver(&Willful(LocalNode::new(), change)), "exactly what was asked for").await;
+        caught(conformance::receiver(&Willful(LocalNode::new(), change)), "sells over L402 and MPP only").await;
     }
 }
 

@@ -9,7 +9,7 @@ use tower_x402::{
 };
 
 use crate::{
-    shop::{ORIGIN, Shop},
+    shop::{Lasting, ORIGIN, Shop},
     trade::EVERY,
 };
 
@@ -25,8 +25,9 @@ impl Node {
     }
 
     pub(crate) fn builder(self) -> PaywallBuilder {
-        let store = MemoryStore::new().unwrap();
-        Paywall::builder(self).origin(ORIGIN).master_secret(Secrets::test_secret(7)).replay_store(store)
+        let mut secret = [0; 32];
+        getrandom::fill(&mut secret).unwrap();
+        Paywall::builder(self).origin(ORIGIN).master_secret(secret).replay_store(MemoryStore::new().unwrap())
     }
 }
 
@@ -53,6 +54,9 @@ fn new() -> PaywallBuilder {
     Paywall::builder(Shop::new().node)
 }
 
+const MAKE_ONE: &str = "make one with `(umask 077; head -c 32 /dev/urandom > master-secret)` and read it with \
+                        .master_secret_file(\"master-secret\")";
+
 #[test]
 fn what_is_missing_is_named_with_the_call_that_adds_it() {
     let store = || MemoryStore::new().unwrap();
@@ -60,14 +64,14 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
         new().origin(ORIGIN).master_secret(Secrets::test_secret(7)),
         "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
     );
-    refuses(
-        new().origin(ORIGIN).replay_store(store()),
-        "no master secret: call .master_secret(..) with 32 random bytes, as `head -c 32 /dev/urandom` gives them",
-    );
-    let secret = new().origin(ORIGIN).replay_store(store()).master_secret([7; 31]);
-    refuses(secret, "a master secret must have at least 32 random bytes");
+    refuses(new().origin(ORIGIN).replay_store(store()), &format!("no master secret: {MAKE_ONE}"));
+    for short in [&b"hunter2"[..], b"", &[7; 31]] {
+        let secret = new().origin(ORIGIN).replay_store(store()).master_secret(short);
+        refuses(secret, &format!("a master secret must have at least 32 random bytes, and this one has fewer: {MAKE_ONE}"));
+    }
     let secret = new().origin(ORIGIN).replay_store(store()).master_secret([0; 32]);
-    refuses(secret, "a master secret must be random, and this one is nothing but zeros: was it never filled?");
+    let zeros = "a master secret must be random, and this one is nothing but zeros, as if it was never filled";
+    refuses(secret, &format!("{zeros}: {MAKE_ONE}"));
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
     refuses(new().replay_store(store()).master_secret(Secrets::test_secret(7)), origin);
     assert!(Secrets::new([7; 31]).is_err());
@@ -125,6 +129,45 @@ fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
 }
 
 #[test]
+fn a_secret_for_tests_earns_no_real_money() {
+    let real = |origin: &str| Node::on(Network::Bitcoin).builder().volatile_replay_store().insecure_origin(origin);
+    let text = format!("this master secret is for tests (`Secrets::test_secret`), and everybody can work it out: {MAKE_ONE}");
+    for number in 0..=u8::MAX {
+        let secret = Secrets::test_secret(number);
+        refuses(real("https://www.example.com").master_secret(secret), &text);
+        let test = Node::on(Network::Signet).builder().allow_test_network();
+        test.master_secret(secret).build().unwrap();
+    }
+    let secret = Secrets::test_secret(7);
+    let on_loopback = Node::on(Network::Bitcoin);
+    let builder = Paywall::builder(on_loopback).origin("http://127.0.0.1:3000").volatile_replay_store();
+    refuses(builder.replay_store(MemoryStore::new().unwrap()).master_secret(secret), &text);
+    refuses(real("http://localhost").secrets(Secrets::new(secret).unwrap()), &text);
+
+    let mut random = [0; 32];
+    getrandom::fill(&mut random).unwrap();
+    let ring = Secrets::new(random).unwrap();
+    real("http://localhost").secrets(ring.clone()).build().unwrap();
+    assert_eq!(ring.add(secret).unwrap_err().to_string(), text, "nor one that is added later");
+}
+
+#[test]
+fn proofs_of_other_servers_need_x402_and_a_durable_store() {
+    let real = || Node::on(Network::Bitcoin).builder().volatile_replay_store();
+    refuses(
+        real().accept_foreign_proofs(),
+        ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
+         DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
+    );
+    let nothing =
+        ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))";
+    for dialects in [&[DialectName::L402][..], &[DialectName::L402, DialectName::Mpp], &[DialectName::Mpp]] {
+        let builder = Shop::new().builder().dialects(dialects.iter().copied());
+        refuses(builder.replay_store(Lasting(MemoryStore::new().unwrap().into())).accept_foreign_proofs(), nothing);
+    }
+}
+
+#[test]
 fn money_that_is_worth_nothing_is_not_taken_unless_that_is_meant() {
     for network in [Network::Regtest, Network::Signet, Network::Testnet] {
         let text = format!("the node is on {network}, whose money is worth nothing: call .allow_test_network() if that is meant");
@@ -143,7 +186,8 @@ fn a_dialect_that_the_node_cannot_serve_is_named() {
     let keyless = || Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared)).builder().volatile_replay_store();
     refuses(
         keyless(),
-        "x402 needs the node's public key, which this receiver does not tell: name the dialects to speak with .dialects([..])",
+        "x402 needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or \
+         name the dialects to speak with .dialects([..])",
     );
     assert!(keyless().dialects([DialectName::L402, DialectName::Mpp]).build().is_ok());
     refuses(Shop::new().builder().dialects([]), "no dialect is enabled: name one with .dialects([..]), or enable a feature");

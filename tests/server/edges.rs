@@ -88,7 +88,9 @@ fn what_could_never_sell_is_told_when_it_is_built() {
     assert!(told(shop.builder().invoice_expiry(Duration::MAX)).contains("between a second and a year"));
     assert!(told(shop.builder().l402_service("a:b,c")).contains("no L402 service name"));
     for builder in [shop.builder(), shop.builder().volatile_replay_store()] {
-        assert!(told(builder.accept_foreign_proofs()).contains("at a store that outlives this process"));
+        assert!(
+            told(builder.accept_foreign_proofs()).contains("needs a durable store, shared by all servers of this receiver key")
+        );
     }
     let shared = Shop { node: shop.node.clone().with_shared_key(), ..Shop::new() };
     assert!(told(shared.builder().accept_foreign_proofs()).contains("a key that only you hold"));

@@ -15,12 +15,13 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use tower::Layer as _;
 use tower_x402::{
-    Amount, Charge, RouteTable, price_fn,
+    Amount, Charge, DialectName, RouteTable, price_fn,
     server::{BadRequest, BoxError, PriceRequest},
 };
 
 use crate::{
     customer::{ALL, Errand, asks_for_money, invoice},
+    journal::Journal,
     shop::{Shop, ask, get, problem},
 };
 
@@ -205,4 +206,37 @@ async fn a_dialect_that_cannot_say_a_price_is_left_out() {
     assert!(tower_x402::mpp::Challenge::all(answer.headers()).is_empty());
     let accepts = problem(&answer)["accepts"].as_array().unwrap().len();
     assert_eq!(accepts, 2);
+}
+
+#[tokio::test]
+async fn a_fraction_that_no_dialect_can_say_is_503_and_the_log_names_the_fix() {
+    let shop = Shop::new();
+    let paywall = shop.builder().dialects([DialectName::Mpp]).build().unwrap();
+    let layer = paywall.charge(price_fn(|_| async { Ok(Some(Amount::from_msat(1_500))) })).unwrap();
+    let app = Router::new().route("/a", on_get(async || "a").route_layer(layer));
+    let journal = Journal::begin();
+    assert_eq!(ask(&app, get("/a")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let lines = journal.lines();
+    assert!(
+        lines.contains("the price 1.5 sat") && lines.contains("round to whole satoshis or enable another dialect"),
+        "{lines}"
+    );
+    assert_eq!(shop.node.invoices_created(), 0);
+}
+
+#[tokio::test]
+async fn a_capture_that_the_pattern_lacks_is_503_and_the_log_names_the_fix() {
+    let shop = Shop::new();
+    for (rule, captured) in
+        [("GET /w/{city}/{day}", "`city`, `day`"), ("GET /{*rest}", "`rest`"), ("GET /w/oslo/today", "nothing")]
+    {
+        let by_id = price_fn(|q: PriceRequest| async move { Ok(Some(Amount::from_sat(q.capture("id")?.len().try_into()?))) });
+        let table = RouteTable::new().charge(rule, by_id).otherwise_refuse();
+        let app = shop.paywall().routes(table).unwrap().layer(Router::new());
+        let journal = Journal::begin();
+        assert_eq!(ask(&app, get("/w/oslo/today")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let lines = journal.lines();
+        let told = format!("asks for the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into");
+        assert!(lines.contains(&told), "{lines}");
+    }
 }

@@ -41,7 +41,8 @@ fn off_loopback_a_weak_secret_is_refused_with_the_command_that_makes_a_good_one(
     for secret in weak() {
         for origin in ["https://api.example.com", "http://10.0.0.1", "https://localhost.example.com", "http://0.0.0.0:3000"] {
             let error = at(origin).master_secret(&secret).build().unwrap_err().to_string();
-            assert!(error.contains("`head -c 32 /dev/urandom > master-secret`"), "{error}");
+            assert!(error.contains("`(umask 077; head -c 32 /dev/urandom > master-secret)`"), "{error}");
+            assert!(error.starts_with("for an origin that is not a loopback address"), "{error}");
             assert!(error.contains("text") || error.contains("repeats itself"), "{error}");
             let error = at(origin).secrets(Secrets::new(&secret).unwrap()).build().unwrap_err().to_string();
             assert!(error.contains("/dev/urandom"), "{error}");
@@ -108,26 +109,58 @@ fn a_secret_is_read_from_a_file() {
 fn a_file_that_holds_no_secret_is_named_with_what_was_expected_and_nothing_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
-    let refused = |path: &Path, why: &str| {
+    let refused = |path: &Path, words: &[&str]| {
         let error = Secrets::from_file(path).unwrap_err();
-        let path = path.display();
-        let expected =
-            format!("expected 32 to 4096 random bytes in `{path}`, as `head -c 32 /dev/urandom > {path}` makes them: ");
-        assert!(error.to_string().starts_with(&expected) && error.to_string().contains(why), "{error}");
-        let built = at("http://localhost").master_secret_file(path.to_string()).build().unwrap_err();
-        assert_eq!(built.to_string(), error.to_string());
+        let text = error.to_string();
+        assert!(text.starts_with(&format!("the master secret `{}` ", path.display())), "{text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{text}");
+        let built = at("http://localhost").master_secret_file(path.to_string_lossy().as_ref()).build().unwrap_err();
+        assert_eq!(built.to_string(), text);
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
     };
-    refused(&missing, "");
+    let make = |path: &Path| format!("make one with `(umask 077; head -c 32 /dev/urandom > {})`", path.display());
+    let lost = "a new secret makes all that was sold before worthless";
+    refused(&missing, &["cannot be read: ", "; put it back if there was one, or ", &make(&missing), lost]);
     assert!(std::error::Error::source(&Secrets::from_file(&missing).unwrap_err()).is_some());
-    refused(folder.path(), "it is no regular file");
-    refused(&file(folder.path(), b""), "at least 32");
-    refused(&file(folder.path(), b"hunter2"), "at least 32");
-    refused(&file(folder.path(), &Secrets::test_secret(1)[..31]), "at least 32");
-    refused(&file(folder.path(), &[0; 32]), "nothing but zeros");
-    refused(&file(folder.path(), &[1; 4_097]), "it has more");
+    refused(folder.path(), &["is a folder: name the file in it"]);
+    let path = folder.path().join("master-secret");
+    for short in [&b""[..], b"hunter2", &Secrets::test_secret(1)[..31]] {
+        refused(&file(folder.path(), short), &["is too short", "at least 32 random bytes", &make(&path), lost]);
+    }
+    refused(&file(folder.path(), &[0; 32]), &["is nothing but zeros", &make(&path), lost]);
+    refused(&file(folder.path(), &[1; 4_097]), &["has more than 4096 bytes", "name the right one", lost]);
+    assert!(!Secrets::from_file(&path).unwrap_err().to_string().contains(&make(&path)), "nobody overwrites another file");
     #[cfg(unix)]
-    refused(Path::new("/dev/urandom"), "it is no regular file");
+    refused(Path::new("/dev/urandom"), &["is no regular file"]);
+}
+
+#[test]
+fn a_weak_secret_of_a_file_is_told_with_the_file_and_how_to_convert_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let hex = tower_x402::codec::hex::encode(Secrets::test_secret(1));
+    let path = file(folder.path(), hex.as_bytes());
+    let shown = path.display();
+    let by_file = at("https://api.example.com").master_secret_file(&path).build().unwrap_err().to_string();
+    let by_ring = at("https://api.example.com").secrets(Secrets::from_file(&path).unwrap()).build().unwrap_err().to_string();
+    assert_eq!(by_file, by_ring);
+    assert!(by_file.starts_with(&format!("the master secret `{shown}` is text")), "{by_file}");
+    assert!(by_file.contains(&format!("`(umask 077; xxd -r -p {shown} > {shown}.bin)`")), "{by_file}");
+    let path = file(folder.path(), &[7; 32]);
+    let repeats = at("https://api.example.com").master_secret_file(&path).build().unwrap_err().to_string();
+    assert!(repeats.starts_with(&format!("the master secret `{shown}` repeats itself")), "{repeats}");
+    assert!(repeats.contains(&format!("`(umask 077; head -c 32 /dev/urandom > {shown})`")), "{repeats}");
+}
+
+#[test]
+fn a_secret_that_the_ring_does_not_hold_is_told_alike_for_minting_and_removing() {
+    let ring = Secrets::new(Secrets::test_secret(1)).unwrap();
+    for error in [ring.remove([7; 32]), ring.mint_with([7; 32])].map(Result::unwrap_err) {
+        assert_eq!(
+            error.to_string(),
+            "the ring does not hold that secret: it must be byte for byte the one that was added, and one that is to mint must be \
+             added first"
+        );
+    }
 }
 
 #[cfg(unix)]

@@ -18,6 +18,7 @@ use tower_x402::{
 };
 
 use crate::{
+    journal::Journal,
     shop::{Lasting, Shop, ask, problem, reason},
     trade::{Bought, Call, EVERY},
 };
@@ -155,6 +156,23 @@ async fn a_facilitator_settles_nothing_that_an_older_store_could_have_settled() 
     for store in [restarted, empty] {
         assert_eq!(settle(&shop, store.clone(), &sold).await["success"], true);
         assert_eq!(settle(&shop, store, &sold).await["errorReason"], "duplicate_settlement");
+    }
+}
+
+#[tokio::test]
+async fn from_when_a_new_store_takes_proofs_is_logged_and_told_to_the_callers_of_a_facilitator() {
+    let (shop, call, folder) = (Shop::new(), Call::new("GET", "/weather"), tempfile::tempdir().unwrap());
+    let sold = sold_elsewhere(&shop, &call).await;
+    let from = shop.clock.now().saturating_add(Duration::from_secs(121)).to_iso_8601();
+    let store: Arc<dyn ReplayStore> = Arc::new(opened(&shop, folder.path()));
+    for (seconds, wait, logged) in [(0, ", in 121 s", true), (120, ", in 1 s", true), (1, "", false)] {
+        shop.clock.advance(Duration::from_secs(seconds));
+        let journal = Journal::begin();
+        let message = settle(&shop, store.clone(), &sold).await["errorMessage"].clone();
+        assert!(message.as_str().unwrap().ends_with(&format!("pay a new invoice, made at {from} or later{wait}")), "{message}");
+        let _ = taking(&shop, store.clone());
+        let lines = journal.lines();
+        assert_eq!(lines.matches(&format!("made at {from} or later")).count(), if logged { 2 } else { 0 }, "{lines}");
     }
 }
 

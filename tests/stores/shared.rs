@@ -87,6 +87,56 @@ async fn two_stores_that_pass_for_one_are_caught() {
     assert!(apart.contains("raced for 1 uses through two handles"), "{apart}");
 }
 
+/// Everything is shared but the moment, which each handle takes when it is opened.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_handle_that_says_when_it_was_opened_is_caught() {
+    use std::panic::AssertUnwindSafe;
+
+    let stores = Mutex::new(HashMap::new());
+    let suite = conformance::two_handles(async |setup: Setup| {
+        let (opened, mut stores) = (setup.clock.now(), stores.lock().unwrap());
+        let store = Arc::clone(stores.entry(setup.name).or_insert_with(|| Arc::new(memory(&setup))));
+        Dated { store, opened }
+    });
+    let panic = AssertUnwindSafe(suite).catch_unwind().await.expect_err("the suite must catch it");
+    let text = panic.downcast_ref::<String>().cloned().unwrap();
+    assert!(text.contains("two handles of one store must say the same `created_at`"), "{text}");
+}
+
+#[derive(Debug)]
+struct Dated {
+    store: Arc<MemoryStore>,
+    opened: Timestamp,
+}
+
+impl ReplayStore for Dated {
+    fn id(&self) -> StoreId {
+        self.store.id()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.opened
+    }
+
+    fn consume(
+        &self,
+        key: ConsumptionKey,
+        use_id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.store.consume(key, use_id, limits, retain_until)
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+        self.store.release(key, use_id, why);
+    }
+
+    fn durability(&self) -> Durability {
+        self.store.durability()
+    }
+}
+
 /// A store of its own that bears the name of all others.
 #[derive(Debug)]
 struct Alike(MemoryStore);

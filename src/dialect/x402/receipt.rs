@@ -40,6 +40,12 @@ impl<'a> SettlementResponse<'a> {
         Self { error_message: reason.advice().map(Cow::from), ..Self::refused(network, reason.code()) }
     }
 
+    /// With another text than the reason's own.
+    #[cfg(feature = "facilitator")]
+    pub(crate) fn with_message(self, message: String) -> Self {
+        Self { error_message: Some(message.into()), ..self }
+    }
+
     pub(super) fn refused(network: impl Into<Cow<'a, str>>, code: &'a str) -> Self {
         let (error_reason, transaction) = (Some(code.into()), "".into());
         Self { success: false, error_reason, error_message: None, transaction, network: network.into() }

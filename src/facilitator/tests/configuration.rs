@@ -21,7 +21,10 @@ fn a_configuration_that_could_settle_twice_or_for_nobody_is_refused() {
         (builder(&store).pay_to(key).skew(Duration::from_secs(601)), "skew"),
         (builder(&store).pay_to(key).remember_for(Duration::from_secs(3659)), "remember_for"),
         (builder(&store).pay_to(key).skew(Duration::from_secs(600)).remember_for(Duration::from_secs(4199)), "remember_for"),
-        (durable, "volatile_replay_store"),
+        (
+            durable,
+            "take a durable one, as DurableStore::open(\"spent\")?, accept it with .volatile_replay_store(), or serve test",
+        ),
     ] {
         assert!(builder.build().unwrap_err().to_string().contains(word), "{word}");
     }

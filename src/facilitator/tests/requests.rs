@@ -27,7 +27,16 @@ async fn strangers_and_broken_documents_are_turned_away_by_status() {
     for (body, status) in broken {
         assert_eq!(stage.ask(settle(), body).await.status(), status);
     }
-    assert_eq!(stage.ask(Request::get("/settle"), "").await.status(), StatusCode::METHOD_NOT_ALLOWED);
+    for (request, allowed, words) in [
+        (Request::get("/settle"), "POST", "expected the method POST"),
+        (Request::put("/verify"), "POST", "expected the method POST"),
+        (Request::post("/supported"), "GET, HEAD", "expected the method GET or HEAD"),
+    ] {
+        let answer = stage.ask(request, "").await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()["allow"], allowed);
+        assert_eq!(body(answer).await, json!({"error": words}));
+    }
     assert_eq!(stage.ask(Request::get("/"), "").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(stage.asked(), 0);
 }

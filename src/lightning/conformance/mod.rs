@@ -15,7 +15,7 @@
 //! # }
 //! ```
 //!
-//! What they cannot see is yours to care for: that a payment hash is fresh after a restart too, that an error which leaves
+//! They cannot check everything. Make sure yourself that a payment hash is fresh after a restart too, that an error which leaves
 //! a payment open says so ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)), and that nothing logs a preimage.
 
 mod asking;

@@ -32,6 +32,9 @@ const NAME: &str = "the local node";
 ///
 /// Clones share one node. An unpaid invoice is forgotten an hour after its end, a paid one 32 days after it.
 ///
+/// If you wrap it in a receiver of your own, write `Receiver::profile(&node)`: both traits have a method of that name, so
+/// `node.profile()` is ambiguous if both are in scope.
+///
 /// ```
 /// use std::time::Duration;
 /// use tower_x402::{

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Setup, Subject, a_key, a_use, after, race, releases::wait_for_grant, restorable, uses};
 use crate::{
@@ -24,6 +24,8 @@ impl Pair {
     async fn open<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) -> Self {
         let setup = Setup::new();
         let one = open(setup.clone()).await;
+        // Otherwise two moments of opening would be one.
+        setup.clock.advance(LATER);
         let other = open(Setup { is_open: true, ..setup.clone() }).await;
         Self::new(Arc::new(one), Arc::new(other), &setup.clock)
     }
@@ -56,13 +58,21 @@ pub(super) async fn of(pair: &Pair) {
         a_release_at_one_wins_over_a_later_consume_at_the_other(here, there).await;
         restores_are_counted_together(here, there).await;
     }
+    both_exist_since_one_moment(pair);
 }
 
 fn both_are_one_store(Pair { one, other }: &Pair) {
     assert_eq!(one.store.id(), other.store.id(), "two handles of one store must have one id");
-    let created_at = [&one.store, &other.store].map(|store| store.created_at());
-    assert_eq!(created_at[0], created_at[1], "two handles of one store must exist since the same moment");
     assert_eq!(one.store.durability(), other.store.durability(), "two handles of one store must be equally durable");
+}
+
+/// After the graver faults.
+fn both_exist_since_one_moment(Pair { one, other }: &Pair) {
+    let created_at = [&one.store, &other.store].map(|store| store.created_at());
+    assert_eq!(
+        created_at[0], created_at[1],
+        "two handles of one store must say the same `created_at`: keep it in the store, and do not take it when a handle is opened"
+    );
 }
 
 async fn as_many_are_granted_as_were_bought(Pair { one, other }: &Pair, bought: u32) {
@@ -148,4 +158,6 @@ async fn what_one_pruned_is_spent_at_the_other(here: &Side, there: &Side) {
     now.set(after(0));
 }
 
+/// How much later the second handle is opened.
+pub(super) const LATER: Duration = Duration::from_secs(5);
 const ROUNDS: usize = 4;

@@ -92,7 +92,7 @@ pub async fn replay_store<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
 /// Puts a [`ReplayStore`] that several handles may have open at once through what they owe one another: `open` is called again
 /// with the name of a store that is open ([`Setup::is_open`]), and gives a second handle of it. For a store that only one value
 /// may have open, such as a file that is locked, that is a clone of the `Arc` around it; for a store on a server it is another
-/// connection.
+/// connection. The second handle is opened some seconds later than the first by the clock of the [`Setup`].
 ///
 /// # Panics
 ///

@@ -16,7 +16,7 @@ use std::{
 
 use tokio::sync::{mpsc::unbounded_channel, oneshot};
 
-use super::{PATIENCE, Setup};
+use super::{PATIENCE, Setup, handles::LATER};
 use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
@@ -138,7 +138,9 @@ impl Drop for Remote {
 /// The child's side of it: `false` if this process is none.
 pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
     let Some(name) = std::env::var(NAME).ok().and_then(|name| name.parse().ok()) else { return false };
-    let store = Arc::new(open(Setup { name, is_open: true, ..Setup::new() }).await);
+    let setup = Setup { name, is_open: true, ..Setup::new() };
+    setup.clock.advance(LATER);
+    let store = Arc::new(open(setup).await);
     let durability = if store.durability() == Durability::Durable { "durable" } else { "volatile" };
     answer(format_args!("open {} {} {durability}", hex::encode(store.id().as_bytes()), store.created_at()));
     let (questions, mut asked) = unbounded_channel();

@@ -35,17 +35,17 @@ use crate::{
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
 /// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
 /// is [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
-/// [`StoreId`], so what was sold for counted access before is refused, spent or not; and it exists since now, so a proof that no
-/// key of ours vouches for (a paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
-/// invoice was made before that, or within twice the clocks' skew after it. Those who had paid and not redeemed must pay again.
+/// [`StoreId`], so what was sold for counted access before is refused, spent or not. A proof without a key of this server (a paywall's
+/// `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its invoice was made before the new folder, or within
+/// twice the clocks' skew after that. Clients that had paid and not redeemed must pay again.
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
 /// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
 /// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead. If an older copy
 /// must be put back, then only with a new master secret, and no older one in the ring: that makes every older credential
-/// worthless, those that were paid for and not redeemed included. **It does nothing against proofs that no key of ours vouches
-/// for**: an older copy also says that it exists since long ago, so each of those that was spent since settles again. Keep
-/// `accept_foreign_proofs` and facilitators off until every invoice from before has ended, with the skew.
+/// worthless, those that were paid for and not redeemed included. **It does nothing against proofs without a key of this server**: the
+/// older copy still says when the folder was first made, so each of those proofs that was spent since settles again. Keep
+/// `accept_foreign_proofs` and facilitators off until every invoice from before has expired, with the skew.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};

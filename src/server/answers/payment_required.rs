@@ -62,7 +62,7 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
         RefusalKind::Expired => (
             "https://paymentauth.org/problems/payment-expired",
             "The credential has expired",
-            "the time of the credential is over; pay the fresh invoice and send its credential",
+            "the credential has expired; pay the fresh invoice and send its credential",
         ),
         RefusalKind::Unpaid => (
             "https://paymentauth.org/problems/verification-failed",
@@ -76,7 +76,7 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
         ),
         RefusalKind::Unremembered => (
             "https://paymentauth.org/problems/invalid-challenge",
-            "The payment is older than what is remembered",
+            "The invoice is older than this server's records",
             "the invoice is older than this server's store of spent payments, which cannot tell whether it was used; pay the fresh invoice and send its credential",
         ),
         RefusalKind::WrongRequest => (
@@ -87,7 +87,7 @@ const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'st
         RefusalKind::Forged | RefusalKind::Revoked => (
             "https://paymentauth.org/problems/invalid-challenge",
             "The credential is not accepted",
-            "this server did not issue this credential as it stands, or has withdrawn it; pay the fresh invoice and send its credential",
+            "this server did not issue this credential, or it was changed or withdrawn; pay the fresh invoice and send its credential",
         ),
     }
 }

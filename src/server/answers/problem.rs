@@ -104,7 +104,7 @@ pub(in crate::server) fn misconfigured() -> Response<Bytes> {
     plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
 }
 
-/// 503 without a challenge: the fault is ours, and nobody should pay for it.
+/// 503 without a challenge: the server is at fault, and nobody should pay for that.
 pub(in crate::server) fn unavailable(detail: &'static str) -> Response<Bytes> {
     retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail), RETRY_AFTER)
 }

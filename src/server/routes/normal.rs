@@ -138,7 +138,7 @@ fn push_literal(normal: &mut String, literal: &str, is_whole: bool) -> Result<()
         return Err("a capture is written `{name}`, and `{*name}` for the whole rest");
     }
     if literal.contains(['?', '#', ' ']) {
-        return Err("a pattern is a path as it stands in a URL, without query, fragment and spaces");
+        return Err("expected a path as it is in a URL, without query, fragment and spaces");
     }
     let (decoded, is_broken) = decode(literal);
     if is_broken || decoded.contains(['/', '\\', ';']) {

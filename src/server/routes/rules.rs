@@ -245,8 +245,9 @@ impl<T> fmt::Display for Rule<T> {
 impl<T> Rule<T> {
     fn parse(text: &str, value: Option<T>) -> Result<Self, RuleError> {
         let shape = "expected a method, one space and a path, as in `GET /weather/{city}`";
-        let (method, pattern) = text.split_once(' ').ok_or_else(|| RuleError::of(text, shape))?;
-        let is_upper = !method.is_empty() && method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        let words = text.split_once(' ').filter(|(method, _)| !method.is_empty());
+        let (method, pattern) = words.ok_or_else(|| RuleError::of(text, shape))?;
+        let is_upper = method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
         let method = Method::from_bytes(method.as_bytes()).ok().filter(|_| is_upper);
         let method = method.ok_or_else(|| RuleError::of(text, "expected a method in capitals, as in `GET /weather/{city}`"))?;
         if method == Method::OPTIONS {
@@ -260,6 +261,9 @@ impl<T> Rule<T> {
         }
         if !pattern.is_ascii() {
             return Err(RuleError::of(text, "expected ASCII: write other characters percent-encoded, as requests carry them"));
+        }
+        if pattern.starts_with(' ') {
+            return Err(RuleError::of(text, "expected one space between the method and the path"));
         }
         if !pattern.starts_with('/') {
             return Err(RuleError::of(text, "expected a path that starts with `/`"));
