@@ -166,3 +166,43 @@ fn full(what: &str, option: &str) -> StoreError {
 }
 
 pub(super) const NAME: &str = "the durable store";
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::{
+        clock::Timestamp,
+        payment::{Network, PaymentHash},
+        replay::Limits,
+    };
+
+    #[test]
+    fn a_release_in_a_group_that_was_not_written_is_asked_again_and_any_other_is_not() {
+        let mut desk = Desk::new(DurableOptions::new());
+        let key = ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([7; 32]));
+        let use_id = UseId::from_bytes([1; 16]);
+        let consume = |desk: &mut Desk| {
+            let limits = Limits::new(NonZeroU32::MIN, 0);
+            let ask = Ask { key, use_id, limits, retain_until: Timestamp::MAX };
+            desk.apply(Question::Consume(ask, oneshot::channel().0), &mut Batch::default())
+        };
+        let release = |desk: &mut Desk, written: Result<(), &LogError>| {
+            let answer = desk.apply(Question::Release(key, use_id, Release::NotServed), &mut Batch::default());
+            Desk::tell(answer, written)
+        };
+        let failure = LogError::unavailable("the disk is full");
+
+        consume(&mut desk);
+        let again = release(&mut desk, Err(&failure));
+        assert!(matches!(again, Some(Question::Release(found, id, Release::NotServed)) if (found, id) == (key, use_id)));
+        // the disk has the use, and not its release
+        desk.clear();
+        desk.book = Book::default();
+        consume(&mut desk);
+        let written = desk.apply(again.unwrap(), &mut Batch::default());
+        assert!(Desk::tell(written, Ok(())).is_none());
+        assert!(release(&mut desk, Err(&failure)).is_none(), "it was released before");
+    }
+}
