@@ -86,9 +86,10 @@ impl Engine {
             std::fs::remove_dir_all(&journals)?;
         }
         folder::create(&journals)?;
-        folder::sync_parent(&journals)?;
         let database = database(&journals)?;
         let records = keyspace(&database)?;
+        // the engine leaves out the folder that holds those of its keyspaces
+        folder::sync(&journals.join("keyspaces"))?;
         let head = match read_all(&records, load)? {
             Some(head) => head,
             None if floor.sequence() == 0 => Head { id: floor.id(), sequence: 0, tally: Tally::default() },
