@@ -105,6 +105,9 @@ impl Engine {
         if engine.head.sequence == 0 {
             engine.commit_unguarded(Batch::default())?;
             engine.floor.settle()?;
+        } else {
+            // it may lag behind, and a sync that failed may have lost it
+            engine.floor.raise(engine.head.sequence)?;
         }
         Ok(engine)
     }
