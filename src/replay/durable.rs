@@ -31,7 +31,8 @@ use crate::{
 ///
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
 /// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
-/// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder: it has a new
+/// is [`StoreErrorKind::Corrupt`](super::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. (A group that was being written when
+/// the power was lost, so that nobody was answered, is dropped.) The way out is an empty folder: it has a new
 /// [`StoreId`], so what was sold for counted access before is refused, spent or not.
 ///
 /// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
