@@ -34,6 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("serde_jcs", &["codec/"]),
     ("memchr", &["codec/"]),
     ("fjall", &["log"]),
+    ("xxhash_rust", &["log"]),
     ("matchit", &["server/routes"]),
     ("axum", &["server/target", "server/address", "server/rule"]),
     ("axum_core", &["extract"]),

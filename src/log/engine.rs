@@ -7,9 +7,11 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 
 use super::{
     Batch, LogError,
-    batch::{Tally, digest},
+    batch::Tally,
     floor::{FIX, Floor},
     folder,
+    head::{HEAD, Head},
+    journal,
 };
 
 /// The engine's files and the side file beside them.
@@ -18,14 +20,6 @@ pub(super) struct Engine {
     database: Database,
     floor: Floor,
     head: Head,
-}
-
-/// What the disk says of itself, in each batch anew.
-#[derive(Clone, Copy, Debug)]
-struct Head {
-    id: [u8; 16],
-    sequence: u64,
-    tally: Tally,
 }
 
 impl Engine {
@@ -86,9 +80,11 @@ impl Engine {
             std::fs::remove_dir_all(&journals)?;
         }
         folder::create(&journals)?;
-        folder::sync_parent(&journals)?;
+        journal::cut_torn_batch(&journals, floor.sequence())?;
         let database = database(&journals)?;
         let records = keyspace(&database)?;
+        // the engine leaves out the folder that holds those of its keyspaces
+        folder::sync(&journals.join("keyspaces"))?;
         let head = match read_all(&records, load)? {
             Some(head) => head,
             None if floor.sequence() == 0 => Head { id: floor.id(), sequence: 0, tally: Tally::default() },
@@ -104,6 +100,9 @@ impl Engine {
         if engine.head.sequence == 0 {
             engine.commit_unguarded(Batch::default())?;
             engine.floor.settle()?;
+        } else {
+            // it may lag behind, and a sync that failed may have lost it
+            engine.floor.raise(engine.head.sequence)?;
         }
         Ok(engine)
     }
@@ -185,32 +184,6 @@ pub(super) fn describe(error: &fjall::Error) -> String {
     }
 }
 
-impl Head {
-    fn to_bytes(self) -> [u8; 64] {
-        let mut bytes = [0; 64];
-        bytes[..16].copy_from_slice(&self.id);
-        bytes[16..24].copy_from_slice(&self.sequence.to_le_bytes());
-        bytes[24..32].copy_from_slice(&self.tally.count.to_le_bytes());
-        bytes[32..48].copy_from_slice(&self.tally.sum.to_le_bytes());
-        let check = digest(HEAD, &bytes[..48]);
-        bytes[48..].copy_from_slice(&check.to_le_bytes());
-        bytes
-    }
-
-    fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (told, check) = bytes.split_at_checked(48)?;
-        if check != digest(HEAD, told).to_le_bytes() {
-            return None;
-        }
-        let (id, told) = told.split_first_chunk::<16>()?;
-        let (sequence, told) = told.split_first_chunk::<8>()?;
-        let (count, sum) = told.split_first_chunk::<8>()?;
-        let tally = Tally { count: u64::from_le_bytes(*count), sum: u128::from_le_bytes(sum.try_into().ok()?) };
-        Some(Self { id: *id, sequence: u64::from_le_bytes(*sequence), tally })
-    }
-}
-
-const HEAD: &[u8] = b"head";
 const CACHE: u64 = 8 << 20;
 const MAX_MEMTABLE: u64 = 32 << 20;
 const MAX_JOURNALS: u64 = 256 << 20;

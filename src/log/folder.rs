@@ -8,13 +8,26 @@ use std::{
 
 use super::LogError;
 
-/// Makes a folder of mode 0700; no matter whether it was there.
+/// Makes a folder of mode 0700 if there is none, with the folders around it, and makes their names safe from a loss of power.
 pub(super) fn create(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        // its maker may have ended before it synced; a folder that we may not read was not made by us
+        return sync_parent(path).or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => Ok(()),
+            _ => Err(error),
+        });
+    }
+    if let Some(parent) = path.parent() {
+        create(parent)?;
+    }
+    #[allow(unused_mut)]
     let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    match builder.create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_parent(path),
+    }
 }
 
 /// Makes a file of mode 0600 that was not there.
@@ -36,10 +49,18 @@ pub(super) fn empty_file(path: &Path) -> io::Result<File> {
 
 /// Makes the name of a new file or folder safe from a loss of power.
 pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if let Some(parent) = path.parent() {
-        File::open(parent)?.sync_all()?;
-    }
+    path.parent().map_or(Ok(()), sync)
+}
+
+/// Makes the names in a folder safe from a loss of power.
+#[cfg(unix)]
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Elsewhere a folder cannot be synced.
+#[cfg(not(unix))]
+pub(super) fn sync(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

@@ -9,6 +9,8 @@ mod engine;
 mod error;
 mod floor;
 mod folder;
+mod head;
+mod journal;
 #[cfg(feature = "conformance")]
 mod raw;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which URL a request is bound to, through the layer: section `http_server_adapter` of `lnbtc.json`, where the vectors are.
 
-use std::net::SocketAddr;
+use std::{io::Write, net::SocketAddr};
 
 use axum::{Router, body::Body, extract::ConnectInfo, routing::any};
 use http::{Request, Response, Uri};
@@ -20,7 +20,8 @@ fn cases() -> Option<Vec<Value>> {
         std::env::var("X402_VECTORS").unwrap_or_else(|_| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors").into());
     let Ok(text) = std::fs::read_to_string(format!("{folder}/lnbtc.json")) else {
         assert!(std::env::var("X402_REQUIRE_VECTORS").as_deref() != Ok("1"), "no vectors in {folder}");
-        println!("skipped: no vectors in {folder}");
+        // past what the harness captures of a test that passes
+        let _ = writeln!(std::io::stderr(), "skipped: no vectors in {folder}");
         return None;
     };
     let mut file: Value = serde_json::from_str(&text).unwrap();

@@ -24,17 +24,15 @@ fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs -o size=3m none \"$STORES_FOLDER\" && exec \"$@\"";
-    let own_mounts: &[&str] = &["unshare", "--user", "--map-root-user", "--mount"];
-    let possible = Command::new(own_mounts[0])
-        .args(&own_mounts[1..])
-        .args(["mount", "-t", "tmpfs", "none"])
-        .arg(folder.path())
-        .output()
-        .is_ok_and(|output| output.status.success());
-    if !possible {
-        eprintln!("skipped: this system lets nobody mount a small file system (`unshare --user --mount`)");
-        return;
-    }
+    let ways: [&[&str]; 2] = [&["unshare", "--mount"], &["unshare", "--user", "--map-root-user", "--mount"]];
+    let is_possible = |way: &&[&str]| {
+        let mut mount = Command::new(way[0]);
+        mount.args(&way[1..]).args(["mount", "-t", "tmpfs", "none"]).arg(folder.path());
+        mount.output().is_ok_and(|output| output.status.success())
+    };
+    let Some(own_mounts) = ways.into_iter().find(is_possible) else {
+        return child::skip("this system lets nobody mount a small file system (`unshare --user --mount`)");
+    };
     let words = [own_mounts, &["sh", "-c", script, "sh"]].concat();
     let mut child = child::command(TEST, folder.path(), &words).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());

@@ -1,6 +1,8 @@
-//! The stores of this crate against the suites, against the signal that cannot be caught, full disks and damaged ones.
+//! The stores of this crate against the suites, against the signal that cannot be caught, losses of power, full disks and
+//! damaged ones.
 //!
-//! Some tests need a process of their own: they start this program again with `STORES_CHILD` set.
+//! Some tests need a process of their own: they start this program again with `STORES_CHILD` set. What they need of the
+//! system is missing in some places: they say that they were skipped, and fail if `X402_REQUIRE_ALL=1`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -11,6 +13,8 @@ mod damaged;
 mod folder;
 mod full_disk;
 mod killed;
+#[cfg(unix)]
+mod power_loss;
 mod shared;
 
 use std::num::NonZeroU32;

@@ -60,7 +60,7 @@ pub(crate) struct Log<M: Machine> {
 impl<M: Machine> Log<M> {
     /// Opens the log in `folder`, or makes it with `new_id`.
     pub(crate) fn open(folder: &Path, new_id: [u8; 16], mut machine: M) -> Result<Self, LogError> {
-        folder::create(folder)?;
+        folder::create(&std::path::absolute(folder)?)?;
         let folder = folder.canonicalize()?;
         let lock = folder::lock(&folder)?;
         machine.clear();

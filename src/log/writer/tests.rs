@@ -46,6 +46,36 @@ fn whoever_was_answered_does_not_count_as_waiting() {
     assert_eq!(log.waiting.load(Ordering::Relaxed), 0);
 }
 
+#[test]
+fn a_bound_that_lags_behind_is_raised_when_the_log_is_opened_and_synced_then() {
+    let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let open = |folder: &Path| Engine::open(folder, [7; 16], |_, _| Ok(())).unwrap();
+    let mut engine = open(folder.path());
+    let mut write = |key| {
+        let mut batch = Batch::default();
+        batch.change(key, None, Some(b"value"));
+        engine.commit(batch).unwrap();
+    };
+    write(b"one");
+    let floor = std::fs::read(folder.path().join("floor")).unwrap();
+    copy_journal(folder.path(), older.path());
+    write(b"two");
+    drop(engine);
+    std::fs::write(folder.path().join("floor"), floor).unwrap();
+    let mut engine = open(folder.path());
+    assert!(engine.is_floor_unsynced(), "also where a sync of it failed");
+    engine.sync_floor().unwrap();
+    drop(engine);
+    copy_journal(older.path(), folder.path());
+    let error = Engine::open(folder.path(), [7; 16], |_, _| Ok(())).err().unwrap();
+    assert_eq!(error.kind(), LogErrorKind::Corrupt);
+}
+
+fn copy_journal(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to.join("journal")).unwrap();
+    std::fs::copy(from.join("journal/0.jnl"), to.join("journal/0.jnl")).unwrap();
+}
+
 /// Whether it was written, in the end.
 fn written(log: &Log<Gated>, ask: Ask) -> bool {
     let (ask, told) = asking(ask);

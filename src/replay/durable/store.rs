@@ -34,7 +34,8 @@ use crate::{
 ///
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
 /// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
-/// is [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. The way out is an empty folder. It has a new
+/// is [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. (A group that was
+/// being written when the power was lost, so that nobody was answered, is dropped.) The way out is an empty folder. It has a new
 /// [`StoreId`], so what was sold for counted access before is refused, spent or not. A proof without a key of this server (a paywall's
 /// `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its invoice was made before the new folder, or within
 /// twice the clocks' skew after that. Clients that had paid and not redeemed must pay again.
