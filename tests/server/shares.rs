@@ -1,6 +1,6 @@
 //! Memory for bodies: nothing is sold that cannot be held, and neither one payment nor one client holds it all.
 
-use std::{convert::Infallible, num::NonZeroU32};
+use std::convert::Infallible;
 
 use axum::{Router, body::Body, routing::post};
 use bytes::Bytes;
@@ -16,22 +16,22 @@ use tower_x402::{
 };
 
 use crate::{
-    shop::{Shop, ask, reason},
+    shop::{Shop, ask},
     trade::{Bought, Call, EVERY},
 };
 
-const LIMIT: usize = 2 << 20;
+pub(crate) const LIMIT: usize = 2 << 20;
 
-fn service(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
+pub(crate) fn service(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
     let layer = paywall.charge(charge).unwrap();
     Router::new().route("/render", post(async |body: Bytes| body.len().to_string()).route_layer(layer))
 }
 
-fn priced_by_the_body() -> Charge {
+pub(crate) fn priced_by_the_body() -> Charge {
     Charge::of(price_fn(|_: PriceRequest| async { Ok(Some(Amount::from_sat(10))) })).reads_body()
 }
 
-fn call(bytes: usize) -> Call {
+pub(crate) fn call(bytes: usize) -> Call {
     Call::new("POST", "/render").body(vec![b'b'; bytes])
 }
 
@@ -55,30 +55,30 @@ impl http_body::Body for Stalls {
 }
 
 /// The same request from this address, of whose body only the first bytes come.
-fn stalled(call: &Call, first: usize, client: u8) -> Request<Body> {
+pub(crate) fn stalled(call: &Call, first: usize, client: u8) -> Request<Body> {
     let sent = stream::iter([call.body.slice(..first)]).chain(stream::pending()).boxed();
     from(call, client).map(|_| Body::new(Stalls(sent, call.body.len() as u64)))
 }
 
 /// From this network of 64 bits, 256 of which are one household's.
-fn of_ipv6(mut request: Request<Body>, network: u16) -> Request<Body> {
+pub(crate) fn of_ipv6(mut request: Request<Body>, network: u16) -> Request<Body> {
     let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, network, 0, 0, 0, 1);
     request.extensions_mut().insert(ClientAddr::new(address.into()));
     request
 }
 
-fn from(call: &Call, client: u8) -> Request<Body> {
+pub(crate) fn from(call: &Call, client: u8) -> Request<Body> {
     let mut request = call.request();
     request.extensions_mut().insert(ClientAddr::new([198, 51, 100, client].into()));
     request
 }
 
-async fn buy(shop: &Shop, app: &Router, call: &Call) -> Bought {
+pub(crate) async fn buy(shop: &Shop, app: &Router, call: &Call) -> Bought {
     shop.bought(call, &ask(app, call.request()).await)
 }
 
 /// Starts each request; gives back those that wait, and how many were answered with 503.
-fn start(app: &Router, requests: impl IntoIterator<Item = Request<Body>>) -> (Vec<impl Sized>, usize) {
+pub(crate) fn start(app: &Router, requests: impl IntoIterator<Item = Request<Body>>) -> (Vec<impl Sized>, usize) {
     let (mut waiting, mut refused) = (Vec::new(), 0);
     for request in requests {
         let app = app.clone();
@@ -222,83 +222,6 @@ async fn memory_is_taken_as_bytes_come_and_not_as_they_are_announced() {
 }
 
 /// A pool in which one body fills all that is there for the paid.
-fn for_one_body(shop: &Shop) -> Paywall {
+pub(crate) fn for_one_body(shop: &Shop) -> Paywall {
     shop.builder_of_every_dialect().body_limit(4 << 10).body_pool(8 << 10).build().unwrap()
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
-    let twice = || priced_by_the_body().uses(NonZeroU32::new(2).unwrap());
-    for (charge, dialects, uses) in
-        [(Charge::of(Amount::from_sat(10)), &EVERY[1..], 1), (priced_by_the_body(), &EVERY[..], 1), (twice(), &EVERY[..1], 2)]
-    {
-        for dialect in dialects {
-            let shop = Shop::new();
-            let app = service(&for_one_body(&shop), charge.clone());
-            let call = call(4 << 10);
-            let paid = call.with(buy(&shop, &app, &call).await.of(*dialect));
-            let spent = call.with(buy(&shop, &app, &call).await.of(*dialect));
-            for _ in 0..uses {
-                assert_eq!(ask(&app, spent.request()).await.status(), StatusCode::OK, "{dialect}");
-            }
-            // What stalls here is a fresh challenge at most, whose body comes out of the other half.
-            let (waiting, _) = start(&app, (0..20).map(|client| stalled(&spent, (4 << 10) - 1, client)));
-            assert!(!waiting.is_empty());
-            assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}");
-            drop(waiting);
-            let refused = ask(&app, spent.request()).await;
-            let word = if *dialect == DialectName::X402 { "duplicate_settlement" } else { "spent" };
-            assert!(reason(&refused).contains(word) || *dialect == DialectName::Mpp, "{}", reason(&refused));
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spent() {
-    let shop = Shop::new();
-    let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
-    let (fail, failing) = tokio::sync::oneshot::channel::<()>();
-    let failing = std::sync::Arc::new(tokio::sync::Mutex::new(Some(failing)));
-    let fails = post(move |_: Bytes| {
-        let failing = failing.clone();
-        async move {
-            if let Some(failing) = failing.lock().await.take() {
-                let _ = failing.await;
-            }
-            StatusCode::INTERNAL_SERVER_ERROR
-        }
-    });
-    let one = Router::new().route("/render", fails.route_layer(one.charge(priced_by_the_body()).unwrap()));
-    let two = service(&two, priced_by_the_body());
-    let call = call(100);
-    let paid = call.with(buy(&shop, &two, &call).await.of(DialectName::L402));
-    let mut serving = tokio_test::task::spawn(ask(&one, paid.request()));
-    assert!(serving.poll().is_pending());
-    assert_eq!(reason(&ask(&two, paid.request()).await), "spent", "it is in use");
-    fail.send(()).unwrap();
-    assert_eq!(serving.await.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    // The first replica failed it, and it may be presented again, at either.
-    assert_eq!(ask(&one, paid.request()).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
-    assert_eq!(ask(&two, paid.request()).await.status(), StatusCode::OK);
-    for replica in [&one, &two] {
-        assert_eq!(reason(&ask(replica, paid.request()).await), "spent");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn bodies_of_payments_that_the_store_called_spent_hold_a_small_part_together_and_the_store_is_asked_about_them() {
-    let shop = Shop::new();
-    let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
-    let (one, two) = (service(&one, Amount::from_sat(10)), service(&two, Amount::from_sat(10)));
-    let (large, mut stalling) = (call(LIMIT), Vec::new());
-    for client in 0..16 {
-        let spent = large.with(buy(&shop, &one, &large).await.of(DialectName::X402));
-        assert_eq!(ask(&one, spent.request()).await.status(), StatusCode::OK);
-        assert_eq!(reason(&ask(&two, spent.request()).await), "duplicate_settlement");
-        stalling.push(stalled(&spent, LIMIT - 1, client));
-    }
-    let paid = large.with(buy(&shop, &two, &large).await.of(DialectName::X402));
-    let (waiting, refused) = start(&two, stalling);
-    assert_eq!((waiting.len(), refused), (2, 14));
-    assert_eq!(ask(&two, paid.request()).await.status(), StatusCode::OK);
 }

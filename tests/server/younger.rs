@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use tower_x402::{
     Amount, DialectName, DurableStore, MemoryStore, Network, Paywall, Secrets,
-    clock::{Clock as _, Timestamp},
+    clock::Clock as _,
     facilitator::{BearerTokens, Facilitator, FacilitatorConfigError},
     lightning::Receiver as _,
     replay::{DurableOptions, ReplayStore, StoreErrorKind},
@@ -23,34 +23,34 @@ use crate::{
     trade::{Bought, Call, EVERY},
 };
 
-const OLDER: &str = "invalid_exact_lnbtc_invoice_older_than_store";
+pub(crate) const OLDER: &str = "invalid_exact_lnbtc_invoice_older_than_store";
 
-fn weather(paywall: &Paywall) -> Router {
+pub(crate) fn weather(paywall: &Paywall) -> Router {
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     Router::new().route("/weather", on_get(async || "sunny").route_layer(layer))
 }
 
 /// A server of the shop's node with a secret of its own, which takes others' proofs.
-fn taking(shop: &Shop, store: impl ReplayStore) -> Router {
+pub(crate) fn taking(shop: &Shop, store: impl ReplayStore) -> Router {
     weather(&builder(shop, store).accept_foreign_proofs().build().unwrap())
 }
 
-fn builder(shop: &Shop, store: impl ReplayStore) -> PaywallBuilder {
+pub(crate) fn builder(shop: &Shop, store: impl ReplayStore) -> PaywallBuilder {
     shop.builder_of_every_dialect().master_secret(Secrets::test_secret(8)).replay_store(store)
 }
 
 /// What another server of the same node sold for `call`.
-async fn sold_elsewhere(shop: &Shop, call: &Call) -> Bought {
+pub(crate) async fn sold_elsewhere(shop: &Shop, call: &Call) -> Bought {
     let other = memory_store(shop);
     let seller = shop.builder_of_every_dialect().master_secret(Secrets::test_secret(9)).replay_store(other).build().unwrap();
     shop.bought(call, &ask(&weather(&seller), call.request()).await)
 }
 
-fn memory_store(shop: &Shop) -> Arc<MemoryStore> {
+pub(crate) fn memory_store(shop: &Shop) -> Arc<MemoryStore> {
     Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone()))
 }
 
-fn opened(shop: &Shop, folder: &Path) -> DurableStore {
+pub(crate) fn opened(shop: &Shop, folder: &Path) -> DurableStore {
     DurableStore::open_with(folder, DurableOptions::new().clock(shop.clock.clone())).unwrap()
 }
 
@@ -121,13 +121,13 @@ async fn no_date_of_an_invoice_gets_past_a_new_store() {
     }
 }
 
-fn facilitator(shop: &Shop, store: Arc<dyn ReplayStore>) -> Result<Facilitator, FacilitatorConfigError> {
+pub(crate) fn facilitator(shop: &Shop, store: Arc<dyn ReplayStore>) -> Result<Facilitator, FacilitatorConfigError> {
     let key = tower_x402::codec::hex::encode(shop.node.profile().public_key.unwrap());
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token")).volatile_replay_store();
     facilitator.pay_to(key).networks([Network::Regtest]).clock(shop.clock.clone()).build()
 }
 
-async fn settle(shop: &Shop, store: Arc<dyn ReplayStore>, paid: &Bought) -> Value {
+pub(crate) async fn settle(shop: &Shop, store: Arc<dyn ReplayStore>, paid: &Bought) -> Value {
     let facilitator = facilitator(shop, store).unwrap();
     let payload: Value = serde_json::from_str(&decode_header(paid.of(DialectName::X402).1.as_bytes()).unwrap()).unwrap();
     let document = json!({"x402Version": 2, "paymentRequirements": payload["accepted"], "paymentPayload": payload});
@@ -204,63 +204,4 @@ async fn the_advice_of_a_damaged_store_serves_nobody_twice() {
         assert_eq!(ask(&app, call.with(line).request()).await.status(), StatusCode::PAYMENT_REQUIRED, "{line:?}");
     }
     assert_eq!(settle(&shop, empty, &sent).await["errorReason"], OLDER);
-}
-
-/// What building with `store` says, for a paywall that takes others' proofs and for a facilitator.
-fn refusals(shop: &Shop, store: &Arc<dyn ReplayStore>) -> [String; 2] {
-    let facilitator = facilitator(shop, store.clone()).unwrap_err().to_string();
-    builder(shop, store.clone()).build().unwrap();
-    [builder(shop, store.clone()).accept_foreign_proofs().build().unwrap_err().to_string(), facilitator]
-}
-
-#[tokio::test]
-async fn a_store_that_was_made_while_the_clock_stood_in_the_past_takes_no_foreign_proof_until_it_is_opened_again() {
-    let (shop, call, folder) = (Shop::new(), Call::new("GET", "/weather"), tempfile::tempdir().unwrap());
-    let now = shop.clock.now();
-    for wrong in [0, 1, 946_684_800, 1_599_999_999] {
-        shop.clock.set(now);
-        let paid = call.with(sold_elsewhere(&shop, &call).await.of(DialectName::X402));
-        assert_eq!(ask(&taking(&shop, Lasting(shop.store.clone())), paid.request()).await.status(), StatusCode::OK);
-
-        let folder = folder.path().join(wrong.to_string());
-        shop.clock.set(Timestamp::from_unix_seconds(wrong));
-        let volatile: Arc<dyn ReplayStore> = Arc::new(Lasting(memory_store(&shop)));
-        let durable: Arc<dyn ReplayStore> = Arc::new(opened(&shop, &folder));
-        for set in [wrong, now.as_unix_seconds()] {
-            shop.clock.set(Timestamp::from_unix_seconds(set));
-            for refusal in [&volatile, &durable].into_iter().flat_map(|store| refusals(&shop, store)) {
-                assert!(refusal.contains("set the clock"), "{refusal}");
-            }
-        }
-        drop(durable);
-        for seconds in [0, 120] {
-            shop.clock.set(now);
-            let again = opened(&shop, &folder);
-            assert_eq!(again.created_at(), now);
-            shop.clock.advance(Duration::from_secs(seconds));
-            assert_eq!(reason(&ask(&taking(&shop, again), paid.request()).await), OLDER, "made at {wrong}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_was_made_while_the_clock_was_ahead_is_refused_with_the_fix() {
-    let (shop, year) = (Shop::new(), Duration::from_secs(365 * 86_400));
-    let now = shop.clock.now();
-    let made = |ahead| {
-        shop.clock.set(now.saturating_add(ahead));
-        let store: Arc<dyn ReplayStore> = Arc::new(Lasting(memory_store(&shop)));
-        shop.clock.set(now);
-        store
-    };
-    for ahead in [Duration::from_secs(61), year] {
-        for refusal in refusals(&shop, &made(ahead)) {
-            assert!(refusal.contains("open an empty one"), "{refusal}");
-        }
-    }
-    for ahead in [0, 60] {
-        let store = made(Duration::from_secs(ahead));
-        facilitator(&shop, store.clone()).unwrap();
-        builder(&shop, store).accept_foreign_proofs().build().unwrap();
-    }
 }

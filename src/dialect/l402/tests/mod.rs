@@ -1,5 +1,6 @@
 mod challenges;
 mod macaroons;
+mod narrowed;
 mod requests;
 mod tokens;
 
