@@ -6,7 +6,9 @@ use tower_x402::{mpp, server, x402};
 fn challenge(c: &mut Criterion) {
     let mut group = c.benchmark_group("challenge");
     let bench = server::Bench::new();
-    group.bench_function("three dialects, whole answer", |b| b.iter(|| bench.challenge()));
+    group.bench_function("three dialects, whole answer", |b| {
+        b.iter(|| bench.challenge())
+    });
 
     let bench = mpp::Bench::new().expect("randomness");
     group.bench_function("MPP line", |b| b.iter(|| bench.challenge()));

@@ -22,18 +22,25 @@ use tower_x402::{
 
 fn memory(criterion: &mut Criterion) {
     let runtime = runtime();
-    let store = MemoryStore::new().unwrap().with_capacity(usize::MAX.try_into().unwrap());
+    let store = MemoryStore::new()
+        .unwrap()
+        .with_capacity(usize::MAX.try_into().unwrap());
     let mut number = 0;
     let mut group = criterion.benchmark_group("memory");
     group.throughput(Throughput::Elements(1));
     group.bench_function("consume", |bencher| {
         bencher.iter_custom(|rounds| {
-            let keys: Vec<_> = (0..rounds).map(|at| (key(number + at), use_id(number + at))).collect();
+            let keys: Vec<_> = (0..rounds)
+                .map(|at| (key(number + at), use_id(number + at)))
+                .collect();
             number += rounds;
             let start = Instant::now();
             runtime.block_on(async {
                 for (key, id) in keys {
-                    assert_ne!(store.consume(key, id, ONCE, Timestamp::MAX).await.unwrap(), Consumption::Spent);
+                    assert_ne!(
+                        store.consume(key, id, ONCE, Timestamp::MAX).await.unwrap(),
+                        Consumption::Spent
+                    );
                 }
             });
             start.elapsed()
@@ -43,7 +50,10 @@ fn memory(criterion: &mut Criterion) {
 
 fn durable(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("durable");
-    group.throughput(Throughput::Elements(1)).sample_size(10).measurement_time(Duration::from_secs(5));
+    group
+        .throughput(Throughput::Elements(1))
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
 
     let folder = tempfile::tempdir().unwrap();
     let mut engine = RawEngine::create(folder.path()).unwrap();
@@ -51,7 +61,11 @@ fn durable(criterion: &mut Criterion) {
     group.bench_function("engine alone, batches of 64", |bencher| {
         bencher.iter_custom(|rounds| {
             let batches: Vec<Vec<_>> = (0..rounds.div_ceil(CALLERS))
-                .map(|batch| (0..CALLERS).map(|at| raw(first + batch * CALLERS + at)).collect())
+                .map(|batch| {
+                    (0..CALLERS)
+                        .map(|at| raw(first + batch * CALLERS + at))
+                        .collect()
+                })
                 .collect();
             let written = batches.len() as u64 * CALLERS;
             first += written;
@@ -99,13 +113,19 @@ async fn call_until(end: u64, store: Arc<DurableStore>, next: Arc<AtomicU64>) {
         if number >= end {
             return;
         }
-        let answer = store.consume(key(number), use_id(number), ONCE, Timestamp::MAX).await.unwrap();
+        let answer = store
+            .consume(key(number), use_id(number), ONCE, Timestamp::MAX)
+            .await
+            .unwrap();
         assert_ne!(answer, Consumption::Spent);
     }
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 fn raw(number: u64) -> RawRecord {

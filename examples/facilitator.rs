@@ -3,7 +3,10 @@
 //! pretend.
 //!
 //! `cargo run --example facilitator`
-#![allow(clippy::print_stdout, reason = "a server reads its addresses from the output")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a server reads its addresses from the output"
+)]
 
 #[path = "../tests/fixtures/serving.rs"]
 mod serving;
@@ -29,7 +32,11 @@ async fn main() -> Result<(), BoxError> {
     let store = Arc::new(MemoryStore::new()?);
     let devnet = Devnet::start().await?;
     let node = devnet.server();
-    let key = const_hex::encode(node.profile().public_key.ok_or("expected a node that tells its key")?);
+    let key = const_hex::encode(
+        node.profile()
+            .public_key
+            .ok_or("expected a node that tells its key")?,
+    );
     let mut token = [0; 32];
     getrandom::fill(&mut token).map_err(|error| error.to_string())?;
     let token = const_hex::encode(token);
@@ -42,7 +49,9 @@ async fn main() -> Result<(), BoxError> {
 
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (settling, receiving, paying) = (listen().await?, listen().await?, listen().await?);
-    println!("the money is pretend: two Lightning nodes on regtest and the channel between them are within this process");
+    println!(
+        "the money is pretend: two Lightning nodes on regtest and the channel between them are within this process"
+    );
     println!("network {}", Network::Regtest.caip2());
     println!("payto {key}");
     println!("token {token}");
@@ -51,6 +60,10 @@ async fn main() -> Result<(), BoxError> {
     println!("wallet http://{}", paying.local_addr()?);
 
     let facilitator = Router::new().fallback_service(facilitator);
-    let servers = [(settling, facilitator), (receiving, wallet::router(node)), (paying, wallet::router(devnet.client()))];
+    let servers = [
+        (settling, facilitator),
+        (receiving, wallet::router(node)),
+        (paying, wallet::router(devnet.client())),
+    ];
     Ok(serving::serve(end, servers).await?)
 }

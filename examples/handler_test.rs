@@ -8,7 +8,9 @@
 use axum::{Router, body::Body, routing::get};
 use http::{Request, StatusCode, header::AUTHORIZATION};
 use tower::ServiceExt as _;
-use tower_x402::{Amount, Invoice, MemoryStore, Paid, PaymentReceipt, Paywall, l402, lightning::LocalNode};
+use tower_x402::{
+    Amount, Invoice, MemoryStore, Paid, PaymentReceipt, Paywall, l402, lightning::LocalNode,
+};
 
 mod secret_file;
 
@@ -26,7 +28,10 @@ async fn the_handler_tells_what_was_paid() {
 async fn the_router_finds_the_receipt() {
     let app = Router::new().route("/weather", get(weather));
     let request = Request::get("/weather").extension(PaymentReceipt::pretend(Amount::from_sat(10)));
-    let answer = app.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+    let answer = app
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -44,13 +49,23 @@ async fn one_payment_buys_one_request() {
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", get(weather).route_layer(layer));
 
-    let unpaid = app.clone().oneshot(Request::get("/weather").body(Body::empty()).unwrap()).await.unwrap();
+    let unpaid = app
+        .clone()
+        .oneshot(Request::get("/weather").body(Body::empty()).unwrap())
+        .await
+        .unwrap();
     assert_eq!(unpaid.status(), StatusCode::PAYMENT_REQUIRED);
     let challenge = l402::Challenge::in_headers(unpaid.headers()).remove(0);
-    let preimage = node.settle(Invoice::parse(challenge.invoice()).unwrap().payment_hash()).unwrap();
+    let preimage = node
+        .settle(Invoice::parse(challenge.invoice()).unwrap().payment_hash())
+        .unwrap();
     for expected in [StatusCode::OK, StatusCode::PAYMENT_REQUIRED] {
         let paid = Request::get("/weather").header(AUTHORIZATION, challenge.answer(&preimage));
-        let answer = app.clone().oneshot(paid.body(Body::empty()).unwrap()).await.unwrap();
+        let answer = app
+            .clone()
+            .oneshot(paid.body(Body::empty()).unwrap())
+            .await
+            .unwrap();
         assert_eq!(answer.status(), expected);
     }
 }

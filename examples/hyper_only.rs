@@ -14,11 +14,16 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tower::{Layer, service_fn};
-use tower_x402::{Amount, MemoryStore, PaymentReceipt, Paywall, RouteTable, body::RequestBody, lightning::LocalNode};
+use tower_x402::{
+    Amount, MemoryStore, PaymentReceipt, Paywall, RouteTable, body::RequestBody,
+    lightning::LocalNode,
+};
 
 mod secret_file;
 
-async fn answer(request: Request<RequestBody<Incoming>>) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<RequestBody<Incoming>>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let text = match request.extensions().get::<PaymentReceipt>() {
         Some(receipt) => format!("{receipt}\n"),
         None => "free\n".to_owned(),
@@ -37,14 +42,17 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .master_secret(std::fs::read(secret)?)
         .replay_store(MemoryStore::new()?)
         .build()?;
-    let table = RouteTable::new().charge("GET /paid", Amount::from_sat(10)).otherwise_free();
+    let table = RouteTable::new()
+        .charge("GET /paid", Amount::from_sat(10))
+        .otherwise_free();
     let service = paywall.routes(table)?.layer(service_fn(answer));
 
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let service = TowerToHyperService::new(service.clone());
             tokio::spawn(async move {
-                let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection = hyper::server::conn::http1::Builder::new()
+                    .serve_connection(TokioIo::new(stream), service);
                 let _ = connection.with_upgrades().await;
             });
         }
@@ -54,7 +62,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for path in ["/free", "/paid"] {
         let answer = client.get(format!("{origin}{path}").parse()?).await?;
         println!("GET {path}: {}", answer.status());
-        println!("{}", String::from_utf8_lossy(&answer.into_body().collect().await?.to_bytes()));
+        println!(
+            "{}",
+            String::from_utf8_lossy(&answer.into_body().collect().await?.to_bytes())
+        );
     }
     Ok(())
 }

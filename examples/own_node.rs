@@ -9,8 +9,8 @@ use std::time::Duration;
 use tower_x402::{
     Amount, Invoice, Network, PaymentHash,
     lightning::{
-        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, LocalNode, NodeError, NodeErrorKind, Receiver,
-        ReceiverProfile, conformance,
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, LocalNode, NodeError,
+        NodeErrorKind, Receiver, ReceiverProfile, conformance,
     },
     server::BoxError,
 };
@@ -29,22 +29,40 @@ impl Receiver for MyNode {
 
     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
         Box::pin(async move {
-            let made = self.0.new_invoice(request.amount.as_msat(), request.description, request.expiry).await;
-            let text = made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
-            Invoice::parse(&text).map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
+            let made = self
+                .0
+                .new_invoice(
+                    request.amount.as_msat(),
+                    request.description,
+                    request.expiry,
+                )
+                .await;
+            let text =
+                made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
+            Invoice::parse(&text)
+                .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
         })
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             let state = self.0.state(&payment_hash.to_string()).await;
-            match &*state.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))? {
+            match &*state
+                .map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?
+            {
                 "OPEN" => Ok(InvoiceStatus::Open),
                 "SETTLED" => Ok(InvoiceStatus::Settled),
                 "EXPIRED" => Ok(InvoiceStatus::Expired),
                 "UNKNOWN" => Ok(InvoiceStatus::Unknown),
                 // Never guess: the server answers 503, and nobody is asked to pay.
-                _ => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "expected the state of an invoice")),
+                _ => Err(NodeError::new(
+                    NodeErrorKind::BadAnswer,
+                    NAME,
+                    "expected the state of an invoice",
+                )),
             }
         })
     }
@@ -68,7 +86,12 @@ impl Client {
         self.0.profile().public_key
     }
 
-    async fn new_invoice(&self, msat: u64, description: Description, expiry: Duration) -> Result<String, BoxError> {
+    async fn new_invoice(
+        &self,
+        msat: u64,
+        description: Description,
+        expiry: Duration,
+    ) -> Result<String, BoxError> {
         let request = InvoiceRequest::new(Amount::from_msat(msat), description, expiry);
         Ok(self.0.create_invoice(request).await?.as_str().to_owned())
     }

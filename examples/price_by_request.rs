@@ -21,7 +21,11 @@ mod secret_file;
 
 /// `None` is free. A `BadRequest` is answered with 400, any other error with 503.
 async fn per_page(request: PriceRequest) -> Result<Option<Amount>, BoxError> {
-    let pages: u32 = request.query("pages")?.unwrap_or("1").parse().map_err(|_| BadRequest::new("pages: expected a number"))?;
+    let pages: u32 = request
+        .query("pages")?
+        .unwrap_or("1")
+        .parse()
+        .map_err(|_| BadRequest::new("pages: expected a number"))?;
     match pages {
         0 | 101.. => Err(BadRequest::new("pages: expected 1 to 100").into()),
         1 => Ok(None),
@@ -39,16 +43,31 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .replay_store(MemoryStore::new()?)
         .build()?;
     let charge = Charge::of(price_fn(per_page)).described("printed pages");
-    let app = Router::new().route("/print", get(async || "printed\n").route_layer(paywall.charge(charge)?));
+    let app = Router::new().route(
+        "/print",
+        get(async || "printed\n").route_layer(paywall.charge(charge)?),
+    );
 
-    for path in ["/print", "/print?pages=2", "/print?pages=50", "/print?pages=1000", "/print?pages=many"] {
-        let answer = app.clone().oneshot(Request::get(path).body(Body::empty())?).await?;
+    for path in [
+        "/print",
+        "/print?pages=2",
+        "/print?pages=50",
+        "/print?pages=1000",
+        "/print?pages=many",
+    ] {
+        let answer = app
+            .clone()
+            .oneshot(Request::get(path).body(Body::empty())?)
+            .await?;
         let status = answer.status();
         let body = answer.into_body().collect().await?.to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
         match body["accepts"][0]["amount_msat"].as_u64() {
             Some(msat) => println!("GET {path}: {status}, {}", Amount::from_msat(msat)),
-            None => println!("GET {path}: {status} {}", body["detail"].as_str().unwrap_or_default()),
+            None => println!(
+                "GET {path}: {status} {}",
+                body["detail"].as_str().unwrap_or_default()
+            ),
         }
     }
     Ok(())

@@ -9,8 +9,8 @@ use axum::{Router, body::Body, routing::get};
 use http::{HeaderValue, Request, Response, StatusCode, header::AUTHORIZATION};
 use tower::ServiceExt as _;
 use tower_x402::{
-    Amount, Charge, DurableStore, Invoice, PaymentHash, Paywall, Secrets, clock::Timestamp, l402, lightning::LocalNode,
-    replay::Revocations,
+    Amount, Charge, DurableStore, Invoice, PaymentHash, Paywall, Secrets, clock::Timestamp, l402,
+    lightning::LocalNode, replay::Revocations,
 };
 
 mod secret_file;
@@ -32,7 +32,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .revocations(revocations.clone())
         .build()?;
     let day = Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400));
-    let app = Router::new().route("/archive", get(async || "old news").route_layer(paywall.charge(day)?));
+    let app = Router::new().route(
+        "/archive",
+        get(async || "old news").route_layer(paywall.charge(day)?),
+    );
 
     let (old_token, _) = buy(&app, &node).await?;
     assert_eq!(ask(&app, Some(&old_token)).await?.status(), StatusCode::OK);
@@ -47,14 +50,20 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Remove the old secret when its last token has expired. Here it has not, so its owner would have to pay again.
     secrets.remove(fs::read(&first)?)?;
-    assert_eq!(ask(&app, Some(&old_token)).await?.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        ask(&app, Some(&old_token)).await?.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
     println!("removed the old secret: its token is refused");
 
     // Revoke one payment, for ever. Other servers that share the records read it at their next `refresh`.
     let (token, payment_hash) = buy(&app, &node).await?;
     assert_eq!(ask(&app, Some(&token)).await?.status(), StatusCode::OK);
     revocations.revoke(payment_hash, Timestamp::MAX).await?;
-    assert_eq!(ask(&app, Some(&token)).await?.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        ask(&app, Some(&token)).await?.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
     println!("revoked a payment: its token is refused");
     Ok(())
 }

@@ -41,8 +41,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let challenge = l402::Challenge::in_headers(unpaid.headers()).remove(0);
         let invoice = Invoice::parse(challenge.invoice())?;
         let preimage = node.settle(invoice.payment_hash())?;
-        let ask = Request::get(format!("/weather/{city}")).header(AUTHORIZATION, challenge.answer(&preimage));
-        assert_eq!(app.clone().oneshot(ask.body(Body::empty())?).await?.status(), StatusCode::OK);
+        let ask = Request::get(format!("/weather/{city}"))
+            .header(AUTHORIZATION, challenge.answer(&preimage));
+        assert_eq!(
+            app.clone()
+                .oneshot(ask.body(Body::empty())?)
+                .await?
+                .status(),
+            StatusCode::OK
+        );
     }
     drop(app);
     let (total, dropped) = ledger.await?;

@@ -54,7 +54,11 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn new(data: Bytes, trailers: Option<HeaderMap>, share: Option<Share>) -> Self {
-        Self { data: Some(data).filter(|data| !data.is_empty()), trailers, _share: share }
+        Self {
+            data: Some(data).filter(|data| !data.is_empty()),
+            trailers,
+            _share: share,
+        }
     }
 
     pub(crate) fn data(&self) -> Bytes {
@@ -62,17 +66,26 @@ impl Held {
     }
 
     fn next(&mut self) -> Option<Frame<Bytes>> {
-        self.data.take().map(Frame::data).or_else(|| self.trailers.take().map(Frame::trailers))
+        self.data
+            .take()
+            .map(Frame::data)
+            .or_else(|| self.trailers.take().map(Frame::trailers))
     }
 }
 
 impl<B> RequestBody<B> {
     pub(crate) fn held(held: Held) -> Self {
-        Self { kind: Kind::Held { held: Box::new(held) } }
+        Self {
+            kind: Kind::Held {
+                held: Box::new(held),
+            },
+        }
     }
 
     pub(crate) fn inner(body: B) -> Self {
-        Self { kind: Kind::Inner { body } }
+        Self {
+            kind: Kind::Inner { body },
+        }
     }
 
     /// The bytes of a body that was read; none of one that was passed through.
@@ -94,11 +107,17 @@ impl<B> RequestBody<B> {
 
 impl<B> ResponseBody<B> {
     pub(crate) fn held(data: Bytes) -> Self {
-        Self { kind: Kind::Held { held: Box::new(Held::new(data, None, None)) } }
+        Self {
+            kind: Kind::Held {
+                held: Box::new(Held::new(data, None, None)),
+            },
+        }
     }
 
     pub(crate) fn inner(body: B) -> Self {
-        Self { kind: Kind::Inner { body } }
+        Self {
+            kind: Kind::Inner { body },
+        }
     }
 }
 
@@ -113,7 +132,10 @@ impl<B: Body<Data = Bytes>> Body for Kind<B> {
     type Data = Bytes;
     type Error = B::Error;
 
-    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         match self.project() {
             KindProjection::Held { held } => Poll::Ready(held.next().map(Ok)),
             KindProjection::Inner { body } => body.poll_frame(cx),
@@ -122,7 +144,9 @@ impl<B: Body<Data = Bytes>> Body for Kind<B> {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Held { held } => SizeHint::with_exact(held.data.as_ref().map_or(0, |data| data.len() as u64)),
+            Self::Held { held } => {
+                SizeHint::with_exact(held.data.as_ref().map_or(0, |data| data.len() as u64))
+            }
             Self::Inner { body } => body.size_hint(),
         }
     }
@@ -141,7 +165,10 @@ macro_rules! forward {
             type Data = Bytes;
             type Error = B::Error;
 
-            fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
                 self.project().kind.poll_frame(cx)
             }
 
@@ -167,11 +194,17 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { free: Arc::new(AtomicUsize::new(bytes)) }
+        Self {
+            free: Arc::new(AtomicUsize::new(bytes)),
+        }
     }
 
     fn take(&self, bytes: usize) -> bool {
-        self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| free.checked_sub(bytes)).is_ok()
+        self.free
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| {
+                free.checked_sub(bytes)
+            })
+            .is_ok()
     }
 
     fn give_back(&self, bytes: usize) {
@@ -195,17 +228,27 @@ struct Open<K> {
 
 impl<K: Eq + Hash> Pools<K> {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { bytes, open: Mutex::new(Open { pools: HashMap::new(), sweep_at: FEW }) }
+        Self {
+            bytes,
+            open: Mutex::new(Open {
+                pools: HashMap::new(),
+                sweep_at: FEW,
+            }),
+        }
     }
 
     pub(crate) fn of(&self, key: K) -> Pool {
-        let Open { pools, sweep_at } = &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { pools, sweep_at } =
+            &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // The table holds at most twice as many pools as there are bodies. The cost of one addition does not grow.
         if pools.len() >= *sweep_at {
             pools.retain(|_, pool| Arc::strong_count(&pool.free) > 1);
             *sweep_at = (2 * pools.len()).max(FEW);
         }
-        pools.entry(key).or_insert_with(|| Pool::new(self.bytes)).clone()
+        pools
+            .entry(key)
+            .or_insert_with(|| Pool::new(self.bytes))
+            .clone()
     }
 }
 
@@ -239,7 +282,10 @@ impl Share {
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.pools.iter().flatten().for_each(|pool| pool.give_back(self.bytes));
+        self.pools
+            .iter()
+            .flatten()
+            .for_each(|pool| pool.give_back(self.bytes));
     }
 }
 
@@ -265,7 +311,8 @@ mod tests {
     #[test]
     fn a_body_takes_of_all_its_pools_or_of_none() {
         let (whole, of_one) = (Pool::new(10), Pools::new(4));
-        let share = |key: u32| Share::of([Some(whole.clone()), None, None, None, Some(of_one.of(key))]);
+        let share =
+            |key: u32| Share::of([Some(whole.clone()), None, None, None, Some(of_one.of(key))]);
         let (mut a, mut b, mut c) = (share(1), share(1), share(2));
         assert!(a.grow_to(3) && !b.grow_to(2) && b.grow_to(1) && c.grow_to(4));
         assert!(share(3).grow_to(2), "a refused body has kept something");
@@ -282,6 +329,9 @@ mod tests {
             assert!(pools.of(key).take(1));
         }
         assert!(pools.open.lock().unwrap().pools.len() <= 2 * FEW);
-        assert!(!pools.of(0).take(2), "a pool was forgotten while a body held a share of it");
+        assert!(
+            !pools.of(0).take(2),
+            "a pool was forgotten while a body held a share of it"
+        );
     }
 }

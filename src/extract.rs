@@ -47,7 +47,12 @@ impl<S: Sync> FromRequestParts<S> for Paid {
     type Rejection = MissingReceipt;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingReceipt> {
-        parts.extensions.get().cloned().map(Self).ok_or(MissingReceipt(()))
+        parts
+            .extensions
+            .get()
+            .cloned()
+            .map(Self)
+            .ok_or(MissingReceipt(()))
     }
 }
 

@@ -114,7 +114,13 @@ pub mod clock;
 pub mod codec;
 // Some of it is unused if the server or a dialect is left out.
 #[cfg_attr(
-    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    not(all(
+        feature = "server",
+        feature = "l402",
+        feature = "mpp",
+        feature = "x402",
+        feature = "replay-durable"
+    )),
     allow(dead_code, unused_imports)
 )]
 mod dialect;
@@ -126,7 +132,13 @@ pub mod lightning;
 #[cfg(feature = "replay-durable")]
 mod log;
 #[cfg_attr(
-    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    not(all(
+        feature = "server",
+        feature = "l402",
+        feature = "mpp",
+        feature = "x402",
+        feature = "replay-durable"
+    )),
     allow(dead_code, unused_imports)
 )]
 mod payment;
@@ -134,7 +146,13 @@ pub mod replay;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg_attr(
-    not(all(feature = "server", feature = "l402", feature = "mpp", feature = "x402", feature = "replay-durable")),
+    not(all(
+        feature = "server",
+        feature = "l402",
+        feature = "mpp",
+        feature = "x402",
+        feature = "replay-durable"
+    )),
     allow(dead_code, unused_imports)
 )]
 mod trace;
@@ -151,8 +169,8 @@ pub use extract::{MissingReceipt, Paid};
 #[cfg(feature = "devnet")]
 pub use lightning::Devnet;
 pub use payment::{
-    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network, PaymentHash, PaymentReceipt,
-    Preimage, Refusal, RefusalKind,
+    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network,
+    PaymentHash, PaymentReceipt, Preimage, Refusal, RefusalKind,
 };
 #[cfg(feature = "replay-durable")]
 pub use replay::DurableStore;

@@ -9,7 +9,8 @@ use tower_x402::{
     lightning::{Devnet, InvoiceRequest, LocalNode, NodeError, PaymentStatus},
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
-        BadRequest, ClientAddr, ConfigError, PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
+        BadRequest, ClientAddr, ConfigError, PaywallBuilder, Price, PriceRequest, SecretFileError,
+        Settlements, X402Service,
     },
     *,
 };
@@ -75,6 +76,12 @@ fn public_types_are_debug_send_and_sync() {
 fn no_secret_is_shown() {
     let secrets = Secrets::new(*b"an unguessable secret of 32 byte").unwrap();
     let preimage = Preimage::from_bytes([0xab; 32]);
-    let shown = format!("{secrets:?} {secrets:#?} {preimage:?} {:?}", LocalNode::new());
-    assert!(!shown.contains("unguessable") && !shown.to_lowercase().contains("abababab"), "{shown}");
+    let shown = format!(
+        "{secrets:?} {secrets:#?} {preimage:?} {:?}",
+        LocalNode::new()
+    );
+    assert!(
+        !shown.contains("unguessable") && !shown.to_lowercase().contains("abababab"),
+        "{shown}"
+    );
 }

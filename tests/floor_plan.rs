@@ -16,17 +16,47 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("log", &["trace"]),
     ("payment", &["clock", "codec"]),
     ("dialect", &["clock", "codec", "payment"]),
-    ("lightning", &["boxed", "clock", "codec", "payment", "trace"]),
-    ("replay", &["boxed", "clock", "codec", "log", "payment", "trace"]),
-    ("server", &["body", "boxed", "clock", "codec", "dialect", "lightning", "payment", "replay", "trace"]),
-    ("facilitator", &["body", "boxed", "clock", "codec", "dialect", "payment", "replay", "trace"]),
+    (
+        "lightning",
+        &["boxed", "clock", "codec", "payment", "trace"],
+    ),
+    (
+        "replay",
+        &["boxed", "clock", "codec", "log", "payment", "trace"],
+    ),
+    (
+        "server",
+        &[
+            "body",
+            "boxed",
+            "clock",
+            "codec",
+            "dialect",
+            "lightning",
+            "payment",
+            "replay",
+            "trace",
+        ],
+    ),
+    (
+        "facilitator",
+        &[
+            "body", "boxed", "clock", "codec", "dialect", "payment", "replay", "trace",
+        ],
+    ),
     ("extract", &["payment"]),
 ];
 
 /// Foreign crates with an opinion, and their one home.
 const HOMES: &[(&str, &[&str])] = &[
-    ("lightning_invoice", &["payment/invoice", "lightning/devnet"]),
-    ("secp256k1", &["payment/invoice", "lightning/devnet", "codec/"]),
+    (
+        "lightning_invoice",
+        &["payment/invoice", "lightning/devnet"],
+    ),
+    (
+        "secp256k1",
+        &["payment/invoice", "lightning/devnet", "codec/"],
+    ),
     ("bitcoin", &["lightning/devnet"]),
     ("lightning_net_tokio", &["lightning/devnet"]),
     ("base64_simd", &["codec/"]),
@@ -43,14 +73,24 @@ const HOMES: &[(&str, &[&str])] = &[
 
 const DIALECTS: &[&str] = &["l402", "mpp", "x402"];
 
-const BANNED_NAMES: &[&str] = &["util", "utils", "common", "helpers", "types", "misc", "handy", "manager", "impls"];
+const BANNED_NAMES: &[&str] = &[
+    "util", "utils", "common", "helpers", "types", "misc", "handy", "manager", "impls",
+];
 
 #[test]
 fn rooms_import_only_downwards() {
     check(|file, room, line, faults| {
-        let allowed = ROOMS.iter().find(|(name, _)| *name == room).map(|(_, allowed)| *allowed);
-        let Some(allowed) = allowed else { return faults.push(format!("{room} is no room of the plan")) };
-        for (other, _) in ROOMS.iter().filter(|(other, _)| *other != room && !allowed.contains(other)) {
+        let allowed = ROOMS
+            .iter()
+            .find(|(name, _)| *name == room)
+            .map(|(_, allowed)| *allowed);
+        let Some(allowed) = allowed else {
+            return faults.push(format!("{room} is no room of the plan"));
+        };
+        for (other, _) in ROOMS
+            .iter()
+            .filter(|(other, _)| *other != room && !allowed.contains(other))
+        {
             if names(line, "crate", other) {
                 faults.push(format!("{file}: {room} may not import {other}"));
             }
@@ -61,9 +101,17 @@ fn rooms_import_only_downwards() {
 #[test]
 fn a_dialect_names_no_other_dialect() {
     check(|file, _, line, faults| {
-        let Some(own) = DIALECTS.iter().find(|own| file.contains(&format!("dialect/{own}/"))) else { return };
+        let Some(own) = DIALECTS
+            .iter()
+            .find(|own| file.contains(&format!("dialect/{own}/")))
+        else {
+            return;
+        };
         for other in DIALECTS.iter().filter(|other| *other != own) {
-            if names(line, "crate", other) || names(line, "dialect", other) || names(line, "super::super", other) {
+            if names(line, "crate", other)
+                || names(line, "dialect", other)
+                || names(line, "super::super", other)
+            {
                 faults.push(format!("{file}: {own} may not name {other}"));
             }
         }
@@ -77,7 +125,12 @@ fn foreign_crates_live_in_their_one_home() {
             let used = line.starts_with(&format!("use {foreign}::"))
                 || line.contains(&format!(" {foreign}::"))
                 || line.contains(&format!("({foreign}::"));
-            if used && !line.contains("crate::") && !homes.iter().any(|home| file.contains(&format!("src/{home}"))) {
+            if used
+                && !line.contains("crate::")
+                && !homes
+                    .iter()
+                    .any(|home| file.contains(&format!("src/{home}")))
+            {
                 faults.push(format!("{file}: {foreign} lives in {homes:?}"));
             }
         }
@@ -87,11 +140,23 @@ fn foreign_crates_live_in_their_one_home() {
 #[test]
 fn only_verify_makes_a_proof_and_only_settle_a_receipt() {
     check(|file, _, line, faults| {
-        let makes_proof = line.contains("Proof {") && !line.contains("struct") && !line.contains("impl") && !line.contains("->");
-        if makes_proof && !["/verify", "/claim", "payment/receipt"].iter().any(|home| file.contains(home)) {
-            faults.push(format!("{file}: only a dialect's verify or claim makes a Proof"));
+        let makes_proof = line.contains("Proof {")
+            && !line.contains("struct")
+            && !line.contains("impl")
+            && !line.contains("->");
+        if makes_proof
+            && !["/verify", "/claim", "payment/receipt"]
+                .iter()
+                .any(|home| file.contains(home))
+        {
+            faults.push(format!(
+                "{file}: only a dialect's verify or claim makes a Proof"
+            ));
         }
-        if line.contains("PaymentReceipt::new(") && !file.contains("server/settle") && !file.contains("conformance") {
+        if line.contains("PaymentReceipt::new(")
+            && !file.contains("server/settle")
+            && !file.contains("conformance")
+        {
             faults.push(format!("{file}: only settle makes a PaymentReceipt"));
         }
     });
@@ -119,11 +184,19 @@ fn check(rule: impl Fn(&str, &str, &str, &mut Vec<String>)) {
     let source = source();
     for path in files() {
         let inside = path.strip_prefix(&source).unwrap();
-        let room = inside.iter().next().unwrap().to_string_lossy().trim_end_matches(".rs").to_owned();
+        let room = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_string_lossy()
+            .trim_end_matches(".rs")
+            .to_owned();
         if room == "lib" || room == "docs" {
             continue;
         }
-        let is_test = inside.iter().any(|part| part == "tests" || part == "tests.rs" || part == "against_axum.rs");
+        let is_test = inside
+            .iter()
+            .any(|part| part == "tests" || part == "tests.rs" || part == "against_axum.rs");
         for (number, line) in fs::read_to_string(&path).unwrap().lines().enumerate() {
             let line = line.trim_start();
             if is_test || line.starts_with("mod tests {") {
@@ -142,7 +215,10 @@ fn check(rule: impl Fn(&str, &str, &str, &mut Vec<String>)) {
 fn names(line: &str, root: &str, room: &str) -> bool {
     line.contains(&format!("{root}::{room}::"))
         || line.contains(&format!("{root}::{room};"))
-        || line.contains(&format!("{root}::{{")) && line.split(['{', ',', ' ']).any(|word| word.starts_with(&format!("{room}::")))
+        || line.contains(&format!("{root}::{{"))
+            && line
+                .split(['{', ',', ' '])
+                .any(|word| word.starts_with(&format!("{room}::")))
         || root == "crate" && (line.starts_with(&format!("{room}::")) && line.ends_with([',', '{']))
 }
 
@@ -157,7 +233,9 @@ fn files() -> Vec<PathBuf> {
             let path = entry.unwrap().path();
             match path.is_dir() {
                 true => folders.push(path),
-                false if path.extension().is_some_and(|extension| extension == "rs") => found.push(path),
+                false if path.extension().is_some_and(|extension| extension == "rs") => {
+                    found.push(path)
+                }
                 false => {}
             }
         }

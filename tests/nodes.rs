@@ -16,12 +16,20 @@ const LIMITS: PayLimits = PayLimits::new(Amount::ZERO, Duration::from_secs(30));
 
 async fn invoice(node: &impl Receiver, sat: u32, seconds: u64) -> Invoice {
     let what = Description::Hashed(b"a test".to_vec());
-    node.create_invoice(InvoiceRequest::new(Amount::from_sat(sat), what, Duration::from_secs(seconds))).await.expect("an invoice")
+    node.create_invoice(InvoiceRequest::new(
+        Amount::from_sat(sat),
+        what,
+        Duration::from_secs(seconds),
+    ))
+    .await
+    .expect("an invoice")
 }
 
 #[track_caller]
 fn preimage(invoice: &Invoice, status: PaymentStatus) -> Preimage {
-    let PaymentStatus::Paid { preimage, .. } = status else { panic!("not paid but {status:?}") };
+    let PaymentStatus::Paid { preimage, .. } = status else {
+        panic!("not paid but {status:?}")
+    };
     assert!(invoice.payment_hash().is_of(&preimage));
     preimage
 }

@@ -54,8 +54,14 @@ impl Arguments {
     /// `None` where help is asked for.
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Option<Self>, String> {
         let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut arguments =
-            Self { listen: free_port, wallet: free_port, routes: Vec::new(), origin: None, store: None, unpaid: None };
+        let mut arguments = Self {
+            listen: free_port,
+            wallet: free_port,
+            routes: Vec::new(),
+            origin: None,
+            store: None,
+            unpaid: None,
+        };
         let mut words = lexopt::Parser::from_args(words);
         while let Some(word) = words.next().map_err(|error| error.to_string())? {
             match word {
@@ -63,14 +69,26 @@ impl Arguments {
                 Arg::Long("wallet") => arguments.wallet = address(&mut words, "--wallet")?,
                 Arg::Long("route") => arguments.routes.push(value(&mut words)?.parse()?),
                 Arg::Long("origin") => arguments.origin = Some(value(&mut words)?),
-                Arg::Long("store") => arguments.store = Some(words.value().map_err(|error| error.to_string())?.into()),
-                Arg::Long("unpaid") => arguments.unpaid = Some(number("--unpaid", &value(&mut words)?)?),
+                Arg::Long("store") => {
+                    arguments.store = Some(words.value().map_err(|error| error.to_string())?.into())
+                }
+                Arg::Long("unpaid") => {
+                    arguments.unpaid = Some(number("--unpaid", &value(&mut words)?)?)
+                }
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
-                other => return Err(format!("{}; --help lists what is known", other.unexpected())),
+                other => {
+                    return Err(format!(
+                        "{}; --help lists what is known",
+                        other.unexpected()
+                    ));
+                }
             }
         }
         if arguments.origin.is_none() && arguments.listen.ip().is_unspecified() {
-            return Err(format!("--listen {} names no address that clients call: say which with --origin URL", arguments.listen));
+            return Err(format!(
+                "--listen {} names no address that clients call: say which with --origin URL",
+                arguments.listen
+            ));
         }
         if arguments.routes.is_empty() {
             arguments.routes.push("GET /weather/{city}=10".parse()?);
@@ -85,7 +103,9 @@ impl Route {
     }
 
     pub(crate) fn charge(&self) -> Charge {
-        let charge = Charge::of(self.price).described(format!("{} of a test API", self.rule)).mime_type("application/json");
+        let charge = Charge::of(self.price)
+            .described(format!("{} of a test API", self.rule))
+            .mime_type("application/json");
         match self.access {
             Access::Duration(duration) => charge.for_duration(duration),
             Access::Once => charge,
@@ -98,17 +118,27 @@ impl FromStr for Route {
     type Err = String;
 
     fn from_str(route: &str) -> Result<Self, String> {
-        let wrong = |why: &str| format!("--route '{route}': {why}, as in 'GET /weather/{{city}}=10;uses=3'");
+        let wrong = |why: &str| {
+            format!("--route '{route}': {why}, as in 'GET /weather/{{city}}=10;uses=3'")
+        };
         let mut parts = route.split(';');
         let (rule, price) = parts
             .next()
             .and_then(|first| first.rsplit_once('='))
             .ok_or_else(|| wrong("expected a method, a path, an equals sign and a price in sat"))?;
         let rule = rule.trim();
-        if !rule.split_once(' ').is_some_and(|(method, path)| !method.is_empty() && path.trim_start().starts_with('/')) {
-            return Err(wrong("expected a method, a space and a path that begins with a slash"));
+        if !rule
+            .split_once(' ')
+            .is_some_and(|(method, path)| !method.is_empty() && path.trim_start().starts_with('/'))
+        {
+            return Err(wrong(
+                "expected a method, a space and a path that begins with a slash",
+            ));
         }
-        let sat: u32 = price.trim().parse().map_err(|_| wrong("expected the price as a whole number of sat"))?;
+        let sat: u32 = price
+            .trim()
+            .parse()
+            .map_err(|_| wrong("expected the price as a whole number of sat"))?;
         let mut access = Access::Once;
         for option in parts {
             if access != Access::Once {
@@ -116,17 +146,30 @@ impl FromStr for Route {
             }
             access = match option.trim().split_once('=') {
                 Some(("for", seconds)) => {
-                    let seconds: NonZeroU32 = number("for", seconds).map_err(|error| wrong(&error))?;
+                    let seconds: NonZeroU32 =
+                        number("for", seconds).map_err(|error| wrong(&error))?;
                     Access::Duration(Duration::from_secs(seconds.get().into()))
                 }
-                Some(("uses", uses)) => Access::Uses(number("uses", uses).map_err(|error| wrong(&error))?),
-                _ => return Err(wrong("expected ';for=SECONDS' or ';uses=N' after the price")),
+                Some(("uses", uses)) => {
+                    Access::Uses(number("uses", uses).map_err(|error| wrong(&error))?)
+                }
+                _ => {
+                    return Err(wrong(
+                        "expected ';for=SECONDS' or ';uses=N' after the price",
+                    ));
+                }
             };
         }
         if sat == 0 && access != Access::Once {
-            return Err(wrong("expected no ';for' and no ';uses' where nothing is to be paid"));
+            return Err(wrong(
+                "expected no ';for' and no ';uses' where nothing is to be paid",
+            ));
         }
-        Ok(Self { rule: rule.to_owned(), price: Amount::from_sat(sat), access })
+        Ok(Self {
+            rule: rule.to_owned(),
+            price: Amount::from_sat(sat),
+            access,
+        })
     }
 }
 
@@ -146,16 +189,23 @@ impl fmt::Display for Route {
 }
 
 fn value(words: &mut lexopt::Parser) -> Result<String, String> {
-    words.value().and_then(|value| value.string()).map_err(|error| error.to_string())
+    words
+        .value()
+        .and_then(|value| value.string())
+        .map_err(|error| error.to_string())
 }
 
 fn address(words: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, String> {
     let value = value(words)?;
-    value.parse().map_err(|_| format!("{option} '{value}': expected an address and a port, as in 127.0.0.1:8402"))
+    value.parse().map_err(|_| {
+        format!("{option} '{value}': expected an address and a port, as in 127.0.0.1:8402")
+    })
 }
 
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
-    text.trim().parse().map_err(|_| format!("{name} '{text}': expected a whole number of 1 at least"))
+    text.trim()
+        .parse()
+        .map_err(|_| format!("{name} '{text}': expected a whole number of 1 at least"))
 }
 
 #[cfg(test)]
@@ -169,9 +219,15 @@ mod tests {
     #[test]
     fn routes_say_price_and_access() {
         let route: Route = "GET /a/{b}=10".parse().unwrap();
-        assert_eq!((route.rule.as_str(), route.price, route.access), ("GET /a/{b}", Amount::from_sat(10), Access::Once));
+        assert_eq!(
+            (route.rule.as_str(), route.price, route.access),
+            ("GET /a/{b}", Amount::from_sat(10), Access::Once)
+        );
         let route: Route = "POST /a=b=7;for=60".parse().unwrap();
-        assert_eq!((route.rule.as_str(), route.access), ("POST /a=b", Access::Duration(Duration::from_secs(60))));
+        assert_eq!(
+            (route.rule.as_str(), route.access),
+            ("POST /a=b", Access::Duration(Duration::from_secs(60)))
+        );
         let route: Route = "GET /a=7;uses=3".parse().unwrap();
         assert_eq!(route.access, Access::Uses(NonZeroU32::new(3).unwrap()));
     }
@@ -184,10 +240,22 @@ mod tests {
             (&["--route", "GET a=1"], "a path that begins with a slash"),
             (&["--route", "GET /a=1.5"], "a whole number of sat"),
             (&["--route", "GET /a=-1"], "a whole number of sat"),
-            (&["--route", "GET /a=1;uses=0"], "a whole number of 1 at least"),
-            (&["--route", "GET /a=1;uses=2;for=3"], "one of 'for' and 'uses'"),
-            (&["--route", "GET /a=1;often"], "';for=SECONDS' or ';uses=N'"),
-            (&["--route", "GET /a=0;uses=2"], "where nothing is to be paid"),
+            (
+                &["--route", "GET /a=1;uses=0"],
+                "a whole number of 1 at least",
+            ),
+            (
+                &["--route", "GET /a=1;uses=2;for=3"],
+                "one of 'for' and 'uses'",
+            ),
+            (
+                &["--route", "GET /a=1;often"],
+                "';for=SECONDS' or ';uses=N'",
+            ),
+            (
+                &["--route", "GET /a=0;uses=2"],
+                "where nothing is to be paid",
+            ),
             (&["--listen", "8402"], "an address and a port"),
             (&["--listen", "0.0.0.0:1"], "--origin URL"),
             (&["--unpaid", "0"], "a whole number of 1 at least"),

@@ -9,7 +9,9 @@ pub(crate) const PATH: &str = "/openapi.json";
 pub(crate) fn openapi(routes: &[Route], origin: &str) -> Value {
     let mut paths = Map::new();
     for route in routes {
-        let Some((method, path)) = route.rule.split_once(' ') else { continue };
+        let Some((method, path)) = route.rule.split_once(' ') else {
+            continue;
+        };
         let path = path.trim_start().replace("{*", "{");
         let parameters: Vec<_> = captures(&path).map(parameter).collect();
         let mut operation = json!({ "parameters": parameters, "responses": { "200": { "description": "what was asked for" } } });
@@ -19,7 +21,10 @@ pub(crate) fn openapi(routes: &[Route], origin: &str) -> Value {
         if !route.price.is_zero() {
             operation["responses"]["402"] = json!({ "description": "Payment Required" });
         }
-        if let (true, Some(sat)) = (route.is_once(), route.price.as_whole_sat().filter(|sat| *sat > 0)) {
+        if let (true, Some(sat)) = (
+            route.is_once(),
+            route.price.as_whole_sat().filter(|sat| *sat > 0),
+        ) {
             let offer = json!({ "method": "lightning", "intent": "charge", "amount": sat.to_string(), "currency": "sat" });
             operation["x-payment-info"] = json!({ "offers": [offer] });
         }
@@ -36,7 +41,10 @@ pub(crate) fn openapi(routes: &[Route], origin: &str) -> Value {
 
 /// The names between braces.
 fn captures(path: &str) -> impl Iterator<Item = &str> {
-    path.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name)
+    path.split('{')
+        .skip(1)
+        .filter_map(|rest| rest.split_once('}'))
+        .map(|(name, _)| name)
 }
 
 fn parameter(name: &str) -> Value {
@@ -49,12 +57,24 @@ mod tests {
 
     #[test]
     fn every_route_is_described_with_what_mpp_asks_for_it() {
-        let routes = ["GET /a/{b}/{*c}=10", "POST /a=7", "GET /a=5;uses=2", "GET /free=0"].map(|route| route.parse().unwrap());
+        let routes = [
+            "GET /a/{b}/{*c}=10",
+            "POST /a=7",
+            "GET /a=5;uses=2",
+            "GET /free=0",
+        ]
+        .map(|route| route.parse().unwrap());
         let described = openapi(&routes, "http://127.0.0.1");
         let paths = &described["paths"];
-        assert_eq!(paths["/a/{b}/{c}"]["get"]["x-payment-info"]["offers"][0]["amount"], "10");
+        assert_eq!(
+            paths["/a/{b}/{c}"]["get"]["x-payment-info"]["offers"][0]["amount"],
+            "10"
+        );
         assert_eq!(paths["/a/{b}/{c}"]["get"]["parameters"][1]["name"], "c");
-        assert_eq!(paths["/a"]["post"]["x-payment-info"]["offers"][0]["amount"], "7");
+        assert_eq!(
+            paths["/a"]["post"]["x-payment-info"]["offers"][0]["amount"],
+            "7"
+        );
         assert!(paths["/a"]["post"]["requestBody"].is_object());
         assert_eq!(paths["/a"]["get"]["x-payment-info"], Value::Null);
         assert!(paths["/a"]["get"]["responses"]["402"].is_object());

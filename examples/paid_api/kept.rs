@@ -29,18 +29,26 @@ pub(crate) fn passing_secret() -> io::Result<[u8; LENGTH]> {
 fn read(path: &Path) -> io::Result<[u8; LENGTH]> {
     let file = fs::File::open(path)?;
     if file.metadata()?.permissions().mode() & 0o077 != 0 {
-        return Err(io::Error::other("expected a file that only its owner can read (mode 0600)"));
+        return Err(io::Error::other(
+            "expected a file that only its owner can read (mode 0600)",
+        ));
     }
     let mut bytes = Vec::with_capacity(LENGTH + 1);
     file.take(LENGTH as u64 + 1).read_to_end(&mut bytes)?;
-    bytes.try_into().map_err(|_| io::Error::other("expected exactly 32 bytes"))
+    bytes
+        .try_into()
+        .map_err(|_| io::Error::other("expected exactly 32 bytes"))
 }
 
 /// Written whole under another name first, so that a secret is never half there.
 fn make(folder: &Path, path: &Path) -> Result<[u8; LENGTH], BoxError> {
     let secret = passing_secret()?;
     let draft = folder.join(format!("master-secret.{}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&draft)?;
     file.write_all(&secret)?;
     file.sync_all()?;
     let linked = fs::hard_link(&draft, path);
@@ -64,18 +72,38 @@ mod tests {
         let secret = master_secret(&inner).unwrap();
         assert_eq!(master_secret(&inner).unwrap(), secret);
         let path = inner.join("master-secret");
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(&inner).unwrap().count(), 1);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(master_secret(&inner).unwrap_err().to_string().contains("mode 0600"));
+        assert!(
+            master_secret(&inner)
+                .unwrap_err()
+                .to_string()
+                .contains("mode 0600")
+        );
     }
 
     #[test]
     fn a_damaged_secret_is_never_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("master-secret");
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap().write_all(b"short").unwrap();
-        assert!(master_secret(folder.path()).unwrap_err().to_string().contains("exactly 32 bytes"));
+        OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .unwrap()
+            .write_all(b"short")
+            .unwrap();
+        assert!(
+            master_secret(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("exactly 32 bytes")
+        );
         assert_eq!(fs::read(&path).unwrap(), b"short");
     }
 }

@@ -28,7 +28,10 @@
 //!
 //! The wallet and the serving of several servers at once are in `tests/fixtures/`, which the example `facilitator` uses too.
 //! Released clients of each dialect pay this server in `scripts/interop`.
-#![allow(clippy::print_stdout, reason = "a client reads its addresses from the output")]
+#![allow(
+    clippy::print_stdout,
+    reason = "a client reads its addresses from the output"
+)]
 
 mod arguments;
 mod described;
@@ -79,33 +82,57 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     let api = listen(arguments.listen, "--listen").await?;
     let wallet = listen(arguments.wallet, "--wallet").await?;
     let (api_address, wallet_address) = (api.local_addr()?, wallet.local_addr()?);
-    let origin = arguments.origin.clone().unwrap_or_else(|| format!("http://{api_address}"));
+    let origin = arguments
+        .origin
+        .clone()
+        .unwrap_or_else(|| format!("http://{api_address}"));
 
     let devnet = Devnet::start().await?;
     let paywall = Paywall::builder(devnet.server()).insecure_origin(&origin);
-    let paywall = arguments.unpaid.into_iter().fold(paywall, |paywall, unpaid| paywall.unpaid_per_client(unpaid.get()));
+    let paywall = arguments
+        .unpaid
+        .into_iter()
+        .fold(paywall, |paywall, unpaid| {
+            paywall.unpaid_per_client(unpaid.get())
+        });
     let paywall = remember(paywall, arguments.store.as_deref())?.build()?;
     let layer = paywall.routes(table(&arguments.routes))?;
     let mut service = Router::new().fallback(answer).layer(layer);
-    if !arguments.routes.iter().any(|route| route.rule.ends_with(described::PATH)) {
+    if !arguments
+        .routes
+        .iter()
+        .any(|route| route.rule.ends_with(described::PATH))
+    {
         let described = described::openapi(&arguments.routes, &origin);
         service = service.route(described::PATH, get(async || Json(described)));
     }
 
-    println!("the money is pretend: two Lightning nodes on regtest and the channel between them are within this process");
+    println!(
+        "the money is pretend: two Lightning nodes on regtest and the channel between them are within this process"
+    );
     for route in &arguments.routes {
         println!("route {route}");
     }
     println!("origin {origin}");
     println!("api http://{api_address}");
     println!("wallet http://{wallet_address}");
-    println!("pay an invoice: curl -s http://{wallet_address}/v1/channels/transactions -d '{{\"payment_request\":\"INVOICE\"}}'");
-    println!("its payment_preimage is base64; an L402 credential wants it in hex: echo PREIMAGE | base64 -d | xxd -p -c 64");
+    println!(
+        "pay an invoice: curl -s http://{wallet_address}/v1/channels/transactions -d '{{\"payment_request\":\"INVOICE\"}}'"
+    );
+    println!(
+        "its payment_preimage is base64; an L402 credential wants it in hex: echo PREIMAGE | base64 -d | xxd -p -c 64"
+    );
     if arguments.store.is_some() && arguments.origin.is_none() && arguments.listen.port() == 0 {
-        eprintln!("what is bought is bound to the origin: give --listen a fixed port, or --origin, to redeem it after a restart");
+        eprintln!(
+            "what is bought is bound to the origin: give --listen a fixed port, or --origin, to redeem it after a restart"
+        );
     }
 
-    serving::serve(end, [(api, service), (wallet, wallet::router(devnet.client()))]).await?;
+    serving::serve(
+        end,
+        [(api, service), (wallet, wallet::router(devnet.client()))],
+    )
+    .await?;
     Ok(())
 }
 
@@ -116,7 +143,11 @@ async fn answer(OriginalUri(uri): OriginalUri, paid: Option<Paid>) -> Json<Value
 
 fn table(routes: &[Route]) -> RouteTable {
     let table = routes.iter().fold(RouteTable::new(), |table, route| {
-        if route.price.is_zero() { table.free(&route.rule) } else { table.charge(&route.rule, route.charge()) }
+        if route.price.is_zero() {
+            table.free(&route.rule)
+        } else {
+            table.charge(&route.rule, route.charge())
+        }
     });
     table.otherwise_refuse()
 }
@@ -124,12 +155,18 @@ fn table(routes: &[Route]) -> RouteTable {
 /// Where spent payments are remembered, and the secret that everything is derived from.
 fn remember(paywall: PaywallBuilder, folder: Option<&Path>) -> Result<PaywallBuilder, BoxError> {
     let Some(folder) = folder else {
-        return Ok(paywall.master_secret(kept::passing_secret()?).replay_store(MemoryStore::new()?));
+        return Ok(paywall
+            .master_secret(kept::passing_secret()?)
+            .replay_store(MemoryStore::new()?));
     };
     let secret = kept::master_secret(folder)?;
-    Ok(paywall.master_secret(secret).replay_store(DurableStore::open(folder.join("replay"))?))
+    Ok(paywall
+        .master_secret(secret)
+        .replay_store(DurableStore::open(folder.join("replay"))?))
 }
 
 async fn listen(address: SocketAddr, option: &str) -> Result<TcpListener, BoxError> {
-    TcpListener::bind(address).await.map_err(|error| format!("{option} {address}: {error}").into())
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| format!("{option} {address}: {error}").into())
 }

@@ -14,8 +14,12 @@ fuzz_target!(|line: &[u8]| {
             assert!(challenge.params().is_empty());
             continue;
         }
-        let params = challenge.params().iter().map(|(name, value)| (*name, &**value));
-        let written = auth_param::write(challenge.scheme(), params).expect("what was read can be written");
+        let params = challenge
+            .params()
+            .iter()
+            .map(|(name, value)| (*name, &**value));
+        let written =
+            auth_param::write(challenge.scheme(), params).expect("what was read can be written");
         let again = AuthChallenge::parse_list(written.as_bytes());
         let Some([again]) = again.as_deref() else {
             // Quoting may lengthen a line past its bound.

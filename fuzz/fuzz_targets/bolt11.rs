@@ -21,14 +21,28 @@ static GENUINE: LazyLock<String> = LazyLock::new(|| {
 fn with_checksum(prefix: &str, mut words: Vec<u8>) -> String {
     let high = prefix.bytes().map(|byte| byte >> 5);
     let low = prefix.bytes().map(|byte| byte & 31);
-    let all = high.chain([0]).chain(low).chain(words.iter().copied()).chain([0; 6]);
+    let all = high
+        .chain([0])
+        .chain(low)
+        .chain(words.iter().copied())
+        .chain([0; 6]);
     let sum = all.fold(1_u32, |sum, word| {
-        let factors = [0x3b6a_57b2, 0x2650_8e6d, 0x1ea1_19fa, 0x3d42_33dd, 0x2a14_62b3];
+        let factors = [
+            0x3b6a_57b2,
+            0x2650_8e6d,
+            0x1ea1_19fa,
+            0x3d42_33dd,
+            0x2a14_62b3,
+        ];
         let next = (sum & 0x01ff_ffff) << 5 ^ u32::from(word);
-        (0..5).filter(|bit| sum >> (25 + bit) & 1 == 1).fold(next, |next, bit| next ^ factors[bit as usize])
+        (0..5)
+            .filter(|bit| sum >> (25 + bit) & 1 == 1)
+            .fold(next, |next, bit| next ^ factors[bit as usize])
     }) ^ 1;
     words.extend((0..6).rev().map(|place| (sum >> (5 * place) & 31) as u8));
-    let words = words.iter().map(|word| char::from(WORDS[usize::from(*word)]));
+    let words = words
+        .iter()
+        .map(|word| char::from(WORDS[usize::from(*word)]));
     prefix.chars().chain(['1']).chain(words).collect()
 }
 
@@ -42,7 +56,10 @@ fn edited(genuine: &str, edits: &[u8]) -> String {
         match edit[0] % 8 {
             0 => words.insert(at % (words.len() + 1), edit[2] % 32),
             1 if !words.is_empty() => drop(words.remove(at % words.len())),
-            2 => prefix.insert(at % (prefix.len() + 1), b"0123456789abcmnprtu"[usize::from(edit[2] % 19)]),
+            2 => prefix.insert(
+                at % (prefix.len() + 1),
+                b"0123456789abcmnprtu"[usize::from(edit[2] % 19)],
+            ),
             3 if !prefix.is_empty() => drop(prefix.remove(at % prefix.len())),
             _ if !words.is_empty() => {
                 let length = words.len();
@@ -62,11 +79,22 @@ fn agree(text: &str) -> bool {
     assert_eq!(signed.to_string(), text.to_ascii_lowercase());
     assert!(signed.check_signature());
     assert_eq!(invoice.as_str(), text);
-    assert_eq!(invoice.amount().map(|amount| amount.as_msat() * 10), signed.amount_pico_btc());
-    assert_eq!(signed.payment_hash().map(|hash| *AsRef::<[u8; 32]>::as_ref(&hash.0)), Some(*invoice.payment_hash().as_bytes()));
+    assert_eq!(
+        invoice.amount().map(|amount| amount.as_msat() * 10),
+        signed.amount_pico_btc()
+    );
+    assert_eq!(
+        signed
+            .payment_hash()
+            .map(|hash| *AsRef::<[u8; 32]>::as_ref(&hash.0)),
+        Some(*invoice.payment_hash().as_bytes())
+    );
     match signed.payee_pub_key() {
         Some(named) => assert_eq!(named.serialize(), *invoice.payee()),
-        None => assert_eq!(signed.recover_payee_pub_key().expect("a key").0.serialize(), *invoice.payee()),
+        None => assert_eq!(
+            signed.recover_payee_pub_key().expect("a key").0.serialize(),
+            *invoice.payee()
+        ),
     }
     true
 }
@@ -76,5 +104,8 @@ fuzz_target!(|input: &[u8]| {
         agree(text);
     }
     let text = edited(&GENUINE, input);
-    assert!(agree(&text) || text != *GENUINE, "the genuine one is an invoice");
+    assert!(
+        agree(&text) || text != *GENUINE,
+        "the genuine one is an invoice"
+    );
 });

@@ -11,8 +11,13 @@ fn agree(text: &str) {
     let Ok(value) = json::parse(text) else {
         return;
     };
-    let reference: serde_json::Value = serde_json::from_str(text).expect("a second reader reads it");
-    assert_eq!(serde_json::to_value(&value).expect("JSON"), reference, "{text}");
+    let reference: serde_json::Value =
+        serde_json::from_str(text).expect("a second reader reads it");
+    assert_eq!(
+        serde_json::to_value(&value).expect("JSON"),
+        reference,
+        "{text}"
+    );
     if let Some(canonical) = jcs::canonical(&value) {
         let again = json::parse(&canonical).expect("canonical JSON");
         assert_eq!(jcs::canonical(&again), Some(canonical));
@@ -23,7 +28,9 @@ fuzz_target!(|text: &str| {
     agree(text);
     // The same as the value of that member, its name in one of its spellings.
     let (before, letter) = NUMBER.split_at(text.len() % NUMBER.len());
-    let escape = letter.chars().next().map_or(String::new(), |letter| format!("\\u{:04x}", u32::from(letter)));
+    let escape = letter.chars().next().map_or(String::new(), |letter| {
+        format!("\\u{:04x}", u32::from(letter))
+    });
     let after = letter.get(1..).unwrap_or_default();
     for name in [NUMBER.to_owned(), [before, &*escape, after].concat()] {
         agree(&format!("{{\"{name}\":{text}}}"));

@@ -5,7 +5,9 @@ use libfuzzer_sys::fuzz_target;
 use tower_x402::l402::Challenge;
 
 fuzz_target!(|lines: &[u8]| {
-    let lines = lines.split(|byte| *byte == b'\n').filter_map(|line| HeaderValue::from_bytes(line).ok());
+    let lines = lines
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| HeaderValue::from_bytes(line).ok());
     let headers: HeaderMap = lines.take(32).fold(HeaderMap::new(), |mut headers, line| {
         headers.append(WWW_AUTHENTICATE, line);
         headers
@@ -14,7 +16,9 @@ fuzz_target!(|lines: &[u8]| {
     assert!(challenges.len() <= Challenge::MAX_PER_RESPONSE);
     for challenge in challenges {
         let written = HeaderMap::from_iter([(WWW_AUTHENTICATE, challenge.header_value())]);
-        let [again] = &Challenge::in_headers(&written)[..] else { panic!("what was read can be written") };
+        let [again] = &Challenge::in_headers(&written)[..] else {
+            panic!("what was read can be written")
+        };
         assert_eq!(again.scheme(), challenge.scheme());
         assert_eq!(again.token(), challenge.token());
         assert_eq!(again.invoice(), challenge.invoice());

@@ -4,9 +4,14 @@ use libfuzzer_sys::fuzz_target;
 use tower_x402::l402::Macaroon;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Ok(macaroon) = Macaroon::parse(bytes) else { return };
+    let Ok(macaroon) = Macaroon::parse(bytes) else {
+        return;
+    };
     let written = macaroon.to_bytes();
-    assert!(written.len() <= bytes.len(), "only empty locations are left out");
+    assert!(
+        written.len() <= bytes.len(),
+        "only empty locations are left out"
+    );
     let again = Macaroon::parse(written.clone()).expect("what was read can be written and read");
     assert_eq!(again.to_bytes(), written);
     assert_eq!(again.identifier(), macaroon.identifier());

@@ -8,7 +8,9 @@ use tower_x402::{
 
 fuzz_target!(|line: &[u8]| {
     for challenge in Challenge::parse_line(line) {
-        let written = challenge.to_header_value().expect("what was read can be written");
+        let written = challenge
+            .to_header_value()
+            .expect("what was read can be written");
         let again = Challenge::parse_line(written.as_bytes());
         assert!(again.as_slice() == std::slice::from_ref(&challenge) || written.len() > 64 * 1024);
         assert_eq!(challenge.id_under(b"key").len(), 43);

@@ -10,7 +10,9 @@ use tower_x402::{
 fn round_trip(value: &[u8]) -> Option<()> {
     let text = CredentialText::decode(value)?;
     let credential = text.read()?;
-    let written = credential.to_header_value().expect("what was read can be written");
+    let written = credential
+        .to_header_value()
+        .expect("what was read can be written");
     if written.len() > 64 * 1024 {
         return None;
     }
@@ -18,7 +20,8 @@ fn round_trip(value: &[u8]) -> Option<()> {
     let again = text.read().expect("what was written can be read");
     assert_eq!(again.challenge, credential.challenge);
     assert_eq!(again.source, credential.source);
-    let preimage = |credential: &Credential<'_>| credential.preimage().map(|preimage| preimage.expose_hex());
+    let preimage =
+        |credential: &Credential<'_>| credential.preimage().map(|preimage| preimage.expose_hex());
     assert_eq!(preimage(&again), preimage(&credential));
     assert_eq!(again.to_header_value(), Some(written));
     Some(())
@@ -30,7 +33,12 @@ fuzz_target!(|input: &[u8]| {
         let _ = round_trip(value);
     }
     if let Some(receipt) = Receipt::parse(input) {
-        let written = receipt.to_header_value().expect("what was read can be written");
-        assert!(Receipt::parse(written.as_bytes()).as_ref() == Some(&receipt) || written.len() > 16 * 1024);
+        let written = receipt
+            .to_header_value()
+            .expect("what was read can be written");
+        assert!(
+            Receipt::parse(written.as_bytes()).as_ref() == Some(&receipt)
+                || written.len() > 16 * 1024
+        );
     }
 });

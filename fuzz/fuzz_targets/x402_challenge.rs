@@ -19,11 +19,24 @@ fuzz_target!(|text: &str| {
     };
     let again = serde_json::to_string(&json::parse(text).expect("it was read")).expect("JSON");
     let again = PaymentRequired::from_json(&again).expect("it was read");
-    assert_eq!((again.url(), again.error(), again.accepts().len()), (required.url(), required.error(), required.accepts().len()));
+    assert_eq!(
+        (again.url(), again.error(), again.accepts().len()),
+        (required.url(), required.error(), required.accepts().len())
+    );
     let headers = HeaderMap::new();
-    let intent = Intent::Http { method: "GET", url: "https://api.example.com/article/A", headers: &headers, body_hash: [0; 32] };
+    let intent = Intent::Http {
+        method: "GET",
+        url: "https://api.example.com/article/A",
+        headers: &headers,
+        body_hash: [0; 32],
+    };
     for index in 0..required.accepts().len() {
-        let checked = Challenge::check(&required, index, &intent, &Conditions::at(Timestamp::from_unix_seconds(1_700_000_000)));
+        let checked = Challenge::check(
+            &required,
+            index,
+            &intent,
+            &Conditions::at(Timestamp::from_unix_seconds(1_700_000_000)),
+        );
         if let Ok(challenge) = checked {
             assert_eq!(challenge.invoice().amount(), Some(challenge.amount()));
         }

@@ -49,12 +49,31 @@ fn edited(genuine: &[u8], edits: &[u8]) -> Vec<u8> {
 /// What a payment is: who was paid how much, by which invoice, for which request, and what shows it.
 fn payment(text: &str) -> Vec<Value> {
     let value: Value = serde_json::from_str(text).expect("what opens is JSON");
-    let terms =
-        ["scheme", "network", "amount", "asset", "payTo", "maxTimeoutSeconds"].map(|name| value["accepted"][name].clone());
-    let extra =
-        ["requestHash", "requestBindingProfile", "requestBindingParams"].map(|name| value["accepted"]["extra"][name].clone());
-    let invoice = value["accepted"]["extra"]["invoice"].as_str().expect("a text").to_ascii_lowercase();
-    [terms.as_slice(), &extra, &[invoice.into(), value["payload"]["preimage"].clone()]].concat()
+    let terms = [
+        "scheme",
+        "network",
+        "amount",
+        "asset",
+        "payTo",
+        "maxTimeoutSeconds",
+    ]
+    .map(|name| value["accepted"][name].clone());
+    let extra = [
+        "requestHash",
+        "requestBindingProfile",
+        "requestBindingParams",
+    ]
+    .map(|name| value["accepted"]["extra"][name].clone());
+    let invoice = value["accepted"]["extra"]["invoice"]
+        .as_str()
+        .expect("a text")
+        .to_ascii_lowercase();
+    [
+        terms.as_slice(),
+        &extra,
+        &[invoice.into(), value["payload"]["preimage"].clone()],
+    ]
+    .concat()
 }
 
 fn read(text: &str) {
@@ -71,15 +90,24 @@ fuzz_target!(|input: &[u8]| {
     let (header, is_made_up) = match input.split_first() {
         Some((b'!', made_up)) => (base64::encode_standard(made_up).into_bytes(), true),
         Some((b'=', edits)) => (edited(credential.as_bytes(), edits), false),
-        _ => (base64::encode_standard(edited(text.as_bytes(), input)).into_bytes(), false),
+        _ => (
+            base64::encode_standard(edited(text.as_bytes(), input)).into_bytes(),
+            false,
+        ),
     };
-    let Ok(header) = HeaderValue::from_bytes(&header) else { return };
+    let Ok(header) = HeaderValue::from_bytes(&header) else {
+        return;
+    };
     let shown = decode_header(header.as_bytes());
     shown.iter().for_each(|shown| read(shown));
     if bench.verify(&call.clone().with(&header)) {
         let shown = shown.expect("what opens is a header");
         assert!(!is_made_up, "made up, and opens: {shown}");
-        assert_eq!(payment(&shown), payment(text), "another payment opens: {shown}");
+        assert_eq!(
+            payment(&shown),
+            payment(text),
+            "another payment opens: {shown}"
+        );
     } else {
         assert_ne!(header, credential, "the genuine one does not open");
     }

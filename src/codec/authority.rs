@@ -27,8 +27,15 @@ impl<'a> Authority<'a> {
             Some(address) => drop(address.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?),
             None => is_registered_name(host).then_some(())?,
         }
-        let port = if after.is_empty() { None } else { port(after.strip_prefix(':')?)? };
-        Some(Self { host: Cow::Borrowed(host), port })
+        let port = if after.is_empty() {
+            None
+        } else {
+            port(after.strip_prefix(':')?)?
+        };
+        Some(Self {
+            host: Cow::Borrowed(host),
+            port,
+        })
     }
 
     /// The same of bytes.
@@ -39,7 +46,10 @@ impl<'a> Authority<'a> {
     /// The same, without what it was read from.
     #[must_use]
     pub fn into_owned(self) -> Authority<'static> {
-        Authority { host: Cow::Owned(self.host.into_owned()), port: self.port }
+        Authority {
+            host: Cow::Owned(self.host.into_owned()),
+            port: self.port,
+        }
     }
 
     /// The host as it was written; an IPv6 address in its brackets.
@@ -57,7 +67,10 @@ impl<'a> Authority<'a> {
     /// The same, without a port that is `default`.
     #[must_use]
     pub fn without_default(self, default: u16) -> Self {
-        Self { port: self.port.filter(|port| *port != default), ..self }
+        Self {
+            port: self.port.filter(|port| *port != default),
+            ..self
+        }
     }
 
     /// Whether both name the same place, if `default` is the port of one that names none.
@@ -70,16 +83,28 @@ impl<'a> Authority<'a> {
     #[must_use]
     pub fn accepts(&self, other: &Authority<'_>) -> bool {
         let is_default = |port| matches!(port, None | Some(80 | 443));
-        self.is_host(&other.host) && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
+        self.is_host(&other.host)
+            && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
     }
 
     /// Whether this is `localhost` or a loopback address, written as one.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        let v6 = self.host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+        let v6 = self
+            .host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'));
         match v6 {
-            Some(address) => address.parse().is_ok_and(|address: Ipv6Addr| address.is_loopback()),
-            None => self.is_host("localhost") || self.host.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback()),
+            Some(address) => address
+                .parse()
+                .is_ok_and(|address: Ipv6Addr| address.is_loopback()),
+            None => {
+                self.is_host("localhost")
+                    || self
+                        .host
+                        .parse()
+                        .is_ok_and(|address: Ipv4Addr| address.is_loopback())
+            }
         }
     }
 
@@ -95,7 +120,11 @@ fn port(digits: &str) -> Option<Option<u16>> {
         return Some(None);
     }
     let is_number = !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number { digits.parse().ok().map(Some) } else { None }
+    if is_number {
+        digits.parse().ok().map(Some)
+    } else {
+        None
+    }
 }
 
 /// RFC 3986's `reg-name`, which an IPv4 address is too; not an empty one.
@@ -116,7 +145,9 @@ fn is_registered_name(text: &str) -> bool {
 /// RFC 3986, section "Scheme".
 pub fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
-        && text.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
+        && text
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'))
 }
 
 #[cfg(test)]
@@ -198,11 +229,36 @@ mod tests {
     #[test]
     fn case_and_default_ports_do_not_make_another_place() {
         let of = |text: &'static str| Authority::parse(text).unwrap();
-        assert!(of("A.example").is_same(&of("a.EXAMPLE:443"), 443) && of("a:").is_same(&of("a:443"), 443));
-        assert!(!of("a").is_same(&of("a:80"), 443) && !of("a").is_same(&of("a."), 443) && !of("a").is_same(&of("b"), 443));
-        assert!(of("a").accepts(&of("A:80")) && of("a").accepts(&of("a:443")) && !of("a").accepts(&of("a:8080")));
+        assert!(
+            of("A.example").is_same(&of("a.EXAMPLE:443"), 443)
+                && of("a:").is_same(&of("a:443"), 443)
+        );
+        assert!(
+            !of("a").is_same(&of("a:80"), 443)
+                && !of("a").is_same(&of("a."), 443)
+                && !of("a").is_same(&of("b"), 443)
+        );
+        assert!(
+            of("a").accepts(&of("A:80"))
+                && of("a").accepts(&of("a:443"))
+                && !of("a").accepts(&of("a:8080"))
+        );
         assert!(of("a:8080").accepts(&of("a:8080")) && !of("a:80").accepts(&of("a")));
-        assert!(["localhost", "LOCALHOST:1", "127.0.0.1", "127.9.9.9:80", "[::1]"].iter().all(|text| of(text).is_loopback()));
-        assert!(["localhost.", "127.0.0.1.nip.io", "0.0.0.0", "[::]", "a"].iter().all(|text| !of(text).is_loopback()));
+        assert!(
+            [
+                "localhost",
+                "LOCALHOST:1",
+                "127.0.0.1",
+                "127.9.9.9:80",
+                "[::1]"
+            ]
+            .iter()
+            .all(|text| of(text).is_loopback())
+        );
+        assert!(
+            ["localhost.", "127.0.0.1.nip.io", "0.0.0.0", "[::]", "a"]
+                .iter()
+                .all(|text| !of(text).is_loopback())
+        );
     }
 }

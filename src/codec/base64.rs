@@ -20,7 +20,11 @@ pub fn decode_standard(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
 /// URL-safe alphabet, with correct padding or with none.
 pub fn decode_url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
-    let form = if text.ends_with(b"=") { URL_SAFE } else { URL_SAFE_NO_PAD };
+    let form = if text.ends_with(b"=") {
+        URL_SAFE
+    } else {
+        URL_SAFE_NO_PAD
+    };
     form.decode_to_vec(text).ok()
 }
 
@@ -29,14 +33,20 @@ pub fn decode_url_array<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N
     let mut bytes = [0; N];
     // A buffer that is too short would be a panic.
     (text.as_ref().len() == (4 * N).div_ceil(3)).then_some(())?;
-    let decoded = URL_SAFE_NO_PAD.decode(text.as_ref(), base64_simd::Out::from_slice(&mut bytes)).ok()?;
+    let decoded = URL_SAFE_NO_PAD
+        .decode(text.as_ref(), base64_simd::Out::from_slice(&mut bytes))
+        .ok()?;
     (decoded.len() == N).then_some(bytes)
 }
 
 /// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients are seen to use.
 pub fn decode_any(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
-    let forms = if text.ends_with(b"=") { [STANDARD, URL_SAFE] } else { [STANDARD_NO_PAD, URL_SAFE_NO_PAD] };
+    let forms = if text.ends_with(b"=") {
+        [STANDARD, URL_SAFE]
+    } else {
+        [STANDARD_NO_PAD, URL_SAFE_NO_PAD]
+    };
     forms.iter().find_map(|form| form.decode_to_vec(text).ok())
 }
 
@@ -47,9 +57,15 @@ mod tests {
     #[test]
     fn four_spellings_and_nothing_else() {
         for good in ["-_8=", "-_8", "+/8=", "+/8"] {
-            assert_eq!(decode_any(good).as_deref(), Some(&[0xfb, 0xff][..]), "{good}");
+            assert_eq!(
+                decode_any(good).as_deref(),
+                Some(&[0xfb, 0xff][..]),
+                "{good}"
+            );
         }
-        for bad in ["-/8", "+/8==", "+/9", "+/8=\n", " +/8", "+/8= ", "=", "a", "+=/8"] {
+        for bad in [
+            "-/8", "+/8==", "+/9", "+/8=\n", " +/8", "+/8= ", "=", "a", "+=/8",
+        ] {
             assert_eq!(decode_any(bad), None, "{bad:?}");
         }
         assert_eq!(decode_standard("-_8="), None);

@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 pub fn signed_hash(text: &str) -> Option<[u8; 32]> {
     let lower = text.to_ascii_lowercase();
     let (prefix, data) = lower.rsplit_once('1')?;
-    let (words, _) = data.as_bytes().split_last_chunk::<{ SIGNATURE_WORDS + CHECKSUM_WORDS }>()?;
+    let (words, _) = data
+        .as_bytes()
+        .split_last_chunk::<{ SIGNATURE_WORDS + CHECKSUM_WORDS }>()?;
     let mut bytes = Vec::with_capacity(prefix.len() + words.len());
     bytes.extend_from_slice(prefix.as_bytes());
     let (mut bits, mut count) = (0_u32, 0);
@@ -44,14 +46,28 @@ mod tests {
 
     #[test]
     fn each_word_before_the_signature_counts_and_nothing_after() {
-        let text = |words: &str| format!("lnbcrt1{words}{}", "q".repeat(SIGNATURE_WORDS + CHECKSUM_WORDS));
+        let text = |words: &str| {
+            format!(
+                "lnbcrt1{words}{}",
+                "q".repeat(SIGNATURE_WORDS + CHECKSUM_WORDS)
+            )
+        };
         let hash = |words: &str| signed_hash(&text(words)).unwrap();
         let packed = |bytes: &[u8]| <[u8; 32]>::from(Sha256::digest([b"lnbcrt", bytes].concat()));
         assert_eq!(hash(""), packed(&[]));
         assert_eq!(hash("llllllll"), packed(&[0xff; 5]));
-        assert_eq!(hash("pzry"), packed(&[0b0000_1000, 0b1000_0110, 0b0100_0000]));
-        assert_eq!(signed_hash(&text("pzry").to_uppercase()), Some(hash("pzry")));
-        assert_eq!(signed_hash(&text("")[1..]).map(|hash| hash == packed(&[])), Some(false));
+        assert_eq!(
+            hash("pzry"),
+            packed(&[0b0000_1000, 0b1000_0110, 0b0100_0000])
+        );
+        assert_eq!(
+            signed_hash(&text("pzry").to_uppercase()),
+            Some(hash("pzry"))
+        );
+        assert_eq!(
+            signed_hash(&text("")[1..]).map(|hash| hash == packed(&[])),
+            Some(false)
+        );
         assert_eq!(signed_hash("lnbcrt1pzry"), None);
         assert_eq!(signed_hash(""), None);
     }

@@ -9,11 +9,19 @@ pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
 }
 
 /// Moves the lines that `is_ours` knows out of one header. The others stay in their order.
-pub fn take_lines(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&HeaderValue) -> bool) -> Vec<HeaderValue> {
+pub fn take_lines(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    is_ours: impl Fn(&HeaderValue) -> bool,
+) -> Vec<HeaderValue> {
     if !headers.get_all(name).into_iter().any(&is_ours) {
         return Vec::new();
     }
-    let (taken, kept): (Vec<_>, Vec<_>) = headers.get_all(name).into_iter().cloned().partition(is_ours);
+    let (taken, kept): (Vec<_>, Vec<_>) = headers
+        .get_all(name)
+        .into_iter()
+        .cloned()
+        .partition(is_ours);
     headers.remove(name);
     headers.extend(kept.into_iter().map(|line| (name.clone(), line)));
     taken

@@ -43,7 +43,9 @@ mod tests {
     fn length_and_alphabet_are_exact() {
         assert_eq!(decode_lower::<2>("00ff"), Some([0, 255]));
         assert_eq!(decode_any_case::<2>("00Ff"), Some([0, 255]));
-        for bad in ["00fF", "00f", "00fff", "0x0f", "0xff", "+0ff", " 0ff", "00fg", ""] {
+        for bad in [
+            "00fF", "00f", "00fff", "0x0f", "0xff", "+0ff", " 0ff", "00fg", "",
+        ] {
             assert_eq!(decode_lower::<2>(bad), None, "{bad}");
         }
         assert_eq!(decode_any_case::<2>("0xff"), None);

@@ -44,15 +44,30 @@ mod tests {
     fn names_are_sorted_by_their_utf_16_units() {
         // As UTF-8 the order of the last two would be the other way round.
         let text = "{\"\u{fb33}\":1,\"\u{1f600}\":2,\"\\r\":3,\"1\":4}";
-        assert_eq!(of(text).unwrap(), "{\"\\r\":3,\"1\":4,\"\u{1f600}\":2,\"\u{fb33}\":1}");
+        assert_eq!(
+            of(text).unwrap(),
+            "{\"\\r\":3,\"1\":4,\"\u{1f600}\":2,\"\u{fb33}\":1}"
+        );
     }
 
     #[test]
     fn numbers_without_a_double_of_their_own_have_no_text() {
-        for good in ["9007199254740991", "-9007199254740991", "0.1", "-0.0", "1e15"] {
+        for good in [
+            "9007199254740991",
+            "-9007199254740991",
+            "0.1",
+            "-0.0",
+            "1e15",
+        ] {
             assert!(of(good).is_some(), "{good}");
         }
-        for bad in ["9007199254740992", "-9007199254740993", "18446744073709551616", "[1e300]", "{\"a\":-1e16}"] {
+        for bad in [
+            "9007199254740992",
+            "-9007199254740993",
+            "18446744073709551616",
+            "[1e300]",
+            "{\"a\":-1e16}",
+        ] {
             assert_eq!(of(bad), None, "{bad}");
         }
         assert_eq!(of("-0.0").unwrap(), "0");

@@ -3,8 +3,16 @@
 use sha2::block_api::compress256;
 
 /// Where every hash starts (FIPS 180-4, section 5.3.3).
-pub const INITIAL: [u32; 8] =
-    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+pub const INITIAL: [u32; 8] = [
+    0x6a09_e667,
+    0xbb67_ae85,
+    0x3c6e_f372,
+    0xa54f_f53a,
+    0x510e_527f,
+    0x9b05_688c,
+    0x1f83_d9ab,
+    0x5be0_cd19,
+];
 
 /// The hash of 32 bytes.
 pub fn hash_of_32(message: &[u8; 32]) -> [u8; 32] {
@@ -39,7 +47,11 @@ pub fn bytes(state: &[u32; 8]) -> [u8; 32] {
 
 #[inline(always)]
 fn write(state: &[u32; 8], to: &mut [u8]) {
-    to.as_chunks_mut().0.iter_mut().zip(state).for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
+    to.as_chunks_mut()
+        .0
+        .iter_mut()
+        .zip(state)
+        .for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
 }
 
 /// What stands after 32 bytes in the last of so many blocks: a one, zeros, and the length in bits.

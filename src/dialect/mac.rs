@@ -81,13 +81,22 @@ struct Padded<'a> {
 impl<'a> Padded<'a> {
     fn new(message: &'a [u8]) -> Self {
         if let Ok(hash) = message.try_into() {
-            return Self { whole: &[], last: [padded::<2>(hash), [0; 64]], used: 1 };
+            return Self {
+                whole: &[],
+                last: [padded::<2>(hash), [0; 64]],
+                used: 1,
+            };
         }
         let (whole, rest) = message.as_chunks::<64>();
-        let mut padded = Self { whole, last: [[0; 64]; 2], used: if rest.len() < 56 { 1 } else { 2 } };
+        let mut padded = Self {
+            whole,
+            last: [[0; 64]; 2],
+            used: if rest.len() < 56 { 1 } else { 2 },
+        };
         padded.last[0][..rest.len()].copy_from_slice(rest);
         padded.last[0][rest.len()] = 0x80;
-        padded.last[padded.used - 1][56..].copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
+        padded.last[padded.used - 1][56..]
+            .copy_from_slice(&(8 * (64 + message.len() as u64)).to_be_bytes());
         padded
     }
 }

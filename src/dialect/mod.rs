@@ -24,7 +24,9 @@ pub(crate) use self::{
 };
 use crate::{
     clock::Timestamp,
-    payment::{Amount, DialectName, Invoice, Network, PaymentHash, PaymentReceipt, Proof, Refusal, Terms},
+    payment::{
+        Amount, DialectName, Invoice, Network, PaymentHash, PaymentReceipt, Proof, Refusal, Terms,
+    },
 };
 
 /// A protocol, as the server needs it, in the order in which it asks.
@@ -53,13 +55,22 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
 
     /// What the invoice must commit to: `Err` where this request cannot be said in this dialect (it is then left out of the
     /// challenge), `Ok(None)` where any invoice will do.
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable>;
+    fn description(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+    ) -> Result<Option<Committed>, Unsayable>;
 
     /// The challenge lines for a checked invoice; the server sorts all dialects' lines by rank.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;
 
     /// The receipt line of an answer with this status.
-    fn receipt(&self, receipt: &PaymentReceipt, status: StatusCode, now: Timestamp) -> Option<HeaderLine>;
+    fn receipt(
+        &self,
+        receipt: &PaymentReceipt,
+        status: StatusCode,
+        now: Timestamp,
+    ) -> Option<HeaderLine>;
 
     /// The line of this dialect's own that tells why its credential was refused.
     fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine>;
@@ -92,7 +103,11 @@ pub(crate) fn may_hold_credential(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| {
         matches!(
             name.as_str(),
-            "authorization" | "payment-authorization" | "payment-signature" | "macaroon" | "grpc-metadata-macaroon"
+            "authorization"
+                | "payment-authorization"
+                | "payment-signature"
+                | "macaroon"
+                | "grpc-metadata-macaroon"
         )
     })
 }
@@ -151,7 +166,13 @@ pub(crate) trait Claim: fmt::Debug + Send {
     }
 
     /// Checks all that the head left open. `price` is there where [`needs_price`](Self::needs_price) asked for it.
-    fn verify(&self, view: &RequestView<'_>, terms: &Terms, price: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal>;
+    fn verify(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        price: Option<Amount>,
+        now: Timestamp,
+    ) -> Result<Proof, Refusal>;
 }
 
 /// A request that a dialect cannot say.

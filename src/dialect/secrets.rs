@@ -128,9 +128,20 @@ impl Secrets {
         Ok(Self::of(secret, Some(file)))
     }
 
-    fn of(secret: Arc<Zeroizing<Vec<u8>>>, file: Option<(PathBuf, Weak<Zeroizing<Vec<u8>>>)>) -> Self {
-        let ring = Mutex::new(Arc::new(Ring { secrets: vec![secret], minting: 0, demands: Demands::default() }));
-        Self(Arc::new(Shared { ring, version: AtomicU64::new(0), file }))
+    fn of(
+        secret: Arc<Zeroizing<Vec<u8>>>,
+        file: Option<(PathBuf, Weak<Zeroizing<Vec<u8>>>)>,
+    ) -> Self {
+        let ring = Mutex::new(Arc::new(Ring {
+            secrets: vec![secret],
+            minting: 0,
+            demands: Demands::default(),
+        }));
+        Self(Arc::new(Shared {
+            ring,
+            version: AtomicU64::new(0),
+            file,
+        }))
     }
 
     /// Returns 32 bytes that look random and that everybody can work out: a secret for tests, another one for each number. A
@@ -169,7 +180,11 @@ impl Secrets {
     pub fn mint_with(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         self.change(|ring| {
             let minting = ring.position(secret.as_ref()).ok_or(SecretError::Unknown)?;
-            Ok(Ring { secrets: ring.secrets.clone(), minting, demands: ring.demands })
+            Ok(Ring {
+                secrets: ring.secrets.clone(),
+                minting,
+                demands: ring.demands,
+            })
         })
     }
 
@@ -186,7 +201,11 @@ impl Secrets {
             }
             let mut secrets = ring.secrets.clone();
             secrets.remove(gone);
-            Ok(Ring { secrets, minting: ring.minting - usize::from(gone < ring.minting), demands: ring.demands })
+            Ok(Ring {
+                secrets,
+                minting: ring.minting - usize::from(gone < ring.minting),
+                demands: ring.demands,
+            })
         })
     }
 
@@ -197,17 +216,34 @@ impl Secrets {
     /// [`SecretError::Text`], [`SecretError::Pattern`], [`SecretError::Test`], and the file that this secret was read from.
     pub(crate) fn require(&self, demands: Demands) -> Result<(), (SecretError, Option<&Path>)> {
         let mut ring = self.lock();
-        let demands = Demands { strong: demands.strong || ring.demands.strong, unknown: demands.unknown || ring.demands.unknown };
+        let demands = Demands {
+            strong: demands.strong || ring.demands.strong,
+            unknown: demands.unknown || ring.demands.unknown,
+        };
         for secret in &ring.secrets {
-            let is_of = |file: &&(PathBuf, Weak<_>)| std::ptr::eq(file.1.as_ptr(), Arc::as_ptr(secret));
-            let file = || self.0.file.as_ref().filter(is_of).map(|(path, _)| path.as_path());
+            let is_of =
+                |file: &&(PathBuf, Weak<_>)| std::ptr::eq(file.1.as_ptr(), Arc::as_ptr(secret));
+            let file = || {
+                self.0
+                    .file
+                    .as_ref()
+                    .filter(is_of)
+                    .map(|(path, _)| path.as_path())
+            };
             demands.check(secret).map_err(|error| (error, file()))?;
         }
-        *ring = Arc::new(Ring { secrets: ring.secrets.clone(), minting: ring.minting, demands });
+        *ring = Arc::new(Ring {
+            secrets: ring.secrets.clone(),
+            minting: ring.minting,
+            demands,
+        });
         Ok(())
     }
 
-    fn change(&self, next: impl FnOnce(&Ring) -> Result<Ring, SecretError>) -> Result<(), SecretError> {
+    fn change(
+        &self,
+        next: impl FnOnce(&Ring) -> Result<Ring, SecretError>,
+    ) -> Result<(), SecretError> {
         let mut ring = self.lock();
         *ring = Arc::new(next(&ring)?);
         self.0.version.fetch_add(1, Ordering::Release);
@@ -244,13 +280,20 @@ impl Demands {
         if self.unknown && is_for_tests(secret) {
             return Err(SecretError::Test);
         }
-        if self.strong { strength::check(secret) } else { Ok(()) }
+        if self.strong {
+            strength::check(secret)
+        } else {
+            Ok(())
+        }
     }
 }
 
 /// What [`Secrets::test_secret`] returns.
 fn test_secret(number: u8) -> [u8; 32] {
-    sha2::Sha256::new_with_prefix("a secret for tests").chain_update([number]).finalize().into()
+    sha2::Sha256::new_with_prefix("a secret for tests")
+        .chain_update([number])
+        .finalize()
+        .into()
 }
 
 /// Whether a secret holds one of those for tests, at any place.
@@ -261,13 +304,17 @@ fn is_for_tests(secret: &[u8]) -> bool {
 
 impl Ring {
     fn position(&self, secret: &[u8]) -> Option<usize> {
-        self.secrets.iter().position(|held| constant_time_eq::constant_time_eq(held, secret))
+        self.secrets
+            .iter()
+            .position(|held| constant_time_eq::constant_time_eq(held, secret))
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Secrets").field("count", &self.lock().secrets.len()).finish_non_exhaustive()
+        f.debug_struct("Secrets")
+            .field("count", &self.lock().secrets.len())
+            .finish_non_exhaustive()
     }
 }
 

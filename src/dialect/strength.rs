@@ -11,15 +11,23 @@ pub(super) fn check(secret: &[u8]) -> Result<(), SecretError> {
     if is_text(secret) || holds_text(secret) {
         return Err(SecretError::Text);
     }
-    if repeats(secret) { Err(SecretError::Pattern) } else { Ok(()) }
+    if repeats(secret) {
+        Err(SecretError::Pattern)
+    } else {
+        Ok(())
+    }
 }
 
 /// UTF-8 without control characters (hex and base64 too), or 13 in 16 bytes printable ASCII, as in Latin-1. Zeros between the
 /// letters, as in UTF-16, and behind them change nothing. By chance 26 of 32 bytes are printable in 1.6 of a million secrets.
 fn is_text(secret: &[u8]) -> bool {
     let is_letter = |letter: char| !letter.is_control() || letter.is_whitespace() || letter == '\0';
-    let others = secret.iter().filter(|byte| !byte.is_ascii() || !is_letter(char::from(**byte))).count();
-    others <= secret.len() * 3 / 16 || str::from_utf8(secret).is_ok_and(|text| text.chars().all(is_letter))
+    let others = secret
+        .iter()
+        .filter(|byte| !byte.is_ascii() || !is_letter(char::from(**byte)))
+        .count();
+    others <= secret.len() * 3 / 16
+        || str::from_utf8(secret).is_ok_and(|text| text.chars().all(is_letter))
 }
 
 /// 16 printable bytes or more in a row, and beside them less than what makes a secret. By chance, 1.4 of a million secrets of 32
@@ -38,18 +46,27 @@ const ENOUGH_BESIDE_TEXT: usize = 24;
 /// the differences between neighbours.
 fn repeats(secret: &[u8]) -> bool {
     let mut counts = [0_usize; 256];
-    secret.iter().for_each(|byte| counts[usize::from(*byte)] += 1);
+    secret
+        .iter()
+        .for_each(|byte| counts[usize::from(*byte)] += 1);
     let has_period = (1..=secret.len() / 2).any(|period| {
-        let changed = secret.iter().zip(&secret[period..]).filter(|(byte, later)| byte != later);
+        let changed = secret
+            .iter()
+            .zip(&secret[period..])
+            .filter(|(byte, later)| byte != later);
         changed.take(CHANGED + 1).count() <= CHANGED
     });
-    let (always, ever) = secret.iter().fold((u8::MAX, 0), |(always, ever), byte| (always & byte, ever | byte));
+    let (always, ever) = secret.iter().fold((u8::MAX, 0), |(always, ever), byte| {
+        (always & byte, ever | byte)
+    });
     let steps = differences(secret);
     counts.iter().any(|count| *count > secret.len() / 4)
         || has_period
         || always != 0
         || ever != u8::MAX
-        || [secret, &steps, &differences(&steps)].iter().any(|bytes| distinct(bytes) < DISTINCT)
+        || [secret, &steps, &differences(&steps)]
+            .iter()
+            .any(|bytes| distinct(bytes) < DISTINCT)
 }
 
 /// A changed byte differs from the one before it in the pattern and from the one after it.
@@ -60,12 +77,18 @@ const DISTINCT: usize = 16;
 
 fn distinct(bytes: &[u8]) -> usize {
     let mut seen = [false; 256];
-    bytes.iter().for_each(|byte| seen[usize::from(*byte)] = true);
+    bytes
+        .iter()
+        .for_each(|byte| seen[usize::from(*byte)] = true);
     seen.iter().filter(|seen| **seen).count()
 }
 
 fn differences(bytes: &[u8]) -> zeroize::Zeroizing<Vec<u8>> {
-    bytes.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect::<Vec<_>>().into()
+    bytes
+        .windows(2)
+        .map(|pair| pair[1].wrapping_sub(pair[0]))
+        .collect::<Vec<_>>()
+        .into()
 }
 
 #[cfg(test)]
@@ -75,7 +98,11 @@ mod tests {
 
     #[test]
     fn text_is_no_secret_in_any_alphabet_or_encoding() {
-        let utf_16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>();
+        let utf_16 = |text: &str| {
+            text.encode_utf16()
+                .flat_map(u16::to_le_bytes)
+                .collect::<Vec<_>>()
+        };
         let random = Secrets::test_secret(1);
         for text in [
             b"correct horse battery staple and some more".to_vec(),
@@ -101,7 +128,11 @@ mod tests {
     #[test]
     fn a_pattern_is_no_secret() {
         let random = Secrets::test_secret(1);
-        let counted = |step: u8, length: u8| (0..length).map(|n| 0x80_u8.wrapping_add(n.wrapping_mul(step))).collect::<Vec<_>>();
+        let counted = |step: u8, length: u8| {
+            (0..length)
+                .map(|n| 0x80_u8.wrapping_add(n.wrapping_mul(step)))
+                .collect::<Vec<_>>()
+        };
         for pattern in [
             vec![7; 32],
             vec![0xff; 64],
@@ -112,13 +143,25 @@ mod tests {
             random[..15].repeat(3),
             [&random[..16], &random[..15], &[1]].concat(),
             [&random[..16], &[1, 2], &random[2..16]].concat(),
-            [&random[..8], &random[..7], &[1], &random[..8], &[2], &random[1..8]].concat(),
+            [
+                &random[..8],
+                &random[..7],
+                &[1],
+                &random[..8],
+                &[2],
+                &random[1..8],
+            ]
+            .concat(),
             [random.as_slice(), &random[..30], &[1, 2]].concat(),
-            (0..32_u8).map(|n| (n.wrapping_mul(13).wrapping_add(5) % 32) ^ (n >> 1)).collect(),
+            (0..32_u8)
+                .map(|n| (n.wrapping_mul(13).wrapping_add(5) % 32) ^ (n >> 1))
+                .collect(),
             counted(1, 32),
             counted(255, 64),
             counted(7, 32),
-            (0..32).map(|n: u8| 0x90_u8.wrapping_add(n.wrapping_mul(n))).collect(),
+            (0..32)
+                .map(|n: u8| 0x90_u8.wrapping_add(n.wrapping_mul(n)))
+                .collect(),
             (0..16).chain((0..16).rev()).map(|n| n | 0x80).collect(),
             (0x1000_u16..0x1010).flat_map(u16::to_be_bytes).collect(),
             (1_u32..9).flat_map(u32::to_be_bytes).collect(),
@@ -135,7 +178,10 @@ mod tests {
         for length in [32, 33, 39, 40, 48, 64, 100, 4_096] {
             for number in 0..500_u32 {
                 let blocks = (0..=length / 32).flat_map(|block: usize| {
-                    Sha256::new().chain_update(number.to_le_bytes()).chain_update(block.to_le_bytes()).finalize()
+                    Sha256::new()
+                        .chain_update(number.to_le_bytes())
+                        .chain_update(block.to_le_bytes())
+                        .finalize()
                 });
                 let secret: Vec<u8> = blocks.take(length).collect();
                 assert_eq!(check(&secret), Ok(()), "{secret:?}");
@@ -143,6 +189,10 @@ mod tests {
         }
         assert!((0..=255).all(|number| check(&Secrets::test_secret(number)).is_ok()));
         let random = Secrets::test_secret(1);
-        assert_eq!(check(&[b"a word of people".as_slice(), &[0xff], &random[..23]].concat()), Ok(()), "24 bytes are enough");
+        assert_eq!(
+            check(&[b"a word of people".as_slice(), &[0xff], &random[..23]].concat()),
+            Ok(()),
+            "24 bytes are enough"
+        );
     }
 }

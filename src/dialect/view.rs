@@ -30,5 +30,7 @@ impl<'a> RequestView<'a> {
 
 /// Name and port of an origin.
 pub(crate) fn authority(origin: &str) -> &str {
-    origin.split_once("://").map_or(origin, |(_, authority)| authority)
+    origin
+        .split_once("://")
+        .map_or(origin, |(_, authority)| authority)
 }

@@ -67,7 +67,11 @@ mod tests {
         ] {
             let taken = Cell::new(0);
             let read = streamed(frames, bytes, &taken).await.map(|body| body.len());
-            assert_eq!((read, taken.get()), (expected, most), "{frames} frames and {bytes} bytes");
+            assert_eq!(
+                (read, taken.get()),
+                (expected, most),
+                "{frames} frames and {bytes} bytes"
+            );
         }
     }
 }

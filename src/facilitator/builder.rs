@@ -14,7 +14,8 @@ const HOUR_AFTER: Duration = Duration::from_secs(3600);
 const MAX_SKEW: Duration = Duration::from_secs(600);
 const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 const MAX_CALLS: u32 = 1_000_000;
-const RATE_TIMES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+const RATE_TIMES: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(86_400);
 
 /// Makes a [`Facilitator`]; see [`Facilitator::builder`].
 #[must_use = "a builder does nothing until it builds"]
@@ -120,7 +121,10 @@ impl FacilitatorBuilder {
         if self.pay_to.is_empty() {
             return error("expected one key at least: call `pay_to`");
         }
-        if self.networks.contains(&Network::Bitcoin) && self.store.durability() == Durability::Volatile && !self.volatile {
+        if self.networks.contains(&Network::Bitcoin)
+            && self.store.durability() == Durability::Volatile
+            && !self.volatile
+        {
             return error(
                 "this store forgets what was settled when the process ends, and mainnet is served: take a durable one, as \
                  DurableStore::open(\"spent\")?, accept it with .volatile_replay_store(), or serve test networks only, with \
@@ -161,7 +165,9 @@ impl FacilitatorBuilder {
                 inner.warn_if_new();
                 Ok(Facilitator::of(inner))
             }
-            None => error("expected in `pay_to` a compressed public key of 66 lower-case hexadecimal digits"),
+            None => error(
+                "expected in `pay_to` a compressed public key of 66 lower-case hexadecimal digits",
+            ),
         }
     }
 }

@@ -55,7 +55,8 @@ impl BearerTokens {
     /// And this caller, by this token. An empty token admits nobody.
     #[must_use]
     pub fn with(mut self, name: impl Into<Arc<str>>, token: impl Into<String>) -> Self {
-        self.0.push((Caller::named(name), Zeroizing::new(token.into())));
+        self.0
+            .push((Caller::named(name), Zeroizing::new(token.into())));
         self
     }
 }
@@ -81,6 +82,8 @@ impl Callers for BearerTokens {
 
 impl fmt::Debug for BearerTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BearerTokens").field("callers", &self.0.len()).finish_non_exhaustive()
+        f.debug_struct("BearerTokens")
+            .field("callers", &self.0.len())
+            .finish_non_exhaustive()
     }
 }

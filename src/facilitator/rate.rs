@@ -30,7 +30,11 @@ struct Bucket {
 impl Rate {
     /// `burst` calls at once, and as many again in each `per`.
     pub(super) fn new(burst: u32, per: Duration) -> Self {
-        Self { burst, interval: per / burst.max(1), buckets: Mutex::new(HashMap::new()) }
+        Self {
+            burst,
+            interval: per / burst.max(1),
+            buckets: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Takes one token, or says how long until there is one.
@@ -83,7 +87,11 @@ mod tests {
         assert_eq!(rate.take(&Caller::named("a")), Ok(()));
         assert!(rate.take(&Caller::named("b")).is_err());
         assert_eq!(rate.buckets.lock().unwrap().len(), MAX_CALLERS + 1);
-        assert_eq!(rate.take(&Caller::named("0")), Err(Duration::from_secs(20)), "its own bucket, not the shared one");
+        assert_eq!(
+            rate.take(&Caller::named("0")),
+            Err(Duration::from_secs(20)),
+            "its own bucket, not the shared one"
+        );
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(rate.take(&Caller::named("b")), Ok(()));
         assert_eq!(rate.buckets.lock().unwrap().len(), 1);

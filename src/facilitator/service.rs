@@ -46,7 +46,10 @@ where
         let facilitator = self.clone();
         ResponseFuture(Box::pin(async move {
             let (head, body) = request.into_parts();
-            facilitator.respond(&head, body).await.unwrap_or_else(Denied::answer)
+            facilitator
+                .respond(&head, body)
+                .await
+                .unwrap_or_else(Denied::answer)
         }))
     }
 }
@@ -81,9 +84,15 @@ impl Facilitator {
                 self.admit(head)?;
                 self.settle_document(&self.read(body).await?).await
             }
-            ("/supported", _) => Err(Denied::Method("GET, HEAD", "expected the method GET or HEAD")),
+            ("/supported", _) => Err(Denied::Method(
+                "GET, HEAD",
+                "expected the method GET or HEAD",
+            )),
             ("/verify" | "/settle", _) => Err(Denied::Method("POST", "expected the method POST")),
-            _ => Err(Denied::Status(StatusCode::NOT_FOUND, "expected /settle, /verify or /supported")),
+            _ => Err(Denied::Status(
+                StatusCode::NOT_FOUND,
+                "expected /settle, /verify or /supported",
+            )),
         }
     }
 
@@ -96,21 +105,45 @@ impl Facilitator {
         let read = tokio::time::timeout(self.0.time_limit, body::read(body)).await;
         let bytes = match read {
             Ok(Ok(bytes)) => bytes,
-            Ok(Err(Unread::TooLong)) => return Err(Denied::Status(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")),
-            Ok(Err(Unread::Broken)) => return Err(Denied::Status(StatusCode::BAD_REQUEST, "expected a whole body")),
-            Err(_) => return Err(Denied::Status(StatusCode::REQUEST_TIMEOUT, "expected the body in time")),
+            Ok(Err(Unread::TooLong)) => {
+                return Err(Denied::Status(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "expected at most 64 KiB",
+                ));
+            }
+            Ok(Err(Unread::Broken)) => {
+                return Err(Denied::Status(
+                    StatusCode::BAD_REQUEST,
+                    "expected a whole body",
+                ));
+            }
+            Err(_) => {
+                return Err(Denied::Status(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "expected the body in time",
+                ));
+            }
         };
-        String::from_utf8(bytes).map_err(|_| Denied::Status(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
+        String::from_utf8(bytes)
+            .map_err(|_| Denied::Status(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
     }
 
     async fn settle_document(&self, text: &str) -> Result<Answer, Denied> {
         let document = json::parse(text).ok().and_then(json::Json::into_object);
         let Some(mut document) = document else {
-            return Err(Denied::Status(StatusCode::BAD_REQUEST, "expected a JSON object in which no member stands twice"));
+            return Err(Denied::Status(
+                StatusCode::BAD_REQUEST,
+                "expected a JSON object in which no member stands twice",
+            ));
         };
         let version = document.get("x402Version") == Some(&json::Json::Unsigned(2));
-        let required = document.take("paymentRequirements").and_then(PaymentRequirements::of);
-        let payload = document.take("paymentPayload").ok_or(Reason::InvalidPayload).and_then(PaymentPayload::of);
+        let required = document
+            .take("paymentRequirements")
+            .and_then(PaymentRequirements::of);
+        let payload = document
+            .take("paymentPayload")
+            .ok_or(Reason::InvalidPayload)
+            .and_then(PaymentPayload::of);
         let outcome = match (version, payload, &required) {
             (false, ..) => Err(Reason::InvalidVersion),
             (true, Err(reason), _) => Err(reason),
@@ -123,10 +156,12 @@ impl Facilitator {
 
     fn supported(&self) -> Answer {
         let extra = json!({"assetTransferMethod": "bolt11", "paymentFlow": "upfront"});
-        let kind =
-            |network: &crate::Network| json!({"x402Version": 2, "scheme": "exact", "network": network.caip2(), "extra": extra});
+        let kind = |network: &crate::Network| json!({"x402Version": 2, "scheme": "exact", "network": network.caip2(), "extra": extra});
         let kinds: Vec<_> = self.0.networks.iter().map(kind).collect();
-        answered(StatusCode::OK, &json!({"kinds": kinds, "extensions": [], "signers": {}}))
+        answered(
+            StatusCode::OK,
+            &json!({"kinds": kinds, "extensions": [], "signers": {}}),
+        )
     }
 }
 
@@ -144,17 +179,27 @@ enum Denied {
 impl Denied {
     fn answer(self) -> Answer {
         let (status, text, header) = match self {
-            Self::Method(allowed, text) => {
-                (StatusCode::METHOD_NOT_ALLOWED, text, Some((ALLOW, HeaderValue::from_static(allowed))))
-            }
+            Self::Method(allowed, text) => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                text,
+                Some((ALLOW, HeaderValue::from_static(allowed))),
+            ),
             Self::Status(status, text) => (status, text, None),
             Self::Stranger => {
                 let scheme = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-                (StatusCode::UNAUTHORIZED, "expected a caller that is known here", Some(scheme))
+                (
+                    StatusCode::UNAUTHORIZED,
+                    "expected a caller that is known here",
+                    Some(scheme),
+                )
             }
             Self::TooOften(wait) => {
                 let after = (RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
-                (StatusCode::TOO_MANY_REQUESTS, "too many calls: wait as long as Retry-After says", Some(after))
+                (
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "too many calls: wait as long as Retry-After says",
+                    Some(after),
+                )
             }
         };
         let mut answer = answered(status, &json!({"error": text}));
@@ -167,8 +212,12 @@ fn answered(status: StatusCode, document: &impl serde::Serialize) -> Answer {
     let bytes = serde_json::to_vec(document).unwrap_or_default();
     let mut answer = Response::new(Full::new(Bytes::from(bytes)));
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     answer
 }
 

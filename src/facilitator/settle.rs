@@ -6,7 +6,9 @@ use crate::{
     payment::{Network, is_public_key, retain_until},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
     trace,
-    x402::{self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified},
+    x402::{
+        self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified,
+    },
 };
 
 /// Settles proofs of `exact` on `lnbtc`; clones share one state.
@@ -32,7 +34,9 @@ pub(super) struct Inner {
 impl Inner {
     /// The first moment at which an invoice can have been made that the store can vouch for.
     pub(super) fn counts_from(&self) -> Timestamp {
-        self.store.created_at().saturating_add(2 * self.skew + Duration::from_secs(1))
+        self.store
+            .created_at()
+            .saturating_add(2 * self.skew + Duration::from_secs(1))
     }
 
     pub(super) fn warn_if_new(&self) {
@@ -65,19 +69,33 @@ impl Facilitator {
     ///
     /// The reason of the first step that fails; [`Reason::SettlementFailed`] if the store cannot answer in time, and the
     /// proof is then not spent.
-    pub async fn settle(&self, payload: &PaymentPayload<'_>, required: &PaymentRequirements<'_>) -> Result<Verified, Reason> {
+    pub async fn settle(
+        &self,
+        payload: &PaymentPayload<'_>,
+        required: &PaymentRequirements<'_>,
+    ) -> Result<Verified, Reason> {
         let verified = self.verify(payload, required)?;
         self.consume(&verified).await?;
         Ok(verified)
     }
 
-    pub(super) fn answer<'a>(&self, outcome: Result<Verified, Reason>, network: Option<&'a str>) -> SettlementResponse<'a> {
+    pub(super) fn answer<'a>(
+        &self,
+        outcome: Result<Verified, Reason>,
+        network: Option<&'a str>,
+    ) -> SettlementResponse<'a> {
         match outcome {
-            Ok(verified) => SettlementResponse::settled(verified.network(), verified.payment_hash()),
+            Ok(verified) => {
+                SettlementResponse::settled(verified.network(), verified.payment_hash())
+            }
             Err(reason @ Reason::InvoiceOlderThanStore) => {
                 let first = self.0.counts_from();
                 let wait = first.saturating_since(self.0.clock.now()).as_secs();
-                let wait = if wait > 0 { format!(", in {wait} s") } else { String::new() };
+                let wait = if wait > 0 {
+                    format!(", in {wait} s")
+                } else {
+                    String::new()
+                };
                 let told = format!(
                     "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was settled \
                      before: pay a new invoice, made at {} or later{wait}",
@@ -89,14 +107,24 @@ impl Facilitator {
         }
     }
 
-    fn verify(&self, payload: &PaymentPayload<'_>, required: &PaymentRequirements<'_>) -> Result<Verified, Reason> {
+    fn verify(
+        &self,
+        payload: &PaymentPayload<'_>,
+        required: &PaymentRequirements<'_>,
+    ) -> Result<Verified, Reason> {
         let served = &*self.0;
-        let conditions = Conditions::at(served.clock.now()).with_skew(served.skew).with_networks(&served.networks);
+        let conditions = Conditions::at(served.clock.now())
+            .with_skew(served.skew)
+            .with_networks(&served.networks);
         let conditions = conditions.with_store_created_at(served.store.created_at());
         let core = x402::terms(payload.accepted(), required, &served.networks)?;
         if !served.pay_to.contains(&core.pay_to) {
             // A key that is none is step 2's, and comes before what is served here.
-            return Err(if is_public_key(&core.pay_to) { Reason::PayToMismatch } else { Reason::PayToMalformed });
+            return Err(if is_public_key(&core.pay_to) {
+                Reason::PayToMismatch
+            } else {
+                Reason::PayToMalformed
+            });
         }
         if core.max_timeout > served.max_timeout.as_secs() {
             return Err(Reason::MaxTimeout);
@@ -107,11 +135,23 @@ impl Facilitator {
     async fn consume(&self, verified: &Verified) -> Result<(), Reason> {
         let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
         let use_id = UseId::random().map_err(|_| Reason::SettlementFailed)?;
-        let mut lease = Lease { store: &*self.0.store, key, use_id, is_open: true };
-        let consumed = self.0.store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 0), self.retain_until(verified));
+        let mut lease = Lease {
+            store: &*self.0.store,
+            key,
+            use_id,
+            is_open: true,
+        };
+        let consumed = self.0.store.consume(
+            key,
+            use_id,
+            Limits::new(NonZeroU32::MIN, 0),
+            self.retain_until(verified),
+        );
         let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
         let consumed = consumed.map_err(|_| Reason::SettlementFailed)?;
-        lease.is_open = !consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused);
+        lease.is_open = !consumed
+            .as_ref()
+            .is_err_and(|error| error.kind() == StoreErrorKind::Refused);
         let consumption = consumed.map_err(|_| Reason::SettlementFailed)?;
         lease.is_open = false;
         match consumption {
@@ -136,13 +176,17 @@ struct Lease<'a> {
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
         if self.is_open {
-            self.store.release(self.key, self.use_id, Release::NotServed);
+            self.store
+                .release(self.key, self.use_id, Release::NotServed);
         }
     }
 }
 
 impl fmt::Debug for Facilitator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Facilitator").field("networks", &self.0.networks).field("store", &self.0.store).finish_non_exhaustive()
+        f.debug_struct("Facilitator")
+            .field("networks", &self.0.networks)
+            .field("store", &self.0.store)
+            .finish_non_exhaustive()
     }
 }

@@ -26,7 +26,12 @@ pub enum NodeErrorKind {
 impl NodeError {
     /// An error of the node that is called `node`; no money can have left.
     pub fn new(kind: NodeErrorKind, node: &'static str, source: impl Into<BoxError>) -> Self {
-        Self { kind, node, may_have_paid: false, source: source.into() }
+        Self {
+            kind,
+            node,
+            may_have_paid: false,
+            source: source.into(),
+        }
     }
 
     /// The same error, of a payment whose money may have left.

@@ -15,10 +15,17 @@ pub trait Payer: fmt::Debug + Send + Sync + 'static {
     fn profile(&self) -> PayerProfile;
 
     /// Pays the invoice, or says what became of an earlier attempt to pay it.
-    fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>>;
+    fn pay<'a>(
+        &'a self,
+        invoice: &'a Invoice,
+        limits: PayLimits,
+    ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>>;
 
     /// What became of a payment.
-    fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>>;
+    fn lookup_payment(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>>;
 }
 
 impl<T: Payer + ?Sized> Payer for Arc<T> {
@@ -26,11 +33,18 @@ impl<T: Payer + ?Sized> Payer for Arc<T> {
         (**self).profile()
     }
 
-    fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
+    fn pay<'a>(
+        &'a self,
+        invoice: &'a Invoice,
+        limits: PayLimits,
+    ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         (**self).pay(invoice, limits)
     }
 
-    fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
+    fn lookup_payment(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         (**self).lookup_payment(payment_hash)
     }
 }
@@ -51,7 +65,10 @@ impl PayerProfile {
     /// The two things that no wallet may leave unsaid.
     #[must_use]
     pub const fn new(network: Network, keeps_fee_limit: bool) -> Self {
-        Self { network, keeps_fee_limit }
+        Self {
+            network,
+            keeps_fee_limit,
+        }
     }
 }
 

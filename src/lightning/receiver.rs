@@ -38,7 +38,10 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>>;
 
     /// What became of an invoice.
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>>;
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>>;
 
     /// The payment hashes of invoices as they settle, from now on; by default none. May skip, may repeat.
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
@@ -55,7 +58,10 @@ impl<T: Receiver + ?Sized> Receiver for Arc<T> {
         (**self).create_invoice(request)
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         (**self).lookup_invoice(payment_hash)
     }
 
@@ -82,7 +88,11 @@ impl InvoiceRequest {
     /// A request for an invoice.
     #[must_use]
     pub const fn new(amount: Amount, description: Description, expiry: Duration) -> Self {
-        Self { amount, description, expiry }
+        Self {
+            amount,
+            description,
+            expiry,
+        }
     }
 }
 
@@ -118,7 +128,13 @@ impl ReceiverProfile {
     /// The two things that no node may leave unsaid.
     #[must_use]
     pub const fn new(network: Network, key_custody: KeyCustody) -> Self {
-        Self { network, key_custody, public_key: None, whole_sats_only: false, in_process: false }
+        Self {
+            network,
+            key_custody,
+            public_key: None,
+            whole_sats_only: false,
+            in_process: false,
+        }
     }
 }
 

@@ -28,7 +28,10 @@ pub(crate) trait Forgettable {
 
 impl<T: Forgettable> Remembered<T> {
     pub(crate) fn new() -> Self {
-        Self { entries: HashMap::new(), sweep_at: FEW }
+        Self {
+            entries: HashMap::new(),
+            sweep_at: FEW,
+        }
     }
 
     pub(crate) fn get(&self, payment_hash: PaymentHash) -> Option<&T> {
@@ -45,7 +48,12 @@ impl<T: Forgettable> Remembered<T> {
     }
 
     /// Adds or replaces an entry; gives it back where there is no room.
-    pub(crate) fn insert(&mut self, payment_hash: PaymentHash, entry: T, now: Timestamp) -> Result<(), T> {
+    pub(crate) fn insert(
+        &mut self,
+        payment_hash: PaymentHash,
+        entry: T,
+        now: Timestamp,
+    ) -> Result<(), T> {
         // Swept when as many were added as were left, so that the cost of one insertion does not grow.
         if self.entries.len() >= self.sweep_at {
             self.entries.retain(|_, entry| now < entry.forget_at());
@@ -75,14 +83,24 @@ mod tests {
         for second in 0..100_000_u64 {
             let mut name = [0; 32];
             name[..8].copy_from_slice(&second.to_be_bytes());
-            let (now, end) = (Timestamp::from_unix_seconds(second), Timestamp::from_unix_seconds(second + 500));
-            assert!(remembered.insert(PaymentHash::from_bytes(name), end, now).is_ok());
+            let (now, end) = (
+                Timestamp::from_unix_seconds(second),
+                Timestamp::from_unix_seconds(second + 500),
+            );
+            assert!(
+                remembered
+                    .insert(PaymentHash::from_bytes(name), end, now)
+                    .is_ok()
+            );
             assert!(remembered.len() <= 2 * FEW, "{}", remembered.len());
         }
         for second in 99_500..100_000_u64 {
             let mut name = [0; 32];
             name[..8].copy_from_slice(&second.to_be_bytes());
-            assert!(remembered.get(PaymentHash::from_bytes(name)).is_some(), "{second}");
+            assert!(
+                remembered.get(PaymentHash::from_bytes(name)).is_some(),
+                "{second}"
+            );
         }
     }
 }

@@ -10,7 +10,10 @@ pub(crate) struct Batch {
 
 impl Batch {
     pub(super) fn with_capacity(records: usize) -> Self {
-        Self { records: Vec::with_capacity(records), tally: Tally::default() }
+        Self {
+            records: Vec::with_capacity(records),
+            tally: Tally::default(),
+        }
     }
 
     /// Notes that the record of `key`, which was `old`, is now `new`. None of both is no record.
@@ -61,12 +64,19 @@ impl Tally {
     }
 
     pub(super) const fn plus(self, other: Self) -> Self {
-        Self { count: self.count.wrapping_add(other.count), sum: self.sum.wrapping_add(other.sum) }
+        Self {
+            count: self.count.wrapping_add(other.count),
+            sum: self.sum.wrapping_add(other.sum),
+        }
     }
 }
 
 pub(super) fn digest(key: &[u8], value: &[u8]) -> u128 {
-    let hash = Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key).chain_update(value).finalize();
+    let hash = Sha256::new()
+        .chain_update((key.len() as u64).to_le_bytes())
+        .chain_update(key)
+        .chain_update(value)
+        .finalize();
     let mut first = [0; 16];
     first.copy_from_slice(&hash[..16]);
     u128::from_le_bytes(first)
@@ -87,7 +97,10 @@ mod tests {
         direct.add(b"a", b"2");
         assert_eq!(batch.tally(), direct);
         let records = batch.into_records();
-        let records: Vec<_> = records.iter().map(|(key, value)| (&**key, value.as_deref())).collect();
+        let records: Vec<_> = records
+            .iter()
+            .map(|(key, value)| (&**key, value.as_deref()))
+            .collect();
         assert_eq!(records, [(&b"a"[..], Some(&b"2"[..])), (b"b", None)]);
     }
 

@@ -30,14 +30,27 @@ impl Engine {
         load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
     ) -> Result<Self, LogError> {
         // the engine asserts where its files are not as it left them
-        catch_unwind(AssertUnwindSafe(|| Self::open_unguarded(folder, new_id, load)))
-            .unwrap_or_else(|_| Err(LogError::corrupt(format!("the engine panicked on its files; {FIX}"))))
+        catch_unwind(AssertUnwindSafe(|| {
+            Self::open_unguarded(folder, new_id, load)
+        }))
+        .unwrap_or_else(|_| {
+            Err(LogError::corrupt(format!(
+                "the engine panicked on its files; {FIX}"
+            )))
+        })
     }
 
     /// Shows each record to `load`.
-    pub(super) fn read(&self, load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>) -> Result<(), LogError> {
+    pub(super) fn read(
+        &self,
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
         catch_unwind(AssertUnwindSafe(|| read_all(&self.records, load)))
-            .unwrap_or_else(|_| Err(LogError::corrupt(format!("the engine panicked on its files; {FIX}"))))
+            .unwrap_or_else(|_| {
+                Err(LogError::corrupt(format!(
+                    "the engine panicked on its files; {FIX}"
+                )))
+            })
             .map(drop)
     }
 
@@ -71,7 +84,10 @@ impl Engine {
         let floor = match Floor::open(&floor_path)? {
             Some(floor) => floor,
             None if journals.exists() => {
-                return Err(LogError::corrupt(format!("{} is missing or empty; {FIX}", floor_path.display())));
+                return Err(LogError::corrupt(format!(
+                    "{} is missing or empty; {FIX}",
+                    floor_path.display()
+                )));
             }
             None => Floor::create(&floor_path, new_id)?,
         };
@@ -87,16 +103,27 @@ impl Engine {
         folder::sync(&journals.join("keyspaces"))?;
         let head = match read_all(&records, load)? {
             Some(head) => head,
-            None if floor.sequence() == 0 => Head { id: floor.id(), sequence: 0, tally: Tally::default() },
+            None if floor.sequence() == 0 => Head {
+                id: floor.id(),
+                sequence: 0,
+                tally: Tally::default(),
+            },
             None => return Err(fewer(0, floor.sequence())),
         };
         if head.id != floor.id() {
-            return Err(LogError::corrupt(format!("the journal and its side file are of two different logs; {FIX}")));
+            return Err(LogError::corrupt(format!(
+                "the journal and its side file are of two different logs; {FIX}"
+            )));
         }
         if head.sequence < floor.sequence() {
             return Err(fewer(head.sequence, floor.sequence()));
         }
-        let mut engine = Self { records, database, floor, head };
+        let mut engine = Self {
+            records,
+            database,
+            floor,
+            head,
+        };
         if engine.head.sequence == 0 {
             engine.commit_unguarded(Batch::default())?;
             engine.floor.settle()?;
@@ -108,7 +135,11 @@ impl Engine {
     }
 
     fn commit_unguarded(&mut self, batch: Batch) -> Result<(), LogError> {
-        let next = Head { id: self.head.id, sequence: self.head.sequence + 1, tally: self.head.tally.plus(batch.tally()) };
+        let next = Head {
+            id: self.head.id,
+            sequence: self.head.sequence + 1,
+            tally: self.head.tally.plus(batch.tally()),
+        };
         let records = batch.into_records();
         let mut writes = OwnedWriteBatch::with_capacity(self.database.clone(), records.len() + 1);
         writes = writes.durability(Some(PersistMode::SyncData));
@@ -119,7 +150,9 @@ impl Engine {
             }
         }
         writes.insert(&self.records, HEAD, next.to_bytes().as_slice());
-        writes.commit().map_err(|error| LogError::unavailable(describe(&error)))?;
+        writes
+            .commit()
+            .map_err(|error| LogError::unavailable(describe(&error)))?;
         self.head = next;
         self.floor.raise(next.sequence)
     }
@@ -136,17 +169,25 @@ pub(super) fn database(folder: &Path) -> Result<Database, LogError> {
 
 pub(super) fn keyspace(database: &Database) -> Result<Keyspace, LogError> {
     database
-        .keyspace("records", || KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE))
+        .keyspace("records", || {
+            KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE)
+        })
         .map_err(|error| opening(&error))
 }
 
-fn read_all(records: &Keyspace, mut load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>) -> Result<Option<Head>, LogError> {
+fn read_all(
+    records: &Keyspace,
+    mut load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+) -> Result<Option<Head>, LogError> {
     let mut head = None;
     let mut tally = Tally::default();
     for record in records.iter() {
         let (key, value) = record.into_inner().map_err(|error| opening(&error))?;
         if *key == *HEAD {
-            head = Some(Head::from_bytes(&value).ok_or_else(|| LogError::corrupt(format!("its head is damaged; {FIX}")))?);
+            head = Some(
+                Head::from_bytes(&value)
+                    .ok_or_else(|| LogError::corrupt(format!("its head is damaged; {FIX}")))?,
+            );
         } else {
             tally.add(&key, &value);
             load(&key, &value)?;
@@ -170,9 +211,9 @@ fn fewer(found: u64, acknowledged: u64) -> LogError {
 
 fn opening(error: &fjall::Error) -> LogError {
     match error {
-        fjall::Error::Io(_) | fjall::Error::Storage(fjall::LsmError::Io(_)) | fjall::Error::Locked => {
-            LogError::unavailable(describe(error))
-        }
+        fjall::Error::Io(_)
+        | fjall::Error::Storage(fjall::LsmError::Io(_))
+        | fjall::Error::Locked => LogError::unavailable(describe(error)),
         _ => LogError::corrupt(format!("{}; {FIX}", describe(error))),
     }
 }

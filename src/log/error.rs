@@ -19,21 +19,33 @@ pub(crate) enum LogErrorKind {
 
 impl LogError {
     pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
-        Self { kind: LogErrorKind::Corrupt, what: what.to_string().into() }
+        Self {
+            kind: LogErrorKind::Corrupt,
+            what: what.to_string().into(),
+        }
     }
 
     pub(crate) fn unavailable(what: impl fmt::Display) -> Self {
-        Self { kind: LogErrorKind::Unavailable, what: what.to_string().into() }
+        Self {
+            kind: LogErrorKind::Unavailable,
+            what: what.to_string().into(),
+        }
     }
 
     /// Nothing is taken now, for this reason.
     pub(crate) fn refused(what: impl fmt::Display) -> Self {
-        Self { kind: LogErrorKind::Refused, what: what.to_string().into() }
+        Self {
+            kind: LogErrorKind::Refused,
+            what: what.to_string().into(),
+        }
     }
 
     /// The same, said to who asks meanwhile.
     pub(crate) fn refusal(&self) -> Self {
-        Self { kind: LogErrorKind::Refused, what: self.what.clone() }
+        Self {
+            kind: LogErrorKind::Refused,
+            what: self.what.clone(),
+        }
     }
 
     pub(crate) const fn kind(&self) -> LogErrorKind {

@@ -35,12 +35,22 @@ impl Floor {
             .filter_map(read_slot)
             .max_by_key(|(_, sequence)| *sequence)
             .ok_or_else(|| LogError::corrupt(format!("{} is damaged; {FIX}", path.display())))?;
-        Ok(Some(Self { file, id, sequence, unsynced: false }))
+        Ok(Some(Self {
+            file,
+            id,
+            sequence,
+            unsynced: false,
+        }))
     }
 
     /// Makes the side file of a new log.
     pub(super) fn create(path: &Path, id: [u8; 16]) -> Result<Self, LogError> {
-        let mut floor = Self { file: folder::empty_file(path)?, id, sequence: 0, unsynced: false };
+        let mut floor = Self {
+            file: folder::empty_file(path)?,
+            id,
+            sequence: 0,
+            unsynced: false,
+        };
         floor.raise(0)?;
         floor.settle()?;
         folder::sync_parent(path)?;

@@ -78,7 +78,9 @@ impl Drop for Lock {
 pub(super) fn lock(folder: &Path) -> Result<Lock, LogError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => File::options().read(true).write(true).open(&path)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            File::options().read(true).write(true).open(&path)?
+        }
         other => other?,
     };
     match file.try_lock() {

@@ -28,8 +28,15 @@ impl Head {
         let (id, told) = told.split_first_chunk::<16>()?;
         let (sequence, told) = told.split_first_chunk::<8>()?;
         let (count, sum) = told.split_first_chunk::<8>()?;
-        let tally = Tally { count: u64::from_le_bytes(*count), sum: u128::from_le_bytes(sum.try_into().ok()?) };
-        Some(Self { id: *id, sequence: u64::from_le_bytes(*sequence), tally })
+        let tally = Tally {
+            count: u64::from_le_bytes(*count),
+            sum: u128::from_le_bytes(sum.try_into().ok()?),
+        };
+        Some(Self {
+            id: *id,
+            sequence: u64::from_le_bytes(*sequence),
+            tally,
+        })
     }
 }
 

@@ -15,7 +15,9 @@ use super::head::{HEAD, HEAD_LENGTH, Head};
 /// Nothing is cut that was acknowledged, as far as `acknowledged` says, and nothing that a later batch follows. A journal
 /// with such a fault was damaged: it stays as it is, and the engine refuses it.
 pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()> {
-    let Some(path) = newest(folder)? else { return Ok(()) };
+    let Some(path) = newest(folder)? else {
+        return Ok(());
+    };
     let file = File::options().read(true).write(true).open(path)?;
     let (mut journal, mut whole, mut last) = (BufReader::new(&file), 0, None);
     loop {
@@ -42,7 +44,10 @@ fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
     let mut newest = None;
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
-        let number = path.file_stem().and_then(OsStr::to_str).and_then(|stem| stem.parse::<u64>().ok());
+        let number = path
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .and_then(|stem| stem.parse::<u64>().ok());
         if path.extension() == Some(OsStr::new("jnl")) && number.is_some() {
             newest = newest.max(Some((number, path)));
         }
@@ -59,13 +64,24 @@ enum Found {
 
 /// Reads a batch as the engine writes it: a start with the number of records, the records, and an end with their checksum.
 fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
-    let Some([START]) = array(journal)? else { return Ok(Found::Nothing) };
-    let Some(start) = array::<12>(journal)? else { return Ok(Found::Torn) };
+    let Some([START]) = array(journal)? else {
+        return Ok(Found::Nothing);
+    };
+    let Some(start) = array::<12>(journal)? else {
+        return Ok(Found::Torn);
+    };
     let (mut length, mut head, mut sum) = (13, None, Xxh3::new());
     for _ in 0..u32::from_le_bytes([start[0], start[1], start[2], start[3]]) {
-        let Some(record) = array::<21>(journal)? else { return Ok(Found::Torn) };
-        let [RECORD, .., k0, k1, _, _, _, _, v0, v1, v2, v3] = record else { return Ok(Found::Torn) };
-        let (key, value) = (u64::from(u16::from_le_bytes([k0, k1])), u64::from(u32::from_le_bytes([v0, v1, v2, v3])));
+        let Some(record) = array::<21>(journal)? else {
+            return Ok(Found::Torn);
+        };
+        let [RECORD, .., k0, k1, _, _, _, _, v0, v1, v2, v3] = record else {
+            return Ok(Found::Torn);
+        };
+        let (key, value) = (
+            u64::from(u16::from_le_bytes([k0, k1])),
+            u64::from(u32::from_le_bytes([v0, v1, v2, v3])),
+        );
         let mut bytes = Vec::new();
         journal.take(key + value).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != key + value {
@@ -78,7 +94,10 @@ fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
     }
     match array::<13>(journal)? {
         Some([END, check @ .., b'F', b'J', b'L', 3]) if check == sum.digest().to_le_bytes() => {
-            Ok(Found::Batch { length: length + 13, head })
+            Ok(Found::Batch {
+                length: length + 13,
+                head,
+            })
         }
         _ => Ok(Found::Torn),
     }
@@ -110,7 +129,9 @@ fn rest(mut file: &File, start: u64) -> io::Result<Vec<u8>> {
 
 /// The heads of batches that are somewhere in `bytes`.
 fn heads(bytes: &[u8]) -> Vec<Head> {
-    let places = bytes.windows(HEAD.len() + HEAD_LENGTH).filter_map(|place| place.strip_prefix(HEAD));
+    let places = bytes
+        .windows(HEAD.len() + HEAD_LENGTH)
+        .filter_map(|place| place.strip_prefix(HEAD));
     places.filter_map(Head::from_bytes).collect()
 }
 
@@ -131,21 +152,35 @@ mod tests {
         let log = Written::new();
         for hole in [log.ends[1] + 600, log.ends[1] + 9_000, log.ends[2] - 700] {
             let torn = log.with(&log.floors[1], hole, 300);
-            assert_eq!(torn.read().unwrap(), [b"0".to_vec(), b"1".to_vec()], "a hole at {hole}");
+            assert_eq!(
+                torn.read().unwrap(),
+                [b"0".to_vec(), b"1".to_vec()],
+                "a hole at {hole}"
+            );
         }
     }
 
     #[test]
-    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_kept_for_inquiry() {
+    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_kept_for_inquiry()
+     {
         let log = Written::new();
         let last = log.ends[1] + 9_000;
-        for (floor, hole) in
-            [(&log.floors[2], last), (&log.floors[1], log.ends[0] + 9_000), (&log.floors[0], log.ends[0] + 9_000)]
-        {
+        for (floor, hole) in [
+            (&log.floors[2], last),
+            (&log.floors[1], log.ends[0] + 9_000),
+            (&log.floors[0], log.ends[0] + 9_000),
+        ] {
             let damaged = log.with(floor, hole, 300);
             let before = fs::read(damaged.journal()).unwrap();
-            assert_eq!(damaged.read().unwrap_err().kind(), LogErrorKind::Corrupt, "a hole at {hole}");
-            assert!(before == fs::read(damaged.journal()).unwrap(), "a hole at {hole}");
+            assert_eq!(
+                damaged.read().unwrap_err().kind(),
+                LogErrorKind::Corrupt,
+                "a hole at {hole}"
+            );
+            assert!(
+                before == fs::read(damaged.journal()).unwrap(),
+                "a hole at {hole}"
+            );
         }
     }
 
@@ -160,15 +195,21 @@ mod tests {
     impl Written {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let mut log = Self { folder, ends: Vec::new(), floors: Vec::new() };
+            let mut log = Self {
+                folder,
+                ends: Vec::new(),
+                floors: Vec::new(),
+            };
             let mut engine = Engine::open(log.folder.path(), [7; 16], |_, _| Ok(())).unwrap();
             for key in [b"0", b"1", b"2"] {
                 let mut batch = Batch::default();
                 batch.change(key, None, Some(&[b'x'; 20_000]));
                 engine.commit(batch).unwrap();
                 let journal = fs::read(log.journal()).unwrap();
-                log.ends.push(journal.iter().rposition(|byte| *byte != 0).unwrap() + 1);
-                log.floors.push(fs::read(log.folder.path().join("floor")).unwrap());
+                log.ends
+                    .push(journal.iter().rposition(|byte| *byte != 0).unwrap() + 1);
+                log.floors
+                    .push(fs::read(log.folder.path().join("floor")).unwrap());
             }
             log
         }
@@ -179,7 +220,11 @@ mod tests {
 
         /// A copy with this side file, and with a hole in its journal.
         fn with(&self, floor: &[u8], hole: usize, length: usize) -> Self {
-            let copy = Self { folder: tempfile::tempdir().unwrap(), ends: Vec::new(), floors: Vec::new() };
+            let copy = Self {
+                folder: tempfile::tempdir().unwrap(),
+                ends: Vec::new(),
+                floors: Vec::new(),
+            };
             copy_folder(self.folder.path(), copy.folder.path());
             fs::write(copy.folder.path().join("floor"), floor).unwrap();
             let mut journal = fs::read(copy.journal()).unwrap();

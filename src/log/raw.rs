@@ -16,14 +16,22 @@ pub(crate) struct RawEngine {
 impl RawEngine {
     pub(crate) fn create(folder: &Path) -> Result<Self, LogError> {
         let database = database(folder)?;
-        Ok(Self { records: keyspace(&database)?, database })
+        Ok(Self {
+            records: keyspace(&database)?,
+            database,
+        })
     }
 
     pub(crate) fn write(&mut self, records: &[(Vec<u8>, Vec<u8>)]) -> Result<(), LogError> {
-        let mut writes = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut writes = self
+            .database
+            .batch()
+            .durability(Some(PersistMode::SyncData));
         for (key, value) in records {
             writes.insert(&self.records, key.as_slice(), value.as_slice());
         }
-        writes.commit().map_err(|error| LogError::unavailable(describe(&error)))
+        writes
+            .commit()
+            .map_err(|error| LogError::unavailable(describe(&error)))
     }
 }

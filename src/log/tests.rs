@@ -39,14 +39,22 @@ fn each_batch_raises_the_bound_by_one_in_the_slot_that_is_older() {
     let path = folder.path().join("floor");
     let (mut engine, _) = open(folder.path()).unwrap();
     let bytes = fs::read(&path).unwrap();
-    assert_eq!(bytes[..SLOT], bytes[SLOT..], "a new log has its bound in both slots");
+    assert_eq!(
+        bytes[..SLOT],
+        bytes[SLOT..],
+        "a new log has its bound in both slots"
+    );
     assert_eq!(bound(&path), 1);
     for sequence in 2..6 {
         commit(&mut engine, sequence as u8);
         assert_eq!(bound(&path), sequence);
         let whole = fs::read(&path).unwrap();
         damage(&path, sequence as usize % 2);
-        assert_eq!(bound(&path), sequence - 1, "the write of this batch was torn");
+        assert_eq!(
+            bound(&path),
+            sequence - 1,
+            "the write of this batch was torn"
+        );
         fs::write(&path, whole).unwrap();
     }
 }
@@ -80,9 +88,15 @@ fn a_file_that_cannot_be_read_is_no_damage() {
     let floor = folder.path().join("floor");
     fs::rename(&floor, folder.path().join("elsewhere")).unwrap();
     fs::create_dir(&floor).unwrap();
-    assert_eq!(open(folder.path()).map(drop).unwrap_err().kind(), LogErrorKind::Unavailable);
+    assert_eq!(
+        open(folder.path()).map(drop).unwrap_err().kind(),
+        LogErrorKind::Unavailable
+    );
     fs::remove_dir(&floor).unwrap();
-    assert_eq!(open(folder.path()).map(drop).unwrap_err().kind(), LogErrorKind::Corrupt);
+    assert_eq!(
+        open(folder.path()).map(drop).unwrap_err().kind(),
+        LogErrorKind::Corrupt
+    );
     fs::rename(folder.path().join("elsewhere"), &floor).unwrap();
     assert!(open(folder.path()).is_ok());
 }
@@ -98,5 +112,10 @@ fn a_bound_waits_for_its_sync_and_no_longer() {
     assert!(!floor.is_unsynced());
     floor.settle().unwrap();
     assert_eq!((floor.is_unsynced(), floor.sequence()), (false, 1));
-    assert!(!Floor::open(&folder.path().join("floor")).unwrap().unwrap().is_unsynced());
+    assert!(
+        !Floor::open(&folder.path().join("floor"))
+            .unwrap()
+            .unwrap()
+            .is_unsynced()
+    );
 }

@@ -53,7 +53,11 @@ impl Amount {
     /// In satoshis, where it is a whole number of them.
     #[must_use]
     pub const fn as_whole_sat(self) -> Option<u64> {
-        if self.0.is_multiple_of(1_000) { Some(self.0 / 1_000) } else { None }
+        if self.0.is_multiple_of(1_000) {
+            Some(self.0 / 1_000)
+        } else {
+            None
+        }
     }
 
     /// The same, rounded up to a whole satoshi; `None` if that does not fit.
@@ -117,14 +121,25 @@ mod tests {
 
     #[test]
     fn text_is_exact_to_the_millisatoshi() {
-        for (msat, text) in [(0, "0 sat"), (1, "0.001 sat"), (1_010, "1.01 sat"), (u64::MAX, "18446744073709551.615 sat")] {
+        for (msat, text) in [
+            (0, "0 sat"),
+            (1, "0.001 sat"),
+            (1_010, "1.01 sat"),
+            (u64::MAX, "18446744073709551.615 sat"),
+        ] {
             assert_eq!(Amount(msat).to_string(), text);
         }
     }
 
     #[test]
     fn rounding_to_a_satoshi_never_lowers_an_amount() {
-        for (msat, rounded) in [(0, 0), (1, 1_000), (999, 1_000), (1_000, 1_000), (1_001, 2_000)] {
+        for (msat, rounded) in [
+            (0, 0),
+            (1, 1_000),
+            (999, 1_000),
+            (1_000, 1_000),
+            (1_001, 2_000),
+        ] {
             assert_eq!(Amount(msat).rounded_up_to_sat(), Some(Amount(rounded)));
         }
     }

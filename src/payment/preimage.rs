@@ -109,8 +109,15 @@ mod tests {
     #[test]
     fn a_preimage_is_never_shown() {
         let preimage = Preimage::from_bytes([7; 32]);
-        assert_eq!(format!("{preimage:?} {:#?}", Some(&preimage)), "Preimage(..) Some(\n    Preimage(..),\n)");
+        assert_eq!(
+            format!("{preimage:?} {:#?}", Some(&preimage)),
+            "Preimage(..) Some(\n    Preimage(..),\n)"
+        );
         assert!(preimage.payment_hash().is_of(&preimage));
-        assert!(!preimage.payment_hash().is_of(&Preimage::from_bytes([8; 32])));
+        assert!(
+            !preimage
+                .payment_hash()
+                .is_of(&Preimage::from_bytes([8; 32]))
+        );
     }
 }

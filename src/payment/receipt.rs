@@ -26,7 +26,14 @@ impl PaymentReceipt {
         accepted_at: Timestamp,
         remaining: Option<u32>,
     ) -> Self {
-        Self(Arc::new(Inner { proof, method, origin, target, accepted_at, remaining }))
+        Self(Arc::new(Inner {
+            proof,
+            method,
+            origin,
+            target,
+            accepted_at,
+            remaining,
+        }))
     }
 
     /// Needs the feature `conformance`. A receipt that no payment stands behind, for tests of handlers: so much, paid by L402 on regtest for
@@ -44,7 +51,11 @@ impl PaymentReceipt {
             valid_until: now,
             note: None,
         };
-        let resource = (Method::GET, Arc::from("https://api.example.com"), PathAndQuery::from_static("/"));
+        let resource = (
+            Method::GET,
+            Arc::from("https://api.example.com"),
+            PathAndQuery::from_static("/"),
+        );
         Self::new(proof, resource, now, Some(0))
     }
 
@@ -104,10 +115,21 @@ impl PaymentReceipt {
 /// One readable line, its times in ISO 8601.
 impl fmt::Display for PaymentReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} paid by {} for {}, payment {}", self.amount(), self.dialect(), self.resource(), self.payment_hash())?;
+        write!(
+            f,
+            "{} paid by {} for {}, payment {}",
+            self.amount(),
+            self.dialect(),
+            self.resource(),
+            self.payment_hash()
+        )?;
         match self.remaining_uses() {
             Some(0) => f.write_str(", used up"),
-            Some(remaining) => write!(f, ", {remaining} more until {}", self.valid_until().to_iso_8601()),
+            Some(remaining) => write!(
+                f,
+                ", {remaining} more until {}",
+                self.valid_until().to_iso_8601()
+            ),
             None => write!(f, ", valid until {}", self.valid_until().to_iso_8601()),
         }
     }
@@ -121,9 +143,15 @@ impl fmt::Debug for PaymentReceipt {
             .field("network", &self.network())
             .field("dialect", &self.dialect())
             .field("resource", &self.resource())
-            .field("accepted_at", &format_args!("{}", self.accepted_at().to_iso_8601()))
+            .field(
+                "accepted_at",
+                &format_args!("{}", self.accepted_at().to_iso_8601()),
+            )
             .field("remaining_uses", &self.remaining_uses())
-            .field("valid_until", &format_args!("{}", self.valid_until().to_iso_8601()))
+            .field(
+                "valid_until",
+                &format_args!("{}", self.valid_until().to_iso_8601()),
+            )
             .finish()
     }
 }
@@ -152,16 +180,36 @@ mod tests {
     #[test]
     fn a_receipt_prints_its_times_in_iso_8601_and_serialises_them_in_seconds() {
         let receipt = PaymentReceipt::pretend(Amount::from_sat(10));
-        let (mut proof, resource) =
-            (receipt.0.proof.clone(), (Method::GET, Arc::from("https://a"), PathAndQuery::from_static("/")));
+        let (mut proof, resource) = (
+            receipt.0.proof.clone(),
+            (
+                Method::GET,
+                Arc::from("https://a"),
+                PathAndQuery::from_static("/"),
+            ),
+        );
         proof.valid_until = Timestamp::from_unix_seconds(1_790_000_000);
-        let receipt = PaymentReceipt::new(proof, resource, Timestamp::from_unix_seconds(1_700_000_000), Some(2));
-        assert!(receipt.to_string().ends_with(", 2 more until 2026-09-21T14:13:20Z"), "{receipt}");
+        let receipt = PaymentReceipt::new(
+            proof,
+            resource,
+            Timestamp::from_unix_seconds(1_700_000_000),
+            Some(2),
+        );
+        assert!(
+            receipt
+                .to_string()
+                .ends_with(", 2 more until 2026-09-21T14:13:20Z"),
+            "{receipt}"
+        );
         let debug = format!("{receipt:?}");
         assert!(
-            debug.contains("accepted_at: 2023-11-14T22:13:20Z") && debug.contains("valid_until: 2026-09-21T14:13:20Z"),
+            debug.contains("accepted_at: 2023-11-14T22:13:20Z")
+                && debug.contains("valid_until: 2026-09-21T14:13:20Z"),
             "{debug}"
         );
-        assert_eq!(serde_json::to_value(&receipt).unwrap()["valid_until"], 1_790_000_000);
+        assert_eq!(
+            serde_json::to_value(&receipt).unwrap()["valid_until"],
+            1_790_000_000
+        );
     }
 }

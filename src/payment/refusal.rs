@@ -12,7 +12,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub(crate) const fn new(dialect: DialectName, kind: RefusalKind, code: &'static str) -> Self {
-        Self { dialect, kind, code }
+        Self {
+            dialect,
+            kind,
+            code,
+        }
     }
 
     /// The dialect of the credential.

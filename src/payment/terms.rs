@@ -99,5 +99,7 @@ impl Terms {
 ///
 /// Kept one hour past the last moment at which a proof could verify anywhere: lnbtc, "Settlement and Replay Protection".
 pub(crate) fn retain_until(longest_life: Timestamp) -> Timestamp {
-    longest_life.saturating_add(2 * SKEW).saturating_add(Duration::from_secs(3600))
+    longest_life
+        .saturating_add(2 * SKEW)
+        .saturating_add(Duration::from_secs(3600))
 }

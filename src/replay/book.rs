@@ -40,10 +40,21 @@ impl Book {
         let Some(entry) = self.entries.get(&ask.key).copied() else {
             return self.consume_unknown(ask, now, keys, changes);
         };
-        let mut next = Entry { retain_until: entry.retain_until.max(ask.retain_until), ..entry };
+        let mut next = Entry {
+            retain_until: entry.retain_until.max(ask.retain_until),
+            ..entry
+        };
         let answer = if let Some(known) = self.find_use(&entry, &ask.key, ask.use_id) {
-            if known.released { Consumption::Spent } else { Consumption::Granted { remaining: known.remaining } }
-        } else if entry.taken >= ask.limits.uses.get() || self.released.contains(&ask.key, ask.use_id) {
+            if known.released {
+                Consumption::Spent
+            } else {
+                Consumption::Granted {
+                    remaining: known.remaining,
+                }
+            }
+        } else if entry.taken >= ask.limits.uses.get()
+            || self.released.contains(&ask.key, ask.use_id)
+        {
             Consumption::Spent
         } else {
             self.set_apart(&ask.key, &entry, now, keys, changes)?;
@@ -51,7 +62,11 @@ impl Book {
             next.taken += 1;
             next.restores = ask.limits.restores;
             next.last = ask.use_id;
-            next.last_use = Use { granted_at: now, remaining, released: false };
+            next.last_use = Use {
+                granted_at: now,
+                remaining,
+                released: false,
+            };
             Consumption::Granted { remaining }
         };
         self.rewrite(&ask.key, &entry, next, changes);
@@ -70,7 +85,9 @@ impl Book {
     ) -> bool {
         self.prune(now, keys, changes);
         let entry = self.entries.get(&key).copied();
-        let Some((entry, known)) = entry.and_then(|entry| Some((entry, self.find_use(&entry, &key, use_id)?))) else {
+        let Some((entry, known)) =
+            entry.and_then(|entry| Some((entry, self.find_use(&entry, &key, use_id)?)))
+        else {
             self.released.insert(key, use_id, now);
             return false;
         };
@@ -113,7 +130,11 @@ impl Book {
             restored: 0,
             restores: ask.limits.restores,
             last: ask.use_id,
-            last_use: Use { granted_at: now, remaining, released: false },
+            last_use: Use {
+                granted_at: now,
+                remaining,
+                released: false,
+            },
         };
         self.note(ask.key, entry);
         changes.entry(&ask.key, None, Some(&entry));
@@ -121,7 +142,11 @@ impl Book {
     }
 
     fn find_use(&self, entry: &Entry, key: &ConsumptionKey, use_id: UseId) -> Option<Use> {
-        if entry.last == use_id { Some(entry.last_use) } else { self.earlier.find(key, use_id) }
+        if entry.last == use_id {
+            Some(entry.last_use)
+        } else {
+            self.earlier.find(key, use_id)
+        }
     }
 
     /// Makes place for a later use beside the one that was last.
@@ -138,10 +163,17 @@ impl Book {
             self.released.insert(*key, entry.last, now);
             return Ok(());
         }
-        self.earlier.insert(key, entry.last, entry.last_use, now, &keys.room, changes)
+        self.earlier
+            .insert(key, entry.last, entry.last_use, now, &keys.room, changes)
     }
 
-    fn rewrite(&mut self, key: &ConsumptionKey, old: &Entry, new: Entry, changes: &mut impl Changes) {
+    fn rewrite(
+        &mut self,
+        key: &ConsumptionKey,
+        old: &Entry,
+        new: Entry,
+        changes: &mut impl Changes,
+    ) {
         if *old != new {
             self.entries.insert(*key, new);
             changes.entry(key, Some(old), Some(&new));
@@ -150,7 +182,10 @@ impl Book {
 
     fn note(&mut self, key: ConsumptionKey, entry: Entry) {
         self.entries.insert(key, entry);
-        self.expiries.entry(entry.retain_until).or_default().push(key);
+        self.expiries
+            .entry(entry.retain_until)
+            .or_default()
+            .push(key);
     }
 
     /// Forgets a few things whose time has passed: more than one call can add, so that what is held stays bounded and no
@@ -164,14 +199,25 @@ impl Book {
     }
 
     fn prune_entry(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
-        let Some(mut first) = self.expiries.first_entry().filter(|first| *first.key() < now) else { return };
+        let Some(mut first) = self
+            .expiries
+            .first_entry()
+            .filter(|first| *first.key() < now)
+        else {
+            return;
+        };
         let key = first.get_mut().pop();
         if first.get().is_empty() {
             first.remove();
         }
-        let Some((key, entry)) = key.and_then(|key| Some((key, *self.entries.get(&key)?))) else { return };
+        let Some((key, entry)) = key.and_then(|key| Some((key, *self.entries.get(&key)?))) else {
+            return;
+        };
         if entry.retain_until >= now {
-            self.expiries.entry(entry.retain_until).or_default().push(key);
+            self.expiries
+                .entry(entry.retain_until)
+                .or_default()
+                .push(key);
             return;
         }
         self.entries.remove(&key);
@@ -189,7 +235,10 @@ impl Book {
 impl Book {
     /// Forgets everything but the uses that no disk holds.
     pub(super) fn clear(&mut self) {
-        *self = Self { released: std::mem::take(&mut self.released), ..Self::default() };
+        *self = Self {
+            released: std::mem::take(&mut self.released),
+            ..Self::default()
+        };
     }
 
     pub(super) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, keys: &Keys) {
@@ -197,7 +246,13 @@ impl Book {
         self.note(key, entry);
     }
 
-    pub(super) fn load_earlier_use(&mut self, key: ConsumptionKey, id: UseId, known: Use, keys: &Keys) {
+    pub(super) fn load_earlier_use(
+        &mut self,
+        key: ConsumptionKey,
+        id: UseId,
+        known: Use,
+        keys: &Keys,
+    ) {
         self.earlier.load(key, id, known, &keys.room);
     }
 

@@ -28,7 +28,13 @@ pub(super) struct Use {
 /// Hears what changed, with what was before: none of both is no record.
 pub(super) trait Changes {
     fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>);
-    fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>);
+    fn earlier_use(
+        &mut self,
+        key: &ConsumptionKey,
+        id: &UseId,
+        old: Option<&Use>,
+        new: Option<&Use>,
+    );
     fn pruned_until(&mut self, old: Option<Timestamp>, new: Timestamp);
 }
 

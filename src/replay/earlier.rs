@@ -31,7 +31,10 @@ struct Earlier {
 impl EarlierUses {
     pub(super) fn find(&self, key: &ConsumptionKey, id: UseId) -> Option<Use> {
         let uses = self.payments.get(key)?;
-        uses.iter().rev().find(|earlier| earlier.id == id).map(|earlier| earlier.known)
+        uses.iter()
+            .rev()
+            .find(|earlier| earlier.id == id)
+            .map(|earlier| earlier.known)
     }
 
     pub(super) fn insert(
@@ -44,7 +47,11 @@ impl EarlierUses {
         changes: &mut impl Changes,
     ) -> Result<(), NoRoom> {
         self.forget_old(key, KEPT - 1, room, changes);
-        if self.payments.get(key).is_some_and(|uses| uses.len() >= MAX_REMEMBERED) {
+        if self
+            .payments
+            .get(key)
+            .is_some_and(|uses| uses.len() >= MAX_REMEMBERED)
+        {
             self.forget_oldest(key, room, changes);
         }
         match room.take(1) {
@@ -56,7 +63,13 @@ impl EarlierUses {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, key: &ConsumptionKey, id: UseId, room: &Room, changes: &mut impl Changes) -> Option<Use> {
+    pub(super) fn remove(
+        &mut self,
+        key: &ConsumptionKey,
+        id: UseId,
+        room: &Room,
+        changes: &mut impl Changes,
+    ) -> Option<Use> {
         let uses = self.payments.get_mut(key)?;
         let at = uses.iter().rposition(|earlier| earlier.id == id)?;
         let earlier = uses.remove(at)?;
@@ -65,7 +78,12 @@ impl EarlierUses {
     }
 
     /// Forgets all uses of a payment.
-    pub(super) fn remove_payment(&mut self, key: &ConsumptionKey, room: &Room, changes: &mut impl Changes) {
+    pub(super) fn remove_payment(
+        &mut self,
+        key: &ConsumptionKey,
+        room: &Room,
+        changes: &mut impl Changes,
+    ) {
         while self.payments.contains_key(key) {
             self.forget_oldest(key, room, changes);
         }
@@ -73,16 +91,31 @@ impl EarlierUses {
 
     /// Lets the time of one use pass.
     pub(super) fn prune(&mut self, now: Timestamp, room: &Room, changes: &mut impl Changes) {
-        let Some(oldest) = self.young.first_entry().filter(|oldest| is_forgotten(oldest.get().1, now)) else { return };
+        let Some(oldest) = self
+            .young
+            .first_entry()
+            .filter(|oldest| is_forgotten(oldest.get().1, now))
+        else {
+            return;
+        };
         let (key, _) = oldest.remove();
         self.forget_old(&key, KEPT, room, changes);
     }
 
     /// Forgets what is past its time and not among the last few.
-    fn forget_old(&mut self, key: &ConsumptionKey, kept: usize, room: &Room, changes: &mut impl Changes) {
-        let is_old = |earlier: &Earlier, young: &BTreeMap<_, _>| !young.contains_key(&earlier.number);
+    fn forget_old(
+        &mut self,
+        key: &ConsumptionKey,
+        kept: usize,
+        room: &Room,
+        changes: &mut impl Changes,
+    ) {
+        let is_old =
+            |earlier: &Earlier, young: &BTreeMap<_, _>| !young.contains_key(&earlier.number);
         while let Some(uses) = self.payments.get(key).filter(|uses| uses.len() > kept)
-            && uses.front().is_some_and(|oldest| is_old(oldest, &self.young))
+            && uses
+                .front()
+                .is_some_and(|oldest| is_old(oldest, &self.young))
         {
             self.forget_oldest(key, room, changes);
         }
@@ -94,7 +127,13 @@ impl EarlierUses {
         }
     }
 
-    fn forgotten(&mut self, key: &ConsumptionKey, earlier: &Earlier, room: &Room, changes: &mut impl Changes) {
+    fn forgotten(
+        &mut self,
+        key: &ConsumptionKey,
+        earlier: &Earlier,
+        room: &Room,
+        changes: &mut impl Changes,
+    ) {
         if self.payments.get(key).is_some_and(VecDeque::is_empty) {
             self.payments.remove(key);
         }
@@ -106,7 +145,11 @@ impl EarlierUses {
     fn note(&mut self, key: ConsumptionKey, id: UseId, known: Use) {
         self.granted += 1;
         self.young.insert(self.granted, (key, known.granted_at));
-        self.payments.entry(key).or_default().push_back(Earlier { number: self.granted, id, known });
+        self.payments.entry(key).or_default().push_back(Earlier {
+            number: self.granted,
+            id,
+            known,
+        });
     }
 }
 
@@ -120,7 +163,9 @@ impl EarlierUses {
 
     pub(super) fn finish_load(&mut self) {
         let mut loaded = std::mem::take(&mut self.loading);
-        loaded.sort_unstable_by_key(|(_, id, known)| (known.granted_at, u32::MAX - known.remaining, *id.as_bytes()));
+        loaded.sort_unstable_by_key(|(_, id, known)| {
+            (known.granted_at, u32::MAX - known.remaining, *id.as_bytes())
+        });
         for (key, id, known) in loaded {
             self.note(key, id, known);
         }
@@ -140,7 +185,8 @@ mod tests {
         replay::changes::Entry,
     };
 
-    const KEY: ConsumptionKey = ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+    const KEY: ConsumptionKey =
+        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: u64 = 10_000;
 
     /// Counts the records of uses that a disk would hold.
@@ -150,7 +196,13 @@ mod tests {
     impl Changes for Written {
         fn entry(&mut self, _: &ConsumptionKey, _: Option<&Entry>, _: Option<&Entry>) {}
 
-        fn earlier_use(&mut self, _: &ConsumptionKey, _: &UseId, old: Option<&Use>, new: Option<&Use>) {
+        fn earlier_use(
+            &mut self,
+            _: &ConsumptionKey,
+            _: &UseId,
+            old: Option<&Use>,
+            new: Option<&Use>,
+        ) {
             self.0 += i32::from(new.is_some()) - i32::from(old.is_some());
         }
 
@@ -165,24 +217,43 @@ mod tests {
 
     impl Scene {
         fn new(capacity: usize) -> Self {
-            Self { uses: EarlierUses::default(), room: Room::new(capacity), written: Written::default() }
+            Self {
+                uses: EarlierUses::default(),
+                room: Room::new(capacity),
+                written: Written::default(),
+            }
         }
 
         fn insert(&mut self, number: u32, granted_at: u64, now: u64) -> Result<(), NoRoom> {
             let now = Timestamp::from_unix_seconds(now);
-            self.uses.insert(&KEY, id(number), known(number, granted_at), now, &self.room, &mut self.written)
+            self.uses.insert(
+                &KEY,
+                id(number),
+                known(number, granted_at),
+                now,
+                &self.room,
+                &mut self.written,
+            )
         }
 
         fn prune(&mut self, now: u64, times: usize) {
             for _ in 0..times {
-                self.uses.prune(Timestamp::from_unix_seconds(now), &self.room, &mut self.written);
+                self.uses.prune(
+                    Timestamp::from_unix_seconds(now),
+                    &self.room,
+                    &mut self.written,
+                );
             }
         }
 
         fn held(&self) -> Vec<u32> {
             let held = self.uses.payments.get(&KEY).into_iter().flatten();
             let held: Vec<_> = held.map(|earlier| earlier.known.remaining).collect();
-            assert_eq!(i32::try_from(held.len()).ok(), Some(self.written.0), "what is on disk");
+            assert_eq!(
+                i32::try_from(held.len()).ok(),
+                Some(self.written.0),
+                "what is on disk"
+            );
             held
         }
     }
@@ -194,7 +265,11 @@ mod tests {
     }
 
     fn known(number: u32, granted_at: u64) -> Use {
-        Use { granted_at: Timestamp::from_unix_seconds(granted_at), remaining: number, released: false }
+        Use {
+            granted_at: Timestamp::from_unix_seconds(granted_at),
+            remaining: number,
+            released: false,
+        }
     }
 
     #[test]
@@ -204,7 +279,11 @@ mod tests {
             assert!(scene.insert(number, START, START).is_ok());
         }
         scene.prune(START + 600, 8);
-        assert_eq!(scene.held(), [0, 1, 2, 3, 4, 5, 6, 7], "for ten minutes all are known");
+        assert_eq!(
+            scene.held(),
+            [0, 1, 2, 3, 4, 5, 6, 7],
+            "for ten minutes all are known"
+        );
         scene.prune(START + 601, 8);
         assert_eq!(scene.held(), [4, 5, 6, 7]);
         assert!(scene.insert(8, START + 601, START + 601).is_ok());
@@ -239,12 +318,23 @@ mod tests {
         for number in [1, 2] {
             assert!(scene.insert(number, START, START).is_ok());
         }
-        let removed = scene.uses.remove(&KEY, id(1), &scene.room, &mut scene.written);
+        let removed = scene
+            .uses
+            .remove(&KEY, id(1), &scene.room, &mut scene.written);
         assert_eq!(removed, Some(known(1, START)));
         assert_eq!((scene.held(), scene.uses.young.len()), (vec![2], 1));
         assert!(scene.insert(3, START, START).is_ok(), "there is room again");
-        scene.uses.remove_payment(&KEY, &scene.room, &mut scene.written);
-        assert_eq!((scene.held(), scene.uses.young.len(), scene.uses.payments.len()), (vec![], 0, 0));
+        scene
+            .uses
+            .remove_payment(&KEY, &scene.room, &mut scene.written);
+        assert_eq!(
+            (
+                scene.held(),
+                scene.uses.young.len(),
+                scene.uses.payments.len()
+            ),
+            (vec![], 0, 0)
+        );
         assert!(scene.insert(4, START, START).is_ok() && scene.insert(5, START, START).is_ok());
     }
 
@@ -253,11 +343,20 @@ mod tests {
     fn uses_are_read_in_the_order_in_which_they_were_granted() {
         let mut scene = Scene::new(4);
         for (number, granted_at) in [(7, START + 1), (8, START), (9, START)] {
-            scene.uses.load(KEY, id(number), known(number, granted_at), &scene.room);
+            scene
+                .uses
+                .load(KEY, id(number), known(number, granted_at), &scene.room);
         }
         scene.uses.finish_load();
         scene.written.0 = 3;
-        assert_eq!(scene.held(), [9, 8, 7], "by time, then with ever fewer uses left");
-        assert!(scene.insert(1, START, START).is_ok() && scene.insert(2, START, START).is_err(), "what was read takes room");
+        assert_eq!(
+            scene.held(),
+            [9, 8, 7],
+            "by time, then with ever fewer uses left"
+        );
+        assert!(
+            scene.insert(1, START, START).is_ok() && scene.insert(2, START, START).is_err(),
+            "what was read takes room"
+        );
     }
 }

@@ -27,7 +27,11 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error of the store that is called `store`.
     pub fn new(kind: StoreErrorKind, store: &'static str, source: impl Into<BoxError>) -> Self {
-        Self { kind, store, source: source.into() }
+        Self {
+            kind,
+            store,
+            source: source.into(),
+        }
     }
 
     /// What kind of failure it was.
@@ -62,6 +66,9 @@ mod tests {
     fn an_error_names_the_store_and_its_cause() {
         let error = StoreError::new(StoreErrorKind::Full, "the test's store", "no room");
         assert_eq!(error.to_string(), "the test's store is full: no room");
-        assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("no room"));
+        assert_eq!(
+            error.source().map(ToString::to_string).as_deref(),
+            Some("no room")
+        );
     }
 }

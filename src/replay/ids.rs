@@ -16,7 +16,10 @@ impl ConsumptionKey {
     /// The key of a payment.
     #[must_use]
     pub const fn new(network: Network, payment_hash: PaymentHash) -> Self {
-        Self { network, payment_hash }
+        Self {
+            network,
+            payment_hash,
+        }
     }
 
     /// The network.
@@ -95,7 +98,12 @@ impl StoreId {
 
 fn random() -> Result<[u8; 16], StoreError> {
     let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| StoreError::new(StoreErrorKind::Unavailable, "the system's randomness", error.to_string()))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        StoreError::new(
+            StoreErrorKind::Unavailable,
+            "the system's randomness",
+            error.to_string(),
+        )
+    })?;
     Ok(bytes)
 }

@@ -6,8 +6,8 @@ use std::{
 };
 
 use super::{
-    Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreErrorKind,
-    StoreId, UseId,
+    Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore,
+    StoreError, StoreErrorKind, StoreId, UseId,
     birth::birth,
     book::{Ask, Book},
     room::{Keys, NoRoom, Room},
@@ -82,19 +82,29 @@ impl MemoryStore {
     /// within ten minutes for one more with each use (1,024 at most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
-        Self { keys: Keys::new(keys.get()), ..self }
+        Self {
+            keys: Keys::new(keys.get()),
+            ..self
+        }
     }
 
     /// With room for so many bytes of records instead.
     #[must_use]
     pub fn with_record_capacity(self, bytes: usize) -> Self {
-        Self { record_bytes: Room::new(bytes), ..self }
+        Self {
+            record_bytes: Room::new(bytes),
+            ..self
+        }
     }
 
     /// With another clock, for tests. It also gives the store its [`created_at`](ReplayStore::created_at).
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
-        Self { created_at: birth(clock.now()).unwrap_or(Timestamp::MAX), clock: Arc::new(clock), ..self }
+        Self {
+            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
+            clock: Arc::new(clock),
+            ..self
+        }
     }
 
     fn book(&self, key: &ConsumptionKey) -> MutexGuard<'_, Book> {
@@ -106,7 +116,9 @@ impl MemoryStore {
 /// Nothing of what it holds, for that may be a million keys.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MemoryStore").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("MemoryStore")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -127,12 +139,19 @@ impl ReplayStore for MemoryStore {
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
-            let ask = Ask { key, use_id, limits, retain_until };
+            let ask = Ask {
+                key,
+                use_id,
+                limits,
+                retain_until,
+            };
             let now = self.clock.now();
             let answer = self.book(&key).consume(&ask, now, &self.keys, &mut ());
             answer
                 .or_else(|NoRoom| {
-                    self.books.iter().for_each(|book| lock(book).prune(now, &self.keys, &mut ()));
+                    self.books
+                        .iter()
+                        .for_each(|book| lock(book).prune(now, &self.keys, &mut ()));
                     self.book(&key).consume(&ask, now, &self.keys, &mut ())
                 })
                 .map_err(full_of_keys)
@@ -140,7 +159,9 @@ impl ReplayStore for MemoryStore {
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        let _ = self.book(&key).release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
+        let _ = self
+            .book(&key)
+            .release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
     }
 
     fn durability(&self) -> Durability {
@@ -149,11 +170,22 @@ impl ReplayStore for MemoryStore {
 }
 
 impl Records for MemoryStore {
-    fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn put_if_absent(
+        &self,
+        key: RecordKey,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             check_value(&value, NAME)?;
             lock(&self.shelf)
-                .put_if_absent(&key, Record { value, expires_at }, self.clock.now(), &self.record_bytes, &mut ())
+                .put_if_absent(
+                    &key,
+                    Record { value, expires_at },
+                    self.clock.now(),
+                    &self.record_bytes,
+                    &mut (),
+                )
                 .map_err(full_of_records)
         })
     }
@@ -169,7 +201,10 @@ impl Records for MemoryStore {
         })
     }
 
-    fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+    fn scan(
+        &self,
+        prefix: RecordKey,
+    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
         Box::pin(async move { Ok(lock(&self.shelf).scan(&prefix, self.clock.now())) })
     }
 }
@@ -179,11 +214,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 fn full_of_keys(NoRoom: NoRoom) -> StoreError {
-    StoreError::new(StoreErrorKind::Full, NAME, "no room for another key; `with_capacity` allows more")
+    StoreError::new(
+        StoreErrorKind::Full,
+        NAME,
+        "no room for another key; `with_capacity` allows more",
+    )
 }
 
 fn full_of_records(NoRoom: NoRoom) -> StoreError {
-    StoreError::new(StoreErrorKind::Full, NAME, "no room for another record; `with_record_capacity` allows more")
+    StoreError::new(
+        StoreErrorKind::Full,
+        NAME,
+        "no room for another record; `with_record_capacity` allows more",
+    )
 }
 
 const NAME: &str = "the memory store";

@@ -84,7 +84,12 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 /// ```
 pub trait Records: fmt::Debug + Send + Sync + 'static {
     /// Writes a record where there is none, and answers whether it did.
-    fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>>;
+    fn put_if_absent(
+        &self,
+        key: RecordKey,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
     /// Reads a record.
     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
@@ -94,11 +99,19 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
 
     /// All records whose keys start with `prefix`, in order of their keys.
     #[expect(clippy::type_complexity, reason = "an alias would hide what it is")]
-    fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>>;
+    fn scan(
+        &self,
+        prefix: RecordKey,
+    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>>;
 }
 
 impl<T: Records + ?Sized> Records for Arc<T> {
-    fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn put_if_absent(
+        &self,
+        key: RecordKey,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
         (**self).put_if_absent(key, value, expires_at)
     }
 
@@ -110,7 +123,10 @@ impl<T: Records + ?Sized> Records for Arc<T> {
         (**self).delete(key)
     }
 
-    fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+    fn scan(
+        &self,
+        prefix: RecordKey,
+    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
         (**self).scan(prefix)
     }
 }
@@ -139,7 +155,10 @@ mod tests {
 
     #[test]
     fn a_key_has_at_most_255_bytes() {
-        assert_eq!(RecordKey::new(&[7; 255]).map(|key| key.as_bytes().len()), Some(255));
+        assert_eq!(
+            RecordKey::new(&[7; 255]).map(|key| key.as_bytes().len()),
+            Some(255)
+        );
         assert_eq!(RecordKey::new(&[7; 256]), None);
     }
 }

@@ -30,7 +30,11 @@ impl Released {
 
     pub(super) fn prune(&mut self, now: Timestamp) {
         for _ in 0..PRUNED_AT_ONCE {
-            if self.by_age.front().is_some_and(|(at, ..)| is_forgotten(*at, now)) {
+            if self
+                .by_age
+                .front()
+                .is_some_and(|(at, ..)| is_forgotten(*at, now))
+            {
                 self.forget_oldest();
             }
         }
@@ -64,7 +68,8 @@ mod tests {
         UseId::from_bytes(bytes)
     }
 
-    const KEY: ConsumptionKey = ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+    const KEY: ConsumptionKey =
+        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: Timestamp = Timestamp::from_unix_seconds(10_000);
 
     #[test]
@@ -73,7 +78,10 @@ mod tests {
         for number in (0..MAX_RELEASED).chain([0]) {
             released.insert(KEY, id(number), START);
         }
-        assert!(released.contains(&KEY, id(0)), "a second time is no second one");
+        assert!(
+            released.contains(&KEY, id(0)),
+            "a second time is no second one"
+        );
         released.insert(KEY, id(MAX_RELEASED), START);
         assert!(!released.contains(&KEY, id(0)));
         assert!((1..=MAX_RELEASED).all(|number| released.contains(&KEY, id(number))));
@@ -83,7 +91,12 @@ mod tests {
     fn each_is_forgotten_ten_minutes_later_also_if_the_clock_went_back() {
         let after = |seconds| START.saturating_add(Duration::from_secs(seconds));
         let before = |seconds| Timestamp::from_unix_seconds(START.as_unix_seconds() - seconds);
-        for (now, is_known) in [(after(600), true), (after(601), false), (before(600), true), (before(601), false)] {
+        for (now, is_known) in [
+            (after(600), true),
+            (after(601), false),
+            (before(600), true),
+            (before(601), false),
+        ] {
             let mut released = Released::default();
             released.insert(KEY, id(1), START);
             released.insert(KEY, id(2), now);

@@ -31,7 +31,10 @@ impl Revocations {
     ///
     /// Where the records cannot be read.
     pub async fn load(records: impl Records) -> Result<Self, StoreError> {
-        let revocations = Self { records: Arc::new(records), revoked: Arc::default() };
+        let revocations = Self {
+            records: Arc::new(records),
+            revoked: Arc::default(),
+        };
         revocations.refresh().await?;
         Ok(revocations)
     }
@@ -43,7 +46,9 @@ impl Revocations {
     /// Where the records cannot be read. What was known stays known.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let recorded = self.recorded();
-        let Some(prefix) = RecordKey::new(PREFIX) else { return Ok(()) };
+        let Some(prefix) = RecordKey::new(PREFIX) else {
+            return Ok(());
+        };
         let found = self.records.scan(prefix).await?;
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         // what was revoked while the records were read is not among those found
@@ -60,9 +65,15 @@ impl Revocations {
     /// # Errors
     ///
     /// Where the record cannot be written. This process refuses the payment all the same, as long as it lives; ask again.
-    pub async fn revoke(&self, payment_hash: PaymentHash, until: Timestamp) -> Result<(), StoreError> {
+    pub async fn revoke(
+        &self,
+        payment_hash: PaymentHash,
+        until: Timestamp,
+    ) -> Result<(), StoreError> {
         self.note(payment_hash, State::Unrecorded);
-        let Some(key) = record_key(payment_hash, until) else { return Ok(()) };
+        let Some(key) = record_key(payment_hash, until) else {
+            return Ok(());
+        };
         self.records.put_if_absent(key, Vec::new(), until).await?;
         self.note(payment_hash, State::Recorded);
         Ok(())
@@ -71,28 +82,47 @@ impl Revocations {
     /// Whether a payment is revoked, from memory.
     #[must_use]
     pub fn contains(&self, payment_hash: &PaymentHash) -> bool {
-        self.revoked.read().unwrap_or_else(PoisonError::into_inner).contains_key(payment_hash)
+        self.revoked
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(payment_hash)
     }
 
     fn note(&self, payment_hash: PaymentHash, state: State) {
-        self.revoked.write().unwrap_or_else(PoisonError::into_inner).insert(payment_hash, state);
+        self.revoked
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(payment_hash, state);
     }
 
     fn recorded(&self) -> HashSet<PaymentHash> {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
-        revoked.iter().filter(|(_, state)| **state == State::Recorded).map(|(hash, _)| *hash).collect()
+        revoked
+            .iter()
+            .filter(|(_, state)| **state == State::Recorded)
+            .map(|(hash, _)| *hash)
+            .collect()
     }
 }
 
 impl fmt::Debug for Revocations {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Revocations").field("records", &self.records).finish_non_exhaustive()
+        f.debug_struct("Revocations")
+            .field("records", &self.records)
+            .finish_non_exhaustive()
     }
 }
 
 /// The end is part of the key, so that a later end does not meet the record of an earlier one.
 fn record_key(payment_hash: PaymentHash, until: Timestamp) -> Option<RecordKey> {
-    RecordKey::new(&[PREFIX, payment_hash.as_bytes(), &until.as_unix_seconds().to_be_bytes()].concat())
+    RecordKey::new(
+        &[
+            PREFIX,
+            payment_hash.as_bytes(),
+            &until.as_unix_seconds().to_be_bytes(),
+        ]
+        .concat(),
+    )
 }
 
 fn payment_hash(key: &RecordKey) -> Option<PaymentHash> {
@@ -116,11 +146,17 @@ mod tests {
         let here = Revocations::load(records.clone()).await.unwrap();
         let elsewhere = Revocations::load(records.clone()).await.unwrap();
         let hash = PaymentHash::from_bytes([7; 32]);
-        here.revoke(hash, Timestamp::from_unix_seconds(1_500)).await.unwrap();
-        here.revoke(hash, Timestamp::from_unix_seconds(2_000)).await.unwrap();
+        here.revoke(hash, Timestamp::from_unix_seconds(1_500))
+            .await
+            .unwrap();
+        here.revoke(hash, Timestamp::from_unix_seconds(2_000))
+            .await
+            .unwrap();
         assert!(here.contains(&hash) && !elsewhere.contains(&hash));
         elsewhere.refresh().await.unwrap();
-        assert!(elsewhere.contains(&hash) && !elsewhere.contains(&PaymentHash::from_bytes([8; 32])));
+        assert!(
+            elsewhere.contains(&hash) && !elsewhere.contains(&PaymentHash::from_bytes([8; 32]))
+        );
         assert!(Revocations::load(records).await.unwrap().contains(&hash));
         clock.advance(Duration::from_secs(1_000));
         elsewhere.refresh().await.unwrap();
@@ -136,7 +172,9 @@ mod tests {
         let records = Arc::new(MemoryStore::new().unwrap().with_clock(clock.clone()));
         let here = Revocations::load(records).await.unwrap();
         let hash = PaymentHash::from_bytes([7; 32]);
-        here.revoke(hash, Timestamp::from_unix_seconds(1_500)).await.unwrap();
+        here.revoke(hash, Timestamp::from_unix_seconds(1_500))
+            .await
+            .unwrap();
         here.refresh().await.unwrap();
         assert!(here.contains(&hash));
         clock.advance(Duration::from_secs(501));
@@ -163,7 +201,12 @@ mod tests {
     }
 
     impl Records for Interrupted {
-        fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, end: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+        fn put_if_absent(
+            &self,
+            key: RecordKey,
+            value: Vec<u8>,
+            end: Timestamp,
+        ) -> BoxFuture<'_, Result<bool, StoreError>> {
             self.inner.put_if_absent(key, value, end)
         }
 
@@ -175,7 +218,10 @@ mod tests {
             self.inner.delete(key)
         }
 
-        fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+        fn scan(
+            &self,
+            prefix: RecordKey,
+        ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
             Box::pin(async move {
                 let found = self.inner.scan(prefix).await?;
                 let revoking = self.revoking.lock().unwrap().take();
@@ -189,7 +235,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_revocation_while_the_records_are_read_is_not_lost() {
-        let records = Arc::new(Interrupted { inner: MemoryStore::new().unwrap(), revoking: std::sync::Mutex::default() });
+        let records = Arc::new(Interrupted {
+            inner: MemoryStore::new().unwrap(),
+            revoking: std::sync::Mutex::default(),
+        });
         let here = Revocations::load(records.clone()).await.unwrap();
         let hash = PaymentHash::from_bytes([7; 32]);
         *records.revoking.lock().unwrap() = Some((here.clone(), hash));

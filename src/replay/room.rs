@@ -15,13 +15,17 @@ pub(super) struct NoRoom;
 
 impl Room {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self { held: AtomicUsize::new(0), capacity }
+        Self {
+            held: AtomicUsize::new(0),
+            capacity,
+        }
     }
 
     pub(super) fn take(&self, amount: usize) -> Result<(), NoRoom> {
         self.held
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
-                held.checked_add(amount).filter(|held| *held <= self.capacity)
+                held.checked_add(amount)
+                    .filter(|held| *held <= self.capacity)
             })
             .map(drop)
             .map_err(|_| NoRoom)
@@ -48,7 +52,10 @@ pub(super) struct Keys {
 
 impl Keys {
     pub(super) const fn new(capacity: usize) -> Self {
-        Self { room: Room::new(capacity), unpruned: AtomicU64::new(0) }
+        Self {
+            room: Room::new(capacity),
+            unpruned: AtomicU64::new(0),
+        }
     }
 
     /// Whether a key with this end may have been forgotten.
@@ -85,9 +92,15 @@ mod tests {
         let keys = Keys::new(1);
         assert!(!keys.may_have_pruned(at(0)));
         assert_eq!(keys.prune(at(10)), Some(None));
-        assert_eq!([9, 10, 11].map(|end| keys.may_have_pruned(at(end))), [true, true, false]);
+        assert_eq!(
+            [9, 10, 11].map(|end| keys.may_have_pruned(at(end))),
+            [true, true, false]
+        );
         assert_eq!((keys.prune(at(10)), keys.prune(at(9))), (None, None));
         assert_eq!(keys.prune(at(12)), Some(Some(at(10))));
-        assert_eq!([12, 13].map(|end| keys.may_have_pruned(at(end))), [true, false]);
+        assert_eq!(
+            [12, 13].map(|end| keys.may_have_pruned(at(end))),
+            [true, false]
+        );
     }
 }

@@ -53,10 +53,19 @@ impl Shelf {
     }
 
     pub(super) fn get(&self, key: &RecordKey, now: Timestamp) -> Option<Vec<u8>> {
-        self.records.get(key).filter(|record| !record.is_gone(now)).map(|record| record.value.clone())
+        self.records
+            .get(key)
+            .filter(|record| !record.is_gone(now))
+            .map(|record| record.value.clone())
     }
 
-    pub(super) fn delete(&mut self, key: &RecordKey, now: Timestamp, room: &Room, changes: &mut impl RecordChanges) {
+    pub(super) fn delete(
+        &mut self,
+        key: &RecordKey,
+        now: Timestamp,
+        room: &Room,
+        changes: &mut impl RecordChanges,
+    ) {
         self.prune(now, room, changes);
         self.remove(key, room, changes);
     }
@@ -72,7 +81,9 @@ impl Shelf {
 
     fn prune(&mut self, now: Timestamp, room: &Room, changes: &mut impl RecordChanges) {
         for _ in 0..PRUNED_AT_ONCE {
-            let Some((_, key)) = self.expiries.first().filter(|(at, _)| *at < now) else { return };
+            let Some((_, key)) = self.expiries.first().filter(|(at, _)| *at < now) else {
+                return;
+            };
             let key = key.clone();
             self.remove(&key, room, changes);
         }
@@ -119,7 +130,11 @@ pub(super) fn check_value(value: &[u8], store: &'static str) -> Result<(), Store
     if value.len() <= MAX_VALUE {
         return Ok(());
     }
-    Err(StoreError::new(StoreErrorKind::Full, store, "a value of at most 64 KiB was expected"))
+    Err(StoreError::new(
+        StoreErrorKind::Full,
+        store,
+        "a value of at most 64 KiB was expected",
+    ))
 }
 
 /// The longest value, in bytes.
@@ -149,20 +164,33 @@ mod tests {
     impl Scene {
         /// With room for so many records of a key of one byte and a value of three.
         fn new(records: usize) -> Self {
-            Self { shelf: Shelf::default(), room: Room::new(records * SHORT), written: Written::default() }
+            Self {
+                shelf: Shelf::default(),
+                room: Room::new(records * SHORT),
+                written: Written::default(),
+            }
         }
 
         fn put(&mut self, name: u8, until: u64, now: u64) -> Result<bool, NoRoom> {
-            let record = Record { value: vec![name; 3], expires_at: at(until) };
-            self.shelf.put_if_absent(&key(name), record, at(now), &self.room, &mut self.written)
+            let record = Record {
+                value: vec![name; 3],
+                expires_at: at(until),
+            };
+            self.shelf
+                .put_if_absent(&key(name), record, at(now), &self.room, &mut self.written)
         }
 
         fn delete(&mut self, name: u8, now: u64) {
-            self.shelf.delete(&key(name), at(now), &self.room, &mut self.written);
+            self.shelf
+                .delete(&key(name), at(now), &self.room, &mut self.written);
         }
 
         fn held(&self) -> (usize, usize, i32) {
-            (self.shelf.records.len(), self.shelf.expiries.len(), self.written.0)
+            (
+                self.shelf.records.len(),
+                self.shelf.expiries.len(),
+                self.written.0,
+            )
         }
     }
 
@@ -177,10 +205,24 @@ mod tests {
     #[test]
     fn records_take_the_room_of_their_key_twice_their_value_and_the_tables() {
         let mut scene = Scene::new(1);
-        let record = |value: usize| Record { value: vec![0; value], expires_at: at(9) };
+        let record = |value: usize| Record {
+            value: vec![0; value],
+            expires_at: at(9),
+        };
         let name = RecordKey::new(&[1, 2]).unwrap();
-        assert!(scene.shelf.put_if_absent(&name, record(2), at(0), &scene.room, &mut scene.written).is_err());
-        assert_eq!(scene.shelf.put_if_absent(&name, record(1), at(0), &scene.room, &mut scene.written).ok(), Some(true));
+        assert!(
+            scene
+                .shelf
+                .put_if_absent(&name, record(2), at(0), &scene.room, &mut scene.written)
+                .is_err()
+        );
+        assert_eq!(
+            scene
+                .shelf
+                .put_if_absent(&name, record(1), at(0), &scene.room, &mut scene.written)
+                .ok(),
+            Some(true)
+        );
         assert!(scene.put(1, 9, 0).is_err());
         assert_eq!(scene.held(), (1, 1, 1));
     }
@@ -191,7 +233,10 @@ mod tests {
         for (name, until) in [(1, 10), (2, 20), (3, 30)] {
             assert_eq!(scene.put(name, until, 0).ok(), Some(true));
         }
-        assert!(scene.put(4, 99, 10).is_err(), "a record is there until its last second");
+        assert!(
+            scene.put(4, 99, 10).is_err(),
+            "a record is there until its last second"
+        );
         assert_eq!(scene.shelf.get(&key(1), at(10)), Some(vec![1; 3]));
         assert_eq!(scene.put(4, 99, 21).ok(), Some(true));
         assert_eq!(scene.held(), (2, 2, 2));
@@ -201,7 +246,11 @@ mod tests {
             assert_eq!(scene.put(name, 40, 21).ok(), Some(true));
         }
         scene.delete(9, 41);
-        assert_eq!(scene.held(), (1, 1, 1), "a delete forgets what has expired too");
+        assert_eq!(
+            scene.held(),
+            (1, 1, 1),
+            "a delete forgets what has expired too"
+        );
         assert_eq!(scene.put(5, 99, 41).ok(), Some(true));
     }
 
@@ -212,7 +261,11 @@ mod tests {
         for name in 1..=8 {
             assert_eq!(scene.put(name, 10, 0).ok(), Some(true));
         }
-        assert_eq!(scene.put(8, 10, 10).ok(), Some(false), "until its last second");
+        assert_eq!(
+            scene.put(8, 10, 10).ok(),
+            Some(false),
+            "until its last second"
+        );
         assert_eq!(scene.put(8, 99, 11).ok(), Some(true));
         assert_eq!(scene.shelf.get(&key(8), at(99)), Some(vec![8; 3]));
         assert_eq!(scene.held(), (4, 4, 4));
@@ -230,7 +283,14 @@ mod tests {
     #[test]
     fn what_is_read_from_a_disk_takes_room() {
         let mut scene = Scene::new(1);
-        scene.shelf.load(key(1), Record { value: vec![1; 3], expires_at: at(9) }, &scene.room);
+        scene.shelf.load(
+            key(1),
+            Record {
+                value: vec![1; 3],
+                expires_at: at(9),
+            },
+            &scene.room,
+        );
         assert!(scene.put(2, 9, 0).is_err());
         assert_eq!(scene.put(2, 99, 10).ok(), Some(true));
     }

@@ -29,7 +29,10 @@ impl Admission {
 /// is the application's own loses those of this server.
 pub(super) fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
-        setup.dialects.iter().for_each(|dialect| dialect.strip(&mut head.headers, terms));
+        setup
+            .dialects
+            .iter()
+            .for_each(|dialect| dialect.strip(&mut head.headers, terms));
     }
     if terms.authorization_taken {
         drop(aside::set_aside(setup, &mut head.headers));

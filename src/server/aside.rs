@@ -43,7 +43,9 @@ pub(super) fn bring_back<B>(setup: &Setup, request: &mut Request<B>) {
 
 #[cold]
 fn recognise<B>(setup: &Setup, request: &mut Request<B>) {
-    let Some(Aside(lines)) = request.extensions_mut().get_mut() else { return };
+    let Some(Aside(lines)) = request.extensions_mut().get_mut() else {
+        return;
+    };
     let own = take_own(setup, lines);
     append(request.headers_mut(), own);
 }
@@ -63,10 +65,21 @@ fn take(setup: &Setup, headers: &mut HeaderMap) -> Option<Aside> {
 /// Moves out the credentials that this server issued.
 fn take_own(setup: &Setup, headers: &mut HeaderMap) -> HeaderMap {
     let keys = setup.keys.current();
-    let foreign = setup.profile.public_key.filter(|_| setup.accept_foreign_proofs);
-    let issuer = Issuer { keys: keys.all(), network: setup.profile.network, foreign };
+    let foreign = setup
+        .profile
+        .public_key
+        .filter(|_| setup.accept_foreign_proofs);
+    let issuer = Issuer {
+        keys: keys.all(),
+        network: setup.profile.network,
+        foreign,
+    };
     let mut taken = HeaderMap::new();
-    for (name, line) in setup.dialects.iter().flat_map(|dialect| dialect.take_own(headers, &issuer)) {
+    for (name, line) in setup
+        .dialects
+        .iter()
+        .flat_map(|dialect| dialect.take_own(headers, &issuer))
+    {
         taken.append(name, line);
     }
     taken
@@ -92,7 +105,11 @@ mod tests {
     fn every_line_of_a_name_comes_back() {
         let line = |text| HeaderValue::from_static(text);
         let mut aside = HeaderMap::new();
-        for (name, text) in [("authorization", "one"), ("authorization", "two"), ("payment-signature", "three")] {
+        for (name, text) in [
+            ("authorization", "one"),
+            ("authorization", "two"),
+            ("payment-signature", "three"),
+        ] {
             aside.append(name, line(text));
         }
         let mut headers = HeaderMap::new();

@@ -34,21 +34,50 @@ const AMOUNT: Amount = Amount::from_sat(10);
 impl Bench {
     /// Not for production: panics where the operating system has no randomness, and on what cannot happen.
     #[must_use]
-    #[expect(clippy::expect_used, clippy::missing_panics_doc, clippy::new_without_default, reason = "not for production")]
+    #[expect(
+        clippy::expect_used,
+        clippy::missing_panics_doc,
+        clippy::new_without_default,
+        reason = "not for production"
+    )]
     pub fn new() -> Self {
         let node = LocalNode::new();
         let store = MemoryStore::new().expect("randomness");
-        let builder = Paywall::builder(node.clone()).origin("https://api.example.com").master_secret(Secrets::test_secret(7));
-        let paywall = builder.replay_store(store).build().expect("a good configuration");
-        let charge = Charge::of(AMOUNT).described("the weather of one city").mime_type("application/json");
-        let rule = Arc::new(paywall.rule(charge, Some("/v1/weather/{city}")).expect("a good charge"));
-        let shop = Arc::new(Shop { paywall, pricing: Pricing::Every(rule.clone()) });
+        let builder = Paywall::builder(node.clone())
+            .origin("https://api.example.com")
+            .master_secret(Secrets::test_secret(7));
+        let paywall = builder
+            .replay_store(store)
+            .build()
+            .expect("a good configuration");
+        let charge = Charge::of(AMOUNT)
+            .described("the weather of one city")
+            .mime_type("application/json");
+        let rule = Arc::new(
+            paywall
+                .rule(charge, Some("/v1/weather/{city}"))
+                .expect("a good charge"),
+        );
+        let shop = Arc::new(Shop {
+            paywall,
+            pricing: Pricing::Every(rule.clone()),
+        });
 
-        let request = Request::get("/v1/weather/oslo?units=metric").body(()).expect("a request");
+        let request = Request::get("/v1/weather/oslo?units=metric")
+            .body(())
+            .expect("a request");
         let (head, ()) = request.into_parts();
         let target = target::asked_for(&head).expect("a target");
-        let place = Place { origin: 0, target, nested: rule.nested(&head), client: ClientKey::Unknown };
-        let current = (shop.paywall.setup().clock.now(), shop.paywall.setup().keys.current());
+        let place = Place {
+            origin: 0,
+            target,
+            nested: rule.nested(&head),
+            client: ClientKey::Unknown,
+        };
+        let current = (
+            shop.paywall.setup().clock.now(),
+            shop.paywall.setup().keys.current(),
+        );
         let mut asked = Asked::new((shop.clone(), rule), head, place, current, None);
         asked.body_hash = Some(Sha256::digest([]).into());
 
@@ -56,19 +85,38 @@ impl Bench {
         let committed = issue::offered(asked.setup(), &asked.view(), terms, AMOUNT).committed;
         let committed = committed.expect("x402 commits to the request");
         let description = Description::Hashed(committed.text.into_bytes());
-        let making = node.create_invoice(InvoiceRequest::new(AMOUNT, description, terms.invoice_expiry));
+        let making = node.create_invoice(InvoiceRequest::new(
+            AMOUNT,
+            description,
+            terms.invoice_expiry,
+        ));
         let invoice = within_one_poll(making).expect("an invoice");
-        Self { asked, invoice, committed: committed.hash }
+        Self {
+            asked,
+            invoice,
+            committed: committed.hash,
+        }
     }
 
     /// The 402 for an invoice that is decoded and checked. What the invoice commits to was worked out before it was asked for,
     /// and is not part of this.
     #[must_use]
     pub fn challenge(&self) -> Response<Bytes> {
-        let (setup, terms, view) = (self.asked.setup(), &self.asked.rule.terms, self.asked.view());
+        let (setup, terms, view) = (
+            self.asked.setup(),
+            &self.asked.rule.terms,
+            self.asked.view(),
+        );
         let offered: Vec<_> = setup.dialects.iter().map(|dialect| &**dialect).collect();
         let (invoice, committed) = (&self.invoice, Some(&self.committed));
-        let asked = dialect::Asked { view: &view, terms, amount: AMOUNT, invoice, committed, refused: None };
+        let asked = dialect::Asked {
+            view: &view,
+            terms,
+            amount: AMOUNT,
+            invoice,
+            committed,
+            refused: None,
+        };
         issue::answer(setup, &offered, &asked, None)
     }
 }
@@ -91,9 +139,18 @@ mod tests {
     fn an_invoice_must_commit_to_what_was_asked() {
         let bench = Bench::new();
         let (terms, invoice) = (&bench.asked.rule.terms, &bench.invoice);
-        let request = InvoiceRequest::new(AMOUNT, Description::Hashed(Vec::new()), terms.invoice_expiry);
-        let checked = |committed| issue::check(invoice, &request, committed, terms, invoice.created_at());
+        let request = InvoiceRequest::new(
+            AMOUNT,
+            Description::Hashed(Vec::new()),
+            terms.invoice_expiry,
+        );
+        let checked =
+            |committed| issue::check(invoice, &request, committed, terms, invoice.created_at());
         assert_eq!(checked(Some(&bench.committed)), Ok(()));
-        assert!(checked(Some(&[0; 32])).unwrap_err().starts_with("another description"));
+        assert!(
+            checked(Some(&[0; 32]))
+                .unwrap_err()
+                .starts_with("another description")
+        );
     }
 }

@@ -38,26 +38,50 @@ impl PaywallBuilder {
                 "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
             )
         })?;
-        let secrets = self.secrets.take().unwrap_or_else(|| Err(make_one!("no master secret:").into()));
+        let secrets = self
+            .secrets
+            .take()
+            .unwrap_or_else(|| Err(make_one!("no master secret:").into()));
         let secrets = secrets.map_err(ConfigError::new)?;
         self.money_fits(&profile, &*store)?;
         self.times_fit()?;
         let authorities = self.own_origins()?;
         let is_real_money = profile.network == Network::Bitcoin && !profile.in_process;
-        secret_file::require(&secrets, Demands { strong: !authorities.are_loopback(), unknown: is_real_money })?;
+        secret_file::require(
+            &secrets,
+            Demands {
+                strong: !authorities.are_loopback(),
+                unknown: is_real_money,
+            },
+        )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
         let service = spoken::label(self.service.as_deref())?;
-        let origins: Vec<Arc<str>> = authorities.all().iter().map(|origin| origin.as_str().into()).collect();
+        let origins: Vec<Arc<str>> = authorities
+            .all()
+            .iter()
+            .map(|origin| origin.as_str().into())
+            .collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = spoken::dialects(self.dialects.as_deref(), &profile, self.l402_service.as_deref())?;
+        let dialects = spoken::dialects(
+            self.dialects.as_deref(),
+            &profile,
+            self.l402_service.as_deref(),
+        )?;
         if self.accept_foreign_proofs {
             foreign::check(&profile, &*store, &dialects, self.clock.now())?;
         }
-        let keys = KeyRing::new(secrets, profile.network, (origins.clone(), service), *store.id().as_bytes())
-            .map(Arc::new)
-            .ok_or_else(|| ConfigError::new("two master secrets lead to the same key id: replace one of them"))?;
+        let keys = KeyRing::new(
+            secrets,
+            profile.network,
+            (origins.clone(), service),
+            *store.id().as_bytes(),
+        )
+        .map(Arc::new)
+        .ok_or_else(|| {
+            ConfigError::new("two master secrets lead to the same key id: replace one of them")
+        })?;
         Ok(Paywall::new(Setup {
             receiver: self.receiver,
             store,
@@ -92,8 +116,15 @@ impl PaywallBuilder {
     }
 
     /// Money that is worth something is not forgotten, and test money is meant.
-    fn money_fits(&self, profile: &ReceiverProfile, store: &dyn ReplayStore) -> Result<(), ConfigError> {
-        if profile.network == Network::Bitcoin && store.durability() == Durability::Volatile && !self.volatile_replay_store {
+    fn money_fits(
+        &self,
+        profile: &ReceiverProfile,
+        store: &dyn ReplayStore,
+    ) -> Result<(), ConfigError> {
+        if profile.network == Network::Bitcoin
+            && store.durability() == Durability::Volatile
+            && !self.volatile_replay_store
+        {
             return Err(ConfigError::new(
                 "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
             ));
@@ -108,9 +139,14 @@ impl PaywallBuilder {
     }
 
     fn times_fit(&self) -> Result<(), ConfigError> {
-        for (name, time) in [("invoice_expiry", self.invoice_expiry), ("time_limit", self.time_limit)] {
+        for (name, time) in [
+            ("invoice_expiry", self.invoice_expiry),
+            ("time_limit", self.time_limit),
+        ] {
             if time.as_secs() == 0 || time > YEAR {
-                return Err(ConfigError::new(format!(".{name}(..) must be between a second and a year")));
+                return Err(ConfigError::new(format!(
+                    ".{name}(..) must be between a second and a year"
+                )));
             }
         }
         Ok(())
@@ -122,12 +158,18 @@ impl PaywallBuilder {
             false => Origin::parse(text),
         });
         let wrong = |error: OriginError| ConfigError::new(error.to_string());
-        Origins::new(parsed.collect::<Result<_, _>>().map_err(wrong)?, &self.authorities).map_err(wrong)
+        Origins::new(
+            parsed.collect::<Result<_, _>>().map_err(wrong)?,
+            &self.authorities,
+        )
+        .map_err(wrong)
     }
 
     /// How much of a body is read.
     fn body_limit_that_fits(&self) -> Result<usize, ConfigError> {
-        let body_limit = self.body_limit.unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
+        let body_limit = self
+            .body_limit
+            .unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
         if body_limit > self.body_pool / 2 {
             let (pool, half) = (self.body_pool, self.body_pool / 2);
             return Err(ConfigError::new(format!(

@@ -157,16 +157,29 @@ impl Charge {
 
     /// What is wrong with a charge whatever the dialects, in words that name the fix.
     pub(super) fn check(&self) -> Result<(), String> {
-        let printable = |text: &str, most: usize| text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e));
+        let printable = |text: &str, most: usize| {
+            text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+        };
         let headers = || self.bound_headers.iter().chain(&self.read_headers);
-        let own = ["payment-authorization", "payment-signature", "macaroon", "grpc-metadata-macaroon"];
+        let own = [
+            "payment-authorization",
+            "payment-signature",
+            "macaroon",
+            "grpc-metadata-macaroon",
+        ];
         if self.price.fixed().is_some_and(Amount::is_zero) {
             return Err(
                 "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
             );
         }
-        if self.price.fixed().is_some_and(|price| price > Amount::ALL_BITCOIN) {
-            return Err("a price must be at most 21 million bitcoin, which is all there will be".into());
+        if self
+            .price
+            .fixed()
+            .is_some_and(|price| price > Amount::ALL_BITCOIN)
+        {
+            return Err(
+                "a price must be at most 21 million bitcoin, which is all there will be".into(),
+            );
         }
         if self.access.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once".into());
@@ -180,25 +193,52 @@ impl Charge {
         if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
             return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
         }
-        if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err()) {
+        if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err())
+        {
             return Err(format!("{name:?} is no header name"));
         }
-        if let Some(name) = headers().find(|name| own.iter().any(|own| name.eq_ignore_ascii_case(own))) {
-            return Err(format!("{name} carries credentials itself and cannot be bound or priced by"));
+        if let Some(name) =
+            headers().find(|name| own.iter().any(|own| name.eq_ignore_ascii_case(own)))
+        {
+            return Err(format!(
+                "{name} carries credentials itself and cannot be bound or priced by"
+            ));
         }
-        if self.description.as_ref().is_some_and(|text| text.len() > 256 || text.chars().any(char::is_control)) {
-            return Err("a description must have at most 256 bytes and no control characters".into());
+        if self
+            .description
+            .as_ref()
+            .is_some_and(|text| text.len() > 256 || text.chars().any(char::is_control))
+        {
+            return Err(
+                "a description must have at most 256 bytes and no control characters".into(),
+            );
         }
-        if self.service_name.as_ref().is_some_and(|name| !printable(name, 32)) {
+        if self
+            .service_name
+            .as_ref()
+            .is_some_and(|name| !printable(name, 32))
+        {
             return Err("a service name must have at most 32 printable ASCII characters".into());
         }
         if self.tags.len() > 5 || self.tags.iter().any(|tag| !printable(tag, 32)) {
-            return Err("tags must be five at most, each of at most 32 printable ASCII characters".into());
+            return Err(
+                "tags must be five at most, each of at most 32 printable ASCII characters".into(),
+            );
         }
-        if self.icon_url.as_ref().is_some_and(|url| !printable(url, 2048)) {
-            return Err("an icon's address must have at most 2048 printable ASCII characters".into());
+        if self
+            .icon_url
+            .as_ref()
+            .is_some_and(|url| !printable(url, 2048))
+        {
+            return Err(
+                "an icon's address must have at most 2048 printable ASCII characters".into(),
+            );
         }
-        if self.mime_type.as_ref().is_some_and(|name| !printable(name, 128)) {
+        if self
+            .mime_type
+            .as_ref()
+            .is_some_and(|name| !printable(name, 128))
+        {
             return Err("a media type must have at most 128 printable ASCII characters".into());
         }
         Ok(())

@@ -62,7 +62,10 @@ impl Setup {
     /// Whether the receiver must be asked if an invoice is settled.
     pub(super) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
         let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
-        !exclusive && lock(&self.confirmations.settled).get(payment_hash).is_none()
+        !exclusive
+            && lock(&self.confirmations.settled)
+                .get(payment_hash)
+                .is_none()
     }
 }
 
@@ -71,12 +74,21 @@ impl Setup {
 /// # Errors
 ///
 /// Why nobody can say now.
-pub(super) async fn confirm(setup: &Setup, proof: &Proof, client: ClientKey) -> Result<bool, &'static str> {
+pub(super) async fn confirm(
+    setup: &Setup,
+    proof: &Proof,
+    client: ClientKey,
+) -> Result<bool, &'static str> {
     let payment_hash = proof.payment_hash;
     if !setup.must_confirm(&payment_hash) {
         return Ok(true);
     }
-    let Confirmations { settled, may_settle, turns, pace } = &setup.confirmations;
+    let Confirmations {
+        settled,
+        may_settle,
+        turns,
+        pace,
+    } = &setup.confirmations;
     // Requests with the same payment wait here for the first one's answer.
     let mut line = turns.line_up(payment_hash, 1);
     if within(setup.time_limit, line.turn()).await.is_none() {
@@ -90,14 +102,23 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof, client: ClientKey) -> 
             return Ok(true);
         }
         let is_known = attempt > 0 || lock(may_settle).get(&payment_hash).is_some();
-        let Some(taken) = take(setup, payment_hash, client, is_known).await else { break };
-        match within(setup.time_limit, setup.receiver.lookup_invoice(payment_hash)).await {
+        let Some(taken) = take(setup, payment_hash, client, is_known).await else {
+            break;
+        };
+        match within(
+            setup.time_limit,
+            setup.receiver.lookup_invoice(payment_hash),
+        )
+        .await
+        {
             Some(Ok(InvoiceStatus::Settled)) => {
                 pace.succeeded(client, taken);
                 lock(settled).entry(payment_hash);
                 return Ok(true);
             }
-            Some(Ok(status)) => *lock(may_settle).entry(payment_hash) = status == InvoiceStatus::Open,
+            Some(Ok(status)) => {
+                *lock(may_settle).entry(payment_hash) = status == InvoiceStatus::Open
+            }
             Some(Err(error)) => {
                 trace::error(format_args!("a payment could not be confirmed: {error}"));
                 return Err("the Lightning node could not confirm the payment");
@@ -110,13 +131,20 @@ pub(super) async fn confirm(setup: &Setup, proof: &Proof, client: ClientKey) -> 
     match lock(may_settle).get(&payment_hash) {
         Some(false) => Ok(false),
         Some(true) => Err("the Lightning node has not settled this payment yet"),
-        None => Err("the Lightning node was asked about payments too often: wait before you send this again"),
+        None => Err(
+            "the Lightning node was asked about payments too often: wait before you send this again",
+        ),
     }
 }
 
 /// One look-up, if it is not too often. Waits once, if nothing is known: a request before this one may have been dropped before
 /// its answer came.
-async fn take(setup: &Setup, payment_hash: PaymentHash, client: ClientKey, is_known: bool) -> Option<Taken> {
+async fn take(
+    setup: &Setup,
+    payment_hash: PaymentHash,
+    client: ClientKey,
+    is_known: bool,
+) -> Option<Taken> {
     let pace = &setup.confirmations.pace;
     match pace.take(payment_hash, client) {
         Ok(taken) => Some(taken),

@@ -29,7 +29,9 @@ pub(super) fn presented(
             Presented::Refused(refusal) => Err(refusal),
         };
         if found.replace((index, credential)).is_some() {
-            return Err(Box::new(answers::bad_request("a request must carry the credential of one dialect only")));
+            return Err(Box::new(answers::bad_request(
+                "a request must carry the credential of one dialect only",
+            )));
         }
     }
     Ok(found)
@@ -52,12 +54,24 @@ pub(super) fn verify(
     bound: impl FnOnce() -> Option<[u8; 32]>,
 ) -> Verdict {
     let payment_hash = claim.payment_hash();
-    if setup.revocations.as_ref().is_some_and(|revoked| revoked.contains(&payment_hash)) {
+    if setup
+        .revocations
+        .as_ref()
+        .is_some_and(|revoked| revoked.contains(&payment_hash))
+    {
         return Verdict::Told(Err(setup.dialects[dialect].revoked()));
     }
     let needs_body = setup.dialects[dialect].binds_body(terms);
     if needs_body || claim.needs_price() || setup.must_confirm(&payment_hash) {
         return Verdict::Later;
     }
-    Verdict::Told(claim.verify(&RequestView { bound: bound(), ..*view }, terms, None, now))
+    Verdict::Told(claim.verify(
+        &RequestView {
+            bound: bound(),
+            ..*view
+        },
+        terms,
+        None,
+        now,
+    ))
 }

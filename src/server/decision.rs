@@ -4,7 +4,9 @@ use bytes::Bytes;
 use http::Response;
 
 use super::{admission::Admitted, request::Pending, turns::InLine};
-use crate::{clock::Timestamp, dialect::Claim, lightning::BoxFuture, payment::Proof, replay::Limits};
+use crate::{
+    clock::Timestamp, dialect::Claim, lightning::BoxFuture, payment::Proof, replay::Limits,
+};
 
 /// What is to be done with a request. Small, because the future of every request has room for it.
 pub(super) enum Decision<B> {

@@ -20,7 +20,9 @@ pub(super) fn check(
     now: Timestamp,
 ) -> Result<(), ConfigError> {
     if profile.key_custody == KeyCustody::Shared {
-        return Err(ConfigError::new("others can make this node sign: .accept_foreign_proofs() needs a key that only you hold"));
+        return Err(ConfigError::new(
+            "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
+        ));
     }
     if store.durability() == Durability::Volatile {
         return Err(ConfigError::new(
@@ -28,13 +30,18 @@ pub(super) fn check(
              DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
         ));
     }
-    if dialects.iter().all(|dialect| dialect.name() != DialectName::X402) {
+    if dialects
+        .iter()
+        .all(|dialect| dialect.name() != DialectName::X402)
+    {
         return Err(ConfigError::new(
             ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))",
         ));
     }
     check_birth(store, now).map_err(ConfigError::new)?;
-    let first = store.created_at().saturating_add(2 * SKEW + Duration::from_secs(1));
+    let first = store
+        .created_at()
+        .saturating_add(2 * SKEW + Duration::from_secs(1));
     if now < first {
         trace::warn(format_args!(
             "the replay store is new: proofs of other servers (.accept_foreign_proofs()) count if their invoice was made at {} or \

@@ -43,19 +43,32 @@ where
     S: Service<Request<RequestBody<B>>>,
 {
     pub(super) const fn deciding(inner: S, decision: Decision<B>) -> Self {
-        Self { state: State::Deciding { inner, decision: Some(decision) } }
+        Self {
+            state: State::Deciding {
+                inner,
+                decision: Some(decision),
+            },
+        }
     }
 
     /// For a request that is free by the table.
     #[inline]
     pub(super) fn free(inner: S, request: Request<RequestBody<B>>) -> Self {
-        Self::at_once(inner, request, Admission::default(), |future, _| State::Free { future })
+        Self::at_once(inner, request, Admission::default(), |future, _| {
+            State::Free { future }
+        })
     }
 
     /// For a request that needs no further asking.
     #[inline]
-    pub(super) fn passing(inner: S, request: Request<RequestBody<B>>, admission: Admission) -> Self {
-        Self::at_once(inner, request, admission, |future, admission| State::Serving { future, admission })
+    pub(super) fn passing(
+        inner: S,
+        request: Request<RequestBody<B>>,
+        admission: Admission,
+    ) -> Self {
+        Self::at_once(inner, request, admission, |future, admission| {
+            State::Serving { future, admission }
+        })
     }
 
     /// Where the inner service is ready at once, as most are, it is called at once.
@@ -69,13 +82,20 @@ where
         match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
                 let future = admission.within(|| inner.call(request));
-                Self { state: called(future, admission) }
+                Self {
+                    state: called(future, admission),
+                }
             }
-            Poll::Ready(Err(error)) => Self { state: State::Failed { error: Some(error) } },
+            Poll::Ready(Err(error)) => Self {
+                state: State::Failed { error: Some(error) },
+            },
             // It is asked again with a waker that wakes, and keeps its place in a queue.
-            Poll::Pending => {
-                Self { state: State::Deciding { inner, decision: Some(Decision::Pass(Box::new((request, admission)))) } }
-            }
+            Poll::Pending => Self {
+                state: State::Deciding {
+                    inner,
+                    decision: Some(Decision::Pass(Box::new((request, admission)))),
+                },
+            },
         }
     }
 }
@@ -103,7 +123,9 @@ where
                             let future = admission.within(|| inner.call(request));
                             this.state.set(State::Serving { future, admission });
                         }
-                        Decision::Answer(response) => return Poll::Ready(Ok(response.map(ResponseBody::held))),
+                        Decision::Answer(response) => {
+                            return Poll::Ready(Ok(response.map(ResponseBody::held)));
+                        }
                         Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
                             Poll::Ready(next) => *decision = Some(next),
                             Poll::Pending => {
@@ -129,7 +151,10 @@ where
                 }
                 StateProjection::Serving { future, admission } => {
                     let answer = ready!(admission.within(|| future.poll(cx)));
-                    let Admission { paid, keep_private: is_private } = std::mem::take(admission);
+                    let Admission {
+                        paid,
+                        keep_private: is_private,
+                    } = std::mem::take(admission);
                     return Poll::Ready(match answer {
                         Ok(mut response) => {
                             if is_private {

@@ -60,9 +60,16 @@ where
     let client = setup.proxies.client(&head);
     let origin = setup.authorities.matching(&head, client.is_behind_proxy);
     let origin = origin.map_err(|fault| answer(answers::misdirected(&fault.to_string())))?;
-    let target = target::asked_for(&head).map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
-    let place = Place { origin, target, nested: rule.nested(&head), client: client.key };
-    let seen = price::seen(rule, captures, &head).map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
+    let target = target::asked_for(&head)
+        .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
+    let place = Place {
+        origin,
+        target,
+        nested: rule.nested(&head),
+        client: client.key,
+    };
+    let seen = price::seen(rule, captures, &head)
+        .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let (now, keys) = (setup.clock.now(), setup.keys.current());
     let view = place.view((setup, rule), &head, &keys);
     let found = match presented(setup, &view, terms, now).map_err(Decision::Answer)? {
@@ -75,13 +82,25 @@ where
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
                     strip(setup, &mut head, terms);
                     settle::accepted(setup, proof, (&mut head, place), now, None);
-                    return Ok((Request::from_parts(head, body), Admission { paid: None, keep_private: true }));
+                    return Ok((
+                        Request::from_parts(head, body),
+                        Admission {
+                            paid: None,
+                            keep_private: true,
+                        },
+                    ));
                 }
                 verdict => Some((dialect, Ok((claim, verdict)))),
             }
         }
     };
-    let mut asked = Asked::new((shop.clone(), rule.clone()), head, place, (now, keys.kept()), seen);
+    let mut asked = Asked::new(
+        (shop.clone(), rule.clone()),
+        head,
+        place,
+        (now, keys.kept()),
+        seen,
+    );
     asked.presented = found.is_some();
     let pending = Box::new(Pending { asked, body });
     Err(match found {

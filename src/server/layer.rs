@@ -2,7 +2,10 @@ use std::sync::Arc;
 
 use tower_layer::Layer;
 
-use super::{Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule, siblings::SoldRule};
+use super::{
+    Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule,
+    siblings::SoldRule,
+};
 
 /// Wraps any tower service, and lets through what is free or paid.
 ///
@@ -48,7 +51,12 @@ impl Paywall {
         let sold = SoldRule::new("", &charge);
         let rule = Arc::new(self.rule(charge, None)?);
         self.setup().sold.add([sold]);
-        Ok(X402Layer { shop: Arc::new(Shop { paywall: self.clone(), pricing: Pricing::Every(rule) }) })
+        Ok(X402Layer {
+            shop: Arc::new(Shop {
+                paywall: self.clone(),
+                pricing: Pricing::Every(rule),
+            }),
+        })
     }
 
     /// Charges by a table of routes.
@@ -61,10 +69,19 @@ impl Paywall {
     /// A [`ConfigError`] for a bad pattern, for patterns that fall together, for a missing default, and for a charge that no
     /// enabled dialect can say.
     pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
-        let sold: Vec<_> = table.priced().map(|(rule, charge)| SoldRule::new(rule, charge)).collect();
-        let rules = table.compile(|charge, pattern| self.rule(charge, Some(pattern)).map(Arc::new))?;
+        let sold: Vec<_> = table
+            .priced()
+            .map(|(rule, charge)| SoldRule::new(rule, charge))
+            .collect();
+        let rules =
+            table.compile(|charge, pattern| self.rule(charge, Some(pattern)).map(Arc::new))?;
         self.setup().sold.add(sold);
-        Ok(X402Layer { shop: Arc::new(Shop { paywall: self.clone(), pricing: Pricing::Table(rules) }) })
+        Ok(X402Layer {
+            shop: Arc::new(Shop {
+                paywall: self.clone(),
+                pricing: Pricing::Table(rules),
+            }),
+        })
     }
 }
 

@@ -117,7 +117,12 @@ mod address;
 mod admission;
 mod answers;
 mod aside;
-#[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
+#[cfg(all(
+    feature = "conformance",
+    feature = "l402",
+    feature = "mpp",
+    feature = "x402"
+))]
 mod bench;
 mod build;
 mod builder;
@@ -160,7 +165,12 @@ mod unpaid;
 
 use std::time::Duration;
 
-#[cfg(all(feature = "conformance", feature = "l402", feature = "mpp", feature = "x402"))]
+#[cfg(all(
+    feature = "conformance",
+    feature = "l402",
+    feature = "mpp",
+    feature = "x402"
+))]
 #[doc(hidden)]
 pub use self::bench::Bench;
 pub use self::{

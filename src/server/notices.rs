@@ -115,7 +115,11 @@ impl Notices {
                      `.proxies_send_forwarded()`",
                     header.name(),
                     header.other().name(),
-                    if header.reads_forwarded() { "leave out" } else { "call" }
+                    if header.reads_forwarded() {
+                        "leave out"
+                    } else {
+                        "call"
+                    }
                 ));
             }
         }
@@ -133,6 +137,10 @@ impl Seldom {
         let last = self.0.load(Ordering::Relaxed);
         // A clock that was ahead is forgiven.
         let is_due = last == 0 || now < last || now - last >= SELDOM_SECONDS;
-        is_due && self.0.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        is_due
+            && self
+                .0
+                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
     }
 }

@@ -39,7 +39,10 @@ fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
             let [a, b, ..] = v4.octets();
-            v4.is_loopback() || v4.is_private() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64)
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || (a == 100 && b & 0xc0 == 64)
         }
         IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
@@ -55,29 +58,66 @@ mod tests {
     #[track_caller]
     fn overlooked(peer: &str, headers: &[(&'static str, &str)]) -> Option<Overlooked> {
         let proxies = Proxies::parse(["10.0.0.0/8"], ForwardedBy::XForwardedFor).unwrap();
-        let request = headers.iter().fold(Request::builder(), |request, (name, value)| request.header(*name, *value));
+        let request = headers
+            .iter()
+            .fold(Request::builder(), |request, (name, value)| {
+                request.header(*name, *value)
+            });
         let mut head = request.body(()).unwrap().into_parts().0;
-        head.extensions.insert(ClientAddr::new(peer.parse().unwrap()));
+        head.extensions
+            .insert(ClientAddr::new(peer.parse().unwrap()));
         proxies.overlooked(&head)
     }
 
     #[test]
     fn a_private_address_that_forwards_is_a_proxy_that_nobody_named() {
         let ip = |text: &str| text.parse::<IpAddr>().unwrap();
-        for peer in ["127.0.0.1", "192.168.0.9", "172.16.0.1", "169.254.0.1", "100.64.0.1", "::1", "fe80::1", "fd00::1"] {
+        for peer in [
+            "127.0.0.1",
+            "192.168.0.9",
+            "172.16.0.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+        ] {
             for name in ["x-forwarded-for", "forwarded"] {
-                assert_eq!(overlooked(peer, &[(name, "for=1.1.1.1")]), Some(Overlooked::Proxy(ip(peer))));
+                assert_eq!(
+                    overlooked(peer, &[(name, "for=1.1.1.1")]),
+                    Some(Overlooked::Proxy(ip(peer)))
+                );
             }
             assert_eq!(overlooked(peer, &[]), None);
         }
         let words = ("x-forwarded-for", "198.51.100.1");
-        assert_eq!(overlooked("::ffff:192.168.0.9", &[words]), Some(Overlooked::Proxy(ip("192.168.0.9"))));
-        assert_eq!(overlooked("203.0.113.9", &[words]), None, "any client can send that header");
+        assert_eq!(
+            overlooked("::ffff:192.168.0.9", &[words]),
+            Some(Overlooked::Proxy(ip("192.168.0.9")))
+        );
+        assert_eq!(
+            overlooked("203.0.113.9", &[words]),
+            None,
+            "any client can send that header"
+        );
         assert_eq!(overlooked("10.0.0.1", &[words]), None, "it is trusted");
         let chain = ("x-forwarded-for", "198.51.100.1, 192.168.0.9, 10.0.0.2");
-        assert_eq!(overlooked("10.0.0.1", &[chain]), Some(Overlooked::Proxy(ip("192.168.0.9"))));
-        assert_eq!(overlooked("10.0.0.1", &[("x-forwarded-for", "192.168.0.9")]), None, "a client at home");
-        assert_eq!(overlooked("10.0.0.1", &[("forwarded", "for=1.1.1.1")]), Some(Overlooked::Header(ip("10.0.0.1"))));
-        assert_eq!(overlooked("10.0.0.1", &[words, ("forwarded", "for=1.1.1.1")]), None);
+        assert_eq!(
+            overlooked("10.0.0.1", &[chain]),
+            Some(Overlooked::Proxy(ip("192.168.0.9")))
+        );
+        assert_eq!(
+            overlooked("10.0.0.1", &[("x-forwarded-for", "192.168.0.9")]),
+            None,
+            "a client at home"
+        );
+        assert_eq!(
+            overlooked("10.0.0.1", &[("forwarded", "for=1.1.1.1")]),
+            Some(Overlooked::Header(ip("10.0.0.1")))
+        );
+        assert_eq!(
+            overlooked("10.0.0.1", &[words, ("forwarded", "for=1.1.1.1")]),
+            None
+        );
     }
 }

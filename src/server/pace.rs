@@ -49,7 +49,11 @@ pub(super) struct Taken {
 impl Pace {
     /// For each payment and each client. IPv6 networks of 56 and 48 bits have the pace of four and of sixteen clients.
     pub(super) fn new(payment: Often, client: Often) -> Self {
-        Self { by_payment: Buckets::new(payment), by_client: Buckets::new(client), firsts_by_client: None }
+        Self {
+            by_payment: Buckets::new(payment),
+            by_client: Buckets::new(client),
+            firsts_by_client: None,
+        }
     }
 
     /// Counts the first time of each payment apart, with this pace for each client: who does the same for the same payments
@@ -60,13 +64,21 @@ impl Pace {
     }
 
     /// Counts one time for the payment, the client and its networks, or for none of them.
-    pub(super) fn take(&self, payment_hash: PaymentHash, client: ClientKey) -> Result<Taken, TooOften> {
+    pub(super) fn take(
+        &self,
+        payment_hash: PaymentHash,
+        client: ClientKey,
+    ) -> Result<Taken, TooOften> {
         let now = Instant::now();
-        let taken = Taken { is_first: self.by_payment.take(payment_hash, 1, now)? };
+        let taken = Taken {
+            is_first: self.by_payment.take(payment_hash, 1, now)?,
+        };
         let buckets = self.buckets(taken);
         for (before, asker) in askers(client).enumerate() {
             if let Err(too_often) = buckets.take(asker, asker.clients(), now) {
-                askers(client).take(before).for_each(|asker| buckets.give_back(asker, asker.clients()));
+                askers(client)
+                    .take(before)
+                    .for_each(|asker| buckets.give_back(asker, asker.clients()));
                 match taken.is_first {
                     true => self.by_payment.forget(payment_hash),
                     false => self.by_payment.give_back(payment_hash, 1),
@@ -84,7 +96,10 @@ impl Pace {
     }
 
     fn buckets(&self, taken: Taken) -> &Buckets<Asker> {
-        self.firsts_by_client.as_ref().filter(|_| taken.is_first).unwrap_or(&self.by_client)
+        self.firsts_by_client
+            .as_ref()
+            .filter(|_| taken.is_first)
+            .unwrap_or(&self.by_client)
     }
 }
 
@@ -116,7 +131,11 @@ struct Buckets<K> {
 
 impl<K: Copy + Eq + Hash> Buckets<K> {
     fn new((at_once, every): Often) -> Self {
-        Self { at_once, every, full_at: Mutex::new(Recent::new(KEYS)) }
+        Self {
+            at_once,
+            every,
+            full_at: Mutex::new(Recent::new(KEYS)),
+        }
     }
 
     /// Counts one time for a key that stands for so many. Whether it is the first one.
@@ -124,7 +143,9 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         let mut recent = self.lock();
         let full_at = recent.entry(key);
         let next = full_at.map_or(now, |at| at.max(now)) + self.every / many;
-        let wait = next.duration_since(now).saturating_sub(self.every * self.at_once);
+        let wait = next
+            .duration_since(now)
+            .saturating_sub(self.every * self.at_once);
         if !wait.is_zero() {
             return Err(TooOften(wait));
         }
@@ -168,8 +189,15 @@ mod tests {
         assert!(pace.take(hash(1), CLIENT).is_ok());
         assert_eq!(pace.take(hash(1), CLIENT), Err(TooOften(SECOND)));
         assert!(pace.take(hash(2), CLIENT).is_ok());
-        assert_eq!(pace.take(hash(2), CLIENT), Err(TooOften(10 * SECOND)), "the client has used up its own");
-        assert!(pace.take(hash(2), ClientKey::Unknown).is_ok(), "what the client was refused has counted for the payment");
+        assert_eq!(
+            pace.take(hash(2), CLIENT),
+            Err(TooOften(10 * SECOND)),
+            "the client has used up its own"
+        );
+        assert!(
+            pace.take(hash(2), ClientKey::Unknown).is_ok(),
+            "what the client was refused has counted for the payment"
+        );
         pace.succeeded(CLIENT, first);
         tokio::time::advance(SECOND).await;
         assert!(pace.take(hash(1), CLIENT).is_ok());
@@ -182,24 +210,34 @@ mod tests {
         let network = |n: u32| ClientKey::V6([1, 1, 1, 1, 1, 1, (n >> 8) as u8, n as u8]);
         let taken = |networks: std::ops::Range<u32>| {
             let pace = &pace;
-            let each = networks.flat_map(|n| (0..9).map(move |time| pace.take(hash(9 * n + time), network(n)).is_ok()));
+            let each = networks.flat_map(|n| {
+                (0..9).map(move |time| pace.take(hash(9 * n + time), network(n)).is_ok())
+            });
             each.filter(|is_taken| *is_taken).count()
         };
         assert_eq!(taken(0..1), 3);
         assert_eq!(taken(1..256), 9, "four clients' worth for 56 bits");
         assert_eq!(taken(256..4_096), 36, "sixteen clients' worth for 48 bits");
-        assert_eq!(pace.take(hash(u32::MAX), ClientKey::V6([2; 8])).map(drop), Ok(()));
+        assert_eq!(
+            pace.take(hash(u32::MAX), ClientKey::V6([2; 8])).map(drop),
+            Ok(())
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_time_of_a_payment_counts_apart_until_it_was_done() {
         let pace = Pace::new((9, SECOND), (2, SECOND)).with_firsts((3, SECOND));
         assert!(pace.take(hash(1), CLIENT).is_ok());
-        let again = (0..9).filter(|_| pace.take(hash(1), CLIENT).is_ok()).count();
+        let again = (0..9)
+            .filter(|_| pace.take(hash(1), CLIENT).is_ok())
+            .count();
         assert_eq!(again, 2);
         let others: Vec<_> = (2..9).map(|n| pace.take(hash(n), CLIENT)).collect();
         assert_eq!(others.iter().filter(|taken| taken.is_ok()).count(), 2);
         pace.succeeded(CLIENT, others[0].unwrap());
-        assert!(pace.take(hash(8), CLIENT).is_ok(), "it was refused before: this is its first time");
+        assert!(
+            pace.take(hash(8), CLIENT).is_ok(),
+            "it was refused before: this is its first time"
+        );
     }
 }

@@ -108,16 +108,25 @@ impl Paywall {
         let setup = self.setup();
         let place = pattern.unwrap_or("charge(..)");
         let wrong = |text: String| Err(ConfigError::at(place, text));
-        charge.check().map_err(|text| ConfigError::at(place, text))?;
-        let names: HashSet<String> =
-            charge.bound_headers.iter().chain(&charge.read_headers).map(|name| name.to_ascii_lowercase()).collect();
+        charge
+            .check()
+            .map_err(|text| ConfigError::at(place, text))?;
+        let names: HashSet<String> = charge
+            .bound_headers
+            .iter()
+            .chain(&charge.read_headers)
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
         let mut bound_headers: Vec<_> = names.into_iter().collect();
         bound_headers.sort_unstable();
         let fixed = charge.price.fixed();
         let spoken = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
-        let carries_credentials = spoken(DialectName::L402) || spoken(DialectName::Mpp) && !charge.authorization_taken;
+        let carries_credentials =
+            spoken(DialectName::L402) || spoken(DialectName::Mpp) && !charge.authorization_taken;
         if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
-            return wrong("authorization carries credentials itself and cannot be bound or priced by".into());
+            return wrong(
+                "authorization carries credentials itself and cannot be bound or priced by".into(),
+            );
         }
         let terms = Terms {
             network: setup.profile.network,
@@ -138,17 +147,33 @@ impl Paywall {
             redeem_within: setup.redeem_within,
             uses_within: setup.uses_within,
             max_restores: setup.max_restores,
-            foreign_proofs_since: setup.accept_foreign_proofs.then(|| setup.store.created_at()),
+            foreign_proofs_since: setup
+                .accept_foreign_proofs
+                .then(|| setup.store.created_at()),
             authorization_taken: charge.authorization_taken,
         };
-        if terms.access != Access::Once && !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
-            return wrong("only L402 can sell several uses or a duration: enable it, or sell one request".into());
+        if terms.access != Access::Once
+            && !setup
+                .dialects
+                .iter()
+                .any(|dialect| dialect.offers(&terms, fixed))
+        {
+            return wrong(
+                "only L402 can sell several uses or a duration: enable it, or sell one request"
+                    .into(),
+            );
         }
         let fraction = fixed.filter(|amount| amount.as_whole_sat().is_none());
         if let Some(amount) = fraction.filter(|_| setup.profile.whole_sats_only) {
-            return wrong(format!("the node makes invoices for whole satoshis only, and the price is {amount}: round the price"));
+            return wrong(format!(
+                "the node makes invoices for whole satoshis only, and the price is {amount}: round the price"
+            ));
         }
-        if !setup.dialects.iter().any(|dialect| dialect.offers(&terms, fixed)) {
+        if !setup
+            .dialects
+            .iter()
+            .any(|dialect| dialect.offers(&terms, fixed))
+        {
             return wrong(unsayable(charge.stream_body, fixed).into());
         }
         let allowance = charge.free_per_day.map(Allowance::new);
@@ -158,13 +183,22 @@ impl Paywall {
 
 /// Why neither MPP nor x402 can sell one request for this, and what to change.
 fn unsayable(streams_body: bool, fixed: Option<Amount>) -> &'static str {
-    match (streams_body, fixed.is_some_and(|amount| amount.as_whole_sat().is_none())) {
+    match (
+        streams_body,
+        fixed.is_some_and(|amount| amount.as_whole_sat().is_none()),
+    ) {
         (true, true) => {
             "x402 must bind the body and MPP sells whole satoshis only: enable L402, leave .stream_body() out, or round the price"
         }
-        (true, false) => "x402 must bind the body: enable another dialect, or leave .stream_body() out",
-        (false, true) => "MPP sells whole satoshis only: round the price, or enable another dialect",
-        (false, false) => "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])",
+        (true, false) => {
+            "x402 must bind the body: enable another dialect, or leave .stream_body() out"
+        }
+        (false, true) => {
+            "MPP sells whole satoshis only: round the price, or enable another dialect"
+        }
+        (false, false) => {
+            "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])"
+        }
     }
 }
 
@@ -181,6 +215,8 @@ impl fmt::Debug for Paywall {
 
 impl Setup {
     pub(super) fn speaks_x402(&self) -> bool {
-        self.dialects.iter().any(|dialect| dialect.name() == DialectName::X402)
+        self.dialects
+            .iter()
+            .any(|dialect| dialect.name() == DialectName::X402)
     }
 }

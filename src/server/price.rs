@@ -17,7 +17,8 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Clone)]
 pub struct Price(pub(super) PriceKind);
 
-pub(super) type PriceFunction = dyn Fn(PriceRequest) -> BoxFuture<'static, Result<Option<Amount>, BoxError>> + Send + Sync;
+pub(super) type PriceFunction =
+    dyn Fn(PriceRequest) -> BoxFuture<'static, Result<Option<Amount>, BoxError>> + Send + Sync;
 
 #[derive(Clone)]
 pub(super) enum PriceKind {
@@ -77,7 +78,9 @@ where
     F: Fn(PriceRequest) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<Option<Amount>, BoxError>> + Send + 'static,
 {
-    Price(PriceKind::Function(Arc::new(move |request| Box::pin(function(request)))))
+    Price(PriceKind::Function(Arc::new(move |request| {
+        Box::pin(function(request))
+    })))
 }
 
 /// What a price function sees of a request: exactly what is bound to the payment.
@@ -128,14 +131,19 @@ impl PriceRequest {
     pub fn query<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, BadRequest> {
         let mut values = self.query_all(name);
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(BadRequest::new(format!("the query must have {name} at most once"))),
+            (_, Some(_)) => Err(BadRequest::new(format!(
+                "the query must have {name} at most once"
+            ))),
             (value, None) => Ok(value),
         }
     }
 
     /// All values of a query parameter, decoded, in their order.
     pub fn query_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.query.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.query
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// The value of a header that the charge declared with [`reads_headers`](super::Charge::reads_headers); `None` where the request
@@ -143,7 +151,10 @@ impl PriceRequest {
     /// the request is answered with 503 and the log says why.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
-        let declared = self.headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let declared = self
+            .headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         if declared.is_none() {
             self.misread(|| {
                 format!("the price function reads the header `{name}`: declare it with .reads_headers([\"{name}\"])")
@@ -157,7 +168,9 @@ impl PriceRequest {
     #[must_use]
     pub fn body(&self) -> &Bytes {
         if !self.reads_body {
-            self.misread(|| "the price function reads the body: declare it with .reads_body()".to_owned());
+            self.misread(|| {
+                "the price function reads the body: declare it with .reads_body()".to_owned()
+            });
         }
         &self.body
     }
@@ -165,7 +178,14 @@ impl PriceRequest {
     /// The same with its body, for one run of a price function, and where the run notes what it asked for and was not declared.
     pub(super) fn for_one_run(&self, body: Bytes) -> (Self, Arc<OnceLock<String>>) {
         let misread = Arc::new(OnceLock::new());
-        (Self { body, misread: misread.clone(), ..self.clone() }, misread)
+        (
+            Self {
+                body,
+                misread: misread.clone(),
+                ..self.clone()
+            },
+            misread,
+        )
     }
 
     /// Remembers what was asked for and not declared, whoever holds a clone.
@@ -213,7 +233,10 @@ where
 /// Without values of headers and the body, which may hold secrets.
 impl fmt::Debug for PriceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PriceRequest").field("method", &self.method).field("captures", &self.captures).finish_non_exhaustive()
+        f.debug_struct("PriceRequest")
+            .field("method", &self.method)
+            .field("captures", &self.captures)
+            .finish_non_exhaustive()
     }
 }
 
@@ -241,26 +264,49 @@ impl std::error::Error for BadRequest {}
 /// # Errors
 ///
 /// [`BadRequest`] for a declared header that occurs twice or is no visible text,
-pub(super) fn seen(rule: &Rule, captures: Vec<(String, String)>, head: &Parts) -> Result<Option<Box<PriceRequest>>, BadRequest> {
+pub(super) fn seen(
+    rule: &Rule,
+    captures: Vec<(String, String)>,
+    head: &Parts,
+) -> Result<Option<Box<PriceRequest>>, BadRequest> {
     if rule.charge.price.fixed().is_some() {
         return Ok(None);
     }
     let header = |name: &String| {
         let mut values = head.headers.get_all(name.as_str()).iter();
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(BadRequest::new(format!("the header {name} must occur at most once"))),
+            (_, Some(_)) => Err(BadRequest::new(format!(
+                "the header {name} must occur at most once"
+            ))),
             (None, None) => Ok((name.clone(), None)),
             (Some(value), None) => match value.to_str() {
                 Ok(text) => Ok((name.clone(), Some(text.to_owned()))),
-                Err(_) => Err(BadRequest::new(format!("the header {name} must be visible ASCII text"))),
+                Err(_) => Err(BadRequest::new(format!(
+                    "the header {name} must be visible ASCII text"
+                ))),
             },
         }
     };
-    let headers = rule.charge.read_headers.iter().map(header).collect::<Result<_, _>>()?;
-    let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
+    let headers = rule
+        .charge
+        .read_headers
+        .iter()
+        .map(header)
+        .collect::<Result<_, _>>()?;
+    let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
+        .into_owned()
+        .collect();
     let method = head.method.clone();
     let reads_body = rule.charge.reads_body;
-    let seen = PriceRequest { method, captures, query, headers, body: Bytes::new(), reads_body, misread: Arc::default() };
+    let seen = PriceRequest {
+        method,
+        captures,
+        query,
+        headers,
+        body: Bytes::new(),
+        reads_body,
+        misread: Arc::default(),
+    };
     Ok(Some(Box::new(seen)))
 }
 

@@ -13,7 +13,11 @@ pub(super) struct Recent<K, V> {
 
 impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
     pub(super) fn new(most: usize) -> Self {
-        Self { most, entries: HashMap::new(), order: VecDeque::new() }
+        Self {
+            most,
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+        }
     }
 
     pub(super) fn get(&self, key: &K) -> Option<&V> {
@@ -48,7 +52,10 @@ mod tests {
         for key in [1, 2, 1, 3] {
             *recent.entry(key) += 1;
         }
-        assert_eq!((recent.get(&1), recent.get(&2), recent.get(&3)), (None, Some(&1), Some(&1)));
+        assert_eq!(
+            (recent.get(&1), recent.get(&2), recent.get(&3)),
+            (None, Some(&1), Some(&1))
+        );
         assert_eq!((recent.entries.len(), recent.order.len()), (2, 2));
     }
 }

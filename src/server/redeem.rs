@@ -27,7 +27,12 @@ use crate::{
 };
 
 /// Step 4, as far as the head tells.
-pub(super) fn weighed<B>(pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>, verdict: Verdict) -> Decision<B>
+pub(super) fn weighed<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    claim: Box<dyn Claim>,
+    verdict: Verdict,
+) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -35,7 +40,9 @@ where
     match verdict {
         Verdict::Told(verdict) => decided(pending, dialect, claim.next(), verdict),
         // Its body is not held, and it has no price.
-        Verdict::Later if pending.asked.is_used_up(&*claim) => refuse_spent(pending, (dialect, claim.next())),
+        Verdict::Later if pending.asked.is_used_up(&*claim) => {
+            refuse_spent(pending, (dialect, claim.next()))
+        }
         Verdict::Later => wait(verify_slowly(pending, dialect, claim)),
     }
 }
@@ -58,13 +65,28 @@ where
     };
     match proof.spend {
         Spend::Never => Decision::Pass(Box::new(grant(*pending, dialect, proof, None))),
-        Spend::Times { uses, .. } if pending.asked.setup().spent.is_used_up(proof.payment_hash, uses) => {
+        Spend::Times { uses, .. }
+            if pending
+                .asked
+                .setup()
+                .spent
+                .is_used_up(proof.payment_hash, uses) =>
+        {
             refuse_spent(pending, (dialect, next))
         }
-        Spend::Times { uses, restores, retain_until } => {
+        Spend::Times {
+            uses,
+            restores,
+            retain_until,
+        } => {
             let ask = (Limits::new(uses, restores), retain_until);
             let turn = pending.asked.setup().line_up(proof.payment_hash, uses);
-            let mut candidate = Box::new(Candidate { proof, ask, next, turn });
+            let mut candidate = Box::new(Candidate {
+                proof,
+                ask,
+                next,
+                turn,
+            });
             match candidate.turn.try_turn() {
                 true => Decision::Verified(pending, dialect, candidate),
                 false => wait(take_turn(pending, dialect, candidate)),
@@ -75,24 +97,37 @@ where
 
 /// Step 4, if others with the same payment are asking the store: waits for their answers, and holds nothing of the inner
 /// service.
-async fn take_turn<B>(pending: Box<Pending<B>>, dialect: usize, mut candidate: Box<Candidate>) -> Decision<B>
+async fn take_turn<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    mut candidate: Box<Candidate>,
+) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
     let setup = pending.asked.setup();
     if !candidate.turn.turn().await {
-        return answer(answers::unavailable("the store of spent payments did not answer in time"));
+        return answer(answers::unavailable(
+            "the store of spent payments did not answer in time",
+        ));
     }
     let (limits, _) = candidate.ask;
-    if setup.spent.is_used_up(candidate.proof.payment_hash, limits.uses) {
+    if setup
+        .spent
+        .is_used_up(candidate.proof.payment_hash, limits.uses)
+    {
         return refuse_spent(pending, (dialect, candidate.next));
     }
     Decision::Verified(pending, dialect, candidate)
 }
 
 /// Step 4, where the body, the price or the receiver must be asked.
-async fn verify_slowly<B>(mut pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
+async fn verify_slowly<B>(
+    mut pending: Box<Pending<B>>,
+    dialect: usize,
+    claim: Box<dyn Claim>,
+) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -126,7 +161,12 @@ where
             Quote::Answer(answer) => return Decision::Answer(answer),
         };
     }
-    let verdict = claim.verify(&pending.asked.view(), &pending.asked.rule.terms, current, pending.asked.now);
+    let verdict = claim.verify(
+        &pending.asked.view(),
+        &pending.asked.rule.terms,
+        current,
+        pending.asked.now,
+    );
     let next = claim.next();
     if let Ok(proof) = &verdict {
         if let Some(taken) = repriced {
@@ -134,7 +174,14 @@ where
         }
         match confirm(setup, proof, client).await {
             Ok(true) => {}
-            Ok(false) => return decided(pending, dialect, next, Err(setup.dialects[dialect].unpaid())),
+            Ok(false) => {
+                return decided(
+                    pending,
+                    dialect,
+                    next,
+                    Err(setup.dialects[dialect].unpaid()),
+                );
+            }
             Err(why) => return answer(answers::unavailable(why)),
         }
     }
@@ -142,7 +189,12 @@ where
 }
 
 /// Step 4 again with the next credential of the same dialect, where the request has one; step 5 where it has none.
-fn refuse<B>(pending: Box<Pending<B>>, dialect: usize, next: Option<Box<dyn Claim>>, refusal: Refusal) -> Decision<B>
+fn refuse<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    next: Option<Box<dyn Claim>>,
+    refusal: Refusal,
+) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -161,14 +213,30 @@ where
 {
     let asked = &pending.asked;
     let (setup, terms) = (asked.setup(), &asked.rule.terms);
-    let verdict = verify(setup, &asked.view(), terms, asked.now, (dialect, &*claim), || asked.bound(None));
+    let verdict = verify(
+        setup,
+        &asked.view(),
+        terms,
+        asked.now,
+        (dialect, &*claim),
+        || asked.bound(None),
+    );
     weighed(pending, dialect, claim, verdict)
 }
 
 /// Step 4, the last await before the inner service.
-pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usize, candidate: Box<Candidate>) -> Decision<B> {
+pub(super) fn consume<B: Send + 'static>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    candidate: Box<Candidate>,
+) -> Decision<B> {
     wait(async move {
-        let Candidate { proof, ask, next, turn } = *candidate;
+        let Candidate {
+            proof,
+            ask,
+            next,
+            turn,
+        } = *candidate;
         let shop = pending.asked.shop.clone();
         let setup = shop.paywall.setup();
         let outcome = within(setup.time_limit, settle::consume(setup, &proof, ask)).await;
@@ -178,24 +246,36 @@ pub(super) fn consume<B: Send + 'static>(pending: Box<Pending<B>>, dialect: usiz
             None => End::Silent,
         });
         match outcome {
-            Some(Ok(Outcome::Granted { lease, remaining })) => {
-                Decision::Serve(Box::new(grant(*pending, dialect, proof, Some((lease, remaining)))))
-            }
+            Some(Ok(Outcome::Granted { lease, remaining })) => Decision::Serve(Box::new(grant(
+                *pending,
+                dialect,
+                proof,
+                Some((lease, remaining)),
+            ))),
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
                 trace::error(format_args!("nothing was consumed: {error}"));
-                answer(answers::unavailable("the store of spent payments cannot answer"))
+                answer(answers::unavailable(
+                    "the store of spent payments cannot answer",
+                ))
             }
             None => {
-                trace::error(format_args!("the store of spent payments did not answer in time"));
-                answer(answers::unavailable("the store of spent payments did not answer in time"))
+                trace::error(format_args!(
+                    "the store of spent payments did not answer in time"
+                ));
+                answer(answers::unavailable(
+                    "the store of spent payments did not answer in time",
+                ))
             }
         }
     })
 }
 
 /// For a genuine credential that is used up.
-pub(super) fn refuse_spent<B>(pending: Box<Pending<B>>, (dialect, next): (usize, Option<Box<dyn Claim>>)) -> Decision<B>
+pub(super) fn refuse_spent<B>(
+    pending: Box<Pending<B>>,
+    (dialect, next): (usize, Option<Box<dyn Claim>>),
+) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -205,11 +285,39 @@ where
 }
 
 /// Paid for: a receipt goes with the request.
-fn grant<B>(pending: Pending<B>, dialect: usize, proof: Proof, granted: Option<(Box<settle::Lease>, u32)>) -> Admitted<B> {
-    let Pending { asked: Asked { shop, rule, mut head, place, now, .. }, body } = pending;
+fn grant<B>(
+    pending: Pending<B>,
+    dialect: usize,
+    proof: Proof,
+    granted: Option<(Box<settle::Lease>, u32)>,
+) -> Admitted<B> {
+    let Pending {
+        asked:
+            Asked {
+                shop,
+                rule,
+                mut head,
+                place,
+                now,
+                ..
+            },
+        body,
+    } = pending;
     let setup = shop.paywall.setup();
     strip(setup, &mut head, &rule.terms);
-    let receipt = settle::accepted(setup, proof, (&mut head, place), now, granted.as_ref().map(|(_, left)| *left));
+    let receipt = settle::accepted(
+        setup,
+        proof,
+        (&mut head, place),
+        now,
+        granted.as_ref().map(|(_, left)| *left),
+    );
     let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt, lease));
-    (Request::from_parts(head, body), Admission { paid, keep_private: true })
+    (
+        Request::from_parts(head, body),
+        Admission {
+            paid,
+            keep_private: true,
+        },
+    )
 }

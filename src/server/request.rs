@@ -102,7 +102,18 @@ impl Asked {
         (now, keys): (Timestamp, CurrentKeys),
         seen: Option<Box<PriceRequest>>,
     ) -> Self {
-        Self { shop, rule, head, place, now, presented: false, body_hash: None, keys, seen, bound: None }
+        Self {
+            shop,
+            rule,
+            head,
+            place,
+            now,
+            presented: false,
+            body_hash: None,
+            keys,
+            seen,
+            bound: None,
+        }
     }
 
     pub(super) fn setup(&self) -> &Setup {
@@ -113,7 +124,9 @@ impl Asked {
         RequestView {
             body_hash: self.body_hash,
             bound: self.bound,
-            ..self.place.view((self.setup(), &self.rule), &self.head, &self.keys)
+            ..self
+                .place
+                .view((self.setup(), &self.rule), &self.head, &self.keys)
         }
     }
 
@@ -134,7 +147,12 @@ impl Asked {
 
     /// What is bound beside method and target, with this body.
     pub(super) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
-        bound(&self.rule.terms, &self.head, self.seen.as_deref(), body_hash)
+        bound(
+            &self.rule.terms,
+            &self.head,
+            self.seen.as_deref(),
+            body_hash,
+        )
     }
 
     /// Works that out with the body as far as it was read, for all views from now on.
@@ -144,9 +162,17 @@ impl Asked {
 }
 
 /// What is bound beside method and target, where the terms have it.
-pub(super) fn bound(terms: &Terms, head: &Parts, seen: Option<&PriceRequest>, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
+pub(super) fn bound(
+    terms: &Terms,
+    head: &Parts,
+    seen: Option<&PriceRequest>,
+    body_hash: Option<[u8; 32]>,
+) -> Option<[u8; 32]> {
     terms.has_bound.then(|| {
-        let headers = terms.bound_headers.iter().map(|name| (name.as_str(), head.headers.get_all(name.as_str()).iter()));
+        let headers = terms
+            .bound_headers
+            .iter()
+            .map(|name| (name.as_str(), head.headers.get_all(name.as_str()).iter()));
         price::bound_hash(seen, headers, body_hash.filter(|_| terms.bound_covers_body))
     })
 }
@@ -171,8 +197,16 @@ where
         // Taken of only once something comes.
         let room = || match keep {
             Keep::Nothing => None,
-            Keep::Presented(payment_hash) => Some(setup.presented.share(client, Some(setup.presented.of_payment(payment_hash)))),
-            Keep::Doubted => Some(setup.presented.share(client, Some(setup.presented.of_doubted()))),
+            Keep::Presented(payment_hash) => Some(
+                setup
+                    .presented
+                    .share(client, Some(setup.presented.of_payment(payment_hash))),
+            ),
+            Keep::Doubted => Some(
+                setup
+                    .presented
+                    .share(client, Some(setup.presented.of_doubted())),
+            ),
             Keep::Unpaid => Some(setup.unpaid.share(client, None)),
         };
         let unread = std::mem::replace(&mut self.body, RequestBody::held(Held::default()));
@@ -184,7 +218,9 @@ where
                 return Ok(());
             }
         };
-        let (held, hash) = read(body, room, limit, time).await.map_err(|error| Box::new(error.answer(limit)))?;
+        let (held, hash) = read(body, room, limit, time)
+            .await
+            .map_err(|error| Box::new(error.answer(limit)))?;
         self.body = RequestBody::held(held);
         self.asked.body_hash = Some(hash);
         Ok(())
@@ -203,7 +239,13 @@ where
         return;
     }
     let Ok(body) = body.into_unread() else { return };
-    let Some(announced) = body.size_hint().exact().filter(|length| *length <= limit as u64) else { return };
+    let Some(announced) = body
+        .size_hint()
+        .exact()
+        .filter(|length| *length <= limit as u64)
+    else {
+        return;
+    };
     let mut body = std::pin::pin!(body);
     let to_its_end = async {
         let mut seen = 0;
@@ -231,7 +273,9 @@ impl BodyError {
             Self::Broken => answers::bad_request("the body broke off"),
             Self::Large => answers::body_too_large(limit),
             Self::NoRoom => {
-                trace::error(format_args!("no room for another body: .body_pool(..) allows more"));
+                trace::error(format_args!(
+                    "no room for another body: .body_pool(..) allows more"
+                ));
                 answers::unavailable("too many bodies are being read")
             }
             Self::Slow => answers::body_too_slow(),
@@ -252,17 +296,25 @@ where
     if body.size_hint().lower() > limit as u64 {
         return Err(BodyError::Large);
     }
-    tokio::time::timeout(time, read_to_end(body, room, limit)).await.map_err(|_| BodyError::Slow)?
+    tokio::time::timeout(time, read_to_end(body, room, limit))
+        .await
+        .map_err(|_| BodyError::Slow)?
 }
 
-async fn read_to_end<B>(body: B, room: impl FnOnce() -> Option<Share>, limit: usize) -> Result<(Held, [u8; 32]), BodyError>
+async fn read_to_end<B>(
+    body: B,
+    room: impl FnOnce() -> Option<Share>,
+    limit: usize,
+) -> Result<(Held, [u8; 32]), BodyError>
 where
     B: Body<Data = Bytes>,
     B::Error: Into<BoxError>,
 {
     let (mut room, mut share) = (Some(room), None);
     let mut kept = Vec::new();
-    let announced = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(limit).min(limit));
+    let announced = body.size_hint().exact().map_or(0, |bytes| {
+        usize::try_from(bytes).unwrap_or(limit).min(limit)
+    });
     let mut body = std::pin::pin!(body);
     let (mut hash, mut seen, mut trailers) = (Sha256::new(), 0_usize, None::<HeaderMap>);
     while let Some(frame) = body.as_mut().frame().await {
@@ -290,7 +342,10 @@ where
             Err(frame) => trailers = frame.into_trailers().ok(),
         }
     }
-    Ok((Held::new(kept.into(), trailers, share), hash.finalize().into()))
+    Ok((
+        Held::new(kept.into(), trailers, share),
+        hash.finalize().into(),
+    ))
 }
 
 /// How much to take of the pool for a body of which `seen` bytes came: never more than twice that, or [`FIRST`], and never
@@ -316,10 +371,17 @@ mod tests {
                 if held < seen {
                     held = capacity(held, seen, announced, LIMIT);
                 }
-                assert!(held >= seen && held <= (2 * seen).max(FIRST), "{held} for {seen} of {announced}");
+                assert!(
+                    held >= seen && held <= (2 * seen).max(FIRST),
+                    "{held} for {seen} of {announced}"
+                );
                 assert!(seen > announced || held <= announced);
             }
         }
-        assert_eq!(capacity(1_000, 1_500, 0, 1_600), 1_600, "never more than the limit");
+        assert_eq!(
+            capacity(1_000, 1_500, 0, 1_600),
+            1_600,
+            "never more than the limit"
+        );
     }
 }

@@ -14,13 +14,25 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn new(charge: Charge, terms: Terms, allowance: Option<Allowance>, pattern: Option<&str>) -> Self {
-        Self { charge, terms, allowance, pattern: pattern.map(Box::from) }
+    pub(super) fn new(
+        charge: Charge,
+        terms: Terms,
+        allowance: Option<Allowance>,
+        pattern: Option<&str>,
+    ) -> Self {
+        Self {
+            charge,
+            terms,
+            allowance,
+            pattern: pattern.map(Box::from),
+        }
     }
 
     /// The nest's prefix and the rule's pattern, in a table within a nest.
     pub(super) fn nested(&self, head: &Parts) -> Option<String> {
-        self.pattern.as_deref().and_then(|pattern| target::route(head, pattern))
+        self.pattern
+            .as_deref()
+            .and_then(|pattern| target::route(head, pattern))
     }
 
     /// What several uses or a duration are bound to (decision 4): the nest's prefix and the rule's pattern; axum's matched path

@@ -31,7 +31,10 @@ impl Secrets {
     /// nothing but zeros.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretFileError> {
         let path = path.as_ref();
-        read(path).map_err(|fault| SecretFileError { path: path.to_owned(), fault })
+        read(path).map_err(|fault| SecretFileError {
+            path: path.to_owned(),
+            fault,
+        })
     }
 }
 
@@ -48,7 +51,9 @@ fn read(path: &Path) -> Result<Secrets, Fault> {
     // As long as it may become, so that no copy of it stays behind.
     let mut secret = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
     let file = fs::File::open(path).map_err(Fault::Unreadable)?;
-    file.take(LONGEST + 1).read_to_end(&mut secret).map_err(Fault::Unreadable)?;
+    file.take(LONGEST + 1)
+        .read_to_end(&mut secret)
+        .map_err(Fault::Unreadable)?;
     if secret.len() as u64 > LONGEST {
         return Err(Fault::TooLong);
     }
@@ -57,10 +62,18 @@ fn read(path: &Path) -> Result<Secrets, Fault> {
 
 /// Makes sure that all secrets of the ring are what a paywall demands.
 pub(super) fn require(secrets: &Secrets, demands: Demands) -> Result<(), ConfigError> {
-    secrets.require(demands).map_err(|(error, file)| match file {
-        Some(path) => ConfigError::new(SecretFileError { path: path.to_owned(), fault: Fault::Unfit(error) }.to_string()),
-        None => ConfigError::new(error.to_string()),
-    })
+    secrets
+        .require(demands)
+        .map_err(|(error, file)| match file {
+            Some(path) => ConfigError::new(
+                SecretFileError {
+                    path: path.to_owned(),
+                    fault: Fault::Unfit(error),
+                }
+                .to_string(),
+            ),
+            None => ConfigError::new(error.to_string()),
+        })
 }
 
 #[cfg(unix)]
@@ -68,7 +81,9 @@ fn warn_if_open(path: &Path, metadata: &fs::Metadata) {
     use std::os::unix::fs::PermissionsExt as _;
     if metadata.permissions().mode() & 0o007 != 0 {
         let (path, word) = (path.display(), word(path));
-        trace::warn(format_args!("every user of this machine may use the master secret `{path}`: run `chmod 600 {word}`"));
+        trace::warn(format_args!(
+            "every user of this machine may use the master secret `{path}`: run `chmod 600 {word}`"
+        ));
     }
 }
 
@@ -79,7 +94,11 @@ fn warn_if_open(_: &Path, _: &fs::Metadata) {}
 fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
-    if text.chars().all(is_plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
 }
 
 /// A file that holds no master secret. The text names the path, what was expected and what to do, and nothing of what is in the file.
@@ -102,16 +121,24 @@ impl fmt::Display for SecretFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the master secret `{}` ", self.path.display())?;
         let word = word(&self.path);
-        let make = |file: &str| format!("make one with `(umask 077; head -c 32 /dev/urandom > {file})`");
+        let make =
+            |file: &str| format!("make one with `(umask 077; head -c 32 /dev/urandom > {file})`");
         let lost = "a new secret makes all that was sold before worthless";
         let random = "for an origin that is not a loopback address random bytes are expected";
         match &self.fault {
             Fault::Folder => f.write_str("is a folder: name the file in it"),
             Fault::NoFile => {
-                write!(f, "is no regular file and may differ at each start: {} and name that", make("master-secret"))
+                write!(
+                    f,
+                    "is no regular file and may differ at each start: {} and name that",
+                    make("master-secret")
+                )
             }
             Fault::TooLong => {
-                write!(f, "has more than {LONGEST} bytes, so it seems to be another file: name the right one, or ")?;
+                write!(
+                    f,
+                    "has more than {LONGEST} bytes, so it seems to be another file: name the right one, or "
+                )?;
                 write!(f, "{} and name that; {lost}", make("master-secret"))
             }
             Fault::Unfit(SecretError::TooShort) => {
@@ -122,28 +149,53 @@ impl fmt::Display for SecretFileError {
                 write!(f, "one back if there was one, or {}; {lost}", make(&word))
             }
             Fault::Unfit(SecretError::Zero) => {
-                write!(f, "is nothing but zeros, as if it was never filled: put the old one back if there was one, or ")?;
+                write!(
+                    f,
+                    "is nothing but zeros, as if it was never filled: put the old one back if there was one, or "
+                )?;
                 write!(f, "{}; {lost}", make(&word))
             }
             Fault::Unfit(SecretError::Text) => {
                 let mut bytes = self.path.clone().into_os_string();
                 bytes.push(".bin");
                 let bytes = self::word(Path::new(&bytes));
-                write!(f, "is text, and {random}: convert hex with `(umask 077; xxd -r -p {word} > {bytes})`, or base64 with ")?;
-                write!(f, "`(umask 077; base64 -d {word} > {bytes})`, and name `{bytes}`, or {}; {lost}", make(&word))
+                write!(
+                    f,
+                    "is text, and {random}: convert hex with `(umask 077; xxd -r -p {word} > {bytes})`, or base64 with "
+                )?;
+                write!(
+                    f,
+                    "`(umask 077; base64 -d {word} > {bytes})`, and name `{bytes}`, or {}; {lost}",
+                    make(&word)
+                )
             }
             Fault::Unfit(SecretError::Pattern) => {
-                write!(f, "repeats itself or counts, and {random}: {}; {lost}", make(&word))
+                write!(
+                    f,
+                    "repeats itself or counts, and {random}: {}; {lost}",
+                    make(&word)
+                )
             }
             Fault::Unfit(SecretError::Test) => {
-                write!(f, "is for tests (`Secrets::test_secret`), and everybody can work it out: {}; {lost}", make(&word))
+                write!(
+                    f,
+                    "is for tests (`Secrets::test_secret`), and everybody can work it out: {}; {lost}",
+                    make(&word)
+                )
             }
             Fault::Unfit(error) => write!(f, "is refused: {error}"),
             Fault::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
-                write!(f, "cannot be read: {error}; put it back if there was one, or {}; {lost}", make(&word))
+                write!(
+                    f,
+                    "cannot be read: {error}; put it back if there was one, or {}; {lost}",
+                    make(&word)
+                )
             }
             Fault::Unreadable(error) => {
-                write!(f, "cannot be read: {error}; let the user that runs this server read it, and nobody else")
+                write!(
+                    f,
+                    "cannot be read: {error}; let the user that runs this server read it, and nobody else"
+                )
             }
         }
     }

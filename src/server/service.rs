@@ -57,17 +57,24 @@ where
         aside::bring_back(self.shop.paywall.setup(), &mut request);
         match triage(&self.shop, &request) {
             Triage::Free => {
-                let Some(aside) = aside::set_aside(self.shop.paywall.setup(), request.headers_mut()) else {
+                let Some(aside) =
+                    aside::set_aside(self.shop.paywall.setup(), request.headers_mut())
+                else {
                     return ResponseFuture::free(inner, request.map(RequestBody::inner));
                 };
                 aside.keep_in(request.extensions_mut());
-                let admission = Admission { paid: None, keep_private: true };
+                let admission = Admission {
+                    paid: None,
+                    keep_private: true,
+                };
                 ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
             }
-            Triage::Priced(rule, captures) => match gate::decide(&self.shop, rule, captures, request) {
-                Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
-                Err(decision) => ResponseFuture::deciding(inner, decision),
-            },
+            Triage::Priced(rule, captures) => {
+                match gate::decide(&self.shop, rule, captures, request) {
+                    Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
+                    Err(decision) => ResponseFuture::deciding(inner, decision),
+                }
+            }
             Triage::Answer(answer) => ResponseFuture::deciding(inner, Decision::Answer(answer)),
         }
     }

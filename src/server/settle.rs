@@ -8,7 +8,10 @@ use super::{layer::Shop, paywall::Setup, request::Place, spent::Spent};
 use crate::{
     clock::Timestamp,
     payment::{PaymentReceipt, Proof},
-    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind,
+        UseId,
+    },
 };
 
 /// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is asked.
@@ -27,7 +30,9 @@ impl Drop for Lease {
         match (self.on_drop, &self.spent) {
             (Some(why), granted) => {
                 self.store.release(self.key, self.use_id, why);
-                granted.iter().for_each(|spent| spent.trust(self.key.payment_hash()));
+                granted
+                    .iter()
+                    .for_each(|spent| spent.trust(self.key.payment_hash()));
             }
             (None, Some(spent)) => spent.add(self.key.payment_hash()),
             (None, None) => {}
@@ -51,9 +56,18 @@ pub(super) async fn consume(
     let store = setup.store.clone();
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
-    let mut lease = Box::new(Lease { store, key, use_id, on_drop: Some(Release::NotServed), spent: None });
+    let mut lease = Box::new(Lease {
+        store,
+        key,
+        use_id,
+        on_drop: Some(Release::NotServed),
+        spent: None,
+    });
     let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
-    if consumed.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Refused) {
+    if consumed
+        .as_ref()
+        .is_err_and(|error| error.kind() == StoreErrorKind::Refused)
+    {
         lease.on_drop = None;
     }
     match consumed? {
@@ -87,7 +101,11 @@ pub(super) fn accepted(
     remaining: Option<u32>,
 ) -> PaymentReceipt {
     let client = place.client;
-    let resource = (head.method.clone(), setup.origins[place.origin].clone(), place.target);
+    let resource = (
+        head.method.clone(),
+        setup.origins[place.origin].clone(),
+        place.target,
+    );
     let receipt = PaymentReceipt::new(proof, resource, now, remaining);
     setup.limiter.paid(receipt.payment_hash(), client, now);
     setup.announcer.announce(&receipt);
@@ -96,8 +114,18 @@ pub(super) fn accepted(
 }
 
 impl Paid {
-    pub(super) fn new(shop: Arc<Shop>, dialect: usize, receipt: PaymentReceipt, lease: Box<Lease>) -> Self {
-        Self { shop, dialect, receipt, lease }
+    pub(super) fn new(
+        shop: Arc<Shop>,
+        dialect: usize,
+        receipt: PaymentReceipt,
+        lease: Box<Lease>,
+    ) -> Self {
+        Self {
+            shop,
+            dialect,
+            receipt,
+            lease,
+        }
     }
 
     fn on_drop(&mut self, why: Option<Release>) {
@@ -120,7 +148,11 @@ impl Paid {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(Release::Failed));
         let setup = self.shop.paywall.setup();
-        let line = setup.dialects[self.dialect].receipt(&self.receipt, response.status(), self.receipt.accepted_at());
+        let line = setup.dialects[self.dialect].receipt(
+            &self.receipt,
+            response.status(),
+            self.receipt.accepted_at(),
+        );
         if let Some((name, value)) = line {
             // In the place of what a server behind this one may have said of a payment of its own.
             response.headers_mut().insert(name, value);

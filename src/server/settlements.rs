@@ -119,7 +119,11 @@ mod tests {
             valid_until: Timestamp::MAX,
             note: None,
         };
-        let resource = (http::Method::GET, "https://api.example.com".into(), "/".parse().unwrap());
+        let resource = (
+            http::Method::GET,
+            "https://api.example.com".into(),
+            "/".parse().unwrap(),
+        );
         PaymentReceipt::new(proof, resource, Timestamp::MAX, None)
     }
 
@@ -130,14 +134,25 @@ mod tests {
         for number in (0..REMEMBERED).chain([0]) {
             announcer.announce(&receipt(number));
         }
-        assert_eq!(settlements.dropped(), REMEMBERED as u64 - 1, "one fits, and none is told twice");
+        assert_eq!(
+            settlements.dropped(),
+            REMEMBERED as u64 - 1,
+            "one fits, and none is told twice"
+        );
         announcer.announce(&receipt(REMEMBERED));
         announcer.announce(&receipt(1));
-        assert_eq!(settlements.dropped(), REMEMBERED as u64, "only the oldest is forgotten");
+        assert_eq!(
+            settlements.dropped(),
+            REMEMBERED as u64,
+            "only the oldest is forgotten"
+        );
         announcer.announce(&receipt(0));
         assert_eq!(settlements.dropped(), REMEMBERED as u64 + 1);
         let inner = announcer.lock();
-        assert_eq!((inner.told.len(), inner.order.len()), (REMEMBERED, REMEMBERED));
+        assert_eq!(
+            (inner.told.len(), inner.order.len()),
+            (REMEMBERED, REMEMBERED)
+        );
     }
 
     #[tokio::test]
@@ -148,6 +163,9 @@ mod tests {
         let mut settlements = announcer.listen(0);
         assert_eq!(announcer.lock().listeners.len(), 1);
         announcer.announce(&receipt(1));
-        assert_eq!(settlements.next().await.unwrap().payment_hash(), receipt(1).payment_hash());
+        assert_eq!(
+            settlements.next().await.unwrap().payment_hash(),
+            receipt(1).payment_hash()
+        );
     }
 }

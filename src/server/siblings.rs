@@ -47,17 +47,38 @@ impl SoldRule {
     /// taken for one.
     pub(super) fn new(place: &str, charge: &Charge) -> Self {
         let mut hasher = DefaultHasher::new();
-        let bound = (&charge.bound_headers, &charge.read_headers, charge.reads_body);
-        (place, format!("{:?} {:?}", charge.price, charge.access()), bound).hash(&mut hasher);
-        Self { is_timed: matches!(charge.access(), Access::ForDuration(_)), hash: hasher.finish() }
+        let bound = (
+            &charge.bound_headers,
+            &charge.read_headers,
+            charge.reads_body,
+        );
+        (
+            place,
+            format!("{:?} {:?}", charge.price, charge.access()),
+            bound,
+        )
+            .hash(&mut hasher);
+        Self {
+            is_timed: matches!(charge.access(), Access::ForDuration(_)),
+            hash: hasher.finish(),
+        }
     }
 }
 
 impl Sold {
     /// Of a new paywall, which sells nothing yet.
     pub(super) fn enrol(keys: Arc<KeyRing>) -> Arc<Self> {
-        let (rules, compared, told) = (Mutex::default(), AtomicBool::new(false), AtomicBool::new(false));
-        let sold = Arc::new(Self { keys, rules, compared, told });
+        let (rules, compared, told) = (
+            Mutex::default(),
+            AtomicBool::new(false),
+            AtomicBool::new(false),
+        );
+        let sold = Arc::new(Self {
+            keys,
+            rules,
+            compared,
+            told,
+        });
         let mut live = lock(&LIVE);
         live.retain(|other| other.strong_count() > 0);
         if live.len() < MOST_PAYWALLS {
@@ -96,9 +117,12 @@ impl Sold {
         let is_other_service = |other: &&Arc<Self>| {
             let theirs = lock(&other.rules).clone();
             let common = self.keys.in_common(&other.keys);
-            !std::ptr::eq(&***other, self) && (0..2).any(|kind| common[kind] && differ(&own[kind], &theirs[kind], is_complete))
+            !std::ptr::eq(&***other, self)
+                && (0..2).any(|kind| common[kind] && differ(&own[kind], &theirs[kind], is_complete))
         };
-        let Some(other) = others.iter().find(is_other_service) else { return };
+        let Some(other) = others.iter().find(is_other_service) else {
+            return;
+        };
         other.told.store(true, Ordering::Relaxed);
         if !self.told.swap(true, Ordering::Relaxed) {
             trace::warn(format_args!(
@@ -114,8 +138,14 @@ impl Sold {
 /// Whether two sets of rules are not those of replicas. As long as more layers may follow, rules that are missing on one side say
 /// nothing: what counts is a rule of ours that the other lacks although it has at least as many.
 fn differ(own: &BTreeSet<u64>, theirs: &BTreeSet<u64>, is_complete: bool) -> bool {
-    let can_tell = !own.is_empty() && !theirs.is_empty() && own.len().max(theirs.len()) < MOST_RULES;
-    can_tell && if is_complete { own != theirs } else { own.len() <= theirs.len() && !own.is_subset(theirs) }
+    let can_tell =
+        !own.is_empty() && !theirs.is_empty() && own.len().max(theirs.len()) < MOST_RULES;
+    can_tell
+        && if is_complete {
+            own != theirs
+        } else {
+            own.len() <= theirs.len() && !own.is_subset(theirs)
+        }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

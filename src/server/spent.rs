@@ -35,7 +35,10 @@ struct Doubt {
 
 impl Default for Spent {
     fn default() -> Self {
-        Self { uses: Mutex::new(Recent::new(REMEMBERED)), doubted: Mutex::new(Recent::new(REMEMBERED)) }
+        Self {
+            uses: Mutex::new(Recent::new(REMEMBERED)),
+            doubted: Mutex::new(Recent::new(REMEMBERED)),
+        }
     }
 }
 
@@ -49,14 +52,18 @@ impl Spent {
 
     /// Whether a payment that is good for so many uses has none left, whatever the store would answer now.
     pub(super) fn is_used_up(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> bool {
-        lock(&self.uses).get(&payment_hash).is_some_and(|gone| *gone >= uses.get())
+        lock(&self.uses)
+            .get(&payment_hash)
+            .is_some_and(|gone| *gone >= uses.get())
     }
 
     /// The store called a payment that is good for so many uses spent.
     pub(super) fn doubt(&self, payment_hash: PaymentHash, uses: NonZeroU32) {
         let mut recent = lock(&self.doubted);
         let (doubt, at) = (recent.entry(payment_hash), Instant::now());
-        let known = doubt.filter(|known| at.duration_since(known.at) < DOUBTED).map_or(uses, |known| known.uses.max(uses));
+        let known = doubt
+            .filter(|known| at.duration_since(known.at) < DOUBTED)
+            .map_or(uses, |known| known.uses.max(uses));
         *doubt = Some(Doubt { uses: known, at });
     }
 
@@ -89,7 +96,10 @@ mod tests {
         spent.doubt(hash, NonZeroU32::new(3).unwrap());
         spent.doubt(hash, NonZeroU32::MIN);
         assert!(is_doubted(1) && is_doubted(3) && !is_doubted(4));
-        assert!(!spent.is_used_up(hash, NonZeroU32::MIN), "doubt is no answer");
+        assert!(
+            !spent.is_used_up(hash, NonZeroU32::MIN),
+            "doubt is no answer"
+        );
         tokio::time::advance(DOUBTED).await;
         assert!(!is_doubted(1));
         spent.doubt(hash, NonZeroU32::MIN);

@@ -80,13 +80,20 @@ impl RouteTable {
 
     /// The priced rules as they were written.
     pub(super) fn priced(&self) -> impl Iterator<Item = (&str, &Charge)> {
-        self.rules.iter().filter_map(|(rule, charge)| Some((rule.as_str(), charge.as_ref()?)))
+        self.rules
+            .iter()
+            .filter_map(|(rule, charge)| Some((rule.as_str(), charge.as_ref()?)))
     }
 
     /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.
-    pub(super) fn compile<T>(self, rule: impl Fn(Charge, &str) -> Result<T, ConfigError>) -> Result<Rules<T>, ConfigError> {
+    pub(super) fn compile<T>(
+        self,
+        rule: impl Fn(Charge, &str) -> Result<T, ConfigError>,
+    ) -> Result<Rules<T>, ConfigError> {
         if self.otherwise.windows(2).any(|pair| pair[0] != pair[1]) {
-            return Err(ConfigError::new("other paths are either free or refused: keep one of `.otherwise_..()`"));
+            return Err(ConfigError::new(
+                "other paths are either free or refused: keep one of `.otherwise_..()`",
+            ));
         }
         let rules = self
             .rules
@@ -97,6 +104,7 @@ impl RouteTable {
                 Ok((text, value))
             })
             .collect::<Result<Vec<_>, ConfigError>>()?;
-        Rules::compile(rules, self.otherwise.first().copied()).map_err(|error| ConfigError::new(error.to_string()))
+        Rules::compile(rules, self.otherwise.first().copied())
+            .map_err(|error| ConfigError::new(error.to_string()))
     }
 }

@@ -25,22 +25,38 @@ pub(super) enum Triage<'s> {
 #[inline]
 pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> {
     let answer = match &shop.pricing {
-        Pricing::Every(_) if request.method() == Method::OPTIONS => answers::methods(StatusCode::NO_CONTENT, None),
+        Pricing::Every(_) if request.method() == Method::OPTIONS => {
+            answers::methods(StatusCode::NO_CONTENT, None)
+        }
         Pricing::Every(_) if is_broken(request) => answers::bad_request(BROKEN),
         Pricing::Every(rule) => {
-            let captures = if rule.charge.price.fixed().is_some() { Vec::new() } else { captures_of_the_route(request) };
+            let captures = if rule.charge.price.fixed().is_some() {
+                Vec::new()
+            } else {
+                captures_of_the_route(request)
+            };
             return Triage::Priced(rule, captures);
         }
         Pricing::Table(rules) => {
             let original = target::original_uri(request.extensions(), request.uri());
             let original = (!std::ptr::eq(original, request.uri())).then(|| original.path());
-            let is_connect_protocol = *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
-            match rules.lookup(request.method(), request.uri().path(), original, is_connect_protocol) {
+            let is_connect_protocol =
+                *request.method() == Method::CONNECT && request.uri().path().starts_with('/');
+            match rules.lookup(
+                request.method(),
+                request.uri().path(),
+                original,
+                is_connect_protocol,
+            ) {
                 Lookup::Free => return Triage::Free,
                 // The rest of the path was looked up; a nest may capture what stands before it.
-                Lookup::Priced { .. } if original.is_some_and(routes::is_broken) => answers::bad_request(BROKEN),
+                Lookup::Priced { .. } if original.is_some_and(routes::is_broken) => {
+                    answers::bad_request(BROKEN)
+                }
                 Lookup::Priced { .. }
-                    if original.is_some_and(|original| target::is_rewritten(original, request.uri().path())) =>
+                    if original.is_some_and(|original| {
+                        target::is_rewritten(original, request.uri().path())
+                    }) =>
                 {
                     trace::error(format_args!(
                         "a layer between the router and the price table has rewritten {} to {}: what is priced would not be \
@@ -50,17 +66,24 @@ pub(super) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> 
                     ));
                     answers::misconfigured()
                 }
-                Lookup::Priced { value, captured, .. } => {
-                    let captures =
-                        if value.charge.price.fixed().is_some() { Vec::new() } else { owned(&captured, request.uri().path()) };
+                Lookup::Priced {
+                    value, captured, ..
+                } => {
+                    let captures = if value.charge.price.fixed().is_some() {
+                        Vec::new()
+                    } else {
+                        owned(&captured, request.uri().path())
+                    };
                     return Triage::Priced(value, captures);
                 }
                 Lookup::Closed => answers::not_found(),
                 Lookup::Options { allow } => answers::methods(StatusCode::NO_CONTENT, Some(allow)),
-                Lookup::MethodNotAllowed { allow } => answers::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow)),
-                Lookup::Ambiguous => {
-                    answers::bad_request("this path can be read in two ways that have different prices: write it plainly")
+                Lookup::MethodNotAllowed { allow } => {
+                    answers::methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow))
                 }
+                Lookup::Ambiguous => answers::bad_request(
+                    "this path can be read in two ways that have different prices: write it plainly",
+                ),
                 Lookup::Misplaced(mistake) => {
                     trace::error(format_args!("{mistake}"));
                     answers::misconfigured()
@@ -82,9 +105,15 @@ fn is_broken<B>(request: &Request<B>) -> bool {
 /// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
 fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
     let path = target::original_uri(request.extensions(), request.uri()).path();
-    target::matched_path(request.extensions()).map(|pattern| routes::captures(pattern, path)).unwrap_or_default()
+    target::matched_path(request.extensions())
+        .map(|pattern| routes::captures(pattern, path))
+        .unwrap_or_default()
 }
 
 fn owned(captured: &Captured<'_>, path: &str) -> Vec<(String, String)> {
-    captured.decoded(path).into_iter().map(|(name, value)| (name.to_owned(), value.into_owned())).collect()
+    captured
+        .decoded(path)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.into_owned()))
+        .collect()
 }

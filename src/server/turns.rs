@@ -67,7 +67,9 @@ impl Setup {
     pub(super) fn line_up(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> InLine {
         match self.spent.is_doubted(payment_hash, uses) {
             true => self.doubted_turns.line_up(payment_hash, 1),
-            false => self.turns.line_up(payment_hash, AT_ONCE.min(uses.get() as usize)),
+            false => self
+                .turns
+                .line_up(payment_hash, AT_ONCE.min(uses.get() as usize)),
         }
     }
 }
@@ -82,7 +84,12 @@ impl Turns {
         let more = line.allow(most);
         drop(lines);
         free.add_permits(more);
-        InLine { turns: self.clone(), payment_hash, free, turn: None }
+        InLine {
+            turns: self.clone(),
+            payment_hash,
+            free,
+            turn: None,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PaymentHash, Line>> {
@@ -93,7 +100,15 @@ impl Turns {
 impl Line {
     fn new() -> Self {
         let free = Arc::new(Semaphore::new(0));
-        Self { free, turns: 0, at_once: 0, most: 0, answers: 0, is_stalled: false, requests: 0 }
+        Self {
+            free,
+            turns: 0,
+            at_once: 0,
+            most: 0,
+            answers: 0,
+            is_stalled: false,
+            requests: 0,
+        }
     }
 
     /// How many turns are new.
@@ -129,7 +144,9 @@ impl Line {
 
     /// Makes as many turns as there should be, or takes away free ones. How many are new.
     fn fit(&mut self) -> usize {
-        self.turns -= self.free.forget_permits(self.turns.saturating_sub(self.at_once));
+        self.turns -= self
+            .free
+            .forget_permits(self.turns.saturating_sub(self.at_once));
         let new = self.at_once.saturating_sub(self.turns);
         self.turns += new;
         new
@@ -148,14 +165,25 @@ impl InLine {
     pub(super) async fn turn(&mut self) -> bool {
         let free = self.free.clone();
         // The semaphore is never closed.
-        let Ok(permit) = free.acquire().await else { return false };
+        let Ok(permit) = free.acquire().await else {
+            return false;
+        };
         self.begin(permit);
-        !self.turns.lock().get(&self.payment_hash).is_some_and(|line| line.is_stalled)
+        !self
+            .turns
+            .lock()
+            .get(&self.payment_hash)
+            .is_some_and(|line| line.is_stalled)
     }
 
     fn begin(&mut self, permit: tokio::sync::SemaphorePermit<'_>) {
         permit.forget();
-        self.turn = Some(self.turns.lock().get(&self.payment_hash).map_or(0, |line| line.answers));
+        self.turn = Some(
+            self.turns
+                .lock()
+                .get(&self.payment_hash)
+                .map_or(0, |line| line.answers),
+        );
     }
 
     /// Ends the turn, and says what became of it.
@@ -164,8 +192,14 @@ impl InLine {
     }
 
     fn end_turn(&mut self, end: End) {
-        let Some(answers_before) = self.turn.take() else { return };
-        let new = self.turns.lock().get_mut(&self.payment_hash).map_or(0, |line| line.end(end, answers_before));
+        let Some(answers_before) = self.turn.take() else {
+            return;
+        };
+        let new = self
+            .turns
+            .lock()
+            .get_mut(&self.payment_hash)
+            .map_or(0, |line| line.end(end, answers_before));
         self.free.add_permits(new);
     }
 }
@@ -209,11 +243,20 @@ mod tests {
         let mut first = turns.line_up(hash(1), 1);
         let (mut second, mut third) = (turns.line_up(hash(1), 1), turns.line_up(hash(1), 1));
         assert!(first.try_turn() && !second.try_turn());
-        let (mut second_waits, mut third_waits) = (tokio_test::task::spawn(second.turn()), tokio_test::task::spawn(third.turn()));
+        let (mut second_waits, mut third_waits) = (
+            tokio_test::task::spawn(second.turn()),
+            tokio_test::task::spawn(third.turn()),
+        );
         assert!(second_waits.poll().is_pending() && third_waits.poll().is_pending());
-        assert!(turns.line_up(hash(2), 1).try_turn(), "other payments have lines of their own");
+        assert!(
+            turns.line_up(hash(2), 1).try_turn(),
+            "other payments have lines of their own"
+        );
         first.end(End::Good);
-        assert!(!turns.line_up(hash(1), 1).try_turn(), "those who wait come first");
+        assert!(
+            !turns.line_up(hash(1), 1).try_turn(),
+            "those who wait come first"
+        );
         assert!(third_waits.poll().is_pending() && second_waits.poll().is_ready());
         drop((second_waits, third_waits));
         drop((second, third));
@@ -231,10 +274,16 @@ mod tests {
         }
         let mut taken = taking(&turns, 50);
         taken.pop().unwrap().end(End::Bad);
-        assert_eq!(taking(&turns, 50).len(), 0, "49 have their turn, and 25 should");
+        assert_eq!(
+            taking(&turns, 50).len(),
+            0,
+            "49 have their turn, and 25 should"
+        );
         drop(taken);
         assert_eq!(taking(&turns, 50).len(), 25);
-        taking(&turns, 50).into_iter().for_each(|turn| turn.end(End::Silent));
+        taking(&turns, 50)
+            .into_iter()
+            .for_each(|turn| turn.end(End::Silent));
         assert_eq!(taking(&turns, 50).len(), 1);
     }
 
@@ -253,8 +302,11 @@ mod tests {
     fn those_in_line_are_sent_away_if_no_answer_comes_to_anybody() {
         for is_lost in [false, true] {
             let turns = Arc::new(Turns::default());
-            let (mut first, mut second, mut third) =
-                (turns.line_up(hash(1), 2), turns.line_up(hash(1), 2), turns.line_up(hash(1), 2));
+            let (mut first, mut second, mut third) = (
+                turns.line_up(hash(1), 2),
+                turns.line_up(hash(1), 2),
+                turns.line_up(hash(1), 2),
+            );
             assert!(first.try_turn() && second.try_turn());
             let mut waits = tokio_test::task::spawn(third.turn());
             assert!(waits.poll().is_pending());

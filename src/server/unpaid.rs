@@ -16,7 +16,10 @@ use super::{
 use crate::{dialect::Dialect, payment::Refusal};
 
 /// Step 5.
-pub(super) async fn ask<B>(mut pending: Box<Pending<B>>, refused: Option<(usize, Refusal)>) -> Decision<B>
+pub(super) async fn ask<B>(
+    mut pending: Box<Pending<B>>,
+    refused: Option<(usize, Refusal)>,
+) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
@@ -27,14 +30,23 @@ where
     let client = pending.asked.place.client;
     setup.notices.asked(setup, &pending.asked.head, client);
     setup.sold.compare_once();
-    if rule.allowance.as_ref().is_some_and(|allowance| allowance.take(client, pending.asked.now)) {
+    if rule
+        .allowance
+        .as_ref()
+        .is_some_and(|allowance| allowance.take(client, pending.asked.now))
+    {
         return pass(*pending);
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
         Err(refused) => {
-            setup.notices.full(setup, &pending.asked.head, refused.full, pending.asked.now);
-            return answer(answers::too_many(refused.retry_after.as_secs(), setup.speaks_x402()));
+            setup
+                .notices
+                .full(setup, &pending.asked.head, refused.full, pending.asked.now);
+            return answer(answers::too_many(
+                refused.retry_after.as_secs(),
+                setup.speaks_x402(),
+            ));
         }
     };
     if rule.charge.reads_body
@@ -47,7 +59,9 @@ where
         Quote::Free => return pass(*pending),
         Quote::Answer(answer) => return Decision::Answer(answer),
     };
-    let binds_body = |dialect: &dyn Dialect| dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms);
+    let binds_body = |dialect: &dyn Dialect| {
+        dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
+    };
     if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
         && let Err(answer) = pending.read_body(Keep::Nothing).await
     {
@@ -56,8 +70,12 @@ where
     let Pending { mut asked, body } = *pending;
     discard(&asked, body).await;
     asked.bind();
-    let refused = refused
-        .map(|(dialect, refusal)| (dialect, setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms)));
+    let refused = refused.map(|(dialect, refusal)| {
+        (
+            dialect,
+            setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms),
+        )
+    });
     answer(issue::challenge(&asked, amount, slot, refused).await)
 }
 
@@ -70,7 +88,10 @@ pub(super) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     if asked.presented {
         strip(setup, &mut asked.head, &asked.rule.terms);
     }
-    let admission = Admission { paid: None, keep_private: asked.presented || aside.is_some() };
+    let admission = Admission {
+        paid: None,
+        keep_private: asked.presented || aside.is_some(),
+    };
     if let Some(aside) = aside {
         aside.keep_in(&mut asked.head.extensions);
     }

@@ -9,7 +9,9 @@ use std::{
 };
 
 use axum::{Router, extract, routing::get as on_get};
-use tower_x402::{Amount, Charge, DurableStore, Paid, PaymentHash, Paywall, Secrets, lightning::LocalNode};
+use tower_x402::{
+    Amount, Charge, DurableStore, Paid, PaymentHash, Paywall, Secrets, lightning::LocalNode,
+};
 
 use crate::killed::{ORIGIN, TEST, USES};
 
@@ -29,8 +31,16 @@ impl Server {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let address = lines.map_while(Result::ok).find_map(|line| line.strip_prefix("> ").map(str::to_owned));
-        Self { child, origin: format!("http://{}", address.expect("the child says where it listens")) }
+        let address = lines
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("> ").map(str::to_owned));
+        Self {
+            child,
+            origin: format!(
+                "http://{}",
+                address.expect("the child says where it listens")
+            ),
+        }
     }
 }
 
@@ -43,7 +53,11 @@ impl Drop for Server {
 
 #[allow(clippy::print_stdout)]
 pub(crate) fn serve_until_killed(folder: &Path) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let node = LocalNode::new();
         let paywall = Paywall::builder(node.clone())
@@ -54,7 +68,11 @@ pub(crate) fn serve_until_killed(folder: &Path) {
             .unpaid_in_all(1_000_000)
             .build()
             .unwrap();
-        let runs = std::fs::OpenOptions::new().append(true).create(true).open(folder.join("runs")).unwrap();
+        let runs = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(folder.join("runs"))
+            .unwrap();
         let runs = Arc::new(Mutex::new(runs));
         // Written by the kernel before the answer, and not lost with the process.
         let handler = async move |Paid(receipt): Paid| {
@@ -62,12 +80,20 @@ pub(crate) fn serve_until_killed(folder: &Path) {
             runs.lock().unwrap().write_all(line.as_bytes()).unwrap();
         };
         let wallet = async move |extract::Path(hash): extract::Path<String>| {
-            node.settle(PaymentHash::from_hex(&hash).unwrap()).unwrap().expose_hex()
+            node.settle(PaymentHash::from_hex(&hash).unwrap())
+                .unwrap()
+                .expose_hex()
         };
         let thrice = Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(USES).unwrap());
         let app = Router::new()
-            .route("/once", on_get(handler.clone()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()))
-            .route("/thrice", on_get(handler).route_layer(paywall.charge(thrice).unwrap()))
+            .route(
+                "/once",
+                on_get(handler.clone()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()),
+            )
+            .route(
+                "/thrice",
+                on_get(handler).route_layer(paywall.charge(thrice).unwrap()),
+            )
             .route("/wallet/{hash}", on_get(wallet));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         // On a line of its own, for the harness may have begun one with the name of the test.

@@ -29,23 +29,34 @@ async fn whoever_resets_the_connection_just_before_the_answer_gets_nothing_back(
         let _ = says.send("the work is done");
         std::future::pending::<()>().await;
     };
-    let layer = place.builder(node.clone()).build().unwrap().charge(Amount::from_sat(10)).unwrap();
+    let layer = place
+        .builder(node.clone())
+        .build()
+        .unwrap()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     place.serve(Router::new().route("/render", on_get(handler).route_layer(layer)));
     let client = Client::new();
     for _ in 0..20 {
         let credential = bought(&client, &node, &url).await;
         let mut socket = TcpStream::connect(address).await.unwrap();
         let line = credential["authorization"].to_str().unwrap();
-        let request = format!("GET /render HTTP/1.1\r\nhost: {address}\r\nauthorization: {line}\r\n\r\n");
+        let request =
+            format!("GET /render HTTP/1.1\r\nhost: {address}\r\nauthorization: {line}\r\n\r\n");
         socket.write_all(request.as_bytes()).await.unwrap();
         assert_eq!(heard.recv().await, Some("the work is done"));
         drop(socket);
         let gone = tokio::time::timeout(Duration::from_secs(10), heard.recv()).await;
         assert_eq!(gone.expect("the server notices"), Some("dropped"));
         let again = send(&client, Method::GET, &url, credential, b"");
-        let again = tokio::time::timeout(Duration::from_secs(10), again).await.expect("it is not served again");
+        let again = tokio::time::timeout(Duration::from_secs(10), again)
+            .await
+            .expect("it is not served again");
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED);
     }
-    assert_eq!(get(&client, &url).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        get(&client, &url).await.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
     assert!(heard.try_recv().is_err());
 }

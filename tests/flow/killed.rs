@@ -25,7 +25,8 @@ use crate::{
     site::Client,
 };
 
-pub(crate) const TEST: &str = "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
+pub(crate) const TEST: &str =
+    "killed::nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed";
 const ROUNDS: u64 = 15;
 pub(crate) const USES: u32 = 3;
 const PAYMENTS: usize = 100;
@@ -55,21 +56,33 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
         return serve_until_killed(Path::new(&std::env::var_os("FLOW_FOLDER").unwrap()));
     }
     let folder = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     let started = Instant::now();
     let (mut kept, mut used) = (Vec::<Bought>::new(), Vec::<Bought>::new());
     let mut rounds = 0;
-    let in_three = |used: &[Bought]| used.iter().filter(|bought| bought.credentials.len() == 3).count();
+    let in_three = |used: &[Bought]| {
+        used.iter()
+            .filter(|bought| bought.credentials.len() == 3)
+            .count()
+    };
     let shows_little = |used: &[Bought]| used.len() <= PAYMENTS || in_three(used) <= PAYMENTS / 3;
     // Fewer rounds where the machine is slow, but enough of them to show something.
-    while rounds < ROUNDS && started.elapsed() < ENOUGH || shows_little(&used) && started.elapsed() < GIVE_UP {
+    while rounds < ROUNDS && started.elapsed() < ENOUGH
+        || shows_little(&used) && started.elapsed() < GIVE_UP
+    {
         let server = Server::start(folder.path());
         let before = std::mem::take(&mut kept);
         used.extend(runtime.block_on(redeem(&server.origin, before)));
         runtime.block_on(insist(&server.origin, &mut used));
         let bag = Arc::new(Mutex::new((Vec::new(), Vec::new())));
         let customers = runtime.block_on(async {
-            (0..6).map(|i| tokio::spawn(shop_around(server.origin.clone(), bag.clone(), i))).collect::<Vec<_>>()
+            (0..6)
+                .map(|i| tokio::spawn(shop_around(server.origin.clone(), bag.clone(), i)))
+                .collect::<Vec<_>>()
         });
         std::thread::sleep(Duration::from_millis(80 + rounds * 53 % 170));
         drop(server);
@@ -89,20 +102,43 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
 
     let ran = runs(folder.path());
     let mut runs = HashMap::<_, u32>::new();
-    ran.iter().for_each(|(payment_hash, _)| *runs.entry(*payment_hash).or_default() += 1);
+    ran.iter()
+        .for_each(|(payment_hash, _)| *runs.entry(*payment_hash).or_default() += 1);
     let mut lost = 0;
     for bought in &used {
         let ran = runs.get(&bought.payment_hash).copied().unwrap_or(0);
-        assert!(ran <= bought.uses, "{} ran {ran} times for {} uses", bought.payment_hash, bought.uses);
+        assert!(
+            ran <= bought.uses,
+            "{} ran {ran} times for {} uses",
+            bought.payment_hash,
+            bought.uses
+        );
         assert!(bought.served <= ran, "{bought:?} ran {ran} times");
-        assert!(bought.lost > 0 || bought.served == bought.uses, "{bought:?} was paid for");
+        assert!(
+            bought.lost > 0 || bought.served == bought.uses,
+            "{bought:?} was paid for"
+        );
         lost += bought.lost;
     }
-    assert!(used.len() > PAYMENTS, "only {} payments in {rounds} rounds", used.len());
-    assert!(in_three(&used) > PAYMENTS / 3, "hardly any in three dialects");
-    let dialects = ran.iter().map(|(_, dialect)| dialect).collect::<HashSet<_>>();
+    assert!(
+        used.len() > PAYMENTS,
+        "only {} payments in {rounds} rounds",
+        used.len()
+    );
+    assert!(
+        in_three(&used) > PAYMENTS / 3,
+        "hardly any in three dialects"
+    );
+    let dialects = ran
+        .iter()
+        .map(|(_, dialect)| dialect)
+        .collect::<HashSet<_>>();
     assert_eq!(dialects.len(), 3, "only {dialects:?} served");
-    eprintln!("{rounds} kills, {} payments, {} runs, {lost} answers lost on the way", used.len(), ran.len());
+    eprintln!(
+        "{rounds} kills, {} payments, {} runs, {lost} answers lost on the way",
+        used.len(),
+        ran.len()
+    );
 }
 
 /// Presents what was bought and never shown before the kill: it works as often as was paid for, in any dialect, and then in none.
@@ -111,8 +147,14 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
     let mut redeemed = Vec::new();
     for (turn, mut bought) in kept.into_iter().enumerate() {
         for use_number in 0..bought.uses + 3 {
-            let expected = if use_number < bought.uses { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
-            let status = show(&client, origin, &bought, turn + use_number as usize).await.expect("this server is not killed now");
+            let expected = if use_number < bought.uses {
+                StatusCode::OK
+            } else {
+                StatusCode::PAYMENT_REQUIRED
+            };
+            let status = show(&client, origin, &bought, turn + use_number as usize)
+                .await
+                .expect("this server is not killed now");
             assert_eq!(status, expected, "use {use_number} of {bought:?}");
             bought.served += u32::from(status == StatusCode::OK);
         }
@@ -125,8 +167,16 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
 async fn insist(origin: &str, used: &mut [Bought]) {
     let client = Client::new();
     for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
-        let answers = futures_util::future::join_all((0..6).map(|turn| show(&client, origin, bought, turn))).await;
-        bought.served += u32::try_from(answers.iter().filter(|answer| **answer == Some(StatusCode::OK)).count()).unwrap();
+        let answers =
+            futures_util::future::join_all((0..6).map(|turn| show(&client, origin, bought, turn)))
+                .await;
+        bought.served += u32::try_from(
+            answers
+                .iter()
+                .filter(|answer| **answer == Some(StatusCode::OK))
+                .count(),
+        )
+        .unwrap();
     }
 }
 
@@ -134,21 +184,40 @@ async fn insist(origin: &str, used: &mut [Bought]) {
 async fn show(client: &Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
     let (name, value) = bought.credentials[turn % bought.credentials.len()].clone();
     let headers = HeaderMap::from_iter([(name, value)]);
-    Some(client.open(Method::GET, &format!("{origin}{}", bought.path), headers, b"").await.ok()?.status())
+    Some(
+        client
+            .open(
+                Method::GET,
+                &format!("{origin}{}", bought.path),
+                headers,
+                b"",
+            )
+            .await
+            .ok()?
+            .status(),
+    )
 }
 
 /// Buys, and shows two of three payments in all their dialects and from six tasks at once, until the server is gone.
 async fn shop_around(origin: String, bag: Bag, customer: u32) {
     let client = Client::new();
     for number in customer.. {
-        let (path, uses) = if number % 2 == 0 { ("/once", 1) } else { ("/thrice", USES) };
-        let Some(mut bought) = buy(&client, &origin, path, uses).await else { return };
+        let (path, uses) = if number % 2 == 0 {
+            ("/once", 1)
+        } else {
+            ("/thrice", USES)
+        };
+        let Some(mut bought) = buy(&client, &origin, path, uses).await else {
+            return;
+        };
         if number % 3 == 0 {
             bag.lock().unwrap().0.push(bought);
             continue;
         }
-        let answers =
-            futures_util::future::join_all((0..6).map(|turn| show(&client, &origin, &bought, turn + number as usize))).await;
+        let answers = futures_util::future::join_all(
+            (0..6).map(|turn| show(&client, &origin, &bought, turn + number as usize)),
+        )
+        .await;
         for answer in &answers {
             match answer {
                 Some(StatusCode::OK) => bought.served += 1,
@@ -165,35 +234,81 @@ async fn shop_around(origin: String, bag: Bag, customer: u32) {
 }
 
 async fn buy(client: &Client, origin: &str, path: &'static str, uses: u32) -> Option<Bought> {
-    let answer = client.open(Method::GET, &format!("{origin}{path}"), HeaderMap::new(), b"").await.ok()?;
+    let answer = client
+        .open(
+            Method::GET,
+            &format!("{origin}{path}"),
+            HeaderMap::new(),
+            b"",
+        )
+        .await
+        .ok()?;
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
     let headers = answer.headers().clone();
-    let invoice = l402::Challenge::in_headers(&headers).remove(0).invoice().to_owned();
+    let invoice = l402::Challenge::in_headers(&headers)
+        .remove(0)
+        .invoice()
+        .to_owned();
     let payment_hash = Invoice::parse(&invoice).unwrap().payment_hash();
     let wallet = format!("{origin}/wallet/{payment_hash}");
-    let told = client.open(Method::GET, &wallet, HeaderMap::new(), b"").await.ok()?.into_body().collect().await.ok()?;
+    let told = client
+        .open(Method::GET, &wallet, HeaderMap::new(), b"")
+        .await
+        .ok()?
+        .into_body()
+        .collect()
+        .await
+        .ok()?;
     let preimage = Preimage::from_hex(std::str::from_utf8(&told.to_bytes()).ok()?)?;
     let credentials = credentials(&headers, &format!("{ORIGIN}{path}"), &preimage);
     assert_eq!(credentials.len(), if uses == 1 { 3 } else { 1 });
-    Some(Bought { payment_hash, path, uses, credentials, served: 0, lost: 0 })
+    Some(Bought {
+        payment_hash,
+        path,
+        uses,
+        credentials,
+        served: 0,
+        lost: 0,
+    })
 }
 
 /// What a client of each dialect makes of one payment.
-fn credentials(headers: &HeaderMap, url: &str, preimage: &Preimage) -> Vec<(HeaderName, HeaderValue)> {
-    let (now, body_hash, none) = (SystemClock::new().now(), Sha256::digest(b"").into(), HeaderMap::new());
-    let l402 = l402::Challenge::in_headers(headers).remove(0).answer(preimage);
+fn credentials(
+    headers: &HeaderMap,
+    url: &str,
+    preimage: &Preimage,
+) -> Vec<(HeaderName, HeaderValue)> {
+    let (now, body_hash, none) = (
+        SystemClock::new().now(),
+        Sha256::digest(b"").into(),
+        HeaderMap::new(),
+    );
+    let l402 = l402::Challenge::in_headers(headers)
+        .remove(0)
+        .answer(preimage);
     let mut credentials = vec![(http::header::AUTHORIZATION, l402)];
     for challenge in mpp::Challenge::all(headers) {
         let payable = Payable::check(challenge, Some(&body_hash), now).unwrap();
-        credentials.push(payable.credential(preimage).expect("the preimage of the one invoice"));
+        credentials.push(
+            payable
+                .credential(preimage)
+                .expect("the preimage of the one invoice"),
+        );
     }
     for line in headers.get_all("payment-required") {
         let text = x402::decode_header(line.as_bytes()).unwrap();
         let required = PaymentRequired::from_json(&text).unwrap();
-        let intent = Intent::Http { method: "GET", url, headers: &none, body_hash };
+        let intent = Intent::Http {
+            method: "GET",
+            url,
+            headers: &none,
+            body_hash,
+        };
         let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
         let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-        let credential = challenge.credential(preimage).expect("the preimage of the one invoice");
+        let credential = challenge
+            .credential(preimage)
+            .expect("the preimage of the one invoice");
         credentials.push((HeaderName::from_static("payment-signature"), credential));
     }
     credentials
@@ -203,5 +318,11 @@ fn credentials(headers: &HeaderMap, url: &str, preimage: &Preimage) -> Vec<(Head
 fn runs(folder: &Path) -> Vec<(PaymentHash, String)> {
     let text = std::fs::read_to_string(folder.join("runs")).unwrap();
     let runs = text.lines().map(|line| line.split_once(' ').unwrap());
-    runs.map(|(payment_hash, dialect)| (PaymentHash::from_hex(payment_hash).unwrap(), dialect.to_owned())).collect()
+    runs.map(|(payment_hash, dialect)| {
+        (
+            PaymentHash::from_hex(payment_hash).unwrap(),
+            dialect.to_owned(),
+        )
+    })
+    .collect()
 }

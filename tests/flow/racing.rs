@@ -25,14 +25,22 @@ async fn one_credential_on_200_requests_runs_the_handler_once() {
         let handler = move || async move {
             count.fetch_add(1, Ordering::SeqCst);
         };
-        let layer = builder.build().unwrap().charge(Amount::from_sat(10)).unwrap();
+        let layer = builder
+            .build()
+            .unwrap()
+            .charge(Amount::from_sat(10))
+            .unwrap();
         place.serve(Router::new().route("/a", on_get(handler).route_layer(layer)));
         let client = Client::new();
         let credential = bought(&client, &node, &url).await;
         let racing: Vec<_> = (0..200)
             .map(|_| {
                 let (client, url, credential) = (client.clone(), url.clone(), credential.clone());
-                tokio::spawn(async move { send(&client, Method::GET, &url, credential, b"").await.status() })
+                tokio::spawn(async move {
+                    send(&client, Method::GET, &url, credential, b"")
+                        .await
+                        .status()
+                })
             })
             .collect();
         let mut served = 0;
@@ -42,6 +50,10 @@ async fn one_credential_on_200_requests_runs_the_handler_once() {
                 other => assert_eq!(other, StatusCode::PAYMENT_REQUIRED),
             }
         }
-        assert_eq!((served, runs.load(Ordering::SeqCst)), (1, 1), "durable: {durable}");
+        assert_eq!(
+            (served, runs.load(Ordering::SeqCst)),
+            (1, 1),
+            "durable: {durable}"
+        );
     }
 }

@@ -13,7 +13,8 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 use tower_x402::{
-    Invoice, MemoryStore, Paywall, Preimage, Secrets, l402, lightning::LocalNode, lightning::Receiver, server::PaywallBuilder,
+    Invoice, MemoryStore, Paywall, Preimage, Secrets, l402, lightning::LocalNode,
+    lightning::Receiver, server::PaywallBuilder,
 };
 
 /// A port, not yet served.
@@ -74,8 +75,18 @@ impl Client {
 }
 
 /// One exchange, its answer in memory.
-pub(crate) async fn send(client: &Client, method: Method, url: &str, headers: HeaderMap, body: &[u8]) -> Response<Bytes> {
-    let (head, body) = client.open(method, url, headers, body).await.unwrap().into_parts();
+pub(crate) async fn send(
+    client: &Client,
+    method: Method,
+    url: &str,
+    headers: HeaderMap,
+    body: &[u8],
+) -> Response<Bytes> {
+    let (head, body) = client
+        .open(method, url, headers, body)
+        .await
+        .unwrap()
+        .into_parts();
     Response::from_parts(head, body.collect().await.unwrap().to_bytes())
 }
 
@@ -87,6 +98,8 @@ pub(crate) async fn get(client: &Client, url: &str) -> Response<Bytes> {
 pub(crate) async fn bought(client: &Client, node: &LocalNode, url: &str) -> HeaderMap {
     let answer = get(client, url).await;
     let challenge = l402::Challenge::in_headers(answer.headers()).remove(0);
-    let preimage: Preimage = node.settle(Invoice::parse(challenge.invoice()).unwrap().payment_hash()).unwrap();
+    let preimage: Preimage = node
+        .settle(Invoice::parse(challenge.invoice()).unwrap().payment_hash())
+        .unwrap();
     HeaderMap::from_iter([(http::header::AUTHORIZATION, challenge.answer(&preimage))])
 }

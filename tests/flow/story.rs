@@ -23,12 +23,20 @@ const PRICE: Amount = Amount::from_sat(25);
 async fn pay(devnet: &Devnet, invoice: &Invoice) -> Preimage {
     assert_eq!(invoice.amount(), Some(PRICE));
     let limits = PayLimits::new(Amount::from_sat(1), Duration::from_secs(20));
-    let PaymentStatus::Paid { preimage, .. } = devnet.client().pay(invoice, limits).await.unwrap() else { panic!("not paid") };
+    let PaymentStatus::Paid { preimage, .. } = devnet.client().pay(invoice, limits).await.unwrap()
+    else {
+        panic!("not paid")
+    };
     preimage
 }
 
 /// What a client of this dialect does with a 402 for its request.
-async fn credential(devnet: &Devnet, dialect: DialectName, url: &str, headers: &HeaderMap) -> (HeaderName, HeaderValue) {
+async fn credential(
+    devnet: &Devnet,
+    dialect: DialectName,
+    url: &str,
+    headers: &HeaderMap,
+) -> (HeaderName, HeaderValue) {
     let now = SystemClock::new().now();
     let body_hash: [u8; 32] = Sha256::digest(BODY).into();
     match dialect {
@@ -38,7 +46,12 @@ async fn credential(devnet: &Devnet, dialect: DialectName, url: &str, headers: &
             (http::header::AUTHORIZATION, challenge.answer(&preimage))
         }
         DialectName::Mpp => {
-            let payable = Payable::check(mpp::Challenge::all(headers).remove(0), Some(&body_hash), now).unwrap();
+            let payable = Payable::check(
+                mpp::Challenge::all(headers).remove(0),
+                Some(&body_hash),
+                now,
+            )
+            .unwrap();
             let preimage = pay(devnet, payable.invoice()).await;
             payable.credential(&preimage).unwrap()
         }
@@ -46,11 +59,19 @@ async fn credential(devnet: &Devnet, dialect: DialectName, url: &str, headers: &
             let text = x402::decode_header(headers["payment-required"].as_bytes()).unwrap();
             let required = PaymentRequired::from_json(&text).unwrap();
             let none = HeaderMap::new();
-            let intent = Intent::Http { method: "POST", url, headers: &none, body_hash };
+            let intent = Intent::Http {
+                method: "POST",
+                url,
+                headers: &none,
+                body_hash,
+            };
             let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
             let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
             let preimage = pay(devnet, challenge.invoice()).await;
-            (HeaderName::from_static("payment-signature"), challenge.credential(&preimage).unwrap())
+            (
+                HeaderName::from_static("payment-signature"),
+                challenge.credential(&preimage).unwrap(),
+            )
         }
     }
 }
@@ -61,8 +82,13 @@ async fn story(dialect: DialectName) {
     let url = format!("{}/render?size=2", place.origin);
     let paywall = place.builder(devnet.server()).build().unwrap();
     let mut settlements = paywall.settlements(4);
-    let handler = async |Paid(receipt): Paid, body: String| format!("{body} for {} by {}", receipt.amount(), receipt.dialect());
-    place.serve(Router::new().route("/render", post(handler).route_layer(paywall.charge(PRICE).unwrap())));
+    let handler = async |Paid(receipt): Paid, body: String| {
+        format!("{body} for {} by {}", receipt.amount(), receipt.dialect())
+    };
+    place.serve(Router::new().route(
+        "/render",
+        post(handler).route_layer(paywall.charge(PRICE).unwrap()),
+    ));
     let client = Client::new();
     let had = devnet.client().spendable();
 
@@ -72,15 +98,29 @@ async fn story(dialect: DialectName) {
     let (name, value) = credential(&devnet, dialect, &url, asked.headers()).await;
     let headers = HeaderMap::from_iter([(name, value)]);
 
-    let other_body = send(&client, Method::POST, &url, headers.clone(), b"another scene").await;
+    let other_body = send(
+        &client,
+        Method::POST,
+        &url,
+        headers.clone(),
+        b"another scene",
+    )
+    .await;
     let bodies_are_bound = dialect != DialectName::L402;
-    assert_eq!(other_body.status() == StatusCode::PAYMENT_REQUIRED, bodies_are_bound);
+    assert_eq!(
+        other_body.status() == StatusCode::PAYMENT_REQUIRED,
+        bodies_are_bound
+    );
     if bodies_are_bound {
         let served = send(&client, Method::POST, &url, headers.clone(), BODY).await;
         assert_eq!(served.status(), StatusCode::OK, "{served:?}");
         assert_eq!(served.body(), &format!("a scene for 25 sat by {dialect}"));
         assert_eq!(served.headers()["cache-control"], "private");
-        let receipt = if dialect == DialectName::Mpp { "payment-receipt" } else { "payment-response" };
+        let receipt = if dialect == DialectName::Mpp {
+            "payment-receipt"
+        } else {
+            "payment-response"
+        };
         assert!(served.headers().contains_key(receipt));
     }
     let again = send(&client, Method::POST, &url, headers, BODY).await;
@@ -88,8 +128,18 @@ async fn story(dialect: DialectName) {
 
     let told = settlements.next().await.unwrap();
     assert_eq!((told.amount(), told.dialect()), (PRICE, dialect));
-    assert_eq!(devnet.server().lookup_invoice(told.payment_hash()).await.unwrap(), InvoiceStatus::Settled);
-    assert!(devnet.client().spendable().as_msat() <= had.as_msat() - PRICE.as_msat(), "money moved");
+    assert_eq!(
+        devnet
+            .server()
+            .lookup_invoice(told.payment_hash())
+            .await
+            .unwrap(),
+        InvoiceStatus::Settled
+    );
+    assert!(
+        devnet.client().spendable().as_msat() <= had.as_msat() - PRICE.as_msat(),
+        "money moved"
+    );
 }
 
 #[tokio::test]

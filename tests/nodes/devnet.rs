@@ -3,8 +3,8 @@ use std::time::Duration;
 use tower_x402::{
     Amount, InvoiceDescription, Network,
     lightning::{
-        Description, Devnet, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeErrorKind, PayLimits, Payer, PaymentStatus,
-        Receiver, conformance,
+        Description, Devnet, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeErrorKind,
+        PayLimits, Payer, PaymentStatus, Receiver, conformance,
     },
 };
 
@@ -37,10 +37,14 @@ async fn each_payment_moves_its_amount_once() {
     }
     let at_once = invoice(&server, 500, 60).await;
     let both = tokio::join!(client.pay(&at_once, LIMITS), client.pay(&at_once, LIMITS));
-    assert_eq!(preimage(&at_once, both.0.unwrap()).expose(), preimage(&at_once, both.1.unwrap()).expose());
+    assert_eq!(
+        preimage(&at_once, both.0.unwrap()).expose(),
+        preimage(&at_once, both.1.unwrap()).expose()
+    );
     until_settled(&server, &at_once).await;
     settled_down(|| client.spendable() == had.checked_sub(Amount::from_sat(1_500)).unwrap()).await;
-    settled_down(|| server.spendable() == theirs.checked_add(Amount::from_sat(1_500)).unwrap()).await;
+    settled_down(|| server.spendable() == theirs.checked_add(Amount::from_sat(1_500)).unwrap())
+        .await;
 }
 
 #[tokio::test]
@@ -65,8 +69,18 @@ async fn a_payment_that_takes_too_long_is_in_flight_and_still_arrives() {
     let devnet = Devnet::start().await.unwrap();
     let open = invoice(&devnet.server(), 10, 60).await;
     let no_time = PayLimits::new(Amount::ZERO, Duration::ZERO);
-    assert!(matches!(devnet.client().pay(&open, no_time).await.unwrap(), PaymentStatus::InFlight));
-    assert!(matches!(devnet.client().lookup_payment(open.payment_hash()).await.unwrap(), PaymentStatus::InFlight));
+    assert!(matches!(
+        devnet.client().pay(&open, no_time).await.unwrap(),
+        PaymentStatus::InFlight
+    ));
+    assert!(matches!(
+        devnet
+            .client()
+            .lookup_payment(open.payment_hash())
+            .await
+            .unwrap(),
+        PaymentStatus::InFlight
+    ));
     pays(&devnet.client(), &open).await;
     until_settled(&devnet.server(), &open).await;
 }
@@ -86,15 +100,36 @@ async fn only_open_invoices_of_regtest_that_name_their_amount_are_paid() {
     let devnet = Devnet::start().await.unwrap();
     let (server, client) = (devnet.server(), devnet.client());
     let stranger = LocalNode::new();
-    assert!(matches!(client.pay(&invoice(&stranger, 10, 60).await, LIMITS).await.unwrap(), PaymentStatus::Failed));
-    assert!(matches!(client.pay(&invoice(&server, 10, 0).await, LIMITS).await.unwrap(), PaymentStatus::Failed));
-    assert!(matches!(client.pay(&invoice(&client, 10, 60).await, LIMITS).await.unwrap(), PaymentStatus::Failed));
+    assert!(matches!(
+        client
+            .pay(&invoice(&stranger, 10, 60).await, LIMITS)
+            .await
+            .unwrap(),
+        PaymentStatus::Failed
+    ));
+    assert!(matches!(
+        client
+            .pay(&invoice(&server, 10, 0).await, LIMITS)
+            .await
+            .unwrap(),
+        PaymentStatus::Failed
+    ));
+    assert!(matches!(
+        client
+            .pay(&invoice(&client, 10, 60).await, LIMITS)
+            .await
+            .unwrap(),
+        PaymentStatus::Failed
+    ));
 
     stranger.lie(Lie::Network);
     let foreign = invoice(&stranger, 10, 60).await;
     assert_eq!(foreign.network(), Network::Signet);
     let error = client.pay(&foreign, LIMITS).await.unwrap_err();
-    assert_eq!(error.to_string(), "the devnet refused: an invoice of regtest was expected: this node's money is pretend");
+    assert_eq!(
+        error.to_string(),
+        "the devnet refused: an invoice of regtest was expected: this node's money is pretend"
+    );
     assert!(!error.may_have_paid());
 }
 
@@ -102,7 +137,14 @@ async fn only_open_invoices_of_regtest_that_name_their_amount_are_paid() {
 async fn an_invoice_that_has_ended_is_expired() {
     let devnet = Devnet::start().await.unwrap();
     let over = invoice(&devnet.server(), 10, 0).await;
-    assert_eq!(devnet.server().lookup_invoice(over.payment_hash()).await.unwrap(), InvoiceStatus::Expired);
+    assert_eq!(
+        devnet
+            .server()
+            .lookup_invoice(over.payment_hash())
+            .await
+            .unwrap(),
+        InvoiceStatus::Expired
+    );
 }
 
 #[tokio::test]
@@ -110,16 +152,37 @@ async fn what_cannot_be_said_in_an_invoice_is_refused() {
     let server = Devnet::start().await.unwrap().server();
     for (amount, text, expiry) in [
         (Amount::ZERO, "nothing".to_owned(), Duration::from_secs(60)),
-        (Amount::from_msat(u64::MAX), "everything".to_owned(), Duration::from_secs(60)),
-        (Amount::from_sat(1), "x".repeat(640), Duration::from_secs(60)),
+        (
+            Amount::from_msat(u64::MAX),
+            "everything".to_owned(),
+            Duration::from_secs(60),
+        ),
+        (
+            Amount::from_sat(1),
+            "x".repeat(640),
+            Duration::from_secs(60),
+        ),
         (Amount::from_sat(1), "for ever".to_owned(), Duration::MAX),
     ] {
-        let error = server.create_invoice(InvoiceRequest::new(amount, Description::Text(text), expiry)).await.unwrap_err();
+        let error = server
+            .create_invoice(InvoiceRequest::new(amount, Description::Text(text), expiry))
+            .await
+            .unwrap_err();
         assert_eq!(error.kind(), NodeErrorKind::Refused, "{error}");
     }
     let text = Description::Text("x".repeat(639));
-    let made = server.create_invoice(InvoiceRequest::new(Amount::from_msat(1), text, Duration::ZERO)).await.unwrap();
-    assert_eq!(*made.description(), InvoiceDescription::Text("x".repeat(639)));
+    let made = server
+        .create_invoice(InvoiceRequest::new(
+            Amount::from_msat(1),
+            text,
+            Duration::ZERO,
+        ))
+        .await
+        .unwrap();
+    assert_eq!(
+        *made.description(),
+        InvoiceDescription::Text("x".repeat(639))
+    );
 }
 
 #[tokio::test]
@@ -139,17 +202,29 @@ async fn its_tasks_end_with_the_last_handle() {
 
 #[test]
 fn it_says_that_it_needs_a_runtime() {
-    let error = futures_util::FutureExt::now_or_never(Devnet::start()).unwrap().unwrap_err();
-    assert_eq!(error.to_string(), "the devnet refused: it must be started within a tokio runtime");
+    let error = futures_util::FutureExt::now_or_never(Devnet::start())
+        .unwrap()
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the devnet refused: it must be started within a tokio runtime"
+    );
 }
 
 async fn until_settled(node: &impl Receiver, invoice: &tower_x402::Invoice) {
     let settled = async {
-        while node.lookup_invoice(invoice.payment_hash()).await.expect("the node answers") != InvoiceStatus::Settled {
+        while node
+            .lookup_invoice(invoice.payment_hash())
+            .await
+            .expect("the node answers")
+            != InvoiceStatus::Settled
+        {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), settled).await.expect("it never settled");
+    tokio::time::timeout(Duration::from_secs(30), settled)
+        .await
+        .expect("it never settled");
 }
 
 async fn settled_down(mut done: impl FnMut() -> bool) {
@@ -158,5 +233,7 @@ async fn settled_down(mut done: impl FnMut() -> bool) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), settled).await.expect("it never came to that");
+    tokio::time::timeout(Duration::from_secs(30), settled)
+        .await
+        .expect("it never came to that");
 }

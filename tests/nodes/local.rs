@@ -5,8 +5,9 @@ use tower_x402::{
     Amount, Invoice, InvoiceDescription, Network, PaymentHash,
     clock::{Clock as _, SystemClock, TestClock},
     lightning::{
-        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, Lie, LocalNode, NodeError, NodeErrorKind, Payer,
-        PaymentStatus, Payments, Receiver, ReceiverProfile, conformance,
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, Lie, LocalNode,
+        NodeError, NodeErrorKind, Payer, PaymentStatus, Payments, Receiver, ReceiverProfile,
+        conformance,
     },
 };
 
@@ -17,7 +18,8 @@ async fn a_local_node_does_what_every_node_must() {
     let node = LocalNode::new();
     conformance::receiver(&node).await;
     conformance::payer(&node, &node).await;
-    let shared: std::sync::Arc<dyn Receiver> = std::sync::Arc::new(LocalNode::new().with_shared_key());
+    let shared: std::sync::Arc<dyn Receiver> =
+        std::sync::Arc::new(LocalNode::new().with_shared_key());
     conformance::receiver(&*shared).await;
     conformance::receiver(&shared).await;
 }
@@ -26,12 +28,18 @@ async fn a_local_node_does_what_every_node_must() {
 async fn each_lie_of_a_receiver_is_caught() {
     for (lie, sentence) in [
         (Lie::Amount, "exactly the amount"),
-        (Lie::Description, "sells over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])"),
+        (
+            Lie::Description,
+            "sells over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])",
+        ),
         (Lie::Expired, "must be made now, and not 3"),
         (Lie::Expiry, "expire when it was asked to"),
         (Lie::Network, "the network that the profile names"),
         (Lie::Payee, "the key that the profile names"),
-        (Lie::PaymentHash, "a payment hash that was never used before"),
+        (
+            Lie::PaymentHash,
+            "a payment hash that was never used before",
+        ),
     ] {
         let node = LocalNode::new();
         node.lie(lie);
@@ -50,12 +58,18 @@ impl Receiver for Willful {
         Receiver::profile(&self.0)
     }
 
-    fn create_invoice(&self, mut request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+    fn create_invoice(
+        &self,
+        mut request: InvoiceRequest,
+    ) -> BoxFuture<'_, Result<Invoice, NodeError>> {
         (self.1)(&mut request);
         self.0.create_invoice(request)
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         self.0.lookup_invoice(payment_hash)
     }
 }
@@ -90,9 +104,17 @@ async fn a_receiver_that_changes_what_an_invoice_says_is_caught() {
             }
         },
     ];
-    caught(conformance::receiver(&Willful(LocalNode::new(), expiry)), "expire when it was asked to").await;
+    caught(
+        conformance::receiver(&Willful(LocalNode::new(), expiry)),
+        "expire when it was asked to",
+    )
+    .await;
     for change in texts {
-        caught(conformance::receiver(&Willful(LocalNode::new(), change)), "sells over L402 and MPP only").await;
+        caught(
+            conformance::receiver(&Willful(LocalNode::new(), change)),
+            "sells over L402 and MPP only",
+        )
+        .await;
     }
 }
 
@@ -103,14 +125,25 @@ async fn each_failing_of_a_payer_is_caught() {
     caught(conformance::payer(&node, &node), "must give the preimage").await;
     let node = LocalNode::new();
     node.payments(Payments::Fail);
-    caught(conformance::payer(&node, &node), "an open invoice must be paid, and is Failed").await;
+    caught(
+        conformance::payer(&node, &node),
+        "an open invoice must be paid, and is Failed",
+    )
+    .await;
     let node = LocalNode::new();
     node.payments(Payments::LoseAnswer);
-    caught(conformance::payer(&node, &node), "an invoice must be paid: the local node cannot be reached: it lost its answer")
-        .await;
+    caught(
+        conformance::payer(&node, &node),
+        "an invoice must be paid: the local node cannot be reached: it lost its answer",
+    )
+    .await;
     let node = LocalNode::new();
     node.reachable(false);
-    caught(conformance::payer(&node, &node), "an invoice of 21 sat must be made").await;
+    caught(
+        conformance::payer(&node, &node),
+        "an invoice of 21 sat must be made",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -118,21 +151,42 @@ async fn what_is_not_its_own_or_is_over_is_not_paid() {
     let clock = TestClock::at(SystemClock::new().now());
     let node = LocalNode::new().with_clock(clock.clone());
     let stranger = invoice(&LocalNode::new(), 10, 60).await;
-    assert!(matches!(node.pay(&stranger, LIMITS).await.unwrap(), PaymentStatus::Failed));
-    assert!(matches!(node.lookup_payment(stranger.payment_hash()).await.unwrap(), PaymentStatus::Unknown));
+    assert!(matches!(
+        node.pay(&stranger, LIMITS).await.unwrap(),
+        PaymentStatus::Failed
+    ));
+    assert!(matches!(
+        node.lookup_payment(stranger.payment_hash()).await.unwrap(),
+        PaymentStatus::Unknown
+    ));
 
     let own = invoice(&node, 10, 60).await;
     clock.advance(Duration::from_secs(59));
-    assert_eq!(node.lookup_invoice(own.payment_hash()).await.unwrap(), InvoiceStatus::Open);
+    assert_eq!(
+        node.lookup_invoice(own.payment_hash()).await.unwrap(),
+        InvoiceStatus::Open
+    );
     clock.advance(Duration::from_secs(1));
-    assert_eq!(node.lookup_invoice(own.payment_hash()).await.unwrap(), InvoiceStatus::Expired);
-    assert!(matches!(node.pay(&own, LIMITS).await.unwrap(), PaymentStatus::Failed));
-    assert_eq!(node.lookup_invoice(own.payment_hash()).await.unwrap(), InvoiceStatus::Expired);
+    assert_eq!(
+        node.lookup_invoice(own.payment_hash()).await.unwrap(),
+        InvoiceStatus::Expired
+    );
+    assert!(matches!(
+        node.pay(&own, LIMITS).await.unwrap(),
+        PaymentStatus::Failed
+    ));
+    assert_eq!(
+        node.lookup_invoice(own.payment_hash()).await.unwrap(),
+        InvoiceStatus::Expired
+    );
 
     node.lie(Lie::Network);
     let signet = invoice(&node, 10, 60).await;
     assert_eq!(signet.network(), Network::Signet);
-    assert_eq!(node.pay(&signet, LIMITS).await.unwrap_err().kind(), NodeErrorKind::Refused);
+    assert_eq!(
+        node.pay(&signet, LIMITS).await.unwrap_err().kind(),
+        NodeErrorKind::Refused
+    );
 }
 
 #[tokio::test]
@@ -155,9 +209,17 @@ async fn what_was_paid_stays_paid_and_is_told_once() {
     for _ in 0..3_000 {
         invoice(&node, 1, 60).await;
     }
-    assert_eq!(node.lookup_invoice(by_call.payment_hash()).await.unwrap(), InvoiceStatus::Settled);
+    assert_eq!(
+        node.lookup_invoice(by_call.payment_hash()).await.unwrap(),
+        InvoiceStatus::Settled
+    );
     assert_eq!(node.invoices_created(), 3_002);
-    assert_eq!(node.settle(PaymentHash::from_bytes([0; 32])).unwrap_err().kind(), NodeErrorKind::Refused);
+    assert_eq!(
+        node.settle(PaymentHash::from_bytes([0; 32]))
+            .unwrap_err()
+            .kind(),
+        NodeErrorKind::Refused
+    );
 }
 
 #[tokio::test]
@@ -169,7 +231,10 @@ async fn unpaid_invoices_are_forgotten_an_hour_after_their_end() {
     for _ in 0..1_024 {
         invoice(&node, 1, 60).await;
     }
-    assert_eq!(node.lookup_invoice(unpaid.payment_hash()).await.unwrap(), InvoiceStatus::Unknown);
+    assert_eq!(
+        node.lookup_invoice(unpaid.payment_hash()).await.unwrap(),
+        InvoiceStatus::Unknown
+    );
     assert!(node.preimage_of(unpaid.payment_hash()).is_none());
 }
 
@@ -179,17 +244,32 @@ async fn a_payment_stays_in_flight_until_it_is_told_what_to_become() {
     node.payments(Payments::StayInFlight);
     let (good, bad) = (invoice(&node, 10, 60).await, invoice(&node, 10, 60).await);
     for open in [&good, &bad] {
-        assert!(matches!(node.pay(open, LIMITS).await.unwrap(), PaymentStatus::InFlight));
-        assert!(matches!(node.lookup_payment(open.payment_hash()).await.unwrap(), PaymentStatus::InFlight));
-        assert_eq!(node.lookup_invoice(open.payment_hash()).await.unwrap(), InvoiceStatus::Open);
+        assert!(matches!(
+            node.pay(open, LIMITS).await.unwrap(),
+            PaymentStatus::InFlight
+        ));
+        assert!(matches!(
+            node.lookup_payment(open.payment_hash()).await.unwrap(),
+            PaymentStatus::InFlight
+        ));
+        assert_eq!(
+            node.lookup_invoice(open.payment_hash()).await.unwrap(),
+            InvoiceStatus::Open
+        );
     }
     node.payments(Payments::Succeed);
-    assert!(matches!(node.pay(&good, LIMITS).await.unwrap(), PaymentStatus::InFlight));
+    assert!(matches!(
+        node.pay(&good, LIMITS).await.unwrap(),
+        PaymentStatus::InFlight
+    ));
     node.settle(good.payment_hash()).unwrap();
     assert!(node.fail_payment(bad.payment_hash()));
     assert!(!node.fail_payment(good.payment_hash()));
     pays(&node, &good).await;
-    assert!(matches!(node.lookup_payment(bad.payment_hash()).await.unwrap(), PaymentStatus::Failed));
+    assert!(matches!(
+        node.lookup_payment(bad.payment_hash()).await.unwrap(),
+        PaymentStatus::Failed
+    ));
     pays(&node, &bad).await;
 }
 
@@ -200,7 +280,10 @@ async fn a_lost_answer_says_that_money_may_have_left() {
     let open = invoice(&node, 10, 60).await;
     let error = node.pay(&open, LIMITS).await.unwrap_err();
     assert!(error.may_have_paid());
-    assert_eq!(node.lookup_invoice(open.payment_hash()).await.unwrap(), InvoiceStatus::Settled);
+    assert_eq!(
+        node.lookup_invoice(open.payment_hash()).await.unwrap(),
+        InvoiceStatus::Settled
+    );
     pays(&node, &open).await;
 }
 
@@ -232,7 +315,10 @@ async fn a_shared_key_is_said_and_the_preimage_of_an_unpaid_invoice_can_be_had()
     let open = invoice(&hosted, 10, 60).await;
     let preimage = own.preimage_of(open.payment_hash()).unwrap();
     assert!(open.payment_hash().is_of(&preimage));
-    assert_eq!(hosted.lookup_invoice(open.payment_hash()).await.unwrap(), InvoiceStatus::Open);
+    assert_eq!(
+        hosted.lookup_invoice(open.payment_hash()).await.unwrap(),
+        InvoiceStatus::Open
+    );
     assert!(!format!("{own:?} {own:#?}").contains(&preimage.expose_hex()));
 }
 
@@ -242,19 +328,37 @@ async fn lies_are_what_they_say_and_end_when_told() {
     node.lie(Lie::PaymentHash);
     let (first, second) = (invoice(&node, 10, 60).await, invoice(&node, 20, 60).await);
     assert_eq!(first.payment_hash(), second.payment_hash());
-    assert!(matches!(node.pay(&first, LIMITS).await.unwrap(), PaymentStatus::Failed));
+    assert!(matches!(
+        node.pay(&first, LIMITS).await.unwrap(),
+        PaymentStatus::Failed
+    ));
     pays(&node, &second).await;
     node.lie(Lie::Amount);
-    assert_eq!(invoice(&node, 10, 60).await.amount(), Some(Amount::from_msat(10_001)));
+    assert_eq!(
+        invoice(&node, 10, 60).await.amount(),
+        Some(Amount::from_msat(10_001))
+    );
     node.lie(Lie::Description);
-    assert!(matches!(invoice(&node, 10, 60).await.description(), InvoiceDescription::Text(_)));
+    assert!(matches!(
+        invoice(&node, 10, 60).await.description(),
+        InvoiceDescription::Text(_)
+    ));
     node.lie(None);
     pays(&node, &invoice(&node, 10, 60).await).await;
 }
 
 async fn caught(suite: impl Future<Output = ()>, sentence: &str) {
-    let panic = AssertUnwindSafe(suite).catch_unwind().await.expect_err("the suite must fail");
-    let said = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+    let panic = AssertUnwindSafe(suite)
+        .catch_unwind()
+        .await
+        .expect_err("the suite must fail");
+    let said = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
     let said = said.unwrap_or_default();
-    assert!(said.contains(sentence), "{said:?} does not say {sentence:?}");
+    assert!(
+        said.contains(sentence),
+        "{said:?} does not say {sentence:?}"
+    );
 }

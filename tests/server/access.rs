@@ -19,9 +19,17 @@ const EXPIRY: u64 = 300;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn site(shop: &Shop, charge: Charge) -> Router {
-    let layer = shop.builder().dialects(ALL).build().unwrap().charge(charge).unwrap();
+    let layer = shop
+        .builder()
+        .dialects(ALL)
+        .build()
+        .unwrap()
+        .charge(charge)
+        .unwrap();
     let handler = async |Path(_): Path<String>, Paid(receipt): Paid| {
-        receipt.remaining_uses().map_or("no count".into(), |remaining| remaining.to_string())
+        receipt
+            .remaining_uses()
+            .map_or("no count".into(), |remaining| remaining.to_string())
     };
     Router::new().route("/a/{x}", any(handler).layer(layer))
 }
@@ -35,8 +43,11 @@ fn narrowed(credential: &HeaderValue, caveats: &[String]) -> HeaderValue {
     let mut headers = http::HeaderMap::new();
     headers.insert(header::AUTHORIZATION, credential.clone());
     let whole = Credential::in_headers(&headers).next().unwrap().unwrap();
-    let narrowed =
-        caveats.iter().fold(whole.macaroon().clone(), |macaroon: Macaroon, caveat| macaroon.attenuate(caveat).unwrap());
+    let narrowed = caveats
+        .iter()
+        .fold(whole.macaroon().clone(), |macaroon: Macaroon, caveat| {
+            macaroon.attenuate(caveat).unwrap()
+        });
     Credential::new(narrowed, whole.preimage().clone()).header_value(Scheme::L402)
 }
 
@@ -50,7 +61,10 @@ async fn uses_are_counted_down_over_the_whole_pattern_and_its_queries() {
     }
     assert_eq!(reason(&ask(&app, paid("/a/1", &credential)).await), "spent");
     let credential = shop.buy(&app, get("/a/1")).await;
-    assert_eq!(reason(&ask(&app, request("POST", "/a/1", Some(&credential))).await), "wrong_method");
+    assert_eq!(
+        reason(&ask(&app, request("POST", "/a/1", Some(&credential))).await),
+        "wrong_method"
+    );
 }
 
 #[tokio::test]
@@ -59,39 +73,85 @@ async fn reusable_access_is_offered_in_l402_alone() {
         let shop = Shop::new();
         let answer = ask(&site(&shop, charge.clone()), get("/a/1")).await;
         assert!(!answer.headers().contains_key("payment-required"));
-        let lines: Vec<_> = answer.headers().get_all("www-authenticate").iter().map(|line| line.to_str().unwrap()).collect();
-        assert_eq!(lines.iter().map(|line| line.split_once(' ').unwrap().0).collect::<Vec<_>>(), ["L402", "LSAT"]);
-        let without = shop.builder().dialects([DialectName::Mpp, DialectName::X402]).build().unwrap();
-        assert!(without.charge(charge).unwrap_err().to_string().contains("L402"));
+        let lines: Vec<_> = answer
+            .headers()
+            .get_all("www-authenticate")
+            .iter()
+            .map(|line| line.to_str().unwrap())
+            .collect();
+        assert_eq!(
+            lines
+                .iter()
+                .map(|line| line.split_once(' ').unwrap().0)
+                .collect::<Vec<_>>(),
+            ["L402", "LSAT"]
+        );
+        let without = shop
+            .builder()
+            .dialects([DialectName::Mpp, DialectName::X402])
+            .build()
+            .unwrap();
+        assert!(
+            without
+                .charge(charge)
+                .unwrap_err()
+                .to_string()
+                .contains("L402")
+        );
     }
 }
 
 #[tokio::test]
 async fn a_credential_is_valid_before_its_end_and_not_at_it() {
     let once = Charge::of(Amount::from_sat(10));
-    let cases =
-        [(once.clone(), EXPIRY + 24 * 3_600), (uses(5), EXPIRY + 30 * 24 * 3_600), (once.for_duration(HOUR), EXPIRY + 3_600)];
+    let cases = [
+        (once.clone(), EXPIRY + 24 * 3_600),
+        (uses(5), EXPIRY + 30 * 24 * 3_600),
+        (once.for_duration(HOUR), EXPIRY + 3_600),
+    ];
     for (charge, life) in cases {
         let shop = Shop::new();
         let app = site(&shop, charge.clone());
-        let (early, late) = (shop.buy(&app, get("/a/1")).await, shop.buy(&app, get("/a/1")).await);
+        let (early, late) = (
+            shop.buy(&app, get("/a/1")).await,
+            shop.buy(&app, get("/a/1")).await,
+        );
         shop.clock.advance(Duration::from_secs(life - 1));
-        assert_eq!(ask(&app, paid("/a/1", &early)).await.status(), StatusCode::OK, "{charge:?}");
+        assert_eq!(
+            ask(&app, paid("/a/1", &early)).await.status(),
+            StatusCode::OK,
+            "{charge:?}"
+        );
         shop.clock.advance(Duration::from_secs(1));
-        assert_eq!(reason(&ask(&app, paid("/a/1", &late)).await), "expired", "{charge:?}");
+        assert_eq!(
+            reason(&ask(&app, paid("/a/1", &late)).await),
+            "expired",
+            "{charge:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_builder_says_how_long_a_payment_may_be_redeemed() {
     let shop = Shop::new();
-    let paywall = shop.builder().redeem_within(Duration::from_secs(70)).uses_within(Duration::from_secs(80)).build().unwrap();
+    let paywall = shop
+        .builder()
+        .redeem_within(Duration::from_secs(70))
+        .uses_within(Duration::from_secs(80))
+        .build()
+        .unwrap();
     for (charge, life) in [(Charge::of(Amount::from_sat(10)), 70), (uses(2), 80)] {
-        let app = Router::new().route("/a/{x}", any(async || ()).layer(paywall.charge(charge).unwrap()));
+        let app = Router::new().route(
+            "/a/{x}",
+            any(async || ()).layer(paywall.charge(charge).unwrap()),
+        );
         let credential = shop.buy(&app, get("/a/1")).await;
         let later = shop.buy(&app, get("/a/1")).await;
         shop.clock.advance(Duration::from_secs(EXPIRY + life - 1));
-        assert_eq!(ask(&app, paid("/a/1", &credential)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, paid("/a/1", &credential)).await.status(),
+            StatusCode::OK
+        );
         shop.clock.advance(Duration::from_secs(1));
         assert_eq!(reason(&ask(&app, paid("/a/1", &later)).await), "expired");
     }
@@ -103,10 +163,18 @@ async fn a_duration_is_not_counted_and_ends_by_itself() {
     let app = site(&shop, Charge::of(Amount::from_sat(10)).for_duration(HOUR));
     let credential = shop.buy(&app, get("/a/1")).await;
     for i in 0..50 {
-        assert_eq!(ask(&app, paid(&format!("/a/{i}"), &credential)).await.body(), "no count");
+        assert_eq!(
+            ask(&app, paid(&format!("/a/{i}"), &credential))
+                .await
+                .body(),
+            "no count"
+        );
     }
     shop.clock.advance(Duration::from_secs(EXPIRY + 3_600));
-    assert_eq!(reason(&ask(&app, paid("/a/1", &credential)).await), "expired");
+    assert_eq!(
+        reason(&ask(&app, paid("/a/1", &credential)).await),
+        "expired"
+    );
 }
 
 #[tokio::test]
@@ -118,8 +186,17 @@ async fn a_holder_may_narrow_a_token_and_never_widen_it() {
     for (caveats, verdict) in [
         (vec!["uses=101".to_owned()], "widened"),
         (vec!["uses=2".to_owned(), "uses=3".to_owned()], "widened"),
-        (vec![format!("valid_until={}", now + 90 * 86_400)], "widened"),
-        (vec![format!("valid_until={}", now + 9), format!("valid_until={}", now + 10)], "widened"),
+        (
+            vec![format!("valid_until={}", now + 90 * 86_400)],
+            "widened",
+        ),
+        (
+            vec![
+                format!("valid_until={}", now + 9),
+                format!("valid_until={}", now + 10),
+            ],
+            "widened",
+        ),
         (vec![format!("valid_until={now}")], "expired"),
         (vec!["uses=0".to_owned()], "spent"),
         (vec!["method=POST".to_owned()], "widened"),
@@ -143,13 +220,19 @@ async fn a_child_that_was_used_up_does_not_make_its_parent_new_once_it_ended() {
     let now = shop.clock.now().as_unix_seconds();
     let short = narrowed(&whole, &[format!("valid_until={}", now + 120)]);
     for _ in 0..3 {
-        assert_eq!(ask(&app, paid("/a/1", &short)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, paid("/a/1", &short)).await.status(),
+            StatusCode::OK
+        );
     }
     // Long enough that a store which went by the child's end would have forgotten, and others make it prune.
     for _ in 0..30 {
         shop.clock.advance(Duration::from_secs(23 * 3_600));
         let other = shop.buy(&app, get("/a/1")).await;
-        assert_eq!(ask(&app, paid("/a/1", &other)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, paid("/a/1", &other)).await.status(),
+            StatusCode::OK
+        );
         assert_eq!(reason(&ask(&app, paid("/a/1", &whole)).await), "spent");
     }
 }
@@ -157,7 +240,11 @@ async fn a_child_that_was_used_up_does_not_make_its_parent_new_once_it_ended() {
 #[tokio::test]
 async fn a_token_sold_for_one_kind_of_access_opens_no_other_kind() {
     let shop = Shop::new();
-    let kinds = [Charge::of(Amount::from_sat(10)), uses(3), Charge::of(Amount::from_sat(10)).for_duration(HOUR)];
+    let kinds = [
+        Charge::of(Amount::from_sat(10)),
+        uses(3),
+        Charge::of(Amount::from_sat(10)).for_duration(HOUR),
+    ];
     for (i, sold) in kinds.iter().enumerate() {
         let credential = shop.buy(&site(&shop, sold.clone()), get("/a/1")).await;
         for (j, tried) in kinds.iter().enumerate() {
@@ -165,7 +252,11 @@ async fn a_token_sold_for_one_kind_of_access_opens_no_other_kind() {
             if i == j {
                 assert_eq!(answer.status(), StatusCode::OK);
             } else {
-                assert_eq!(reason(&answer), "wrong_access", "sold {sold:?}, tried {tried:?}");
+                assert_eq!(
+                    reason(&answer),
+                    "wrong_access",
+                    "sold {sold:?}, tried {tried:?}"
+                );
             }
         }
     }

@@ -20,7 +20,9 @@ fn service(shop: &Shop) -> Router {
 }
 
 fn bought_for() -> Call {
-    Call::new("POST", "/weather?city=oslo&day=1").header(header::ACCEPT, "text/plain").body("body")
+    Call::new("POST", "/weather?city=oslo&day=1")
+        .header(header::ACCEPT, "text/plain")
+        .body("body")
 }
 
 /// The request that was bought for, with one thing changed, and what L402, MPP and x402 say of it. L402 alone does not bind
@@ -36,20 +38,68 @@ fn changed() -> Vec<(&'static str, Call, [&'static str; 3])> {
     vec![
         changed("the method", |call| call.method = "PUT", "wrong_method"),
         changed("GET", |call| call.method = "GET", "wrong_method"),
-        changed("the path", |call| call.target = "/wether?city=oslo&day=1".into(), "wrong_target"),
-        changed("an escape", |call| call.target = "/%77eather?city=oslo&day=1".into(), "wrong_target"),
-        changed("a slash", |call| call.target = "/weather/?city=oslo&day=1".into(), "wrong_target"),
-        changed("the query's order", |call| call.target = "/weather?day=1&city=oslo".into(), "wrong_target"),
-        changed("a value", |call| call.target = "/weather?city=oslo&day=2".into(), "wrong_target"),
-        changed("one parameter more", |call| call.target = "/weather?city=oslo&day=1&day=2".into(), "wrong_target"),
-        changed("no query", |call| call.target = "/weather".into(), "wrong_target"),
+        changed(
+            "the path",
+            |call| call.target = "/wether?city=oslo&day=1".into(),
+            "wrong_target",
+        ),
+        changed(
+            "an escape",
+            |call| call.target = "/%77eather?city=oslo&day=1".into(),
+            "wrong_target",
+        ),
+        changed(
+            "a slash",
+            |call| call.target = "/weather/?city=oslo&day=1".into(),
+            "wrong_target",
+        ),
+        changed(
+            "the query's order",
+            |call| call.target = "/weather?day=1&city=oslo".into(),
+            "wrong_target",
+        ),
+        changed(
+            "a value",
+            |call| call.target = "/weather?city=oslo&day=2".into(),
+            "wrong_target",
+        ),
+        changed(
+            "one parameter more",
+            |call| call.target = "/weather?city=oslo&day=1&day=2".into(),
+            "wrong_target",
+        ),
+        changed(
+            "no query",
+            |call| call.target = "/weather".into(),
+            "wrong_target",
+        ),
         changed("a byte of the body", |call| call.body = "bodz".into(), ""),
         changed("no body", |call| call.body = "".into(), ""),
-        changed("a bound header", |call| drop(call.headers.insert("accept", "text/html".parse().unwrap())), "wrong_bound"),
-        changed("a bound header, gone", |call| drop(call.headers.remove("accept")), "wrong_bound"),
-        changed("a bound header, there", |call| drop(call.headers.insert("x-account", "7".parse().unwrap())), "wrong_bound"),
-        changed("a bound header, twice", |call| assert!(call.headers.append("accept", "*/*".parse().unwrap())), "wrong_bound"),
-        changed("an empty bound header", |call| drop(call.headers.insert("x-account", "".parse().unwrap())), "wrong_bound"),
+        changed(
+            "a bound header",
+            |call| drop(call.headers.insert("accept", "text/html".parse().unwrap())),
+            "wrong_bound",
+        ),
+        changed(
+            "a bound header, gone",
+            |call| drop(call.headers.remove("accept")),
+            "wrong_bound",
+        ),
+        changed(
+            "a bound header, there",
+            |call| drop(call.headers.insert("x-account", "7".parse().unwrap())),
+            "wrong_bound",
+        ),
+        changed(
+            "a bound header, twice",
+            |call| assert!(call.headers.append("accept", "*/*".parse().unwrap())),
+            "wrong_bound",
+        ),
+        changed(
+            "an empty bound header",
+            |call| drop(call.headers.insert("x-account", "".parse().unwrap())),
+            "wrong_bound",
+        ),
     ]
 }
 
@@ -68,18 +118,32 @@ async fn each_thing_that_is_bound_is_refused_when_it_changes_and_the_request_its
             let refused = ask(&app, other.with(bought.of(dialect)).request()).await;
             assert_eq!(reason(&refused), word, "{dialect}: {what}");
             if dialect == DialectName::X402 {
-                let response = x402::decode_header(refused.headers()["payment-response"].as_bytes()).unwrap();
+                let response =
+                    x402::decode_header(refused.headers()["payment-response"].as_bytes()).unwrap();
                 let response = x402::SettlementResponse::from_json(&response).unwrap();
-                assert_eq!((response.is_success(), response.error_reason()), (false, Some(word)), "{what}");
+                assert_eq!(
+                    (response.is_success(), response.error_reason()),
+                    (false, Some(word)),
+                    "{what}"
+                );
             }
         }
         // The answer to HEAD has no body to tell why.
         let mut head = bought_for().with(bought.of(dialect));
         head.method = "HEAD";
-        assert_eq!(ask(&app, head.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+        assert_eq!(
+            ask(&app, head.request()).await.status(),
+            StatusCode::PAYMENT_REQUIRED
+        );
         let mut unchanged = call.with(bought.of(dialect));
-        unchanged.headers.insert("x-not-bound", "1".parse().unwrap());
-        assert_eq!(ask(&app, unchanged.request()).await.status(), StatusCode::OK, "{dialect}");
+        unchanged
+            .headers
+            .insert("x-not-bound", "1".parse().unwrap());
+        assert_eq!(
+            ask(&app, unchanged.request()).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
     }
 }
 
@@ -89,11 +153,25 @@ async fn a_challenge_that_was_made_first_or_meanwhile_is_honoured_once_each() {
     let app = service(&shop);
     let call = bought_for();
     for dialect in EVERY {
-        let (first, second) = (ask(&app, call.request()).await, ask(&app, call.request()).await);
+        let (first, second) = (
+            ask(&app, call.request()).await,
+            ask(&app, call.request()).await,
+        );
         for answer in [&second, &first] {
             let bought = shop.bought(&call, answer);
-            assert_eq!(ask(&app, call.with(bought.of(dialect)).request()).await.status(), StatusCode::OK, "{dialect}");
-            assert_eq!(ask(&app, call.with(bought.of(dialect)).request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+            assert_eq!(
+                ask(&app, call.with(bought.of(dialect)).request())
+                    .await
+                    .status(),
+                StatusCode::OK,
+                "{dialect}"
+            );
+            assert_eq!(
+                ask(&app, call.with(bought.of(dialect)).request())
+                    .await
+                    .status(),
+                StatusCode::PAYMENT_REQUIRED
+            );
         }
     }
 }
@@ -105,20 +183,41 @@ async fn what_a_price_function_saw_is_bound_in_every_dialect_and_what_it_quoted_
     let today = dearer.clone();
     let price = price_fn(move |request: PriceRequest| {
         let more = today.load(std::sync::atomic::Ordering::SeqCst);
-        async move { Ok(Some(Amount::from_sat(more + request.header("x-frames").unwrap_or("1").parse::<u32>()?))) }
+        async move {
+            Ok(Some(Amount::from_sat(
+                more + request.header("x-frames").unwrap_or("1").parse::<u32>()?,
+            )))
+        }
     });
-    let layer = shop.speaking_every_dialect().charge(Charge::of(price).reads_headers(["x-frames"])).unwrap();
+    let layer = shop
+        .speaking_every_dialect()
+        .charge(Charge::of(price).reads_headers(["x-frames"]))
+        .unwrap();
     let app = Router::new().route("/render", any(async || "rendered").layer(layer));
     let cheap = Call::new("POST", "/render").header("x-frames", "2");
-    for (dialect, word) in EVERY.into_iter().zip(["wrong_bound", "invalid-challenge", "invalid_exact_lnbtc_request_mismatch"]) {
+    for (dialect, word) in EVERY.into_iter().zip([
+        "wrong_bound",
+        "invalid-challenge",
+        "invalid_exact_lnbtc_request_mismatch",
+    ]) {
         let answer = ask(&app, cheap.request()).await;
         let bought = shop.bought(&cheap, &answer);
         dearer.fetch_add(5, std::sync::atomic::Ordering::SeqCst);
-        let dear = Call::new("POST", "/render").header("x-frames", "1000").with(bought.of(dialect));
-        assert_eq!(reason(&ask(&app, dear.request()).await), word, "{dialect}: a cheap quote opened a dear request");
+        let dear = Call::new("POST", "/render")
+            .header("x-frames", "1000")
+            .with(bought.of(dialect));
+        assert_eq!(
+            reason(&ask(&app, dear.request()).await),
+            word,
+            "{dialect}: a cheap quote opened a dear request"
+        );
         let none = Call::new("POST", "/render").with(bought.of(dialect));
         assert_eq!(reason(&ask(&app, none.request()).await), word, "{dialect}");
         let served = ask(&app, cheap.with(bought.of(dialect)).request()).await;
-        assert_eq!(served.status(), StatusCode::OK, "{dialect}: a price that moved refuses what was paid");
+        assert_eq!(
+            served.status(),
+            StatusCode::OK,
+            "{dialect}: a price that moved refuses what was paid"
+        );
     }
 }

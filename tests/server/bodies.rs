@@ -37,12 +37,21 @@ async fn taste(body: Body) -> Result<String, StatusCode> {
             break;
         }
     }
-    let trailer = trailers.get("x-trailer").map_or("none", |value| value.to_str().unwrap());
-    Ok(format!("{} bytes, first {:?}, trailer {trailer}", data.len(), data.first().map(|byte| *byte as char)))
+    let trailer = trailers
+        .get("x-trailer")
+        .map_or("none", |value| value.to_str().unwrap());
+    Ok(format!(
+        "{} bytes, first {:?}, trailer {trailer}",
+        data.len(),
+        data.first().map(|byte| *byte as char)
+    ))
 }
 
 pub(crate) fn service(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
-    Router::new().route("/render", post(taste).route_layer(paywall.charge(charge).unwrap()))
+    Router::new().route(
+        "/render",
+        post(taste).route_layer(paywall.charge(charge).unwrap()),
+    )
 }
 
 /// A body without an end, and how many of its frames were asked for.
@@ -79,10 +88,22 @@ async fn where_no_body_is_bound_an_endless_one_streams_to_the_handler() {
 
     let bought = shop.bought(&call, &answer);
     let (body, asked) = endless();
-    let served = ask(&app, with_body(&call.with(bought.of(DialectName::L402)), body)).await;
+    let served = ask(
+        &app,
+        with_body(&call.with(bought.of(DialectName::L402)), body),
+    )
+    .await;
     assert_eq!(served.status(), StatusCode::OK);
-    assert!(served.body().starts_with(b"100352 bytes, first Some('e')"), "{:?}", served.body());
-    assert_eq!(asked.load(Ordering::SeqCst), 98, "more was read than the handler asked for");
+    assert!(
+        served.body().starts_with(b"100352 bytes, first Some('e')"),
+        "{:?}",
+        served.body()
+    );
+    assert_eq!(
+        asked.load(Ordering::SeqCst),
+        98,
+        "more was read than the handler asked for"
+    );
 }
 
 #[tokio::test]
@@ -90,7 +111,12 @@ async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
     let shop = Shop::new();
     let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body("whole");
-    let broken = || frames(vec![data(b"who"), Err(io::ErrorKind::ConnectionReset.into())]);
+    let broken = || {
+        frames(vec![
+            data(b"who"),
+            Err(io::ErrorKind::ConnectionReset.into()),
+        ])
+    };
     let answer = ask(&app, with_body(&call, broken())).await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
     assert_eq!(problem(&answer)["detail"], "the body broke off");
@@ -98,7 +124,10 @@ async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
 
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let paid = call.with(bought.of(DialectName::Mpp));
-    assert_eq!(ask(&app, with_body(&paid, broken())).await.status(), StatusCode::BAD_REQUEST);
+    assert_eq!(
+        ask(&app, with_body(&paid, broken())).await.status(),
+        StatusCode::BAD_REQUEST
+    );
     assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK);
 }
 
@@ -106,22 +135,43 @@ async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
 async fn a_held_body_is_one_buffer_however_it_comes_and_keeps_its_trailers() {
     let shop = Shop::new();
     let app = service(
-        &shop.builder_of_every_dialect().body_limit(64 << 10).body_pool(2 * (64 << 10)).build().unwrap(),
+        &shop
+            .builder_of_every_dialect()
+            .body_limit(64 << 10)
+            .body_pool(2 * (64 << 10))
+            .build()
+            .unwrap(),
         Amount::from_sat(10),
     );
     let call = Call::new("POST", "/render").body(vec![b'o'; 40_000]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
-    let trailers = HeaderMap::from_iter([("x-trailer".parse().unwrap(), HeaderValue::from_static("kept"))]);
-    let bytewise = (0..40_000).map(|_| data(b"o")).chain([Ok(Frame::trailers(trailers))]).collect();
-    let served = ask(&app, with_body(&call.with(bought.of(DialectName::X402)), frames(bytewise))).await;
+    let trailers = HeaderMap::from_iter([(
+        "x-trailer".parse().unwrap(),
+        HeaderValue::from_static("kept"),
+    )]);
+    let bytewise = (0..40_000)
+        .map(|_| data(b"o"))
+        .chain([Ok(Frame::trailers(trailers))])
+        .collect();
+    let served = ask(
+        &app,
+        with_body(&call.with(bought.of(DialectName::X402)), frames(bytewise)),
+    )
+    .await;
     assert_eq!(served.status(), StatusCode::OK, "{:?}", served.body());
-    assert_eq!(&served.body()[..], b"40000 bytes, first Some('o'), trailer kept");
+    assert_eq!(
+        &served.body()[..],
+        b"40000 bytes, first Some('o'), trailer kept"
+    );
 }
 
 #[tokio::test]
 async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Charge::of(Amount::from_sat(10)).stream_body());
+    let app = service(
+        &shop.speaking_every_dialect(),
+        Charge::of(Amount::from_sat(10)).stream_body(),
+    );
     let call = Call::new("POST", "/render");
     for dialect in [DialectName::L402, DialectName::Mpp] {
         let (body, asked) = endless();
@@ -131,7 +181,11 @@ async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
         assert_eq!(bought.dialects(), [DialectName::L402, DialectName::Mpp]);
         let (body, asked) = endless();
         let served = ask(&app, with_body(&call.with(bought.of(dialect)), body)).await;
-        assert_eq!((served.status(), asked.load(Ordering::SeqCst)), (StatusCode::OK, 98), "{dialect}");
+        assert_eq!(
+            (served.status(), asked.load(Ordering::SeqCst)),
+            (StatusCode::OK, 98),
+            "{dialect}"
+        );
     }
 }
 
@@ -139,13 +193,19 @@ async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
 async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
     let shop = Shop::new();
     let paywall = shop.speaking_every_dialect();
-    let streaming = paywall.charge(Charge::of(Amount::from_sat(10)).stream_body()).unwrap();
-    let app = service(&paywall, Amount::from_sat(10)).route("/stream", post(taste).route_layer(streaming));
+    let streaming = paywall
+        .charge(Charge::of(Amount::from_sat(10)).stream_body())
+        .unwrap();
+    let app = service(&paywall, Amount::from_sat(10))
+        .route("/stream", post(taste).route_layer(streaming));
     let call = Call::new("POST", "/render");
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let (body, asked) = endless();
     let stream = Call::new("POST", "/stream").with(bought.of(DialectName::X402));
-    assert_eq!(ask(&app, with_body(&stream, body)).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        ask(&app, with_body(&stream, body)).await.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
     assert_eq!(asked.load(Ordering::SeqCst), 0, "the body was read");
 }
 
@@ -164,20 +224,36 @@ fn priced_by_the_body() -> Charge {
 async fn a_body_that_a_price_was_made_from_is_bound_and_reaches_the_handler() {
     for all in [false, true] {
         let shop = Shop::new();
-        let paywall = if all { shop.speaking_every_dialect() } else { shop.paywall() };
+        let paywall = if all {
+            shop.speaking_every_dialect()
+        } else {
+            shop.paywall()
+        };
         let app = service(&paywall, priced_by_the_body());
         let call = Call::new("POST", "/render").body("short");
-        let offered = shop.bought(&call, &ask(&app, call.request()).await).dialects();
+        let offered = shop
+            .bought(&call, &ask(&app, call.request()).await)
+            .dialects();
         assert_eq!(offered.len(), if all { 3 } else { 1 });
         for dialect in offered {
             let answer = ask(&app, call.request()).await;
             assert_eq!(problem(&answer)["accepts"][0]["amount_msat"], 5_000);
             let bought = shop.bought(&call, &answer);
-            let long = call.with(bought.of(dialect)).body("a body that is longer, and dearer");
+            let long = call
+                .with(bought.of(dialect))
+                .body("a body that is longer, and dearer");
             let refused = ask(&app, long.request()).await;
-            assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}: a cheap quote opened a dear request");
+            assert_eq!(
+                refused.status(),
+                StatusCode::PAYMENT_REQUIRED,
+                "{dialect}: a cheap quote opened a dear request"
+            );
             let served = ask(&app, call.with(bought.of(dialect)).request()).await;
-            assert_eq!(&served.body()[..], b"5 bytes, first Some('s'), trailer none", "{dialect}");
+            assert_eq!(
+                &served.body()[..],
+                b"5 bytes, first Some('s'), trailer none",
+                "{dialect}"
+            );
         }
     }
 }
@@ -187,10 +263,20 @@ async fn what_turns_out_free_passes_with_its_body() {
     let shop = Shop::new();
     let app = service(&shop.speaking_every_dialect(), priced_by_the_body());
     let call = Call::new("POST", "/render").body("free");
-    let trailers = HeaderMap::from_iter([("x-trailer".parse().unwrap(), HeaderValue::from_static("kept"))]);
-    let body = frames(vec![data(b"fr"), data(b"ee"), Ok(Frame::trailers(trailers))]);
+    let trailers = HeaderMap::from_iter([(
+        "x-trailer".parse().unwrap(),
+        HeaderValue::from_static("kept"),
+    )]);
+    let body = frames(vec![
+        data(b"fr"),
+        data(b"ee"),
+        Ok(Frame::trailers(trailers)),
+    ]);
     let served = ask(&app, with_body(&call, body)).await;
-    assert_eq!(&served.body()[..], b"4 bytes, first Some('f'), trailer kept");
+    assert_eq!(
+        &served.body()[..],
+        b"4 bytes, first Some('f'), trailer kept"
+    );
     let broken = ask(&app, call.body("broken").request()).await;
     assert_eq!(broken.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(shop.node.invoices_created(), 0);
@@ -199,6 +285,11 @@ async fn what_turns_out_free_passes_with_its_body() {
     let free = price_fn(|_| async { Ok(None) });
     let (body, asked) = endless();
     let app = service(&shop.speaking_every_dialect(), free);
-    assert_eq!(ask(&app, with_body(&Call::new("POST", "/render"), body)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, with_body(&Call::new("POST", "/render"), body))
+            .await
+            .status(),
+        StatusCode::OK
+    );
     assert_eq!(asked.load(Ordering::SeqCst), 98);
 }

@@ -17,7 +17,10 @@ fn charge() -> Charge {
     Charge::of(price_fn(|q| async move {
         let count = |text: &str| text.len() as u64;
         let query: u64 = q.query_all("size").map(count).sum();
-        let all = count(q.header("x-size").unwrap_or_default()) + query + count(q.capture("what")?) + q.body().len() as u64;
+        let all = count(q.header("x-size").unwrap_or_default())
+            + query
+            + count(q.capture("what")?)
+            + q.body().len() as u64;
         Ok(Amount::try_from_sat(all))
     }))
     .reads_headers(["x-size"])
@@ -25,7 +28,13 @@ fn charge() -> Charge {
 }
 
 fn site(shop: &Shop, charge: Charge) -> Router {
-    let layer = shop.builder().dialects(ALL).build().unwrap().charge(charge).unwrap();
+    let layer = shop
+        .builder()
+        .dialects(ALL)
+        .build()
+        .unwrap()
+        .charge(charge)
+        .unwrap();
     Router::new().route("/make/{what}", any(async || "made").layer(layer))
 }
 
@@ -38,16 +47,46 @@ fn dearer(bought: &Errand) -> Vec<Errand> {
     vec![
         with_header("99999999"),
         with_header("8"),
-        Errand { headers: http::HeaderMap::new(), ..bought.clone() },
-        Errand { body: b"a much longer scene", ..bought.clone() },
-        Errand { body: b"", ..bought.clone() },
-        Errand { body: b"scenf", ..bought.clone() },
-        Errand { target: "/make/a?size=9999".into(), ..bought.clone() },
-        Errand { target: "/make/a?size=1&size=9999".into(), ..bought.clone() },
-        Errand { target: "/make/a?size=1&x".into(), ..bought.clone() },
-        Errand { target: "/make/a".into(), ..bought.clone() },
-        Errand { target: "/make/everything?size=1".into(), ..bought.clone() },
-        Errand { method: "PUT", ..bought.clone() },
+        Errand {
+            headers: http::HeaderMap::new(),
+            ..bought.clone()
+        },
+        Errand {
+            body: b"a much longer scene",
+            ..bought.clone()
+        },
+        Errand {
+            body: b"",
+            ..bought.clone()
+        },
+        Errand {
+            body: b"scenf",
+            ..bought.clone()
+        },
+        Errand {
+            target: "/make/a?size=9999".into(),
+            ..bought.clone()
+        },
+        Errand {
+            target: "/make/a?size=1&size=9999".into(),
+            ..bought.clone()
+        },
+        Errand {
+            target: "/make/a?size=1&x".into(),
+            ..bought.clone()
+        },
+        Errand {
+            target: "/make/a".into(),
+            ..bought.clone()
+        },
+        Errand {
+            target: "/make/everything?size=1".into(),
+            ..bought.clone()
+        },
+        Errand {
+            method: "PUT",
+            ..bought.clone()
+        },
     ]
 }
 
@@ -60,15 +99,26 @@ async fn a_cheap_quote_never_opens_a_dear_request() {
         let credential = bought.buy(&shop, &app, dialect).await;
         for other in dearer(&bought) {
             let answer = ask(&app, other.with(&credential)).await;
-            assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect} {other:?}");
+            assert_eq!(
+                answer.status(),
+                StatusCode::PAYMENT_REQUIRED,
+                "{dialect} {other:?}"
+            );
         }
-        assert_eq!(ask(&app, bought.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&app, bought.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
     }
 }
 
 #[tokio::test]
 async fn nor_does_it_where_several_uses_or_a_duration_were_sold() {
-    let charges = [charge().uses(NonZeroU32::new(50).unwrap()), charge().for_duration(std::time::Duration::from_secs(60))];
+    let charges = [
+        charge().uses(NonZeroU32::new(50).unwrap()),
+        charge().for_duration(std::time::Duration::from_secs(60)),
+    ];
     for charge in charges {
         let shop = Shop::new();
         let app = site(&shop, charge);
@@ -79,7 +129,10 @@ async fn nor_does_it_where_several_uses_or_a_duration_were_sold() {
             assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{other:?}");
         }
         for _ in 0..2 {
-            assert_eq!(ask(&app, bought.with(&credential)).await.status(), StatusCode::OK);
+            assert_eq!(
+                ask(&app, bought.with(&credential)).await.status(),
+                StatusCode::OK
+            );
         }
     }
 }
@@ -87,22 +140,42 @@ async fn nor_does_it_where_several_uses_or_a_duration_were_sold() {
 #[tokio::test]
 async fn a_table_binds_the_same() {
     let shop = Shop::new();
-    let table = RouteTable::new().charge("POST /make/{what}", charge().uses(NonZeroU32::new(50).unwrap())).otherwise_refuse();
-    let layer = shop.builder().dialects(ALL).build().unwrap().routes(table).unwrap();
+    let table = RouteTable::new()
+        .charge(
+            "POST /make/{what}",
+            charge().uses(NonZeroU32::new(50).unwrap()),
+        )
+        .otherwise_refuse();
+    let layer = shop
+        .builder()
+        .dialects(ALL)
+        .build()
+        .unwrap()
+        .routes(table)
+        .unwrap();
     let app = layer.layer(Router::new().route("/make/{what}", any(async || "made")));
     let bought = Errand::post("/make/a?size=1", b"scene").header("x-size", "9");
     let credential = bought.buy(&shop, &app, DialectName::L402).await;
-    for other in dearer(&bought).into_iter().filter(|other| other.method == "POST") {
+    for other in dearer(&bought)
+        .into_iter()
+        .filter(|other| other.method == "POST")
+    {
         let answer = ask(&app, other.with(&credential)).await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{other:?}");
     }
-    assert_eq!(ask(&app, bought.with(&credential)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, bought.with(&credential)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
 async fn headers_bound_under_a_fixed_price_are_bound_in_every_dialect() {
     let shop = Shop::new();
-    let app = site(&shop, Charge::of(Amount::from_sat(3)).bind_headers(["X-Model"]));
+    let app = site(
+        &shop,
+        Charge::of(Amount::from_sat(3)).bind_headers(["X-Model"]),
+    );
     let bought = Errand::get("/make/a").header("x-model", "small");
     for dialect in ALL {
         let credential = bought.buy(&shop, &app, dialect).await;
@@ -111,15 +184,29 @@ async fn headers_bound_under_a_fixed_price_are_bound_in_every_dialect() {
             Errand::get("/make/a").header("x-model", "large"),
             bought.clone().header("x-model", "large"),
             bought.clone().header("x-model", "small"),
-            Errand::get("/make/a").header("x-model", "smal").header("x-model", "l"),
+            Errand::get("/make/a")
+                .header("x-model", "smal")
+                .header("x-model", "l"),
         ] {
             let answer = ask(&app, other.with(&credential)).await;
-            assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect} {other:?}");
+            assert_eq!(
+                answer.status(),
+                StatusCode::PAYMENT_REQUIRED,
+                "{dialect} {other:?}"
+            );
             if dialect == DialectName::L402 {
                 assert_eq!(problem(&answer)["reason"], "wrong_bound");
             }
         }
-        assert_eq!(ask(&app, bought.clone().header("x-other", "1").with(&credential)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(
+                &app,
+                bought.clone().header("x-other", "1").with(&credential)
+            )
+            .await
+            .status(),
+            StatusCode::OK
+        );
     }
 }
 
@@ -144,7 +231,15 @@ async fn a_price_that_moved_is_honoured_as_it_was_quoted() {
         let errand = Errand::get("/make/a");
         let credential = errand.buy(&shop, &app, dialect).await;
         let asked = price.load(Ordering::SeqCst);
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
-        assert_eq!(price.load(Ordering::SeqCst), asked, "{dialect} asked the price again");
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
+        assert_eq!(
+            price.load(Ordering::SeqCst),
+            asked,
+            "{dialect} asked the price again"
+        );
     }
 }

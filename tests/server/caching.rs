@@ -19,7 +19,11 @@ use crate::{
 
 /// A handler that wants to be cached by everybody, whatever it answers.
 async fn cacheable(request: Request<Body>) -> axum::response::Response {
-    let status = if request.uri().path() == "/broken" { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
+    let status = if request.uri().path() == "/broken" {
+        StatusCode::INTERNAL_SERVER_ERROR
+    } else {
+        StatusCode::OK
+    };
     let headers = [
         ("cache-control", "public, max-age=60, s-maxage=600"),
         ("cdn-cache-control", "max-age=600"),
@@ -34,7 +38,10 @@ async fn cacheable(request: Request<Body>) -> axum::response::Response {
 }
 
 fn service(shop: &Shop) -> Router {
-    let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
+    let layer = shop
+        .speaking_every_dialect()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     Router::new()
         .route("/weather", on_get(cacheable).route_layer(layer.clone()))
         .route("/broken", on_get(cacheable).route_layer(layer))
@@ -42,9 +49,25 @@ fn service(shop: &Shop) -> Router {
 
 #[track_caller]
 fn is_private(answer: &Response<Bytes>) {
-    assert_eq!(answer.headers().get_all("cache-control").iter().collect::<Vec<_>>(), ["max-age=60, private"]);
-    let known = ["cache-control", "content-length", "content-type", "payment-receipt", "payment-response"];
-    let others = answer.headers().keys().filter(|name| !known.contains(&name.as_str()));
+    assert_eq!(
+        answer
+            .headers()
+            .get_all("cache-control")
+            .iter()
+            .collect::<Vec<_>>(),
+        ["max-age=60, private"]
+    );
+    let known = [
+        "cache-control",
+        "content-length",
+        "content-type",
+        "payment-receipt",
+        "payment-response",
+    ];
+    let others = answer
+        .headers()
+        .keys()
+        .filter(|name| !known.contains(&name.as_str()));
     assert_eq!(others.count(), 0, "{answer:?}");
 }
 
@@ -53,7 +76,10 @@ async fn a_paid_answer_is_private_whatever_the_handler_says() {
     let shop = Shop::new();
     let app = service(&shop);
     let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
-    let day = Router::new().route("/", on_get(cacheable).route_layer(shop.paywall().charge(day).unwrap()));
+    let day = Router::new().route(
+        "/",
+        on_get(cacheable).route_layer(shop.paywall().charge(day).unwrap()),
+    );
     let call = Call::new("GET", "/");
     let bought = shop.bought(&call, &ask(&day, call.request()).await);
     for _ in 0..2 {
@@ -76,9 +102,15 @@ async fn a_paid_answer_is_private_whatever_the_handler_says() {
 async fn a_free_answer_is_the_handlers_own_unless_a_credential_came_with_the_request() {
     let shop = Shop::new();
     let free = price_fn(|_| async { Ok(None) });
-    let app = Router::new().route("/", on_get(cacheable).route_layer(shop.paywall().charge(free).unwrap()));
+    let app = Router::new().route(
+        "/",
+        on_get(cacheable).route_layer(shop.paywall().charge(free).unwrap()),
+    );
     let answer = ask(&app, get("/")).await;
-    assert_eq!(answer.headers()["cache-control"], "public, max-age=60, s-maxage=600");
+    assert_eq!(
+        answer.headers()["cache-control"],
+        "public, max-age=60, s-maxage=600"
+    );
     assert_eq!(answer.headers().len(), 10);
     is_private(&ask(&app, paid("/", &"L402 AAAA:00".parse().unwrap())).await);
 }
@@ -87,20 +119,31 @@ async fn a_free_answer_is_the_handlers_own_unless_a_credential_came_with_the_req
 async fn no_answer_of_the_layers_own_may_be_stored() {
     let shop = Shop::new();
     let sat = Amount::from_sat(10);
-    let paywall = shop.builder_of_every_dialect().unpaid_per_client(1).unpaid_in_all(3).trusted_proxy("::1").build().unwrap();
+    let paywall = shop
+        .builder_of_every_dialect()
+        .unpaid_per_client(1)
+        .unpaid_in_all(3)
+        .trusted_proxy("::1")
+        .build()
+        .unwrap();
     let table = RouteTable::new()
         .charge("GET /weather", sat)
         .charge("POST /render", sat)
-        .charge("GET /dear", Charge::of(price_fn(|_| async { Err("out of order".into()) })))
+        .charge(
+            "GET /dear",
+            Charge::of(price_fn(|_| async { Err("out of order".into()) })),
+        )
         .otherwise_refuse();
-    let inner = service_fn(|_| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
+    let inner =
+        service_fn(|_| async { Ok::<_, std::convert::Infallible>(Response::new(Body::empty())) });
     let app = paywall.routes(table).unwrap().layer(inner);
     let with = |method: &str, target: &str, name: &'static str, value: &str| {
         let mut request = request(method, target, None);
         request.headers_mut().insert(name, value.parse().unwrap());
         request
     };
-    let stalled = request("POST", "/render", None).map(|_| Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()));
+    let stalled = request("POST", "/render", None)
+        .map(|_| Body::from_stream(stream::pending::<Result<Bytes, io::Error>>()));
     let large = request("POST", "/render", None).map(|_| Body::from(vec![0; (2 << 20) + 1]));
     let mut seen = Vec::new();
     for (status, request) in [
@@ -129,7 +172,13 @@ async fn no_answer_of_the_layers_own_may_be_stored() {
         shop.bought(&call, &ask(&app, call.request()).await)
     };
     let credential = Call::new("GET", "/weather").with(bought.of(DialectName::X402));
-    assert_eq!(ask(&app, credential.request()).await.headers()["cache-control"], "private");
+    assert_eq!(
+        ask(&app, credential.request()).await.headers()["cache-control"],
+        "private"
+    );
     let spent = ask(&app, credential.request()).await;
-    assert_eq!((spent.status(), &spent.headers()["cache-control"]), (StatusCode::PAYMENT_REQUIRED, &"no-store".parse().unwrap()));
+    assert_eq!(
+        (spent.status(), &spent.headers()["cache-control"]),
+        (StatusCode::PAYMENT_REQUIRED, &"no-store".parse().unwrap())
+    );
 }

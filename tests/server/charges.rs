@@ -8,10 +8,22 @@ use crate::{configuration::Node, shop::Shop, trade::EVERY};
 
 #[track_caller]
 fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
-    let paywall = Shop::new().builder().dialects(dialects.iter().copied()).build().unwrap();
-    assert_eq!(paywall.charge(charge.clone()).unwrap_err().to_string(), format!("charge(..): {text}"));
-    let table = RouteTable::new().charge("GET /a/{b}", charge).otherwise_free();
-    assert_eq!(paywall.routes(table).unwrap_err().to_string(), format!("/a/{{b}}: {text}"));
+    let paywall = Shop::new()
+        .builder()
+        .dialects(dialects.iter().copied())
+        .build()
+        .unwrap();
+    assert_eq!(
+        paywall.charge(charge.clone()).unwrap_err().to_string(),
+        format!("charge(..): {text}")
+    );
+    let table = RouteTable::new()
+        .charge("GET /a/{b}", charge)
+        .otherwise_free();
+    assert_eq!(
+        paywall.routes(table).unwrap_err().to_string(),
+        format!("/a/{{b}}: {text}")
+    );
 }
 
 #[test]
@@ -20,7 +32,11 @@ fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
     let reusable = "only L402 can sell several uses or a duration: enable it, or sell one request";
     let without = [DialectName::Mpp, DialectName::X402];
     refuses_charge(&without, sat().uses(NonZeroU32::new(5).unwrap()), reusable);
-    refuses_charge(&without, sat().for_duration(Duration::from_secs(60)), reusable);
+    refuses_charge(
+        &without,
+        sat().for_duration(Duration::from_secs(60)),
+        reusable,
+    );
     let msat = Charge::of(Amount::from_msat(1_500));
     refuses_charge(
         &[DialectName::Mpp],
@@ -30,7 +46,15 @@ fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
     let streams = "x402 must bind the body: enable another dialect, or leave .stream_body() out";
     refuses_charge(&[DialectName::X402], sat().stream_body(), streams);
     let both = [DialectName::Mpp, DialectName::X402];
-    assert!(Shop::new().builder().dialects(both).build().unwrap().charge(msat.clone()).is_ok());
+    assert!(
+        Shop::new()
+            .builder()
+            .dialects(both)
+            .build()
+            .unwrap()
+            .charge(msat.clone())
+            .is_ok()
+    );
     refuses_charge(
         &both,
         msat.stream_body(),
@@ -43,15 +67,22 @@ fn a_node_of_whole_satoshis_sells_no_fraction_of_one() {
     let mut node = Node::on(Network::Bitcoin);
     node.0.whole_sats_only = true;
     let paywall = node.builder().volatile_replay_store().build().unwrap();
-    let error = paywall.charge(Amount::from_msat(1_500)).unwrap_err().to_string();
-    assert_eq!(error, "charge(..): the node makes invoices for whole satoshis only, and the price is 1.5 sat: round the price");
+    let error = paywall
+        .charge(Amount::from_msat(1_500))
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "charge(..): the node makes invoices for whole satoshis only, and the price is 1.5 sat: round the price"
+    );
 }
 
 #[test]
 fn a_charge_that_contradicts_itself_is_refused() {
     let sat = || Charge::of(Amount::from_sat(10));
     let priced = || Charge::of(price_fn(|_| async { Ok(None) }));
-    let reads = "only a price function reads headers or the body: bind headers with .bind_headers(..)";
+    let reads =
+        "only a price function reads headers or the body: bind headers with .bind_headers(..)";
     refuses_charge(
         &EVERY,
         Charge::of(Amount::ZERO),
@@ -63,11 +94,20 @@ fn a_charge_that_contradicts_itself_is_refused() {
         "a price must be at most 21 million bitcoin, which is all there will be",
     );
     let uses = |uses| NonZeroU32::new(uses).unwrap();
-    let one_thing = "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once";
-    refuses_charge(&EVERY, sat().uses(uses(3)).for_duration(Duration::from_secs(60)), one_thing);
+    let one_thing =
+        "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once";
+    refuses_charge(
+        &EVERY,
+        sat().uses(uses(3)).for_duration(Duration::from_secs(60)),
+        one_thing,
+    );
     refuses_charge(&EVERY, sat().uses(uses(3)).uses(uses(4)), one_thing);
     refuses_charge(&EVERY, sat().once().uses(uses(3)), one_thing);
-    refuses_charge(&EVERY, sat().for_duration(Duration::from_millis(999)), "a duration must be a second at least");
+    refuses_charge(
+        &EVERY,
+        sat().for_duration(Duration::from_millis(999)),
+        "a duration must be a second at least",
+    );
     refuses_charge(&EVERY, sat().reads_body(), reads);
     refuses_charge(&EVERY, sat().reads_headers(["x-frames"]), reads);
     refuses_charge(
@@ -75,10 +115,19 @@ fn a_charge_that_contradicts_itself_is_refused() {
         priced().reads_body().stream_body(),
         "a body is either read for the price or left alone: choose .reads_body() or .stream_body()",
     );
-    refuses_charge(&EVERY, sat().bind_headers(["a b"]), "\"a b\" is no header name");
+    refuses_charge(
+        &EVERY,
+        sat().bind_headers(["a b"]),
+        "\"a b\" is no header name",
+    );
     let text = "authorization carries credentials itself and cannot be bound or priced by";
     refuses_charge(&EVERY, sat().bind_headers(["Authorization"]), text);
-    for name in ["payment-authorization", "PAYMENT-SIGNATURE", "macaroon", "grpc-metadata-macaroon"] {
+    for name in [
+        "payment-authorization",
+        "PAYMENT-SIGNATURE",
+        "macaroon",
+        "grpc-metadata-macaroon",
+    ] {
         let text = format!("{name} carries credentials itself and cannot be bound or priced by");
         refuses_charge(&EVERY, sat().bind_headers([name]), &text);
         refuses_charge(&EVERY, priced().reads_headers([name]), &text);
@@ -86,23 +135,42 @@ fn a_charge_that_contradicts_itself_is_refused() {
     let description = "a description must have at most 256 bytes and no control characters";
     refuses_charge(&EVERY, sat().described("d".repeat(257)), description);
     refuses_charge(&EVERY, sat().described("a\nb"), description);
-    refuses_charge(&EVERY, sat().service_name("\u{e9}"), "a service name must have at most 32 printable ASCII characters");
-    refuses_charge(&EVERY, sat().tags(["t"; 6]), "tags must be five at most, each of at most 32 printable ASCII characters");
+    refuses_charge(
+        &EVERY,
+        sat().service_name("\u{e9}"),
+        "a service name must have at most 32 printable ASCII characters",
+    );
+    refuses_charge(
+        &EVERY,
+        sat().tags(["t"; 6]),
+        "tags must be five at most, each of at most 32 printable ASCII characters",
+    );
     refuses_charge(
         &EVERY,
         sat().icon_url("i".repeat(2049)),
         "an icon's address must have at most 2048 printable ASCII characters",
     );
-    refuses_charge(&EVERY, sat().mime_type("\t"), "a media type must have at most 128 printable ASCII characters");
+    refuses_charge(
+        &EVERY,
+        sat().mime_type("\t"),
+        "a media type must have at most 128 printable ASCII characters",
+    );
 }
 
 #[test]
 fn a_table_that_leaves_a_price_open_is_refused() {
     let sat = Amount::from_sat(10);
     let paywall = Shop::new().paywall();
-    let rules = |rules: &[&str]| rules.iter().fold(RouteTable::new(), |table, rule| table.charge(*rule, sat));
+    let rules = |rules: &[&str]| {
+        rules
+            .iter()
+            .fold(RouteTable::new(), |table, rule| table.charge(*rule, sat))
+    };
     for (table, text) in [
-        (RouteTable::new().otherwise_free(), "the table has no rule: add one with `.charge(\"GET /weather/{city}\", ..)`"),
+        (
+            RouteTable::new().otherwise_free(),
+            "the table has no rule: add one with `.charge(\"GET /weather/{city}\", ..)`",
+        ),
         (
             rules(&["GET /a"]),
             "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
@@ -111,7 +179,10 @@ fn a_table_that_leaves_a_price_open_is_refused() {
             rules(&["GET /a"]).otherwise_free().otherwise_refuse(),
             "other paths are either free or refused: keep one of `.otherwise_..()`",
         ),
-        (rules(&["GET /a", "GET /a"]).otherwise_free(), "rules `GET /a` and `GET /a`: keep one"),
+        (
+            rules(&["GET /a", "GET /a"]).otherwise_free(),
+            "rules `GET /a` and `GET /a`: keep one",
+        ),
         (
             rules(&["GET /a/{b}", "GET /a/{c}"]).otherwise_free(),
             "rules `GET /a/{b}` and `GET /a/{c}`: they price the same paths, in some spelling of them: keep one",
@@ -120,16 +191,34 @@ fn a_table_that_leaves_a_price_open_is_refused() {
             rules(&["GET /a"]).free("GET /A/").otherwise_free(),
             "rules `GET /a` and `GET /A/`: they price the same paths, in some spelling of them: keep one",
         ),
-        (rules(&["/a"]).otherwise_free(), "rule `/a`: expected a method, one space and a path, as in `GET /weather/{city}`"),
-        (rules(&["get /a"]).otherwise_free(), "rule `get /a`: expected a method in capitals, as in `GET /weather/{city}`"),
-        (rules(&["GET  /a"]).otherwise_free(), "rule `GET  /a`: expected one space between the method and the path"),
-        (rules(&["GET a"]).otherwise_free(), "rule `GET a`: expected a path that starts with `/`"),
+        (
+            rules(&["/a"]).otherwise_free(),
+            "rule `/a`: expected a method, one space and a path, as in `GET /weather/{city}`",
+        ),
+        (
+            rules(&["get /a"]).otherwise_free(),
+            "rule `get /a`: expected a method in capitals, as in `GET /weather/{city}`",
+        ),
+        (
+            rules(&["GET  /a"]).otherwise_free(),
+            "rule `GET  /a`: expected one space between the method and the path",
+        ),
+        (
+            rules(&["GET a"]).otherwise_free(),
+            "rule `GET a`: expected a path that starts with `/`",
+        ),
         (
             rules(&["OPTIONS /a"]).otherwise_free(),
             "rule `OPTIONS /a`: the layer answers OPTIONS itself: take this rule out, put a CORS layer outside",
         ),
-        (rules(&["GET /:a"]).otherwise_free(), "rule `GET /:a`: a capture is written `{name}`, and `{*name}` for the whole rest"),
-        (rules(&["GET /{*a}/b"]).otherwise_free(), "rule `GET /{*a}/b`: `{*rest}` stands at the end of a pattern"),
+        (
+            rules(&["GET /:a"]).otherwise_free(),
+            "rule `GET /:a`: a capture is written `{name}`, and `{*name}` for the whole rest",
+        ),
+        (
+            rules(&["GET /{*a}/b"]).otherwise_free(),
+            "rule `GET /{*a}/b`: `{*rest}` stands at the end of a pattern",
+        ),
     ] {
         assert_eq!(paywall.routes(table).unwrap_err().to_string(), text);
     }
@@ -138,11 +227,20 @@ fn a_table_that_leaves_a_price_open_is_refused() {
 #[test]
 fn a_body_that_could_never_be_held_is_not_offered_for_sale() {
     let shop = Shop::new();
-    let error = shop.builder().body_limit(1 << 20).body_pool(1 << 20).build().unwrap_err();
+    let error = shop
+        .builder()
+        .body_limit(1 << 20)
+        .body_pool(1 << 20)
+        .build()
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "a body of .body_limit(1048576) could never be held, because one request gets at most half of .body_pool(1048576), which is \
          524288 bytes: raise the pool to twice the limit, or lower the limit"
     );
-    shop.builder().body_limit(1 << 20).body_pool(2 << 20).build().unwrap();
+    shop.builder()
+        .body_limit(1 << 20)
+        .body_pool(2 << 20)
+        .build()
+        .unwrap();
 }

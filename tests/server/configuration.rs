@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use tower_x402::{
     DialectName, Invoice, MemoryStore, Network, PaymentHash, Paywall, Secrets,
-    lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, Receiver, ReceiverProfile},
+    lightning::{
+        BoxFuture, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, Receiver,
+        ReceiverProfile,
+    },
     server::PaywallBuilder,
 };
 
@@ -27,7 +30,10 @@ impl Node {
     pub(crate) fn builder(self) -> PaywallBuilder {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).unwrap();
-        Paywall::builder(self).origin(ORIGIN).master_secret(secret).replay_store(MemoryStore::new().unwrap())
+        Paywall::builder(self)
+            .origin(ORIGIN)
+            .master_secret(secret)
+            .replay_store(MemoryStore::new().unwrap())
     }
 }
 
@@ -37,7 +43,13 @@ impl Receiver for Node {
     }
 
     fn create_invoice(&self, _: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
-        Box::pin(async { Err(NodeError::new(NodeErrorKind::Refused, "a node", "it makes none")) })
+        Box::pin(async {
+            Err(NodeError::new(
+                NodeErrorKind::Refused,
+                "a node",
+                "it makes none",
+            ))
+        })
     }
 
     fn lookup_invoice(&self, _: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
@@ -64,56 +76,113 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
         new().origin(ORIGIN).master_secret(Secrets::test_secret(7)),
         "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
     );
-    refuses(new().origin(ORIGIN).replay_store(store()), &format!("no master secret: {MAKE_ONE}"));
+    refuses(
+        new().origin(ORIGIN).replay_store(store()),
+        &format!("no master secret: {MAKE_ONE}"),
+    );
     for short in [&b"hunter2"[..], b"", &[7; 31]] {
-        let secret = new().origin(ORIGIN).replay_store(store()).master_secret(short);
-        refuses(secret, &format!("a master secret must have at least 32 random bytes, and this one has fewer: {MAKE_ONE}"));
+        let secret = new()
+            .origin(ORIGIN)
+            .replay_store(store())
+            .master_secret(short);
+        refuses(
+            secret,
+            &format!(
+                "a master secret must have at least 32 random bytes, and this one has fewer: {MAKE_ONE}"
+            ),
+        );
     }
-    let secret = new().origin(ORIGIN).replay_store(store()).master_secret([0; 32]);
+    let secret = new()
+        .origin(ORIGIN)
+        .replay_store(store())
+        .master_secret([0; 32]);
     let zeros = "a master secret must be random, and this one is nothing but zeros, as if it was never filled";
     refuses(secret, &format!("{zeros}: {MAKE_ONE}"));
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
-    refuses(new().replay_store(store()).master_secret(Secrets::test_secret(7)), origin);
+    refuses(
+        new()
+            .replay_store(store())
+            .master_secret(Secrets::test_secret(7)),
+        origin,
+    );
     assert!(Secrets::new([7; 31]).is_err());
 }
 
 #[test]
 fn an_origin_is_secure_and_nothing_more_than_an_origin() {
-    let insecure = "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)";
+    let insecure =
+        "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)";
     let more = "is more than an origin: expected no slash after the name, no path, query, fragment or user";
     let host = "has no proper host: expected a name or address and an optional port";
     for (origin, text) in [
         ("http://api.example.com", insecure),
         ("http://10.0.0.1", insecure),
-        ("api.example.com", "has no scheme: expected something like `https://api.example.com`"),
-        ("wss://api.example.com", "has another scheme: expected `https://`"),
-        (" https://api.example.com", "has white space around it: take it out"),
+        (
+            "api.example.com",
+            "has no scheme: expected something like `https://api.example.com`",
+        ),
+        (
+            "wss://api.example.com",
+            "has another scheme: expected `https://`",
+        ),
+        (
+            " https://api.example.com",
+            "has white space around it: take it out",
+        ),
         ("https://api.example.com/", more),
         ("https://user@api.example.com", more),
         ("https://", host),
         ("https://api.example.com:0", host),
         ("https://api.example.com:99999", host),
-        ("https://b\u{fc}cher.example", "is not ASCII: write the name in its `xn--` form"),
+        (
+            "https://b\u{fc}cher.example",
+            "is not ASCII: write the name in its `xn--` form",
+        ),
     ] {
-        let builder = new().replay_store(MemoryStore::new().unwrap()).master_secret(Secrets::test_secret(7)).origin(origin);
+        let builder = new()
+            .replay_store(MemoryStore::new().unwrap())
+            .master_secret(Secrets::test_secret(7))
+            .origin(origin);
         refuses(builder, &format!("origin `{origin}` {text}"));
     }
     refuses(
         Shop::new().builder().origin("HTTPS://API.example.com:443"),
         "origin `https://api.example.com` is configured twice: keep one",
     );
-    for authority in ["https://internal", "*", "*.internal", "internal/", "internal:0"] {
+    for authority in [
+        "https://internal",
+        "*",
+        "*.internal",
+        "internal/",
+        "internal:0",
+    ] {
         let text = "is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard";
-        refuses(Shop::new().builder().accept_authority(authority), &format!("`{authority}` {text}"));
+        refuses(
+            Shop::new().builder().accept_authority(authority),
+            &format!("`{authority}` {text}"),
+        );
     }
     refuses(
         Shop::new().builder().trusted_proxy("proxy.local"),
         "trusted proxy `proxy.local`: expected an address or a network, as in `10.0.0.0/8` or `::1`",
     );
-    for loopback in ["http://127.0.0.1:3000", "http://[::1]:3000", "http://localhost"] {
-        assert!(Shop::new().builder().origin(loopback).build().is_ok(), "{loopback}");
+    for loopback in [
+        "http://127.0.0.1:3000",
+        "http://[::1]:3000",
+        "http://localhost",
+    ] {
+        assert!(
+            Shop::new().builder().origin(loopback).build().is_ok(),
+            "{loopback}"
+        );
     }
-    assert!(Shop::new().builder().insecure_origin("http://api.example.com").build().is_ok());
+    assert!(
+        Shop::new()
+            .builder()
+            .insecure_origin("http://api.example.com")
+            .build()
+            .is_ok()
+    );
 }
 
 #[test]
@@ -122,16 +191,35 @@ fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
         Node::on(Network::Bitcoin).builder(),
         "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
     );
-    assert!(Node::on(Network::Bitcoin).builder().volatile_replay_store().build().is_ok());
+    assert!(
+        Node::on(Network::Bitcoin)
+            .builder()
+            .volatile_replay_store()
+            .build()
+            .is_ok()
+    );
     let folder = tempfile::tempdir().unwrap();
     let durable = tower_x402::DurableStore::open(folder.path()).unwrap();
-    assert!(Node::on(Network::Bitcoin).builder().replay_store(durable).build().is_ok());
+    assert!(
+        Node::on(Network::Bitcoin)
+            .builder()
+            .replay_store(durable)
+            .build()
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_secret_for_tests_earns_no_real_money() {
-    let real = |origin: &str| Node::on(Network::Bitcoin).builder().volatile_replay_store().insecure_origin(origin);
-    let text = format!("this master secret is for tests (`Secrets::test_secret`), and everybody can work it out: {MAKE_ONE}");
+    let real = |origin: &str| {
+        Node::on(Network::Bitcoin)
+            .builder()
+            .volatile_replay_store()
+            .insecure_origin(origin)
+    };
+    let text = format!(
+        "this master secret is for tests (`Secrets::test_secret`), and everybody can work it out: {MAKE_ONE}"
+    );
     for number in 0..=u8::MAX {
         let secret = Secrets::test_secret(number);
         refuses(real("https://www.example.com").master_secret(secret), &text);
@@ -140,15 +228,32 @@ fn a_secret_for_tests_earns_no_real_money() {
     }
     let secret = Secrets::test_secret(7);
     let on_loopback = Node::on(Network::Bitcoin);
-    let builder = Paywall::builder(on_loopback).origin("http://127.0.0.1:3000").volatile_replay_store();
-    refuses(builder.replay_store(MemoryStore::new().unwrap()).master_secret(secret), &text);
-    refuses(real("http://localhost").secrets(Secrets::new(secret).unwrap()), &text);
+    let builder = Paywall::builder(on_loopback)
+        .origin("http://127.0.0.1:3000")
+        .volatile_replay_store();
+    refuses(
+        builder
+            .replay_store(MemoryStore::new().unwrap())
+            .master_secret(secret),
+        &text,
+    );
+    refuses(
+        real("http://localhost").secrets(Secrets::new(secret).unwrap()),
+        &text,
+    );
 
     let mut random = [0; 32];
     getrandom::fill(&mut random).unwrap();
     let ring = Secrets::new(random).unwrap();
-    real("http://localhost").secrets(ring.clone()).build().unwrap();
-    assert_eq!(ring.add(secret).unwrap_err().to_string(), text, "nor one that is added later");
+    real("http://localhost")
+        .secrets(ring.clone())
+        .build()
+        .unwrap();
+    assert_eq!(
+        ring.add(secret).unwrap_err().to_string(),
+        text,
+        "nor one that is added later"
+    );
 }
 
 #[test]
@@ -159,21 +264,40 @@ fn proofs_of_other_servers_need_x402_and_a_durable_store() {
         ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
          DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
     );
-    let nothing =
-        ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))";
-    for dialects in [&[DialectName::L402][..], &[DialectName::L402, DialectName::Mpp], &[DialectName::Mpp]] {
+    let nothing = ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))";
+    for dialects in [
+        &[DialectName::L402][..],
+        &[DialectName::L402, DialectName::Mpp],
+        &[DialectName::Mpp],
+    ] {
         let builder = Shop::new().builder().dialects(dialects.iter().copied());
-        refuses(builder.replay_store(Lasting(MemoryStore::new().unwrap().into())).accept_foreign_proofs(), nothing);
+        refuses(
+            builder
+                .replay_store(Lasting(MemoryStore::new().unwrap().into()))
+                .accept_foreign_proofs(),
+            nothing,
+        );
     }
 }
 
 #[test]
 fn money_that_is_worth_nothing_is_not_taken_unless_that_is_meant() {
     for network in [Network::Regtest, Network::Signet, Network::Testnet] {
-        let text = format!("the node is on {network}, whose money is worth nothing: call .allow_test_network() if that is meant");
+        let text = format!(
+            "the node is on {network}, whose money is worth nothing: call .allow_test_network() if that is meant"
+        );
         refuses(Node::on(network).builder(), &text);
-        let dialects = EVERY.into_iter().filter(|name| network != Network::Testnet || *name != DialectName::Mpp);
-        assert!(Node::on(network).builder().allow_test_network().dialects(dialects).build().is_ok());
+        let dialects = EVERY
+            .into_iter()
+            .filter(|name| network != Network::Testnet || *name != DialectName::Mpp);
+        assert!(
+            Node::on(network)
+                .builder()
+                .allow_test_network()
+                .dialects(dialects)
+                .build()
+                .is_ok()
+        );
     }
 }
 
@@ -183,19 +307,37 @@ fn a_dialect_that_the_node_cannot_serve_is_named() {
         Node::on(Network::Testnet).builder().allow_test_network(),
         "mpp has no name for testnet: name the dialects to speak with .dialects([..])",
     );
-    let keyless = || Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared)).builder().volatile_replay_store();
+    let keyless = || {
+        Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared))
+            .builder()
+            .volatile_replay_store()
+    };
     refuses(
         keyless(),
         "x402 needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or \
          name the dialects to speak with .dialects([..])",
     );
-    assert!(keyless().dialects([DialectName::L402, DialectName::Mpp]).build().is_ok());
-    refuses(Shop::new().builder().dialects([]), "no dialect is enabled: name one with .dialects([..]), or enable a feature");
+    assert!(
+        keyless()
+            .dialects([DialectName::L402, DialectName::Mpp])
+            .build()
+            .is_ok()
+    );
+    refuses(
+        Shop::new().builder().dialects([]),
+        "no dialect is enabled: name one with .dialects([..]), or enable a feature",
+    );
 }
 
 #[test]
 fn times_are_between_a_second_and_a_year() {
     let builder = || Shop::new().builder();
-    refuses(builder().time_limit(Duration::ZERO), ".time_limit(..) must be between a second and a year");
-    refuses(builder().invoice_expiry(Duration::from_millis(999)), ".invoice_expiry(..) must be between a second and a year");
+    refuses(
+        builder().time_limit(Duration::ZERO),
+        ".time_limit(..) must be between a second and a year",
+    );
+    refuses(
+        builder().invoice_expiry(Duration::from_millis(999)),
+        ".invoice_expiry(..) must be between a second and a year",
+    );
 }

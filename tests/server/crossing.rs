@@ -24,14 +24,20 @@ fn site(shop: &Shop, served: &Arc<AtomicUsize>) -> Router {
         served.fetch_add(1, Ordering::SeqCst);
         receipt.dialect().to_string()
     };
-    Router::new().route("/render", any(handler).layer(paywall.charge(Amount::from_sat(10)).unwrap()))
+    Router::new().route(
+        "/render",
+        any(handler).layer(paywall.charge(Amount::from_sat(10)).unwrap()),
+    )
 }
 
 #[tokio::test]
 async fn each_dialect_opens_what_was_bought_once() {
     let (shop, served) = (Shop::new(), Arc::default());
     let app = site(&shop, &served);
-    for errand in [Errand::get("/render?size=2"), Errand::post("/render", b"a scene")] {
+    for errand in [
+        Errand::get("/render?size=2"),
+        Errand::post("/render", b"a scene"),
+    ] {
         for dialect in ALL {
             let credential = errand.buy(&shop, &app, dialect).await;
             let answer = ask(&app, errand.with(&credential)).await;
@@ -43,7 +49,11 @@ async fn each_dialect_opens_what_was_bought_once() {
                 _ => None,
             };
             for name in ["payment-receipt", "payment-response"] {
-                assert_eq!(answer.headers().contains_key(name), expected == Some(name), "{dialect} {name}");
+                assert_eq!(
+                    answer.headers().contains_key(name),
+                    expected == Some(name),
+                    "{dialect} {name}"
+                );
             }
             let again = ask(&app, errand.with(&credential)).await;
             assert!(asks_for_money(&again));
@@ -62,15 +72,37 @@ async fn a_payment_redeemed_in_one_dialect_is_spent_in_the_others_now_and_hours_
             let app = site(&shop, &served);
             let answer = ask(&app, errand.unpaid()).await;
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-            let credentials = ALL.map(|dialect| (dialect, errand.credential(&shop, dialect, &answer, &preimage).unwrap()));
-            let of = |name| &credentials.iter().find(|(dialect, _)| *dialect == name).unwrap().1;
-            assert_eq!(ask(&app, errand.with(of(first))).await.status(), StatusCode::OK);
+            let credentials = ALL.map(|dialect| {
+                (
+                    dialect,
+                    errand
+                        .credential(&shop, dialect, &answer, &preimage)
+                        .unwrap(),
+                )
+            });
+            let of = |name| {
+                &credentials
+                    .iter()
+                    .find(|(dialect, _)| *dialect == name)
+                    .unwrap()
+                    .1
+            };
+            assert_eq!(
+                ask(&app, errand.with(of(first))).await.status(),
+                StatusCode::OK
+            );
             shop.clock.advance(Duration::from_secs(wait));
             // Others come and go meanwhile, so that the store prunes what it may.
-            Errand::get("/render").buy(&shop, &app, DialectName::L402).await;
+            Errand::get("/render")
+                .buy(&shop, &app, DialectName::L402)
+                .await;
             for (dialect, credential) in &credentials {
                 let answer = ask(&app, errand.with(credential)).await;
-                assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{first}, then {dialect} after {wait} s");
+                assert_eq!(
+                    answer.status(),
+                    StatusCode::PAYMENT_REQUIRED,
+                    "{first}, then {dialect} after {wait} s"
+                );
                 if *dialect == DialectName::L402 {
                     assert_eq!(reason(&answer), "spent");
                 }
@@ -88,14 +120,26 @@ async fn all_dialects_at_once_serve_one_request() {
     for _ in 0..20 {
         let answer = ask(&app, errand.unpaid()).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        let [l402, mpp, x402] = ALL.map(|dialect| errand.credential(&shop, dialect, &answer, &preimage).unwrap());
+        let [l402, mpp, x402] = ALL.map(|dialect| {
+            errand
+                .credential(&shop, dialect, &answer, &preimage)
+                .unwrap()
+        });
         let before = served.load(Ordering::SeqCst);
         let racing = [l402, mpp, x402].map(|credential| {
             let (app, request) = (app.clone(), errand.with(&credential));
             tokio::spawn(async move { ask(&app, request).await.status() })
         });
-        let statuses: Vec<_> = futures_util::future::join_all(racing).await.into_iter().map(Result::unwrap).collect();
-        assert_eq!(statuses.iter().filter(|status| status.is_success()).count(), 1, "{statuses:?}");
+        let statuses: Vec<_> = futures_util::future::join_all(racing)
+            .await
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(
+            statuses.iter().filter(|status| status.is_success()).count(),
+            1,
+            "{statuses:?}"
+        );
         assert_eq!(served.load(Ordering::SeqCst), before + 1);
     }
 }
@@ -106,16 +150,25 @@ async fn credentials_of_two_dialects_in_one_request_are_400_and_cost_nothing() {
     let app = site(&shop, &served);
     let errand = Errand::get("/render");
     for (one, other) in [(0, 1), (0, 2), (1, 2)] {
-        let (first, second) = (errand.buy(&shop, &app, ALL[one]).await, errand.buy(&shop, &app, ALL[other]).await);
+        let (first, second) = (
+            errand.buy(&shop, &app, ALL[one]).await,
+            errand.buy(&shop, &app, ALL[other]).await,
+        );
         let made = shop.node.invoices_created();
         let mut both = errand.with(&first);
         both.headers_mut().append(&second.0, second.1.clone());
         let answer = ask(&app, both).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{answer:?}");
         assert!(!asks_for_money(&answer));
-        assert_eq!((served.load(Ordering::SeqCst), shop.node.invoices_created()), (0, made));
+        assert_eq!(
+            (served.load(Ordering::SeqCst), shop.node.invoices_created()),
+            (0, made)
+        );
         for credential in [&first, &second] {
-            assert_eq!(ask(&app, errand.with(credential)).await.status(), StatusCode::OK);
+            assert_eq!(
+                ask(&app, errand.with(credential)).await.status(),
+                StatusCode::OK
+            );
         }
         served.store(0, Ordering::SeqCst);
     }
@@ -126,11 +179,17 @@ async fn two_payment_credentials_in_one_request_are_400() {
     let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
     let app = site(&shop, &served);
     let errand = Errand::get("/render");
-    let (first, second) = (errand.buy(&shop, &app, DialectName::Mpp).await, errand.buy(&shop, &app, DialectName::Mpp).await);
+    let (first, second) = (
+        errand.buy(&shop, &app, DialectName::Mpp).await,
+        errand.buy(&shop, &app, DialectName::Mpp).await,
+    );
     let mut both = errand.with(&first);
     both.headers_mut().append(&second.0, second.1.clone());
     assert_eq!(ask(&app, both).await.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(ask(&app, errand.with(&first)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, errand.with(&first)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -141,25 +200,64 @@ async fn no_dialects_credential_opens_another_method_target_or_body() {
     for dialect in ALL {
         let credential = bought.buy(&shop, &app, dialect).await;
         let mut others = vec![
-            Errand { method: "PUT", ..bought.clone() },
-            Errand { method: "GET", ..bought.clone() },
-            Errand { method: "HEAD", ..bought.clone() },
-            Errand { method: "FOO", ..bought.clone() },
-            Errand { target: "/render?b=2&a=1".into(), ..bought.clone() },
-            Errand { target: "/render?a=1".into(), ..bought.clone() },
-            Errand { target: "/render?a=1&b=2&".into(), ..bought.clone() },
-            Errand { target: "/render?a=1&b=%32".into(), ..bought.clone() },
-            Errand { target: "/%72ender?a=1&b=2".into(), ..bought.clone() },
+            Errand {
+                method: "PUT",
+                ..bought.clone()
+            },
+            Errand {
+                method: "GET",
+                ..bought.clone()
+            },
+            Errand {
+                method: "HEAD",
+                ..bought.clone()
+            },
+            Errand {
+                method: "FOO",
+                ..bought.clone()
+            },
+            Errand {
+                target: "/render?b=2&a=1".into(),
+                ..bought.clone()
+            },
+            Errand {
+                target: "/render?a=1".into(),
+                ..bought.clone()
+            },
+            Errand {
+                target: "/render?a=1&b=2&".into(),
+                ..bought.clone()
+            },
+            Errand {
+                target: "/render?a=1&b=%32".into(),
+                ..bought.clone()
+            },
+            Errand {
+                target: "/%72ender?a=1&b=2".into(),
+                ..bought.clone()
+            },
         ];
         if dialect != DialectName::L402 {
-            others.push(Errand { body: b"another scene", ..bought.clone() });
+            others.push(Errand {
+                body: b"another scene",
+                ..bought.clone()
+            });
         }
         for other in others {
             let answer = ask(&app, other.with(&credential)).await;
-            assert!(!answer.status().is_success(), "{dialect} {} {}", other.method, other.target);
+            assert!(
+                !answer.status().is_success(),
+                "{dialect} {} {}",
+                other.method,
+                other.target
+            );
         }
         assert_eq!(served.swap(0, Ordering::SeqCst), 0);
-        assert_eq!(ask(&app, bought.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&app, bought.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
         served.store(0, Ordering::SeqCst);
     }
 }

@@ -23,7 +23,10 @@ fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, Router) {
         .build()
         .unwrap();
     let layer = paywall.charge(charge).unwrap();
-    (node, Router::new().route("/a", on_get(async || "served").route_layer(layer)))
+    (
+        node,
+        Router::new().route("/a", on_get(async || "served").route_layer(layer)),
+    )
 }
 
 fn uses() -> Charge {
@@ -43,14 +46,27 @@ async fn the_preimage_of_an_unpaid_invoice_opens_nothing() {
             let (_, app) = site(&shop, charge.clone());
             let answer = ask(&app, errand.unpaid()).await;
             let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-            let Some(credential) = errand.credential(&shop, dialect, &answer, &told) else { continue };
+            let Some(credential) = errand.credential(&shop, dialect, &answer, &told) else {
+                continue;
+            };
             let refused = ask(&app, errand.with(&credential)).await;
             // It may be a payment that the wallet has not booked yet: nobody is asked to pay twice.
-            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{dialect} {charge:?}");
-            assert!(refused.headers().contains_key("retry-after") && !refused.headers().contains_key("www-authenticate"));
+            assert_eq!(
+                refused.status(),
+                StatusCode::SERVICE_UNAVAILABLE,
+                "{dialect} {charge:?}"
+            );
+            assert!(
+                refused.headers().contains_key("retry-after")
+                    && !refused.headers().contains_key("www-authenticate")
+            );
             // Nothing was spent: once it is paid, it opens.
             shop.node.settle(payment_hash(&answer)).unwrap();
-            assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect} {charge:?}");
+            assert_eq!(
+                ask(&app, errand.with(&credential)).await.status(),
+                StatusCode::OK,
+                "{dialect} {charge:?}"
+            );
         }
     }
 }
@@ -64,7 +80,10 @@ async fn a_settled_payment_is_asked_about_once() {
         let credential = errand.buy(&shop, &app, DialectName::L402).await;
         let before = node.calls();
         for _ in 0..4 {
-            assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK);
+            assert_eq!(
+                ask(&app, errand.with(&credential)).await.status(),
+                StatusCode::OK
+            );
         }
         assert_eq!(node.calls(), before + 1);
     }
@@ -77,13 +96,18 @@ async fn a_wallet_whose_books_lag_behind_is_waited_for_a_little() {
     let errand = Errand::get("/a");
     let answer = ask(&app, errand.unpaid()).await;
     let preimage = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-    let credential = errand.credential(&shop, DialectName::L402, &answer, &preimage).unwrap();
+    let credential = errand
+        .credential(&shop, DialectName::L402, &answer, &preimage)
+        .unwrap();
     let node = shop.node.clone();
     let late = tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(400)).await;
         node.settle(payment_hash(&answer)).unwrap();
     });
-    assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, errand.with(&credential)).await.status(),
+        StatusCode::OK
+    );
     late.await.unwrap();
 }
 
@@ -96,14 +120,26 @@ async fn a_wallet_that_cannot_be_asked_is_503_without_a_challenge() {
         let credential = errand.buy(&shop, &app, dialect).await;
         shop.node.reachable(false);
         let answer = ask(&app, errand.with(&credential)).await;
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{dialect}");
+        assert_eq!(
+            answer.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{dialect}"
+        );
         assert!(!asks_for_money(&answer));
         shop.node.reachable(true);
         node.answers_late(true);
         let answer = ask(&app, errand.with(&credential)).await;
-        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{dialect}");
+        assert_eq!(
+            answer.status(),
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{dialect}"
+        );
         node.answers_late(false);
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
     }
 }
 
@@ -119,11 +155,19 @@ async fn a_node_of_ones_own_is_not_asked() {
         .dialects(ALL)
         .build()
         .unwrap();
-    let app = Router::new().route("/a", on_get(async || ()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()));
+    let app = Router::new().route(
+        "/a",
+        on_get(async || ()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()),
+    );
     for dialect in ALL {
         let credential = Errand::get("/a").buy(&shop, &app, dialect).await;
         let before = node.calls();
-        assert_eq!(ask(&app, Errand::get("/a").with(&credential)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, Errand::get("/a").with(&credential))
+                .await
+                .status(),
+            StatusCode::OK
+        );
         assert_eq!(node.calls(), before);
     }
 }
@@ -135,11 +179,16 @@ async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
     let (_, app) = site(&shop, Amount::from_sat(10));
     let answer = ask(&app, errand.unpaid()).await;
     let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-    let credential = errand.credential(&shop, DialectName::L402, &answer, &told).unwrap();
+    let credential = errand
+        .credential(&shop, DialectName::L402, &answer, &told)
+        .unwrap();
     shop.clock.advance(Duration::from_secs(400));
     let refused = ask(&app, errand.with(&credential)).await;
     assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED);
-    assert_eq!(problem(&refused)["type"], "https://paymentauth.org/problems/verification-failed");
+    assert_eq!(
+        problem(&refused)["type"],
+        "https://paymentauth.org/problems/verification-failed"
+    );
     assert_eq!(problem(&refused)["reason"], "unpaid");
 
     // It hides no good one.
@@ -151,7 +200,11 @@ async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
 
 fn from(request: http::Request<axum::body::Body>, client: u8) -> http::Request<axum::body::Body> {
     let mut request = request;
-    request.extensions_mut().insert(tower_x402::server::ClientAddr::new([198, 51, 100, client].into()));
+    request
+        .extensions_mut()
+        .insert(tower_x402::server::ClientAddr::new(
+            [198, 51, 100, client].into(),
+        ));
     request
 }
 
@@ -163,24 +216,43 @@ async fn a_wallet_is_asked_a_few_times_about_one_unpaid_payment_however_often_it
         let (node, app) = site(&shop, day());
         let answer = ask(&app, errand.unpaid()).await;
         let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-        let credential = errand.credential(&shop, DialectName::L402, &answer, &told).unwrap();
+        let credential = errand
+            .credential(&shop, DialectName::L402, &answer, &told)
+            .unwrap();
         let before = node.calls();
         let requests = (0..100).map(|client| from(errand.with(&credential), client));
         if at_once {
-            let answers = futures_util::future::join_all(requests.map(|request| ask(&app, request))).await;
-            assert!(answers.iter().all(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE && !asks_for_money(answer)));
+            let answers =
+                futures_util::future::join_all(requests.map(|request| ask(&app, request))).await;
+            assert!(
+                answers
+                    .iter()
+                    .all(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE
+                        && !asks_for_money(answer))
+            );
         } else {
             for request in requests {
-                assert_eq!(ask(&app, request).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+                assert_eq!(
+                    ask(&app, request).await.status(),
+                    StatusCode::SERVICE_UNAVAILABLE
+                );
             }
         }
         let asked = node.calls() - before;
-        assert!((1..=6).contains(&asked), "{asked} look-ups, at once: {at_once}");
+        assert!(
+            (1..=6).contains(&asked),
+            "{asked} look-ups, at once: {at_once}"
+        );
         // Once it is settled it opens, within a second.
         shop.node.settle(payment_hash(&answer)).unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let (before, requests) = (node.calls(), (0..100).map(|client| from(errand.with(&credential), client)));
-        for answer in futures_util::future::join_all(requests.map(|request| ask(&app, request))).await {
+        let (before, requests) = (
+            node.calls(),
+            (0..100).map(|client| from(errand.with(&credential), client)),
+        );
+        for answer in
+            futures_util::future::join_all(requests.map(|request| ask(&app, request))).await
+        {
             assert_eq!(answer.status(), StatusCode::OK);
         }
         assert_eq!(node.calls(), before + 1, "all share one look-up");
@@ -196,21 +268,40 @@ async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_d
     for _ in 0..100 {
         let answer = ask(&app, errand.unpaid()).await;
         let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-        unpaid.push(errand.credential(&shop, DialectName::L402, &answer, &told).unwrap());
+        unpaid.push(
+            errand
+                .credential(&shop, DialectName::L402, &answer, &told)
+                .unwrap(),
+        );
     }
     let before = node.calls();
-    let asked = futures_util::future::join_all(unpaid.iter().map(|credential| ask(&app, from(errand.with(credential), 1))));
-    assert!(asked.await.iter().all(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE && !asks_for_money(answer)));
+    let asked = futures_util::future::join_all(
+        unpaid
+            .iter()
+            .map(|credential| ask(&app, from(errand.with(credential), 1))),
+    );
+    assert!(asked.await.iter().all(
+        |answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE && !asks_for_money(answer)
+    ));
     let asked = node.calls() - before;
-    assert!(asked <= 70, "{asked} look-ups for 100 unpaid payments of one client");
+    assert!(
+        asked <= 70,
+        "{asked} look-ups for 100 unpaid payments of one client"
+    );
     // Payments that are settled cost a client nothing.
     for _ in 0..100 {
         let paid = errand.buy(&shop, &app, DialectName::L402).await;
-        assert_eq!(ask(&app, from(errand.with(&paid), 2)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, from(errand.with(&paid), 2)).await.status(),
+            StatusCode::OK
+        );
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let paid = errand.buy(&shop, &app, DialectName::L402).await;
-    assert_eq!(ask(&app, from(errand.with(&paid), 1)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, from(errand.with(&paid), 1)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,21 +310,34 @@ async fn a_client_who_pays_waits_for_no_look_up_however_often_it_buys() {
     let (_, app) = site(&shop, Amount::from_sat(10));
     let errand = Errand::get("/a");
     let from_one_client = |mut request: http::Request<axum::body::Body>| {
-        request.extensions_mut().insert(tower_x402::server::ClientAddr::new("198.51.100.1".parse().unwrap()));
+        request
+            .extensions_mut()
+            .insert(tower_x402::server::ClientAddr::new(
+                "198.51.100.1".parse().unwrap(),
+            ));
         request
     };
     let start = tokio::time::Instant::now();
     for number in 0..100 {
         let answer = ask(&app, from_one_client(errand.unpaid())).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        let credential = errand.credential(&shop, DialectName::L402, &answer, &preimage).unwrap();
-        assert_eq!(ask(&app, from_one_client(errand.with(&credential))).await.status(), StatusCode::OK, "{number}");
+        let credential = errand
+            .credential(&shop, DialectName::L402, &answer, &preimage)
+            .unwrap();
+        assert_eq!(
+            ask(&app, from_one_client(errand.with(&credential)))
+                .await
+                .status(),
+            StatusCode::OK,
+            "{number}"
+        );
     }
     assert_eq!(tokio::time::Instant::now(), start);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_address_from_a_first_look_up() {
+async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_address_from_a_first_look_up()
+ {
     let errand = Errand::get("/a");
     let shop = Shop::new();
     let (node, app) = site(&shop, day());
@@ -241,7 +345,11 @@ async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_add
     for _ in 0..64 {
         let answer = ask(&app, errand.unpaid()).await;
         let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-        unpaid.push(errand.credential(&shop, DialectName::L402, &answer, &told).unwrap());
+        unpaid.push(
+            errand
+                .credential(&shop, DialectName::L402, &answer, &told)
+                .unwrap(),
+        );
     }
     let (begun, before) = (tokio::time::Instant::now(), node.calls());
     let attack = tokio::spawn({
@@ -266,10 +374,19 @@ async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_add
         tokio::time::sleep(Duration::from_secs(1)).await;
         shop.node.resume();
     };
-    let asking = futures_util::future::join_all(neighbours.into_iter().map(|request| ask(&app, request)));
+    let asking =
+        futures_util::future::join_all(neighbours.into_iter().map(|request| ask(&app, request)));
     let (answers, ()) = futures_util::future::join(asking, resumed).await;
-    assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status() == StatusCode::OK)
+    );
     attack.abort();
     let asked = node.calls() - before - 16;
-    assert!(asked <= 64 + 8 * (begun.elapsed().as_secs() as usize + 1), "{asked} in {:?}", begun.elapsed());
+    assert!(
+        asked <= 64 + 8 * (begun.elapsed().as_secs() as usize + 1),
+        "{asked} in {:?}",
+        begun.elapsed()
+    );
 }

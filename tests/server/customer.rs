@@ -30,11 +30,20 @@ pub(crate) struct Errand {
 
 impl Errand {
     pub(crate) fn get(target: &str) -> Self {
-        Self { method: "GET", target: target.to_owned(), headers: HeaderMap::new(), body: b"" }
+        Self {
+            method: "GET",
+            target: target.to_owned(),
+            headers: HeaderMap::new(),
+            body: b"",
+        }
     }
 
     pub(crate) fn post(target: &str, body: &'static [u8]) -> Self {
-        Self { method: "POST", body, ..Self::get(target) }
+        Self {
+            method: "POST",
+            body,
+            ..Self::get(target)
+        }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
@@ -43,7 +52,11 @@ impl Errand {
     }
 
     pub(crate) fn unpaid(&self) -> Request<Body> {
-        let mut request = Request::builder().method(self.method).uri(&self.target).body(Body::from(self.body)).unwrap();
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(&self.target)
+            .body(Body::from(self.body))
+            .unwrap();
         *request.headers_mut() = self.headers.clone();
         request
     }
@@ -73,23 +86,39 @@ impl Errand {
             }
             DialectName::Mpp => {
                 let challenge = mpp::Challenge::all(headers).into_iter().next()?;
-                Payable::check(challenge, Some(&body_hash), now).unwrap().credential(preimage)
+                Payable::check(challenge, Some(&body_hash), now)
+                    .unwrap()
+                    .credential(preimage)
             }
             DialectName::X402 => {
-                let text = x402::decode_header(headers.get("payment-required")?.as_bytes()).unwrap();
+                let text =
+                    x402::decode_header(headers.get("payment-required")?.as_bytes()).unwrap();
                 let required = PaymentRequired::from_json(&text).unwrap();
                 let url = format!("{ORIGIN}{}", self.target);
-                let intent = Intent::Http { method: self.method, url: &url, headers: &self.headers, body_hash };
+                let intent = Intent::Http {
+                    method: self.method,
+                    url: &url,
+                    headers: &self.headers,
+                    body_hash,
+                };
                 let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
                 let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-                Some((HeaderName::from_static("payment-signature"), challenge.credential(preimage)?))
+                Some((
+                    HeaderName::from_static("payment-signature"),
+                    challenge.credential(preimage)?,
+                ))
             }
             other => panic!("{other} is not known here"),
         }
     }
 
     /// Asks, pays, and makes the credential of one dialect.
-    pub(crate) async fn buy<S, R>(&self, shop: &Shop, service: &S, dialect: DialectName) -> HeaderLine
+    pub(crate) async fn buy<S, R>(
+        &self,
+        shop: &Shop,
+        service: &S,
+        dialect: DialectName,
+    ) -> HeaderLine
     where
         S: Service<Request<Body>, Response = Response<R>, Error = Infallible> + Clone,
         R: http_body::Body<Data = Bytes>,
@@ -97,7 +126,8 @@ impl Errand {
     {
         let answer = ask(service, self.unpaid()).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        self.credential(shop, dialect, &answer, &preimage).unwrap_or_else(|| panic!("{dialect} is not offered"))
+        self.credential(shop, dialect, &answer, &preimage)
+            .unwrap_or_else(|| panic!("{dialect} is not offered"))
     }
 }
 
@@ -105,7 +135,10 @@ impl Errand {
 #[track_caller]
 pub(crate) fn invoice(answer: &Response<Bytes>) -> Invoice {
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{answer:?}");
-    let challenge = l402::Challenge::in_headers(answer.headers()).into_iter().next().expect("L402 is offered");
+    let challenge = l402::Challenge::in_headers(answer.headers())
+        .into_iter()
+        .next()
+        .expect("L402 is offered");
     Invoice::parse(challenge.invoice()).unwrap()
 }
 
@@ -116,5 +149,7 @@ pub(crate) fn payment_hash(answer: &Response<Bytes>) -> PaymentHash {
 
 /// Whether an answer asks for money in any dialect.
 pub(crate) fn asks_for_money<T>(answer: &Response<T>) -> bool {
-    ["www-authenticate", "payment-required"].iter().any(|name| answer.headers().contains_key(*name))
+    ["www-authenticate", "payment-required"]
+        .iter()
+        .any(|name| answer.headers().contains_key(*name))
 }

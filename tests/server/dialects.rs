@@ -13,10 +13,16 @@ use crate::{
 };
 
 pub(crate) fn service(shop: &Shop) -> Router {
-    let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
+    let layer = shop
+        .speaking_every_dialect()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     let broken = on_get(async || StatusCode::BAD_GATEWAY).route_layer(layer.clone());
     let absent = on_get(async || StatusCode::NOT_FOUND).route_layer(layer.clone());
-    Router::new().route("/weather", on_get(async || "sunny").route_layer(layer)).route("/broken", broken).route("/absent", absent)
+    Router::new()
+        .route("/weather", on_get(async || "sunny").route_layer(layer))
+        .route("/broken", broken)
+        .route("/absent", absent)
 }
 
 fn spent(dialect: DialectName) -> &'static str {
@@ -31,7 +37,13 @@ fn spent(dialect: DialectName) -> &'static str {
 pub(crate) fn response_of(answer: &Response<Bytes>) -> (bool, String) {
     let text = x402::decode_header(answer.headers()["payment-response"].as_bytes()).unwrap();
     let response = x402::SettlementResponse::from_json(&text).unwrap();
-    (response.is_success(), response.error_reason().unwrap_or(response.transaction()).to_owned())
+    (
+        response.is_success(),
+        response
+            .error_reason()
+            .unwrap_or(response.transaction())
+            .to_owned(),
+    )
 }
 
 #[tokio::test]
@@ -46,7 +58,11 @@ async fn a_payment_redeemed_in_one_dialect_is_refused_in_every_other() {
             assert_eq!(served.status(), StatusCode::OK, "{first}");
             let refused = ask(&app, call.with(bought.of(then)).request()).await;
             assert_eq!(reason(&refused), spent(then), "{first}, then {then}");
-            assert_eq!(shop.bought(&call, &refused).dialects(), EVERY, "what cures it is there");
+            assert_eq!(
+                shop.bought(&call, &refused).dialects(),
+                EVERY,
+                "what cures it is there"
+            );
         }
     }
 }
@@ -61,17 +77,30 @@ async fn a_payment_redeemed_in_one_dialect_is_refused_in_the_others_hours_later(
             let app = service(&shop);
             let call = Call::new("GET", "/weather");
             let bought = shop.bought(&call, &ask(&app, call.request()).await);
-            assert_eq!(ask(&app, call.with(bought.of(first)).request()).await.status(), StatusCode::OK);
+            assert_eq!(
+                ask(&app, call.with(bought.of(first)).request())
+                    .await
+                    .status(),
+                StatusCode::OK
+            );
             shop.clock.advance(Duration::from_secs(later));
             // Others buy, so that the store has reason to forget.
             for _ in 0..3 {
                 let other = shop.bought(&call, &ask(&app, call.request()).await);
-                assert_eq!(ask(&app, call.with(other.of(DialectName::X402)).request()).await.status(), StatusCode::OK);
+                assert_eq!(
+                    ask(&app, call.with(other.of(DialectName::X402)).request())
+                        .await
+                        .status(),
+                    StatusCode::OK
+                );
             }
             let refused = ask(&app, call.with(bought.of(DialectName::L402)).request()).await;
             assert_eq!(reason(&refused), "spent", "{first}, {later} seconds later");
             shop.clock.advance(Duration::from_secs(last + 1 - later));
-            assert_eq!(reason(&ask(&app, call.with(bought.of(DialectName::L402)).request()).await), "expired");
+            assert_eq!(
+                reason(&ask(&app, call.with(bought.of(DialectName::L402)).request()).await),
+                "expired"
+            );
         }
     }
 }
@@ -82,7 +111,11 @@ async fn each_dialects_credential_ends_when_it_says() {
     for (dialect, last, word) in [
         (DialectName::L402, 300 + 86_400 - 1, "expired"),
         (DialectName::Mpp, 300 - 1, "payment-expired"),
-        (DialectName::X402, 300 + 60, "invalid_exact_lnbtc_invoice_expired"),
+        (
+            DialectName::X402,
+            300 + 60,
+            "invalid_exact_lnbtc_invoice_expired",
+        ),
     ] {
         for (at, is_alive) in [(last, true), (last + 1, false)] {
             let shop = Shop::new();
@@ -108,22 +141,48 @@ async fn two_dialects_in_one_request_are_400_and_spend_nothing() {
     for (one, other) in [(0, 1), (1, 2), (2, 0)].map(|(one, other)| (EVERY[one], EVERY[other])) {
         let both = call.with(bought.of(one)).with(bought.of(other));
         let answer = ask(&app, both.request()).await;
-        assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{one} and {other}");
-        assert_eq!(problem(&answer)["detail"], "a request must carry the credential of one dialect only");
+        assert_eq!(
+            answer.status(),
+            StatusCode::BAD_REQUEST,
+            "{one} and {other}"
+        );
+        assert_eq!(
+            problem(&answer)["detail"],
+            "a request must carry the credential of one dialect only"
+        );
     }
     let mpp = bought.of(DialectName::Mpp).1.to_str().unwrap();
     let l402 = bought.of(DialectName::L402).1.to_str().unwrap();
-    let folded = call.clone().header(header::AUTHORIZATION, &format!("{l402}, {mpp}"));
-    assert_eq!(ask(&app, folded.request()).await.status(), StatusCode::BAD_REQUEST);
+    let folded = call
+        .clone()
+        .header(header::AUTHORIZATION, &format!("{l402}, {mpp}"));
+    assert_eq!(
+        ask(&app, folded.request()).await.status(),
+        StatusCode::BAD_REQUEST
+    );
     // One that is broken beside one that is genuine is still two.
-    let broken = call.with(bought.of(DialectName::L402)).header(PAYMENT_SIGNATURE, "e30=");
-    assert_eq!(ask(&app, broken.request()).await.status(), StatusCode::BAD_REQUEST);
+    let broken = call
+        .with(bought.of(DialectName::L402))
+        .header(PAYMENT_SIGNATURE, "e30=");
+    assert_eq!(
+        ask(&app, broken.request()).await.status(),
+        StatusCode::BAD_REQUEST
+    );
     for dialect in [DialectName::Mpp, DialectName::X402] {
         let twice = call.with(bought.of(dialect)).with(bought.of(dialect));
-        assert_eq!(ask(&app, twice.request()).await.status(), StatusCode::BAD_REQUEST, "two of {dialect}");
+        assert_eq!(
+            ask(&app, twice.request()).await.status(),
+            StatusCode::BAD_REQUEST,
+            "two of {dialect}"
+        );
     }
     assert_eq!(shop.node.invoices_created(), 1);
-    assert_eq!(ask(&app, call.with(bought.of(DialectName::X402)).request()).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, call.with(bought.of(DialectName::X402)).request())
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -143,15 +202,27 @@ async fn several_l402_lines_are_one_credential() {
 #[tokio::test]
 async fn a_macaroon_of_another_service_goes_by_untouched_and_is_no_second_dialect() {
     let shop = Shop::new();
-    let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
-    let seen = on_get(async |headers: HeaderMap| headers["grpc-metadata-macaroon"].to_str().unwrap().to_owned());
+    let layer = shop
+        .speaking_every_dialect()
+        .charge(Amount::from_sat(10))
+        .unwrap();
+    let seen = on_get(async |headers: HeaderMap| {
+        headers["grpc-metadata-macaroon"]
+            .to_str()
+            .unwrap()
+            .to_owned()
+    });
     let app = Router::new().route("/weather", seen.route_layer(layer));
     for foreign in ["0201036c6e64", "not even hex"] {
         let call = Call::new("GET", "/weather").header("grpc-metadata-macaroon", foreign);
         for dialect in EVERY {
             let bought = shop.bought(&call, &ask(&app, call.request()).await);
             let served = ask(&app, call.with(bought.of(dialect)).request()).await;
-            assert_eq!((served.status(), served.body().as_ref()), (StatusCode::OK, foreign.as_bytes()), "{dialect}");
+            assert_eq!(
+                (served.status(), served.body().as_ref()),
+                (StatusCode::OK, foreign.as_bytes()),
+                "{dialect}"
+            );
         }
     }
 }
@@ -160,9 +231,18 @@ async fn a_macaroon_of_another_service_goes_by_untouched_and_is_no_second_dialec
 async fn a_header_of_version_1_is_400_and_names_the_one_of_version_2() {
     let shop = Shop::new();
     let app = service(&shop);
-    let answer = ask(&app, Call::new("GET", "/weather").header("x-payment", "eyJ4NDAyVmVyc2lvbiI6MX0=").request()).await;
+    let answer = ask(
+        &app,
+        Call::new("GET", "/weather")
+            .header("x-payment", "eyJ4NDAyVmVyc2lvbiI6MX0=")
+            .request(),
+    )
+    .await;
     assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(problem(&answer)["detail"], "X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)");
+    assert_eq!(
+        problem(&answer)["detail"],
+        "X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)"
+    );
     assert_eq!(shop.node.invoices_created(), 0);
 }
 
@@ -170,13 +250,18 @@ async fn a_header_of_version_1_is_400_and_names_the_one_of_version_2() {
 async fn a_failure_gives_back_what_l402_bought_and_leaves_the_others_spent() {
     let shop = Shop::new();
     let app = service(&shop);
-    for (dialect, again) in
-        [(DialectName::L402, ""), (DialectName::Mpp, "invalid-challenge"), (DialectName::X402, "duplicate_settlement")]
-    {
+    for (dialect, again) in [
+        (DialectName::L402, ""),
+        (DialectName::Mpp, "invalid-challenge"),
+        (DialectName::X402, "duplicate_settlement"),
+    ] {
         let call = Call::new("GET", "/broken");
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         let paid = call.with(bought.of(dialect));
-        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::BAD_GATEWAY);
+        assert_eq!(
+            ask(&app, paid.request()).await.status(),
+            StatusCode::BAD_GATEWAY
+        );
         let second = ask(&app, paid.request()).await;
         match again {
             "" => assert_eq!(second.status(), StatusCode::BAD_GATEWAY),
@@ -188,11 +273,22 @@ async fn a_failure_gives_back_what_l402_bought_and_leaves_the_others_spent() {
 #[tokio::test]
 async fn a_price_that_is_no_whole_satoshi_leaves_payment_out_and_the_others_in() {
     let shop = Shop::new();
-    let layer = shop.speaking_every_dialect().charge(Amount::from_msat(1_500)).unwrap();
+    let layer = shop
+        .speaking_every_dialect()
+        .charge(Amount::from_msat(1_500))
+        .unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
     let answer = ask(&app, call.request()).await;
-    assert_eq!(shop.bought(&call, &answer).dialects(), [DialectName::L402, DialectName::X402]);
-    let accepts: Vec<_> = problem(&answer)["accepts"].as_array().unwrap().iter().map(|one| one["dialect"].clone()).collect();
+    assert_eq!(
+        shop.bought(&call, &answer).dialects(),
+        [DialectName::L402, DialectName::X402]
+    );
+    let accepts: Vec<_> = problem(&answer)["accepts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["dialect"].clone())
+        .collect();
     assert_eq!(accepts, ["l402", "x402"]);
 }

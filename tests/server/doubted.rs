@@ -16,9 +16,11 @@ use crate::{
 #[tokio::test(start_paused = true)]
 async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
     let twice = || priced_by_the_body().uses(NonZeroU32::new(2).unwrap());
-    for (charge, dialects, uses) in
-        [(Charge::of(Amount::from_sat(10)), &EVERY[1..], 1), (priced_by_the_body(), &EVERY[..], 1), (twice(), &EVERY[..1], 2)]
-    {
+    for (charge, dialects, uses) in [
+        (Charge::of(Amount::from_sat(10)), &EVERY[1..], 1),
+        (priced_by_the_body(), &EVERY[..], 1),
+        (twice(), &EVERY[..1], 2),
+    ] {
         for dialect in dialects {
             let shop = Shop::new();
             let app = service(&for_one_body(&shop), charge.clone());
@@ -26,16 +28,35 @@ async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
             let paid = call.with(buy(&shop, &app, &call).await.of(*dialect));
             let spent = call.with(buy(&shop, &app, &call).await.of(*dialect));
             for _ in 0..uses {
-                assert_eq!(ask(&app, spent.request()).await.status(), StatusCode::OK, "{dialect}");
+                assert_eq!(
+                    ask(&app, spent.request()).await.status(),
+                    StatusCode::OK,
+                    "{dialect}"
+                );
             }
             // What stalls here is a fresh challenge at most, whose body comes out of the other half.
-            let (waiting, _) = start(&app, (0..20).map(|client| stalled(&spent, (4 << 10) - 1, client)));
+            let (waiting, _) = start(
+                &app,
+                (0..20).map(|client| stalled(&spent, (4 << 10) - 1, client)),
+            );
             assert!(!waiting.is_empty());
-            assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}");
+            assert_eq!(
+                ask(&app, paid.request()).await.status(),
+                StatusCode::OK,
+                "{dialect}"
+            );
             drop(waiting);
             let refused = ask(&app, spent.request()).await;
-            let word = if *dialect == DialectName::X402 { "duplicate_settlement" } else { "spent" };
-            assert!(reason(&refused).contains(word) || *dialect == DialectName::Mpp, "{}", reason(&refused));
+            let word = if *dialect == DialectName::X402 {
+                "duplicate_settlement"
+            } else {
+                "spent"
+            };
+            assert!(
+                reason(&refused).contains(word) || *dialect == DialectName::Mpp,
+                "{}",
+                reason(&refused)
+            );
         }
     }
 }
@@ -55,17 +76,27 @@ async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spe
             StatusCode::INTERNAL_SERVER_ERROR
         }
     });
-    let one = Router::new().route("/render", fails.route_layer(one.charge(priced_by_the_body()).unwrap()));
+    let one = Router::new().route(
+        "/render",
+        fails.route_layer(one.charge(priced_by_the_body()).unwrap()),
+    );
     let two = service(&two, priced_by_the_body());
     let call = call(100);
     let paid = call.with(buy(&shop, &two, &call).await.of(DialectName::L402));
     let mut serving = tokio_test::task::spawn(ask(&one, paid.request()));
     assert!(serving.poll().is_pending());
-    assert_eq!(reason(&ask(&two, paid.request()).await), "spent", "it is in use");
+    assert_eq!(
+        reason(&ask(&two, paid.request()).await),
+        "spent",
+        "it is in use"
+    );
     fail.send(()).unwrap();
     assert_eq!(serving.await.status(), StatusCode::INTERNAL_SERVER_ERROR);
     // The first replica failed it, and it may be presented again, at either.
-    assert_eq!(ask(&one, paid.request()).await.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(
+        ask(&one, paid.request()).await.status(),
+        StatusCode::INTERNAL_SERVER_ERROR
+    );
     assert_eq!(ask(&two, paid.request()).await.status(), StatusCode::OK);
     for replica in [&one, &two] {
         assert_eq!(reason(&ask(replica, paid.request()).await), "spent");
@@ -73,15 +104,22 @@ async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spe
 }
 
 #[tokio::test(start_paused = true)]
-async fn bodies_of_payments_that_the_store_called_spent_hold_a_small_part_together_and_the_store_is_asked_about_them() {
+async fn bodies_of_payments_that_the_store_called_spent_hold_a_small_part_together_and_the_store_is_asked_about_them()
+ {
     let shop = Shop::new();
     let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
-    let (one, two) = (service(&one, Amount::from_sat(10)), service(&two, Amount::from_sat(10)));
+    let (one, two) = (
+        service(&one, Amount::from_sat(10)),
+        service(&two, Amount::from_sat(10)),
+    );
     let (large, mut stalling) = (call(LIMIT), Vec::new());
     for client in 0..16 {
         let spent = large.with(buy(&shop, &one, &large).await.of(DialectName::X402));
         assert_eq!(ask(&one, spent.request()).await.status(), StatusCode::OK);
-        assert_eq!(reason(&ask(&two, spent.request()).await), "duplicate_settlement");
+        assert_eq!(
+            reason(&ask(&two, spent.request()).await),
+            "duplicate_settlement"
+        );
         stalling.push(stalled(&spent, LIMIT - 1, client));
     }
     let paid = large.with(buy(&shop, &two, &large).await.of(DialectName::X402));

@@ -15,7 +15,9 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _};
 use http::{Request, Response, StatusCode};
 use tower::{Layer as _, Service, ServiceExt as _};
-use tower_x402::{Amount, Charge, DialectName, Secrets, body::RequestBody, price_fn, server::X402Service};
+use tower_x402::{
+    Amount, Charge, DialectName, Secrets, body::RequestBody, price_fn, server::X402Service,
+};
 
 use crate::{
     customer::{ALL, Errand, HeaderLine, payment_hash},
@@ -60,14 +62,15 @@ type Site = X402Service<Hesitant>;
 fn site(shop: &Shop, charge: impl Into<Charge>) -> (Site, Arc<AtomicUsize>) {
     let handler = Hesitant::default();
     let calls = handler.calls.clone();
-    let paywall = tower_x402::Paywall::builder(Slow::new(shop.node.clone().with_shared_key()).hesitates())
-        .origin(crate::shop::ORIGIN)
-        .master_secret(Secrets::test_secret(7))
-        .replay_store(Slow::new(shop.store.clone()).hesitates())
-        .clock(shop.clock.clone())
-        .dialects(ALL)
-        .build()
-        .unwrap();
+    let paywall =
+        tower_x402::Paywall::builder(Slow::new(shop.node.clone().with_shared_key()).hesitates())
+            .origin(crate::shop::ORIGIN)
+            .master_secret(Secrets::test_secret(7))
+            .replay_store(Slow::new(shop.store.clone()).hesitates())
+            .clock(shop.clock.clone())
+            .dialects(ALL)
+            .build()
+            .unwrap();
     (paywall.charge(charge).unwrap().layer(handler), calls)
 }
 
@@ -107,17 +110,29 @@ async fn dropped_everywhere(charge: Charge, dialects: &[DialectName]) {
             let answer = ask(&site, errand.with(&credential)).await;
             if was_called {
                 after_the_call += 1;
-                assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}, dropped at poll {polls}");
+                assert_eq!(
+                    answer.status(),
+                    StatusCode::PAYMENT_REQUIRED,
+                    "{dialect}, dropped at poll {polls}"
+                );
             } else {
                 before_the_call += 1;
-                assert_eq!(answer.status(), StatusCode::OK, "{dialect}, dropped at poll {polls}: {}", problem(&answer));
+                assert_eq!(
+                    answer.status(),
+                    StatusCode::OK,
+                    "{dialect}, dropped at poll {polls}: {}",
+                    problem(&answer)
+                );
             }
             assert_eq!(calls.load(Ordering::SeqCst), 1);
             if ended {
                 break;
             }
         }
-        assert!(before_the_call > 6 && after_the_call > 2, "{dialect}: {before_the_call} before, {after_the_call} after");
+        assert!(
+            before_the_call > 6 && after_the_call > 2,
+            "{dialect}: {before_the_call} before, {after_the_call} after"
+        );
     }
 }
 
@@ -170,8 +185,14 @@ async fn several_uses_lose_none_to_dropped_requests() {
     }
     let spent_here = calls.load(Ordering::SeqCst);
     for _ in spent_here..3 {
-        assert_eq!(ask(&site, errand.with(&credential)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&site, errand.with(&credential)).await.status(),
+            StatusCode::OK
+        );
     }
-    assert_eq!(problem(&ask(&site, errand.with(&credential)).await)["reason"], "spent");
+    assert_eq!(
+        problem(&ask(&site, errand.with(&credential)).await)["reason"],
+        "spent"
+    );
     assert_eq!(calls.load(Ordering::SeqCst), 3);
 }

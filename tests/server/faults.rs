@@ -24,7 +24,11 @@ fn route(paywall: &Paywall) -> Router {
 
 #[track_caller]
 fn unavailable(answer: &Response<Bytes>) {
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+    assert_eq!(
+        answer.status(),
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{answer:?}"
+    );
     assert!(!asks_for_money(answer), "{answer:?}");
     assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
     assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -57,8 +61,16 @@ async fn a_store_that_cannot_answer_is_503_without_a_challenge_and_takes_nothing
         }
         assert_eq!(shop.node.invoices_created(), made);
         store.fails(false);
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::PAYMENT_REQUIRED,
+            "{dialect}"
+        );
     }
 }
 
@@ -75,19 +87,36 @@ async fn a_store_that_answers_after_the_time_limit_serves_nothing_and_the_use_co
         unavailable(&ask(&app, errand.with(&credential)).await);
         assert_eq!(asked.elapsed().as_secs(), 2);
         store.answers_late(false);
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::PAYMENT_REQUIRED,
+            "{dialect}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_full_store_is_503_without_a_challenge() {
     let shop = Shop::new();
-    let full = MemoryStore::new().unwrap().with_clock(shop.clock.clone()).with_capacity(std::num::NonZeroUsize::MIN);
+    let full = MemoryStore::new()
+        .unwrap()
+        .with_clock(shop.clock.clone())
+        .with_capacity(std::num::NonZeroUsize::MIN);
     let app = route(&shop.builder().replay_store(full).build().unwrap());
     let errand = Errand::get("/a");
-    let (first, second) = (errand.buy(&shop, &app, DialectName::L402).await, errand.buy(&shop, &app, DialectName::L402).await);
-    assert_eq!(ask(&app, errand.with(&first)).await.status(), StatusCode::OK);
+    let (first, second) = (
+        errand.buy(&shop, &app, DialectName::L402).await,
+        errand.buy(&shop, &app, DialectName::L402).await,
+    );
+    assert_eq!(
+        ask(&app, errand.with(&first)).await.status(),
+        StatusCode::OK
+    );
     unavailable(&ask(&app, errand.with(&second)).await);
     assert_eq!(reason(&ask(&app, errand.with(&first)).await), "spent");
 }
@@ -107,11 +136,24 @@ async fn a_node_that_cannot_be_reached_or_is_too_slow_is_503() {
 
 #[tokio::test]
 async fn an_invoice_that_was_not_asked_for_is_never_offered() {
-    let lies = [Lie::Amount, Lie::Description, Lie::Expired, Lie::Expiry, Lie::Network, Lie::Payee];
+    let lies = [
+        Lie::Amount,
+        Lie::Description,
+        Lie::Expired,
+        Lie::Expiry,
+        Lie::Network,
+        Lie::Payee,
+    ];
     for dialects in [&ALL[..], &[DialectName::L402]] {
         for lie in lies {
             let shop = Shop::new();
-            let app = route(&shop.builder().dialects(dialects.iter().copied()).build().unwrap());
+            let app = route(
+                &shop
+                    .builder()
+                    .dialects(dialects.iter().copied())
+                    .build()
+                    .unwrap(),
+            );
             shop.node.lie(lie);
             let answer = ask(&app, Errand::get("/a").unpaid()).await;
             if lie == Lie::Description && !dialects.contains(&DialectName::X402) {
@@ -129,26 +171,44 @@ async fn an_invoice_that_was_not_asked_for_is_never_offered() {
 async fn a_credential_is_verified_without_the_node_and_without_the_price() {
     let shop = Shop::new();
     let price = tower_x402::price_fn(|q| async move {
-        let refused = q.query("down")?.map(|_| BoxError::from("the price list is gone"));
+        let refused = q
+            .query("down")?
+            .map(|_| BoxError::from("the price list is gone"));
         refused.map_or(Ok(Some(Amount::from_sat(10))), Err)
     });
     let priced_once = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let seen = priced_once.clone();
     let once = tower_x402::price_fn(move |_| {
         let first = !seen.swap(true, std::sync::atomic::Ordering::SeqCst);
-        async move { first.then_some(Some(Amount::from_sat(10))).ok_or_else(|| BoxError::from("the price list is gone")) }
+        async move {
+            first
+                .then_some(Some(Amount::from_sat(10)))
+                .ok_or_else(|| BoxError::from("the price list is gone"))
+        }
     });
     for dialect in ALL {
         priced_once.store(false, std::sync::atomic::Ordering::SeqCst);
         shop.node.reachable(true);
         let paywall = shop.builder().dialects(ALL).build().unwrap();
         let app = Router::new()
-            .route("/a", on_get(async || "served").route_layer(paywall.charge(Charge::of(once.clone())).unwrap()))
-            .route("/b", on_get(async || "served").route_layer(paywall.charge(Charge::of(price.clone())).unwrap()));
+            .route(
+                "/a",
+                on_get(async || "served")
+                    .route_layer(paywall.charge(Charge::of(once.clone())).unwrap()),
+            )
+            .route(
+                "/b",
+                on_get(async || "served")
+                    .route_layer(paywall.charge(Charge::of(price.clone())).unwrap()),
+            );
         let errand = Errand::get("/a");
         let credential = errand.buy(&shop, &app, dialect).await;
         shop.node.reachable(false);
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
         unavailable(&ask(&app, errand.with(&credential)).await);
         unavailable(&ask(&app, Errand::get("/b?down").unpaid()).await);
     }

@@ -11,7 +11,9 @@ use axum::{Router, body::Body, routing::any};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body::{Frame, SizeHint};
-use tower_x402::{Amount, Charge, DialectName, Preimage, l402, mpp, price_fn, server::PaywallBuilder, x402};
+use tower_x402::{
+    Amount, Charge, DialectName, Preimage, l402, mpp, price_fn, server::PaywallBuilder, x402,
+};
 
 use crate::{
     shop::{Shop, ask, problem},
@@ -25,7 +27,10 @@ impl http_body::Body for Stalls {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         match std::mem::take(&mut self.0) {
             b"" => Poll::Pending,
             bytes => Poll::Ready(Some(Ok(Frame::data(bytes.into())))),
@@ -38,7 +43,12 @@ impl http_body::Body for Stalls {
 }
 
 fn app(builder: PaywallBuilder, charge: impl Into<Charge>) -> Router {
-    let layer = builder.dialects(EVERY).build().unwrap().charge(charge).unwrap();
+    let layer = builder
+        .dialects(EVERY)
+        .build()
+        .unwrap()
+        .charge(charge)
+        .unwrap();
     Router::new().route("/{*path}", any(async || "done").layer(layer))
 }
 
@@ -55,7 +65,12 @@ fn at_once(app: &Router, request: Request<Body>) -> Option<Response<Bytes>> {
 }
 
 fn by_body() -> Charge {
-    Charge::of(price_fn(|asked| async move { Ok(Some(Amount::from_sat(1 + u32::from(!asked.body().is_empty())))) })).reads_body()
+    Charge::of(price_fn(|asked| async move {
+        Ok(Some(Amount::from_sat(
+            1 + u32::from(!asked.body().is_empty()),
+        )))
+    }))
+    .reads_body()
 }
 
 /// The same credential, with a preimage that is not the payment's.
@@ -64,12 +79,16 @@ fn unpaid(bought: &Bought, dialect: DialectName, answer: &Response<Bytes>) -> He
     match dialect {
         DialectName::L402 => l402::Challenge::in_headers(answer.headers())[0].answer(&wrong),
         DialectName::Mpp => {
-            mpp::Credential::new(mpp::Challenge::all(answer.headers()).remove(0), &wrong).to_header_value().unwrap()
+            mpp::Credential::new(mpp::Challenge::all(answer.headers()).remove(0), &wrong)
+                .to_header_value()
+                .unwrap()
         }
         _ => {
             let text = x402::decode_header(bought.of(dialect).1.as_bytes()).unwrap();
             let text = text.replace(&bought.preimage.expose_hex(), &wrong.expose_hex());
-            tower_x402::codec::base64::encode_standard(text).parse().unwrap()
+            tower_x402::codec::base64::encode_standard(text)
+                .parse()
+                .unwrap()
         }
     }
 }
@@ -80,10 +99,16 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
         for dialect in EVERY {
             let shop = Shop::new();
             let open = app(shop.builder(), charge.clone());
-            let shut = app(shop.builder().unpaid_per_client(1).unpaid_in_all(1), charge.clone());
+            let shut = app(
+                shop.builder().unpaid_per_client(1).unpaid_in_all(1),
+                charge.clone(),
+            );
             let call = Call::new("POST", "/render").body("a scene");
             // The one invoice that there may be.
-            assert_eq!(ask(&shut, call.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+            assert_eq!(
+                ask(&shut, call.request()).await.status(),
+                StatusCode::PAYMENT_REQUIRED
+            );
             let answer = ask(&open, call.request()).await;
             let bought = shop.bought(&call, &answer);
             let (name, good) = bought.of(dialect);
@@ -93,9 +118,19 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
             };
             let too_many = Some(StatusCode::TOO_MANY_REQUESTS);
 
-            assert_eq!(refused(&call, &unpaid(&bought, dialect, &answer)), too_many, "{dialect}: unpaid");
-            let elsewhere = Call { target: "/elsewhere".into(), ..call.clone() };
-            let by_method = Call { method: "PUT", ..call.clone() };
+            assert_eq!(
+                refused(&call, &unpaid(&bought, dialect, &answer)),
+                too_many,
+                "{dialect}: unpaid"
+            );
+            let elsewhere = Call {
+                target: "/elsewhere".into(),
+                ..call.clone()
+            };
+            let by_method = Call {
+                method: "PUT",
+                ..call.clone()
+            };
             // x402 binds method, target and body in one hash, and MPP what the price saw in one with the target.
             let is_told = match dialect {
                 DialectName::L402 => true,
@@ -103,13 +138,28 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
                 _ => false,
             };
             if is_told {
-                assert_eq!(refused(&elsewhere, good), too_many, "{dialect}: another target");
-                assert_eq!(refused(&by_method, good), too_many, "{dialect}: another method");
+                assert_eq!(
+                    refused(&elsewhere, good),
+                    too_many,
+                    "{dialect}: another target"
+                );
+                assert_eq!(
+                    refused(&by_method, good),
+                    too_many,
+                    "{dialect}: another method"
+                );
             }
             let is_read = dialect != DialectName::L402 || !is_fixed;
-            assert_eq!(refused(&call, good).is_none(), is_read, "{dialect}: what is paid for is read where it is bound");
+            assert_eq!(
+                refused(&call, good).is_none(),
+                is_read,
+                "{dialect}: what is paid for is read where it is bound"
+            );
             shop.clock.advance(Duration::from_secs(365 * 86_400));
-            assert_eq!(ask(&shut, call.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+            assert_eq!(
+                ask(&shut, call.request()).await.status(),
+                StatusCode::PAYMENT_REQUIRED
+            );
             assert_eq!(refused(&call, good), too_many, "{dialect}: over a year ago");
         }
     }
@@ -122,9 +172,14 @@ async fn one_unpaid_challenge_leaves_the_pool_of_bodies_to_those_who_paid() {
     let call = Call::new("POST", "/render").body("a scene");
     let paid = shop.bought(&call, &ask(&app, call.request()).await);
     let answer = ask(&app, call.request()).await;
-    let forged = mpp::Credential::new(mpp::Challenge::all(answer.headers()).remove(0), &Preimage::from_bytes([0; 32]));
+    let forged = mpp::Credential::new(
+        mpp::Challenge::all(answer.headers()).remove(0),
+        &Preimage::from_bytes([0; 32]),
+    );
     let forged = call.with(&(forged.header_name(), forged.to_header_value().unwrap()));
-    let mut held: Vec<_> = (0..40).map(|_| tokio_test::task::spawn(ask(&app, stalled(&forged)))).collect();
+    let mut held: Vec<_> = (0..40)
+        .map(|_| tokio_test::task::spawn(ask(&app, stalled(&forged))))
+        .collect();
     held.iter_mut().for_each(|task| drop(task.poll()));
     let served = ask(&app, call.with(paid.of(DialectName::Mpp)).request()).await;
     assert_eq!(served.status(), StatusCode::OK, "{:?}", problem(&served));

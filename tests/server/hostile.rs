@@ -13,14 +13,27 @@ use crate::{
 };
 
 pub(crate) fn service(shop: &Shop, dialects: &[DialectName]) -> Router {
-    let paywall = shop.builder().dialects(dialects.iter().copied()).unpaid_in_all(100_000).build().unwrap();
-    let layer = paywall.charge(Charge::of(Amount::from_sat(10)).bind_headers(["x-account"])).unwrap();
+    let paywall = shop
+        .builder()
+        .dialects(dialects.iter().copied())
+        .unpaid_in_all(100_000)
+        .build()
+        .unwrap();
+    let layer = paywall
+        .charge(Charge::of(Amount::from_sat(10)).bind_headers(["x-account"]))
+        .unwrap();
     Router::new().route("/{*path}", any(async || "sunny").layer(layer))
 }
 
 /// Refused with this reason, and with exactly one fresh invoice.
 #[track_caller]
-pub(crate) fn refused(shop: &Shop, before: u64, answer: &http::Response<bytes::Bytes>, word: &str, what: &str) {
+pub(crate) fn refused(
+    shop: &Shop,
+    before: u64,
+    answer: &http::Response<bytes::Bytes>,
+    word: &str,
+    what: &str,
+) {
     assert_eq!(reason(answer), word, "{what}");
     assert_eq!(shop.node.invoices_created(), before + 1, "{what}");
 }
@@ -34,45 +47,111 @@ pub(crate) fn l402(bytes: impl AsRef<[u8]>, preimage: &str) -> String {
 async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason() {
     let shop = Shop::new();
     let app = service(&shop, &EVERY);
-    let deep = format!("{{\"x402Version\":2,\"accepted\":{}1{}}}", "[".repeat(5_000), "]".repeat(5_000));
+    let deep = format!(
+        "{{\"x402Version\":2,\"accepted\":{}1{}}}",
+        "[".repeat(5_000),
+        "]".repeat(5_000)
+    );
     let huge = "{\"x402Version\":2,\"accepted\":{\"amount\":1e400000,\"maxTimeoutSeconds\":99999999999999999999},\"payload\":{}}";
     let twice = "{\"x402Version\":2,\"x402Version\":2,\"accepted\":{},\"payload\":{}}";
-    let ours = tower_x402::codec::hex::encode(Macaroon::mint([1; 32], [0; 66], ["a=b"]).unwrap().to_bytes());
+    let ours = tower_x402::codec::hex::encode(
+        Macaroon::mint([1; 32], [0; 66], ["a=b"])
+            .unwrap()
+            .to_bytes(),
+    );
     let standard = |text: &str| base64::encode_standard(text).into_bytes();
     let payment = |text: &str| format!("Payment {}", base64::encode_url(text)).into_bytes();
     let cases: Vec<(HeaderName, Vec<u8>, &str)> = vec![
         (header::AUTHORIZATION, b"L402 ".to_vec(), "malformed"),
-        (header::AUTHORIZATION, b"L402 \xff\xfe:\xff".to_vec(), "malformed"),
-        (header::AUTHORIZATION, [b"L402 ", &vec![b'A'; 1_000_000][..]].concat(), "malformed"),
-        (header::AUTHORIZATION, [b"LSAT ", &vec![b','; 100_000][..]].concat(), "malformed"),
-        (header::AUTHORIZATION, b"L402 a, L402 b, L402 c, L402 d, L402 e".to_vec(), "malformed"),
-        (header::AUTHORIZATION, b"Payment \xff".to_vec(), "malformed-credential"),
-        (header::AUTHORIZATION, b"Payment ".to_vec(), "malformed-credential"),
-        (header::AUTHORIZATION, [b"Payment ", &vec![b'A'; 1_000_000][..]].concat(), "malformed-credential"),
-        (header::AUTHORIZATION, payment(&deep), "malformed-credential"),
-        (header::AUTHORIZATION, payment("{\"challenge\":[],\"payload\":{}}"), "malformed-credential"),
-        (header::AUTHORIZATION, payment("{\"challenge\":{},\"challenge\":{},\"payload\":{}}"), "malformed-credential"),
-        (HeaderName::from_static("macaroon"), ours.into_bytes(), "malformed"),
+        (
+            header::AUTHORIZATION,
+            b"L402 \xff\xfe:\xff".to_vec(),
+            "malformed",
+        ),
+        (
+            header::AUTHORIZATION,
+            [b"L402 ", &vec![b'A'; 1_000_000][..]].concat(),
+            "malformed",
+        ),
+        (
+            header::AUTHORIZATION,
+            [b"LSAT ", &vec![b','; 100_000][..]].concat(),
+            "malformed",
+        ),
+        (
+            header::AUTHORIZATION,
+            b"L402 a, L402 b, L402 c, L402 d, L402 e".to_vec(),
+            "malformed",
+        ),
+        (
+            header::AUTHORIZATION,
+            b"Payment \xff".to_vec(),
+            "malformed-credential",
+        ),
+        (
+            header::AUTHORIZATION,
+            b"Payment ".to_vec(),
+            "malformed-credential",
+        ),
+        (
+            header::AUTHORIZATION,
+            [b"Payment ", &vec![b'A'; 1_000_000][..]].concat(),
+            "malformed-credential",
+        ),
+        (
+            header::AUTHORIZATION,
+            payment(&deep),
+            "malformed-credential",
+        ),
+        (
+            header::AUTHORIZATION,
+            payment("{\"challenge\":[],\"payload\":{}}"),
+            "malformed-credential",
+        ),
+        (
+            header::AUTHORIZATION,
+            payment("{\"challenge\":{},\"challenge\":{},\"payload\":{}}"),
+            "malformed-credential",
+        ),
+        (
+            HeaderName::from_static("macaroon"),
+            ours.into_bytes(),
+            "malformed",
+        ),
         // Another service's, for all that this layer knows: no credential.
-        (HeaderName::from_static("macaroon"), vec![b'0'; 1_000_000], ""),
+        (
+            HeaderName::from_static("macaroon"),
+            vec![b'0'; 1_000_000],
+            "",
+        ),
         (HeaderName::from_static("macaroon"), b"\xff".to_vec(), ""),
         (PAYMENT_SIGNATURE, b"\xff\xff".to_vec(), "invalid_payload"),
         (PAYMENT_SIGNATURE, b"".to_vec(), "invalid_payload"),
         (PAYMENT_SIGNATURE, vec![b'A'; 1_000_000], "invalid_payload"),
         (PAYMENT_SIGNATURE, standard(&deep), "invalid_payload"),
         (PAYMENT_SIGNATURE, standard(twice), "invalid_payload"),
-        (PAYMENT_SIGNATURE, standard("{\"x402Version\":1}"), "invalid_x402_version"),
+        (
+            PAYMENT_SIGNATURE,
+            standard("{\"x402Version\":1}"),
+            "invalid_x402_version",
+        ),
         (PAYMENT_SIGNATURE, standard("[]"), "invalid_payload"),
     ];
     for (name, value, word) in cases {
         let before = shop.node.invoices_created();
         let mut call = Call::new("GET", "/weather");
-        call.headers.append(&name, HeaderValue::from_bytes(&value).unwrap());
+        call.headers
+            .append(&name, HeaderValue::from_bytes(&value).unwrap());
         let what = format!("{name}: {:.40}", String::from_utf8_lossy(&value));
         refused(&shop, before, &ask(&app, call.request()).await, word, &what);
     }
-    let answer =
-        ask(&app, Call::new("GET", "/weather").header(PAYMENT_SIGNATURE, &base64::encode_standard(huge)).request()).await;
+    let answer = ask(
+        &app,
+        Call::new("GET", "/weather")
+            .header(PAYMENT_SIGNATURE, &base64::encode_standard(huge))
+            .request(),
+    )
+    .await;
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
     assert_ne!(reason(&answer), "");
 }
@@ -87,7 +166,10 @@ async fn a_genuine_credential_spelled_otherwise_is_refused_where_the_specificati
     let json = tower_x402::x402::decode_header(genuine.as_bytes()).unwrap();
     // With all that sets the spellings of base64 apart.
     let marked = json.replacen('{', "{\"of-the-client\":\"???>>>~~~???>>>\",", 1);
-    let marked = (0..3).map(|spaces| marked.clone() + &" ".repeat(spaces)).find(|text| text.len() % 3 == 1).unwrap();
+    let marked = (0..3)
+        .map(|spaces| marked.clone() + &" ".repeat(spaces))
+        .find(|text| text.len() % 3 == 1)
+        .unwrap();
     let genuine = base64::encode_standard(&marked);
     assert!(genuine.contains(['+', '/']) && genuine.ends_with("=="));
     for spelled in [
@@ -95,23 +177,44 @@ async fn a_genuine_credential_spelled_otherwise_is_refused_where_the_specificati
         base64::encode_url(&marked) + "==",
         genuine.trim_end_matches('=').to_owned(),
         genuine.trim_end_matches('=').to_owned() + "====",
-        base64::encode_standard(json.replacen("{\"x402Version\":2", "{\"x402Version\":2,\"x402Version\":2", 1)),
+        base64::encode_standard(json.replacen(
+            "{\"x402Version\":2",
+            "{\"x402Version\":2,\"x402Version\":2",
+            1,
+        )),
         base64::encode_standard(json.replace("\"x402Version\":2", "\"x402Version\":\"2\"")),
-        base64::encode_standard(json.replace("\"maxTimeoutSeconds\":300", "\"maxTimeoutSeconds\":300.5")),
+        base64::encode_standard(
+            json.replace("\"maxTimeoutSeconds\":300", "\"maxTimeoutSeconds\":300.5"),
+        ),
         base64::encode_standard(json.replace("\"amount\":\"10000\"", "\"amount\":\"1\"")),
-        base64::encode_standard(json.replace(&bought.preimage.expose_hex(), &bought.preimage.expose_hex().to_uppercase())),
+        base64::encode_standard(json.replace(
+            &bought.preimage.expose_hex(),
+            &bought.preimage.expose_hex().to_uppercase(),
+        )),
         base64::encode_standard(format!("{json} x")),
     ] {
         assert_ne!(spelled, genuine);
-        let answer = ask(&app, call.clone().header(PAYMENT_SIGNATURE, &spelled).request()).await;
+        let answer = ask(
+            &app,
+            call.clone().header(PAYMENT_SIGNATURE, &spelled).request(),
+        )
+        .await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{spelled}");
     }
-    assert_eq!(ask(&app, call.header(PAYMENT_SIGNATURE, &genuine).request()).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, call.header(PAYMENT_SIGNATURE, &genuine).request())
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 #[test]
 fn no_bytes_in_a_credentials_header_make_anything_but_a_refusal() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let shop = Shop::new();
     let app = service(&shop, &EVERY);
     let name = prop_oneof![
@@ -124,14 +227,37 @@ fn no_bytes_in_a_credentials_header_make_anything_but_a_refusal() {
         Just("x-account"),
         Just("x-forwarded-for"),
     ];
-    let prefix = prop_oneof![Just(""), Just("L402 "), Just("LSAT AgEE"), Just("Payment "), Just("Payment eyJ"), Just("eyJ4NDAy")];
-    let bytes = prop::collection::vec(prop_oneof![0x20_u8..0x7f, 0x80_u8..=0xff, Just(b','), Just(b'='), Just(b':')], 0..80);
-    let mut runner = TestRunner::new(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() });
+    let prefix = prop_oneof![
+        Just(""),
+        Just("L402 "),
+        Just("LSAT AgEE"),
+        Just("Payment "),
+        Just("Payment eyJ"),
+        Just("eyJ4NDAy")
+    ];
+    let bytes = prop::collection::vec(
+        prop_oneof![
+            0x20_u8..0x7f,
+            0x80_u8..=0xff,
+            Just(b','),
+            Just(b'='),
+            Just(b':')
+        ],
+        0..80,
+    );
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 1_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let lines = prop::collection::vec((name, prefix, bytes), 1..4);
     let outcome = runner.run(&lines, |lines| {
         let mut call = Call::new("GET", "/weather");
         for (name, prefix, bytes) in lines {
-            call.headers.append(name, HeaderValue::from_bytes(&[prefix.as_bytes(), &bytes].concat()).unwrap());
+            call.headers.append(
+                name,
+                HeaderValue::from_bytes(&[prefix.as_bytes(), &bytes].concat()).unwrap(),
+            );
         }
         let before = shop.node.invoices_created();
         let answer = runtime.block_on(ask(&app, call.request()));

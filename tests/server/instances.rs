@@ -22,7 +22,10 @@ use tower_x402::{Amount, RouteTable, body::RequestBody, server::X402Service};
 use crate::shop::Shop;
 
 fn layered<S>(inner: S) -> X402Service<S> {
-    let table = RouteTable::new().charge("GET /a", Amount::from_sat(10)).free("GET /health").otherwise_refuse();
+    let table = RouteTable::new()
+        .charge("GET /a", Amount::from_sat(10))
+        .free("GET /health")
+        .otherwise_refuse();
     Shop::new().paywall().routes(table).unwrap().layer(inner)
 }
 
@@ -40,7 +43,9 @@ where
     S: Service<Request<Body>>,
 {
     let answer = tokio::time::timeout(Duration::from_secs(60), service.call(free())).await;
-    answer.expect("another request's permit is free again").is_ok()
+    answer
+        .expect("another request's permit is free again")
+        .is_ok()
 }
 
 /// What goes wrong once: being ready, or being called. Asked again after an error, this instance panics, as tower allows.
@@ -53,21 +58,35 @@ struct Faulty {
 
 impl Faulty {
     fn sound() -> Self {
-        Self { fails: Arc::default(), panics: Arc::default(), is_dead: false }
+        Self {
+            fails: Arc::default(),
+            panics: Arc::default(),
+            is_dead: false,
+        }
     }
 
     fn failing() -> Self {
-        Self { fails: Arc::new(true.into()), ..Self::sound() }
+        Self {
+            fails: Arc::new(true.into()),
+            ..Self::sound()
+        }
     }
 
     fn panicking() -> Self {
-        Self { panics: Arc::new(true.into()), ..Self::sound() }
+        Self {
+            panics: Arc::new(true.into()),
+            ..Self::sound()
+        }
     }
 }
 
 impl Clone for Faulty {
     fn clone(&self) -> Self {
-        Self { fails: self.fails.clone(), panics: self.panics.clone(), is_dead: false }
+        Self {
+            fails: self.fails.clone(),
+            panics: self.panics.clone(),
+            is_dead: false,
+        }
     }
 }
 
@@ -77,13 +96,23 @@ impl Service<Request<RequestBody<Body>>> for Faulty {
     type Future = Ready<io::Result<Response<Body>>>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        assert!(!self.is_dead, "it has said that it can serve nothing any more");
+        assert!(
+            !self.is_dead,
+            "it has said that it can serve nothing any more"
+        );
         self.is_dead = self.fails.swap(false, Ordering::SeqCst);
-        Poll::Ready(if self.is_dead { Err(io::Error::other("gone")) } else { Ok(()) })
+        Poll::Ready(if self.is_dead {
+            Err(io::Error::other("gone"))
+        } else {
+            Ok(())
+        })
     }
 
     fn call(&mut self, _: Request<RequestBody<Body>>) -> Self::Future {
-        assert!(!self.panics.swap(false, Ordering::SeqCst), "it was to panic once");
+        assert!(
+            !self.panics.swap(false, Ordering::SeqCst),
+            "it was to panic once"
+        );
         ready(Ok(Response::default()))
     }
 }
@@ -102,7 +131,10 @@ impl<S: Service<Request<RequestBody<Body>>>> Service<Request<RequestBody<Body>>>
     }
 
     fn call(&mut self, request: Request<RequestBody<Body>>) -> S::Future {
-        assert!(!self.1.swap(false, Ordering::SeqCst), "it was to panic once");
+        assert!(
+            !self.1.swap(false, Ordering::SeqCst),
+            "it was to panic once"
+        );
         self.0.call(request)
     }
 }
@@ -127,7 +159,10 @@ async fn a_permit_of_a_service_that_failed_comes_back() {
 async fn a_permit_of_a_service_that_panicked_comes_back() {
     let panics_itself = layered(one_at_a_time(Faulty::panicking()));
     assert!(after_a_panic(panics_itself).await);
-    let panics_before = layered(Before(one_at_a_time(Faulty::sound()), Arc::new(true.into())));
+    let panics_before = layered(Before(
+        one_at_a_time(Faulty::sound()),
+        Arc::new(true.into()),
+    ));
     assert!(after_a_panic(panics_before).await);
 }
 

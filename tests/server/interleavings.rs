@@ -29,15 +29,31 @@ enum Step {
 
 /// Which dialect each request presents, and what happens to which of them in which order.
 fn plans() -> impl Strategy<Value = (Vec<usize>, Vec<Step>)> {
-    let step = (0..6_usize, 0..12_u8).prop_map(|(task, kind)| if kind == 0 { Step::Drop(task) } else { Step::Poll(task) });
-    (prop::collection::vec(0..3_usize, 2..6), prop::collection::vec(step, 0..40))
+    let step = (0..6_usize, 0..12_u8).prop_map(|(task, kind)| {
+        if kind == 0 {
+            Step::Drop(task)
+        } else {
+            Step::Poll(task)
+        }
+    });
+    (
+        prop::collection::vec(0..3_usize, 2..6),
+        prop::collection::vec(step, 0..40),
+    )
 }
 
 fn run(dialects: &[usize], steps: &[Step]) -> Result<(), TestCaseError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let _context = runtime.enter();
     let shop = Shop::new();
-    let paywall = shop.builder_of_every_dialect().replay_store(Slow::new(shop.store.clone()).hesitates()).build().unwrap();
+    let paywall = shop
+        .builder_of_every_dialect()
+        .replay_store(Slow::new(shop.store.clone()).hesitates())
+        .build()
+        .unwrap();
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
     let handler = service_fn(move |_: Request<_>| {
@@ -52,40 +68,81 @@ fn run(dialects: &[usize], steps: &[Step]) -> Result<(), TestCaseError> {
     let bought = shop.bought(&call, &runtime.block_on(ask(&app, call.request())));
     let present = |dialect: usize| ask(&app, call.with(bought.of(EVERY[dialect])).request());
 
-    let mut tasks: Vec<_> = dialects.iter().map(|dialect| Some(tokio_test::task::spawn(present(*dialect)))).collect();
+    let mut tasks: Vec<_> = dialects
+        .iter()
+        .map(|dialect| Some(tokio_test::task::spawn(present(*dialect))))
+        .collect();
     let mut answers = Vec::new();
     let mut dropped = false;
-    let rest = (0..40).flat_map(|_| (0..tasks.len()).map(Step::Poll)).collect::<Vec<_>>();
+    let rest = (0..40)
+        .flat_map(|_| (0..tasks.len()).map(Step::Poll))
+        .collect::<Vec<_>>();
     for step in steps.iter().chain(&rest) {
         match *step {
             Step::Poll(task) => {
-                let Some(slot) = tasks.get_mut(task) else { continue };
+                let Some(slot) = tasks.get_mut(task) else {
+                    continue;
+                };
                 if let Some(Poll::Ready(answer)) = slot.as_mut().map(|task| task.poll()) {
                     answers.push(answer.status());
                     *slot = None;
                 }
             }
-            Step::Drop(task) => dropped |= tasks.get_mut(task).is_some_and(|slot| slot.take().is_some()),
+            Step::Drop(task) => {
+                dropped |= tasks
+                    .get_mut(task)
+                    .is_some_and(|slot| slot.take().is_some())
+            }
         }
     }
-    prop_assert!(tasks.iter().all(Option::is_none), "a request did not come to its end");
-    let served = answers.iter().filter(|status| **status == StatusCode::OK).count();
-    prop_assert!(answers.iter().all(|status| [StatusCode::OK, StatusCode::PAYMENT_REQUIRED].contains(status)), "{answers:?}");
-    prop_assert!(served <= 1 && runs.load(Ordering::SeqCst) <= 1, "one payment was served twice: {answers:?}");
-    prop_assert!(dropped || served == 1, "one payment was not served: {answers:?}");
+    prop_assert!(
+        tasks.iter().all(Option::is_none),
+        "a request did not come to its end"
+    );
+    let served = answers
+        .iter()
+        .filter(|status| **status == StatusCode::OK)
+        .count();
+    prop_assert!(
+        answers
+            .iter()
+            .all(|status| [StatusCode::OK, StatusCode::PAYMENT_REQUIRED].contains(status)),
+        "{answers:?}"
+    );
+    prop_assert!(
+        served <= 1 && runs.load(Ordering::SeqCst) <= 1,
+        "one payment was served twice: {answers:?}"
+    );
+    prop_assert!(
+        dropped || served == 1,
+        "one payment was not served: {answers:?}"
+    );
 
     // What nobody was served for is not lost, and what somebody was served for is gone.
     let before = runs.load(Ordering::SeqCst);
     let again = runtime.block_on(present(0)).status();
-    prop_assert_eq!(again, if before == 0 { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED });
+    prop_assert_eq!(
+        again,
+        if before == 0 {
+            StatusCode::OK
+        } else {
+            StatusCode::PAYMENT_REQUIRED
+        }
+    );
     prop_assert_eq!(runs.load(Ordering::SeqCst), 1);
     Ok(())
 }
 
 #[test]
 fn one_payment_runs_the_handler_once_however_its_dialects_race() {
-    let mut runner = TestRunner::new(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() });
-    runner.run(&plans(), |(dialects, steps)| run(&dialects, &steps)).unwrap();
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 2_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
+    runner
+        .run(&plans(), |(dialects, steps)| run(&dialects, &steps))
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -98,7 +155,10 @@ async fn one_payment_in_three_dialects_and_sixty_tasks_runs_the_handler_once() {
             counted.fetch_add(1, Ordering::SeqCst);
             async { "sunny" }
         });
-        let layer = shop.speaking_every_dialect().charge(Amount::from_sat(10)).unwrap();
+        let layer = shop
+            .speaking_every_dialect()
+            .charge(Amount::from_sat(10))
+            .unwrap();
         let app = axum::Router::new().route("/weather", handler.route_layer(layer));
         let call = Call::new("GET", "/weather");
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
@@ -107,7 +167,12 @@ async fn one_payment_in_three_dialects_and_sixty_tasks_runs_the_handler_once() {
             let (app, call) = (app.clone(), call.with(bought.of(EVERY[task % 3])));
             tasks.spawn(async move { ask(&app, call.request()).await.status() });
         }
-        let served = tasks.join_all().await.into_iter().filter(|status| *status == StatusCode::OK).count();
+        let served = tasks
+            .join_all()
+            .await
+            .into_iter()
+            .filter(|status| *status == StatusCode::OK)
+            .count();
         assert_eq!((served, runs.load(Ordering::SeqCst)), (1, 1));
     }
 }

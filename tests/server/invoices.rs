@@ -18,13 +18,22 @@ use crate::{
 };
 
 const EMPTY: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64,
-    0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
 fn site(shop: &Shop, foreign: bool) -> Router {
-    let builder = shop.builder().dialects(ALL).replay_store(Lasting(shop.store.clone()));
-    let paywall = if foreign { builder.accept_foreign_proofs() } else { builder }.build().unwrap();
+    let builder = shop
+        .builder()
+        .dialects(ALL)
+        .replay_store(Lasting(shop.store.clone()));
+    let paywall = if foreign {
+        builder.accept_foreign_proofs()
+    } else {
+        builder
+    }
+    .build()
+    .unwrap();
     let charge = |sat| paywall.charge(Amount::from_sat(sat)).unwrap();
     Router::new()
         .route("/dear", on_get(async || "dear").route_layer(charge(10_000)))
@@ -41,15 +50,30 @@ fn credential(shop: &Shop, terms: &Value, target: &str, preimage: &Preimage) -> 
     let text = terms.to_string();
     let required = PaymentRequired::from_json(&text).unwrap();
     let (url, headers) = (format!("{ORIGIN}{target}"), HeaderMap::new());
-    let intent = Intent::Http { method: "GET", url: &url, headers: &headers, body_hash: EMPTY };
+    let intent = Intent::Http {
+        method: "GET",
+        url: &url,
+        headers: &headers,
+        body_hash: EMPTY,
+    };
     let conditions = Conditions::at(shop.clock.now()).with_networks(&[Network::Regtest]);
     let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-    (HeaderName::from_static("payment-signature"), challenge.credential(preimage).unwrap())
+    (
+        HeaderName::from_static("payment-signature"),
+        challenge.credential(preimage).unwrap(),
+    )
 }
 
 /// An invoice of our own node for this request, which nobody here asked for.
 async fn self_made(shop: &Shop, amount: Amount, target: &str) -> (Invoice, Preimage) {
-    let binding = RequestBinding::http("GET", &format!("{ORIGIN}{target}"), &EMPTY, &[] as &[&str], &HeaderMap::new()).unwrap();
+    let binding = RequestBinding::http(
+        "GET",
+        &format!("{ORIGIN}{target}"),
+        &EMPTY,
+        &[] as &[&str],
+        &HeaderMap::new(),
+    )
+    .unwrap();
     let what = Description::Hashed(binding.canonical().as_bytes().to_vec());
     let request = InvoiceRequest::new(amount, what, std::time::Duration::from_secs(300));
     let invoice = shop.node.create_invoice(request).await.unwrap();
@@ -74,14 +98,32 @@ async fn an_invoice_that_this_server_did_not_quote_opens_nothing_even_if_its_nod
             terms["accepts"][0]["amount"] = json!(amount.as_msat().to_string());
             terms["accepts"][0]["extra"]["invoice"] = json!(invoice.as_str());
             if !with_quote {
-                terms["accepts"][0]["extra"].as_object_mut().unwrap().remove("quote");
+                terms["accepts"][0]["extra"]
+                    .as_object_mut()
+                    .unwrap()
+                    .remove("quote");
             }
-            let answer = ask(&app, Errand::get("/dear").with(&credential(&shop, &terms, "/dear", &preimage))).await;
+            let answer = ask(
+                &app,
+                Errand::get("/dear").with(&credential(&shop, &terms, "/dear", &preimage)),
+            )
+            .await;
             // A quote that is not this invoice's counts as none, which is how another server's quotes look here.
-            let expected = if served { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
-            assert_eq!(answer.status(), expected, "foreign {foreign}, {amount}, quote {with_quote}");
+            let expected = if served {
+                StatusCode::OK
+            } else {
+                StatusCode::PAYMENT_REQUIRED
+            };
+            assert_eq!(
+                answer.status(),
+                expected,
+                "foreign {foreign}, {amount}, quote {with_quote}"
+            );
             if !foreign {
-                assert_eq!(problem(&answer)["reason"], "invalid_exact_lnbtc_extra_mismatch");
+                assert_eq!(
+                    problem(&answer)["reason"],
+                    "invalid_exact_lnbtc_extra_mismatch"
+                );
             }
         }
     }
@@ -91,37 +133,67 @@ async fn an_invoice_that_this_server_did_not_quote_opens_nothing_even_if_its_nod
 async fn a_quote_of_one_invoice_beside_another_opens_nothing() {
     let shop = Shop::new();
     let app = site(&shop, false);
-    let (dear, cheap) = (ask(&app, Errand::get("/dear").unpaid()).await, ask(&app, Errand::get("/cheap").unpaid()).await);
+    let (dear, cheap) = (
+        ask(&app, Errand::get("/dear").unpaid()).await,
+        ask(&app, Errand::get("/cheap").unpaid()).await,
+    );
     let (mut terms, other) = (required(&dear), required(&cheap));
     let preimage = shop.node.settle(payment_hash(&dear)).unwrap();
     let right = terms["accepts"][0]["extra"]["quote"].clone();
     terms["accepts"][0]["extra"]["quote"] = other["accepts"][0]["extra"]["quote"].clone();
     let mixed = credential(&shop, &terms, "/dear", &preimage);
     let answer = ask(&app, Errand::get("/dear").with(&mixed)).await;
-    assert_eq!(problem(&answer)["reason"], "invalid_exact_lnbtc_extra_mismatch");
+    assert_eq!(
+        problem(&answer)["reason"],
+        "invalid_exact_lnbtc_extra_mismatch"
+    );
     terms["accepts"][0]["extra"]["quote"] = right;
     let whole = credential(&shop, &terms, "/dear", &preimage);
-    assert_eq!(ask(&app, Errand::get("/dear").with(&whole)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, Errand::get("/dear").with(&whole)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
 async fn a_cheap_payment_never_proves_a_dear_one() {
     let shop = Shop::new();
     let app = site(&shop, false);
-    let (dear, cheap) = (ask(&app, Errand::get("/dear").unpaid()).await, ask(&app, Errand::get("/cheap").unpaid()).await);
+    let (dear, cheap) = (
+        ask(&app, Errand::get("/dear").unpaid()).await,
+        ask(&app, Errand::get("/cheap").unpaid()).await,
+    );
     let paid = shop.node.settle(payment_hash(&cheap)).unwrap();
     let errand = Errand::get("/dear");
-    assert!(errand.credential(&shop, DialectName::Mpp, &dear, &paid).is_none(), "the client's half sees it");
-    let token = errand.credential(&shop, DialectName::L402, &dear, &paid).unwrap();
-    assert_eq!(problem(&ask(&app, errand.with(&token)).await)["reason"], "bad_preimage");
-    let of_cheap = Errand::get("/cheap").credential(&shop, DialectName::L402, &cheap, &paid).unwrap();
-    assert_eq!(problem(&ask(&app, errand.with(&of_cheap)).await)["reason"], "wrong_target");
+    assert!(
+        errand
+            .credential(&shop, DialectName::Mpp, &dear, &paid)
+            .is_none(),
+        "the client's half sees it"
+    );
+    let token = errand
+        .credential(&shop, DialectName::L402, &dear, &paid)
+        .unwrap();
+    assert_eq!(
+        problem(&ask(&app, errand.with(&token)).await)["reason"],
+        "bad_preimage"
+    );
+    let of_cheap = Errand::get("/cheap")
+        .credential(&shop, DialectName::L402, &cheap, &paid)
+        .unwrap();
+    assert_eq!(
+        problem(&ask(&app, errand.with(&of_cheap)).await)["reason"],
+        "wrong_target"
+    );
     // MPP's credential is the whole challenge: the dear one with the cheap one's preimage, by hand.
     let challenge = tower_x402::mpp::Challenge::all(dear.headers()).remove(0);
     let forged = tower_x402::mpp::Credential::new(challenge, &paid);
     let line = (forged.header_name(), forged.to_header_value().unwrap());
     let answer = ask(&app, errand.with(&line)).await;
-    assert_eq!(problem(&answer)["type"], "https://paymentauth.org/problems/verification-failed");
+    assert_eq!(
+        problem(&answer)["type"],
+        "https://paymentauth.org/problems/verification-failed"
+    );
 }
 
 #[tokio::test]
@@ -136,9 +208,21 @@ async fn one_payment_hash_in_two_challenges_is_served_once() {
         shop.node.lie(None);
         assert_eq!(payment_hash(&first), payment_hash(&second));
         let preimage = shop.node.settle(payment_hash(&first)).unwrap();
-        let lines = [&first, &second].map(|answer| errand.credential(&shop, dialect, answer, &preimage).unwrap());
-        assert_eq!(ask(&app, errand.with(&lines[0])).await.status(), StatusCode::OK, "{dialect}");
-        assert_eq!(ask(&app, errand.with(&lines[1])).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
+        let lines = [&first, &second].map(|answer| {
+            errand
+                .credential(&shop, dialect, answer, &preimage)
+                .unwrap()
+        });
+        assert_eq!(
+            ask(&app, errand.with(&lines[0])).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
+        assert_eq!(
+            ask(&app, errand.with(&lines[1])).await.status(),
+            StatusCode::PAYMENT_REQUIRED,
+            "{dialect}"
+        );
     }
 }
 
@@ -151,10 +235,20 @@ async fn a_re_encoded_invoice_with_the_same_payment_hash_is_not_what_was_quoted(
     shop.node.lie(Lie::PaymentHash);
     let (again, preimage) = self_made(&shop, Amount::from_sat(1), "/cheap").await;
     shop.node.lie(None);
-    assert_ne!(terms["accepts"][0]["extra"]["invoice"], json!(again.as_str()));
+    assert_ne!(
+        terms["accepts"][0]["extra"]["invoice"],
+        json!(again.as_str())
+    );
     terms["accepts"][0]["extra"]["invoice"] = json!(again.as_str());
-    let answer = ask(&app, Errand::get("/cheap").with(&credential(&shop, &terms, "/cheap", &preimage))).await;
-    assert_eq!(problem(&answer)["reason"], "invalid_exact_lnbtc_extra_mismatch");
+    let answer = ask(
+        &app,
+        Errand::get("/cheap").with(&credential(&shop, &terms, "/cheap", &preimage)),
+    )
+    .await;
+    assert_eq!(
+        problem(&answer)["reason"],
+        "invalid_exact_lnbtc_extra_mismatch"
+    );
 }
 
 #[tokio::test]
@@ -163,17 +257,31 @@ async fn a_quote_with_any_bit_changed_opens_nothing() {
     let app = Router::new().route(
         "/cheap",
         on_get(async || "cheap").route_layer(
-            shop.builder().dialects(ALL).unpaid_per_client(10_000).build().unwrap().charge(Amount::from_sat(1)).unwrap(),
+            shop.builder()
+                .dialects(ALL)
+                .unpaid_per_client(10_000)
+                .build()
+                .unwrap()
+                .charge(Amount::from_sat(1))
+                .unwrap(),
         ),
     );
     let answer = ask(&app, Errand::get("/cheap").unpaid()).await;
-    let (mut terms, preimage) = (required(&answer), shop.node.settle(payment_hash(&answer)).unwrap());
-    let quote = base64::decode_url(terms["accepts"][0]["extra"]["quote"].as_str().unwrap()).unwrap();
+    let (mut terms, preimage) = (
+        required(&answer),
+        shop.node.settle(payment_hash(&answer)).unwrap(),
+    );
+    let quote =
+        base64::decode_url(terms["accepts"][0]["extra"]["quote"].as_str().unwrap()).unwrap();
     for at in 0..quote.len() {
         let mut changed = quote.clone();
         changed[at] ^= 1;
         terms["accepts"][0]["extra"]["quote"] = json!(base64::encode_url(changed));
-        let answer = ask(&app, Errand::get("/cheap").with(&credential(&shop, &terms, "/cheap", &preimage))).await;
+        let answer = ask(
+            &app,
+            Errand::get("/cheap").with(&credential(&shop, &terms, "/cheap", &preimage)),
+        )
+        .await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "byte {at}");
     }
 }

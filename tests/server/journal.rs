@@ -22,7 +22,10 @@ impl Journal {
     pub(crate) fn begin() -> Self {
         let lines = Arc::<Mutex<String>>::default();
         let guard = tracing::subscriber::set_default(Writer(lines.clone()));
-        Self { lines, _guard: guard }
+        Self {
+            lines,
+            _guard: guard,
+        }
     }
 
     pub(crate) fn lines(&self) -> String {

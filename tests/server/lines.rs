@@ -16,7 +16,10 @@ use tower_x402::{
     body::RequestBody,
     clock::Timestamp,
     l402::{Credential, Scheme},
-    replay::{BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
+    replay::{
+        BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore,
+        StoreError, StoreId, UseId,
+    },
 };
 
 use crate::shop::{Shop, ask, get, paid};
@@ -37,7 +40,12 @@ struct Steered {
 
 impl Steered {
     fn new(inner: Arc<MemoryStore>) -> Arc<Self> {
-        Arc::new(Self { inner, latency: Mutex::default(), only: Mutex::default(), asked: Semaphore::new(0) })
+        Arc::new(Self {
+            inner,
+            latency: Mutex::default(),
+            only: Mutex::default(),
+            asked: Semaphore::new(0),
+        })
     }
 
     fn answers_after(&self, time: Duration) {
@@ -95,20 +103,36 @@ macro_rules! service {
             tokio::time::sleep($works).await;
             Ok::<_, Infallible>(Response::<Body>::default())
         });
-        let inner = ServiceBuilder::new().concurrency_limit($limit).service(handler);
-        $shop.builder().replay_store($store.clone()).build().unwrap().charge($charge).unwrap().layer(inner)
+        let inner = ServiceBuilder::new()
+            .concurrency_limit($limit)
+            .service(handler);
+        $shop
+            .builder()
+            .replay_store($store.clone())
+            .build()
+            .unwrap()
+            .charge($charge)
+            .unwrap()
+            .layer(inner)
     }};
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_uses_that_are_presented_side_by_side_are_served_however_long_they_wait_for_the_handler() {
+async fn all_uses_that_are_presented_side_by_side_are_served_however_long_they_wait_for_the_handler()
+ {
     for limit in [1, 3] {
         let shop = Shop::new();
         let store = Steered::new(shop.store.clone());
         let service = service!(shop, store, uses(50), limit, Duration::from_secs(6));
         let token = shop.buy(&service, get("/a")).await;
-        let answers = futures_util::future::join_all((0..50).map(|_| ask(&service, paid("/a", &token)))).await;
-        assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
+        let answers =
+            futures_util::future::join_all((0..50).map(|_| ask(&service, paid("/a", &token))))
+                .await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.status() == StatusCode::OK)
+        );
     }
 }
 
@@ -120,10 +144,19 @@ async fn a_slow_store_is_asked_about_many_uses_at_once_once_it_grants_them() {
     let token = shop.buy(&service, get("/a")).await;
     store.answers_after(Duration::from_millis(100));
     let began = Instant::now();
-    let answers = futures_util::future::join_all((0..500).map(|_| ask(&service, paid("/a", &token)))).await;
-    assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
+    let answers =
+        futures_util::future::join_all((0..500).map(|_| ask(&service, paid("/a", &token)))).await;
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.status() == StatusCode::OK)
+    );
     // 2, 4, 8, 16, 32, then 64 in each round.
-    assert!(began.elapsed() < Duration::from_millis(1_400), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_millis(1_400),
+        "{:?}",
+        began.elapsed()
+    );
 }
 
 /// The same credential, of which its holder has left so many uses.
@@ -145,16 +178,33 @@ async fn a_holder_with_fewer_uses_makes_the_others_of_its_payment_wait_no_longer
         *store.only.lock().unwrap() = child_is_spent.then_some(1_000);
         store.answers_after(Duration::from_secs(1));
         if child_is_spent {
-            assert_eq!(ask(&service, paid("/a", &child)).await.status(), StatusCode::PAYMENT_REQUIRED);
+            assert_eq!(
+                ask(&service, paid("/a", &child)).await.status(),
+                StatusCode::PAYMENT_REQUIRED
+            );
         }
         // The children are in line first.
-        let mut children: Vec<_> = (0..20).map(|_| tokio_test::task::spawn(ask(&service, paid("/a", &child)))).collect();
-        children.iter_mut().for_each(|child| assert!(child.poll().is_pending()));
+        let mut children: Vec<_> = (0..20)
+            .map(|_| tokio_test::task::spawn(ask(&service, paid("/a", &child))))
+            .collect();
+        children
+            .iter_mut()
+            .for_each(|child| assert!(child.poll().is_pending()));
         let began = Instant::now();
-        let asking = futures_util::future::join_all((0..100).map(|_| ask(&service, paid("/a", &token))));
-        let (answers, _) = futures_util::future::join(asking, futures_util::future::join_all(children)).await;
-        assert!(answers.iter().all(|answer| answer.status() == StatusCode::OK));
-        assert!(began.elapsed() <= Duration::from_secs(20), "{:?}", began.elapsed());
+        let asking =
+            futures_util::future::join_all((0..100).map(|_| ask(&service, paid("/a", &token))));
+        let (answers, _) =
+            futures_util::future::join(asking, futures_util::future::join_all(children)).await;
+        assert!(
+            answers
+                .iter()
+                .all(|answer| answer.status() == StatusCode::OK)
+        );
+        assert!(
+            began.elapsed() <= Duration::from_secs(20),
+            "{:?}",
+            began.elapsed()
+        );
     }
 }
 
@@ -162,17 +212,27 @@ async fn a_holder_with_fewer_uses_makes_the_others_of_its_payment_wait_no_longer
 async fn replays_of_what_another_process_spent_ask_the_store_one_at_a_time() {
     for charge in [Charge::of(Amount::from_sat(10)), uses(3)] {
         let shop = Shop::new();
-        let (elsewhere, store) = (Steered::new(shop.store.clone()), Steered::new(shop.store.clone()));
+        let (elsewhere, store) = (
+            Steered::new(shop.store.clone()),
+            Steered::new(shop.store.clone()),
+        );
         let other = service!(shop, elsewhere, charge.clone(), 100, Duration::ZERO);
         let service = service!(shop, store, charge, 4, Duration::ZERO);
         let token = shop.buy(&other, get("/a")).await;
         while ask(&other, paid("/a", &token)).await.status() == StatusCode::OK {}
         store.asked();
-        assert_eq!(ask(&service, paid("/a", &token)).await.status(), StatusCode::PAYMENT_REQUIRED);
+        assert_eq!(
+            ask(&service, paid("/a", &token)).await.status(),
+            StatusCode::PAYMENT_REQUIRED
+        );
         assert_eq!(store.asked(), 1, "the store is asked");
         store.answers_after(Duration::from_millis(1));
-        let mut replays: Vec<_> = (0..100).map(|_| tokio_test::task::spawn(ask(&service, paid("/a", &token)))).collect();
-        replays.iter_mut().for_each(|replay| assert!(replay.poll().is_pending()));
+        let mut replays: Vec<_> = (0..100)
+            .map(|_| tokio_test::task::spawn(ask(&service, paid("/a", &token))))
+            .collect();
+        replays
+            .iter_mut()
+            .for_each(|replay| assert!(replay.poll().is_pending()));
         assert_eq!(store.asked(), 1);
         for replay in futures_util::future::join_all(replays).await {
             assert_eq!(replay.status(), StatusCode::PAYMENT_REQUIRED);

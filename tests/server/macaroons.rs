@@ -18,7 +18,10 @@ async fn a_macaroon_that_is_cut_lengthened_or_changed_anywhere_is_refused() {
     let app = service(&shop, &[DialectName::L402]);
     let call = Call::new("GET", "/weather");
     let unpaid = ask(&app, call.request()).await;
-    let macaroon = l402::Challenge::in_headers(unpaid.headers())[0].macaroon().unwrap().to_bytes();
+    let macaroon = l402::Challenge::in_headers(unpaid.headers())[0]
+        .macaroon()
+        .unwrap()
+        .to_bytes();
     let preimage = shop.bought(&call, &unpaid).preimage.expose_hex();
     let spelled = |line: &str| call.clone().header(header::AUTHORIZATION, line).request();
     for end in (0..macaroon.len()).step_by(7) {
@@ -30,16 +33,46 @@ async fn a_macaroon_that_is_cut_lengthened_or_changed_anywhere_is_refused() {
         let mut changed = macaroon.clone();
         changed[at] ^= 1;
         let answer = ask(&app, spelled(&l402(changed, &preimage))).await;
-        let words = ["malformed", "bad_identifier", "unknown_key", "bad_signature"];
-        assert!(words.contains(&&*reason(&answer)), "byte {at}: {}", reason(&answer));
+        let words = [
+            "malformed",
+            "bad_identifier",
+            "unknown_key",
+            "bad_signature",
+        ];
+        assert!(
+            words.contains(&&*reason(&answer)),
+            "byte {at}: {}",
+            reason(&answer)
+        );
     }
     let longer = [&macaroon[..], &[0]].concat();
-    assert_eq!(reason(&ask(&app, spelled(&l402(longer, &preimage))).await), "malformed");
-    for wrong in ["", "00", &preimage[1..], &format!("{preimage}0"), &preimage.replace(['0', '1', '2'], "g")] {
-        assert_eq!(reason(&ask(&app, spelled(&l402(&macaroon, wrong))).await), "malformed", "{wrong}");
+    assert_eq!(
+        reason(&ask(&app, spelled(&l402(longer, &preimage))).await),
+        "malformed"
+    );
+    for wrong in [
+        "",
+        "00",
+        &preimage[1..],
+        &format!("{preimage}0"),
+        &preimage.replace(['0', '1', '2'], "g"),
+    ] {
+        assert_eq!(
+            reason(&ask(&app, spelled(&l402(&macaroon, wrong))).await),
+            "malformed",
+            "{wrong}"
+        );
     }
-    assert_eq!(reason(&ask(&app, spelled(&l402(&macaroon, &"0".repeat(64)))).await), "bad_preimage");
-    assert_eq!(ask(&app, spelled(&l402(&macaroon, &preimage.to_uppercase()))).await.status(), StatusCode::OK);
+    assert_eq!(
+        reason(&ask(&app, spelled(&l402(&macaroon, &"0".repeat(64)))).await),
+        "bad_preimage"
+    );
+    assert_eq!(
+        ask(&app, spelled(&l402(&macaroon, &preimage.to_uppercase())))
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -51,8 +84,15 @@ async fn caveats_without_end_and_numbers_without_measure_are_refused() {
     let challenge = l402::Challenge::in_headers(unpaid.headers()).remove(0);
     let macaroon = challenge.macaroon().unwrap();
     let preimage = shop.bought(&call, &unpaid).preimage.expose_hex();
-    let ask_with =
-        async |bytes: Vec<u8>| ask(&app, call.clone().header(header::AUTHORIZATION, &l402(bytes, &preimage)).request()).await;
+    let ask_with = async |bytes: Vec<u8>| {
+        ask(
+            &app,
+            call.clone()
+                .header(header::AUTHORIZATION, &l402(bytes, &preimage))
+                .request(),
+        )
+        .await
+    };
 
     let many = |count: usize| {
         let mut bytes = macaroon.to_bytes();
@@ -61,7 +101,11 @@ async fn caveats_without_end_and_numbers_without_measure_are_refused() {
         [bytes, signature].concat()
     };
     for count in [Macaroon::MAX_CAVEATS + 1, 1_000, 10_000, 1_000_000] {
-        assert_eq!(reason(&ask_with(many(count)).await), "malformed", "{count} caveats");
+        assert_eq!(
+            reason(&ask_with(many(count)).await),
+            "malformed",
+            "{count} caveats"
+        );
     }
     for (caveat, word) in [
         ("valid_until=18446744073709551616", "bad_expiry"),
@@ -81,7 +125,11 @@ async fn caveats_without_end_and_numbers_without_measure_are_refused() {
         ("services=other:0", "wrong_service"),
     ] {
         let narrowed = macaroon.attenuate(caveat).unwrap();
-        assert_eq!(reason(&ask_with(narrowed.to_bytes()).await), word, "{caveat}");
+        assert_eq!(
+            reason(&ask_with(narrowed.to_bytes()).await),
+            word,
+            "{caveat}"
+        );
     }
     let third_party = {
         let mut bytes = macaroon.to_bytes();
@@ -89,6 +137,14 @@ async fn caveats_without_end_and_numbers_without_measure_are_refused() {
         [&bytes[..], &[2, 1, b'a', 4, 1, b'v', 0], &signature].concat()
     };
     assert_eq!(reason(&ask_with(third_party).await), "third_party_caveat");
-    let unknown = macaroon.attenuate("colour=\u{e9}\u{0}").unwrap().attenuate([0xff; 40]).unwrap();
-    assert_eq!(ask_with(unknown.to_bytes()).await.status(), StatusCode::OK, "unknown caveats are skipped");
+    let unknown = macaroon
+        .attenuate("colour=\u{e9}\u{0}")
+        .unwrap()
+        .attenuate([0xff; 40])
+        .unwrap();
+    assert_eq!(
+        ask_with(unknown.to_bytes()).await.status(),
+        StatusCode::OK,
+        "unknown caveats are skipped"
+    );
 }

@@ -10,7 +10,10 @@ use bytes::Bytes;
 use http::{Response, StatusCode};
 use tower_x402::{
     Amount, Charge, DialectName, Invoice, InvoiceDescription, PaymentHash, Secrets,
-    lightning::{BoxFuture, Description, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError, Receiver, ReceiverProfile},
+    lightning::{
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError, Receiver,
+        ReceiverProfile,
+    },
     server::PaywallBuilder,
 };
 
@@ -32,7 +35,11 @@ struct Willful {
 
 impl Willful {
     fn new(shop: &Shop, changes: fn(&mut InvoiceRequest)) -> Self {
-        Self { node: shop.node.clone(), changes, asked: Arc::default() }
+        Self {
+            node: shop.node.clone(),
+            changes,
+            asked: Arc::default(),
+        }
     }
 }
 
@@ -41,13 +48,19 @@ impl Receiver for Willful {
         Receiver::profile(&self.node)
     }
 
-    fn create_invoice(&self, mut request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+    fn create_invoice(
+        &self,
+        mut request: InvoiceRequest,
+    ) -> BoxFuture<'_, Result<Invoice, NodeError>> {
         self.asked.lock().unwrap().push(request.clone());
         (self.changes)(&mut request);
         self.node.create_invoice(request)
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         self.node.lookup_invoice(payment_hash)
     }
 }
@@ -68,7 +81,10 @@ fn builder(shop: &Shop, node: &Willful, dialects: &[DialectName]) -> PaywallBuil
 }
 
 fn app(builder: PaywallBuilder, charge: Charge) -> Router {
-    Router::new().route("/a", any(async || "served").layer(builder.build().unwrap().charge(charge).unwrap()))
+    Router::new().route(
+        "/a",
+        any(async || "served").layer(builder.build().unwrap().charge(charge).unwrap()),
+    )
 }
 
 fn ten() -> Charge {
@@ -77,8 +93,15 @@ fn ten() -> Charge {
 
 #[track_caller]
 fn is_not_offered(answer: &Response<Bytes>) {
-    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
-    assert!(!asks_for_money(answer) && problem(answer)["type"] == "about:blank", "{answer:?}");
+    assert_eq!(
+        answer.status(),
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{answer:?}"
+    );
+    assert!(
+        !asks_for_money(answer) && problem(answer)["type"] == "about:blank",
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -94,9 +117,16 @@ async fn a_node_that_replaces_an_empty_memo_sells() {
         let node = Willful::new(&shop, replaces_an_empty_memo);
         let app = app(builder(&shop, &node, dialects), charge);
         let errand = Errand::get("/a");
-        for dialect in dialects.iter().filter(|dialect| **dialect != DialectName::X402) {
+        for dialect in dialects
+            .iter()
+            .filter(|dialect| **dialect != DialectName::X402)
+        {
             let credential = errand.buy(&shop, &app, *dialect).await;
-            assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+            assert_eq!(
+                ask(&app, errand.with(&credential)).await.status(),
+                StatusCode::OK,
+                "{dialect}"
+            );
         }
     }
 }
@@ -105,17 +135,44 @@ async fn a_node_that_replaces_an_empty_memo_sells() {
 async fn the_memo_is_the_description_or_who_is_paid_and_never_empty() {
     for (charge, origin, memo) in [
         (ten(), "https://api.example.com", "api.example.com"),
-        (ten().described(""), "http://localhost:8080", "localhost:8080"),
-        (ten().described(" \u{a0}"), "https://api.example.com", "api.example.com"),
-        (ten().described("one weather report"), "https://api.example.com", "one weather report"),
+        (
+            ten().described(""),
+            "http://localhost:8080",
+            "localhost:8080",
+        ),
+        (
+            ten().described(" \u{a0}"),
+            "https://api.example.com",
+            "api.example.com",
+        ),
+        (
+            ten().described("one weather report"),
+            "https://api.example.com",
+            "one weather report",
+        ),
     ] {
         let shop = Shop::new();
         let node = Willful::new(&shop, |_| ());
-        let builder = tower_x402::Paywall::builder(node.clone()).origin(origin).master_secret(Secrets::test_secret(7));
-        let builder = builder.replay_store(shop.store.clone()).clock(shop.clock.clone()).dialects(BOTH);
-        let answer = ask(&app(builder, charge), Errand::get("/a?token=of-the-application").unpaid()).await;
-        assert_eq!(*invoice(&answer).description(), InvoiceDescription::Text(memo.into()));
-        assert_eq!(node.asked.lock().unwrap()[0].description, Description::Text(memo.into()));
+        let builder = tower_x402::Paywall::builder(node.clone())
+            .origin(origin)
+            .master_secret(Secrets::test_secret(7));
+        let builder = builder
+            .replay_store(shop.store.clone())
+            .clock(shop.clock.clone())
+            .dialects(BOTH);
+        let answer = ask(
+            &app(builder, charge),
+            Errand::get("/a?token=of-the-application").unpaid(),
+        )
+        .await;
+        assert_eq!(
+            *invoice(&answer).description(),
+            InvoiceDescription::Text(memo.into())
+        );
+        assert_eq!(
+            node.asked.lock().unwrap()[0].description,
+            Description::Text(memo.into())
+        );
     }
 }
 
@@ -135,19 +192,35 @@ async fn if_nothing_binds_them_the_memo_may_be_another_and_the_expiry_shorter() 
             let answer = ask(&app, errand.unpaid()).await;
             let life = invoice(&answer).expiry();
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-            let credential = errand.credential(&shop, dialect, &answer, &preimage).unwrap();
+            let credential = errand
+                .credential(&shop, dialect, &answer, &preimage)
+                .unwrap();
             shop.clock.advance(life - Duration::from_secs(1));
-            assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+            assert_eq!(
+                ask(&app, errand.with(&credential)).await.status(),
+                StatusCode::OK,
+                "{dialect}"
+            );
 
             // It ends with the invoice that was made: in MPP then, and in L402 a day after that.
             let answer = ask(&app, errand.unpaid()).await;
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-            let credential = errand.credential(&shop, dialect, &answer, &preimage).unwrap();
-            let later = if dialect == DialectName::L402 { Duration::from_secs(86_400) } else { Duration::ZERO };
+            let credential = errand
+                .credential(&shop, dialect, &answer, &preimage)
+                .unwrap();
+            let later = if dialect == DialectName::L402 {
+                Duration::from_secs(86_400)
+            } else {
+                Duration::ZERO
+            };
             shop.clock.advance(life + later);
             let refused = ask(&app, errand.with(&credential)).await;
             assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
-            assert_eq!(problem(&refused)["type"], "https://paymentauth.org/problems/payment-expired", "{dialect}");
+            assert_eq!(
+                problem(&refused)["type"],
+                "https://paymentauth.org/problems/payment-expired",
+                "{dialect}"
+            );
         }
     }
 }
@@ -159,9 +232,18 @@ async fn what_x402_binds_must_be_exact_and_the_log_names_the_settings() {
             (|request| request.expiry = Duration::from_secs(120)) as fn(&mut InvoiceRequest),
             &[".invoice_expiry(..)", ".dialects([..])"][..],
         ),
-        (|request| request.expiry = Duration::from_secs(301), &[".invoice_expiry(..)"]),
-        (|request| request.description = Description::Text("a memo".into()), &[".dialects([..])"]),
-        (|request| request.description = Description::Hashed(b"another".to_vec()), &[".dialects([..])"]),
+        (
+            |request| request.expiry = Duration::from_secs(301),
+            &[".invoice_expiry(..)"],
+        ),
+        (
+            |request| request.description = Description::Text("a memo".into()),
+            &[".dialects([..])"],
+        ),
+        (
+            |request| request.description = Description::Hashed(b"another".to_vec()),
+            &[".dialects([..])"],
+        ),
     ] {
         let (journal, shop) = (Journal::begin(), Shop::new());
         let app = app(builder(&shop, &Willful::new(&shop, change), &ALL), ten());
@@ -173,9 +255,14 @@ async fn what_x402_binds_must_be_exact_and_the_log_names_the_settings() {
 
 #[tokio::test]
 async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
-    for (asked, made, is_offered) in
-        [(300, 59, false), (300, 60, true), (300, 300, true), (300, 301, false), (30, 30, true), (30, 29, false)]
-    {
+    for (asked, made, is_offered) in [
+        (300, 59, false),
+        (300, 60, true),
+        (300, 300, true),
+        (300, 301, false),
+        (30, 30, true),
+        (30, 29, false),
+    ] {
         let shop = Shop::new();
         let change: fn(&mut InvoiceRequest) = match made {
             29 => |request| request.expiry = Duration::from_secs(29),
@@ -185,10 +272,15 @@ async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
             301 => |request| request.expiry = Duration::from_secs(301),
             _ => |_| (),
         };
-        let builder = builder(&shop, &Willful::new(&shop, change), &BOTH).invoice_expiry(Duration::from_secs(asked));
+        let builder = builder(&shop, &Willful::new(&shop, change), &BOTH)
+            .invoice_expiry(Duration::from_secs(asked));
         let answer = ask(&app(builder, ten()), Errand::get("/a").unpaid()).await;
         if is_offered {
-            assert_eq!(invoice(&answer).expiry().as_secs(), made, "asked for {asked} s");
+            assert_eq!(
+                invoice(&answer).expiry().as_secs(),
+                made,
+                "asked for {asked} s"
+            );
         } else {
             is_not_offered(&answer);
         }
@@ -210,7 +302,11 @@ async fn the_log_says_how_each_invoice_that_is_not_offered_is_put_right() {
             shop.node.lie(lie);
             is_not_offered(&ask(&app, Errand::get("/a").unpaid()).await);
             let lines = journal.lines();
-            assert!(lines.contains("the node's invoice is not what was asked for") && lines.contains(fix), "{lie:?}: {lines}");
+            assert!(
+                lines.contains("the node's invoice is not what was asked for")
+                    && lines.contains(fix),
+                "{lie:?}: {lines}"
+            );
         }
     }
 }

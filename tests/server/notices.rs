@@ -15,13 +15,19 @@ use crate::{
 };
 
 fn service(builder: PaywallBuilder) -> Router {
-    let layer = builder.build().unwrap().charge(Amount::from_sat(10)).unwrap();
+    let layer = builder
+        .build()
+        .unwrap()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     Router::new().route("/weather", on_get(async || "sunny").route_layer(layer))
 }
 
 fn from(peer: &str, headers: &[(&'static str, &str)]) -> Request<Body> {
     let mut request = get("/weather");
-    request.extensions_mut().insert(ClientAddr::new(peer.parse().unwrap()));
+    request
+        .extensions_mut()
+        .insert(ClientAddr::new(peer.parse().unwrap()));
     for (name, value) in headers {
         request.headers_mut().append(*name, value.parse().unwrap());
     }
@@ -37,7 +43,11 @@ async fn by_proxy(app: &Router, peer: &str, header: &'static str, requests: usiz
 }
 
 fn lines_with(journal: &Journal, text: &str) -> usize {
-    journal.lines().lines().filter(|line| line.contains(text)).count()
+    journal
+        .lines()
+        .lines()
+        .filter(|line| line.contains(text))
+        .count()
 }
 
 #[tokio::test]
@@ -59,7 +69,10 @@ async fn a_private_proxy_that_nobody_named_is_logged_once_with_the_fix() {
         by_proxy(&app, "10.0.0.7", header, 60).await;
         assert_eq!(lines_with(&journal, "nobody named"), 1);
         assert_eq!(lines_with(&journal, "trusted_proxy"), 1);
-        assert_eq!(lines_with(&journal, "the client 10.0.0.7: it holds its 64 unpaid ones"), 1);
+        assert_eq!(
+            lines_with(&journal, "the client 10.0.0.7: it holds its 64 unpaid ones"),
+            1
+        );
     }
 }
 
@@ -71,7 +84,13 @@ async fn two_proxies_in_turn_are_found_too_and_strangers_with_their_headers_are_
     by_proxy(&app, "203.0.113.9", "x-forwarded-for", 40).await;
     assert_eq!(journal.lines(), "");
     for n in 0..40 {
-        by_proxy(&app, ["192.168.0.1", "192.168.0.2"][n % 2], "x-forwarded-for", 1).await;
+        by_proxy(
+            &app,
+            ["192.168.0.1", "192.168.0.2"][n % 2],
+            "x-forwarded-for",
+            1,
+        )
+        .await;
     }
     assert_eq!(lines_with(&journal, ".trusted_proxy(\"192.168.0."), 1);
 }
@@ -100,7 +119,12 @@ async fn one_request_with_a_forged_header_does_not_use_up_the_notice() {
          .trusted_proxy(\"192.168.0.66\")\n"
     );
     by_proxy(&app, "10.0.0.7", "x-forwarded-for", 16).await;
-    assert_eq!(lines_with(&journal, "10.0.0.7 may be a proxy that nobody named"), 1, "{}", journal.lines());
+    assert_eq!(
+        lines_with(&journal, "10.0.0.7 may be a proxy that nobody named"),
+        1,
+        "{}",
+        journal.lines()
+    );
 }
 
 #[tokio::test]
@@ -108,7 +132,11 @@ async fn a_named_proxy_is_logged_if_another_one_stands_before_it_or_its_header_i
     let chain = "198.51.100.1, 192.168.0.9";
     for (header, value, said) in [
         ("x-forwarded-for", chain, ".trusted_proxy(\"192.168.0.9\")"),
-        ("forwarded", "for=198.51.100.1", "call `.proxies_send_forwarded()`"),
+        (
+            "forwarded",
+            "for=198.51.100.1",
+            "call `.proxies_send_forwarded()`",
+        ),
     ] {
         let journal = Journal::begin();
         let shop = Shop::new();
@@ -131,7 +159,9 @@ async fn a_full_limiter_is_logged_once_in_a_while() {
     let app = service(shop.builder().unpaid_in_all(20).unpaid_per_client(5));
     let mut refused = 0;
     for n in 0..60 {
-        let status = ask(&app, from(&format!("198.51.100.{n}"), &[])).await.status();
+        let status = ask(&app, from(&format!("198.51.100.{n}"), &[]))
+            .await
+            .status();
         refused += usize::from(status == StatusCode::TOO_MANY_REQUESTS);
     }
     assert_eq!(refused, 42);
@@ -144,7 +174,11 @@ async fn a_full_limiter_is_logged_once_in_a_while() {
         shop.clock.advance(Duration::from_secs(minutes * 60));
         ask(&app, from("203.0.113.1", &[])).await;
     }
-    assert_eq!(lines_with(&journal, "all clients together"), 1, "the invoices have not ended yet");
+    assert_eq!(
+        lines_with(&journal, "all clients together"),
+        1,
+        "the invoices have not ended yet"
+    );
     for n in 0..60 {
         shop.clock.advance(Duration::from_secs(1));
         ask(&app, from(&format!("198.51.100.{n}"), &[])).await;
@@ -169,5 +203,13 @@ async fn a_client_or_a_network_that_holds_its_share_is_logged_once_in_a_while() 
     for n in 0..10 {
         ask(&app, from(&format!("2001:db8:1:{n:x}::1"), &[])).await;
     }
-    assert_eq!(lines_with(&journal, "the network 2001:db8:1::/56: its clients hold its share of 8"), 1, "{}", journal.lines());
+    assert_eq!(
+        lines_with(
+            &journal,
+            "the network 2001:db8:1::/56: its clients hold its share of 8"
+        ),
+        1,
+        "{}",
+        journal.lines()
+    );
 }

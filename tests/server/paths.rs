@@ -25,7 +25,17 @@ fn folder() -> TempDir {
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
     };
-    for name in ["index.html", "x.txt", "sub/index.html", "sub/x.txt", "x.txt;v=1", "%2e", "%78.txt", "a b.txt", "\u{e9}.txt"] {
+    for name in [
+        "index.html",
+        "x.txt",
+        "sub/index.html",
+        "sub/x.txt",
+        "x.txt;v=1",
+        "%2e",
+        "%78.txt",
+        "a b.txt",
+        "\u{e9}.txt",
+    ] {
         write(&format!("archive/{name}"), DEAR);
     }
     write("x.txt", "free");
@@ -34,22 +44,42 @@ fn folder() -> TempDir {
 }
 
 fn archive(shop: &Shop) -> X402Layer {
-    let table = RouteTable::new().charge("GET /archive/{*path}", Amount::from_sat(500)).otherwise_free();
+    let table = RouteTable::new()
+        .charge("GET /archive/{*path}", Amount::from_sat(500))
+        .otherwise_free();
     shop.paywall().routes(table).unwrap()
 }
 
 /// The layer around a folder, and around a router that serves one half of it from a nest.
-async fn serves_dear_content(shop: &Shop, root: &Path, method: &str, target: &Uri) -> Option<String> {
+async fn serves_dear_content(
+    shop: &Shop,
+    root: &Path,
+    method: &str,
+    target: &Uri,
+) -> Option<String> {
     let alone = archive(shop).layer(ServeDir::new(root));
     let nested = Router::new()
         .nest_service("/archive", ServeDir::new(root.join("archive")))
         .fallback_service(ServeDir::new(root))
         .layer(archive(shop));
-    let request = || Request::builder().method(method).uri(target.clone()).body(Body::empty()).unwrap();
+    let request = || {
+        Request::builder()
+            .method(method)
+            .uri(target.clone())
+            .body(Body::empty())
+            .unwrap()
+    };
     let mut statuses = Vec::new();
     for answer in [ask(&alone, request()).await, ask(&nested, request()).await] {
-        if answer.body() == DEAR || answer.headers().get("content-length").is_some_and(|length| length == "13") {
-            return Some(format!("{method} {target} gave a priced file away: {answer:?}"));
+        if answer.body() == DEAR
+            || answer
+                .headers()
+                .get("content-length")
+                .is_some_and(|length| length == "13")
+        {
+            return Some(format!(
+                "{method} {target} gave a priced file away: {answer:?}"
+            ));
         }
         statuses.push(answer.status());
     }
@@ -94,16 +124,30 @@ async fn no_spelling_of_a_path_gets_a_priced_file_for_nothing() {
     ] {
         let target: Uri = target.parse().unwrap();
         for method in ["GET", "HEAD"] {
-            assert_eq!(serves_dear_content(&shop, folder.path(), method, &target).await, None);
+            assert_eq!(
+                serves_dear_content(&shop, folder.path(), method, &target).await,
+                None
+            );
         }
-        let status = ask(&archive(&shop).layer(ServeDir::new(folder.path())), request("GET", &target.to_string(), None)).await;
-        assert!(status.status().is_client_error(), "{target}: {}", status.status());
+        let status = ask(
+            &archive(&shop).layer(ServeDir::new(folder.path())),
+            request("GET", &target.to_string(), None),
+        )
+        .await;
+        assert!(
+            status.status().is_client_error(),
+            "{target}: {}",
+            status.status()
+        );
     }
 }
 
 #[test]
 fn no_made_up_spelling_gets_a_priced_file_for_nothing() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let (shop, folder) = (Shop::new(), folder());
     let piece = prop_oneof![
         Just("/archive"),
@@ -132,13 +176,17 @@ fn no_made_up_spelling_gets_a_priced_file_for_nothing() {
         Just("%e9"),
         Just("%25"),
     ];
-    let paths = proptest::collection::vec(piece, 1..7).prop_map(|pieces| format!("/{}", pieces.concat()));
+    let paths =
+        proptest::collection::vec(piece, 1..7).prop_map(|pieces| format!("/{}", pieces.concat()));
     let mut runner = TestRunner::new(ProptestConfig::with_cases(1_500));
     let result = runner.run(&paths, |path| {
         for path in [path.clone(), path[1..].to_owned()] {
-            let Ok(target) = path.parse::<Uri>() else { continue };
+            let Ok(target) = path.parse::<Uri>() else {
+                continue;
+            };
             if target.path().starts_with('/') {
-                let given = runtime.block_on(serves_dear_content(&shop, folder.path(), "GET", &target));
+                let given =
+                    runtime.block_on(serves_dear_content(&shop, folder.path(), "GET", &target));
                 prop_assert_eq!(given, None);
             }
         }
@@ -152,15 +200,26 @@ async fn who_paid_for_a_file_gets_it_and_no_other() {
     let (shop, folder) = (Shop::new(), folder());
     let app = archive(&shop).layer(ServeDir::new(folder.path()));
     let credential = shop.buy(&app, get("/archive/x.txt")).await;
-    for other in
-        ["/archive/sub/x.txt", "/archive/", "/archive/x.txt?", "/archive/x.txt?a", "/archive/./x.txt", "/archive/%78.txt"]
-    {
+    for other in [
+        "/archive/sub/x.txt",
+        "/archive/",
+        "/archive/x.txt?",
+        "/archive/x.txt?a",
+        "/archive/./x.txt",
+        "/archive/%78.txt",
+    ] {
         let refused = ask(&app, request("GET", other, Some(&credential))).await;
         assert_eq!(reason(&refused), "wrong_target", "{other}");
     }
-    assert_eq!(reason(&ask(&app, request("HEAD", "/archive/x.txt", Some(&credential))).await), "wrong_method");
+    assert_eq!(
+        reason(&ask(&app, request("HEAD", "/archive/x.txt", Some(&credential))).await),
+        "wrong_method"
+    );
     let served = ask(&app, request("GET", "/archive/x.txt", Some(&credential))).await;
-    assert_eq!((served.status(), &served.body()[..]), (StatusCode::OK, DEAR.as_bytes()));
+    assert_eq!(
+        (served.status(), &served.body()[..]),
+        (StatusCode::OK, DEAR.as_bytes())
+    );
     assert_eq!(ask(&app, get("/open/x.txt")).await.status(), StatusCode::OK);
 }
 
@@ -174,7 +233,15 @@ async fn a_price_function_sees_a_path_as_the_handler_does() {
     let layer = shop.paywall().charge(Charge::of(price)).unwrap();
     let handler = async |axum::extract::Path(path): axum::extract::Path<String>| path;
     let app = Router::new().route("/files/{*path}", on_get(handler).route_layer(layer));
-    for (target, msat) in [("/files/premium/a", 1_000_000), ("/files/%70remium/a", 1_000_000), ("/files/cheap/a", 1_000)] {
-        assert_eq!(problem(&ask(&app, get(target)).await)["accepts"][0]["amount_msat"], msat, "{target}");
+    for (target, msat) in [
+        ("/files/premium/a", 1_000_000),
+        ("/files/%70remium/a", 1_000_000),
+        ("/files/cheap/a", 1_000),
+    ] {
+        assert_eq!(
+            problem(&ask(&app, get(target)).await)["accepts"][0]["amount_msat"],
+            msat,
+            "{target}"
+        );
     }
 }

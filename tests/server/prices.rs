@@ -26,7 +26,13 @@ use crate::{
 };
 
 fn route(shop: &Shop, charge: impl Into<Charge>) -> Router {
-    let layer = shop.builder().dialects(ALL).build().unwrap().charge(charge).unwrap();
+    let layer = shop
+        .builder()
+        .dialects(ALL)
+        .build()
+        .unwrap()
+        .charge(charge)
+        .unwrap();
     Router::new().route("/a", any(|body: Bytes| async move { body }).layer(layer))
 }
 
@@ -40,12 +46,25 @@ async fn a_bad_request_is_400_with_its_text_and_costs_no_invoice() {
     let app = route(
         &shop,
         price_fn(|q| async move {
-            let frames: Option<u32> = q.query("frames")?.unwrap_or("1").parse().ok().filter(|n| (1..=1000).contains(n));
-            Ok(Some(Amount::from_sat(frames.ok_or(BadRequest::new("frames: 1 to 1000"))?)))
+            let frames: Option<u32> = q
+                .query("frames")?
+                .unwrap_or("1")
+                .parse()
+                .ok()
+                .filter(|n| (1..=1000).contains(n));
+            Ok(Some(Amount::from_sat(
+                frames.ok_or(BadRequest::new("frames: 1 to 1000"))?,
+            )))
         }),
     );
     assert_eq!(sat(&ask(&app, get("/a?frames=7")).await), 7);
-    for bad in ["/a?frames=0", "/a?frames=1001", "/a?frames=", "/a?frames=-1", "/a?frames=x"] {
+    for bad in [
+        "/a?frames=0",
+        "/a?frames=1001",
+        "/a?frames=",
+        "/a?frames=-1",
+        "/a?frames=x",
+    ] {
         let answer = ask(&app, get(bad)).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{bad}");
         assert_eq!(problem(&answer)["detail"], "frames: 1 to 1000");
@@ -54,7 +73,10 @@ async fn a_bad_request_is_400_with_its_text_and_costs_no_invoice() {
     for twice in ["/a?frames=1&frames=2", "/a?frames=1&%66rames=1"] {
         let answer = ask(&app, get(twice)).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{twice}");
-        assert_eq!(problem(&answer)["detail"], "the query must have frames at most once");
+        assert_eq!(
+            problem(&answer)["detail"],
+            "the query must have frames at most once"
+        );
     }
     assert_eq!(shop.node.invoices_created(), 1);
 }
@@ -66,7 +88,11 @@ async fn query_all_sees_every_value_decoded_and_in_order() {
         &shop,
         price_fn(|q| async move {
             let all: Vec<_> = q.query_all("x").collect();
-            if all == ["1 2", "3"] { Ok(Some(Amount::from_sat(5))) } else { Err(format!("{all:?}").into()) }
+            if all == ["1 2", "3"] {
+                Ok(Some(Amount::from_sat(5)))
+            } else {
+                Err(format!("{all:?}").into())
+            }
         }),
     );
     assert_eq!(sat(&ask(&app, get("/a?x=1+2&y=9&%78=%33")).await), 5);
@@ -78,19 +104,26 @@ async fn unavailable(charge: Charge) {
     let answer = ask(&app, get("/a")).await;
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(!asks_for_money(&answer) && answer.headers().contains_key("retry-after"));
-    assert_eq!(problem(&answer)["detail"], "the price of this request cannot be told now");
+    assert_eq!(
+        problem(&answer)["detail"],
+        "the price of this request cannot be told now"
+    );
     assert_eq!(shop.node.invoices_created(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_error_a_zero_a_panic_and_a_long_wait_are_503_without_a_challenge() {
-    unavailable(price_fn(|_| async { Err(BoxError::from("a secret of the price list")) }).into()).await;
+    unavailable(price_fn(|_| async { Err(BoxError::from("a secret of the price list")) }).into())
+        .await;
     unavailable(price_fn(|_| async { Ok(Some(Amount::ZERO)) }).into()).await;
     unavailable(price_fn(|_| async { Ok(Some(Amount::from_msat(u64::MAX))) }).into()).await;
     unavailable(price_fn(|_| async { panic!("a secret panic while it waits") }).into()).await;
     unavailable(
         price_fn(|_| {
-            assert!(std::hint::black_box(false), "a secret panic when it is called");
+            assert!(
+                std::hint::black_box(false),
+                "a secret panic when it is called"
+            );
             async { Ok(None) }
         })
         .into(),
@@ -112,12 +145,29 @@ async fn what_turns_out_free_passes_with_its_body_untouched() {
     for reads_body in [false, true] {
         let shop = Shop::new();
         let charge = Charge::of(price_fn(|_| async { Ok(None) }));
-        let app = route(&shop, if reads_body { charge.reads_body() } else { charge });
+        let app = route(
+            &shop,
+            if reads_body {
+                charge.reads_body()
+            } else {
+                charge
+            },
+        );
         let frames = futures_util::stream::iter(["one ", "two"].map(Ok::<_, std::io::Error>));
-        let request = Request::builder().method("POST").uri("/a").body(Body::from_stream(frames)).unwrap();
+        let request = Request::builder()
+            .method("POST")
+            .uri("/a")
+            .body(Body::from_stream(frames))
+            .unwrap();
         let answer = ask(&app, request).await;
-        assert_eq!((answer.status(), &answer.body()[..]), (StatusCode::OK, &b"one two"[..]));
-        assert!(!answer.headers().contains_key("cache-control"), "{answer:?}");
+        assert_eq!(
+            (answer.status(), &answer.body()[..]),
+            (StatusCode::OK, &b"one two"[..])
+        );
+        assert!(
+            !answer.headers().contains_key("cache-control"),
+            "{answer:?}"
+        );
     }
 }
 
@@ -134,14 +184,32 @@ async fn only_declared_headers_are_seen_and_each_may_occur_once() {
         }))
         .reads_headers(["X-Size"]),
     );
-    let errand = Errand::post("/a", b"not declared").header("x-size", "9").header("x-tier", "gold").header("cookie", "a=b");
+    let errand = Errand::post("/a", b"not declared")
+        .header("x-size", "9")
+        .header("x-tier", "gold")
+        .header("cookie", "a=b");
     ask(&app, errand.unpaid()).await;
     let request = seen.lock().unwrap().take().unwrap();
-    assert_eq!([request.header("x-size"), request.header("X-SIZE")], [Some("9"); 2]);
-    assert_eq!([request.header("x-tier"), request.header("cookie"), request.header("host")], [None; 3]);
+    assert_eq!(
+        [request.header("x-size"), request.header("X-SIZE")],
+        [Some("9"); 2]
+    );
+    assert_eq!(
+        [
+            request.header("x-tier"),
+            request.header("cookie"),
+            request.header("host")
+        ],
+        [None; 3]
+    );
     assert_eq!(request.method(), "POST");
     assert!(request.body().is_empty());
-    for bad in [Errand::get("/a").header("x-size", "9").header("x-size", "9"), Errand::get("/a").header("x-size", "\u{e9}")] {
+    for bad in [
+        Errand::get("/a")
+            .header("x-size", "9")
+            .header("x-size", "9"),
+        Errand::get("/a").header("x-size", "\u{e9}"),
+    ] {
         let answer = ask(&app, bad.unpaid()).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         assert!(seen.lock().unwrap().is_none());
@@ -149,7 +217,13 @@ async fn only_declared_headers_are_seen_and_each_may_occur_once() {
 }
 
 fn by_tier() -> Charge {
-    Charge::of(price_fn(|q| async move { Ok(Some(Amount::from_sat(if q.capture("tier")? == "premium" { 100 } else { 1 }))) }))
+    Charge::of(price_fn(|q| async move {
+        Ok(Some(Amount::from_sat(if q.capture("tier")? == "premium" {
+            100
+        } else {
+            1
+        })))
+    }))
 }
 
 #[tokio::test]
@@ -157,8 +231,13 @@ async fn captures_are_decoded_as_the_handler_sees_them() {
     let shop = Shop::new();
     let paywall = shop.builder().dialects(ALL).build().unwrap();
     let handler = async |Path((tier, name)): Path<(String, String)>| format!("{tier} {name}");
-    let on_a_route = Router::new().route("/files/{tier}/{name}", on_get(handler).route_layer(paywall.charge(by_tier()).unwrap()));
-    let table = RouteTable::new().charge("GET /files/{tier}/{name}", by_tier()).otherwise_refuse();
+    let on_a_route = Router::new().route(
+        "/files/{tier}/{name}",
+        on_get(handler).route_layer(paywall.charge(by_tier()).unwrap()),
+    );
+    let table = RouteTable::new()
+        .charge("GET /files/{tier}/{name}", by_tier())
+        .otherwise_refuse();
     let plain = Router::new().route("/files/{tier}/{name}", on_get(handler));
     let by_table = paywall.routes(table).unwrap().layer(plain);
     for (path, price, handled) in [
@@ -170,13 +249,24 @@ async fn captures_are_decoded_as_the_handler_sees_them() {
         ("/files/Premium/a", 1, "Premium a"),
     ] {
         let errand = Errand::get(path);
-        let (one, other) = (ask(&on_a_route, errand.unpaid()).await, ask(&by_table, errand.unpaid()).await);
+        let (one, other) = (
+            ask(&on_a_route, errand.unpaid()).await,
+            ask(&by_table, errand.unpaid()).await,
+        );
         assert_eq!((sat(&one), sat(&other)), (price, price), "{path}");
         for dialect in ALL {
             let credential = errand.buy(&shop, &on_a_route, dialect).await;
-            assert_eq!(ask(&on_a_route, errand.with(&credential)).await.body(), handled, "{path}");
+            assert_eq!(
+                ask(&on_a_route, errand.with(&credential)).await.body(),
+                handled,
+                "{path}"
+            );
             let credential = errand.buy(&shop, &by_table, dialect).await;
-            assert_eq!(ask(&by_table, errand.with(&credential)).await.body(), handled, "{path}");
+            assert_eq!(
+                ask(&by_table, errand.with(&credential)).await.body(),
+                handled,
+                "{path}"
+            );
         }
     }
 }
@@ -185,21 +275,32 @@ async fn captures_are_decoded_as_the_handler_sees_them() {
 async fn a_price_of_the_body_sees_all_of_it_and_the_handler_too() {
     let shop = Shop::new();
     let paywall = shop.builder().dialects(ALL).build().unwrap();
-    let by_length = price_fn(|q| async move { Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?))) });
+    let by_length =
+        price_fn(|q| async move { Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?))) });
     let layer = paywall.charge(Charge::of(by_length).reads_body()).unwrap();
-    let app = Router::new().route("/v1/chat", on_post(|body: Bytes| async move { body }).route_layer(layer));
+    let app = Router::new().route(
+        "/v1/chat",
+        on_post(|body: Bytes| async move { body }).route_layer(layer),
+    );
     let errand = Errand::post("/v1/chat", b"a prompt of 22 letters");
     for dialect in ALL {
         assert_eq!(sat(&ask(&app, errand.unpaid()).await), 22);
         let credential = errand.buy(&shop, &app, dialect).await;
-        assert_eq!(ask(&app, errand.with(&credential)).await.body(), errand.body, "{dialect}");
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.body(),
+            errand.body,
+            "{dialect}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_dialect_that_cannot_say_a_price_is_left_out() {
     let shop = Shop::new();
-    let app = route(&shop, price_fn(|_| async { Ok(Some(Amount::from_msat(1_500))) }));
+    let app = route(
+        &shop,
+        price_fn(|_| async { Ok(Some(Amount::from_msat(1_500))) }),
+    );
     let answer = ask(&app, get("/a")).await;
     assert_eq!(invoice(&answer).amount(), Some(Amount::from_msat(1_500)));
     assert!(answer.headers().contains_key("payment-required"));
@@ -212,13 +313,19 @@ async fn a_dialect_that_cannot_say_a_price_is_left_out() {
 async fn a_fraction_that_no_dialect_can_say_is_503_and_the_log_names_the_fix() {
     let shop = Shop::new();
     let paywall = shop.builder().dialects([DialectName::Mpp]).build().unwrap();
-    let layer = paywall.charge(price_fn(|_| async { Ok(Some(Amount::from_msat(1_500))) })).unwrap();
+    let layer = paywall
+        .charge(price_fn(|_| async { Ok(Some(Amount::from_msat(1_500))) }))
+        .unwrap();
     let app = Router::new().route("/a", on_get(async || "a").route_layer(layer));
     let journal = Journal::begin();
-    assert_eq!(ask(&app, get("/a")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(
+        ask(&app, get("/a")).await.status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
     let lines = journal.lines();
     assert!(
-        lines.contains("the price 1.5 sat") && lines.contains("round to whole satoshis or enable another dialect"),
+        lines.contains("the price 1.5 sat")
+            && lines.contains("round to whole satoshis or enable another dialect"),
         "{lines}"
     );
     assert_eq!(shop.node.invoices_created(), 0);
@@ -227,16 +334,25 @@ async fn a_fraction_that_no_dialect_can_say_is_503_and_the_log_names_the_fix() {
 #[tokio::test]
 async fn a_capture_that_the_pattern_lacks_is_503_and_the_log_names_the_fix() {
     let shop = Shop::new();
-    for (rule, captured) in
-        [("GET /w/{city}/{day}", "`city`, `day`"), ("GET /{*rest}", "`rest`"), ("GET /w/oslo/today", "nothing")]
-    {
-        let by_id = price_fn(|q: PriceRequest| async move { Ok(Some(Amount::from_sat(q.capture("id")?.len().try_into()?))) });
+    for (rule, captured) in [
+        ("GET /w/{city}/{day}", "`city`, `day`"),
+        ("GET /{*rest}", "`rest`"),
+        ("GET /w/oslo/today", "nothing"),
+    ] {
+        let by_id = price_fn(|q: PriceRequest| async move {
+            Ok(Some(Amount::from_sat(q.capture("id")?.len().try_into()?)))
+        });
         let table = RouteTable::new().charge(rule, by_id).otherwise_refuse();
         let app = shop.paywall().routes(table).unwrap().layer(Router::new());
         let journal = Journal::begin();
-        assert_eq!(ask(&app, get("/w/oslo/today")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            ask(&app, get("/w/oslo/today")).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
         let lines = journal.lines();
-        let told = format!("asks for the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into");
+        let told = format!(
+            "asks for the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into"
+        );
         assert!(lines.contains(&told), "{lines}");
     }
 }

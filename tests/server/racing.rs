@@ -23,18 +23,31 @@ use crate::{
 const TASKS: usize = 200;
 
 fn durable(shop: &Shop, folder: &tempfile::TempDir) -> DurableStore {
-    DurableStore::open_with(folder.path(), DurableOptions::new().clock(shop.clock.clone())).unwrap()
+    DurableStore::open_with(
+        folder.path(),
+        DurableOptions::new().clock(shop.clock.clone()),
+    )
+    .unwrap()
 }
 
 /// Presents one credential from so many tasks at once; answers how many were served, and how often the handler ran.
-async fn race(shop: &Shop, store: impl ReplayStore, charge: Charge, dialect: DialectName) -> (usize, usize) {
+async fn race(
+    shop: &Shop,
+    store: impl ReplayStore,
+    charge: Charge,
+    dialect: DialectName,
+) -> (usize, usize) {
     let runs = Arc::new(AtomicUsize::new(0));
     let counted = runs.clone();
     let handler = move || async move {
         counted.fetch_add(1, Ordering::SeqCst);
         tokio::task::yield_now().await;
     };
-    let builder = shop.builder().dialects(ALL).replay_store(store).unpaid_per_client(10_000);
+    let builder = shop
+        .builder()
+        .dialects(ALL)
+        .replay_store(store)
+        .unpaid_per_client(10_000);
     let layer = builder.build().unwrap().charge(charge).unwrap();
     let app = Router::new().route("/a", on_get(handler).route_layer(layer));
     let errand = Errand::get("/a");
@@ -46,7 +59,10 @@ async fn race(shop: &Shop, store: impl ReplayStore, charge: Charge, dialect: Dia
             tokio::spawn(async move {
                 start.wait().await;
                 let answer = ask(&app, request).await;
-                assert!(answer.status().is_success() || asks_for_money(&answer), "{answer:?}");
+                assert!(
+                    answer.status().is_success() || asks_for_money(&answer),
+                    "{answer:?}"
+                );
                 answer.status() == StatusCode::OK
             })
         })
@@ -64,7 +80,11 @@ async fn one_credential_presented_by_200_tasks_runs_the_handler_once() {
         for _ in 0..5 {
             let shop = Shop::new();
             let store = shop.store.clone();
-            assert_eq!(race(&shop, store, Amount::from_sat(10).into(), dialect).await, (1, 1), "{dialect}");
+            assert_eq!(
+                race(&shop, store, Amount::from_sat(10).into(), dialect).await,
+                (1, 1),
+                "{dialect}"
+            );
         }
     }
 }
@@ -74,7 +94,11 @@ async fn so_it_does_with_the_durable_store() {
     for dialect in ALL {
         let (shop, folder) = (Shop::new(), tempfile::tempdir().unwrap());
         let store = durable(&shop, &folder);
-        assert_eq!(race(&shop, store, Amount::from_sat(10).into(), dialect).await, (1, 1), "{dialect}");
+        assert_eq!(
+            race(&shop, store, Amount::from_sat(10).into(), dialect).await,
+            (1, 1),
+            "{dialect}"
+        );
     }
 }
 
@@ -83,7 +107,10 @@ async fn seven_uses_serve_seven_of_200_tasks() {
     let charge = Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(7).unwrap());
     let (shop, folder) = (Shop::new(), tempfile::tempdir().unwrap());
     let store = durable(&shop, &folder);
-    assert_eq!(race(&shop, store, charge.clone(), DialectName::L402).await, (7, 7));
+    assert_eq!(
+        race(&shop, store, charge.clone(), DialectName::L402).await,
+        (7, 7)
+    );
     let store = shop.store.clone();
     assert_eq!(race(&shop, store, charge, DialectName::L402).await, (7, 7));
 }
@@ -98,7 +125,13 @@ async fn a_handler_that_always_fails_runs_three_times_for_200_tasks() {
         tokio::task::yield_now().await;
         StatusCode::BAD_GATEWAY
     };
-    let layer = shop.builder().unpaid_per_client(10_000).build().unwrap().charge(Amount::from_sat(10)).unwrap();
+    let layer = shop
+        .builder()
+        .unpaid_per_client(10_000)
+        .build()
+        .unwrap()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     let app = Router::new().route("/a", on_get(handler).route_layer(layer));
     let errand = Errand::get("/a");
     let credential = errand.buy(&shop, &app, DialectName::L402).await;
@@ -109,7 +142,10 @@ async fn a_handler_that_always_fails_runs_three_times_for_200_tasks() {
         })
         .collect();
     for answer in racing {
-        assert!([StatusCode::BAD_GATEWAY, StatusCode::PAYMENT_REQUIRED].contains(&answer.await.unwrap()));
+        assert!(
+            [StatusCode::BAD_GATEWAY, StatusCode::PAYMENT_REQUIRED]
+                .contains(&answer.await.unwrap())
+        );
     }
     assert!(runs.load(Ordering::SeqCst) <= 3);
     for _ in 0..5 {

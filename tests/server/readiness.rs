@@ -16,7 +16,10 @@ use tower_x402::{
     Amount, Charge, DialectName, PaymentHash, RouteTable,
     body::RequestBody,
     clock::Timestamp,
-    replay::{BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
+    replay::{
+        BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore,
+        StoreError, StoreId, UseId,
+    },
 };
 
 use crate::{
@@ -30,8 +33,17 @@ macro_rules! limited {
             tokio::task::yield_now().await;
             Ok::<_, Infallible>(Response::<Body>::default())
         });
-        let inner = ServiceBuilder::new().concurrency_limit($limit).service(handler);
-        $shop.builder().dialects(ALL).build().unwrap().charge(Amount::from_sat(10)).unwrap().layer(inner)
+        let inner = ServiceBuilder::new()
+            .concurrency_limit($limit)
+            .service(handler);
+        $shop
+            .builder()
+            .dialects(ALL)
+            .build()
+            .unwrap()
+            .charge(Amount::from_sat(10))
+            .unwrap()
+            .layer(inner)
     }};
 }
 
@@ -45,7 +57,9 @@ async fn under_a_concurrency_limit_all_that_was_paid_is_served() {
         for _ in 0..20 {
             let request = errand.with(&errand.buy(&shop, &service, dialect).await);
             let service = service.clone();
-            racing.push(tokio::spawn(async move { ask(&service, request).await.status() }));
+            racing.push(tokio::spawn(async move {
+                ask(&service, request).await.status()
+            }));
         }
         for answer in racing {
             assert_eq!(answer.await.unwrap(), StatusCode::OK, "{dialect}");
@@ -60,12 +74,19 @@ async fn under_a_concurrency_limit_all_that_is_free_is_served() {
         tokio::task::yield_now().await;
         Ok::<_, Infallible>(Response::<Body>::default())
     });
-    let table = RouteTable::new().charge("GET /a", Amount::from_sat(10)).free("GET /health").otherwise_refuse();
+    let table = RouteTable::new()
+        .charge("GET /a", Amount::from_sat(10))
+        .free("GET /health")
+        .otherwise_refuse();
     let inner = ServiceBuilder::new().concurrency_limit(1).service(handler);
     let service = shop.paywall().routes(table).unwrap().layer(inner);
     let ask_for_free = || {
         let service = service.clone();
-        tokio::spawn(async move { ask(&service, Errand::get("/health").unpaid()).await.status() })
+        tokio::spawn(async move {
+            ask(&service, Errand::get("/health").unpaid())
+                .await
+                .status()
+        })
     };
     for answer in (0..20).map(|_| ask_for_free()).collect::<Vec<_>>() {
         assert_eq!(answer.await.unwrap(), StatusCode::OK);
@@ -78,7 +99,10 @@ async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
     let service = limited!(shop, 2);
     let errand = Errand::get("/a");
     let spent = errand.buy(&shop, &service, DialectName::L402).await;
-    assert_eq!(ask(&service, errand.with(&spent)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&service, errand.with(&spent)).await.status(),
+        StatusCode::OK
+    );
     let mut credentials = Vec::new();
     for _ in 0..4 {
         credentials.push(errand.buy(&shop, &service, DialectName::L402).await);
@@ -86,14 +110,24 @@ async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
     shop.node.pause();
     let mut waiting = Vec::new();
     for i in 0..20 {
-        let request = if i % 2 == 0 { errand.unpaid() } else { errand.with(&spent) };
+        let request = if i % 2 == 0 {
+            errand.unpaid()
+        } else {
+            errand.with(&spent)
+        };
         let service = service.clone();
-        waiting.push(tokio::spawn(async move { ask(&service, request).await.status() }));
+        waiting.push(tokio::spawn(async move {
+            ask(&service, request).await.status()
+        }));
     }
     let all_ask = tokio::time::timeout(Duration::from_secs(1), shop.node.paused_calls(20)).await;
     all_ask.expect("nobody waits for a permit");
     for credential in &credentials {
-        let served = tokio::time::timeout(Duration::from_secs(5), ask(&service, errand.with(credential))).await;
+        let served = tokio::time::timeout(
+            Duration::from_secs(5),
+            ask(&service, errand.with(credential)),
+        )
+        .await;
         assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);
     }
     shop.node.resume();
@@ -108,18 +142,28 @@ async fn a_body_that_never_ends_holds_no_permit_either() {
     let service = limited!(shop, 1);
     let errand = Errand::post("/a", b"abc");
     let stuck = errand.buy(&shop, &service, DialectName::Mpp).await;
-    let endless =
-        errand.with(&stuck).map(|_| Body::from_stream(futures_util::stream::pending::<Result<bytes::Bytes, Infallible>>()));
+    let endless = errand.with(&stuck).map(|_| {
+        Body::from_stream(futures_util::stream::pending::<
+            Result<bytes::Bytes, Infallible>,
+        >())
+    });
     let waiting = tokio::spawn({
         let service = service.clone();
         async move { ask(&service, endless).await.status() }
     });
     tokio::task::yield_now().await;
     let credential = errand.buy(&shop, &service, DialectName::L402).await;
-    let served = tokio::time::timeout(Duration::from_secs(5), ask(&service, errand.with(&credential))).await;
+    let served = tokio::time::timeout(
+        Duration::from_secs(5),
+        ask(&service, errand.with(&credential)),
+    )
+    .await;
     assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);
     assert_eq!(waiting.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
-    assert_eq!(ask(&service, errand.with(&stuck)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&service, errand.with(&stuck)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -183,25 +227,42 @@ impl ReplayStore for Stalled {
 #[tokio::test(start_paused = true)]
 async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others() {
     let several = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(100).unwrap());
-    for (charge, dialects, most) in [(Charge::of(Amount::from_sat(10)), &ALL[..], 1), (several, &ALL[..1], 2)] {
+    for (charge, dialects, most) in [
+        (Charge::of(Amount::from_sat(10)), &ALL[..], 1),
+        (several, &ALL[..1], 2),
+    ] {
         for dialect in dialects {
             let shop = Shop::new();
-            let handler = service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::<Body>::default()));
+            let handler = service_fn(async |_: Request<RequestBody<Body>>| {
+                Ok::<_, Infallible>(Response::<Body>::default())
+            });
             let inner = ServiceBuilder::new().concurrency_limit(4).service(handler);
-            let store = Stalled { inner: shop.store.clone(), payment: Mutex::default(), asked: AtomicUsize::new(0) };
+            let store = Stalled {
+                inner: shop.store.clone(),
+                payment: Mutex::default(),
+                asked: AtomicUsize::new(0),
+            };
             let store = Arc::new(store);
-            let paywall = shop.builder().dialects(ALL).replay_store(store.clone()).build().unwrap();
+            let paywall = shop
+                .builder()
+                .dialects(ALL)
+                .replay_store(store.clone())
+                .build()
+                .unwrap();
             let service = paywall.charge(charge.clone()).unwrap().layer(inner);
             let errand = Errand::get("/a");
             let answer = ask(&service, errand.unpaid()).await;
             let replayed = payment_hash(&answer);
             let preimage = shop.node.settle(replayed).unwrap();
-            let credential = errand.credential(&shop, *dialect, &answer, &preimage).unwrap();
+            let credential = errand
+                .credential(&shop, *dialect, &answer, &preimage)
+                .unwrap();
             *store.payment.lock().unwrap() = Some(replayed);
             let mut replays = Vec::new();
             for _ in 0..100 {
                 let (service, request) = (service.clone(), errand.with(&credential));
-                let mut asking = tokio_test::task::spawn(async move { ask(&service, request).await.status() });
+                let mut asking =
+                    tokio_test::task::spawn(async move { ask(&service, request).await.status() });
                 assert!(asking.poll().is_pending());
                 replays.push(asking);
             }
@@ -216,9 +277,16 @@ async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others
             for answer in futures_util::future::join_all(replays).await {
                 assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
             }
-            assert!(waited.elapsed() <= Duration::from_secs(20), "{:?}", waited.elapsed());
+            assert!(
+                waited.elapsed() <= Duration::from_secs(20),
+                "{:?}",
+                waited.elapsed()
+            );
             *store.payment.lock().unwrap() = None;
-            assert_eq!(ask(&service, errand.with(&credential)).await.status(), StatusCode::OK);
+            assert_eq!(
+                ask(&service, errand.with(&credential)).await.status(),
+                StatusCode::OK
+            );
         }
     }
 }
@@ -227,16 +295,32 @@ async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others
 async fn a_payment_that_is_known_to_be_spent_is_refused_without_the_store() {
     for dialect in ALL {
         let shop = Shop::new();
-        let store = Stalled { inner: shop.store.clone(), payment: Mutex::default(), asked: AtomicUsize::new(0) };
+        let store = Stalled {
+            inner: shop.store.clone(),
+            payment: Mutex::default(),
+            asked: AtomicUsize::new(0),
+        };
         let store = Arc::new(store);
-        let paywall = shop.builder().dialects(ALL).replay_store(store.clone()).build().unwrap();
-        let handler = service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::<Body>::default()));
+        let paywall = shop
+            .builder()
+            .dialects(ALL)
+            .replay_store(store.clone())
+            .build()
+            .unwrap();
+        let handler = service_fn(async |_: Request<RequestBody<Body>>| {
+            Ok::<_, Infallible>(Response::<Body>::default())
+        });
         let service = paywall.charge(Amount::from_sat(10)).unwrap().layer(handler);
         let errand = Errand::get("/a");
         let answer = ask(&service, errand.unpaid()).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        let credential = errand.credential(&shop, dialect, &answer, &preimage).unwrap();
-        assert_eq!(ask(&service, errand.with(&credential)).await.status(), StatusCode::OK);
+        let credential = errand
+            .credential(&shop, dialect, &answer, &preimage)
+            .unwrap();
+        assert_eq!(
+            ask(&service, errand.with(&credential)).await.status(),
+            StatusCode::OK
+        );
         *store.payment.lock().unwrap() = Some(payment_hash(&answer));
         for again in ALL {
             let credential = errand.credential(&shop, again, &answer, &preimage).unwrap();

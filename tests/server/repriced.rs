@@ -36,24 +36,39 @@ fn priced(shop: &Shop) -> (Router, Arc<AtomicUsize>, Arc<AtomicU32>) {
         .master_secret(Secrets::test_secret(8))
         .accept_foreign_proofs()
         .unpaid_per_client(1);
-    let layer = builder.build().unwrap().charge(Charge::of(function)).unwrap();
-    (Router::new().route("/weather", on_get(async || "sunny").route_layer(layer)), runs, price)
+    let layer = builder
+        .build()
+        .unwrap()
+        .charge(Charge::of(function))
+        .unwrap();
+    (
+        Router::new().route("/weather", on_get(async || "sunny").route_layer(layer)),
+        runs,
+        price,
+    )
 }
 
 fn from(call: &Call, payload: &serde_json::Value, client: u8) -> Request<Body> {
     let mut request = presented(call, payload);
-    request.extensions_mut().insert(ClientAddr::new([198, 51, 100, client].into()));
+    request
+        .extensions_mut()
+        .insert(ClientAddr::new([198, 51, 100, client].into()));
     request
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_proof_of_another_issuer_runs_the_price_function_a_few_times_only_and_is_served_when_its_price_is_asked() {
+async fn one_proof_of_another_issuer_runs_the_price_function_a_few_times_only_and_is_served_when_its_price_is_asked()
+ {
     let shop = Shop::new();
     let (app, runs, price) = priced(&shop);
     let (proof, call, _) = genuine(&shop).await;
     for request in 0..200 {
         let answer = ask(&app, from(&call, &proof, 1)).await;
-        let expected = if request == 0 { StatusCode::PAYMENT_REQUIRED } else { StatusCode::TOO_MANY_REQUESTS };
+        let expected = if request == 0 {
+            StatusCode::PAYMENT_REQUIRED
+        } else {
+            StatusCode::TOO_MANY_REQUESTS
+        };
         assert_eq!(answer.status(), expected);
         assert!(request == 0 || answer.headers().contains_key("retry-after"));
     }
@@ -63,20 +78,34 @@ async fn one_proof_of_another_issuer_runs_the_price_function_a_few_times_only_an
     // Nobody but this payment waits, and it not for ever.
     price.store(10, Ordering::SeqCst);
     let other = by_a_sub_wallet(&shop, &proof, 10_000).await;
-    assert_eq!(ask(&app, from(&call, &other, 1)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, from(&call, &other, 1)).await.status(),
+        StatusCode::OK
+    );
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(ask(&app, from(&call, &proof, 1)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, from(&call, &proof, 1)).await.status(),
+        StatusCode::OK
+    );
 
     // Known to be spent: it has no price.
     let before = runs.load(Ordering::SeqCst);
     for client in 2..200 {
-        assert_eq!(reason(&ask(&app, from(&call, &proof, client)).await), "duplicate_settlement");
+        assert_eq!(
+            reason(&ask(&app, from(&call, &proof, client)).await),
+            "duplicate_settlement"
+        );
     }
-    assert_eq!(runs.load(Ordering::SeqCst) - before, 198, "one for each challenge, none for the credential");
+    assert_eq!(
+        runs.load(Ordering::SeqCst) - before,
+        198,
+        "one for each challenge, none for the credential"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_client_with_many_proofs_of_another_issuer_runs_the_price_function_as_often_as_its_pace_allows() {
+async fn one_client_with_many_proofs_of_another_issuer_runs_the_price_function_as_often_as_its_pace_allows()
+ {
     let shop = Shop::new();
     let (app, runs, price) = priced(&shop);
     let (proof, call, _) = genuine(&shop).await;
@@ -89,8 +118,14 @@ async fn one_client_with_many_proofs_of_another_issuer_runs_the_price_function_a
     price.store(10, Ordering::SeqCst);
     for _ in 0..100 {
         let good = by_a_sub_wallet(&shop, &proof, 10_000).await;
-        assert_eq!(ask(&app, from(&call, &good, 2)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, from(&call, &good, 2)).await.status(),
+            StatusCode::OK
+        );
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    assert_eq!(ask(&app, from(&call, &proof, 1)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, from(&call, &proof, 1)).await.status(),
+        StatusCode::OK
+    );
 }

@@ -52,9 +52,14 @@ async fn present(
         async move {
             tokio::task::yield_now().await;
             match failure {
-                Failure::Status(status) => Ok(Response::builder().status(status).body(Body::empty()).unwrap()),
+                Failure::Status(status) => Ok(Response::builder()
+                    .status(status)
+                    .body(Body::empty())
+                    .unwrap()),
                 Failure::Error => Err("the handler has an error of its own"),
-                Failure::PanicInCall | Failure::PanicLater => panic!("the handler panics while it works"),
+                Failure::PanicInCall | Failure::PanicLater => {
+                    panic!("the handler panics while it works")
+                }
                 Failure::HungUp => std::future::pending::<Result<_, _>>().await,
             }
         }
@@ -81,9 +86,17 @@ async fn present(
 }
 
 /// How often the handler runs for one payment, when it fails each time and the client tries again and again.
-async fn runs(shop: &Shop, paywall: &Paywall, charge: Charge, dialect: DialectName, failure: Failure) -> usize {
+async fn runs(
+    shop: &Shop,
+    paywall: &Paywall,
+    charge: Charge,
+    dialect: DialectName,
+    failure: Failure,
+) -> usize {
     let shown = paywall.charge(charge.clone()).unwrap();
-    let shown = shown.layer(service_fn(async |_: Request<RequestBody<Body>>| Ok::<_, Infallible>(Response::<Body>::default())));
+    let shown = shown.layer(service_fn(async |_: Request<RequestBody<Body>>| {
+        Ok::<_, Infallible>(Response::<Body>::default())
+    }));
     let errand = Errand::get("/render");
     let credential = errand.buy(shop, &shown, dialect).await;
     let count = Arc::default();
@@ -91,7 +104,11 @@ async fn runs(shop: &Shop, paywall: &Paywall, charge: Charge, dialect: DialectNa
         let before = count_of(&count);
         let outcome = present(paywall, &charge, &count, failure, errand.with(&credential)).await;
         if count_of(&count) == before {
-            assert_eq!(outcome, Outcome::Status(StatusCode::PAYMENT_REQUIRED), "{dialect} {failure:?}");
+            assert_eq!(
+                outcome,
+                Outcome::Status(StatusCode::PAYMENT_REQUIRED),
+                "{dialect} {failure:?}"
+            );
         }
     }
     count_of(&count)
@@ -101,15 +118,31 @@ fn count_of(count: &Arc<AtomicUsize>) -> usize {
     count.load(Ordering::SeqCst)
 }
 
-const FAILURES: [Failure; 5] =
-    [Failure::Status(500), Failure::Status(503), Failure::Error, Failure::PanicInCall, Failure::PanicLater];
+const FAILURES: [Failure; 5] = [
+    Failure::Status(500),
+    Failure::Status(503),
+    Failure::Error,
+    Failure::PanicInCall,
+    Failure::PanicLater,
+];
 
 #[tokio::test]
 async fn a_failed_use_of_l402_comes_back_twice_and_never_a_third_time() {
     for failure in FAILURES {
         let shop = Shop::new();
         let paywall = shop.builder().dialects(ALL).build().unwrap();
-        assert_eq!(runs(&shop, &paywall, Amount::from_sat(10).into(), DialectName::L402, failure).await, 3, "{failure:?}");
+        assert_eq!(
+            runs(
+                &shop,
+                &paywall,
+                Amount::from_sat(10).into(),
+                DialectName::L402,
+                failure
+            )
+            .await,
+            3,
+            "{failure:?}"
+        );
     }
 }
 
@@ -120,7 +153,11 @@ async fn max_restores_says_how_often_and_zero_turns_it_off() {
             let shop = Shop::new();
             let paywall = shop.builder().max_restores(restores).build().unwrap();
             let charge = Amount::from_sat(10);
-            assert_eq!(runs(&shop, &paywall, charge.into(), DialectName::L402, failure).await, expected, "{failure:?}");
+            assert_eq!(
+                runs(&shop, &paywall, charge.into(), DialectName::L402, failure).await,
+                expected,
+                "{failure:?}"
+            );
         }
     }
 }
@@ -131,7 +168,18 @@ async fn in_x402_and_mpp_a_failed_use_stays_spent() {
         for failure in FAILURES {
             let shop = Shop::new();
             let paywall = shop.builder().dialects(ALL).build().unwrap();
-            assert_eq!(runs(&shop, &paywall, Amount::from_sat(10).into(), dialect, failure).await, 1, "{dialect} {failure:?}");
+            assert_eq!(
+                runs(
+                    &shop,
+                    &paywall,
+                    Amount::from_sat(10).into(),
+                    dialect,
+                    failure
+                )
+                .await,
+                1,
+                "{dialect} {failure:?}"
+            );
         }
     }
 }
@@ -141,7 +189,18 @@ async fn whoever_hangs_up_while_the_handler_works_gets_nothing_back() {
     for dialect in ALL {
         let shop = Shop::new();
         let paywall = shop.builder().dialects(ALL).build().unwrap();
-        assert_eq!(runs(&shop, &paywall, Amount::from_sat(10).into(), dialect, Failure::HungUp).await, 1, "{dialect}");
+        assert_eq!(
+            runs(
+                &shop,
+                &paywall,
+                Amount::from_sat(10).into(),
+                dialect,
+                Failure::HungUp
+            )
+            .await,
+            1,
+            "{dialect}"
+        );
     }
 }
 
@@ -151,7 +210,14 @@ async fn an_answer_that_blames_the_client_is_served_and_spent() {
         let shop = Shop::new();
         let paywall = shop.paywall();
         let charge = Amount::from_sat(10);
-        let runs = runs(&shop, &paywall, charge.into(), DialectName::L402, Failure::Status(status)).await;
+        let runs = runs(
+            &shop,
+            &paywall,
+            charge.into(),
+            DialectName::L402,
+            Failure::Status(status),
+        )
+        .await;
         assert_eq!(runs, 1, "{status}");
     }
 }
@@ -160,7 +226,17 @@ async fn an_answer_that_blames_the_client_is_served_and_spent() {
 async fn restores_are_counted_for_the_payment_and_not_for_each_use() {
     let shop = Shop::new();
     let charge = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(4).unwrap());
-    assert_eq!(runs(&shop, &shop.paywall(), charge, DialectName::L402, Failure::Status(500)).await, 4 + 2);
+    assert_eq!(
+        runs(
+            &shop,
+            &shop.paywall(),
+            charge,
+            DialectName::L402,
+            Failure::Status(500)
+        )
+        .await,
+        4 + 2
+    );
 }
 
 #[tokio::test]

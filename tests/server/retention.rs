@@ -13,7 +13,10 @@ use tower_x402::{
     Amount, DialectName, MemoryStore, Network, PaymentHash,
     clock::Timestamp,
     lightning::BoxFuture,
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId,
+        UseId,
+    },
 };
 
 use crate::{
@@ -54,14 +57,25 @@ impl ReplayStore for Ledger {
     }
 }
 
-const LIVES: [Duration; 4] = [Duration::ZERO, Duration::from_secs(59), Duration::from_secs(60), Duration::from_secs(86_400)];
+const LIVES: [Duration; 4] = [
+    Duration::ZERO,
+    Duration::from_secs(59),
+    Duration::from_secs(60),
+    Duration::from_secs(86_400),
+];
 
 #[tokio::test]
 async fn every_dialect_asks_to_remember_a_payment_equally_long() {
     for life in LIVES {
         let shop = Shop::new();
         let ledger = Ledger(shop.store.clone(), Arc::default());
-        let paywall = shop.builder().dialects(EVERY).replay_store(ledger.clone()).redeem_within(life).build().unwrap();
+        let paywall = shop
+            .builder()
+            .dialects(EVERY)
+            .replay_store(ledger.clone())
+            .redeem_within(life)
+            .build()
+            .unwrap();
         let layer = paywall.charge(Amount::from_sat(10)).unwrap();
         let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
         let call = Call::new("GET", "/weather");
@@ -84,18 +98,36 @@ fn key(number: u64) -> ConsumptionKey {
 /// Redeems in one dialect and, after a jump of the clock there and back in which the store pruned, in another.
 async fn twice(first: DialectName, then: DialectName, life: Duration) -> StatusCode {
     let shop = Shop::new();
-    let layer = shop.builder().dialects(EVERY).redeem_within(life).build().unwrap().charge(Amount::from_sat(10)).unwrap();
+    let layer = shop
+        .builder()
+        .dialects(EVERY)
+        .redeem_within(life)
+        .build()
+        .unwrap()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
-    assert_eq!(ask(&app, call.with(bought.of(first)).request()).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, call.with(bought.of(first)).request())
+            .await
+            .status(),
+        StatusCode::OK
+    );
     shop.clock.advance(Duration::from_secs(2 * 86_400));
     let once = Limits::new(NonZeroU32::MIN, 0);
     for number in 0..300 {
-        let _ = shop.store.consume(key(number), UseId::random().unwrap(), once, Timestamp::MAX).await.unwrap();
+        let _ = shop
+            .store
+            .consume(key(number), UseId::random().unwrap(), once, Timestamp::MAX)
+            .await
+            .unwrap();
     }
     shop.clock.set(Timestamp::from_unix_seconds(NOW));
-    ask(&app, call.with(bought.of(then)).request()).await.status()
+    ask(&app, call.with(bought.of(then)).request())
+        .await
+        .status()
 }
 
 #[tokio::test]
@@ -103,7 +135,11 @@ async fn a_jump_of_the_clock_serves_no_payment_twice_in_any_two_dialects() {
     for life in LIVES {
         for first in EVERY {
             for then in EVERY {
-                assert_eq!(twice(first, then, life).await, StatusCode::PAYMENT_REQUIRED, "{first}, then {then}, {life:?}");
+                assert_eq!(
+                    twice(first, then, life).await,
+                    StatusCode::PAYMENT_REQUIRED,
+                    "{first}, then {then}, {life:?}"
+                );
             }
         }
     }

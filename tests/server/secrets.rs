@@ -6,11 +6,18 @@ use tower_x402::{MemoryStore, Paywall, SecretError, Secrets, server::PaywallBuil
 
 use crate::{journal::Journal, shop::Shop};
 
-const LOOPBACK: [&str; 4] = ["http://127.0.0.1:3000", "http://localhost", "https://localhost:8443", "http://[::1]:3000"];
+const LOOPBACK: [&str; 4] = [
+    "http://127.0.0.1:3000",
+    "http://localhost",
+    "https://localhost:8443",
+    "http://[::1]:3000",
+];
 
 fn at(origin: &str) -> PaywallBuilder {
     let shop = Shop::new();
-    Paywall::builder(shop.node).insecure_origin(origin).replay_store(MemoryStore::new().unwrap())
+    Paywall::builder(shop.node)
+        .insecure_origin(origin)
+        .replay_store(MemoryStore::new().unwrap())
 }
 
 /// What people type and what programs fill memory with.
@@ -39,29 +46,72 @@ fn weak() -> Vec<Vec<u8>> {
 #[test]
 fn off_loopback_a_weak_secret_is_refused_with_the_command_that_makes_a_good_one() {
     for secret in weak() {
-        for origin in ["https://api.example.com", "http://10.0.0.1", "https://localhost.example.com", "http://0.0.0.0:3000"] {
-            let error = at(origin).master_secret(&secret).build().unwrap_err().to_string();
-            assert!(error.contains("`(umask 077; head -c 32 /dev/urandom > master-secret)`"), "{error}");
-            assert!(error.starts_with("for an origin that is not a loopback address"), "{error}");
-            assert!(error.contains("text") || error.contains("repeats itself"), "{error}");
-            let error = at(origin).secrets(Secrets::new(&secret).unwrap()).build().unwrap_err().to_string();
+        for origin in [
+            "https://api.example.com",
+            "http://10.0.0.1",
+            "https://localhost.example.com",
+            "http://0.0.0.0:3000",
+        ] {
+            let error = at(origin)
+                .master_secret(&secret)
+                .build()
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.contains("`(umask 077; head -c 32 /dev/urandom > master-secret)`"),
+                "{error}"
+            );
+            assert!(
+                error.starts_with("for an origin that is not a loopback address"),
+                "{error}"
+            );
+            assert!(
+                error.contains("text") || error.contains("repeats itself"),
+                "{error}"
+            );
+            let error = at(origin)
+                .secrets(Secrets::new(&secret).unwrap())
+                .build()
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("/dev/urandom"), "{error}");
         }
         for origin in LOOPBACK {
             at(origin).master_secret(&secret).build().unwrap();
             assert!(
-                at(origin).master_secret(&secret).origin("https://api.example.com").build().is_err(),
+                at(origin)
+                    .master_secret(&secret)
+                    .origin("https://api.example.com")
+                    .build()
+                    .is_err(),
                 "one is not on loopback"
             );
-            assert!(at(origin).master_secret(&secret).accept_authority("api.example.com").build().is_err());
-            at(origin).master_secret(&secret).accept_authority("localhost:80").build().unwrap();
+            assert!(
+                at(origin)
+                    .master_secret(&secret)
+                    .accept_authority("api.example.com")
+                    .build()
+                    .is_err()
+            );
+            at(origin)
+                .master_secret(&secret)
+                .accept_authority("localhost:80")
+                .build()
+                .unwrap();
         }
     }
     for number in 0..=255 {
-        at("https://api.example.com").master_secret(Secrets::test_secret(number)).build().unwrap();
+        at("https://api.example.com")
+            .master_secret(Secrets::test_secret(number))
+            .build()
+            .unwrap();
     }
     for origin in LOOPBACK {
-        let error = at(origin).master_secret([0; 32]).build().unwrap_err().to_string();
+        let error = at(origin)
+            .master_secret([0; 32])
+            .build()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("nothing but zeros"), "{error}");
     }
 }
@@ -70,14 +120,29 @@ fn off_loopback_a_weak_secret_is_refused_with_the_command_that_makes_a_good_one(
 fn a_ring_that_serves_off_loopback_takes_no_weak_secret_later() {
     let ring = Secrets::new(Secrets::test_secret(1)).unwrap();
     let local = ring.clone();
-    at("http://localhost").secrets(local.clone()).build().unwrap();
+    at("http://localhost")
+        .secrets(local.clone())
+        .build()
+        .unwrap();
     local.add([7; 32]).unwrap();
-    assert!(at("https://api.example.com").secrets(ring.clone()).build().is_err(), "a weak one is in the ring");
+    assert!(
+        at("https://api.example.com")
+            .secrets(ring.clone())
+            .build()
+            .is_err(),
+        "a weak one is in the ring"
+    );
     local.remove([7; 32]).unwrap();
-    at("https://api.example.com").secrets(ring.clone()).build().unwrap();
+    at("https://api.example.com")
+        .secrets(ring.clone())
+        .build()
+        .unwrap();
     for secret in weak() {
         let error = local.add(&secret).unwrap_err();
-        assert!(matches!(error, SecretError::Text | SecretError::Pattern), "{error}");
+        assert!(
+            matches!(error, SecretError::Text | SecretError::Pattern),
+            "{error}"
+        );
         assert_eq!(ring.mint_with(&secret), Err(SecretError::Unknown));
     }
     ring.add(Secrets::test_secret(2)).unwrap();
@@ -94,15 +159,32 @@ fn file(folder: &Path, bytes: &[u8]) -> std::path::PathBuf {
 fn a_secret_is_read_from_a_file() {
     let folder = tempfile::tempdir().unwrap();
     for length in [32, 4_096] {
-        let secret: Vec<u8> = (0..length / 32).flat_map(|number| Secrets::test_secret(number as u8)).collect();
+        let secret: Vec<u8> = (0..length / 32)
+            .flat_map(|number| Secrets::test_secret(number as u8))
+            .collect();
         let path = file(folder.path(), &secret);
         let ring = Secrets::from_file(&path).unwrap();
-        assert_eq!(ring.add(&secret), Err(SecretError::Duplicate), "it is what the file holds");
-        at("https://api.example.com").master_secret_file(&path).build().unwrap();
+        assert_eq!(
+            ring.add(&secret),
+            Err(SecretError::Duplicate),
+            "it is what the file holds"
+        );
+        at("https://api.example.com")
+            .master_secret_file(&path)
+            .build()
+            .unwrap();
     }
     let path = file(folder.path(), &[7; 32]);
-    at("http://localhost").master_secret_file(&path).build().unwrap();
-    assert!(at("https://api.example.com").master_secret_file(&path).build().is_err());
+    at("http://localhost")
+        .master_secret_file(&path)
+        .build()
+        .unwrap();
+    assert!(
+        at("https://api.example.com")
+            .master_secret_file(&path)
+            .build()
+            .is_err()
+    );
 }
 
 #[test]
@@ -112,24 +194,66 @@ fn a_file_that_holds_no_secret_is_named_with_what_was_expected_and_nothing_of_it
     let refused = |path: &Path, words: &[&str]| {
         let error = Secrets::from_file(path).unwrap_err();
         let text = error.to_string();
-        assert!(text.starts_with(&format!("the master secret `{}` ", path.display())), "{text}");
+        assert!(
+            text.starts_with(&format!("the master secret `{}` ", path.display())),
+            "{text}"
+        );
         assert!(words.iter().all(|word| text.contains(word)), "{text}");
-        let built = at("http://localhost").master_secret_file(path.to_string_lossy().as_ref()).build().unwrap_err();
+        let built = at("http://localhost")
+            .master_secret_file(path.to_string_lossy().as_ref())
+            .build()
+            .unwrap_err();
         assert_eq!(built.to_string(), text);
-        assert!(!format!("{error} {error:?}").contains("hunter2"), "{error:?}");
+        assert!(
+            !format!("{error} {error:?}").contains("hunter2"),
+            "{error:?}"
+        );
     };
-    let make = |path: &Path| format!("make one with `(umask 077; head -c 32 /dev/urandom > {})`", path.display());
+    let make = |path: &Path| {
+        format!(
+            "make one with `(umask 077; head -c 32 /dev/urandom > {})`",
+            path.display()
+        )
+    };
     let lost = "a new secret makes all that was sold before worthless";
-    refused(&missing, &["cannot be read: ", "; put it back if there was one, or ", &make(&missing), lost]);
+    refused(
+        &missing,
+        &[
+            "cannot be read: ",
+            "; put it back if there was one, or ",
+            &make(&missing),
+            lost,
+        ],
+    );
     assert!(std::error::Error::source(&Secrets::from_file(&missing).unwrap_err()).is_some());
     refused(folder.path(), &["is a folder: name the file in it"]);
     let path = folder.path().join("master-secret");
     for short in [&b""[..], b"hunter2", &Secrets::test_secret(1)[..31]] {
-        refused(&file(folder.path(), short), &["is too short", "at least 32 random bytes", &make(&path), lost]);
+        refused(
+            &file(folder.path(), short),
+            &[
+                "is too short",
+                "at least 32 random bytes",
+                &make(&path),
+                lost,
+            ],
+        );
     }
-    refused(&file(folder.path(), &[0; 32]), &["is nothing but zeros", &make(&path), lost]);
-    refused(&file(folder.path(), &[1; 4_097]), &["has more than 4096 bytes", "name the right one", lost]);
-    assert!(!Secrets::from_file(&path).unwrap_err().to_string().contains(&make(&path)), "nobody overwrites another file");
+    refused(
+        &file(folder.path(), &[0; 32]),
+        &["is nothing but zeros", &make(&path), lost],
+    );
+    refused(
+        &file(folder.path(), &[1; 4_097]),
+        &["has more than 4096 bytes", "name the right one", lost],
+    );
+    assert!(
+        !Secrets::from_file(&path)
+            .unwrap_err()
+            .to_string()
+            .contains(&make(&path)),
+        "nobody overwrites another file"
+    );
     #[cfg(unix)]
     refused(Path::new("/dev/urandom"), &["is no regular file"]);
 }
@@ -140,15 +264,39 @@ fn a_weak_secret_of_a_file_is_told_with_the_file_and_how_to_convert_it() {
     let hex = tower_x402::codec::hex::encode(Secrets::test_secret(1));
     let path = file(folder.path(), hex.as_bytes());
     let shown = path.display();
-    let by_file = at("https://api.example.com").master_secret_file(&path).build().unwrap_err().to_string();
-    let by_ring = at("https://api.example.com").secrets(Secrets::from_file(&path).unwrap()).build().unwrap_err().to_string();
+    let by_file = at("https://api.example.com")
+        .master_secret_file(&path)
+        .build()
+        .unwrap_err()
+        .to_string();
+    let by_ring = at("https://api.example.com")
+        .secrets(Secrets::from_file(&path).unwrap())
+        .build()
+        .unwrap_err()
+        .to_string();
     assert_eq!(by_file, by_ring);
-    assert!(by_file.starts_with(&format!("the master secret `{shown}` is text")), "{by_file}");
-    assert!(by_file.contains(&format!("`(umask 077; xxd -r -p {shown} > {shown}.bin)`")), "{by_file}");
+    assert!(
+        by_file.starts_with(&format!("the master secret `{shown}` is text")),
+        "{by_file}"
+    );
+    assert!(
+        by_file.contains(&format!("`(umask 077; xxd -r -p {shown} > {shown}.bin)`")),
+        "{by_file}"
+    );
     let path = file(folder.path(), &[7; 32]);
-    let repeats = at("https://api.example.com").master_secret_file(&path).build().unwrap_err().to_string();
-    assert!(repeats.starts_with(&format!("the master secret `{shown}` repeats itself")), "{repeats}");
-    assert!(repeats.contains(&format!("`(umask 077; head -c 32 /dev/urandom > {shown})`")), "{repeats}");
+    let repeats = at("https://api.example.com")
+        .master_secret_file(&path)
+        .build()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        repeats.starts_with(&format!("the master secret `{shown}` repeats itself")),
+        "{repeats}"
+    );
+    assert!(
+        repeats.contains(&format!("`(umask 077; head -c 32 /dev/urandom > {shown})`")),
+        "{repeats}"
+    );
 }
 
 #[test]
@@ -174,6 +322,10 @@ fn a_file_that_everybody_may_read_is_logged() {
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
         let journal = Journal::begin();
         Secrets::from_file(&path).unwrap();
-        assert_eq!(journal.lines().matches("chmod 600").count(), lines, "{mode:o}");
+        assert_eq!(
+            journal.lines().matches("chmod 600").count(),
+            lines,
+            "{mode:o}"
+        );
     }
 }

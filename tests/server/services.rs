@@ -9,7 +9,9 @@ use std::{
 use axum::{Router, body::Body, extract::Request, routing::get as on_get};
 use http::{HeaderValue, StatusCode, Uri, header};
 use tower::{Layer as _, util::MapRequestLayer};
-use tower_x402::{Amount, Charge, DialectName, Paywall, RouteTable, Secrets, server::PaywallBuilder};
+use tower_x402::{
+    Amount, Charge, DialectName, Paywall, RouteTable, Secrets, server::PaywallBuilder,
+};
 
 use crate::{
     customer::{ALL, Errand},
@@ -26,11 +28,16 @@ pub(crate) struct Street {
 impl Street {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU8 = AtomicU8::new(100);
-        Self { shop: Shop::new(), secret: Secrets::test_secret(NEXT.fetch_add(1, Ordering::Relaxed)) }
+        Self {
+            shop: Shop::new(),
+            secret: Secrets::test_secret(NEXT.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     pub(crate) fn builder(&self) -> PaywallBuilder {
-        self.shop.builder_of_every_dialect().master_secret(self.secret)
+        self.shop
+            .builder_of_every_dialect()
+            .master_secret(self.secret)
     }
 
     pub(crate) fn service(&self, label: &str) -> Paywall {
@@ -39,7 +46,10 @@ impl Street {
 }
 
 pub(crate) fn report(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
-    Router::new().route("/report", on_get(async || "served").route_layer(paywall.charge(charge).unwrap()))
+    Router::new().route(
+        "/report",
+        on_get(async || "served").route_layer(paywall.charge(charge).unwrap()),
+    )
 }
 
 pub(crate) fn sat(sat: u32) -> Charge {
@@ -53,9 +63,18 @@ async fn a_payment_at_a_cheap_service_opens_no_dear_one_with_another_label() {
     let street = Street::new();
     let shop = &street.shop;
     let labels = ["cheap", "dear", "cheap ", "che", ""];
-    let paywalls = labels.map(|label| if label.is_empty() { street.builder().build().unwrap() } else { street.service(label) });
+    let paywalls = labels.map(|label| {
+        if label.is_empty() {
+            street.builder().build().unwrap()
+        } else {
+            street.service(label)
+        }
+    });
     let [cheap, others @ ..] = paywalls;
-    let (cheap, others) = (report(&cheap, sat(1)), others.map(|paywall| report(&paywall, sat(1_000_000))));
+    let (cheap, others) = (
+        report(&cheap, sat(1)),
+        others.map(|paywall| report(&paywall, sat(1_000_000))),
+    );
     let errand = Errand::get("/report");
     for dialect in ALL {
         let credential = errand.buy(shop, &cheap, dialect).await;
@@ -68,7 +87,11 @@ async fn a_payment_at_a_cheap_service_opens_no_dear_one_with_another_label() {
             };
             assert_eq!(refused, expected, "{dialect} at {label:?}");
         }
-        assert_eq!(ask(&cheap, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&cheap, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
     }
 }
 
@@ -82,8 +105,14 @@ async fn several_uses_and_durations_cross_no_label_either() {
         let (cheap, dear) = (report(&cheap, charge(1)), report(&dear, charge(1_000_000)));
         let errand = Errand::get("/report");
         let credential = errand.buy(&street.shop, &cheap, DialectName::L402).await;
-        assert_eq!(reason(&ask(&dear, errand.with(&credential)).await), "unknown_key");
-        assert_eq!(ask(&cheap, errand.with(&credential)).await.status(), StatusCode::OK);
+        assert_eq!(
+            reason(&ask(&dear, errand.with(&credential)).await),
+            "unknown_key"
+        );
+        assert_eq!(
+            ask(&cheap, errand.with(&credential)).await.status(),
+            StatusCode::OK
+        );
     }
 }
 
@@ -92,19 +121,34 @@ async fn several_uses_and_durations_cross_no_label_either() {
 async fn labels_hold_under_two_accepted_names_and_behind_a_gateway_that_strips_prefixes() {
     let street = Street::new();
     let named = |label: &str| {
-        let builder = street.builder().service(label).accept_authority(format!("{label}.internal"));
-        report(&builder.build().unwrap(), sat(if label == "cheap" { 1 } else { 1_000_000 }))
+        let builder = street
+            .builder()
+            .service(label)
+            .accept_authority(format!("{label}.internal"));
+        report(
+            &builder.build().unwrap(),
+            sat(if label == "cheap" { 1 } else { 1_000_000 }),
+        )
     };
     let (cheap, dear) = (named("cheap"), named("dear"));
     let at = |name: &'static str| {
         move |mut request: Request<Body>| {
-            request.headers_mut().insert(header::HOST, HeaderValue::from_static(name));
+            request
+                .headers_mut()
+                .insert(header::HOST, HeaderValue::from_static(name));
             request
         }
     };
     let strip = |prefix: &'static str| {
         move |mut request: Request<Body>| {
-            let target = request.uri().path_and_query().unwrap().as_str().strip_prefix(prefix).unwrap().to_owned();
+            let target = request
+                .uri()
+                .path_and_query()
+                .unwrap()
+                .as_str()
+                .strip_prefix(prefix)
+                .unwrap()
+                .to_owned();
             *request.uri_mut() = target.parse::<Uri>().unwrap();
             request
         }
@@ -117,19 +161,40 @@ async fn labels_hold_under_two_accepted_names_and_behind_a_gateway_that_strips_p
         );
         let errand = Errand::get("/report");
         let credential = errand.buy(shop, &named.0, dialect).await;
-        assert_eq!(ask(&named.1, errand.with(&credential)).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
-        assert_eq!(ask(&named.0, errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&named.1, errand.with(&credential)).await.status(),
+            StatusCode::PAYMENT_REQUIRED,
+            "{dialect}"
+        );
+        assert_eq!(
+            ask(&named.0, errand.with(&credential)).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
 
         let behind = (
             MapRequestLayer::new(strip("/cheap")).layer(cheap.clone()),
             MapRequestLayer::new(strip("/dear")).layer(dear.clone()),
         );
         let answer = ask(&behind.0, get("/cheap/report")).await;
-        let preimage = shop.node.settle(crate::customer::payment_hash(&answer)).unwrap();
-        let credential = errand.credential(shop, dialect, &answer, &preimage).unwrap();
+        let preimage = shop
+            .node
+            .settle(crate::customer::payment_hash(&answer))
+            .unwrap();
+        let credential = errand
+            .credential(shop, dialect, &answer, &preimage)
+            .unwrap();
         let shown = |prefix: &str| Errand::get(&format!("{prefix}/report")).with(&credential);
-        assert_eq!(ask(&behind.1, shown("/dear")).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
-        assert_eq!(ask(&behind.0, shown("/cheap")).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&behind.1, shown("/dear")).await.status(),
+            StatusCode::PAYMENT_REQUIRED,
+            "{dialect}"
+        );
+        assert_eq!(
+            ask(&behind.0, shown("/cheap")).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
     }
 }
 
@@ -137,23 +202,40 @@ async fn labels_hold_under_two_accepted_names_and_behind_a_gateway_that_strips_p
 async fn replicas_of_one_service_take_what_the_other_sold_and_nothing_is_logged() {
     let journal = Journal::begin();
     let street = Street::new();
-    let table =
-        || RouteTable::new().charge("GET /report", sat(7)).charge("GET /day", sat(9).for_duration(Duration::from_secs(60)));
+    let table = || {
+        RouteTable::new()
+            .charge("GET /report", sat(7))
+            .charge("GET /day", sat(9).for_duration(Duration::from_secs(60)))
+    };
     let paywalls = [street.service("weather"), street.service("weather")];
     // Set up in turn, as somebody might who makes both at once.
-    let other: Vec<_> = paywalls.iter().map(|paywall| report(paywall, sat(1))).collect();
+    let other: Vec<_> = paywalls
+        .iter()
+        .map(|paywall| report(paywall, sat(1)))
+        .collect();
     let replicas = paywalls.map(|paywall| {
         let layer = paywall.routes(table().otherwise_refuse()).unwrap();
-        Router::new().route("/report", on_get(async || "served")).layer(layer)
+        Router::new()
+            .route("/report", on_get(async || "served"))
+            .layer(layer)
     });
     let errand = Errand::get("/report");
     for dialect in ALL {
         for (sold, shown) in [(0, 1), (1, 0)] {
             let credential = errand.buy(&street.shop, &replicas[sold], dialect).await;
-            assert_eq!(ask(&replicas[shown], errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+            assert_eq!(
+                ask(&replicas[shown], errand.with(&credential))
+                    .await
+                    .status(),
+                StatusCode::OK,
+                "{dialect}"
+            );
         }
     }
-    assert_eq!(ask(&other[0], get("/report")).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        ask(&other[0], get("/report")).await.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
     assert!(!journal.lines().contains(TOLD), "{}", journal.lines());
 }
 
@@ -170,26 +252,54 @@ async fn a_label_separates_no_proofs_of_others_and_they_count_at_the_current_pri
             .unwrap(),
         sat(10),
     );
-    let (cheap, same) = (report(&street.service("cheap"), sat(1)), report(&street.service("other"), sat(10)));
+    let (cheap, same) = (
+        report(&street.service("cheap"), sat(1)),
+        report(&street.service("other"), sat(10)),
+    );
     let errand = Errand::get("/report");
     let proof = errand.buy(&street.shop, &cheap, DialectName::X402).await;
-    assert_eq!(reason(&ask(&takes, errand.with(&proof)).await), "invalid_exact_lnbtc_amount_mismatch");
+    assert_eq!(
+        reason(&ask(&takes, errand.with(&proof)).await),
+        "invalid_exact_lnbtc_amount_mismatch"
+    );
     let proof = errand.buy(&street.shop, &same, DialectName::X402).await;
-    assert_eq!(ask(&takes, errand.with(&proof)).await.status(), StatusCode::OK);
-    assert_eq!(reason(&ask(&same, errand.with(&proof)).await), "duplicate_settlement");
+    assert_eq!(
+        ask(&takes, errand.with(&proof)).await.status(),
+        StatusCode::OK
+    );
+    assert_eq!(
+        reason(&ask(&same, errand.with(&proof)).await),
+        "duplicate_settlement"
+    );
     for dialect in [DialectName::L402, DialectName::Mpp] {
         let credential = errand.buy(&street.shop, &same, dialect).await;
-        assert_eq!(ask(&takes, errand.with(&credential)).await.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
+        assert_eq!(
+            ask(&takes, errand.with(&credential)).await.status(),
+            StatusCode::PAYMENT_REQUIRED,
+            "{dialect}"
+        );
     }
 }
 
 #[tokio::test]
 async fn the_name_of_a_service_in_caveats_is_in_no_key() {
     let street = Street::new();
-    let named = |name: &str| report(&street.builder().l402_service(name).build().unwrap(), sat(1));
+    let named = |name: &str| {
+        report(
+            &street.builder().l402_service(name).build().unwrap(),
+            sat(1),
+        )
+    };
     let (one, other) = (named("one"), named("other"));
-    let credential = Errand::get("/report").buy(&street.shop, &one, DialectName::L402).await;
-    assert_eq!(ask(&other, Errand::get("/report").with(&credential)).await.status(), StatusCode::OK);
+    let credential = Errand::get("/report")
+        .buy(&street.shop, &one, DialectName::L402)
+        .await;
+    assert_eq!(
+        ask(&other, Errand::get("/report").with(&credential))
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 #[test]
@@ -197,7 +307,10 @@ fn a_label_that_is_none_is_refused() {
     let shop = Shop::new();
     for bad in ["", "caf\u{e9}", "a\nb", "a\u{7f}", &"a".repeat(65)] {
         let error = shop.builder().service(bad).build().unwrap_err().to_string();
-        assert_eq!(error, format!("{bad:?} is no service label: expected 1 to 64 printable ASCII characters"));
+        assert_eq!(
+            error,
+            format!("{bad:?} is no service label: expected 1 to 64 printable ASCII characters")
+        );
     }
     for good in ["a", "weather api/v2 (\"beta\")", &"~".repeat(64)] {
         shop.builder().service(good).build().unwrap();

@@ -24,11 +24,17 @@ pub(crate) const LIMIT: usize = 2 << 20;
 
 pub(crate) fn service(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
     let layer = paywall.charge(charge).unwrap();
-    Router::new().route("/render", post(async |body: Bytes| body.len().to_string()).route_layer(layer))
+    Router::new().route(
+        "/render",
+        post(async |body: Bytes| body.len().to_string()).route_layer(layer),
+    )
 }
 
 pub(crate) fn priced_by_the_body() -> Charge {
-    Charge::of(price_fn(|_: PriceRequest| async { Ok(Some(Amount::from_sat(10))) })).reads_body()
+    Charge::of(price_fn(|_: PriceRequest| async {
+        Ok(Some(Amount::from_sat(10)))
+    }))
+    .reads_body()
 }
 
 pub(crate) fn call(bytes: usize) -> Call {
@@ -46,7 +52,9 @@ impl http_body::Body for Stalls {
         mut self: std::pin::Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        self.0.poll_next_unpin(cx).map(|data| data.map(|data| Ok(Frame::data(data))))
+        self.0
+            .poll_next_unpin(cx)
+            .map(|data| data.map(|data| Ok(Frame::data(data))))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -56,20 +64,26 @@ impl http_body::Body for Stalls {
 
 /// The same request from this address, of whose body only the first bytes come.
 pub(crate) fn stalled(call: &Call, first: usize, client: u8) -> Request<Body> {
-    let sent = stream::iter([call.body.slice(..first)]).chain(stream::pending()).boxed();
+    let sent = stream::iter([call.body.slice(..first)])
+        .chain(stream::pending())
+        .boxed();
     from(call, client).map(|_| Body::new(Stalls(sent, call.body.len() as u64)))
 }
 
 /// From this network of 64 bits, 256 of which are one household's.
 pub(crate) fn of_ipv6(mut request: Request<Body>, network: u16) -> Request<Body> {
     let address = std::net::Ipv6Addr::new(0x2001, 0xdb8, 1, network, 0, 0, 0, 1);
-    request.extensions_mut().insert(ClientAddr::new(address.into()));
+    request
+        .extensions_mut()
+        .insert(ClientAddr::new(address.into()));
     request
 }
 
 pub(crate) fn from(call: &Call, client: u8) -> Request<Body> {
     let mut request = call.request();
-    request.extensions_mut().insert(ClientAddr::new([198, 51, 100, client].into()));
+    request
+        .extensions_mut()
+        .insert(ClientAddr::new([198, 51, 100, client].into()));
     request
 }
 
@@ -78,7 +92,10 @@ pub(crate) async fn buy(shop: &Shop, app: &Router, call: &Call) -> Bought {
 }
 
 /// Starts each request; gives back those that wait, and how many were answered with 503.
-pub(crate) fn start(app: &Router, requests: impl IntoIterator<Item = Request<Body>>) -> (Vec<impl Sized>, usize) {
+pub(crate) fn start(
+    app: &Router,
+    requests: impl IntoIterator<Item = Request<Body>>,
+) -> (Vec<impl Sized>, usize) {
     let (mut waiting, mut refused) = (Vec::new(), 0);
     for request in requests {
         let app = app.clone();
@@ -97,14 +114,27 @@ pub(crate) fn start(app: &Router, requests: impl IntoIterator<Item = Request<Bod
 #[tokio::test]
 async fn what_the_pool_cannot_hold_is_not_sold_whether_the_limit_was_set_or_not() {
     for charge in [Charge::of(Amount::from_sat(10)), priced_by_the_body()] {
-        for (pool, limit) in [(0, None), (1, None), (1_000, None), (1_000, Some(500)), (2_047, Some(1_023)), (3 << 20, None)] {
+        for (pool, limit) in [
+            (0, None),
+            (1, None),
+            (1_000, None),
+            (1_000, Some(500)),
+            (2_047, Some(1_023)),
+            (3 << 20, None),
+        ] {
             let shop = Shop::new();
             let builder = shop.builder_of_every_dialect().body_pool(pool);
-            let builder = limit.into_iter().fold(builder, |builder, limit| builder.body_limit(limit));
+            let builder = limit
+                .into_iter()
+                .fold(builder, |builder, limit| builder.body_limit(limit));
             let app = service(&builder.build().unwrap(), charge.clone());
             let limit = limit.unwrap_or(pool / 16);
             let refused = ask(&app, call(limit + 1).request()).await;
-            assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE, "{limit} of {pool}");
+            assert_eq!(
+                refused.status(),
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "{limit} of {pool}"
+            );
             let largest = call(limit);
             for dialect in EVERY {
                 let bought = buy(&shop, &app, &largest).await;
@@ -119,13 +149,27 @@ async fn what_the_pool_cannot_hold_is_not_sold_whether_the_limit_was_set_or_not(
 async fn a_small_pool_has_shares_too_if_the_limit_was_not_set() {
     for pool in [64 << 10, 1 << 20, 8 << 20, 64 << 20] {
         let shop = Shop::new();
-        let app = service(&shop.builder_of_every_dialect().body_pool(pool).build().unwrap(), Amount::from_sat(10));
+        let app = service(
+            &shop
+                .builder_of_every_dialect()
+                .body_pool(pool)
+                .build()
+                .unwrap(),
+            Amount::from_sat(10),
+        );
         let (large, other) = (call(pool / 32), call(1 << 10));
         let paid = other.with(buy(&shop, &app, &other).await.of(DialectName::X402));
         let replayed = large.with(buy(&shop, &app, &large).await.of(DialectName::X402));
-        let (waiting, _) = start(&app, (0..40).map(|client| stalled(&replayed, large.body.len() - 1, client)));
+        let (waiting, _) = start(
+            &app,
+            (0..40).map(|client| stalled(&replayed, large.body.len() - 1, client)),
+        );
         assert!(!waiting.is_empty());
-        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{pool}");
+        assert_eq!(
+            ask(&app, paid.request()).await.status(),
+            StatusCode::OK,
+            "{pool}"
+        );
     }
 }
 
@@ -141,24 +185,49 @@ async fn one_payment_that_is_presented_again_and_again_leaves_room_for_others() 
         if is_spent {
             assert_eq!(ask(&app, replayed.request()).await.status(), StatusCode::OK);
         }
-        let (waiting, refused) = start(&app, (0..40).map(|client| stalled(&replayed, LIMIT - 1, client)));
-        assert_eq!(refused, if is_spent { 0 } else { 38 }, "spent bodies are hashed, others have a share");
-        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "spent: {is_spent}");
+        let (waiting, refused) = start(
+            &app,
+            (0..40).map(|client| stalled(&replayed, LIMIT - 1, client)),
+        );
+        assert_eq!(
+            refused,
+            if is_spent { 0 } else { 38 },
+            "spent bodies are hashed, others have a share"
+        );
+        assert_eq!(
+            ask(&app, paid.request()).await.status(),
+            StatusCode::OK,
+            "spent: {is_spent}"
+        );
         drop(waiting);
         let whole = ask(&app, replayed.request()).await;
-        assert_eq!(whole.status(), if is_spent { StatusCode::PAYMENT_REQUIRED } else { StatusCode::OK });
+        assert_eq!(
+            whole.status(),
+            if is_spent {
+                StatusCode::PAYMENT_REQUIRED
+            } else {
+                StatusCode::OK
+            }
+        );
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_client_with_many_payments_leaves_room_for_others() {
     let shop = Shop::new();
-    let app = service(&shop.builder_of_every_dialect().build().unwrap(), Amount::from_sat(10));
+    let app = service(
+        &shop.builder_of_every_dialect().build().unwrap(),
+        Amount::from_sat(10),
+    );
     let (large, other) = (call(LIMIT), call(1 << 10));
     let paid = other.with(buy(&shop, &app, &other).await.of(DialectName::Mpp));
     let mut stalling = Vec::new();
     for _ in 0..20 {
-        stalling.push(stalled(&large.with(buy(&shop, &app, &large).await.of(DialectName::X402)), LIMIT - 1, 1));
+        stalling.push(stalled(
+            &large.with(buy(&shop, &app, &large).await.of(DialectName::X402)),
+            LIMIT - 1,
+            1,
+        ));
     }
     let (_waiting, refused) = start(&app, stalling);
     assert_eq!(refused, 16);
@@ -172,7 +241,10 @@ async fn one_client_without_a_payment_leaves_room_for_other_prices() {
     let large = call(LIMIT);
     let (_waiting, refused) = start(&app, (0..20).map(|_| stalled(&large, LIMIT - 1, 1)));
     assert_eq!(refused, 16);
-    assert_eq!(ask(&app, from(&large, 2)).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        ask(&app, from(&large, 2)).await.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -181,7 +253,11 @@ async fn one_household_and_one_site_leave_room_for_others() {
     for (step, most) in [(1, 6), (256, 8)] {
         for is_paid in [true, false] {
             let shop = Shop::new();
-            let charge = if is_paid { Charge::of(Amount::from_sat(10)) } else { priced_by_the_body() };
+            let charge = if is_paid {
+                Charge::of(Amount::from_sat(10))
+            } else {
+                priced_by_the_body()
+            };
             let app = service(&shop.speaking_every_dialect(), charge);
             let large = call(LIMIT);
             let mut stalling = Vec::new();
@@ -192,14 +268,26 @@ async fn one_household_and_one_site_leave_room_for_others() {
                 };
                 stalling.push(of_ipv6(stalled(&call, LIMIT - 1, 0), network * step));
             }
-            let other = if is_paid { large.with(buy(&shop, &app, &large).await.of(DialectName::X402)) } else { large };
+            let other = if is_paid {
+                large.with(buy(&shop, &app, &large).await.of(DialectName::X402))
+            } else {
+                large
+            };
             let (waiting, refused) = start(&app, stalling);
             assert_eq!((waiting.len(), refused), (most, 20 - most));
-            let expected = if is_paid { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
+            let expected = if is_paid {
+                StatusCode::OK
+            } else {
+                StatusCode::PAYMENT_REQUIRED
+            };
             assert_eq!(ask(&app, from(&other, 2)).await.status(), expected);
             if step == 1 {
                 let neighbour = ask(&app, of_ipv6(other.request(), 256)).await.status();
-                assert_ne!(neighbour, StatusCode::SERVICE_UNAVAILABLE, "another household of the site");
+                assert_ne!(
+                    neighbour,
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "another household of the site"
+                );
             }
         }
     }
@@ -214,7 +302,11 @@ async fn memory_is_taken_as_bytes_come_and_not_as_they_are_announced() {
     let mut stalling = Vec::new();
     // Each of a payment and a client of its own, so that no share stops them.
     for client in 0..200 {
-        stalling.push(stalled(&large.with(buy(&shop, &app, &large).await.of(DialectName::X402)), 1, client));
+        stalling.push(stalled(
+            &large.with(buy(&shop, &app, &large).await.of(DialectName::X402)),
+            1,
+            client,
+        ));
     }
     let (waiting, refused) = start(&app, stalling);
     assert_eq!((waiting.len(), refused), (200, 0));
@@ -223,5 +315,9 @@ async fn memory_is_taken_as_bytes_come_and_not_as_they_are_announced() {
 
 /// A pool in which one body fills all that is there for the paid.
 pub(crate) fn for_one_body(shop: &Shop) -> Paywall {
-    shop.builder_of_every_dialect().body_limit(4 << 10).body_pool(8 << 10).build().unwrap()
+    shop.builder_of_every_dialect()
+        .body_limit(4 << 10)
+        .body_pool(8 << 10)
+        .build()
+        .unwrap()
 }

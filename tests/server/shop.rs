@@ -12,7 +12,10 @@ use tower_x402::{
     clock::{TestClock, Timestamp},
     l402,
     lightning::{BoxFuture, LocalNode},
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId,
+        UseId,
+    },
     server::PaywallBuilder,
 };
 
@@ -121,10 +124,20 @@ pub(crate) fn paid(target: &str, credential: &HeaderValue) -> Request<Body> {
     request("GET", target, Some(credential))
 }
 
-pub(crate) fn request(method: &str, target: &str, credential: Option<&HeaderValue>) -> Request<Body> {
-    let mut request = Request::builder().method(method).uri(target).body(Body::empty()).unwrap();
+pub(crate) fn request(
+    method: &str,
+    target: &str,
+    credential: Option<&HeaderValue>,
+) -> Request<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(target)
+        .body(Body::empty())
+        .unwrap();
     if let Some(credential) = credential {
-        request.headers_mut().insert(header::AUTHORIZATION, credential.clone());
+        request
+            .headers_mut()
+            .insert(header::AUTHORIZATION, credential.clone());
     }
     request
 }
@@ -139,5 +152,8 @@ pub(crate) fn problem(answer: &Response<Bytes>) -> serde_json::Value {
 #[track_caller]
 pub(crate) fn reason(answer: &Response<Bytes>) -> String {
     assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{answer:?}");
-    problem(answer)["reason"].as_str().unwrap_or_default().to_owned()
+    problem(answer)["reason"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -35,11 +35,16 @@ async fn a_slot_comes_back_when_its_invoice_is_redeemed_and_once_only() {
     // It is redeemed from elsewhere; the slot is whose invoice it was.
     let redeem = || {
         let mut request = paid("/weather", &credential);
-        request.extensions_mut().insert(ClientAddr::new("203.0.113.1".parse().unwrap()));
+        request
+            .extensions_mut()
+            .insert(ClientAddr::new("203.0.113.1".parse().unwrap()));
         request
     };
     assert_eq!(ask(&app, redeem()).await.status(), StatusCode::OK);
-    assert_eq!(ask(&app, redeem()).await.status(), StatusCode::PAYMENT_REQUIRED);
+    assert_eq!(
+        ask(&app, redeem()).await.status(),
+        StatusCode::PAYMENT_REQUIRED
+    );
     assert_eq!(invoices(&app, 3, || from("198.51.100.1")).await, 1);
 }
 
@@ -48,36 +53,55 @@ async fn a_slot_comes_back_when_timed_access_is_first_used() {
     let shop = Shop::new();
     let charge = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60));
     let paywall = shop.builder().unpaid_per_client(1).build().unwrap();
-    let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(paywall.charge(charge).unwrap()));
+    let app = Router::new().route(
+        "/weather",
+        on_get(async || "sunny").route_layer(paywall.charge(charge).unwrap()),
+    );
     let token = shop.pay(&ask(&app, from("198.51.100.1")).await);
     assert_eq!(invoices(&app, 2, || from("198.51.100.1")).await, 0);
     for _ in 0..2 {
-        assert_eq!(ask(&app, paid("/weather", &token)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, paid("/weather", &token)).await.status(),
+            StatusCode::OK
+        );
     }
     assert_eq!(invoices(&app, 2, || from("198.51.100.1")).await, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_fails_or_hangs_holds_a_slot_for_a_moment_and_one_that_lies_for_an_invoices_life() {
+async fn a_node_that_fails_or_hangs_holds_a_slot_for_a_moment_and_one_that_lies_for_an_invoices_life()
+ {
     let shop = Shop::new();
     let app = service(&shop.builder().unpaid_per_client(2).build().unwrap());
     shop.node.reachable(false);
     for _ in 0..2 {
-        assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            ask(&app, from("198.51.100.1")).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
-    assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        ask(&app, from("198.51.100.1")).await.status(),
+        StatusCode::TOO_MANY_REQUESTS
+    );
     shop.clock.advance(Duration::from_secs(11));
     shop.node.reachable(true);
     shop.node.pause();
     for _ in 0..2 {
-        assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            ask(&app, from("198.51.100.1")).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
     assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 10);
     shop.node.resume();
     shop.clock.advance(Duration::from_secs(11));
     shop.node.lie(Lie::Amount);
     for _ in 0..2 {
-        assert_eq!(ask(&app, from("198.51.100.1")).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            ask(&app, from("198.51.100.1")).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
     shop.node.lie(None);
     shop.clock.advance(Duration::from_secs(11));
@@ -97,12 +121,26 @@ async fn customers_of_a_node_that_hung_are_served_when_it_recovers_although_they
             let mut reset = tokio_test::task::spawn(ask(&app, from("198.51.100.1")));
             assert!(reset.poll().is_pending());
         }
-        let gave_up = tokio::time::timeout(Duration::from_secs(patience), ask(&app, from("198.51.100.2")));
-        assert_ne!(gave_up.await.map(|answer| answer.status()), Ok(StatusCode::PAYMENT_REQUIRED));
-        assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 10, "gave up after {patience} s");
+        let gave_up = tokio::time::timeout(
+            Duration::from_secs(patience),
+            ask(&app, from("198.51.100.2")),
+        );
+        assert_ne!(
+            gave_up.await.map(|answer| answer.status()),
+            Ok(StatusCode::PAYMENT_REQUIRED)
+        );
+        assert_eq!(
+            retry_after(&ask(&app, from("198.51.100.1")).await),
+            10,
+            "gave up after {patience} s"
+        );
         shop.node.resume();
         shop.clock.advance(Duration::from_secs(11));
-        assert_eq!(invoices(&app, 64, || from("198.51.100.1")).await, 64, "gave up after {patience} s");
+        assert_eq!(
+            invoices(&app, 64, || from("198.51.100.1")).await,
+            64,
+            "gave up after {patience} s"
+        );
     }
 }
 
@@ -110,14 +148,20 @@ async fn customers_of_a_node_that_hung_are_served_when_it_recovers_although_they
 async fn resets_while_the_node_answers_get_no_slot_back_before_the_invoices_end() {
     let shop = Shop::new();
     let node = Slow::new(shop.node.clone()).hesitates();
-    let paywall = Paywall::builder(node).origin(ORIGIN).master_secret(Secrets::test_secret(7)).replay_store(shop.store.clone());
+    let paywall = Paywall::builder(node)
+        .origin(ORIGIN)
+        .master_secret(Secrets::test_secret(7))
+        .replay_store(shop.store.clone());
     let app = service(&paywall.clock(shop.clock.clone()).build().unwrap());
     for reset in 0..200_u64 {
         let mut request = tokio_test::task::spawn(ask(&app, from("198.51.100.1")));
         assert_eq!(request.poll().is_pending(), reset < 64);
         drop(request);
         shop.clock.advance(Duration::from_secs(1));
-        assert_eq!(invoices(&app, 1, || from(&format!("203.0.113.{reset}"))).await, 1);
+        assert_eq!(
+            invoices(&app, 1, || from(&format!("203.0.113.{reset}"))).await,
+            1
+        );
     }
     assert_eq!(retry_after(&ask(&app, from("198.51.100.1")).await), 100);
 }
@@ -127,10 +171,15 @@ async fn a_slot_goes_back_at_once_if_the_price_function_takes_too_long_or_its_re
     let shop = Shop::new();
     let slow = price_fn(|_| std::future::pending());
     let paywall = shop.builder().unpaid_per_client(1).build().unwrap();
-    let app = service(&paywall).route("/slow", on_get(async || "served").route_layer(paywall.charge(Charge::of(slow)).unwrap()));
+    let app = service(&paywall).route(
+        "/slow",
+        on_get(async || "served").route_layer(paywall.charge(Charge::of(slow)).unwrap()),
+    );
     let slow = || {
         let mut request = get("/slow");
-        request.extensions_mut().insert(ClientAddr::new("198.51.100.1".parse().unwrap()));
+        request
+            .extensions_mut()
+            .insert(ClientAddr::new("198.51.100.1".parse().unwrap()));
         request
     };
     for _ in 0..3 {
@@ -138,7 +187,10 @@ async fn a_slot_goes_back_at_once_if_the_price_function_takes_too_long_or_its_re
         assert!(dropped.poll().is_pending());
         assert_eq!(retry_after(&ask(&app, slow()).await), 1);
         drop(dropped);
-        assert_eq!(ask(&app, slow()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            ask(&app, slow()).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
     assert_eq!(invoices(&app, 1, || from("198.51.100.1")).await, 1);
 }

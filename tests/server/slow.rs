@@ -12,7 +12,10 @@ use tower_x402::{
     Invoice, PaymentHash,
     clock::Timestamp,
     lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, NodeError, Receiver, ReceiverProfile},
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId,
+    },
 };
 
 /// Does what the inner one does, but pends before and after, and can be told to come late or to fail.
@@ -39,7 +42,10 @@ pub(crate) const LATE: Duration = Duration::from_secs(3_600);
 
 impl<T> Slow<T> {
     pub(crate) fn new(inner: T) -> Self {
-        Self { inner, mood: Arc::default() }
+        Self {
+            inner,
+            mood: Arc::default(),
+        }
     }
 
     /// Pends twice before and twice after each call.
@@ -128,16 +134,30 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
-            let disk_is_full = || StoreError::new(StoreErrorKind::Unavailable, "the test's store", "the disk is full");
+            let disk_is_full = || {
+                StoreError::new(
+                    StoreErrorKind::Unavailable,
+                    "the test's store",
+                    "the disk is full",
+                )
+            };
             self.before().await;
             if self.mood.fails_at_once.load(Ordering::SeqCst) {
                 return Err(disk_is_full());
             }
             if self.mood.refuses.load(Ordering::SeqCst) {
-                return Err(StoreError::new(StoreErrorKind::Refused, "the test's store", "too many are waiting"));
+                return Err(StoreError::new(
+                    StoreErrorKind::Refused,
+                    "the test's store",
+                    "too many are waiting",
+                ));
             }
             let answer = self.inner.consume(key, use_id, limits, retain_until).await;
-            if self.after().await { Err(disk_is_full()) } else { answer }
+            if self.after().await {
+                Err(disk_is_full())
+            } else {
+                answer
+            }
         })
     }
 
@@ -165,7 +185,10 @@ impl<T: Receiver> Receiver for Slow<T> {
         })
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             self.before().await;
             let answer = self.inner.lookup_invoice(payment_hash).await;

@@ -18,7 +18,10 @@ fn is_our_fault(answer: &Response<Bytes>) {
     assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(answer.headers()["retry-after"], "5");
     for challenge in ["www-authenticate", "payment-required", "payment-response"] {
-        assert!(!answer.headers().contains_key(challenge), "clients would pay again");
+        assert!(
+            !answer.headers().contains_key(challenge),
+            "clients would pay again"
+        );
     }
     assert_eq!(problem(answer)["type"], "about:blank");
 }
@@ -27,12 +30,20 @@ fn is_our_fault(answer: &Response<Bytes>) {
 async fn a_store_in_trouble_serves_nobody_asks_for_no_payment_and_spends_nothing() {
     let shop = Shop::new();
     let store = Slow::new(shop.store.clone());
-    let paywall = shop.builder_of_every_dialect().replay_store(store.clone()).max_restores(0).build().unwrap();
+    let paywall = shop
+        .builder_of_every_dialect()
+        .replay_store(store.clone())
+        .max_restores(0)
+        .build()
+        .unwrap();
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
     for dialect in EVERY {
-        let paid = call.with(shop.bought(&call, &ask(&app, call.request()).await).of(dialect));
+        let paid = call.with(
+            shop.bought(&call, &ask(&app, call.request()).await)
+                .of(dialect),
+        );
         let invoices = shop.node.invoices_created();
         for trouble in [Slow::fails_at_once, Slow::hangs, Slow::answers_late] {
             trouble(&store, true);
@@ -40,24 +51,50 @@ async fn a_store_in_trouble_serves_nobody_asks_for_no_payment_and_spends_nothing
             trouble(&store, false);
         }
         assert_eq!(shop.node.invoices_created(), invoices);
-        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}: what was paid is lost");
-        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+        assert_eq!(
+            ask(&app, paid.request()).await.status(),
+            StatusCode::OK,
+            "{dialect}: what was paid is lost"
+        );
+        assert_eq!(
+            ask(&app, paid.request()).await.status(),
+            StatusCode::PAYMENT_REQUIRED
+        );
     }
 }
 
 #[tokio::test]
 async fn a_store_that_is_full_forgets_nothing_that_is_live() {
     let shop = Shop::new();
-    let store = MemoryStore::new().unwrap().with_clock(shop.clock.clone()).with_capacity(NonZeroUsize::MIN);
-    let paywall = shop.builder_of_every_dialect().replay_store(store).build().unwrap();
+    let store = MemoryStore::new()
+        .unwrap()
+        .with_clock(shop.clock.clone())
+        .with_capacity(NonZeroUsize::MIN);
+    let paywall = shop
+        .builder_of_every_dialect()
+        .replay_store(store)
+        .build()
+        .unwrap();
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
-    let (first, second) = (ask(&app, call.request()).await, ask(&app, call.request()).await);
+    let (first, second) = (
+        ask(&app, call.request()).await,
+        ask(&app, call.request()).await,
+    );
     let (first, second) = (shop.bought(&call, &first), shop.bought(&call, &second));
     for dialect in EVERY {
-        let status = if dialect == EVERY[0] { StatusCode::OK } else { StatusCode::PAYMENT_REQUIRED };
-        assert_eq!(ask(&app, call.with(first.of(dialect)).request()).await.status(), status);
+        let status = if dialect == EVERY[0] {
+            StatusCode::OK
+        } else {
+            StatusCode::PAYMENT_REQUIRED
+        };
+        assert_eq!(
+            ask(&app, call.with(first.of(dialect)).request())
+                .await
+                .status(),
+            status
+        );
         is_our_fault(&ask(&app, call.with(second.of(dialect)).request()).await);
     }
 }
@@ -65,15 +102,32 @@ async fn a_store_that_is_full_forgets_nothing_that_is_live() {
 #[tokio::test]
 async fn what_was_not_paid_is_not_stored() {
     let shop = Shop::new();
-    let store = MemoryStore::new().unwrap().with_clock(shop.clock.clone()).with_capacity(NonZeroUsize::MIN);
-    let layer = shop.builder_of_every_dialect().replay_store(store).build().unwrap().charge(Amount::from_sat(10)).unwrap();
+    let store = MemoryStore::new()
+        .unwrap()
+        .with_clock(shop.clock.clone())
+        .with_capacity(NonZeroUsize::MIN);
+    let layer = shop
+        .builder_of_every_dialect()
+        .replay_store(store)
+        .build()
+        .unwrap()
+        .charge(Amount::from_sat(10))
+        .unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
     for _ in 0..300 {
-        assert_eq!(ask(&app, call.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+        assert_eq!(
+            ask(&app, call.request()).await.status(),
+            StatusCode::PAYMENT_REQUIRED
+        );
     }
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
-    assert_eq!(ask(&app, call.with(bought.of(EVERY[2])).request()).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&app, call.with(bought.of(EVERY[2])).request())
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,15 +135,26 @@ async fn a_use_is_given_back_only_if_nobody_knows_whether_it_was_taken() {
     let shop = Shop::new();
     let store = Slow::new(shop.store.clone());
     let site = || {
-        let paywall = shop.builder_of_every_dialect().replay_store(store.clone()).build().unwrap();
+        let paywall = shop
+            .builder_of_every_dialect()
+            .replay_store(store.clone())
+            .build()
+            .unwrap();
         let layer = paywall.charge(Amount::from_sat(10)).unwrap();
         Router::new().route("/weather", on_get(async || "sunny").route_layer(layer))
     };
     let (app, replica) = (site(), site());
     let call = Call::new("GET", "/weather");
     for dialect in EVERY {
-        let paid = call.with(shop.bought(&call, &ask(&app, call.request()).await).of(dialect));
-        for (trouble, releases) in [(Slow::refuses as fn(&Slow<_>, bool), 0), (Slow::fails, 1), (Slow::answers_late, 1)] {
+        let paid = call.with(
+            shop.bought(&call, &ask(&app, call.request()).await)
+                .of(dialect),
+        );
+        for (trouble, releases) in [
+            (Slow::refuses as fn(&Slow<_>, bool), 0),
+            (Slow::fails, 1),
+            (Slow::answers_late, 1),
+        ] {
             let before = store.releases();
             trouble(&store, true);
             is_our_fault(&ask(&app, paid.request()).await);
@@ -97,12 +162,26 @@ async fn a_use_is_given_back_only_if_nobody_knows_whether_it_was_taken() {
             assert_eq!(store.releases() - before, releases, "{dialect}");
         }
         let before = store.releases();
-        assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK, "{dialect}");
+        assert_eq!(
+            ask(&app, paid.request()).await.status(),
+            StatusCode::OK,
+            "{dialect}"
+        );
         for _ in 0..3 {
-            assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
+            assert_eq!(
+                ask(&app, paid.request()).await.status(),
+                StatusCode::PAYMENT_REQUIRED
+            );
         }
         // One that has not seen it spent asks the store.
-        assert_eq!(ask(&replica, paid.request()).await.status(), StatusCode::PAYMENT_REQUIRED);
-        assert_eq!(store.releases(), before, "what was served or is spent stays taken: {dialect}");
+        assert_eq!(
+            ask(&replica, paid.request()).await.status(),
+            StatusCode::PAYMENT_REQUIRED
+        );
+        assert_eq!(
+            store.releases(),
+            before,
+            "what was served or is spent stays taken: {dialect}"
+        );
     }
 }

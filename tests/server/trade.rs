@@ -38,7 +38,12 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn new(method: &'static str, target: impl Into<String>) -> Self {
-        Self { method, target: target.into(), headers: HeaderMap::new(), body: Bytes::new() }
+        Self {
+            method,
+            target: target.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
     }
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
@@ -59,7 +64,11 @@ impl Call {
     }
 
     pub(crate) fn request(&self) -> Request<Body> {
-        let mut request = Request::builder().method(self.method).uri(&self.target).body(Body::from(self.body.clone())).unwrap();
+        let mut request = Request::builder()
+            .method(self.method)
+            .uri(&self.target)
+            .body(Body::from(self.body.clone()))
+            .unwrap();
         *request.headers_mut() = self.headers.clone();
         request
     }
@@ -76,7 +85,12 @@ pub(crate) struct Bought {
 impl Bought {
     #[track_caller]
     pub(crate) fn of(&self, dialect: DialectName) -> &(HeaderName, HeaderValue) {
-        &self.lines.iter().find(|(name, _)| *name == dialect).unwrap_or_else(|| panic!("{dialect} was not offered")).1
+        &self
+            .lines
+            .iter()
+            .find(|(name, _)| *name == dialect)
+            .unwrap_or_else(|| panic!("{dialect} was not offered"))
+            .1
     }
 
     pub(crate) fn dialects(&self) -> Vec<DialectName> {
@@ -94,30 +108,68 @@ impl Shop {
         let body_hash: [u8; 32] = Sha256::digest(&call.body).into();
         let mut invoices = Vec::new();
         let l402 = l402::Challenge::in_headers(answer.headers());
-        invoices.extend(l402.iter().map(|challenge| Invoice::parse(challenge.invoice()).unwrap()));
+        invoices.extend(
+            l402.iter()
+                .map(|challenge| Invoice::parse(challenge.invoice()).unwrap()),
+        );
         let payable: Vec<_> = mpp::Challenge::all(answer.headers())
             .into_iter()
             .map(|challenge| mpp::Payable::check(challenge, Some(&body_hash), now).unwrap())
             .collect();
         invoices.extend(payable.iter().map(|payable| payable.invoice().clone()));
-        let required = answer.headers().get("payment-required").map(|line| x402::decode_header(line.as_bytes()).unwrap());
+        let required = answer
+            .headers()
+            .get("payment-required")
+            .map(|line| x402::decode_header(line.as_bytes()).unwrap());
         let checked = required.as_deref().map(|text| {
             let required = PaymentRequired::from_json(text).unwrap();
             let url = format!("{ORIGIN}{}", call.target);
-            let intent = Intent::Http { method: call.method, url: &url, headers: &call.headers, body_hash };
-            x402::Challenge::check(&required, 0, &intent, &Conditions::at(now).with_networks(&[Network::Regtest])).unwrap()
+            let intent = Intent::Http {
+                method: call.method,
+                url: &url,
+                headers: &call.headers,
+                body_hash,
+            };
+            x402::Challenge::check(
+                &required,
+                0,
+                &intent,
+                &Conditions::at(now).with_networks(&[Network::Regtest]),
+            )
+            .unwrap()
         });
         invoices.extend(checked.iter().map(|checked| checked.invoice().clone()));
 
         let payment_hash = invoices.first().expect("a challenge").payment_hash();
-        assert!(invoices.iter().all(|invoice| invoice.as_str() == invoices[0].as_str()), "one invoice in every dialect");
+        assert!(
+            invoices
+                .iter()
+                .all(|invoice| invoice.as_str() == invoices[0].as_str()),
+            "one invoice in every dialect"
+        );
         let preimage = self.node.settle(payment_hash).unwrap();
         let mut lines = Vec::new();
-        lines.extend(l402.first().map(|challenge| (DialectName::L402, (header::AUTHORIZATION, challenge.answer(&preimage)))));
-        lines.extend(payable.first().map(|payable| (DialectName::Mpp, payable.credential(&preimage).unwrap())));
+        lines.extend(l402.first().map(|challenge| {
+            (
+                DialectName::L402,
+                (header::AUTHORIZATION, challenge.answer(&preimage)),
+            )
+        }));
         lines.extend(
-            checked.iter().map(|checked| (DialectName::X402, (PAYMENT_SIGNATURE, checked.credential(&preimage).unwrap()))),
+            payable
+                .first()
+                .map(|payable| (DialectName::Mpp, payable.credential(&preimage).unwrap())),
         );
-        Bought { payment_hash, preimage, lines }
+        lines.extend(checked.iter().map(|checked| {
+            (
+                DialectName::X402,
+                (PAYMENT_SIGNATURE, checked.credential(&preimage).unwrap()),
+            )
+        }));
+        Bought {
+            payment_hash,
+            preimage,
+            lines,
+        }
     }
 }

@@ -7,7 +7,10 @@ use http::StatusCode;
 use tower_x402::{
     Amount, Charge, DialectName, Invoice, MemoryStore, Network, PaymentHash, Paywall, Secrets,
     clock::{Clock as _, Timestamp},
-    lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError, Receiver, ReceiverProfile},
+    lightning::{
+        BoxFuture, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError, Receiver,
+        ReceiverProfile,
+    },
     server::PaywallBuilder,
 };
 
@@ -22,7 +25,11 @@ fn route(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 }
 
 fn world(receiver: impl Receiver, shop: &Shop, origin: &str) -> PaywallBuilder {
-    Paywall::builder(receiver).origin(origin).master_secret(Secrets::test_secret(7)).clock(shop.clock.clone()).dialects(ALL)
+    Paywall::builder(receiver)
+        .origin(origin)
+        .master_secret(Secrets::test_secret(7))
+        .clock(shop.clock.clone())
+        .dialects(ALL)
 }
 
 /// The same node and secret on another network.
@@ -45,7 +52,10 @@ impl Receiver for Staging {
         })
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         self.0.lookup_invoice(payment_hash)
     }
 }
@@ -53,37 +63,75 @@ impl Receiver for Staging {
 #[tokio::test]
 async fn a_credential_of_staging_opens_nothing_in_production() {
     let shop = Shop::new();
-    let staging = world(Staging(shop.node.clone()), &shop, ORIGIN).replay_store(shop.store.clone()).build().unwrap();
-    let production = world(shop.node.clone(), &shop, ORIGIN).replay_store(shop.store.clone()).build().unwrap();
+    let staging = world(Staging(shop.node.clone()), &shop, ORIGIN)
+        .replay_store(shop.store.clone())
+        .build()
+        .unwrap();
+    let production = world(shop.node.clone(), &shop, ORIGIN)
+        .replay_store(shop.store.clone())
+        .build()
+        .unwrap();
     let errand = Errand::get("/a");
     let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
     for charge in [Charge::of(Amount::from_sat(10)), day] {
         for dialect in [DialectName::L402, DialectName::Mpp] {
             let answer = ask(&route(&staging, charge.clone()), errand.unpaid()).await;
-            let preimage = shop.node.settle(crate::customer::payment_hash(&answer)).unwrap();
-            let Some(credential) = errand.credential(&shop, dialect, &answer, &preimage) else { continue };
-            let refused = ask(&route(&production, charge.clone()), errand.with(&credential)).await;
+            let preimage = shop
+                .node
+                .settle(crate::customer::payment_hash(&answer))
+                .unwrap();
+            let Some(credential) = errand.credential(&shop, dialect, &answer, &preimage) else {
+                continue;
+            };
+            let refused = ask(
+                &route(&production, charge.clone()),
+                errand.with(&credential),
+            )
+            .await;
             assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
-            assert_eq!(ask(&route(&staging, charge.clone()), errand.with(&credential)).await.status(), StatusCode::OK);
+            assert_eq!(
+                ask(&route(&staging, charge.clone()), errand.with(&credential))
+                    .await
+                    .status(),
+                StatusCode::OK
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn a_credential_of_one_service_opens_nothing_at_another_with_the_same_secret_node_and_store() {
+async fn a_credential_of_one_service_opens_nothing_at_another_with_the_same_secret_node_and_store()
+{
     let shop = Shop::new();
-    let own = world(shop.node.clone(), &shop, ORIGIN).replay_store(shop.store.clone()).build().unwrap();
-    let other = world(shop.node.clone(), &shop, "https://other.example.com").replay_store(shop.store.clone()).build().unwrap();
-    for charge in [Charge::of(Amount::from_sat(10)), Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60))] {
+    let own = world(shop.node.clone(), &shop, ORIGIN)
+        .replay_store(shop.store.clone())
+        .build()
+        .unwrap();
+    let other = world(shop.node.clone(), &shop, "https://other.example.com")
+        .replay_store(shop.store.clone())
+        .build()
+        .unwrap();
+    for charge in [
+        Charge::of(Amount::from_sat(10)),
+        Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
+    ] {
         for dialect in ALL {
             if dialect != DialectName::L402 && format!("{charge:?}").contains("ForDuration") {
                 continue;
             }
             let errand = Errand::get("/a");
-            let credential = errand.buy(&shop, &route(&own, charge.clone()), dialect).await;
+            let credential = errand
+                .buy(&shop, &route(&own, charge.clone()), dialect)
+                .await;
             let refused = ask(&route(&other, charge.clone()), errand.with(&credential)).await;
             assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
-            assert_eq!(ask(&route(&own, charge.clone()), errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+            assert_eq!(
+                ask(&route(&own, charge.clone()), errand.with(&credential))
+                    .await
+                    .status(),
+                StatusCode::OK,
+                "{dialect}"
+            );
         }
     }
 }
@@ -93,21 +141,46 @@ async fn counted_credentials_are_worth_nothing_at_a_store_that_does_not_remember
     let shop = Shop::new();
     let uses = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(5).unwrap());
     let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
-    let replica = |store: &Arc<MemoryStore>| world(shop.node.clone(), &shop, ORIGIN).replay_store(store.clone()).build().unwrap();
+    let replica = |store: &Arc<MemoryStore>| {
+        world(shop.node.clone(), &shop, ORIGIN)
+            .replay_store(store.clone())
+            .build()
+            .unwrap()
+    };
     let restarted = Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone()));
     let (before, after) = (replica(&shop.store), replica(&restarted));
     let errand = Errand::get("/a");
     for dialect in ALL {
-        let credential = errand.buy(&shop, &route(&before, Amount::from_sat(10)), dialect).await;
-        assert_eq!(ask(&route(&before, Amount::from_sat(10)), errand.with(&credential)).await.status(), StatusCode::OK);
-        let again = ask(&route(&after, Amount::from_sat(10)), errand.with(&credential)).await;
+        let credential = errand
+            .buy(&shop, &route(&before, Amount::from_sat(10)), dialect)
+            .await;
+        assert_eq!(
+            ask(
+                &route(&before, Amount::from_sat(10)),
+                errand.with(&credential)
+            )
+            .await
+            .status(),
+            StatusCode::OK
+        );
+        let again = ask(
+            &route(&after, Amount::from_sat(10)),
+            errand.with(&credential),
+        )
+        .await;
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
     }
     let counted = shop.buy(&route(&before, uses.clone()), get("/a")).await;
-    assert_eq!(reason(&ask(&route(&after, uses), paid("/a", &counted)).await), "unknown_key");
+    assert_eq!(
+        reason(&ask(&route(&after, uses), paid("/a", &counted)).await),
+        "unknown_key"
+    );
     // What only time ends needs no store: it goes on.
     let timed = shop.buy(&route(&before, day.clone()), get("/a")).await;
-    assert_eq!(ask(&route(&after, day), paid("/a", &timed)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&route(&after, day), paid("/a", &timed)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -115,13 +188,22 @@ async fn a_clock_that_jumps_ahead_and_back_gives_nothing_twice() {
     let errand = Errand::get("/a");
     for dialect in ALL {
         let shop = Shop::new();
-        let app = route(&shop.builder().dialects(ALL).build().unwrap(), Amount::from_sat(10));
+        let app = route(
+            &shop.builder().dialects(ALL).build().unwrap(),
+            Amount::from_sat(10),
+        );
         let credential = errand.buy(&shop, &app, dialect).await;
-        assert_eq!(ask(&app, errand.with(&credential)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, errand.with(&credential)).await.status(),
+            StatusCode::OK
+        );
         shop.clock.advance(Duration::from_secs(400 * 86_400));
         // Makes the store forget what is over.
         let other = errand.buy(&shop, &app, DialectName::L402).await;
-        assert_eq!(ask(&app, errand.with(&other)).await.status(), StatusCode::OK);
+        assert_eq!(
+            ask(&app, errand.with(&other)).await.status(),
+            StatusCode::OK
+        );
         shop.clock.set(Timestamp::from_unix_seconds(NOW));
         assert_eq!(shop.clock.now(), Timestamp::from_unix_seconds(NOW));
         for _ in 0..2 {
@@ -146,7 +228,13 @@ async fn secrets_rotate_over_two_replicas_without_anybody_paying_twice() {
         for (sold, shown) in [(0, 1), (1, 0)] {
             for dialect in ALL {
                 let credential = errand.buy(&shop, &replicas[sold], dialect).await;
-                assert_eq!(ask(&replicas[shown], errand.with(&credential)).await.status(), StatusCode::OK, "{dialect}");
+                assert_eq!(
+                    ask(&replicas[shown], errand.with(&credential))
+                        .await
+                        .status(),
+                    StatusCode::OK,
+                    "{dialect}"
+                );
             }
         }
         shop.clock.advance(Duration::from_secs(400));
@@ -170,7 +258,10 @@ async fn secrets_rotate_over_two_replicas_without_anybody_paying_twice() {
     works().await;
     let refused = ask(&replicas[0], errand.with(&sold_under_old)).await;
     assert_eq!(reason(&refused), "unknown_key");
-    assert_eq!(ask(&replicas[1], errand.with(&sold_before)).await.status(), StatusCode::OK);
+    assert_eq!(
+        ask(&replicas[1], errand.with(&sold_before)).await.status(),
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -178,11 +269,26 @@ async fn a_credential_under_a_secret_that_is_not_ours_is_402_with_a_reason() {
     let shop = Shop::new();
     let errand = Errand::get("/a");
     for dialect in ALL {
-        let theirs = shop.builder().dialects(ALL).master_secret(Secrets::test_secret(9)).build().unwrap();
+        let theirs = shop
+            .builder()
+            .dialects(ALL)
+            .master_secret(Secrets::test_secret(9))
+            .build()
+            .unwrap();
         let ours = shop.builder().dialects(ALL).build().unwrap();
-        let credential = errand.buy(&shop, &route(&theirs, Amount::from_sat(10)), dialect).await;
-        let answer = ask(&route(&ours, Amount::from_sat(10)), errand.with(&credential)).await;
+        let credential = errand
+            .buy(&shop, &route(&theirs, Amount::from_sat(10)), dialect)
+            .await;
+        let answer = ask(
+            &route(&ours, Amount::from_sat(10)),
+            errand.with(&credential),
+        )
+        .await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
-        assert_eq!(problem(&answer)["type"], "https://paymentauth.org/problems/invalid-challenge", "{dialect}");
+        assert_eq!(
+            problem(&answer)["type"],
+            "https://paymentauth.org/problems/invalid-challenge",
+            "{dialect}"
+        );
     }
 }

@@ -13,8 +13,8 @@ use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore, StoreError, StoreId, UseId,
-        conformance,
+        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore,
+        StoreError, StoreId, UseId, conformance,
     },
 };
 
@@ -39,30 +39,54 @@ async fn a_release_that_is_forgotten_when_it_comes_first_is_caught() {
         asked: Mutex::default(),
     })
     .await;
-    assert!(caught.contains("a release that came before its consume must win over it"), "{caught}");
+    assert!(
+        caught.contains("a release that came before its consume must win over it"),
+        "{caught}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
     let says: [(Says, &str); 3] = [
         (|_, _| Timestamp::default(), "before it was made"),
-        (|opened, _| opened.saturating_add(Duration::from_secs(1)), "after it was opened"),
+        (
+            |opened, _| opened.saturating_add(Duration::from_secs(1)),
+            "after it was opened",
+        ),
         (|_, now| now, "since when a store exists must not change"),
     ];
     for (says, word) in says {
-        let caught = caught(|setup| Misdated::new(MemoryStore::new().unwrap(), setup.clock, says)).await;
+        let caught =
+            caught(|setup| Misdated::new(MemoryStore::new().unwrap(), setup.clock, says)).await;
         assert!(caught.contains(word), "{caught}");
     }
     let folder = tempfile::tempdir().unwrap();
-    let caught = caught(|setup| Misdated::new(durable(folder.path(), &setup), setup.clock.clone(), |opened, _| opened)).await;
-    assert!(caught.contains("a durable store keeps since when it exists"), "{caught}");
+    let caught = caught(|setup| {
+        Misdated::new(
+            durable(folder.path(), &setup),
+            setup.clock.clone(),
+            |opened, _| opened,
+        )
+    })
+    .await;
+    assert!(
+        caught.contains("a durable store keeps since when it exists"),
+        "{caught}"
+    );
 }
 
 /// What the suite said of the store.
 async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> String {
     let suite = conformance::replay_store(async |setup| open(setup));
-    let panic = AssertUnwindSafe(suite).catch_unwind().await.expect_err("the suite must catch a broken store");
-    panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap()
+    let panic = AssertUnwindSafe(suite)
+        .catch_unwind()
+        .await
+        .expect_err("the suite must catch a broken store");
+    panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+        .unwrap()
 }
 
 /// Its first two callers have both checked before either inserts, whatever the scheduler does.
@@ -96,9 +120,15 @@ impl ReplayStore for CheckThenInsert {
                 return Ok(Consumption::Spent);
             }
             self.checked.send_modify(|checked| *checked += 1);
-            let _ = self.checked.subscribe().wait_for(|checked| *checked >= 2).await;
+            let _ = self
+                .checked
+                .subscribe()
+                .wait_for(|checked| *checked >= 2)
+                .await;
             self.spent.lock().unwrap().insert(key, taken + 1);
-            Ok(Consumption::Granted { remaining: limits.uses.get() - taken - 1 })
+            Ok(Consumption::Granted {
+                remaining: limits.uses.get() - taken - 1,
+            })
         })
     }
 
@@ -160,7 +190,12 @@ struct Misdated<S> {
 
 impl<S> Misdated<S> {
     fn new(inner: S, clock: TestClock, says: Says) -> Self {
-        Self { inner, opened: clock.now(), clock, says }
+        Self {
+            inner,
+            opened: clock.now(),
+            clock,
+            says,
+        }
     }
 }
 

@@ -16,10 +16,19 @@ pub(crate) fn folder_of(test: &str) -> Option<PathBuf> {
 pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     let mut words: Vec<&OsStr> = before.iter().map(OsStr::new).collect();
     let program = std::env::current_exe().unwrap();
-    words.extend([program.as_os_str(), OsStr::new(test), OsStr::new("--exact"), OsStr::new("--nocapture")]);
+    words.extend([
+        program.as_os_str(),
+        OsStr::new(test),
+        OsStr::new("--exact"),
+        OsStr::new("--nocapture"),
+    ]);
     let mut command = Command::new(words[0]);
     command.args(&words[1..]);
-    command.env("STORES_CHILD", test).env("STORES_FOLDER", folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+    command
+        .env("STORES_CHILD", test)
+        .env("STORES_FOLDER", folder)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
     command
 }
 
@@ -37,7 +46,10 @@ pub(crate) fn say(line: impl std::fmt::Display) {
 pub(crate) fn skip(why: &str) {
     use std::io::Write;
 
-    assert!(std::env::var("X402_REQUIRE_ALL").as_deref() != Ok("1"), "cannot run: {why}");
+    assert!(
+        std::env::var("X402_REQUIRE_ALL").as_deref() != Ok("1"),
+        "cannot run: {why}"
+    );
     let test = std::thread::current().name().unwrap_or_default().to_owned();
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }

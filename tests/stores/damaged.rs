@@ -55,9 +55,17 @@ fn a_journal_that_was_cut_is_refused() {
     for number in 0..30 {
         let copy = copies.path().join(number.to_string());
         copy_folder(original.path(), &copy);
-        change(&journal(&copy), |bytes| bytes.truncate(length * number / 30));
-        assert!(!opens_whole(&copy, &format!("cut to {number}/30")), "cut to {number}/30 it opened");
-        assert!(!opens_whole(&copy, "a second time"), "a second try must not start either");
+        change(&journal(&copy), |bytes| {
+            bytes.truncate(length * number / 30)
+        });
+        assert!(
+            !opens_whole(&copy, &format!("cut to {number}/30")),
+            "cut to {number}/30 it opened"
+        );
+        assert!(
+            !opens_whole(&copy, "a second time"),
+            "a second try must not start either"
+        );
     }
 }
 
@@ -110,10 +118,17 @@ fn filled() -> tempfile::TempDir {
 /// Takes one of so many uses of each payment.
 fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
     let limits = Limits::new(uses.try_into().unwrap(), 0);
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let store = DurableStore::open(folder).unwrap();
     for number in keys {
-        let answer = store.consume(key(number), UseId::random().unwrap(), limits, Timestamp::MAX);
+        let answer = store.consume(
+            key(number),
+            UseId::random().unwrap(),
+            limits,
+            Timestamp::MAX,
+        );
         assert_ne!(runtime.block_on(answer).unwrap(), Consumption::Spent);
     }
 }
@@ -124,14 +139,26 @@ fn opens_whole(folder: &Path, what: &str) -> bool {
     let store = match DurableStore::open(folder) {
         Ok(store) => store,
         Err(error) => {
-            assert!(matches!(error.kind(), StoreErrorKind::Corrupt | StoreErrorKind::Unavailable), "{what}: {error}");
+            assert!(
+                matches!(
+                    error.kind(),
+                    StoreErrorKind::Corrupt | StoreErrorKind::Unavailable
+                ),
+                "{what}: {error}"
+            );
             return false;
         }
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     for number in 0..KEYS {
         let answer = runtime.block_on(consume(&store, key(number))).unwrap();
-        assert_eq!(answer, Consumption::Spent, "{what}: payment {number} was forgotten");
+        assert_eq!(
+            answer,
+            Consumption::Spent,
+            "{what}: payment {number} was forgotten"
+        );
     }
     true
 }
@@ -141,7 +168,10 @@ fn refused(folder: &Path, why: &str) {
     let error = DurableStore::open(folder).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Corrupt);
     assert!(error.to_string().contains(why), "{error}");
-    assert!(error.to_string().contains("open an empty one instead"), "{error}");
+    assert!(
+        error.to_string().contains("open an empty one instead"),
+        "{error}"
+    );
 }
 
 fn journal(folder: &Path) -> std::path::PathBuf {

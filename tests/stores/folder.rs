@@ -8,8 +8,18 @@ fn one_store_at_a_time_has_a_folder_open() {
     let first = DurableStore::open(folder.path()).unwrap();
     let error = DurableStore::open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unavailable);
-    assert!(error.to_string().contains("is open already; one process may use it at a time"), "{error}");
-    assert!(error.to_string().contains(&folder.path().display().to_string()), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("is open already; one process may use it at a time"),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains(&folder.path().display().to_string()),
+        "{error}"
+    );
     drop(first);
     DurableStore::open(folder.path()).unwrap();
 }
@@ -23,7 +33,12 @@ fn nobody_else_may_read_what_it_makes() {
     let folder = parent.path().join("store");
     let _store = DurableStore::open(&folder).unwrap();
     let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    for (name, expected) in [("", 0o700), ("journal", 0o700), ("floor", 0o600), ("lock", 0o600)] {
+    for (name, expected) in [
+        ("", 0o700),
+        ("journal", 0o700),
+        ("floor", 0o600),
+        ("lock", 0o600),
+    ] {
         assert_eq!(mode(&folder.join(name)), expected, "{name}");
     }
 }
@@ -33,12 +48,18 @@ async fn a_store_that_is_dropped_has_ended_its_thread_and_written_all() {
     let folder = tempfile::tempdir().unwrap();
     for number in 0..20 {
         let store = DurableStore::open(folder.path()).unwrap();
-        assert_ne!(consume(&store, key(number)).await.unwrap(), Consumption::Spent);
+        assert_ne!(
+            consume(&store, key(number)).await.unwrap(),
+            Consumption::Spent
+        );
         drop(store);
     }
     let store = DurableStore::open(folder.path()).unwrap();
     for number in 0..20 {
-        assert_eq!(consume(&store, key(number)).await.unwrap(), Consumption::Spent);
+        assert_eq!(
+            consume(&store, key(number)).await.unwrap(),
+            Consumption::Spent
+        );
     }
 }
 
@@ -47,16 +68,25 @@ async fn a_folder_whose_making_was_cut_short_becomes_a_new_store() {
     for begun in [&[][..], &[0x2a; 10], &[0; 80]] {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("floor"), begun).unwrap();
-        let store = DurableStore::open(folder.path()).unwrap_or_else(|error| panic!("{begun:?}: {error}"));
+        let store =
+            DurableStore::open(folder.path()).unwrap_or_else(|error| panic!("{begun:?}: {error}"));
         assert_ne!(consume(&store, key(1)).await.unwrap(), Consumption::Spent);
         drop(store);
         let store = DurableStore::open(folder.path()).unwrap();
         assert_eq!(consume(&store, key(1)).await.unwrap(), Consumption::Spent);
         drop(store);
         std::fs::write(folder.path().join("floor"), begun).unwrap();
-        assert_eq!(DurableStore::open(folder.path()).unwrap_err().kind(), StoreErrorKind::Corrupt, "beside a journal");
+        assert_eq!(
+            DurableStore::open(folder.path()).unwrap_err().kind(),
+            StoreErrorKind::Corrupt,
+            "beside a journal"
+        );
         std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
         std::fs::write(folder.path().join("floor"), [0x2a; 80]).unwrap();
-        assert_eq!(DurableStore::open(folder.path()).unwrap_err().kind(), StoreErrorKind::Corrupt, "whole, but damaged");
+        assert_eq!(
+            DurableStore::open(folder.path()).unwrap_err().kind(),
+            StoreErrorKind::Corrupt,
+            "whole, but damaged"
+        );
     }
 }

@@ -24,29 +24,47 @@ fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
     }
     let folder = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs -o size=3m none \"$STORES_FOLDER\" && exec \"$@\"";
-    let ways: [&[&str]; 2] = [&["unshare", "--mount"], &["unshare", "--user", "--map-root-user", "--mount"]];
+    let ways: [&[&str]; 2] = [
+        &["unshare", "--mount"],
+        &["unshare", "--user", "--map-root-user", "--mount"],
+    ];
     let is_possible = |way: &&[&str]| {
         let mut mount = Command::new(way[0]);
-        mount.args(&way[1..]).args(["mount", "-t", "tmpfs", "none"]).arg(folder.path());
+        mount
+            .args(&way[1..])
+            .args(["mount", "-t", "tmpfs", "none"])
+            .arg(folder.path());
         mount.output().is_ok_and(|output| output.status.success())
     };
     let Some(own_mounts) = ways.into_iter().find(is_possible) else {
-        return child::skip("this system lets nobody mount a small file system (`unshare --user --mount`)");
+        return child::skip(
+            "this system lets nobody mount a small file system (`unshare --user --mount`)",
+        );
     };
     let words = [own_mounts, &["sh", "-c", script, "sh"]].concat();
     let mut child = child::command(TEST, folder.path(), &words).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());
-    let said: Vec<_> = lines.lines().map_while(Result::ok).filter_map(|line| Some(line.strip_prefix("> ")?.to_owned())).collect();
+    let said: Vec<_> = lines
+        .lines()
+        .map_while(Result::ok)
+        .filter_map(|line| Some(line.strip_prefix("> ")?.to_owned()))
+        .collect();
     assert!(child.wait().unwrap().success());
     assert_eq!(said, ["recovered"], "the child must have come to its end");
 }
 
 fn fill_and_recover(folder: &Path) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = DurableStore::open(folder.join("store")).unwrap();
         let given_back = UseId::random().unwrap();
-        let _ = store.consume(key(u64::MAX), given_back, ONCE, Timestamp::MAX).await.unwrap();
+        let _ = store
+            .consume(key(u64::MAX), given_back, ONCE, Timestamp::MAX)
+            .await
+            .unwrap();
         let ballast = folder.join("ballast");
         fill(&ballast);
 
@@ -71,18 +89,32 @@ fn fill_and_recover(folder: &Path) {
         // long enough for tries that fail
         let fails_until = Instant::now() + Duration::from_millis(1_500);
         while Instant::now() < fails_until {
-            assert!(consume(&store, key(u64::MAX - 1)).await.is_err(), "the disk is full");
+            assert!(
+                consume(&store, key(u64::MAX - 1)).await.is_err(),
+                "the disk is full"
+            );
         }
 
         std::fs::remove_file(&ballast).unwrap();
         let given_up = Instant::now() + Duration::from_secs(10);
         while consume(&store, key(u64::MAX - 2)).await.is_err() {
-            assert!(Instant::now() < given_up, "there is space again, but still errors");
+            assert!(
+                Instant::now() < given_up,
+                "there is space again, but still errors"
+            );
         }
-        assert_ne!(consume(&store, key(u64::MAX)).await.unwrap(), Consumption::Spent, "the release must be kept");
+        assert_ne!(
+            consume(&store, key(u64::MAX)).await.unwrap(),
+            Consumption::Spent,
+            "the release must be kept"
+        );
         all_are_spent(&store, &acknowledged).await;
         drop(store);
-        all_are_spent(&DurableStore::open(folder.join("store")).unwrap(), &acknowledged).await;
+        all_are_spent(
+            &DurableStore::open(folder.join("store")).unwrap(),
+            &acknowledged,
+        )
+        .await;
         assert!(!acknowledged.is_empty());
         child::say("recovered");
     });
@@ -93,22 +125,38 @@ async fn insist(store: &DurableStore) {
     let before = resident_bytes();
     for _ in 0..600_000 {
         let id = UseId::random().unwrap();
-        assert!(store.consume(key(0), id, ONCE, Timestamp::MAX).await.is_err(), "the disk is full");
+        assert!(
+            store
+                .consume(key(0), id, ONCE, Timestamp::MAX)
+                .await
+                .is_err(),
+            "the disk is full"
+        );
         store.release(key(0), id, Release::NotServed);
     }
     let grown = resident_bytes().saturating_sub(before) >> 20;
-    assert!(grown < 36, "600,000 presentations of a spent payment cost {grown} MiB");
+    assert!(
+        grown < 36,
+        "600,000 presentations of a spent payment cost {grown} MiB"
+    );
 }
 
 /// 0 where the system does not say.
 fn resident_bytes() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
-    pages.and_then(|pages| pages.split(' ').nth(1)?.parse::<usize>().ok()).unwrap_or(0) * 4096
+    pages
+        .and_then(|pages| pages.split(' ').nth(1)?.parse::<usize>().ok())
+        .unwrap_or(0)
+        * 4096
 }
 
 async fn all_are_spent(store: &DurableStore, acknowledged: &[u64]) {
     for number in acknowledged {
-        assert_eq!(consume(store, key(*number)).await.unwrap(), Consumption::Spent, "payment {number} was forgotten");
+        assert_eq!(
+            consume(store, key(*number)).await.unwrap(),
+            Consumption::Spent,
+            "payment {number} was forgotten"
+        );
     }
 }
 
@@ -116,5 +164,6 @@ async fn all_are_spent(store: &DurableStore, acknowledged: &[u64]) {
 fn fill(ballast: &Path) {
     let mut file = std::fs::File::create(ballast).unwrap();
     while file.write_all(&[7; 4096]).is_ok() {}
-    file.set_len(file.metadata().unwrap().len() - 64 * 1024).unwrap();
+    file.set_len(file.metadata().unwrap().len() - 64 * 1024)
+        .unwrap();
 }

@@ -29,11 +29,16 @@ fn what_was_acknowledged_outlives_a_kill() {
         return consume_until_killed(&folder);
     }
     let folder = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let started = Instant::now();
     let (mut granted, mut acknowledged, mut rounds) = (HashMap::new(), 0, 0);
     // Fewer rounds where the machine is slow, but enough of them to show something.
-    while rounds < ROUNDS && started.elapsed() < ENOUGH || acknowledged <= 1_000 && started.elapsed() < GIVE_UP {
+    while rounds < ROUNDS && started.elapsed() < ENOUGH
+        || acknowledged <= 1_000 && started.elapsed() < GIVE_UP
+    {
         for number in heard_until_killed(folder.path(), rounds) {
             *granted.entry(number).or_insert(0) += 1;
             acknowledged += 1;
@@ -44,42 +49,64 @@ fn what_was_acknowledged_outlives_a_kill() {
         for (number, granted) in &mut granted {
             while runtime.block_on(consume_twice(&store, *number)) != Consumption::Spent {
                 *granted += 1;
-                assert!(*granted <= 2, "payment {number} bought two uses; round {rounds} granted another");
+                assert!(
+                    *granted <= 2,
+                    "payment {number} bought two uses; round {rounds} granted another"
+                );
             }
             *granted = 2;
         }
     }
-    assert!(acknowledged > 1_000, "only {acknowledged} uses were acknowledged in {rounds} rounds");
+    assert!(
+        acknowledged > 1_000,
+        "only {acknowledged} uses were acknowledged in {rounds} rounds"
+    );
     eprintln!("{rounds} kills, {acknowledged} uses acknowledged");
 }
 
 /// The payments of which a child said that a use was granted, before it was killed.
 fn heard_until_killed(folder: &Path, round: u64) -> Vec<u64> {
     let first = round * 1_000_000;
-    let mut child = child::command(TEST, folder, &[]).env("STORES_FIRST", first.to_string()).spawn().unwrap();
+    let mut child = child::command(TEST, folder, &[])
+        .env("STORES_FIRST", first.to_string())
+        .spawn()
+        .unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());
     let reader = std::thread::spawn(move || {
         let mut heard = Vec::new();
         for line in lines.lines().map_while(Result::ok) {
-            heard.extend(line.strip_prefix("> ").and_then(|line| line.parse::<u64>().ok()));
+            heard.extend(
+                line.strip_prefix("> ")
+                    .and_then(|line| line.parse::<u64>().ok()),
+            );
         }
         heard
     });
     std::thread::sleep(Duration::from_millis(100 + round * 37 % 200));
-    assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
+    assert!(
+        child.try_wait().unwrap().is_none(),
+        "the child ended by itself"
+    );
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap()
 }
 
 async fn consume_twice(store: &DurableStore, number: u64) -> Consumption {
-    store.consume(key(number), UseId::random().unwrap(), TWICE, Timestamp::MAX).await.unwrap()
+    store
+        .consume(key(number), UseId::random().unwrap(), TWICE, Timestamp::MAX)
+        .await
+        .unwrap()
 }
 
 /// Says the number of a payment each time that a use of it was granted. One more is given back before.
 fn consume_until_killed(folder: &Path) {
     let first: u64 = std::env::var("STORES_FIRST").unwrap().parse().unwrap();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = Arc::new(DurableStore::open(folder).unwrap());
         let mut callers = tokio::task::JoinSet::new();
@@ -88,7 +115,10 @@ fn consume_until_killed(folder: &Path) {
             callers.spawn(async move {
                 for number in (first + caller..).step_by(16) {
                     let given_back = UseId::random().unwrap();
-                    let _ = store.consume(key(number), given_back, TWICE, Timestamp::MAX).await.unwrap();
+                    let _ = store
+                        .consume(key(number), given_back, TWICE, Timestamp::MAX)
+                        .await
+                        .unwrap();
                     store.release(key(number), given_back, Release::NotServed);
                     for _ in 0..2 {
                         assert_ne!(consume_twice(&store, number).await, Consumption::Spent);

@@ -23,7 +23,8 @@ use tower_x402::{
     Network, PaymentHash,
     clock::Timestamp,
     replay::{
-        ConsumptionKey, DurableOptions, DurableStore, Limits, MemoryStore, ReplayStore, StoreErrorKind, UseId, conformance,
+        ConsumptionKey, DurableOptions, DurableStore, Limits, MemoryStore, ReplayStore,
+        StoreErrorKind, UseId, conformance,
     },
 };
 
@@ -54,12 +55,16 @@ async fn a_store_that_is_full_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let two = std::num::NonZeroUsize::new(2).unwrap();
     let memory = MemoryStore::new().unwrap().with_capacity(two);
-    let durable = DurableStore::open_with(folder.path(), DurableOptions::new().capacity(two)).unwrap();
+    let durable =
+        DurableStore::open_with(folder.path(), DurableOptions::new().capacity(two)).unwrap();
     for store in [&memory as &dyn ReplayStore, &durable] {
         for number in 0..2 {
             let _ = consume(store, key(number)).await.unwrap();
         }
-        assert_eq!(consume(store, key(2)).await.unwrap_err().kind(), StoreErrorKind::Full);
+        assert_eq!(
+            consume(store, key(2)).await.unwrap_err().kind(),
+            StoreErrorKind::Full
+        );
     }
 }
 
@@ -84,7 +89,9 @@ async fn consume(
     store: &dyn ReplayStore,
     key: ConsumptionKey,
 ) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
-    store.consume(key, UseId::random().unwrap(), ONCE, Timestamp::MAX).await
+    store
+        .consume(key, UseId::random().unwrap(), ONCE, Timestamp::MAX)
+        .await
 }
 
 fn key(number: u64) -> ConsumptionKey {

@@ -16,7 +16,8 @@ use tower_x402::{
     codec::hex,
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore, StoreError, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore,
+        StoreError, StoreId, UseId,
         conformance::{self, Setup},
     },
 };
@@ -29,7 +30,11 @@ async fn clones<S: ReplayStore>(open: impl Fn(&Setup) -> S) {
     conformance::two_handles(async |setup| {
         let mut stores = stores.lock().unwrap();
         assert_eq!(setup.is_open, stores.contains_key(&setup.name));
-        Arc::clone(stores.entry(setup.name).or_insert_with(|| Arc::new(open(&setup))))
+        Arc::clone(
+            stores
+                .entry(setup.name)
+                .or_insert_with(|| Arc::new(open(&setup))),
+        )
     })
     .await;
 }
@@ -63,7 +68,10 @@ const PROCESSES: &str = "shared::two_processes_are_one_store";
 async fn two_processes_are_one_store() {
     if let Some(folder) = child::folder_of(PROCESSES) {
         let open = async |setup| FileStore::open(&folder, &setup);
-        assert!(conformance::other_process(open).await, "started by the suite");
+        assert!(
+            conformance::other_process(open).await,
+            "started by the suite"
+        );
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -77,14 +85,30 @@ async fn two_stores_that_pass_for_one_are_caught() {
     use std::panic::AssertUnwindSafe;
 
     let caught = async |suite: BoxFuture<'_, ()>| {
-        let panic = AssertUnwindSafe(suite).catch_unwind().await.expect_err("the suite must catch it");
-        panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string)).unwrap()
+        let panic = AssertUnwindSafe(suite)
+            .catch_unwind()
+            .await
+            .expect_err("the suite must catch it");
+        panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap()
     };
-    let apart = caught(Box::pin(conformance::two_handles(async |setup| memory(&setup)))).await;
-    assert!(apart.contains("two handles of one store must have one id"), "{apart}");
+    let apart = caught(Box::pin(conformance::two_handles(async |setup| {
+        memory(&setup)
+    })))
+    .await;
+    assert!(
+        apart.contains("two handles of one store must have one id"),
+        "{apart}"
+    );
     let alike = async |setup: Setup| Alike(memory(&setup));
     let apart = caught(Box::pin(conformance::two_handles(alike))).await;
-    assert!(apart.contains("raced for 1 uses through two handles"), "{apart}");
+    assert!(
+        apart.contains("raced for 1 uses through two handles"),
+        "{apart}"
+    );
 }
 
 /// Everything is shared but the moment, which each handle takes when it is opened.
@@ -95,12 +119,22 @@ async fn a_handle_that_says_when_it_was_opened_is_caught() {
     let stores = Mutex::new(HashMap::new());
     let suite = conformance::two_handles(async |setup: Setup| {
         let (opened, mut stores) = (setup.clock.now(), stores.lock().unwrap());
-        let store = Arc::clone(stores.entry(setup.name).or_insert_with(|| Arc::new(memory(&setup))));
+        let store = Arc::clone(
+            stores
+                .entry(setup.name)
+                .or_insert_with(|| Arc::new(memory(&setup))),
+        );
         Dated { store, opened }
     });
-    let panic = AssertUnwindSafe(suite).catch_unwind().await.expect_err("the suite must catch it");
+    let panic = AssertUnwindSafe(suite)
+        .catch_unwind()
+        .await
+        .expect_err("the suite must catch it");
     let text = panic.downcast_ref::<String>().cloned().unwrap();
-    assert!(text.contains("two handles of one store must say the same `created_at`"), "{text}");
+    assert!(
+        text.contains("two handles of one store must say the same `created_at`"),
+        "{text}"
+    );
 }
 
 #[derive(Debug)]
@@ -190,7 +224,12 @@ struct Replayed {
 impl FileStore {
     fn open(folder: &Path, setup: &Setup) -> Self {
         let path = folder.join(setup.name.to_string());
-        let mut file = File::options().read(true).append(true).create(true).open(&path).unwrap();
+        let mut file = File::options()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&path)
+            .unwrap();
         file.lock().unwrap();
         let mut head = String::new();
         if BufReader::new(&file).read_line(&mut head).unwrap() == 0 {
@@ -209,23 +248,36 @@ impl FileStore {
             id: StoreId::from_bytes(hex::decode_lower(id).unwrap()),
             created_at: Timestamp::from_unix_seconds(created_at.parse().unwrap()),
             clock: setup.clock.clone(),
-            replayed: Mutex::new(Replayed { path, read_until: head.len() as u64, clock, store }),
+            replayed: Mutex::new(Replayed {
+                path,
+                read_until: head.len() as u64,
+                clock,
+                store,
+            }),
         }
     }
 
     /// The answer to what is asked, after all that was asked before by anyone.
     fn ask(&self, step: Step) -> Result<Consumption, StoreError> {
         let mut replayed = self.replayed.lock().unwrap();
-        let mut file = File::options().read(true).append(true).open(&replayed.path).unwrap();
+        let mut file = File::options()
+            .read(true)
+            .append(true)
+            .open(&replayed.path)
+            .unwrap();
         file.lock().unwrap();
         file.seek(SeekFrom::Start(replayed.read_until)).unwrap();
         for line in BufReader::new(&file).lines() {
             let line = line.unwrap();
             let (at, step) = line.split_once(' ').unwrap();
-            let _ = replayed.apply(Timestamp::from_unix_seconds(at.parse().unwrap()), Step::read(step));
+            let _ = replayed.apply(
+                Timestamp::from_unix_seconds(at.parse().unwrap()),
+                Step::read(step),
+            );
         }
         let now = self.clock.now();
-        file.write_all(format!("{now} {}\n", step.text()).as_bytes()).unwrap();
+        file.write_all(format!("{now} {}\n", step.text()).as_bytes())
+            .unwrap();
         replayed.read_until = file.seek(SeekFrom::End(0)).unwrap();
         replayed.apply(now, step)
     }
@@ -235,9 +287,11 @@ impl Replayed {
     fn apply(&self, at: Timestamp, step: Step) -> Result<Consumption, StoreError> {
         self.clock.set(at);
         match step {
-            Step::Consume(key, id, limits, until) => {
-                self.store.consume(key, id, limits, until).now_or_never().expect("a store in memory answers at once")
-            }
+            Step::Consume(key, id, limits, until) => self
+                .store
+                .consume(key, id, limits, until)
+                .now_or_never()
+                .expect("a store in memory answers at once"),
             Step::Release(key, id, why) => {
                 self.store.release(key, id, why);
                 Ok(Consumption::Spent)
@@ -255,11 +309,29 @@ enum Step {
 impl Step {
     fn text(self) -> String {
         let name = |key: ConsumptionKey, id: UseId| {
-            format!("{} {} {}", key.network().caip2(), key.payment_hash(), hex::encode(id.as_bytes()))
+            format!(
+                "{} {} {}",
+                key.network().caip2(),
+                key.payment_hash(),
+                hex::encode(id.as_bytes())
+            )
         };
         match self {
-            Self::Consume(key, id, limits, until) => format!("{} {} {} {until}", name(key, id), limits.uses, limits.restores),
-            Self::Release(key, id, why) => format!("{} {}", name(key, id), if why == Release::Failed { "failed" } else { "not" }),
+            Self::Consume(key, id, limits, until) => format!(
+                "{} {} {} {until}",
+                name(key, id),
+                limits.uses,
+                limits.restores
+            ),
+            Self::Release(key, id, why) => format!(
+                "{} {}",
+                name(key, id),
+                if why == Release::Failed {
+                    "failed"
+                } else {
+                    "not"
+                }
+            ),
         }
     }
 
@@ -271,9 +343,22 @@ impl Step {
         match words[3..] {
             [uses, restores, until] => {
                 let limits = Limits::new(uses.parse().unwrap(), restores.parse().unwrap());
-                Self::Consume(key, id, limits, Timestamp::from_unix_seconds(until.parse().unwrap()))
+                Self::Consume(
+                    key,
+                    id,
+                    limits,
+                    Timestamp::from_unix_seconds(until.parse().unwrap()),
+                )
             }
-            [why] => Self::Release(key, id, if why == "failed" { Release::Failed } else { Release::NotServed }),
+            [why] => Self::Release(
+                key,
+                id,
+                if why == "failed" {
+                    Release::Failed
+                } else {
+                    Release::NotServed
+                },
+            ),
             _ => panic!("{text:?}"),
         }
     }

@@ -10,16 +10,26 @@ use std::{io::Write, path::PathBuf};
 
 /// The text of one vector file, or `None` if it is not there and need not be.
 fn vectors(name: &str) -> Option<serde_json::Value> {
-    let folder = std::env::var_os("X402_VECTORS")
-        .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors")), PathBuf::from);
+    let folder = std::env::var_os("X402_VECTORS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors")),
+        PathBuf::from,
+    );
     let path = folder.join(name);
     match std::fs::read_to_string(&path) {
         Ok(text) => Some(serde_json::from_str(&text).expect("the vectors are JSON")),
         Err(error) => {
-            assert!(std::env::var("X402_REQUIRE_VECTORS").as_deref() != Ok("1"), "{}: {error}", path.display());
+            assert!(
+                std::env::var("X402_REQUIRE_VECTORS").as_deref() != Ok("1"),
+                "{}: {error}",
+                path.display()
+            );
             // past what the harness captures of a test that passes
             let test = std::thread::current().name().unwrap_or_default().to_owned();
-            let _ = writeln!(std::io::stderr(), "skipped: {test}: {}: {error}", path.display());
+            let _ = writeln!(
+                std::io::stderr(),
+                "skipped: {test}: {}: {error}",
+                path.display()
+            );
             None
         }
     }
@@ -40,6 +50,12 @@ fn report(cases: impl IntoIterator<Item = (String, Result<(), String>)>) {
             }
         }
     }
-    assert!(failed.is_empty(), "{} of {} cases failed:\n{}", failed.len(), passed + failed.len(), failed.join("\n"));
+    assert!(
+        failed.is_empty(),
+        "{} of {} cases failed:\n{}",
+        failed.len(),
+        passed + failed.len(),
+        failed.join("\n")
+    );
     assert!(passed > 0, "no case ran");
 }

@@ -14,7 +14,10 @@ use tower_x402::{
     clock::{TestClock, Timestamp},
     facilitator::{Caller, Facilitator},
     lightning::BoxFuture,
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId,
+        UseId,
+    },
     x402::{PaymentPayload, PaymentRequirements},
 };
 
@@ -42,8 +45,14 @@ async fn run_settlements(section: &str) {
         if id != last {
             (stores, last) = (<[Arc<Store>; 2]>::default(), id);
         }
-        outcomes.push((format!("{section}/{id}"), compare_settlement(case, &stores[0]).await));
-        outcomes.push((format!("{section}/{id} as a document"), compare_document(case, &stores[1]).await));
+        outcomes.push((
+            format!("{section}/{id}"),
+            compare_settlement(case, &stores[0]).await,
+        ));
+        outcomes.push((
+            format!("{section}/{id} as a document"),
+            compare_document(case, &stores[1]).await,
+        ));
     }
     report(outcomes);
 }
@@ -62,13 +71,22 @@ fn facilitator(case: &Value, store: &Arc<Store>) -> Facilitator {
             .build()
     };
     let hour_after = seconds("skew") + 3600;
-    assert!(remembering(hour_after - 1).is_err(), "less is remembered than the scheme asks");
+    assert!(
+        remembering(hour_after - 1).is_err(),
+        "less is remembered than the scheme asks"
+    );
     remembering(hour_after).expect("a facilitator")
 }
 
 async fn compare_settlement(case: &Value, store: &Arc<Store>) -> Result<(), String> {
-    let (payload, required) = (case["payload"].to_string(), case["requirements"].to_string());
-    let (payload, required) = (PaymentPayload::from_json(&payload), PaymentRequirements::from_json(&required));
+    let (payload, required) = (
+        case["payload"].to_string(),
+        case["requirements"].to_string(),
+    );
+    let (payload, required) = (
+        PaymentPayload::from_json(&payload),
+        PaymentRequirements::from_json(&required),
+    );
     let (payload, required) = (payload.expect("a payload"), required.expect("requirements"));
     let held = store.held();
     let expect = &case["expect"];
@@ -77,13 +95,26 @@ async fn compare_settlement(case: &Value, store: &Arc<Store>) -> Result<(), Stri
         (Err(reason), Some(word)) if reason.code() == word && store.held() == held => Ok(()),
         (Ok(verified), None) => {
             let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
-            let retained = store.0.lock().expect("a lock").get(&key).expect("consumed").as_unix_seconds();
-            let is = |member: &str, value: String| expect[member].as_str().is_none_or(|expected| expected == value);
+            let retained = store
+                .0
+                .lock()
+                .expect("a lock")
+                .get(&key)
+                .expect("consumed")
+                .as_unix_seconds();
+            let is = |member: &str, value: String| {
+                expect[member]
+                    .as_str()
+                    .is_none_or(|expected| expected == value)
+            };
             let fits = is("transaction", verified.payment_hash().to_string())
                 && is("network", verified.network().caip2().to_owned())
                 && is("replay_key", key.to_string())
-                && expect["retain_until_at_least"].as_u64().is_none_or(|at_least| retained >= at_least);
-            fits.then_some(()).ok_or_else(|| format!("{verified:?} until {retained}, not {expect}"))
+                && expect["retain_until_at_least"]
+                    .as_u64()
+                    .is_none_or(|at_least| retained >= at_least);
+            fits.then_some(())
+                .ok_or_else(|| format!("{verified:?} until {retained}, not {expect}"))
         }
         _ => Err(format!("{outcome:?}, not {expect}")),
     }
@@ -92,17 +123,29 @@ async fn compare_settlement(case: &Value, store: &Arc<Store>) -> Result<(), Stri
 async fn compare_document(case: &Value, store: &Arc<Store>) -> Result<(), String> {
     let (payload, required) = (&case["payload"], &case["requirements"]);
     let document = serde_json::json!({"x402Version": 2, "paymentPayload": payload, "paymentRequirements": required});
-    let request = http::Request::post("/settle").body(Full::<Bytes>::from(document.to_string())).expect("a request");
+    let request = http::Request::post("/settle")
+        .body(Full::<Bytes>::from(document.to_string()))
+        .expect("a request");
     let held = store.held();
-    let answer = facilitator(case, store).oneshot(request).await.unwrap_or_else(|never| match never {});
+    let answer = facilitator(case, store)
+        .oneshot(request)
+        .await
+        .unwrap_or_else(|never| match never {});
     let status = answer.status();
-    let body = answer.into_body().collect().await.unwrap_or_else(|never| match never {}).to_bytes();
+    let body = answer
+        .into_body()
+        .collect()
+        .await
+        .unwrap_or_else(|never| match never {})
+        .to_bytes();
     let told: Value = serde_json::from_slice(&body).expect("JSON");
     let expect = &case["expect"];
     let expected = match &expect["error_reason"] {
         Value::Null => {
             // The file tells none for the invoices of the other section.
-            let transaction = expect["transaction"].as_str().unwrap_or_else(|| text(&told["transaction"]));
+            let transaction = expect["transaction"]
+                .as_str()
+                .unwrap_or_else(|| text(&told["transaction"]));
             assert_eq!(transaction.len(), 64);
             serde_json::json!({"success": true, "transaction": transaction, "network": required["network"]})
         }
@@ -111,8 +154,12 @@ async fn compare_document(case: &Value, store: &Arc<Store>) -> Result<(), String
         }
     };
     let consumed = store.held() - held;
-    let is_right = status == 200 && told == expected && consumed == usize::from(expect["error_reason"].is_null());
-    is_right.then_some(()).ok_or_else(|| format!("{status} {told}, {consumed} consumed, not {expected}"))
+    let is_right = status == 200
+        && told == expected
+        && consumed == usize::from(expect["error_reason"].is_null());
+    is_right
+        .then_some(())
+        .ok_or_else(|| format!("{status} {told}, {consumed} consumed, not {expected}"))
 }
 
 #[derive(Debug, Default)]
@@ -142,7 +189,13 @@ impl ReplayStore for Store {
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         let is_new = self.0.lock().expect("a lock").insert(key, until).is_none();
-        Box::pin(async move { Ok(if is_new { Consumption::Granted { remaining: 0 } } else { Consumption::Spent }) })
+        Box::pin(async move {
+            Ok(if is_new {
+                Consumption::Granted { remaining: 0 }
+            } else {
+                Consumption::Spent
+            })
+        })
     }
 
     fn release(&self, key: ConsumptionKey, _: UseId, _: Release) {

@@ -6,7 +6,10 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tower_x402::{
     clock::Timestamp,
-    x402::{Challenge, Conditions, Intent, PayerReport, PaymentRequired, PublicOrigin, Reason, RequestBinding},
+    x402::{
+        Challenge, Conditions, Intent, PayerReport, PaymentRequired, PublicOrigin, Reason,
+        RequestBinding,
+    },
 };
 
 use crate::{report, vectors};
@@ -16,7 +19,11 @@ fn run(section: &str, check: impl Fn(&Value) -> Result<(), String>) {
         return;
     };
     let cases = file[section].as_array().expect("a section is a list");
-    report(cases.iter().map(|case| (format!("{section}/{}", text(&case["id"])), check(case))));
+    report(
+        cases
+            .iter()
+            .map(|case| (format!("{section}/{}", text(&case["id"])), check(case))),
+    );
 }
 
 #[test]
@@ -25,7 +32,13 @@ fn http_binding() {
         let body = bytes(text(&case["body_hex"]));
         let url = text(&case["url"]);
         let bound = headers(&case["header_lines"]).and_then(|headers| {
-            RequestBinding::http(text(&case["method"]), url, &hash(&body), &texts(&case["bound_headers"]), &headers)
+            RequestBinding::http(
+                text(&case["method"]),
+                url,
+                &hash(&body),
+                &texts(&case["bound_headers"]),
+                &headers,
+            )
         });
         compare_binding(&bound, &case["expect"])
     });
@@ -35,22 +48,33 @@ fn http_binding() {
 fn http_server_adapter() {
     run("http_server_adapter", |case| {
         let origin = text(&case["public_origin"]);
-        let lines: Vec<_> = lines(&case["header_lines"]).map(|(name, value)| (name, value.as_bytes())).collect();
+        let lines: Vec<_> = lines(&case["header_lines"])
+            .map(|(name, value)| (name, value.as_bytes()))
+            .collect();
         let url = text(&case["url"]);
         let target = &url[url.find("://").map_or(0, |at| at + 3)..];
         let target = &target[target.find('/').expect("a path")..];
-        let bound = PublicOrigin::new(origin).behind_trusted_proxy().bound_url(lines, target);
-        let bound = bound.and_then(|url| RequestBinding::http("GET", &url, &hash(b""), NONE, &HeaderMap::new()));
+        let bound = PublicOrigin::new(origin)
+            .behind_trusted_proxy()
+            .bound_url(lines, target);
+        let bound = bound
+            .and_then(|url| RequestBinding::http("GET", &url, &hash(b""), NONE, &HeaderMap::new()));
         let expect = match text(&case["id"]) {
             "request-origin-not-configured" | "host-differs-from-url" => {
                 let forbidden = text(&case["expect"]["forbidden_request_hash"]);
-                if bound.as_ref().is_ok_and(|bound| bound.hash().to_string() == forbidden) {
+                if bound
+                    .as_ref()
+                    .is_ok_and(|bound| bound.hash().to_string() == forbidden)
+                {
                     return Err("bound to the requester's word".into());
                 }
                 serde_json::json!({"error": chosen(&case["expect"], "invalid_exact_lnbtc_request_mismatch")?})
             }
             "no-authority-header" => {
-                let choice = chosen(&case["expect"], "bind 0d6623f775e025501fa7f0a30b54da25aad62b6ccfe35c85da38016711e6c018")?;
+                let choice = chosen(
+                    &case["expect"],
+                    "bind 0d6623f775e025501fa7f0a30b54da25aad62b6ccfe35c85da38016711e6c018",
+                )?;
                 serde_json::json!({"request_hash": choice.trim_start_matches("bind ")})
             }
             _ => case["expect"].clone(),
@@ -62,8 +86,14 @@ fn http_server_adapter() {
 #[test]
 fn mcp_binding() {
     run("mcp_binding", |case| {
-        let params = case["params_json"].as_str().map_or_else(|| case["params"].to_string(), str::to_owned);
-        let bound = RequestBinding::mcp(text(&case["server"]), &texts(&case["bound_metadata"]), &params);
+        let params = case["params_json"]
+            .as_str()
+            .map_or_else(|| case["params"].to_string(), str::to_owned);
+        let bound = RequestBinding::mcp(
+            text(&case["server"]),
+            &texts(&case["bound_metadata"]),
+            &params,
+        );
         let expect = match text(&case["id"]) {
             "integer-2-64" => {
                 chosen(&case["expect"], "reject")?;
@@ -81,10 +111,17 @@ fn client() {
         let outcome = pay(case);
         let expected = match text(&case["expect"]) {
             "pays, preimage" => Ok(()),
-            "OPEN: pay | invoice_expired" => Err(("invalid_exact_lnbtc_invoice_expired".to_owned(), true)),
-            word => Err((word.trim_end_matches(" before pay").to_owned(), word.ends_with(" before pay"))),
+            "OPEN: pay | invoice_expired" => {
+                Err(("invalid_exact_lnbtc_invoice_expired".to_owned(), true))
+            }
+            word => Err((
+                word.trim_end_matches(" before pay").to_owned(),
+                word.ends_with(" before pay"),
+            )),
         };
-        (outcome == expected).then_some(()).ok_or_else(|| format!("{outcome:?}, not {expected:?}"))
+        (outcome == expected)
+            .then_some(())
+            .ok_or_else(|| format!("{outcome:?}, not {expected:?}"))
     });
 }
 
@@ -95,7 +132,12 @@ fn pay(case: &Value) -> Result<(), (String, bool)> {
     let http = &case["intended_request"]["http"];
     let headers = headers(&http["header_lines"]).map_err(before)?;
     let body_hash = hash(&bytes(text(&http["body_hex"])));
-    let intent = Intent::Http { method: text(&http["method"]), url: text(&http["url"]), headers: &headers, body_hash };
+    let intent = Intent::Http {
+        method: text(&http["method"]),
+        url: text(&http["url"]),
+        headers: &headers,
+        body_hash,
+    };
     let required = case["payment_required"].to_string();
     let required = PaymentRequired::from_json(&required).expect("a challenge");
     let challenge = Challenge::check(&required, 0, &intent, &conditions(case)).map_err(before)?;
@@ -108,12 +150,17 @@ fn pay(case: &Value) -> Result<(), (String, bool)> {
         preimage: told["preimage"].as_str(),
     };
     let preimage = challenge.settle(&told).map_err(after)?;
-    let header = challenge.credential(&preimage).expect("the preimage is the invoice's");
+    let header = challenge
+        .credential(&preimage)
+        .expect("the preimage is the invoice's");
     let payload = tower_x402::x402::decode_header(header.as_bytes()).expect("a header");
     let sent: Value = serde_json::from_str(&payload).expect("JSON");
     assert_eq!(sent["accepted"], case["payment_required"]["accepts"][0]);
     assert_eq!(sent["resource"], case["payment_required"]["resource"]);
-    assert_eq!(sent["payload"], serde_json::json!({"preimage": told.preimage}));
+    assert_eq!(
+        sent["payload"],
+        serde_json::json!({"preimage": told.preimage})
+    );
     Ok(())
 }
 
@@ -121,7 +168,13 @@ fn compare_binding(bound: &Result<RequestBinding, Reason>, expect: &Value) -> Re
     let wrong = || Err(format!("{bound:?}, not {expect}"));
     match bound {
         Ok(bound) if expect["request_hash"] != bound.hash().to_string() => wrong(),
-        Ok(bound) if expect["canonical_description"].as_str().is_some_and(|text| text != bound.canonical()) => wrong(),
+        Ok(bound)
+            if expect["canonical_description"]
+                .as_str()
+                .is_some_and(|text| text != bound.canonical()) =>
+        {
+            wrong()
+        }
         Err(reason) if expect["error"] != reason.code() => wrong(),
         _ => Ok(()),
     }
@@ -129,19 +182,28 @@ fn compare_binding(bound: &Result<RequestBinding, Reason>, expect: &Value) -> Re
 
 /// Makes sure that a choice of ours is one that the file allows.
 fn chosen<'a>(expect: &Value, choice: &'a str) -> Result<&'a str, String> {
-    let allowed = expect["open"].as_array().is_some_and(|open| open.iter().any(|word| word == choice));
-    allowed.then_some(choice).ok_or_else(|| format!("{choice} is not among {}", expect["open"]))
+    let allowed = expect["open"]
+        .as_array()
+        .is_some_and(|open| open.iter().any(|word| word == choice));
+    allowed
+        .then_some(choice)
+        .ok_or_else(|| format!("{choice} is not among {}", expect["open"]))
 }
 
 const NONE: &[&str] = &[];
 
 fn conditions(case: &Value) -> Conditions<'static> {
     let seconds = |name: &str| case[name].as_u64().expect("whole seconds");
-    Conditions::at(Timestamp::from_unix_seconds(seconds("now"))).with_skew(Duration::from_secs(seconds("skew")))
+    Conditions::at(Timestamp::from_unix_seconds(seconds("now")))
+        .with_skew(Duration::from_secs(seconds("skew")))
 }
 
 fn lines(value: &Value) -> impl Iterator<Item = (&str, &str)> {
-    value.as_array().expect("lines").iter().map(|line| (text(&line[0]), text(&line[1])))
+    value
+        .as_array()
+        .expect("lines")
+        .iter()
+        .map(|line| (text(&line[0]), text(&line[1])))
 }
 
 /// What the `http` crate cannot hold is refused.
@@ -149,7 +211,10 @@ fn headers(value: &Value) -> Result<HeaderMap, Reason> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines(value) {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| Reason::RequestBinding)?;
-        headers.append(name, HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Reason::RequestBinding)?);
+        headers.append(
+            name,
+            HeaderValue::from_bytes(value.as_bytes()).map_err(|_| Reason::RequestBinding)?,
+        );
     }
     Ok(headers)
 }
@@ -163,7 +228,10 @@ fn texts(value: &Value) -> Vec<&str> {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal")).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal"))
+        .collect()
 }
 
 fn hash(bytes: &[u8]) -> [u8; 32] {

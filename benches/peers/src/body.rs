@@ -30,7 +30,10 @@ impl Body for Drips {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready((!self.0.is_empty()).then(|| Ok(Frame::data(self.0.split_to(1)))))
     }
 }
@@ -44,8 +47,15 @@ fn ask(layer: &X402Layer, text: &Bytes) {
     let mut request = Request::new(Drips(text.clone()));
     *request.method_mut() = Method::POST;
     *request.uri_mut() = Uri::from_static("/v1/render");
-    let response = layer.layer(service_fn(answer)).call(request).now_or_never().expect("a body that never waits");
-    assert_eq!(response.map(|response| response.status()), Ok(StatusCode::PAYMENT_REQUIRED));
+    let response = layer
+        .layer(service_fn(answer))
+        .call(request)
+        .now_or_never()
+        .expect("a body that never waits");
+    assert_eq!(
+        response.map(|response| response.status()),
+        Ok(StatusCode::PAYMENT_REQUIRED)
+    );
 }
 
 /// The frames alone.
@@ -62,20 +72,45 @@ fn read(text: &Bytes) -> usize {
 
 pub fn rows() -> Vec<Row> {
     let shop = Shop::new("https://api.example.com");
-    let by_body = price_fn(|q: PriceRequest| async move { Ok(Some(Amount::from_msat(1000 + q.body().len() as u64))) });
-    let hashing = shop.paywall.charge(Amount::from_sat(10)).expect("a good charge");
-    let holding = shop.paywall.charge(Charge::of(by_body).reads_body()).expect("a good charge");
+    let by_body = price_fn(|q: PriceRequest| async move {
+        Ok(Some(Amount::from_msat(1000 + q.body().len() as u64)))
+    });
+    let hashing = shop
+        .paywall
+        .charge(Amount::from_sat(10))
+        .expect("a good charge");
+    let holding = shop
+        .paywall
+        .charge(Charge::of(by_body).reads_body())
+        .expect("a good charge");
     let text = Bytes::from(vec![b'x'; BYTES]);
     let memory = |layer: &X402Layer| {
         ask(layer, &text);
         let peak = allocations::peak(|| ask(layer, &text)) as f64;
         (peak, BYTES as f64, peak / BYTES as f64)
     };
-    let time = |layer: &X402Layer| compare(ROUNDS, [job(|| ask(layer, &text)), job(|| read(&text))]);
+    let time =
+        |layer: &X402Layer| compare(ROUNDS, [job(|| ask(layer, &text)), job(|| read(&text))]);
     vec![
-        Row::bytes("64 KiB in 1-byte frames, hashed: memory / the body", 2.0, memory(&hashing)),
-        Row::bytes("64 KiB in 1-byte frames, held: memory / the body", 2.0, memory(&holding)),
-        Row::at_most("64 KiB in 1-byte frames, hashed / reading the frames", 2.0, time(&hashing)),
-        Row::at_most("64 KiB in 1-byte frames, held / reading the frames", 2.0, time(&holding)),
+        Row::bytes(
+            "64 KiB in 1-byte frames, hashed: memory / the body",
+            2.0,
+            memory(&hashing),
+        ),
+        Row::bytes(
+            "64 KiB in 1-byte frames, held: memory / the body",
+            2.0,
+            memory(&holding),
+        ),
+        Row::at_most(
+            "64 KiB in 1-byte frames, hashed / reading the frames",
+            2.0,
+            time(&hashing),
+        ),
+        Row::at_most(
+            "64 KiB in 1-byte frames, held / reading the frames",
+            2.0,
+            time(&holding),
+        ),
     ]
 }

@@ -27,5 +27,9 @@ pub fn rows() -> Vec<Row> {
             .expect("an invoice")
     };
     let jobs = [job(|| bench.challenge()), job(sign)];
-    vec![Row::at_most("challenge in three dialects / lightning-invoice signs", 0.15, compare(ROUNDS, jobs))]
+    vec![Row::at_most(
+        "challenge in three dialects / lightning-invoice signs",
+        0.15,
+        compare(ROUNDS, jobs),
+    )]
 }

@@ -51,11 +51,23 @@ pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
     };
     round(0);
     let rounds: Vec<_> = (0..ROUNDS).map(&mut round).collect();
-    let beside =
-        |other: usize| (median_of(&rounds, |t| t[0]), median_of(&rounds, |t| t[other]), median_of(&rounds, |t| t[0] / t[other]));
+    let beside = |other: usize| {
+        (
+            median_of(&rounds, |t| t[0]),
+            median_of(&rounds, |t| t[other]),
+            median_of(&rounds, |t| t[0] / t[other]),
+        )
+    };
     vec![
-        Row::rate("durable consume, 64 callers / its raw engine", 0.9, beside(2)),
-        Row::shown("the same / its engine behind a writer, same callers", beside(1)),
+        Row::rate(
+            "durable consume, 64 callers / its raw engine",
+            0.9,
+            beside(2),
+        ),
+        Row::shown(
+            "the same / its engine behind a writer, same callers",
+            beside(1),
+        ),
     ]
 }
 
@@ -65,12 +77,20 @@ fn engine(folder: &Path) -> RawEngine {
 }
 
 fn records(batches: Vec<Vec<(ConsumptionKey, UseId)>>) -> Vec<Vec<RawRecord>> {
-    let records = |keys: Vec<_>| keys.into_iter().map(|(key, use_id)| RawRecord::new(key, use_id)).collect();
+    let records = |keys: Vec<_>| {
+        keys.into_iter()
+            .map(|(key, use_id)| RawRecord::new(key, use_id))
+            .collect()
+    };
     batches.into_iter().map(records).collect()
 }
 
 /// Each batch by a caller of its own, one call after the other.
-async fn by_callers<S, T, F>(batches: Vec<Vec<T>>, to: &Arc<S>, call: fn(Arc<S>, T) -> F) -> Duration
+async fn by_callers<S, T, F>(
+    batches: Vec<Vec<T>>,
+    to: &Arc<S>,
+    call: fn(Arc<S>, T) -> F,
+) -> Duration
 where
     S: Send + Sync + 'static,
     T: Send + 'static,
@@ -93,16 +113,27 @@ where
 }
 
 async fn consume(store: Arc<DurableStore>, (key, use_id): (ConsumptionKey, UseId)) {
-    let until = SystemClock::new().now().saturating_add(Duration::from_secs(86_400));
-    let answer = store.consume(key, use_id, Limits::new(NonZeroU32::MIN, 2), until).await;
-    assert_eq!(answer.expect("space on the disk"), Consumption::Granted { remaining: 0 });
+    let until = SystemClock::new()
+        .now()
+        .saturating_add(Duration::from_secs(86_400));
+    let answer = store
+        .consume(key, use_id, Limits::new(NonZeroU32::MIN, 2), until)
+        .await;
+    assert_eq!(
+        answer.expect("space on the disk"),
+        Consumption::Granted { remaining: 0 }
+    );
 }
 
 /// Batches of one record from each caller.
 fn by_itself(engine: &mut RawEngine, records: &[Vec<RawRecord>]) -> Duration {
-    let batches: Vec<Vec<_>> = (0..CALLS).map(|i| records.iter().map(|records| records[i].clone()).collect()).collect();
+    let batches: Vec<Vec<_>> = (0..CALLS)
+        .map(|i| records.iter().map(|records| records[i].clone()).collect())
+        .collect();
     let start = Instant::now();
-    batches.into_iter().for_each(|batch| engine.write(batch).expect("space on the disk"));
+    batches
+        .into_iter()
+        .for_each(|batch| engine.write(batch).expect("space on the disk"));
     start.elapsed()
 }
 
@@ -122,7 +153,9 @@ impl Writer {
                 let start = Instant::now();
                 engine.write(records).expect("space on the disk");
                 took = start.elapsed();
-                answers.into_iter().for_each(|answer| answer.send(()).expect("somebody waits"));
+                answers
+                    .into_iter()
+                    .for_each(|answer| answer.send(()).expect("somebody waits"));
             }
         });
         Arc::new(Self(sender))
@@ -166,7 +199,10 @@ impl Keys {
                 mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
                 *part = (mixed ^ (mixed >> 31)).to_le_bytes();
             }
-            (ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash)), UseId::random().expect("randomness"))
+            (
+                ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash)),
+                UseId::random().expect("randomness"),
+            )
         };
         (0..count).map(|_| one()).collect()
     }

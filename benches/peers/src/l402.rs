@@ -17,8 +17,14 @@ pub fn rows() -> Vec<Row> {
     for caveat in bench.macaroon().caveats() {
         verifier.satisfy_exact(ByteString(caveat.to_vec()));
     }
-    let theirs = || Macaroon::deserialize(bench.token()).and_then(|macaroon| verifier.verify(&macaroon, &key, Vec::new()));
+    let theirs = || {
+        Macaroon::deserialize(bench.token())
+            .and_then(|macaroon| verifier.verify(&macaroon, &key, Vec::new()))
+    };
     theirs().expect("a good token");
     let macaroon = compare(ROUNDS, [job(|| bench.verify()), job(theirs)]);
-    vec![Row::at_most("L402 verify / its primitives", 1.15, primitives), Row::faster("L402 verify / macaroon 0.3", 3.5, macaroon)]
+    vec![
+        Row::at_most("L402 verify / its primitives", 1.15, primitives),
+        Row::faster("L402 verify / macaroon 0.3", 3.5, macaroon),
+    ]
 }

@@ -31,16 +31,23 @@ where
     let mut request = Request::new(Full::default());
     *request.uri_mut() = uri.clone();
     if let Some(credential) = credential {
-        request.headers_mut().insert(AUTHORIZATION, credential.clone());
+        request
+            .headers_mut()
+            .insert(AUTHORIZATION, credential.clone());
     }
     let ready = std::future::poll_fn(|cx| service.poll_ready(cx)).now_or_never();
     let response = ready.and_then(|_| service.call(request).now_or_never());
-    response.expect("a service that never waits").unwrap_or_else(|never| match never {})
+    response
+        .expect("a service that never waits")
+        .unwrap_or_else(|never| match never {})
 }
 
 fn table(shop: &Shop) -> X402Layer {
     let table = RouteTable::new()
-        .charge("GET /v1/weather/{city}", Charge::of(Amount::from_sat(10)).for_duration(HOUR))
+        .charge(
+            "GET /v1/weather/{city}",
+            Charge::of(Amount::from_sat(10)).for_duration(HOUR),
+        )
         .charge("GET /v1/forecast/{city}", Amount::from_sat(20))
         .charge("GET /v1/archive/{*path}", Amount::from_sat(500))
         .charge("POST /v1/render", Amount::from_sat(100))
@@ -63,13 +70,28 @@ fn free(shop: &Shop) -> Row {
     let uri = Uri::from_static("/health");
     let mut bare = service_fn(answer);
     let mut ours = table(shop).layer(service_fn(answer));
-    let header = (HeaderName::from_static("x-served-by"), HeaderValue::from_static("a server"));
-    let mut theirs = SetResponseHeaderLayer::overriding(header.0, header.1).layer(service_fn(answer));
+    let header = (
+        HeaderName::from_static("x-served-by"),
+        HeaderValue::from_static("a server"),
+    );
+    let mut theirs =
+        SetResponseHeaderLayer::overriding(header.0, header.1).layer(service_fn(answer));
     assert_eq!(call(&mut ours, &uri, None).status(), StatusCode::OK);
-    let jobs = [job(|| call(&mut bare, &uri, None)), job(|| call(&mut ours, &uri, None)), job(|| call(&mut theirs, &uri, None))];
+    let jobs = [
+        job(|| call(&mut bare, &uri, None)),
+        job(|| call(&mut ours, &uri, None)),
+        job(|| call(&mut theirs, &uri, None)),
+    ];
     let rounds = in_turns(ROUNDS, jobs);
-    let (ours, theirs) = (median_of(&rounds, |t| t[1] - t[0]), median_of(&rounds, |t| t[2] - t[0]));
-    Row::at_most("layer adds, free route / SetResponseHeader adds", 0.75, (ours, theirs, ours / theirs))
+    let (ours, theirs) = (
+        median_of(&rounds, |t| t[1] - t[0]),
+        median_of(&rounds, |t| t[2] - t[0]),
+    );
+    Row::at_most(
+        "layer adds, free route / SetResponseHeader adds",
+        0.75,
+        (ours, theirs, ours / theirs),
+    )
 }
 
 fn paid(shop: &Shop) -> Row {
@@ -78,7 +100,11 @@ fn paid(shop: &Shop) -> Row {
     let credential = shop.pay(call(&mut ours, &uri, None).headers());
     let response = call(&mut ours, &uri, Some(&credential));
     assert_eq!(response.status(), StatusCode::OK);
-    let receipt = response.extensions().get::<PaymentReceipt>().expect("a receipt").clone();
+    let receipt = response
+        .extensions()
+        .get::<PaymentReceipt>()
+        .expect("a receipt")
+        .clone();
 
     let mut ours = table(shop).layer(service_fn(answer));
     let mut bare = service_fn(answer);
@@ -95,8 +121,15 @@ fn paid(shop: &Shop) -> Row {
         job(|| bench.verify()),
     ];
     let rounds = in_turns(ROUNDS, jobs);
-    let (ours, parts) = (median_of(&rounds, |t| t[1] - t[0]), median_of(&rounds, |t| t[3] + t[2] - t[0]));
-    Row::at_most("layer adds, for_duration token / verify + extension insert", 1.25, (ours, parts, ours / parts))
+    let (ours, parts) = (
+        median_of(&rounds, |t| t[1] - t[0]),
+        median_of(&rounds, |t| t[3] + t[2] - t[0]),
+    );
+    Row::at_most(
+        "layer adds, for_duration token / verify + extension insert",
+        1.25,
+        (ours, parts, ours / parts),
+    )
 }
 
 /// Hands the receipt out.

@@ -21,11 +21,21 @@ static ALLOCATOR: allocations::Counting = allocations::Counting;
 
 fn main() {
     let chosen: Vec<_> = std::env::args().skip(1).collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime");
     let _entered = runtime.enter();
     let folder = tempfile::tempdir().expect("a folder");
-    println!("medians of {} rounds (body 201, durable 161, server 1001), who goes first changes each round", measure::ROUNDS);
-    println!("{:<58} {:>12} {:>12} {:>7} {:>9}", "side by side in one process", "ours", "reference", "ratio", "target");
+    println!(
+        "medians of {} rounds (body 201, durable 161, server 1001), who goes first changes each round",
+        measure::ROUNDS
+    );
+    println!(
+        "{:<58} {:>12} {:>12} {:>7} {:>9}",
+        "side by side in one process", "ours", "reference", "ratio", "target"
+    );
     let groups: [(&str, &dyn Fn() -> Vec<Row>); 8] = [
         ("l402", &l402::rows),
         ("mpp", &mpp::rows),

@@ -28,7 +28,8 @@ pub fn in_turns<const N: usize>(rounds: usize, mut jobs: [Job<'_>; N]) -> Vec<[f
         let mut taken = [0.0; N];
         for step in 0..N {
             let index = (round + step) % N;
-            taken[index] = timed(&mut jobs[index], times[index]).as_nanos() as f64 / f64::from(times[index]);
+            taken[index] =
+                timed(&mut jobs[index], times[index]).as_nanos() as f64 / f64::from(times[index]);
         }
         taken
     };
@@ -70,5 +71,9 @@ pub fn median_of<const N: usize>(rounds: &[[f64; N]], of: impl Fn(&[f64; N]) -> 
 /// Medians of the first job, of the second, and of the ratio of the first to the second in each round.
 pub fn compare(rounds: usize, jobs: [Job<'_>; 2]) -> (f64, f64, f64) {
     let rounds = in_turns(rounds, jobs);
-    (median_of(&rounds, |t| t[0]), median_of(&rounds, |t| t[1]), median_of(&rounds, |t| t[0] / t[1]))
+    (
+        median_of(&rounds, |t| t[0]),
+        median_of(&rounds, |t| t[1]),
+        median_of(&rounds, |t| t[0] / t[1]),
+    )
 }

@@ -17,30 +17,73 @@ pub struct Row {
 
 impl Row {
     /// Ours may take at most so many times what the reference takes.
-    pub fn at_most(name: &'static str, target: f64, (ours, reference, ratio): (f64, f64, f64)) -> Self {
-        Self { name, ours: time(ours), reference: time(reference), ratio, target: Target::AtMost(target) }
+    pub fn at_most(
+        name: &'static str,
+        target: f64,
+        (ours, reference, ratio): (f64, f64, f64),
+    ) -> Self {
+        Self {
+            name,
+            ours: time(ours),
+            reference: time(reference),
+            ratio,
+            target: Target::AtMost(target),
+        }
     }
 
     /// Ours must be at least so many times as fast as the reference.
-    pub fn faster(name: &'static str, target: f64, (ours, reference, ratio): (f64, f64, f64)) -> Self {
-        Self { name, ours: time(ours), reference: time(reference), ratio: 1.0 / ratio, target: Target::AtLeast(target) }
+    pub fn faster(
+        name: &'static str,
+        target: f64,
+        (ours, reference, ratio): (f64, f64, f64),
+    ) -> Self {
+        Self {
+            name,
+            ours: time(ours),
+            reference: time(reference),
+            ratio: 1.0 / ratio,
+            target: Target::AtLeast(target),
+        }
     }
 
     /// Ours may take at most so many times the bytes of the reference.
-    pub fn bytes(name: &'static str, target: f64, (ours, reference, ratio): (f64, f64, f64)) -> Self {
+    pub fn bytes(
+        name: &'static str,
+        target: f64,
+        (ours, reference, ratio): (f64, f64, f64),
+    ) -> Self {
         let size = |bytes: f64| format!("{:.1} KiB", bytes / 1024.0);
-        Self { name, ours: size(ours), reference: size(reference), ratio, target: Target::AtMost(target) }
+        Self {
+            name,
+            ours: size(ours),
+            reference: size(reference),
+            ratio,
+            target: Target::AtMost(target),
+        }
     }
 
     /// Ours must do at least so many times as much in a second as the reference.
-    pub fn rate(name: &'static str, target: f64, (ours, reference, ratio): (f64, f64, f64)) -> Self {
+    pub fn rate(
+        name: &'static str,
+        target: f64,
+        (ours, reference, ratio): (f64, f64, f64),
+    ) -> Self {
         let rate = |per_second: f64| format!("{per_second:.0}/s");
-        Self { name, ours: rate(ours), reference: rate(reference), ratio, target: Target::AtLeast(target) }
+        Self {
+            name,
+            ours: rate(ours),
+            reference: rate(reference),
+            ratio,
+            target: Target::AtLeast(target),
+        }
     }
 
     /// So many times as much in a second as another reference, which is no target.
     pub fn shown(name: &'static str, measured: (f64, f64, f64)) -> Self {
-        Self { target: Target::None, ..Self::rate(name, 0.0, measured) }
+        Self {
+            target: Target::None,
+            ..Self::rate(name, 0.0, measured)
+        }
     }
 
     pub fn print(&self) {
@@ -50,7 +93,13 @@ impl Row {
             Target::AtLeast(least) => (verdict(self.ratio >= least), format!(">= {least:.2}")),
             Target::None => ("no target", "-".to_owned()),
         };
-        let Self { name, ours, reference, ratio, .. } = self;
+        let Self {
+            name,
+            ours,
+            reference,
+            ratio,
+            ..
+        } = self;
         println!("{name:<58} {ours:>12} {reference:>12} {ratio:>7.3} {target:>9}  {verdict}");
     }
 }

@@ -64,23 +64,42 @@ async fn compare(ours: &Site, theirs: &Site, of_each: Round) -> (f64, f64, f64) 
     for round in 0..=ROUNDS {
         let mut taken = [0.0; 2];
         for turn in [round % 2, (round + 1) % 2] {
-            taken[turn] = if turn == 0 { ours.rate(of_each).await } else { theirs.rate(of_each).await };
+            taken[turn] = if turn == 0 {
+                ours.rate(of_each).await
+            } else {
+                theirs.rate(of_each).await
+            };
         }
         if round > 0 {
             rounds.push(taken);
         }
     }
-    (median_of(&rounds, |t| t[0]), median_of(&rounds, |t| t[1]), median_of(&rounds, |t| t[0] / t[1]))
+    (
+        median_of(&rounds, |t| t[0]),
+        median_of(&rounds, |t| t[1]),
+        median_of(&rounds, |t| t[0] / t[1]),
+    )
 }
 
 async fn ours() -> Site {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let shop = Shop::new(&format!("http://{}", listener.local_addr().expect("an address")));
+    let shop = Shop::new(&format!(
+        "http://{}",
+        listener.local_addr().expect("an address")
+    ));
     let charge = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(3600));
     let layer = shop.paywall.charge(charge).expect("a good charge");
     let app = Router::new().route("/hello", get(async || "hello").route_layer(layer));
-    let request = Request::get("/hello").body(Body::empty()).expect("a request");
-    let credential = shop.pay(app.clone().oneshot(request).await.expect("an answer").headers());
+    let request = Request::get("/hello")
+        .body(Body::empty())
+        .expect("a request");
+    let credential = shop.pay(
+        app.clone()
+            .oneshot(request)
+            .await
+            .expect("an answer")
+            .headers(),
+    );
     Site::serve(listener, app, credential).await
 }
 
@@ -89,14 +108,22 @@ async fn theirs(token: &str) -> Site {
     #[expect(deprecated, reason = "it is the reference")]
     let layer = ValidateRequestHeaderLayer::bearer(token);
     let app = Router::new().route("/hello", get(async || "hello").route_layer(layer));
-    Site::serve(listener, app, HeaderValue::try_from(format!("Bearer {token}")).expect("ASCII")).await
+    Site::serve(
+        listener,
+        app,
+        HeaderValue::try_from(format!("Bearer {token}")).expect("ASCII"),
+    )
+    .await
 }
 
 impl Site {
     async fn serve(listener: TcpListener, app: Router, credential: HeaderValue) -> Self {
         let address = listener.local_addr().expect("an address");
         tokio::spawn(async move { axum::serve(listener, app).await });
-        Self { address, credential }
+        Self {
+            address,
+            credential,
+        }
     }
 
     /// Requests in a second, of all callers.
@@ -121,7 +148,9 @@ async fn call(of_each: Round, address: SocketAddr, credential: HeaderValue) -> u
     for _ in 0..connections {
         let mut connection = connect(address).await;
         for _ in 0..requests {
-            let request = Request::get("/hello").header(HOST, host.clone()).header(AUTHORIZATION, credential.clone());
+            let request = Request::get("/hello")
+                .header(HOST, host.clone())
+                .header(AUTHORIZATION, credential.clone());
             let request = request.body(Empty::new()).expect("a request");
             let response = connection.send_request(request).await.expect("an answer");
             assert_eq!(response.status(), StatusCode::OK);

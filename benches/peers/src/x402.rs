@@ -19,10 +19,16 @@ pub fn rows() -> Vec<Row> {
     let call = bench.call();
     let invoice = bench.invoice(&call);
     let credential = bench.credential(&call, &bench.challenge(&call, &invoice));
-    let (ours, foreign) = (call.clone().with(&credential), call.with(&bench.without_quote(&credential)));
+    let (ours, foreign) = (
+        call.clone().with(&credential),
+        call.with(&bench.without_quote(&credential)),
+    );
     assert!(bench.verify(&ours) && bench.verify(&foreign));
 
-    let decode = || serde_json::from_slice::<Payload>(&Base64Bytes::from(credential.as_bytes()).decode().ok()?).ok();
+    let decode = || {
+        serde_json::from_slice::<Payload>(&Base64Bytes::from(credential.as_bytes()).decode().ok()?)
+            .ok()
+    };
     assert!(decode().is_some());
     let quoted = compare(ROUNDS, [job(|| bench.verify(&ours)), job(decode)]);
 
@@ -30,7 +36,15 @@ pub fn rows() -> Vec<Row> {
     parse().expect("an invoice");
     let recovered = compare(ROUNDS, [job(|| bench.verify(&foreign)), job(parse)]);
     vec![
-        Row::faster("x402 verify with a quote / x402-types 2.0 decodes", 1.0, quoted),
-        Row::at_most("x402 verify, foreign / lightning-invoice parses, checks", 1.15, recovered),
+        Row::faster(
+            "x402 verify with a quote / x402-types 2.0 decodes",
+            1.0,
+            quoted,
+        ),
+        Row::at_most(
+            "x402 verify, foreign / lightning-invoice parses, checks",
+            1.15,
+            recovered,
+        ),
     ]
 }

@@ -49,7 +49,12 @@ impl<'a> AuthChallenge<'a> {
             return list.last_mut()?.push(name, value);
         }
         let scheme = cursor.token()?;
-        let mut challenge = Self { scheme, token68: None, params: Vec::new(), repeats: false };
+        let mut challenge = Self {
+            scheme,
+            token68: None,
+            params: Vec::new(),
+            repeats: false,
+        };
         if cursor.peek() == Some(b' ') {
             cursor.skip(is_space);
             if let Some((name, value)) = cursor.param() {
@@ -88,14 +93,20 @@ impl<'a> AuthChallenge<'a> {
     /// The parameter of this name, in any case; `None` for each where one of them is repeated.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&Cow<'a, str>> {
-        self.params().iter().find(|(held, _)| held.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.params()
+            .iter()
+            .find(|(held, _)| held.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
     }
 
     fn push(&mut self, name: &'a str, value: Cow<'a, str>) -> Option<()> {
         if self.token68.is_some() || self.params.len() == MAX_PARAMS {
             return None;
         }
-        self.repeats |= self.params.iter().any(|(held, _)| held.eq_ignore_ascii_case(name));
+        self.repeats |= self
+            .params
+            .iter()
+            .any(|(held, _)| held.eq_ignore_ascii_case(name));
         self.params.push((name, value));
         Some(())
     }
@@ -103,10 +114,16 @@ impl<'a> AuthChallenge<'a> {
 
 /// One challenge as a header's value, every parameter quoted; `None` where a value has a control character other than the tab,
 /// or a name is no token.
-pub fn write<'a>(scheme: &str, params: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>) -> Option<HeaderValue> {
+pub fn write<'a>(
+    scheme: &str,
+    params: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,
+) -> Option<HeaderValue> {
     let is_name = |name: &str| !name.is_empty() && name.bytes().all(is_tchar);
     let params = params.into_iter();
-    let length = params.clone().map(|(name, value)| name.len() + value.len() + ", =\"\"".len()).sum::<usize>();
+    let length = params
+        .clone()
+        .map(|(name, value)| name.len() + value.len() + ", =\"\"".len())
+        .sum::<usize>();
     let mut text = String::with_capacity(scheme.len() + length.saturating_sub(1));
     text.push_str(is_name(scheme).then_some(scheme)?);
     for (index, (name, value)) in params.enumerate() {

@@ -37,7 +37,11 @@ pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> 
 }
 
 /// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go; other lines stay untouched.
-pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&[u8]) -> bool) {
+pub fn remove_credentials(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    is_ours: impl Fn(&[u8]) -> bool,
+) {
     if let Some(credential) = sole_credential(headers, name) {
         if is_ours(credential) {
             headers.remove(name);
@@ -47,7 +51,13 @@ pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: i
     let (mut kept, mut found) = (Vec::new(), false);
     for line in headers.get_all(name) {
         let (mut own, mut foreign) = (false, false);
-        folded_credentials(line.as_bytes()).for_each(|part| if is_ours(part) { own = true } else { foreign = true });
+        folded_credentials(line.as_bytes()).for_each(|part| {
+            if is_ours(part) {
+                own = true
+            } else {
+                foreign = true
+            }
+        });
         found |= own;
         match (own, foreign) {
             (false, _) => kept.push(line.clone()),
@@ -64,11 +74,23 @@ pub fn remove_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: i
 }
 
 /// Moves the credentials that `is_ours` knows out of one header; each comes back as a line of its own, marked as sensitive.
-pub fn take_credentials(headers: &mut HeaderMap, name: &HeaderName, is_ours: impl Fn(&[u8]) -> bool) -> Vec<HeaderValue> {
-    let parts = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
-    let taken: Vec<_> = parts.filter(|part| is_ours(part)).filter_map(sensitive).collect();
+pub fn take_credentials(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    is_ours: impl Fn(&[u8]) -> bool,
+) -> Vec<HeaderValue> {
+    let parts = headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|line| folded_credentials(line.as_bytes()));
+    let taken: Vec<_> = parts
+        .filter(|part| is_ours(part))
+        .filter_map(sensitive)
+        .collect();
     if !taken.is_empty() {
-        remove_credentials(headers, name, |part| taken.iter().any(|taken| taken.as_bytes() == part));
+        remove_credentials(headers, name, |part| {
+            taken.iter().any(|taken| taken.as_bytes() == part)
+        });
     }
     taken
 }
@@ -80,8 +102,12 @@ fn sensitive(credential: &[u8]) -> Option<HeaderValue> {
 }
 
 fn without(line: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
-    let foreign: Vec<_> = folded_credentials(line.as_bytes()).filter(|part| !is_ours(part)).collect();
-    let mut kept = HeaderValue::from_bytes(&foreign.join(&b", "[..])).ok().filter(|kept| !kept.is_empty())?;
+    let foreign: Vec<_> = folded_credentials(line.as_bytes())
+        .filter(|part| !is_ours(part))
+        .collect();
+    let mut kept = HeaderValue::from_bytes(&foreign.join(&b", "[..]))
+        .ok()
+        .filter(|kept| !kept.is_empty())?;
     kept.set_sensitive(line.is_sensitive());
     Some(kept)
 }
@@ -94,7 +120,9 @@ fn boundary(line: &[u8]) -> Option<usize> {
             _ if escaped => escaped = false,
             b'\\' if quoted => escaped = true,
             b'"' => quoted = !quoted,
-            b',' if !quoted && starts_with_scheme(line[at + 1..].trim_ascii_start()) => return Some(at),
+            b',' if !quoted && starts_with_scheme(line[at + 1..].trim_ascii_start()) => {
+                return Some(at);
+            }
             _ => {}
         }
     }
@@ -102,7 +130,14 @@ fn boundary(line: &[u8]) -> Option<usize> {
 }
 
 fn starts_with_scheme(text: &[u8]) -> bool {
-    let end = text.iter().position(|byte| !is_tchar(*byte)).unwrap_or(text.len());
+    let end = text
+        .iter()
+        .position(|byte| !is_tchar(*byte))
+        .unwrap_or(text.len());
     let after = text[end..].trim_ascii_start();
-    end > 0 && text.get(end) == Some(&b' ') && after.first().is_some_and(|byte| !matches!(byte, b'=' | b','))
+    end > 0
+        && text.get(end) == Some(&b' ')
+        && after
+            .first()
+            .is_some_and(|byte| !matches!(byte, b'=' | b','))
 }

@@ -29,7 +29,11 @@ impl<'a> Cursor<'a> {
             return None;
         }
         self.skip(is_space);
-        let value = if self.eat(b'"') { self.quoted()? } else { Cow::Borrowed(self.token()?) };
+        let value = if self.eat(b'"') {
+            self.quoted()?
+        } else {
+            Cow::Borrowed(self.token()?)
+        };
         let end = self.at;
         self.skip(is_space);
         let closed = matches!(self.peek(), None | Some(b','));
@@ -74,7 +78,10 @@ impl<'a> Cursor<'a> {
     pub(super) fn skip(&mut self, while_: impl Fn(u8) -> bool) -> &'a str {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
-        self.at += rest.iter().position(|byte| !while_(*byte)).unwrap_or(rest.len());
+        self.at += rest
+            .iter()
+            .position(|byte| !while_(*byte))
+            .unwrap_or(rest.len());
         self.text.get(start..self.at).unwrap_or_default()
     }
 

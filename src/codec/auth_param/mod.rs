@@ -16,5 +16,8 @@ mod tests;
 
 pub use self::{
     challenge::{AuthChallenge, write},
-    credentials::{after_scheme, folded_credentials, may_be_folded, remove_credentials, sole_credential, take_credentials},
+    credentials::{
+        after_scheme, folded_credentials, may_be_folded, remove_credentials, sole_credential,
+        take_credentials,
+    },
 };

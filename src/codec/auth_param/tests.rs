@@ -7,8 +7,17 @@ use super::*;
 fn read(line: &str) -> Option<Vec<String>> {
     let list = AuthChallenge::parse_list(line.as_bytes())?;
     let show = |challenge: &AuthChallenge<'_>| {
-        let params: Vec<_> = challenge.params().iter().map(|(name, value)| format!("{name}={value}")).collect();
-        format!("{}:{}:{}", challenge.scheme(), challenge.token68().unwrap_or_default(), params.join(";"))
+        let params: Vec<_> = challenge
+            .params()
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        format!(
+            "{}:{}:{}",
+            challenge.scheme(),
+            challenge.token68().unwrap_or_default(),
+            params.join(";")
+        )
     };
     Some(list.iter().map(show).collect())
 }
@@ -21,7 +30,10 @@ fn schemes_params_and_tokens_are_told_apart() {
         ("Basic", &["Basic::"]),
         ("Basic ", &["Basic::"]),
         ("Basic, Negotiate", &["Basic::", "Negotiate::"]),
-        ("Negotiate YWJj==, Basic realm=\"a\"", &["Negotiate:YWJj==:", "Basic::realm=a"]),
+        (
+            "Negotiate YWJj==, Basic realm=\"a\"",
+            &["Negotiate:YWJj==:", "Basic::realm=a"],
+        ),
         ("Negotiate YWJj=", &["Negotiate:YWJj=:"]),
         ("A b=c", &["A::b=c"]),
         ("A b = \"c\" , d= e,B f=g", &["A::b=c;d=e", "B::f=g"]),
@@ -29,7 +41,11 @@ fn schemes_params_and_tokens_are_told_apart() {
         ("A b=\"\", c=\"\\é\"", &["A::b=;c=é"]),
         ("A b=c, E=d", &["A::b=c;E=d"]),
     ] {
-        assert_eq!(read(line), Some(read_as.iter().map(ToString::to_string).collect()), "{line}");
+        assert_eq!(
+            read(line),
+            Some(read_as.iter().map(ToString::to_string).collect()),
+            "{line}"
+        );
     }
 }
 
@@ -69,23 +85,39 @@ fn a_repeated_parameter_hides_its_own_challenge_only() {
 fn lists_are_bounded() {
     assert_eq!(read(&"A,".repeat(32)).map(|list| list.len()), Some(32));
     assert_eq!(read(&"A,".repeat(33)), None);
-    let params = |count: usize| (0..count).map(|index| format!("p{index}=1")).collect::<Vec<_>>().join(",");
+    let params = |count: usize| {
+        (0..count)
+            .map(|index| format!("p{index}=1"))
+            .collect::<Vec<_>>()
+            .join(",")
+    };
     assert!(read(&format!("A {}", params(32))).is_some());
     assert_eq!(read(&format!("A {}", params(33))), None);
     assert!(read(&format!("A b=\"{}\"", "x".repeat(64 * 1024 - 6))).is_some());
-    assert_eq!(read(&format!("A b=\"{}\"", "x".repeat(64 * 1024 - 5))), None);
+    assert_eq!(
+        read(&format!("A b=\"{}\"", "x".repeat(64 * 1024 - 5))),
+        None
+    );
 }
 
 #[test]
 fn folded_credentials_are_cut_where_a_scheme_follows() {
     let cut = |line: &'static str| -> Vec<&str> {
-        folded_credentials(line.as_bytes()).map(|part| std::str::from_utf8(part).unwrap()).collect()
+        folded_credentials(line.as_bytes())
+            .map(|part| std::str::from_utf8(part).unwrap())
+            .collect()
     };
     assert_eq!(cut("Bearer a"), ["Bearer a"]);
     assert_eq!(cut("Bearer a, Payment b"), ["Bearer a", "Payment b"]);
     assert_eq!(cut("L402 m1,m2:p"), ["L402 m1,m2:p"]);
-    assert_eq!(cut("Digest a=\"x, Payment y\", b = c,Payment z"), ["Digest a=\"x, Payment y\", b = c", "Payment z"]);
-    assert_eq!(cut("Digest a=\"\\\", Payment y\""), ["Digest a=\"\\\", Payment y\""]);
+    assert_eq!(
+        cut("Digest a=\"x, Payment y\", b = c,Payment z"),
+        ["Digest a=\"x, Payment y\", b = c", "Payment z"]
+    );
+    assert_eq!(
+        cut("Digest a=\"\\\", Payment y\""),
+        ["Digest a=\"\\\", Payment y\""]
+    );
     assert_eq!(cut(""), [""]);
     assert_eq!(after_scheme(b"payment  x", "Payment"), Some(&b"x"[..]));
     assert_eq!(after_scheme(b"Payment", "Payment"), Some(&b""[..]));
@@ -94,8 +126,17 @@ fn folded_credentials_are_cut_where_a_scheme_follows() {
 
 #[test]
 fn only_what_can_be_read_again_is_written() {
-    assert_eq!(write("A", [("b", "\"c\"\\é"), ("d", "")]).unwrap(), "A b=\"\\\"c\\\"\\\\é\", d=\"\"");
-    for (name, value) in [("b", "\n"), ("b", "\u{7f}"), ("", "x"), ("b c", "x"), ("é", "x")] {
+    assert_eq!(
+        write("A", [("b", "\"c\"\\é"), ("d", "")]).unwrap(),
+        "A b=\"\\\"c\\\"\\\\é\", d=\"\""
+    );
+    for (name, value) in [
+        ("b", "\n"),
+        ("b", "\u{7f}"),
+        ("", "x"),
+        ("b c", "x"),
+        ("é", "x"),
+    ] {
         assert_eq!(write("A", [(name, value)]), None, "{name:?} {value:?}");
     }
     assert_eq!(write("A b", []), None);

@@ -24,7 +24,12 @@ pub struct JsonError;
 pub fn parse(text: &str) -> Result<Json<'_>, JsonError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let mut value = Json::Null;
-    Reader { text, slot: &mut value }.deserialize(&mut reader).map_err(|_| JsonError)?;
+    Reader {
+        text,
+        slot: &mut value,
+    }
+    .deserialize(&mut reader)
+    .map_err(|_| JsonError)?;
     reader.end().map_err(|_| JsonError)?;
     Ok(value)
 }
@@ -88,7 +93,13 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
         let mut array = Vec::new();
         let mut item = Json::Null;
-        while items.next_element_seed(Reader { text: self.text, slot: &mut item })?.is_some() {
+        while items
+            .next_element_seed(Reader {
+                text: self.text,
+                slot: &mut item,
+            })?
+            .is_some()
+        {
             array.push(std::mem::replace(&mut item, Json::Null));
         }
         *self.slot = Json::Array(array);
@@ -100,7 +111,9 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
         let mut name = Cow::Borrowed("");
         while members.next_key_seed(Name(&mut name))?.is_some() {
             if object.is_empty() {
-                if matches!(name, Cow::Borrowed(NUMBER)) && !self.text.as_bytes().as_ptr_range().contains(&name.as_ptr()) {
+                if matches!(name, Cow::Borrowed(NUMBER))
+                    && !self.text.as_bytes().as_ptr_range().contains(&name.as_ptr())
+                {
                     members.next_value_seed(Name(&mut name))?;
                     *self.slot = number(&name).ok_or_else(|| A::Error::custom("no number"))?;
                     return Ok(());
@@ -108,7 +121,10 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
                 object.0.reserve(8);
             }
             let (_, slot) = object.0.push_mut((std::mem::take(&mut name), Json::Null));
-            members.next_value_seed(Reader { text: self.text, slot })?;
+            members.next_value_seed(Reader {
+                text: self.text,
+                slot,
+            })?;
         }
         if object.repeats() {
             return Err(A::Error::custom("a member that stands twice"));
@@ -120,9 +136,15 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
 
 /// A number as it is read without that feature, from text that JSON calls a number.
 fn number(digits: &str) -> Option<Json<'static>> {
-    let mut reader = serde_json::Deserializer::from_str((digits.trim_ascii() == digits).then_some(digits)?);
+    let mut reader =
+        serde_json::Deserializer::from_str((digits.trim_ascii() == digits).then_some(digits)?);
     let mut value = Json::Null;
-    reader.deserialize_f64(Reader { text: digits, slot: &mut value }).ok()?;
+    reader
+        .deserialize_f64(Reader {
+            text: digits,
+            slot: &mut value,
+        })
+        .ok()?;
     reader.end().ok()?;
     match value {
         Json::Unsigned(value) => Some(Json::Unsigned(value)),

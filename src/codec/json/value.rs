@@ -24,8 +24,14 @@ pub struct Object<'a>(pub(super) Vec<(Cow<'a, str>, Json<'a>)>);
 
 /// Adds a text in quotes, escaped where it must be.
 pub fn push_text(json: &mut String, text: &str) {
-    if text.bytes().any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
-        json.push_str(&serde_json::to_string(text).unwrap_or_else(|_| unreachable!("a text can always be written")));
+    if text
+        .bytes()
+        .any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\'))
+    {
+        json.push_str(
+            &serde_json::to_string(text)
+                .unwrap_or_else(|_| unreachable!("a text can always be written")),
+        );
     } else {
         json.extend(["\"", text, "\""]);
     }
@@ -38,19 +44,35 @@ impl<'a> Json<'a> {
     }
 
     pub fn as_str(&self) -> Option<&str> {
-        if let Self::Text(text) = self { Some(text) } else { None }
+        if let Self::Text(text) = self {
+            Some(text)
+        } else {
+            None
+        }
     }
 
     pub fn as_array(&self) -> Option<&[Self]> {
-        if let Self::Array(items) = self { Some(items) } else { None }
+        if let Self::Array(items) = self {
+            Some(items)
+        } else {
+            None
+        }
     }
 
     pub fn as_object(&self) -> Option<&Object<'a>> {
-        if let Self::Object(members) = self { Some(members) } else { None }
+        if let Self::Object(members) = self {
+            Some(members)
+        } else {
+            None
+        }
     }
 
     pub fn into_object(self) -> Option<Object<'a>> {
-        if let Self::Object(members) = self { Some(members) } else { None }
+        if let Self::Object(members) = self {
+            Some(members)
+        } else {
+            None
+        }
     }
 }
 
@@ -60,7 +82,10 @@ impl<'a> Object<'a> {
     }
 
     pub fn get(&self, name: &str) -> Option<&Json<'a>> {
-        self.0.iter().find(|(held, _)| held == name).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(held, _)| held == name)
+            .map(|(_, value)| value)
     }
 
     /// Removes a member and returns its value.
@@ -84,7 +109,8 @@ impl<'a> Object<'a> {
     pub(super) fn repeats(&self) -> bool {
         let members = &self.0;
         if members.len() <= 16 {
-            return (1..members.len()).any(|i| members[..i].iter().any(|(name, _)| *name == members[i].0));
+            return (1..members.len())
+                .any(|i| members[..i].iter().any(|(name, _)| *name == members[i].0));
         }
         let mut names: Vec<&str> = members.iter().map(|(name, _)| &**name).collect();
         names.sort_unstable();
@@ -95,7 +121,12 @@ impl<'a> Object<'a> {
 /// The caller sees to it that no name stands twice.
 impl<'a> FromIterator<(&'a str, Json<'a>)> for Object<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, Json<'a>)>>(members: I) -> Self {
-        Self(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        Self(
+            members
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+        )
     }
 }
 
@@ -117,7 +148,8 @@ impl Serialize for Json<'_> {
 impl Serialize for Object<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.len()))?;
-        self.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+        self.iter()
+            .try_for_each(|(name, value)| map.serialize_entry(name, value))?;
         map.end()
     }
 }

@@ -22,7 +22,12 @@ pub(crate) enum Purpose {
     X402Quote,
 }
 
-pub(super) const PURPOSES: [Purpose; 4] = [Purpose::L402Counted, Purpose::L402Timed, Purpose::MppId, Purpose::X402Quote];
+pub(super) const PURPOSES: [Purpose; 4] = [
+    Purpose::L402Counted,
+    Purpose::L402Timed,
+    Purpose::MppId,
+    Purpose::X402Quote,
+];
 
 impl Purpose {
     const fn label(self) -> &'static str {
@@ -57,8 +62,16 @@ pub(crate) struct DerivedKey {
 impl OriginKeys {
     /// Of each purpose, one key for each secret of a ring.
     pub(super) fn derive(ring: &Ring, place: Place<'_>) -> Self {
-        let derive = |purpose| ring.secrets.iter().map(|secret| derive(secret, purpose, place)).collect();
-        Self { keys: PURPOSES.map(derive), minting: ring.minting }
+        let derive = |purpose| {
+            ring.secrets
+                .iter()
+                .map(|secret| derive(secret, purpose, place))
+                .collect()
+        };
+        Self {
+            keys: PURPOSES.map(derive),
+            minting: ring.minting,
+        }
     }
 
     /// The key to mint with.
@@ -69,8 +82,12 @@ impl OriginKeys {
     /// Both kinds of L402 keys are looked up by their ids alone, so these must differ among both.
     pub(super) fn have_unique_ids(&self) -> bool {
         let unique = |ids: &[[u8; 4]]| (1..ids.len()).all(|i| !ids[..i].contains(&ids[i]));
-        let ids = |keys: &[Vec<DerivedKey>]| keys.iter().flatten().map(|key| key.id).collect::<Vec<_>>();
-        unique(&ids(&self.keys[..2])) && self.keys[2..].iter().all(|keys| unique(&ids(std::slice::from_ref(keys))))
+        let ids =
+            |keys: &[Vec<DerivedKey>]| keys.iter().flatten().map(|key| key.id).collect::<Vec<_>>();
+        unique(&ids(&self.keys[..2]))
+            && self.keys[2..]
+                .iter()
+                .all(|keys| unique(&ids(std::slice::from_ref(keys))))
     }
 
     /// The key of this id.
@@ -85,9 +102,22 @@ impl OriginKeys {
 
     /// Keys of one secret outside any ring, for vectors, benches and tests.
     #[cfg(any(test, feature = "conformance"))]
-    pub(crate) fn of_secret(secret: &[u8], network: Network, (origin, service): (&str, &str), store: &[u8; 16]) -> Self {
-        let place = Place { network, origin, service, store };
-        Self { keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, place)]), minting: 0 }
+    pub(crate) fn of_secret(
+        secret: &[u8],
+        network: Network,
+        (origin, service): (&str, &str),
+        store: &[u8; 16],
+    ) -> Self {
+        let place = Place {
+            network,
+            origin,
+            service,
+            store,
+        };
+        Self {
+            keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, place)]),
+            minting: 0,
+        }
     }
 }
 
@@ -103,10 +133,22 @@ pub(super) struct Place<'a> {
 
 /// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed, each with its length.
 fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
-    let Place { network, origin, service, store } = place;
-    let mut hmac = Hmac::<Sha256>::new_from_slice(secret).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+    let Place {
+        network,
+        origin,
+        service,
+        store,
+    } = place;
+    let mut hmac = Hmac::<Sha256>::new_from_slice(secret)
+        .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
     let store: &[u8] = if purpose.is_counted() { store } else { &[] };
-    let texts = ["tower-x402 v1", purpose.label(), network.as_str(), origin, service];
+    let texts = [
+        "tower-x402 v1",
+        purpose.label(),
+        network.as_str(),
+        origin,
+        service,
+    ];
     for part in texts.map(str::as_bytes).into_iter().chain([store]) {
         hmac.update(&(part.len() as u64).to_be_bytes());
         hmac.update(part);

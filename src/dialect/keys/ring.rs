@@ -51,8 +51,18 @@ impl KeyRing {
         (origins, service): (Vec<Arc<str>>, &str),
         store: [u8; 16],
     ) -> Option<Self> {
-        let derived = ArcSwap::from_pointee(Derived { version: 0, keys: Vec::new() });
-        let ring = Self { secrets, network, origins, service: service.into(), store, derived };
+        let derived = ArcSwap::from_pointee(Derived {
+            version: 0,
+            keys: Vec::new(),
+        });
+        let ring = Self {
+            secrets,
+            network,
+            origins,
+            service: service.into(),
+            store,
+            derived,
+        };
         let derived = ring.derive();
         let collide = derived.keys.iter().any(|keys| !keys.have_unique_ids());
         ring.derived.store(Arc::new(derived));
@@ -75,10 +85,18 @@ impl KeyRing {
     fn derive(&self) -> Derived {
         let (ring, version) = self.secrets.ring();
         let of = |origin: &Arc<str>| {
-            let place = Place { network: self.network, origin, service: &self.service, store: &self.store };
+            let place = Place {
+                network: self.network,
+                origin,
+                service: &self.service,
+                store: &self.store,
+            };
             OriginKeys::derive(&ring, place)
         };
-        Derived { version, keys: self.origins.iter().map(of).collect() }
+        Derived {
+            version,
+            keys: self.origins.iter().map(of).collect(),
+        }
     }
 
     /// Whether a credential that is minted under one of the two rings may open the other, at some origin: one that a store
@@ -86,8 +104,19 @@ impl KeyRing {
     pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
         let (ours, theirs) = (self.current(), other.current());
         [Purpose::L402Counted, Purpose::L402Timed].map(|purpose| {
-            let mut ids = ours.0.keys.iter().flat_map(|keys| keys.all(purpose)).map(|key| key.id);
-            ids.any(|id| theirs.0.keys.iter().any(|keys| keys.by_id(purpose, id).is_some()))
+            let mut ids = ours
+                .0
+                .keys
+                .iter()
+                .flat_map(|keys| keys.all(purpose))
+                .map(|key| key.id);
+            ids.any(|id| {
+                theirs
+                    .0
+                    .keys
+                    .iter()
+                    .any(|keys| keys.by_id(purpose, id).is_some())
+            })
         })
     }
 
@@ -99,12 +128,17 @@ impl KeyRing {
 
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeyRing").field("secrets", &self.secrets).field("origins", &self.origins).finish_non_exhaustive()
+        f.debug_struct("KeyRing")
+            .field("secrets", &self.secrets)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for CurrentKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CurrentKeys").field("origins", &self.0.keys.len()).finish_non_exhaustive()
+        f.debug_struct("CurrentKeys")
+            .field("origins", &self.0.keys.len())
+            .finish_non_exhaustive()
     }
 }

@@ -8,7 +8,13 @@ use crate::{
 };
 
 fn ring_of(secrets: &Secrets, origin: &str, service: &str, store: u8) -> KeyRing {
-    KeyRing::new(secrets.clone(), Network::Regtest, (vec![origin.into()], service), [store; 16]).unwrap()
+    KeyRing::new(
+        secrets.clone(),
+        Network::Regtest,
+        (vec![origin.into()], service),
+        [store; 16],
+    )
+    .unwrap()
 }
 
 fn ring(secrets: &Secrets, origin: &str, store: u8) -> KeyRing {
@@ -23,20 +29,38 @@ fn id(ring: &KeyRing, purpose: Purpose) -> [u8; 4] {
 fn no_key_crosses_origins_purposes_or_stores() {
     let secrets = Secrets::new([1; 32]).unwrap();
     let a = ring(&secrets, "https://a", 1);
-    assert_ne!(id(&a, Purpose::L402Counted), id(&ring(&secrets, "https://b", 1), Purpose::L402Counted));
-    assert_ne!(id(&a, Purpose::L402Counted), id(&ring(&secrets, "https://a", 2), Purpose::L402Counted));
-    assert_eq!(id(&a, Purpose::L402Timed), id(&ring(&secrets, "https://a", 2), Purpose::L402Timed));
+    assert_ne!(
+        id(&a, Purpose::L402Counted),
+        id(&ring(&secrets, "https://b", 1), Purpose::L402Counted)
+    );
+    assert_ne!(
+        id(&a, Purpose::L402Counted),
+        id(&ring(&secrets, "https://a", 2), Purpose::L402Counted)
+    );
+    assert_eq!(
+        id(&a, Purpose::L402Timed),
+        id(&ring(&secrets, "https://a", 2), Purpose::L402Timed)
+    );
     assert_ne!(id(&a, Purpose::L402Counted), id(&a, Purpose::L402Timed));
 }
 
 #[test]
 fn no_key_of_any_purpose_crosses_services() {
     let secrets = Secrets::new([1; 32]).unwrap();
-    let services = ["", "a", "b", "ab", "https://a", " "].map(|service| ring_of(&secrets, "https://a", service, 1));
+    let services = ["", "a", "b", "ab", "https://a", " "]
+        .map(|service| ring_of(&secrets, "https://a", service, 1));
     let moved = ring_of(&secrets, "https://aa", "", 1);
     for purpose in PURPOSES {
-        let mut ids: Vec<_> = services.iter().chain([&moved]).map(|ring| id(ring, purpose)).collect();
-        assert_eq!(id(&ring_of(&secrets, "https://a", "a", 1), purpose), ids[1], "a label is a label");
+        let mut ids: Vec<_> = services
+            .iter()
+            .chain([&moved])
+            .map(|ring| id(ring, purpose))
+            .collect();
+        assert_eq!(
+            id(&ring_of(&secrets, "https://a", "a", 1), purpose),
+            ids[1],
+            "a label is a label"
+        );
         ids.sort_unstable();
         ids.dedup();
         assert_eq!(ids.len(), 7, "{purpose:?}");
@@ -47,16 +71,29 @@ fn no_key_of_any_purpose_crosses_services() {
 fn rings_have_in_common_what_opens_both() {
     let secrets = Secrets::new([1; 32]).unwrap();
     let one = ring_of(&secrets, "https://a", "x", 1);
-    assert_eq!(one.in_common(&ring_of(&secrets, "https://a", "x", 1)), [true; 2]);
-    assert_eq!(one.in_common(&ring_of(&secrets, "https://a", "x", 2)), [false, true]);
-    for other in [ring_of(&secrets, "https://a", "y", 1), ring_of(&secrets, "https://b", "x", 1)] {
+    assert_eq!(
+        one.in_common(&ring_of(&secrets, "https://a", "x", 1)),
+        [true; 2]
+    );
+    assert_eq!(
+        one.in_common(&ring_of(&secrets, "https://a", "x", 2)),
+        [false, true]
+    );
+    for other in [
+        ring_of(&secrets, "https://a", "y", 1),
+        ring_of(&secrets, "https://b", "x", 1),
+    ] {
         assert_eq!(one.in_common(&other), [false; 2]);
     }
     let others = Secrets::new([2; 32]).unwrap();
     let other = ring_of(&others, "https://a", "x", 1);
     assert_eq!(one.in_common(&other), [false; 2]);
     others.add([1; 32]).unwrap();
-    assert_eq!(one.in_common(&other), [true; 2], "one that verifies only opens too");
+    assert_eq!(
+        one.in_common(&other),
+        [true; 2],
+        "one that verifies only opens too"
+    );
 }
 
 #[test]
@@ -87,13 +124,20 @@ fn keys_are_derived_alike_in_every_version() {
         (Purpose::MppId, "5a935aad"),
         (Purpose::X402Quote, "79882d57"),
     ] {
-        assert_eq!(crate::codec::hex::encode(keys.minting(purpose).id), id, "{purpose:?}");
+        assert_eq!(
+            crate::codec::hex::encode(keys.minting(purpose).id),
+            id,
+            "{purpose:?}"
+        );
     }
 }
 
 #[test]
 fn two_keys_of_one_id_are_found_where_the_id_alone_tells_them_apart() {
-    let key = |id: u8| DerivedKey { id: [id; 4], mac: MacKey::new(&[id; 32]) };
+    let key = |id: u8| DerivedKey {
+        id: [id; 4],
+        mac: MacKey::new(&[id; 32]),
+    };
     for (ids, are_unique) in [
         ([&[1_u8, 2][..], &[3, 4], &[1, 2], &[1, 2]], true),
         ([&[1, 1], &[3, 4], &[1, 2], &[1, 2]], false),
@@ -102,7 +146,10 @@ fn two_keys_of_one_id_are_found_where_the_id_alone_tells_them_apart() {
         ([&[1, 2], &[3, 4], &[1, 1], &[1, 2]], false),
         ([&[1, 2], &[3, 4], &[1, 2], &[2, 2]], false),
     ] {
-        let keys = OriginKeys { keys: ids.map(|ids| ids.iter().map(|id| key(*id)).collect()), minting: 0 };
+        let keys = OriginKeys {
+            keys: ids.map(|ids| ids.iter().map(|id| key(*id)).collect()),
+            minting: 0,
+        };
         assert_eq!(keys.have_unique_ids(), are_unique, "{ids:?}");
     }
 }

@@ -5,7 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, header::AUTHORIZATION};
 use super::{identifier::Identifier, macaroon::Macaroon, scheme::Scheme};
 use crate::{
     codec::{
-        auth_param::{after_scheme, folded_credentials, remove_credentials, sole_credential, take_credentials},
+        auth_param::{
+            after_scheme, folded_credentials, remove_credentials, sole_credential, take_credentials,
+        },
         fields::{has_any, take_lines},
         hex,
     },
@@ -29,17 +31,28 @@ pub(super) enum Part<'a> {
 /// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata. Other services
 /// (LND's among them) have macaroons of their own in those headers: they are no credentials.
 pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
-    let mut found = Found { first: None, more: Vec::new(), given: 0 };
+    let mut found = Found {
+        first: None,
+        more: Vec::new(),
+        given: 0,
+    };
     match sole_credential(headers, &AUTHORIZATION) {
         Some(credential) => found.first = ours(credential).map(Part::Authorization),
         None => {
-            let lines = headers.get_all(AUTHORIZATION).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
-            lines.filter_map(ours).for_each(|part| found.push(Part::Authorization(part)));
+            let lines = headers
+                .get_all(AUTHORIZATION)
+                .into_iter()
+                .flat_map(|line| folded_credentials(line.as_bytes()));
+            lines
+                .filter_map(ours)
+                .for_each(|part| found.push(Part::Authorization(part)));
         }
     }
     if found.first.is_none() && has_any(headers, &METADATA) {
         let lines = METADATA.iter().flat_map(|name| headers.get_all(name));
-        lines.filter_map(metadata).for_each(|part| found.push(Part::Metadata(part)));
+        lines
+            .filter_map(metadata)
+            .for_each(|part| found.push(Part::Metadata(part)));
     }
     found
 }
@@ -70,7 +83,11 @@ impl<'a> Iterator for Found<'a> {
     type Item = Part<'a>;
 
     fn next(&mut self) -> Option<Part<'a>> {
-        let part = if self.given == 0 { self.first } else { self.more.get(self.given - 1).copied() };
+        let part = if self.given == 0 {
+            self.first
+        } else {
+            self.more.get(self.given - 1).copied()
+        };
         self.given += 1;
         part
     }
@@ -78,7 +95,9 @@ impl<'a> Iterator for Found<'a> {
 
 /// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any are not touched.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    remove_credentials(headers, &AUTHORIZATION, |credential| ours(credential).is_some());
+    remove_credentials(headers, &AUTHORIZATION, |credential| {
+        ours(credential).is_some()
+    });
     if !has_any(headers, &METADATA) {
         return;
     }
@@ -89,11 +108,16 @@ pub(super) fn strip(headers: &mut HeaderMap) {
 
 /// Moves those of this dialect's credentials out that `is_own` knows, wherever they stand.
 pub(super) fn take(headers: &mut HeaderMap, is_own: impl Fn(Part<'_>) -> bool) -> Vec<HeaderLine> {
-    let own = |credential: &[u8]| ours(credential).is_some_and(|text| is_own(Part::Authorization(text)));
-    let mut taken: Vec<_> =
-        take_credentials(headers, &AUTHORIZATION, own).into_iter().map(|line| (AUTHORIZATION, line)).collect();
+    let own =
+        |credential: &[u8]| ours(credential).is_some_and(|text| is_own(Part::Authorization(text)));
+    let mut taken: Vec<_> = take_credentials(headers, &AUTHORIZATION, own)
+        .into_iter()
+        .map(|line| (AUTHORIZATION, line))
+        .collect();
     for name in &METADATA {
-        let lines = take_lines(headers, name, |line| metadata(line).is_some_and(|text| is_own(Part::Metadata(text))));
+        let lines = take_lines(headers, name, |line| {
+            metadata(line).is_some_and(|text| is_own(Part::Metadata(text)))
+        });
         taken.extend(lines.into_iter().map(|line| (name.clone(), line)));
     }
     taken
@@ -101,7 +125,9 @@ pub(super) fn take(headers: &mut HeaderMap, is_own: impl Fn(Part<'_>) -> bool) -
 
 /// What follows the scheme, where it is one of ours.
 fn ours(credential: &[u8]) -> Option<&[u8]> {
-    Scheme::ALL.iter().find_map(|scheme| after_scheme(credential, scheme.as_str()))
+    Scheme::ALL
+        .iter()
+        .find_map(|scheme| after_scheme(credential, scheme.as_str()))
 }
 
 /// The value, where it is a macaroon in hex whose identifier is one of L402's.
@@ -112,7 +138,10 @@ fn metadata(line: &HeaderValue) -> Option<&[u8]> {
     Identifier::split(macaroon.identifier()).map(|_| text)
 }
 
-static METADATA: [HeaderName; 2] = [HeaderName::from_static("macaroon"), HeaderName::from_static("grpc-metadata-macaroon")];
+static METADATA: [HeaderName; 2] = [
+    HeaderName::from_static("macaroon"),
+    HeaderName::from_static("grpc-metadata-macaroon"),
+];
 
 #[cfg(test)]
 mod tests {
@@ -121,16 +150,25 @@ mod tests {
     fn stripped(lines: &[(&str, &str)]) -> Vec<(String, String)> {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
-            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+            headers.append(
+                HeaderName::from_bytes(name.as_bytes()).unwrap(),
+                HeaderValue::from_str(value).unwrap(),
+            );
         }
         strip(&mut headers);
-        headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
+        headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+            .collect()
     }
 
     #[track_caller]
     fn leaves(lines: &[&str], left: &[&str]) {
         let lines: Vec<_> = lines.iter().map(|line| ("authorization", *line)).collect();
-        let left: Vec<_> = left.iter().map(|line| ("authorization".to_owned(), (*line).to_owned())).collect();
+        let left: Vec<_> = left
+            .iter()
+            .map(|line| ("authorization".to_owned(), (*line).to_owned()))
+            .collect();
         assert_eq!(stripped(&lines), left);
     }
 
@@ -146,37 +184,68 @@ mod tests {
 
     #[test]
     fn from_a_folded_line_only_our_part_is_taken() {
-        leaves(&["Bearer abc, L402 m:p, Payment id=\"1\", x=\"2\""], &["Bearer abc, Payment id=\"1\", x=\"2\""]);
+        leaves(
+            &["Bearer abc, L402 m:p, Payment id=\"1\", x=\"2\""],
+            &["Bearer abc, Payment id=\"1\", x=\"2\""],
+        );
         leaves(&["LSAT m:p,L402 m:p"], &[]);
         leaves(&["L402 m:p, Bearer abc"], &["Bearer abc"]);
         leaves(&["Digest u=\"a, L402 m:p\""], &["Digest u=\"a, L402 m:p\""]);
-        leaves(&["Digest u=\"a\\\", L402 m:p\", L402 m:p"], &["Digest u=\"a\\\", L402 m:p\""]);
+        leaves(
+            &["Digest u=\"a\\\", L402 m:p\", L402 m:p"],
+            &["Digest u=\"a\\\", L402 m:p\""],
+        );
     }
 
     fn macaroon_of(identifier: &[u8]) -> String {
-        hex::encode(Macaroon::mint([1; 32], identifier, ["a=b"]).unwrap().to_bytes())
+        hex::encode(
+            Macaroon::mint([1; 32], identifier, ["a=b"])
+                .unwrap()
+                .to_bytes(),
+        )
     }
 
     #[test]
     fn our_metadata_goes_and_other_headers_stay() {
         let ours = macaroon_of(&[0; 66]);
-        let left = stripped(&[("macaroon", &ours), ("grpc-metadata-macaroon", &ours), ("cookie", "L402 m:p")]);
+        let left = stripped(&[
+            ("macaroon", &ours),
+            ("grpc-metadata-macaroon", &ours),
+            ("cookie", "L402 m:p"),
+        ]);
         assert_eq!(left, [("cookie".to_owned(), "L402 m:p".to_owned())]);
     }
 
     #[test]
     fn macaroons_of_other_services_are_no_credentials_and_stay() {
-        let (ours, lnd) = (macaroon_of(&[0; 66]), macaroon_of(b"\x03\x0a\x10of a node's own services"));
+        let (ours, lnd) = (
+            macaroon_of(&[0; 66]),
+            macaroon_of(b"\x03\x0a\x10of a node's own services"),
+        );
         let longer = macaroon_of(&[0; 67]);
         let version_1 = macaroon_of(&[&[0, 1][..], &[0; 64]].concat());
         let huge = "00".repeat(Macaroon::MAX_BYTES + 1);
-        for foreign in ["", "0201036c6e64", "AgED", "00", &lnd, &longer, &version_1, &huge] {
+        for foreign in [
+            "",
+            "0201036c6e64",
+            "AgED",
+            "00",
+            &lnd,
+            &longer,
+            &version_1,
+            &huge,
+        ] {
             for name in &METADATA {
-                let mut headers = HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(foreign).unwrap())]);
+                let mut headers =
+                    HeaderMap::from_iter([(name.clone(), HeaderValue::from_str(foreign).unwrap())]);
                 assert_eq!(presented(&headers).count(), 0, "{foreign}");
                 headers.append(name, HeaderValue::from_str(&ours).unwrap());
                 assert_eq!(presented(&headers).count(), 1, "{foreign}");
-                let left = stripped(&[(name.as_str(), foreign), (name.as_str(), &ours), (name.as_str(), foreign)]);
+                let left = stripped(&[
+                    (name.as_str(), foreign),
+                    (name.as_str(), &ours),
+                    (name.as_str(), foreign),
+                ]);
                 assert_eq!(left, vec![(name.to_string(), foreign.to_owned()); 2]);
             }
         }
@@ -190,8 +259,14 @@ mod tests {
         }
         headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer abc"));
         assert_eq!(presented(&headers).count(), 4);
-        headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer abc, LSAT m:p"));
+        headers.append(
+            AUTHORIZATION,
+            HeaderValue::from_static("Bearer abc, LSAT m:p"),
+        );
         headers.append(AUTHORIZATION, HeaderValue::from_static("L402 m:p"));
-        assert!(matches!(presented(&headers).collect::<Vec<_>>()[..], [Part::TooMany]));
+        assert!(matches!(
+            presented(&headers).collect::<Vec<_>>()[..],
+            [Part::TooMany]
+        ));
     }
 }

@@ -49,15 +49,36 @@ impl Bench {
 
     fn of(access: Access) -> Self {
         let terms = Terms::plain(access);
-        let (mut head, ()) = Request::get(TARGET).body(()).unwrap_or_else(|_| unreachable!("a constant target")).into_parts();
+        let (mut head, ()) = Request::get(TARGET)
+            .body(())
+            .unwrap_or_else(|_| unreachable!("a constant target"))
+            .into_parts();
         let keys = OriginKeys::of_secret(&[7; 32], Network::Regtest, (ORIGIN, ""), &[1; 16]);
         let preimage = Preimage::from_bytes([9; 32]);
-        let macaroon = mint(&view(&head, &keys), &terms, Amount::from_sat(10), preimage.payment_hash(), NOW)
-            .unwrap_or_else(|_| unreachable!("a short target"));
-        let text = (base64::encode_standard(macaroon.to_bytes()), preimage.expose_hex());
+        let macaroon = mint(
+            &view(&head, &keys),
+            &terms,
+            Amount::from_sat(10),
+            preimage.payment_hash(),
+            NOW,
+        )
+        .unwrap_or_else(|_| unreachable!("a short target"));
+        let text = (
+            base64::encode_standard(macaroon.to_bytes()),
+            preimage.expose_hex(),
+        );
         let credential = Credential::new(macaroon, preimage);
-        head.headers = HeaderMap::from_iter([(AUTHORIZATION, credential.header_value(Scheme::L402))]);
-        Self { dialect: L402::default(), head, keys, terms, credential, text, place: encoded("", TARGET) }
+        head.headers =
+            HeaderMap::from_iter([(AUTHORIZATION, credential.header_value(Scheme::L402))]);
+        Self {
+            dialect: L402::default(),
+            head,
+            keys,
+            terms,
+            credential,
+            text,
+            place: encoded("", TARGET),
+        }
     }
 
     /// Whether header text becomes a proof, as the server does it.
@@ -74,18 +95,35 @@ impl Bench {
     /// comma, base64, hex, percent-encoding, the hashes, the comparison.
     #[must_use]
     pub fn primitives(&self) -> bool {
-        let Some(line) = self.head.headers.get(AUTHORIZATION) else { return false };
+        let Some(line) = self.head.headers.get(AUTHORIZATION) else {
+            return false;
+        };
         let is_folded = auth_param::may_be_folded(line.as_bytes());
-        let is_here = encodes(b"GET", self.head.method.as_str()) & encodes(self.place.as_bytes(), TARGET);
-        let Some(bytes) = base64::decode_any(&self.text.0) else { return false };
-        let Some(preimage) = hex::decode_any_case(&self.text.1) else { return false };
+        let is_here =
+            encodes(b"GET", self.head.method.as_str()) & encodes(self.place.as_bytes(), TARGET);
+        let Some(bytes) = base64::decode_any(&self.text.0) else {
+            return false;
+        };
+        let Some(preimage) = hex::decode_any_case(&self.text.1) else {
+            return false;
+        };
         let macaroon = self.credential.macaroon();
-        let Some(identifier) = Identifier::parse(macaroon.identifier()) else { return false };
-        let Some((key, _)) = key(identifier.token_id(), &self.keys) else { return false };
-        let first = GENERATOR.derive(&key.mac(identifier.token_id())).mac(macaroon.identifier());
-        let signature = macaroon.caveats().fold(first, |signature, caveat| MacKey::mac_once(&signature, caveat));
+        let Some(identifier) = Identifier::parse(macaroon.identifier()) else {
+            return false;
+        };
+        let Some((key, _)) = key(identifier.token_id(), &self.keys) else {
+            return false;
+        };
+        let first = GENERATOR
+            .derive(&key.mac(identifier.token_id()))
+            .mac(macaroon.identifier());
+        let signature = macaroon.caveats().fold(first, |signature, caveat| {
+            MacKey::mac_once(&signature, caveat)
+        });
         constant_time_eq::constant_time_eq(&signature, &bytes[bytes.len() - 32..])
-            & identifier.payment_hash().is_of(&Preimage::from_bytes(preimage))
+            & identifier
+                .payment_hash()
+                .is_of(&Preimage::from_bytes(preimage))
             & is_here
             & !is_folded
     }
@@ -106,7 +144,11 @@ impl Bench {
     #[must_use]
     pub fn root_key(&self) -> Option<[u8; 32]> {
         let identifier = Identifier::parse(self.macaroon().identifier())?;
-        Some(key(identifier.token_id(), &self.keys)?.0.mac(identifier.token_id()))
+        Some(
+            key(identifier.token_id(), &self.keys)?
+                .0
+                .mac(identifier.token_id()),
+        )
     }
 
     /// The head of the request, with the credential in it.
@@ -117,7 +159,15 @@ impl Bench {
 }
 
 fn view<'a>(head: &'a Parts, keys: &'a OriginKeys) -> RequestView<'a> {
-    RequestView { head, origin: ORIGIN, target: TARGET, route: ROUTE, keys, body_hash: None, bound: None }
+    RequestView {
+        head,
+        origin: ORIGIN,
+        target: TARGET,
+        route: ROUTE,
+        keys,
+        body_hash: None,
+        bound: None,
+    }
 }
 
 const ORIGIN: &str = "https://api.example.com";

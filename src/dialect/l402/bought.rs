@@ -1,7 +1,9 @@
 use std::num::NonZeroU32;
 
 use super::{
-    caveat::{AMOUNT_MSAT, BOUND, METHOD, ROUTE, TARGET, USES, VALID_UNTIL, decimal, encodes, split},
+    caveat::{
+        AMOUNT_MSAT, BOUND, METHOD, ROUTE, TARGET, USES, VALID_UNTIL, decimal, encodes, split,
+    },
     reason::Reason,
     satisfier::{Satisfier, Service},
 };
@@ -47,14 +49,32 @@ pub(super) enum Bound {
 }
 
 impl<'a> Expected<'a> {
-    pub(super) fn of(view: &RequestView<'a>, terms: &Terms, service: Service<'a>, now: Timestamp) -> Self {
+    pub(super) fn of(
+        view: &RequestView<'a>,
+        terms: &Terms,
+        service: Service<'a>,
+        now: Timestamp,
+    ) -> Self {
         let bound = match (terms.has_bound, view.bound) {
             (false, _) => Bound::Nothing,
             (true, None) => Bound::Later,
             (true, Some(hash)) => Bound::Is(hash),
         };
-        let RequestView { head, target, route, .. } = *view;
-        Self { method: head.method.as_str(), target, route, access: terms.access, bound, service, now }
+        let RequestView {
+            head,
+            target,
+            route,
+            ..
+        } = *view;
+        Self {
+            method: head.method.as_str(),
+            target,
+            route,
+            access: terms.access,
+            bound,
+            service,
+            now,
+        }
     }
 
     /// Checks `target`, which alone binds a single use, or `route`, which binds all other access.
@@ -64,11 +84,19 @@ impl<'a> Expected<'a> {
             ROUTE => (self.route, Reason::WrongRoute),
             _ => return Err(Reason::MissingCaveat),
         };
-        if encodes(value, text) { Ok(()) } else { Err(reason) }
+        if encodes(value, text) {
+            Ok(())
+        } else {
+            Err(reason)
+        }
     }
 
     fn minted_place(&self) -> &'static [u8] {
-        if self.access == Access::Once { TARGET } else { ROUTE }
+        if self.access == Access::Once {
+            TARGET
+        } else {
+            ROUTE
+        }
     }
 }
 
@@ -99,19 +127,30 @@ pub(super) fn bought<'m>(
             AMOUNT_MSAT if decimal(value) == Some(bought.amount.as_msat()) => {}
             BOUND if expected.bound.allows(value) => {}
             METHOD | AMOUNT_MSAT | BOUND => return Err(Reason::Widened),
-            TARGET | ROUTE => expected
-                .place(name, value)
-                .map_err(|reason| if name == expected.minted_place() { Reason::Widened } else { reason })?,
+            TARGET | ROUTE => expected.place(name, value).map_err(|reason| {
+                if name == expected.minted_place() {
+                    Reason::Widened
+                } else {
+                    reason
+                }
+            })?,
             USES => bought.uses = fewer(bought.uses, value, expected.access)?,
             VALID_UNTIL => bought.valid_until = sooner(bought.valid_until, value)?,
             _ => satisfier.see(name, value)?,
         }
     }
     satisfier.finish(expected.now)?;
-    if expected.now < bought.valid_until { Ok(bought) } else { Err(Reason::Expired) }
+    if expected.now < bought.valid_until {
+        Ok(bought)
+    } else {
+        Err(Reason::Expired)
+    }
 }
 
-fn own<'m>(caveats: &mut impl Iterator<Item = &'m [u8]>, expected: &Expected<'_>) -> Result<Bought, Reason> {
+fn own<'m>(
+    caveats: &mut impl Iterator<Item = &'m [u8]>,
+    expected: &Expected<'_>,
+) -> Result<Bought, Reason> {
     let mut next = || caveats.next().ok_or(Reason::MissingCaveat);
 
     if !encodes(named(METHOD, next()?)?, expected.method) {
@@ -136,13 +175,23 @@ fn own<'m>(caveats: &mut impl Iterator<Item = &'m [u8]>, expected: &Expected<'_>
     } else if !matches!(expected.bound, Bound::Nothing) {
         return Err(Reason::MissingCaveat);
     }
-    let until = decimal(named(VALID_UNTIL, last)?).map(Timestamp::from_unix_seconds).ok_or(Reason::MissingCaveat)?;
-    Ok(Bought { amount: Amount::from_msat(amount), uses, minted_until: until, valid_until: until })
+    let until = decimal(named(VALID_UNTIL, last)?)
+        .map(Timestamp::from_unix_seconds)
+        .ok_or(Reason::MissingCaveat)?;
+    Ok(Bought {
+        amount: Amount::from_msat(amount),
+        uses,
+        minted_until: until,
+        valid_until: until,
+    })
 }
 
 #[inline]
 fn named<'m>(name: &[u8], caveat: &'m [u8]) -> Result<&'m [u8], Reason> {
-    caveat.strip_prefix(name).and_then(|rest| rest.strip_prefix(b"=")).ok_or(Reason::MissingCaveat)
+    caveat
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_prefix(b"="))
+        .ok_or(Reason::MissingCaveat)
 }
 
 fn count(value: &[u8]) -> Option<NonZeroU32> {
@@ -156,11 +205,19 @@ fn fewer(uses: NonZeroU32, value: &[u8], access: Access) -> Result<NonZeroU32, R
     }
     match decimal(value) {
         Some(0) => Err(Reason::Spent),
-        _ => count(value).filter(|fewer| *fewer <= uses).ok_or(Reason::Widened),
+        _ => count(value)
+            .filter(|fewer| *fewer <= uses)
+            .ok_or(Reason::Widened),
     }
 }
 
 fn sooner(until: Timestamp, value: &[u8]) -> Result<Timestamp, Reason> {
-    let sooner = decimal(value).map(Timestamp::from_unix_seconds).ok_or(Reason::BadExpiry)?;
-    if sooner <= until { Ok(sooner) } else { Err(Reason::Widened) }
+    let sooner = decimal(value)
+        .map(Timestamp::from_unix_seconds)
+        .ok_or(Reason::BadExpiry)?;
+    if sooner <= until {
+        Ok(sooner)
+    } else {
+        Err(Reason::Widened)
+    }
 }

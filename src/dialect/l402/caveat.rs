@@ -12,7 +12,12 @@ pub(super) const VALID_UNTIL: &[u8] = b"valid_until";
 
 /// What stays readable in a method, a target or a route. All else is percent-encoded, the percent sign too: two different
 /// texts never have the same encoding, and no text can bring a `=`, a comma or a second caveat with it.
-const KEPT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+const KEPT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'/');
 
 /// A caveat: its name with a `=`, and the encoding of a method, a target or a route.
 pub(super) fn encoded(name: &str, text: &str) -> String {
@@ -25,7 +30,10 @@ pub(super) fn encoded(name: &str, text: &str) -> String {
 /// Whether `value` is the encoding of `text`.
 pub(super) fn encodes(value: &[u8], text: &str) -> bool {
     let pieces = percent_encode(text.as_bytes(), KEPT);
-    pieces.map(str::as_bytes).try_fold(value, |rest, piece| rest.strip_prefix(piece)).is_some_and(<[u8]>::is_empty)
+    pieces
+        .map(str::as_bytes)
+        .try_fold(value, |rest, piece| rest.strip_prefix(piece))
+        .is_some_and(<[u8]>::is_empty)
 }
 
 /// Name and value of a caveat; `None` where it has no `=`.
@@ -37,12 +45,20 @@ pub(super) fn split(caveat: &[u8]) -> Option<(&[u8], &[u8])> {
 /// A number in decimal digits, without a sign.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.len() > 19 {
-        return text.iter().all(u8::is_ascii_digit).then(|| str::from_utf8(text).ok()?.parse().ok())?;
+        return text
+            .iter()
+            .all(u8::is_ascii_digit)
+            .then(|| str::from_utf8(text).ok()?.parse().ok())?;
     }
     // Nineteen digits always fit.
-    let (number, is_number) = text.iter().fold((0, !text.is_empty()), |(number, is_number), byte| {
-        (number * 10 + u64::from(byte & 0xf), is_number & byte.is_ascii_digit())
-    });
+    let (number, is_number) =
+        text.iter()
+            .fold((0, !text.is_empty()), |(number, is_number), byte| {
+                (
+                    number * 10 + u64::from(byte & 0xf),
+                    is_number & byte.is_ascii_digit(),
+                )
+            });
     is_number.then_some(number)
 }
 
@@ -55,7 +71,16 @@ mod tests {
     #[test]
     fn numbers_are_plain_digits() {
         assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
-        for bad in ["", "+1", "-1", " 1", "1 ", "18446744073709551616", "1e3", "0x1"] {
+        for bad in [
+            "",
+            "+1",
+            "-1",
+            " 1",
+            "1 ",
+            "18446744073709551616",
+            "1e3",
+            "0x1",
+        ] {
             assert_eq!(decimal(bad.as_bytes()), None, "{bad}");
         }
     }

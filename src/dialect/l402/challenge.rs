@@ -27,14 +27,23 @@ impl Challenge {
     /// A challenge for this macaroon and this invoice.
     #[must_use]
     pub fn new(scheme: Scheme, macaroon: &Macaroon, invoice: &Invoice) -> Self {
-        Self { scheme, token: base64::encode_standard(macaroon.to_bytes()), invoice: invoice.as_str().to_owned() }
+        Self {
+            scheme,
+            token: base64::encode_standard(macaroon.to_bytes()),
+            invoice: invoice.as_str().to_owned(),
+        }
     }
 
     /// The challenges in a response's `WWW-Authenticate` lines, in their order. What cannot be read is left out.
     #[must_use]
     pub fn in_headers(headers: &HeaderMap) -> Vec<Self> {
-        let lines = headers.get_all(WWW_AUTHENTICATE).into_iter().take(Self::MAX_PER_RESPONSE);
-        let lines = lines.filter_map(|line| str::from_utf8(line.as_bytes()).ok()).filter(|line| line.len() <= MAX_LINE);
+        let lines = headers
+            .get_all(WWW_AUTHENTICATE)
+            .into_iter()
+            .take(Self::MAX_PER_RESPONSE);
+        let lines = lines
+            .filter_map(|line| str::from_utf8(line.as_bytes()).ok())
+            .filter(|line| line.len() <= MAX_LINE);
         lines.flat_map(read).take(Self::MAX_PER_RESPONSE).collect()
     }
 
@@ -86,14 +95,28 @@ impl Challenge {
 /// Shows nothing that a bearer would need.
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { scheme, invoice, .. } = self;
-        f.debug_struct("Challenge").field("scheme", scheme).field("invoice", invoice).finish_non_exhaustive()
+        let Self {
+            scheme, invoice, ..
+        } = self;
+        f.debug_struct("Challenge")
+            .field("scheme", scheme)
+            .field("invoice", invoice)
+            .finish_non_exhaustive()
     }
 }
 
 pub(super) fn header_value(scheme: Scheme, token: &str, invoice: &str) -> HeaderValue {
-    let text = [scheme.as_str(), " macaroon=\"", token, "\", invoice=\"", invoice, "\""].concat();
-    let mut value = HeaderValue::try_from(text).unwrap_or_else(|_| unreachable!("both are visible ASCII"));
+    let text = [
+        scheme.as_str(),
+        " macaroon=\"",
+        token,
+        "\", invoice=\"",
+        invoice,
+        "\"",
+    ]
+    .concat();
+    let mut value =
+        HeaderValue::try_from(text).unwrap_or_else(|_| unreachable!("both are visible ASCII"));
     value.set_sensitive(true);
     value
 }
@@ -102,9 +125,12 @@ fn read(line: &str) -> Vec<Challenge> {
     let (mut challenges, mut draft, mut rest) = (Vec::new(), None::<Draft>, line);
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
-        let (word, after) = rest.split_at(rest.find([' ', '\t', ',', '=', '"']).unwrap_or(rest.len()));
+        let (word, after) =
+            rest.split_at(rest.find([' ', '\t', ',', '=', '"']).unwrap_or(rest.len()));
         if let Some(value) = after.trim_start_matches([' ', '\t']).strip_prefix('=') {
-            let Some((value, after)) = read_value(value.trim_start_matches([' ', '\t'])) else { break };
+            let Some((value, after)) = read_value(value.trim_start_matches([' ', '\t'])) else {
+                break;
+            };
             if let Some(draft) = &mut draft {
                 draft.set(word, value);
             }
@@ -146,25 +172,40 @@ struct Draft {
 
 impl Draft {
     const fn new(scheme: Scheme) -> Self {
-        Self { scheme, values: [const { None }; NAMES.len()], is_ambiguous: false }
+        Self {
+            scheme,
+            values: [const { None }; NAMES.len()],
+            is_ambiguous: false,
+        }
     }
 
     fn set(&mut self, name: &str, value: String) {
         let slots = NAMES.iter().zip(&mut self.values);
-        if let Some((_, slot)) = slots.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)) {
+        if let Some((_, slot)) = slots
+            .into_iter()
+            .find(|(known, _)| name.eq_ignore_ascii_case(known))
+        {
             self.is_ambiguous |= slot.replace(value).is_some();
         }
     }
 
     fn finish(self) -> Option<Challenge> {
-        let Self { scheme, values: [macaroon, token, invoice], is_ambiguous } = self;
+        let Self {
+            scheme,
+            values: [macaroon, token, invoice],
+            is_ambiguous,
+        } = self;
         let (token, invoice) = (macaroon.or(token)?, invoice?);
         let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_.~=".contains(&byte);
         let is_sound = (1..=MAX_TOKEN).contains(&token.len())
             && token.bytes().all(is_token)
             && (1..=MAX_INVOICE).contains(&invoice.len())
             && invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (is_sound && !is_ambiguous).then_some(Challenge { scheme, token, invoice })
+        (is_sound && !is_ambiguous).then_some(Challenge {
+            scheme,
+            token,
+            invoice,
+        })
     }
 }
 

@@ -62,7 +62,11 @@ impl Credential {
     /// The value of an `Authorization` header, marked as sensitive.
     #[must_use]
     pub fn header_value(&self, scheme: Scheme) -> HeaderValue {
-        authorization(scheme, &base64::encode_standard(self.macaroon.to_bytes()), &self.preimage)
+        authorization(
+            scheme,
+            &base64::encode_standard(self.macaroon.to_bytes()),
+            &self.preimage,
+        )
     }
 
     /// The macaroon.
@@ -95,12 +99,18 @@ impl Credential {
     fn from_authorization(text: &[u8]) -> Result<Self, Reason> {
         let colon = text.len().checked_sub(65).ok_or(Reason::Malformed)?;
         let (macaroon, preimage) = text.split_at(colon);
-        let preimage = preimage.strip_prefix(b":").and_then(hex::decode_any_case).ok_or(Reason::Malformed)?;
+        let preimage = preimage
+            .strip_prefix(b":")
+            .and_then(hex::decode_any_case)
+            .ok_or(Reason::Malformed)?;
         if macaroon.len() > MAX_TEXT {
             return Err(Reason::Malformed);
         }
         let macaroon = base64::decode_any(macaroon).ok_or(Reason::Malformed)?;
-        Ok(Self { macaroon: Macaroon::parse(macaroon).map_err(in_header)?, preimage: Preimage::from_bytes(preimage) })
+        Ok(Self {
+            macaroon: Macaroon::parse(macaroon).map_err(in_header)?,
+            preimage: Preimage::from_bytes(preimage),
+        })
     }
 
     /// A macaroon in hex that carries its preimage in a caveat.
@@ -108,23 +118,39 @@ impl Credential {
         if text.len() > 2 * Macaroon::MAX_BYTES {
             return Err(Reason::Malformed);
         }
-        let macaroon = Macaroon::parse(hex::decode_vec(text).ok_or(Reason::Malformed)?).map_err(in_header)?;
-        let preimage = macaroon.caveats().filter_map(split).find(|(name, _)| *name == b"preimage");
-        let preimage = preimage.and_then(|(_, value)| hex::decode_any_case(value)).ok_or(Reason::Malformed)?;
-        Ok(Self { macaroon, preimage: Preimage::from_bytes(preimage) })
+        let macaroon =
+            Macaroon::parse(hex::decode_vec(text).ok_or(Reason::Malformed)?).map_err(in_header)?;
+        let preimage = macaroon
+            .caveats()
+            .filter_map(split)
+            .find(|(name, _)| *name == b"preimage");
+        let preimage = preimage
+            .and_then(|(_, value)| hex::decode_any_case(value))
+            .ok_or(Reason::Malformed)?;
+        Ok(Self {
+            macaroon,
+            preimage: Preimage::from_bytes(preimage),
+        })
     }
 }
 
 impl fmt::Debug for Credential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential").field("macaroon", &self.macaroon).finish_non_exhaustive()
+        f.debug_struct("Credential")
+            .field("macaroon", &self.macaroon)
+            .finish_non_exhaustive()
     }
 }
 
 /// The value for a token in the spelling of the server that gave it.
 pub(super) fn authorization(scheme: Scheme, token: &str, preimage: &Preimage) -> HeaderValue {
-    let text = Zeroizing::new(format!("{} {token}:{}", scheme.as_str(), *Zeroizing::new(preimage.expose_hex())));
-    let mut value = HeaderValue::from_str(&text).unwrap_or_else(|_| unreachable!("base64 and hex are visible ASCII"));
+    let text = Zeroizing::new(format!(
+        "{} {token}:{}",
+        scheme.as_str(),
+        *Zeroizing::new(preimage.expose_hex())
+    ));
+    let mut value = HeaderValue::from_str(&text)
+        .unwrap_or_else(|_| unreachable!("base64 and hex are visible ASCII"));
     value.set_sensitive(true);
     value
 }
@@ -132,7 +158,9 @@ pub(super) fn authorization(scheme: Scheme, token: &str, preimage: &Preimage) ->
 fn in_header(error: MacaroonError) -> Reason {
     match error {
         MacaroonError::ThirdParty => Reason::ThirdPartyCaveat,
-        MacaroonError::Malformed | MacaroonError::TooLong | MacaroonError::TooManyCaveats => Reason::Malformed,
+        MacaroonError::Malformed | MacaroonError::TooLong | MacaroonError::TooManyCaveats => {
+            Reason::Malformed
+        }
     }
 }
 

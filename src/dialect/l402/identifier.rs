@@ -17,14 +17,20 @@ impl Identifier {
     /// From its two parts.
     #[must_use]
     pub const fn new(payment_hash: PaymentHash, token_id: [u8; 32]) -> Self {
-        Self { payment_hash, token_id }
+        Self {
+            payment_hash,
+            token_id,
+        }
     }
 
     /// Reads one; `None` for another version or length.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (payment_hash, token_id) = Self::split(bytes)?;
-        Some(Self { payment_hash: PaymentHash::from_bytes(*payment_hash), token_id: *token_id })
+        Some(Self {
+            payment_hash: PaymentHash::from_bytes(*payment_hash),
+            token_id: *token_id,
+        })
     }
 
     /// The 66 bytes.
@@ -56,7 +62,10 @@ impl Identifier {
         message[8..].copy_from_slice(payment_hash.as_bytes());
         let mut token_id = key.mac.mac(&message);
         token_id[..4].copy_from_slice(&key.id);
-        Self { payment_hash, token_id }
+        Self {
+            payment_hash,
+            token_id,
+        }
     }
 
     /// Payment hash and token id, where they stand.
@@ -70,7 +79,9 @@ impl Identifier {
 pub(super) fn key<'k>(token_id: &[u8; 32], keys: &'k OriginKeys) -> Option<(&'k MacKey, Purpose)> {
     let id = *token_id.first_chunk()?;
     let found = |purpose| Some((&keys.by_id(purpose, id)?.mac, purpose));
-    [Purpose::L402Counted, Purpose::L402Timed].into_iter().find_map(found)
+    [Purpose::L402Counted, Purpose::L402Timed]
+        .into_iter()
+        .find_map(found)
 }
 
 const VERSION: [u8; 2] = [0, 0];
@@ -87,7 +98,10 @@ mod tests {
         assert_eq!(Identifier::parse(&bytes[..65]), None);
         assert_eq!(Identifier::parse(&[&bytes[..], &[0]].concat()), None);
         for version in [[0, 1], [1, 0]] {
-            assert_eq!(Identifier::parse(&[&version[..], &bytes[2..]].concat()), None);
+            assert_eq!(
+                Identifier::parse(&[&version[..], &bytes[2..]].concat()),
+                None
+            );
         }
     }
 }

@@ -51,7 +51,10 @@ impl Macaroon {
         if bytes.first() != Some(&VERSION) {
             return Err(MacaroonError::Malformed);
         }
-        let mut fields = Fields { bytes: &bytes, at: 1 };
+        let mut fields = Fields {
+            bytes: &bytes,
+            at: 1,
+        };
         let location = fields.location()?;
         let identifier = fields.tagged(IDENTIFIER)?;
         fields.tagged(END)?;
@@ -66,7 +69,13 @@ impl Macaroon {
         if signature.len() != 32 || fields.at != bytes.len() {
             return Err(MacaroonError::Malformed);
         }
-        Ok(Self { location, identifier, caveats, count, bytes })
+        Ok(Self {
+            location,
+            identifier,
+            caveats,
+            count,
+            bytes,
+        })
     }
 
     /// Makes a macaroon without a location. The root key, of any length, goes through the derivation that every library
@@ -99,7 +108,12 @@ impl Macaroon {
     pub fn attenuate(&self, caveat: impl AsRef<[u8]>) -> Result<Self, MacaroonError> {
         let caveat = caveat.as_ref();
         let signature = MacKey::mac_once(self.signature(), caveat);
-        Self::parse(encode(self.location(), self.identifier(), self.caveats().chain([caveat]), &signature))
+        Self::parse(encode(
+            self.location(),
+            self.identifier(),
+            self.caveats().chain([caveat]),
+            &signature,
+        ))
     }
 
     /// What the macaroon is about.
@@ -116,14 +130,28 @@ impl Macaroon {
 
     /// The caveats, in their order.
     pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
-        let mut fields = Fields { bytes: &self.bytes, at: self.caveats };
-        (0..self.count).map_while(move |_| fields.caveat().ok().flatten().map(|caveat| &self.bytes[caveat]))
+        let mut fields = Fields {
+            bytes: &self.bytes,
+            at: self.caveats,
+        };
+        (0..self.count).map_while(move |_| {
+            fields
+                .caveat()
+                .ok()
+                .flatten()
+                .map(|caveat| &self.bytes[caveat])
+        })
     }
 
     /// The bytes, as an encoder writes them.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        encode(self.location(), self.identifier(), self.caveats(), self.signature())
+        encode(
+            self.location(),
+            self.identifier(),
+            self.caveats(),
+            self.signature(),
+        )
     }
 
     /// The bytes as they were minted or read.
@@ -140,19 +168,30 @@ impl Macaroon {
     }
 
     fn signature(&self) -> &[u8; 32] {
-        self.bytes.last_chunk().unwrap_or_else(|| unreachable!("what was parsed ends in a signature"))
+        self.bytes
+            .last_chunk()
+            .unwrap_or_else(|| unreachable!("what was parsed ends in a signature"))
     }
 }
 
 /// Shows nothing that a bearer would need.
 impl fmt::Debug for Macaroon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Macaroon").field("caveats", &self.count).finish_non_exhaustive()
+        f.debug_struct("Macaroon")
+            .field("caveats", &self.count)
+            .finish_non_exhaustive()
     }
 }
 
-fn chain<'a>(root_key: &[u8], identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>) -> [u8; 32] {
-    caveats.fold(GENERATOR.derive(root_key).mac(identifier), |signature, caveat| MacKey::mac_once(&signature, caveat))
+fn chain<'a>(
+    root_key: &[u8],
+    identifier: &[u8],
+    caveats: impl Iterator<Item = &'a [u8]>,
+) -> [u8; 32] {
+    caveats.fold(
+        GENERATOR.derive(root_key).mac(identifier),
+        |signature, caveat| MacKey::mac_once(&signature, caveat),
+    )
 }
 
 /// The key that every macaroon library derives a root key with; zeros up to the block's end change nothing in HMAC.
@@ -162,7 +201,12 @@ pub(super) static GENERATOR: LazyLock<MacKey> = LazyLock::new(|| {
     MacKey::new(&key)
 });
 
-fn encode<'a>(location: &[u8], identifier: &[u8], caveats: impl Iterator<Item = &'a [u8]>, signature: &[u8; 32]) -> Vec<u8> {
+fn encode<'a>(
+    location: &[u8],
+    identifier: &[u8],
+    caveats: impl Iterator<Item = &'a [u8]>,
+    signature: &[u8; 32],
+) -> Vec<u8> {
     let mut bytes = begin(location, identifier);
     caveats.for_each(|caveat| write_caveat(&mut bytes, caveat));
     write_signature(&mut bytes, signature);
@@ -241,12 +285,18 @@ impl Fields<'_> {
         }
         let high = usize::from(*self.bytes.get(self.at)?);
         self.at += 1;
-        (1..0x80).contains(&high).then_some((low & 0x7f) | high << 7)
+        (1..0x80)
+            .contains(&high)
+            .then_some((low & 0x7f) | high << 7)
     }
 
     #[inline]
     fn location(&mut self) -> Result<Range<usize>, MacaroonError> {
-        if self.next_tag() == Some(LOCATION) { self.tagged(LOCATION) } else { Ok(0..0) }
+        if self.next_tag() == Some(LOCATION) {
+            self.tagged(LOCATION)
+        } else {
+            Ok(0..0)
+        }
     }
 
     /// The next caveat, or `None` where the sections end.
@@ -262,7 +312,11 @@ impl Fields<'_> {
             return Err(MacaroonError::ThirdParty);
         }
         self.tagged(END)?;
-        if location.is_empty() { Ok(Some(caveat)) } else { Err(MacaroonError::Malformed) }
+        if location.is_empty() {
+            Ok(Some(caveat))
+        } else {
+            Err(MacaroonError::Malformed)
+        }
     }
 }
 

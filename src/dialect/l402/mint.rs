@@ -22,7 +22,9 @@ pub(super) fn mint(
     let identifier = Identifier::mint(payment_hash, key);
     let caveats = caveats(view, terms, amount, invoice_end)?;
     let macaroon = |root_key: &[u8; 32]| Macaroon::mint(root_key, identifier.to_bytes(), caveats);
-    key.mac.with_mac(identifier.token_id(), macaroon).map_err(|_| Unsayable)
+    key.mac
+        .with_mac(identifier.token_id(), macaroon)
+        .map_err(|_| Unsayable)
 }
 
 /// Whether a token for this request would be short enough.
@@ -31,7 +33,12 @@ pub(super) fn is_sayable(view: &RequestView<'_>, terms: &Terms) -> bool {
 }
 
 /// The caveats in decision 25's order.
-fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: Timestamp) -> Result<Vec<String>, Unsayable> {
+fn caveats(
+    view: &RequestView<'_>,
+    terms: &Terms,
+    amount: Amount,
+    invoice_end: Timestamp,
+) -> Result<Vec<String>, Unsayable> {
     let until = match terms.access {
         Access::Once | Access::Uses(_) => terms.longest_life(invoice_end),
         Access::ForDuration(duration) => invoice_end.saturating_add(duration),
@@ -43,9 +50,18 @@ fn caveats(view: &RequestView<'_>, terms: &Terms, amount: Amount, invoice_end: T
         caveats.push(format!("uses={uses}"));
     }
     if terms.has_bound {
-        caveats.push(format!("bound={}", hex::encode(view.bound.ok_or(Unsayable)?)));
+        caveats.push(format!(
+            "bound={}",
+            hex::encode(view.bound.ok_or(Unsayable)?)
+        ));
     }
-    caveats.push(["valid_until=", itoa::Buffer::new().format(until.as_unix_seconds())].concat());
+    caveats.push(
+        [
+            "valid_until=",
+            itoa::Buffer::new().format(until.as_unix_seconds()),
+        ]
+        .concat(),
+    );
     Ok(caveats)
 }
 
@@ -55,5 +71,9 @@ fn binding(view: &RequestView<'_>, access: Access) -> Result<[String; 2], Unsaya
         Access::Once => encoded("target=", view.target),
         Access::Uses(_) | Access::ForDuration(_) => encoded("route=", view.route),
     };
-    if method.len() + place.len() > MAX_ENCODED { Err(Unsayable) } else { Ok([method, place]) }
+    if method.len() + place.len() > MAX_ENCODED {
+        Err(Unsayable)
+    } else {
+        Ok([method, place])
+    }
 }

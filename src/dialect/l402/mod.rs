@@ -81,7 +81,10 @@ use self::{mint::mint, reason::Reason, verify::Genuine};
 use crate::{
     clock::Timestamp,
     codec::base64,
-    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView, Unsayable},
+    dialect::{
+        Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
+        Unsayable,
+    },
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
@@ -120,8 +123,18 @@ impl Dialect for L402 {
         // With one there is nothing to choose: its caveats are checked when it is verified, unless a body is read before that.
         let is_chosen = found.is_one() && !self.binds_body(terms);
         for part in found {
-            let token = Credential::read(part).and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref()));
-            match token.map(|token| (if is_chosen { Ok(()) } else { token.buys(view, terms, now).map(|_| ()) }, token)) {
+            let token = Credential::read(part)
+                .and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref()));
+            match token.map(|token| {
+                (
+                    if is_chosen {
+                        Ok(())
+                    } else {
+                        token.buys(view, terms, now).map(|_| ())
+                    },
+                    token,
+                )
+            }) {
                 Ok((Ok(()), token)) => last = &mut last.insert(token).next,
                 Ok((Err(reason), _)) => genuine = genuine.or(Some(reason)),
                 Err(reason) => other = Some(reason),
@@ -146,19 +159,40 @@ impl Dialect for L402 {
         Reason::Unpaid.into()
     }
 
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable> {
-        if mint::is_sayable(view, terms) { Ok(None) } else { Err(Unsayable) }
+    fn description(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+    ) -> Result<Option<Committed>, Unsayable> {
+        if mint::is_sayable(view, terms) {
+            Ok(None)
+        } else {
+            Err(Unsayable)
+        }
     }
 
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let invoice = asked.invoice;
-        let macaroon = mint(asked.view, asked.terms, asked.amount, invoice.payment_hash(), invoice.expires_at())?;
+        let macaroon = mint(
+            asked.view,
+            asked.terms,
+            asked.amount,
+            invoice.payment_hash(),
+            invoice.expires_at(),
+        )?;
         let token = base64::encode_standard(macaroon.as_bytes());
         let line = |rank, scheme| {
             let value = challenge::header_value(scheme, &token, invoice.as_str());
-            ChallengeLine { rank, name: WWW_AUTHENTICATE, value }
+            ChallengeLine {
+                rank,
+                name: WWW_AUTHENTICATE,
+                value,
+            }
         };
-        Ok(vec![line(Rank::L402, Scheme::L402), line(Rank::Lsat, Scheme::Lsat)])
+        Ok(vec![
+            line(Rank::L402, Scheme::L402),
+            line(Rank::Lsat, Scheme::Lsat),
+        ])
     }
 
     fn receipt(&self, _: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
@@ -175,7 +209,12 @@ impl Dialect for L402 {
 
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
         authorization::take(headers, |part| {
-            Credential::read(part).is_ok_and(|credential| issuer.keys.iter().any(|keys| verify::is_minted(&credential, keys)))
+            Credential::read(part).is_ok_and(|credential| {
+                issuer
+                    .keys
+                    .iter()
+                    .any(|keys| verify::is_minted(&credential, keys))
+            })
         })
     }
 }

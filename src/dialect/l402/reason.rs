@@ -61,7 +61,9 @@ impl From<MacaroonError> for Reason {
     fn from(error: MacaroonError) -> Self {
         match error {
             MacaroonError::ThirdParty => Self::ThirdPartyCaveat,
-            MacaroonError::Malformed | MacaroonError::TooLong | MacaroonError::TooManyCaveats => Self::Unparseable,
+            MacaroonError::Malformed | MacaroonError::TooLong | MacaroonError::TooManyCaveats => {
+                Self::Unparseable
+            }
         }
     }
 }

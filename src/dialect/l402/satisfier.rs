@@ -19,7 +19,12 @@ pub(super) struct Satisfier<'a> {
 
 impl<'a> Satisfier<'a> {
     pub(super) const fn new(service: Service<'a>, payment_hash: PaymentHash) -> Self {
-        Self { service, payment_hash, services: None, valid_until: None }
+        Self {
+            service,
+            payment_hash,
+            services: None,
+            valid_until: None,
+        }
     }
 
     pub(super) fn see(&mut self, name: &[u8], value: &'a [u8]) -> Result<(), Reason> {
@@ -27,17 +32,25 @@ impl<'a> Satisfier<'a> {
             b"preimage" => self.preimage(value),
             b"services" => self.services(value),
             _ => match name.strip_suffix(b"_valid_until") {
-                Some(service) if service == self.service.name().as_bytes() => self.valid_until(value),
+                Some(service) if service == self.service.name().as_bytes() => {
+                    self.valid_until(value)
+                }
                 _ => Ok(()),
             },
         }
     }
 
     pub(super) fn finish(&self, now: Timestamp) -> Result<(), Reason> {
-        if self.services.is_some_and(|list| !names(list).any(|name| name == self.service.name())) {
+        if self
+            .services
+            .is_some_and(|list| !names(list).any(|name| name == self.service.name()))
+        {
             return Err(Reason::WrongService);
         }
-        if self.valid_until.is_some_and(|until| now.as_unix_seconds() >= until) {
+        if self
+            .valid_until
+            .is_some_and(|until| now.as_unix_seconds() >= until)
+        {
             return Err(Reason::Expired);
         }
         Ok(())
@@ -45,15 +58,24 @@ impl<'a> Satisfier<'a> {
 
     fn preimage(&self, value: &[u8]) -> Result<(), Reason> {
         let preimage = hex::decode_any_case(value).map(Preimage::from_bytes);
-        if preimage.is_some_and(|preimage| self.payment_hash.is_of(&preimage)) { Ok(()) } else { Err(Reason::PreimageCaveat) }
+        if preimage.is_some_and(|preimage| self.payment_hash.is_of(&preimage)) {
+            Ok(())
+        } else {
+            Err(Reason::PreimageCaveat)
+        }
     }
 
     fn services(&mut self, value: &'a [u8]) -> Result<(), Reason> {
-        let Ok(list) = str::from_utf8(value) else { return Ok(()) };
+        let Ok(list) = str::from_utf8(value) else {
+            return Ok(());
+        };
         if list.split(',').count() > MAX_SERVICES || !list.split(',').all(is_service) {
             return Err(Reason::BadServices);
         }
-        if self.services.is_some_and(|before| !names(list).all(|name| names(before).any(|wider| wider == name))) {
+        if self
+            .services
+            .is_some_and(|before| !names(list).all(|name| names(before).any(|wider| wider == name)))
+        {
             return Err(Reason::Widened);
         }
         self.services = Some(list);
@@ -104,7 +126,8 @@ fn host(origin: &str) -> &str {
 const MAX_SERVICES: usize = 64;
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
-    list.split(',').filter_map(|service| Some(service.split_once(':')?.0))
+    list.split(',')
+        .filter_map(|service| Some(service.split_once(':')?.0))
 }
 
 /// `name:tier`, the tier a number below 256.

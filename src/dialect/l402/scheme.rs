@@ -22,6 +22,8 @@ impl Scheme {
 
     /// Reads a scheme's name, in any case.
     pub(super) fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()))
+        Self::ALL
+            .into_iter()
+            .find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()))
     }
 }

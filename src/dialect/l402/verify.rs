@@ -17,7 +17,10 @@ use crate::{
         Claim, RequestView,
         keys::{OriginKeys, Purpose},
     },
-    payment::{Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, Spend, Terms, retain_until},
+    payment::{
+        Access, Amount, DialectName, PaymentHash, Preimage, Proof, Refusal, Spend, Terms,
+        retain_until,
+    },
 };
 
 /// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the preimage, and the caveats
@@ -35,7 +38,12 @@ pub fn verify(
     now: Timestamp,
 ) -> Result<Identifier, Refusal> {
     let identifier = Identifier::parse(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
-    signed_and_paid(macaroon, &identifier.payment_hash(), root_key.as_ref(), preimage)?;
+    signed_and_paid(
+        macaroon,
+        &identifier.payment_hash(),
+        root_key.as_ref(),
+        preimage,
+    )?;
     let mut satisfier = Satisfier::new(Service::Named(service), identifier.payment_hash());
     for (name, value) in macaroon.caveats().filter_map(split) {
         satisfier.see(name, value)?;
@@ -57,22 +65,47 @@ pub(super) struct Genuine {
 }
 
 impl Genuine {
-    pub(super) fn of(credential: Credential, keys: &OriginKeys, service: Option<&Arc<str>>) -> Result<Box<Self>, Reason> {
+    pub(super) fn of(
+        credential: Credential,
+        keys: &OriginKeys,
+        service: Option<&Arc<str>>,
+    ) -> Result<Box<Self>, Reason> {
         let (macaroon, preimage) = credential.into_parts();
-        let (payment_hash, token_id) = Identifier::split(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
+        let (payment_hash, token_id) =
+            Identifier::split(macaroon.identifier()).ok_or(Reason::BadIdentifier)?;
         let payment_hash = PaymentHash::from_bytes(*payment_hash);
         let (key, purpose) = key(token_id, keys).ok_or(Reason::UnknownKey)?;
-        key.with_mac(token_id, |root_key| signed_and_paid(&macaroon, &payment_hash, root_key, &preimage))?;
-        Ok(Box::new(Self { payment_hash, macaroon, purpose, service: service.cloned(), next: None }))
+        key.with_mac(token_id, |root_key| {
+            signed_and_paid(&macaroon, &payment_hash, root_key, &preimage)
+        })?;
+        Ok(Box::new(Self {
+            payment_hash,
+            macaroon,
+            purpose,
+            service: service.cloned(),
+            next: None,
+        }))
     }
 
     /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
-    pub(super) fn buys(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Result<Bought, Reason> {
+    pub(super) fn buys(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        now: Timestamp,
+    ) -> Result<Bought, Reason> {
         if self.purpose != purpose(terms.access) {
             return Err(Reason::WrongAccess);
         }
-        let service = self.service.as_deref().map_or(Service::HostOf(view.origin), Service::Named);
-        bought(self.macaroon.caveats(), self.payment_hash, &Expected::of(view, terms, service, now))
+        let service = self
+            .service
+            .as_deref()
+            .map_or(Service::HostOf(view.origin), Service::Named);
+        bought(
+            self.macaroon.caveats(),
+            self.payment_hash,
+            &Expected::of(view, terms, service, now),
+        )
     }
 }
 
@@ -88,11 +121,19 @@ impl Claim for Genuine {
     fn uses(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Option<NonZeroU32> {
         match terms.access {
             Access::ForDuration(_) => None,
-            Access::Once | Access::Uses(_) => self.buys(view, terms, now).ok().map(|bought| bought.uses),
+            Access::Once | Access::Uses(_) => {
+                self.buys(view, terms, now).ok().map(|bought| bought.uses)
+            }
         }
     }
 
-    fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
+    fn verify(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        _: Option<Amount>,
+        now: Timestamp,
+    ) -> Result<Proof, Refusal> {
         if terms.has_bound && view.bound.is_none() {
             return Err(Reason::WrongBound.into());
         }
@@ -101,9 +142,11 @@ impl Claim for Genuine {
             Access::ForDuration(_) => Spend::Never,
             // From what was minted, which is no client's to shorten, and what every other dialect says of the same invoice: a
             // store that forgot too much after a jump of its clock tells payments apart by this number alone.
-            Access::Once | Access::Uses(_) => {
-                Spend::Times { uses: bought.uses, restores: terms.max_restores, retain_until: retain_until(bought.minted_until) }
-            }
+            Access::Once | Access::Uses(_) => Spend::Times {
+                uses: bought.uses,
+                restores: terms.max_restores,
+                retain_until: retain_until(bought.minted_until),
+            },
         };
         Ok(Proof {
             dialect: DialectName::L402,
@@ -123,7 +166,8 @@ pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
     let minted = || {
         let (_, token_id) = Identifier::split(macaroon.identifier())?;
         let (key, _) = key(token_id, keys)?;
-        key.with_mac(token_id, |root_key| macaroon.is_signed_with(root_key)).then_some(())
+        key.with_mac(token_id, |root_key| macaroon.is_signed_with(root_key))
+            .then_some(())
     };
     minted().is_some()
 }
@@ -136,9 +180,18 @@ pub(super) const fn purpose(access: Access) -> Purpose {
     }
 }
 
-fn signed_and_paid(macaroon: &Macaroon, payment_hash: &PaymentHash, root_key: &[u8], preimage: &Preimage) -> Result<(), Reason> {
+fn signed_and_paid(
+    macaroon: &Macaroon,
+    payment_hash: &PaymentHash,
+    root_key: &[u8],
+    preimage: &Preimage,
+) -> Result<(), Reason> {
     if !macaroon.is_signed_with(root_key) {
         return Err(Reason::BadSignature);
     }
-    if payment_hash.is_of(preimage) { Ok(()) } else { Err(Reason::BadPreimage) }
+    if payment_hash.is_of(preimage) {
+        Ok(())
+    } else {
+        Err(Reason::BadPreimage)
+    }
 }

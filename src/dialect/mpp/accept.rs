@@ -26,7 +26,11 @@ impl AcceptPayment {
         for line in headers.get_all(ACCEPT_PAYMENT) {
             length += line.len();
             let text = (length <= MAX_TEXT).then(|| line.to_str().ok())??;
-            for element in text.split(',').map(trim).filter(|element| !element.is_empty()) {
+            for element in text
+                .split(',')
+                .map(trim)
+                .filter(|element| !element.is_empty())
+            {
                 ranges.push((ranges.len() < MAX_RANGES).then(|| Range::parse(element))??);
             }
         }
@@ -38,7 +42,10 @@ impl AcceptPayment {
     #[must_use]
     pub fn weight(&self, method: &str, intent: &str) -> Option<u16> {
         let matching = self.0.iter().filter(|range| range.matches(method, intent));
-        matching.map(|range| (range.specificity(), range.thousandths)).max().map(|(_, thousandths)| thousandths)
+        matching
+            .map(|range| (range.specificity(), range.thousandths))
+            .max()
+            .map(|(_, thousandths)| thousandths)
     }
 }
 
@@ -50,15 +57,21 @@ impl Range {
             None => 1000,
             Some(weight) => {
                 let (name, value) = weight.split_once('=')?;
-                name.eq_ignore_ascii_case("q").then(|| thousandths(value))??
+                name.eq_ignore_ascii_case("q")
+                    .then(|| thousandths(value))??
             }
         };
         parts.next().is_none().then_some(())?;
-        Some(Self { method: part(method)?, intent: part(intent)?, thousandths })
+        Some(Self {
+            method: part(method)?,
+            intent: part(intent)?,
+            thousandths,
+        })
     }
 
     fn matches(&self, method: &str, intent: &str) -> bool {
-        self.method.as_deref().is_none_or(|own| own == method) && self.intent.as_deref().is_none_or(|own| own == intent)
+        self.method.as_deref().is_none_or(|own| own == method)
+            && self.intent.as_deref().is_none_or(|own| own == intent)
     }
 
     fn specificity(&self) -> u8 {
@@ -67,7 +80,8 @@ impl Range {
 }
 
 fn part(text: &str) -> Option<Option<String>> {
-    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':');
     match text {
         "*" => Some(None),
         name => (!name.is_empty() && name.bytes().all(is_name)).then(|| Some(name.to_owned())),
@@ -95,7 +109,10 @@ mod tests {
     use super::*;
 
     fn weight(lines: &[&'static str]) -> Option<u16> {
-        let headers = lines.iter().map(|line| (ACCEPT_PAYMENT, line.parse().unwrap())).collect();
+        let headers = lines
+            .iter()
+            .map(|line| (ACCEPT_PAYMENT, line.parse().unwrap()))
+            .collect();
         AcceptPayment::of(&headers)?.weight("lightning", "charge")
     }
 
@@ -109,13 +126,19 @@ mod tests {
             ("lightning/*;q=0.2, */charge;q=0.3", Some(300)),
             ("lightning/charge;q=0.2, lightning/charge;q=0.9", Some(900)),
             (" ,lightning/charge ; Q=0.25 , ,", Some(250)),
-            ("lightning/charge;q=1.000, tempo/session;q=0.001", Some(1000)),
+            (
+                "lightning/charge;q=1.000, tempo/session;q=0.001",
+                Some(1000),
+            ),
             ("tempo/charge, lightning/session", None),
             ("Lightning/charge", None),
         ] {
             assert_eq!(weight(&[line]), thousandths, "{line}");
         }
-        assert_eq!(weight(&["tempo/charge", "lightning/charge;q=0.5"]), Some(500));
+        assert_eq!(
+            weight(&["tempo/charge", "lightning/charge;q=0.5"]),
+            Some(500)
+        );
         assert_eq!(weight(&[]), None);
     }
 
@@ -140,7 +163,9 @@ mod tests {
         ] {
             assert_eq!(weight(&[bad]), None, "{bad}");
         }
-        let ranges = |count| -> HeaderMap { std::iter::repeat_n((ACCEPT_PAYMENT, "*/*".parse().unwrap()), count).collect() };
+        let ranges = |count| -> HeaderMap {
+            std::iter::repeat_n((ACCEPT_PAYMENT, "*/*".parse().unwrap()), count).collect()
+        };
         assert!(AcceptPayment::of(&ranges(32)).is_some());
         assert!(AcceptPayment::of(&ranges(33)).is_none());
     }

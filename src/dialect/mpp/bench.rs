@@ -6,7 +6,10 @@ use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
 use crate::{
     clock::Timestamp,
     dialect::{Asked, ChallengeLine, Dialect as _, Presented, RequestView, keys::OriginKeys},
-    payment::{Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, SigningKey, Terms},
+    payment::{
+        Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof,
+        Refusal, SigningKey, Terms,
+    },
 };
 
 /// One server, one paid invoice and one request that shows its credential: for benches and tests, no part of the public API.
@@ -43,7 +46,11 @@ impl Bench {
             expiry: Duration::from_secs(300),
         };
         let mut bench = Self {
-            head: http::Request::get("/weather?city=oslo").body(()).ok()?.into_parts().0,
+            head: http::Request::get("/weather?city=oslo")
+                .body(())
+                .ok()?
+                .into_parts()
+                .0,
             origin: ORIGIN,
             target: "/weather?city=oslo".to_owned(),
             keys: OriginKeys::of_secret(&[1; 32], Network::Regtest, (ORIGIN, ""), &[9; 16]),
@@ -70,7 +77,12 @@ impl Bench {
     pub fn credential(&self) -> Option<HeaderValue> {
         let challenge = self.challenge()?;
         let challenge = Challenge::parse_line(challenge.as_bytes()).pop()?;
-        Some(Payable::check(challenge, self.body_hash.as_ref(), self.now).ok()?.credential(&self.preimage)?.1)
+        Some(
+            Payable::check(challenge, self.body_hash.as_ref(), self.now)
+                .ok()?
+                .credential(&self.preimage)?
+                .1,
+        )
     }
 
     /// Verifies the credential in the request's head as the server does, from the header's text to a proof.
@@ -115,7 +127,9 @@ impl Bench {
     pub(super) fn proof(&self) -> Result<Proof, Option<Refusal>> {
         let view = self.view();
         match Mpp.credential(&view, &self.terms, self.now) {
-            Presented::Authentic(claim) => claim.verify(&view, &self.terms, None, self.now).map_err(Some),
+            Presented::Authentic(claim) => claim
+                .verify(&view, &self.terms, None, self.now)
+                .map_err(Some),
             Presented::Refused(refusal) => Err(Some(refusal)),
             Presented::Absent | Presented::Wrong(_) => Err(None),
         }

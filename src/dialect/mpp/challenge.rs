@@ -32,16 +32,36 @@ const MAX_CHALLENGES: usize = 64;
 #[non_exhaustive]
 pub struct Challenge<'a> {
     /// What is sold, for people; the id does not cover it.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub description: Option<Cow<'a, str>>,
     /// The digest of the request's body.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub digest: Option<Cow<'a, str>>,
     /// Until when it may be paid, RFC 3339.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires: Option<Cow<'a, str>>,
     /// The request header that must carry the credential, where it is not `Authorization`.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub header: Option<Cow<'a, str>>,
     /// Binds all of these together.
     #[serde(borrow)]
@@ -53,7 +73,12 @@ pub struct Challenge<'a> {
     #[serde(borrow)]
     pub method: Cow<'a, str>,
     /// What the server wants to have back.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub opaque: Option<Cow<'a, str>>,
     /// Who asks.
     #[serde(borrow)]
@@ -68,15 +93,24 @@ impl<'a> Challenge<'a> {
     /// schemes stand around them. Lines and challenges that are unreadable or incomplete are skipped.
     #[must_use]
     pub fn all(headers: &'a HeaderMap) -> Vec<Self> {
-        let lines = headers.get_all(WWW_AUTHENTICATE).into_iter().take(MAX_LINES);
-        lines.flat_map(|line| Self::parse_line(line.as_bytes())).take(MAX_CHALLENGES).collect()
+        let lines = headers
+            .get_all(WWW_AUTHENTICATE)
+            .into_iter()
+            .take(MAX_LINES);
+        lines
+            .flat_map(|line| Self::parse_line(line.as_bytes()))
+            .take(MAX_CHALLENGES)
+            .collect()
     }
 
     /// The readable `Payment` challenges of one line.
     #[must_use]
     pub fn parse_line(line: &'a [u8]) -> Vec<Self> {
         let list = AuthChallenge::parse_list(line).unwrap_or_default();
-        list.iter().filter(|challenge| challenge.is(SCHEME)).filter_map(Self::read).collect()
+        list.iter()
+            .filter(|challenge| challenge.is(SCHEME))
+            .filter_map(Self::read)
+            .collect()
     }
 
     fn read(read: &AuthChallenge<'a>) -> Option<Self> {
@@ -89,7 +123,8 @@ impl<'a> Challenge<'a> {
             header: optional("header"),
             id: required("id")?,
             intent: required("intent")?,
-            method: required("method").filter(|method| !method.bytes().any(|byte| byte.is_ascii_uppercase()))?,
+            method: required("method")
+                .filter(|method| !method.bytes().any(|byte| byte.is_ascii_uppercase()))?,
             opaque: optional("opaque"),
             realm: optional("realm")?,
             request: required("request")?,
@@ -111,16 +146,29 @@ impl<'a> Challenge<'a> {
             ("header", self.header.as_deref()),
             ("opaque", self.opaque.as_deref()),
         ];
-        auth_param::write(SCHEME, params.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
+        auth_param::write(
+            SCHEME,
+            params
+                .iter()
+                .filter_map(|(name, value)| Some((*name, (*value)?))),
+        )
     }
 
     /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing one empty. `header` stands
     /// before `opaque`, as deployed, and only where the challenge has it: its slot is never merely empty.
     #[must_use]
     pub fn id_input(&self) -> String {
-        let [expires, digest, opaque] = [&self.expires, &self.digest, &self.opaque].map(|slot| slot.as_deref().unwrap_or(""));
+        let [expires, digest, opaque] =
+            [&self.expires, &self.digest, &self.opaque].map(|slot| slot.as_deref().unwrap_or(""));
         let mut input = String::with_capacity(256 + self.request.len() + opaque.len());
-        for slot in [&*self.realm, &self.method, &self.intent, &self.request, expires, digest] {
+        for slot in [
+            &*self.realm,
+            &self.method,
+            &self.intent,
+            &self.request,
+            expires,
+            digest,
+        ] {
             input.push_str(slot);
             input.push('|');
         }
@@ -136,7 +184,8 @@ impl<'a> Challenge<'a> {
     /// them.
     #[must_use]
     pub fn id_under(&self, key: &[u8]) -> String {
-        let mut hmac = Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
+        let mut hmac = Hmac::<Sha256>::new_from_slice(key)
+            .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
         hmac.update(self.id_input().as_bytes());
         base64::encode_url(hmac.finalize().into_bytes())
     }
@@ -145,7 +194,11 @@ impl<'a> Challenge<'a> {
 impl fmt::Debug for Challenge<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (method, intent) = (&self.method, &self.intent);
-        write!(f, "Challenge({} {method}/{intent} of {:?})", self.id, self.realm)
+        write!(
+            f,
+            "Challenge({} {method}/{intent} of {:?})",
+            self.id, self.realm
+        )
     }
 }
 
@@ -178,7 +231,10 @@ mod tests {
         assert_eq!(challenge.id_input(), "r|lightning|charge|cQ||||o");
         assert_ne!(challenge.id_under(b"k"), seven);
         challenge.header = Some("Payment-Authorization".into());
-        assert_eq!(challenge.id_input(), "r|lightning|charge|cQ|||Payment-Authorization|o");
+        assert_eq!(
+            challenge.id_input(),
+            "r|lightning|charge|cQ|||Payment-Authorization|o"
+        );
     }
 
     #[test]
@@ -196,13 +252,28 @@ mod tests {
             headers.append(WWW_AUTHENTICATE, line.parse().unwrap());
         }
         let all = Challenge::all(&headers);
-        assert_eq!(all.iter().map(|challenge| &*challenge.id).collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(
+            all.iter()
+                .map(|challenge| &*challenge.id)
+                .collect::<Vec<_>>(),
+            ["1", "2"]
+        );
         assert_eq!(all[1].description.as_deref(), Some("a \"b\", Payment id=c"));
-        assert_eq!(Challenge::parse_line(all[1].to_header_value().unwrap().as_bytes()), all[1..]);
+        assert_eq!(
+            Challenge::parse_line(all[1].to_header_value().unwrap().as_bytes()),
+            all[1..]
+        );
     }
 
     #[test]
     fn a_control_character_is_not_written() {
-        assert!(Challenge { description: Some("a\nb".into()), ..challenge() }.to_header_value().is_none());
+        assert!(
+            Challenge {
+                description: Some("a\nb".into()),
+                ..challenge()
+            }
+            .to_header_value()
+            .is_none()
+        );
     }
 }

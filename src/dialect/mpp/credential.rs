@@ -12,7 +12,9 @@ use super::{
 };
 use crate::{
     codec::{
-        auth_param::{after_scheme, folded_credentials, may_be_folded, remove_credentials, take_credentials},
+        auth_param::{
+            after_scheme, folded_credentials, may_be_folded, remove_credentials, take_credentials,
+        },
         base64,
         fields::has_any,
     },
@@ -61,7 +63,12 @@ pub struct Credential<'a> {
     #[serde(borrow, deserialize_with = "object")]
     payload: Payload<'a>,
     /// Who paid, as a DID; never required, and not looked at here.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub source: Option<Cow<'a, str>>,
 }
 
@@ -69,7 +76,13 @@ impl<'a> Credential<'a> {
     /// The credential for a challenge whose invoice was paid.
     #[must_use]
     pub fn new(challenge: Challenge<'a>, preimage: &Preimage) -> Self {
-        Self { challenge, payload: Payload { preimage: preimage.expose_hex().into() }, source: None }
+        Self {
+            challenge,
+            payload: Payload {
+                preimage: preimage.expose_hex().into(),
+            },
+            source: None,
+        }
     }
 
     /// The preimage that it shows; `None` where that is not 64 lower-case hexadecimal digits.
@@ -82,7 +95,8 @@ impl<'a> Credential<'a> {
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         let json = Zeroizing::new(serde_json::to_vec(self).ok()?);
-        let mut value = HeaderValue::try_from(format!("{SCHEME} {}", base64::encode_url(&*json))).ok()?;
+        let mut value =
+            HeaderValue::try_from(format!("{SCHEME} {}", base64::encode_url(&*json))).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
@@ -90,7 +104,11 @@ impl<'a> Credential<'a> {
     /// The header that must carry it: what the challenge names.
     #[must_use]
     pub fn header_name(&self) -> HeaderName {
-        if self.challenge.header.is_some() { PAYMENT_AUTHORIZATION } else { AUTHORIZATION }
+        if self.challenge.header.is_some() {
+            PAYMENT_AUTHORIZATION
+        } else {
+            AUTHORIZATION
+        }
     }
 }
 
@@ -102,7 +120,9 @@ impl fmt::Debug for CredentialText {
 
 impl fmt::Debug for Credential<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Credential").field("challenge", &self.challenge).finish_non_exhaustive()
+        f.debug_struct("Credential")
+            .field("challenge", &self.challenge)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,22 +159,36 @@ pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
 
 /// What stands after the scheme in each `Payment` credential.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
-    let credentials = headers.get_all(name).into_iter().flat_map(|line| folded_credentials(line.as_bytes()));
+    let credentials = headers
+        .get_all(name)
+        .into_iter()
+        .flat_map(|line| folded_credentials(line.as_bytes()));
     credentials.filter_map(|credential| after_scheme(credential, SCHEME))
 }
 
 /// Moves those `Payment` credentials out of one header that `is_own` knows.
-pub(super) fn take(headers: &mut HeaderMap, name: &HeaderName, is_own: impl Fn(&Credential<'_>) -> bool) -> Vec<HeaderLine> {
+pub(super) fn take(
+    headers: &mut HeaderMap,
+    name: &HeaderName,
+    is_own: impl Fn(&Credential<'_>) -> bool,
+) -> Vec<HeaderLine> {
     let own = |credential: &[u8]| {
         let text = CredentialText::decode(credential);
-        text.as_ref().and_then(CredentialText::read).is_some_and(|credential| is_own(&credential))
+        text.as_ref()
+            .and_then(CredentialText::read)
+            .is_some_and(|credential| is_own(&credential))
     };
-    take_credentials(headers, name, own).into_iter().map(|line| (name.clone(), line)).collect()
+    take_credentials(headers, name, own)
+        .into_iter()
+        .map(|line| (name.clone(), line))
+        .collect()
 }
 
 /// Takes the `Payment` credentials out of one header and leaves the others as they are.
 pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
     if has_any(headers, std::slice::from_ref(name)) {
-        remove_credentials(headers, name, |credential| after_scheme(credential, SCHEME).is_some());
+        remove_credentials(headers, name, |credential| {
+            after_scheme(credential, SCHEME).is_some()
+        });
     }
 }

@@ -22,7 +22,13 @@ const MAX_DESCRIPTION: usize = 512;
 
 /// The challenge for a checked invoice; `None` where it cannot be said, or where the invoice is not what is asked.
 pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
-    let Asked { view, terms, amount, invoice, .. } = asked;
+    let Asked {
+        view,
+        terms,
+        amount,
+        invoice,
+        ..
+    } = asked;
     let sat = amount.as_whole_sat().filter(|sat| *sat > 0)?;
     (invoice.amount() == Some(*amount) && invoice.network() == terms.network).then_some(())?;
     let network = wire::network_name(terms.network)?;
@@ -30,7 +36,12 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     let end = invoice.expires_at();
     let opaque = wire::opaque(&bound(view, terms)?, terms.longest_life(end));
     let mut challenge = Challenge {
-        description: terms.resource.description.as_deref().filter(|text| is_plain(text)).map(Cow::Borrowed),
+        description: terms
+            .resource
+            .description
+            .as_deref()
+            .filter(|text| is_plain(text))
+            .map(Cow::Borrowed),
         digest: match body(view, terms)? {
             Body::Streamed | Body::Hashed(EMPTY_BODY) => None,
             Body::Hashed(hash) => Some(wire::digest_text(&hash).into()),
@@ -41,14 +52,29 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         intent: CHARGE.into(),
         method: METHOD.into(),
         opaque: Some(base64::encode_url(opaque).into()),
-        realm: Some(view.authority()).filter(|realm| is_plain(realm) && !realm.contains('|'))?.into(),
+        realm: Some(view.authority())
+            .filter(|realm| is_plain(realm) && !realm.contains('|'))?
+            .into(),
         request: base64::encode_url(request).into(),
     };
-    let mac = view.keys.minting(Purpose::MppId).mac.mac(challenge.id_input().as_bytes());
+    let mac = view
+        .keys
+        .minting(Purpose::MppId)
+        .mac
+        .mac(challenge.id_input().as_bytes());
     challenge.id = base64::encode_url(mac).into();
-    let weight = AcceptPayment::of(&view.head.headers).and_then(|accepted| accepted.weight(METHOD, CHARGE));
-    let rank = if weight.is_some_and(|weight| weight > 0) { Rank::PaymentPreferred } else { Rank::Payment };
-    Some(ChallengeLine { rank, name: WWW_AUTHENTICATE, value: challenge.to_header_value()? })
+    let weight =
+        AcceptPayment::of(&view.head.headers).and_then(|accepted| accepted.weight(METHOD, CHARGE));
+    let rank = if weight.is_some_and(|weight| weight > 0) {
+        Rank::PaymentPreferred
+    } else {
+        Rank::Payment
+    };
+    Some(ChallengeLine {
+        rank,
+        name: WWW_AUTHENTICATE,
+        value: challenge.to_header_value()?,
+    })
 }
 
 /// The parameter `header`, where `Authorization` is in use for something else.
@@ -58,13 +84,21 @@ pub(super) fn header(terms: &Terms) -> Option<&'static str> {
 
 /// The hash of what a credential for this request is bound to; `None` where a part of it is not known.
 pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
-    let more = if terms.has_bound { Some(view.bound.as_ref()?) } else { None };
+    let more = if terms.has_bound {
+        Some(view.bound.as_ref()?)
+    } else {
+        None
+    };
     Some(bound_hash(view.head.method.as_str(), view.target, more))
 }
 
 /// The body, as far as credentials are bound to it by a digest; `None` where its hash is not known.
 pub(super) fn body(view: &RequestView<'_>, terms: &Terms) -> Option<Body> {
-    if terms.streams_body { Some(Body::Streamed) } else { view.body_hash.map(Body::Hashed) }
+    if terms.streams_body {
+        Some(Body::Streamed)
+    } else {
+        view.body_hash.map(Body::Hashed)
+    }
 }
 
 /// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could get wrong is sent.

@@ -86,10 +86,16 @@ use self::{
     credential::Found,
     verify::{Body, Charged, Issuer},
 };
-use super::{Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, Presented, RequestView, Unsayable, keys::Purpose};
+use super::{
+    Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, Presented, RequestView, Unsayable,
+    keys::Purpose,
+};
 use crate::{
     clock::Timestamp,
-    payment::{Access, Amount, DialectName, PaymentHash, PaymentReceipt, Proof, Refusal, RefusalKind, Terms},
+    payment::{
+        Access, Amount, DialectName, PaymentHash, PaymentReceipt, Proof, Refusal, RefusalKind,
+        Terms,
+    },
 };
 
 /// The dialect, for the server.
@@ -103,7 +109,9 @@ impl Dialect for Mpp {
 
     fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool {
         let sayable = |amount: Amount| amount.as_whole_sat().is_some_and(|sat| sat > 0);
-        terms.access == Access::Once && wire::network_name(terms.network).is_some() && amount.is_none_or(sayable)
+        terms.access == Access::Once
+            && wire::network_name(terms.network).is_some()
+            && amount.is_none_or(sayable)
     }
 
     fn binds_body(&self, terms: &Terms) -> bool {
@@ -114,7 +122,9 @@ impl Dialect for Mpp {
         let text = match credential::find(&view.head.headers, &field(terms)) {
             Found::Nothing => return Presented::Absent,
             Found::Several => {
-                return Presented::Wrong("a request may carry one `Payment` credential: send the one that was paid for it");
+                return Presented::Wrong(
+                    "a request may carry one `Payment` credential: send the one that was paid for it",
+                );
             }
             Found::One(text) => text,
         };
@@ -128,7 +138,11 @@ impl Dialect for Mpp {
             keys: view.keys.all(Purpose::MppId),
         };
         // What a price saw is known only later.
-        let bound = if terms.has_bound { None } else { issue::bound(view, terms) };
+        let bound = if terms.has_bound {
+            None
+        } else {
+            issue::bound(view, terms)
+        };
         match issuer.authenticate(&credential, bound.as_ref(), now) {
             Ok(charged) => Presented::Authentic(Box::new(charged)),
             Err(refusal) => Presented::Refused(refusal),
@@ -155,7 +169,12 @@ impl Dialect for Mpp {
         issue::line(asked).map(|line| vec![line]).ok_or(Unsayable)
     }
 
-    fn receipt(&self, receipt: &PaymentReceipt, status: StatusCode, _: Timestamp) -> Option<HeaderLine> {
+    fn receipt(
+        &self,
+        receipt: &PaymentReceipt,
+        status: StatusCode,
+        _: Timestamp,
+    ) -> Option<HeaderLine> {
         (status.is_success() && receipt.dialect() == DialectName::Mpp).then_some(())?;
         Some((PAYMENT_RECEIPT, Receipt::of(receipt)?.to_header_value()?))
     }
@@ -172,14 +191,24 @@ impl Dialect for Mpp {
     }
 
     /// From both fields: which one counts is said by the terms, and there are none.
-    fn take_own(&self, headers: &mut HeaderMap, issuer: &crate::dialect::Issuer<'_>) -> Vec<HeaderLine> {
+    fn take_own(
+        &self,
+        headers: &mut HeaderMap,
+        issuer: &crate::dialect::Issuer<'_>,
+    ) -> Vec<HeaderLine> {
         let is_own = |credential: &Credential<'_>| {
             let echo = &credential.challenge;
             let digest = echo.digest.as_deref().and_then(wire::digest);
-            issuer.keys.iter().any(|keys| verify::is_minted(echo, digest, keys.all(Purpose::MppId)))
+            issuer
+                .keys
+                .iter()
+                .any(|keys| verify::is_minted(echo, digest, keys.all(Purpose::MppId)))
         };
         let fields = [&PAYMENT_AUTHORIZATION, &AUTHORIZATION];
-        fields.into_iter().flat_map(|name| credential::take(headers, name, is_own)).collect()
+        fields
+            .into_iter()
+            .flat_map(|name| credential::take(headers, name, is_own))
+            .collect()
     }
 }
 
@@ -188,16 +217,27 @@ impl Claim for Charged {
         self.payment_hash
     }
 
-    fn verify(&self, view: &RequestView<'_>, terms: &Terms, _: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
+    fn verify(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        _: Option<Amount>,
+        now: Timestamp,
+    ) -> Result<Proof, Refusal> {
         let bought = issue::bound(view, terms).zip(issue::body(view, terms));
-        let (bound, body): ([u8; 32], Body) = bought.ok_or(reason::refusal(RefusalKind::WrongRequest))?;
+        let (bound, body): ([u8; 32], Body) =
+            bought.ok_or(reason::refusal(RefusalKind::WrongRequest))?;
         Self::verify(self, &bound, body, now)
     }
 }
 
 /// The one field in which this route reads credentials.
 fn field(terms: &Terms) -> HeaderName {
-    if terms.authorization_taken { PAYMENT_AUTHORIZATION } else { AUTHORIZATION }
+    if terms.authorization_taken {
+        PAYMENT_AUTHORIZATION
+    } else {
+        AUTHORIZATION
+    }
 }
 
 #[cfg(test)]

@@ -40,33 +40,77 @@ impl<'a> Payable<'a> {
     ///
     /// Where it is another method or intent, cannot be read, is over, is for another body, or where its invoice is for another
     /// amount, payment or network.
-    pub fn check(challenge: Challenge<'a>, body_hash: Option<&[u8; 32]>, now: Timestamp) -> Result<Self, ChallengeError> {
-        let ensure = |holds: bool, reason| if holds { Ok(()) } else { Err(ChallengeError(reason)) };
-        ensure(challenge.method == METHOD && challenge.intent == CHARGE, "neither method lightning nor intent charge")?;
-        ensure(challenge.header.as_deref().is_none_or(|header| header == HEADER), "an unknown credential header")?;
+    pub fn check(
+        challenge: Challenge<'a>,
+        body_hash: Option<&[u8; 32]>,
+        now: Timestamp,
+    ) -> Result<Self, ChallengeError> {
+        let ensure = |holds: bool, reason| {
+            if holds {
+                Ok(())
+            } else {
+                Err(ChallengeError(reason))
+            }
+        };
+        ensure(
+            challenge.method == METHOD && challenge.intent == CHARGE,
+            "neither method lightning nor intent charge",
+        )?;
+        ensure(
+            challenge
+                .header
+                .as_deref()
+                .is_none_or(|header| header == HEADER),
+            "an unknown credential header",
+        )?;
         let unreadable = ChallengeError("a request that cannot be read");
         let request = base64::decode_url(&*challenge.request).ok_or(unreadable)?;
         let request: ChargeRequest<'_> = wire::from_json(&request).ok_or(unreadable)?;
         let details = &request.method_details;
-        let invoice = Invoice::parse(&details.invoice).map_err(|_| ChallengeError("an invoice that cannot be read"))?;
+        let invoice = Invoice::parse(&details.invoice)
+            .map_err(|_| ChallengeError("an invoice that cannot be read"))?;
         ensure(request.currency == "sat", "a currency other than sat")?;
         let sat = wire::digits(&request.amount).filter(|sat| *sat > 0);
-        let amount = sat.and_then(Amount::try_from_sat).ok_or(ChallengeError("an amount that is no positive integer"))?;
-        ensure(invoice.amount() == Some(amount), "an invoice for another amount")?;
+        let amount = sat
+            .and_then(Amount::try_from_sat)
+            .ok_or(ChallengeError("an amount that is no positive integer"))?;
+        ensure(
+            invoice.amount() == Some(amount),
+            "an invoice for another amount",
+        )?;
         let network = details.network.as_deref().unwrap_or("mainnet");
-        ensure(wire::network_name(invoice.network()) == Some(network), "an invoice on another network")?;
+        ensure(
+            wire::network_name(invoice.network()) == Some(network),
+            "an invoice on another network",
+        )?;
         let hash = details.payment_hash.as_deref();
-        let is_same = |hash: &str| hex::decode_lower(hash) == Some(*invoice.payment_hash().as_bytes());
-        ensure(hash.is_none_or(is_same), "an invoice for another payment hash")?;
+        let is_same =
+            |hash: &str| hex::decode_lower(hash) == Some(*invoice.payment_hash().as_bytes());
+        ensure(
+            hash.is_none_or(is_same),
+            "an invoice for another payment hash",
+        )?;
         let expires = match challenge.expires.as_deref() {
-            Some(text) => wire::from_rfc3339(text).ok_or(ChallengeError("an expiry that cannot be read"))?,
+            Some(text) => {
+                wire::from_rfc3339(text).ok_or(ChallengeError("an expiry that cannot be read"))?
+            }
             None => Timestamp::MAX,
         };
         let expires_at = expires.min(invoice.expires_at());
         ensure(now < expires_at, "its time is over")?;
-        let is_body = |text: &str| wire::digest(text).is_some_and(|digest| body_hash.is_none_or(|hash| *hash == digest));
-        ensure(challenge.digest.as_deref().is_none_or(is_body), "a digest of another body")?;
-        Ok(Self { challenge, invoice, amount, expires_at })
+        let is_body = |text: &str| {
+            wire::digest(text).is_some_and(|digest| body_hash.is_none_or(|hash| *hash == digest))
+        };
+        ensure(
+            challenge.digest.as_deref().is_none_or(is_body),
+            "a digest of another body",
+        )?;
+        Ok(Self {
+            challenge,
+            invoice,
+            amount,
+            expires_at,
+        })
     }
 
     /// Whether the challenge names the digest of one body, which [`check`](Self::check) has compared where it was told the hash.

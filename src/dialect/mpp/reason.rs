@@ -54,7 +54,10 @@ mod tests {
     #[test]
     fn type_and_reason_name_the_same_problem() {
         for kind in RefusalKind::ALL {
-            assert_eq!(problem_type(kind).rsplit('/').next(), Some(refusal(kind).code()));
+            assert_eq!(
+                problem_type(kind).rsplit('/').next(),
+                Some(refusal(kind).code())
+            );
             assert_eq!(refusal(kind).kind(), kind);
         }
     }

@@ -16,7 +16,11 @@ const MAX_TEXT: usize = 16 * 1024;
 #[non_exhaustive]
 pub struct Receipt {
     /// The id of the challenge that was paid.
-    #[serde(default, rename = "challengeId", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        rename = "challengeId",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub challenge_id: Option<String>,
     /// `lightning`.
     pub method: String,
@@ -66,7 +70,13 @@ mod tests {
             status: "success".into(),
             timestamp: "2026-03-10T21:00:00Z".into(),
         };
-        assert_eq!(serde_json::to_string(&receipt).unwrap(), serde_jcs::to_string(&receipt).unwrap());
-        assert_eq!(Receipt::parse(receipt.to_header_value().unwrap().as_bytes()), Some(receipt));
+        assert_eq!(
+            serde_json::to_string(&receipt).unwrap(),
+            serde_jcs::to_string(&receipt).unwrap()
+        );
+        assert_eq!(
+            Receipt::parse(receipt.to_header_value().unwrap().as_bytes()),
+            Some(receipt)
+        );
     }
 }

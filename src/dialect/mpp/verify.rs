@@ -19,13 +19,15 @@ use crate::{
     clock::Timestamp,
     codec::{base64, hex},
     dialect::keys::DerivedKey,
-    payment::{Amount, DialectName, Network, PaymentHash, Proof, Refusal, RefusalKind, Spend, retain_until},
+    payment::{
+        Amount, DialectName, Network, PaymentHash, Proof, Refusal, RefusalKind, Spend, retain_until,
+    },
 };
 
 /// SHA-256 of no bytes: what a credential without a digest was bought for.
 pub(super) const EMPTY_BODY: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64,
-    0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ];
 
 /// What this server put, or would have put, into a challenge.
@@ -69,11 +71,17 @@ impl Issuer<'_> {
         now: Timestamp,
     ) -> Result<Charged, Refusal> {
         let echo = &credential.challenge;
-        let digest = self.check_echo(echo).ok_or(reason::refusal(RefusalKind::Forged))?;
+        let digest = self
+            .check_echo(echo)
+            .ok_or(reason::refusal(RefusalKind::Forged))?;
         // 2. The id, under any key whose challenges may still live.
         check(is_minted(echo, digest, self.keys), RefusalKind::Forged)?;
-        let preimage = credential.preimage().ok_or(reason::refusal(RefusalKind::Malformed))?;
-        let charged = self.read(echo, digest).ok_or(reason::refusal(RefusalKind::Forged))?;
+        let preimage = credential
+            .preimage()
+            .ok_or(reason::refusal(RefusalKind::Malformed))?;
+        let charged = self
+            .read(echo, digest)
+            .ok_or(reason::refusal(RefusalKind::Forged))?;
         charged.check_end(now)?;
         bound.map_or(Ok(()), |bound| charged.check_bound(bound))?;
         // 5. Paid.
@@ -85,7 +93,9 @@ impl Issuer<'_> {
     ///    one slot into the next has one `|` too many for its id.
     fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
         let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
-        let whole = echo.expires.is_some() && echo.opaque.is_some() && echo.header.as_deref() == self.header;
+        let whole = echo.expires.is_some()
+            && echo.opaque.is_some()
+            && echo.header.as_deref() == self.header;
         (ours && whole).then_some(())?;
         match &echo.digest {
             None => Some(None),
@@ -104,7 +114,9 @@ impl Issuer<'_> {
             challenge_id: Arc::from(&*echo.id),
             network: self.network,
             amount: Amount::try_from_sat(wire::digits(&request.amount)?)?,
-            payment_hash: PaymentHash::from_bytes(hex::decode_lower(details.payment_hash.as_ref()?.as_bytes())?),
+            payment_hash: PaymentHash::from_bytes(hex::decode_lower(
+                details.payment_hash.as_ref()?.as_bytes(),
+            )?),
             expires: wire::from_rfc3339(echo.expires.as_ref()?)?,
             longest_life: Timestamp::from_unix_seconds(wire::digits(&opaque.until)?),
             bound: base64::decode_url_array(&*opaque.bound)?,
@@ -115,7 +127,12 @@ impl Issuer<'_> {
 
 impl Charged {
     /// Steps 3, 4 and 6.
-    pub(super) fn verify(&self, bound: &[u8; 32], body: Body, now: Timestamp) -> Result<Proof, Refusal> {
+    pub(super) fn verify(
+        &self,
+        bound: &[u8; 32],
+        body: Body,
+        now: Timestamp,
+    ) -> Result<Proof, Refusal> {
         self.check_end(now)?;
         self.check_bound(bound)?;
         // 6. The body.
@@ -125,7 +142,11 @@ impl Charged {
             network: self.network,
             payment_hash: self.payment_hash,
             amount: self.amount,
-            spend: Spend::Times { uses: std::num::NonZeroU32::MIN, restores: 0, retain_until: retain_until(self.longest_life) },
+            spend: Spend::Times {
+                uses: std::num::NonZeroU32::MIN,
+                restores: 0,
+                retain_until: retain_until(self.longest_life),
+            },
             valid_until: self.expires,
             note: Some(self.challenge_id.clone()),
         })
@@ -138,20 +159,29 @@ impl Charged {
 
     /// 4. Method, target and what the price saw.
     fn check_bound(&self, bound: &[u8; 32]) -> Result<(), Refusal> {
-        check(constant_time_eq_32(&self.bound, bound), RefusalKind::WrongRequest)
+        check(
+            constant_time_eq_32(&self.bound, bound),
+            RefusalKind::WrongRequest,
+        )
     }
 
     /// A digest that nobody can check covers nothing.
     fn covers(&self, body: Body) -> bool {
         match (body, self.digest) {
-            (Body::Hashed(hash), digest) => constant_time_eq_32(&digest.unwrap_or(EMPTY_BODY), &hash),
+            (Body::Hashed(hash), digest) => {
+                constant_time_eq_32(&digest.unwrap_or(EMPTY_BODY), &hash)
+            }
             (Body::Streamed, digest) => digest.is_none(),
         }
     }
 }
 
 fn check(holds: bool, kind: RefusalKind) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(reason::refusal(kind)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(reason::refusal(kind))
+    }
 }
 
 /// The hash that `opaque` carries: method, what else is bound, and target. A method holds no zero byte, and what is bound
@@ -167,17 +197,26 @@ pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -
 }
 
 /// Whether the id of a challenge is a MAC of ours over all of it. A digest counts in the form that is minted.
-pub(super) fn is_minted(echo: &Challenge<'_>, digest: Option<[u8; 32]>, keys: &[DerivedKey]) -> bool {
-    let Some(claimed) = base64::decode_url_array(&*echo.id) else { return false };
+pub(super) fn is_minted(
+    echo: &Challenge<'_>,
+    digest: Option<[u8; 32]>,
+    keys: &[DerivedKey],
+) -> bool {
+    let Some(claimed) = base64::decode_url_array(&*echo.id) else {
+        return false;
+    };
     let input = input(echo, digest);
-    keys.iter().any(|key| constant_time_eq_32(&key.mac.mac(input.as_bytes()), &claimed))
+    keys.iter()
+        .any(|key| constant_time_eq_32(&key.mac.mac(input.as_bytes()), &claimed))
 }
 
 fn input(echo: &Challenge<'_>, digest: Option<[u8; 32]>) -> String {
     match (digest, &echo.digest) {
-        (Some(hash), Some(text)) if !text.ends_with(':') => {
-            Challenge { digest: Some(wire::digest_text(&hash).into()), ..echo.clone() }.id_input()
+        (Some(hash), Some(text)) if !text.ends_with(':') => Challenge {
+            digest: Some(wire::digest_text(&hash).into()),
+            ..echo.clone()
         }
+        .id_input(),
         _ => echo.id_input(),
     }
 }

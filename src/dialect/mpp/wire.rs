@@ -29,7 +29,12 @@ pub struct ChargeRequest<'a> {
     #[serde(borrow)]
     pub currency: Cow<'a, str>,
     /// What is bought, for people.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub description: Option<Cow<'a, str>>,
     /// How it is to be paid.
     #[serde(borrow, rename = "methodDetails", deserialize_with = "object")]
@@ -44,10 +49,21 @@ pub struct MethodDetails<'a> {
     #[serde(borrow)]
     pub invoice: Cow<'a, str>,
     /// `mainnet` (also where it is not there), `regtest` or `signet`.
-    #[serde(borrow, default, deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub network: Option<Cow<'a, str>>,
     /// The invoice's payment hash, 64 lower-case hexadecimal digits.
-    #[serde(borrow, default, rename = "paymentHash", deserialize_with = "optional", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        borrow,
+        default,
+        rename = "paymentHash",
+        deserialize_with = "optional",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub payment_hash: Option<Cow<'a, str>>,
 }
 
@@ -81,7 +97,14 @@ pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: Paym
 /// The canonical JSON of an [`Opaque`], likewise.
 pub(super) fn opaque(bound: &[u8; 32], until: Timestamp) -> String {
     let (bound, mut until_text) = (base64::encode_url(bound), itoa::Buffer::new());
-    ["{\"bound\":\"", &bound, "\",\"until\":\"", until_text.format(until.as_unix_seconds()), "\"}"].concat()
+    [
+        "{\"bound\":\"",
+        &bound,
+        "\",\"until\":\"",
+        until_text.format(until.as_unix_seconds()),
+        "\"}",
+    ]
+    .concat()
 }
 
 /// The payload of a charge credential.
@@ -124,25 +147,33 @@ pub(super) const fn network_name(network: Network) -> Option<&'static str> {
 /// RFC 3339 in UTC; `None` beyond the year 9999.
 pub(super) fn rfc3339(moment: Timestamp) -> Option<String> {
     let seconds = i64::try_from(moment.as_unix_seconds()).ok()?;
-    OffsetDateTime::from_unix_timestamp(seconds).ok()?.format(&Rfc3339).ok()
+    OffsetDateTime::from_unix_timestamp(seconds)
+        .ok()?
+        .format(&Rfc3339)
+        .ok()
 }
 
 /// The whole second of an RFC 3339 moment since 1970, its fraction dropped.
 pub(super) fn from_rfc3339(text: &str) -> Option<Timestamp> {
     let seconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp();
-    u64::try_from(seconds).ok().map(Timestamp::from_unix_seconds)
+    u64::try_from(seconds)
+        .ok()
+        .map(Timestamp::from_unix_seconds)
 }
 
 /// Decimal digits as an encoder writes them: no sign, no leading zero.
 pub(super) fn digits(text: &str) -> Option<u64> {
-    let canonical = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
+    let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
     canonical.then(|| text.parse().ok())?
 }
 
 /// A `Content-Digest` of SHA-256 (RFC 9530): `sha-256=:...:`, or without the colons, as some servers write it.
 pub(super) fn digest(text: &str) -> Option<[u8; 32]> {
     let value = text.strip_prefix("sha-256=")?;
-    let encoded = value.strip_prefix(':').map_or(Some(value), |value| value.strip_suffix(':'))?;
+    let encoded = value
+        .strip_prefix(':')
+        .map_or(Some(value), |value| value.strip_suffix(':'))?;
     base64::decode_standard(encoded)?.try_into().ok()
 }
 
@@ -152,7 +183,9 @@ pub(super) fn digest_text(hash: &[u8; 32]) -> String {
 }
 
 /// An optional text that borrows where it can: derived code would own it.
-pub(super) fn optional<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Cow<'a, str>>, D::Error> {
+pub(super) fn optional<'de: 'a, 'a, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Cow<'a, str>>, D::Error> {
     #[derive(Deserialize)]
     #[serde(transparent)]
     struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
@@ -161,7 +194,9 @@ pub(super) fn optional<'de: 'a, 'a, D: Deserializer<'de>>(deserializer: D) -> Re
 }
 
 /// An object, and never the array of its values, which derived code would take as well.
-pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     struct Object<T>(PhantomData<T>);
 
     impl<'de, T: Deserialize<'de>> Visitor<'de> for Object<T> {
@@ -185,20 +220,46 @@ mod tests {
 
     #[test]
     fn moments_and_digits_are_exact() {
-        assert_eq!(rfc3339(Timestamp::from_unix_seconds(1_773_576_300)).as_deref(), Some("2026-03-15T12:05:00Z"));
+        assert_eq!(
+            rfc3339(Timestamp::from_unix_seconds(1_773_576_300)).as_deref(),
+            Some("2026-03-15T12:05:00Z")
+        );
         for (text, seconds) in [
             ("2026-03-15T12:05:00Z", 1_773_576_300),
             ("2026-03-15T12:05:00.999Z", 1_773_576_300),
             ("2026-03-15T14:05:00+02:00", 1_773_576_300),
         ] {
-            assert_eq!(from_rfc3339(text), Some(Timestamp::from_unix_seconds(seconds)), "{text}");
+            assert_eq!(
+                from_rfc3339(text),
+                Some(Timestamp::from_unix_seconds(seconds)),
+                "{text}"
+            );
         }
-        for bad in ["", "1773576300", "2026-03-15", "2026-03-15T12:05:00", "1969-12-31T23:59:59Z", "2026-02-30T00:00:00Z"] {
+        for bad in [
+            "",
+            "1773576300",
+            "2026-03-15",
+            "2026-03-15T12:05:00",
+            "1969-12-31T23:59:59Z",
+            "2026-02-30T00:00:00Z",
+        ] {
             assert_eq!(from_rfc3339(bad), None, "{bad}");
         }
         assert_eq!(rfc3339(Timestamp::MAX), None);
-        assert_eq!((digits("0"), digits("10"), digits("18446744073709551615")), (Some(0), Some(10), Some(u64::MAX)));
-        for bad in ["", "+1", "-1", "01", "1.0", "1e3", " 1", "18446744073709551616"] {
+        assert_eq!(
+            (digits("0"), digits("10"), digits("18446744073709551615")),
+            (Some(0), Some(10), Some(u64::MAX))
+        );
+        for bad in [
+            "",
+            "+1",
+            "-1",
+            "01",
+            "1.0",
+            "1e3",
+            " 1",
+            "18446744073709551616",
+        ] {
             assert_eq!(digits(bad), None, "{bad}");
         }
     }
@@ -206,11 +267,19 @@ mod tests {
     #[test]
     fn a_digest_is_read_in_both_forms() {
         let text = digest_text(&[7; 32]);
-        assert!(text.starts_with("sha-256=:") && text.ends_with(':'), "{text}");
+        assert!(
+            text.starts_with("sha-256=:") && text.ends_with(':'),
+            "{text}"
+        );
         assert_eq!(digest(&text), Some([7; 32]));
         assert_eq!(digest(&text.replace(':', "")), Some([7; 32]));
         let encoded = base64::encode_standard([7; 32]);
-        for bad in [format!("sha-256=:{encoded}"), format!("sha-256={encoded}:"), format!("sha-512=:{encoded}:"), encoded] {
+        for bad in [
+            format!("sha-256=:{encoded}"),
+            format!("sha-256={encoded}:"),
+            format!("sha-512=:{encoded}:"),
+            encoded,
+        ] {
             assert_eq!(digest(&bad), None, "{bad}");
         }
         assert_eq!(digest("sha-256=:AAAA:"), None);
@@ -223,12 +292,26 @@ mod tests {
             network: Some("regtest".into()),
             payment_hash: Some("07".repeat(32).into()),
         };
-        let request = ChargeRequest { amount: "21".into(), currency: "sat".into(), description: None, method_details: details };
+        let request = ChargeRequest {
+            amount: "21".into(),
+            currency: "sat".into(),
+            description: None,
+            method_details: details,
+        };
         let written = super::request(21, "lnbcrt1", "regtest", PaymentHash::from_bytes([7; 32]));
         assert_eq!(written, serde_json::to_string(&request).unwrap());
         let written = opaque(&[0; 32], Timestamp::from_unix_seconds(9));
-        assert_eq!(written, format!("{{\"bound\":\"{}\",\"until\":\"9\"}}", "A".repeat(43)));
-        assert_eq!(from_json(written.as_bytes()), Some(Opaque { bound: "A".repeat(43).into(), until: "9".into() }));
+        assert_eq!(
+            written,
+            format!("{{\"bound\":\"{}\",\"until\":\"9\"}}", "A".repeat(43))
+        );
+        assert_eq!(
+            from_json(written.as_bytes()),
+            Some(Opaque {
+                bound: "A".repeat(43).into(),
+                until: "9".into()
+            })
+        );
     }
 
     #[test]
@@ -243,13 +326,27 @@ mod tests {
                 payment_hash: Some("ab".into()),
             },
         };
-        assert_eq!(serde_json::to_string(&request).unwrap(), serde_jcs::to_string(&request).unwrap());
+        assert_eq!(
+            serde_json::to_string(&request).unwrap(),
+            serde_jcs::to_string(&request).unwrap()
+        );
         let text = r#"{"methodDetails":{"invoice":"x","network":"y"},"amount":"1","currency":"sat","more":[{}]}"#;
         let read: ChargeRequest<'_> = from_json(text.as_bytes()).unwrap();
-        assert!(matches!(read.amount, Cow::Borrowed(_)) && matches!(read.method_details.network, Some(Cow::Borrowed(_))));
+        assert!(
+            matches!(read.amount, Cow::Borrowed(_))
+                && matches!(read.method_details.network, Some(Cow::Borrowed(_)))
+        );
         let array = text.replace(r#"{"invoice":"x","network":"y"}"#, r#"["x","y"]"#);
-        for bad in [array, text.replace("more", "amount"), text.replace(r#""1""#, "1"), format!("{text} x")] {
-            assert!(from_json::<ChargeRequest<'_>>(bad.as_bytes()).is_none(), "{bad}");
+        for bad in [
+            array,
+            text.replace("more", "amount"),
+            text.replace(r#""1""#, "1"),
+            format!("{text} x"),
+        ] {
+            assert!(
+                from_json::<ChargeRequest<'_>>(bad.as_bytes()).is_none(),
+                "{bad}"
+            );
         }
     }
 }

@@ -1,7 +1,13 @@
 use super::*;
 
-const STRONG: Demands = Demands { strong: true, unknown: false };
-const UNKNOWN: Demands = Demands { strong: false, unknown: true };
+const STRONG: Demands = Demands {
+    strong: true,
+    unknown: false,
+};
+const UNKNOWN: Demands = Demands {
+    strong: false,
+    unknown: true,
+};
 
 #[test]
 fn a_ring_that_must_be_strong_stays_so_in_all_its_handles() {
@@ -13,12 +19,19 @@ fn a_ring_that_must_be_strong_stays_so_in_all_its_handles() {
     let handle = strong.clone();
     strong.require(STRONG).unwrap();
     assert_eq!(handle.add([3; 32]), Err(SecretError::Pattern));
-    assert_eq!(handle.add(b"a sentence of more than thirty-two letters"), Err(SecretError::Text));
+    assert_eq!(
+        handle.add(b"a sentence of more than thirty-two letters"),
+        Err(SecretError::Text)
+    );
     handle.add(Secrets::test_secret(3)).unwrap();
     assert_eq!(format!("{strong:?}"), "Secrets { count: 3, .. }");
     let mixed = Secrets::new(Secrets::test_secret(1)).unwrap();
     mixed.add([2; 32]).unwrap();
-    assert_eq!(mixed.require(STRONG), Err((SecretError::Pattern, None)), "one that verifies only counts too");
+    assert_eq!(
+        mixed.require(STRONG),
+        Err((SecretError::Pattern, None)),
+        "one that verifies only counts too"
+    );
 }
 
 #[test]
@@ -27,21 +40,36 @@ fn a_ring_of_real_money_holds_no_secret_for_tests_now_or_later() {
     getrandom::fill(&mut random).unwrap();
     for number in 0..=u8::MAX {
         let secret = Secrets::test_secret(number);
-        for secret in [secret.to_vec(), secret.repeat(2), [&random[..], &secret].concat()] {
-            assert_eq!(Secrets::new(&secret).unwrap().require(UNKNOWN), Err((SecretError::Test, None)), "{number}");
+        for secret in [
+            secret.to_vec(),
+            secret.repeat(2),
+            [&random[..], &secret].concat(),
+        ] {
+            assert_eq!(
+                Secrets::new(&secret).unwrap().require(UNKNOWN),
+                Err((SecretError::Test, None)),
+                "{number}"
+            );
         }
     }
     let ring = Secrets::new(random).unwrap();
     ring.require(UNKNOWN).unwrap();
     ring.require(STRONG).unwrap();
-    assert_eq!(ring.add(Secrets::test_secret(1)), Err(SecretError::Test), "one demand does not end the other");
+    assert_eq!(
+        ring.add(Secrets::test_secret(1)),
+        Err(SecretError::Test),
+        "one demand does not end the other"
+    );
     assert_eq!(ring.add([7; 32]), Err(SecretError::Pattern));
 }
 
 #[test]
 fn only_the_secret_of_a_file_is_told_with_the_file() {
     let file = Path::new("master-secret");
-    assert_eq!(Secrets::read(&[1; 32], file).unwrap().require(STRONG), Err((SecretError::Pattern, Some(file))));
+    assert_eq!(
+        Secrets::read(&[1; 32], file).unwrap().require(STRONG),
+        Err((SecretError::Pattern, Some(file)))
+    );
     let ring = Secrets::read(&Secrets::test_secret(1), file).unwrap();
     ring.add([2; 32]).unwrap();
     assert_eq!(ring.require(STRONG), Err((SecretError::Pattern, None)));

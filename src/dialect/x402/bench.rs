@@ -1,12 +1,16 @@
 use http::{HeaderMap, HeaderValue, Request, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{Challenge, Conditions, Intent, PaymentRequired, SIGNATURE, X402, decode_header, wire::encode_header};
+use super::{
+    Challenge, Conditions, Intent, PaymentRequired, SIGNATURE, X402, decode_header,
+    wire::encode_header,
+};
 use crate::{
     clock::Timestamp,
     dialect::{Asked, Committed, Dialect as _, Presented, RequestView, keys::OriginKeys},
     payment::{
-        Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof, Refusal, Resource, SigningKey, Terms,
+        Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof,
+        Refusal, Resource, SigningKey, Terms,
     },
 };
 
@@ -36,7 +40,11 @@ pub(super) const AMOUNT: Amount = Amount::from_sat(21);
 pub(super) const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
 
 /// Not for production: panics where the operating system has no randomness, and on what cannot happen.
-#[expect(clippy::expect_used, clippy::missing_panics_doc, reason = "not for production")]
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "not for production"
+)]
 impl Bench {
     /// A route that takes foreign proofs too.
     #[must_use]
@@ -47,18 +55,33 @@ impl Bench {
         let terms = Terms {
             network: Network::Bitcoin,
             pay_to: Some(signer.public_key()),
-            resource: Resource { description: Some("weather".into()), ..Resource::default() },
+            resource: Resource {
+                description: Some("weather".into()),
+                ..Resource::default()
+            },
             foreign_proofs_since: Some(STORE),
             ..Terms::plain(Access::Once)
         };
-        Self { keys, signer, terms, now: NOW, bound: None }
+        Self {
+            keys,
+            signer,
+            terms,
+            now: NOW,
+            bound: None,
+        }
     }
 
     /// The request that is sold.
     #[must_use]
     pub fn call(&self) -> Call {
-        let (head, ()) = Request::get("/weather/oslo?days=3").body(()).expect("a request").into_parts();
-        Call { head, body_hash: Sha256::digest([]).into() }
+        let (head, ()) = Request::get("/weather/oslo?days=3")
+            .body(())
+            .expect("a request")
+            .into_parts();
+        Call {
+            head,
+            body_hash: Sha256::digest([]).into(),
+        }
     }
 
     /// A fresh invoice for a request.
@@ -80,8 +103,19 @@ impl Bench {
     pub fn challenge(&self, call: &Call, invoice: &Invoice) -> HeaderValue {
         let (view, committed) = (self.view(call), self.committed(call));
         let committed = Some(&committed.hash);
-        let asked = Asked { view: &view, terms: &self.terms, amount: AMOUNT, invoice, committed, refused: None };
-        X402.challenge(&asked).ok().and_then(|mut lines| lines.pop()).expect("a challenge").value
+        let asked = Asked {
+            view: &view,
+            terms: &self.terms,
+            amount: AMOUNT,
+            invoice,
+            committed,
+            refused: None,
+        };
+        X402.challenge(&asked)
+            .ok()
+            .and_then(|mut lines| lines.pop())
+            .expect("a challenge")
+            .value
     }
 
     /// What a client answers to a challenge that it has paid.
@@ -91,10 +125,16 @@ impl Bench {
         let required = PaymentRequired::from_json(&text).expect("a challenge");
         let url = [ORIGIN, call.target()].concat();
         let method = call.head.method.as_str();
-        let intent = Intent::Http { method, url: &url, headers: &call.head.headers, body_hash: call.body_hash };
+        let intent = Intent::Http {
+            method,
+            url: &url,
+            headers: &call.head.headers,
+            body_hash: call.body_hash,
+        };
         let networks = [self.terms.network];
         let conditions = Conditions::at(self.now).with_networks(&networks);
-        let challenge = Challenge::check(&required, 0, &intent, &conditions).expect("a good challenge");
+        let challenge =
+            Challenge::check(&required, 0, &intent, &conditions).expect("a good challenge");
         challenge.credential(&PREIMAGE).expect("a credential")
     }
 
@@ -103,7 +143,10 @@ impl Bench {
     pub fn without_quote(&self, credential: &HeaderValue) -> HeaderValue {
         let text = decode_header(credential.as_bytes()).expect("a header");
         let mut value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        value["accepted"]["extra"].as_object_mut().expect("an object").remove("quote");
+        value["accepted"]["extra"]
+            .as_object_mut()
+            .expect("an object")
+            .remove("quote");
         encode_header(value.to_string()).expect("a header")
     }
 
@@ -115,10 +158,19 @@ impl Bench {
 
     pub(super) fn prove(&self, call: &Call) -> Result<Proof, Option<Refusal>> {
         let view = self.view(call);
-        match X402.credential(&RequestView { body_hash: None, ..view }, &self.terms, self.now) {
+        match X402.credential(
+            &RequestView {
+                body_hash: None,
+                ..view
+            },
+            &self.terms,
+            self.now,
+        ) {
             Presented::Authentic(claim) => {
                 let price = claim.needs_price().then_some(AMOUNT);
-                claim.verify(&view, &self.terms, price, self.now).map_err(Some)
+                claim
+                    .verify(&view, &self.terms, price, self.now)
+                    .map_err(Some)
             }
             Presented::Refused(refusal) => Err(Some(refusal)),
             Presented::Absent | Presented::Wrong(_) => Err(None),
@@ -126,7 +178,9 @@ impl Bench {
     }
 
     pub(super) fn committed(&self, call: &Call) -> Committed {
-        X402.description(&self.view(call), &self.terms).expect("a URL that can be bound").expect("a text")
+        X402.description(&self.view(call), &self.terms)
+            .expect("a URL that can be bound")
+            .expect("a text")
     }
 
     pub(super) fn view<'a>(&'a self, call: &'a Call) -> RequestView<'a> {
@@ -156,6 +210,9 @@ impl Call {
     }
 
     fn target(&self) -> &str {
-        self.head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str)
+        self.head
+            .uri
+            .path_and_query()
+            .map_or("/", http::uri::PathAndQuery::as_str)
     }
 }

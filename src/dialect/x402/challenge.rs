@@ -36,8 +36,13 @@ impl<'a> PaymentRequired<'a> {
         (accepts.len() <= MAX_ACCEPTS).then_some(())?;
         Some(Self {
             error: members.take("error"),
-            resource: members.take("resource").filter(|resource| resource.as_object().is_some())?,
-            accepts: accepts.into_iter().map(PaymentRequirements::of).collect::<Option<_>>()?,
+            resource: members
+                .take("resource")
+                .filter(|resource| resource.as_object().is_some())?,
+            accepts: accepts
+                .into_iter()
+                .map(PaymentRequirements::of)
+                .collect::<Option<_>>()?,
             extensions: members.take("extensions"),
         })
     }
@@ -80,9 +85,16 @@ pub(super) struct Said<'a> {
 /// Written out, not serialised: only the texts of the request and of the configuration may need an escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let (pay_to, request_hash) = (hex::encode_array(said.pay_to), hex::encode_array(said.request_hash));
+    let (pay_to, request_hash) = (
+        hex::encode_array(said.pay_to),
+        hex::encode_array(said.request_hash),
+    );
     let mut text = String::with_capacity(1536);
-    text.extend(["{\"x402Version\":2,\"error\":\"", said.error, "\",\"resource\":{\"url\":"]);
+    text.extend([
+        "{\"x402Version\":2,\"error\":\"",
+        said.error,
+        "\",\"resource\":{\"url\":",
+    ]);
     json::push_text(&mut text, said.url);
     push_resource(&mut text, said.resource);
     let accepted = [
@@ -100,23 +112,41 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     ];
     text.extend(accepted);
     push_texts(&mut text, said.bound_headers.iter().map(String::as_str));
-    text.extend(["]},\"invoice\":\"", said.invoice.as_str(), "\",\"quote\":\"", said.quote, "\"}}]}"]);
+    text.extend([
+        "]},\"invoice\":\"",
+        said.invoice.as_str(),
+        "\",\"quote\":\"",
+        said.quote,
+        "\"}}]}",
+    ]);
     (text.len() <= MAX_TEXT).then(|| encode_header(text))?
 }
 
 /// What is known of the resource beside its URL.
 fn push_resource(json: &mut String, resource: &Resource) {
-    let service_name = resource.service_name.as_deref().filter(|name| is_listable(name));
+    let service_name = resource
+        .service_name
+        .as_deref()
+        .filter(|name| is_listable(name));
     let members = [
         (",\"description\":", resource.description.as_deref()),
         (",\"mimeType\":", resource.mime_type.as_deref()),
         (",\"serviceName\":", service_name),
     ];
-    for (name, value) in members.iter().filter_map(|(name, value)| Some((name, (*value)?))) {
+    for (name, value) in members
+        .iter()
+        .filter_map(|(name, value)| Some((name, (*value)?)))
+    {
         json.push_str(name);
         json::push_text(json, value);
     }
-    let mut tags = resource.tags.iter().map(String::as_str).filter(|tag| is_listable(tag)).take(5).peekable();
+    let mut tags = resource
+        .tags
+        .iter()
+        .map(String::as_str)
+        .filter(|tag| is_listable(tag))
+        .take(5)
+        .peekable();
     if tags.peek().is_some() {
         json.push_str(",\"tags\":[");
         push_texts(json, tags);
@@ -192,7 +222,10 @@ mod tests {
                 r#"{{"x402Version":2,"error":"some_error","resource":{{"url":"https://a/?b=\"c"{members}}},"accepts":[{{"scheme":"exact","network":"lnbtc:000000000019d6689c085ae165831e93","amount":"21000","asset":"BTC","payTo":"{pay_to}","maxTimeoutSeconds":300,"extra":{{"assetTransferMethod":"bolt11","paymentFlow":"upfront","requestHash":"{}","requestBindingProfile":"http:1","requestBindingParams":{{"headers":["accept","x-a"]}},"invoice":"{invoice}","quote":"quote"}}}}]}}"#,
                 "07".repeat(32)
             );
-            assert_eq!(decode_header(header(&said).unwrap().as_bytes()), Some(expected));
+            assert_eq!(
+                decode_header(header(&said).unwrap().as_bytes()),
+                Some(expected)
+            );
         }
     }
 
@@ -200,7 +233,10 @@ mod tests {
     fn what_is_no_version_2_is_not_read() {
         let good = r#"{"x402Version":2,"resource":{"url":"u"},"accepts":[{}],"error":null}"#;
         let required = PaymentRequired::from_json(good).unwrap();
-        assert_eq!((required.url(), required.error(), required.accepts().len()), (Some("u"), None, 1));
+        assert_eq!(
+            (required.url(), required.error(), required.accepts().len()),
+            (Some("u"), None, 1)
+        );
         for bad in [
             good.replace(":2,", ":1,"),
             good.replace("[{}]", "[{},3]"),

@@ -14,7 +14,9 @@ use crate::{
         json::{Json, Object},
     },
     dialect::{Claim, Issuer, RequestView, keys::OriginKeys},
-    payment::{Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms, retain_until},
+    payment::{
+        Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms, retain_until,
+    },
 };
 
 /// A credential that is authentic as far as the head tells: quoted by us, or signed by our receiver for the request hash that
@@ -42,12 +44,20 @@ impl Authentic {
         let accepted = payload.accepted();
         let extra = accepted.extra();
         let networks = [terms.network];
-        let conditions =
-            Conditions { store_created_at: terms.foreign_proofs_since, ..Conditions::at(now).with_networks(&networks) };
+        let conditions = Conditions {
+            store_created_at: terms.foreign_proofs_since,
+            ..Conditions::at(now).with_networks(&networks)
+        };
         let core = Core::read(accepted, &networks);
-        let opened = core.as_ref().ok().and_then(|core| quoted(extra, core, view.keys));
+        let opened = core
+            .as_ref()
+            .ok()
+            .and_then(|core| quoted(extra, core, view.keys));
         if opened.is_none() {
-            verify::same_core(accepted, &required(accepted, terms).ok_or(Reason::PayToMismatch)?)?;
+            verify::same_core(
+                accepted,
+                &required(accepted, terms).ok_or(Reason::PayToMismatch)?,
+            )?;
         }
         let core = core?;
         verify::transfer_method(extra)?;
@@ -63,7 +73,12 @@ impl Authentic {
                 let invoice = core.invoice(verify::invoice_text(extra)?, &binding, &conditions)?;
                 let ends_at = invoice.expires_at();
                 let longest_life = terms.longest_life(ends_at);
-                let quote = Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life, bound: None };
+                let quote = Quote {
+                    payment_hash: invoice.payment_hash(),
+                    ends_at,
+                    longest_life,
+                    bound: None,
+                };
                 (quote, Some(invoice.created_at()))
             }
             None => return Err(Reason::ExtraMismatch),
@@ -77,7 +92,13 @@ impl Authentic {
         if !is_foreign && quote.bound.is_some() != terms.has_bound {
             return Err(Reason::RequestMismatch);
         }
-        Ok(Self { network: core.network, amount: core.amount, request_hash: binding.hash, quote, is_foreign })
+        Ok(Self {
+            network: core.network,
+            amount: core.amount,
+            request_hash: binding.hash,
+            quote,
+            is_foreign,
+        })
     }
 }
 
@@ -90,12 +111,19 @@ impl Claim for Authentic {
         self.is_foreign
     }
 
-    fn verify(&self, view: &RequestView<'_>, terms: &Terms, price: Option<Amount>, now: Timestamp) -> Result<Proof, Refusal> {
+    fn verify(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        price: Option<Amount>,
+        now: Timestamp,
+    ) -> Result<Proof, Refusal> {
         if self.is_foreign && price != Some(self.amount) {
             return Err(Reason::AmountMismatch.into());
         }
         let binding = binding(view, terms)?;
-        let same_bound = self.is_foreign || self.quote.bound == view.bound.filter(|_| terms.has_bound);
+        let same_bound =
+            self.is_foreign || self.quote.bound == view.bound.filter(|_| terms.has_bound);
         if *binding.hash().as_bytes() != self.request_hash || !same_bound {
             return Err(Reason::RequestMismatch.into());
         }
@@ -123,7 +151,13 @@ pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBi
     }
     let url = [view.origin, view.target].concat();
     let body_hash = view.body_hash.as_ref().ok_or(Reason::RequestBinding)?;
-    RequestBinding::http(view.head.method.as_str(), &url, body_hash, &terms.bound_headers, &view.head.headers)
+    RequestBinding::http(
+        view.head.method.as_str(),
+        &url,
+        body_hash,
+        &terms.bound_headers,
+        &view.head.headers,
+    )
 }
 
 /// The request hash that was accepted.
@@ -134,22 +168,35 @@ pub(super) fn request_hash(extra: &Object<'_>) -> Option<[u8; 32]> {
 /// The quote in what was accepted, where it is ours and for exactly that.
 fn quoted(extra: &Object<'_>, core: &Core, keys: &OriginKeys) -> Option<Quote> {
     let request_hash = request_hash(extra)?;
-    let quoted = Quoted { core, invoice: extra.get("invoice")?.as_str()?, request_hash: &request_hash };
+    let quoted = Quoted {
+        core,
+        invoice: extra.get("invoice")?.as_str()?,
+        request_hash: &request_hash,
+    };
     Quote::open(extra.get("quote")?.as_str()?, keys, &quoted)
 }
 
 /// Whether a proof is one of this server's, whatever it was bought for and whether or not it was paid.
 pub(super) fn is_own(header: &[u8], issuer: &Issuer<'_>) -> bool {
-    let Some(text) = decode_header(header.trim_ascii()) else { return false };
-    let Ok(payload) = PaymentPayload::from_json(&text) else { return false };
+    let Some(text) = decode_header(header.trim_ascii()) else {
+        return false;
+    };
+    let Ok(payload) = PaymentPayload::from_json(&text) else {
+        return false;
+    };
     let accepted = payload.accepted();
-    let Ok(core) = Core::read(accepted, &[issuer.network]) else { return false };
+    let Ok(core) = Core::read(accepted, &[issuer.network]) else {
+        return false;
+    };
     let is_quoted = |keys| quoted(accepted.extra(), &core, keys).is_some();
     issuer.foreign == Some(core.pay_to) || issuer.keys.iter().any(is_quoted)
 }
 
 /// What these terms ask today, at the amount that was accepted.
-fn required<'a>(accepted: &PaymentRequirements<'a>, terms: &Terms) -> Option<PaymentRequirements<'a>> {
+fn required<'a>(
+    accepted: &PaymentRequirements<'a>,
+    terms: &Terms,
+) -> Option<PaymentRequirements<'a>> {
     let amount = accepted.member("amount").cloned().unwrap_or(Json::Null);
     let members = [
         ("scheme", Json::text("exact")),
@@ -157,7 +204,10 @@ fn required<'a>(accepted: &PaymentRequirements<'a>, terms: &Terms) -> Option<Pay
         ("amount", amount),
         ("asset", Json::text("BTC")),
         ("payTo", Json::text(hex::encode(terms.pay_to?))),
-        ("maxTimeoutSeconds", Json::Unsigned(terms.invoice_expiry.as_secs())),
+        (
+            "maxTimeoutSeconds",
+            Json::Unsigned(terms.invoice_expiry.as_secs()),
+        ),
     ];
     Some(members.into_iter().collect())
 }

@@ -40,19 +40,34 @@ pub enum Intent<'a> {
 impl Intent<'_> {
     fn binding(&self, params: &Params<'_>) -> Result<RequestBinding, Reason> {
         match (self, params) {
-            (Self::Http { method, url, headers, body_hash }, Params::Http { headers: names }) => {
-                RequestBinding::http(method, url, body_hash, names, headers)
-            }
-            (Self::Mcp { server, params: call }, Params::Mcp { server: named, metadata }) if server == named => {
-                RequestBinding::mcp(server, metadata, call)
-            }
+            (
+                Self::Http {
+                    method,
+                    url,
+                    headers,
+                    body_hash,
+                },
+                Params::Http { headers: names },
+            ) => RequestBinding::http(method, url, body_hash, names, headers),
+            (
+                Self::Mcp {
+                    server,
+                    params: call,
+                },
+                Params::Mcp {
+                    server: named,
+                    metadata,
+                },
+            ) if server == named => RequestBinding::mcp(server, metadata, call),
             _ => Err(Reason::RequestMismatch),
         }
     }
 
     fn is_of(&self, url: Option<&str>) -> bool {
         match self {
-            Self::Http { url: own, .. } => url.and_then(http_url).is_some_and(|url| http_url(own) == Some(url)),
+            Self::Http { url: own, .. } => url
+                .and_then(http_url)
+                .is_some_and(|url| http_url(own) == Some(url)),
             Self::Mcp { .. } => true,
         }
     }
@@ -80,7 +95,10 @@ impl Challenge {
         intent: &Intent<'_>,
         conditions: &Conditions<'_>,
     ) -> Result<Self, Reason> {
-        let accepted = required.accepts().get(index).ok_or(Reason::InvalidPaymentRequirements)?;
+        let accepted = required
+            .accepts()
+            .get(index)
+            .ok_or(Reason::InvalidPaymentRequirements)?;
         let core = Core::read(accepted, conditions.networks)?;
         let steps = || {
             let extra = accepted.extra();
@@ -93,13 +111,23 @@ impl Challenge {
                 return Err(Reason::RequestMismatch);
             }
             let invoice = core.invoice(text, &claimed, conditions)?;
-            (conditions.now < invoice.expires_at()).then_some(()).ok_or(Reason::InvoiceExpired)?;
+            (conditions.now < invoice.expires_at())
+                .then_some(())
+                .ok_or(Reason::InvoiceExpired)?;
             Ok(invoice)
         };
         let invoice = steps().map_err(|reason| core.blame(reason))?;
-        let echo =
-            Echo { x402_version: 2, resource: Some(&required.resource), accepted, extensions: required.extensions.as_ref() };
-        Ok(Self { invoice, amount: core.amount, echo: echo.text().ok_or(Reason::InvalidPaymentRequirements)? })
+        let echo = Echo {
+            x402_version: 2,
+            resource: Some(&required.resource),
+            accepted,
+            extensions: required.extensions.as_ref(),
+        };
+        Ok(Self {
+            invoice,
+            amount: core.amount,
+            echo: echo.text().ok_or(Reason::InvalidPaymentRequirements)?,
+        })
     }
 
     /// The invoice to pay, exactly.
@@ -133,21 +161,40 @@ impl Challenge {
         }
         let hash = self.invoice.payment_hash();
         let checks = [
-            (report.invoice == self.invoice.as_str(), Reason::PayerInvoiceMismatch),
-            (hex::decode_lower(report.payment_hash).map(PaymentHash::from_bytes) == Some(hash), Reason::PayerPaymentHashMismatch),
-            (report.amount_msat == self.amount.as_msat().to_string(), Reason::PayerAmountMismatch),
+            (
+                report.invoice == self.invoice.as_str(),
+                Reason::PayerInvoiceMismatch,
+            ),
+            (
+                hex::decode_lower(report.payment_hash).map(PaymentHash::from_bytes) == Some(hash),
+                Reason::PayerPaymentHashMismatch,
+            ),
+            (
+                report.amount_msat == self.amount.as_msat().to_string(),
+                Reason::PayerAmountMismatch,
+            ),
         ];
-        checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, reason)| Err(reason))?;
+        checks
+            .into_iter()
+            .find(|(holds, _)| !holds)
+            .map_or(Ok(()), |(_, reason)| Err(reason))?;
         let preimage = report.preimage.ok_or(Reason::PayerPreimageRequired)?;
-        let preimage = hex::decode_lower(preimage).map(Preimage::from_bytes).ok_or(Reason::PayerPreimageMalformed)?;
-        hash.is_of(&preimage).then_some(preimage).ok_or(Reason::PayerPreimageHashMismatch)
+        let preimage = hex::decode_lower(preimage)
+            .map(Preimage::from_bytes)
+            .ok_or(Reason::PayerPreimageMalformed)?;
+        hash.is_of(&preimage)
+            .then_some(preimage)
+            .ok_or(Reason::PayerPreimageHashMismatch)
     }
 
     /// The `PAYMENT-SIGNATURE` for a payment of the invoice, marked as sensitive. `None` where the preimage is not the
     /// invoice's.
     #[must_use]
     pub fn credential(&self, preimage: &Preimage) -> Option<HeaderValue> {
-        self.invoice.payment_hash().is_of(preimage).then(|| credential::header(&self.echo, preimage))?
+        self.invoice
+            .payment_hash()
+            .is_of(preimage)
+            .then(|| credential::header(&self.echo, preimage))?
     }
 }
 
@@ -170,6 +217,9 @@ pub struct PayerReport<'a> {
 /// Without the preimage.
 impl std::fmt::Debug for PayerReport<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PayerReport").field("status", &self.status).field("invoice", &self.invoice).finish_non_exhaustive()
+        f.debug_struct("PayerReport")
+            .field("status", &self.status)
+            .field("invoice", &self.invoice)
+            .finish_non_exhaustive()
     }
 }

@@ -35,8 +35,14 @@ impl<'a> PaymentPayload<'a> {
         if members.get("x402Version") != Some(&Json::Unsigned(2)) {
             return Err(Reason::InvalidVersion);
         }
-        let accepted = members.take("accepted").and_then(PaymentRequirements::of).ok_or(Reason::InvalidPayload)?;
-        let payload = members.take("payload").and_then(Json::into_object).ok_or(Reason::InvalidPayload)?;
+        let accepted = members
+            .take("accepted")
+            .and_then(PaymentRequirements::of)
+            .ok_or(Reason::InvalidPayload)?;
+        let payload = members
+            .take("payload")
+            .and_then(Json::into_object)
+            .ok_or(Reason::InvalidPayload)?;
         Ok(Self { accepted, payload })
     }
 
@@ -54,7 +60,9 @@ impl<'a> PaymentPayload<'a> {
 /// Without the preimage.
 impl fmt::Debug for PaymentPayload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PaymentPayload").field("accepted", &self.accepted).finish_non_exhaustive()
+        f.debug_struct("PaymentPayload")
+            .field("accepted", &self.accepted)
+            .finish_non_exhaustive()
     }
 }
 
@@ -84,7 +92,9 @@ pub(super) fn header(echo: &str, preimage: &Preimage) -> Option<HeaderValue> {
     let preimage = Zeroizing::new(preimage.expose_hex());
     // Long enough never to move, which would leave a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(echo.len() + 128));
-    [echo, ",\"payload\":{\"preimage\":\"", &preimage, "\"}}"].iter().for_each(|part| text.push_str(part));
+    [echo, ",\"payload\":{\"preimage\":\"", &preimage, "\"}}"]
+        .iter()
+        .for_each(|part| text.push_str(part));
     let mut value = encode_header(&*text)?;
     value.set_sensitive(true);
     Some(value)
@@ -104,13 +114,29 @@ mod tests {
             (good.replace(":2,", ":1,"), Reason::InvalidVersion),
             (good.replace(":2,", ":2.0,"), Reason::InvalidVersion),
             (good.replace(":2,", ":\"2\","), Reason::InvalidVersion),
-            (good.replace("\"00\"", "\"00\",\"preimage\":\"01\""), Reason::InvalidPayload),
-            (good.replace("\"other\"", "\"payload\""), Reason::InvalidPayload),
-            (good.replace("\"accepted\":{}", "\"accepted\":[]"), Reason::InvalidPayload),
-            (good.replace("\"payload\"", "\"paid\""), Reason::InvalidPayload),
+            (
+                good.replace("\"00\"", "\"00\",\"preimage\":\"01\""),
+                Reason::InvalidPayload,
+            ),
+            (
+                good.replace("\"other\"", "\"payload\""),
+                Reason::InvalidPayload,
+            ),
+            (
+                good.replace("\"accepted\":{}", "\"accepted\":[]"),
+                Reason::InvalidPayload,
+            ),
+            (
+                good.replace("\"payload\"", "\"paid\""),
+                Reason::InvalidPayload,
+            ),
             (format!("[{good}]"), Reason::InvalidPayload),
         ] {
-            assert_eq!(PaymentPayload::from_json(&bad).unwrap_err(), reason, "{bad}");
+            assert_eq!(
+                PaymentPayload::from_json(&bad).unwrap_err(),
+                reason,
+                "{bad}"
+            );
         }
     }
 }

@@ -115,7 +115,10 @@ use self::{
 use crate::{
     clock::Timestamp,
     codec::fields::{has_any, take_lines},
-    dialect::{Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView, Unsayable},
+    dialect::{
+        Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
+        Unsayable,
+    },
     payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
 };
 
@@ -157,13 +160,20 @@ impl Dialect for X402 {
             (Some(line), None) => line,
             (Some(_), Some(_)) => return Presented::Wrong("two PAYMENT-SIGNATURE lines: send one"),
             (None, _) => {
-                return Presented::Wrong("X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)");
+                return Presented::Wrong(
+                    "X-PAYMENT is of x402 version 1: use PAYMENT-SIGNATURE (x402 version 2)",
+                );
             }
         };
         let claim = decode_header(line.as_bytes())
             .ok_or(Reason::InvalidPayload)
-            .and_then(|text| Authentic::of_head(&PaymentPayload::from_json(&text)?, view, terms, now));
-        claim.map_or_else(|reason| Presented::Refused(reason.into()), |claim| Presented::Authentic(Box::new(claim)))
+            .and_then(|text| {
+                Authentic::of_head(&PaymentPayload::from_json(&text)?, view, terms, now)
+            });
+        claim.map_or_else(
+            |reason| Presented::Refused(reason.into()),
+            |claim| Presented::Authentic(Box::new(claim)),
+        )
     }
 
     fn spent(&self) -> Refusal {
@@ -178,19 +188,40 @@ impl Dialect for X402 {
         Reason::PaymentNotPaid.into()
     }
 
-    fn description(&self, view: &RequestView<'_>, terms: &Terms) -> Result<Option<Committed>, Unsayable> {
-        (view.origin.len() + view.target.len() <= challenge::MAX_URL).then_some(()).ok_or(Unsayable)?;
+    fn description(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+    ) -> Result<Option<Committed>, Unsayable> {
+        (view.origin.len() + view.target.len() <= challenge::MAX_URL)
+            .then_some(())
+            .ok_or(Unsayable)?;
         let binding = claim::binding(view, terms).map_err(|_| Unsayable)?;
         let hash = *binding.hash().as_bytes();
-        Ok(Some(Committed { text: binding.into_canonical(), hash }))
+        Ok(Some(Committed {
+            text: binding.into_canonical(),
+            hash,
+        }))
     }
 
     /// None where the invoice does not say what was asked: never ask to be paid for what would be refused.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
-        let Asked { view, terms, amount, invoice, committed, refused } = *asked;
+        let Asked {
+            view,
+            terms,
+            amount,
+            invoice,
+            committed,
+            refused,
+        } = *asked;
         let request_hash = committed.ok_or(Unsayable)?;
         let pay_to = terms.pay_to.as_ref().ok_or(Unsayable)?;
-        let core = Core { network: terms.network, amount, max_timeout: invoice.expiry().as_secs(), pay_to: *pay_to };
+        let core = Core {
+            network: terms.network,
+            amount,
+            max_timeout: invoice.expiry().as_secs(),
+            pay_to: *pay_to,
+        };
         let bound = view.bound.filter(|_| terms.has_bound);
         let fits = *invoice.description() == InvoiceDescription::Hash(*request_hash)
             && invoice.amount() == Some(amount)
@@ -199,8 +230,17 @@ impl Dialect for X402 {
             && bound.is_some() == terms.has_bound;
         fits.then_some(()).ok_or(Unsayable)?;
         let ends_at = invoice.expires_at();
-        let quote = Quote { payment_hash: invoice.payment_hash(), ends_at, longest_life: terms.longest_life(ends_at), bound };
-        let quoted = Quoted { core: &core, invoice: invoice.as_str(), request_hash };
+        let quote = Quote {
+            payment_hash: invoice.payment_hash(),
+            ends_at,
+            longest_life: terms.longest_life(ends_at),
+            bound,
+        };
+        let quoted = Quoted {
+            core: &core,
+            invoice: invoice.as_str(),
+            request_hash,
+        };
         let said = challenge::Said {
             error: refused.map_or("Payment required", Refusal::code),
             url: &[view.origin, view.target].concat(),
@@ -213,25 +253,36 @@ impl Dialect for X402 {
             quote: &quote.seal(view.keys, &quoted),
         };
         let value = challenge::header(&said).ok_or(Unsayable)?;
-        Ok(vec![ChallengeLine { rank: Rank::PaymentRequired, name: REQUIRED, value }])
+        Ok(vec![ChallengeLine {
+            rank: Rank::PaymentRequired,
+            name: REQUIRED,
+            value,
+        }])
     }
 
     /// On any status: the payment is settled whatever the handler answered.
     fn receipt(&self, receipt: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
         (receipt.dialect() == DialectName::X402).then_some(())?;
-        Some((RESPONSE, SettlementResponse::settled(receipt.network(), receipt.payment_hash()).to_header()?))
+        Some((
+            RESPONSE,
+            SettlementResponse::settled(receipt.network(), receipt.payment_hash()).to_header()?,
+        ))
     }
 
     fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine> {
         (refusal.dialect() == DialectName::X402).then_some(())?;
-        Some((RESPONSE, SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?))
+        Some((
+            RESPONSE,
+            SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?,
+        ))
     }
 
     /// That it is a proof for another request comes before that it has no quote of ours (step 3).
     fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
         let is_of_another = || {
             let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
-            let claimed = claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted().extra())?;
+            let claimed =
+                claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted().extra())?;
             Some(claimed != *claim::binding(view, terms).ok()?.hash().as_bytes())
         };
         if refusal == Reason::ExtraMismatch.into() && is_of_another() == Some(true) {
@@ -242,14 +293,23 @@ impl Dialect for X402 {
 
     fn strip(&self, headers: &mut HeaderMap, _: &Terms) {
         if has_any(headers, &CREDENTIALS) {
-            CREDENTIALS.iter().for_each(|name| drop(headers.remove(name)));
+            CREDENTIALS
+                .iter()
+                .for_each(|name| drop(headers.remove(name)));
         }
     }
 
     /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they are worth as much here.
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
         // A line onto which several were folded can be taken apart again.
-        let is_own = |line: &HeaderValue| line.as_bytes().split(|byte| *byte == b',').any(|part| claim::is_own(part, issuer));
-        take_lines(headers, &SIGNATURE, is_own).into_iter().map(|line| (SIGNATURE, line)).collect()
+        let is_own = |line: &HeaderValue| {
+            line.as_bytes()
+                .split(|byte| *byte == b',')
+                .any(|part| claim::is_own(part, issuer))
+        };
+        take_lines(headers, &SIGNATURE, is_own)
+            .into_iter()
+            .map(|line| (SIGNATURE, line))
+            .collect()
     }
 }

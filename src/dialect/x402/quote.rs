@@ -69,7 +69,10 @@ impl Quote {
             (2, rest) => Some(rest.try_into().ok()?),
             _ => return None,
         };
-        let expected = keys.by_id(Purpose::X402Quote, *key_id)?.mac.mac(&quoted.message(said));
+        let expected = keys
+            .by_id(Purpose::X402Quote, *key_id)?
+            .mac
+            .mac(&quoted.message(said));
         constant_time_eq::constant_time_eq_32(&expected, mac).then(|| Self {
             payment_hash: PaymentHash::from_bytes(*payment_hash),
             ends_at: Timestamp::from_unix_seconds(u64::from_be_bytes(*ends_at)),
@@ -100,8 +103,17 @@ mod tests {
     use super::*;
     use crate::payment::{Amount, Network};
 
-    const CORE: Core = Core { network: Network::Regtest, amount: Amount::from_sat(7), max_timeout: 300, pay_to: [2; 33] };
-    const QUOTED: Quoted<'static> = Quoted { core: &CORE, invoice: "lnbcrt1", request_hash: &[9; 32] };
+    const CORE: Core = Core {
+        network: Network::Regtest,
+        amount: Amount::from_sat(7),
+        max_timeout: 300,
+        pay_to: [2; 33],
+    };
+    const QUOTED: Quoted<'static> = Quoted {
+        core: &CORE,
+        invoice: "lnbcrt1",
+        request_hash: &[9; 32],
+    };
 
     fn keys(secret: u8, origin: &str, store: u8) -> OriginKeys {
         OriginKeys::of_secret(&[secret; 32], Network::Regtest, (origin, ""), &[store; 16])
@@ -109,7 +121,12 @@ mod tests {
 
     fn quote(bound: Option<[u8; 32]>) -> Quote {
         let at = Timestamp::from_unix_seconds;
-        Quote { payment_hash: PaymentHash::from_bytes([5; 32]), ends_at: at(1), longest_life: at(u64::MAX), bound }
+        Quote {
+            payment_hash: PaymentHash::from_bytes([5; 32]),
+            ends_at: at(1),
+            longest_life: at(u64::MAX),
+            bound,
+        }
     }
 
     #[test]
@@ -118,7 +135,11 @@ mod tests {
         for bound in [None, Some([3; 32])] {
             let text = quote(bound).seal(&ours, &QUOTED);
             assert_eq!(Quote::open(&text, &ours, &QUOTED), Some(quote(bound)));
-            for other in [keys(2, "https://a", 1), keys(1, "https://b", 1), keys(1, "https://a", 2)] {
+            for other in [
+                keys(2, "https://a", 1),
+                keys(1, "https://b", 1),
+                keys(1, "https://a", 2),
+            ] {
                 assert_eq!(Quote::open(&text, &other, &QUOTED), None);
             }
         }
@@ -128,11 +149,32 @@ mod tests {
     fn a_quote_is_worth_nothing_beside_anything_else() {
         let keys = keys(1, "https://a", 1);
         let text = quote(None).seal(&keys, &QUOTED);
-        let others =
-            [Core { amount: Amount::from_sat(6), ..CORE }, Core { max_timeout: 301, ..CORE }, Core { pay_to: [3; 33], ..CORE }];
-        let mut quoted: Vec<_> = others.iter().map(|core| Quoted { core, ..QUOTED }).collect();
-        quoted.push(Quoted { invoice: "LNBCRT1", ..QUOTED });
-        quoted.push(Quoted { request_hash: &[8; 32], ..QUOTED });
+        let others = [
+            Core {
+                amount: Amount::from_sat(6),
+                ..CORE
+            },
+            Core {
+                max_timeout: 301,
+                ..CORE
+            },
+            Core {
+                pay_to: [3; 33],
+                ..CORE
+            },
+        ];
+        let mut quoted: Vec<_> = others
+            .iter()
+            .map(|core| Quoted { core, ..QUOTED })
+            .collect();
+        quoted.push(Quoted {
+            invoice: "LNBCRT1",
+            ..QUOTED
+        });
+        quoted.push(Quoted {
+            request_hash: &[8; 32],
+            ..QUOTED
+        });
         for other in quoted {
             assert_eq!(Quote::open(&text, &keys, &other), None, "{other:?}");
         }

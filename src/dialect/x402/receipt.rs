@@ -29,7 +29,13 @@ impl SettlementResponse<'static> {
     #[must_use]
     pub fn settled(network: Network, payment_hash: PaymentHash) -> Self {
         let transaction = payment_hash.to_string().into();
-        Self { success: true, error_reason: None, error_message: None, transaction, network: network.caip2().into() }
+        Self {
+            success: true,
+            error_reason: None,
+            error_message: None,
+            transaction,
+            network: network.caip2().into(),
+        }
     }
 }
 
@@ -37,18 +43,30 @@ impl<'a> SettlementResponse<'a> {
     /// It was not.
     #[must_use]
     pub fn failed(network: impl Into<Cow<'a, str>>, reason: Reason) -> Self {
-        Self { error_message: reason.advice().map(Cow::from), ..Self::refused(network, reason.code()) }
+        Self {
+            error_message: reason.advice().map(Cow::from),
+            ..Self::refused(network, reason.code())
+        }
     }
 
     /// With another text than the reason's own.
     #[cfg(feature = "facilitator")]
     pub(crate) fn with_message(self, message: String) -> Self {
-        Self { error_message: Some(message.into()), ..self }
+        Self {
+            error_message: Some(message.into()),
+            ..self
+        }
     }
 
     pub(super) fn refused(network: impl Into<Cow<'a, str>>, code: &'a str) -> Self {
         let (error_reason, transaction) = (Some(code.into()), "".into());
-        Self { success: false, error_reason, error_message: None, transaction, network: network.into() }
+        Self {
+            success: false,
+            error_reason,
+            error_message: None,
+            transaction,
+            network: network.into(),
+        }
     }
 
     /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)). Further members are
@@ -65,7 +83,13 @@ impl<'a> SettlementResponse<'a> {
         let Some(Json::Bool(success)) = members.take("success") else {
             return None;
         };
-        Some(Self { success, error_reason, error_message, transaction, network })
+        Some(Self {
+            success,
+            error_reason,
+            error_message,
+            transaction,
+            network,
+        })
     }
 
     /// Whether the payment was settled.
@@ -109,17 +133,34 @@ mod tests {
 
     #[test]
     fn both_outcomes_survive_the_round_trip() {
-        let settled = SettlementResponse::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
+        let settled =
+            SettlementResponse::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
         assert_eq!(settled.transaction(), "ab".repeat(32));
-        let failed = SettlementResponse::failed(Network::Testnet.caip2(), Reason::DuplicateSettlement);
-        let advised = SettlementResponse::failed(Network::Testnet.caip2(), Reason::InvoiceOlderThanStore);
-        assert!(failed.error_message().is_none() && advised.error_message().unwrap().contains("pay a new invoice"));
+        let failed =
+            SettlementResponse::failed(Network::Testnet.caip2(), Reason::DuplicateSettlement);
+        let advised =
+            SettlementResponse::failed(Network::Testnet.caip2(), Reason::InvoiceOlderThanStore);
+        assert!(
+            failed.error_message().is_none()
+                && advised
+                    .error_message()
+                    .unwrap()
+                    .contains("pay a new invoice")
+        );
         for response in [settled, failed, advised] {
             let text = decode_header(response.to_header().unwrap().as_bytes()).unwrap();
             assert!(!text.contains("payer"));
             assert_eq!(SettlementResponse::from_json(&text).unwrap(), response);
         }
-        assert!(SettlementResponse::from_json(r#"{"success":"true","transaction":"","network":""}"#).is_none());
-        assert!(SettlementResponse::from_json(r#"{"success":false,"success":true,"transaction":"","network":""}"#).is_none());
+        assert!(
+            SettlementResponse::from_json(r#"{"success":"true","transaction":"","network":""}"#)
+                .is_none()
+        );
+        assert!(
+            SettlementResponse::from_json(
+                r#"{"success":false,"success":true,"transaction":"","network":""}"#
+            )
+            .is_none()
+        );
     }
 }

@@ -10,7 +10,9 @@ use crate::{
         hex, jcs,
         json::{Json, Object},
     },
-    payment::{Amount, Invoice, InvoiceDescription, Network, PaymentHash, Preimage, SKEW, is_public_key},
+    payment::{
+        Amount, Invoice, InvoiceDescription, Network, PaymentHash, Preimage, SKEW, is_public_key,
+    },
 };
 
 /// What the documents are checked against.
@@ -26,7 +28,12 @@ impl<'a> Conditions<'a> {
     /// The present moment, clocks that differ by 60 s at most, and the two networks of the specification.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
-        Self { now, skew: SKEW, networks: &[Network::Bitcoin, Network::Testnet], store_created_at: None }
+        Self {
+            now,
+            skew: SKEW,
+            networks: &[Network::Bitcoin, Network::Testnet],
+            store_created_at: None,
+        }
     }
 
     /// Clocks that differ by so much (whole seconds).
@@ -39,7 +46,10 @@ impl<'a> Conditions<'a> {
     /// To settle, say this (`ReplayStore::created_at`); to read a proof alone it is not needed.
     #[must_use]
     pub const fn with_store_created_at(self, store_created_at: Timestamp) -> Self {
-        Self { store_created_at: Some(store_created_at), ..self }
+        Self {
+            store_created_at: Some(store_created_at),
+            ..self
+        }
     }
 
     /// These networks; regtest and signet are not in the specification.
@@ -137,7 +147,10 @@ pub(crate) fn proof(
 }
 
 /// Step 1: the core members on both sides are the same.
-pub(super) fn same_core(accepted: &PaymentRequirements<'_>, required: &PaymentRequirements<'_>) -> Result<(), Reason> {
+pub(super) fn same_core(
+    accepted: &PaymentRequirements<'_>,
+    required: &PaymentRequirements<'_>,
+) -> Result<(), Reason> {
     for (member, reason) in [
         ("scheme", Reason::UnsupportedScheme),
         ("network", Reason::NetworkMismatch),
@@ -164,22 +177,43 @@ pub(crate) struct Core {
 
 impl Core {
     /// Step 2: the core members are well formed.
-    pub(crate) fn read(accepted: &PaymentRequirements<'_>, networks: &[Network]) -> Result<Self, Reason> {
+    pub(crate) fn read(
+        accepted: &PaymentRequirements<'_>,
+        networks: &[Network],
+    ) -> Result<Self, Reason> {
         let text = |member: &str| accepted.member(member).and_then(Json::as_str);
-        (text("scheme") == Some("exact")).then_some(()).ok_or(Reason::UnsupportedScheme)?;
-        let network = text("network").and_then(Network::from_caip2).filter(|network| networks.contains(network));
+        (text("scheme") == Some("exact"))
+            .then_some(())
+            .ok_or(Reason::UnsupportedScheme)?;
+        let network = text("network")
+            .and_then(Network::from_caip2)
+            .filter(|network| networks.contains(network));
         let network = network.ok_or(Reason::UnsupportedNetwork)?;
-        (text("asset") == Some("BTC")).then_some(()).ok_or(Reason::Asset)?;
+        (text("asset") == Some("BTC"))
+            .then_some(())
+            .ok_or(Reason::Asset)?;
         let amount = text("amount").and_then(msat).ok_or(Reason::Amount)?;
         let Some(&Json::Unsigned(max_timeout @ 1..)) = accepted.member("maxTimeoutSeconds") else {
             return Err(Reason::MaxTimeout);
         };
-        let pay_to = text("payTo").and_then(hex::decode_lower).filter(|key: &[u8; 33]| matches!(key[0], 2 | 3));
-        Ok(Self { network, amount, max_timeout, pay_to: pay_to.ok_or(Reason::PayToMalformed)? })
+        let pay_to = text("payTo")
+            .and_then(hex::decode_lower)
+            .filter(|key: &[u8; 33]| matches!(key[0], 2 | 3));
+        Ok(Self {
+            network,
+            amount,
+            max_timeout,
+            pay_to: pay_to.ok_or(Reason::PayToMalformed)?,
+        })
     }
 
     /// Step 5: the accepted invoice asks for exactly this, for exactly this request.
-    pub(super) fn invoice(&self, text: &str, binding: &Binding<'_>, conditions: &Conditions<'_>) -> Result<Invoice, Reason> {
+    pub(super) fn invoice(
+        &self,
+        text: &str,
+        binding: &Binding<'_>,
+        conditions: &Conditions<'_>,
+    ) -> Result<Invoice, Reason> {
         let invoice = Invoice::parse(text).map_err(|_| Reason::InvoiceDecodeFailed)?;
         let amount = invoice.amount().ok_or(Reason::InvoiceDecodeFailed)?;
         let InvoiceDescription::Hash(described) = invoice.description() else {
@@ -187,45 +221,83 @@ impl Core {
         };
         let checks = [
             (*described == binding.hash, Reason::InvoiceRequestMismatch),
-            (*invoice.payee() == self.pay_to, Reason::InvoicePayeeMismatch),
-            (invoice.network() == self.network, Reason::InvoiceCurrencyMismatch),
+            (
+                *invoice.payee() == self.pay_to,
+                Reason::InvoicePayeeMismatch,
+            ),
+            (
+                invoice.network() == self.network,
+                Reason::InvoiceCurrencyMismatch,
+            ),
             (amount == self.amount, Reason::InvoiceAmountMismatch),
-            (invoice.expiry() == Duration::from_secs(self.max_timeout), Reason::InvoiceExpiryMismatch),
-            (invoice.created_at() <= conditions.now.saturating_add(conditions.skew), Reason::InvoiceCreatedInFuture),
+            (
+                invoice.expiry() == Duration::from_secs(self.max_timeout),
+                Reason::InvoiceExpiryMismatch,
+            ),
+            (
+                invoice.created_at() <= conditions.now.saturating_add(conditions.skew),
+                Reason::InvoiceCreatedInFuture,
+            ),
         ];
-        checks.into_iter().find(|(holds, _)| !holds).map_or(Ok(invoice), |(_, reason)| Err(reason))
+        checks
+            .into_iter()
+            .find(|(holds, _)| !holds)
+            .map_or(Ok(invoice), |(_, reason)| Err(reason))
     }
 
     /// The reason to give: a `payTo` that is no point of the curve is step 2's, and is looked for only where a later step
     /// failed, because no invoice is signed by such a key.
     pub(super) fn blame(&self, reason: Reason) -> Reason {
-        if is_public_key(&self.pay_to) { reason } else { Reason::PayToMalformed }
+        if is_public_key(&self.pay_to) {
+            reason
+        } else {
+            Reason::PayToMalformed
+        }
     }
 }
 
 /// Step 3: both sides mean the same request, and all that the server declared came back.
-fn same_extra<'a>(accepted: &'a Object<'_>, required: &'a Object<'_>) -> Result<Binding<'a>, Reason> {
-    [accepted, required].into_iter().try_for_each(transfer_method)?;
-    [accepted, required].into_iter().try_for_each(payment_flow)?;
+fn same_extra<'a>(
+    accepted: &'a Object<'_>,
+    required: &'a Object<'_>,
+) -> Result<Binding<'a>, Reason> {
+    [accepted, required]
+        .into_iter()
+        .try_for_each(transfer_method)?;
+    [accepted, required]
+        .into_iter()
+        .try_for_each(payment_flow)?;
     let binding = Binding::read(accepted)?;
     let expected = Binding::read(required)?;
     if binding != expected {
         return Err(Reason::RequestMismatch);
     }
     // Above the limit the loop over both would cost more than the rest.
-    (required.len() <= 64).then_some(()).ok_or(Reason::ExtraMismatch)?;
-    let echoed = required.iter().filter(|(name, _)| !CHECKED.contains(name)).all(|(name, value)| {
-        let canonical = |value| jcs::canonical(value);
-        accepted
-            .get(name)
-            .is_some_and(|accepted| accepted == value || canonical(accepted).is_some_and(|a| Some(a) == canonical(value)))
-    });
+    (required.len() <= 64)
+        .then_some(())
+        .ok_or(Reason::ExtraMismatch)?;
+    let echoed = required
+        .iter()
+        .filter(|(name, _)| !CHECKED.contains(name))
+        .all(|(name, value)| {
+            let canonical = |value| jcs::canonical(value);
+            accepted.get(name).is_some_and(|accepted| {
+                accepted == value
+                    || canonical(accepted).is_some_and(|a| Some(a) == canonical(value))
+            })
+        });
     echoed.then_some(binding).ok_or(Reason::ExtraMismatch)
 }
 
 /// The members of `extra` that have a check of their own, or (`invoice`) differ in each challenge.
-const CHECKED: [&str; 6] =
-    ["assetTransferMethod", "paymentFlow", "requestHash", "requestBindingProfile", "requestBindingParams", "invoice"];
+const CHECKED: [&str; 6] = [
+    "assetTransferMethod",
+    "paymentFlow",
+    "requestHash",
+    "requestBindingProfile",
+    "requestBindingParams",
+    "invoice",
+];
 
 /// Part of step 3; without a word it is `bolt11`.
 pub(super) fn transfer_method(extra: &Object<'_>) -> Result<(), Reason> {
@@ -239,30 +311,52 @@ pub(super) fn transfer_method(extra: &Object<'_>) -> Result<(), Reason> {
 /// Part of step 3.
 pub(super) fn payment_flow(extra: &Object<'_>) -> Result<(), Reason> {
     let flow = extra.get("paymentFlow").and_then(Json::as_str);
-    (flow == Some("upfront")).then_some(()).ok_or(Reason::PaymentFlow)
+    (flow == Some("upfront"))
+        .then_some(())
+        .ok_or(Reason::PaymentFlow)
 }
 
 /// Step 4.
 pub(super) fn invoice_text<'a>(extra: &'a Object<'_>) -> Result<&'a str, Reason> {
-    extra.get("invoice").and_then(Json::as_str).filter(|text| !text.is_empty()).ok_or(Reason::InvoiceMissing)
+    extra
+        .get("invoice")
+        .and_then(Json::as_str)
+        .filter(|text| !text.is_empty())
+        .ok_or(Reason::InvoiceMissing)
 }
 
 /// Step 6.
-pub(super) fn preimage(payload: &PaymentPayload<'_>, payment_hash: PaymentHash) -> Result<(), Reason> {
+pub(super) fn preimage(
+    payload: &PaymentPayload<'_>,
+    payment_hash: PaymentHash,
+) -> Result<(), Reason> {
     let text = match payload.preimage() {
         None | Some(Json::Null) => return Err(Reason::PreimageMissing),
         Some(preimage) => preimage.as_str().ok_or(Reason::PreimageMalformed)?,
     };
-    let preimage = hex::decode_lower(text).map(Preimage::from_bytes).ok_or_else(|| {
-        let is_hex = text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-        if is_hex { Reason::PreimageLength } else { Reason::PreimageMalformed }
-    })?;
-    payment_hash.is_of(&preimage).then_some(()).ok_or(Reason::PreimageHashMismatch)
+    let preimage = hex::decode_lower(text)
+        .map(Preimage::from_bytes)
+        .ok_or_else(|| {
+            let is_hex = text
+                .bytes()
+                .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+            if is_hex {
+                Reason::PreimageLength
+            } else {
+                Reason::PreimageMalformed
+            }
+        })?;
+    payment_hash
+        .is_of(&preimage)
+        .then_some(())
+        .ok_or(Reason::PreimageHashMismatch)
 }
 
 /// Step 7, the last moment included.
 pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
-    (conditions.now <= ends_at.saturating_add(conditions.skew)).then_some(()).ok_or(Reason::InvoiceExpired)
+    (conditions.now <= ends_at.saturating_add(conditions.skew))
+        .then_some(())
+        .ok_or(Reason::InvoiceExpired)
 }
 
 /// Of step 8: a store does not know what an earlier one consumed. The server of the earlier one took no invoice that was dated
@@ -271,7 +365,11 @@ pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result
 /// of one receiver key must have the same skew.
 pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
     let is_younger = |store: Timestamp| created_at > store.saturating_add(2 * conditions.skew);
-    conditions.store_created_at.is_none_or(is_younger).then_some(()).ok_or(Reason::InvoiceOlderThanStore)
+    conditions
+        .store_created_at
+        .is_none_or(is_younger)
+        .then_some(())
+        .ok_or(Reason::InvoiceOlderThanStore)
 }
 
 /// `^[1-9][0-9]*$`, in 64 bits.

@@ -37,7 +37,10 @@ impl<'a> PaymentRequirements<'a> {
     ///
     /// [`Reason::InvalidPaymentRequirements`] for a text that is no JSON object or repeats a member.
     pub fn from_json(text: &'a str) -> Result<Self, Reason> {
-        json::parse(text).ok().and_then(Self::of).ok_or(Reason::InvalidPaymentRequirements)
+        json::parse(text)
+            .ok()
+            .and_then(Self::of)
+            .ok_or(Reason::InvalidPaymentRequirements)
     }
 
     /// The scheme, where it is a text.
@@ -63,7 +66,9 @@ impl<'a> PaymentRequirements<'a> {
     /// The members of `extra`; none where it is no object.
     pub(super) fn extra(&self) -> &Object<'a> {
         static NONE: Object<'static> = Object::empty();
-        self.member("extra").and_then(Json::as_object).unwrap_or(&NONE)
+        self.member("extra")
+            .and_then(Json::as_object)
+            .unwrap_or(&NONE)
     }
 }
 
@@ -86,7 +91,10 @@ mod tests {
     #[test]
     fn a_header_is_standard_base64_with_padding_and_nothing_else() {
         assert_eq!(decode_header(b"e30=").as_deref(), Some("{}"));
-        assert_eq!(decode_header(b"eyLDvyI6MX0=").as_deref(), Some("{\"\u{ff}\":1}"));
+        assert_eq!(
+            decode_header(b"eyLDvyI6MX0=").as_deref(),
+            Some("{\"\u{ff}\":1}")
+        );
         for bad in ["e30", "e30==", "e3A_", " e30=", "e30=\n", "e31="] {
             assert_eq!(decode_header(bad.as_bytes()), None, "{bad:?}");
         }

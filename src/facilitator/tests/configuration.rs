@@ -9,24 +9,59 @@ fn a_configuration_that_could_settle_twice_or_for_nobody_is_refused() {
     let store = Arc::new(Store::default());
     let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     assert!(builder(&store).pay_to(key).build().is_ok());
-    let durable = Facilitator::builder(Arc::clone(&store) as Arc<dyn ReplayStore>, BearerTokens::new()).pay_to(key);
+    let durable = Facilitator::builder(
+        Arc::clone(&store) as Arc<dyn ReplayStore>,
+        BearerTokens::new(),
+    )
+    .pay_to(key);
     for (builder, word) in [
         (builder(&store), "pay_to"),
         (builder(&store).pay_to("bad"), "pay_to"),
         (builder(&store).pay_to(key.to_uppercase()), "pay_to"),
-        (builder(&store).pay_to(format!("02{}", "ff".repeat(32))), "pay_to"),
-        (builder(&store).pay_to(key).max_timeout(Duration::ZERO), "max_timeout"),
-        (builder(&store).pay_to(key).max_timeout(Duration::from_secs(7 * 86_400 + 1)), "max_timeout"),
-        (builder(&store).pay_to(key).time_limit(Duration::ZERO), "time_limit"),
-        (builder(&store).pay_to(key).skew(Duration::from_secs(601)), "skew"),
-        (builder(&store).pay_to(key).remember_for(Duration::from_secs(3659)), "remember_for"),
-        (builder(&store).pay_to(key).skew(Duration::from_secs(600)).remember_for(Duration::from_secs(4199)), "remember_for"),
+        (
+            builder(&store).pay_to(format!("02{}", "ff".repeat(32))),
+            "pay_to",
+        ),
+        (
+            builder(&store).pay_to(key).max_timeout(Duration::ZERO),
+            "max_timeout",
+        ),
+        (
+            builder(&store)
+                .pay_to(key)
+                .max_timeout(Duration::from_secs(7 * 86_400 + 1)),
+            "max_timeout",
+        ),
+        (
+            builder(&store).pay_to(key).time_limit(Duration::ZERO),
+            "time_limit",
+        ),
+        (
+            builder(&store).pay_to(key).skew(Duration::from_secs(601)),
+            "skew",
+        ),
+        (
+            builder(&store)
+                .pay_to(key)
+                .remember_for(Duration::from_secs(3659)),
+            "remember_for",
+        ),
+        (
+            builder(&store)
+                .pay_to(key)
+                .skew(Duration::from_secs(600))
+                .remember_for(Duration::from_secs(4199)),
+            "remember_for",
+        ),
         (
             durable,
             "take a durable one, as DurableStore::open(\"spent\")?, accept it with .volatile_replay_store(), or serve test",
         ),
     ] {
-        assert!(builder.build().unwrap_err().to_string().contains(word), "{word}");
+        assert!(
+            builder.build().unwrap_err().to_string().contains(word),
+            "{word}"
+        );
     }
 }
 
@@ -46,11 +81,27 @@ async fn every_rate_that_is_taken_can_be_counted() {
         (1, second, true),
     ] {
         let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
-        let built = builder(&Arc::default()).pay_to(key).rate(calls, per).build();
+        let built = builder(&Arc::default())
+            .pay_to(key)
+            .rate(calls, per)
+            .build();
         assert_eq!(built.is_ok(), is_taken, "{calls} in {per:?}");
         let Ok(facilitator) = built else { continue };
-        let verify = || Request::post("/verify").header("authorization", "Bearer token").body(Full::<Bytes>::default()).unwrap();
-        assert_eq!(facilitator.clone().oneshot(verify()).await.unwrap().status(), StatusCode::OK);
+        let verify = || {
+            Request::post("/verify")
+                .header("authorization", "Bearer token")
+                .body(Full::<Bytes>::default())
+                .unwrap()
+        };
+        assert_eq!(
+            facilitator
+                .clone()
+                .oneshot(verify())
+                .await
+                .unwrap()
+                .status(),
+            StatusCode::OK
+        );
         if calls == 1 {
             let answer = facilitator.oneshot(verify()).await.unwrap();
             assert_eq!(answer.headers()["retry-after"], per.as_secs().to_string());
@@ -64,26 +115,46 @@ async fn no_skew_that_is_configured_later_settles_what_the_store_has_forgotten()
     for later in [0, 60, 600, 601, 3600, 7200, 90_000] {
         let clock = TestClock::at(Timestamp::from_unix_seconds(1_600_000_000));
         let one = std::num::NonZeroUsize::MIN;
-        let store = Arc::new(crate::MemoryStore::new().unwrap().with_clock(clock.clone()).with_capacity(one));
+        let store = Arc::new(
+            crate::MemoryStore::new()
+                .unwrap()
+                .with_clock(clock.clone())
+                .with_capacity(one),
+        );
         clock.set(Timestamp::from_unix_seconds(1_700_000_000));
         let Stage { document, .. } = stage(|builder| builder);
-        let key = document["paymentRequirements"]["payTo"].as_str().unwrap().to_owned();
+        let key = document["paymentRequirements"]["payTo"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         // As little as may be remembered for each skew.
         let with_skew = |skew: u64| {
             let callers = BearerTokens::new().with("shop", "token");
-            let builder = Facilitator::builder(Arc::clone(&store) as Arc<dyn ReplayStore>, callers).clock(clock.clone());
-            let builder = builder.pay_to(key.clone()).volatile_replay_store().skew(seconds(skew));
+            let builder = Facilitator::builder(Arc::clone(&store) as Arc<dyn ReplayStore>, callers)
+                .clock(clock.clone());
+            let builder = builder
+                .pay_to(key.clone())
+                .volatile_replay_store()
+                .skew(seconds(skew));
             builder.remember_for(seconds(skew + 3600)).build()
         };
         let settle = async |facilitator: Facilitator| {
             let request = Request::post("/settle").header("authorization", "Bearer token");
-            let request = request.body(Full::<Bytes>::from(document.to_string())).unwrap();
+            let request = request
+                .body(Full::<Bytes>::from(document.to_string()))
+                .unwrap();
             body(facilitator.oneshot(request).await.unwrap()).await
         };
         assert_eq!(settle(with_skew(0).unwrap()).await["success"], true);
-        let Ok(facilitator) = with_skew(later) else { continue };
+        let Ok(facilitator) = with_skew(later) else {
+            continue;
+        };
         clock.advance(seconds(300 + later));
-        assert_eq!(settle(facilitator).await["errorReason"], "duplicate_settlement", "{later} s");
+        assert_eq!(
+            settle(facilitator).await["errorReason"],
+            "duplicate_settlement",
+            "{later} s"
+        );
         tried += 1;
     }
     assert_eq!(tried, 3);

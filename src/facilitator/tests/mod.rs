@@ -21,7 +21,10 @@ use crate::{
     boxed::BoxFuture,
     clock::{TestClock, Timestamp},
     codec::hex,
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId,
+    },
     x402::Bench,
 };
 
@@ -60,10 +63,22 @@ impl ReplayStore for Store {
         *self.asked.lock().unwrap() += 1;
         match *self.trouble.lock().unwrap() {
             Some(Trouble::Fails) => {
-                return Box::pin(async { Err(StoreError::new(StoreErrorKind::Unavailable, "a test", "on purpose")) });
+                return Box::pin(async {
+                    Err(StoreError::new(
+                        StoreErrorKind::Unavailable,
+                        "a test",
+                        "on purpose",
+                    ))
+                });
             }
             Some(Trouble::Refuses) => {
-                return Box::pin(async { Err(StoreError::new(StoreErrorKind::Refused, "a test", "on purpose")) });
+                return Box::pin(async {
+                    Err(StoreError::new(
+                        StoreErrorKind::Refused,
+                        "a test",
+                        "on purpose",
+                    ))
+                });
             }
             Some(Trouble::Hangs) => {
                 self.spent.lock().unwrap().insert(key, (id, until));
@@ -75,13 +90,22 @@ impl ReplayStore for Store {
         if is_new {
             self.spent.lock().unwrap().insert(key, (id, until));
         }
-        Box::pin(async move { Ok(if is_new { Consumption::Granted { remaining: 0 } } else { Consumption::Spent }) })
+        Box::pin(async move {
+            Ok(if is_new {
+                Consumption::Granted { remaining: 0 }
+            } else {
+                Consumption::Spent
+            })
+        })
     }
 
     fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
         assert_eq!(why, Release::NotServed);
         *self.released.lock().unwrap() += 1;
-        self.spent.lock().unwrap().retain(|held, (held_id, _)| (*held, *held_id) != (key, id));
+        self.spent
+            .lock()
+            .unwrap()
+            .retain(|held, (held_id, _)| (*held, *held_id) != (key, id));
     }
 
     fn durability(&self) -> Durability {
@@ -112,13 +136,27 @@ fn stage(configure: impl FnOnce(FacilitatorBuilder) -> FacilitatorBuilder) -> St
     let payload: Value = serde_json::from_str(&payload).unwrap();
     let document = json!({"x402Version": 2, "paymentRequirements": payload["accepted"], "paymentPayload": payload});
     let store = Arc::new(Store::default());
-    let facilitator = configure(builder(&store).pay_to(hex::encode(invoice.payee()))).build().unwrap();
-    Stage { store, facilitator, document }
+    let facilitator = configure(builder(&store).pay_to(hex::encode(invoice.payee())))
+        .build()
+        .unwrap();
+    Stage {
+        store,
+        facilitator,
+        document,
+    }
 }
 
 impl Stage {
-    async fn ask(&self, request: http::request::Builder, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-        self.facilitator.clone().oneshot(request.body(Full::new(body.into())).unwrap()).await.unwrap()
+    async fn ask(
+        &self,
+        request: http::request::Builder,
+        body: impl Into<Bytes>,
+    ) -> Response<Full<Bytes>> {
+        self.facilitator
+            .clone()
+            .oneshot(request.body(Full::new(body.into())).unwrap())
+            .await
+            .unwrap()
     }
 
     async fn settle(&self, document: &Value) -> Value {

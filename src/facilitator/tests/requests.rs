@@ -10,13 +10,28 @@ use crate::payment::Network;
 #[tokio::test]
 async fn strangers_and_broken_documents_are_turned_away_by_status() {
     let stage = stage(|builder| builder);
-    for token in ["", "Bearer", "Bearer ", "Bearer tokens", "Basic token", "token"] {
-        let answer = stage.ask(Request::post("/settle").header("authorization", token), stage.document.to_string()).await;
+    for token in [
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer tokens",
+        "Basic token",
+        "token",
+    ] {
+        let answer = stage
+            .ask(
+                Request::post("/settle").header("authorization", token),
+                stage.document.to_string(),
+            )
+            .await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{token:?}");
         assert_eq!(answer.headers()["www-authenticate"], "Bearer");
     }
     let settle = || Request::post("/settle").header("authorization", "bearer token");
-    let twice = stage.document.to_string().replacen('{', "{\"x402Version\":2,", 1);
+    let twice = stage
+        .document
+        .to_string()
+        .replacen('{', "{\"x402Version\":2,", 1);
     let broken: [(Vec<u8>, StatusCode); 5] = [
         (twice.into(), StatusCode::BAD_REQUEST),
         (b"[]".to_vec(), StatusCode::BAD_REQUEST),
@@ -30,14 +45,21 @@ async fn strangers_and_broken_documents_are_turned_away_by_status() {
     for (request, allowed, words) in [
         (Request::get("/settle"), "POST", "expected the method POST"),
         (Request::put("/verify"), "POST", "expected the method POST"),
-        (Request::post("/supported"), "GET, HEAD", "expected the method GET or HEAD"),
+        (
+            Request::post("/supported"),
+            "GET, HEAD",
+            "expected the method GET or HEAD",
+        ),
     ] {
         let answer = stage.ask(request, "").await;
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(answer.headers()["allow"], allowed);
         assert_eq!(body(answer).await, json!({"error": words}));
     }
-    assert_eq!(stage.ask(Request::get("/"), "").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(
+        stage.ask(Request::get("/"), "").await.status(),
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(stage.asked(), 0);
 }
 
@@ -49,7 +71,10 @@ async fn a_caller_above_its_rate_is_told_when_to_come_back() {
         assert_eq!(stage.ask(verify(), "").await.status(), StatusCode::OK);
     }
     let answer = stage.ask(verify(), "").await;
-    assert_eq!((answer.status(), &answer.headers()["retry-after"]), (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap()));
+    assert_eq!(
+        (answer.status(), &answer.headers()["retry-after"]),
+        (StatusCode::TOO_MANY_REQUESTS, &"2".parse().unwrap())
+    );
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(stage.ask(verify(), "").await.status(), StatusCode::OK);
 }
@@ -57,9 +82,13 @@ async fn a_caller_above_its_rate_is_told_when_to_come_back() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_ends_is_not_waited_for() {
     let stage = stage(|builder| builder);
-    let stream =
-        http_body_util::StreamBody::new(futures_util::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>());
-    let request = Request::post("/settle").header("authorization", "Bearer token").body(stream).unwrap();
+    let stream = http_body_util::StreamBody::new(futures_util::stream::pending::<
+        Result<http_body::Frame<Bytes>, std::io::Error>,
+    >());
+    let request = Request::post("/settle")
+        .header("authorization", "Bearer token")
+        .body(stream)
+        .unwrap();
     let answer = stage.facilitator.clone().oneshot(request).await.unwrap();
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
 }
@@ -67,14 +96,23 @@ async fn a_body_that_never_ends_is_not_waited_for() {
 #[tokio::test]
 async fn verify_and_supported_answer_as_the_references_do() {
     let stage = stage(|builder| builder);
-    let verify = Request::builder().method(Method::POST).uri("/verify").header("authorization", "Bearer token");
+    let verify = Request::builder()
+        .method(Method::POST)
+        .uri("/verify")
+        .header("authorization", "Bearer token");
     let verified = body(stage.ask(verify, stage.document.to_string()).await).await;
-    assert_eq!(verified, json!({"isValid": false, "invalidReason": "invalid_exact_lnbtc_payment_flow"}));
+    assert_eq!(
+        verified,
+        json!({"isValid": false, "invalidReason": "invalid_exact_lnbtc_payment_flow"})
+    );
     let supported = body(stage.ask(Request::get("/supported"), "").await).await;
     let kind = |network: Network| {
         let extra = json!({"assetTransferMethod": "bolt11", "paymentFlow": "upfront"});
         json!({"x402Version": 2, "scheme": "exact", "network": network.caip2(), "extra": extra})
     };
     let kinds = [kind(Network::Bitcoin), kind(Network::Testnet)];
-    assert_eq!(supported, json!({"kinds": kinds, "extensions": [], "signers": {}}));
+    assert_eq!(
+        supported,
+        json!({"kinds": kinds, "extensions": [], "signers": {}})
+    );
 }

@@ -12,7 +12,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::{
     clock::{Clock as _, SystemClock},
-    lightning::{Description, InvoiceRequest, InvoiceStatus, NodeError, PayLimits, Payer, PaymentStatus, Receiver},
+    lightning::{
+        Description, InvoiceRequest, InvoiceStatus, NodeError, PayLimits, Payer, PaymentStatus,
+        Receiver,
+    },
     payment::{Amount, Invoice, InvoiceDescription, PaymentHash, Preimage, SKEW},
 };
 
@@ -26,46 +29,77 @@ pub(super) const NEWS: Duration = Duration::from_secs(20);
 pub(super) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), ANSWER);
 
 /// Has an invoice made, and checks all that it says.
-pub(super) async fn make<R: Receiver + ?Sized>(node: &R, amount: Amount, description: Description, seconds: u64) -> Invoice {
+pub(super) async fn make<R: Receiver + ?Sized>(
+    node: &R,
+    amount: Amount,
+    description: Description,
+    seconds: u64,
+) -> Invoice {
     let profile = node.profile();
     let expected = match &description {
         Description::Hashed(bytes) => InvoiceDescription::Hash(Sha256::digest(bytes).into()),
         Description::Text(text) => InvoiceDescription::Text(text.clone()),
     };
     let expiry = Duration::from_secs(seconds);
-    let made = answer("create_invoice", node.create_invoice(InvoiceRequest::new(amount, description, expiry))).await;
-    let invoice = made.unwrap_or_else(|error| panic!("an invoice of {amount} must be made: {error}"));
-    assert_eq!(invoice.amount(), Some(amount), "an invoice must ask for exactly the amount that was asked for");
+    let made = answer(
+        "create_invoice",
+        node.create_invoice(InvoiceRequest::new(amount, description, expiry)),
+    )
+    .await;
+    let invoice =
+        made.unwrap_or_else(|error| panic!("an invoice of {amount} must be made: {error}"));
+    assert_eq!(
+        invoice.amount(),
+        Some(amount),
+        "an invoice must ask for exactly the amount that was asked for"
+    );
     assert_eq!(
         *invoice.description(),
         expected,
         "an invoice must have exactly the description that was asked for, an empty text too; a node that changes texts or ignores \
          description hashes sells over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])"
     );
-    assert_eq!(invoice.expiry(), expiry, "an invoice must expire when it was asked to");
-    assert_eq!(invoice.network(), profile.network, "an invoice must be of the network that the profile names");
+    assert_eq!(
+        invoice.expiry(),
+        expiry,
+        "an invoice must expire when it was asked to"
+    );
+    assert_eq!(
+        invoice.network(),
+        profile.network,
+        "an invoice must be of the network that the profile names"
+    );
     if let Some(key) = profile.public_key {
-        assert_eq!(*invoice.payee(), key, "an invoice must be signed by the key that the profile names");
+        assert_eq!(
+            *invoice.payee(),
+            key,
+            "an invoice must be signed by the key that the profile names"
+        );
     }
     let (now, made) = (SystemClock::new().now(), invoice.created_at());
     assert!(
         now.saturating_since(made).max(made.saturating_since(now)) <= SKEW,
         "an invoice must be made now, and not {} seconds before or after",
-        now.saturating_since(made).max(made.saturating_since(now)).as_secs()
+        now.saturating_since(made)
+            .max(made.saturating_since(now))
+            .as_secs()
     );
     invoice
 }
 
 /// Has an invoice paid, however long it is in flight, and checks the proof.
 pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Preimage {
-    let mut status =
-        answer("pay", payer.pay(invoice, LIMITS)).await.unwrap_or_else(|error| panic!("an invoice must be paid: {error}"));
+    let mut status = answer("pay", payer.pay(invoice, LIMITS))
+        .await
+        .unwrap_or_else(|error| panic!("an invoice must be paid: {error}"));
     let started = Instant::now();
     while matches!(status, PaymentStatus::InFlight) && started.elapsed() < ANSWER {
         sleep(Duration::from_millis(20)).await;
         status = payment_status(payer, invoice.payment_hash()).await;
     }
-    let PaymentStatus::Paid { preimage, fee } = status else { panic!("an open invoice must be paid, and is {status:?}") };
+    let PaymentStatus::Paid { preimage, fee } = status else {
+        panic!("an open invoice must be paid, and is {status:?}")
+    };
     proves(invoice, &preimage);
     assert!(
         !payer.profile().keeps_fee_limit || fee <= LIMITS.max_fee,
@@ -76,7 +110,10 @@ pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Prei
 }
 
 pub(super) fn proves(invoice: &Invoice, preimage: &Preimage) {
-    assert!(invoice.payment_hash().is_of(preimage), "a payment must give the preimage of the invoice's payment hash");
+    assert!(
+        invoice.payment_hash().is_of(preimage),
+        "a payment must give the preimage of the invoice's payment hash"
+    );
 }
 
 /// Waits until the receiver knows that an invoice is settled.
@@ -87,23 +124,44 @@ pub(super) async fn settles<R: Receiver + ?Sized>(node: &R, invoice: &Invoice) {
         if status == InvoiceStatus::Settled {
             return;
         }
-        assert!(started.elapsed() < NEWS, "an invoice that was paid must be settled, and is {status:?}");
+        assert!(
+            started.elapsed() < NEWS,
+            "an invoice that was paid must be settled, and is {status:?}"
+        );
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-pub(super) async fn invoice_status<R: Receiver + ?Sized>(node: &R, payment_hash: PaymentHash) -> InvoiceStatus {
+pub(super) async fn invoice_status<R: Receiver + ?Sized>(
+    node: &R,
+    payment_hash: PaymentHash,
+) -> InvoiceStatus {
     let looked_up = answer("lookup_invoice", node.lookup_invoice(payment_hash)).await;
-    looked_up.unwrap_or_else(|error| panic!("lookup_invoice must answer, also that it is unknown: {error}"))
+    looked_up.unwrap_or_else(|error| {
+        panic!("lookup_invoice must answer, also that it is unknown: {error}")
+    })
 }
 
-pub(super) async fn payment_status<P: Payer + ?Sized>(payer: &P, payment_hash: PaymentHash) -> PaymentStatus {
+pub(super) async fn payment_status<P: Payer + ?Sized>(
+    payer: &P,
+    payment_hash: PaymentHash,
+) -> PaymentStatus {
     let looked_up = answer("lookup_payment", payer.lookup_payment(payment_hash)).await;
-    looked_up.unwrap_or_else(|error| panic!("lookup_payment must answer, also that it is unknown: {error}"))
+    looked_up.unwrap_or_else(|error| {
+        panic!("lookup_payment must answer, also that it is unknown: {error}")
+    })
 }
 
-pub(super) async fn answer<T>(call: &str, future: impl Future<Output = Result<T, NodeError>>) -> Result<T, NodeError> {
-    let late = |_| panic!("{call} must answer within {} seconds", (2 * ANSWER).as_secs());
+pub(super) async fn answer<T>(
+    call: &str,
+    future: impl Future<Output = Result<T, NodeError>>,
+) -> Result<T, NodeError> {
+    let late = |_| {
+        panic!(
+            "{call} must answer within {} seconds",
+            (2 * ANSWER).as_secs()
+        )
+    };
     timeout(2 * ANSWER, future).await.unwrap_or_else(late)
 }
 
@@ -113,7 +171,9 @@ pub(super) fn what() -> Description {
 
 /// A payment hash that no node knows: the clock makes it another in each run.
 pub(super) fn unheard_of() -> PaymentHash {
-    PaymentHash::from_bytes(Sha256::digest(format!("unheard of, {:?}", std::time::SystemTime::now())).into())
+    PaymentHash::from_bytes(
+        Sha256::digest(format!("unheard of, {:?}", std::time::SystemTime::now())).into(),
+    )
 }
 
 /// Runs all of them at the same time.
@@ -122,13 +182,21 @@ pub(super) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();
     poll_fn(|context| {
         let mut pending = false;
-        for (future, output) in futures.iter_mut().zip(&mut outputs).filter(|(_, output)| output.is_none()) {
+        for (future, output) in futures
+            .iter_mut()
+            .zip(&mut outputs)
+            .filter(|(_, output)| output.is_none())
+        {
             match future.as_mut().poll(context) {
                 Poll::Ready(done) => *output = Some(done),
                 Poll::Pending => pending = true,
             }
         }
-        if pending { Poll::Pending } else { Poll::Ready(()) }
+        if pending {
+            Poll::Pending
+        } else {
+            Poll::Ready(())
+        }
     })
     .await;
     outputs.into_iter().flatten().collect()

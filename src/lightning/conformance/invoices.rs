@@ -12,12 +12,20 @@ pub(super) async fn invoices_say_what_was_asked<R: Receiver + ?Sized>(node: &R) 
     let hashed = |text: &str| Description::Hashed(text.as_bytes().to_vec());
     let text = |text: &str| Description::Text(text.to_owned());
     for (sat, description, seconds) in [
-        (1, hashed(r#"{"method":"GET","url":"https://api.example.com/weather/oslo"}"#), 300),
+        (
+            1,
+            hashed(r#"{"method":"GET","url":"https://api.example.com/weather/oslo"}"#),
+            300,
+        ),
         (21, hashed(""), 60),
         (5, hashed(&"x".repeat(4_096)), 300),
         (2, text(""), 300),
         (1_234, text("a weather report"), 3_600),
-        (3, text("Ein Wetterbericht f\u{fc}r \u{c5}lesund, \u{5929}\u{6c14}"), 301),
+        (
+            3,
+            text("Ein Wetterbericht f\u{fc}r \u{c5}lesund, \u{5929}\u{6c14}"),
+            301,
+        ),
         (100_000, text(&"x".repeat(639)), 86_400),
     ] {
         make(node, Amount::from_sat(sat), description, seconds).await;
@@ -27,9 +35,16 @@ pub(super) async fn invoices_say_what_was_asked<R: Receiver + ?Sized>(node: &R) 
 pub(super) async fn fractions_of_a_satoshi_are_exact_or_refused<R: Receiver + ?Sized>(node: &R) {
     let amount = Amount::from_msat(21_001);
     if node.profile().whole_sats_only {
-        let asked = node.create_invoice(InvoiceRequest::new(amount, what(), Duration::from_secs(300)));
+        let asked = node.create_invoice(InvoiceRequest::new(
+            amount,
+            what(),
+            Duration::from_secs(300),
+        ));
         let made = answer("create_invoice", asked).await;
-        assert!(made.is_err(), "a receiver of whole satoshis must refuse {amount}, and not round it");
+        assert!(
+            made.is_err(),
+            "a receiver of whole satoshis must refuse {amount}, and not round it"
+        );
     } else {
         make(node, amount, what(), 300).await;
     }
@@ -38,7 +53,12 @@ pub(super) async fn fractions_of_a_satoshi_are_exact_or_refused<R: Receiver + ?S
 pub(super) async fn no_invoice_is_handed_out_twice<R: Receiver + ?Sized>(node: &R) {
     let first = make(node, Amount::from_sat(21), what(), 300).await;
     let second = make(node, Amount::from_sat(21), what(), 300).await;
-    let many = together((0..50).map(|_| make(node, Amount::from_sat(21), what(), 300)).collect()).await;
+    let many = together(
+        (0..50)
+            .map(|_| make(node, Amount::from_sat(21), what(), 300))
+            .collect(),
+    )
+    .await;
     let (mut hashes, mut texts) = (HashSet::new(), HashSet::new());
     for invoice in [first, second].iter().chain(&many) {
         assert!(
@@ -51,7 +71,15 @@ pub(super) async fn no_invoice_is_handed_out_twice<R: Receiver + ?Sized>(node: &
 pub(super) async fn lookups_tell_open_from_unknown<R: Receiver + ?Sized>(node: &R) {
     let invoice = make(node, Amount::from_sat(21), what(), 300).await;
     let status = invoice_status(node, invoice.payment_hash()).await;
-    assert_eq!(status, InvoiceStatus::Open, "an invoice that was just made must be open");
+    assert_eq!(
+        status,
+        InvoiceStatus::Open,
+        "an invoice that was just made must be open"
+    );
     let status = invoice_status(node, unheard_of()).await;
-    assert_eq!(status, InvoiceStatus::Unknown, "an invoice that the node never made must be unknown to it");
+    assert_eq!(
+        status,
+        InvoiceStatus::Unknown,
+        "an invoice that the node never made must be unknown to it"
+    );
 }

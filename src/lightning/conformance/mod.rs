@@ -42,7 +42,11 @@ pub async fn receiver<R: Receiver + ?Sized>(node: &R) {
 ///
 /// Where it does not.
 pub async fn payer<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
-    assert_eq!(payer.profile().network, receiver.profile().network, "payer and receiver must be on one network");
+    assert_eq!(
+        payer.profile().network,
+        receiver.profile().network,
+        "payer and receiver must be on one network"
+    );
     payments::a_payment_is_proved_and_seen(receiver, payer).await;
     payments::fractions_of_a_satoshi_are_paid(receiver, payer).await;
     payments::paying_again_pays_once(receiver, payer).await;

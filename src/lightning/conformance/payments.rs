@@ -4,33 +4,61 @@ use std::future::poll_fn;
 
 use tokio::time::timeout;
 
-use super::asking::{LIMITS, NEWS, invoice_status, make, pay, payment_status, proves, settles, together, unheard_of, what};
+use super::asking::{
+    LIMITS, NEWS, invoice_status, make, pay, payment_status, proves, settles, together, unheard_of,
+    what,
+};
 use crate::{
     lightning::{InvoiceStatus, Payer, PaymentStatus, Receiver},
     payment::Amount,
 };
 
-pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
+pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer + ?Sized>(
+    receiver: &R,
+    payer: &P,
+) {
     let mut settlements = receiver.settlements();
-    let (invoice, other) =
-        (make(receiver, Amount::from_sat(21), what(), 300).await, make(receiver, Amount::from_sat(21), what(), 300).await);
+    let (invoice, other) = (
+        make(receiver, Amount::from_sat(21), what(), 300).await,
+        make(receiver, Amount::from_sat(21), what(), 300).await,
+    );
     let status = payment_status(payer, invoice.payment_hash()).await;
-    assert!(matches!(status, PaymentStatus::Unknown), "a payment that was never tried must be unknown, and is {status:?}");
+    assert!(
+        matches!(status, PaymentStatus::Unknown),
+        "a payment that was never tried must be unknown, and is {status:?}"
+    );
     let status = payment_status(payer, unheard_of()).await;
-    assert!(matches!(status, PaymentStatus::Unknown), "an unheard-of payment must be unknown, and is {status:?}");
+    assert!(
+        matches!(status, PaymentStatus::Unknown),
+        "an unheard-of payment must be unknown, and is {status:?}"
+    );
 
     let preimage = pay(payer, &invoice).await;
     let looked_up = payment_status(payer, invoice.payment_hash()).await;
-    let PaymentStatus::Paid { preimage: again, .. } = looked_up else {
+    let PaymentStatus::Paid {
+        preimage: again, ..
+    } = looked_up
+    else {
         panic!("lookup_payment must tell of a payment that was made, and says {looked_up:?}");
     };
-    assert_eq!(again.expose(), preimage.expose(), "lookup_payment must tell the preimage that the payment gave");
+    assert_eq!(
+        again.expose(),
+        preimage.expose(),
+        "lookup_payment must tell the preimage that the payment gave"
+    );
 
     settles(receiver, &invoice).await;
     let status = invoice_status(receiver, other.payment_hash()).await;
-    assert_eq!(status, InvoiceStatus::Open, "paying one invoice must leave others as they are");
+    assert_eq!(
+        status,
+        InvoiceStatus::Open,
+        "paying one invoice must leave others as they are"
+    );
     let shown = format!("{receiver:?} {payer:?} {receiver:#?} {payer:#?}").to_lowercase();
-    assert!(!shown.contains(&preimage.expose_hex()), "Debug must not show a preimage");
+    assert!(
+        !shown.contains(&preimage.expose_hex()),
+        "Debug must not show a preimage"
+    );
 
     let seen = timeout(NEWS, async {
         while let Some(hash) = poll_fn(|context| settlements.as_mut().poll_next(context)).await {
@@ -39,10 +67,16 @@ pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer 
             }
         }
     });
-    assert!(seen.await.is_ok(), "a stream of settlements must tell of each, or end at once where the node has none");
+    assert!(
+        seen.await.is_ok(),
+        "a stream of settlements must tell of each, or end at once where the node has none"
+    );
 }
 
-pub(super) async fn fractions_of_a_satoshi_are_paid<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
+pub(super) async fn fractions_of_a_satoshi_are_paid<R: Receiver + ?Sized, P: Payer + ?Sized>(
+    receiver: &R,
+    payer: &P,
+) {
     if !receiver.profile().whole_sats_only {
         let invoice = make(receiver, Amount::from_msat(21_001), what(), 300).await;
         pay(payer, &invoice).await;
@@ -50,15 +84,25 @@ pub(super) async fn fractions_of_a_satoshi_are_paid<R: Receiver + ?Sized, P: Pay
     }
 }
 
-pub(super) async fn paying_again_pays_once<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
+pub(super) async fn paying_again_pays_once<R: Receiver + ?Sized, P: Payer + ?Sized>(
+    receiver: &R,
+    payer: &P,
+) {
     let invoice = make(receiver, Amount::from_sat(21), what(), 300).await;
     let first = pay(payer, &invoice).await;
     settles(receiver, &invoice).await;
     let second = pay(payer, &invoice).await;
-    assert_eq!(first.expose(), second.expose(), "paying an invoice again must give the same preimage");
+    assert_eq!(
+        first.expose(),
+        second.expose(),
+        "paying an invoice again must give the same preimage"
+    );
 }
 
-pub(super) async fn paying_at_the_same_time_pays_once<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
+pub(super) async fn paying_at_the_same_time_pays_once<R: Receiver + ?Sized, P: Payer + ?Sized>(
+    receiver: &R,
+    payer: &P,
+) {
     let invoice = make(receiver, Amount::from_sat(21), what(), 300).await;
     let payments = together((0..5).map(|_| payer.pay(&invoice, LIMITS)).collect()).await;
     for payment in payments {
@@ -66,15 +110,22 @@ pub(super) async fn paying_at_the_same_time_pays_once<R: Receiver + ?Sized, P: P
             Ok(PaymentStatus::Paid { preimage, .. }) => proves(&invoice, &preimage),
             Ok(PaymentStatus::InFlight) => {}
             Err(error) if error.may_have_paid() => {}
-            Ok(status) => panic!("an invoice that is being paid must be paid or in flight for every caller, and is {status:?}"),
-            Err(error) => panic!("an error while an invoice is being paid must say that money may have left: {error}"),
+            Ok(status) => panic!(
+                "an invoice that is being paid must be paid or in flight for every caller, and is {status:?}"
+            ),
+            Err(error) => panic!(
+                "an error while an invoice is being paid must say that money may have left: {error}"
+            ),
         }
     }
     settles(receiver, &invoice).await;
     pay(payer, &invoice).await;
 }
 
-pub(super) async fn many_payments_at_the_same_time_are_kept_apart<R: Receiver + ?Sized, P: Payer + ?Sized>(
+pub(super) async fn many_payments_at_the_same_time_are_kept_apart<
+    R: Receiver + ?Sized,
+    P: Payer + ?Sized,
+>(
     receiver: &R,
     payer: &P,
 ) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bitcoin::{
-    Amount, OutPoint, Script, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness, absolute::LockTime,
-    hashes::Hash as _, transaction::Version,
+    Amount, OutPoint, Script, ScriptBuf, Sequence, Transaction, TxIn, TxOut, Txid, Witness,
+    absolute::LockTime, hashes::Hash as _, transaction::Version,
 };
 use lightning::{
     chain::{
@@ -35,7 +35,10 @@ impl Nowhere {
 
 /// The chain ends where it begins.
 pub(super) fn parameters() -> ChainParameters {
-    ChainParameters { network: NETWORK, best_block: BestBlock::from_network(NETWORK) }
+    ChainParameters {
+        network: NETWORK,
+        best_block: BestBlock::from_network(NETWORK),
+    }
 }
 
 /// A transaction that would fund a channel, if there were a chain. It spends an output that nobody ever made; its witness
@@ -47,8 +50,16 @@ pub(super) fn funding(channel: ChannelId, satoshis: u64, script_pubkey: ScriptBu
         sequence: Sequence::MAX,
         witness: Witness::from_slice(&[[1]]),
     };
-    let output = TxOut { value: Amount::from_sat(satoshis), script_pubkey };
-    Transaction { version: Version::TWO, lock_time: LockTime::ZERO, input: vec![input], output: vec![output] }
+    let output = TxOut {
+        value: Amount::from_sat(satoshis),
+        script_pubkey,
+    };
+    Transaction {
+        version: Version::TWO,
+        lock_time: LockTime::ZERO,
+        input: vec![input],
+        output: vec![output],
+    }
 }
 
 impl BroadcasterInterface for Nowhere {
@@ -74,7 +85,11 @@ impl Logger for Nowhere {
 }
 
 impl Persist<InMemorySigner> for Nowhere {
-    fn persist_new_channel(&self, _: MonitorName, _: &ChannelMonitor<InMemorySigner>) -> ChannelMonitorUpdateStatus {
+    fn persist_new_channel(
+        &self,
+        _: MonitorName,
+        _: &ChannelMonitor<InMemorySigner>,
+    ) -> ChannelMonitorUpdateStatus {
         ChannelMonitorUpdateStatus::Completed
     }
 

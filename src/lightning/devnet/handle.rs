@@ -3,7 +3,9 @@ use std::{fmt, sync::Arc};
 use bitcoin::hashes::{Hash as _, sha256};
 use lightning::{
     bolt11_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description as Text, Sha256},
-    ln::channelmanager::{Bolt11InvoiceParameters, Bolt11PaymentError, PaymentId, Retry, RetryableSendFailure},
+    ln::channelmanager::{
+        Bolt11InvoiceParameters, Bolt11PaymentError, PaymentId, Retry, RetryableSendFailure,
+    },
     routing::router::RouteParametersConfig,
 };
 use tokio::{sync::watch, time::timeout};
@@ -12,8 +14,8 @@ use super::{Running, node::Node, traffic::Start};
 use crate::{
     clock::{Clock as _, SystemClock},
     lightning::{
-        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, PayLimits, Payer,
-        PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
+        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+        NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
     },
     payment::{Amount, Invoice, Network, PaymentHash},
 };
@@ -29,7 +31,11 @@ pub struct DevnetNode {
 
 impl DevnetNode {
     pub(super) fn new(name: &'static str, running: &Arc<Running>, node: &Arc<Node>) -> Self {
-        Self { name, node: Arc::clone(node), running: Arc::clone(running) }
+        Self {
+            name,
+            node: Arc::clone(node),
+            running: Arc::clone(running),
+        }
     }
 
     /// The [`Devnet`](super::Devnet) that this node is of.
@@ -41,7 +47,14 @@ impl DevnetNode {
     /// How much this node can pay.
     #[must_use]
     pub fn spendable(&self) -> Amount {
-        Amount::from_msat(self.node.manager().list_channels().iter().map(|channel| channel.outbound_capacity_msat).sum())
+        Amount::from_msat(
+            self.node
+                .manager()
+                .list_channels()
+                .iter()
+                .map(|channel| channel.outbound_capacity_msat)
+                .sum(),
+        )
     }
 
     fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
@@ -49,30 +62,47 @@ impl DevnetNode {
             return Err(self.refused("an invoice must ask for more than nothing"));
         }
         let description = match request.description {
-            Description::Hashed(bytes) => Bolt11InvoiceDescription::Hash(Sha256(sha256::Hash::hash(&bytes))),
+            Description::Hashed(bytes) => {
+                Bolt11InvoiceDescription::Hash(Sha256(sha256::Hash::hash(&bytes)))
+            }
             Description::Text(text) => {
-                let text = Text::new(text).map_err(|_| self.refused("a description of at most 639 bytes was expected"))?;
+                let text = Text::new(text)
+                    .map_err(|_| self.refused("a description of at most 639 bytes was expected"))?;
                 Bolt11InvoiceDescription::Direct(text)
             }
         };
-        let expiry =
-            u32::try_from(request.expiry.as_secs()).map_err(|_| self.refused("an expiry below 2^32 seconds was expected"))?;
-        let made = self.node.manager().create_bolt11_invoice(Bolt11InvoiceParameters {
-            amount_msats: Some(request.amount.as_msat()),
-            description,
-            invoice_expiry_delta_secs: Some(expiry),
-            ..Bolt11InvoiceParameters::default()
-        });
+        let expiry = u32::try_from(request.expiry.as_secs())
+            .map_err(|_| self.refused("an expiry below 2^32 seconds was expected"))?;
+        let made = self
+            .node
+            .manager()
+            .create_bolt11_invoice(Bolt11InvoiceParameters {
+                amount_msats: Some(request.amount.as_msat()),
+                description,
+                invoice_expiry_delta_secs: Some(expiry),
+                ..Bolt11InvoiceParameters::default()
+            });
         let made = made.map_err(|error| self.refused(format!("{error:?}")))?;
-        let invoice = Invoice::parse(&made.to_string()).map_err(|error| self.error(NodeErrorKind::BadAnswer, error))?;
-        if self.node.traffic.invoiced(&invoice) { Ok(invoice) } else { Err(self.refused("too many invoices are open")) }
+        let invoice = Invoice::parse(&made.to_string())
+            .map_err(|error| self.error(NodeErrorKind::BadAnswer, error))?;
+        if self.node.traffic.invoiced(&invoice) {
+            Ok(invoice)
+        } else {
+            Err(self.refused("too many invoices are open"))
+        }
     }
 
-    async fn pay_once(&self, invoice: &Invoice, max_fee: Amount) -> Result<PaymentStatus, NodeError> {
+    async fn pay_once(
+        &self,
+        invoice: &Invoice,
+        max_fee: Amount,
+    ) -> Result<PaymentStatus, NodeError> {
         if let Some(earlier) = self.node.traffic.attempt(invoice.payment_hash()) {
             return Ok(ended(earlier).await);
         }
-        let Ok(permit) = Arc::clone(&self.node.permits).acquire_owned().await else { return Ok(PaymentStatus::Failed) };
+        let Ok(permit) = Arc::clone(&self.node.permits).acquire_owned().await else {
+            return Ok(PaymentStatus::Failed);
+        };
         if SystemClock::new().now() >= invoice.expires_at() {
             return Ok(PaymentStatus::Failed);
         }
@@ -90,16 +120,27 @@ impl DevnetNode {
         let payment_hash = invoice.payment_hash();
         let Ok(bolt11) = invoice.as_str().parse::<Bolt11Invoice>() else {
             self.node.traffic.failed(payment_hash);
-            return Err(self.refused("an invoice with the features that BOLT11 demands was expected"));
+            return Err(
+                self.refused("an invoice with the features that BOLT11 demands was expected")
+            );
         };
-        let route = RouteParametersConfig::default().with_max_total_routing_fee_msat(max_fee.as_msat());
+        let route =
+            RouteParametersConfig::default().with_max_total_routing_fee_msat(max_fee.as_msat());
         let id = PaymentId(*payment_hash.as_bytes());
-        let sent = self.node.manager().pay_for_bolt11_invoice(&bolt11, id, None, route, Retry::Attempts(2));
+        let sent = self.node.manager().pay_for_bolt11_invoice(
+            &bolt11,
+            id,
+            None,
+            route,
+            Retry::Attempts(2),
+        );
         self.node.flush();
         match sent {
             Ok(()) => Ok(()),
             Err(Bolt11PaymentError::SendingFailed(RetryableSendFailure::DuplicatePayment)) => {
-                Err(self.refused("this payment is under way").with_money_maybe_gone())
+                Err(self
+                    .refused("this payment is under way")
+                    .with_money_maybe_gone())
             }
             Err(_) => {
                 self.node.traffic.failed(payment_hash);
@@ -112,14 +153,21 @@ impl DevnetNode {
         self.error(NodeErrorKind::Refused, why)
     }
 
-    fn error(&self, kind: NodeErrorKind, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> NodeError {
+    fn error(
+        &self,
+        kind: NodeErrorKind,
+        why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> NodeError {
         NodeError::new(kind, super::NAME, why)
     }
 }
 
 impl fmt::Debug for DevnetNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DevnetNode").field("name", &self.name).field("id", &self.node.id()).finish_non_exhaustive()
+        f.debug_struct("DevnetNode")
+            .field("name", &self.name)
+            .field("id", &self.node.id())
+            .finish_non_exhaustive()
     }
 }
 
@@ -135,7 +183,10 @@ impl Receiver for DevnetNode {
         Box::pin(async move { self.make(request) })
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move { Ok(self.node.traffic.invoice(payment_hash)) })
     }
 
@@ -150,10 +201,15 @@ impl Payer for DevnetNode {
         PayerProfile::new(Network::Regtest, true)
     }
 
-    fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
+    fn pay<'a>(
+        &'a self,
+        invoice: &'a Invoice,
+        limits: PayLimits,
+    ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
             if invoice.network() != Network::Regtest {
-                return Err(self.refused("an invoice of regtest was expected: this node's money is pretend"));
+                return Err(self
+                    .refused("an invoice of regtest was expected: this node's money is pretend"));
             }
             if invoice.amount().is_none() {
                 return Err(self.refused("an invoice that names its amount was expected"));
@@ -169,7 +225,10 @@ impl Payer for DevnetNode {
         })
     }
 
-    fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
+    fn lookup_payment(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         Box::pin(async move { Ok(self.node.traffic.payment(payment_hash)) })
     }
 }

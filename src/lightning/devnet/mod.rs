@@ -91,9 +91,18 @@ impl Devnet {
     /// be had, or no channel is usable after 30 seconds.
     pub async fn start() -> Result<Self, NodeError> {
         if Handle::try_current().is_err() {
-            return Err(NodeError::new(NodeErrorKind::Refused, NAME, "it must be started within a tokio runtime"));
+            return Err(NodeError::new(
+                NodeErrorKind::Refused,
+                NAME,
+                "it must be started within a tokio runtime",
+            ));
         }
-        let late = |_| unreachable(format!("no channel was usable within {} seconds", START.as_secs()));
+        let late = |_| {
+            unreachable(format!(
+                "no channel was usable within {} seconds",
+                START.as_secs()
+            ))
+        };
         let devnet = timeout(START, Self::open()).await.map_err(late)??;
         trace::info(format_args!(
             "a devnet is up: two Lightning nodes on regtest within this process; THE MONEY IS PRETEND and can never be spent"
@@ -116,8 +125,13 @@ impl Devnet {
     async fn open() -> Result<Self, NodeError> {
         let client = Node::new(None)?;
         let server = Node::new(Some(client.id()))?;
-        let tasks = [&client, &server].map(|node| tokio::spawn(Arc::clone(node).run()).abort_handle());
-        let devnet = Self(Arc::new(Running { client, server, tasks }));
+        let tasks =
+            [&client, &server].map(|node| tokio::spawn(Arc::clone(node).run()).abort_handle());
+        let devnet = Self(Arc::new(Running {
+            client,
+            server,
+            tasks,
+        }));
         let (client, server) = (&devnet.0.client, &devnet.0.server);
         loop {
             connect(client, server).await.map_err(unreachable)?;
@@ -138,7 +152,10 @@ impl Devnet {
 
 impl fmt::Debug for Devnet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Devnet").field("server", &self.server()).field("client", &self.client()).finish()
+        f.debug_struct("Devnet")
+            .field("server", &self.server())
+            .field("client", &self.client())
+            .finish()
     }
 }
 

@@ -19,7 +19,10 @@ use lightning::{
     routing::{
         gossip::NetworkGraph,
         router::DefaultRouter,
-        scoring::{ProbabilisticScorer, ProbabilisticScoringDecayParameters, ProbabilisticScoringFeeParameters},
+        scoring::{
+            ProbabilisticScorer, ProbabilisticScoringDecayParameters,
+            ProbabilisticScoringFeeParameters,
+        },
     },
     sign::{InMemorySigner, KeysManager, NodeSigner as _, Recipient},
     util::config::{MaxDustHTLCExposure, UserConfig},
@@ -41,12 +44,25 @@ use crate::{
     trace,
 };
 
-type Monitor =
-    ChainMonitor<InMemorySigner, Arc<Nowhere>, Arc<Nowhere>, Arc<Nowhere>, Arc<Nowhere>, Arc<Nowhere>, Arc<KeysManager>>;
+type Monitor = ChainMonitor<
+    InMemorySigner,
+    Arc<Nowhere>,
+    Arc<Nowhere>,
+    Arc<Nowhere>,
+    Arc<Nowhere>,
+    Arc<Nowhere>,
+    Arc<KeysManager>,
+>;
 type Graph = NetworkGraph<Arc<Nowhere>>;
 type Scorer = ProbabilisticScorer<Arc<Graph>, Arc<Nowhere>>;
-type Router =
-    DefaultRouter<Arc<Graph>, Arc<Nowhere>, Arc<KeysManager>, Arc<RwLock<Scorer>>, ProbabilisticScoringFeeParameters, Scorer>;
+type Router = DefaultRouter<
+    Arc<Graph>,
+    Arc<Nowhere>,
+    Arc<KeysManager>,
+    Arc<RwLock<Scorer>>,
+    ProbabilisticScoringFeeParameters,
+    Scorer,
+>;
 type MessageRouter = DefaultMessageRouter<Arc<Graph>, Arc<Nowhere>, Arc<KeysManager>>;
 pub(super) type Manager = ChannelManager<
     Arc<Monitor>,
@@ -100,11 +116,18 @@ pub(super) struct Node {
 
 impl Node {
     pub(super) fn new(trusted: Option<PublicKey>) -> Result<Arc<Self>, NodeError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         // Seconds that do not fit 32 bits: only the order of a peer's announcements hangs on it, and there are none.
         let now_32 = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
         let nowhere = Nowhere::new();
-        let keys = Arc::new(KeysManager::new(&random()?, now.as_secs(), now.subsec_nanos(), true));
+        let keys = Arc::new(KeysManager::new(
+            &random()?,
+            now.as_secs(),
+            now.subsec_nanos(),
+            true,
+        ));
         let monitor = Arc::new(Monitor::new(
             None,
             nowhere.clone(),
@@ -115,7 +138,11 @@ impl Node {
             keys.get_peer_storage_key(),
         ));
         let graph = Arc::new(Graph::new(chain::NETWORK, nowhere.clone()));
-        let scorer = Scorer::new(ProbabilisticScoringDecayParameters::default(), graph.clone(), nowhere.clone());
+        let scorer = Scorer::new(
+            ProbabilisticScoringDecayParameters::default(),
+            graph.clone(),
+            nowhere.clone(),
+        );
         let router = Arc::new(Router::new(
             graph.clone(),
             nowhere.clone(),
@@ -144,7 +171,9 @@ impl Node {
             custom_message_handler: IgnoringMessageHandler {},
             send_only_message_handler: IgnoringMessageHandler {},
         };
-        let id = keys.get_node_id(Recipient::Node).map_err(|()| unreachable("its key cannot be used"))?;
+        let id = keys
+            .get_node_id(Recipient::Node)
+            .map_err(|()| unreachable("its key cannot be used"))?;
         let peers = Arc::new(Peers::new(handler, now_32, &random()?, nowhere, keys));
         Ok(Arc::new(Self {
             id,
@@ -185,7 +214,10 @@ impl Node {
 
     /// Asks for a channel, half of which is the other's; `false` where the other is not connected yet.
     pub(super) fn open_channel(&self, to: PublicKey) -> bool {
-        let opened = self.manager.create_channel(to, CHANNEL_SAT, CHANNEL_SAT * 1_000 / 2, 1, None, None).is_ok();
+        let opened = self
+            .manager
+            .create_channel(to, CHANNEL_SAT, CHANNEL_SAT * 1_000 / 2, 1, None, None)
+            .is_ok();
         self.flush();
         opened
     }
@@ -225,18 +257,31 @@ impl Node {
         let mut monitor = pin!(self.monitor.get_update_future());
         let mut rest = pin!(sleep(REST));
         poll_fn(|context| {
-            let polled = [manager.as_mut().poll(context), monitor.as_mut().poll(context), rest.as_mut().poll(context)];
-            if polled.iter().any(Poll::is_ready) { Poll::Ready(()) } else { Poll::Pending }
+            let polled = [
+                manager.as_mut().poll(context),
+                monitor.as_mut().poll(context),
+                rest.as_mut().poll(context),
+            ];
+            if polled.iter().any(Poll::is_ready) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         })
         .await;
     }
 
     fn on(&self, event: Event) {
         match event {
-            Event::OpenChannelRequest { temporary_channel_id: channel, counterparty_node_id: peer, .. }
-                if self.trusted == Some(peer) =>
-            {
-                complain(self.manager.accept_inbound_channel_from_trusted_peer_0conf(&channel, &peer, 1, None));
+            Event::OpenChannelRequest {
+                temporary_channel_id: channel,
+                counterparty_node_id: peer,
+                ..
+            } if self.trusted == Some(peer) => {
+                complain(
+                    self.manager
+                        .accept_inbound_channel_from_trusted_peer_0conf(&channel, &peer, 1, None),
+                );
             }
             Event::FundingGenerationReady {
                 temporary_channel_id: id,
@@ -246,49 +291,81 @@ impl Node {
                 ..
             } => {
                 let transaction = chain::funding(id, channel_value_satoshis, output_script);
-                complain(self.manager.funding_transaction_generated(id, peer, transaction));
+                complain(
+                    self.manager
+                        .funding_transaction_generated(id, peer, transaction),
+                );
             }
             Event::ChannelReady { .. } => {
                 self.ready.send_replace(true);
             }
-            Event::PaymentClaimable { payment_hash, purpose, .. } => match purpose {
-                PaymentPurpose::Bolt11InvoicePayment { payment_preimage: Some(preimage), .. }
-                    if self.traffic.takes(PaymentHash::from_bytes(payment_hash.0)) =>
-                {
+            Event::PaymentClaimable {
+                payment_hash,
+                purpose,
+                ..
+            } => match purpose {
+                PaymentPurpose::Bolt11InvoicePayment {
+                    payment_preimage: Some(preimage),
+                    ..
+                } if self.traffic.takes(PaymentHash::from_bytes(payment_hash.0)) => {
                     self.manager.claim_funds(preimage);
                 }
                 _ => self.manager.fail_htlc_backwards(&payment_hash),
             },
-            Event::PaymentClaimed { payment_hash, .. } => self.traffic.settled(PaymentHash::from_bytes(payment_hash.0)),
-            Event::PaymentSent { payment_preimage, fee_paid_msat, .. } => {
-                self.traffic.paid(Preimage::from_bytes(payment_preimage.0), Amount::from_msat(fee_paid_msat.unwrap_or(0)));
+            Event::PaymentClaimed { payment_hash, .. } => self
+                .traffic
+                .settled(PaymentHash::from_bytes(payment_hash.0)),
+            Event::PaymentSent {
+                payment_preimage,
+                fee_paid_msat,
+                ..
+            } => {
+                self.traffic.paid(
+                    Preimage::from_bytes(payment_preimage.0),
+                    Amount::from_msat(fee_paid_msat.unwrap_or(0)),
+                );
             }
-            Event::PaymentPathSuccessful { payment_id, .. } => self.traffic.left(PaymentHash::from_bytes(payment_id.0)),
-            Event::PaymentFailed { payment_id, .. } => self.traffic.failed(PaymentHash::from_bytes(payment_id.0)),
+            Event::PaymentPathSuccessful { payment_id, .. } => {
+                self.traffic.left(PaymentHash::from_bytes(payment_id.0))
+            }
+            Event::PaymentFailed { payment_id, .. } => {
+                self.traffic.failed(PaymentHash::from_bytes(payment_id.0))
+            }
             _ => {}
         }
     }
 }
 
 fn config() -> UserConfig {
-    let mut config = UserConfig { manually_accept_inbound_channels: true, ..UserConfig::default() };
+    let mut config = UserConfig {
+        manually_accept_inbound_channels: true,
+        ..UserConfig::default()
+    };
     config.channel_handshake_limits.max_funding_satoshis = u64::MAX;
     config.channel_handshake_config.our_max_accepted_htlcs = MOST_HTLCS;
-    config.channel_handshake_config.max_inbound_htlc_value_in_flight_percent_of_channel = 100;
-    config.channel_handshake_config.negotiate_anchors_zero_fee_htlc_tx = false;
+    config
+        .channel_handshake_config
+        .max_inbound_htlc_value_in_flight_percent_of_channel = 100;
+    config
+        .channel_handshake_config
+        .negotiate_anchors_zero_fee_htlc_tx = false;
     // Small payments are dust: under the default, a multiple of the fee rate, one of them on its way blocks the next.
-    config.channel_config.max_dust_htlc_exposure = MaxDustHTLCExposure::FixedLimitMsat(CHANNEL_SAT * 1_000);
+    config.channel_config.max_dust_htlc_exposure =
+        MaxDustHTLCExposure::FixedLimitMsat(CHANNEL_SAT * 1_000);
     config
 }
 
 fn random() -> Result<[u8; 32], NodeError> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).map_err(|_| unreachable("the operating system has no randomness"))?;
+    getrandom::fill(&mut bytes)
+        .map_err(|_| unreachable("the operating system has no randomness"))?;
     Ok(bytes)
 }
 
 fn complain<E: std::fmt::Debug>(outcome: Result<(), E>) {
     if let Err(error) = outcome {
-        trace::warn(format_args!("the devnet cannot open its channel: {error:?}"));
+        trace::warn(format_args!(
+            "the devnet cannot open its channel: {error:?}"
+        ));
     }
 }

@@ -52,13 +52,22 @@ struct Outgoing {
 
 impl Traffic {
     pub(super) fn new() -> Self {
-        Self { incoming: Mutex::new(Remembered::new()), outgoing: Mutex::new(Remembered::new()), listeners: Listeners::default() }
+        Self {
+            incoming: Mutex::new(Remembered::new()),
+            outgoing: Mutex::new(Remembered::new()),
+            listeners: Listeners::default(),
+        }
     }
 
     /// Notes an invoice; `false` where there is no room.
     pub(super) fn invoiced(&self, invoice: &Invoice) -> bool {
-        let entry = Incoming { end: invoice.expires_at(), progress: Progress::Open };
-        lock(&self.incoming).insert(invoice.payment_hash(), entry, now()).is_ok()
+        let entry = Incoming {
+            end: invoice.expires_at(),
+            progress: Progress::Open,
+        };
+        lock(&self.incoming)
+            .insert(invoice.payment_hash(), entry, now())
+            .is_ok()
     }
 
     /// Whether to take a payment of an invoice that arrived: each once, and before its end.
@@ -92,7 +101,10 @@ impl Traffic {
     }
 
     /// An attempt to pay that need not be made again: one under way, or one that succeeded.
-    pub(super) fn attempt(&self, payment_hash: PaymentHash) -> Option<watch::Receiver<PaymentStatus>> {
+    pub(super) fn attempt(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> Option<watch::Receiver<PaymentStatus>> {
         attempt(&lock(&self.outgoing), payment_hash)
     }
 
@@ -103,7 +115,11 @@ impl Traffic {
             return Start::Already(earlier);
         }
         let (status, watching) = watch::channel(PaymentStatus::InFlight);
-        let entry = Outgoing { end: invoice.expires_at(), status, permit: Some(permit) };
+        let entry = Outgoing {
+            end: invoice.expires_at(),
+            status,
+            permit: Some(permit),
+        };
         match outgoing.insert(invoice.payment_hash(), entry, now()) {
             Ok(()) => Start::Send(watching),
             Err(_) => Start::Full,
@@ -113,7 +129,9 @@ impl Traffic {
     /// A payment succeeded. Its HTLC is still in the channel.
     pub(super) fn paid(&self, preimage: Preimage, fee: Amount) {
         if let Some(entry) = lock(&self.outgoing).get_mut(preimage.payment_hash()) {
-            entry.status.send_replace(PaymentStatus::Paid { preimage, fee });
+            entry
+                .status
+                .send_replace(PaymentStatus::Paid { preimage, fee });
         }
     }
 
@@ -133,11 +151,18 @@ impl Traffic {
     }
 
     pub(super) fn payment(&self, payment_hash: PaymentHash) -> PaymentStatus {
-        lock(&self.outgoing).get(payment_hash).map_or(PaymentStatus::Unknown, |entry| entry.status.borrow().clone())
+        lock(&self.outgoing)
+            .get(payment_hash)
+            .map_or(PaymentStatus::Unknown, |entry| {
+                entry.status.borrow().clone()
+            })
     }
 }
 
-fn attempt(outgoing: &Remembered<Outgoing>, payment_hash: PaymentHash) -> Option<watch::Receiver<PaymentStatus>> {
+fn attempt(
+    outgoing: &Remembered<Outgoing>,
+    payment_hash: PaymentHash,
+) -> Option<watch::Receiver<PaymentStatus>> {
     let entry = outgoing.get(payment_hash)?;
     let failed = matches!(*entry.status.borrow(), PaymentStatus::Failed);
     (!failed).then(|| entry.status.subscribe())

@@ -37,7 +37,14 @@ pub(super) struct Book {
 impl Book {
     pub(super) fn new() -> Self {
         let (payments, entries) = (Payments::Succeed, Remembered::new());
-        Self { entries, created: 0, last: None, lie: None, payments, reachable: true }
+        Self {
+            entries,
+            created: 0,
+            last: None,
+            lie: None,
+            payments,
+            reachable: true,
+        }
     }
 
     pub(super) fn entry(&self, payment_hash: PaymentHash) -> Option<&Entry> {
@@ -65,7 +72,13 @@ pub(super) enum Progress {
 impl Entry {
     pub(super) fn new(preimage: Preimage, invoice: &Invoice) -> Self {
         let (amount, payee, end) = (invoice.amount(), *invoice.payee(), invoice.expires_at());
-        Self { preimage, amount, payee, end, progress: Progress::Open }
+        Self {
+            preimage,
+            amount,
+            payee,
+            end,
+            progress: Progress::Open,
+        }
     }
 
     /// Whether `invoice` is the one that this was made for, and not another with its payment hash.
@@ -84,7 +97,10 @@ impl Entry {
 
     pub(super) fn as_payment(&self) -> PaymentStatus {
         match self.progress {
-            Progress::Settled => PaymentStatus::Paid { preimage: self.preimage.clone(), fee: Amount::ZERO },
+            Progress::Settled => PaymentStatus::Paid {
+                preimage: self.preimage.clone(),
+                fee: Amount::ZERO,
+            },
             Progress::InFlight => PaymentStatus::InFlight,
             Progress::Failed => PaymentStatus::Failed,
             Progress::Open => PaymentStatus::Unknown,

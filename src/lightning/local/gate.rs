@@ -9,7 +9,10 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new() -> Self {
-        Self { open: watch::Sender::new(true), waiting: watch::Sender::new(0) }
+        Self {
+            open: watch::Sender::new(true),
+            waiting: watch::Sender::new(0),
+        }
     }
 
     pub(super) fn set_open(&self, open: bool) {
@@ -28,7 +31,11 @@ impl Gate {
 
     /// Ends when at least so many calls wait here.
     pub(super) async fn crowd(&self, calls: usize) {
-        let _ = self.waiting.subscribe().wait_for(|waiting| *waiting >= calls).await;
+        let _ = self
+            .waiting
+            .subscribe()
+            .wait_for(|waiting| *waiting >= calls)
+            .await;
     }
 }
 
@@ -44,6 +51,7 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|waiting| *waiting = waiting.saturating_sub(1));
+        self.0
+            .send_modify(|waiting| *waiting = waiting.saturating_sub(1));
     }
 }

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
-    payment::{Amount, InvoiceDescription, InvoiceDraft, InvoiceError, Network, PaymentHash, SigningKey},
+    payment::{
+        Amount, InvoiceDescription, InvoiceDraft, InvoiceError, Network, PaymentHash, SigningKey,
+    },
 };
 
 /// What a [`LocalNode`](super::LocalNode) says untruly when it is told to, so that a test can see it caught.
@@ -36,11 +38,20 @@ impl Lie {
         before: Option<PaymentHash>,
     ) -> Result<SigningKey, InvoiceError> {
         match self {
-            Self::Amount => draft.amount = Amount::from_msat(draft.amount.as_msat().saturating_add(1)),
-            Self::Description => draft.description = InvoiceDescription::Text("something else".to_owned()),
+            Self::Amount => {
+                draft.amount = Amount::from_msat(draft.amount.as_msat().saturating_add(1))
+            }
+            Self::Description => {
+                draft.description = InvoiceDescription::Text("something else".to_owned())
+            }
             Self::Expired => {
-                let over = draft.expiry.saturating_add(Duration::from_secs(60)).as_secs();
-                draft.created_at = Timestamp::from_unix_seconds(draft.created_at.as_unix_seconds().saturating_sub(over));
+                let over = draft
+                    .expiry
+                    .saturating_add(Duration::from_secs(60))
+                    .as_secs();
+                draft.created_at = Timestamp::from_unix_seconds(
+                    draft.created_at.as_unix_seconds().saturating_sub(over),
+                );
             }
             Self::Expiry => draft.expiry = draft.expiry.saturating_add(Duration::from_secs(1)),
             Self::Network => draft.network = Network::Signet,

@@ -15,10 +15,13 @@ use crate::{
     clock::{Clock, SystemClock},
     codec::hex,
     lightning::{
-        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, PayLimits, Payer,
-        PayerProfile, PaymentStatus, Receiver, ReceiverProfile, settled::Listeners,
+        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+        NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
+        settled::Listeners,
     },
-    payment::{Invoice, InvoiceDescription, InvoiceDraft, Network, PaymentHash, Preimage, SigningKey},
+    payment::{
+        Invoice, InvoiceDescription, InvoiceDraft, Network, PaymentHash, Preimage, SigningKey,
+    },
 };
 
 const NAME: &str = "the local node";
@@ -78,8 +81,17 @@ impl LocalNode {
     #[must_use]
     pub fn new() -> Self {
         let key = SigningKey::random().expect("the operating system has randomness");
-        let inner = Inner { key, gate: Gate::new(), listeners: Listeners::default(), book: Mutex::new(Book::new()) };
-        Self { inner: Arc::new(inner), clock: Arc::new(SystemClock::new()), key_custody: KeyCustody::Exclusive }
+        let inner = Inner {
+            key,
+            gate: Gate::new(),
+            listeners: Listeners::default(),
+            book: Mutex::new(Book::new()),
+        };
+        Self {
+            inner: Arc::new(inner),
+            clock: Arc::new(SystemClock::new()),
+            key_custody: KeyCustody::Exclusive,
+        }
     }
 
     /// The same node on another clock. Clones that were made before keep theirs.
@@ -105,7 +117,10 @@ impl LocalNode {
     /// [`NodeErrorKind::Refused`] for a payment hash that is not this node's.
     pub fn settle(&self, payment_hash: PaymentHash) -> Result<Preimage, NodeError> {
         let mut book = self.book();
-        let entry = book.entries.get_mut(payment_hash).ok_or_else(|| refused("no invoice of this node has that payment hash"))?;
+        let entry = book
+            .entries
+            .get_mut(payment_hash)
+            .ok_or_else(|| refused("no invoice of this node has that payment hash"))?;
         let before = std::mem::replace(&mut entry.progress, Progress::Settled);
         let preimage = entry.preimage.clone();
         drop(book);
@@ -130,7 +145,9 @@ impl LocalNode {
     /// a preimage from such a wallet for a payment serves for nothing.
     #[must_use]
     pub fn preimage_of(&self, payment_hash: PaymentHash) -> Option<Preimage> {
-        self.book().entry(payment_hash).map(|entry| entry.preimage.clone())
+        self.book()
+            .entry(payment_hash)
+            .map(|entry| entry.preimage.clone())
     }
 
     /// How many invoices this node made.
@@ -171,7 +188,10 @@ impl LocalNode {
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
-        self.inner.book.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .book
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn answer(&self) -> Result<MutexGuard<'_, Book>, NodeError> {
@@ -180,16 +200,25 @@ impl LocalNode {
         if book.reachable {
             Ok(book)
         } else {
-            Err(NodeError::new(NodeErrorKind::Unreachable, NAME, "it was told to be out of reach"))
+            Err(NodeError::new(
+                NodeErrorKind::Unreachable,
+                NAME,
+                "it was told to be out of reach",
+            ))
         }
     }
 
-    fn make(&self, request: InvoiceRequest, mut book: MutexGuard<'_, Book>) -> Result<Invoice, NodeError> {
+    fn make(
+        &self,
+        request: InvoiceRequest,
+        mut book: MutexGuard<'_, Book>,
+    ) -> Result<Invoice, NodeError> {
         if request.amount.is_zero() {
             return Err(refused("an invoice must ask for more than nothing"));
         }
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|_| refused("the operating system has no randomness"))?;
+        getrandom::fill(&mut secret)
+            .map_err(|_| refused("the operating system has no randomness"))?;
         let mut preimage = Preimage::from_bytes(secret);
         let now = self.clock.now();
         let mut draft = InvoiceDraft {
@@ -197,7 +226,9 @@ impl LocalNode {
             amount: request.amount,
             payment_hash: preimage.payment_hash(),
             description: match request.description {
-                Description::Hashed(bytes) => InvoiceDescription::Hash(Sha256::digest(bytes).into()),
+                Description::Hashed(bytes) => {
+                    InvoiceDescription::Hash(Sha256::digest(bytes).into())
+                }
                 Description::Text(text) => InvoiceDescription::Text(text),
             },
             created_at: now,
@@ -205,7 +236,13 @@ impl LocalNode {
         };
         let before = book.last.as_ref();
         let key = match book.lie {
-            Some(lie) => lie.tell(&mut draft, &self.inner.key, before.map(Preimage::payment_hash)).map_err(refused)?,
+            Some(lie) => lie
+                .tell(
+                    &mut draft,
+                    &self.inner.key,
+                    before.map(Preimage::payment_hash),
+                )
+                .map_err(refused)?,
             None => self.inner.key.clone(),
         };
         if let Some(last) = before.filter(|last| last.payment_hash() == draft.payment_hash) {
@@ -213,23 +250,35 @@ impl LocalNode {
         }
         let invoice = draft.sign(&key).map_err(refused)?;
         let entry = Entry::new(preimage.clone(), &invoice);
-        book.entries.insert(invoice.payment_hash(), entry, now).map_err(|_| refused("too many invoices are open"))?;
+        book.entries
+            .insert(invoice.payment_hash(), entry, now)
+            .map_err(|_| refused("too many invoices are open"))?;
         book.created += 1;
         book.last = Some(preimage);
         Ok(invoice)
     }
 
-    fn pay_own(&self, invoice: &Invoice, mut book: MutexGuard<'_, Book>) -> Result<PaymentStatus, NodeError> {
+    fn pay_own(
+        &self,
+        invoice: &Invoice,
+        mut book: MutexGuard<'_, Book>,
+    ) -> Result<PaymentStatus, NodeError> {
         if invoice.network() != Network::Regtest {
             return Err(refused("an invoice of regtest was expected"));
         }
         let (now, payments, lie) = (self.clock.now(), book.payments, book.lie);
-        let Some(entry) = book.entries.get_mut(invoice.payment_hash()).filter(|entry| entry.is_of(invoice)) else {
+        let Some(entry) = book
+            .entries
+            .get_mut(invoice.payment_hash())
+            .filter(|entry| entry.is_of(invoice))
+        else {
             return Ok(PaymentStatus::Failed);
         };
         let settles = match entry.progress {
             Progress::InFlight | Progress::Settled => false,
-            Progress::Failed | Progress::Open if now >= entry.end => return Ok(PaymentStatus::Failed),
+            Progress::Failed | Progress::Open if now >= entry.end => {
+                return Ok(PaymentStatus::Failed);
+            }
             Progress::Failed | Progress::Open => {
                 entry.progress = match payments {
                     Payments::Fail => Progress::Failed,
@@ -245,12 +294,16 @@ impl LocalNode {
             self.inner.listeners.tell(invoice.payment_hash());
         }
         if settles && payments == Payments::LoseAnswer {
-            return Err(NodeError::new(NodeErrorKind::Unreachable, NAME, "it lost its answer").with_money_maybe_gone());
+            return Err(
+                NodeError::new(NodeErrorKind::Unreachable, NAME, "it lost its answer")
+                    .with_money_maybe_gone(),
+            );
         }
         Ok(match status {
-            PaymentStatus::Paid { fee, .. } if lie == Some(Lie::Preimage) => {
-                PaymentStatus::Paid { preimage: Preimage::from_bytes([0; 32]), fee }
-            }
+            PaymentStatus::Paid { fee, .. } if lie == Some(Lie::Preimage) => PaymentStatus::Paid {
+                preimage: Preimage::from_bytes([0; 32]),
+                fee,
+            },
             status => status,
         })
     }
@@ -283,10 +336,17 @@ impl Receiver for LocalNode {
         Box::pin(async move { self.make(request, self.answer().await?) })
     }
 
-    fn lookup_invoice(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             let book = self.answer().await?;
-            Ok(book.entry(payment_hash).map_or(InvoiceStatus::Unknown, |entry| entry.as_invoice(self.clock.now())))
+            Ok(book
+                .entry(payment_hash)
+                .map_or(InvoiceStatus::Unknown, |entry| {
+                    entry.as_invoice(self.clock.now())
+                }))
         })
     }
 
@@ -301,14 +361,23 @@ impl Payer for LocalNode {
         PayerProfile::new(Network::Regtest, true)
     }
 
-    fn pay<'a>(&'a self, invoice: &'a Invoice, _: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
+    fn pay<'a>(
+        &'a self,
+        invoice: &'a Invoice,
+        _: PayLimits,
+    ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move { self.pay_own(invoice, self.answer().await?) })
     }
 
-    fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
+    fn lookup_payment(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
             let book = self.answer().await?;
-            Ok(book.entry(payment_hash).map_or(PaymentStatus::Unknown, Entry::as_payment))
+            Ok(book
+                .entry(payment_hash)
+                .map_or(PaymentStatus::Unknown, Entry::as_payment))
         })
     }
 }

@@ -91,8 +91,16 @@ impl<M: Machine> Log<M> {
             last_commit: Duration::ZERO,
             _lock: lock,
         };
-        let thread = std::thread::Builder::new().name("tower-x402 log".into()).spawn(|| writer.run())?;
-        Ok(Self { id, queue: Some(sender), waiting, failure, thread: Some(thread) })
+        let thread = std::thread::Builder::new()
+            .name("tower-x402 log".into())
+            .spawn(|| writer.run())?;
+        Ok(Self {
+            id,
+            queue: Some(sender),
+            waiting,
+            failure,
+            thread: Some(thread),
+        })
     }
 
     /// Which log this is.
@@ -118,7 +126,10 @@ impl<M: Machine> Log<M> {
             return Err(LogError::refused("too many are waiting for the disk"));
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.queue.as_ref().and_then(|queue| queue.send(ask).ok()).ok_or_else(gone)
+        self.queue
+            .as_ref()
+            .and_then(|queue| queue.send(ask).ok())
+            .ok_or_else(gone)
     }
 }
 
@@ -186,8 +197,13 @@ impl<M: Machine> Writer<M> {
     /// Waits for an ask, or for the time to sync or to reopen; `false` once nobody is left to ask.
     fn wait(&self) -> (Option<M::Ask>, bool) {
         let received = self.linger().unwrap_or_else(|| match self.next_due() {
-            Some(due) => self.queue.recv_timeout(due.saturating_duration_since(Instant::now())),
-            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            Some(due) => self
+                .queue
+                .recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => self
+                .queue
+                .recv()
+                .map_err(|_| RecvTimeoutError::Disconnected),
         });
         match received {
             Ok(ask) => {
@@ -208,14 +224,24 @@ impl<M: Machine> Writer<M> {
 
     fn write_group(&mut self, first: Option<M::Ask>) {
         let expected = self.last_group.max(self.kept.len() + 1);
-        let (mut batch, mut answers) = (Batch::with_capacity(expected), Vec::with_capacity(expected));
-        answers.extend(self.kept.drain(..).chain(first).map(|ask| self.machine.apply(ask, &mut batch)));
+        let (mut batch, mut answers) =
+            (Batch::with_capacity(expected), Vec::with_capacity(expected));
+        answers.extend(
+            self.kept
+                .drain(..)
+                .chain(first)
+                .map(|ask| self.machine.apply(ask, &mut batch)),
+        );
         if answers.is_empty() {
             return;
         }
         self.gather(&mut answers, &mut batch);
         let written = self.commit(batch);
-        self.kept.extend(answers.into_iter().filter_map(|answer| M::tell(answer, written.as_ref().copied())));
+        self.kept.extend(
+            answers
+                .into_iter()
+                .filter_map(|answer| M::tell(answer, written.as_ref().copied())),
+        );
         if let Err(failure) = written {
             self.fail(failure);
         }
@@ -232,7 +258,10 @@ impl<M: Machine> Writer<M> {
     }
 
     fn failure(&self) -> Option<LogError> {
-        self.failure.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.failure
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Stays awake while those who were answered together may ask again, for half the time that their sync took at most: to
@@ -243,7 +272,9 @@ impl<M: Machine> Writer<M> {
         while self.engine.is_some() && self.last_group > 1 && Instant::now() < until {
             match self.queue.try_recv() {
                 Ok(ask) => return Some(Ok(ask)),
-                Err(TryRecvError::Disconnected) => return Some(Err(RecvTimeoutError::Disconnected)),
+                Err(TryRecvError::Disconnected) => {
+                    return Some(Err(RecvTimeoutError::Disconnected));
+                }
                 Err(TryRecvError::Empty) => std::thread::yield_now(),
             }
         }
@@ -268,12 +299,15 @@ impl<M: Machine> Writer<M> {
                 break;
             }
         }
-        self.waiting.fetch_sub(answers.len() - before, Ordering::Relaxed);
+        self.waiting
+            .fetch_sub(answers.len() - before, Ordering::Relaxed);
         self.last_group = answers.len();
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
-        let Some(engine) = self.engine.as_mut().filter(|_| !batch.is_empty()) else { return Ok(()) };
+        let Some(engine) = self.engine.as_mut().filter(|_| !batch.is_empty()) else {
+            return Ok(());
+        };
         let start = Instant::now();
         let written = engine.commit(batch);
         self.last_commit = start.elapsed();

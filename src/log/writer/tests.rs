@@ -3,11 +3,26 @@ use crate::log::LogErrorKind;
 
 #[test]
 fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
-    let (folder, machine, gate) = (tempfile::tempdir().unwrap(), Gated::default(), Gate::default());
-    let log = Log::open(folder.path(), [7; 16], Gated { on_load: gate.clone(), ..machine }).unwrap();
+    let (folder, machine, gate) = (
+        tempfile::tempdir().unwrap(),
+        Gated::default(),
+        Gate::default(),
+    );
+    let log = Log::open(
+        folder.path(),
+        [7; 16],
+        Gated {
+            on_load: gate.clone(),
+            ..machine
+        },
+    )
+    .unwrap();
     assert!(written(&log, Ask::Write(b"record".to_vec())));
     gate.shut();
-    assert!(!written(&log, Ask::Write(NO_KEY.to_vec())), "the engine takes no such key");
+    assert!(
+        !written(&log, Ask::Write(NO_KEY.to_vec())),
+        "the engine takes no such key"
+    );
     gate.wait_for_visitor();
     let (ask, _told) = asking(Ask::Write(b"another".to_vec()));
     assert_eq!(log.ask(ask).unwrap_err().kind(), LogErrorKind::Refused);
@@ -15,21 +30,40 @@ fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
     log.ask_urgently(ask).unwrap();
     gate.open();
     assert!(told.recv().unwrap(), "what is urgent waits, and is told");
-    assert!(written(&log, Ask::Write(b"another".to_vec())), "it is open again");
+    assert!(
+        written(&log, Ask::Write(b"another".to_vec())),
+        "it is open again"
+    );
 }
 
 #[test]
 fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
-    let (folder, machine, gate) = (tempfile::tempdir().unwrap(), Gated::default(), Gate::default());
-    let log = Log::open(folder.path(), [7; 16], Gated { on_apply: gate.clone(), ..machine }).unwrap();
+    let (folder, machine, gate) = (
+        tempfile::tempdir().unwrap(),
+        Gated::default(),
+        Gate::default(),
+    );
+    let log = Log::open(
+        folder.path(),
+        [7; 16],
+        Gated {
+            on_apply: gate.clone(),
+            ..machine
+        },
+    )
+    .unwrap();
     gate.shut();
     log.ask(asking(Ask::Keep).0).unwrap();
     gate.wait_for_visitor();
-    let taken = (0..2 * MAX_WAITING).take_while(|_| log.ask(asking(Ask::Keep).0).is_ok()).count();
+    let taken = (0..2 * MAX_WAITING)
+        .take_while(|_| log.ask(asking(Ask::Keep).0).is_ok())
+        .count();
     assert_eq!(taken, MAX_WAITING);
     let error = log.ask(asking(Ask::Keep).0).unwrap_err();
     assert_eq!(error.kind(), LogErrorKind::Refused);
-    let urgent = (0..2 * MAX_URGENT).take_while(|_| log.ask_urgently(asking(Ask::Keep).0).is_ok()).count();
+    let urgent = (0..2 * MAX_URGENT)
+        .take_while(|_| log.ask_urgently(asking(Ask::Keep).0).is_ok())
+        .count();
     assert_eq!(urgent, MAX_URGENT - MAX_WAITING);
     gate.open();
 }
@@ -39,7 +73,9 @@ fn whoever_was_answered_does_not_count_as_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let log = Log::open(folder.path(), [7; 16], Gated::default()).unwrap();
     for _ in 0..100 {
-        let (asks, told): (Vec<_>, Vec<_>) = (0..4).map(|_| asking(Ask::Write(b"record".to_vec()))).unzip();
+        let (asks, told): (Vec<_>, Vec<_>) = (0..4)
+            .map(|_| asking(Ask::Write(b"record".to_vec())))
+            .unzip();
         asks.into_iter().for_each(|ask| log.ask(ask).unwrap());
         assert!(told.iter().all(|told| told.recv().unwrap()));
     }
@@ -67,7 +103,9 @@ fn a_bound_that_lags_behind_is_raised_when_the_log_is_opened_and_synced_then() {
     engine.sync_floor().unwrap();
     drop(engine);
     copy_journal(older.path(), folder.path());
-    let error = Engine::open(folder.path(), [7; 16], |_, _| Ok(())).err().unwrap();
+    let error = Engine::open(folder.path(), [7; 16], |_, _| Ok(()))
+        .err()
+        .unwrap();
     assert_eq!(error.kind(), LogErrorKind::Corrupt);
 }
 

@@ -22,15 +22,27 @@ pub enum InvoiceErrorKind {
 
 impl InvoiceError {
     pub(super) const fn malformed(reason: &'static str) -> Self {
-        Self { kind: InvoiceErrorKind::Malformed, reason, source: None }
+        Self {
+            kind: InvoiceErrorKind::Malformed,
+            reason,
+            source: None,
+        }
     }
 
     pub(super) const fn undecodable(source: Bolt11ParseError) -> Self {
-        Self { kind: InvoiceErrorKind::Malformed, reason: "no BOLT11 invoice", source: Some(source) }
+        Self {
+            kind: InvoiceErrorKind::Malformed,
+            reason: "no BOLT11 invoice",
+            source: Some(source),
+        }
     }
 
     pub(super) const fn signature() -> Self {
-        Self { kind: InvoiceErrorKind::Signature, reason: "not signed by the payee that it names", source: None }
+        Self {
+            kind: InvoiceErrorKind::Signature,
+            reason: "not signed by the payee that it names",
+            source: None,
+        }
     }
 
     /// What is wrong, coarsely.
@@ -43,7 +55,9 @@ impl InvoiceError {
 impl fmt::Display for InvoiceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "invoice refused: {}", self.reason)?;
-        self.source.as_ref().map_or(Ok(()), |source| write!(f, ": {source}"))
+        self.source
+            .as_ref()
+            .map_or(Ok(()), |source| write!(f, ": {source}"))
     }
 }
 

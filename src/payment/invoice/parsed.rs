@@ -1,6 +1,8 @@
 use std::{fmt, time::Duration};
 
-use lightning_invoice::{Currency, RawBolt11Invoice, RawTaggedField, SignedRawBolt11Invoice, TaggedField};
+use lightning_invoice::{
+    Currency, RawBolt11Invoice, RawTaggedField, SignedRawBolt11Invoice, TaggedField,
+};
 use secp256k1::{Message, PublicKey, SECP256K1};
 
 use super::error::InvoiceError;
@@ -60,9 +62,14 @@ impl Invoice {
         }
         let raw = signed.raw_invoice();
         let fields = Fields::of(raw)?;
-        let (message, signature) = (Message::from_digest(*signed.signable_hash()), &signed.signature().0);
+        let (message, signature) = (
+            Message::from_digest(*signed.signable_hash()),
+            &signed.signature().0,
+        );
         let payee = match fields.payee {
-            Some(named) => SECP256K1.verify_ecdsa(&message, &signature.to_standard(), &named).map(|()| named),
+            Some(named) => SECP256K1
+                .verify_ecdsa(&message, &signature.to_standard(), &named)
+                .map(|()| named),
             None => SECP256K1.recover_ecdsa(&message, signature),
         };
         let payee = payee.map_err(|_| InvoiceError::signature())?;
@@ -157,12 +164,18 @@ impl Fields {
         let mut descriptions = Vec::new();
         for field in &raw.data.tagged_fields {
             let twice = match field {
-                RawTaggedField::KnownSemantics(TaggedField::PaymentHash(value)) => {
-                    hash.replace(PaymentHash::from_bytes(*value.0.as_ref())).is_some()
+                RawTaggedField::KnownSemantics(TaggedField::PaymentHash(value)) => hash
+                    .replace(PaymentHash::from_bytes(*value.0.as_ref()))
+                    .is_some(),
+                RawTaggedField::KnownSemantics(TaggedField::PayeePubKey(value)) => {
+                    payee.replace(value.0).is_some()
                 }
-                RawTaggedField::KnownSemantics(TaggedField::PayeePubKey(value)) => payee.replace(value.0).is_some(),
-                RawTaggedField::KnownSemantics(TaggedField::ExpiryTime(value)) => expiry.replace(*value.as_duration()).is_some(),
-                RawTaggedField::KnownSemantics(TaggedField::PaymentSecret(value)) => secret.replace(*value).is_some(),
+                RawTaggedField::KnownSemantics(TaggedField::ExpiryTime(value)) => {
+                    expiry.replace(*value.as_duration()).is_some()
+                }
+                RawTaggedField::KnownSemantics(TaggedField::PaymentSecret(value)) => {
+                    secret.replace(*value).is_some()
+                }
                 RawTaggedField::KnownSemantics(TaggedField::Description(value)) => {
                     descriptions.push(InvoiceDescription::Text(value.as_inner().0.clone()));
                     false
@@ -173,22 +186,31 @@ impl Fields {
                 }
                 RawTaggedField::KnownSemantics(_) => false,
                 // A field of a wrong length is skipped by the decoder; these four must not be skippable.
-                RawTaggedField::UnknownSemantics(words) => {
-                    words.first().is_some_and(|tag| matches!(tag.to_char(), 'p' | 'h' | 's' | 'n'))
-                }
+                RawTaggedField::UnknownSemantics(words) => words
+                    .first()
+                    .is_some_and(|tag| matches!(tag.to_char(), 'p' | 'h' | 's' | 'n')),
             };
             if twice {
-                return Err(InvoiceError::malformed("a field that is repeated, or has a wrong length"));
+                return Err(InvoiceError::malformed(
+                    "a field that is repeated, or has a wrong length",
+                ));
             }
         }
         let (Some(payment_hash), Some(_)) = (hash, secret) else {
-            return Err(InvoiceError::malformed("no payment hash or no payment secret"));
+            return Err(InvoiceError::malformed(
+                "no payment hash or no payment secret",
+            ));
         };
         let description = match descriptions.len() {
             1 => descriptions.remove(0),
             _ => InvoiceDescription::Unclear,
         };
-        Ok(Self { payment_hash, description, payee, expiry: expiry.unwrap_or(Duration::from_secs(3600)) })
+        Ok(Self {
+            payment_hash,
+            description,
+            payee,
+            expiry: expiry.unwrap_or(Duration::from_secs(3600)),
+        })
     }
 }
 
@@ -212,9 +234,13 @@ fn amount(raw: &RawBolt11Invoice) -> Result<Option<Amount>, InvoiceError> {
     if raw.hrp.raw_amount.is_none() {
         return Ok(None);
     }
-    let pico = raw.amount_pico_btc().ok_or_else(|| InvoiceError::malformed("an amount out of range"))?;
+    let pico = raw
+        .amount_pico_btc()
+        .ok_or_else(|| InvoiceError::malformed("an amount out of range"))?;
     if pico == 0 || !pico.is_multiple_of(10) {
-        return Err(InvoiceError::malformed("an amount that is no whole number of millisatoshis"));
+        return Err(InvoiceError::malformed(
+            "an amount that is no whole number of millisatoshis",
+        ));
     }
     Ok(Some(Amount::from_msat(pico / 10)))
 }

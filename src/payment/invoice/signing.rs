@@ -50,12 +50,21 @@ impl InvoiceDraft {
             .expiry_time(self.expiry)
             .min_final_cltv_expiry_delta(18);
         let raw = match self.description {
-            InvoiceDescription::Hash(bytes) => builder.description_hash(hash(&bytes)).build_raw().map_err(unsayable)?,
-            InvoiceDescription::Text(text) => builder.description(text).build_raw().map_err(unsayable)?,
-            InvoiceDescription::Unclear => return Err(InvoiceError::malformed("no clear description")),
+            InvoiceDescription::Hash(bytes) => builder
+                .description_hash(hash(&bytes))
+                .build_raw()
+                .map_err(unsayable)?,
+            InvoiceDescription::Text(text) => {
+                builder.description(text).build_raw().map_err(unsayable)?
+            }
+            InvoiceDescription::Unclear => {
+                return Err(InvoiceError::malformed("no clear description"));
+            }
         };
         let signed = raw
-            .sign(|message| Ok::<_, std::convert::Infallible>(SECP256K1.sign_ecdsa_recoverable(message, &key.0)))
+            .sign(|message| {
+                Ok::<_, std::convert::Infallible>(SECP256K1.sign_ecdsa_recoverable(message, &key.0))
+            })
             .unwrap_or_else(|never| match never {});
         Invoice::parse(&signed.to_string())
     }
@@ -78,7 +87,9 @@ impl SigningKey {
     pub(crate) fn random() -> Result<Self, InvoiceError> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|_| InvoiceError::malformed("no randomness"))?;
-        SecretKey::from_slice(&bytes).map(Self).map_err(|_| InvoiceError::malformed("no randomness"))
+        SecretKey::from_slice(&bytes)
+            .map(Self)
+            .map_err(|_| InvoiceError::malformed("no randomness"))
     }
 
     pub(crate) fn public_key(&self) -> [u8; 33] {

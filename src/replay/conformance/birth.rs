@@ -10,7 +10,14 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let setup = Setup::new();
     let first = a_new_store_exists_since_now(open, &setup).await;
     setup.clock.advance(A_WHILE);
-    let second = a_new_store_exists_since_now(open, &Setup { clock: setup.clock.clone(), ..Setup::new() }).await;
+    let second = a_new_store_exists_since_now(
+        open,
+        &Setup {
+            clock: setup.clock.clone(),
+            ..Setup::new()
+        },
+    )
+    .await;
     setup.clock.advance(A_WHILE);
     drop(second);
     let created_at = first.store.created_at();
@@ -18,24 +25,48 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     drop(first);
     let again = Subject::open(open, setup.clone()).await;
     match durability {
-        Durability::Durable => assert_eq!(again.store.created_at(), created_at, "a durable store keeps since when it exists"),
+        Durability::Durable => assert_eq!(
+            again.store.created_at(),
+            created_at,
+            "a durable store keeps since when it exists"
+        ),
         Durability::Volatile => {
-            assert!(again.store.created_at() >= setup.clock.now(), "a store that forgot must exist since it was made anew");
+            assert!(
+                again.store.created_at() >= setup.clock.now(),
+                "a store that forgot must exist since it was made anew"
+            );
         }
     }
 }
 
-async fn a_new_store_exists_since_now<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S, setup: &Setup) -> Subject<S> {
+async fn a_new_store_exists_since_now<S: ReplayStore>(
+    open: &impl AsyncFn(Setup) -> S,
+    setup: &Setup,
+) -> Subject<S> {
     let now = setup.clock.now();
     let subject = Subject::open(open, setup.clone()).await;
     let created_at = subject.store.created_at();
-    assert!(created_at <= now, "a store cannot exist since {created_at}, which is after it was opened, at {now}");
-    assert!(created_at >= now, "a new store must not exist since {created_at}, before it was made, at {now}");
+    assert!(
+        created_at <= now,
+        "a store cannot exist since {created_at}, which is after it was opened, at {now}"
+    );
+    assert!(
+        created_at >= now,
+        "a new store must not exist since {created_at}, before it was made, at {now}"
+    );
     setup.clock.advance(A_WHILE);
     let _ = subject.consume(a_key(), a_use(), uses(1)).await;
-    assert_eq!(subject.store.created_at(), created_at, "since when a store exists must not change");
+    assert_eq!(
+        subject.store.created_at(),
+        created_at,
+        "since when a store exists must not change"
+    );
     setup.clock.set(now);
-    assert_eq!(subject.store.created_at(), created_at, "since when a store exists must not change if its clock goes back");
+    assert_eq!(
+        subject.store.created_at(),
+        created_at,
+        "since when a store exists must not change if its clock goes back"
+    );
     subject
 }
 

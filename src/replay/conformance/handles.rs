@@ -1,6 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use super::{Setup, Subject, a_key, a_use, after, race, releases::wait_for_grant, restorable, uses};
+use super::{
+    Setup, Subject, a_key, a_use, after, race, releases::wait_for_grant, restorable, uses,
+};
 use crate::{
     clock::TestClock,
     replay::{Consumption, Release, ReplayStore},
@@ -16,9 +18,19 @@ pub(super) struct Pair {
 }
 
 impl Pair {
-    pub(super) fn new(one: Arc<dyn ReplayStore>, other: Arc<dyn ReplayStore>, clock: &TestClock) -> Self {
-        let subject = |store| Subject { store, clock: clock.clone() };
-        Self { one: subject(one), other: subject(other) }
+    pub(super) fn new(
+        one: Arc<dyn ReplayStore>,
+        other: Arc<dyn ReplayStore>,
+        clock: &TestClock,
+    ) -> Self {
+        let subject = |store| Subject {
+            store,
+            clock: clock.clone(),
+        };
+        Self {
+            one: subject(one),
+            other: subject(other),
+        }
     }
 
     async fn open<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) -> Self {
@@ -26,7 +38,11 @@ impl Pair {
         let one = open(setup.clone()).await;
         // Otherwise two moments of opening would be one.
         setup.clock.advance(LATER);
-        let other = open(Setup { is_open: true, ..setup.clone() }).await;
+        let other = open(Setup {
+            is_open: true,
+            ..setup.clone()
+        })
+        .await;
         Self::new(Arc::new(one), Arc::new(other), &setup.clock)
     }
 
@@ -62,8 +78,16 @@ pub(super) async fn of(pair: &Pair) {
 }
 
 fn both_are_one_store(Pair { one, other }: &Pair) {
-    assert_eq!(one.store.id(), other.store.id(), "two handles of one store must have one id");
-    assert_eq!(one.store.durability(), other.store.durability(), "two handles of one store must be equally durable");
+    assert_eq!(
+        one.store.id(),
+        other.store.id(),
+        "two handles of one store must have one id"
+    );
+    assert_eq!(
+        one.store.durability(),
+        other.store.durability(),
+        "two handles of one store must be equally durable"
+    );
 }
 
 /// After the graver faults.
@@ -87,34 +111,72 @@ async fn as_many_are_granted_as_were_bought(Pair { one, other }: &Pair, bought: 
         .collect();
     remaining.sort_unstable();
     let expected: Vec<_> = (0..bought).collect();
-    assert_eq!(remaining, expected, "tasks raced for {bought} uses through two handles; each must be granted once");
+    assert_eq!(
+        remaining, expected,
+        "tasks raced for {bought} uses through two handles; each must be granted once"
+    );
     let id = a_use();
     for answer in race(&[&one.store, &other.store], a_key(), 2, || id).await {
-        assert_eq!(answer, Consumption::Granted { remaining: 1 }, "the same use id must get the same answer at both handles");
+        assert_eq!(
+            answer,
+            Consumption::Granted { remaining: 1 },
+            "the same use id must get the same answer at both handles"
+        );
     }
 }
 
 async fn what_one_took_is_taken_at_the_other(here: &Side, there: &Side) {
     let (key, id) = (a_key(), a_use());
-    assert_eq!(here.consume(key, id, uses(2)).await, Consumption::Granted { remaining: 1 });
-    assert_eq!(there.consume(key, a_use(), uses(2)).await, Consumption::Granted { remaining: 0 });
+    assert_eq!(
+        here.consume(key, id, uses(2)).await,
+        Consumption::Granted { remaining: 1 }
+    );
+    assert_eq!(
+        there.consume(key, a_use(), uses(2)).await,
+        Consumption::Granted { remaining: 0 }
+    );
     for subject in [here, there] {
         let answer = subject.consume(key, id, uses(2)).await;
-        assert_eq!(answer, Consumption::Granted { remaining: 1 }, "a use id must be known at both handles");
+        assert_eq!(
+            answer,
+            Consumption::Granted { remaining: 1 },
+            "a use id must be known at both handles"
+        );
         let answer = subject.consume(key, a_use(), uses(2)).await;
-        assert_eq!(answer, Consumption::Spent, "what was taken through two handles must be taken at both");
+        assert_eq!(
+            answer,
+            Consumption::Spent,
+            "what was taken through two handles must be taken at both"
+        );
     }
 }
 
 async fn what_one_gives_back_the_other_may_take(here: &Side, there: &Side) {
     let (key, id) = (a_key(), a_use());
-    assert_eq!(here.consume(key, id, uses(1)).await, Consumption::Granted { remaining: 0 });
+    assert_eq!(
+        here.consume(key, id, uses(1)).await,
+        Consumption::Granted { remaining: 0 }
+    );
     there.release(key, id, Release::NotServed);
     here.release(key, id, Release::NotServed);
-    there.consume_released(key, uses(1), "a release through one handle must give back what the other took").await;
+    there
+        .consume_released(
+            key,
+            uses(1),
+            "a release through one handle must give back what the other took",
+        )
+        .await;
     for subject in [here, there] {
-        assert_eq!(subject.drain(key, uses(1)).await, 0, "two releases of one use through two handles must give one use");
-        assert_eq!(subject.consume(key, id, uses(1)).await, Consumption::Spent, "a use id that was released is over at both");
+        assert_eq!(
+            subject.drain(key, uses(1)).await,
+            0,
+            "two releases of one use through two handles must give one use"
+        );
+        assert_eq!(
+            subject.consume(key, id, uses(1)).await,
+            Consumption::Spent,
+            "a use id that was released is over at both"
+        );
     }
 }
 
@@ -122,7 +184,13 @@ async fn a_release_at_one_wins_over_a_later_consume_at_the_other(here: &Side, th
     let (key, id) = (a_key(), a_use());
     here.release(key, id, Release::NotServed);
     let _ = there.consume(key, id, uses(1)).await;
-    there.consume_released(key, uses(1), "a release must win over a consume of its use through another handle").await;
+    there
+        .consume_released(
+            key,
+            uses(1),
+            "a release must win over a consume of its use through another handle",
+        )
+        .await;
     assert_eq!(here.drain(key, uses(1)).await, 0);
 }
 
@@ -136,7 +204,11 @@ async fn restores_are_counted_together(here: &Side, there: &Side) {
     wait_for_grant(there, key, second, limits).await;
     here.release(key, second, Release::Failed);
     for subject in [here, there] {
-        assert_eq!(subject.drain(key, limits).await, 0, "one failure may come back, and no more, through all handles together");
+        assert_eq!(
+            subject.drain(key, limits).await,
+            0,
+            "one failure may come back, and no more, through all handles together"
+        );
     }
 }
 
@@ -146,13 +218,21 @@ async fn what_one_pruned_is_spent_at_the_other(here: &Side, there: &Side) {
     let _ = there.consume_until(key, a_use(), uses(1), after(100)).await;
     now.set(after(101));
     for _ in 0..400 {
-        let _ = here.consume_until(a_key(), a_use(), uses(1), after(20_000)).await;
+        let _ = here
+            .consume_until(a_key(), a_use(), uses(1), after(20_000))
+            .await;
     }
     for at in [101, 10] {
         now.set(after(at));
         for subject in [here, there] {
-            let answer = subject.consume_until(key, a_use(), uses(1), after(100)).await;
-            assert_eq!(answer, Consumption::Spent, "what was pruned through one handle must stay spent at the other");
+            let answer = subject
+                .consume_until(key, a_use(), uses(1), after(100))
+                .await;
+            assert_eq!(
+                answer,
+                Consumption::Spent,
+                "what was pruned through one handle must stay spent at the other"
+            );
         }
     }
     now.set(after(0));

@@ -141,11 +141,19 @@ impl Setup {
     fn new() -> Self {
         static NAMES: AtomicU64 = AtomicU64::new(0);
         let name = NAMES.fetch_add(1, Ordering::Relaxed);
-        Self { name, is_open: false, clock: TestClock::at(START), capacity: None }
+        Self {
+            name,
+            is_open: false,
+            clock: TestClock::at(START),
+            capacity: None,
+        }
     }
 
     fn with_capacity(capacity: usize) -> Self {
-        Self { capacity: NonZeroUsize::new(capacity), ..Self::new() }
+        Self {
+            capacity: NonZeroUsize::new(capacity),
+            ..Self::new()
+        }
     }
 }
 
@@ -158,7 +166,10 @@ struct Subject<S: ?Sized> {
 impl<S: ReplayStore> Subject<S> {
     async fn open(open: &impl AsyncFn(Setup) -> S, setup: Setup) -> Self {
         let clock = setup.clock.clone();
-        Self { store: Arc::new(open(setup).await), clock }
+        Self {
+            store: Arc::new(open(setup).await),
+            clock,
+        }
     }
 
     async fn new(open: &impl AsyncFn(Setup) -> S) -> Self {
@@ -171,8 +182,17 @@ impl<S: ReplayStore + ?Sized> Subject<S> {
         self.consume_until(key, id, limits, after(3_600)).await
     }
 
-    async fn consume_until(&self, key: ConsumptionKey, id: UseId, limits: Limits, retain_until: Timestamp) -> Consumption {
-        self.store.consume(key, id, limits, retain_until).await.unwrap_or_else(|error| panic!("consume failed: {error}"))
+    async fn consume_until(
+        &self,
+        key: ConsumptionKey,
+        id: UseId,
+        limits: Limits,
+        retain_until: Timestamp,
+    ) -> Consumption {
+        self.store
+            .consume(key, id, limits, retain_until)
+            .await
+            .unwrap_or_else(|error| panic!("consume failed: {error}"))
     }
 
     /// A release is carried out by the store in its own time: asks until the use is granted.
@@ -224,7 +244,10 @@ async fn race<S: ReplayStore + ?Sized>(
         racers.spawn(async move { store.consume(key, id, uses(bought), after(3_600)).await });
     }
     let answers = racers.join_all().await;
-    answers.into_iter().map(|answer| answer.unwrap_or_else(|error| panic!("consume failed: {error}"))).collect()
+    answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or_else(|error| panic!("consume failed: {error}")))
+        .collect()
 }
 
 fn a_key() -> ConsumptionKey {

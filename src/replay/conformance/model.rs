@@ -33,7 +33,10 @@ async fn sequence<S: ReplayStore>(subject: &Subject<S>, seed: u64) {
             _ => {
                 let expected = model.consume(id, limits);
                 let got = consume(subject, *key, id, limits, expected).await;
-                assert_eq!(got, expected, "step {step} of the sequence with seed {seed}, {limits:?}");
+                assert_eq!(
+                    got, expected,
+                    "step {step} of the sequence with seed {seed}, {limits:?}"
+                );
             }
         }
     }
@@ -73,7 +76,9 @@ enum Known {
 impl Model {
     fn consume(&mut self, id: UseId, limits: Limits) -> Consumption {
         match self.known.get(id.as_bytes()) {
-            Some(Known::Granted(remaining)) => Consumption::Granted { remaining: *remaining },
+            Some(Known::Granted(remaining)) => Consumption::Granted {
+                remaining: *remaining,
+            },
             Some(Known::Released) => Consumption::Spent,
             None if self.taken == limits.uses.get() => Consumption::Spent,
             None => {

@@ -22,7 +22,10 @@ use crate::{
     clock::Timestamp,
     codec::hex,
     payment::{Network, PaymentHash},
-    replay::{Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId},
+    replay::{
+        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId,
+    },
 };
 
 /// What the child is told of the store's name.
@@ -44,7 +47,10 @@ pub(super) struct Remote {
 impl Remote {
     /// Starts the child and waits until it has the store open.
     pub(super) fn start(mut command: Command, setup: &Setup) -> Self {
-        command.env(NAME, setup.name.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .env(NAME, setup.name.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
         let mut child = command.spawn().expect("a child that starts");
         let questions = Mutex::new(child.stdin.take().expect("a pipe"));
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
@@ -53,17 +59,28 @@ impl Remote {
         let asking = waiting.clone();
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
-                let Some(line) = line.strip_prefix(MARK) else { continue };
+                let Some(line) = line.strip_prefix(MARK) else {
+                    continue;
+                };
                 let words: Vec<&str> = line.split(' ').collect();
                 match words[..] {
                     ["open", id, created_at, durability] => {
-                        let id = hex::decode_lower(id).map(StoreId::from_bytes).expect("an id");
-                        let durability = if durability == "durable" { Durability::Durable } else { Durability::Volatile };
+                        let id = hex::decode_lower(id)
+                            .map(StoreId::from_bytes)
+                            .expect("an id");
+                        let durability = if durability == "durable" {
+                            Durability::Durable
+                        } else {
+                            Durability::Volatile
+                        };
                         let _ = opened.send((id, timestamp(created_at), durability));
                     }
                     [number, answer] => {
                         let asked = lock(&asking).remove(&number.parse().expect("a number"));
-                        let granted = answer.parse().ok().map(|remaining| Consumption::Granted { remaining });
+                        let granted = answer
+                            .parse()
+                            .ok()
+                            .map(|remaining| Consumption::Granted { remaining });
                         let answer = granted.or((answer == "spent").then_some(Consumption::Spent));
                         let _ = asked.map(|asked| asked.send(answer));
                     }
@@ -72,15 +89,25 @@ impl Remote {
             }
             lock(&asking).clear();
         });
-        let (id, created_at, durability) = open
-            .recv_timeout(6 * PATIENCE)
-            .expect("the other process must open the store: does it call `conformance::other_process`?");
-        Self { child: Mutex::new(child), questions, waiting, asked: AtomicU64::new(0), id, created_at, durability }
+        let (id, created_at, durability) = open.recv_timeout(6 * PATIENCE).expect(
+            "the other process must open the store: does it call `conformance::other_process`?",
+        );
+        Self {
+            child: Mutex::new(child),
+            questions,
+            waiting,
+            asked: AtomicU64::new(0),
+            id,
+            created_at,
+            durability,
+        }
     }
 
     fn say(&self, line: impl fmt::Display) {
         let mut questions = lock(&self.questions);
-        writeln!(questions, "{line}").and_then(|()| questions.flush()).expect("a process that listens");
+        writeln!(questions, "{line}")
+            .and_then(|()| questions.flush())
+            .expect("a process that listens");
     }
 }
 
@@ -105,15 +132,32 @@ impl ReplayStore for Remote {
             let number = self.asked.fetch_add(1, Ordering::Relaxed);
             lock(&self.waiting).insert(number, asked);
             let (key, use_id) = (key_words(key), hex::encode(use_id.as_bytes()));
-            self.say(format_args!("consume {number} {key} {use_id} {} {} {retain_until}", limits.uses, limits.restores));
-            let failed = || StoreError::new(StoreErrorKind::Unavailable, "the store of the other process", "it failed there");
+            self.say(format_args!(
+                "consume {number} {key} {use_id} {} {} {retain_until}",
+                limits.uses, limits.restores
+            ));
+            let failed = || {
+                StoreError::new(
+                    StoreErrorKind::Unavailable,
+                    "the store of the other process",
+                    "it failed there",
+                )
+            };
             answer.await.ok().flatten().ok_or_else(failed)
         })
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        let why = if why == Release::Failed { "failed" } else { "not_served" };
-        self.say(format_args!("release {} {} {why}", key_words(key), hex::encode(use_id.as_bytes())));
+        let why = if why == Release::Failed {
+            "failed"
+        } else {
+            "not_served"
+        };
+        self.say(format_args!(
+            "release {} {} {why}",
+            key_words(key),
+            hex::encode(use_id.as_bytes())
+        ));
     }
 
     fn durability(&self) -> Durability {
@@ -123,7 +167,9 @@ impl ReplayStore for Remote {
 
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Remote").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("Remote")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -137,12 +183,26 @@ impl Drop for Remote {
 
 /// The child's side of it: `false` if this process is none.
 pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
-    let Some(name) = std::env::var(NAME).ok().and_then(|name| name.parse().ok()) else { return false };
-    let setup = Setup { name, is_open: true, ..Setup::new() };
+    let Some(name) = std::env::var(NAME).ok().and_then(|name| name.parse().ok()) else {
+        return false;
+    };
+    let setup = Setup {
+        name,
+        is_open: true,
+        ..Setup::new()
+    };
     setup.clock.advance(LATER);
     let store = Arc::new(open(setup).await);
-    let durability = if store.durability() == Durability::Durable { "durable" } else { "volatile" };
-    answer(format_args!("open {} {} {durability}", hex::encode(store.id().as_bytes()), store.created_at()));
+    let durability = if store.durability() == Durability::Durable {
+        "durable"
+    } else {
+        "volatile"
+    };
+    answer(format_args!(
+        "open {} {} {durability}",
+        hex::encode(store.id().as_bytes()),
+        store.created_at()
+    ));
     let (questions, mut asked) = unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
@@ -152,20 +212,39 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
     while let Some(line) = asked.recv().await {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
-            ["consume", number, network, hash, use_id, uses, restores, until] => {
-                let (key, use_id, until) = (key(network, hash), use_id_of(use_id), timestamp(until));
-                let limits = Limits::new(uses.parse::<NonZeroU32>().expect("uses"), restores.parse().expect("restores"));
+            [
+                "consume",
+                number,
+                network,
+                hash,
+                use_id,
+                uses,
+                restores,
+                until,
+            ] => {
+                let (key, use_id, until) =
+                    (key(network, hash), use_id_of(use_id), timestamp(until));
+                let limits = Limits::new(
+                    uses.parse::<NonZeroU32>().expect("uses"),
+                    restores.parse().expect("restores"),
+                );
                 let (store, number) = (store.clone(), number.to_owned());
                 tokio::spawn(async move {
                     match store.consume(key, use_id, limits, until).await {
-                        Ok(Consumption::Granted { remaining }) => answer(format_args!("{number} {remaining}")),
+                        Ok(Consumption::Granted { remaining }) => {
+                            answer(format_args!("{number} {remaining}"))
+                        }
                         Ok(Consumption::Spent) => answer(format_args!("{number} spent")),
                         Err(_) => answer(format_args!("{number} failed")),
                     }
                 });
             }
             ["release", network, hash, use_id, why] => {
-                let why = if why == "failed" { Release::Failed } else { Release::NotServed };
+                let why = if why == "failed" {
+                    Release::Failed
+                } else {
+                    Release::NotServed
+                };
                 store.release(key(network, hash), use_id_of(use_id), why);
             }
             _ => panic!("the first process says {line:?}"),
@@ -186,15 +265,24 @@ fn key_words(key: ConsumptionKey) -> String {
 
 fn key(network: &str, hash: &str) -> ConsumptionKey {
     let network = Network::from_caip2(network).expect("a network");
-    ConsumptionKey::new(network, hex::decode_lower(hash).map(PaymentHash::from_bytes).expect("a payment hash"))
+    ConsumptionKey::new(
+        network,
+        hex::decode_lower(hash)
+            .map(PaymentHash::from_bytes)
+            .expect("a payment hash"),
+    )
 }
 
 fn use_id_of(text: &str) -> UseId {
-    hex::decode_lower(text).map(UseId::from_bytes).expect("a use id")
+    hex::decode_lower(text)
+        .map(UseId::from_bytes)
+        .expect("a use id")
 }
 
 fn timestamp(text: &str) -> Timestamp {
-    text.parse().map(Timestamp::from_unix_seconds).expect("a moment")
+    text.parse()
+        .map(Timestamp::from_unix_seconds)
+        .expect("a moment")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

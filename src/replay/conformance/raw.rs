@@ -24,7 +24,9 @@ impl RawEngine {
     ///
     /// Where the folder cannot be written.
     pub fn create(folder: &Path) -> Result<Self, StoreError> {
-        log::RawEngine::create(folder).map(Self).map_err(|error| told(&error))
+        log::RawEngine::create(folder)
+            .map(Self)
+            .map_err(|error| told(&error))
     }
 
     /// Writes a batch and syncs it.
@@ -32,7 +34,10 @@ impl RawEngine {
     /// # Errors
     ///
     /// Where the folder cannot be written.
-    pub fn write(&mut self, records: impl IntoIterator<Item = RawRecord>) -> Result<(), StoreError> {
+    pub fn write(
+        &mut self,
+        records: impl IntoIterator<Item = RawRecord>,
+    ) -> Result<(), StoreError> {
         let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
         self.0.write(&records).map_err(|error| told(&error))
     }
@@ -42,8 +47,19 @@ impl RawRecord {
     /// The one that a use of `key` makes.
     #[must_use]
     pub fn new(key: ConsumptionKey, use_id: UseId) -> Self {
-        let last_use = Use { granted_at: Timestamp::MAX, remaining: 0, released: false };
-        let entry = Entry { retain_until: Timestamp::MAX, taken: 1, restored: 0, restores: 2, last: use_id, last_use };
+        let last_use = Use {
+            granted_at: Timestamp::MAX,
+            remaining: 0,
+            released: false,
+        };
+        let entry = Entry {
+            retain_until: Timestamp::MAX,
+            taken: 1,
+            restored: 0,
+            restores: 2,
+            last: use_id,
+            last_use,
+        };
         Self((entry_key(&key).to_vec(), write_entry(&entry).to_vec()))
     }
 }

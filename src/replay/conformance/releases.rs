@@ -29,7 +29,9 @@ async fn what_was_not_served_comes_back_every_time<S: ReplayStore>(subject: &Sub
         wait_for_grant(subject, key, id, uses(1)).await;
         subject.release(key, id, Release::NotServed);
     }
-    subject.consume_released(key, uses(1), "what was not served must come back").await;
+    subject
+        .consume_released(key, uses(1), "what was not served must come back")
+        .await;
 }
 
 async fn a_second_release_gives_nothing<S: ReplayStore>(subject: &Subject<S>) {
@@ -40,19 +42,36 @@ async fn a_second_release_gives_nothing<S: ReplayStore>(subject: &Subject<S>) {
     for why in [Release::NotServed, Release::NotServed, Release::Failed] {
         subject.release(key, id, why);
     }
-    subject.consume_released(key, limits, "what was not served must come back").await;
-    assert_eq!(subject.drain(key, limits).await, 0, "a second release of one use must give nothing");
+    subject
+        .consume_released(key, limits, "what was not served must come back")
+        .await;
+    assert_eq!(
+        subject.drain(key, limits).await,
+        0,
+        "a second release of one use must give nothing"
+    );
 }
 
 async fn a_release_of_nothing_gives_nothing<S: ReplayStore>(subject: &Subject<S>) {
     let key = a_key();
     subject.release(key, a_use(), Release::NotServed);
-    assert_eq!(subject.drain(key, uses(3)).await, 3, "a release of a use that was never granted must give nothing");
+    assert_eq!(
+        subject.drain(key, uses(3)).await,
+        3,
+        "a release of a use that was never granted must give nothing"
+    );
     let refused = a_use();
-    assert_eq!(subject.consume(key, refused, uses(3)).await, Consumption::Spent);
+    assert_eq!(
+        subject.consume(key, refused, uses(3)).await,
+        Consumption::Spent
+    );
     subject.release(key, refused, Release::NotServed);
     subject.release(key, a_use(), Release::Failed);
-    assert_eq!(subject.drain(key, uses(3)).await, 0, "a release of a use that was refused must give nothing");
+    assert_eq!(
+        subject.drain(key, uses(3)).await,
+        0,
+        "a release of a use that was refused must give nothing"
+    );
 }
 
 async fn failures_come_back_as_often_as_the_limit_says<S: ReplayStore>(subject: &Subject<S>) {
@@ -63,7 +82,11 @@ async fn failures_come_back_as_often_as_the_limit_says<S: ReplayStore>(subject: 
             take_and_fail(subject, key, limits).await;
         }
         take_and_fail(subject, key, limits).await;
-        assert_eq!(subject.drain(key, limits).await, 0, "{restores} failures may come back, and no more");
+        assert_eq!(
+            subject.drain(key, limits).await,
+            0,
+            "{restores} failures may come back, and no more"
+        );
     }
     let key = a_key();
     let limits = restorable(1, 1);
@@ -71,7 +94,13 @@ async fn failures_come_back_as_often_as_the_limit_says<S: ReplayStore>(subject: 
     let id = a_use();
     wait_for_grant(subject, key, id, limits).await;
     subject.release(key, id, Release::NotServed);
-    subject.consume_released(key, limits, "what was not served must come back whatever failed before").await;
+    subject
+        .consume_released(
+            key,
+            limits,
+            "what was not served must come back whatever failed before",
+        )
+        .await;
 }
 
 async fn a_release_that_comes_first_wins<S: ReplayStore>(subject: &Subject<S>) {
@@ -80,7 +109,13 @@ async fn a_release_that_comes_first_wins<S: ReplayStore>(subject: &Subject<S>) {
         let limits = restorable(1, 1);
         subject.release(key, id, why);
         let _ = subject.consume(key, id, limits).await;
-        subject.consume_released(key, limits, "a release that came before its consume must win over it").await;
+        subject
+            .consume_released(
+                key,
+                limits,
+                "a release that came before its consume must win over it",
+            )
+            .await;
         assert_eq!(subject.drain(key, limits).await, 0);
     }
 }
@@ -89,8 +124,14 @@ async fn a_released_use_is_not_granted_again<S: ReplayStore>(subject: &Subject<S
     let (key, id) = (a_key(), a_use());
     let _ = subject.consume(key, id, uses(1)).await;
     subject.release(key, id, Release::NotServed);
-    subject.consume_released(key, uses(1), "what was not served must come back").await;
-    assert_eq!(subject.consume(key, id, uses(1)).await, Consumption::Spent, "a use id that was released is over");
+    subject
+        .consume_released(key, uses(1), "what was not served must come back")
+        .await;
+    assert_eq!(
+        subject.consume(key, id, uses(1)).await,
+        Consumption::Spent,
+        "a use id that was released is over"
+    );
 }
 
 async fn a_release_of_an_earlier_use_counts<S: ReplayStore>(subject: &Subject<S>) {
@@ -100,19 +141,40 @@ async fn a_release_of_an_earlier_use_counts<S: ReplayStore>(subject: &Subject<S>
         let _ = subject.consume(key, id, limits).await;
     }
     subject.release(key, ids[0], Release::NotServed);
-    subject.consume_released(key, limits, "the first of several uses must come back").await;
+    subject
+        .consume_released(key, limits, "the first of several uses must come back")
+        .await;
     subject.release(key, ids[1], Release::Failed);
-    subject.consume_released(key, limits, "the second of several uses must come back").await;
+    subject
+        .consume_released(key, limits, "the second of several uses must come back")
+        .await;
     subject.release(key, ids[2], Release::Failed);
-    assert_eq!(subject.drain(key, limits).await, 0, "one failure may come back, and no more");
+    assert_eq!(
+        subject.drain(key, limits).await,
+        0,
+        "one failure may come back, and no more"
+    );
 }
 
-async fn a_caller_who_goes_leaves_nothing_taken<S: ReplayStore>(subject: &Subject<S>, polls: usize) {
+async fn a_caller_who_goes_leaves_nothing_taken<S: ReplayStore>(
+    subject: &Subject<S>,
+    polls: usize,
+) {
     let (key, id) = (a_key(), a_use());
     poll_and_drop(subject.store.consume(key, id, uses(1), after(3_600)), polls).await;
     subject.release(key, id, Release::NotServed);
-    subject.consume_released(key, uses(1), format!("dropped after {polls} polls and released, a use must come back")).await;
-    assert_eq!(subject.drain(key, uses(1)).await, 0, "dropped after {polls} polls and released, a use came back twice");
+    subject
+        .consume_released(
+            key,
+            uses(1),
+            format!("dropped after {polls} polls and released, a use must come back"),
+        )
+        .await;
+    assert_eq!(
+        subject.drain(key, uses(1)).await,
+        0,
+        "dropped after {polls} polls and released, a use came back twice"
+    );
 }
 
 async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &Subject<S>) {
@@ -122,7 +184,8 @@ async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &
         let store = subject.store.clone();
         racers.spawn(async move {
             let id = a_use();
-            let answer = poll_and_drop(store.consume(key, id, limits, after(3_600)), number % POLLS).await;
+            let answer =
+                poll_and_drop(store.consume(key, id, limits, after(3_600)), number % POLLS).await;
             store.release(key, id, Release::NotServed);
             // idempotent, and over
             store.release(key, id, Release::NotServed);
@@ -134,9 +197,15 @@ async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &
     let mut left = 0;
     while left < 3 {
         left += subject.drain(key, limits).await;
-        assert!(Instant::now() < given_up, "{GOING} callers went and released; {left} of 3 uses came back");
+        assert!(
+            Instant::now() < given_up,
+            "{GOING} callers went and released; {left} of 3 uses came back"
+        );
     }
-    assert_eq!(left, 3, "{GOING} callers went and released; more uses came back than were bought");
+    assert_eq!(
+        left, 3,
+        "{GOING} callers went and released; more uses came back than were bought"
+    );
     assert_eq!(subject.drain(key, limits).await, 0);
 }
 
@@ -155,7 +224,10 @@ pub(super) async fn wait_for_grant<S: ReplayStore + ?Sized>(
 ) {
     let given_up = Instant::now() + PATIENCE;
     while subject.consume(key, id, limits).await == Consumption::Spent {
-        assert!(Instant::now() < given_up, "a use that was released must come back");
+        assert!(
+            Instant::now() < given_up,
+            "a use that was released must come back"
+        );
         tokio::task::yield_now().await;
     }
 }

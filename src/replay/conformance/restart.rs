@@ -11,19 +11,33 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
         Durability::Volatile => {
             drop(before);
             let after = Subject::open(open, setup).await;
-            assert_ne!(after.store.id(), id, "a store that forgot must have another id");
+            assert_ne!(
+                after.store.id(),
+                id,
+                "a store that forgot must have another id"
+            );
         }
     }
 }
 
-async fn a_durable_store_forgets_nothing<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S, setup: Setup, before: Subject<S>) {
+async fn a_durable_store_forgets_nothing<S: ReplayStore>(
+    open: &impl AsyncFn(Setup) -> S,
+    setup: Setup,
+    before: Subject<S>,
+) {
     let id = before.store.id();
     let (spent, longer, pruned) = (a_key(), a_key(), a_key());
     let use_id = a_use();
     let _ = before.consume(spent, use_id, uses(1)).await;
-    let _ = before.consume_until(longer, a_use(), uses(1), after(100)).await;
-    let _ = before.consume_until(longer, a_use(), uses(1), after(500)).await;
-    let _ = before.consume_until(pruned, a_use(), uses(1), after(50)).await;
+    let _ = before
+        .consume_until(longer, a_use(), uses(1), after(100))
+        .await;
+    let _ = before
+        .consume_until(longer, a_use(), uses(1), after(500))
+        .await;
+    let _ = before
+        .consume_until(pruned, a_use(), uses(1), after(50))
+        .await;
 
     let (returned, failed, several) = (a_key(), a_key(), a_key());
     let limits = restorable(1, 1);
@@ -39,30 +53,65 @@ async fn a_durable_store_forgets_nothing<S: ReplayStore>(open: &impl AsyncFn(Set
 
     let after_restart = Subject::open(open, setup.clone()).await;
     assert_eq!(after_restart.store.id(), id, "a durable store keeps its id");
-    assert_eq!(after_restart.consume(spent, a_use(), uses(1)).await, Consumption::Spent, "what was spent is spent");
+    assert_eq!(
+        after_restart.consume(spent, a_use(), uses(1)).await,
+        Consumption::Spent,
+        "what was spent is spent"
+    );
     assert_eq!(
         after_restart.consume(spent, use_id, uses(1)).await,
         Consumption::Granted { remaining: 0 },
         "a use id is remembered over a restart"
     );
     let answer = after_restart.consume(returned, a_use(), limits).await;
-    assert_eq!(answer, Consumption::Granted { remaining: 0 }, "a release asked before the store was dropped is carried out");
+    assert_eq!(
+        answer,
+        Consumption::Granted { remaining: 0 },
+        "a release asked before the store was dropped is carried out"
+    );
     let second = a_use();
-    assert_eq!(after_restart.consume(failed, second, limits).await, Consumption::Granted { remaining: 0 });
+    assert_eq!(
+        after_restart.consume(failed, second, limits).await,
+        Consumption::Granted { remaining: 0 }
+    );
     after_restart.release(failed, second, Release::Failed);
-    assert_eq!(after_restart.drain(failed, limits).await, 0, "restores are counted over a restart");
+    assert_eq!(
+        after_restart.drain(failed, limits).await,
+        0,
+        "restores are counted over a restart"
+    );
     after_restart.release(several, first_of_several, Release::NotServed);
-    after_restart.consume_released(several, uses(3), "an earlier use can be released after a restart").await;
+    after_restart
+        .consume_released(
+            several,
+            uses(3),
+            "an earlier use can be released after a restart",
+        )
+        .await;
     assert_eq!(after_restart.drain(several, uses(3)).await, 1);
     after_restart.clock.set(after(400));
     for _ in 0..50 {
-        let _ = after_restart.consume_until(a_key(), a_use(), uses(1), after(9_000)).await;
+        let _ = after_restart
+            .consume_until(a_key(), a_use(), uses(1), after(9_000))
+            .await;
     }
     drop(after_restart);
 
     let last = Subject::open(open, setup).await;
-    let answer = last.consume_until(pruned, a_use(), uses(1), after(50)).await;
-    assert_eq!(answer, Consumption::Spent, "what was pruned stays spent over a restart");
-    let answer = last.consume_until(longer, a_use(), uses(1), after(9_000)).await;
-    assert_eq!(answer, Consumption::Spent, "a later end is kept over a restart");
+    let answer = last
+        .consume_until(pruned, a_use(), uses(1), after(50))
+        .await;
+    assert_eq!(
+        answer,
+        Consumption::Spent,
+        "what was pruned stays spent over a restart"
+    );
+    let answer = last
+        .consume_until(longer, a_use(), uses(1), after(9_000))
+        .await;
+    assert_eq!(
+        answer,
+        Consumption::Spent,
+        "a later end is kept over a restart"
+    );
 }

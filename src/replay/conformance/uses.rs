@@ -28,22 +28,39 @@ async fn as_many_are_granted_as_were_bought<S: ReplayStore>(subject: &Subject<S>
         .collect();
     remaining.sort_unstable();
     let expected: Vec<_> = (0..bought).collect();
-    assert_eq!(remaining, expected, "{RACERS} tasks raced for {bought} uses; each must be granted once");
-    assert_eq!(subject.consume(key, a_use(), uses(bought)).await, Consumption::Spent, "{bought} uses were taken");
+    assert_eq!(
+        remaining, expected,
+        "{RACERS} tasks raced for {bought} uses; each must be granted once"
+    );
+    assert_eq!(
+        subject.consume(key, a_use(), uses(bought)).await,
+        Consumption::Spent,
+        "{bought} uses were taken"
+    );
 }
 
 async fn one_use_id_takes_one_use<S: ReplayStore>(subject: &Subject<S>) {
     let (key, id) = (a_key(), a_use());
     for answer in race(&[&subject.store], key, 2, || id).await {
-        assert_eq!(answer, Consumption::Granted { remaining: 1 }, "the same use id must get the same answer");
+        assert_eq!(
+            answer,
+            Consumption::Granted { remaining: 1 },
+            "the same use id must get the same answer"
+        );
     }
-    assert_eq!(subject.consume(key, a_use(), uses(2)).await, Consumption::Granted { remaining: 0 });
+    assert_eq!(
+        subject.consume(key, a_use(), uses(2)).await,
+        Consumption::Granted { remaining: 0 }
+    );
     assert_eq!(
         subject.consume(key, id, uses(2)).await,
         Consumption::Granted { remaining: 1 },
         "a use id must get the same answer although another use was granted since"
     );
-    assert_eq!(subject.consume(key, a_use(), uses(2)).await, Consumption::Spent);
+    assert_eq!(
+        subject.consume(key, a_use(), uses(2)).await,
+        Consumption::Spent
+    );
 }
 
 async fn keys_do_not_touch<S: ReplayStore>(subject: &Subject<S>) {
@@ -51,15 +68,29 @@ async fn keys_do_not_touch<S: ReplayStore>(subject: &Subject<S>) {
     let elsewhere = ConsumptionKey::new(Network::Bitcoin, key.payment_hash());
     for key in [key, elsewhere, a_key()] {
         let answer = subject.consume(key, id, uses(1)).await;
-        assert_eq!(answer, Consumption::Granted { remaining: 0 }, "another key must have uses of its own");
+        assert_eq!(
+            answer,
+            Consumption::Granted { remaining: 0 },
+            "another key must have uses of its own"
+        );
     }
 }
 
 async fn limits_may_change<S: ReplayStore>(subject: &Subject<S>) {
     let key = a_key();
-    assert_eq!(subject.consume(key, a_use(), uses(1)).await, Consumption::Granted { remaining: 0 });
-    assert_eq!(subject.consume(key, a_use(), uses(3)).await, Consumption::Granted { remaining: 1 });
-    assert_eq!(subject.consume(key, a_use(), uses(1)).await, Consumption::Spent, "grants must not exceed the limit of the ask");
+    assert_eq!(
+        subject.consume(key, a_use(), uses(1)).await,
+        Consumption::Granted { remaining: 0 }
+    );
+    assert_eq!(
+        subject.consume(key, a_use(), uses(3)).await,
+        Consumption::Granted { remaining: 1 }
+    );
+    assert_eq!(
+        subject.consume(key, a_use(), uses(1)).await,
+        Consumption::Spent,
+        "grants must not exceed the limit of the ask"
+    );
 }
 
 const ROUNDS: usize = 8;

@@ -26,21 +26,31 @@ impl Stored {
     pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let (tag, key) = key.split_first()?;
         match *tag {
-            CREATED_AT => key.is_empty().then_some(Self::CreatedAt(read_timestamp(value.try_into().ok()?))),
+            CREATED_AT => key
+                .is_empty()
+                .then_some(Self::CreatedAt(read_timestamp(value.try_into().ok()?))),
             EARLIER_USE => {
                 let (key, id) = read_key(key)?;
                 let (known, rest) = read_use(value)?;
-                rest.is_empty().then_some(Self::EarlierUse(key, UseId::from_bytes(id.try_into().ok()?), known))
+                rest.is_empty().then_some(Self::EarlierUse(
+                    key,
+                    UseId::from_bytes(id.try_into().ok()?),
+                    known,
+                ))
             }
             PRUNED_UNTIL => Some(Self::PrunedUntil(read_timestamp(value.try_into().ok()?))),
             RECORD => {
                 let (expires_at, value) = value.split_first_chunk()?;
-                let record = Record { value: value.to_vec(), expires_at: read_timestamp(*expires_at) };
+                let record = Record {
+                    value: value.to_vec(),
+                    expires_at: read_timestamp(*expires_at),
+                };
                 Some(Self::Record(RecordKey::new(key)?, record))
             }
             ENTRY => {
                 let (key, rest) = read_key(key)?;
-                rest.is_empty().then_some(Self::Entry(key, read_entry(value)?))
+                rest.is_empty()
+                    .then_some(Self::Entry(key, read_entry(value)?))
             }
             _ => None,
         }
@@ -50,33 +60,59 @@ impl Stored {
 impl Changes for Batch {
     fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
         let (old, new) = (old.map(write_entry), new.map(write_entry));
-        self.change(&entry_key(key), old.as_ref().map(<[u8; 36 + USE]>::as_slice), new.as_ref().map(<[u8; 36 + USE]>::as_slice));
+        self.change(
+            &entry_key(key),
+            old.as_ref().map(<[u8; 36 + USE]>::as_slice),
+            new.as_ref().map(<[u8; 36 + USE]>::as_slice),
+        );
     }
 
-    fn earlier_use(&mut self, key: &ConsumptionKey, id: &UseId, old: Option<&Use>, new: Option<&Use>) {
+    fn earlier_use(
+        &mut self,
+        key: &ConsumptionKey,
+        id: &UseId,
+        old: Option<&Use>,
+        new: Option<&Use>,
+    ) {
         let (old, new) = (old.map(write_use), new.map(write_use));
         let mut name = entry_key(key);
         name[0] = EARLIER_USE;
         let name = [name.as_slice(), id.as_bytes()].concat();
-        self.change(&name, old.as_ref().map(<[u8; USE]>::as_slice), new.as_ref().map(<[u8; USE]>::as_slice));
+        self.change(
+            &name,
+            old.as_ref().map(<[u8; USE]>::as_slice),
+            new.as_ref().map(<[u8; USE]>::as_slice),
+        );
     }
 
     fn pruned_until(&mut self, old: Option<Timestamp>, new: Timestamp) {
         let bytes = |at: Timestamp| at.as_unix_seconds().to_le_bytes();
-        self.change(&[PRUNED_UNTIL], old.map(bytes).as_ref().map(<[u8; 8]>::as_slice), Some(&bytes(new)));
+        self.change(
+            &[PRUNED_UNTIL],
+            old.map(bytes).as_ref().map(<[u8; 8]>::as_slice),
+            Some(&bytes(new)),
+        );
     }
 }
 
 impl RecordChanges for Batch {
     fn record(&mut self, key: &RecordKey, old: Option<&Record>, new: Option<&Record>) {
         let name = [&[RECORD], key.as_bytes()].concat();
-        self.change(&name, old.map(write_record).as_deref(), new.map(write_record).as_deref());
+        self.change(
+            &name,
+            old.map(write_record).as_deref(),
+            new.map(write_record).as_deref(),
+        );
     }
 }
 
 /// Notes in a new store since when it exists.
 pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
-    batch.change(&[CREATED_AT], None, Some(&at.as_unix_seconds().to_le_bytes()));
+    batch.change(
+        &[CREATED_AT],
+        None,
+        Some(&at.as_unix_seconds().to_le_bytes()),
+    );
 }
 
 pub(in crate::replay) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
@@ -101,7 +137,10 @@ fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
         _ => return None,
     };
     let (hash, rest) = bytes.split_first_chunk()?;
-    Some((ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)), rest))
+    Some((
+        ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)),
+        rest,
+    ))
 }
 
 pub(in crate::replay) fn write_entry(entry: &Entry) -> [u8; 36 + USE] {
@@ -149,11 +188,22 @@ fn read_use(bytes: &[u8]) -> Option<(Use, &[u8])> {
         1 => true,
         _ => return None,
     };
-    Some((Use { granted_at: read_timestamp(*granted_at), remaining: u32::from_le_bytes(*remaining), released }, rest))
+    Some((
+        Use {
+            granted_at: read_timestamp(*granted_at),
+            remaining: u32::from_le_bytes(*remaining),
+            released,
+        },
+        rest,
+    ))
 }
 
 fn write_record(record: &Record) -> Vec<u8> {
-    [record.expires_at.as_unix_seconds().to_le_bytes().as_slice(), &record.value].concat()
+    [
+        record.expires_at.as_unix_seconds().to_le_bytes().as_slice(),
+        &record.value,
+    ]
+    .concat()
 }
 
 const fn read_timestamp(bytes: [u8; 8]) -> Timestamp {

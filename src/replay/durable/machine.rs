@@ -61,9 +61,20 @@ pub(super) struct Pending<T> {
 
 impl Desk {
     pub(super) fn new(options: DurableOptions) -> Self {
-        let (keys, record_bytes) = (Keys::new(options.capacity), Room::new(options.record_capacity));
+        let (keys, record_bytes) = (
+            Keys::new(options.capacity),
+            Room::new(options.record_capacity),
+        );
         let (book, shelf, created_at) = (Book::default(), Shelf::default(), Arc::default());
-        Self { book, shelf, keys, record_bytes, options, created_at, is_whole: false }
+        Self {
+            book,
+            shelf,
+            keys,
+            record_bytes,
+            options,
+            created_at,
+            is_whole: false,
+        }
     }
 
     /// Filled, once all is taken in, with since when the store exists.
@@ -89,13 +100,19 @@ impl Machine for Desk {
             Some(Stored::CreatedAt(at)) => {
                 let _ = self.created_at.set(at);
             }
-            Some(Stored::EarlierUse(key, id, known)) => self.book.load_earlier_use(key, id, known, &self.keys),
+            Some(Stored::EarlierUse(key, id, known)) => {
+                self.book.load_earlier_use(key, id, known, &self.keys)
+            }
             Some(Stored::PrunedUntil(pruned)) => {
                 self.keys.prune(pruned);
             }
             Some(Stored::Record(key, record)) => self.shelf.load(key, record, &self.record_bytes),
             Some(Stored::Entry(key, entry)) => self.book.load_entry(key, entry, &self.keys),
-            None => return Err(LogError::corrupt("a record that this version can read was expected")),
+            None => {
+                return Err(LogError::corrupt(
+                    "a record that this version can read was expected",
+                ));
+            }
         }
         Ok(())
     }
@@ -120,14 +137,23 @@ impl Machine for Desk {
         let now = self.options.clock.now();
         match question {
             Question::Consume(ask, reply) => {
-                let answer = self.book.consume(&ask, now, &self.keys, batch).map_err(|NoRoom| full("key", "capacity"));
+                let answer = self
+                    .book
+                    .consume(&ask, now, &self.keys, batch)
+                    .map_err(|NoRoom| full("key", "capacity"));
                 Answer::Consume(Pending { reply, answer })
             }
             Question::Delete(key, reply) => {
                 self.shelf.delete(&key, now, &self.record_bytes, batch);
-                Answer::Delete(Pending { reply, answer: Ok(()) })
+                Answer::Delete(Pending {
+                    reply,
+                    answer: Ok(()),
+                })
             }
-            Question::Get(key, reply) => Answer::Get(Pending { reply, answer: Ok(self.shelf.get(&key, now)) }),
+            Question::Get(key, reply) => Answer::Get(Pending {
+                reply,
+                answer: Ok(self.shelf.get(&key, now)),
+            }),
             Question::Put(key, record, reply) => {
                 let answer = self
                     .shelf
@@ -139,7 +165,10 @@ impl Machine for Desk {
                 let known = self.book.release(key, id, why, now, &self.keys, batch);
                 Answer::Release(known.then_some(Question::Release(key, id, why)))
             }
-            Question::Scan(prefix, reply) => Answer::Scan(Pending { reply, answer: Ok(self.shelf.scan(&prefix, now)) }),
+            Question::Scan(prefix, reply) => Answer::Scan(Pending {
+                reply,
+                answer: Ok(self.shelf.scan(&prefix, now)),
+            }),
         }
     }
 
@@ -199,7 +228,11 @@ pub(super) const fn kind(error: &LogError) -> StoreErrorKind {
 }
 
 fn full(what: &str, option: &str) -> StoreError {
-    StoreError::new(StoreErrorKind::Full, NAME, format!("no room for another {what}; `DurableOptions::{option}` allows more"))
+    StoreError::new(
+        StoreErrorKind::Full,
+        NAME,
+        format!("no room for another {what}; `DurableOptions::{option}` allows more"),
+    )
 }
 
 pub(super) const NAME: &str = "the durable store";

@@ -14,7 +14,11 @@ pub struct DurableOptions {
 impl DurableOptions {
     /// Room for 4,000,000 keys and 64 MiB of records, and the system's clock.
     pub fn new() -> Self {
-        Self { capacity: 4_000_000, record_capacity: 64 << 20, clock: Arc::new(SystemClock::new()) }
+        Self {
+            capacity: 4_000_000,
+            record_capacity: 64 << 20,
+            clock: Arc::new(SystemClock::new()),
+        }
     }
 
     /// Room for so many keys. A payment for several uses counts for up to five keys, and within ten minutes for one more with
@@ -32,7 +36,10 @@ impl DurableOptions {
 
     /// Another clock, for tests. A folder that is new exists since that clock's present moment.
     pub fn clock(self, clock: impl Clock) -> Self {
-        Self { clock: Arc::new(clock), ..self }
+        Self {
+            clock: Arc::new(clock),
+            ..self
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use crate::{
     clock::Timestamp,
     log::{Log, gone},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore, StoreError, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore,
+        StoreError, StoreId, UseId,
         book::Ask,
         shelf::{Record, check_value},
     },
@@ -91,14 +92,25 @@ impl DurableStore {
     /// # Errors
     ///
     /// As for [`open`](Self::open).
-    pub fn open_with(folder: impl AsRef<Path>, options: DurableOptions) -> Result<Self, StoreError> {
+    pub fn open_with(
+        folder: impl AsRef<Path>,
+        options: DurableOptions,
+    ) -> Result<Self, StoreError> {
         let new_id = *StoreId::random()?.as_bytes();
         let desk = Desk::new(options);
         let created_at = desk.created_at();
-        let log = Log::open(folder.as_ref(), new_id, desk)
-            .map_err(|error| StoreError::new(kind(&error), NAME, format!("{}: {error}", folder.as_ref().display())))?;
+        let log = Log::open(folder.as_ref(), new_id, desk).map_err(|error| {
+            StoreError::new(
+                kind(&error),
+                NAME,
+                format!("{}: {error}", folder.as_ref().display()),
+            )
+        })?;
         // if the disk does not say, nothing is young enough
-        Ok(Self { log, created_at: created_at.get().copied().unwrap_or(Timestamp::MAX) })
+        Ok(Self {
+            log,
+            created_at: created_at.get().copied().unwrap_or(Timestamp::MAX),
+        })
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Question) -> Result<T, StoreError> {
@@ -124,7 +136,17 @@ impl ReplayStore for DurableStore {
         limits: Limits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(self.ask(move |reply| Question::Consume(Ask { key, use_id, limits, retain_until }, reply)))
+        Box::pin(self.ask(move |reply| {
+            Question::Consume(
+                Ask {
+                    key,
+                    use_id,
+                    limits,
+                    retain_until,
+                },
+                reply,
+            )
+        }))
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
@@ -138,10 +160,16 @@ impl ReplayStore for DurableStore {
 }
 
 impl Records for DurableStore {
-    fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+    fn put_if_absent(
+        &self,
+        key: RecordKey,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             check_value(&value, NAME)?;
-            self.ask(|reply| Question::Put(key, Record { value, expires_at }, reply)).await
+            self.ask(|reply| Question::Put(key, Record { value, expires_at }, reply))
+                .await
         })
     }
 
@@ -153,7 +181,10 @@ impl Records for DurableStore {
         Box::pin(self.ask(|reply| Question::Delete(key, reply)))
     }
 
-    fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+    fn scan(
+        &self,
+        prefix: RecordKey,
+    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
         Box::pin(self.ask(|reply| Question::Scan(prefix, reply)))
     }
 }

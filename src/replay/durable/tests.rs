@@ -18,8 +18,8 @@ use crate::{
     log::{Batch, Log, LogError, Machine},
     payment::{Network, PaymentHash},
     replay::{
-        Consumption, ConsumptionKey, Limits, RecordKey, Release, ReplayStore as _, StoreError, StoreErrorKind, UseId, book::Ask,
-        shelf::Record,
+        Consumption, ConsumptionKey, Limits, RecordKey, Release, ReplayStore as _, StoreError,
+        StoreErrorKind, UseId, book::Ask, shelf::Record,
     },
 };
 
@@ -28,23 +28,45 @@ fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
     let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
     let (write_fails, load_fails) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
     let (desk, begins) = (Desk::new(DurableOptions::new()), true);
-    let faulty = Faulty { desk, begins, write_fails: write_fails.clone(), load_fails: load_fails.clone(), events };
+    let faulty = Faulty {
+        desk,
+        begins,
+        write_fails: write_fails.clone(),
+        load_fails: load_fails.clone(),
+        events,
+    };
     let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
     let until = |event| while heard.recv().unwrap() != event {};
     let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
     let answer = consume(&log, key, id);
-    assert_eq!(answer.blocking_recv().unwrap().unwrap(), Consumption::Granted { remaining: 0 });
+    assert_eq!(
+        answer.blocking_recv().unwrap().unwrap(),
+        Consumption::Granted { remaining: 0 }
+    );
 
     load_fails.store(true, Ordering::SeqCst);
     write_fails.store(true, Ordering::SeqCst);
-    assert!(consume(&log, a_key(2), UseId::from_bytes([2; 16])).blocking_recv().unwrap().is_err());
+    assert!(
+        consume(&log, a_key(2), UseId::from_bytes([2; 16]))
+            .blocking_recv()
+            .unwrap()
+            .is_err()
+    );
     until(Event::LoadFailed);
-    log.ask_urgently(Question::Release(key, id, Release::NotServed)).unwrap();
+    log.ask_urgently(Question::Release(key, id, Release::NotServed))
+        .unwrap();
     until(Event::Refused);
     load_fails.store(false, Ordering::SeqCst);
     until(Event::Loaded);
-    let answer = consume(&log, key, UseId::from_bytes([3; 16])).blocking_recv().unwrap().unwrap();
-    assert_eq!(answer, Consumption::Granted { remaining: 0 }, "the use that was given back");
+    let answer = consume(&log, key, UseId::from_bytes([3; 16]))
+        .blocking_recv()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        answer,
+        Consumption::Granted { remaining: 0 },
+        "the use that was given back"
+    );
     let answer = consume(&log, key, id).blocking_recv().unwrap().unwrap();
     assert_eq!(answer, Consumption::Spent, "the use that is over");
 }
@@ -54,7 +76,13 @@ fn a_release_in_a_group_that_was_not_written_is_carried_out_later() {
     let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
     let write_fails = Arc::<AtomicBool>::default();
     let (desk, begins) = (Desk::new(DurableOptions::new()), true);
-    let faulty = Faulty { desk, begins, write_fails: write_fails.clone(), load_fails: Arc::default(), events };
+    let faulty = Faulty {
+        desk,
+        begins,
+        write_fails: write_fails.clone(),
+        load_fails: Arc::default(),
+        events,
+    };
     let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
     let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
     assert_eq!(heard.recv().unwrap(), Event::Loaded);
@@ -62,10 +90,22 @@ fn a_release_in_a_group_that_was_not_written_is_carried_out_later() {
     assert_eq!(answer, Consumption::Granted { remaining: 0 });
 
     write_fails.store(true, Ordering::SeqCst);
-    log.ask_urgently(Question::Release(key, id, Release::NotServed)).unwrap();
-    assert_eq!(heard.recv().unwrap(), Event::Loaded, "the disk is read again");
-    let answer = consume(&log, key, UseId::from_bytes([2; 16])).blocking_recv().unwrap().unwrap();
-    assert_eq!(answer, Consumption::Granted { remaining: 0 }, "the use that was given back");
+    log.ask_urgently(Question::Release(key, id, Release::NotServed))
+        .unwrap();
+    assert_eq!(
+        heard.recv().unwrap(),
+        Event::Loaded,
+        "the disk is read again"
+    );
+    let answer = consume(&log, key, UseId::from_bytes([2; 16]))
+        .blocking_recv()
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        answer,
+        Consumption::Granted { remaining: 0 },
+        "the use that was given back"
+    );
 }
 
 #[test]
@@ -73,11 +113,22 @@ fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() 
     let (folder, (events, _heard)) = (tempfile::tempdir().unwrap(), channel());
     let at = |seconds: u64| Timestamp::from_unix_seconds(1_700_000_000 + seconds);
     let clock = TestClock::at(at(1_000));
-    let open = || DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap();
+    let open = || {
+        DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap()
+    };
     let desk = Desk::new(DurableOptions::new());
-    let silent = Faulty { desk, begins: false, write_fails: Arc::default(), load_fails: Arc::default(), events };
+    let silent = Faulty {
+        desk,
+        begins: false,
+        write_fails: Arc::default(),
+        load_fails: Arc::default(),
+        events,
+    };
     let log = Log::open(folder.path(), [7; 16], silent).unwrap();
-    let answer = consume(&log, a_key(1), UseId::from_bytes([1; 16])).blocking_recv().unwrap().unwrap();
+    let answer = consume(&log, a_key(1), UseId::from_bytes([1; 16]))
+        .blocking_recv()
+        .unwrap()
+        .unwrap();
     assert_eq!(answer, Consumption::Granted { remaining: 0 });
     drop(log);
     for now in [2_000, 3_000, 500] {
@@ -89,16 +140,37 @@ fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() 
 #[test]
 fn what_was_not_written_is_forgotten_and_takes_no_room() {
     let one = std::num::NonZeroUsize::MIN;
-    let mut desk = Desk::new(DurableOptions::new().capacity(one).record_capacity(2 + 3 + 128));
+    let mut desk = Desk::new(
+        DurableOptions::new()
+            .capacity(one)
+            .record_capacity(2 + 3 + 128),
+    );
     for (payment, name) in [(1, 1), (1, 1), (2, 2)] {
         desk.loaded();
         let ask = once(a_key(payment), UseId::random().unwrap());
-        let answer = desk.apply(Question::Consume(ask, oneshot::channel().0), &mut Batch::default());
-        let Answer::Consume(pending) = answer else { panic!("another answer") };
-        assert_eq!(pending.answer.unwrap(), Consumption::Granted { remaining: 0 });
-        let record = Record { value: vec![0; 3], expires_at: Timestamp::MAX };
-        let question = Question::Put(RecordKey::new(&[name]).unwrap(), record, oneshot::channel().0);
-        let Answer::Put(pending) = desk.apply(question, &mut Batch::default()) else { panic!("another answer") };
+        let answer = desk.apply(
+            Question::Consume(ask, oneshot::channel().0),
+            &mut Batch::default(),
+        );
+        let Answer::Consume(pending) = answer else {
+            panic!("another answer")
+        };
+        assert_eq!(
+            pending.answer.unwrap(),
+            Consumption::Granted { remaining: 0 }
+        );
+        let record = Record {
+            value: vec![0; 3],
+            expires_at: Timestamp::MAX,
+        };
+        let question = Question::Put(
+            RecordKey::new(&[name]).unwrap(),
+            record,
+            oneshot::channel().0,
+        );
+        let Answer::Put(pending) = desk.apply(question, &mut Batch::default()) else {
+            panic!("another answer")
+        };
         assert!(pending.answer.unwrap());
         desk.clear();
     }
@@ -107,15 +179,29 @@ fn what_was_not_written_is_forgotten_and_takes_no_room() {
 #[test]
 fn a_release_is_carried_out_again_if_its_group_was_not_written() {
     let failure = LogError::unavailable("on purpose");
-    for (known, written, again) in [(true, Ok(()), false), (true, Err(&failure), true), (false, Err(&failure), false)] {
+    for (known, written, again) in [
+        (true, Ok(()), false),
+        (true, Err(&failure), true),
+        (false, Err(&failure), false),
+    ] {
         let mut desk = Desk::new(DurableOptions::new());
         desk.loaded();
         let (key, use_id) = (a_key(1), UseId::from_bytes([1; 16]));
         if known {
-            let _ = desk.apply(Question::Consume(once(key, use_id), oneshot::channel().0), &mut Batch::default());
+            let _ = desk.apply(
+                Question::Consume(once(key, use_id), oneshot::channel().0),
+                &mut Batch::default(),
+            );
         }
-        let answer = desk.apply(Question::Release(key, use_id, Release::NotServed), &mut Batch::default());
-        assert_eq!(Desk::tell(answer, written).is_some(), again, "{known} {written:?}");
+        let answer = desk.apply(
+            Question::Release(key, use_id, Release::NotServed),
+            &mut Batch::default(),
+        );
+        assert_eq!(
+            Desk::tell(answer, written).is_some(),
+            again,
+            "{known} {written:?}"
+        );
     }
 }
 
@@ -123,27 +209,54 @@ fn a_release_is_carried_out_again_if_its_group_was_not_written() {
 fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
     fn refused<T: std::fmt::Debug>(desk: &mut Desk, question: impl FnOnce(Reply<T>) -> Question) {
         let (reply, answer) = oneshot::channel();
-        assert!(desk.refuse(question(reply), &LogError::unavailable("on purpose")).is_none());
-        assert_eq!(answer.blocking_recv().unwrap().unwrap_err().kind(), StoreErrorKind::Refused);
+        assert!(
+            desk.refuse(question(reply), &LogError::unavailable("on purpose"))
+                .is_none()
+        );
+        assert_eq!(
+            answer.blocking_recv().unwrap().unwrap_err().kind(),
+            StoreErrorKind::Refused
+        );
     }
 
     let mut desk = Desk::new(DurableOptions::new());
     let name = || RecordKey::new(b"name").unwrap();
-    refused(&mut desk, |reply| Question::Consume(once(a_key(1), UseId::from_bytes([1; 16])), reply));
+    refused(&mut desk, |reply| {
+        Question::Consume(once(a_key(1), UseId::from_bytes([1; 16])), reply)
+    });
     refused(&mut desk, |reply| Question::Delete(name(), reply));
     refused(&mut desk, |reply| Question::Get(name(), reply));
-    refused(&mut desk, |reply| Question::Put(name(), Record { value: vec![], expires_at: Timestamp::MAX }, reply));
+    refused(&mut desk, |reply| {
+        Question::Put(
+            name(),
+            Record {
+                value: vec![],
+                expires_at: Timestamp::MAX,
+            },
+            reply,
+        )
+    });
     refused(&mut desk, |reply| Question::Scan(name(), reply));
 }
 
-fn consume(log: &Log<Faulty>, key: ConsumptionKey, use_id: UseId) -> oneshot::Receiver<Result<Consumption, StoreError>> {
+fn consume(
+    log: &Log<Faulty>,
+    key: ConsumptionKey,
+    use_id: UseId,
+) -> oneshot::Receiver<Result<Consumption, StoreError>> {
     let (reply, answer) = oneshot::channel();
-    log.ask_urgently(Question::Consume(once(key, use_id), reply)).unwrap();
+    log.ask_urgently(Question::Consume(once(key, use_id), reply))
+        .unwrap();
     answer
 }
 
 fn once(key: ConsumptionKey, use_id: UseId) -> Ask {
-    Ask { key, use_id, limits: Limits::new(NonZeroU32::MIN, 0), retain_until: Timestamp::MAX }
+    Ask {
+        key,
+        use_id,
+        limits: Limits::new(NonZeroU32::MIN, 0),
+        retain_until: Timestamp::MAX,
+    }
 }
 
 fn a_key(number: u8) -> ConsumptionKey {

@@ -18,7 +18,8 @@ impl Changes for Written {
     fn earlier_use(&mut self, _: &ConsumptionKey, _: &UseId, _: Option<&Use>, _: Option<&Use>) {}
 
     fn pruned_until(&mut self, old: Option<Timestamp>, new: Timestamp) {
-        self.pruned.push((old.map(Timestamp::as_unix_seconds), new.as_unix_seconds()));
+        self.pruned
+            .push((old.map(Timestamp::as_unix_seconds), new.as_unix_seconds()));
     }
 }
 
@@ -43,17 +44,41 @@ struct Scene {
 
 impl Scene {
     fn new(capacity: usize) -> Self {
-        Self { book: Book::default(), keys: Keys::new(capacity), written: Written::default() }
+        Self {
+            book: Book::default(),
+            keys: Keys::new(capacity),
+            written: Written::default(),
+        }
     }
 
-    fn consume(&mut self, (payment, use_id): (u8, u8), limits: Limits, until: u64, now: u64) -> Result<bool, NoRoom> {
-        let ask = Ask { key: key(payment), use_id: id(use_id), limits, retain_until: at(until) };
-        let answer = self.book.consume(&ask, at(now), &self.keys, &mut self.written)?;
+    fn consume(
+        &mut self,
+        (payment, use_id): (u8, u8),
+        limits: Limits,
+        until: u64,
+        now: u64,
+    ) -> Result<bool, NoRoom> {
+        let ask = Ask {
+            key: key(payment),
+            use_id: id(use_id),
+            limits,
+            retain_until: at(until),
+        };
+        let answer = self
+            .book
+            .consume(&ask, at(now), &self.keys, &mut self.written)?;
         Ok(matches!(answer, Consumption::Granted { .. }))
     }
 
     fn release(&mut self, (payment, use_id): (u8, u8), why: Release, now: u64) -> bool {
-        self.book.release(key(payment), id(use_id), why, at(now), &self.keys, &mut self.written)
+        self.book.release(
+            key(payment),
+            id(use_id),
+            why,
+            at(now),
+            &self.keys,
+            &mut self.written,
+        )
     }
 }
 
@@ -65,17 +90,40 @@ fn uses(count: u32, restores: u32) -> Limits {
 fn what_has_ended_is_forgotten_in_memory_and_on_disk_and_makes_room() {
     let mut scene = Scene::new(3);
     for (payment, until) in [(1, 10), (2, 20), (3, 30)] {
-        assert_eq!(scene.consume((payment, 1), uses(1, 0), until, 0).ok(), Some(true));
+        assert_eq!(
+            scene.consume((payment, 1), uses(1, 0), until, 0).ok(),
+            Some(true)
+        );
     }
-    assert!(scene.consume((4, 1), uses(1, 0), 99, 30).is_ok(), "two have ended");
-    assert_eq!((scene.written.entries, scene.book.entries.len(), scene.book.expiries.len()), (2, 2, 2));
+    assert!(
+        scene.consume((4, 1), uses(1, 0), 99, 30).is_ok(),
+        "two have ended"
+    );
+    assert_eq!(
+        (
+            scene.written.entries,
+            scene.book.entries.len(),
+            scene.book.expiries.len()
+        ),
+        (2, 2, 2)
+    );
     assert_eq!(
         scene.written.pruned,
-        [(None, at(10).as_unix_seconds()), (Some(at(10).as_unix_seconds()), at(20).as_unix_seconds())]
+        [
+            (None, at(10).as_unix_seconds()),
+            (Some(at(10).as_unix_seconds()), at(20).as_unix_seconds())
+        ]
     );
-    assert_eq!(scene.consume((1, 2), uses(1, 0), 20, 30).ok(), Some(false), "it may have been spent");
+    assert_eq!(
+        scene.consume((1, 2), uses(1, 0), 20, 30).ok(),
+        Some(false),
+        "it may have been spent"
+    );
     assert!(scene.consume((5, 1), uses(1, 0), 99, 30).is_ok());
-    assert!(scene.consume((6, 1), uses(1, 0), 99, 30).is_err(), "three are held");
+    assert!(
+        scene.consume((6, 1), uses(1, 0), 99, 30).is_err(),
+        "three are held"
+    );
 }
 
 #[test]
@@ -84,7 +132,11 @@ fn what_is_kept_for_longer_than_at_first_is_forgotten_after_that() {
     assert!(scene.consume((1, 1), uses(1, 0), 10, 0).is_ok());
     assert!(scene.consume((1, 2), uses(1, 0), 50, 0).is_ok());
     assert!(scene.consume((2, 1), uses(1, 0), 99, 11).is_err());
-    assert_eq!(scene.consume((1, 3), uses(1, 0), 50, 50).ok(), Some(false), "until its last second");
+    assert_eq!(
+        scene.consume((1, 3), uses(1, 0), 50, 50).ok(),
+        Some(false),
+        "until its last second"
+    );
     assert!(scene.consume((2, 1), uses(1, 0), 99, 51).is_ok());
 }
 
@@ -99,14 +151,27 @@ fn a_release_forgets_what_has_ended_too() {
 #[test]
 fn a_release_says_whether_it_gave_anything_back() {
     let mut scene = Scene::new(9);
-    assert!(!scene.release((1, 1), Release::NotServed, 0), "of a use that is not known");
-    assert_eq!(scene.consume((1, 1), uses(2, 0), 99, 0).ok(), Some(false), "and that comes later");
+    assert!(
+        !scene.release((1, 1), Release::NotServed, 0),
+        "of a use that is not known"
+    );
+    assert_eq!(
+        scene.consume((1, 1), uses(2, 0), 99, 0).ok(),
+        Some(false),
+        "and that comes later"
+    );
     for use_id in [2, 3] {
-        assert_eq!(scene.consume((1, use_id), uses(2, 0), 99, 0).ok(), Some(true));
+        assert_eq!(
+            scene.consume((1, use_id), uses(2, 0), 99, 0).ok(),
+            Some(true)
+        );
     }
     for use_id in [2, 3] {
         assert!(scene.release((1, use_id), Release::NotServed, 0));
-        assert!(!scene.release((1, use_id), Release::NotServed, 0), "a second time");
+        assert!(
+            !scene.release((1, use_id), Release::NotServed, 0),
+            "a second time"
+        );
     }
 }
 
@@ -115,7 +180,11 @@ fn a_release_that_came_first_is_remembered_for_ten_minutes() {
     for (later, is_granted) in [(600, false), (601, true)] {
         let mut scene = Scene::new(9);
         assert!(!scene.release((1, 1), Release::NotServed, 0));
-        assert_eq!(scene.consume((1, 1), uses(1, 0), 9_999, later).ok(), Some(is_granted), "{later} s");
+        assert_eq!(
+            scene.consume((1, 1), uses(1, 0), 9_999, later).ok(),
+            Some(is_granted),
+            "{later} s"
+        );
     }
 }
 
@@ -126,7 +195,10 @@ fn what_was_asked_last_says_how_many_failed_uses_come_back() {
         assert!(scene.consume((1, 1), uses(2, 0), 99, 0).is_ok());
         assert!(scene.consume((1, 2), uses(2, restores), 99, 0).is_ok());
         assert!(scene.release((1, 2), Release::Failed, 0));
-        assert_eq!(scene.consume((1, 3), uses(2, restores), 99, 0).ok(), Some(comes_back));
+        assert_eq!(
+            scene.consume((1, 3), uses(2, restores), 99, 0).ok(),
+            Some(comes_back)
+        );
     }
 }
 
@@ -143,7 +215,14 @@ fn what_is_read_again_replaces_all_but_the_uses_that_no_disk_holds() {
     scene.book.load_entry(key(1), entry, &scene.keys);
     scene.book.finish_load();
     assert_eq!(scene.consume((1, 2), uses(1, 0), 99, 0).ok(), Some(false));
-    assert_eq!(scene.consume((2, 1), uses(1, 0), 99, 0).ok(), Some(false), "released before");
+    assert_eq!(
+        scene.consume((2, 1), uses(1, 0), 99, 0).ok(),
+        Some(false),
+        "released before"
+    );
     assert_eq!(scene.consume((2, 2), uses(1, 0), 99, 0).ok(), Some(true));
-    assert!(scene.consume((3, 1), uses(1, 0), 99, 0).is_err(), "what was read takes room");
+    assert!(
+        scene.consume((3, 1), uses(1, 0), 99, 0).is_err(),
+        "what was read takes room"
+    );
 }

@@ -58,9 +58,10 @@ impl ClientKey {
     /// The networks around it that have a share of their own, from the narrowest on.
     pub(crate) fn blocks(self) -> impl Iterator<Item = Block> {
         let blocks = match self {
-            Self::V6([a, b, c, d, e, f, g, _]) => {
-                [Some(Block::Bits56([a, b, c, d, e, f, g])), Some(Block::Bits48([a, b, c, d, e, f]))]
-            }
+            Self::V6([a, b, c, d, e, f, g, _]) => [
+                Some(Block::Bits56([a, b, c, d, e, f, g])),
+                Some(Block::Bits48([a, b, c, d, e, f])),
+            ],
             Self::Unknown | Self::V4(_) => [None, None],
         };
         blocks.into_iter().flatten()
@@ -98,7 +99,10 @@ impl fmt::Display for Block {
 
 fn ipv6(network: &[u8]) -> Ipv6Addr {
     let mut octets = [0; 16];
-    octets.iter_mut().zip(network).for_each(|(octet, byte)| *octet = *byte);
+    octets
+        .iter_mut()
+        .zip(network)
+        .for_each(|(octet, byte)| *octet = *byte);
     octets.into()
 }
 

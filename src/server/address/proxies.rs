@@ -45,18 +45,36 @@ pub(in crate::server) const MAX_HOPS: usize = 32;
 
 impl Proxies {
     /// From networks (`10.0.0.0/8`) and single addresses (`::1`).
-    pub(crate) fn parse<'a>(networks: impl IntoIterator<Item = &'a str>, header: ForwardedBy) -> Result<Self, NetworkError> {
+    pub(crate) fn parse<'a>(
+        networks: impl IntoIterator<Item = &'a str>,
+        header: ForwardedBy,
+    ) -> Result<Self, NetworkError> {
         let parse = |text: &str| {
-            let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-            address.or_else(|_| text.parse()).map_err(|_| NetworkError(text.to_owned()))
+            let address = text
+                .parse::<IpAddr>()
+                .map(|address| IpNet::from(address.to_canonical()));
+            address
+                .or_else(|_| text.parse())
+                .map_err(|_| NetworkError(text.to_owned()))
         };
-        Ok(Self { networks: networks.into_iter().map(parse).collect::<Result<_, _>>()?, header })
+        Ok(Self {
+            networks: networks.into_iter().map(parse).collect::<Result<_, _>>()?,
+            header,
+        })
     }
 
     pub(crate) fn client(&self, head: &Parts) -> Client {
-        let Some(peer) = peer(head) else { return Client { key: ClientKey::Unknown, is_behind_proxy: false } };
+        let Some(peer) = peer(head) else {
+            return Client {
+                key: ClientKey::Unknown,
+                is_behind_proxy: false,
+            };
+        };
         if !self.trusts(peer) {
-            return Client { key: ClientKey::of(peer), is_behind_proxy: false };
+            return Client {
+                key: ClientKey::of(peer),
+                is_behind_proxy: false,
+            };
         }
         let mut hops = self.hops(&head.headers).take(MAX_HOPS).peekable();
         let key = match hops.peek() {
@@ -70,7 +88,10 @@ impl Proxies {
                 }
             },
         };
-        Client { key, is_behind_proxy: true }
+        Client {
+            key,
+            is_behind_proxy: true,
+        }
     }
 
     /// The header that is read.
@@ -79,16 +100,23 @@ impl Proxies {
     }
 
     pub(in crate::server) fn trusts(&self, address: IpAddr) -> bool {
-        self.networks.iter().any(|network| network.contains(&address))
+        self.networks
+            .iter()
+            .any(|network| network.contains(&address))
     }
 
     /// The hops from the right, the nearest first: `None` for one that tells no address.
-    pub(in crate::server) fn hops<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = Option<IpAddr>> + 'a {
+    pub(in crate::server) fn hops<'a>(
+        &self,
+        headers: &'a HeaderMap,
+    ) -> impl Iterator<Item = Option<IpAddr>> + 'a {
         let header = self.header;
         let lines: Vec<_> = headers.get_all(header.name()).iter().collect();
         lines.into_iter().rev().flat_map(move |line| {
             // Commas are looked for from the right and without regard for quotes: to the left stands what strangers wrote.
-            line.as_bytes().rsplit(|byte| *byte == b',').map(move |hop| header.read(std::str::from_utf8(hop).ok()?.trim()))
+            line.as_bytes()
+                .rsplit(|byte| *byte == b',')
+                .map(move |hop| header.read(std::str::from_utf8(hop).ok()?.trim()))
         })
     }
 }
@@ -119,18 +147,30 @@ impl ForwardedBy {
                 let mut nodes = hop.split(';').filter_map(|pair| pair.split_once('='));
                 let (_, value) = nodes.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"))?;
                 let value = value.trim();
-                value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
+                value
+                    .strip_prefix('"')
+                    .and_then(|value| value.strip_suffix('"'))
+                    .unwrap_or(value)
             }
         };
-        let bracketed = node.strip_prefix('[').and_then(|node| node.strip_suffix(']')).unwrap_or(node);
-        let address = bracketed.parse::<IpAddr>().or_else(|_| node.parse::<SocketAddr>().map(|address| address.ip()));
+        let bracketed = node
+            .strip_prefix('[')
+            .and_then(|node| node.strip_suffix(']'))
+            .unwrap_or(node);
+        let address = bracketed
+            .parse::<IpAddr>()
+            .or_else(|_| node.parse::<SocketAddr>().map(|address| address.ip()));
         address.ok().map(|address| address.to_canonical())
     }
 }
 
 impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "trusted proxy `{}`: expected an address or a network, as in `10.0.0.0/8` or `::1`", self.0)
+        write!(
+            f,
+            "trusted proxy `{}`: expected an address or a network, as in `10.0.0.0/8` or `::1`",
+            self.0
+        )
     }
 }
 

@@ -9,9 +9,12 @@ fn key(text: &str) -> ClientKey {
 #[track_caller]
 fn client(header: ForwardedBy, peer: &str, lines: &[&str]) -> Client {
     let proxies = Proxies::parse(["10.0.0.0/8", "::1"], header).unwrap();
-    let request = lines.iter().fold(Request::builder(), |request, line| request.header(header.name(), *line));
+    let request = lines.iter().fold(Request::builder(), |request, line| {
+        request.header(header.name(), *line)
+    });
     let mut head = request.body(()).unwrap().into_parts().0;
-    head.extensions.insert(ClientAddr::new(peer.parse().unwrap()));
+    head.extensions
+        .insert(ClientAddr::new(peer.parse().unwrap()));
     proxies.client(&head)
 }
 
@@ -25,39 +28,76 @@ fn behind(lines: &[&str]) -> ClientKey {
 #[test]
 fn a_strangers_word_about_its_address_is_not_read() {
     let client = client(ForwardedBy::XForwardedFor, "203.0.113.9", &["198.51.100.1"]);
-    assert_eq!(client, Client { key: key("203.0.113.9"), is_behind_proxy: false });
+    assert_eq!(
+        client,
+        Client {
+            key: key("203.0.113.9"),
+            is_behind_proxy: false
+        }
+    );
 }
 
 #[test]
 fn a_trusted_proxys_word_is_read_from_the_right() {
     assert_eq!(behind(&["198.51.100.1"]), key("198.51.100.1"));
     assert_eq!(behind(&["1.1.1.1, 198.51.100.1"]), key("198.51.100.1"));
-    assert_eq!(behind(&["1.1.1.1", "198.51.100.1, 10.9.9.9"]), key("198.51.100.1"));
+    assert_eq!(
+        behind(&["1.1.1.1", "198.51.100.1, 10.9.9.9"]),
+        key("198.51.100.1")
+    );
     assert_eq!(behind(&["10.7.7.7, 10.8.8.8"]), key("10.7.7.7"));
     assert_eq!(behind(&["198.51.100.1:4711"]), key("198.51.100.1"));
     assert_eq!(behind(&["[2001:db8::1]:4711"]), key("2001:db8::1"));
     assert_eq!(behind(&["::ffff:10.8.8.8"]), key("10.8.8.8"));
     assert_eq!(behind(&[]), key("10.1.2.3"));
-    for unreadable in ["unknown", "", "1.1.1.1, ", "1.1.1.1, _hidden", "1.1.1.1;2.2.2.2", "1.1.1.1, \u{e9}"] {
+    for unreadable in [
+        "unknown",
+        "",
+        "1.1.1.1, ",
+        "1.1.1.1, _hidden",
+        "1.1.1.1;2.2.2.2",
+        "1.1.1.1, \u{e9}",
+    ] {
         assert_eq!(behind(&[unreadable]), ClientKey::Unknown, "{unreadable}");
     }
     assert_eq!(behind(&[&"10.0.0.1,".repeat(100)]), ClientKey::Unknown);
-    assert_eq!(behind(&[&format!("1.1.1.1{}", ", 10.0.0.1".repeat(100))]), key("10.0.0.1"));
-    assert_eq!(client(ForwardedBy::XForwardedFor, "::1", &["198.51.100.1"]).key, key("198.51.100.1"));
-    assert_eq!(client(ForwardedBy::XForwardedFor, "::ffff:10.1.1.1", &["198.51.100.1"]).key, key("198.51.100.1"));
+    assert_eq!(
+        behind(&[&format!("1.1.1.1{}", ", 10.0.0.1".repeat(100))]),
+        key("10.0.0.1")
+    );
+    assert_eq!(
+        client(ForwardedBy::XForwardedFor, "::1", &["198.51.100.1"]).key,
+        key("198.51.100.1")
+    );
+    assert_eq!(
+        client(
+            ForwardedBy::XForwardedFor,
+            "::ffff:10.1.1.1",
+            &["198.51.100.1"]
+        )
+        .key,
+        key("198.51.100.1")
+    );
 }
 
 #[test]
 fn forwarded_is_read_only_where_it_is_said() {
     let behind = |line: &str| client(ForwardedBy::Forwarded, "10.1.2.3", &[line]).key;
     assert_eq!(behind("for=198.51.100.1"), key("198.51.100.1"));
-    assert_eq!(behind("for=1.1.1.1, proto=https; For=\"[2001:db8::1]:4711\" ;by=10.0.0.1"), key("2001:db8::1"));
+    assert_eq!(
+        behind("for=1.1.1.1, proto=https; For=\"[2001:db8::1]:4711\" ;by=10.0.0.1"),
+        key("2001:db8::1")
+    );
     assert_eq!(behind("for=\", for=198.51.100.1"), key("198.51.100.1"));
     assert_eq!(behind("for=_hidden"), ClientKey::Unknown);
     assert_eq!(behind("by=1.1.1.1"), ClientKey::Unknown);
-    let request = Request::builder().header("forwarded", "for=1.1.1.1").body(()).unwrap();
+    let request = Request::builder()
+        .header("forwarded", "for=1.1.1.1")
+        .body(())
+        .unwrap();
     let mut head = request.into_parts().0;
-    head.extensions.insert(ClientAddr::new("10.1.2.3".parse().unwrap()));
+    head.extensions
+        .insert(ClientAddr::new("10.1.2.3".parse().unwrap()));
     let proxies = Proxies::parse(["10.0.0.0/8"], ForwardedBy::XForwardedFor).unwrap();
     assert_eq!(proxies.client(&head).key, key("10.1.2.3"));
 }
@@ -72,32 +112,66 @@ fn one_network_of_64_bits_is_one_client() {
 
 #[test]
 fn a_client_of_ipv6_is_in_two_networks_that_have_shares() {
-    let blocks = |text: &str| key(text).blocks().map(|block| block.to_string()).collect::<Vec<_>>();
-    assert_eq!(blocks("2001:db8:1:23ff::1"), ["2001:db8:1:2300::/56", "2001:db8:1::/48"]);
+    let blocks = |text: &str| {
+        key(text)
+            .blocks()
+            .map(|block| block.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        blocks("2001:db8:1:23ff::1"),
+        ["2001:db8:1:2300::/56", "2001:db8:1::/48"]
+    );
     assert_eq!(blocks("::ffff:198.51.100.1"), [""; 0]);
-    assert_eq!(key("2001:db8:1:23ff::1").to_string(), "2001:db8:1:23ff::/64");
+    assert_eq!(
+        key("2001:db8:1:23ff::1").to_string(),
+        "2001:db8:1:23ff::/64"
+    );
 }
 
 #[test]
 fn who_tells_no_address_is_unknown() {
-    let head = Request::builder().header("x-forwarded-for", "1.1.1.1").body(()).unwrap().into_parts().0;
-    let unknown = Client { key: ClientKey::Unknown, is_behind_proxy: false };
-    assert_eq!(Proxies::parse(["0.0.0.0/0"], ForwardedBy::XForwardedFor).unwrap().client(&head), unknown);
+    let head = Request::builder()
+        .header("x-forwarded-for", "1.1.1.1")
+        .body(())
+        .unwrap()
+        .into_parts()
+        .0;
+    let unknown = Client {
+        key: ClientKey::Unknown,
+        is_behind_proxy: false,
+    };
+    assert_eq!(
+        Proxies::parse(["0.0.0.0/0"], ForwardedBy::XForwardedFor)
+            .unwrap()
+            .client(&head),
+        unknown
+    );
 }
 
 #[cfg(feature = "axum")]
 #[test]
 fn axums_peer_is_the_client_unless_the_application_knows_better() {
     let mut head = Request::new(()).into_parts().0;
-    head.extensions.insert(axum::extract::ConnectInfo(std::net::SocketAddr::from(([198, 51, 100, 1], 80))));
+    head.extensions
+        .insert(axum::extract::ConnectInfo(std::net::SocketAddr::from((
+            [198, 51, 100, 1],
+            80,
+        ))));
     assert_eq!(Proxies::default().client(&head).key, key("198.51.100.1"));
-    head.extensions.insert(ClientAddr::new("198.51.100.2".parse().unwrap()));
+    head.extensions
+        .insert(ClientAddr::new("198.51.100.2".parse().unwrap()));
     assert_eq!(Proxies::default().client(&head).key, key("198.51.100.2"));
 }
 
 #[test]
 fn a_proxy_that_is_no_network_is_named() {
-    let error = Proxies::parse(["10.0.0.0/8", "proxy.local"], ForwardedBy::default()).unwrap_err().to_string();
-    assert_eq!(error, "trusted proxy `proxy.local`: expected an address or a network, as in `10.0.0.0/8` or `::1`");
+    let error = Proxies::parse(["10.0.0.0/8", "proxy.local"], ForwardedBy::default())
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        error,
+        "trusted proxy `proxy.local`: expected an address or a network, as in `10.0.0.0/8` or `::1`"
+    );
     assert!(Proxies::parse(["10.0.0.0/33"], ForwardedBy::default()).is_err());
 }

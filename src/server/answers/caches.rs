@@ -8,12 +8,19 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 fn is_for_shared_caches(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("-cache-control")
-        || matches!(name, "edge-control" | "surrogate-control" | "x-accel-expires" | "x-reverse-proxy-ttl")
+        || matches!(
+            name,
+            "edge-control" | "surrogate-control" | "x-accel-expires" | "x-reverse-proxy-ttl"
+        )
 }
 
 /// Keeps shared caches from serving to others what one person bought (decision 13).
 pub(in crate::server) fn keep_private(headers: &mut HeaderMap) {
-    while let Some(name) = headers.keys().find(|name| is_for_shared_caches(name)).cloned() {
+    while let Some(name) = headers
+        .keys()
+        .find(|name| is_for_shared_caches(name))
+        .cloned()
+    {
         headers.remove(name);
     }
     let value = private_directives(headers).unwrap_or(HeaderValue::from_static("no-store"));
@@ -30,13 +37,21 @@ fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
             is_quoted ^= *byte == b'"';
             *byte == b',' && !is_quoted
         };
-        let directives: Vec<_> = value.as_bytes().split(is_comma).map(<[u8]>::trim_ascii).collect();
+        let directives: Vec<_> = value
+            .as_bytes()
+            .split(is_comma)
+            .map(<[u8]>::trim_ascii)
+            .collect();
         // After an open quote what is added would be part of a text; which one is open depends on who reads escapes.
         if is_quoted || value.as_bytes().contains(&b'\\') {
             return None;
         }
         for directive in directives {
-            let name = directive.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+            let name = directive
+                .split(|byte| *byte == b'=')
+                .next()
+                .unwrap_or_default()
+                .trim_ascii();
             let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
             if directive.is_empty() || is("public") || is("s-maxage") {
                 continue;
@@ -68,13 +83,28 @@ mod tests {
             (&["public, max-age=60"], "max-age=60, private"),
             (&["PUBLIC", "s-maxage = 9, no-store"], "no-store"),
             (&["private, max-age=1"], "private, max-age=1"),
-            (&["private=\"set-cookie\""], "private=\"set-cookie\", private"),
-            (&["max-age=9, ext=\"a, private, no-store\""], "max-age=9, ext=\"a, private, no-store\", private"),
-            (&["ext=\"a, public, b\", Public"], "ext=\"a, public, b\", private"),
+            (
+                &["private=\"set-cookie\""],
+                "private=\"set-cookie\", private",
+            ),
+            (
+                &["max-age=9, ext=\"a, private, no-store\""],
+                "max-age=9, ext=\"a, private, no-store\", private",
+            ),
+            (
+                &["ext=\"a, public, b\", Public"],
+                "ext=\"a, public, b\", private",
+            ),
             (&["max-age=9", "ext=\"a"], "no-store"),
             (&["ext=\"a\\\", private, b\""], "no-store"),
-            (&["no-store, must-understand"], "no-store, must-understand, private"),
-            (&["must-revalidate, proxy-revalidate", "immutable"], "must-revalidate, proxy-revalidate, immutable, private"),
+            (
+                &["no-store, must-understand"],
+                "no-store, must-understand, private",
+            ),
+            (
+                &["must-revalidate, proxy-revalidate", "immutable"],
+                "must-revalidate, proxy-revalidate, immutable, private",
+            ),
         ] {
             let mut headers = HeaderMap::new();
             for value in given {

@@ -22,15 +22,38 @@ pub(in crate::server) fn payment_required(
 ) -> Response<Bytes> {
     let (kind, title, detail) = problem(refused);
     let mut body = String::with_capacity(768);
-    body.extend(["{\"type\":\"", kind, "\",\"title\":\"", title, "\",\"status\":402,\"detail\":\"", detail, "\""]);
+    body.extend([
+        "{\"type\":\"",
+        kind,
+        "\",\"title\":\"",
+        title,
+        "\",\"status\":402,\"detail\":\"",
+        detail,
+        "\"",
+    ]);
     if let Some(refusal) = refused {
-        body.extend([",\"dialect\":\"", refusal.dialect().as_str(), "\",\"reason\":\"", refusal.code(), "\""]);
+        body.extend([
+            ",\"dialect\":\"",
+            refusal.dialect().as_str(),
+            "\",\"reason\":\"",
+            refusal.code(),
+            "\"",
+        ]);
     }
     body.push_str(",\"accepts\":[");
     let (mut digits, network, mut before) = (itoa::Buffer::new(), network.as_str(), "");
     let amount = digits.format(amount.as_msat());
     for dialect in dialects.iter().map(|dialect| dialect.as_str()) {
-        body.extend([before, "{\"dialect\":\"", dialect, "\",\"amount_msat\":", amount, ",\"network\":\"", network, "\"}"]);
+        body.extend([
+            before,
+            "{\"dialect\":\"",
+            dialect,
+            "\",\"amount_msat\":",
+            amount,
+            ",\"network\":\"",
+            network,
+            "\"}",
+        ]);
         before = ",";
     }
     body.push_str("]}");
@@ -103,9 +126,15 @@ const fn unreadable(dialect: DialectName) -> &'static str {
         };
     }
     match dialect {
-        DialectName::L402 => in_the_form!("Authorization: L402 <macaroon>:<preimage in 64 hex digits>"),
-        DialectName::Mpp => in_the_form!("Payment <base64url of a JSON object of challenge and payload>"),
-        DialectName::X402 => in_the_form!("PAYMENT-SIGNATURE: <base64 of the JSON payment payload>"),
+        DialectName::L402 => {
+            in_the_form!("Authorization: L402 <macaroon>:<preimage in 64 hex digits>")
+        }
+        DialectName::Mpp => {
+            in_the_form!("Payment <base64url of a JSON object of challenge and payload>")
+        }
+        DialectName::X402 => {
+            in_the_form!("PAYMENT-SIGNATURE: <base64 of the JSON payment payload>")
+        }
     }
 }
 
@@ -122,18 +151,27 @@ mod tests {
 
     #[test]
     fn the_body_of_a_402_is_exact() {
-        let accepts = |dialect: &str| format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#);
+        let accepts = |dialect: &str| {
+            format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#)
+        };
         let expected = format!(
             r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request","accepts":[{},{}]}}"#,
             accepts("l402"),
             accepts("x402")
         );
-        assert_eq!(body(&[DialectName::L402, DialectName::X402], None), expected);
+        assert_eq!(
+            body(&[DialectName::L402, DialectName::X402], None),
+            expected
+        );
         let dialects = [DialectName::L402, DialectName::Mpp, DialectName::X402];
-        for (kind, dialect) in RefusalKind::ALL.into_iter().flat_map(|kind| dialects.map(|dialect| (kind, dialect))) {
+        for (kind, dialect) in RefusalKind::ALL
+            .into_iter()
+            .flat_map(|kind| dialects.map(|dialect| (kind, dialect)))
+        {
             let refusal = Refusal::new(dialect, kind, "some-code");
             let (uri, title, detail) = problem(Some(&refusal));
-            let [uri, title, detail] = [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
+            let [uri, title, detail] =
+                [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
             let expected = format!(
                 r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","accepts":[{}]}}"#,
                 accepts("mpp")

@@ -25,7 +25,10 @@ impl Problem<'_> {
         if serde_json::to_writer(&mut body, self).is_err() {
             body.clear();
         }
-        answer(StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body)
+        answer(
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
+            body,
+        )
     }
 }
 
@@ -33,13 +36,23 @@ pub(super) fn answer(status: StatusCode, body: impl Into<Bytes>) -> Response<Byt
     let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/problem+json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
 
 fn plain(status: StatusCode, title: &'static str, detail: &str) -> Response<Bytes> {
-    Problem { r#type: "about:blank", title, status: status.as_u16(), detail, reason: None }.answer()
+    Problem {
+        r#type: "about:blank",
+        title,
+        status: status.as_u16(),
+        detail,
+        reason: None,
+    }
+    .answer()
 }
 
 /// 400: what no payment can cure.
@@ -53,32 +66,55 @@ pub(in crate::server) fn not_found() -> Response<Bytes> {
 }
 
 /// 204 to OPTIONS; 405 to a method that no rule names.
-pub(in crate::server) fn methods(status: StatusCode, allow: Option<HeaderValue>) -> Response<Bytes> {
+pub(in crate::server) fn methods(
+    status: StatusCode,
+    allow: Option<HeaderValue>,
+) -> Response<Bytes> {
     let mut response = if status.is_success() {
         let mut response = Response::new(Bytes::new());
         *response.status_mut() = status;
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response
     } else {
-        plain(status, "Method not allowed", "no rule of this server names this method for this path")
+        plain(
+            status,
+            "Method not allowed",
+            "no rule of this server names this method for this path",
+        )
     };
-    response.headers_mut().extend(allow.map(|allow| (header::ALLOW, allow)));
+    response
+        .headers_mut()
+        .extend(allow.map(|allow| (header::ALLOW, allow)));
     response
 }
 
 /// 408: the body came too slowly.
 pub(in crate::server) fn body_too_slow() -> Response<Bytes> {
-    plain(StatusCode::REQUEST_TIMEOUT, "Request timeout", "the body did not arrive in time")
+    plain(
+        StatusCode::REQUEST_TIMEOUT,
+        "Request timeout",
+        "the body did not arrive in time",
+    )
 }
 
 /// 413: the body is larger than what is read here.
 pub(in crate::server) fn body_too_large(limit: usize) -> Response<Bytes> {
-    plain(StatusCode::PAYLOAD_TOO_LARGE, "Content too large", &format!("the body must have at most {limit} bytes"))
+    plain(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Content too large",
+        &format!("the body must have at most {limit} bytes"),
+    )
 }
 
 /// 421: an authority that is not ours.
 pub(in crate::server) fn misdirected(detail: &str) -> Response<Bytes> {
-    plain(StatusCode::MISDIRECTED_REQUEST, "Misdirected request", detail)
+    plain(
+        StatusCode::MISDIRECTED_REQUEST,
+        "Misdirected request",
+        detail,
+    )
 }
 
 /// 429: too many unpaid invoices.
@@ -95,22 +131,39 @@ pub(in crate::server) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -
 
 /// 429: a payment, or all those of a client, were presented too often.
 pub(in crate::server) fn too_often(wait: Duration) -> Response<Bytes> {
-    let detail = "credentials of this payment or this client came too often: wait, then send this one again";
-    retry_after(plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail), wait.as_secs() + 1)
+    let detail =
+        "credentials of this payment or this client came too often: wait, then send this one again";
+    retry_after(
+        plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail),
+        wait.as_secs() + 1,
+    )
 }
 
 /// 500: the layer is placed or written wrongly; the log says how.
 pub(in crate::server) fn misconfigured() -> Response<Bytes> {
-    plain(StatusCode::INTERNAL_SERVER_ERROR, "Misconfigured", "this server's prices do not fit its routes; its log says how")
+    plain(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Misconfigured",
+        "this server's prices do not fit its routes; its log says how",
+    )
 }
 
 /// 503 without a challenge: the server is at fault, and nobody should pay for that.
 pub(in crate::server) fn unavailable(detail: &'static str) -> Response<Bytes> {
-    retry_after(plain(StatusCode::SERVICE_UNAVAILABLE, "Service unavailable", detail), RETRY_AFTER)
+    retry_after(
+        plain(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Service unavailable",
+            detail,
+        ),
+        RETRY_AFTER,
+    )
 }
 
 fn retry_after(mut response: Response<Bytes>, seconds: u64) -> Response<Bytes> {
-    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    response
+        .headers_mut()
+        .insert(header::RETRY_AFTER, seconds.into());
     response
 }
 
@@ -121,7 +174,10 @@ mod tests {
     #[test]
     fn nobody_is_asked_to_come_back_at_once() {
         for (seconds, told) in [(0, "1"), (1, "1"), (2, "2")] {
-            assert_eq!(too_many(seconds, false).headers()[header::RETRY_AFTER], told);
+            assert_eq!(
+                too_many(seconds, false).headers()[header::RETRY_AFTER],
+                told
+            );
         }
     }
 }

@@ -46,7 +46,11 @@ struct Taken {
 
 impl Allowance {
     pub(crate) fn new(per_day: NonZeroU32) -> Self {
-        Self { per_day, clients: CLIENTS, today: Mutex::default() }
+        Self {
+            per_day,
+            clients: CLIENTS,
+            today: Mutex::default(),
+        }
     }
 
     /// Takes one free request, or answers that none is left. Unknown clients have none.
@@ -59,11 +63,16 @@ impl Allowance {
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
         // A clock that wavers about midnight gives no second allowance; one that was days ahead is forgiven.
         if day > today.day || day.saturating_add(1) < today.day {
-            *today = Today { day, ..Today::default() };
+            *today = Today {
+                day,
+                ..Today::default()
+            };
         }
         let taken = today.taken.get(&client).copied();
         let is_new = taken.is_none();
-        if taken.unwrap_or_default() >= self.per_day.get() || is_new && today.taken.len() >= self.clients {
+        if taken.unwrap_or_default() >= self.per_day.get()
+            || is_new && today.taken.len() >= self.clients
+        {
             return false;
         }
         let is_used_up = |block: Block| {
@@ -97,7 +106,9 @@ mod tests {
     }
 
     fn taken(allowance: &Allowance, client: ClientKey, now: u64) -> usize {
-        (0..10).filter(|_| allowance.take(client, Timestamp::from_unix_seconds(now))).count()
+        (0..10)
+            .filter(|_| allowance.take(client, Timestamp::from_unix_seconds(now)))
+            .count()
     }
 
     #[test]
@@ -114,9 +125,17 @@ mod tests {
 
     #[test]
     fn unknown_clients_and_those_beyond_the_table_have_none() {
-        let allowance = Allowance { clients: 2, ..Allowance::new(NonZeroU32::MIN) };
+        let allowance = Allowance {
+            clients: 2,
+            ..Allowance::new(NonZeroU32::MIN)
+        };
         assert_eq!(taken(&allowance, ClientKey::Unknown, NOON), 0);
-        assert_eq!((1..9).map(|n| taken(&allowance, client(n), NOON)).sum::<usize>(), 2);
+        assert_eq!(
+            (1..9)
+                .map(|n| taken(&allowance, client(n), NOON))
+                .sum::<usize>(),
+            2
+        );
         assert_eq!(taken(&allowance, client(9), NOON + DAY_SECONDS), 1);
     }
 
@@ -131,15 +150,26 @@ mod tests {
         const SITE: u64 = 0x2001_0db8_0001_0000;
         let allowance = Allowance::new(NonZeroU32::new(3).unwrap());
         assert_eq!(of_networks(&allowance, SITE, 1), 3);
-        assert_eq!(of_networks(&allowance, SITE, 256), 9, "four clients' worth for 56 bits");
-        assert_eq!(of_networks(&allowance, SITE, 65_536), 36, "sixteen clients' worth for 48 bits");
+        assert_eq!(
+            of_networks(&allowance, SITE, 256),
+            9,
+            "four clients' worth for 56 bits"
+        );
+        assert_eq!(
+            of_networks(&allowance, SITE, 65_536),
+            36,
+            "sixteen clients' worth for 48 bits"
+        );
         assert_eq!(of_networks(&allowance, SITE + 65_536, 1), 3);
         assert_eq!(taken(&allowance, client(1), NOON), 3);
     }
 
     #[test]
     fn one_network_cannot_fill_the_table() {
-        let allowance = Allowance { clients: 128, ..Allowance::new(NonZeroU32::MAX) };
+        let allowance = Allowance {
+            clients: 128,
+            ..Allowance::new(NonZeroU32::MAX)
+        };
         assert_eq!(of_networks(&allowance, 1 << 32, 128), 20);
         assert_eq!(of_networks(&allowance, 2 << 32, 1), 10);
     }
@@ -148,7 +178,9 @@ mod tests {
     fn racing_requests_of_one_client_share_its_allowance() {
         let allowance = Allowance::new(NonZeroU32::new(50).unwrap());
         let taken: usize = std::thread::scope(|scope| {
-            let tasks: Vec<_> = (0..16).map(|_| scope.spawn(|| taken(&allowance, client(1), NOON))).collect();
+            let tasks: Vec<_> = (0..16)
+                .map(|_| scope.spawn(|| taken(&allowance, client(1), NOON)))
+                .collect();
             tasks.into_iter().map(|task| task.join().unwrap()).sum()
         });
         assert_eq!(taken, 50);

@@ -46,7 +46,12 @@ pub(crate) struct UnpaidLimits {
 
 impl Default for UnpaidLimits {
     fn default() -> Self {
-        Self { per_client: 64, total: 10_000, kept_percent: 10, clients: 20_000 }
+        Self {
+            per_client: 64,
+            total: 10_000,
+            kept_percent: 10,
+            clients: 20_000,
+        }
     }
 }
 
@@ -54,13 +59,19 @@ impl UnpaidLimits {
     /// For a network of one household (56 bits: four clients' worth) or one site (48 bits: sixteen clients' worth), and never
     /// more than half of all.
     pub(crate) fn of_block(&self, block: Block) -> usize {
-        self.per_client.saturating_mul(block.clients()).min((self.total / 2).max(1))
+        self.per_client
+            .saturating_mul(block.clients())
+            .min((self.total / 2).max(1))
     }
 
     /// How much of a share is open to a client.
     pub(super) fn open(&self, share: usize, has_paid: bool) -> usize {
         let kept = share.saturating_mul(self.kept_percent.min(100)) / 100;
-        if has_paid { share } else { share.saturating_sub(kept) }
+        if has_paid {
+            share
+        } else {
+            share.saturating_sub(kept)
+        }
     }
 
     /// How many clients that paid are remembered.
@@ -109,7 +120,11 @@ enum Then {
 
 impl Limiter {
     pub(crate) fn new(limits: UnpaidLimits) -> Self {
-        Self { limits, state: Mutex::default(), lately: Lately::new() }
+        Self {
+            limits,
+            state: Mutex::default(),
+            lately: Lately::new(),
+        }
     }
 
     pub(crate) const fn limits(&self) -> &UnpaidLimits {
@@ -117,17 +132,28 @@ impl Limiter {
     }
 
     /// A slot for one more invoice. Call it before the node, and before a price function.
-    pub(crate) fn reserve(self: &Arc<Self>, client: ClientKey, now: Timestamp) -> Result<Slot, TooMany> {
+    pub(crate) fn reserve(
+        self: &Arc<Self>,
+        client: ClientKey,
+        now: Timestamp,
+    ) -> Result<Slot, TooMany> {
         let mut state = self.state();
         state.forget(now);
         match state.reserve(client, &self.limits) {
             Ok(id) => {
                 drop(state);
-                Ok(Slot { limiter: self.clone(), id, then: Then::GiveBack })
+                Ok(Slot {
+                    limiter: self.clone(),
+                    id,
+                    then: Then::GiveBack,
+                })
             }
             Err((full, end)) => {
                 let wait = end.map_or(Duration::ZERO, |end| end.saturating_since(now));
-                Err(TooMany { retry_after: wait.max(Duration::from_secs(1)), full })
+                Err(TooMany {
+                    retry_after: wait.max(Duration::from_secs(1)),
+                    full,
+                })
             }
         }
     }
@@ -155,7 +181,12 @@ impl Slot {
     pub(crate) fn asked(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
         let end = now.saturating_add(life);
         let brief = now.saturating_add(time_limit).min(end);
-        self.then = Then::HangUp(Call { began: Instant::now(), time_limit, end, brief });
+        self.then = Then::HangUp(Call {
+            began: Instant::now(),
+            time_limit,
+            end,
+            brief,
+        });
     }
 
     /// The invoice exists.
@@ -164,7 +195,9 @@ impl Slot {
             Then::HangUp(call) => Some(call),
             Then::GiveBack | Then::Nothing => None,
         };
-        self.limiter.state().issued(self.id, call.as_ref(), (hash, end));
+        self.limiter
+            .state()
+            .issued(self.id, call.as_ref(), (hash, end));
         self.limiter.lately.remove(&hash);
     }
 
@@ -204,7 +237,10 @@ impl Lately {
         let [a, b, _, _, _, _, _, _, note @ ..] = hash.as_bytes();
         let [c, d, e, f, g, h, i, j, ..] = *note;
         let place = usize::from(u16::from_le_bytes([*a, *b])) % Self::PLACES;
-        (&self.0[place], u64::from_le_bytes([c, d, e, f, g, h, i, j]).max(1))
+        (
+            &self.0[place],
+            u64::from_le_bytes([c, d, e, f, g, h, i, j]).max(1),
+        )
     }
 
     fn contains(&self, hash: &PaymentHash) -> bool {

@@ -77,8 +77,14 @@ impl Silence {
     /// Notes that the node did not answer this call. Returns whether that proves that it answers nobody.
     pub(super) fn unanswered(&mut self, call: &Call, why: CallEnd) -> bool {
         let since = self.heard.map_or(call.began, |heard| heard.max(call.began));
-        let patience = |slowest: Duration| slowest.saturating_mul(PATIENCE).max(LEAST).min(call.time_limit);
-        let is_proof = why == CallEnd::Unreachable || since.elapsed() >= self.slowest.map_or(call.time_limit, patience);
+        let patience = |slowest: Duration| {
+            slowest
+                .saturating_mul(PATIENCE)
+                .max(LEAST)
+                .min(call.time_limit)
+        };
+        let is_proof = why == CallEnd::Unreachable
+            || since.elapsed() >= self.slowest.map_or(call.time_limit, patience);
         if is_proof {
             self.noticed = Some(Instant::now());
         }
@@ -116,7 +122,9 @@ mod tests {
     }
 
     fn called(limiter: &Arc<Limiter>, client: u8, now: Timestamp) -> Option<Slot> {
-        let mut slot = limiter.reserve(ClientKey::V4(Ipv4Addr::new(192, 0, 2, client)), now).ok()?;
+        let mut slot = limiter
+            .reserve(ClientKey::V4(Ipv4Addr::new(192, 0, 2, client)), now)
+            .ok()?;
         slot.asked(now, LIFE, LIMIT);
         Some(slot)
     }
@@ -150,7 +158,11 @@ mod tests {
                 let failed = called(&limiter, 9, Timestamp::from_unix_seconds(1_000)).unwrap();
                 tokio::time::advance(Duration::from_secs(waited)).await;
                 failed.not_issued(why);
-                assert_eq!(made(&limiter, Duration::from_millis(after)).await, 64, "{why:?}, reset after {after} ms");
+                assert_eq!(
+                    made(&limiter, Duration::from_millis(after)).await,
+                    64,
+                    "{why:?}, reset after {after} ms"
+                );
             }
         }
     }
@@ -159,7 +171,11 @@ mod tests {
     async fn a_slow_node_that_nobody_else_asks_gives_no_slot_back_to_a_client_that_resets() {
         for after in [0, 999, 1_000, 1_200, 4_000, 9_999] {
             let after = Duration::from_millis(after);
-            assert_eq!(made(&limiter(), after).await, 64, "before any answer, {after:?}");
+            assert_eq!(
+                made(&limiter(), after).await,
+                64,
+                "before any answer, {after:?}"
+            );
         }
         let (slow, fast) = (Duration::from_millis(1_200), Duration::from_millis(20));
         for after in [0, 1_000, 3_900] {
@@ -183,7 +199,8 @@ mod tests {
         let seconds = |n| tokio::time::advance(Duration::from_secs(n));
         let is_full = |client| called(&limiter, client, wall(began)).is_none();
         answers(&limiter, Duration::ZERO).await;
-        let calls = |client| iter::from_fn(|| called(&limiter, client, wall(began))).collect::<Vec<_>>();
+        let calls =
+            |client| iter::from_fn(|| called(&limiter, client, wall(began))).collect::<Vec<_>>();
         drop(calls(1));
         let (patient, waiting) = (called(&limiter, 2, wall(began)), calls(3));
         seconds(2).await;

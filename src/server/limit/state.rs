@@ -60,9 +60,18 @@ pub(super) struct Known {
 
 impl State {
     /// A slot for this client, or what is full and when a slot comes back at the latest, if that is known.
-    pub(super) fn reserve(&mut self, asker: ClientKey, limits: &UnpaidLimits) -> Result<u64, (Full, Option<Timestamp>)> {
-        let is_told_apart = self.clients.contains_key(&asker) || self.clients.len() < limits.clients;
-        let client = if is_told_apart { asker } else { ClientKey::Unknown };
+    pub(super) fn reserve(
+        &mut self,
+        asker: ClientKey,
+        limits: &UnpaidLimits,
+    ) -> Result<u64, (Full, Option<Timestamp>)> {
+        let is_told_apart =
+            self.clients.contains_key(&asker) || self.clients.len() < limits.clients;
+        let client = if is_told_apart {
+            asker
+        } else {
+            ClientKey::Unknown
+        };
         match self.full(asker, client, limits) {
             Some(full) => Err(full),
             None => Ok(self.hold(asker, client)),
@@ -70,22 +79,43 @@ impl State {
     }
 
     /// The widest that is full, and when the last of all that are full has room again.
-    fn full(&self, asker: ClientKey, client: ClientKey, limits: &UnpaidLimits) -> Option<(Full, Option<Timestamp>)> {
+    fn full(
+        &self,
+        asker: ClientKey,
+        client: ClientKey,
+        limits: &UnpaidLimits,
+    ) -> Option<(Full, Option<Timestamp>)> {
         let mut full: Option<(Full, Option<Timestamp>)> = None;
-        let mut add = |which, end: Option<Timestamp>| full = Some((which, end.max(full.and_then(|(_, end)| end))));
-        let (held, has_paid) = self.clients.get(&client).map_or((0, false), |known| (known.held, known.paid.is_some()));
+        let mut add = |which, end: Option<Timestamp>| {
+            full = Some((which, end.max(full.and_then(|(_, end)| end))))
+        };
+        let (held, has_paid) = self
+            .clients
+            .get(&client)
+            .map_or((0, false), |known| (known.held, known.paid.is_some()));
         if client != ClientKey::Unknown && held >= limits.per_client {
-            let ends = self.ends_by_client.range((client, Timestamp::default(), 0)..=(client, Timestamp::MAX, u64::MAX));
-            add(Full::Client(client), ends.map(|(_, end, _)| *end).nth(held - limits.per_client));
+            let ends = self
+                .ends_by_client
+                .range((client, Timestamp::default(), 0)..=(client, Timestamp::MAX, u64::MAX));
+            add(
+                Full::Client(client),
+                ends.map(|(_, end, _)| *end).nth(held - limits.per_client),
+            );
         }
         for block in asker.blocks() {
             let held = self.by_block.get(&block).copied().unwrap_or_default();
             if let Some(excess) = held.checked_sub(limits.open(limits.of_block(block), has_paid)) {
-                let ends = self.ends_by_block.range((block, Timestamp::default(), 0)..=(block, Timestamp::MAX, u64::MAX));
+                let ends = self
+                    .ends_by_block
+                    .range((block, Timestamp::default(), 0)..=(block, Timestamp::MAX, u64::MAX));
                 add(Full::Block(block), ends.map(|(_, end, _)| *end).nth(excess));
             }
         }
-        if let Some(excess) = self.slots.len().checked_sub(limits.open(limits.total, has_paid)) {
+        if let Some(excess) = self
+            .slots
+            .len()
+            .checked_sub(limits.open(limits.total, has_paid))
+        {
             add(Full::All, self.ends.iter().map(|(end, _)| *end).nth(excess));
         }
         full
@@ -94,18 +124,35 @@ impl State {
     fn hold(&mut self, asker: ClientKey, client: ClientKey) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.slots.insert(id, Held { asker, client, end: None, hash: None });
+        self.slots.insert(
+            id,
+            Held {
+                asker,
+                client,
+                end: None,
+                hash: None,
+            },
+        );
         if client != ClientKey::Unknown {
             self.clients.entry(client).or_default().held += 1;
         }
-        asker.blocks().for_each(|block| *self.by_block.entry(block).or_default() += 1);
+        asker
+            .blocks()
+            .for_each(|block| *self.by_block.entry(block).or_default() += 1);
         id
     }
 
     /// The node made the invoice.
-    pub(super) fn issued(&mut self, id: u64, call: Option<&Call>, (hash, end): (PaymentHash, Timestamp)) {
+    pub(super) fn issued(
+        &mut self,
+        id: u64,
+        call: Option<&Call>,
+        (hash, end): (PaymentHash, Timestamp),
+    ) {
         call.into_iter().for_each(|call| self.silence.made(call));
-        let Some(held) = self.slots.get_mut(&id) else { return };
+        let Some(held) = self.slots.get_mut(&id) else {
+            return;
+        };
         held.hash = Some(hash);
         self.by_hash.insert(hash, id);
         self.set_end(id, Some(end));
@@ -122,7 +169,9 @@ impl State {
                 self.silence.made(call);
                 false
             }
-            CallEnd::HungUp | CallEnd::TimedOut | CallEnd::Unreachable => self.silence.unanswered(call, why),
+            CallEnd::HungUp | CallEnd::TimedOut | CallEnd::Unreachable => {
+                self.silence.unanswered(call, why)
+            }
         };
         if is_proof {
             // Those who gave up before this call did: the node answered none of them either.
@@ -133,7 +182,9 @@ impl State {
         match why {
             CallEnd::Refused => self.release(id),
             // There may be an invoice after all; but an outage must not lock clients out for the life of one.
-            CallEnd::BadAnswer | CallEnd::TimedOut | CallEnd::Unreachable => self.set_end(id, Some(call.brief)),
+            CallEnd::BadAnswer | CallEnd::TimedOut | CallEnd::Unreachable => {
+                self.set_end(id, Some(call.brief))
+            }
             CallEnd::HungUp if self.silence.covers(call) => self.set_end(id, Some(call.brief)),
             CallEnd::HungUp => {
                 self.set_end(id, Some(call.end));
@@ -144,7 +195,9 @@ impl State {
     }
 
     fn set_end(&mut self, id: u64, end: Option<Timestamp>) {
-        let Some(held) = self.slots.get_mut(&id) else { return };
+        let Some(held) = self.slots.get_mut(&id) else {
+            return;
+        };
         let (client, asker) = (held.client, held.asker);
         if let Some(before) = std::mem::replace(&mut held.end, end) {
             self.ends.remove(&(before, id));
@@ -156,13 +209,22 @@ impl State {
         if let Some(end) = end {
             self.ends.insert((end, id));
             self.ends_by_client.insert((client, end, id));
-            self.ends_by_block.extend(asker.blocks().map(|block| (block, end, id)));
+            self.ends_by_block
+                .extend(asker.blocks().map(|block| (block, end, id)));
         }
     }
 
     pub(super) fn release(&mut self, id: u64) {
         self.set_end(id, None);
-        let Some(Held { asker, client, hash, .. }) = self.slots.remove(&id) else { return };
+        let Some(Held {
+            asker,
+            client,
+            hash,
+            ..
+        }) = self.slots.remove(&id)
+        else {
+            return;
+        };
         if let Some(hash) = hash.filter(|hash| self.by_hash.get(hash) == Some(&id)) {
             self.by_hash.remove(&hash);
         }
@@ -183,10 +245,18 @@ impl State {
 
     /// The client that the invoice was made for has paid; if that is not known (any more), the one that presents the payment.
     /// One payment makes one payer.
-    pub(super) fn paid(&mut self, hash: PaymentHash, presenter: ClientKey, now: Timestamp, limits: &UnpaidLimits) {
+    pub(super) fn paid(
+        &mut self,
+        hash: PaymentHash,
+        presenter: ClientKey,
+        now: Timestamp,
+        limits: &UnpaidLimits,
+    ) {
         let id = self.by_hash.get(&hash).copied();
         let client = id.and_then(|id| self.slots.get(&id)).map(|held| held.asker);
-        let client = client.filter(|client| *client != ClientKey::Unknown).unwrap_or(presenter);
+        let client = client
+            .filter(|client| *client != ClientKey::Unknown)
+            .unwrap_or(presenter);
         if self.counted.insert(hash, limits.payers()) {
             self.mark_paid(client, now, limits);
         }
@@ -217,7 +287,9 @@ impl State {
     }
 
     fn forget_oldest_payer(&mut self) {
-        let Some((_, client)) = self.payers.pop_first() else { return };
+        let Some((_, client)) = self.payers.pop_first() else {
+            return;
+        };
         if let Some(known) = self.clients.get_mut(&client) {
             known.paid = None;
         }
@@ -229,13 +301,21 @@ impl State {
         while let Some((_, id)) = self.ends.first().copied().filter(|(end, _)| *end < now) {
             self.release(id);
         }
-        while self.payers.first().is_some_and(|(paid, _)| paid.saturating_add(REMEMBERED) < now) {
+        while self
+            .payers
+            .first()
+            .is_some_and(|(paid, _)| paid.saturating_add(REMEMBERED) < now)
+        {
             self.forget_oldest_payer();
         }
     }
 
     fn forget_idle(&mut self, client: ClientKey) {
-        if self.clients.get(&client).is_some_and(|known| known.held == 0 && known.paid.is_none()) {
+        if self
+            .clients
+            .get(&client)
+            .is_some_and(|known| known.held == 0 && known.paid.is_none())
+        {
             self.clients.remove(&client);
         }
     }

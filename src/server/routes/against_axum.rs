@@ -12,58 +12,92 @@ use tower::ServiceExt as _;
 use super::{Lookup, Otherwise, tests::table, tree};
 
 fn segment() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["a", "b", "A", "ab", "%61", "{x}", "{y}", "a{x}", "@{x}", "a.b", "{{b}}"])
+    prop::sample::select(vec![
+        "a", "b", "A", "ab", "%61", "{x}", "{y}", "a{x}", "@{x}", "a.b", "{{b}}",
+    ])
 }
 
 fn pattern() -> impl Strategy<Value = String> {
     let end = prop::sample::select(vec!["", "", "", "/", "/{*r}", "/a{*r}"]);
     (prop::collection::vec(segment(), 0..4), end).prop_map(|(segments, end)| {
-        let path: String = segments.iter().map(|segment| format!("/{segment}")).chain([end.to_owned()]).collect();
-        if path.is_empty() { "/".to_owned() } else { path }
+        let path: String = segments
+            .iter()
+            .map(|segment| format!("/{segment}"))
+            .chain([end.to_owned()])
+            .collect();
+        if path.is_empty() {
+            "/".to_owned()
+        } else {
+            path
+        }
     })
 }
 
 fn path() -> impl Strategy<Value = String> {
     let part = prop::sample::select(vec![
-        "a", "b", "A", "@", ".", "..", "/", "/", "/", "//", "/a", "/b", "/ab", "/A", "%61", "%2561", "%2f", "%2F", "%5c", "\\",
-        ";v", "%00", "%ff", "%2e%2e", "{b}", "%7Bb%7D", "a.b", "%zz",
+        "a", "b", "A", "@", ".", "..", "/", "/", "/", "//", "/a", "/b", "/ab", "/A", "%61",
+        "%2561", "%2f", "%2F", "%5c", "\\", ";v", "%00", "%ff", "%2e%2e", "{b}", "%7Bb%7D", "a.b",
+        "%zz",
     ]);
     prop::collection::vec(part, 0..7).prop_map(|parts| format!("/{}", parts.concat()))
 }
 
 /// A path that the pattern means, with `filling` in its captures, and then some.
 fn filled(pattern: &str, filling: &str, suffix: &str) -> String {
-    let segments = pattern.split('/').skip(1).map(|segment| match segment.find('{') {
-        Some(_) if segment == "{{b}}" => "/{b}".to_owned(),
-        Some(start) => format!("/{}{filling}", &segment[..start]),
-        None => format!("/{segment}"),
-    });
+    let segments = pattern
+        .split('/')
+        .skip(1)
+        .map(|segment| match segment.find('{') {
+            Some(_) if segment == "{{b}}" => "/{b}".to_owned(),
+            Some(start) => format!("/{}{filling}", &segment[..start]),
+            None => format!("/{segment}"),
+        });
     segments.chain([suffix.to_owned()]).collect()
 }
 
 fn suffix() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["", "", "", "", "/", "/.", "//", ";v", "/..", "%2f", "%20"])
+    prop::sample::select(vec![
+        "", "", "", "", "/", "/.", "//", ";v", "/..", "%2f", "%20",
+    ])
 }
 
 fn method() -> impl Strategy<Value = Method> {
-    prop::sample::select(vec![Method::GET, Method::GET, Method::HEAD, Method::POST, Method::PUT])
+    prop::sample::select(vec![
+        Method::GET,
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+    ])
 }
 
 fn filling() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["", "a", "b", "A", "c", "%61", "a/b", "..", "a%2fb", "a;v", "%00"])
+    prop::sample::select(vec![
+        "", "a", "b", "A", "c", "%61", "a/b", "..", "a%2fb", "a;v", "%00",
+    ])
 }
 
 /// Routes of (pattern, whether POST, price), of which axum can hold all.
 fn routes() -> impl Strategy<Value = Vec<(String, bool, u32)>> {
-    prop::collection::vec((pattern(), any::<bool>(), prop::sample::select(vec![0_u32, 1, 1, 1])), 1..8).prop_map(|drawn| {
+    prop::collection::vec(
+        (
+            pattern(),
+            any::<bool>(),
+            prop::sample::select(vec![0_u32, 1, 1, 1]),
+        ),
+        1..8,
+    )
+    .prop_map(|drawn| {
         let mut routes: Vec<(String, bool, u32)> = Vec::new();
         for (i, (pattern, is_post, priced)) in drawn.into_iter().enumerate() {
             let price = priced * (u32::try_from(i).unwrap() + 1);
-            if routes.iter().all(
-                |(other, other_post, _)| {
-                    if *other == pattern { *other_post != is_post } else { !tree::conflict(other, &pattern) }
-                },
-            ) {
+            if routes.iter().all(|(other, other_post, _)| {
+                if *other == pattern {
+                    *other_post != is_post
+                } else {
+                    !tree::conflict(other, &pattern)
+                }
+            }) {
                 routes.push((pattern, is_post, price));
             }
         }
@@ -72,19 +106,40 @@ fn routes() -> impl Strategy<Value = Vec<(String, bool, u32)>> {
 }
 
 fn router(routes: &[(String, bool, u32)]) -> Router {
-    routes.iter().fold(Router::new(), |router, (pattern, is_post, price)| {
-        let price = *price;
-        let handler = move || async move { [("x-price", price.to_string())] };
-        router.route(pattern, if *is_post { post(handler) } else { get(handler) })
-    })
+    routes
+        .iter()
+        .fold(Router::new(), |router, (pattern, is_post, price)| {
+            let price = *price;
+            let handler = move || async move { [("x-price", price.to_string())] };
+            router.route(
+                pattern,
+                if *is_post {
+                    post(handler)
+                } else {
+                    get(handler)
+                },
+            )
+        })
 }
 
 /// What the handler that axum routes to costs; `None` where it routes to none.
 fn routed(router: &Router, method: &Method, path: &str) -> Option<u32> {
-    let request = Request::builder().method(method).uri(path).body(axum::body::Body::empty()).ok()?;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .body(axum::body::Body::empty())
+        .ok()?;
     assert_eq!(request.uri().path(), path);
-    let response = router.clone().oneshot(request).now_or_never().expect("the handlers do not wait").unwrap();
-    response.headers().get("x-price").map(|price| price.to_str().unwrap().parse().unwrap())
+    let response = router
+        .clone()
+        .oneshot(request)
+        .now_or_never()
+        .expect("the handlers do not wait")
+        .unwrap();
+    response
+        .headers()
+        .get("x-price")
+        .map(|price| price.to_str().unwrap().parse().unwrap())
 }
 
 proptest! {

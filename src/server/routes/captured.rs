@@ -22,7 +22,9 @@ impl<'a> Captured<'a> {
     /// never priced.
     pub(crate) fn decoded<'p>(&'p self, path: &'p str) -> Vec<(&'p str, Cow<'p, str>)> {
         let raw = self.tree.captures(self.pattern, path);
-        raw.into_iter().map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy())).collect()
+        raw.into_iter()
+            .map(|(name, value)| (name, percent_decode_str(value).decode_utf8_lossy()))
+            .collect()
     }
 }
 
@@ -34,10 +36,18 @@ pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
     if pattern.matches('{').count() > MAX_CAPTURES {
         return Vec::new();
     }
-    let decoded = |(name, value): (&str, &str)| (name.to_owned(), percent_decode_str(value).decode_utf8_lossy().into_owned());
+    let decoded = |(name, value): (&str, &str)| {
+        (
+            name.to_owned(),
+            percent_decode_str(value).decode_utf8_lossy().into_owned(),
+        )
+    };
     let mut router = matchit::Router::new();
     match router.insert(pattern, ()) {
-        Ok(()) => router.at(path).map(|found| found.params.iter().map(decoded).collect()).unwrap_or_default(),
+        Ok(()) => router
+            .at(path)
+            .map(|found| found.params.iter().map(decoded).collect())
+            .unwrap_or_default(),
         Err(_) => Vec::new(),
     }
 }

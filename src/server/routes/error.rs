@@ -10,7 +10,9 @@ impl RuleError {
     }
 
     pub(super) fn empty() -> Self {
-        Self("the table has no rule: add one with `.charge(\"GET /weather/{city}\", ..)`".to_owned())
+        Self(
+            "the table has no rule: add one with `.charge(\"GET /weather/{city}\", ..)`".to_owned(),
+        )
     }
 
     pub(super) fn no_default() -> Self {
@@ -21,7 +23,11 @@ impl RuleError {
     }
 
     pub(super) fn together(rule: &str, earlier: &str) -> Self {
-        let fix = if rule == earlier { "keep one" } else { "they price the same paths, in some spelling of them: keep one" };
+        let fix = if rule == earlier {
+            "keep one"
+        } else {
+            "they price the same paths, in some spelling of them: keep one"
+        };
         Self(format!("rules `{earlier}` and `{rule}`: {fix}"))
     }
 }

@@ -22,7 +22,10 @@ pub(crate) struct Normal<'a> {
 impl<'a> Normal<'a> {
     pub(crate) fn of(path: &'a str) -> Self {
         if is_normal(path) {
-            return Self { text: Cow::Borrowed(path), is_broken: false };
+            return Self {
+                text: Cow::Borrowed(path),
+                is_broken: false,
+            };
         }
         let (text, is_broken) = decode(path);
         let mut segments = Vec::new();
@@ -41,7 +44,10 @@ impl<'a> Normal<'a> {
         if normal.is_empty() {
             normal.push('/');
         }
-        Self { text: Cow::Owned(normal), is_broken }
+        Self {
+            text: Cow::Owned(normal),
+            is_broken,
+        }
     }
 
     /// Whether the path was in normal form already.
@@ -52,13 +58,17 @@ impl<'a> Normal<'a> {
 
 /// Whether a path holds control bytes or bytes that are not UTF-8, in any round of decoding.
 pub(crate) fn is_broken(path: &str) -> bool {
-    path.bytes().any(|byte| byte == b'%' || byte.is_ascii_control()) && decode(path).1
+    path.bytes()
+        .any(|byte| byte == b'%' || byte.is_ascii_control())
+        && decode(path).1
 }
 
 /// Whether `path` is in normal form without any doubt, which there is of segments that begin with a dot. The asterisk of
 /// `OPTIONS *` is no path and stays as it is.
 fn is_normal(path: &str) -> bool {
-    let Some(rest) = path.strip_prefix('/') else { return path == "*" };
+    let Some(rest) = path.strip_prefix('/') else {
+        return path == "*";
+    };
     let mut before = b'/';
     let follows = |byte: u8| {
         let begins = std::mem::replace(&mut before, byte) == b'/';
@@ -82,8 +92,11 @@ fn decode(path: &str) -> (String, bool) {
     let mut bytes = path.as_bytes().to_vec();
     let mut is_broken = bytes.iter().any(u8::is_ascii_control);
     for _ in 0..ROUNDS {
-        let Cow::Owned(decoded) = Cow::from(percent_decode(&bytes)) else { break };
-        is_broken |= decoded.iter().any(u8::is_ascii_control) || std::str::from_utf8(&decoded).is_err();
+        let Cow::Owned(decoded) = Cow::from(percent_decode(&bytes)) else {
+            break;
+        };
+        is_broken |=
+            decoded.iter().any(u8::is_ascii_control) || std::str::from_utf8(&decoded).is_err();
         bytes = decoded;
     }
     (String::from_utf8_lossy(&bytes).into_owned(), is_broken)
@@ -142,10 +155,14 @@ fn push_literal(normal: &mut String, literal: &str, is_whole: bool) -> Result<()
     }
     let (decoded, is_broken) = decode(literal);
     if is_broken || decoded.contains(['/', '\\', ';']) {
-        return Err("`;`, `\\`, an encoded `/`, control characters and broken UTF-8 are never looked up: use a capture");
+        return Err(
+            "`;`, `\\`, an encoded `/`, control characters and broken UTF-8 are never looked up: use a capture",
+        );
     }
     if is_whole && matches!(&*decoded, "." | "..") {
-        return Err("the segments `.` and `..` are never looked up: write the path that they lead to");
+        return Err(
+            "the segments `.` and `..` are never looked up: write the path that they lead to",
+        );
     }
     let start = normal.len();
     push_lower_case(normal, &decoded);
@@ -196,7 +213,16 @@ mod tests {
 
     #[test]
     fn control_bytes_and_broken_utf8_are_seen_in_every_round() {
-        for path in ["/a%00", "/a%2500", "/%252500", "/a%0A", "/a%7F", "/%FF", "/%C3%25A9", "/%25FF"] {
+        for path in [
+            "/a%00",
+            "/a%2500",
+            "/%252500",
+            "/a%0A",
+            "/a%7F",
+            "/%FF",
+            "/%C3%25A9",
+            "/%25FF",
+        ] {
             assert!(Normal::of(path).is_broken, "{path}");
         }
         assert!(!Normal::of("/%C3%A9%20%zz").is_broken);
@@ -213,8 +239,10 @@ mod tests {
         ] {
             assert_eq!(normal_pattern(pattern).as_deref(), Ok(normal));
         }
-        for pattern in ["", "x", "//", "/a//b", "/.", "/a/../b", "/%2e", "/a;b", "/a\\b", "/a%2fb", "/a?b", "/:x", "/*x", "/%00"]
-        {
+        for pattern in [
+            "", "x", "//", "/a//b", "/.", "/a/../b", "/%2e", "/a;b", "/a\\b", "/a%2fb", "/a?b",
+            "/:x", "/*x", "/%00",
+        ] {
             assert!(normal_pattern(pattern).is_err(), "{pattern}");
         }
     }

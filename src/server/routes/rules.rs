@@ -51,15 +51,11 @@ pub(crate) enum Lookup<'a, T> {
     /// It passes.
     Free,
     /// 405 with `Allow`.
-    MethodNotAllowed {
-        allow: HeaderValue,
-    },
+    MethodNotAllowed { allow: HeaderValue },
     /// 500 and a line in the log.
     Misplaced(Misplaced<'a>),
     /// 204 with `Allow`.
-    Options {
-        allow: HeaderValue,
-    },
+    Options { allow: HeaderValue },
     Priced {
         value: &'a T,
         captured: Captured<'a>,
@@ -79,7 +75,10 @@ impl<T> Rules<T> {
         entries: impl IntoIterator<Item = (String, Option<T>)>,
         otherwise: Option<Otherwise>,
     ) -> Result<Self, RuleError> {
-        let rules = entries.into_iter().map(|(text, value)| Rule::parse(&text, value)).collect::<Result<Vec<_>, _>>()?;
+        let rules = entries
+            .into_iter()
+            .map(|(text, value)| Rule::parse(&text, value))
+            .collect::<Result<Vec<_>, _>>()?;
         if rules.is_empty() {
             return Err(RuleError::empty());
         }
@@ -93,31 +92,66 @@ impl<T> Rules<T> {
                 method => methods.push(method.clone()),
             }
         }
-        let matchers = methods.into_iter().map(|method| Self::matcher_of(method, &rules)).collect::<Result<_, _>>()?;
+        let matchers = methods
+            .into_iter()
+            .map(|method| Self::matcher_of(method, &rules))
+            .collect::<Result<_, _>>()?;
         let one_lookup = rules.iter().all(|rule| rule.pattern == rule.normal);
-        Ok(Self { rules, matchers, otherwise, one_lookup })
+        Ok(Self {
+            rules,
+            matchers,
+            otherwise,
+            one_lookup,
+        })
     }
 
     /// The matcher of one method: of its own rules, and for HEAD and CONNECT of those of GET that they do not replace.
     fn matcher_of(method: Method, rules: &[Rule<T>]) -> Result<Matcher, RuleError> {
-        let of = |method: &Method| rules.iter().enumerate().filter(|(_, rule)| rule.method == *method).collect::<Vec<_>>();
+        let of = |method: &Method| {
+            rules
+                .iter()
+                .enumerate()
+                .filter(|(_, rule)| rule.method == *method)
+                .collect::<Vec<_>>()
+        };
         let mut held = of(&method);
         if matches!(method, Method::HEAD | Method::CONNECT) {
-            let own: Vec<_> = held.iter().map(|(_, rule)| tree::shape(&rule.pattern)).collect();
-            held.extend(of(&Method::GET).into_iter().filter(|(_, rule)| !own.contains(&tree::shape(&rule.pattern))));
+            let own: Vec<_> = held
+                .iter()
+                .map(|(_, rule)| tree::shape(&rule.pattern))
+                .collect();
+            held.extend(
+                of(&Method::GET)
+                    .into_iter()
+                    .filter(|(_, rule)| !own.contains(&tree::shape(&rule.pattern))),
+            );
         }
         let (mut raw, mut normal) = (Tree::default(), Tree::default());
         for (i, &(index, rule)) in held.iter().enumerate() {
             let leaf = Leaf::new(index, rule.value.is_some());
-            if raw.insert(&rule.pattern, leaf).is_err() || normal.insert(&rule.normal, leaf).is_err() {
+            if raw.insert(&rule.pattern, leaf).is_err()
+                || normal.insert(&rule.normal, leaf).is_err()
+            {
                 let falls_together = |earlier: &Rule<T>| {
-                    tree::conflict(&earlier.pattern, &rule.pattern) || tree::conflict(&earlier.normal, &rule.normal)
+                    tree::conflict(&earlier.pattern, &rule.pattern)
+                        || tree::conflict(&earlier.normal, &rule.normal)
                 };
-                let earlier = held.iter().take(i).map(|(_, earlier)| *earlier).find(|earlier| falls_together(earlier));
-                return Err(RuleError::together(&rule.to_string(), &earlier.unwrap_or(rule).to_string()));
+                let earlier = held
+                    .iter()
+                    .take(i)
+                    .map(|(_, earlier)| *earlier)
+                    .find(|earlier| falls_together(earlier));
+                return Err(RuleError::together(
+                    &rule.to_string(),
+                    &earlier.unwrap_or(rule).to_string(),
+                ));
             }
         }
-        Ok(Matcher { method, raw: raw.with_empty_rests(), normal: normal.with_empty_rests() })
+        Ok(Matcher {
+            method,
+            raw: raw.with_empty_rests(),
+            normal: normal.with_empty_rests(),
+        })
     }
 
     /// What the table says of `method` and `path`, the path that the inner service will see. `original_path` is the path
@@ -132,22 +166,33 @@ impl<T> Rules<T> {
     ) -> Lookup<'a, T> {
         let normal = Normal::of(path);
         let matcher = self.matcher(method, is_connect_protocol);
-        let lookup = match matcher.map_or(Selected::Nothing, |matcher| self.select(matcher, path, &normal)) {
+        let lookup = match matcher.map_or(Selected::Nothing, |matcher| {
+            self.select(matcher, path, &normal)
+        }) {
             Selected::Torn => return Lookup::Ambiguous,
             Selected::Rule(leaf) if leaf.is_priced => return self.priced(leaf, matcher),
             Selected::Rule(_) => Lookup::Free,
             Selected::Nothing => self.unnamed(method, path, &normal),
         };
         match (&lookup, original_path) {
-            (Lookup::Free | Lookup::Closed, Some(original)) if original != path => self
-                .pricing(original)
-                .map_or(lookup, |rule| Lookup::Misplaced(Misplaced { method: &rule.method, pattern: &rule.pattern })),
+            (Lookup::Free | Lookup::Closed, Some(original)) if original != path => {
+                self.pricing(original).map_or(lookup, |rule| {
+                    Lookup::Misplaced(Misplaced {
+                        method: &rule.method,
+                        pattern: &rule.pattern,
+                    })
+                })
+            }
             _ => lookup,
         }
     }
 
     fn matcher(&self, method: &Method, is_connect_protocol: bool) -> Option<&Matcher> {
-        let of = |method: &Method| self.matchers.iter().find(|matcher| matcher.method == *method);
+        let of = |method: &Method| {
+            self.matchers
+                .iter()
+                .find(|matcher| matcher.method == *method)
+        };
         match *method {
             Method::HEAD => of(method).or_else(|| of(&Method::GET)),
             Method::CONNECT if is_connect_protocol => of(method).or_else(|| of(&Method::GET)),
@@ -175,9 +220,17 @@ impl<T> Rules<T> {
 
     fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>) -> Lookup<'a, T> {
         match (self.rules.get(leaf.rule), matcher) {
-            (Some(Rule { value: Some(value), pattern, .. }), Some(matcher)) => {
-                Lookup::Priced { value, captured: Captured::new(&matcher.raw, pattern) }
-            }
+            (
+                Some(Rule {
+                    value: Some(value),
+                    pattern,
+                    ..
+                }),
+                Some(matcher),
+            ) => Lookup::Priced {
+                value,
+                captured: Captured::new(&matcher.raw, pattern),
+            },
             _ => Lookup::Ambiguous,
         }
     }
@@ -195,7 +248,12 @@ impl<T> Rules<T> {
                     is_priced |= leaf.is_priced;
                     allow.push_str(matcher.method.as_str());
                     allow.push_str(", ");
-                    if matcher.method == Method::GET && self.matchers.iter().all(|other| other.method != Method::HEAD) {
+                    if matcher.method == Method::GET
+                        && self
+                            .matchers
+                            .iter()
+                            .all(|other| other.method != Method::HEAD)
+                    {
                         allow.push_str("HEAD, ");
                     }
                 }
@@ -220,8 +278,14 @@ impl<T> Rules<T> {
     /// A rule that prices this path in any spelling, for any method.
     fn pricing(&self, path: &str) -> Option<&Rule<T>> {
         let normal = Normal::of(path);
-        let leaves = self.matchers.iter().flat_map(|matcher| [matcher.raw.leaf(path), matcher.normal.leaf(&normal.text)]);
-        leaves.flatten().find(|leaf| leaf.is_priced).and_then(|leaf| self.rules.get(leaf.rule))
+        let leaves = self
+            .matchers
+            .iter()
+            .flat_map(|matcher| [matcher.raw.leaf(path), matcher.normal.leaf(&normal.text)]);
+        leaves
+            .flatten()
+            .find(|leaf| leaf.is_priced)
+            .and_then(|leaf| self.rules.get(leaf.rule))
     }
 }
 
@@ -245,31 +309,59 @@ impl<T> fmt::Display for Rule<T> {
 impl<T> Rule<T> {
     fn parse(text: &str, value: Option<T>) -> Result<Self, RuleError> {
         let shape = "expected a method, one space and a path, as in `GET /weather/{city}`";
-        let words = text.split_once(' ').filter(|(method, _)| !method.is_empty());
+        let words = text
+            .split_once(' ')
+            .filter(|(method, _)| !method.is_empty());
         let (method, pattern) = words.ok_or_else(|| RuleError::of(text, shape))?;
-        let is_upper = method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-        let method = Method::from_bytes(method.as_bytes()).ok().filter(|_| is_upper);
-        let method = method.ok_or_else(|| RuleError::of(text, "expected a method in capitals, as in `GET /weather/{city}`"))?;
+        let is_upper = method
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+        let method = Method::from_bytes(method.as_bytes())
+            .ok()
+            .filter(|_| is_upper);
+        let method = method.ok_or_else(|| {
+            RuleError::of(
+                text,
+                "expected a method in capitals, as in `GET /weather/{city}`",
+            )
+        })?;
         if method == Method::OPTIONS {
-            return Err(RuleError::of(text, "the layer answers OPTIONS itself: take this rule out, put a CORS layer outside"));
+            return Err(RuleError::of(
+                text,
+                "the layer answers OPTIONS itself: take this rule out, put a CORS layer outside",
+            ));
         }
         if pattern.matches('{').count() > MAX_CAPTURES {
             return Err(RuleError::of(text, "expected at most 24 captures"));
         }
         if method.as_str() == "ANY" {
-            return Err(RuleError::of(text, "there is no method ANY: write one rule for each method"));
+            return Err(RuleError::of(
+                text,
+                "there is no method ANY: write one rule for each method",
+            ));
         }
         if !pattern.is_ascii() {
-            return Err(RuleError::of(text, "expected ASCII: write other characters percent-encoded, as requests carry them"));
+            return Err(RuleError::of(
+                text,
+                "expected ASCII: write other characters percent-encoded, as requests carry them",
+            ));
         }
         if pattern.starts_with(' ') {
-            return Err(RuleError::of(text, "expected one space between the method and the path"));
+            return Err(RuleError::of(
+                text,
+                "expected one space between the method and the path",
+            ));
         }
         if !pattern.starts_with('/') {
             return Err(RuleError::of(text, "expected a path that starts with `/`"));
         }
         tree::check(pattern).map_err(|why| RuleError::of(text, why))?;
         let normal = normal_pattern(pattern).map_err(|why| RuleError::of(text, why))?;
-        Ok(Self { method, pattern: pattern.to_owned(), normal, value })
+        Ok(Self {
+            method,
+            pattern: pattern.to_owned(),
+            normal,
+            value,
+        })
     }
 }

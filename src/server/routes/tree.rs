@@ -31,7 +31,11 @@ pub(super) enum Selected {
 
 impl Leaf {
     pub(super) const fn new(rule: usize, is_priced: bool) -> Self {
-        Self { rule, is_priced, is_empty_rest: false }
+        Self {
+            rule,
+            is_priced,
+            is_empty_rest: false,
+        }
     }
 }
 
@@ -57,9 +61,17 @@ impl Tree {
     pub(super) fn insert(&mut self, pattern: &str, leaf: Leaf) -> Result<(), InsertError> {
         self.spelled.insert(pattern, leaf)?;
         if let Some((base, _)) = split_rest(pattern).filter(|_| leaf.is_priced) {
-            let leaf = Leaf { is_empty_rest: true, ..leaf };
+            let leaf = Leaf {
+                is_empty_rest: true,
+                ..leaf
+            };
             let bare = base.strip_suffix('/').filter(|bare| !bare.is_empty());
-            self.empty_rests.extend([Some(base), bare].into_iter().flatten().map(|path| (path.to_owned(), leaf)));
+            self.empty_rests.extend(
+                [Some(base), bare]
+                    .into_iter()
+                    .flatten()
+                    .map(|path| (path.to_owned(), leaf)),
+            );
         }
         Ok(())
     }
@@ -67,21 +79,33 @@ impl Tree {
     /// Adds the empty rests, after all that is spelled out: where one meets a rule of the same shape, that rule stays.
     pub(super) fn with_empty_rests(mut self) -> Self {
         for (path, leaf) in self.empty_rests.drain(..) {
-            let _ = self.all.get_or_insert_with(|| self.spelled.clone()).insert(path, leaf);
+            let _ = self
+                .all
+                .get_or_insert_with(|| self.spelled.clone())
+                .insert(path, leaf);
         }
         self
     }
 
     pub(super) fn leaf(&self, path: &str) -> Option<Leaf> {
-        self.all.as_ref().unwrap_or(&self.spelled).at(path).ok().map(|found| *found.value)
+        self.all
+            .as_ref()
+            .unwrap_or(&self.spelled)
+            .at(path)
+            .ok()
+            .map(|found| *found.value)
     }
 
     pub(super) fn select(&self, path: &str) -> Selected {
-        let Some(leaf) = self.leaf(path) else { return Selected::Nothing };
+        let Some(leaf) = self.leaf(path) else {
+            return Selected::Nothing;
+        };
         if leaf.is_empty_rest {
             // The router that the rules were copied from would take the one that is spelled out: its price may be another.
             match self.spelled.at(path) {
-                Ok(found) if found.value.is_priced && found.value.rule != leaf.rule => return Selected::Torn,
+                Ok(found) if found.value.is_priced && found.value.rule != leaf.rule => {
+                    return Selected::Torn;
+                }
                 _ => {}
             }
         }
@@ -89,8 +113,14 @@ impl Tree {
     }
 
     /// Names and raw values of the captures; an empty rest is there with an empty value.
-    pub(super) fn captures<'a>(&'a self, pattern: &'a str, path: &'a str) -> Vec<(&'a str, &'a str)> {
-        let Ok(found) = self.all.as_ref().unwrap_or(&self.spelled).at(path) else { return Vec::new() };
+    pub(super) fn captures<'a>(
+        &'a self,
+        pattern: &'a str,
+        path: &'a str,
+    ) -> Vec<(&'a str, &'a str)> {
+        let Ok(found) = self.all.as_ref().unwrap_or(&self.spelled).at(path) else {
+            return Vec::new();
+        };
         let mut captures: Vec<_> = found.params.iter().collect();
         if let Some((_, rest)) = split_rest(pattern).filter(|_| found.value.is_empty_rest) {
             captures.push((rest, ""));
@@ -104,7 +134,9 @@ fn split_rest(pattern: &str) -> Option<(&str, &str)> {
     let (base, rest) = pattern.rsplit_once("{*")?;
     // An odd number of braces: the last one opens the capture.
     let is_open = base.bytes().rev().take_while(|byte| *byte == b'{').count() % 2 == 0;
-    rest.strip_suffix('}').filter(|_| is_open).map(|rest| (base, rest))
+    rest.strip_suffix('}')
+        .filter(|_| is_open)
+        .map(|rest| (base, rest))
 }
 
 /// Whether a tree can hold this pattern.

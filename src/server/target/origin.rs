@@ -24,7 +24,10 @@ impl Origin {
         if origin.is_secure() || origin.is_loopback() {
             return Ok(origin);
         }
-        Err(OriginError::of(text, "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)"))
+        Err(OriginError::of(
+            text,
+            "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)",
+        ))
     }
 
     /// An origin of either scheme.
@@ -34,26 +37,45 @@ impl Origin {
             return Err(expected("has white space around it: take it out"));
         }
         let lower = text.to_ascii_lowercase();
-        let (default_port, rest) = match (lower.strip_prefix("https://"), lower.strip_prefix("http://")) {
+        let (default_port, rest) = match (
+            lower.strip_prefix("https://"),
+            lower.strip_prefix("http://"),
+        ) {
             (Some(rest), _) => (443, rest),
             (_, Some(rest)) => (80, rest),
-            _ if text.contains("://") => return Err(expected("has another scheme: expected `https://`")),
-            _ => return Err(expected("has no scheme: expected something like `https://api.example.com`")),
+            _ if text.contains("://") => {
+                return Err(expected("has another scheme: expected `https://`"));
+            }
+            _ => {
+                return Err(expected(
+                    "has no scheme: expected something like `https://api.example.com`",
+                ));
+            }
         };
         if !text.is_ascii() {
             return Err(expected("is not ASCII: write the name in its `xn--` form"));
         }
         if rest.contains(['/', '?', '#', '@', '\\']) {
-            return Err(expected("is more than an origin: expected no slash after the name, no path, query, fragment or user"));
+            return Err(expected(
+                "is more than an origin: expected no slash after the name, no path, query, fragment or user",
+            ));
         }
         let authority = Authority::parse(rest).filter(|authority| is_host(authority.host()));
         let authority = authority
-            .ok_or_else(|| expected("has no proper host: expected a name or address and an optional port"))?
+            .ok_or_else(|| {
+                expected("has no proper host: expected a name or address and an optional port")
+            })?
             .into_owned()
             .without_default(default_port);
         let scheme = if default_port == 443 { "https" } else { "http" };
-        let port = authority.port().map_or_else(String::new, |port| format!(":{port}"));
-        Ok(Self { text: format!("{scheme}://{}{port}", authority.host()), authority, default_port })
+        let port = authority
+            .port()
+            .map_or_else(String::new, |port| format!(":{port}"));
+        Ok(Self {
+            text: format!("{scheme}://{}{port}", authority.host()),
+            authority,
+            default_port,
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -77,7 +99,10 @@ impl Origin {
 
     /// Whether `authority` is this origin's, letter by letter, as nearly all requesters write it.
     pub(super) fn is_written(&self, authority: &[u8]) -> bool {
-        self.text.as_bytes().strip_suffix(authority).is_some_and(|scheme| matches!(scheme, b"https://" | b"http://"))
+        self.text
+            .as_bytes()
+            .strip_suffix(authority)
+            .is_some_and(|scheme| matches!(scheme, b"https://" | b"http://"))
     }
 
     /// Whether `authority` is this origin's, its default port dropped.
@@ -92,11 +117,15 @@ impl OriginError {
     }
 
     pub(super) fn authority(text: &str) -> Self {
-        Self(format!("`{text}` is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard"))
+        Self(format!(
+            "`{text}` is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard"
+        ))
     }
 
     pub(super) fn missing() -> Self {
-        Self("no public origin is configured: add `.origin(\"https://api.example.com\")`".to_owned())
+        Self(
+            "no public origin is configured: add `.origin(\"https://api.example.com\")`".to_owned(),
+        )
     }
 }
 
@@ -111,5 +140,6 @@ impl Error for OriginError {}
 /// Stricter than a requester's host must be: nothing that a realm or a URL would have to escape.
 pub(super) fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    host.starts_with('[') || (!host.starts_with('.') && !host.contains("..") && host.bytes().all(is_plain))
+    host.starts_with('[')
+        || (!host.starts_with('.') && !host.contains("..") && host.bytes().all(is_plain))
 }

@@ -19,11 +19,18 @@ pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a 
 /// Raw path and query as they were asked for, with a leading slash: what is bound after the configured origin.
 pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
     let uri = original_uri(&head.extensions, &head.uri);
-    match (uri.path_and_query(), uri.path_and_query().map_or("", PathAndQuery::as_str)) {
+    match (
+        uri.path_and_query(),
+        uri.path_and_query().map_or("", PathAndQuery::as_str),
+    ) {
         // Of an absolute form without a path.
         (_, "") if uri.scheme().is_some() => Ok(PathAndQuery::from_static("/")),
-        (_, query) if query.starts_with('?') => PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError),
-        (Some(target), text) if text.starts_with('/') && !text.starts_with("//") => Ok(target.clone()),
+        (_, query) if query.starts_with('?') => {
+            PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError)
+        }
+        (Some(target), text) if text.starts_with('/') && !text.starts_with("//") => {
+            Ok(target.clone())
+        }
         _ => Err(TargetError),
     }
 }
@@ -34,7 +41,10 @@ pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
 /// Where a layer between rewrote the path there is no prefix to tell: the whole original path stands for it, which is
 /// narrower than any prefix.
 pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
-    let (original, inner) = (original_uri(&head.extensions, &head.uri).path(), head.uri.path());
+    let (original, inner) = (
+        original_uri(&head.extensions, &head.uri).path(),
+        head.uri.path(),
+    );
     match original.strip_suffix(inner) {
         Some("") => None,
         Some(prefix) => Some(format!("{prefix}{pattern}")),

@@ -3,7 +3,12 @@ use super::*;
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
 fn seen(method: &str, captures: Pairs<'_>, query: Pairs<'_>) -> PriceRequest {
-    let owned = |pairs: Pairs<'_>| pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+    let owned = |pairs: Pairs<'_>| {
+        pairs
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.to_string()))
+            .collect()
+    };
     PriceRequest {
         method: Method::from_bytes(method.as_bytes()).unwrap(),
         captures: owned(captures),
@@ -15,10 +20,26 @@ fn seen(method: &str, captures: Pairs<'_>, query: Pairs<'_>) -> PriceRequest {
     }
 }
 
-fn hash(seen: Option<&PriceRequest>, headers: &[(&str, &[&str])], body_hash: Option<[u8; 32]>) -> [u8; 32] {
-    let values = |values: &[&str]| values.iter().map(|value| HeaderValue::from_str(value).unwrap()).collect::<Vec<_>>();
-    let headers: Vec<_> = headers.iter().map(|(name, given)| (*name, values(given))).collect();
-    bound_hash(seen, headers.iter().map(|(name, values)| (*name, values.iter())), body_hash)
+fn hash(
+    seen: Option<&PriceRequest>,
+    headers: &[(&str, &[&str])],
+    body_hash: Option<[u8; 32]>,
+) -> [u8; 32] {
+    let values = |values: &[&str]| {
+        values
+            .iter()
+            .map(|value| HeaderValue::from_str(value).unwrap())
+            .collect::<Vec<_>>()
+    };
+    let headers: Vec<_> = headers
+        .iter()
+        .map(|(name, given)| (*name, values(given)))
+        .collect();
+    bound_hash(
+        seen,
+        headers.iter().map(|(name, values)| (*name, values.iter())),
+        body_hash,
+    )
 }
 
 #[test]
@@ -36,9 +57,17 @@ fn no_two_requests_are_bound_alike() {
         hash(Some(&seen("GET", &[], &[("ab", "")])), &[], None),
         hash(Some(&seen("GET", &[], &[("", "ab")])), &[], None),
         hash(Some(&seen("GET", &[], &[("c", "b")])), &[], None),
-        hash(Some(&seen("GET", &[], &[("a", "b"), ("c", "d")])), &[], None),
+        hash(
+            Some(&seen("GET", &[], &[("a", "b"), ("c", "d")])),
+            &[],
+            None,
+        ),
         hash(Some(&seen("GET", &[("a", "b")], &[("c", "d")])), &[], None),
-        hash(Some(&seen("GET", &[], &[("c", "d"), ("a", "b")])), &[], None),
+        hash(
+            Some(&seen("GET", &[], &[("c", "d"), ("a", "b")])),
+            &[],
+            None,
+        ),
         hash(Some(&plain), &[("a", &["b"])], None),
         hash(Some(&plain), &[("a", &[])], None),
         hash(Some(&plain), &[("a", &["b", "c"])], None),
@@ -56,6 +85,13 @@ fn no_two_requests_are_bound_alike() {
 #[test]
 fn what_is_bound_is_hashed_alike_in_every_version() {
     let seen = seen("GET", &[("city", "oslo")], &[("units", "metric")]);
-    let hash = hash(Some(&seen), &[("accept", &["text/html", "*/*"])], Some([7; 32]));
-    assert_eq!(crate::codec::hex::encode(hash), "c487a3a10344be1258559d096c039357a89896b871de1737faf58def78653b16");
+    let hash = hash(
+        Some(&seen),
+        &[("accept", &["text/html", "*/*"])],
+        Some([7; 32]),
+    );
+    assert_eq!(
+        crate::codec::hex::encode(hash),
+        "c487a3a10344be1258559d096c039357a89896b871de1737faf58def78653b16"
+    );
 }

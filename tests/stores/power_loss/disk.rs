@@ -78,7 +78,10 @@ impl Disk {
 
     /// A disk that holds safely what `folder` does.
     pub(super) fn holding(folder: &Path, dice: Dice) -> Self {
-        let mut disk = Self { nodes: Vec::new(), dice };
+        let mut disk = Self {
+            nodes: Vec::new(),
+            dice,
+        };
         disk.take_in(folder);
         disk
     }
@@ -90,12 +93,19 @@ impl Disk {
             for entry in fs::read_dir(path).unwrap() {
                 let entry = entry.unwrap();
                 let inside = self.take_in(&entry.path());
-                self.change_names(node, vec![(entry.file_name().into_string().unwrap(), Some(inside))]);
+                self.change_names(
+                    node,
+                    vec![(entry.file_name().into_string().unwrap(), Some(inside))],
+                );
             }
         } else {
             self.nodes.push(Kind::File(File::default()));
             let bytes = fs::read(path).unwrap();
-            for (number, page) in bytes.chunks(PAGE).enumerate().filter(|(_, page)| **page != [0; PAGE][..page.len()]) {
+            for (number, page) in bytes
+                .chunks(PAGE)
+                .enumerate()
+                .filter(|(_, page)| **page != [0; PAGE][..page.len()])
+            {
                 self.write(node, (number * PAGE) as u64, page);
             }
             self.truncate(node, bytes.len() as u64);
@@ -106,15 +116,20 @@ impl Disk {
     }
 
     pub(super) fn find(&self, path: &Path) -> Option<Node> {
-        path.iter().try_fold(Self::ROOT, |node, name| match &self.nodes[node] {
-            Kind::Folder(folder) => folder.now.get(name.to_str()?).copied(),
-            Kind::File(_) => None,
-        })
+        path.iter()
+            .try_fold(Self::ROOT, |node, name| match &self.nodes[node] {
+                Kind::Folder(folder) => folder.now.get(name.to_str()?).copied(),
+                Kind::File(_) => None,
+            })
     }
 
     pub(super) fn make(&mut self, inside: Node, name: &str, is_folder: bool) -> Node {
         let node = self.nodes.len();
-        self.nodes.push(if is_folder { Kind::Folder(Folder::default()) } else { Kind::File(File::default()) });
+        self.nodes.push(if is_folder {
+            Kind::Folder(Folder::default())
+        } else {
+            Kind::File(File::default())
+        });
         self.change_names(inside, vec![(name.to_owned(), Some(node))]);
         node
     }
@@ -140,7 +155,9 @@ impl Disk {
         while !bytes.is_empty() {
             let inside = (at % PAGE as u64) as usize;
             let (part, rest) = bytes.split_at(bytes.len().min(PAGE - inside));
-            file.change_page(at / PAGE as u64, |page| page[inside..inside + part.len()].copy_from_slice(part));
+            file.change_page(at / PAGE as u64, |page| {
+                page[inside..inside + part.len()].copy_from_slice(part)
+            });
             (at, bytes) = (at + part.len() as u64, rest);
         }
         if end > file.size {
@@ -151,10 +168,17 @@ impl Disk {
     pub(super) fn truncate(&mut self, file: Node, size: u64) {
         let file = self.file(file);
         let (first, inside) = (size / PAGE as u64, (size % PAGE as u64) as usize);
-        let cut: Vec<u64> = file.pages.range(first..).map(|(number, _)| *number).collect();
+        let cut: Vec<u64> = file
+            .pages
+            .range(first..)
+            .map(|(number, _)| *number)
+            .collect();
         for number in cut {
             let start = if number == first { inside } else { 0 };
-            if file.pages[&number].now[start..].iter().any(|byte| *byte != 0) {
+            if file.pages[&number].now[start..]
+                .iter()
+                .any(|byte| *byte != 0)
+            {
                 file.change_page(number, |page| page[start..].fill(0));
             }
         }
@@ -190,7 +214,11 @@ impl Disk {
                 file.dirty.retain(|number| {
                     let page = file.pages.get_mut(number).unwrap();
                     if succeeded || dice.one_in(2) {
-                        page.safe = page.versions.drain(..page.syncing).next_back().or(page.safe.take());
+                        page.safe = page
+                            .versions
+                            .drain(..page.syncing)
+                            .next_back()
+                            .or(page.safe.take());
                     } else {
                         let lost = page.torn(dice, page.syncing);
                         page.safe = Some(lost);
@@ -224,7 +252,9 @@ impl Disk {
                     .take(own.survivors(folder.changes.len(), dice))
                     .for_each(|change| apply(&mut names, change));
                 fs::create_dir(target).unwrap();
-                names.iter().for_each(|(name, node)| self.leave_node(*node, &target.join(name), fate, dice));
+                names.iter().for_each(|(name, node)| {
+                    self.leave_node(*node, &target.join(name), fate, dice)
+                });
             }
         }
     }
@@ -246,7 +276,12 @@ impl Disk {
 
 impl File {
     fn change_page(&mut self, number: u64, change: impl FnOnce(&mut [u8; PAGE])) {
-        let empty = || Cached { now: Box::new([0; PAGE]), safe: None, versions: Vec::new(), syncing: 0 };
+        let empty = || Cached {
+            now: Box::new([0; PAGE]),
+            safe: None,
+            versions: Vec::new(),
+            syncing: 0,
+        };
         let page = self.pages.entry(number).or_insert_with(empty);
         change(&mut page.now);
         page.versions.push(page.now.clone());
@@ -260,7 +295,9 @@ impl File {
 
     fn leave(&self, target: &Path, fate: Fate, dice: &mut Dice) {
         let sizes = fate.survivors(self.sizes.len(), dice);
-        let size = sizes.checked_sub(1).map_or(self.safe_size, |last| self.sizes[last]);
+        let size = sizes
+            .checked_sub(1)
+            .map_or(self.safe_size, |last| self.sizes[last]);
         let file = fs::File::create_new(target).unwrap();
         for (number, page) in &self.pages {
             let left = match fate {

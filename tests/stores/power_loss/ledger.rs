@@ -61,7 +61,10 @@ enum Asked {
 impl Ledger {
     /// How many uses were granted.
     pub(super) fn granted(&self) -> usize {
-        self.uses.values().filter(|one| one.granted.is_some()).count()
+        self.uses
+            .values()
+            .filter(|one| one.granted.is_some())
+            .count()
     }
 
     /// The process is no more; what it had asked for nobody will answer.
@@ -77,17 +80,29 @@ impl Ledger {
         match words[0] {
             "opened" => {
                 let before = self.store.replace(words[1].to_owned());
-                assert!(before.is_none_or(|before| before == words[1]), "another store was opened");
+                assert!(
+                    before.is_none_or(|before| before == words[1]),
+                    "another store was opened"
+                );
             }
             "consume" => {
                 self.asked.insert(format!("use {}", number(2)), self.line);
-                self.uses.insert(number(2), Use { payment: number(1), granted: None, release: None, is_void: false });
+                self.uses.insert(
+                    number(2),
+                    Use {
+                        payment: number(1),
+                        granted: None,
+                        release: None,
+                        is_void: false,
+                    },
+                );
                 self.payments.entry(number(1)).or_default().push(number(2));
                 self.recent.push(Asked::Payment(number(1)));
             }
             "granted" => {
                 self.vouch(&format!("use {}", number(1)));
-                self.uses.get_mut(&number(1)).unwrap().granted = Some(number(2).try_into().unwrap());
+                self.uses.get_mut(&number(1)).unwrap().granted =
+                    Some(number(2).try_into().unwrap());
             }
             "spent" => {
                 self.vouch(&format!("use {}", number(1)));
@@ -96,18 +111,29 @@ impl Ledger {
             "refused" => self.uses.get_mut(&number(1)).unwrap().is_void = true,
             "release" => {
                 let used = self.uses.get_mut(&number(1)).unwrap();
-                used.release = Some(Release { counts: words[2] == "failed", is_certain: false });
+                used.release = Some(Release {
+                    counts: words[2] == "failed",
+                    is_certain: false,
+                });
                 self.recent.push(Asked::Payment(used.payment));
                 self.loose.push((self.line, number(1)));
             }
             "put" | "delete" => {
-                self.asked.insert(format!("record {}", number(1)), self.line);
+                self.asked
+                    .insert(format!("record {}", number(1)), self.line);
                 self.records.insert(number(1), Kept::Perhaps);
                 self.recent.push(Asked::Record(number(1)));
             }
             "placed" | "deleted" => {
                 self.vouch(&format!("record {}", number(1)));
-                self.records.insert(number(1), if words[0] == "placed" { Kept::Certainly } else { Kept::No });
+                self.records.insert(
+                    number(1),
+                    if words[0] == "placed" {
+                        Kept::Certainly
+                    } else {
+                        Kept::No
+                    },
+                );
             }
             "unsure" | "early" | "late" | "ended" => {}
             other => panic!("{other} was said"),
@@ -130,36 +156,53 @@ impl Ledger {
 
     /// How many uses of a payment are taken, at least and at most.
     fn taken(&self, payment: u64) -> (u32, u32) {
-        let uses = self.payments[&payment].iter().map(|number| &self.uses[number]).filter(|one| !one.is_void);
-        let (mut granted, mut unsure, mut back, mut surely_back, mut failed, mut surely_failed) = (0, 0, 0, 0, 0, 0);
+        let uses = self.payments[&payment]
+            .iter()
+            .map(|number| &self.uses[number])
+            .filter(|one| !one.is_void);
+        let (mut granted, mut unsure, mut back, mut surely_back, mut failed, mut surely_failed) =
+            (0, 0, 0, 0, 0, 0);
         for one in uses {
             match (one.granted, one.release) {
                 (Some(_), None) => granted += 1,
                 (Some(_), Some(release)) => {
                     granted += 1;
-                    let (called, certain) =
-                        if release.counts { (&mut failed, &mut surely_failed) } else { (&mut back, &mut surely_back) };
+                    let (called, certain) = if release.counts {
+                        (&mut failed, &mut surely_failed)
+                    } else {
+                        (&mut back, &mut surely_back)
+                    };
                     *called += 1;
                     *certain += u32::from(release.is_certain);
                 }
-                (None, release) => unsure += u32::from(release.is_none_or(|release| !release.is_certain)),
+                (None, release) => {
+                    unsure += u32::from(release.is_none_or(|release| !release.is_certain))
+                }
             }
         }
         let restores = work::limits(payment).restores;
-        (granted - back - failed.min(restores), granted + unsure - surely_back - surely_failed.min(restores))
+        (
+            granted - back - failed.min(restores),
+            granted + unsure - surely_back - surely_failed.min(restores),
+        )
     }
 
     /// Opens the store in `folder` and asks it for some of what it promised.
     pub(super) fn check(&self, folder: &Path, dice: &mut Dice) -> Result<(), String> {
-        let store = DurableStore::open_with(folder, work::options()).map_err(|error| format!("it does not open: {error}"))?;
+        let store = DurableStore::open_with(folder, work::options())
+            .map_err(|error| format!("it does not open: {error}"))?;
         if let Some(id) = &self.store
             && *id != work::shown(store.id())
         {
             return Err(format!("the store {id} is gone, and there is a new one"));
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
         let last = self.recent.len().saturating_sub(LAST);
-        let sample = (0..SOME.min(last)).map(|_| dice.below(last)).chain(last..self.recent.len());
+        let sample = (0..SOME.min(last))
+            .map(|_| dice.below(last))
+            .chain(last..self.recent.len());
         let sample: Vec<Asked> = sample.map(|at| self.recent[at]).collect();
         let payments: BTreeMap<u64, ()> = sample
             .iter()
@@ -169,7 +212,12 @@ impl Ledger {
             })
             .collect();
         runtime.block_on(async {
-            let checks = join_all(payments.keys().map(|payment| self.check_payment(&store, *payment, dice.next()))).await;
+            let checks = join_all(
+                payments
+                    .keys()
+                    .map(|payment| self.check_payment(&store, *payment, dice.next())),
+            )
+            .await;
             checks.into_iter().collect::<Result<(), String>>()?;
             for asked in sample {
                 if let Asked::Record(record) = asked {
@@ -180,12 +228,24 @@ impl Ledger {
         })
     }
 
-    async fn check_payment(&self, store: &DurableStore, payment: u64, salt: u64) -> Result<(), String> {
+    async fn check_payment(
+        &self,
+        store: &DurableStore,
+        payment: u64,
+        salt: u64,
+    ) -> Result<(), String> {
         let limits = work::limits(payment);
         let ask = |id| store.consume(key(payment), id, limits, Timestamp::MAX);
         for number in &self.payments[&payment] {
-            if let Use { granted: Some(remaining), release: None, .. } = self.uses[number] {
-                let again = ask(work::use_id(*number)).await.map_err(|error| error.to_string())?;
+            if let Use {
+                granted: Some(remaining),
+                release: None,
+                ..
+            } = self.uses[number]
+            {
+                let again = ask(work::use_id(*number))
+                    .await
+                    .map_err(|error| error.to_string())?;
                 if again != (Consumption::Granted { remaining }) {
                     return Err(format!(
                         "use {number} of payment {payment} was granted with {remaining} left, and is now {again:?}"
@@ -205,7 +265,9 @@ impl Ledger {
         let (least, most) = self.taken(payment);
         let uses = limits.uses.get();
         if granted + least > uses {
-            return Err(format!("payment {payment} bought {uses} uses, of which {least} were taken, and now {granted} more"));
+            return Err(format!(
+                "payment {payment} bought {uses} uses, of which {least} were taken, and now {granted} more"
+            ));
         }
         if granted + most < uses {
             return Err(format!(
@@ -223,7 +285,11 @@ impl Ledger {
             Kept::Perhaps => found.is_none_or(|found| found == work::value(record)),
             Kept::No => found.is_none(),
         };
-        if is_right { Ok(()) } else { Err(format!("record {record} is not as it was answered")) }
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("record {record} is not as it was answered"))
+        }
     }
 }
 

@@ -40,7 +40,9 @@ fn what_was_answered_outlives_a_loss_of_power() {
     if let Some(folder) = child::folder_of(TEST) {
         return work::work(&folder.join(STORE), life(), 150, Duration::ZERO);
     }
-    let Some(mut scene) = Scene::new(TEST) else { return };
+    let Some(mut scene) = Scene::new(TEST) else {
+        return;
+    };
     let mut cuts = 0;
     for life in 0..LIVES {
         let (first, step) = (5 + scene.dice.below(9), 9 + scene.dice.below(9));
@@ -66,7 +68,9 @@ fn a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused() {
     if let Some(folder) = child::folder_of(OLD) {
         return work::work(&folder.join(STORE), life(), 50, Duration::from_secs(1));
     }
-    let Some(mut scene) = Scene::new(OLD) else { return };
+    let Some(mut scene) = Scene::new(OLD) else {
+        return;
+    };
     let disk = Disk::holding(&scene.root, Dice::new(scene.seed));
     let mut replay = Replay::new(&scene.root, disk);
     let (mut older, mut early) = (Vec::new(), 0);
@@ -106,17 +110,31 @@ struct Scene {
 impl Scene {
     /// `None` if no process can be traced here, and need not.
     fn new(test: &'static str) -> Option<Self> {
-        let traced = Command::new("strace").args(["-f", "-o", "/dev/null", "true"]).output();
+        let traced = Command::new("strace")
+            .args(["-f", "-o", "/dev/null", "true"])
+            .output();
         if !traced.is_ok_and(|output| output.status.success()) {
             child::skip("`strace` is not there, or may not trace");
             return None;
         }
         let seed = std::env::var("X402_SEED").map_or(402, |seed| seed.parse().unwrap());
         let memory = Path::new("/dev/shm");
-        let place = if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap();
+        let place = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
+        }
+        .unwrap();
         let root = place.path().canonicalize().unwrap().join("root");
         fs::create_dir(&root).unwrap();
-        Some(Self { test, seed, dice: Dice::new(seed), ledger: Ledger::default(), place, root })
+        Some(Self {
+            test,
+            seed,
+            dice: Dice::new(seed),
+            ledger: Ledger::default(),
+            place,
+            root,
+        })
     }
 
     /// Lets a child work, loses power at many moments of its work, and goes on from one of them.
@@ -134,7 +152,11 @@ impl Scene {
             for _ in 0..if moment.changes() { 3 } else { said.len() } {
                 let fate = [Fate::Gone, Fate::Kept, Fate::Torn, Fate::Torn][self.dice.below(4)];
                 if self.dice.below(chances) < CUTS {
-                    self.cut(&replay.disk, fate, &format!("life {life}, moment {number}, {fate:?}"));
+                    self.cut(
+                        &replay.disk,
+                        fate,
+                        &format!("life {life}, moment {number}, {fate:?}"),
+                    );
                     cuts += 1;
                 }
             }
@@ -143,7 +165,11 @@ impl Scene {
                 after = Some(self.ledger.clone());
             }
         }
-        assert!(self.ledger.granted() > 100, "only {} uses were granted", self.ledger.granted());
+        assert!(
+            self.ledger.granted() > 100,
+            "only {} uses were granted",
+            self.ledger.granted()
+        );
         let failed = moments.iter().any(Moment::is_fault);
         assert_eq!(failed, !faults.is_empty(), "{faults:?}");
         self.ledger = after.unwrap();
@@ -157,7 +183,10 @@ impl Scene {
         let trace = self.place.path().join("trace");
         let words = trace::words(&trace, faults);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let output = child::command(self.test, &self.root, &words).env("STORES_LIFE", life.to_string()).output().unwrap();
+        let output = child::command(self.test, &self.root, &words)
+            .env("STORES_LIFE", life.to_string())
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
         trace::read(&fs::read(trace).unwrap())
     }
@@ -183,7 +212,12 @@ impl Scene {
             fs::copy(older.join(&journal), left.join(journal)).unwrap();
             let opened = DurableStore::open_with(left.join(STORE), work::options());
             let kind = opened.map_err(|error| error.kind()).map(drop);
-            assert_eq!(kind, Err(StoreErrorKind::Corrupt), "{when}: the journal in {} was taken", older.display());
+            assert_eq!(
+                kind,
+                Err(StoreErrorKind::Corrupt),
+                "{when}: the journal in {} was taken",
+                older.display()
+            );
             fs::remove_dir_all(left).unwrap();
         }
     }

@@ -28,13 +28,20 @@ struct Open {
 impl Replay {
     /// Of a process that works in `root`, where `disk` is.
     pub(super) fn new(root: &Path, disk: Disk) -> Self {
-        Self { disk, root: root.to_owned(), open: HashMap::new(), said: Vec::new() }
+        Self {
+            disk,
+            root: root.to_owned(),
+            open: HashMap::new(),
+            said: Vec::new(),
+        }
     }
 
     /// Replays a moment, and answers the lines that it finished saying.
     pub(super) fn step(&mut self, moment: &Moment) -> Vec<String> {
         match (&*moment.name, moment.ends) {
-            ("write", true) if moment.number(0) == 1 && moment.result > 0 => return self.hear(moment.bytes(1)),
+            ("write", true) if moment.number(0) == 1 && moment.result > 0 => {
+                return self.hear(moment.bytes(1));
+            }
             ("fsync" | "fdatasync", false) => {
                 if let Some(open) = self.open.get(&moment.number(0)) {
                     self.disk.begin_sync(open.node);
@@ -55,9 +62,14 @@ impl Replay {
 
     fn hear(&mut self, bytes: &[u8]) -> Vec<String> {
         self.said.extend_from_slice(bytes);
-        let Some(end) = self.said.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
+        let Some(end) = self.said.iter().rposition(|byte| *byte == b'\n') else {
+            return Vec::new();
+        };
         let lines = String::from_utf8(self.said.drain(..=end).collect()).unwrap();
-        lines.lines().filter_map(|line| Some(line.strip_prefix("> ")?.to_owned())).collect()
+        lines
+            .lines()
+            .filter_map(|line| Some(line.strip_prefix("> ")?.to_owned()))
+            .collect()
     }
 
     fn end(&mut self, moment: &Moment) {
@@ -69,8 +81,13 @@ impl Replay {
             "mkdirat" => self.made(&self.path(moment, 0)),
             "unlink" | "rmdir" => self.renamed(&self.path_of(moment.text(0)), None),
             "unlinkat" => self.renamed(&self.path(moment, 0), None),
-            "rename" => self.renamed(&self.path_of(moment.text(0)), Some(&self.path_of(moment.text(1)))),
-            "renameat" | "renameat2" => self.renamed(&self.path(moment, 0), Some(&self.path(moment, 2))),
+            "rename" => self.renamed(
+                &self.path_of(moment.text(0)),
+                Some(&self.path_of(moment.text(1))),
+            ),
+            "renameat" | "renameat2" => {
+                self.renamed(&self.path(moment, 0), Some(&self.path(moment, 2)))
+            }
             "fcntl" if !moment.has(1, "F_DUPFD") && !moment.has(1, "F_DUPFD_CLOEXEC") => {}
             "fcntl" | "dup" => {
                 if let Some(open) = self.open.get(&moment.number(0)).cloned() {
@@ -79,11 +96,17 @@ impl Replay {
             }
             "mmap" => {
                 let is_ours = self.open.contains_key(&moment.number(4));
-                assert!(!is_ours || !moment.has(3, "MAP_SHARED") || !moment.has(2, "PROT_WRITE"), "not replayed: {moment:?}");
+                assert!(
+                    !is_ours || !moment.has(3, "MAP_SHARED") || !moment.has(2, "PROT_WRITE"),
+                    "not replayed: {moment:?}"
+                );
             }
             "link" | "linkat" | "symlink" | "symlinkat" | "truncate" | "openat2" | "creat" => {
                 let names_ours = |argument: &Argument| matches!(argument, Argument::Bytes(bytes) if bytes.starts_with(self.root.as_os_str().as_encoded_bytes()));
-                assert!(!moment.arguments.iter().any(names_ours), "not replayed: {moment:?}");
+                assert!(
+                    !moment.arguments.iter().any(names_ours),
+                    "not replayed: {moment:?}"
+                );
             }
             _ => self.written(moment),
         }
@@ -92,7 +115,9 @@ impl Replay {
     fn opened(&mut self, moment: &Moment, path: PathBuf, flags: usize) {
         self.open.remove(&moment.result);
         assert!(!moment.has(flags, "O_TMPFILE"), "not replayed: {moment:?}");
-        let Ok(inside) = path.strip_prefix(&self.root) else { return };
+        let Ok(inside) = path.strip_prefix(&self.root) else {
+            return;
+        };
         let node = match self.disk.find(inside) {
             Some(node) => {
                 if moment.has(flags, "O_TRUNC") && self.disk.size(node) > 0 {
@@ -101,27 +126,46 @@ impl Replay {
                 node
             }
             None => {
-                assert!(moment.has(flags, "O_CREAT"), "an unknown file was opened: {moment:?}");
+                assert!(
+                    moment.has(flags, "O_CREAT"),
+                    "an unknown file was opened: {moment:?}"
+                );
                 let (folder, name) = self.parent(inside);
                 self.disk.make(folder, &name, false)
             }
         };
-        self.open.insert(moment.result, Open { node, path, at: 0, appends: moment.has(flags, "O_APPEND") });
+        self.open.insert(
+            moment.result,
+            Open {
+                node,
+                path,
+                at: 0,
+                appends: moment.has(flags, "O_APPEND"),
+            },
+        );
     }
 
     fn made(&mut self, path: &Path) {
-        let Ok(inside) = path.strip_prefix(&self.root) else { return };
+        let Ok(inside) = path.strip_prefix(&self.root) else {
+            return;
+        };
         let (folder, name) = self.parent(inside);
         self.disk.make(folder, &name, true);
     }
 
     /// Gives a file or folder another name in its folder, or none.
     fn renamed(&mut self, from: &Path, to: Option<&Path>) {
-        let Ok(inside) = from.strip_prefix(&self.root) else { return };
+        let Ok(inside) = from.strip_prefix(&self.root) else {
+            return;
+        };
         let (folder, name) = self.parent(inside);
         let mut change = vec![(name, None)];
         if let Some(to) = to {
-            assert_eq!(from.parent(), to.parent(), "not replayed: from one folder to another");
+            assert_eq!(
+                from.parent(),
+                to.parent(),
+                "not replayed: from one folder to another"
+            );
             let (_, name) = self.parent(to.strip_prefix(&self.root).unwrap());
             change.push((name, self.disk.find(inside)));
         }
@@ -129,25 +173,42 @@ impl Replay {
     }
 
     fn written(&mut self, moment: &Moment) {
-        let Some(open) = self.open.get_mut(&moment.number(0)) else { return };
+        let Some(open) = self.open.get_mut(&moment.number(0)) else {
+            return;
+        };
         let count = moment.result as u64;
         match &*moment.name {
             "read" | "readv" => open.at += count,
             "lseek" => open.at = count,
             "write" => {
-                let at = if open.appends { self.disk.size(open.node) } else { open.at };
+                let at = if open.appends {
+                    self.disk.size(open.node)
+                } else {
+                    open.at
+                };
                 open.at = at + count;
-                self.disk.write(open.node, at, &moment.bytes(1)[..count as usize]);
+                self.disk
+                    .write(open.node, at, &moment.bytes(1)[..count as usize]);
             }
-            "pwrite64" => self.disk.write(open.node, moment.number(3) as u64, &moment.bytes(1)[..count as usize]),
+            "pwrite64" => self.disk.write(
+                open.node,
+                moment.number(3) as u64,
+                &moment.bytes(1)[..count as usize],
+            ),
             "ftruncate" => self.disk.truncate(open.node, moment.number(1) as u64),
             _ => panic!("not replayed: {moment:?}"),
         }
     }
 
     fn parent(&self, inside: &Path) -> (Node, String) {
-        let folder = self.disk.find(inside.parent().unwrap()).expect("a folder that is known");
-        (folder, inside.file_name().unwrap().to_str().unwrap().to_owned())
+        let folder = self
+            .disk
+            .find(inside.parent().unwrap())
+            .expect("a folder that is known");
+        (
+            folder,
+            inside.file_name().unwrap().to_str().unwrap().to_owned(),
+        )
     }
 
     /// The path that two arguments name: an open folder, and a path in it.
@@ -156,7 +217,9 @@ impl Replay {
         if path.is_absolute() || moment.has(at, "AT_FDCWD") {
             return path;
         }
-        self.open.get(&moment.number(at)).map_or(path.clone(), |folder| folder.path.join(path))
+        self.open
+            .get(&moment.number(at))
+            .map_or(path.clone(), |folder| folder.path.join(path))
     }
 
     fn path_of(&self, text: &str) -> PathBuf {

@@ -6,11 +6,27 @@ use std::{collections::HashMap, path::Path};
 pub(super) fn words(trace: &Path, faults: &[String]) -> Vec<String> {
     let quiet = "--quiet=attach,exit,personality,superseded,thread-execve";
     // What is read is left out, or a journal of zeros would fill the trace.
-    let mut words =
-        ["strace", "-f", quiet, "-s", "4194304", "-e", "signal=none", "-e", "raw=read,readv", "-o"].map(str::to_owned).to_vec();
+    let mut words = [
+        "strace",
+        "-f",
+        quiet,
+        "-s",
+        "4194304",
+        "-e",
+        "signal=none",
+        "-e",
+        "raw=read,readv",
+        "-o",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     words.push(trace.to_str().unwrap().to_owned());
     words.extend(["-e".to_owned(), format!("trace={TRACED}")]);
-    words.extend(faults.iter().flat_map(|fault| ["-e".to_owned(), format!("inject={fault}")]));
+    words.extend(
+        faults
+            .iter()
+            .flat_map(|fault| ["-e".to_owned(), format!("inject={fault}")]),
+    );
     words
 }
 
@@ -63,7 +79,8 @@ impl Moment {
 
     pub(super) fn number(&self, at: usize) -> i64 {
         let word = self.arguments[at].word();
-        word.and_then(number).unwrap_or_else(|| panic!("a number was expected: {self:?}"))
+        word.and_then(number)
+            .unwrap_or_else(|| panic!("a number was expected: {self:?}"))
     }
 
     pub(super) fn bytes(&self, at: usize) -> &[u8] {
@@ -79,15 +96,25 @@ impl Moment {
 
     /// Flags as they are written, such as `O_RDWR|O_CREAT`.
     pub(super) fn has(&self, at: usize, flag: &str) -> bool {
-        self.arguments.get(at).and_then(Argument::word).is_some_and(|word| word.split('|').any(|one| one == flag))
+        self.arguments
+            .get(at)
+            .and_then(Argument::word)
+            .is_some_and(|word| word.split('|').any(|one| one == flag))
     }
 }
 
 /// All moments, in order.
 pub(super) fn read(trace: &[u8]) -> Vec<Moment> {
-    let (mut moments, mut begun) = (Vec::new(), HashMap::<Vec<u8>, (String, Vec<Argument>)>::new());
-    for line in trace.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let (process, call) = split(line, b" ").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(line)));
+    let (mut moments, mut begun) = (
+        Vec::new(),
+        HashMap::<Vec<u8>, (String, Vec<Argument>)>::new(),
+    );
+    for line in trace
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let (process, call) =
+            split(line, b" ").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(line)));
         let call = call.trim_ascii_start();
         if call.starts_with(b"+++") || call.starts_with(b"---") {
             continue;
@@ -99,15 +126,29 @@ pub(super) fn read(trace: &[u8]) -> Vec<Moment> {
             arguments.extend(more);
             (name, arguments, rest)
         } else {
-            let (name, rest) = split(call, b"(").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(line)));
+            let (name, rest) =
+                split(call, b"(").unwrap_or_else(|| panic!("{}", String::from_utf8_lossy(line)));
             let (arguments, rest) = read_arguments(rest);
             let name = String::from_utf8(name.to_vec()).unwrap();
-            let first = arguments.first().and_then(Argument::word).map(|word| Argument::Word(word.to_owned()));
-            moments.push(Moment { ends: false, name: name.clone(), arguments: first.into_iter().collect(), result: 0 });
+            let first = arguments
+                .first()
+                .and_then(Argument::word)
+                .map(|word| Argument::Word(word.to_owned()));
+            moments.push(Moment {
+                ends: false,
+                name: name.clone(),
+                arguments: first.into_iter().collect(),
+                result: 0,
+            });
             (name, arguments, rest)
         };
         match split(rest, b"= ") {
-            Some((_, result)) => moments.push(Moment { ends: true, name, arguments, result: read_result(result) }),
+            Some((_, result)) => moments.push(Moment {
+                ends: true,
+                name,
+                arguments,
+                result: read_result(result),
+            }),
             None => drop(begun.insert(process.to_vec(), (name, arguments))),
         }
     }
@@ -130,11 +171,14 @@ fn read_arguments(mut rest: &[u8]) -> (Vec<Argument>, &[u8]) {
         } else {
             let mut depth = 0;
             let end = rest.iter().position(|byte| {
-                depth += i32::from(matches!(byte, b'[' | b'{' | b'(')) - i32::from(matches!(byte, b']' | b'}' | b')'));
+                depth += i32::from(matches!(byte, b'[' | b'{' | b'('))
+                    - i32::from(matches!(byte, b']' | b'}' | b')'));
                 depth < 0 || depth == 0 && *byte == b',' || *byte == b'<'
             });
             let (word, after) = rest.split_at(end.unwrap_or(rest.len()));
-            arguments.push(Argument::Word(String::from_utf8_lossy(word.trim_ascii()).into_owned()));
+            arguments.push(Argument::Word(
+                String::from_utf8_lossy(word.trim_ascii()).into_owned(),
+            ));
             rest = after;
         }
     }
@@ -144,21 +188,30 @@ fn read_arguments(mut rest: &[u8]) -> (Vec<Argument>, &[u8]) {
 fn read_bytes(mut rest: &[u8]) -> (Vec<u8>, &[u8]) {
     let mut bytes = Vec::new();
     loop {
-        let plain = rest.iter().position(|byte| matches!(byte, b'"' | b'\\')).unwrap();
+        let plain = rest
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\'))
+            .unwrap();
         bytes.extend_from_slice(&rest[..plain]);
         let escaped = rest[plain + 1];
         rest = &rest[plain..];
         if rest[0] == b'"' {
             return (bytes, &rest[1..]);
         }
-        let octal = rest[1..].iter().take(3).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
+        let octal = rest[1..]
+            .iter()
+            .take(3)
+            .take_while(|byte| matches!(byte, b'0'..=b'7'))
+            .count();
         bytes.push(match escaped {
             b'n' => b'\n',
             b't' => b'\t',
             b'r' => b'\r',
             b'v' => 11,
             b'f' => 12,
-            b'0'..=b'7' => rest[1..=octal].iter().fold(0, |value: u8, digit| value.wrapping_mul(8) + (digit - b'0')),
+            b'0'..=b'7' => rest[1..=octal]
+                .iter()
+                .fold(0, |value: u8, digit| value.wrapping_mul(8) + (digit - b'0')),
             other => other,
         });
         rest = &rest[1 + octal.max(1)..];

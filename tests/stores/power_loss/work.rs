@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
-        Consumption, DurableOptions, DurableStore, Limits, RecordKey, Records, Release, ReplayStore, StoreErrorKind, StoreId,
-        UseId,
+        Consumption, DurableOptions, DurableStore, Limits, RecordKey, Records, Release,
+        ReplayStore, StoreErrorKind, StoreId, UseId,
     },
 };
 
@@ -31,11 +31,19 @@ enum Step {
 
 /// Works on the store in `folder` for so many steps, and for `lasting` from then on.
 pub(super) fn work(folder: &Path, life: u64, steps: usize, lasting: Duration) {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     runtime.block_on(async {
         let store = DurableStore::open_with(folder, options()).unwrap();
         say(format_args!("opened {}", shown(store.id())));
-        let mut worker = Worker { store, dice: Dice::new(life), next: life * NUMBERS, granted: Vec::new(), placed: Vec::new() };
+        let mut worker = Worker {
+            store,
+            dice: Dice::new(life),
+            next: life * NUMBERS,
+            granted: Vec::new(),
+            placed: Vec::new(),
+        };
         for _ in 0..steps {
             worker.step().await;
         }
@@ -68,15 +76,25 @@ struct Worker {
 impl Worker {
     /// Asks a few things at once.
     async fn step(&mut self) {
-        let many = if self.dice.one_in(3) { 1 } else { 1 + self.dice.below(8) };
+        let many = if self.dice.one_in(3) {
+            1
+        } else {
+            1 + self.dice.below(8)
+        };
         let steps: Vec<Step> = (0..many).map(|_| self.draw()).collect();
         let done = join_all(steps.iter().map(|step| act(&self.store, *step))).await;
         let mut is_down = false;
         for (step, done) in steps.into_iter().zip(done) {
             match (step, done) {
-                (Step::Consume(payment, number), Done::Granted) => self.granted.push((payment, number)),
+                (Step::Consume(payment, number), Done::Granted) => {
+                    self.granted.push((payment, number))
+                }
                 (Step::Consume(payment, number), Done::Unsure) => {
-                    act(&self.store, Step::Release(payment, number, Release::NotServed)).await;
+                    act(
+                        &self.store,
+                        Step::Release(payment, number, Release::NotServed),
+                    )
+                    .await;
                     is_down = true;
                 }
                 (Step::Put(record), Done::Well) => self.placed.push(record),
@@ -97,11 +115,19 @@ impl Worker {
             0..=3 => Step::Consume(self.next, self.next),
             4..=5 => Step::Consume(1 + self.dice.next() % self.next, self.next),
             6..=7 if !self.granted.is_empty() => {
-                let (payment, number) = self.granted.swap_remove(self.dice.below(self.granted.len()));
-                let why = if self.dice.one_in(3) { Release::Failed } else { Release::NotServed };
+                let (payment, number) = self
+                    .granted
+                    .swap_remove(self.dice.below(self.granted.len()));
+                let why = if self.dice.one_in(3) {
+                    Release::Failed
+                } else {
+                    Release::NotServed
+                };
                 Step::Release(payment, number, why)
             }
-            8 if !self.placed.is_empty() => Step::Delete(self.placed.swap_remove(self.dice.below(self.placed.len()))),
+            8 if !self.placed.is_empty() => {
+                Step::Delete(self.placed.swap_remove(self.dice.below(self.placed.len())))
+            }
             _ => Step::Put(self.next),
         }
     }
@@ -118,7 +144,15 @@ async fn act(store: &DurableStore, step: Step) -> Done {
     match step {
         Step::Consume(payment, number) => {
             say(format_args!("consume {payment} {number}"));
-            match store.consume(key(payment), use_id(number), limits(payment), Timestamp::MAX).await {
+            match store
+                .consume(
+                    key(payment),
+                    use_id(number),
+                    limits(payment),
+                    Timestamp::MAX,
+                )
+                .await
+            {
                 Ok(Consumption::Granted { remaining }) => {
                     say(format_args!("granted {number} {remaining}"));
                     Done::Granted
@@ -149,7 +183,10 @@ async fn act(store: &DurableStore, step: Step) -> Done {
         }
         Step::Put(record) => {
             say(format_args!("put {record}"));
-            match store.put_if_absent(record_key(record), value(record), Timestamp::MAX).await {
+            match store
+                .put_if_absent(record_key(record), value(record), Timestamp::MAX)
+                .await
+            {
                 Ok(_) => {
                     say(format_args!("placed {record}"));
                     Done::Well
@@ -158,7 +195,14 @@ async fn act(store: &DurableStore, step: Step) -> Done {
             }
         }
         Step::Release(payment, number, why) => {
-            say(format_args!("release {number} {}", if why == Release::Failed { "failed" } else { "unserved" }));
+            say(format_args!(
+                "release {number} {}",
+                if why == Release::Failed {
+                    "failed"
+                } else {
+                    "unserved"
+                }
+            ));
             store.release(key(payment), use_id(number), why);
             Done::Well
         }
@@ -183,7 +227,11 @@ pub(super) fn record_key(record: u64) -> RecordKey {
 
 /// Most are small; some fill several pages.
 pub(super) fn value(record: u64) -> Vec<u8> {
-    let length = if record.is_multiple_of(3) { record * 7_919 % 20_000 } else { record % 100 };
+    let length = if record.is_multiple_of(3) {
+        record * 7_919 % 20_000
+    } else {
+        record % 100
+    };
     vec![b'a' + (record % 26) as u8; length as usize]
 }
 
@@ -193,5 +241,8 @@ pub(super) fn options() -> DurableOptions {
 }
 
 pub(super) fn shown(id: StoreId) -> String {
-    id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    id.as_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -11,15 +11,24 @@ use crate::{
 fn read(lines: &[&str]) -> Vec<Challenge> {
     let mut headers = HeaderMap::new();
     for line in lines {
-        headers.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
+        headers.append(
+            WWW_AUTHENTICATE,
+            HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+        );
     }
     Challenge::in_headers(&headers)
 }
 
 #[track_caller]
 fn reads_one(line: &str) {
-    let [challenge] = &read(&[line])[..] else { panic!("one challenge in {line}") };
-    assert_eq!((challenge.token(), challenge.invoice()), ("AgE+/w==", "lnbc1x"), "{line}");
+    let [challenge] = &read(&[line])[..] else {
+        panic!("one challenge in {line}")
+    };
+    assert_eq!(
+        (challenge.token(), challenge.invoice()),
+        ("AgE+/w==", "lnbc1x"),
+        "{line}"
+    );
 }
 
 fn invoice() -> Invoice {
@@ -38,23 +47,46 @@ fn invoice() -> Invoice {
 fn the_lines_have_the_one_shape_that_every_client_reads() {
     let (scene, invoice) = (Scene::new(ONCE), invoice());
     let lines = scene.with(|view| {
-        let asked = Asked { view, terms: &scene.terms, amount: AMOUNT, invoice: &invoice, committed: None, refused: None };
+        let asked = Asked {
+            view,
+            terms: &scene.terms,
+            amount: AMOUNT,
+            invoice: &invoice,
+            committed: None,
+            refused: None,
+        };
         scene.dialect.challenge(&asked).unwrap()
     });
-    assert_eq!(lines.iter().map(|line| line.rank).collect::<Vec<_>>(), [Rank::L402, Rank::Lsat]);
-    let [l402, lsat] = &lines[..] else { panic!("two lines") };
+    assert_eq!(
+        lines.iter().map(|line| line.rank).collect::<Vec<_>>(),
+        [Rank::L402, Rank::Lsat]
+    );
+    let [l402, lsat] = &lines[..] else {
+        panic!("two lines")
+    };
     assert!(l402.value.is_sensitive() && lsat.value.is_sensitive());
     let text = l402.value.to_str().unwrap();
     let read = read(&[text, lsat.value.to_str().unwrap()]);
     let token = base64::encode_standard(read[0].macaroon().unwrap().to_bytes());
-    assert_eq!(text, format!("L402 macaroon=\"{token}\", invoice=\"{invoice}\""));
-    assert_eq!(lsat.value.to_str().unwrap(), text.replacen("L402", "LSAT", 1));
+    assert_eq!(
+        text,
+        format!("L402 macaroon=\"{token}\", invoice=\"{invoice}\"")
+    );
+    assert_eq!(
+        lsat.value.to_str().unwrap(),
+        text.replacen("L402", "LSAT", 1)
+    );
 
     let until = invoice.expires_at().saturating_add(DAY).to_string();
-    assert_eq!(caveats(&read[0].macaroon().unwrap()).last(), Some(&&*format!("valid_until={until}")));
+    assert_eq!(
+        caveats(&read[0].macaroon().unwrap()).last(),
+        Some(&&*format!("valid_until={until}"))
+    );
     for challenge in &read {
         let mut scene = Scene::new(ONCE);
-        scene.headers.append(AUTHORIZATION, challenge.answer(&preimage()));
+        scene
+            .headers
+            .append(AUTHORIZATION, challenge.answer(&preimage()));
         assert!(scene.proof().is_ok(), "what was answered is accepted");
     }
 }
@@ -75,8 +107,18 @@ fn released_servers_shapes_are_read() {
         reads_one(line);
     }
     let folded = "LSAT macaroon=\"a\", invoice=\"lnbc1\", L402 macaroon=\"b\", invoice=\"lnbc2\"";
-    let tokens: Vec<_> = read(&[folded]).iter().map(|challenge| (challenge.scheme(), challenge.token().to_owned())).collect();
-    assert_eq!(tokens, [(Scheme::Lsat, "a".to_owned()), (Scheme::L402, "b".to_owned())], "values stay with their challenge");
+    let tokens: Vec<_> = read(&[folded])
+        .iter()
+        .map(|challenge| (challenge.scheme(), challenge.token().to_owned()))
+        .collect();
+    assert_eq!(
+        tokens,
+        [
+            (Scheme::Lsat, "a".to_owned()),
+            (Scheme::L402, "b".to_owned())
+        ],
+        "values stay with their challenge"
+    );
 }
 
 #[test]
@@ -105,8 +147,14 @@ fn an_answer_repeats_the_servers_spelling() {
     let challenge = &read(&["LSAT macaroon=\"a-_\", invoice=\"lnbc1\""])[0];
     let answer = challenge.answer(&preimage());
     assert!(answer.is_sensitive());
-    assert_eq!(answer.to_str().unwrap(), format!("LSAT a-_:{}", "09".repeat(32)));
-    assert_eq!(format!("{challenge:?}"), "Challenge { scheme: Lsat, invoice: \"lnbc1\", .. }");
+    assert_eq!(
+        answer.to_str().unwrap(),
+        format!("LSAT a-_:{}", "09".repeat(32))
+    );
+    assert_eq!(
+        format!("{challenge:?}"),
+        "Challenge { scheme: Lsat, invoice: \"lnbc1\", .. }"
+    );
 }
 
 proptest! {

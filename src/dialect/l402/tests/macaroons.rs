@@ -29,11 +29,23 @@ fn only_what_an_encoder_writes_is_read() {
     let plain = minted(&["a=b"]).to_bytes();
     let section = [2, 3, b'a', b'=', b'b', 0];
     let at = 6;
-    assert_eq!(plain[at - 1..at + 5], [0, 2, 3, b'a', b'=', b'b'], "where the caveat stands");
-    let with = |section: &[u8]| Macaroon::parse([&plain[..at], section, &plain[at + 6..]].concat()).map(|_| ());
+    assert_eq!(
+        plain[at - 1..at + 5],
+        [0, 2, 3, b'a', b'=', b'b'],
+        "where the caveat stands"
+    );
+    let with = |section: &[u8]| {
+        Macaroon::parse([&plain[..at], section, &plain[at + 6..]].concat()).map(|_| ())
+    };
     assert_eq!(with(&section), Ok(()));
-    assert_eq!(with(&[2, 3, b'a', b'=', b'b', 4, 1, 7, 0]), Err(MacaroonError::ThirdParty));
-    assert_eq!(with(&[1, 1, b'x', 2, 3, b'a', b'=', b'b', 4, 1, 7, 0]), Err(MacaroonError::ThirdParty));
+    assert_eq!(
+        with(&[2, 3, b'a', b'=', b'b', 4, 1, 7, 0]),
+        Err(MacaroonError::ThirdParty)
+    );
+    assert_eq!(
+        with(&[1, 1, b'x', 2, 3, b'a', b'=', b'b', 4, 1, 7, 0]),
+        Err(MacaroonError::ThirdParty)
+    );
     for bad in [
         &[1, 1, b'x', 2, 3, b'a', b'=', b'b', 0][..],
         &[2, 0x83, 0, b'a', b'=', b'b', 0],
@@ -46,27 +58,51 @@ fn only_what_an_encoder_writes_is_read() {
         assert_eq!(with(bad), Err(MacaroonError::Malformed), "{bad:?}");
     }
     for length in 0..plain.len() {
-        assert_eq!(Macaroon::parse(&plain[..length]).map(|_| ()), Err(MacaroonError::Malformed));
+        assert_eq!(
+            Macaroon::parse(&plain[..length]).map(|_| ()),
+            Err(MacaroonError::Malformed)
+        );
     }
-    assert_eq!(Macaroon::parse([&plain[..], &[0]].concat()).map(|_| ()), Err(MacaroonError::Malformed));
+    assert_eq!(
+        Macaroon::parse([&plain[..], &[0]].concat()).map(|_| ()),
+        Err(MacaroonError::Malformed)
+    );
 }
 
 #[test]
 fn size_and_count_are_bounded() {
     let most = ["a=b"; 64];
-    assert_eq!(minted(&most).attenuate("a=b").map(|_| ()), Err(MacaroonError::TooManyCaveats));
+    assert_eq!(
+        minted(&most).attenuate("a=b").map(|_| ()),
+        Err(MacaroonError::TooManyCaveats)
+    );
     let long = "x".repeat(Macaroon::MAX_BYTES);
-    assert_eq!(minted(&[]).attenuate(long).map(|_| ()), Err(MacaroonError::TooLong));
+    assert_eq!(
+        minted(&[]).attenuate(long).map(|_| ()),
+        Err(MacaroonError::TooLong)
+    );
     let room = Macaroon::MAX_BYTES - minted(&[&"x".repeat(8000)]).to_bytes().len();
     let (longest, longer) = ("x".repeat(8000 + room), "x".repeat(8001 + room));
     assert_eq!(minted(&[&longest]).to_bytes().len(), Macaroon::MAX_BYTES);
-    assert_eq!(Macaroon::mint(b"root", b"id", [longer]).map(|_| ()), Err(MacaroonError::TooLong));
-    assert_eq!(minted(&[&"x".repeat(8000)]).caveats().next().map(<[u8]>::len), Some(8000));
+    assert_eq!(
+        Macaroon::mint(b"root", b"id", [longer]).map(|_| ()),
+        Err(MacaroonError::TooLong)
+    );
+    assert_eq!(
+        minted(&[&"x".repeat(8000)])
+            .caveats()
+            .next()
+            .map(<[u8]>::len),
+        Some(8000)
+    );
 }
 
 #[test]
 fn nothing_of_it_is_shown() {
-    assert_eq!(format!("{:?}", minted(&["a=b"])), "Macaroon { caveats: 1, .. }");
+    assert_eq!(
+        format!("{:?}", minted(&["a=b"])),
+        "Macaroon { caveats: 1, .. }"
+    );
 }
 
 proptest! {

@@ -53,14 +53,33 @@ impl Scene {
     }
 
     fn with<T>(&self, look: impl FnOnce(&RequestView<'_>) -> T) -> T {
-        let (mut head, ()) = Request::builder().method(self.method).body(()).unwrap().into_parts();
+        let (mut head, ()) = Request::builder()
+            .method(self.method)
+            .body(())
+            .unwrap()
+            .into_parts();
         head.headers = self.headers.clone();
-        let Self { target, route, keys, bound, .. } = self;
-        look(&RequestView { head: &head as &Parts, origin: ORIGIN, target, route, keys, body_hash: None, bound: *bound })
+        let Self {
+            target,
+            route,
+            keys,
+            bound,
+            ..
+        } = self;
+        look(&RequestView {
+            head: &head as &Parts,
+            origin: ORIGIN,
+            target,
+            route,
+            keys,
+            body_hash: None,
+            bound: *bound,
+        })
     }
 
     fn mint(&self) -> Macaroon {
-        self.with(|view| mint(view, &self.terms, AMOUNT, hash(), END)).unwrap()
+        self.with(|view| mint(view, &self.terms, AMOUNT, hash(), END))
+            .unwrap()
     }
 
     /// The request with this token in it, paid.
@@ -70,20 +89,25 @@ impl Scene {
     }
 
     fn line(mut self, line: &[u8]) -> Self {
-        self.headers.append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
+        self.headers
+            .append(AUTHORIZATION, HeaderValue::from_bytes(line).unwrap());
         self
     }
 
     fn proof_at(&self, now: Timestamp) -> Result<Proof, &'static str> {
-        self.with(|view| match self.dialect.credential(view, &self.terms, now) {
-            Presented::Absent => Err("absent"),
-            Presented::Wrong(_) => Err("wrong"),
-            Presented::Refused(refusal) => Err(refusal.code()),
-            Presented::Authentic(claim) => {
-                assert_eq!(claim.payment_hash(), hash());
-                claim.verify(view, &self.terms, None, now).map_err(|refusal| refusal.code())
-            }
-        })
+        self.with(
+            |view| match self.dialect.credential(view, &self.terms, now) {
+                Presented::Absent => Err("absent"),
+                Presented::Wrong(_) => Err("wrong"),
+                Presented::Refused(refusal) => Err(refusal.code()),
+                Presented::Authentic(claim) => {
+                    assert_eq!(claim.payment_hash(), hash());
+                    claim
+                        .verify(view, &self.terms, None, now)
+                        .map_err(|refusal| refusal.code())
+                }
+            },
+        )
     }
 
     fn proof(&self) -> Result<Proof, &'static str> {
@@ -115,5 +139,8 @@ fn paid(token: &Macaroon) -> HeaderValue {
 }
 
 fn caveats(token: &Macaroon) -> Vec<&str> {
-    token.caveats().map(|caveat| str::from_utf8(caveat).unwrap()).collect()
+    token
+        .caveats()
+        .map(|caveat| str::from_utf8(caveat).unwrap())
+        .collect()
 }

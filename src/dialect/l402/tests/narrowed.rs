@@ -35,7 +35,10 @@ fn later_caveats_may_only_narrow() {
         ("services=api.example.com:256", "bad_services"),
         ("api.example.com_valid_until=+1", "bad_expiry"),
         ("api.example.com_valid_until=1800000000", "expired"),
-        ("preimage=0000000000000000000000000000000000000000000000000000000000000000", "preimage_caveat"),
+        (
+            "preimage=0000000000000000000000000000000000000000000000000000000000000000",
+            "preimage_caveat",
+        ),
         ("preimage=", "preimage_caveat"),
     ] {
         for access in [ONCE, uses(5), HOUR] {
@@ -51,8 +54,15 @@ fn what_was_minted_may_be_repeated_and_a_bound_may_not_change() {
     for (added, expected) in [("ab", Ok(())), ("ac", Err("widened"))] {
         let mut scene = Scene::new(ONCE);
         (scene.terms.has_bound, scene.bound) = (true, Some([0xab; 32]));
-        let token = scene.mint().attenuate(format!("bound={}", added.repeat(32))).unwrap();
-        assert_eq!(scene.bearing(&token).proof().map(|_| ()), expected, "{added}");
+        let token = scene
+            .mint()
+            .attenuate(format!("bound={}", added.repeat(32)))
+            .unwrap();
+        assert_eq!(
+            scene.bearing(&token).proof().map(|_| ()),
+            expected,
+            "{added}"
+        );
     }
 }
 
@@ -64,13 +74,52 @@ fn the_services_of_others_only_ever_get_fewer() {
         (&[&*most][..], Ok(())),
         (&[&*more], Err("bad_services")),
         (&["services=:0,api.example.com:0"], Err("bad_services")),
-        (&["services=api.example.com:0,other:0", "services=api.example.com:0"], Ok(())),
-        (&["services=api.example.com:0", "services=api.example.com:0"], Ok(())),
-        (&["services=api.example.com:0", "services=api.example.com:0,other:0"], Err("widened")),
-        (&["services=api.example.com:0,other:0", "services=api.example.com:0,third:0"], Err("widened")),
-        (&["api.example.com_valid_until=1800000009", "api.example.com_valid_until=1800000009"], Ok(())),
-        (&["api.example.com_valid_until=1800000009", "api.example.com_valid_until=1800000008"], Ok(())),
-        (&["api.example.com_valid_until=1800000008", "api.example.com_valid_until=1800000009"], Err("widened")),
+        (
+            &[
+                "services=api.example.com:0,other:0",
+                "services=api.example.com:0",
+            ],
+            Ok(()),
+        ),
+        (
+            &["services=api.example.com:0", "services=api.example.com:0"],
+            Ok(()),
+        ),
+        (
+            &[
+                "services=api.example.com:0",
+                "services=api.example.com:0,other:0",
+            ],
+            Err("widened"),
+        ),
+        (
+            &[
+                "services=api.example.com:0,other:0",
+                "services=api.example.com:0,third:0",
+            ],
+            Err("widened"),
+        ),
+        (
+            &[
+                "api.example.com_valid_until=1800000009",
+                "api.example.com_valid_until=1800000009",
+            ],
+            Ok(()),
+        ),
+        (
+            &[
+                "api.example.com_valid_until=1800000009",
+                "api.example.com_valid_until=1800000008",
+            ],
+            Ok(()),
+        ),
+        (
+            &[
+                "api.example.com_valid_until=1800000008",
+                "api.example.com_valid_until=1800000009",
+            ],
+            Err("widened"),
+        ),
     ] {
         assert_eq!(attenuated(ONCE, added).map(|_| ()), expected, "{added:?}");
     }
@@ -78,10 +127,19 @@ fn the_services_of_others_only_ever_get_fewer() {
 
 #[test]
 fn a_place_may_be_narrowed_to_this_very_request_and_to_nothing_else() {
-    assert_eq!(attenuated(ONCE, &["target=/weather/bergen"]).map(|_| ()), Err("widened"));
-    assert_eq!(attenuated(uses(5), &["target=/weather/bergen"]).map(|_| ()), Err("wrong_target"));
+    assert_eq!(
+        attenuated(ONCE, &["target=/weather/bergen"]).map(|_| ()),
+        Err("widened")
+    );
+    assert_eq!(
+        attenuated(uses(5), &["target=/weather/bergen"]).map(|_| ()),
+        Err("wrong_target")
+    );
     assert_eq!(attenuated(HOUR, &["route=/"]).map(|_| ()), Err("widened"));
-    assert_eq!(attenuated(ONCE, &["route=/"]).map(|_| ()), Err("wrong_route"));
+    assert_eq!(
+        attenuated(ONCE, &["route=/"]).map(|_| ()),
+        Err("wrong_route")
+    );
 }
 
 #[test]
@@ -95,7 +153,14 @@ fn uses_are_only_ever_fewer() {
         (uses(5), "uses=0", "spent"),
         (HOUR, "uses=1", "wrong_access"),
     ] {
-        assert_eq!(attenuated(access, &[added]).map(|_| ()), Err(code), "{added}");
+        assert_eq!(
+            attenuated(access, &[added]).map(|_| ()),
+            Err(code),
+            "{added}"
+        );
     }
-    assert_eq!(attenuated(uses(5), &["uses=2", "uses=3"]).map(|_| ()), Err("widened"));
+    assert_eq!(
+        attenuated(uses(5), &["uses=2", "uses=3"]).map(|_| ()),
+        Err("widened")
+    );
 }

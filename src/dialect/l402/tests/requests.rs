@@ -16,9 +16,13 @@ fn another_method_path_or_query_is_refused() {
         scene.method = method;
         scene.refused("wrong_method");
     }
-    for target in
-        ["/weather/oslo", "/weather/oslo?units=metric&", "/weather/%6Fslo?units=metric", "/weather/oslo%3Funits=metric", ""]
-    {
+    for target in [
+        "/weather/oslo",
+        "/weather/oslo?units=metric&",
+        "/weather/%6Fslo?units=metric",
+        "/weather/oslo%3Funits=metric",
+        "",
+    ] {
         let mut scene = Scene::new(ONCE).bearing(&token);
         target.clone_into(&mut scene.target);
         scene.refused("wrong_target");
@@ -49,7 +53,11 @@ fn what_is_bound_must_be_the_same() {
     scene.refused("wrong_bound");
 
     let bare = Scene::new(ONCE).mint();
-    let mut scene = Scene::new(ONCE).bearing(&bare.attenuate(format!("bound={}", "01".repeat(32))).unwrap());
+    let mut scene = Scene::new(ONCE).bearing(
+        &bare
+            .attenuate(format!("bound={}", "01".repeat(32)))
+            .unwrap(),
+    );
     scene.terms.has_bound = true;
     scene.bound = Some([1; 32]);
     scene.refused("missing_caveat");
@@ -60,7 +68,9 @@ fn a_token_is_worth_nothing_without_its_preimage() {
     let token = Scene::new(ONCE).mint();
     let mut scene = Scene::new(ONCE);
     let unpaid = Credential::new(token, Preimage::from_bytes([8; 32]));
-    scene.headers.append(AUTHORIZATION, unpaid.header_value(Scheme::L402));
+    scene
+        .headers
+        .append(AUTHORIZATION, unpaid.header_value(Scheme::L402));
     scene.refused("bad_preimage");
 }
 
@@ -70,14 +80,41 @@ fn the_first_credential_that_opens_the_request_counts() {
     let mut elsewhere = Scene::new(ONCE);
     elsewhere.target = "/".to_owned();
     let elsewhere = elsewhere.mint();
-    assert!(Scene::new(ONCE).bearing(&elsewhere).bearing(&good).proof().is_ok());
+    assert!(
+        Scene::new(ONCE)
+            .bearing(&elsewhere)
+            .bearing(&good)
+            .proof()
+            .is_ok()
+    );
     let narrower = good.attenuate("valid_until=1800000001").unwrap();
-    let both = Scene::new(ONCE).bearing(&good).bearing(&narrower).proof().unwrap();
+    let both = Scene::new(ONCE)
+        .bearing(&good)
+        .bearing(&narrower)
+        .proof()
+        .unwrap();
     assert_eq!(both.valid_until, END.saturating_add(DAY));
-    assert!(Scene::new(ONCE).line(b"LSAT x:y").bearing(&elsewhere).bearing(&good).line(b"L402 x").proof().is_ok());
-    Scene::new(ONCE).bearing(&elsewhere).line(b"L402 x").refused("wrong_target");
+    assert!(
+        Scene::new(ONCE)
+            .line(b"LSAT x:y")
+            .bearing(&elsewhere)
+            .bearing(&good)
+            .line(b"L402 x")
+            .proof()
+            .is_ok()
+    );
+    Scene::new(ONCE)
+        .bearing(&elsewhere)
+        .line(b"L402 x")
+        .refused("wrong_target");
     Scene::new(ONCE).line(b"L402 x").refused("malformed");
-    Scene::new(ONCE).bearing(&good).bearing(&good).bearing(&good).bearing(&good).bearing(&good).refused("malformed");
+    Scene::new(ONCE)
+        .bearing(&good)
+        .bearing(&good)
+        .bearing(&good)
+        .bearing(&good)
+        .bearing(&good)
+        .refused("malformed");
     Scene::new(ONCE).line(b"Bearer abc").refused("absent");
 }
 
@@ -93,7 +130,10 @@ fn a_later_credential_is_chosen_before_the_body_is_known() {
     scene.target = Scene::new(ONCE).target;
     let scene = scene.bearing(&elsewhere).bearing(&good);
     let claim = scene.with(|view| {
-        let head_only = RequestView { bound: None, ..*view };
+        let head_only = RequestView {
+            bound: None,
+            ..*view
+        };
         match scene.dialect.credential(&head_only, &scene.terms, END) {
             Presented::Authentic(claim) => claim.verify(view, &scene.terms, None, END).is_ok(),
             _ => false,
@@ -107,17 +147,28 @@ fn metadata_of_grpc_is_a_credential_with_its_preimage() {
     let token = Scene::new(ONCE).mint();
     for name in ["macaroon", "grpc-metadata-macaroon"] {
         let mut scene = Scene::new(ONCE);
-        let carried = token.attenuate(format!("preimage={}", preimage().expose_hex())).unwrap();
-        scene.headers.insert(name, HeaderValue::from_str(&hex::encode(carried.to_bytes()).to_uppercase()).unwrap());
+        let carried = token
+            .attenuate(format!("preimage={}", preimage().expose_hex()))
+            .unwrap();
+        scene.headers.insert(
+            name,
+            HeaderValue::from_str(&hex::encode(carried.to_bytes()).to_uppercase()).unwrap(),
+        );
         assert!(scene.proof().is_ok());
-        scene.headers.insert(name, HeaderValue::from_str(&hex::encode(token.to_bytes())).unwrap());
+        scene.headers.insert(
+            name,
+            HeaderValue::from_str(&hex::encode(token.to_bytes())).unwrap(),
+        );
         scene.refused("malformed");
     }
 }
 
 #[test]
 fn a_configured_service_stands_for_the_host() {
-    let token = Scene::new(ONCE).mint().attenuate("services=weather:0").unwrap();
+    let token = Scene::new(ONCE)
+        .mint()
+        .attenuate("services=weather:0")
+        .unwrap();
     let mut scene = Scene::new(ONCE).bearing(&token);
     scene.refused("wrong_service");
     scene.dialect = L402::new(Some("weather".into()));
@@ -127,18 +178,30 @@ fn a_configured_service_stands_for_the_host() {
 #[test]
 fn a_target_that_would_not_fit_is_not_offered() {
     let mut scene = Scene::new(ONCE);
-    let is_said = |scene: &Scene| scene.with(|view| scene.dialect.description(view, &scene.terms).is_ok());
+    let is_said =
+        |scene: &Scene| scene.with(|view| scene.dialect.description(view, &scene.terms).is_ok());
     assert!(is_said(&scene));
     scene.target = format!("/{}", "%".repeat(1024));
     assert!(!is_said(&scene));
-    assert!(scene.with(|view| mint(view, &scene.terms, AMOUNT, hash(), END)).is_err());
+    assert!(
+        scene
+            .with(|view| mint(view, &scene.terms, AMOUNT, hash(), END))
+            .is_err()
+    );
 }
 
 #[test]
 fn nothing_is_offered_for_nothing() {
     let scene = Scene::new(ONCE);
-    assert!(scene.dialect.offers(&scene.terms, None) && scene.dialect.offers(&scene.terms, Some(AMOUNT)));
-    assert!(!scene.dialect.offers(&scene.terms, Some(Amount::from_msat(0))));
+    assert!(
+        scene.dialect.offers(&scene.terms, None)
+            && scene.dialect.offers(&scene.terms, Some(AMOUNT))
+    );
+    assert!(
+        !scene
+            .dialect
+            .offers(&scene.terms, Some(Amount::from_msat(0)))
+    );
 }
 
 #[test]
@@ -148,9 +211,17 @@ fn no_secret_is_shown() {
     let scene = scene.bearing(&token);
     let shown = scene.with(|view| {
         let credentials: Vec<_> = Credential::in_headers(&view.head.headers).collect();
-        format!("{credentials:?} {:?} {:?}", scene.dialect.credential(view, &scene.terms, END), scene.headers)
+        format!(
+            "{credentials:?} {:?} {:?}",
+            scene.dialect.credential(view, &scene.terms, END),
+            scene.headers
+        )
     });
-    for secret in [preimage().expose_hex(), base64::encode_standard(token.to_bytes()), "9, 9, 9".into()] {
+    for secret in [
+        preimage().expose_hex(),
+        base64::encode_standard(token.to_bytes()),
+        "9, 9, 9".into(),
+    ] {
         assert!(!shown.contains(&secret), "{shown}");
     }
     assert!(Refusal::from(Reason::Expired).to_string() == "l402 credential refused: expired");

@@ -11,7 +11,9 @@ use crate::{
 #[track_caller]
 pub(crate) fn attenuated(access: Access, added: &[&str]) -> Result<Proof, &'static str> {
     let scene = Scene::new(access);
-    let token = added.iter().fold(scene.mint(), |token, caveat| token.attenuate(caveat).unwrap());
+    let token = added.iter().fold(scene.mint(), |token, caveat| {
+        token.attenuate(caveat).unwrap()
+    });
     scene.bearing(&token).proof()
 }
 
@@ -21,19 +23,42 @@ fn caveats_stand_in_the_order_that_was_decided() {
     let until = format!("valid_until={}", END.as_unix_seconds() + 86_400);
     let once = scene.mint();
     let target = "target=/weather/oslo%3Funits%3Dmetric";
-    assert_eq!(caveats(&once), ["method=GET", target, "amount_msat=1500", &until]);
-    assert_eq!(once.to_bytes()[..4], [2, 2, 66, 0], "no location is written");
+    assert_eq!(
+        caveats(&once),
+        ["method=GET", target, "amount_msat=1500", &until]
+    );
+    assert_eq!(
+        once.to_bytes()[..4],
+        [2, 2, 66, 0],
+        "no location is written"
+    );
 
     scene.terms.has_bound = true;
     scene.bound = Some([0xab; 32]);
     scene.terms.access = uses(7);
-    let (bound, until) = (format!("bound={}", "ab".repeat(32)), format!("valid_until={}", END.as_unix_seconds() + 30 * 86_400));
+    let (bound, until) = (
+        format!("bound={}", "ab".repeat(32)),
+        format!("valid_until={}", END.as_unix_seconds() + 30 * 86_400),
+    );
     let route = "route=/weather/%7Bcity%7D";
-    assert_eq!(caveats(&scene.mint()), ["method=GET", route, "amount_msat=1500", "uses=7", &bound, &until]);
+    assert_eq!(
+        caveats(&scene.mint()),
+        [
+            "method=GET",
+            route,
+            "amount_msat=1500",
+            "uses=7",
+            &bound,
+            &until
+        ]
+    );
 
     scene.terms.access = HOUR;
     let until = format!("valid_until={}", END.as_unix_seconds() + 3600);
-    assert_eq!(caveats(&scene.mint()), ["method=GET", route, "amount_msat=1500", &bound, &until]);
+    assert_eq!(
+        caveats(&scene.mint()),
+        ["method=GET", route, "amount_msat=1500", &bound, &until]
+    );
 }
 
 #[test]
@@ -43,9 +68,22 @@ fn a_paid_token_buys_what_was_minted() {
         let token = scene.mint();
         let proof = scene.bearing(&token).proof().unwrap();
         let until = END.saturating_add(life);
-        assert_eq!((proof.amount, proof.payment_hash, proof.valid_until), (AMOUNT, hash(), until));
-        let Spend::Times { uses, restores, retain_until: retain } = proof.spend else { panic!("counted") };
-        assert_eq!((uses.get(), restores, retain), (count, 2, retain_until(until)));
+        assert_eq!(
+            (proof.amount, proof.payment_hash, proof.valid_until),
+            (AMOUNT, hash(), until)
+        );
+        let Spend::Times {
+            uses,
+            restores,
+            retain_until: retain,
+        } = proof.spend
+        else {
+            panic!("counted")
+        };
+        assert_eq!(
+            (uses.get(), restores, retain),
+            (count, 2, retain_until(until))
+        );
     }
     let scene = Scene::new(HOUR);
     let token = scene.mint();
@@ -55,14 +93,30 @@ fn a_paid_token_buys_what_was_minted() {
 #[test]
 fn a_token_is_remembered_exactly_as_long_as_every_dialect_asks() {
     for access in [ONCE, uses(5)] {
-        for within in [Duration::ZERO, SKEW - Duration::from_secs(1), SKEW, DAY, Duration::MAX] {
+        for within in [
+            Duration::ZERO,
+            SKEW - Duration::from_secs(1),
+            SKEW,
+            DAY,
+            Duration::MAX,
+        ] {
             let mut scene = Scene::new(access);
             (scene.terms.redeem_within, scene.terms.uses_within) = (within, within);
             let token = scene.mint();
             let (life, scene) = (scene.terms.longest_life(END), scene.bearing(&token));
             let proof = scene.proof().unwrap();
-            let Spend::Times { retain_until: retain, .. } = proof.spend else { panic!("counted") };
-            assert_eq!((proof.valid_until, retain), (life, retain_until(life)), "{within:?}");
+            let Spend::Times {
+                retain_until: retain,
+                ..
+            } = proof.spend
+            else {
+                panic!("counted")
+            };
+            assert_eq!(
+                (proof.valid_until, retain),
+                (life, retain_until(life)),
+                "{within:?}"
+            );
         }
     }
 }
@@ -70,9 +124,20 @@ fn a_token_is_remembered_exactly_as_long_as_every_dialect_asks() {
 #[test]
 fn what_a_client_narrows_never_shortens_what_is_remembered() {
     let until = END.as_unix_seconds() + 120;
-    let proof = attenuated(uses(100), &["uses=40", "uses=3", &format!("valid_until={until}")]).unwrap();
+    let proof = attenuated(
+        uses(100),
+        &["uses=40", "uses=3", &format!("valid_until={until}")],
+    )
+    .unwrap();
     assert_eq!(proof.valid_until.as_unix_seconds(), until);
-    let Spend::Times { uses, retain_until: retain, .. } = proof.spend else { panic!("counted") };
+    let Spend::Times {
+        uses,
+        retain_until: retain,
+        ..
+    } = proof.spend
+    else {
+        panic!("counted")
+    };
     assert_eq!(uses.get(), 3);
     assert!(retain >= retain_until(END.saturating_add(30 * DAY)));
 }
@@ -83,8 +148,17 @@ fn a_token_ends_before_its_last_second() {
         let scene = Scene::new(access);
         let token = scene.mint();
         let scene = scene.bearing(&token);
-        let at = |seconds| scene.proof_at(Timestamp::from_unix_seconds(END.as_unix_seconds() + seconds)).map(|_| ());
-        assert_eq!((at(life - 1), at(life), at(u64::MAX / 2)), (Ok(()), Err("expired"), Err("expired")));
+        let at = |seconds| {
+            scene
+                .proof_at(Timestamp::from_unix_seconds(
+                    END.as_unix_seconds() + seconds,
+                ))
+                .map(|_| ())
+        };
+        assert_eq!(
+            (at(life - 1), at(life), at(u64::MAX / 2)),
+            (Ok(()), Err("expired"), Err("expired"))
+        );
     }
 }
 
@@ -94,7 +168,11 @@ fn a_token_of_another_access_is_refused() {
         for asked in [ONCE, uses(5), HOUR] {
             let token = Scene::new(minted).mint();
             let scene = Scene::new(asked).bearing(&token);
-            if minted == asked { assert!(scene.proof().is_ok()) } else { scene.refused("wrong_access") }
+            if minted == asked {
+                assert!(scene.proof().is_ok())
+            } else {
+                scene.refused("wrong_access")
+            }
         }
     }
 }
@@ -104,7 +182,9 @@ fn what_was_minted_is_honoured_when_the_charge_changed() {
     let token = Scene::new(uses(100)).mint();
     let mut scene = Scene::new(uses(5)).bearing(&token);
     scene.terms.uses_within = Duration::ZERO;
-    let Spend::Times { uses, .. } = scene.proof().unwrap().spend else { panic!("counted") };
+    let Spend::Times { uses, .. } = scene.proof().unwrap().spend else {
+        panic!("counted")
+    };
     assert_eq!(uses.get(), 100);
 }
 
@@ -112,7 +192,10 @@ fn what_was_minted_is_honoured_when_the_charge_changed() {
 fn no_token_crosses_secrets_origins_or_stores() {
     let bearing = |access, keys| {
         let token = Scene::new(access).mint();
-        Scene { keys, ..Scene::new(access).bearing(&token) }
+        Scene {
+            keys,
+            ..Scene::new(access).bearing(&token)
+        }
     };
     for access in [ONCE, uses(5), HOUR] {
         bearing(access, keys(2, ORIGIN, 1)).refused("unknown_key");
@@ -120,7 +203,10 @@ fn no_token_crosses_secrets_origins_or_stores() {
     }
     bearing(ONCE, keys(1, ORIGIN, 2)).refused("unknown_key");
     bearing(uses(5), keys(1, ORIGIN, 2)).refused("unknown_key");
-    assert!(bearing(HOUR, keys(1, ORIGIN, 2)).proof().is_ok(), "nothing of it is counted in a store");
+    assert!(
+        bearing(HOUR, keys(1, ORIGIN, 2)).proof().is_ok(),
+        "nothing of it is counted in a store"
+    );
 }
 
 #[test]
@@ -138,14 +224,22 @@ fn a_key_id_alone_opens_nothing() {
 fn a_token_without_our_caveats_is_refused() {
     let whole = Scene::new(ONCE).mint();
     let scene = Scene::new(ONCE);
-    let token_id = *crate::l402::Identifier::parse(whole.identifier()).unwrap().token_id();
+    let token_id = *crate::l402::Identifier::parse(whole.identifier())
+        .unwrap()
+        .token_id();
     let key = scene.keys.minting(Purpose::L402Counted).mac.mac(&token_id);
     let all: Vec<_> = whole.caveats().collect();
     for missing in 0..all.len() {
-        let rest = all.iter().enumerate().filter(|(at, _)| *at != missing).map(|(_, caveat)| *caveat);
+        let rest = all
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| *at != missing)
+            .map(|(_, caveat)| *caveat);
         let token = Macaroon::mint(key, whole.identifier(), rest).unwrap();
         Scene::new(ONCE).bearing(&token).refused("missing_caveat");
     }
     let swapped = [all[1], all[0], all[2], all[3]];
-    Scene::new(ONCE).bearing(&Macaroon::mint(key, whole.identifier(), swapped).unwrap()).refused("missing_caveat");
+    Scene::new(ONCE)
+        .bearing(&Macaroon::mint(key, whole.identifier(), swapped).unwrap())
+        .refused("missing_caveat");
 }

@@ -16,11 +16,17 @@ fn hash(body: &[u8]) -> Option<[u8; 32]> {
 fn what_was_bought_is_served() {
     let bench = Bench::new().unwrap();
     let proof = bench.proof().unwrap();
-    assert_eq!((proof.amount, proof.network), (bench.amount, bench.terms.network));
+    assert_eq!(
+        (proof.amount, proof.network),
+        (bench.amount, bench.terms.network)
+    );
     assert_eq!(proof.payment_hash, bench.preimage.payment_hash());
     assert_eq!(proof.valid_until, bench.invoice.expires_at());
     let value = bench.challenge().unwrap();
-    assert_eq!(proof.note.as_deref(), Some(&*Challenge::parse_line(value.as_bytes())[0].id));
+    assert_eq!(
+        proof.note.as_deref(),
+        Some(&*Challenge::parse_line(value.as_bytes())[0].id)
+    );
 }
 
 #[test]
@@ -31,8 +37,14 @@ fn a_credential_opens_no_other_method_path_or_query() {
         assert_eq!(refused(&bench), OTHER_REQUEST);
     }
     bench.head.method = Method::GET;
-    for target in ["/weather", "/weather?city=oslo&", "/weather?city=Oslo", "/Weather?city=oslo", "/weather/?city=oslo", "/dear"]
-    {
+    for target in [
+        "/weather",
+        "/weather?city=oslo&",
+        "/weather?city=Oslo",
+        "/Weather?city=oslo",
+        "/weather/?city=oslo",
+        "/dear",
+    ] {
         bench.target = target.to_owned();
         assert_eq!(refused(&bench), OTHER_REQUEST, "{target}");
     }
@@ -75,17 +87,28 @@ fn a_streamed_body_is_not_bound_and_a_digest_that_nobody_checks_is_refused() {
 
     bench.terms.streams_body = false;
     bench.body_hash = hash(b"{}");
-    assert_eq!(refused(&bench), OTHER_REQUEST, "bought for a stream, shown with a body that is bound");
+    assert_eq!(
+        refused(&bench),
+        OTHER_REQUEST,
+        "bought for a stream, shown with a body that is bound"
+    );
     bench.present().unwrap();
     bench.terms.streams_body = true;
-    assert_eq!(refused(&bench), OTHER_REQUEST, "bought for one body, shown where none is hashed");
+    assert_eq!(
+        refused(&bench),
+        OTHER_REQUEST,
+        "bought for one body, shown where none is hashed"
+    );
 }
 
 #[test]
 fn what_a_price_saw_is_bound() {
     let mut bench = Bench::new().unwrap();
     bench.terms.has_bound = true;
-    assert!(bench.challenge().is_none(), "nothing is sold before it is known");
+    assert!(
+        bench.challenge().is_none(),
+        "nothing is sold before it is known"
+    );
     assert_eq!(refused(&bench), OTHER_REQUEST);
     bench.bound = Some([1; 32]);
     assert_eq!(refused(&bench), OTHER_REQUEST, "bought without");
@@ -103,7 +126,10 @@ fn a_credential_ends_with_its_invoice() {
     bench.now = Timestamp::from_unix_seconds(bench.invoice.expires_at().as_unix_seconds() - 1);
     assert_eq!(refused(&bench), None);
     bench.now = bench.invoice.expires_at();
-    assert_eq!(refused(&bench), Some((RefusalKind::Expired, "payment-expired")));
+    assert_eq!(
+        refused(&bench),
+        Some((RefusalKind::Expired, "payment-expired"))
+    );
 }
 
 #[test]
@@ -111,7 +137,12 @@ fn the_store_remembers_as_long_as_was_minted_whatever_the_configuration_says_now
     let mut bench = Bench::new().unwrap();
     let minted = crate::payment::retain_until(bench.terms.longest_life(bench.invoice.expires_at()));
     bench.terms.redeem_within = std::time::Duration::ZERO;
-    let crate::payment::Spend::Times { uses, restores, retain_until } = bench.proof().unwrap().spend else {
+    let crate::payment::Spend::Times {
+        uses,
+        restores,
+        retain_until,
+    } = bench.proof().unwrap().spend
+    else {
         panic!("a charge is counted");
     };
     assert_eq!((uses.get(), restores, retain_until), (1, 0, minted));
@@ -121,18 +152,35 @@ fn the_store_remembers_as_long_as_was_minted_whatever_the_configuration_says_now
 fn what_ended_between_head_and_body_is_refused() {
     let bench = Bench::new().unwrap();
     let view = bench.view();
-    let Presented::Authentic(claim) = Mpp.credential(&view, &bench.terms, bench.now) else { panic!("not authentic") };
-    let refusal = claim.verify(&view, &bench.terms, None, bench.invoice.expires_at()).unwrap_err();
+    let Presented::Authentic(claim) = Mpp.credential(&view, &bench.terms, bench.now) else {
+        panic!("not authentic")
+    };
+    let refusal = claim
+        .verify(&view, &bench.terms, None, bench.invoice.expires_at())
+        .unwrap_err();
     assert_eq!(refusal.kind(), RefusalKind::Expired);
 }
 
 #[test]
 fn what_binds_a_credential_is_written_alike_in_every_version() {
     for (method, target, bound, expected) in [
-        ("GET", "/weather?city=oslo", None, "90effae620c7abc9a0bd3a189690b8d5657a1580badb83dc2657cd8de354d589"),
-        ("POST", "/", Some([1; 32]), "018dcecda83996b8f248ca2aaceca824dd7d8a79e315d63f96f35d12800467ff"),
+        (
+            "GET",
+            "/weather?city=oslo",
+            None,
+            "90effae620c7abc9a0bd3a189690b8d5657a1580badb83dc2657cd8de354d589",
+        ),
+        (
+            "POST",
+            "/",
+            Some([1; 32]),
+            "018dcecda83996b8f248ca2aaceca824dd7d8a79e315d63f96f35d12800467ff",
+        ),
     ] {
-        assert_eq!(crate::codec::hex::encode(bound_hash(method, target, bound.as_ref())), expected);
+        assert_eq!(
+            crate::codec::hex::encode(bound_hash(method, target, bound.as_ref())),
+            expected
+        );
     }
 }
 

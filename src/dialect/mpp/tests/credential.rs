@@ -10,13 +10,25 @@ use crate::{
 };
 
 fn headers(lines: &[&str]) -> HeaderMap {
-    lines.iter().map(|line| (AUTHORIZATION, HeaderValue::from_bytes(line.as_bytes()).unwrap())).collect()
+    lines
+        .iter()
+        .map(|line| {
+            (
+                AUTHORIZATION,
+                HeaderValue::from_bytes(line.as_bytes()).unwrap(),
+            )
+        })
+        .collect()
 }
 
 fn stripped(lines: &[&str]) -> Vec<String> {
     let mut headers = headers(lines);
     strip(&mut headers, &AUTHORIZATION);
-    headers.get_all(AUTHORIZATION).iter().map(|line| line.to_str().unwrap().to_owned()).collect()
+    headers
+        .get_all(AUTHORIZATION)
+        .iter()
+        .map(|line| line.to_str().unwrap().to_owned())
+        .collect()
 }
 
 /// `1+` for one that can be decoded, `1-` for one that cannot.
@@ -55,10 +67,19 @@ fn a_credential_is_found_beside_foreign_ones_and_two_are_several() {
 #[test]
 fn only_payment_credentials_are_taken_out() {
     assert_eq!(stripped(&["Payment a"]), Vec::<String>::new());
-    assert_eq!(stripped(&["Bearer x", "Payment a", "Basic y"]), ["Bearer x", "Basic y"]);
-    assert_eq!(stripped(&["Bearer x, Payment a, Basic y"]), ["Bearer x, Basic y"]);
+    assert_eq!(
+        stripped(&["Bearer x", "Payment a", "Basic y"]),
+        ["Bearer x", "Basic y"]
+    );
+    assert_eq!(
+        stripped(&["Bearer x, Payment a, Basic y"]),
+        ["Bearer x, Basic y"]
+    );
     assert_eq!(stripped(&["L402 m1,m2:p"]), ["L402 m1,m2:p"]);
-    assert_eq!(stripped(&["Payment a, Payment b", "payment"]), Vec::<String>::new());
+    assert_eq!(
+        stripped(&["Payment a, Payment b", "payment"]),
+        Vec::<String>::new()
+    );
     let mut headers = headers(&["Payment a"]);
     strip(&mut headers, &PAYMENT_AUTHORIZATION);
     assert_eq!(headers.len(), 1);
@@ -74,18 +95,29 @@ fn padded_and_unpadded_text_is_read_and_nothing_shows_the_preimage() {
     let text = CredentialText::decode(value.as_bytes()).unwrap();
     let shown = format!("{credential:?} {text:?} {value:?} {:?}", text.read());
     assert!(!shown.contains("abab"), "{shown}");
-    assert!(preimage.payment_hash().is_of(&text.read().unwrap().preimage().unwrap()));
+    assert!(
+        preimage
+            .payment_hash()
+            .is_of(&text.read().unwrap().preimage().unwrap())
+    );
     let token = value.to_str().unwrap().trim_start_matches("Payment ");
     let padded = format!("{token}{}", &"==="[..(4 - token.len() % 4) % 4]);
     for good in [token, &padded] {
-        assert!(CredentialText::decode(format!("payment {good}").as_bytes()).unwrap().read().is_some(), "{good}");
+        assert!(
+            CredentialText::decode(format!("payment {good}").as_bytes())
+                .unwrap()
+                .read()
+                .is_some(),
+            "{good}"
+        );
     }
     assert!(CredentialText::decode(format!("Payment {padded}=").as_bytes()).is_none());
 }
 
 #[test]
 fn a_credential_is_bounded() {
-    let decoded = |quads| CredentialText::decode(format!("Payment {}", "AAAA".repeat(quads)).as_bytes());
+    let decoded =
+        |quads| CredentialText::decode(format!("Payment {}", "AAAA".repeat(quads)).as_bytes());
     assert!(decoded(16 * 1024).is_some());
     assert!(decoded(16 * 1024 + 1).is_none());
 }
@@ -97,7 +129,9 @@ fn json_is_strict_about_what_it_reads() {
         CredentialText::decode(value.as_bytes()).is_some_and(|text| text.read().is_some())
     };
     let challenge = r#"{"id":"i","realm":"r","method":"m","intent":"c","request":"cQ"}"#;
-    let good = format!(r#"{{"challenge":{challenge},"payload":{{"preimage":"x","more":1}},"source":null}}"#);
+    let good = format!(
+        r#"{{"challenge":{challenge},"payload":{{"preimage":"x","more":1}},"source":null}}"#
+    );
     assert!(read(&good));
     for bad in [
         good.replace(r#""id":"i""#, r#""id":"i","id":"i""#),

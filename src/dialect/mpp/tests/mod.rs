@@ -20,5 +20,7 @@ fn refused(bench: &Bench) -> Option<(RefusalKind, &'static str)> {
 }
 
 const FORGED: Option<(RefusalKind, &str)> = Some((RefusalKind::Forged, "invalid-challenge"));
-const MALFORMED: Option<(RefusalKind, &str)> = Some((RefusalKind::Malformed, "malformed-credential"));
-const OTHER_REQUEST: Option<(RefusalKind, &str)> = Some((RefusalKind::WrongRequest, "invalid-challenge"));
+const MALFORMED: Option<(RefusalKind, &str)> =
+    Some((RefusalKind::Malformed, "malformed-credential"));
+const OTHER_REQUEST: Option<(RefusalKind, &str)> =
+    Some((RefusalKind::WrongRequest, "invalid-challenge"));

@@ -21,7 +21,11 @@ pub(super) fn canonical(
     text.push_str(&hex::encode(body_hash));
     text.push_str("\",\"domain\":\"x402:exact:lnbtc:bolt11:http:1\",\"headers\":[");
     for (index, name) in names.iter().map(AsRef::as_ref).enumerate() {
-        text.push_str(if index == 0 { "{\"name\":\"" } else { ",{\"name\":\"" });
+        text.push_str(if index == 0 {
+            "{\"name\":\""
+        } else {
+            ",{\"name\":\""
+        });
         text.push_str(name);
         text.push_str("\",\"valueHash\":\"");
         text.push_str(&hex::encode(value_hash(headers, name)?));
@@ -39,7 +43,10 @@ pub(super) fn canonical(
 pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     let mut last = "";
     names.iter().map(AsRef::as_ref).all(|name| {
-        let fits = name > last && is_token(name) && !name.bytes().any(|b| b.is_ascii_uppercase()) && name != "payment-signature";
+        let fits = name > last
+            && is_token(name)
+            && !name.bytes().any(|b| b.is_ascii_uppercase())
+            && name != "payment-signature";
         last = name;
         fits
     })
@@ -47,13 +54,19 @@ pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
 
 /// The value as RFC 9421, section 2.1, makes it: lines trimmed and joined.
 fn value_hash(headers: &HeaderMap, name: &str) -> Option<[u8; 32]> {
-    let mut lines = headers.get_all(name).iter().map(HeaderValue::as_bytes).peekable();
+    let mut lines = headers
+        .get_all(name)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .peekable();
     if lines.peek().is_none() {
         return Some(Sha256::digest([0]).into());
     }
     let mut hash = Sha256::new_with_prefix([1]);
     for (index, line) in lines.enumerate() {
-        line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')).then_some(())?;
+        line.iter()
+            .all(|byte| matches!(byte, b'\t' | b' '..=b'~'))
+            .then_some(())?;
         hash.update(if index == 0 { "" } else { ", " });
         hash.update(line.trim_ascii());
     }
@@ -62,7 +75,10 @@ fn value_hash(headers: &HeaderMap, name: &str) -> Option<[u8; 32]> {
 
 /// RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 #[cfg(test)]
@@ -93,7 +109,14 @@ mod tests {
     #[test]
     fn the_credential_cannot_be_bound() {
         assert!(are_bindable(&["accept", "payment-signatures"]));
-        for bad in [&["payment-signature"][..], &["a", "a"], &["b", "a"], &["A"], &[""], &["a b"]] {
+        for bad in [
+            &["payment-signature"][..],
+            &["a", "a"],
+            &["b", "a"],
+            &["A"],
+            &[""],
+            &["a b"],
+        ] {
             assert!(!are_bindable(bad), "{bad:?}");
         }
     }

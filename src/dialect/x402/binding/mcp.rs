@@ -10,17 +10,33 @@ use crate::codec::{
     json::{self, Json, Object},
 };
 
-pub(super) fn canonical(server: &str, metadata: &[impl AsRef<str>], params: &str) -> Option<String> {
+pub(super) fn canonical(
+    server: &str,
+    metadata: &[impl AsRef<str>],
+    params: &str,
+) -> Option<String> {
     (is_absolute_uri(server) && are_bindable(metadata)).then_some(())?;
     let mut params = json::parse(params).ok()?.into_object()?;
-    let name = params.take("name").filter(|name| name.as_str().is_some_and(|name| !name.is_empty()))?;
+    let name = params
+        .take("name")
+        .filter(|name| name.as_str().is_some_and(|name| !name.is_empty()))?;
     let arguments = object(params.take("arguments"))?;
     let given = object(params.take("_meta"))?;
     let entry = |name: &str| {
         let hash = hex::encode(value_hash(given.get(name))?);
-        Some(Json::Object([("name", Json::text(name.to_owned())), ("valueHash", Json::text(hash))].into_iter().collect()))
+        Some(Json::Object(
+            [
+                ("name", Json::text(name.to_owned())),
+                ("valueHash", Json::text(hash)),
+            ]
+            .into_iter()
+            .collect(),
+        ))
     };
-    let entries = metadata.iter().map(|name| entry(name.as_ref())).collect::<Option<Vec<_>>>()?;
+    let entries = metadata
+        .iter()
+        .map(|name| entry(name.as_ref()))
+        .collect::<Option<Vec<_>>>()?;
     jcs::canonical(&Json::Object(
         [
             ("arguments", Json::Object(arguments)),
@@ -39,7 +55,9 @@ pub(super) fn canonical(server: &str, metadata: &[impl AsRef<str>], params: &str
 pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     let names = || names.iter().map(AsRef::as_ref);
     names().all(|name: &str| !matches!(name, "" | "x402/payment" | "progressToken"))
-        && names().zip(names().skip(1)).all(|(a, b)| a.encode_utf16().lt(b.encode_utf16()))
+        && names()
+            .zip(names().skip(1))
+            .all(|(a, b)| a.encode_utf16().lt(b.encode_utf16()))
 }
 
 /// Absent means empty; `null` and anything else is no object.
@@ -51,7 +69,12 @@ fn value_hash(value: Option<&Json<'_>>) -> Option<[u8; 32]> {
     let Some(value) = value else {
         return Some(Sha256::digest([0]).into());
     };
-    Some(Sha256::new_with_prefix([1]).chain_update(jcs::canonical(value)?).finalize().into())
+    Some(
+        Sha256::new_with_prefix([1])
+            .chain_update(jcs::canonical(value)?)
+            .finalize()
+            .into(),
+    )
 }
 
 #[cfg(test)]
@@ -66,8 +89,12 @@ mod tests {
 
     #[test]
     fn white_space_and_the_order_of_members_do_not_matter() {
-        let one = bound(r#"{"name":"t","arguments":{"a":1,"b":[1.0]},"_meta":{"account":{"x":1,"y":2},"progressToken":7}}"#);
-        let other = bound(r#" { "_meta":{"account":{"y":2, "x":1}}, "arguments" : {"b":[1],"a":1.0}, "name":"t"}"#);
+        let one = bound(
+            r#"{"name":"t","arguments":{"a":1,"b":[1.0]},"_meta":{"account":{"x":1,"y":2},"progressToken":7}}"#,
+        );
+        let other = bound(
+            r#" { "_meta":{"account":{"y":2, "x":1}}, "arguments" : {"b":[1],"a":1.0}, "name":"t"}"#,
+        );
         assert_eq!(one.unwrap(), other.unwrap());
     }
 
@@ -89,10 +116,25 @@ mod tests {
     #[test]
     fn the_server_is_an_absolute_uri() {
         for good in [SERVER, "mcp://tool/x", "urn:example:mcp", "stdio:server"] {
-            assert!(canonical(good, &[""; 0], r#"{"name":"t"}"#).is_some(), "{good}");
+            assert!(
+                canonical(good, &[""; 0], r#"{"name":"t"}"#).is_some(),
+                "{good}"
+            );
         }
-        for bad in ["", "api.example.com/mcp", "/mcp", "https://u@h/", "https://h/#f", "https://h/é", "mcp:", "1a:b"] {
-            assert!(canonical(bad, &[""; 0], r#"{"name":"t"}"#).is_none(), "{bad}");
+        for bad in [
+            "",
+            "api.example.com/mcp",
+            "/mcp",
+            "https://u@h/",
+            "https://h/#f",
+            "https://h/é",
+            "mcp:",
+            "1a:b",
+        ] {
+            assert!(
+                canonical(bad, &[""; 0], r#"{"name":"t"}"#).is_none(),
+                "{bad}"
+            );
         }
     }
 }

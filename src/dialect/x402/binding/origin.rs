@@ -22,7 +22,11 @@ impl<'a> PublicOrigin<'a> {
     /// An origin, as `https://api.example.com`, asked for directly.
     #[must_use]
     pub const fn new(origin: &'a str) -> Self {
-        Self { origin, accepted: &[], behind_proxy: false }
+        Self {
+            origin,
+            accepted: &[],
+            behind_proxy: false,
+        }
     }
 
     /// Further authorities under which requests arrive, as `internal:8080`; without a port they stand for 80 and 443.
@@ -34,7 +38,10 @@ impl<'a> PublicOrigin<'a> {
     /// Believes `X-Forwarded-Host` and `X-Forwarded-Proto`, because every request comes through a proxy that sets them.
     #[must_use]
     pub const fn behind_trusted_proxy(self) -> Self {
-        Self { behind_proxy: true, ..self }
+        Self {
+            behind_proxy: true,
+            ..self
+        }
     }
 
     /// The URL to bind for a request with these header lines (names in any case) and this raw target.
@@ -43,18 +50,28 @@ impl<'a> PublicOrigin<'a> {
     ///
     /// [`Reason::RequestBinding`] where rule 1 is broken or the target cannot be bound, [`Reason::RequestMismatch`] where rule
     /// 2 is.
-    pub fn bound_url<'h>(&self, lines: impl IntoIterator<Item = (&'h str, &'h [u8])>, target: &str) -> Result<String, Reason> {
+    pub fn bound_url<'h>(
+        &self,
+        lines: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        target: &str,
+    ) -> Result<String, Reason> {
         let (mut named, mut ours) = (false, false);
         for (name, value) in lines {
             let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
             let is_proto = self.behind_proxy && is("x-forwarded-proto");
-            if !(is_proto || is("host") || is(":authority") || (self.behind_proxy && is("x-forwarded-host"))) {
+            if !(is_proto
+                || is("host")
+                || is(":authority")
+                || (self.behind_proxy && is("x-forwarded-host")))
+            {
                 continue;
             }
             let value = str::from_utf8(value).map_err(|_| Reason::RequestBinding)?;
             for hop in value.split(',').map(|hop| hop.trim_matches([' ', '\t'])) {
                 if is_proto {
-                    is_scheme(hop.as_bytes()).then_some(()).ok_or(Reason::RequestBinding)?;
+                    is_scheme(hop.as_bytes())
+                        .then_some(())
+                        .ok_or(Reason::RequestBinding)?;
                 } else {
                     named = true;
                     ours |= self.is_ours(&Authority::parse(hop).ok_or(Reason::RequestBinding)?);
@@ -75,9 +92,17 @@ impl<'a> PublicOrigin<'a> {
         let Some((scheme, authority)) = self.origin.split_once("://") else {
             return false;
         };
-        let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+        let default = if scheme.eq_ignore_ascii_case("https") {
+            443
+        } else {
+            80
+        };
         Authority::parse(authority).is_some_and(|ours| ours.is_same(hop, default))
-            || self.accepted.iter().filter_map(|ours| Authority::parse(ours)).any(|ours| ours.accepts(hop))
+            || self
+                .accepted
+                .iter()
+                .filter_map(|ours| Authority::parse(ours))
+                .any(|ours| ours.accepts(hop))
     }
 }
 
@@ -85,25 +110,58 @@ impl<'a> PublicOrigin<'a> {
 mod tests {
     use super::*;
 
-    fn bound(origin: PublicOrigin<'_>, lines: &[(&str, &str)], target: &str) -> Result<String, Reason> {
-        origin.bound_url(lines.iter().map(|(name, value)| (*name, value.as_bytes())), target)
+    fn bound(
+        origin: PublicOrigin<'_>,
+        lines: &[(&str, &str)],
+        target: &str,
+    ) -> Result<String, Reason> {
+        origin.bound_url(
+            lines.iter().map(|(name, value)| (*name, value.as_bytes())),
+            target,
+        )
     }
 
     #[test]
     fn forwarded_words_count_only_behind_a_trusted_proxy() {
         let origin = PublicOrigin::new("https://api.example.com");
-        let lines = [("host", "internal:8080"), ("x-forwarded-host", "api.example.com:443"), ("x-forwarded-proto", "//")];
+        let lines = [
+            ("host", "internal:8080"),
+            ("x-forwarded-host", "api.example.com:443"),
+            ("x-forwarded-proto", "//"),
+        ];
         assert_eq!(bound(origin, &lines, "/a"), Err(Reason::RequestMismatch));
-        assert_eq!(bound(origin.behind_trusted_proxy(), &lines, "/a"), Err(Reason::RequestBinding));
-        assert_eq!(bound(origin.behind_trusted_proxy(), &lines[..2], "/a").unwrap(), "https://api.example.com/a");
-        assert_eq!(bound(origin.with_accepted(&["internal:8080"]), &lines, "/a").unwrap(), "https://api.example.com/a");
+        assert_eq!(
+            bound(origin.behind_trusted_proxy(), &lines, "/a"),
+            Err(Reason::RequestBinding)
+        );
+        assert_eq!(
+            bound(origin.behind_trusted_proxy(), &lines[..2], "/a").unwrap(),
+            "https://api.example.com/a"
+        );
+        assert_eq!(
+            bound(origin.with_accepted(&["internal:8080"]), &lines, "/a").unwrap(),
+            "https://api.example.com/a"
+        );
     }
 
     #[test]
     fn a_target_cannot_change_the_origin() {
         let origin = PublicOrigin::new("https://api.example.com");
-        for bad in ["", "//evil.example/a", ".evil.example/a", "@evil.example/a", ":1/a", "https://evil.example/a", "/a#b", "*"] {
-            assert_eq!(bound(origin, &[("host", "api.example.com")], bad), Err(Reason::RequestBinding), "{bad}");
+        for bad in [
+            "",
+            "//evil.example/a",
+            ".evil.example/a",
+            "@evil.example/a",
+            ":1/a",
+            "https://evil.example/a",
+            "/a#b",
+            "*",
+        ] {
+            assert_eq!(
+                bound(origin, &[("host", "api.example.com")], bad),
+                Err(Reason::RequestBinding),
+                "{bad}"
+            );
         }
     }
 }

@@ -17,8 +17,13 @@ pub(crate) struct Binding<'a> {
 /// Profile and parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Params<'a> {
-    Http { headers: Vec<&'a str> },
-    Mcp { server: &'a str, metadata: Vec<&'a str> },
+    Http {
+        headers: Vec<&'a str>,
+    },
+    Mcp {
+        server: &'a str,
+        metadata: Vec<&'a str>,
+    },
 }
 
 impl<'a> Binding<'a> {
@@ -31,9 +36,14 @@ impl<'a> Binding<'a> {
         let hash = hex::decode_lower(extra.get("requestHash")?.as_str()?)?;
         let params = extra.get("requestBindingParams")?.as_object()?;
         let params = match (extra.get("requestBindingProfile")?.as_str()?, params.len()) {
-            ("http:1", 1) => Params::Http { headers: names(params, "headers").filter(|names| http::are_bindable(names))? },
+            ("http:1", 1) => Params::Http {
+                headers: names(params, "headers").filter(|names| http::are_bindable(names))?,
+            },
             ("mcp:1", 2) => Params::Mcp {
-                server: params.get("server")?.as_str().filter(|server| is_absolute_uri(server))?,
+                server: params
+                    .get("server")?
+                    .as_str()
+                    .filter(|server| is_absolute_uri(server))?,
                 metadata: names(params, "metadata").filter(|names| mcp::are_bindable(names))?,
             },
             _ => return None,
@@ -43,5 +53,10 @@ impl<'a> Binding<'a> {
 }
 
 fn names<'a>(params: &'a Object<'_>, member: &str) -> Option<Vec<&'a str>> {
-    params.get(member)?.as_array()?.iter().map(Json::as_str).collect()
+    params
+        .get(member)?
+        .as_array()?
+        .iter()
+        .map(Json::as_str)
+        .collect()
 }

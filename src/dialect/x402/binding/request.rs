@@ -30,7 +30,9 @@ impl RequestBinding {
         names: &[impl AsRef<str>],
         headers: &HeaderMap,
     ) -> Result<Self, Reason> {
-        http::canonical(method, url, body_hash, names, headers).map(Self::of).ok_or(Reason::RequestBinding)
+        http::canonical(method, url, body_hash, names, headers)
+            .map(Self::of)
+            .ok_or(Reason::RequestBinding)
     }
 
     /// The binding of an MCP `tools/call` (lnbtc, profile `mcp:1`).
@@ -42,7 +44,9 @@ impl RequestBinding {
     ///
     /// [`Reason::RequestBinding`] for a call that the profile cannot say.
     pub fn mcp(server: &str, metadata: &[impl AsRef<str>], params: &str) -> Result<Self, Reason> {
-        mcp::canonical(server, metadata, params).map(Self::of).ok_or(Reason::RequestBinding)
+        mcp::canonical(server, metadata, params)
+            .map(Self::of)
+            .ok_or(Reason::RequestBinding)
     }
 
     /// The text that the invoice's description hash commits to.

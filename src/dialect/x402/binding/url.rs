@@ -30,7 +30,8 @@ pub(super) fn is_absolute_uri(text: &str) -> bool {
     let Some(hierarchy) = rest.strip_prefix("//") else {
         return scheme_fits && !rest.is_empty() && is_path_and_query(rest);
     };
-    let (authority, path) = hierarchy.split_at(hierarchy.find(['/', '?', '#']).unwrap_or(hierarchy.len()));
+    let (authority, path) =
+        hierarchy.split_at(hierarchy.find(['/', '?', '#']).unwrap_or(hierarchy.len()));
     scheme_fits && Authority::parse(authority).is_some() && is_path_and_query(path)
 }
 
@@ -42,9 +43,16 @@ fn is_path_and_query(text: &str) -> bool {
 /// Whether a text is made of these and whole escapes.
 fn is_made_of(text: &str, allowed: &[bool; 128]) -> bool {
     let bytes = text.as_bytes();
-    let is_escape = |at: usize| bytes.get(at + 1..at + 3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+    let is_escape = |at: usize| {
+        bytes
+            .get(at + 1..at + 3)
+            .is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
     let fits = |byte: u8| allowed.get(usize::from(byte)).copied().unwrap_or(false);
-    bytes.iter().enumerate().all(|(at, byte)| fits(*byte) || (*byte == b'%' && is_escape(at)))
+    bytes
+        .iter()
+        .enumerate()
+        .all(|(at, byte)| fits(*byte) || (*byte == b'%' && is_escape(at)))
 }
 
 /// Letters, digits and these.
@@ -70,9 +78,18 @@ mod tests {
     fn an_empty_path_is_a_slash_and_all_else_stays() {
         for (text, bound) in [
             ("https://api.example.com", "https://api.example.com/"),
-            ("https://api.example.com?a=/b", "https://api.example.com/?a=/b"),
-            ("http://API.example.com:80/%2f/..//x", "http://API.example.com:80/%2f/..//x"),
-            ("https://[::1]:8443/a[0]?b[]=1", "https://[::1]:8443/a[0]?b[]=1"),
+            (
+                "https://api.example.com?a=/b",
+                "https://api.example.com/?a=/b",
+            ),
+            (
+                "http://API.example.com:80/%2f/..//x",
+                "http://API.example.com:80/%2f/..//x",
+            ),
+            (
+                "https://[::1]:8443/a[0]?b[]=1",
+                "https://[::1]:8443/a[0]?b[]=1",
+            ),
             ("https://h:/", "https://h:/"),
         ] {
             assert_eq!(http_url(text).as_deref(), Some(bound), "{text}");

@@ -21,7 +21,10 @@ fn what_cannot_be_redeemed_is_not_offered() {
     }
     let call = bench.call();
     for target in ["/a|b", "//evil.example/a", "/%zz", "/{city}", "no-slash"] {
-        let view = RequestView { target, ..bench.view(&call) };
+        let view = RequestView {
+            target,
+            ..bench.view(&call)
+        };
         assert!(X402.description(&view, &bench.terms).is_err(), "{target}");
     }
 }
@@ -33,14 +36,27 @@ fn an_invoice_that_says_anything_else_is_not_put_into_a_challenge() {
     let invoice = bench.invoice(&call);
     let asked = |bench: &Bench, amount| {
         let (view, committed) = (bench.view(&call), bench.committed(&call).hash);
-        let asked =
-            Asked { view: &view, terms: &bench.terms, amount, invoice: &invoice, committed: Some(&committed), refused: None };
+        let asked = Asked {
+            view: &view,
+            terms: &bench.terms,
+            amount,
+            invoice: &invoice,
+            committed: Some(&committed),
+            refused: None,
+        };
         X402.challenge(&asked).is_ok()
     };
     assert!(asked(&bench, AMOUNT));
     let view = bench.view(&call);
     for committed in [None, Some(&[0; 32])] {
-        let asked = Asked { view: &view, terms: &bench.terms, amount: AMOUNT, invoice: &invoice, committed, refused: None };
+        let asked = Asked {
+            view: &view,
+            terms: &bench.terms,
+            amount: AMOUNT,
+            invoice: &invoice,
+            committed,
+            refused: None,
+        };
         assert!(X402.challenge(&asked).is_err(), "{committed:?}");
     }
     assert!(!asked(&bench, Amount::from_sat(20)));
@@ -59,17 +75,37 @@ fn a_refusal_travels_in_both_headers() {
     let text = decode_header(value.as_bytes()).unwrap();
     let response = SettlementResponse::from_json(&text).unwrap();
     assert_eq!(name, "payment-response");
-    assert_eq!((response.is_success(), response.error_reason()), (false, Some("duplicate_settlement")));
-    assert_eq!((response.transaction(), response.network()), ("", Network::Bitcoin.caip2()));
+    assert_eq!(
+        (response.is_success(), response.error_reason()),
+        (false, Some("duplicate_settlement"))
+    );
+    assert_eq!(
+        (response.transaction(), response.network()),
+        ("", Network::Bitcoin.caip2())
+    );
     let call = bench.call();
-    let (view, invoice, committed) = (bench.view(&call), bench.invoice(&call), Some(&bench.committed(&call).hash));
-    let asked = Asked { view: &view, terms: &bench.terms, amount: AMOUNT, invoice: &invoice, committed, refused: Some(&refusal) };
+    let (view, invoice, committed) = (
+        bench.view(&call),
+        bench.invoice(&call),
+        Some(&bench.committed(&call).hash),
+    );
+    let asked = Asked {
+        view: &view,
+        terms: &bench.terms,
+        amount: AMOUNT,
+        invoice: &invoice,
+        committed,
+        refused: Some(&refusal),
+    };
     let lines = X402.challenge(&asked).unwrap();
     let text = decode_header(lines[0].value.as_bytes()).unwrap();
     let required = PaymentRequired::from_json(&text).unwrap();
     assert_eq!(
         (required.error(), required.url()),
-        (Some("duplicate_settlement"), Some("https://api.example.com/weather/oslo?days=3"))
+        (
+            Some("duplicate_settlement"),
+            Some("https://api.example.com/weather/oslo?days=3")
+        )
     );
 }
 
@@ -78,8 +114,15 @@ fn a_receipt_is_sent_on_any_status() {
     let bench = strict();
     let proof = bench.prove(&paid(&bench)).unwrap();
     let target = http::uri::PathAndQuery::from_static("/");
-    let receipt = PaymentReceipt::new(proof, (Method::GET, "https://a".into(), target), bench.now, Some(0));
-    let (name, value) = X402.receipt(&receipt, StatusCode::SERVICE_UNAVAILABLE, bench.now).unwrap();
+    let receipt = PaymentReceipt::new(
+        proof,
+        (Method::GET, "https://a".into(), target),
+        bench.now,
+        Some(0),
+    );
+    let (name, value) = X402
+        .receipt(&receipt, StatusCode::SERVICE_UNAVAILABLE, bench.now)
+        .unwrap();
     let text = decode_header(value.as_bytes()).unwrap();
     assert_eq!(name, "payment-response");
     let settled = SettlementResponse::settled(Network::Bitcoin, PREIMAGE.payment_hash());

@@ -13,9 +13,16 @@ fn the_head_tells_whether_a_price_function_saw_what_was_bought() {
         let mut bench = strict();
         (bench.terms.has_bound, bench.bound) = (sold, sold.then_some([4; 32]));
         let call = paid(&bench);
-        assert!(matches!(X402.credential(&bench.view(&call), &bench.terms, bench.now), Presented::Authentic(_)));
+        assert!(matches!(
+            X402.credential(&bench.view(&call), &bench.terms, bench.now),
+            Presented::Authentic(_)
+        ));
         bench.terms.has_bound = asked;
-        let Presented::Refused(refusal) = X402.credential(&bench.view(&call), &bench.terms, bench.now) else { panic!("{sold}") };
+        let Presented::Refused(refusal) =
+            X402.credential(&bench.view(&call), &bench.terms, bench.now)
+        else {
+            panic!("{sold}")
+        };
         assert_eq!(refusal.code(), "invalid_exact_lnbtc_request_mismatch");
     }
 }
@@ -25,7 +32,10 @@ fn an_extra_of_more_than_64_members_is_refused() {
     let judged = |count: usize| {
         let text = |names: &mut dyn Iterator<Item = usize>| {
             let members: String = names.map(|name| format!("\"{name}\":0,")).collect();
-            let (pay_to, hash) = ("0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798", "00".repeat(32));
+            let (pay_to, hash) = (
+                "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798",
+                "00".repeat(32),
+            );
             format!(
                 r#"{{"scheme":"exact","network":"{}","amount":"1","asset":"BTC","payTo":"{pay_to}","maxTimeoutSeconds":300,"extra":{{
                 {members}"paymentFlow":"upfront","requestHash":"{hash}","requestBindingProfile":"http:1",
@@ -35,13 +45,28 @@ fn an_extra_of_more_than_64_members_is_refused() {
         };
         let required = text(&mut (0..count));
         let accepted = text(&mut (0..count).rev());
-        let payload = format!(r#"{{"x402Version":2,"accepted":{accepted},"payload":{{"preimage":"00"}}}}"#);
-        let (payload, required) =
-            (PaymentPayload::from_json(&payload).unwrap(), PaymentRequirements::from_json(&required).unwrap());
-        verify(&payload, &required, &Conditions::at(Timestamp::from_unix_seconds(1_700_000_000))).unwrap_err()
+        let payload =
+            format!(r#"{{"x402Version":2,"accepted":{accepted},"payload":{{"preimage":"00"}}}}"#);
+        let (payload, required) = (
+            PaymentPayload::from_json(&payload).unwrap(),
+            PaymentRequirements::from_json(&required).unwrap(),
+        );
+        verify(
+            &payload,
+            &required,
+            &Conditions::at(Timestamp::from_unix_seconds(1_700_000_000)),
+        )
+        .unwrap_err()
     };
     let reasons = [59, 60, 40_000].map(judged);
-    assert_eq!(reasons, [Reason::InvoiceDecodeFailed, Reason::ExtraMismatch, Reason::ExtraMismatch]);
+    assert_eq!(
+        reasons,
+        [
+            Reason::InvoiceDecodeFailed,
+            Reason::ExtraMismatch,
+            Reason::ExtraMismatch
+        ]
+    );
 }
 
 #[test]
@@ -53,36 +78,107 @@ fn the_last_moment_is_sixty_seconds_after_the_invoice() {
     bench.now = Timestamp::from_unix_seconds(1_700_000_361);
     assert_eq!(code(&bench, &call), "invalid_exact_lnbtc_invoice_expired");
     let presented = X402.credential(&bench.view(&call), &bench.terms, bench.now);
-    assert!(matches!(presented, Presented::Refused(_)), "known from the head, before any body is read");
+    assert!(
+        matches!(presented, Presented::Refused(_)),
+        "known from the head, before any body is read"
+    );
 }
 
 #[test]
 fn changed_terms_are_named_by_the_words_of_the_specification() {
     for bench in [strict(), Bench::new()] {
         let call = paid(&bench);
-        let unquoted = call.clone().with(&bench.without_quote(&call.head.headers[SIGNATURE]));
+        let unquoted = call
+            .clone()
+            .with(&bench.without_quote(&call.head.headers[SIGNATURE]));
         for (pointer, value, word) in [
             ("/accepted/scheme", json!("upto"), "unsupported_scheme"),
-            ("/accepted/network", json!("lnbtc:000000000933ea01ad0ee984209779ba"), "network_mismatch"),
-            ("/accepted/amount", json!(21_000), "invalid_exact_lnbtc_amount"),
-            ("/accepted/amount", json!("021000"), "invalid_exact_lnbtc_amount"),
-            ("/accepted/amount", json!("18446744073709551616"), "invalid_exact_lnbtc_amount"),
+            (
+                "/accepted/network",
+                json!("lnbtc:000000000933ea01ad0ee984209779ba"),
+                "network_mismatch",
+            ),
+            (
+                "/accepted/amount",
+                json!(21_000),
+                "invalid_exact_lnbtc_amount",
+            ),
+            (
+                "/accepted/amount",
+                json!("021000"),
+                "invalid_exact_lnbtc_amount",
+            ),
+            (
+                "/accepted/amount",
+                json!("18446744073709551616"),
+                "invalid_exact_lnbtc_amount",
+            ),
             ("/accepted/asset", json!("btc"), "invalid_exact_lnbtc_asset"),
-            ("/accepted/payTo", json!("02"), "invalid_exact_lnbtc_pay_to_mismatch"),
-            ("/accepted/maxTimeoutSeconds", json!(300.0), "invalid_exact_lnbtc_max_timeout_mismatch"),
-            ("/accepted/maxTimeoutSeconds", json!(true), "invalid_exact_lnbtc_max_timeout_mismatch"),
-            ("/accepted/extra/assetTransferMethod", json!(null), "invalid_exact_lnbtc_asset_transfer_method"),
-            ("/accepted/extra/paymentFlow", json!("authorization"), "invalid_exact_lnbtc_payment_flow"),
-            ("/accepted/extra/requestBindingProfile", json!("http:2"), "invalid_exact_lnbtc_request_binding"),
-            ("/accepted/extra/requestBindingParams", json!({"headers": ["cookie"]}), "invalid_exact_lnbtc_request_mismatch"),
-            ("/payload/preimage", json!(null), "invalid_exact_lnbtc_preimage_missing"),
-            ("/payload/preimage", json!(7), "invalid_exact_lnbtc_preimage_malformed"),
-            ("/payload/preimage", json!(""), "invalid_exact_lnbtc_preimage_length"),
-            ("/payload/preimage", json!("00".repeat(32)), "invalid_exact_lnbtc_preimage_hash_mismatch"),
+            (
+                "/accepted/payTo",
+                json!("02"),
+                "invalid_exact_lnbtc_pay_to_mismatch",
+            ),
+            (
+                "/accepted/maxTimeoutSeconds",
+                json!(300.0),
+                "invalid_exact_lnbtc_max_timeout_mismatch",
+            ),
+            (
+                "/accepted/maxTimeoutSeconds",
+                json!(true),
+                "invalid_exact_lnbtc_max_timeout_mismatch",
+            ),
+            (
+                "/accepted/extra/assetTransferMethod",
+                json!(null),
+                "invalid_exact_lnbtc_asset_transfer_method",
+            ),
+            (
+                "/accepted/extra/paymentFlow",
+                json!("authorization"),
+                "invalid_exact_lnbtc_payment_flow",
+            ),
+            (
+                "/accepted/extra/requestBindingProfile",
+                json!("http:2"),
+                "invalid_exact_lnbtc_request_binding",
+            ),
+            (
+                "/accepted/extra/requestBindingParams",
+                json!({"headers": ["cookie"]}),
+                "invalid_exact_lnbtc_request_mismatch",
+            ),
+            (
+                "/payload/preimage",
+                json!(null),
+                "invalid_exact_lnbtc_preimage_missing",
+            ),
+            (
+                "/payload/preimage",
+                json!(7),
+                "invalid_exact_lnbtc_preimage_malformed",
+            ),
+            (
+                "/payload/preimage",
+                json!(""),
+                "invalid_exact_lnbtc_preimage_length",
+            ),
+            (
+                "/payload/preimage",
+                json!("00".repeat(32)),
+                "invalid_exact_lnbtc_preimage_hash_mismatch",
+            ),
             ("/x402Version", json!(1), "invalid_x402_version"),
         ] {
-            let call = if pointer == "/payload/preimage" { &call } else { &unquoted };
-            let edited = edited(call, |json| *json.pointer_mut(pointer).unwrap() = value.clone());
+            let call = if pointer == "/payload/preimage" {
+                &call
+            } else {
+                &unquoted
+            };
+            let edited = edited(call, |json| {
+                *json.pointer_mut(pointer).unwrap() = value.clone()
+            });
             assert_eq!(code(&bench, &edited), word, "{pointer} {value}");
         }
     }
@@ -95,9 +191,14 @@ fn a_header_in_another_spelling_is_refused() {
     let text = decode_header(call.head.headers[SIGNATURE].as_bytes()).unwrap();
     let padded = format!("{text}{}", " ".repeat(3 - (text.len() + 2) % 3));
     let spelled = |value: String| call.clone().with(&value.parse().unwrap());
-    assert_eq!(code(&bench, &spelled(base64::encode_standard(&padded))), "proof");
+    assert_eq!(
+        code(&bench, &spelled(base64::encode_standard(&padded))),
+        "proof"
+    );
     for bad in [
-        base64::encode_standard(&padded).trim_end_matches('=').to_owned(),
+        base64::encode_standard(&padded)
+            .trim_end_matches('=')
+            .to_owned(),
         base64::encode_url(&padded),
         base64::encode_standard(text.replace("\"preimage\"", "\"preimage\":\"00\",\"preimage\"")),
         base64::encode_standard(&text[1..]),
@@ -119,8 +220,11 @@ fn one_credential_and_of_version_2_or_the_request_is_wrong() {
     assert!(matches!(presented(&call), Presented::Wrong(_)));
     call.headers_mut().remove(SIGNATURE);
     assert!(matches!(presented(&call), Presented::Absent));
-    call.headers_mut().insert(VERSION_1, HeaderValue::from_static("e30="));
-    assert!(matches!(presented(&call), Presented::Wrong(text) if text.contains("PAYMENT-SIGNATURE")));
+    call.headers_mut()
+        .insert(VERSION_1, HeaderValue::from_static("e30="));
+    assert!(
+        matches!(presented(&call), Presented::Wrong(text) if text.contains("PAYMENT-SIGNATURE"))
+    );
     X402.strip(call.headers_mut(), &bench.terms);
     assert!(call.head.headers.is_empty());
 }
@@ -130,8 +234,17 @@ fn a_proof_that_ended_between_head_and_body_is_refused() {
     let bench = Bench::new();
     let call = paid(&bench);
     let view = bench.view(&call);
-    let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else { panic!("refused") };
-    let refusal = claim.verify(&view, &bench.terms, None, Timestamp::from_unix_seconds(1_700_000_361)).unwrap_err();
+    let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else {
+        panic!("refused")
+    };
+    let refusal = claim
+        .verify(
+            &view,
+            &bench.terms,
+            None,
+            Timestamp::from_unix_seconds(1_700_000_361),
+        )
+        .unwrap_err();
     assert_eq!(refusal.code(), "invalid_exact_lnbtc_invoice_expired");
 }
 

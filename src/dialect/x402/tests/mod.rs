@@ -27,7 +27,10 @@ fn paid(bench: &Bench) -> Call {
 }
 
 fn code(bench: &Bench, call: &Call) -> &'static str {
-    bench.prove(call).map_or_else(|refusal| refusal.map_or("not read", |refusal| refusal.code()), |_| "proof")
+    bench.prove(call).map_or_else(
+        |refusal| refusal.map_or("not read", |refusal| refusal.code()),
+        |_| "proof",
+    )
 }
 
 /// The same credential with its JSON changed.
@@ -35,5 +38,6 @@ fn edited(call: &Call, edit: impl FnOnce(&mut Value)) -> Call {
     let text = decode_header(call.head.headers[SIGNATURE].as_bytes()).unwrap();
     let mut value = serde_json::from_str(&text).unwrap();
     edit(&mut value);
-    call.clone().with(&encode_header(value.to_string()).unwrap())
+    call.clone()
+        .with(&encode_header(value.to_string()).unwrap())
 }

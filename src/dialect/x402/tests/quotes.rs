@@ -15,25 +15,52 @@ fn a_paid_request_is_proved_with_its_quote_and_as_a_foreign_proof() {
     let bench = Bench::new();
     let call = paid(&bench);
     let proof = bench.prove(&call).unwrap();
-    assert_eq!((proof.amount, proof.network, proof.payment_hash), (AMOUNT, Network::Bitcoin, PREIMAGE.payment_hash()));
-    assert_eq!(proof.valid_until, Timestamp::from_unix_seconds(1_700_000_360));
-    let Spend::Times { uses, restores, retain_until } = proof.spend else { panic!("{:?}", proof.spend) };
+    assert_eq!(
+        (proof.amount, proof.network, proof.payment_hash),
+        (AMOUNT, Network::Bitcoin, PREIMAGE.payment_hash())
+    );
+    assert_eq!(
+        proof.valid_until,
+        Timestamp::from_unix_seconds(1_700_000_360)
+    );
+    let Spend::Times {
+        uses,
+        restores,
+        retain_until,
+    } = proof.spend
+    else {
+        panic!("{:?}", proof.spend)
+    };
     assert_eq!((uses.get(), restores), (1, 0));
-    assert_eq!(retain_until, Timestamp::from_unix_seconds(1_700_000_300 + 86_400 + 120 + 3_600));
-    let foreign = call.clone().with(&bench.without_quote(&call.head.headers[SIGNATURE]));
-    assert_eq!(bench.prove(&foreign).unwrap().payment_hash, PREIMAGE.payment_hash());
+    assert_eq!(
+        retain_until,
+        Timestamp::from_unix_seconds(1_700_000_300 + 86_400 + 120 + 3_600)
+    );
+    let foreign = call
+        .clone()
+        .with(&bench.without_quote(&call.head.headers[SIGNATURE]));
+    assert_eq!(
+        bench.prove(&foreign).unwrap().payment_hash,
+        PREIMAGE.payment_hash()
+    );
 }
 
 #[test]
 fn a_proof_that_we_did_not_quote_needs_the_current_price_or_is_refused() {
     let mut bench = Bench::new();
     let call = paid(&bench);
-    let foreign = call.clone().with(&bench.without_quote(&call.head.headers[SIGNATURE]));
+    let foreign = call
+        .clone()
+        .with(&bench.without_quote(&call.head.headers[SIGNATURE]));
     let view = bench.view(&foreign);
-    let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else { panic!("refused") };
+    let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else {
+        panic!("refused")
+    };
     assert!(claim.needs_price());
     for price in [None, Some(Amount::from_sat(20)), Some(Amount::from_sat(22))] {
-        let refusal = claim.verify(&view, &bench.terms, price, bench.now).unwrap_err();
+        let refusal = claim
+            .verify(&view, &bench.terms, price, bench.now)
+            .unwrap_err();
         assert_eq!(refusal.code(), "invalid_exact_lnbtc_amount_mismatch");
     }
     bench.terms.foreign_proofs_since = None;
@@ -45,27 +72,63 @@ fn a_proof_that_we_did_not_quote_needs_the_current_price_or_is_refused() {
 fn a_proof_that_we_did_not_quote_is_refused_if_an_older_store_could_have_consumed_it() {
     let mut bench = Bench::new();
     let call = paid(&bench);
-    let foreign = call.clone().with(&bench.without_quote(&call.head.headers[SIGNATURE]));
+    let foreign = call
+        .clone()
+        .with(&bench.without_quote(&call.head.headers[SIGNATURE]));
     let made = bench.now.as_unix_seconds();
     let older = "invalid_exact_lnbtc_invoice_older_than_store";
     // An older server, whose clock was 60 s ahead of this store's, took dates 60 s ahead of that.
-    for (store, word) in
-        [(made - 121, "proof"), (made - 120, older), (made - 60, older), (made, older), (made + 100, older), (u64::MAX, older)]
-    {
+    for (store, word) in [
+        (made - 121, "proof"),
+        (made - 120, older),
+        (made - 60, older),
+        (made, older),
+        (made + 100, older),
+        (u64::MAX, older),
+    ] {
         bench.terms.foreign_proofs_since = Some(Timestamp::from_unix_seconds(store));
         assert_eq!(code(&bench, &foreign), word, "{store}");
-        assert_eq!(code(&bench, &call), "proof", "a quote of ours is under a key of this very store");
+        assert_eq!(
+            code(&bench, &call),
+            "proof",
+            "a quote of ours is under a key of this very store"
+        );
     }
 }
 
 #[test]
 fn a_quote_under_another_secret_origin_or_store_is_no_quote() {
     for keys in [
-        OriginKeys::of_secret(&[9; 32], Network::Bitcoin, ("https://api.example.com", ""), &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://other.example.com", ""), &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Signet, ("https://api.example.com", ""), &[2; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://api.example.com", ""), &[9; 16]),
-        OriginKeys::of_secret(&[1; 32], Network::Bitcoin, ("https://api.example.com", "other"), &[2; 16]),
+        OriginKeys::of_secret(
+            &[9; 32],
+            Network::Bitcoin,
+            ("https://api.example.com", ""),
+            &[2; 16],
+        ),
+        OriginKeys::of_secret(
+            &[1; 32],
+            Network::Bitcoin,
+            ("https://other.example.com", ""),
+            &[2; 16],
+        ),
+        OriginKeys::of_secret(
+            &[1; 32],
+            Network::Signet,
+            ("https://api.example.com", ""),
+            &[2; 16],
+        ),
+        OriginKeys::of_secret(
+            &[1; 32],
+            Network::Bitcoin,
+            ("https://api.example.com", ""),
+            &[9; 16],
+        ),
+        OriginKeys::of_secret(
+            &[1; 32],
+            Network::Bitcoin,
+            ("https://api.example.com", "other"),
+            &[2; 16],
+        ),
     ] {
         let mut bench = strict();
         let call = paid(&bench);
@@ -110,12 +173,31 @@ fn each_part_of_the_request_changed_alone_is_another_request() {
     for (what, changed) in [
         ("method", change(|call| call.head.method = Method::POST)),
         ("head", change(|call| call.head.method = Method::HEAD)),
-        ("path", change(|call| call.head.uri = "/weather/bergen?days=3".parse().unwrap())),
-        ("query", change(|call| call.head.uri = "/weather/oslo?days=30".parse().unwrap())),
+        (
+            "path",
+            change(|call| call.head.uri = "/weather/bergen?days=3".parse().unwrap()),
+        ),
+        (
+            "query",
+            change(|call| call.head.uri = "/weather/oslo?days=30".parse().unwrap()),
+        ),
         ("body", change(|call| call.body_hash[31] ^= 1)),
-        ("header", change(|call| drop(call.head.headers.insert("accept", HeaderValue::from_static("*/*"))))),
+        (
+            "header",
+            change(|call| {
+                drop(
+                    call.head
+                        .headers
+                        .insert("accept", HeaderValue::from_static("*/*")),
+                )
+            }),
+        ),
     ] {
-        assert_eq!(code(&bench, &changed), "invalid_exact_lnbtc_request_mismatch", "{what}");
+        assert_eq!(
+            code(&bench, &changed),
+            "invalid_exact_lnbtc_request_mismatch",
+            "{what}"
+        );
     }
     assert_eq!(code(&bench, &call), "proof");
 }
@@ -141,6 +223,11 @@ fn what_was_quoted_is_honoured_after_the_terms_have_changed() {
     bench.terms.redeem_within = std::time::Duration::ZERO;
     bench.terms.pay_to = Some([2; 33]);
     let proof = bench.prove(&call).unwrap();
-    let Spend::Times { retain_until, .. } = proof.spend else { panic!("{:?}", proof.spend) };
-    assert_eq!(retain_until.as_unix_seconds(), 1_700_000_300 + 86_400 + 120 + 3_600);
+    let Spend::Times { retain_until, .. } = proof.spend else {
+        panic!("{:?}", proof.spend)
+    };
+    assert_eq!(
+        retain_until.as_unix_seconds(),
+        1_700_000_300 + 86_400 + 120 + 3_600
+    );
 }

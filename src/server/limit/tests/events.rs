@@ -33,12 +33,23 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn call_end() -> impl Strategy<Value = CallEnd> {
     use CallEnd::{BadAnswer, HungUp, Refused, TimedOut, Unreachable, WrongInvoice};
-    prop::sample::select(vec![BadAnswer, HungUp, Refused, TimedOut, Unreachable, WrongInvoice])
+    prop::sample::select(vec![
+        BadAnswer,
+        HungUp,
+        Refused,
+        TimedOut,
+        Unreachable,
+        WrongInvoice,
+    ])
 }
 
 /// One of a few clients: unknown, of IPv4, or networks of 64 bits in two networks of 56 bits of one of 48.
 fn someone(n: u8) -> ClientKey {
-    if n < 5 { client(n) } else { network(0x2001_0db8_0001_0000 | (u64::from(n % 2) << 8) | u64::from(n)) }
+    if n < 5 {
+        client(n)
+    } else {
+        network(0x2001_0db8_0001_0000 | (u64::from(n % 2) << 8) | u64::from(n))
+    }
 }
 
 fn check(state: &State, limits: &UnpaidLimits) {
@@ -46,32 +57,85 @@ fn check(state: &State, limits: &UnpaidLimits) {
     for (id, held) in &state.slots {
         *by_client.entry(held.client).or_default() += 1;
         assert!(held.end.is_none_or(|end| state.ends.contains(&(end, *id))));
-        assert!(held.end.is_none_or(|end| state.ends_by_client.contains(&(held.client, end, *id))));
+        assert!(
+            held.end
+                .is_none_or(|end| state.ends_by_client.contains(&(held.client, end, *id)))
+        );
     }
     assert!(state.slots.len() <= limits.total && state.clients.len() <= limits.clients);
-    for (client, count) in by_client.iter().filter(|(client, _)| **client != ClientKey::Unknown) {
+    for (client, count) in by_client
+        .iter()
+        .filter(|(client, _)| **client != ClientKey::Unknown)
+    {
         assert!(*count <= limits.per_client);
-        assert_eq!(state.clients.get(client).map(|known| known.held), Some(*count));
+        assert_eq!(
+            state.clients.get(client).map(|known| known.held),
+            Some(*count)
+        );
     }
-    assert!(state.clients.iter().all(|(client, known)| known.held == by_client.get(client).copied().unwrap_or(0)));
-    assert!(state.clients.values().all(|known| known.held > 0 || known.paid.is_some()));
-    assert!(state.clients.iter().all(|(client, known)| known.paid.is_none_or(|paid| state.payers.contains(&(paid, *client)))));
+    assert!(
+        state
+            .clients
+            .iter()
+            .all(|(client, known)| known.held == by_client.get(client).copied().unwrap_or(0))
+    );
+    assert!(
+        state
+            .clients
+            .values()
+            .all(|known| known.held > 0 || known.paid.is_some())
+    );
+    assert!(state.clients.iter().all(|(client, known)| {
+        known
+            .paid
+            .is_none_or(|paid| state.payers.contains(&(paid, *client)))
+    }));
     let mut by_block: HashMap<Block, usize> = HashMap::new();
     for (id, held) in &state.slots {
         for block in held.asker.blocks() {
             *by_block.entry(block).or_default() += 1;
-            assert!(held.end.is_none_or(|end| state.ends_by_block.contains(&(block, end, *id))));
+            assert!(
+                held.end
+                    .is_none_or(|end| state.ends_by_block.contains(&(block, end, *id)))
+            );
         }
     }
-    assert!(by_block.iter().all(|(block, held)| *held <= limits.of_block(*block)));
+    assert!(
+        by_block
+            .iter()
+            .all(|(block, held)| *held <= limits.of_block(*block))
+    );
     assert_eq!(state.by_block, by_block);
-    let of_blocks = state.slots.values().filter(|held| held.end.is_some()).flat_map(|held| held.asker.blocks()).count();
+    let of_blocks = state
+        .slots
+        .values()
+        .filter(|held| held.end.is_some())
+        .flat_map(|held| held.asker.blocks())
+        .count();
     assert_eq!(state.ends_by_block.len(), of_blocks);
-    assert!(state.silence.dropped.keys().all(|id| state.slots.get(id).is_some_and(|held| held.hash.is_none())));
-    let bound = state.slots.values().filter(|held| held.end.is_some()).count();
-    assert_eq!((state.ends.len(), state.ends_by_client.len()), (bound, bound));
+    assert!(
+        state
+            .silence
+            .dropped
+            .keys()
+            .all(|id| state.slots.get(id).is_some_and(|held| held.hash.is_none()))
+    );
+    let bound = state
+        .slots
+        .values()
+        .filter(|held| held.end.is_some())
+        .count();
+    assert_eq!(
+        (state.ends.len(), state.ends_by_client.len()),
+        (bound, bound)
+    );
     assert!(state.payers.len() <= state.clients.len());
-    assert!(state.by_hash.iter().all(|(hash, id)| state.slots.get(id).is_some_and(|held| held.hash == Some(*hash))));
+    assert!(state.by_hash.iter().all(|(hash, id)| {
+        state
+            .slots
+            .get(id)
+            .is_some_and(|held| held.hash == Some(*hash))
+    }));
 }
 
 proptest! {

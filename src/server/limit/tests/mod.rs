@@ -14,7 +14,11 @@ const fn at(seconds: u64) -> Timestamp {
 }
 
 fn client(n: u8) -> ClientKey {
-    if n == 0 { ClientKey::Unknown } else { ClientKey::V4(Ipv4Addr::new(192, 0, 2, n)) }
+    if n == 0 {
+        ClientKey::Unknown
+    } else {
+        ClientKey::V4(Ipv4Addr::new(192, 0, 2, n))
+    }
 }
 
 fn network(n: u64) -> ClientKey {
@@ -32,7 +36,12 @@ const fn hash(n: u8) -> PaymentHash {
 }
 
 fn limiter(per_client: usize, total: usize, kept_percent: usize, clients: usize) -> Arc<Limiter> {
-    Arc::new(Limiter::new(UnpaidLimits { per_client, total, kept_percent, clients }))
+    Arc::new(Limiter::new(UnpaidLimits {
+        per_client,
+        total,
+        kept_percent,
+        clients,
+    }))
 }
 
 fn retry_after(refused: Result<Slot, TooMany>) -> u64 {

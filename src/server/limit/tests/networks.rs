@@ -20,10 +20,17 @@ const SITE: u64 = 0x2001_0db8_0001_0000;
 fn the_networks_of_one_household_or_site_have_a_share() {
     let limiter = Arc::new(Limiter::new(UnpaidLimits::default()));
     assert_eq!(taken(&limiter, SITE, 1), 64);
-    assert_eq!(taken(&limiter, SITE, 256), 4 * 64 - 25 - 64, "a tenth is kept for those that paid");
+    assert_eq!(
+        taken(&limiter, SITE, 256),
+        4 * 64 - 25 - 64,
+        "a tenth is kept for those that paid"
+    );
     assert_eq!(taken(&limiter, SITE, 65_536), 16 * 64 - 102 - 231);
     assert_eq!(retry_after(limiter.reserve(network(SITE), at(100))), 200);
-    assert_eq!(limiter.reserve(network(SITE + 9), at(0)).unwrap_err().full, Full::Block(network(SITE).blocks().nth(1).unwrap()));
+    assert_eq!(
+        limiter.reserve(network(SITE + 9), at(0)).unwrap_err().full,
+        Full::Block(network(SITE).blocks().nth(1).unwrap())
+    );
     assert!(limiter.reserve(client(1), at(0)).is_ok());
     assert_eq!(taken(&limiter, SITE + 65_536, 1), 64);
 }
@@ -32,7 +39,11 @@ fn the_networks_of_one_household_or_site_have_a_share() {
 fn a_network_never_has_more_than_half_of_all() {
     let share = |per_client, total| {
         let limits = *limiter(per_client, total, 0, 10).limits();
-        let [household, site] = network(SITE).blocks().map(|block| limits.of_block(block)).collect::<Vec<_>>()[..] else {
+        let [household, site] = network(SITE)
+            .blocks()
+            .map(|block| limits.of_block(block))
+            .collect::<Vec<_>>()[..]
+        else {
             panic!("two networks")
         };
         (household, site)

@@ -5,13 +5,20 @@ use super::*;
 /// Whether a client may take what is kept for those that have paid.
 fn is_payer(limiter: &Arc<Limiter>, client: ClientKey, now: u64) -> bool {
     let state = limiter.state();
-    state.clients.get(&client).and_then(|known| known.paid).is_some_and(|paid| paid <= at(now))
+    state
+        .clients
+        .get(&client)
+        .and_then(|known| known.paid)
+        .is_some_and(|paid| paid <= at(now))
 }
 
 #[test]
 fn one_payment_makes_one_payer_whenever_and_however_often_it_is_redeemed() {
     let limiter = limiter(64, 100, 10, 100);
-    limiter.reserve(client(1), at(0)).unwrap().issued(hash(1), at(300));
+    limiter
+        .reserve(client(1), at(0))
+        .unwrap()
+        .issued(hash(1), at(300));
     drop(limiter.reserve(client(9), at(1_000)).unwrap());
     // Its invoice has ended, and nobody remembers whose it was.
     limiter.paid(hash(1), client(2), at(1_000));
@@ -21,7 +28,10 @@ fn one_payment_makes_one_payer_whenever_and_however_often_it_is_redeemed() {
     }
     assert_eq!(limiter.state().payers.len(), 1);
     // The client that an invoice was made for goes before the one that presents it.
-    limiter.reserve(client(3), at(1_000)).unwrap().issued(hash(2), at(1_300));
+    limiter
+        .reserve(client(3), at(1_000))
+        .unwrap()
+        .issued(hash(2), at(1_300));
     limiter.paid(hash(2), client(4), at(1_001));
     limiter.paid(hash(2), client(5), at(5_000));
     assert!(is_payer(&limiter, client(3), 5_000));
@@ -40,7 +50,9 @@ fn payers_that_come_late_make_room_in_a_full_table_and_never_more_than_half_of_i
         assert!(state.clients.len() <= 4 && state.payers.len() <= 2);
         assert!(state.clients.contains_key(&client(n + 1)));
     }
-    let _held: Vec<_> = (50..54).map(|n| limiter.reserve(client(n), at(20)).unwrap()).collect();
+    let _held: Vec<_> = (50..54)
+        .map(|n| limiter.reserve(client(n), at(20)).unwrap())
+        .collect();
     limiter.paid(hash(99), client(99), at(20));
     assert!(limiter.state().clients.len() <= 4);
 }
@@ -48,15 +60,22 @@ fn payers_that_come_late_make_room_in_a_full_table_and_never_more_than_half_of_i
 #[test]
 fn strangers_cannot_shut_out_those_who_paid_before() {
     let limiter = limiter(64, 10, 10, 100);
-    limiter.reserve(client(1), at(0)).unwrap().issued(hash(1), at(300));
+    limiter
+        .reserve(client(1), at(0))
+        .unwrap()
+        .issued(hash(1), at(300));
     limiter.paid(hash(1), client(1), at(5));
-    let strangers: Vec<_> = (0..9).map(|n| limiter.reserve(client(n + 2), at(10)).unwrap()).collect();
+    let strangers: Vec<_> = (0..9)
+        .map(|n| limiter.reserve(client(n + 2), at(10)).unwrap())
+        .collect();
     assert!(limiter.reserve(client(99), at(10)).is_err());
     assert!(limiter.reserve(client(0), at(10)).is_err());
     let payer = limiter.reserve(client(1), at(10)).unwrap();
     assert!(limiter.reserve(client(1), at(10)).is_err());
     drop((payer, strangers));
     // It is not remembered for ever.
-    let _strangers: Vec<_> = (0..9).map(|n| limiter.reserve(client(n + 2), at(86_500)).unwrap()).collect();
+    let _strangers: Vec<_> = (0..9)
+        .map(|n| limiter.reserve(client(n + 2), at(86_500)).unwrap())
+        .collect();
     assert!(limiter.reserve(client(1), at(86_500)).is_err());
 }

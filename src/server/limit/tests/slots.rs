@@ -5,8 +5,14 @@ use super::*;
 #[test]
 fn one_client_cannot_take_all() {
     let limiter = limiter(2, 10, 0, 10);
-    limiter.reserve(client(1), at(0)).unwrap().issued(hash(1), at(300));
-    limiter.reserve(client(1), at(10)).unwrap().issued(hash(2), at(310));
+    limiter
+        .reserve(client(1), at(0))
+        .unwrap()
+        .issued(hash(1), at(300));
+    limiter
+        .reserve(client(1), at(10))
+        .unwrap()
+        .issued(hash(2), at(310));
     assert_eq!(retry_after(limiter.reserve(client(1), at(100))), 200);
     assert!(limiter.reserve(client(2), at(100)).is_ok());
     assert!(limiter.reserve(client(1), at(300)).is_err());
@@ -62,7 +68,12 @@ async fn requests_dropped_while_the_node_is_silent_hold_their_slots_for_a_moment
     seconds(3).await;
     drop(patient);
     assert_eq!(retry_after(limiter.reserve(client(4), at(8))), 7);
-    assert!([1, 2, 3, 4, 5].map(|n| limiter.reserve(client(n), at(16))).iter().all(Result::is_ok));
+    assert!(
+        [1, 2, 3, 4, 5]
+            .map(|n| limiter.reserve(client(n), at(16)))
+            .iter()
+            .all(Result::is_ok)
+    );
 
     // An answer ends it.
     called(&limiter, 5, 16).issued(hash(5), at(316));
@@ -103,10 +114,20 @@ fn a_node_that_is_lost_frees_what_was_dropped_since_its_last_answer_and_nothing_
 #[test]
 fn what_the_node_answered_says_how_long_a_slot_is_held() {
     use CallEnd::{BadAnswer, HungUp, Refused, TimedOut, Unreachable, WrongInvoice};
-    for (why, wait) in [(BadAnswer, 10), (HungUp, 300), (Refused, 0), (TimedOut, 10), (Unreachable, 10), (WrongInvoice, 300)] {
+    for (why, wait) in [
+        (BadAnswer, 10),
+        (HungUp, 300),
+        (Refused, 0),
+        (TimedOut, 10),
+        (Unreachable, 10),
+        (WrongInvoice, 300),
+    ] {
         let limiter = limiter(1, 10, 0, 10);
         called(&limiter, 1, 0).not_issued(why);
-        let refused = limiter.reserve(client(1), at(0)).err().map_or(0, |full| full.retry_after.as_secs());
+        let refused = limiter
+            .reserve(client(1), at(0))
+            .err()
+            .map_or(0, |full| full.retry_after.as_secs());
         assert_eq!(refused, wait, "{why:?}");
     }
 }
@@ -114,7 +135,9 @@ fn what_the_node_answered_says_how_long_a_slot_is_held() {
 #[test]
 fn clients_beyond_the_table_share_one_count_with_unknown_ones() {
     let limiter = limiter(1, 6, 0, 2);
-    let _held: Vec<_> = [1, 2, 3, 3, 0, 0].map(|n| limiter.reserve(client(n), at(0)).unwrap()).into();
+    let _held: Vec<_> = [1, 2, 3, 3, 0, 0]
+        .map(|n| limiter.reserve(client(n), at(0)).unwrap())
+        .into();
     assert!(limiter.reserve(client(4), at(0)).is_err());
     assert_eq!(limiter.state().clients.len(), 2);
 }
@@ -126,13 +149,26 @@ fn racing_requests_never_get_more_than_there_is() {
         let tasks: Vec<_> = (0..64_u8)
             .map(|n| {
                 let limiter = &limiter;
-                scope.spawn(move || (0..10).filter_map(|_| limiter.reserve(client(n % 6 + 1), at(0)).ok()).collect::<Vec<_>>())
+                scope.spawn(move || {
+                    (0..10)
+                        .filter_map(|_| limiter.reserve(client(n % 6 + 1), at(0)).ok())
+                        .collect::<Vec<_>>()
+                })
             })
             .collect();
-        tasks.into_iter().flat_map(|task| task.join().unwrap()).collect()
+        tasks
+            .into_iter()
+            .flat_map(|task| task.join().unwrap())
+            .collect()
     });
     assert_eq!(slots.len(), 20);
-    assert!(limiter.state().clients.values().all(|known| known.held <= 5));
+    assert!(
+        limiter
+            .state()
+            .clients
+            .values()
+            .all(|known| known.held <= 5)
+    );
     drop(slots);
     assert!(limiter.state().slots.is_empty() && limiter.state().clients.is_empty());
 }

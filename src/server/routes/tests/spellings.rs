@@ -41,7 +41,11 @@ fn upper_case_in_a_pattern_is_part_of_the_route() {
     expect(
         &[("GET /API/{Key}/", 3)],
         Otherwise::Free,
-        &[("GET /API/k%2B/", "3 Key=k+"), ("GET /API/k", "400"), ("GET /api/k/", "400")],
+        &[
+            ("GET /API/k%2B/", "3 Key=k+"),
+            ("GET /API/k", "400"),
+            ("GET /api/k/", "400"),
+        ],
     );
 }
 
@@ -50,14 +54,28 @@ fn a_rule_in_capitals_prices_its_path_in_small_letters() {
     expect(
         &[("GET /Weather/{City}", 3), ("GET /health", 0)],
         Otherwise::Free,
-        &[("GET /Weather/Oslo", "3 City=Oslo"), ("GET /weather/oslo", "400"), ("GET /weather/Oslo", "400"), ("GET /x", "free")],
+        &[
+            ("GET /Weather/Oslo", "3 City=Oslo"),
+            ("GET /weather/oslo", "400"),
+            ("GET /weather/Oslo", "400"),
+            ("GET /x", "free"),
+        ],
     );
 }
 
 #[test]
 fn a_table_of_capitals_alone_is_looked_up_in_both_forms() {
-    let requests = [("GET /Weather", "3"), ("GET /weather", "400"), ("GET /WEATHER", "400"), ("GET /x", "free")];
-    expect(&[("GET /Weather", 3), ("GET /Other", 0)], Otherwise::Free, &requests);
+    let requests = [
+        ("GET /Weather", "3"),
+        ("GET /weather", "400"),
+        ("GET /WEATHER", "400"),
+        ("GET /x", "free"),
+    ];
+    expect(
+        &[("GET /Weather", 3), ("GET /Other", 0)],
+        Otherwise::Free,
+        &requests,
+    );
 }
 
 #[test]
@@ -84,6 +102,10 @@ fn a_path_that_two_free_rules_see_is_free_whatever_the_default() {
     expect(
         &[("GET /a/{x}", 0), ("GET /a/b", 0), ("GET /dear", 1)],
         Otherwise::Refuse,
-        &[("GET /a/B", "free"), ("GET /a/b", "free"), ("GET /A/b", "404")],
+        &[
+            ("GET /a/B", "free"),
+            ("GET /a/b", "free"),
+            ("GET /A/b", "404"),
+        ],
     );
 }

@@ -11,10 +11,22 @@ fn a_request_is_for_the_origin_that_it_names() {
     assert_eq!(asked_for(&[("host", "localhost:1")], false), Ok(0));
     assert_eq!(asked_for(&[("host", "internal:80")], false), Ok(0));
     assert_eq!(asked_for(&[("host", "lb:8080")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "internal, b.example:8443")], false), Ok(1));
-    assert_eq!(asked_for(&[("host", "evil.example"), ("host", "b.example:8443")], false), Ok(1));
+    assert_eq!(
+        asked_for(&[("host", "internal, b.example:8443")], false),
+        Ok(1)
+    );
+    assert_eq!(
+        asked_for(
+            &[("host", "evil.example"), ("host", "b.example:8443")],
+            false
+        ),
+        Ok(1)
+    );
     let origins = origins(&["https://a", "https://b"], &[]);
-    assert_eq!(origins.matching(&head("http://b/x", &[("host", "c")]), false), Ok(1));
+    assert_eq!(
+        origins.matching(&head("http://b/x", &[("host", "c")]), false),
+        Ok(1)
+    );
     assert_eq!(origins.all().len(), 2);
 }
 
@@ -37,8 +49,14 @@ fn a_name_that_is_not_ours_is_misdirected() {
     ] {
         assert_eq!(asked_for(&[("host", host)], true), Err(false), "{host}");
     }
-    let error = origins(&["https://a"], &[]).matching(&head("/x", &[("host", "evil")]), false).unwrap_err().to_string();
-    assert!(error.contains("https://a") && error.contains("`accept_authority`"), "{error}");
+    let error = origins(&["https://a"], &[])
+        .matching(&head("/x", &[("host", "evil")]), false)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("https://a") && error.contains("`accept_authority`"),
+        "{error}"
+    );
     assert!(!error.contains("evil"));
 }
 
@@ -69,22 +87,41 @@ fn what_is_no_authority_is_misdirected_even_beside_a_good_one() {
         "https://api.example.com",
         "s://api.example.com",
     ] {
-        assert_eq!(asked_for(&[("host", "api.example.com"), ("host", bad)], false), Err(true), "{bad}");
+        assert_eq!(
+            asked_for(&[("host", "api.example.com"), ("host", bad)], false),
+            Err(true),
+            "{bad}"
+        );
         let forwarded = [("host", "api.example.com"), ("x-forwarded-host", bad)];
         assert_eq!(asked_for(&forwarded, true), Err(true), "{bad}");
         assert_eq!(asked_for(&forwarded, false), Ok(0), "{bad}");
     }
     for proto in ["https://api.example.com/path?", "https, ", "", "1x"] {
-        assert_eq!(asked_for(&[("x-forwarded-proto", proto)], true), Err(true), "{proto}");
+        assert_eq!(
+            asked_for(&[("x-forwarded-proto", proto)], true),
+            Err(true),
+            "{proto}"
+        );
     }
-    assert_eq!(asked_for(&[("x-forwarded-proto", "https, http")], true), Ok(0));
+    assert_eq!(
+        asked_for(&[("x-forwarded-proto", "https, http")], true),
+        Ok(0)
+    );
     let userinfo = head("http://user@api.example.com/x", &[]);
-    assert!(origins(&["https://api.example.com"], &[]).matching(&userinfo, false).unwrap_err().is_malformed);
+    assert!(
+        origins(&["https://api.example.com"], &[])
+            .matching(&userinfo, false)
+            .unwrap_err()
+            .is_malformed
+    );
 }
 
 #[test]
 fn only_a_trusted_proxy_is_asked_for_the_forwarded_host() {
-    let lines = [("host", "evil.example"), ("x-forwarded-host", "proxy:8080, b.example:8443")];
+    let lines = [
+        ("host", "evil.example"),
+        ("x-forwarded-host", "proxy:8080, b.example:8443"),
+    ];
     assert_eq!(asked_for(&lines, true), Ok(1));
     assert_eq!(asked_for(&lines, false), Err(false));
 }
@@ -111,14 +148,22 @@ fn a_name_that_is_no_address_and_no_name_is_malformed() {
             assert_eq!(answer, Ok(0), "{host}");
         }
     }
-    assert_eq!(asked_for(&[("host", "a%41%4a")], false), Err(false), "well formed, and not ours");
+    assert_eq!(
+        asked_for(&[("host", "a%41%4a")], false),
+        Err(false),
+        "well formed, and not ours"
+    );
 }
 
 #[test]
 fn two_origins_of_ours_in_one_request_are_nobodys() {
     let lines = |first, second| asked_for(&[("host", first), ("x-forwarded-host", second)], true);
     assert_eq!(lines("api.example.com", "b.example:8443"), Err(false));
-    assert_eq!(lines("internal", "b.example:8443"), Ok(1), "the name of an origin goes before one that is accepted");
+    assert_eq!(
+        lines("internal", "b.example:8443"),
+        Ok(1),
+        "the name of an origin goes before one that is accepted"
+    );
     assert_eq!(lines("b.example:8443", "internal"), Ok(1));
     assert_eq!(lines("b.example:8443", "other.example"), Ok(1));
     assert_eq!(asked_for(&[], false), Ok(0), "none is named");
@@ -130,15 +175,37 @@ fn the_server_and_the_binding_of_x402_read_every_authority_alike() {
     use crate::dialect::x402::{PublicOrigin, Reason};
 
     let ours = origins(&["https://api.example.com"], &["internal", "lb:8080"]);
-    let bound = PublicOrigin::new("https://api.example.com").with_accepted(&["internal", "lb:8080"]);
-    let hosts = ["api.example.com", "API.example.COM", "api.example.com.", "internal", "lb", "evil.example", "[2001:db8::1]", ""];
-    let ports =
-        ["", ":", ":80", ":443", ":8080", ":0", ":00", ":080", ":0443", ":000443", ":65536", ":+443", ":443x", ":443:443", " "];
+    let bound =
+        PublicOrigin::new("https://api.example.com").with_accepted(&["internal", "lb:8080"]);
+    let hosts = [
+        "api.example.com",
+        "API.example.COM",
+        "api.example.com.",
+        "internal",
+        "lb",
+        "evil.example",
+        "[2001:db8::1]",
+        "",
+    ];
+    let ports = [
+        "", ":", ":80", ":443", ":8080", ":0", ":00", ":080", ":0443", ":000443", ":65536",
+        ":+443", ":443x", ":443:443", " ",
+    ];
     let mut counted = [0; 3];
-    for host in hosts.iter().flat_map(|host| ports.iter().map(move |port| format!("{host}{port}"))) {
-        for host in [host.clone(), format!("user@{host}"), format!("{host}/"), format!("internal, {host}")] {
+    for host in hosts
+        .iter()
+        .flat_map(|host| ports.iter().map(move |port| format!("{host}{port}")))
+    {
+        for host in [
+            host.clone(),
+            format!("user@{host}"),
+            format!("{host}/"),
+            format!("internal, {host}"),
+        ] {
             let lines = [("host", host.as_str())];
-            let asked = ours.matching(&head("/x", &lines), false).map_err(|error| error.is_malformed);
+            let asked = ours
+                .matching(&head("/x", &lines), false)
+                .map_err(|error| error.is_malformed);
             let url = bound.bound_url([("host", host.as_bytes())], "/x");
             let same = match &url {
                 Ok(url) => asked.is_ok() && url == "https://api.example.com/x",

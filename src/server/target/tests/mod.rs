@@ -6,27 +6,59 @@ use super::{uri::TargetError, *};
 
 pub(super) fn origins(texts: &[&str], accepted: &[&str]) -> Origins {
     let accepted: Vec<_> = accepted.iter().map(|text| (*text).to_owned()).collect();
-    Origins::new(texts.iter().map(|text| Origin::parse_insecure(text).unwrap()).collect(), &accepted).unwrap()
+    Origins::new(
+        texts
+            .iter()
+            .map(|text| Origin::parse_insecure(text).unwrap())
+            .collect(),
+        &accepted,
+    )
+    .unwrap()
 }
 
 pub(super) fn head(uri: &str, lines: &[(&str, &str)]) -> Parts {
-    let request = lines.iter().fold(Request::builder().uri(uri), |request, (name, value)| request.header(*name, *value));
+    let request = lines
+        .iter()
+        .fold(Request::builder().uri(uri), |request, (name, value)| {
+            request.header(*name, *value)
+        });
     request.body(()).unwrap().into_parts().0
 }
 
 #[track_caller]
 pub(super) fn asked_for(lines: &[(&str, &str)], is_trusted_proxy: bool) -> Result<usize, bool> {
-    let origins = origins(&["https://api.example.com", "https://b.example:8443"], &["internal", "lb:8080"]);
-    origins.matching(&head("/x", lines), is_trusted_proxy).map_err(|error| error.is_malformed)
+    let origins = origins(
+        &["https://api.example.com", "https://b.example:8443"],
+        &["internal", "lb:8080"],
+    );
+    origins
+        .matching(&head("/x", lines), is_trusted_proxy)
+        .map_err(|error| error.is_malformed)
 }
 
 #[test]
 fn an_origin_is_a_scheme_a_host_and_a_port() {
     for (text, origin, host) in [
-        ("https://api.example.com", "https://api.example.com", "api.example.com"),
-        ("HTTPS://API.example.com:443", "https://api.example.com", "api.example.com"),
-        ("https://api.example.com:8443", "https://api.example.com:8443", "api.example.com"),
-        ("http://127.0.0.1:3000", "http://127.0.0.1:3000", "127.0.0.1"),
+        (
+            "https://api.example.com",
+            "https://api.example.com",
+            "api.example.com",
+        ),
+        (
+            "HTTPS://API.example.com:443",
+            "https://api.example.com",
+            "api.example.com",
+        ),
+        (
+            "https://api.example.com:8443",
+            "https://api.example.com:8443",
+            "api.example.com",
+        ),
+        (
+            "http://127.0.0.1:3000",
+            "http://127.0.0.1:3000",
+            "127.0.0.1",
+        ),
         ("http://[::1]:80", "http://[::1]", "[::1]"),
         ("http://localhost:80", "http://localhost", "localhost"),
     ] {
@@ -54,13 +86,35 @@ fn an_origin_is_a_scheme_a_host_and_a_port() {
         ("https://a..b", "has no proper host"),
     ] {
         let error = Origin::parse(text).unwrap_err().to_string();
-        assert!(error.starts_with(&format!("origin `{text}` ")) && error.contains(part), "{error}");
+        assert!(
+            error.starts_with(&format!("origin `{text}` ")) && error.contains(part),
+            "{error}"
+        );
     }
     assert!(Origin::parse_insecure("http://api.example.com").is_ok());
-    assert!(Origins::new(Vec::new(), &[]).unwrap_err().to_string().contains("`.origin("));
-    let twice = vec![Origin::parse("https://a").unwrap(), Origin::parse("https://A:443").unwrap()];
-    assert!(Origins::new(twice, &[]).unwrap_err().to_string().contains("twice"));
-    assert!(Origins::new(vec![Origin::parse("https://a").unwrap()], &["x/y".to_owned()]).is_err());
+    assert!(
+        Origins::new(Vec::new(), &[])
+            .unwrap_err()
+            .to_string()
+            .contains("`.origin(")
+    );
+    let twice = vec![
+        Origin::parse("https://a").unwrap(),
+        Origin::parse("https://A:443").unwrap(),
+    ];
+    assert!(
+        Origins::new(twice, &[])
+            .unwrap_err()
+            .to_string()
+            .contains("twice")
+    );
+    assert!(
+        Origins::new(
+            vec![Origin::parse("https://a").unwrap()],
+            &["x/y".to_owned()]
+        )
+        .is_err()
+    );
 }
 
 #[test]
@@ -76,7 +130,14 @@ fn the_raw_target_keeps_its_spelling() {
         ("other:443", Err(TargetError)),
     ] {
         let found = super::asked_for(&head(uri, &[]));
-        assert_eq!(found.as_ref().map(|target| target.as_str()).map_err(|error| *error), target, "{uri}");
+        assert_eq!(
+            found
+                .as_ref()
+                .map(|target| target.as_str())
+                .map_err(|error| *error),
+            target,
+            "{uri}"
+        );
     }
 }
 
@@ -85,15 +146,25 @@ fn the_raw_target_keeps_its_spelling() {
 fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
     let bound = |original: &str, inner: &str, pattern: &str| {
         let mut head = head(inner, &[]);
-        head.extensions.insert(axum::extract::OriginalUri(original.parse().unwrap()));
+        head.extensions
+            .insert(axum::extract::OriginalUri(original.parse().unwrap()));
         assert_eq!(original_uri(&head.extensions, &head.uri).path(), original);
         route(&head, pattern).unwrap_or(pattern.to_owned())
     };
-    assert_eq!(bound("/v1/weather/rome", "/weather/rome", "/weather/{city}"), "/v1/weather/{city}");
+    assert_eq!(
+        bound("/v1/weather/rome", "/weather/rome", "/weather/{city}"),
+        "/v1/weather/{city}"
+    );
     assert_eq!(bound("/v1", "/", "/"), "/v1/");
     assert_eq!(bound("/v1/", "/", "/"), "/v1/");
-    assert_eq!(bound("/weather/rome", "/weather/rome", "/weather/{city}"), "/weather/{city}");
-    assert_eq!(bound("/old/rome", "/weather/rome", "/weather/{city}"), "/old/rome/weather/{city}");
+    assert_eq!(
+        bound("/weather/rome", "/weather/rome", "/weather/{city}"),
+        "/weather/{city}"
+    );
+    assert_eq!(
+        bound("/old/rome", "/weather/rome", "/weather/{city}"),
+        "/old/rome/weather/{city}"
+    );
     assert_eq!(route(&head("/a/b", &[]), "/a/{x}"), None);
     let plain = head("/a/b?c", &[]);
     assert_eq!(matched_path(&plain.extensions), None);
@@ -101,7 +172,12 @@ fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
 
 #[test]
 fn what_a_trusted_proxy_says_of_the_scheme_is_a_scheme() {
-    let says = |proto| asked_for(&[("host", "api.example.com"), ("x-forwarded-proto", proto)], true);
+    let says = |proto| {
+        asked_for(
+            &[("host", "api.example.com"), ("x-forwarded-proto", proto)],
+            true,
+        )
+    };
     for good in ["https", "http, https", "a+b-c.d1"] {
         assert_eq!(says(good), Ok(0), "{good}");
     }

@@ -33,37 +33,73 @@ impl PaymentProvider for Lightning {
         let (amount, details) = (&asked["amount"], &asked["methodDetails"]);
         let invoice = details["invoice"].as_str().unwrap_or_default();
         let told = get(&format!("{}/v1/payreq/{invoice}", self.wallet)).await?;
-        let sat = told["num_msat"].as_str().and_then(|msat| msat.strip_suffix("000"));
-        if asked["currency"] != "sat" || sat != amount.as_str() || told["payment_hash"] != details["paymentHash"] {
+        let sat = told["num_msat"]
+            .as_str()
+            .and_then(|msat| msat.strip_suffix("000"));
+        if asked["currency"] != "sat"
+            || sat != amount.as_str()
+            || told["payment_hash"] != details["paymentHash"]
+        {
             return Err(MppError::Http(format!("will not pay: {asked} for {told}")));
         }
         self.payments.fetch_add(1, Ordering::Relaxed);
         let order = json!({ "payment_request": invoice, "no_inflight_updates": true });
-        let sent = reqwest::Client::new().post(format!("{}/v2/router/send", self.wallet)).json(&order).send().await;
+        let sent = reqwest::Client::new()
+            .post(format!("{}/v2/router/send", self.wallet))
+            .json(&order)
+            .send()
+            .await;
         let paid: Value = sent.map_err(http)?.json().await.map_err(http)?;
-        let preimage = paid["result"]["payment_preimage"].as_str().unwrap_or_default().to_owned();
-        let bytes = const_hex::decode(&preimage).map_err(|_| MppError::Http(format!("not paid: {paid}")))?;
+        let preimage = paid["result"]["payment_preimage"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned();
+        let bytes = const_hex::decode(&preimage)
+            .map_err(|_| MppError::Http(format!("not paid: {paid}")))?;
         if told["payment_hash"] != const_hex::encode(Sha256::digest(bytes)) {
-            return Err(MppError::Http("the wallet's preimage is not the invoice's".to_owned()));
+            return Err(MppError::Http(
+                "the wallet's preimage is not the invoice's".to_owned(),
+            ));
         }
-        Ok(PaymentCredential::new(challenge.to_echo(), json!({ "preimage": preimage })))
+        Ok(PaymentCredential::new(
+            challenge.to_echo(),
+            json!({ "preimage": preimage }),
+        ))
     }
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let (api, wallet) = (env::var("API")?, env::var("WALLET")?);
-    let lightning = Lightning { wallet, payments: Arc::default() };
+    let lightning = Lightning {
+        wallet,
+        payments: Arc::default(),
+    };
     let client = reqwest::Client::new();
     let mut seen = Vec::new();
-    for request in
-        [client.get(format!("{api}/weather/oslo?unit=c")), client.post(format!("{api}/render")).json(&json!({ "frames": 1 }))]
-    {
-        let answer = request.header("Accept-Payment", "lightning/charge").send_with_payment(&lightning).await?;
+    for request in [
+        client.get(format!("{api}/weather/oslo?unit=c")),
+        client
+            .post(format!("{api}/render"))
+            .json(&json!({ "frames": 1 })),
+    ] {
+        let answer = request
+            .header("Accept-Payment", "lightning/charge")
+            .send_with_payment(&lightning)
+            .await?;
         if answer.status() != 200 {
-            return Err(format!("expected 200, not {}: {}", answer.status(), answer.text().await?).into());
+            return Err(format!(
+                "expected 200, not {}: {}",
+                answer.status(),
+                answer.text().await?
+            )
+            .into());
         }
-        let header = answer.headers().get("payment-receipt").ok_or("expected a receipt")?.to_str()?;
+        let header = answer
+            .headers()
+            .get("payment-receipt")
+            .ok_or("expected a receipt")?
+            .to_str()?;
         let receipt = parse_receipt(header)?;
         if receipt.method.as_str() != "lightning" || receipt.reference.len() != 64 {
             return Err(format!("expected a receipt of lightning, not {receipt:?}").into());
@@ -84,7 +120,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn get(url: &str) -> Result<Value, MppError> {
-    reqwest::get(url).await.map_err(http)?.json().await.map_err(http)
+    reqwest::get(url)
+        .await
+        .map_err(http)?
+        .json()
+        .await
+        .map_err(http)
 }
 
 fn http(error: reqwest::Error) -> MppError {
