@@ -1,6 +1,6 @@
-//! A facilitator for x402 on Lightning, which settles proofs for resource servers of any language. Beside it run the node
-//! that is paid, which makes the invoices, and a wallet that pays, so that you can try a server from end to end. The money is
-//! pretend.
+//! A facilitator for x402 on Lightning, which settles proofs for resource servers of any language.
+//! Beside it run the node that is paid, which makes the invoices, and a wallet that pays, so that
+//! you can try a server from end to end. The money is pretend.
 //!
 //! `cargo run --example facilitator`
 #![allow(

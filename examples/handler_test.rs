@@ -1,7 +1,8 @@
-//! How to test a handler that takes a receipt: alone, in its router, and behind its paywall. No node and no network are needed.
+//! How to test a handler that takes a receipt: alone, in its router, and behind its paywall. No
+//! node and no network are needed.
 //!
-//! The three functions are written as tests are: put `#[tokio::test]` above yours, and in your `[dev-dependencies]` `tower-x402` with
-//! the feature `conformance`.
+//! The three functions are written as tests are: put `#[tokio::test]` above yours, and in your
+//! `[dev-dependencies]` `tower-x402` with the feature `conformance`.
 //!
 //! `cargo run --example handler_test`
 

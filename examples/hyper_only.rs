@@ -1,4 +1,5 @@
-//! The layer around a plain hyper service, without axum: one path is free and the other costs 10 sat.
+//! The layer around a plain hyper service, without axum: one path is free and the other costs 10
+//! sat.
 //!
 //! `cargo run --example hyper_only`
 

@@ -1,4 +1,5 @@
-//! A node of your own: a `Receiver` over the client of a node that speaks in hex, checked by the crate's conformance suite.
+//! A node of your own: a `Receiver` over the client of a node that speaks in hex, checked by the
+//! crate's conformance suite.
 //!
 //! Write the body of `create_invoice` and `lookup_invoice` with your node's client; the rest stays.
 //!
@@ -21,7 +22,8 @@ struct MyNode(Client);
 
 impl Receiver for MyNode {
     fn profile(&self) -> ReceiverProfile {
-        // `Exclusive`: nobody else can make this node sign, or learns the preimages of its unpaid invoices.
+        // `Exclusive`: nobody else can make this node sign, or learns the preimages of its unpaid
+        // invoices.
         let mut profile = ReceiverProfile::new(Network::Regtest, KeyCustody::Exclusive);
         profile.public_key = self.0.public_key(); // x402 needs it
         profile
@@ -77,7 +79,8 @@ async fn main() {
     println!("this node does all that a paywall needs: Paywall::builder(MyNode(..))");
 }
 
-/// What the client of a node could look like. Over a node in this process, so that the example needs no other.
+/// What the client of a node could look like. Over a node in this process, so that the example
+/// needs no other.
 #[derive(Debug)]
 struct Client(LocalNode);
 

@@ -1,6 +1,7 @@
 //! A price that depends on the request: one satoshi a page, the first page free, at most 100 pages.
 //!
-//! What the price function reads is bound to the payment: a credential for 2 pages does not open 50.
+//! What the price function reads is bound to the payment: a credential for 2 pages does not open
+//! 50.
 //!
 //! `cargo run --example price_by_request`
 

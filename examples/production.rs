@@ -1,5 +1,5 @@
-//! What a server keeps in production: a durable store of spent payments, a master secret in a file, a secret that rotates, and
-//! payments that can be revoked.
+//! What a server keeps in production: a durable store of spent payments, a master secret in a file,
+//! a secret that rotates, and payments that can be revoked.
 //!
 //! `cargo run --example production`
 
@@ -48,7 +48,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(ask(&app, Some(&old_token)).await?.status(), StatusCode::OK);
     println!("rotated the secret: the token of the old one is still accepted");
 
-    // Remove the old secret when its last token has expired. Here it has not, so its owner would have to pay again.
+    // Remove the old secret when its last token has expired. Here it has not, so its owner would
+    // have to pay again.
     secrets.remove(fs::read(&first)?)?;
     assert_eq!(
         ask(&app, Some(&old_token)).await?.status(),
@@ -56,7 +57,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("removed the old secret: its token is refused");
 
-    // Revoke one payment, for ever. Other servers that share the records read it at their next `refresh`.
+    // Revoke one payment, for ever. Other servers that share the records read it at their next
+    // `refresh`.
     let (token, payment_hash) = buy(&app, &node).await?;
     assert_eq!(ask(&app, Some(&token)).await?.status(), StatusCode::OK);
     revocations.revoke(payment_hash, Timestamp::MAX).await?;

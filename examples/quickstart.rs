@@ -1,5 +1,5 @@
-//! A paid API and its first customer, with two real Lightning nodes in one process: the 402, the payment, the answer, and the
-//! refusal of a second use.
+//! A paid API and its first customer, with two real Lightning nodes in one process: the 402, the
+//! payment, the answer, and the refusal of a second use.
 //!
 //! `cargo run --example quickstart`
 

@@ -21,7 +21,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .master_secret(std::fs::read(secret)?)
         .replay_store(MemoryStore::new()?)
         .build()?;
-    // A stream of receipts that buffers up to 1,000 of them. More are dropped and counted, so read it in a task of its own.
+    // A stream of receipts that buffers up to 1,000 of them. More are dropped and counted, so read
+    // it in a task of its own.
     let mut settlements = paywall.settlements(1_000);
     let ledger = tokio::spawn(async move {
         let mut total_msat = 0;

@@ -17,7 +17,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a request behind the layer: the application's own, untouched, or one that had to be read first.
+    /// The body of a request behind the layer: the application's own, untouched, or one that had to
+    /// be read first.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -121,7 +122,8 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// An empty one, as layers outside ask for that answer by themselves (tower-http's CORS and time limits).
+/// An empty one, as layers outside ask for that answer by themselves (tower-http's CORS and time
+/// limits).
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::held(Bytes::new())
@@ -212,7 +214,8 @@ impl Pool {
     }
 }
 
-/// A pool for each key, such as a client. It is made when the first body needs it, and forgotten after the last one.
+/// A pool for each key, such as a client. It is made when the first body needs it, and forgotten
+/// after the last one.
 #[derive(Debug)]
 pub(crate) struct Pools<K> {
     /// The size of each, in bytes.
@@ -240,7 +243,8 @@ impl<K: Eq + Hash> Pools<K> {
     pub(crate) fn of(&self, key: K) -> Pool {
         let Open { pools, sweep_at } =
             &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // The table holds at most twice as many pools as there are bodies. The cost of one addition does not grow.
+        // The table holds at most twice as many pools as there are bodies. The cost of one addition
+        // does not grow.
         if pools.len() >= *sweep_at {
             pools.retain(|_, pool| Arc::strong_count(&pool.free) > 1);
             *sweep_at = (2 * pools.len()).max(FEW);
@@ -267,7 +271,8 @@ impl Share {
         Self { pools, bytes: 0 }
     }
 
-    /// Takes more until it is `bytes` in all. Returns false, and takes nothing, if one of the pools has too few left.
+    /// Takes more until it is `bytes` in all. Returns false, and takes nothing, if one of the pools
+    /// has too few left.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let pools = || self.pools.iter().flatten();

@@ -30,7 +30,8 @@ impl Timestamp {
         self.0
     }
 
-    /// Returns the moment in ISO 8601 and in UTC, as `2026-09-21T14:13:20Z`. A year after 9999 has a plus sign in front.
+    /// Returns the moment in ISO 8601 and in UTC, as `2026-09-21T14:13:20Z`. A year after 9999 has
+    /// a plus sign in front.
     #[must_use]
     pub fn to_iso_8601(self) -> String {
         let (year, month, day) = date(self.0 / 86_400);
@@ -39,7 +40,8 @@ impl Timestamp {
         format!("{sign}{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
-    /// The moment `duration` later, its fraction of a second dropped; [`Timestamp::MAX`] where that cannot be named.
+    /// The moment `duration` later, its fraction of a second dropped; [`Timestamp::MAX`] where that
+    /// cannot be named.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_secs()))
@@ -59,7 +61,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// The Gregorian date of a day, counted from 1970-01-01. Years are counted from March, so that a leap day is the last of its year.
+/// The Gregorian date of a day, counted from 1970-01-01. Years are counted from March, so that a
+/// leap day is the last of its year.
 const fn date(day: u64) -> (u64, u64, u64) {
     const DAYS_OF_400_YEARS: u64 = 146_097;
     let day = day + 719_468; // from 0000-03-01
@@ -80,8 +83,9 @@ const fn date(day: u64) -> (u64, u64, u64) {
 ///
 /// # Contract
 ///
-/// `now` does not block and may be asked for each request. It may jump, ahead or back: what was sold stays bound to the
-/// moments that were written into it, and a store answers "spent" for anything it has already forgotten.
+/// `now` does not block and may be asked for each request. It may jump, ahead or back: what was
+/// sold stays bound to the moments that were written into it, and a store answers "spent" for
+/// anything it has already forgotten.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;

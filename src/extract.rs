@@ -64,7 +64,8 @@ impl<S: Sync> OptionalFromRequestParts<S> for Paid {
     }
 }
 
-/// A handler asked for [`Paid`] and no payment was made: a mistake of the server, answered with 500.
+/// A handler asked for [`Paid`] and no payment was made: a mistake of the server, answered with
+/// 500.
 #[derive(Clone, Copy, Debug)]
 pub struct MissingReceipt(());
 

@@ -15,10 +15,10 @@
 //!   │◄────────────────────────────┤                                    │
 //! ```
 //!
-//! **Which nodes:** [`Devnet`], a regtest network in your process with pretend money, or a node of your own behind
-//! [`Receiver`](lightning::Receiver). Adapters for released nodes and the paying client are not there yet, and the crate is not
-//! published yet: depend on a checkout by its path. In production the server runs
-//! [behind a reverse proxy](docs::reverse_proxy).
+//! **Which nodes:** [`Devnet`], a regtest network in your process with pretend money, or a node of
+//! your own behind [`Receiver`](lightning::Receiver). Adapters for released nodes and the paying
+//! client are not there yet, and the crate is not published yet: depend on a checkout by its path.
+//! In production the server runs [behind a reverse proxy](docs::reverse_proxy).
 //!
 //! # Charge for a route
 //!
@@ -46,16 +46,17 @@
 //! }
 //! ```
 //!
-//! Use the method router's `route_layer`: a method that the route does not have stays 405 and costs no invoice. `Router::layer` would
-//! charge for paths that do not exist.
+//! Use the method router's `route_layer`: a method that the route does not have stays 405 and costs
+//! no invoice. `Router::layer` would charge for paths that do not exist.
 //!
 //! - [`RouteTable`] prices a whole service of any kind, axum or not, from one place.
 //! - [`price_fn`] makes a price that depends on the request.
 //! - [`Charge`] says what one payment buys: one request, several, or a duration.
-//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among other layers.
+//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it
+//!   among other layers.
 //!
-//! The README's server includes a wallet, so that you can pay by hand. The repository's `examples/` show a production set-up, a node of
-//! your own, tests of handlers, and settlements.
+//! The README's server includes a wallet, so that you can pay by hand. The repository's `examples/`
+//! show a production set-up, a node of your own, tests of handlers, and settlements.
 //!
 //! # The dialects
 //!
@@ -79,12 +80,14 @@
 //!
 //! # What you need
 //!
-//! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] to begin with, [`LocalNode`](lightning::LocalNode) for tests,
-//!   or your own implementation, checked by the suite in `lightning::conformance`.
-//! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on one machine, [`MemoryStore`] for tests.
-//! - A master secret of 32 random bytes (`(umask 077; head -c 32 /dev/urandom > master-secret)`), the same after every restart:
-//!   [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. A secret that can be guessed is refused if an origin is not a
-//!   loopback address.
+//! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] to begin with,
+//!   [`LocalNode`](lightning::LocalNode) for tests, or your own implementation, checked by the
+//!   suite in `lightning::conformance`.
+//! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on
+//!   one machine, [`MemoryStore`] for tests.
+//! - A master secret of 32 random bytes (`(umask 077; head -c 32 /dev/urandom > master-secret)`),
+//!   the same after every restart: [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. A
+//!   secret that can be guessed is refused if an origin is not a loopback address.
 //!
 //! # Features
 //!
@@ -102,8 +105,8 @@
 //!
 //! # What it does not do
 //!
-//! Accounts, refunds, fiat, other chains, TLS (a [reverse proxy](docs::reverse_proxy) terminates it). It does not move money: the
-//! node does.
+//! Accounts, refunds, fiat, other chains, TLS (a [reverse proxy](docs::reverse_proxy) terminates
+//! it). It does not move money: the node does.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "server")]

@@ -1,5 +1,5 @@
-//! The floor plan, executed: which room may import which, which foreign crate lives where, how long a file may be, and what
-//! it may be called.
+//! The floor plan, executed: which room may import which, which foreign crate lives where, how long
+//! a file may be, and what it may be called.
 
 use std::{
     fs,

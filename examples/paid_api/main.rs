@@ -1,5 +1,6 @@
-//! An API that people of any language can test their paying clients against. It stays up, it is paid over a real Lightning
-//! channel whose money is pretend, and a wallet that speaks part of LND's REST interface pays for it.
+//! An API that people of any language can test their paying clients against. It stays up, it is
+//! paid over a real Lightning channel whose money is pretend, and a wallet that speaks part of
+//! LND's REST interface pays for it.
 //!
 //! `cargo run --example paid_api -- --help` lists its options.
 //!
@@ -11,7 +12,8 @@
 //! cargo run --example paid_api -- --listen 127.0.0.1:3000 --wallet 127.0.0.1:3001
 //! ```
 //!
-//! Then, in a second terminal, ask, pay and ask again. This is L402; a client of MPP or x402 needs code.
+//! Then, in a second terminal, ask, pay and ask again. This is L402; a client of MPP or x402 needs
+//! code.
 //!
 //! ```sh
 //! url=http://127.0.0.1:3000/weather/oslo
@@ -26,8 +28,9 @@
 //!
 //! # What it is made of
 //!
-//! The wallet and the serving of several servers at once are in `tests/fixtures/`, which the example `facilitator` uses too.
-//! Released clients of each dialect pay this server in `scripts/interop`.
+//! The wallet and the serving of several servers at once are in `tests/fixtures/`, which the
+//! example `facilitator` uses too. Released clients of each dialect pay this server in
+//! `scripts/interop`.
 #![allow(
     clippy::print_stdout,
     reason = "a client reads its addresses from the output"

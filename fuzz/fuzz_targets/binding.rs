@@ -1,4 +1,5 @@
-//! A URL that can be bound is one that the `http` crate reads too, and as the same place; what is hashed is canonical JSON.
+//! A URL that can be bound is one that the `http` crate reads too, and as the same place; what is
+//! hashed is canonical JSON.
 #![no_main]
 
 use http::{HeaderMap, Uri};

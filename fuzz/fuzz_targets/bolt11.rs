@@ -1,7 +1,8 @@
-//! What this crate takes for an invoice is what `lightning-invoice` reads and would write, signed by whom it says.
+//! What this crate takes for an invoice is what `lightning-invoice` reads and would write, signed
+//! by whom it says.
 //!
-//! Input: a text; and edits of a genuine invoice, 3 bytes each: what to do, where, and with which word. It gets the checksum of
-//! what it became, and its payee is whoever the signature then gives.
+//! Input: a text; and edits of a genuine invoice, 3 bytes each: what to do, where, and with which
+//! word. It gets the checksum of what it became, and its payee is whoever the signature then gives.
 #![no_main]
 
 use std::sync::LazyLock;

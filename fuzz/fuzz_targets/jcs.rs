@@ -1,10 +1,12 @@
-//! Strict JSON agrees with `serde_json` on every text that it takes, and canonical text is a fixed point.
+//! Strict JSON agrees with `serde_json` on every text that it takes, and canonical text is a fixed
+//! point.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tower_x402::codec::{jcs, json};
 
-/// What `serde_json` names its numbers under `arbitrary_precision`. Nobody else may make a number of an object.
+/// What `serde_json` names its numbers under `arbitrary_precision`. Nobody else may make a number
+/// of an object.
 const NUMBER: &str = "$serde_json::private::Number";
 
 fn agree(text: &str) {

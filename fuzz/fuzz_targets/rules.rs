@@ -1,6 +1,8 @@
-//! What axum routes to a priced handler is never free by a table of the same routes, nor has it another price.
+//! What axum routes to a priced handler is never free by a table of the same routes, nor has it
+//! another price.
 //!
-//! Input: lines. `$GET /pattern` is a priced route, `.GET /pattern` a free one, `GET /path` a request.
+//! Input: lines. `$GET /pattern` is a priced route, `.GET /pattern` a free one, `GET /path` a
+//! request.
 #![no_main]
 
 use axum::{
@@ -44,7 +46,8 @@ fn route(number: usize, line: &str) -> Option<Route<'_>> {
     })
 }
 
-/// Adds a route unless axum, which panics at what it cannot hold, would: a matcher of our own is asked before.
+/// Adds a route unless axum, which panics at what it cannot hold, would: a matcher of our own is
+/// asked before.
 fn add(
     router: Router,
     held: &mut (matchit::Router<()>, Vec<(String, Method)>),

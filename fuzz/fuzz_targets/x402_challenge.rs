@@ -1,4 +1,5 @@
-//! What reads as a challenge reads the same again after it was written out, and no check of it panics.
+//! What reads as a challenge reads the same again after it was written out, and no check of it
+//! panics.
 #![no_main]
 
 use http::HeaderMap;

@@ -1,7 +1,9 @@
-//! A credential that was changed in any way proves the payment that it was made for, or nothing; one that was made up, nothing.
+//! A credential that was changed in any way proves the payment that it was made for, or nothing;
+//! one that was made up, nothing.
 //!
-//! Input: `!` and a text, which is made up; or edits of a genuine credential, 4 bytes each: what to do, where (2 bytes), and with
-//! which byte. With a first byte `=` the edits are made to the header, else to the JSON in it.
+//! Input: `!` and a text, which is made up; or edits of a genuine credential, 4 bytes each: what to
+//! do, where (2 bytes), and with which byte. With a first byte `=` the edits are made to the
+//! header, else to the JSON in it.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -46,7 +48,8 @@ fn edited(genuine: &[u8], edits: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a payment is: who was paid how much, by which invoice, for which request, and what shows it.
+/// What a payment is: who was paid how much, by which invoice, for which request, and what shows
+/// it.
 fn payment(text: &str) -> Vec<Value> {
     let value: Value = serde_json::from_str(text).expect("what opens is JSON");
     let terms = [

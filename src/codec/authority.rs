@@ -1,7 +1,9 @@
-//! The authority of a URL, of `Host` and of its like: RFC 3986, section "Authority". The one parser of it.
+//! The authority of a URL, of `Host` and of its like: RFC 3986, section "Authority". The one parser
+//! of it.
 //!
-//! It takes no userinfo, and of what two readers could read differently it takes neither form: a port is a number from 1 to
-//! 65535 without leading zeros. An empty port (`name:`) is no port, as the RFC says.
+//! It takes no userinfo, and of what two readers could read differently it takes neither form: a
+//! port is a number from 1 to 65535 without leading zeros. An empty port (`name:`) is no port, as
+//! the RFC says.
 
 use std::{
     borrow::Cow,

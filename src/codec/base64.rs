@@ -39,7 +39,8 @@ pub fn decode_url_array<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N
     (decoded.len() == N).then_some(bytes)
 }
 
-/// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients are seen to use.
+/// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients
+/// are seen to use.
 pub fn decode_any(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
     let forms = if text.ends_with(b"=") {

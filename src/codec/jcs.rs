@@ -5,8 +5,8 @@ use super::json::Json;
 /// The greatest magnitude up to which every whole number has a double of its own.
 const SAFE: u64 = (1 << 53) - 1;
 
-/// The canonical text. `None` where a number lies beyond 2^53 - 1: the canonical text rounds it to a double, so that two
-/// documents which a handler tells apart would have one text.
+/// The canonical text. `None` where a number lies beyond 2^53 - 1: the canonical text rounds it to
+/// a double, so that two documents which a handler tells apart would have one text.
 pub fn canonical(value: &Json<'_>) -> Option<String> {
     is_exact(value).then(|| serde_jcs::to_string(value).ok())?
 }

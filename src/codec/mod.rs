@@ -1,4 +1,5 @@
-//! Bytes to text and back, strict, and the small grammars of HTTP. Reachable for tests, benches and fuzzers only; no part of the public API.
+//! Bytes to text and back, strict, and the small grammars of HTTP. Reachable for tests, benches and
+//! fuzzers only; no part of the public API.
 
 pub mod auth_param;
 pub mod authority;

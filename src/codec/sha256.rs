@@ -28,7 +28,8 @@ pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
     block
 }
 
-/// A state, as the hash that it is, as the last of so many blocks. Out of line for the same reason as [`bytes`].
+/// A state, as the hash that it is, as the last of so many blocks. Out of line for the same reason
+/// as [`bytes`].
 #[inline(never)]
 pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
@@ -36,8 +37,8 @@ pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     block
 }
 
-/// A state as bytes. Out of line, so that words are swapped and stored four at a time: one at a time they would be slow to
-/// load as a block.
+/// A state as bytes. Out of line, so that words are swapped and stored four at a time: one at a
+/// time they would be slow to load as a block.
 #[inline(never)]
 pub fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];

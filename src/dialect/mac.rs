@@ -47,7 +47,8 @@ impl MacKey {
 
     /// The MAC of one message under a key that is used for nothing else.
     pub(crate) fn mac_once(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
-        // The message first: its last bytes are stored one by one, and loading them at once as a block would have to wait.
+        // The message first: its last bytes are stored one by one, and loading them at once as a
+        // block would have to wait.
         let padded = Padded::new(message);
         Self::new(key).mac_padded(&padded)
     }

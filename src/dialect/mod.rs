@@ -1,4 +1,5 @@
-//! How each protocol says the nouns of a payment over HTTP. Pure functions: no clock, no store, no node.
+//! How each protocol says the nouns of a payment over HTTP. Pure functions: no clock, no store, no
+//! node.
 
 pub(crate) mod keys;
 mod mac;
@@ -33,15 +34,15 @@ use crate::{
 pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     fn name(&self) -> DialectName;
 
-    /// Whether this dialect can say these terms, at this amount where it is known already. Asked when a layer is built
-    /// (amount of a fixed price) and again before a challenge.
+    /// Whether this dialect can say these terms, at this amount where it is known already. Asked
+    /// when a layer is built (amount of a fixed price) and again before a challenge.
     fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool;
 
     /// Whether a credential of this dialect cannot be verified without the body's hash.
     fn binds_body(&self, terms: &Terms) -> bool;
 
-    /// The credential of this dialect in the request's head, authenticated as far as the head allows (`view.body_hash` and,
-    /// where it covers the body, `view.bound` are not there yet).
+    /// The credential of this dialect in the request's head, authenticated as far as the head
+    /// allows (`view.body_hash` and, where it covers the body, `view.bound` are not there yet).
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented;
 
     /// The refusal of a genuine credential that is used up.
@@ -53,8 +54,8 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// The refusal of a credential whose invoice the receiver calls unpaid.
     fn unpaid(&self) -> Refusal;
 
-    /// What the invoice must commit to: `Err` where this request cannot be said in this dialect (it is then left out of the
-    /// challenge), `Ok(None)` where any invoice will do.
+    /// What the invoice must commit to: `Err` where this request cannot be said in this dialect (it
+    /// is then left out of the challenge), `Ok(None)` where any invoice will do.
     fn description(
         &self,
         view: &RequestView<'_>,
@@ -75,7 +76,8 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// The line of this dialect's own that tells why its credential was refused.
     fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine>;
 
-    /// The refusal, looked at again once the body is known: some dialects have a word that goes before.
+    /// The refusal, looked at again once the body is known: some dialects have a word that goes
+    /// before.
     fn reconsider(&self, refusal: Refusal, _view: &RequestView<'_>, _terms: &Terms) -> Refusal {
         refusal
     }
@@ -83,8 +85,9 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// Takes this dialect's credentials out of the request's headers, and nothing else.
     fn strip(&self, headers: &mut HeaderMap, terms: &Terms);
 
-    /// Moves the credentials of this dialect that this server issued out of the request's headers, and nothing else: whatever
-    /// they were bought for, paid or not, spent and expired ones too. For requests without terms.
+    /// Moves the credentials of this dialect that this server issued out of the request's headers,
+    /// and nothing else: whatever they were bought for, paid or not, spent and expired ones too.
+    /// For requests without terms.
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine>;
 }
 
@@ -150,22 +153,26 @@ pub(crate) enum Presented {
 pub(crate) trait Claim: fmt::Debug + Send {
     fn payment_hash(&self) -> PaymentHash;
 
-    /// The credential to try where this one is refused after all: some dialects take several in one request.
+    /// The credential to try where this one is refused after all: some dialects take several in one
+    /// request.
     fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
         None
     }
 
-    /// How many uses the credential is good for, as far as the head tells. `None` if nothing is counted.
+    /// How many uses the credential is good for, as far as the head tells. `None` if nothing is
+    /// counted.
     fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {
         Some(NonZeroU32::MIN)
     }
 
-    /// Whether the current price must be known to verify it (a proof that this operator did not issue).
+    /// Whether the current price must be known to verify it (a proof that this operator did not
+    /// issue).
     fn needs_price(&self) -> bool {
         false
     }
 
-    /// Checks all that the head left open. `price` is there where [`needs_price`](Self::needs_price) asked for it.
+    /// Checks all that the head left open. `price` is there where
+    /// [`needs_price`](Self::needs_price) asked for it.
     fn verify(
         &self,
         view: &RequestView<'_>,
@@ -189,7 +196,8 @@ pub(crate) struct ChallengeLine {
     pub(crate) value: HeaderValue,
 }
 
-/// The place of a challenge line: released clients read the first or the last line only. In their order.
+/// The place of a challenge line: released clients read the first or the last line only. In their
+/// order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
     /// `Payment`, where the request asked for it with `Accept-Payment`.

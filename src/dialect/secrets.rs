@@ -17,11 +17,13 @@ use super::strength;
 
 /// The ring of master secrets: a shared handle that can change while the server runs.
 ///
-/// A secret verifies before it mints. To rotate without asking anybody to pay twice: [`add`](Self::add) the new secret on
-/// every replica, then [`mint_with`](Self::mint_with) it on every replica, and [`remove`](Self::remove) the old one when its
-/// last token has expired. The life of a token begins when its invoice expires (after 5 minutes by default). It is then 24 hours for
-/// one request, 30 days for several uses, and for a duration that duration. Wait for the longest that you sell. If you remove the secret
-/// sooner, clients with an older token must pay again.
+/// A secret verifies before it mints. To rotate without asking anybody to pay twice:
+/// [`add`](Self::add) the new secret on every replica, then [`mint_with`](Self::mint_with) it on
+/// every replica, and [`remove`](Self::remove) the old one when its last token has expired. The
+/// life of a token begins when its invoice expires (after 5 minutes by default). It is then 24
+/// hours for one request, 30 days for several uses, and for a duration that duration. Wait for the
+/// longest that you sell. If you remove the secret sooner, clients with an older token must pay
+/// again.
 #[derive(Clone)]
 pub struct Secrets(Arc<Shared>);
 
@@ -57,13 +59,14 @@ pub enum SecretError {
     TooShort,
     /// A master secret must be random, and this one is nothing but zeros.
     Zero,
-    /// A master secret must be random bytes, and this one is text or has much text in it; hex and base64 are text too. It is
-    /// accepted if every origin is a loopback address.
+    /// A master secret must be random bytes, and this one is text or has much text in it; hex and
+    /// base64 are text too. It is accepted if every origin is a loopback address.
     Text,
-    /// A master secret must be random bytes, and this one repeats itself or counts. It is accepted if every origin is a loopback
-    /// address.
+    /// A master secret must be random bytes, and this one repeats itself or counts. It is accepted
+    /// if every origin is a loopback address.
     Pattern,
-    /// This one is for tests (`Secrets::test_secret`), and everybody can work it out: it is refused for real money.
+    /// This one is for tests (`Secrets::test_secret`), and everybody can work it out: it is refused
+    /// for real money.
     Test,
     /// The ring does not hold that secret.
     Unknown,
@@ -116,7 +119,8 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`] for fewer than 32 bytes, [`SecretError::Zero`] for nothing but zeros.
+    /// [`SecretError::TooShort`] for fewer than 32 bytes, [`SecretError::Zero`] for nothing but
+    /// zeros.
     pub fn new(secret: impl AsRef<[u8]>) -> Result<Self, SecretError> {
         Ok(Self::of(checked(secret.as_ref())?, None))
     }
@@ -144,8 +148,8 @@ impl Secrets {
         }))
     }
 
-    /// Returns 32 bytes that look random and that everybody can work out: a secret for tests, another one for each number. A
-    /// paywall on mainnet refuses it ([`SecretError::Test`]).
+    /// Returns 32 bytes that look random and that everybody can work out: a secret for tests,
+    /// another one for each number. A paywall on mainnet refuses it ([`SecretError::Test`]).
     #[cfg(any(test, feature = "conformance"))]
     #[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
     #[must_use]
@@ -157,9 +161,9 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]. Once a paywall uses the ring that has an
-    /// origin which is not a loopback address, also [`SecretError::Text`] and [`SecretError::Pattern`]. Once a paywall on mainnet uses
-    /// it, also [`SecretError::Test`].
+    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]. Once a paywall
+    /// uses the ring that has an origin which is not a loopback address, also [`SecretError::Text`]
+    /// and [`SecretError::Pattern`]. Once a paywall on mainnet uses it, also [`SecretError::Test`].
     pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         let secret = checked(secret.as_ref())?;
         self.change(|ring| {
@@ -209,11 +213,13 @@ impl Secrets {
         })
     }
 
-    /// Makes sure that every secret is what is demanded, those that are added later too. Otherwise the ring is as it was.
+    /// Makes sure that every secret is what is demanded, those that are added later too. Otherwise
+    /// the ring is as it was.
     ///
     /// # Errors
     ///
-    /// [`SecretError::Text`], [`SecretError::Pattern`], [`SecretError::Test`], and the file that this secret was read from.
+    /// [`SecretError::Text`], [`SecretError::Pattern`], [`SecretError::Test`], and the file that
+    /// this secret was read from.
     pub(crate) fn require(&self, demands: Demands) -> Result<(), (SecretError, Option<&Path>)> {
         let mut ring = self.lock();
         let demands = Demands {

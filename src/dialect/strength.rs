@@ -1,12 +1,13 @@
-//! Whether a master secret can have come from a random source. It finds what people type and what programs fill memory with; it
-//! cannot find a bad generator.
+//! Whether a master secret can have come from a random source. It finds what people type and what
+//! programs fill memory with; it cannot find a bad generator.
 
 use super::secrets::SecretError;
 
 /// What is wrong with a secret that has the right length.
 ///
-/// Of a million random secrets of 32 bytes some three are refused, and fewer of longer ones: half of them for a run of text, and
-/// half for too many printable bytes. The other rules together refuse less than one in a hundred million.
+/// Of a million random secrets of 32 bytes some three are refused, and fewer of longer ones: half
+/// of them for a run of text, and half for too many printable bytes. The other rules together
+/// refuse less than one in a hundred million.
 pub(super) fn check(secret: &[u8]) -> Result<(), SecretError> {
     if is_text(secret) || holds_text(secret) {
         return Err(SecretError::Text);
@@ -18,8 +19,9 @@ pub(super) fn check(secret: &[u8]) -> Result<(), SecretError> {
     }
 }
 
-/// UTF-8 without control characters (hex and base64 too), or 13 in 16 bytes printable ASCII, as in Latin-1. Zeros between the
-/// letters, as in UTF-16, and behind them change nothing. By chance 26 of 32 bytes are printable in 1.6 of a million secrets.
+/// UTF-8 without control characters (hex and base64 too), or 13 in 16 bytes printable ASCII, as in
+/// Latin-1. Zeros between the letters, as in UTF-16, and behind them change nothing. By chance 26
+/// of 32 bytes are printable in 1.6 of a million secrets.
 fn is_text(secret: &[u8]) -> bool {
     let is_letter = |letter: char| !letter.is_control() || letter.is_whitespace() || letter == '\0';
     let others = secret
@@ -30,8 +32,9 @@ fn is_text(secret: &[u8]) -> bool {
         || str::from_utf8(secret).is_ok_and(|text| text.chars().all(is_letter))
 }
 
-/// 16 printable bytes or more in a row, and beside them less than what makes a secret. By chance, 1.4 of a million secrets of 32
-/// bytes have such a row, and 2.0 of a million of 39 bytes, where that is most likely.
+/// 16 printable bytes or more in a row, and beside them less than what makes a secret. By chance,
+/// 1.4 of a million secrets of 32 bytes have such a row, and 2.0 of a million of 39 bytes, where
+/// that is most likely.
 fn holds_text(secret: &[u8]) -> bool {
     let rows = secret.split(|byte| !matches!(byte, b' '..=b'~'));
     let longest = rows.map(<[u8]>::len).max().unwrap_or_default();
@@ -41,9 +44,10 @@ fn holds_text(secret: &[u8]) -> bool {
 /// Bytes: 192 bits.
 const ENOUGH_BESIDE_TEXT: usize = 24;
 
-/// Few different bytes; one byte in more than a quarter of the places; a part that is said again and again, with two
-/// bytes of it changed at most; a bit that is the same in all bytes, as in small numbers; or bytes that count up or down, which shows in
-/// the differences between neighbours.
+/// Few different bytes; one byte in more than a quarter of the places; a part that is said again
+/// and again, with two bytes of it changed at most; a bit that is the same in all bytes, as in
+/// small numbers; or bytes that count up or down, which shows in the differences between
+/// neighbours.
 fn repeats(secret: &[u8]) -> bool {
     let mut counts = [0_usize; 256];
     secret

@@ -7,7 +7,8 @@ use super::keys::OriginKeys;
 pub(crate) struct RequestView<'a> {
     /// The head, as the server got it.
     pub(crate) head: &'a Parts,
-    /// The configured public origin that the request was made to, as `https://api.example.com`: never a requester's word.
+    /// The configured public origin that the request was made to, as `https://api.example.com`:
+    /// never a requester's word.
     pub(crate) origin: &'a str,
     /// The target as it was asked for: raw path and query, with a leading slash.
     pub(crate) target: &'a str,

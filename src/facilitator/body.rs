@@ -46,7 +46,8 @@ mod tests {
 
     use super::*;
 
-    /// A body that announces no length: so many frames of 16 KiB and then so many bytes. Counts what was taken of it.
+    /// A body that announces no length: so many frames of 16 KiB and then so many bytes. Counts
+    /// what was taken of it.
     async fn streamed(frames: usize, bytes: usize, taken: &Cell<usize>) -> Result<Vec<u8>, Unread> {
         let lengths = std::iter::repeat_n(16 * 1024, frames).chain([bytes]);
         let frames = lengths.map(|length| {

@@ -8,9 +8,11 @@ use crate::{
     replay::{Durability, ReplayStore, check_birth},
 };
 
-/// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past the last moment of its proof.
+/// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past
+/// the last moment of its proof.
 const HOUR_AFTER: Duration = Duration::from_secs(3600);
-/// Less than [`HOUR_AFTER`], so that no proof outlives what a configuration with a smaller skew remembered.
+/// Less than [`HOUR_AFTER`], so that no proof outlives what a configuration with a smaller skew
+/// remembered.
 const MAX_SKEW: Duration = Duration::from_secs(600);
 const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 const MAX_CALLS: u32 = 1_000_000;
@@ -50,42 +52,46 @@ impl FacilitatorBuilder {
         }
     }
 
-    /// Serves this receiver too: its public key, compressed, as 66 lower-case hexadecimal digits. One at least is needed.
+    /// Serves this receiver too: its public key, compressed, as 66 lower-case hexadecimal digits.
+    /// One at least is needed.
     pub fn pay_to(mut self, key: impl Into<String>) -> Self {
         self.pay_to.push(key.into());
         self
     }
 
-    /// Serves these networks only. Default: mainnet and testnet; regtest and signet are not in the specification.
+    /// Serves these networks only. Default: mainnet and testnet; regtest and signet are not in the
+    /// specification.
     pub fn networks(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.networks = networks.into_iter().collect();
         self
     }
 
-    /// The longest `maxTimeoutSeconds`, and so the longest expiry of an invoice, that is settled: a second to seven
-    /// days. Default: one hour.
+    /// The longest `maxTimeoutSeconds`, and so the longest expiry of an invoice, that is settled: a
+    /// second to seven days. Default: one hour.
     pub fn max_timeout(mut self, max_timeout: Duration) -> Self {
         self.max_timeout = max_timeout;
         self
     }
 
-    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s, as a paywall's. All that are paid on one
-    /// key must have the same. A new store settles no invoice that was made before it, or within twice the skew after it.
+    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s, as a
+    /// paywall's. All that are paid on one key must have the same. A new store settles no invoice
+    /// that was made before it, or within twice the skew after it.
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self
     }
 
-    /// How long after its invoice's end a payment stays remembered, at least: an hour and [`skew`](Self::skew), or more. Where
-    /// a paywall uses the same store, this must not be less than the longest life of its credentials. Default: 24 hours, as the
-    /// paywall's `redeem_within`.
+    /// How long after its invoice's end a payment stays remembered, at least: an hour and
+    /// [`skew`](Self::skew), or more. Where a paywall uses the same store, this must not be less
+    /// than the longest life of its credentials. Default: 24 hours, as the paywall's
+    /// `redeem_within`.
     pub fn remember_for(mut self, remember: Duration) -> Self {
         self.remember = remember;
         self
     }
 
-    /// How many calls each caller may make at once, and again in each `per`: 1 to 1,000,000 calls, in a second to a day.
-    /// Default: 600 a minute.
+    /// How many calls each caller may make at once, and again in each `per`: 1 to 1,000,000 calls,
+    /// in a second to a day. Default: 600 a minute.
     pub fn rate(mut self, calls: u32, per: Duration) -> Self {
         self.rate = (calls, per);
         self
@@ -103,9 +109,9 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing settles twice: every proof whose
-    /// invoice was made before the restart, or within twice the skew after it, is refused. Those who had paid and were not settled have
-    /// lost that.
+    /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing
+    /// settles twice: every proof whose invoice was made before the restart, or within twice the
+    /// skew after it, is refused. Those who had paid and were not settled have lost that.
     pub fn volatile_replay_store(mut self) -> Self {
         self.volatile = true;
         self

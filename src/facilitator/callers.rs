@@ -7,8 +7,9 @@ use zeroize::Zeroizing;
 ///
 /// # Contract
 ///
-/// The head is the caller's own word. `None` refuses; a name says whose rate the call counts against, and must not be chosen
-/// by the caller. Secrets are compared in constant time. The call does not block.
+/// The head is the caller's own word. `None` refuses; a name says whose rate the call counts
+/// against, and must not be chosen by the caller. Secrets are compared in constant time. The call
+/// does not block.
 pub trait Callers: Send + Sync + 'static {
     /// Who sent this request, where it may ask.
     fn caller(&self, head: &Parts) -> Option<Caller>;

@@ -13,8 +13,9 @@ use crate::{
 
 /// Settles proofs of `exact` on `lnbtc`; clones share one state.
 ///
-/// All facilitators and paywalls that are paid on one key must share one store, and that store must never be put back from a
-/// backup. A store that is new settles nothing that an older one could have settled. See the [module](super).
+/// All facilitators and paywalls that are paid on one key must share one store, and that store must
+/// never be put back from a backup. A store that is new settles nothing that an older one could
+/// have settled. See the [module](super).
 #[derive(Clone)]
 pub struct Facilitator(pub(super) Arc<Inner>);
 
@@ -53,8 +54,9 @@ impl Inner {
 }
 
 impl Facilitator {
-    /// A facilitator that remembers in `store` what was settled (the one store of its receivers' keys), and serves `callers`:
-    /// [`BearerTokens`](super::BearerTokens), or a function of the request's head.
+    /// A facilitator that remembers in `store` what was settled (the one store of its receivers'
+    /// keys), and serves `callers`: [`BearerTokens`](super::BearerTokens), or a function of the
+    /// request's head.
     pub fn builder(store: Arc<dyn ReplayStore>, callers: impl Callers) -> FacilitatorBuilder {
         FacilitatorBuilder::new(store, Arc::new(callers))
     }
@@ -67,8 +69,8 @@ impl Facilitator {
     ///
     /// # Errors
     ///
-    /// The reason of the first step that fails; [`Reason::SettlementFailed`] if the store cannot answer in time, and the
-    /// proof is then not spent.
+    /// The reason of the first step that fails; [`Reason::SettlementFailed`] if the store cannot
+    /// answer in time, and the proof is then not spent.
     pub async fn settle(
         &self,
         payload: &PaymentPayload<'_>,
@@ -165,7 +167,8 @@ impl Facilitator {
     }
 }
 
-/// Gives the use back if its outcome stays unknown: the answer says that it failed, or the caller has gone.
+/// Gives the use back if its outcome stays unknown: the answer says that it failed, or the caller
+/// has gone.
 struct Lease<'a> {
     store: &'a dyn ReplayStore,
     key: ConsumptionKey,

@@ -47,7 +47,8 @@ impl NodeError {
         self.kind
     }
 
-    /// Whether money may have left: then ask [`lookup_payment`](super::Payer::lookup_payment), and do not pay again.
+    /// Whether money may have left: then ask [`lookup_payment`](super::Payer::lookup_payment), and
+    /// do not pay again.
     #[must_use]
     pub const fn may_have_paid(&self) -> bool {
         self.may_have_paid

@@ -1,25 +1,31 @@
 //! Talking to a Lightning node.
 //!
-//! A [`Receiver`] makes invoices and tells what became of them; a [`Payer`] pays invoices and returns the preimage. In this
-//! process there are [`LocalNode`], which signs and settles by itself, for tests, and `Devnet` (feature `devnet`): two real
-//! nodes and a channel, with pretend money.
+//! A [`Receiver`] makes invoices and tells what became of them; a [`Payer`] pays invoices and
+//! returns the preimage. In this process there are [`LocalNode`], which signs and settles by
+//! itself, for tests, and `Devnet` (feature `devnet`): two real nodes and a channel, with pretend
+//! money.
 //!
 //! # How to write your own
 //!
-//! 1. Implement [`Receiver`] for a node that is to be paid, [`Payer`] for a wallet that pays, or both. Each method is one
-//!    `Box::pin(async move { .. })` around calls of the node's own client.
+//! 1. Implement [`Receiver`] for a node that is to be paid, [`Payer`] for a wallet that pays, or
+//!    both. Each method is one `Box::pin(async move { .. })` around calls of the node's own client.
 //! 2. Read every invoice with [`Invoice::parse`](crate::Invoice::parse) and every preimage with
-//!    [`Preimage::from_hex`](crate::Preimage::from_hex), as soon as the node has answered. If the node tells a preimage when it
-//!    makes the invoice, drop it at once.
-//! 3. Say in the profile who else can learn a preimage: a hosted wallet is always [`KeyCustody::Shared`]. Set the node's
-//!    [`public_key`](ReceiverProfile::public_key) too: x402 needs it. If you do not know it, name the other dialects with `.dialects([..])`
-//!    when you build the paywall.
-//! 4. Turn the node's failures into [`NodeError`]. While paying, one that leaves open whether money left (a time limit, a
-//!    broken connection) is [`with_money_maybe_gone`](NodeError::with_money_maybe_gone).
-//! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in a test.
-//! 6. On signet, testnet or regtest a paywall also needs `.allow_test_network()`, because the money there is worth nothing.
+//!    [`Preimage::from_hex`](crate::Preimage::from_hex), as soon as the node has answered. If the
+//!    node tells a preimage when it makes the invoice, drop it at once.
+//! 3. Say in the profile who else can learn a preimage: a hosted wallet is always
+//!    [`KeyCustody::Shared`]. Set the node's [`public_key`](ReceiverProfile::public_key) too: x402
+//!    needs it. If you do not know it, name the other dialects with `.dialects([..])` when you
+//!    build the paywall.
+//! 4. Turn the node's failures into [`NodeError`]. While paying, one that leaves open whether
+//!    money left (a time limit, a broken connection) is
+//!    [`with_money_maybe_gone`](NodeError::with_money_maybe_gone).
+//! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
+//!    a test.
+//! 6. On signet, testnet or regtest a paywall also needs `.allow_test_network()`, because the
+//!    money there is worth nothing.
 //!
-//! Here is a complete one, for a hosted wallet whose client is called `Host` and speaks in hexadecimal:
+//! Here is a complete one, for a hosted wallet whose client is called `Host` and speaks in
+//! hexadecimal:
 //!
 //! ```
 //! use std::time::Duration;

@@ -15,21 +15,23 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 ///
 /// # Contract
 ///
-/// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used before, for exactly the
-///   amount and the expiry asked, and never hands out one that it made before.
-/// - It carries exactly the description asked: the hash of [`Description::Hashed`], or the text of [`Description::Text`] as it is,
-///   an empty text too.
+/// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used
+///   before, for exactly the amount and the expiry asked, and never hands out one that it made
+///   before.
+/// - It carries exactly the description asked: the hash of [`Description::Hashed`], or the text
+///   of [`Description::Text`] as it is, an empty text too.
 /// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
 /// - Nothing that these methods answer contains the preimage of an invoice.
 ///
-/// A paywall checks each invoice and offers none that was not asked for (503, and the log names the fix). Amount, network and
-/// payee must always be exact. If it offers x402, the invoice commits to the request and description and expiry must be exact
-/// too. If it offers L402 and MPP alone, nothing binds these: another text is taken, and an expiry that is shorter than asked,
-/// down to a minute; credentials then expire with the invoice that was made.
+/// A paywall checks each invoice and offers none that was not asked for (503, and the log names the
+/// fix). Amount, network and payee must always be exact. If it offers x402, the invoice commits to
+/// the request and description and expiry must be exact too. If it offers L402 and MPP alone,
+/// nothing binds these: another text is taken, and an expiry that is shorter than asked, down to a
+/// minute; credentials then expire with the invoice that was made.
 ///
-/// So a node that changes the text, or that ignores description hashes, breaks this contract, and still sells over L402 and MPP
-/// only: `.dialects([DialectName::L402, DialectName::Mpp])` on the paywall's builder. The conformance suite panics for such a node and
-/// says so.
+/// So a node that changes the text, or that ignores description hashes, breaks this contract, and
+/// still sells over L402 and MPP only: `.dialects([DialectName::L402, DialectName::Mpp])` on the
+/// paywall's builder. The conformance suite panics for such a node and says so.
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// What this node is. Asked once, when a paywall is built.
     fn profile(&self) -> ReceiverProfile;
@@ -43,7 +45,8 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>>;
 
-    /// The payment hashes of invoices as they settle, from now on; by default none. May skip, may repeat.
+    /// The payment hashes of invoices as they settle, from now on; by default none. May skip, may
+    /// repeat.
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         Box::pin(Nothing)
     }
@@ -100,8 +103,8 @@ impl InvoiceRequest {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Description {
-    /// The invoice commits to the SHA-256 of these bytes (BOLT11 field `h`). The bytes themselves are given, because some
-    /// nodes hash for themselves.
+    /// The invoice commits to the SHA-256 of these bytes (BOLT11 field `h`). The bytes themselves
+    /// are given, because some nodes hash for themselves.
     Hashed(Vec<u8>),
     /// The invoice carries this text (BOLT11 field `d`), at most 639 bytes.
     Text(String),
@@ -117,8 +120,9 @@ pub struct ReceiverProfile {
     pub key_custody: KeyCustody,
     /// The compressed public key that signs its invoices, where it is known.
     pub public_key: Option<[u8; 33]>,
-    /// It cannot make invoices for fractions of a satoshi, and refuses to. A paywall refuses a fixed price with such a fraction
-    /// when it is set up, and rounds what a price function answers up to the next whole satoshi: never down.
+    /// It cannot make invoices for fractions of a satoshi, and refuses to. A paywall refuses a
+    /// fixed price with such a fraction when it is set up, and rounds what a price function answers
+    /// up to the next whole satoshi: never down.
     pub whole_sats_only: bool,
     /// It lives in this process, for tests and examples, and its money is pretend.
     pub in_process: bool,
@@ -144,7 +148,8 @@ impl ReceiverProfile {
 pub enum KeyCustody {
     /// Nobody: an operator's own node.
     Exclusive,
-    /// Others, such as every hosted wallet's host: the server asks whether an invoice is settled before it serves.
+    /// Others, such as every hosted wallet's host: the server asks whether an invoice is settled
+    /// before it serves.
     Shared,
 }
 

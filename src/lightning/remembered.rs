@@ -5,7 +5,8 @@ use crate::{clock::Timestamp, payment::PaymentHash};
 /// How long after its invoice's end what came to nothing is still known.
 pub(crate) const UNPAID: Duration = Duration::from_secs(3_600);
 
-/// How long after its invoice's end a payment is still known: longer than any credential lives by default.
+/// How long after its invoice's end a payment is still known: longer than any credential lives by
+/// default.
 pub(crate) const PAID: Duration = Duration::from_secs(32 * 86_400);
 
 /// More than this is refused: an in-process node never forgets what is still of use to make room.
@@ -54,7 +55,8 @@ impl<T: Forgettable> Remembered<T> {
         entry: T,
         now: Timestamp,
     ) -> Result<(), T> {
-        // Swept when as many were added as were left, so that the cost of one insertion does not grow.
+        // Swept when as many were added as were left, so that the cost of one insertion does not
+        // grow.
         if self.entries.len() >= self.sweep_at {
             self.entries.retain(|_, entry| now < entry.forget_at());
             self.sweep_at = (2 * self.entries.len()).clamp(FEW, MOST);

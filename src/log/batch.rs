@@ -35,7 +35,8 @@ impl Batch {
         self.tally
     }
 
-    /// Each key once, as it was last: the engine would keep either of two that are written together.
+    /// Each key once, as it was last: the engine would keep either of two that are written
+    /// together.
     pub(super) fn into_records(mut self) -> Vec<(Slice, Option<Slice>)> {
         self.records.reverse();
         self.records.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -44,8 +45,8 @@ impl Batch {
     }
 }
 
-/// How many records there are, and a sum over the hashes of all: whatever order they came in, a record that is lost, stale
-/// or altered changes it.
+/// How many records there are, and a sum over the hashes of all: whatever order they came in, a
+/// record that is lost, stale or altered changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) count: u64,

@@ -59,7 +59,8 @@ impl Engine {
         self.head.id
     }
 
-    /// Writes a batch, synced. After an error the engine must be opened anew, and shows then whether it was written.
+    /// Writes a batch, synced. After an error the engine must be opened anew, and shows then
+    /// whether it was written.
     pub(super) fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
         catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch)))
             .unwrap_or_else(|_| Err(LogError::unavailable("the engine panicked while it wrote")))

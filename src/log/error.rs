@@ -1,6 +1,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
-/// Why the log could not be opened or written. Cheap to clone: one failure answers a whole group of callers.
+/// Why the log could not be opened or written. Cheap to clone: one failure answers a whole group of
+/// callers.
 #[derive(Clone, Debug)]
 pub(crate) struct LogError {
     kind: LogErrorKind,

@@ -6,7 +6,8 @@ use std::{
 
 use super::{LogError, batch::digest, folder};
 
-/// The side file: which log this is, and a sequence number that its disk must at least have reached.
+/// The side file: which log this is, and a sequence number that its disk must at least have
+/// reached.
 ///
 /// Two slots are written in turn, so that a write which was torn leaves the one before it.
 #[derive(Debug)]
@@ -69,7 +70,8 @@ impl Floor {
         self.unsynced
     }
 
-    /// Writes that the disk has reached `sequence`, without a sync: a process that is killed loses nothing of it.
+    /// Writes that the disk has reached `sequence`, without a sync: a process that is killed loses
+    /// nothing of it.
     pub(super) fn raise(&mut self, sequence: u64) -> Result<(), LogError> {
         self.write_slot(sequence % 2, sequence)?;
         self.sequence = sequence;

@@ -8,10 +8,12 @@ use std::{
 
 use super::LogError;
 
-/// Makes a folder of mode 0700 if there is none, with the folders around it, and makes their names safe from a loss of power.
+/// Makes a folder of mode 0700 if there is none, with the folders around it, and makes their names
+/// safe from a loss of power.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     if path.is_dir() {
-        // its maker may have ended before it synced; a folder that we may not read was not made by us
+        // its maker may have ended before it synced; a folder that we may not read was not made by
+        // us
         return sync_parent(path).or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Ok(()),
             _ => Err(error),
@@ -67,7 +69,8 @@ pub(super) fn sync(_: &Path) -> io::Result<()> {
 /// Holds a folder for this process until it is dropped.
 pub(super) struct Lock(File);
 
-/// Given back rather than just closed: a child that another thread is starting holds a copy of every open file for a moment.
+/// Given back rather than just closed: a child that another thread is starting holds a copy of
+/// every open file for a moment.
 impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
@@ -108,8 +111,9 @@ pub(super) fn try_write(folder: &Path) -> io::Result<()> {
 
 const TRIAL: usize = 64 * 1024;
 
-/// Writes each file of the journal over itself: after a sync that failed, the system may count pages as written that the
-/// disk never took, and what it shows is then more than what a loss of power would leave.
+/// Writes each file of the journal over itself: after a sync that failed, the system may count
+/// pages as written that the disk never took, and what it shows is then more than what a loss of
+/// power would leave.
 pub(super) fn write_journals_again(folder: &Path) -> io::Result<()> {
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();

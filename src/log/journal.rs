@@ -9,11 +9,13 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::head::{HEAD, HEAD_LENGTH, Head};
 
-/// Cuts off the last batch of the newest journal in `folder` if a loss of power tore it. The engine itself drops a batch
-/// that ends too early, but refuses to open if a batch has its end and lacks something before it.
+/// Cuts off the last batch of the newest journal in `folder` if a loss of power tore it. The engine
+/// itself drops a batch that ends too early, but refuses to open if a batch has its end and lacks
+/// something before it.
 ///
-/// Nothing is cut that was acknowledged, as far as `acknowledged` says, and nothing that a later batch follows. A journal
-/// with such a fault was damaged: it stays as it is, and the engine refuses it.
+/// Nothing is cut that was acknowledged, as far as `acknowledged` says, and nothing that a later
+/// batch follows. A journal with such a fault was damaged: it stays as it is, and the engine
+/// refuses it.
 pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()> {
     let Some(path) = newest(folder)? else {
         return Ok(());
@@ -62,7 +64,8 @@ enum Found {
     Torn,
 }
 
-/// Reads a batch as the engine writes it: a start with the number of records, the records, and an end with their checksum.
+/// Reads a batch as the engine writes it: a start with the number of records, the records, and an
+/// end with their checksum.
 fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
     let Some([START]) = array(journal)? else {
         return Ok(Found::Nothing);

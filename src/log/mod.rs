@@ -1,8 +1,9 @@
-//! An embedded log that outlives a loss of power: one writer thread, many callers, one sync for each group of them.
+//! An embedded log that outlives a loss of power: one writer thread, many callers, one sync for
+//! each group of them.
 //!
-//! What it holds is small enough to stand in memory as well: a [`Machine`] decides there, in order, and what it changed is
-//! written as one [`Batch`] and synced before anyone is answered. After a write that failed, the machine is built anew from
-//! what the disk holds.
+//! What it holds is small enough to stand in memory as well: a [`Machine`] decides there, in order,
+//! and what it changed is written as one [`Batch`] and synced before anyone is answered. After a
+//! write that failed, the machine is built anew from what the disk holds.
 
 mod batch;
 mod engine;

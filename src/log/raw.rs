@@ -7,7 +7,8 @@ use super::{
     engine::{database, describe, keyspace},
 };
 
-/// The engine by itself, opened and synced as the log does, with nothing of the log around it: what benches measure against.
+/// The engine by itself, opened and synced as the log does, with nothing of the log around it: what
+/// benches measure against.
 pub(crate) struct RawEngine {
     records: Keyspace,
     database: Database,

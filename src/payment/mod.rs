@@ -5,9 +5,10 @@
 //!                                                                  └─► Refusal
 //! ```
 //!
-//! [`Amount`] and [`Network`] say how much and of what; [`PaymentHash`] and [`Preimage`] are the two halves of a payment;
-//! an [`Invoice`] asks for it and [`Terms`] say what for. A [`Proof`] is verified and not yet spent, a [`PaymentReceipt`]
-//! is spent, a [`Refusal`] says why a credential was turned away.
+//! [`Amount`] and [`Network`] say how much and of what; [`PaymentHash`] and [`Preimage`] are the
+//! two halves of a payment; an [`Invoice`] asks for it and [`Terms`] say what for. A [`Proof`] is
+//! verified and not yet spent, a [`PaymentReceipt`] is spent, a [`Refusal`] says why a credential
+//! was turned away.
 
 mod amount;
 mod dialect_name;

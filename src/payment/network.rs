@@ -29,8 +29,8 @@ impl Network {
         }
     }
 
-    /// The CAIP-2 identifier of x402's `lnbtc` namespace. Only those of mainnet and testnet stand in the specification; the
-    /// other two are in use for tests.
+    /// The CAIP-2 identifier of x402's `lnbtc` namespace. Only those of mainnet and testnet stand
+    /// in the specification; the other two are in use for tests.
     #[must_use]
     pub const fn caip2(self) -> &'static str {
         match self {

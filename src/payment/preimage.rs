@@ -54,7 +54,8 @@ impl Drop for Preimage {
     }
 }
 
-/// The public half of a payment: SHA-256 of the [`Preimage`]. Shown as 64 lower-case hexadecimal digits.
+/// The public half of a payment: SHA-256 of the [`Preimage`]. Shown as 64 lower-case hexadecimal
+/// digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PaymentHash([u8; 32]);
 

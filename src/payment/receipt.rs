@@ -6,7 +6,8 @@ use serde::ser::SerializeStruct as _;
 use super::{Amount, DialectName, Network, PaymentHash, Proof};
 use crate::clock::Timestamp;
 
-/// A payment that was verified and, where it is counted, spent for this request. It holds no secret, and clones share it.
+/// A payment that was verified and, where it is counted, spent for this request. It holds no
+/// secret, and clones share it.
 #[derive(Clone)]
 pub struct PaymentReceipt(Arc<Inner>);
 
@@ -36,8 +37,8 @@ impl PaymentReceipt {
         }))
     }
 
-    /// Needs the feature `conformance`. A receipt that no payment stands behind, for tests of handlers: so much, paid by L402 on regtest for
-    /// `GET https://api.example.com/`, used up.
+    /// Needs the feature `conformance`. A receipt that no payment stands behind, for tests of
+    /// handlers: so much, paid by L402 on regtest for `GET https://api.example.com/`, used up.
     #[cfg(feature = "conformance")]
     #[must_use]
     pub fn pretend(amount: Amount) -> Self {
@@ -156,8 +157,8 @@ impl fmt::Debug for PaymentReceipt {
     }
 }
 
-/// An object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`, `accepted_at`, `remaining_uses` and
-/// `valid_until` (times in Unix seconds).
+/// An object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`, `accepted_at`,
+/// `remaining_uses` and `valid_until` (times in Unix seconds).
 impl serde::Serialize for PaymentReceipt {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("PaymentReceipt", 8)?;

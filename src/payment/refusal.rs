@@ -31,7 +31,8 @@ impl Refusal {
         self.kind
     }
 
-    /// What was wrong, in the dialect's own word: x402's `errorReason`, the name of an MPP problem, a word of the L402 vectors.
+    /// What was wrong, in the dialect's own word: x402's `errorReason`, the name of an MPP problem,
+    /// a word of the L402 vectors.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         self.code

@@ -13,7 +13,8 @@ pub(crate) enum Access {
     Once,
     /// So many requests of the priced method and pattern.
     Uses(NonZeroU32),
-    /// Any number of requests of the priced method and pattern, for this long after the invoice's end.
+    /// Any number of requests of the priced method and pattern, for this long after the invoice's
+    /// end.
     ForDuration(Duration),
 }
 
@@ -44,16 +45,18 @@ pub(crate) struct Terms {
     /// `RequestView::bound` covers the body.
     pub(crate) bound_covers_body: bool,
     pub(crate) invoice_expiry: Duration,
-    /// How long after the invoice's end a `once` credential of L402 stays valid, and no less than [`SKEW`].
+    /// How long after the invoice's end a `once` credential of L402 stays valid, and no less than
+    /// [`SKEW`].
     pub(crate) redeem_within: Duration,
     /// How long after the invoice's end a `uses` credential stays valid, and no less than [`SKEW`].
     pub(crate) uses_within: Duration,
     /// How often a failed use of L402 may be given back, for one payment.
     pub(crate) max_restores: u32,
-    /// An x402 proof that this operator did not issue may settle at the current price, if its invoice is younger than the
-    /// replay store, which exists since then. Otherwise never.
+    /// An x402 proof that this operator did not issue may settle at the current price, if its
+    /// invoice is younger than the replay store, which exists since then. Otherwise never.
     pub(crate) foreign_proofs_since: Option<Timestamp>,
-    /// `Authorization` is in use for something else on this route: MPP selects `Payment-Authorization`.
+    /// `Authorization` is in use for something else on this route: MPP selects
+    /// `Payment-Authorization`.
     pub(crate) authorization_taken: bool,
 }
 
@@ -82,9 +85,10 @@ impl Terms {
 }
 
 impl Terms {
-    /// The last moment of any credential that is counted and minted for an invoice that ends at `invoice_end`, whatever the
-    /// dialect. L402 mints it as its token's end, the others carry it under their MAC: all ask the store for the same
-    /// [`retain_until`], and a change of configuration never makes it forget too early.
+    /// The last moment of any credential that is counted and minted for an invoice that ends at
+    /// `invoice_end`, whatever the dialect. L402 mints it as its token's end, the others carry it
+    /// under their MAC: all ask the store for the same [`retain_until`], and a change of
+    /// configuration never makes it forget too early.
     pub(crate) fn longest_life(&self, invoice_end: Timestamp) -> Timestamp {
         let l402 = match self.access {
             Access::Once => self.redeem_within,
@@ -97,7 +101,8 @@ impl Terms {
 
 /// How long the store must remember a payment whose credentials live until `longest_life`.
 ///
-/// Kept one hour past the last moment at which a proof could verify anywhere: lnbtc, "Settlement and Replay Protection".
+/// Kept one hour past the last moment at which a proof could verify anywhere: lnbtc, "Settlement
+/// and Replay Protection".
 pub(crate) fn retain_until(longest_life: Timestamp) -> Timestamp {
     longest_life
         .saturating_add(2 * SKEW)

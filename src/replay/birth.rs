@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 #[cfg(feature = "server")]
 use crate::payment::SKEW;
 
-/// 2020-09-13, years before this crate. A clock that says less was never set: a machine that has no battery for its clock starts
-/// in 1970, or when its software was built.
+/// 2020-09-13, years before this crate. A clock that says less was never set: a machine that has no
+/// battery for its clock starts in 1970, or when its software was built.
 const EARLIEST: Timestamp = Timestamp::from_unix_seconds(1_600_000_000);
 
 /// Since when a store exists that is made `now`; `None` if the clock was never set.
@@ -15,7 +15,8 @@ pub(super) fn birth(now: Timestamp) -> Option<Timestamp> {
     (now >= EARLIEST).then_some(now)
 }
 
-/// Checks that a store which is to consume proofs that no key of ours vouches for was not made in the future.
+/// Checks that a store which is to consume proofs that no key of ours vouches for was not made in
+/// the future.
 #[cfg(feature = "server")]
 pub(crate) fn check_birth(store: &dyn ReplayStore, now: Timestamp) -> Result<(), &'static str> {
     if store.created_at() <= now.saturating_add(SKEW) {

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// Which payments are spent, decided in memory: what [`MemoryStore`](super::MemoryStore) is, and what the durable store
-/// writes down the changes of.
+/// Which payments are spent, decided in memory: what [`MemoryStore`](super::MemoryStore) is, and
+/// what the durable store writes down the changes of.
 #[derive(Debug, Default)]
 pub(super) struct Book {
     entries: HashMap<ConsumptionKey, Entry>,
@@ -188,8 +188,8 @@ impl Book {
             .push(key);
     }
 
-    /// Forgets a few things whose time has passed: more than one call can add, so that what is held stays bounded and no
-    /// call pays for many.
+    /// Forgets a few things whose time has passed: more than one call can add, so that what is held
+    /// stays bounded and no call pays for many.
     pub(super) fn prune(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
         for _ in 0..PRUNED_AT_ONCE {
             self.prune_entry(now, keys, changes);

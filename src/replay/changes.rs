@@ -12,7 +12,8 @@ pub(super) struct Entry {
     /// Failed uses that were given back, and how many may be.
     pub(super) restored: u32,
     pub(super) restores: u32,
-    /// The use granted last. The ones before it stand apart, so that the cost of one does not grow with their number.
+    /// The use granted last. The ones before it stand apart, so that the cost of one does not grow
+    /// with their number.
     pub(super) last: UseId,
     pub(super) last_use: Use,
 }

@@ -8,8 +8,8 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// Uses that were granted before the last one of their payment and not given back: for some time all of them, within a
-/// bound, and the last few as long as their payment.
+/// Uses that were granted before the last one of their payment and not given back: for some time
+/// all of them, within a bound, and the last few as long as their payment.
 #[derive(Debug, Default)]
 pub(super) struct EarlierUses {
     /// Of each payment, the oldest first.

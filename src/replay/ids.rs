@@ -35,7 +35,8 @@ impl ConsumptionKey {
     }
 }
 
-/// `network:payment_hash` as lnbtc, "Settlement and Replay Protection", writes it, with the CAIP-2 id of the network.
+/// `network:payment_hash` as lnbtc, "Settlement and Replay Protection", writes it, with the CAIP-2
+/// id of the network.
 impl fmt::Display for ConsumptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.network.caip2(), self.payment_hash)

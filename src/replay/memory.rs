@@ -20,15 +20,17 @@ use crate::{
 
 /// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].
 ///
-/// It is bounded: a live key is never evicted, and a full store answers [`StoreErrorKind::Full`]. What has expired is
-/// forgotten a little with each call.
+/// It is bounded: a live key is never evicted, and a full store answers [`StoreErrorKind::Full`].
+/// What has expired is forgotten a little with each call.
 ///
 /// # After a restart
 ///
-/// A new process has a new store with a new [`StoreId`] and a later [`created_at`](ReplayStore::created_at). Keys for counted
-/// access are derived from that id, and proofs without our keys must be younger than the store. So what was sold before the
-/// restart is refused afterwards, spent or not. Nobody is served twice, but clients that had paid and not redeemed lose what they
-/// paid. Use this store for tests and test networks, and in production only if you accept that loss.
+/// A new process has a new store with a new [`StoreId`] and a later
+/// [`created_at`](ReplayStore::created_at). Keys for counted access are derived from that id, and
+/// proofs without our keys must be younger than the store. So what was sold before the restart is
+/// refused afterwards, spent or not. Nobody is served twice, but clients that had paid and not
+/// redeemed lose what they paid. Use this store for tests and test networks, and in production only
+/// if you accept that loss.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, Limits, MemoryStore, ReplayStore, UseId};
@@ -78,8 +80,8 @@ impl MemoryStore {
         })
     }
 
-    /// With room for so many keys instead, about 200 bytes each. A payment for several uses counts for up to five keys, and
-    /// within ten minutes for one more with each use (1,024 at most).
+    /// With room for so many keys instead, about 200 bytes each. A payment for several uses counts
+    /// for up to five keys, and within ten minutes for one more with each use (1,024 at most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
         Self {
@@ -97,7 +99,8 @@ impl MemoryStore {
         }
     }
 
-    /// With another clock, for tests. It also gives the store its [`created_at`](ReplayStore::created_at).
+    /// With another clock, for tests. It also gives the store its
+    /// [`created_at`](ReplayStore::created_at).
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {

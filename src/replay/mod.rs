@@ -37,36 +37,41 @@ use crate::clock::Timestamp;
 ///
 /// # Contract
 ///
-/// Keys are chosen by whoever pays (a payment hash is random, and nobody can aim at another's); use ids are random.
+/// Keys are chosen by whoever pays (a payment hash is random, and nobody can aim at another's); use
+/// ids are random.
 ///
-/// - For one key, grants minus releases never exceed [`Limits::uses`], and the releases that count
-///   ([`Release::Failed`]) never exceed [`Limits::restores`]: across tasks, across processes that share the store, and
-///   across restarts of a durable one, until `retain_until`.
-/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is granted again to the same one,
-///   with the same answer, and takes nothing more. A use id is remembered for ten minutes at least, or until a thousand later
-///   uses of its payment. (A refusal takes nothing, so it need not be remembered.)
-/// - After an error, or if the future was dropped, nobody knows whether the use was taken, so the caller releases it. Only
-///   [`StoreErrorKind::Refused`] says that this call took nothing.
-/// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by the store itself. It is
-///   idempotent, harmless for a use that was never granted, and it wins over a `consume` of the same use that is still
-///   under way or that comes later.
-/// - A later `consume` of a key may extend its `retain_until`, never shorten it. A live key is never evicted: a full store
-///   answers an error.
-/// - A store remembers the greatest `retain_until` that it pruned and answers [`Consumption::Spent`] for an unknown key whose
-///   `retain_until` is at or below it.
-/// - [`created_at`](Self::created_at) is the moment at which the store was made, not a moment before that, and it never changes. All
-///   handles of a store say the same moment, so a store that several handles may have open keeps the moment in itself.
+/// - For one key, grants minus releases never exceed [`Limits::uses`], and the releases that
+///   count ([`Release::Failed`]) never exceed [`Limits::restores`]: across tasks, across processes
+///   that share the store, and across restarts of a durable one, until `retain_until`.
+/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is
+///   granted again to the same one, with the same answer, and takes nothing more. A use id is
+///   remembered for ten minutes at least, or until a thousand later uses of its payment. (A refusal
+///   takes nothing, so it need not be remembered.)
+/// - After an error, or if the future was dropped, nobody knows whether the use was taken, so the
+///   caller releases it. Only [`StoreErrorKind::Refused`] says that this call took nothing.
+/// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by
+///   the store itself. It is idempotent, harmless for a use that was never granted, and it wins
+///   over a `consume` of the same use that is still under way or that comes later.
+/// - A later `consume` of a key may extend its `retain_until`, never shorten it. A live key is
+///   never evicted: a full store answers an error.
+/// - A store remembers the greatest `retain_until` that it pruned and answers
+///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it.
+/// - [`created_at`](Self::created_at) is the moment at which the store was made, not a moment
+///   before that, and it never changes. All handles of a store say the same moment, so a store that
+///   several handles may have open keeps the moment in itself.
 /// - The cost of one use does not grow with [`Limits::uses`].
 /// - A durable store answers after its record is safe from a loss of power.
 ///
 /// # How to write your own
 ///
-/// This one keeps the contract, and is slow: it looks at every key each time. It leaves out two bounds that yours needs, because
-/// clients could fill its memory otherwise: `uses` and `released_early` grow without end. Remember a use id for ten minutes, or until a
-/// thousand later uses of its payment, and an early release for ten minutes. Put yours through
-/// [`conformance::replay_store`] (feature `conformance`), as is done here at the
-/// end. A store on a server takes its atomic step there (a script, or one statement that reads and writes), hands its releases
-/// to a task of its own, and goes through [`conformance::two_handles`] and [`conformance::two_processes`] as well.
+/// This one keeps the contract, and is slow: it looks at every key each time. It leaves out two
+/// bounds that yours needs, because clients could fill its memory otherwise: `uses` and
+/// `released_early` grow without end. Remember a use id for ten minutes, or until a thousand later
+/// uses of its payment, and an early release for ten minutes. Put yours through
+/// [`conformance::replay_store`] (feature `conformance`), as is done here at the end. A store on a
+/// server takes its atomic step there (a script, or one statement that reads and writes), hands its
+/// releases to a task of its own, and goes through [`conformance::two_handles`] and
+/// [`conformance::two_processes`] as well.
 ///
 /// ```
 /// use std::{
@@ -214,22 +219,26 @@ use crate::clock::Timestamp;
 /// # }
 /// ```
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
-    /// Which store this is: made with it, and kept in it if it is durable or if several handles may have it open. Keys of counted
-    /// tokens are derived from it, so that no token is spent at a store that does not remember it.
+    /// Which store this is: made with it, and kept in it if it is durable or if several handles may
+    /// have it open. Keys of counted tokens are derived from it, so that no token is spent at a
+    /// store that does not remember it.
     fn id(&self) -> StoreId;
 
-    /// Returns the moment at which this store was made, by its own clock. It never changes and is the same for all handles: keep it
-    /// in the store if the store is durable or if several handles may have it open. (The moment at which a handle was opened will
-    /// do only for a store that one value holds and that ends with it.) A proof without a key of this server (an x402 proof that
-    /// another server quoted, or a facilitator's payment) is refused if its invoice was made before that, or within twice the
-    /// clocks' skew after it: an earlier store may have consumed it.
+    /// Returns the moment at which this store was made, by its own clock. It never changes and is
+    /// the same for all handles: keep it in the store if the store is durable or if several handles
+    /// may have it open. (The moment at which a handle was opened will do only for a store that one
+    /// value holds and that ends with it.) A proof without a key of this server (an x402 proof that
+    /// another server quoted, or a facilitator's payment) is refused if its invoice was made before
+    /// that, or within twice the clocks' skew after it: an earlier store may have consumed it.
     ///
-    /// **The clock must be right when a store is made**, within the skew (60 s). If it is behind, proofs that an earlier store
-    /// consumed are accepted again. If it is ahead, no such proof is accepted until then. So make a store only after the machine
-    /// has set its clock; under systemd, `After=time-sync.target` says that. A clock that was never set is found:
-    /// [`MemoryStore`] and [`DurableStore`] return [`Timestamp::MAX`] if it says a time before 2020-09-13, and a durable store
-    /// that is opened again, with the clock set, exists since then. A clock that is behind by less is not found. A paywall with
-    /// `accept_foreign_proofs` and a facilitator refuse to be built with a store that was made in the future.
+    /// **The clock must be right when a store is made**, within the skew (60 s). If it is behind,
+    /// proofs that an earlier store consumed are accepted again. If it is ahead, no such proof is
+    /// accepted until then. So make a store only after the machine has set its clock; under
+    /// systemd, `After=time-sync.target` says that. A clock that was never set is found:
+    /// [`MemoryStore`] and [`DurableStore`] return [`Timestamp::MAX`] if it says a time before
+    /// 2020-09-13, and a durable store that is opened again, with the clock set, exists since then.
+    /// A clock that is behind by less is not found. A paywall with `accept_foreign_proofs` and a
+    /// facilitator refuse to be built with a store that was made in the future.
     fn created_at(&self) -> Timestamp;
 
     /// Takes one use of a payment, or answers that none is left.
@@ -241,8 +250,9 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>>;
 
-    /// Gives a use back. One whose id is no longer remembered stays taken: [`MemoryStore`] and [`DurableStore`] remember the
-    /// last five uses of a payment as long as the payment, and the 1,024 before the last one for ten minutes.
+    /// Gives a use back. One whose id is no longer remembered stays taken: [`MemoryStore`] and
+    /// [`DurableStore`] remember the last five uses of a payment as long as the payment, and the
+    /// 1,024 before the last one for ten minutes.
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release);
 
     /// Whether what was consumed outlives this process.

@@ -7,16 +7,19 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 ///
 /// # Contract
 ///
-/// - Keys are at most 255 bytes ([`RecordKey`] ensures it), values at most 64 KiB; a longer value is an error.
-/// - `put_if_absent` is one atomic step: of any number of concurrent calls for one key, exactly one answers `true`.
+/// - Keys are at most 255 bytes ([`RecordKey`] ensures it), values at most 64 KiB; a longer value
+///   is an error.
+/// - `put_if_absent` is one atomic step: of any number of concurrent calls for one key, exactly
+///   one answers `true`.
 /// - A record is gone once its expiry has passed; its key is then absent.
 /// - A durable store answers after its record is safe from a loss of power.
 /// - What is held is bounded: where there is no room, writing is an error, and no live record goes.
 ///
 /// # How to write your own
 ///
-/// Complete, as far as one process goes. [`conformance::records`](crate::replay::conformance::records) (feature
-/// `conformance`) says whether yours is right.
+/// Complete, as far as one process goes.
+/// [`conformance::records`](crate::replay::conformance::records) (feature `conformance`) says
+/// whether yours is right.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex};

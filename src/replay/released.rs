@@ -6,8 +6,8 @@ use std::{
 use super::{ConsumptionKey, UseId};
 use crate::clock::Timestamp;
 
-/// Uses that are over although nothing else is known of them: released before they were granted, or once and for all. A
-/// consume of theirs that comes later is refused.
+/// Uses that are over although nothing else is known of them: released before they were granted, or
+/// once and for all. A consume of theirs that comes later is refused.
 #[derive(Debug, Default)]
 pub(super) struct Released {
     known: HashSet<(ConsumptionKey, UseId)>,
@@ -47,8 +47,8 @@ impl Released {
     }
 }
 
-/// Whether the time has passed for which the id of a use is remembered that was granted or released at `at`. A moment that
-/// is as far ahead was told by a clock that went wrong.
+/// Whether the time has passed for which the id of a use is remembered that was granted or released
+/// at `at`. A moment that is as far ahead was told by a clock that went wrong.
 pub(super) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
     now.saturating_since(at).max(at.saturating_since(now)) > REMEMBERED
 }

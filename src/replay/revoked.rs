@@ -9,8 +9,9 @@ use crate::{clock::Timestamp, payment::PaymentHash};
 
 /// Payments whose credentials are no longer honoured, whatever they were sold for.
 ///
-/// They are kept in a [`Records`] and held in memory: [`contains`](Self::contains) reads memory alone. Another process that
-/// shares the records hears of a revocation at its next [`refresh`](Self::refresh). Clones share one memory.
+/// They are kept in a [`Records`] and held in memory: [`contains`](Self::contains) reads memory
+/// alone. Another process that shares the records hears of a revocation at its next
+/// [`refresh`](Self::refresh). Clones share one memory.
 #[derive(Clone)]
 pub struct Revocations {
     records: Arc<dyn Records>,
@@ -59,12 +60,14 @@ impl Revocations {
         Ok(())
     }
 
-    /// Revokes a payment until `until`; at once in this process. Where `until` comes before its credentials expire by
-    /// themselves they are good again afterwards: [`Timestamp::MAX`] is never too early.
+    /// Revokes a payment until `until`; at once in this process. Where `until` comes before its
+    /// credentials expire by themselves they are good again afterwards: [`Timestamp::MAX`] is never
+    /// too early.
     ///
     /// # Errors
     ///
-    /// Where the record cannot be written. This process refuses the payment all the same, as long as it lives; ask again.
+    /// Where the record cannot be written. This process refuses the payment all the same, as long
+    /// as it lives; ask again.
     pub async fn revoke(
         &self,
         payment_hash: PaymentHash,
@@ -193,7 +196,8 @@ mod tests {
         assert!(here.contains(&hash));
     }
 
-    /// Records of which something is revoked each time that they were read and before that is answered.
+    /// Records of which something is revoked each time that they were read and before that is
+    /// answered.
     #[derive(Debug)]
     struct Interrupted {
         inner: MemoryStore,

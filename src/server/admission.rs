@@ -25,8 +25,8 @@ impl Admission {
     }
 }
 
-/// Takes out the credentials that stop here: every dialect's, for one may read a field that another never looks at. A field that
-/// is the application's own loses those of this server.
+/// Takes out the credentials that stop here: every dialect's, for one may read a field that another
+/// never looks at. A field that is the application's own loses those of this server.
 pub(super) fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
         setup

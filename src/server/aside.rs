@@ -1,11 +1,14 @@
-//! Credentials of ours on a request that costs nothing here: the handler has no use for them, and shared caches must not keep
-//! what it answers. They are set aside, not thrown away: a layer of this crate further in may ask for them.
+//! Credentials of ours on a request that costs nothing here: the handler has no use for them, and
+//! shared caches must not keep what it answers. They are set aside, not thrown away: a layer of
+//! this crate further in may ask for them.
 //!
-//! Each layer knows its own credentials only. What a layer further out has set aside stays there, past all layers that do not know
-//! it: never in the headers, where a handler would find it. A layer brings back what it issued itself, and decides anew.
+//! Each layer knows its own credentials only. What a layer further out has set aside stays there,
+//! past all layers that do not know it: never in the headers, where a handler would find it. A
+//! layer brings back what it issued itself, and decides anew.
 //!
-//! A credential is found in the spellings that a priced route accepts. A text that no priced route would accept (a tab after the
-//! scheme, `token=` before the token, `%3A` in place of the colon) is no credential, and passes.
+//! A credential is found in the spellings that a priced route accepts. A text that no priced route
+//! would accept (a tab after the scheme, `token=` before the token, `%3A` in place of the colon) is
+//! no credential, and passes.
 
 use http::{Extensions, HeaderMap, Request};
 
@@ -26,8 +29,8 @@ impl Aside {
     }
 }
 
-/// Takes out the credentials that this server issued, unless the operator keeps them; `None` if there are none. Looks at nothing
-/// but names if no header may hold one.
+/// Takes out the credentials that this server issued, unless the operator keeps them; `None` if
+/// there are none. Looks at nothing but names if no header may hold one.
 #[inline]
 pub(super) fn set_aside(setup: &Setup, headers: &mut HeaderMap) -> Option<Aside> {
     dialect::may_hold_credential(headers).then(|| take(setup, headers))?

@@ -21,7 +21,8 @@ use crate::{
     replay::MemoryStore,
 };
 
-/// A request without a credential, and the invoice that was made for it and checked. No part of the public API.
+/// A request without a credential, and the invoice that was made for it and checked. No part of the
+/// public API.
 #[derive(Debug)]
 pub struct Bench {
     asked: Asked,
@@ -32,7 +33,8 @@ pub struct Bench {
 const AMOUNT: Amount = Amount::from_sat(10);
 
 impl Bench {
-    /// Not for production: panics where the operating system has no randomness, and on what cannot happen.
+    /// Not for production: panics where the operating system has no randomness, and on what cannot
+    /// happen.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -98,8 +100,8 @@ impl Bench {
         }
     }
 
-    /// The 402 for an invoice that is decoded and checked. What the invoice commits to was worked out before it was asked for,
-    /// and is not part of this.
+    /// The 402 for an invoice that is decoded and checked. What the invoice commits to was worked
+    /// out before it was asked for, and is not part of this.
     #[must_use]
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (

@@ -53,20 +53,22 @@ impl Charge {
         }
     }
 
-    /// It buys one request of exactly the method, path and query that were priced. The default. x402 and MPP bind the body
-    /// too, unless it [streams](Self::stream_body); L402 does so only where a price function reads it ([`reads_body`](Self::reads_body)).
+    /// It buys one request of exactly the method, path and query that were priced. The default.
+    /// x402 and MPP bind the body too, unless it [streams](Self::stream_body); L402 does so only
+    /// where a price function reads it ([`reads_body`](Self::reads_body)).
     pub fn once(self) -> Self {
         self.buys(Access::Once)
     }
 
     /// It buys so many requests of the priced method and pattern, within 30 days (see
-    /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 can say this.
+    /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 can say
+    /// this.
     pub fn uses(self, uses: NonZeroU32) -> Self {
         self.buys(Access::Uses(uses))
     }
 
-    /// It buys any number of requests of the priced method and pattern, until this long (whole seconds) after the invoice's
-    /// end. Only L402 can say this.
+    /// It buys any number of requests of the priced method and pattern, until this long (whole
+    /// seconds) after the invoice's end. Only L402 can say this.
     pub fn for_duration(self, duration: Duration) -> Self {
         self.buys(Access::ForDuration(duration))
     }
@@ -94,7 +96,8 @@ impl Charge {
         self
     }
 
-    /// Up to five words that the service is found by, told in x402: each up to 32 printable ASCII characters.
+    /// Up to five words that the service is found by, told in x402: each up to 32 printable ASCII
+    /// characters.
     pub fn tags<I: IntoIterator<Item: Into<String>>>(mut self, tags: I) -> Self {
         self.tags = tags.into_iter().map(Into::into).collect();
         self
@@ -106,44 +109,49 @@ impl Charge {
         self
     }
 
-    /// Binds the values of these headers: a credential is good only for a request that has the same ones.
+    /// Binds the values of these headers: a credential is good only for a request that has the same
+    /// ones.
     pub fn bind_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.bound_headers.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Lets the price function see these headers, and binds them. Each may occur once in a request (otherwise 400).
+    /// Lets the price function see these headers, and binds them. Each may occur once in a request
+    /// (otherwise 400).
     pub fn reads_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.read_headers.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Lets the price function see the body, and binds it: it is read into memory before the price is known.
+    /// Lets the price function see the body, and binds it: it is read into memory before the price
+    /// is known.
     pub fn reads_body(mut self) -> Self {
         self.reads_body = true;
         self
     }
 
-    /// Leaves bodies alone, whatever their size: none is read for a credential, none is bound, and x402, which must bind them, is
-    /// not offered. Clients that send much should ask first without the body, or with `Expect: 100-continue`: HTTP/1 closes the
-    /// connection behind a 402 to a body that nobody read, and the answer may be lost with it (one of an announced length within
-    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away before the 402, as long as
-    /// [`time_limit`](super::PaywallBuilder::time_limit) lets it).
+    /// Leaves bodies alone, whatever their size: none is read for a credential, none is bound, and
+    /// x402, which must bind them, is not offered. Clients that send much should ask first without
+    /// the body, or with `Expect: 100-continue`: HTTP/1 closes the connection behind a 402 to a
+    /// body that nobody read, and the answer may be lost with it (one of an announced length within
+    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away before the 402, as
+    /// long as [`time_limit`](super::PaywallBuilder::time_limit) lets it).
     pub fn stream_body(mut self) -> Self {
         self.stream_body = true;
         self
     }
 
-    /// `Authorization` is in use for something else on this route: MPP then asks for its credential in
-    /// `Payment-Authorization`, and there alone. L402's clients send a second `Authorization` line there, or gRPC's
-    /// `macaroon`, which not all of them can.
+    /// `Authorization` is in use for something else on this route: MPP then asks for its credential
+    /// in `Payment-Authorization`, and there alone. L402's clients send a second `Authorization`
+    /// line there, or gRPC's `macaroon`, which not all of them can.
     pub fn authorization_taken(mut self) -> Self {
         self.authorization_taken = true;
         self
     }
 
-    /// So many requests a day (UTC) are free for each client. Clients whose address is not known get none. All clients of one IPv6
-    /// network of 56 bits together get four times as many, those of one of 48 bits sixteen times as many.
+    /// So many requests a day (UTC) are free for each client. Clients whose address is not known
+    /// get none. All clients of one IPv6 network of 56 bits together get four times as many, those
+    /// of one of 48 bits sixteen times as many.
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
         self

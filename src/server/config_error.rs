@@ -1,6 +1,7 @@
 use std::fmt;
 
-/// A paywall, a charge or a table that cannot work, found before anything is served. The text names the fix.
+/// A paywall, a charge or a table that cannot work, found before anything is served. The text names
+/// the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
 

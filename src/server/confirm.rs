@@ -19,25 +19,28 @@ use crate::{
     trace,
 };
 
-/// How often, and how long apart, one request has the receiver asked before an unsettled invoice counts as unpaid: a wallet's
-/// books may lag behind the preimage that its payer holds.
+/// How often, and how long apart, one request has the receiver asked before an unsettled invoice
+/// counts as unpaid: a wallet's books may lag behind the preimage that its payer holds.
 const LOOK_UPS: usize = 3;
 const BETWEEN_LOOK_UPS: Duration = Duration::from_millis(300);
 
-/// How often the receiver is asked about one payment at once, and after how long once more. All requests with that payment
-/// share this, and in between they share what was answered last.
+/// How often the receiver is asked about one payment at once, and after how long once more. All
+/// requests with that payment share this, and in between they share what was answered last.
 const OF_ONE_PAYMENT: (u32, Duration) = (4, Duration::from_secs(1));
-/// The same for all payments of one client together: for the first look-up of each, and for all others. Only look-ups that
-/// find nothing settled count. New payments that are not settled are as scarce as unpaid invoices, so nobody keeps those who
-/// pay behind the same address from being asked about once.
+/// The same for all payments of one client together: for the first look-up of each, and for all
+/// others. Only look-ups that find nothing settled count. New payments that are not settled are as
+/// scarce as unpaid invoices, so nobody keeps those who pay behind the same address from being
+/// asked about once.
 const FIRSTS_OF_ONE_CLIENT: (u32, Duration) = (48, Duration::from_millis(250));
 const OF_ONE_CLIENT: (u32, Duration) = (16, Duration::from_millis(250));
 
-/// How many settled payments are remembered, and how many that were not settled when the receiver was asked last.
+/// How many settled payments are remembered, and how many that were not settled when the receiver
+/// was asked last.
 const SETTLED: usize = 100_000;
 const UNSETTLED: usize = 16_384;
 
-/// What a receiver with a shared key has answered: settled is remembered, everything else shared for a moment. Bounded.
+/// What a receiver with a shared key has answered: settled is remembered, everything else shared
+/// for a moment. Bounded.
 #[derive(Debug)]
 pub(super) struct Confirmations {
     settled: Mutex<Recent<PaymentHash, ()>>,
@@ -126,8 +129,8 @@ pub(super) async fn confirm(
             None => return Err("the Lightning node did not confirm the payment in time"),
         }
     }
-    // A client that holds the preimage of an open invoice has paid it a moment ago, or was told it without paying: the first
-    // must not be asked to pay again, the second gets nothing either way.
+    // A client that holds the preimage of an open invoice has paid it a moment ago, or was told it
+    // without paying: the first must not be asked to pay again, the second gets nothing either way.
     match lock(may_settle).get(&payment_hash) {
         Some(false) => Ok(false),
         Some(true) => Err("the Lightning node has not settled this payment yet"),
@@ -137,8 +140,8 @@ pub(super) async fn confirm(
     }
 }
 
-/// One look-up, if it is not too often. Waits once, if nothing is known: a request before this one may have been dropped before
-/// its answer came.
+/// One look-up, if it is not too often. Waits once, if nothing is known: a request before this one
+/// may have been dropped before its answer came.
 async fn take(
     setup: &Setup,
     payment_hash: PaymentHash,

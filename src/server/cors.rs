@@ -28,7 +28,8 @@
 
 use http::{HeaderName, header};
 
-/// Request headers to allow: the credentials of all dialects, and what their stock clients send beside them.
+/// Request headers to allow: the credentials of all dialects, and what their stock clients send
+/// beside them.
 #[must_use]
 pub fn request_headers() -> Vec<HeaderName> {
     let own = [

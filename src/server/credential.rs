@@ -13,7 +13,8 @@ use crate::{
 /// A credential and its dialect, authentic as far as the head tells.
 pub(super) type Found = (usize, Result<Box<dyn Claim>, Refusal>);
 
-/// Step 3: the one credential, if any. 400 where there are several, or one that no payment can cure.
+/// Step 3: the one credential, if any. 400 where there are several, or one that no payment can
+/// cure.
 pub(super) fn presented(
     setup: &Setup,
     view: &RequestView<'_>,

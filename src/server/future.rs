@@ -27,8 +27,8 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, E, B> {
-        /// Asking the node, the store, the price function or the inner service whether it is ready, or about to do what was
-        /// decided.
+        /// Asking the node, the store, the price function or the inner service whether it is ready,
+        /// or about to do what was decided.
         Deciding { inner: S, decision: Option<Decision<B>> },
         /// The inner service can serve nothing any more.
         Failed { error: Option<E> },

@@ -1,13 +1,15 @@
 //! The order of everything that happens to a request. Read this first.
 //!
-//! 1. Which rule prices it: free requests (without our credentials) and closed ones end here, as do `OPTIONS` and methods that
-//!    no rule names.
+//! 1. Which rule prices it: free requests (without our credentials) and closed ones end here, as
+//!    do `OPTIONS` and methods that no rule names.
 //! 2. Whose authority it names: one that is not ours ends here.
-//! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends here.
-//! 4. Accepted so far (`redeem`): the body, if the dialect binds it; verify; make the inner service ready; consume as the
-//!    last await; serve. A payment that is known to be used up is refused at once. Of each other one some requests at a time
-//!    are made ready.
-//! 5. None, or a refused one (`unpaid`): the free allowance; the limiter; the price; the body's hash; the invoice; 402.
+//! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends
+//!    here.
+//! 4. Accepted so far (`redeem`): the body, if the dialect binds it; verify; make the inner
+//!    service ready; consume as the last await; serve. A payment that is known to be used up is
+//!    refused at once. Of each other one some requests at a time are made ready.
+//! 5. None, or a refused one (`unpaid`): the free allowance; the limiter; the price; the body's
+//!    hash; the invoice; 402.
 
 use std::sync::Arc;
 
@@ -35,7 +37,8 @@ use crate::{
     trace,
 };
 
-/// Decides from the head of a priced request, as far as that goes: admits what is paid for until a time, at once.
+/// Decides from the head of a priced request, as far as that goes: admits what is paid for until a
+/// time, at once.
 #[inline]
 pub(super) fn decide<B>(
     shop: &Arc<Shop>,

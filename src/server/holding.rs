@@ -1,4 +1,5 @@
-//! Memory for bodies: how many bytes all of them may take, and how many of these one payment, client or network may.
+//! Memory for bodies: how many bytes all of them may take, and how many of these one payment,
+//! client or network may.
 
 use super::address::{Block, ClientKey};
 use crate::{
@@ -8,8 +9,8 @@ use crate::{
 
 /// The memory for one kind of bodies.
 ///
-/// A request that waits, for its body's end or in line for the store, keeps what it holds. So what can wait is bounded by
-/// these shares too.
+/// A request that waits, for its body's end or in line for the store, keeps what it holds. So what
+/// can wait is bounded by these shares too.
 #[derive(Debug)]
 pub(super) struct Holding {
     whole: Pool,
@@ -21,9 +22,10 @@ pub(super) struct Holding {
 }
 
 impl Holding {
-    /// So many bytes: at most two sixteenths for the bodies of one payment, as for those of all doubted payments together; four
-    /// for one client, six for one IPv6 network of 56 bits and eight for one of 48 bits. But always enough for one body of
-    /// `body_limit` bytes: if that is more than two sixteenths, the shares protect less.
+    /// So many bytes: at most two sixteenths for the bodies of one payment, as for those of all
+    /// doubted payments together; four for one client, six for one IPv6 network of 56 bits and
+    /// eight for one of 48 bits. But always enough for one body of `body_limit` bytes: if that is
+    /// more than two sixteenths, the shares protect less.
     pub(super) fn new(bytes: usize, body_limit: usize) -> Self {
         let share = |sixteenths: usize| (bytes / 16 * sixteenths).max(body_limit);
         Self {
@@ -46,7 +48,8 @@ impl Holding {
         self.doubted.clone()
     }
 
-    /// Room for one body. Clients that cannot be told apart have no share but the whole, as in the limiter.
+    /// Room for one body. Clients that cannot be told apart have no share but the whole, as in the
+    /// limiter.
     pub(super) fn share(&self, client: ClientKey, of: Option<Pool>) -> Share {
         let [mut household, mut site] = [None, None];
         for block in client.blocks() {

@@ -20,7 +20,8 @@ use crate::{
     trace,
 };
 
-/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 if the node fails.
+/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 if
+/// the node fails.
 pub(super) async fn challenge(
     asked: &Asked,
     amount: Amount,
@@ -118,7 +119,8 @@ pub(super) struct Offered<'a> {
     pub(super) unsayable: bool,
 }
 
-/// The dialects that can say this request at this amount, and what the invoice must commit to in any of them.
+/// The dialects that can say this request at this amount, and what the invoice must commit to in
+/// any of them.
 pub(super) fn offered<'a>(
     setup: &'a Setup,
     view: &RequestView<'_>,
@@ -146,8 +148,8 @@ pub(super) fn offered<'a>(
     offered
 }
 
-/// The memo of an invoice that commits to nothing: the charge's description, or else who is paid. It is never empty, because
-/// some nodes put a text of their own in place of that.
+/// The memo of an invoice that commits to nothing: the charge's description, or else who is paid.
+/// It is never empty, because some nodes put a text of their own in place of that.
 fn memo(terms: &Terms, authority: &str) -> String {
     let description = terms
         .resource
@@ -192,9 +194,10 @@ pub(super) fn answer(
     )
 }
 
-/// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked to commit to the request,
-/// all of it must be exact. Otherwise nothing binds the memo, which may be any, and the expiry, which may be shorter: every
-/// credential follows the invoice that was made.
+/// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked
+/// to commit to the request, all of it must be exact. Otherwise nothing binds the memo, which may
+/// be any, and the expiry, which may be shorter: every credential follows the invoice that was
+/// made.
 ///
 /// # Errors
 ///
@@ -255,5 +258,6 @@ pub(super) fn check(
         .map_or(Ok(()), |(_, fault)| Err(fault))
 }
 
-/// An invoice that may be paid for less than this is not offered, unless so much less was asked for: payments take their time.
+/// An invoice that may be paid for less than this is not offered, unless so much less was asked
+/// for: payments take their time.
 const SHORTEST: Duration = Duration::from_secs(60);

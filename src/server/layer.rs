@@ -31,17 +31,18 @@ pub(super) enum Pricing {
 }
 
 impl Paywall {
-    /// Charges for every request that comes to the wrapped service, whatever its path and method. `OPTIONS` is answered with
-    /// 204.
+    /// Charges for every request that comes to the wrapped service, whatever its path and method.
+    /// `OPTIONS` is answered with 204.
     ///
-    /// In axum put it on the method router: `get(handler).route_layer(..)`, where a method that the route does not have stays
-    /// 405 and costs nothing. On a whole `Router` it would charge for wrong methods too, and with `.layer(..)` for paths that
-    /// do not exist; there a table ([`routes`](Self::routes)) is the thing. What the handler then answers is the buyer's: a 404
+    /// In axum put it on the method router: `get(handler).route_layer(..)`, where a method that the
+    /// route does not have stays 405 and costs nothing. On a whole `Router` it would charge for
+    /// wrong methods too, and with `.layer(..)` for paths that do not exist; there a table
+    /// ([`routes`](Self::routes)) is the thing. What the handler then answers is the buyer's: a 404
     /// or 400 after payment is not given back.
     ///
-    /// On a route that takes any method (`any(handler)`) axum's `route_layer` panics, because it finds no method to stand
-    /// around: use `any(handler).layer(..)` there. On other routes `layer` would charge for methods that the route does not
-    /// have.
+    /// On a route that takes any method (`any(handler)`) axum's `route_layer` panics, because it
+    /// finds no method to stand around: use `any(handler).layer(..)` there. On other routes `layer`
+    /// would charge for methods that the route does not have.
     ///
     /// # Errors
     ///
@@ -61,13 +62,14 @@ impl Paywall {
 
     /// Charges by a table of routes.
     ///
-    /// axum's `.layer(..)` covers only routes that were added before it: put it last, or wrap the whole
-    /// (`Router::new().fallback_service(layer.layer(app))`), or what is added later is served for nothing.
+    /// axum's `.layer(..)` covers only routes that were added before it: put it last, or wrap the
+    /// whole (`Router::new().fallback_service(layer.layer(app))`), or what is added later is served
+    /// for nothing.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a bad pattern, for patterns that fall together, for a missing default, and for a charge that no
-    /// enabled dialect can say.
+    /// A [`ConfigError`] for a bad pattern, for patterns that fall together, for a missing default,
+    /// and for a charge that no enabled dialect can say.
     pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
         let sold: Vec<_> = table
             .priced()

@@ -1,4 +1,5 @@
-//! What is logged once, or once in a while, so that neither a fault nor a crowd goes unnoticed and no crowd fills the log.
+//! What is logged once, or once in a while, so that neither a fault nor a crowd goes unnoticed and
+//! no crowd fills the log.
 
 use std::{
     collections::HashMap,
@@ -72,8 +73,8 @@ impl Notices {
         }
     }
 
-    /// What else may help a client that holds too many. It does not use up the one notice of [`tell_of`](Self::tell_of), because
-    /// one request proves no proxy.
+    /// What else may help a client that holds too many. It does not use up the one notice of
+    /// [`tell_of`](Self::tell_of), because one request proves no proxy.
     fn advice(&self, setup: &Setup, head: &Parts) -> String {
         match setup.proxies.overlooked(head) {
             None => String::from(", and if it is a proxy, name it with .trusted_proxy(..)"),

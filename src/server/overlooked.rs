@@ -16,8 +16,9 @@ pub(crate) enum Overlooked {
 }
 
 impl Proxies {
-    /// The proxy that a request came through and that is taken for its client. Only private addresses are suspected: any client
-    /// may send the headers of a proxy, and few clients have such an address.
+    /// The proxy that a request came through and that is taken for its client. Only private
+    /// addresses are suspected: any client may send the headers of a proxy, and few clients have
+    /// such an address.
     pub(crate) fn overlooked(&self, head: &Parts) -> Option<Overlooked> {
         let peer = peer(head)?;
         let has = |header: ForwardedBy| head.headers.contains_key(header.name());
@@ -34,7 +35,8 @@ impl Proxies {
     }
 }
 
-/// Loopback, link-local, and networks that no client on the internet has: RFC 1918, RFC 6598, unique local addresses.
+/// Loopback, link-local, and networks that no client on the internet has: RFC 1918, RFC 6598,
+/// unique local addresses.
 fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {

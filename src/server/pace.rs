@@ -20,7 +20,8 @@ const KEYS: usize = 16_384;
 /// How often at once, and after how long once more.
 type Often = (u32, Duration);
 
-/// The pace of something that requests with a credential cause. Clients that cannot be told apart have no pace of their own.
+/// The pace of something that requests with a credential cause. Clients that cannot be told apart
+/// have no pace of their own.
 #[derive(Debug)]
 pub(super) struct Pace {
     by_payment: Buckets<PaymentHash>,
@@ -47,7 +48,8 @@ pub(super) struct Taken {
 }
 
 impl Pace {
-    /// For each payment and each client. IPv6 networks of 56 and 48 bits have the pace of four and of sixteen clients.
+    /// For each payment and each client. IPv6 networks of 56 and 48 bits have the pace of four and
+    /// of sixteen clients.
     pub(super) fn new(payment: Often, client: Often) -> Self {
         Self {
             by_payment: Buckets::new(payment),
@@ -56,8 +58,8 @@ impl Pace {
         }
     }
 
-    /// Counts the first time of each payment apart, with this pace for each client: who does the same for the same payments
-    /// over and over takes nothing away from others at the same address.
+    /// Counts the first time of each payment apart, with this pace for each client: who does the
+    /// same for the same payments over and over takes nothing away from others at the same address.
     pub(super) fn with_firsts(mut self, client: Often) -> Self {
         self.firsts_by_client = Some(Buckets::new(client));
         self
@@ -103,7 +105,8 @@ impl Pace {
     }
 }
 
-/// Who is counted, from the widest network on: one that is refused adds no keys for what is within it.
+/// Who is counted, from the widest network on: one that is refused adds no keys for what is within
+/// it.
 fn askers(client: ClientKey) -> impl Iterator<Item = Asker> {
     let mut blocks = client.blocks().map(Asker::Block);
     let (narrow, wide) = (blocks.next(), blocks.next());

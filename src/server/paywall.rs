@@ -23,7 +23,8 @@ use crate::{
     replay::{ReplayStore, Revocations},
 };
 
-/// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are cheap.
+/// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are
+/// cheap.
 ///
 /// ```
 /// # #[cfg(feature = "l402")] {
@@ -61,7 +62,8 @@ pub(super) struct Setup {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) limiter: Arc<Limiter>,
     pub(super) announcer: Announcer,
-    /// Memory for the bodies of requests with a genuine credential, and for those that a price function reads.
+    /// Memory for the bodies of requests with a genuine credential, and for those that a price
+    /// function reads.
     pub(super) presented: Holding,
     pub(super) unpaid: Holding,
     pub(super) body_limit: usize,

@@ -52,16 +52,19 @@ impl Price {
 
 /// A price that depends on the request.
 ///
-/// `Ok(Some(amount))` is the price, `Ok(None)` lets the request pass for free. An error of type [`BadRequest`] is answered
-/// with 400 and its text; any other error, a panic, a price of zero or too long a wait with 503. The function runs only where no credential
-/// was accepted, and everything that it sees is bound to what is bought: a cheap quote never opens a dear request.
+/// `Ok(Some(amount))` is the price, `Ok(None)` lets the request pass for free. An error of type
+/// [`BadRequest`] is answered with 400 and its text; any other error, a panic, a price of zero or
+/// too long a wait with 503. The function runs only where no credential was accepted, and
+/// everything that it sees is bound to what is bought: a cheap quote never opens a dear request.
 ///
 /// If the node makes invoices for whole satoshis only
-/// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the amount is rounded up to the
-/// next whole satoshi before anything else happens: the rounded amount is in the invoice, in every challenge and in the receipt.
+/// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the
+/// amount is rounded up to the next whole satoshi before anything else happens: the rounded amount
+/// is in the invoice, in every challenge and in the receipt.
 ///
-/// MPP sells whole satoshis only. With any other node a price with a fraction of a satoshi leaves MPP out of the 402, and if MPP is the
-/// only dialect, the answer is 503: round the price, or enable another dialect.
+/// MPP sells whole satoshis only. With any other node a price with a fraction of a satoshi leaves
+/// MPP out of the 402, and if MPP is the only dialect, the answer is 503: round the price, or
+/// enable another dialect.
 ///
 /// ```
 /// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
@@ -106,8 +109,8 @@ impl PriceRequest {
     ///
     /// # Errors
     ///
-    /// Where the pattern captures nothing of this name, which is a mistake of the price function: the request is answered with
-    /// 503 and the log says why.
+    /// Where the pattern captures nothing of this name, which is a mistake of the price function:
+    /// the request is answered with 503 and the log says why.
     pub fn capture(&self, name: &str) -> Result<&str, BadRequest> {
         let found = self.captures.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).ok_or_else(|| {
@@ -146,9 +149,10 @@ impl PriceRequest {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a header that the charge declared with [`reads_headers`](super::Charge::reads_headers); `None` where the request
-    /// has none. Asking for one that was not declared is a mistake of the price function, which would sell dear for cheap:
-    /// the request is answered with 503 and the log says why.
+    /// The value of a header that the charge declared with
+    /// [`reads_headers`](super::Charge::reads_headers); `None` where the request has none. Asking
+    /// for one that was not declared is a mistake of the price function, which would sell dear for
+    /// cheap: the request is answered with 503 and the log says why.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let declared = self
@@ -163,8 +167,8 @@ impl PriceRequest {
         declared.and_then(|(_, value)| value.as_deref())
     }
 
-    /// The body, where the charge declared it with [`reads_body`](super::Charge::reads_body). Asking for it otherwise is a mistake
-    /// of the price function, answered with 503.
+    /// The body, where the charge declared it with [`reads_body`](super::Charge::reads_body).
+    /// Asking for it otherwise is a mistake of the price function, answered with 503.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         if !self.reads_body {
@@ -175,7 +179,8 @@ impl PriceRequest {
         &self.body
     }
 
-    /// The same with its body, for one run of a price function, and where the run notes what it asked for and was not declared.
+    /// The same with its body, for one run of a price function, and where the run notes what it
+    /// asked for and was not declared.
     pub(super) fn for_one_run(&self, body: Bytes) -> (Self, Arc<OnceLock<String>>) {
         let misread = Arc::new(OnceLock::new());
         (
@@ -194,7 +199,8 @@ impl PriceRequest {
     }
 }
 
-/// The hash of everything that was seen or is bound, each part with its length so that no two requests read alike.
+/// The hash of everything that was seen or is bound, each part with its length so that no two
+/// requests read alike.
 pub(super) fn bound_hash<'a, V>(
     seen: Option<&PriceRequest>,
     headers: impl Iterator<Item = (&'a str, V)>,

@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{payment::Amount, trace};
 
-/// How often credentials of one payment may have a price function run at once, and after how long once more (a proof of
-/// another issuer is worth the current price). After any refusal an honest client waits as long as `Retry-After` says.
+/// How often credentials of one payment may have a price function run at once, and after how long
+/// once more (a proof of another issuer is worth the current price). After any refusal an honest
+/// client waits as long as `Retry-After` says.
 pub(super) const RUNS_OF_ONE_PAYMENT: (u32, Duration) = (2, Duration::from_secs(5));
 
 /// The same for all payments of one client together. Only runs for proofs that fail count.

@@ -47,8 +47,9 @@ where
     }
 }
 
-/// Step 4, verified: to the inner service where nothing is to be consumed, to the store where a use is; with a refusal, to the
-/// next credential of the same dialect, and to step 5 where the request has none.
+/// Step 4, verified: to the inner service where nothing is to be consumed, to the store where a use
+/// is; with a refusal, to the next credential of the same dialect, and to step 5 where the request
+/// has none.
 fn decided<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -95,8 +96,8 @@ where
     }
 }
 
-/// Step 4, if others with the same payment are asking the store: waits for their answers, and holds nothing of the inner
-/// service.
+/// Step 4, if others with the same payment are asking the store: waits for their answers, and holds
+/// nothing of the inner service.
 async fn take_turn<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -188,7 +189,8 @@ where
     decided(pending, dialect, next, verdict)
 }
 
-/// Step 4 again with the next credential of the same dialect, where the request has one; step 5 where it has none.
+/// Step 4 again with the next credential of the same dialect, where the request has one; step 5
+/// where it has none.
 fn refuse<B>(
     pending: Box<Pending<B>>,
     dialect: usize,

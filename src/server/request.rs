@@ -56,10 +56,12 @@ pub(super) enum Keep {
     Nothing,
     /// For a request with a genuine credential of this payment.
     Presented(PaymentHash),
-    /// The same, if the store called the payment spent lately: out of a small part that all of these share. Another process
-    /// may give back the use, so its body is still held, and the store is asked.
+    /// The same, if the store called the payment spent lately: out of a small part that all of
+    /// these share. Another process may give back the use, so its body is still held, and the store
+    /// is asked.
     Doubted,
-    /// For a price function: out of a part of the pool of its own, so that the unpaid never stand in the way of the paid.
+    /// For a price function: out of a part of the pool of its own, so that the unpaid never stand
+    /// in the way of the paid.
     Unpaid,
 }
 
@@ -182,7 +184,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Reads the body: into memory where it is needed again, through the hash alone where it is not.
+    /// Reads the body: into memory where it is needed again, through the hash alone where it is
+    /// not.
     ///
     /// # Errors
     ///
@@ -227,8 +230,9 @@ where
     }
 }
 
-/// Reads to its end a body that nobody wants, where its length is told and within the limit: HTTP/1 closes a connection with
-/// unread bytes on it, and that may take the answer away from a client which is still sending. Nothing is kept.
+/// Reads to its end a body that nobody wants, where its length is told and within the limit: HTTP/1
+/// closes a connection with unread bytes on it, and that may take the answer away from a client
+/// which is still sending. Nothing is kept.
 pub(super) async fn discard<B>(asked: &Asked, body: RequestBody<B>)
 where
     B: Body<Data = Bytes>,
@@ -348,8 +352,8 @@ where
     ))
 }
 
-/// How much to take of the pool for a body of which `seen` bytes came: never more than twice that, or [`FIRST`], and never
-/// more than was announced.
+/// How much to take of the pool for a body of which `seen` bytes came: never more than twice that,
+/// or [`FIRST`], and never more than was announced.
 fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
     let most = if seen <= announced { announced } else { limit };
     seen.max(held * 2).max(FIRST).min(most)

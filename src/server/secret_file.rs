@@ -19,16 +19,16 @@ use crate::{
 const LONGEST: u64 = 4_096;
 
 impl Secrets {
-    /// Reads a ring of one secret from a file: 32 to 4,096 random bytes as they are, not hex or base64. Make it once, with
-    /// `(umask 077; head -c 32 /dev/urandom > master-secret)`, and keep it: it must be the same on every replica and after every
-    /// restart.
+    /// Reads a ring of one secret from a file: 32 to 4,096 random bytes as they are, not hex or
+    /// base64. Make it once, with `(umask 077; head -c 32 /dev/urandom > master-secret)`, and keep
+    /// it: it must be the same on every replica and after every restart.
     ///
     /// Logs a warning if every user of the machine may read the file.
     ///
     /// # Errors
     ///
-    /// A [`SecretFileError`] that names the path, if it is no regular file, cannot be read, is too short or too long, or is
-    /// nothing but zeros.
+    /// A [`SecretFileError`] that names the path, if it is no regular file, cannot be read, is too
+    /// short or too long, or is nothing but zeros.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretFileError> {
         let path = path.as_ref();
         read(path).map_err(|fault| SecretFileError {
@@ -39,7 +39,8 @@ impl Secrets {
 }
 
 fn read(path: &Path) -> Result<Secrets, Fault> {
-    // Looked at before it is opened, which waits for ever at a pipe. A device would give another secret at each start.
+    // Looked at before it is opened, which waits for ever at a pipe. A device would give another
+    // secret at each start.
     let metadata = fs::metadata(path).map_err(Fault::Unreadable)?;
     if metadata.is_dir() {
         return Err(Fault::Folder);
@@ -101,7 +102,8 @@ fn word(path: &Path) -> String {
     }
 }
 
-/// A file that holds no master secret. The text names the path, what was expected and what to do, and nothing of what is in the file.
+/// A file that holds no master secret. The text names the path, what was expected and what to do,
+/// and nothing of what is in the file.
 #[derive(Debug)]
 pub struct SecretFileError {
     path: PathBuf,

@@ -21,8 +21,9 @@ use crate::body::{RequestBody, ResponseBody};
 
 /// The middleware that [`X402Layer`](super::X402Layer) makes.
 ///
-/// The inner service takes `Request<RequestBody<B>>`, `B` being the body type of what comes; a service that is fixed to
-/// `Request<Incoming>` cannot be wrapped, one of `Request<RequestBody<Incoming>>` can.
+/// The inner service takes `Request<RequestBody<B>>`, `B` being the body type of what comes; a
+/// service that is fixed to `Request<Incoming>` cannot be wrapped, one of
+/// `Request<RequestBody<Incoming>>` can.
 #[derive(Clone, Debug)]
 pub struct X402Service<S> {
     inner: S,
@@ -45,8 +46,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Always ready: the future makes its own clone ready once it knows that the request will be served, so that
-    /// undecided requests hold nothing of the inner service.
+    /// Always ready: the future makes its own clone ready once it knows that the request will be
+    /// served, so that undecided requests hold nothing of the inner service.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }

@@ -14,7 +14,8 @@ use crate::{
     },
 };
 
-/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is asked.
+/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is
+/// asked.
 #[derive(Debug)]
 pub(super) struct Lease {
     store: Arc<dyn ReplayStore>,
@@ -92,7 +93,8 @@ pub(super) struct Paid {
     lease: Box<Lease>,
 }
 
-/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the application is told.
+/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
+/// application is told.
 pub(super) fn accepted(
     setup: &Setup,
     proof: Proof,
@@ -132,8 +134,8 @@ impl Paid {
         self.lease.on_drop = why;
     }
 
-    /// Around each step of the inner service. A drop within the step is a panic, which is a failure; a drop between two
-    /// steps is a client that hung up, who may have been served.
+    /// Around each step of the inner service. A drop within the step is a panic, which is a
+    /// failure; a drop between two steps is a client that hung up, who may have been served.
     pub(super) fn stepping(&mut self, within: bool) {
         self.on_drop(within.then_some(Release::Failed));
     }

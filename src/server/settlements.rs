@@ -19,8 +19,9 @@ const REMEMBERED: usize = 65_536;
 /// Settled payments, each once, from the moment on that this stream was made
 /// (see [`Paywall::settlements`](super::Paywall::settlements)).
 ///
-/// It never delays an answer: what does not fit the capacity is dropped and counted. A payment whose use was given back, or
-/// that is presented again after a restart, may be told again: its payment hash makes repeats harmless.
+/// It never delays an answer: what does not fit the capacity is dropped and counted. A payment
+/// whose use was given back, or that is presented again after a restart, may be told again: its
+/// payment hash makes repeats harmless.
 #[derive(Debug)]
 pub struct Settlements {
     receipts: mpsc::Receiver<PaymentReceipt>,

@@ -1,5 +1,5 @@
-//! Paywalls of one process whose credentials open one another. That is right for replicas of one service and wrong for two
-//! services, which shows in what they sell.
+//! Paywalls of one process whose credentials open one another. That is right for replicas of one
+//! service and wrong for two services, which shows in what they sell.
 
 use std::{
     collections::BTreeSet,
@@ -43,8 +43,8 @@ pub(super) struct SoldRule {
 }
 
 impl SoldRule {
-    /// `place` is the rule's text in a table, and empty for a layer that charges for whatever comes. All price functions are
-    /// taken for one.
+    /// `place` is the rule's text in a table, and empty for a layer that charges for whatever
+    /// comes. All price functions are taken for one.
     pub(super) fn new(place: &str, charge: &Charge) -> Self {
         let mut hasher = DefaultHasher::new();
         let bound = (
@@ -101,7 +101,8 @@ impl Sold {
         self.compare(false);
     }
 
-    /// Compares with all others at the first request for an invoice, when all layers are likely to have been made.
+    /// Compares with all others at the first request for an invoice, when all layers are likely to
+    /// have been made.
     pub(super) fn compare_once(&self) {
         if !self.compared.load(Ordering::Relaxed) && !self.compared.swap(true, Ordering::Relaxed) {
             self.compare(true);
@@ -135,8 +136,9 @@ impl Sold {
     }
 }
 
-/// Whether two sets of rules are not those of replicas. As long as more layers may follow, rules that are missing on one side say
-/// nothing: what counts is a rule of ours that the other lacks although it has at least as many.
+/// Whether two sets of rules are not those of replicas. As long as more layers may follow, rules
+/// that are missing on one side say nothing: what counts is a rule of ours that the other lacks
+/// although it has at least as many.
 fn differ(own: &BTreeSet<u64>, theirs: &BTreeSet<u64>, is_complete: bool) -> bool {
     let can_tell =
         !own.is_empty() && !theirs.is_empty() && own.len().max(theirs.len()) < MOST_RULES;

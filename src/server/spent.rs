@@ -15,11 +15,13 @@ const REMEMBERED: usize = 65_536;
 /// How long a payment is doubted that the store called spent.
 const DOUBTED: Duration = Duration::from_secs(30);
 
-/// Uses that are gone for good: this process was granted them and can give them back no more. A payment that is known to be
-/// used up needs neither memory for its body, nor a price, nor a permit of the inner service, nor the store.
+/// Uses that are gone for good: this process was granted them and can give them back no more. A
+/// payment that is known to be used up needs neither memory for its body, nor a price, nor a permit
+/// of the inner service, nor the store.
 ///
-/// If the store said `Spent`, the use may still come back: another process may hold it. Such a payment is only doubted for a
-/// while, which says how much its requests may hold, and never what they are answered.
+/// If the store said `Spent`, the use may still come back: another process may hold it. Such a
+/// payment is only doubted for a while, which says how much its requests may hold, and never what
+/// they are answered.
 #[derive(Debug)]
 pub(super) struct Spent {
     uses: Mutex<Recent<PaymentHash, u32>>,
@@ -50,7 +52,8 @@ impl Spent {
         *uses = uses.saturating_add(1);
     }
 
-    /// Whether a payment that is good for so many uses has none left, whatever the store would answer now.
+    /// Whether a payment that is good for so many uses has none left, whatever the store would
+    /// answer now.
     pub(super) fn is_used_up(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> bool {
         lock(&self.uses)
             .get(&payment_hash)

@@ -5,10 +5,11 @@ use super::{
 
 /// Which rule prices which request, for a whole service of any kind.
 ///
-/// Rules are written like `GET /weather/{city}`: a method, one space, and a path as the router that the layer wraps would
-/// have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers `HEAD`, and what is bought for one method of the two is no
-/// credential for the other. A path with any priced rule is closed to every method that no rule names; `OPTIONS` is answered by
-/// the layer.
+/// Rules are written like `GET /weather/{city}`: a method, one space, and a path as the router that
+/// the layer wraps would have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers
+/// `HEAD`, and what is bought for one method of the two is no credential for the other. A path with
+/// any priced rule is closed to every method that no rule names; `OPTIONS` is answered by the
+/// layer.
 ///
 /// ```
 /// use std::time::Duration;
@@ -37,9 +38,11 @@ use super::{
 /// # }
 /// ```
 ///
-/// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and trailing slashes), because a
-/// handler or a file server may take both for one thing. Where the two have different prices the answer is 400: beside a rule
-/// for `/w` that is so for `/w/`, `/W` and `//w`. Two rules that differ in nothing but such a spelling are refused: keep one, and let the router redirect or merge the others.
+/// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and
+/// trailing slashes), because a handler or a file server may take both for one thing. Where the two
+/// have different prices the answer is 400: beside a rule for `/w` that is so for `/w/`, `/W` and
+/// `//w`. Two rules that differ in nothing but such a spelling are refused: keep one, and let the
+/// router redirect or merge the others.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouteTable {
@@ -65,8 +68,9 @@ impl RouteTable {
         self
     }
 
-    /// What no rule names is free: a rule that is misspelt, or that lacks what a nest takes away, is then served for nothing.
-    /// [`otherwise_refuse`](Self::otherwise_refuse) shows such a mistake at once.
+    /// What no rule names is free: a rule that is misspelt, or that lacks what a nest takes away,
+    /// is then served for nothing. [`otherwise_refuse`](Self::otherwise_refuse) shows such a
+    /// mistake at once.
     pub fn otherwise_free(mut self) -> Self {
         self.otherwise.push(Otherwise::Free);
         self
@@ -85,7 +89,8 @@ impl RouteTable {
             .filter_map(|(rule, charge)| Some((rule.as_str(), charge.as_ref()?)))
     }
 
-    /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the table.
+    /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the
+    /// table.
     pub(super) fn compile<T>(
         self,
         rule: impl Fn(Charge, &str) -> Result<T, ConfigError>,

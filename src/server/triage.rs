@@ -14,7 +14,8 @@ use super::{
 };
 use crate::trace;
 
-/// What the table says of a request. Told apart before anything is moved, so that free requests pay next to nothing.
+/// What the table says of a request. Told apart before anything is moved, so that free requests pay
+/// next to nothing.
 pub(super) enum Triage<'s> {
     Free,
     Priced(&'s Arc<Rule>, Vec<(String, String)>),
@@ -102,7 +103,8 @@ fn is_broken<B>(request: &Request<B>) -> bool {
     routes::is_broken(request.uri().path()) || routes::is_broken(original.path())
 }
 
-/// What the route's own pattern captures, where the layer stands on a route and a price function will see it.
+/// What the route's own pattern captures, where the layer stands on a route and a price function
+/// will see it.
 fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
     let path = target::original_uri(request.extensions(), request.uri()).path();
     target::matched_path(request.extensions())

@@ -1,4 +1,5 @@
-//! Turns: of all requests with one payment only some at a time do what holds something that others need.
+//! Turns: of all requests with one payment only some at a time do what holds something that others
+//! need.
 
 use std::{
     collections::HashMap,
@@ -17,8 +18,9 @@ pub(super) struct Turns {
     lines: Mutex<HashMap<PaymentHash, Line>>,
 }
 
-/// How many have their turn at once follows from what became of earlier turns: it starts low, so that a payment of which
-/// nothing is known holds little; each success adds one, and each failure halves it.
+/// How many have their turn at once follows from what became of earlier turns: it starts low, so
+/// that a payment of which nothing is known holds little; each success adds one, and each failure
+/// halves it.
 #[derive(Debug)]
 struct Line {
     free: Arc<Semaphore>,
@@ -56,14 +58,16 @@ pub(super) enum End {
     Unused,
 }
 
-/// So many requests of one payment have their turn at once before anything is known of it, and at most.
+/// So many requests of one payment have their turn at once before anything is known of it, and at
+/// most.
 const AT_FIRST: usize = 2;
 const AT_ONCE: usize = 64;
 
 impl Setup {
-    /// Gets in line to make the inner service ready and ask the store about a payment that is good for so many uses. Payments
-    /// that the store called spent lately have lines of their own, where one request at a time has its turn: a child that is
-    /// spent does not stand in the way of its parent.
+    /// Gets in line to make the inner service ready and ask the store about a payment that is good
+    /// for so many uses. Payments that the store called spent lately have lines of their own, where
+    /// one request at a time has its turn: a child that is spent does not stand in the way of its
+    /// parent.
     pub(super) fn line_up(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> InLine {
         match self.spent.is_doubted(payment_hash, uses) {
             true => self.doubted_turns.line_up(payment_hash, 1),
@@ -75,7 +79,8 @@ impl Setup {
 }
 
 impl Turns {
-    /// Gets in line. At most so many may have their turn at once, or what an earlier request in this line said, if that is more.
+    /// Gets in line. At most so many may have their turn at once, or what an earlier request in
+    /// this line said, if that is more.
     pub(super) fn line_up(self: &Arc<Self>, payment_hash: PaymentHash, most: usize) -> InLine {
         let mut lines = self.lock();
         let line = lines.entry(payment_hash).or_insert_with(Line::new);
@@ -160,8 +165,8 @@ impl InLine {
         free.try_acquire().map(|permit| self.begin(permit)).is_ok()
     }
 
-    /// Waits for the turn, in the order of arrival and for as long as those before have theirs. Returns false if a turn before
-    /// ended without an answer: then this one would too.
+    /// Waits for the turn, in the order of arrival and for as long as those before have theirs.
+    /// Returns false if a turn before ended without an answer: then this one would too.
     pub(super) async fn turn(&mut self) -> bool {
         let free = self.free.clone();
         // The semaphore is never closed.

@@ -83,7 +83,8 @@ where
 pub(super) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
     let setup = asked.shop.paywall.setup();
-    // One that is nothing here, or that this route does not look for, is still worth something elsewhere.
+    // One that is nothing here, or that this route does not look for, is still worth something
+    // elsewhere.
     let aside = aside::set_aside(setup, &mut asked.head.headers);
     if asked.presented {
         strip(setup, &mut asked.head, &asked.rule.terms);

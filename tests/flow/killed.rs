@@ -1,5 +1,5 @@
-//! A server that is killed again and again while it serves: nothing is served beyond its uses, nothing bought is lost, and what
-//! was redeemed in one dialect stays spent in the others.
+//! A server that is killed again and again while it serves: nothing is served beyond its uses,
+//! nothing bought is lost, and what was redeemed in one dialect stays spent in the others.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -141,7 +141,8 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
     );
 }
 
-/// Presents what was bought and never shown before the kill: it works as often as was paid for, in any dialect, and then in none.
+/// Presents what was bought and never shown before the kill: it works as often as was paid for, in
+/// any dialect, and then in none.
 async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
     let client = Client::new();
     let mut redeemed = Vec::new();
@@ -163,7 +164,8 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
     redeemed
 }
 
-/// Shows again what got no answer when the server was killed: it may have been served, and is not served beyond its uses.
+/// Shows again what got no answer when the server was killed: it may have been served, and is not
+/// served beyond its uses.
 async fn insist(origin: &str, used: &mut [Bought]) {
     let client = Client::new();
     for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
@@ -198,7 +200,8 @@ async fn show(client: &Client, origin: &str, bought: &Bought, turn: usize) -> Op
     )
 }
 
-/// Buys, and shows two of three payments in all their dialects and from six tasks at once, until the server is gone.
+/// Buys, and shows two of three payments in all their dialects and from six tasks at once, until
+/// the server is gone.
 async fn shop_around(origin: String, bag: Bag, customer: u32) {
     let client = Client::new();
     for number in customer.. {

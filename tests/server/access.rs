@@ -225,7 +225,8 @@ async fn a_child_that_was_used_up_does_not_make_its_parent_new_once_it_ended() {
             StatusCode::OK
         );
     }
-    // Long enough that a store which went by the child's end would have forgotten, and others make it prune.
+    // Long enough that a store which went by the child's end would have forgotten, and others make
+    // it prune.
     for _ in 0..30 {
         shop.clock.advance(Duration::from_secs(23 * 3_600));
         let other = shop.buy(&app, get("/a/1")).await;

@@ -1,4 +1,5 @@
-//! Which URL a request is bound to, through the layer: section `http_server_adapter` of `lnbtc.json`, where the vectors are.
+//! Which URL a request is bound to, through the layer: section `http_server_adapter` of
+//! `lnbtc.json`, where the vectors are.
 
 use std::{io::Write, net::SocketAddr};
 
@@ -97,7 +98,8 @@ async fn every_case_of_the_vectors_is_bound_or_refused_by_the_layer_itself() {
             .extensions_mut()
             .insert(ConnectInfo("192.0.2.7:1".parse::<SocketAddr>().unwrap()));
         let answer = ask(&app, request).await;
-        // Without an authority the one configured origin is meant; of the choices that the file leaves, that one is ours.
+        // Without an authority the one configured origin is meant; of the choices that the file
+        // leaves, that one is ours.
         let hash = match id {
             "no-authority-header" => Some(
                 case["expect"]["open"][0]

@@ -25,8 +25,8 @@ fn bought_for() -> Call {
         .body("body")
 }
 
-/// The request that was bought for, with one thing changed, and what L402, MPP and x402 say of it. L402 alone does not bind
-/// the body.
+/// The request that was bought for, with one thing changed, and what L402, MPP and x402 say of it.
+/// L402 alone does not bind the body.
 fn changed() -> Vec<(&'static str, Call, [&'static str; 3])> {
     const MPP: &str = "invalid-challenge";
     const X402: &str = "invalid_exact_lnbtc_request_mismatch";

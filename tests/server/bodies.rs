@@ -1,4 +1,5 @@
-//! Bodies: streamed if nothing binds them, held whole if something does, and bound if a price was made from them.
+//! Bodies: streamed if nothing binds them, held whole if something does, and bound if a price was
+//! made from them.
 
 use std::{
     io,

@@ -1,4 +1,5 @@
-//! Bodies that are too long, too slow or too many: each has a limit in bytes, a limit in time and a part of one pool.
+//! Bodies that are too long, too slow or too many: each has a limit in bytes, a limit in time and a
+//! part of one pool.
 
 use std::{
     io,

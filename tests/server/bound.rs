@@ -1,4 +1,5 @@
-//! A cheap quote never opens a dear request: everything that a price saw is bound, in every dialect.
+//! A cheap quote never opens a dear request: everything that a price saw is bound, in every
+//! dialect.
 
 use std::num::NonZeroU32;
 

@@ -1,4 +1,5 @@
-//! A charge or a table that cannot work is refused before anything is served, in words that name the fix.
+//! A charge or a table that cannot work is refused before anything is served, in words that name
+//! the fix.
 
 use std::{num::NonZeroU32, time::Duration};
 

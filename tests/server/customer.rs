@@ -67,7 +67,8 @@ impl Errand {
         request
     }
 
-    /// The credential for this errand, from its 402 and the preimage; `None` where the dialect is not offered.
+    /// The credential for this errand, from its 402 and the preimage; `None` where the dialect is
+    /// not offered.
     pub(crate) fn credential(
         &self,
         shop: &Shop,

@@ -34,7 +34,8 @@ async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
                     "{dialect}"
                 );
             }
-            // What stalls here is a fresh challenge at most, whose body comes out of the other half.
+            // What stalls here is a fresh challenge at most, whose body comes out of the other
+            // half.
             let (waiting, _) = start(
                 &app,
                 (0..20).map(|client| stalled(&spent, (4 << 10) - 1, client)),

@@ -1,4 +1,5 @@
-//! Decision 10: a request that goes away gives its use back as long as the inner service was not called, and never after.
+//! Decision 10: a request that goes away gives its use back as long as the inner service was not
+//! called, and never after.
 
 use std::{
     convert::Infallible,
@@ -58,7 +59,8 @@ impl Service<Request<RequestBody<Body>>> for Hesitant {
 
 type Site = X402Service<Hesitant>;
 
-/// Every await there can be on the way: the store, the node that must confirm, the body, the inner service.
+/// Every await there can be on the way: the store, the node that must confirm, the body, the inner
+/// service.
 fn site(shop: &Shop, charge: impl Into<Charge>) -> (Site, Arc<AtomicUsize>) {
     let handler = Hesitant::default();
     let calls = handler.calls.clone();

@@ -1,4 +1,5 @@
-//! Invoices that somebody made to be taken for another's, and a facilitator whose store somebody wants to fill.
+//! Invoices that somebody made to be taken for another's, and a facilitator whose store somebody
+//! wants to fill.
 
 use std::{sync::Arc, time::Duration};
 
@@ -146,7 +147,8 @@ pub(crate) async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
     (serde_json::from_str(&text).unwrap(), call, app)
 }
 
-/// What a sub-wallet of the shop's own node can make: an invoice of any amount for our request, paid by itself.
+/// What a sub-wallet of the shop's own node can make: an invoice of any amount for our request,
+/// paid by itself.
 pub(crate) async fn by_a_sub_wallet(
     shop: &Shop,
     genuine: &serde_json::Value,
@@ -302,7 +304,8 @@ async fn a_facilitators_store_holds_nothing_but_proofs_of_the_keys_that_it_serve
     };
     let endless = u64::MAX - NOW;
     for number in 0..50_u8 {
-        // Signed by the attacker, for itself, or in the served key's name; paid to itself; without end, or not.
+        // Signed by the attacker, for itself, or in the served key's name; paid to itself; without
+        // end, or not.
         let preimage = [number; 32];
         let payment_hash = sha256::Hash::hash(&preimage).to_byte_array();
         for (names, claims_ours, expiry) in [

@@ -220,7 +220,8 @@ async fn it_stops_there_in_every_place_and_spelling() {
     let folded =
         Call::new("GET", "/health").header(header::AUTHORIZATION, &format!("{BEARER}, {l402}"));
     stopped(&ask(&app, folded.request()).await, "folded");
-    // A narrower one, and one with another preimage: nobody can spend it, and it is half of one that somebody can.
+    // A narrower one, and one with another preimage: nobody can spend it, and it is half of one
+    // that somebody can.
     let headers = HeaderMap::from_iter([one.of(DialectName::L402).clone()]);
     let token = l402::Credential::in_headers(&headers)
         .next()

@@ -131,7 +131,8 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
                 method: "PUT",
                 ..call.clone()
             };
-            // x402 binds method, target and body in one hash, and MPP what the price saw in one with the target.
+            // x402 binds method, target and body in one hash, and MPP what the price saw in one
+            // with the target.
             let is_told = match dialect {
                 DialectName::L402 => true,
                 DialectName::Mpp => is_fixed,

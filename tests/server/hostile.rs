@@ -1,4 +1,5 @@
-//! Headers of credentials are hostile: whatever they say is a 402 with a reason, no panic, and one fresh invoice.
+//! Headers of credentials are hostile: whatever they say is a 402 with a reason, no panic, and one
+//! fresh invoice.
 
 use std::time::Duration;
 

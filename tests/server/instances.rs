@@ -1,5 +1,5 @@
-//! What an inner service that failed, panicked or was given up leaves behind: nothing that a later request waits for. The
-//! layer's own services live on, as on a connection that is kept.
+//! What an inner service that failed, panicked or was given up leaves behind: nothing that a later
+//! request waits for. The layer's own services live on, as on a connection that is kept.
 
 use std::{
     convert::Infallible,
@@ -48,7 +48,8 @@ where
         .is_ok()
 }
 
-/// What goes wrong once: being ready, or being called. Asked again after an error, this instance panics, as tower allows.
+/// What goes wrong once: being ready, or being called. Asked again after an error, this instance
+/// panics, as tower allows.
 #[derive(Debug)]
 struct Faulty {
     fails: Arc<AtomicBool>,

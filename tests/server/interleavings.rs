@@ -1,4 +1,5 @@
-//! Requests that carry one payment in several dialects at once, in every order of their steps, some of them dropped.
+//! Requests that carry one payment in several dialects at once, in every order of their steps, some
+//! of them dropped.
 
 use std::{
     convert::Infallible,

@@ -108,7 +108,8 @@ async fn an_invoice_that_this_server_did_not_quote_opens_nothing_even_if_its_nod
                 Errand::get("/dear").with(&credential(&shop, &terms, "/dear", &preimage)),
             )
             .await;
-            // A quote that is not this invoice's counts as none, which is how another server's quotes look here.
+            // A quote that is not this invoice's counts as none, which is how another server's
+            // quotes look here.
             let expected = if served {
                 StatusCode::OK
             } else {

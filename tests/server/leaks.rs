@@ -36,7 +36,8 @@ fn metadata() -> String {
     )
 }
 
-/// Everything of a payment that nobody but its payer may hold, in every spelling that could slip out.
+/// Everything of a payment that nobody but its payer may hold, in every spelling that could slip
+/// out.
 fn secrets(bought: &Bought) -> Vec<String> {
     let mut secrets = vec![
         bought.preimage.expose_hex(),
@@ -260,7 +261,8 @@ async fn neither_the_log_nor_any_debug_nor_any_answer_holds_a_secret() {
             &secrets,
             "a refusal's header",
         );
-        // The token of a challenge is half of a credential: logs of whole header maps do not show it.
+        // The token of a challenge is half of a credential: logs of whole header maps do not show
+        // it.
         let token = l402::Challenge::in_headers(unpaid.headers())[0]
             .token()
             .to_owned();

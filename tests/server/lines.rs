@@ -1,4 +1,5 @@
-//! Requests with one payment stand in line for the store: all that are paid for are served, and a few of the others hold permits.
+//! Requests with one payment stand in line for the store: all that are paid for are served, and a
+//! few of the others hold permits.
 
 use std::{
     convert::Infallible,

@@ -1,4 +1,5 @@
-//! Nodes that make of an invoice's text and life what they like: taken where nothing is bound to them, and nowhere else.
+//! Nodes that make of an invoice's text and life what they like: taken where nothing is bound to
+//! them, and nowhere else.
 
 use std::{
     sync::{Arc, Mutex},

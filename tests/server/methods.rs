@@ -1,4 +1,5 @@
-//! Methods: a priced path is closed to whatever no rule names, and no method's credential opens another.
+//! Methods: a priced path is closed to whatever no rule names, and no method's credential opens
+//! another.
 
 use std::sync::{
     Arc,

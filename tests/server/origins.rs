@@ -1,4 +1,5 @@
-//! Every spelling of an authority: what is bound is the configured origin, and nothing is served for somebody else.
+//! Every spelling of an authority: what is bound is the configured origin, and nothing is served
+//! for somebody else.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;

@@ -1,4 +1,5 @@
-//! What a free request hands on: credentials of others, credentials for a layer within, and all of them if they are kept.
+//! What a free request hands on: credentials of others, credentials for a layer within, and all of
+//! them if they are kept.
 
 use axum::{
     Router,

@@ -17,7 +17,8 @@ use crate::shop::{Shop, ask, get, problem, reason, request};
 
 const DEAR: &str = "worth 500 sat";
 
-/// A folder with a priced half; the names are chosen so that sloppy spellings have something to find.
+/// A folder with a priced half; the names are chosen so that sloppy spellings have something to
+/// find.
 fn folder() -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {

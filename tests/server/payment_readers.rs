@@ -1,4 +1,5 @@
-//! How released clients read the lines of `Payment` in a 402: every one of them finds its challenge in ours.
+//! How released clients read the lines of `Payment` in a 402: every one of them finds its challenge
+//! in ours.
 
 use http::{StatusCode, header};
 use tower_x402::{
@@ -14,7 +15,8 @@ use crate::{
 
 type Splitter = fn(&[String]) -> Vec<String>;
 
-/// `Payment` challenges of the joined value, cut where the scheme follows a comma outside of quotes.
+/// `Payment` challenges of the joined value, cut where the scheme follows a comma outside of
+/// quotes.
 fn cut_at_the_scheme(lines: &[String]) -> Vec<String> {
     let (mut found, mut quoted, value) = (Vec::<String>::new(), false, joined(lines));
     let mut open = false;

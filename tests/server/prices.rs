@@ -1,4 +1,5 @@
-//! Price functions: what they see, what they may answer, and what becomes of a request whose price is not known.
+//! Price functions: what they see, what they may answer, and what becomes of a request whose price
+//! is not known.
 
 use std::{
     sync::{Arc, Mutex},

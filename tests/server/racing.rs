@@ -30,7 +30,8 @@ fn durable(shop: &Shop, folder: &tempfile::TempDir) -> DurableStore {
     .unwrap()
 }
 
-/// Presents one credential from so many tasks at once; answers how many were served, and how often the handler ran.
+/// Presents one credential from so many tasks at once; answers how many were served, and how often
+/// the handler ran.
 async fn race(
     shop: &Shop,
     store: impl ReplayStore,

@@ -67,7 +67,8 @@ fn regex_in_the_first_line(lines: &[String]) -> Option<Pair> {
     regex_in_any_line(&[lines.first()?.replacen("l402", "L402", 1)])
 }
 
-/// The first line, its scheme by prefix, then parameters by name; the invoice must begin with `lnbc` or `lntb`.
+/// The first line, its scheme by prefix, then parameters by name; the invoice must begin with
+/// `lnbc` or `lntb`.
 fn prefix_of_the_first_line(lines: &[String]) -> Option<Pair> {
     let line = lines.first()?;
     let rest = line
@@ -87,7 +88,8 @@ fn last_line_as_in_a_dictionary(lines: &[String]) -> Option<Pair> {
     regex_in_any_line(&[lines.last()?.clone()])
 }
 
-/// The joined value without its first four characters, cut at commas: the first `macaroon=` and the first `invoice=`.
+/// The joined value without its first four characters, cut at commas: the first `macaroon=` and the
+/// first `invoice=`.
 fn cut_at_commas(lines: &[String]) -> Option<Pair> {
     let value = joined(lines);
     let params = |name: &str| {

@@ -1,4 +1,5 @@
-//! What an answer tells about the payment: the receipt of its dialect and no other, or why a proof was refused.
+//! What an answer tells about the payment: the receipt of its dialect and no other, or why a proof
+//! was refused.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;

@@ -21,7 +21,8 @@ use crate::{
     trade::Call,
 };
 
-/// A service that takes proofs of others, the price of which is a function; its runs, and the price in satoshis.
+/// A service that takes proofs of others, the price of which is a function; its runs, and the price
+/// in satoshis.
 fn priced(shop: &Shop) -> (Router, Arc<AtomicUsize>, Arc<AtomicU32>) {
     let (runs, price) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU32::new(11)));
     let (counted, told) = (runs.clone(), price.clone());

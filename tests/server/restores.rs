@@ -85,7 +85,8 @@ async fn present(
     }
 }
 
-/// How often the handler runs for one payment, when it fails each time and the client tries again and again.
+/// How often the handler runs for one payment, when it fails each time and the client tries again
+/// and again.
 async fn runs(
     shop: &Shop,
     paywall: &Paywall,

@@ -1,5 +1,6 @@
-//! How long a payment is remembered: as long, to the second, whatever the dialect that redeemed it. A store that pruned too
-//! much while its clock was ahead knows what it forgot by that number alone.
+//! How long a payment is remembered: as long, to the second, whatever the dialect that redeemed it.
+//! A store that pruned too much while its clock was ahead knows what it forgot by that number
+//! alone.
 
 use std::{
     num::NonZeroU32,
@@ -95,7 +96,8 @@ fn key(number: u64) -> ConsumptionKey {
     ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
 }
 
-/// Redeems in one dialect and, after a jump of the clock there and back in which the store pruned, in another.
+/// Redeems in one dialect and, after a jump of the clock there and back in which the store pruned,
+/// in another.
 async fn twice(first: DialectName, then: DialectName, life: Duration) -> StatusCode {
     let shop = Shop::new();
     let layer = shop

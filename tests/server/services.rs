@@ -1,4 +1,5 @@
-//! Two services at one origin, with one secret and one store: what keeps them apart, and what tells that nothing does.
+//! Two services at one origin, with one secret and one store: what keeps them apart, and what tells
+//! that nothing does.
 
 use std::{
     num::NonZeroU32,
@@ -116,7 +117,8 @@ async fn several_uses_and_durations_cross_no_label_either() {
     }
 }
 
-/// Two names in front of two servers, and a gateway that takes a prefix away: the servers see one and the same request.
+/// Two names in front of two servers, and a gateway that takes a prefix away: the servers see one
+/// and the same request.
 #[tokio::test]
 async fn labels_hold_under_two_accepted_names_and_behind_a_gateway_that_strips_prefixes() {
     let street = Street::new();

@@ -1,4 +1,5 @@
-//! Memory for bodies: nothing is sold that cannot be held, and neither one payment nor one client holds it all.
+//! Memory for bodies: nothing is sold that cannot be held, and neither one payment nor one client
+//! holds it all.
 
 use std::convert::Infallible;
 

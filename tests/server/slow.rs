@@ -18,7 +18,8 @@ use tower_x402::{
     },
 };
 
-/// Does what the inner one does, but pends before and after, and can be told to come late or to fail.
+/// Does what the inner one does, but pends before and after, and can be told to come late or to
+/// fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Slow<T> {
     inner: T,

@@ -1,4 +1,5 @@
-//! Layers of this crate around one another: a credential finds the layer that issued it, and no handler.
+//! Layers of this crate around one another: a credential finds the layer that issued it, and no
+//! handler.
 
 use axum::{Router, response::IntoResponse as _, routing::any};
 use bytes::Bytes;
@@ -26,7 +27,8 @@ async fn seen(headers: HeaderMap) -> axum::response::Response {
         .into_response()
 }
 
-/// The outermost first. Each sells `/sold/N` and `/maybe/N`, of which the second is free for all now, and lets all else pass.
+/// The outermost first. Each sells `/sold/N` and `/maybe/N`, of which the second is free for all
+/// now, and lets all else pass.
 fn stack(paywalls: &[&Paywall]) -> Router {
     paywalls.iter().enumerate().rev().fold(
         Router::new().fallback(any(seen)),
@@ -183,7 +185,8 @@ async fn a_layer_that_keeps_credentials_keeps_its_own_and_none_of_a_layer_furthe
                 );
                 let line = format!("{name}: {}\n", value.to_str().unwrap());
                 let is_seen = String::from_utf8_lossy(answer.body()).contains(&line);
-                // A layer that has a price for the request strips every credential that it does not keep.
+                // A layer that has a price for the request strips every credential that it does not
+                // keep.
                 let is_kept = n == kept && (kept == 1 || target != "/maybe/1");
                 assert_eq!(is_seen, is_kept, "{dialect} of layer {n} at {target}");
                 assert!(

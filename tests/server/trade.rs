@@ -1,4 +1,5 @@
-//! Buying in any dialect: a request that can be made again, its 402, and the credentials that one payment gives.
+//! Buying in any dialect: a request that can be made again, its 402, and the credentials that one
+//! payment gives.
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -99,8 +100,8 @@ impl Bought {
 }
 
 impl Shop {
-    /// Settles the one invoice of a 402 and makes the credential of each dialect that it offers, as clients do: with all
-    /// their checks.
+    /// Settles the one invoice of a 402 and makes the credential of each dialect that it offers, as
+    /// clients do: with all their checks.
     #[track_caller]
     pub(crate) fn bought(&self, call: &Call, answer: &Response<Bytes>) -> Bought {
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{answer:?}");

@@ -1,4 +1,5 @@
-//! No credential crosses from one network, service, store or secret to another, and none comes back to life.
+//! No credential crosses from one network, service, store or secret to another, and none comes back
+//! to life.
 
 use std::{sync::Arc, time::Duration};
 

@@ -130,8 +130,8 @@ async fn a_foreign_proof_is_taken_by_a_store_that_is_older_than_its_invoice_and_
     }
 }
 
-/// An invoice's date is what its signer chose. The store that consumes it has checked that it is not too far ahead, by the
-/// clock of its own server.
+/// An invoice's date is what its signer chose. The store that consumes it has checked that it is
+/// not too far ahead, by the clock of its own server.
 #[tokio::test]
 async fn no_date_of_an_invoice_gets_past_a_new_store() {
     for (ahead, old_clock_ahead) in (0..=61)

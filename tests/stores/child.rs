@@ -12,7 +12,8 @@ pub(crate) fn folder_of(test: &str) -> Option<PathBuf> {
         .then(|| std::env::var_os("STORES_FOLDER").unwrap().into())
 }
 
-/// A command that runs `test` of this program, and it alone, as a child on `folder`. Lines of its own start with `> `.
+/// A command that runs `test` of this program, and it alone, as a child on `folder`. Lines of its
+/// own start with `> `.
 pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     let mut words: Vec<&OsStr> = before.iter().map(OsStr::new).collect();
     let program = std::env::current_exe().unwrap();
@@ -32,8 +33,8 @@ pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     command
 }
 
-/// Says a line to the parent, at once and in one write; a line of its own, whatever the test harness has begun. Where
-/// writes are made to fail, this one may be meant by mistake.
+/// Says a line to the parent, at once and in one write; a line of its own, whatever the test
+/// harness has begun. Where writes are made to fail, this one may be meant by mistake.
 pub(crate) fn say(line: impl std::fmt::Display) {
     use std::io::Write;
 
@@ -42,7 +43,8 @@ pub(crate) fn say(line: impl std::fmt::Display) {
     assert!(said, "nobody listens");
 }
 
-/// Says that a test cannot run here, past what the harness captures. It fails instead if `X402_REQUIRE_ALL=1`.
+/// Says that a test cannot run here, past what the harness captures. It fails instead if
+/// `X402_REQUIRE_ALL=1`.
 pub(crate) fn skip(why: &str) {
     use std::io::Write;
 

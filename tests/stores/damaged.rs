@@ -1,4 +1,5 @@
-//! Folders that are not as the store left them: it opens with all that it acknowledged, or not at all.
+//! Folders that are not as the store left them: it opens with all that it acknowledged, or not at
+//! all.
 
 use std::{fs, path::Path};
 

@@ -99,7 +99,8 @@ async fn consume_twice(store: &DurableStore, number: u64) -> Consumption {
         .unwrap()
 }
 
-/// Says the number of a payment each time that a use of it was granted. One more is given back before.
+/// Says the number of a payment each time that a use of it was granted. One more is given back
+/// before.
 fn consume_until_killed(folder: &Path) {
     let first: u64 = std::env::var("STORES_FIRST").unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()

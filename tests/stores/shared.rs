@@ -1,5 +1,6 @@
-//! Stores that several handles have open: the memory store and the durable one through clones of their `Arc`, and a store of
-//! these tests that any number of processes may open, because each step locks its file.
+//! Stores that several handles have open: the memory store and the durable one through clones of
+//! their `Arc`, and a store of these tests that any number of processes may open, because each step
+//! locks its file.
 
 use std::{
     collections::HashMap,
@@ -203,8 +204,8 @@ impl ReplayStore for Alike {
     }
 }
 
-/// All that was ever asked, a line each, in a file that is locked for each step. Every handle replays what the others asked in
-/// a memory store of its own, and answers from that.
+/// All that was ever asked, a line each, in a file that is locked for each step. Every handle
+/// replays what the others asked in a memory store of its own, and answers from that.
 #[derive(Debug)]
 struct FileStore {
     id: StoreId,

@@ -1,5 +1,6 @@
-//! The vectors beside the project, by name. `X402_VECTORS` says where they are (default `../shared/vectors`). If a file is
-//! missing, its tests say that they were skipped, and fail if `X402_REQUIRE_VECTORS=1`.
+//! The vectors beside the project, by name. `X402_VECTORS` says where they are (default
+//! `../shared/vectors`). If a file is missing, its tests say that they were skipped, and fail if
+//! `X402_REQUIRE_VECTORS=1`.
 
 mod l402;
 mod mpp;

@@ -1,4 +1,5 @@
-//! The sections of `lnbtc.json` on invoices and settlements: each entry at a facilitator, as a call and as a document.
+//! The sections of `lnbtc.json` on invoices and settlements: each entry at a facilitator, as a call
+//! and as a document.
 
 use std::{
     collections::HashMap,
@@ -33,8 +34,9 @@ async fn facilitator_settle() {
     run_settlements("facilitator_settle").await;
 }
 
-/// Entries with one id share a store and run in order: once as calls of the function, once as documents of `POST /settle`. The
-/// file's `step` is not compared: neither tells one, and of the words only `unsupported_scheme` and `asset` stand in two steps.
+/// Entries with one id share a store and run in order: once as calls of the function, once as
+/// documents of `POST /settle`. The file's `step` is not compared: neither tells one, and of the
+/// words only `unsupported_scheme` and `asset` stand in two steps.
 async fn run_settlements(section: &str) {
     let Some(file) = vectors("lnbtc.json") else {
         return;

@@ -1,4 +1,5 @@
-//! `lnbtc.json`: each case as section/id. Where the file leaves a choice, the choice of this crate is asserted.
+//! `lnbtc.json`: each case as section/id. Where the file leaves a choice, the choice of this crate
+//! is asserted.
 
 use std::time::Duration;
 

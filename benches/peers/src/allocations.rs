@@ -38,7 +38,8 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The most that `work` held at any moment beyond what was held before. Nothing else may run meanwhile.
+/// The most that `work` held at any moment beyond what was held before. Nothing else may run
+/// meanwhile.
 pub fn peak<T>(work: impl FnOnce() -> T) -> usize {
     HELD.store(0, Relaxed);
     PEAK.store(0, Relaxed);

@@ -1,7 +1,8 @@
-//! Durable consumption by 64 callers, beside the raw engine and beside the engine behind one writer that the same callers ask.
+//! Durable consumption by 64 callers, beside the raw engine and beside the engine behind one writer
+//! that the same callers ask.
 //!
-//! The target is for the raw engine. `src/docs/design.md` says what bounds that row. The other reading, which has the same
-//! callers on both sides, is printed beside it without a target.
+//! The target is for the raw engine. `src/docs/design.md` says what bounds that row. The other
+//! reading, which has the same callers on both sides, is printed beside it without a target.
 
 use std::{
     num::NonZeroU32,
@@ -168,7 +169,8 @@ impl Writer {
     }
 }
 
-/// What is asked by now, once those who were answered last time had as long to ask again as the store gives them.
+/// What is asked by now, once those who were answered last time had as long to ask again as the
+/// store gives them.
 fn gather(queue: &Receiver<Ask>, before: usize, at_most: Duration) -> Option<Vec<Ask>> {
     let until = Instant::now() + at_most.min(Duration::from_millis(1));
     let mut group = Vec::with_capacity(CALLERS);

@@ -1,5 +1,6 @@
-//! Measures this crate beside other people's, in one process, and prints one line for each target: name, ours, reference,
-//! ratio, target, `ok` or `short`. Words on the command line choose the groups of rows.
+//! Measures this crate beside other people's, in one process, and prints one line for each target:
+//! name, ours, reference, ratio, target, `ok` or `short`. Words on the command line choose the
+//! groups of rows.
 
 mod allocations;
 mod body;

@@ -16,7 +16,8 @@ pub fn job<'a, T>(mut work: impl FnMut() -> T + 'a) -> Job<'a> {
     Box::new(move |times| (0..times).for_each(|_| drop(black_box(work()))))
 }
 
-/// What each job took for one call, in nanoseconds, in each round. Who goes first changes from round to round.
+/// What each job took for one call, in nanoseconds, in each round. Who goes first changes from
+/// round to round.
 pub fn in_turns<const N: usize>(rounds: usize, mut jobs: [Job<'_>; N]) -> Vec<[f64; N]> {
     let mut times = [1_u32; N];
     for (job, times) in jobs.iter_mut().zip(&mut times) {
@@ -41,7 +42,8 @@ pub fn in_turns<const N: usize>(rounds: usize, mut jobs: [Job<'_>; N]) -> Vec<[f
     taken
 }
 
-/// How fast a few hundred bytes move depends on where the stack happens to lie: each row is measured at so many places.
+/// How fast a few hundred bytes move depends on where the stack happens to lie: each row is
+/// measured at so many places.
 const DEPTHS: usize = 8;
 
 #[inline(never)]
@@ -68,7 +70,8 @@ pub fn median_of<const N: usize>(rounds: &[[f64; N]], of: impl Fn(&[f64; N]) -> 
     values[values.len() / 2]
 }
 
-/// Medians of the first job, of the second, and of the ratio of the first to the second in each round.
+/// Medians of the first job, of the second, and of the ratio of the first to the second in each
+/// round.
 pub fn compare(rounds: usize, jobs: [Job<'_>; 2]) -> (f64, f64, f64) {
     let rounds = in_turns(rounds, jobs);
     (

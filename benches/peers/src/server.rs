@@ -1,7 +1,7 @@
 //! Whole HTTP servers over real sockets, asked by callers who share their cores.
 //!
-//! The target is for kept connections. `src/docs/design.md` says what bounds that row. The other reading, with one connection
-//! for each request, is printed beside it without a target.
+//! The target is for kept connections. `src/docs/design.md` says what bounds that row. The other
+//! reading, with one connection for each request, is printed beside it without a target.
 
 use std::{
     net::SocketAddr,

@@ -112,8 +112,8 @@ impl<'a> AuthChallenge<'a> {
     }
 }
 
-/// One challenge as a header's value, every parameter quoted; `None` where a value has a control character other than the tab,
-/// or a name is no token.
+/// One challenge as a header's value, every parameter quoted; `None` where a value has a control
+/// character other than the tab, or a name is no token.
 pub fn write<'a>(
     scheme: &str,
     params: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,

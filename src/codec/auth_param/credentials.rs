@@ -4,8 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cursor::is_tchar;
 
-/// The credentials of an `Authorization` line onto which several were folded: cut at each comma outside of quotes that a
-/// scheme and a space follow. Nothing else is asked of them, since some schemes use characters that RFC 9110 does not know.
+/// The credentials of an `Authorization` line onto which several were folded: cut at each comma
+/// outside of quotes that a scheme and a space follow. Nothing else is asked of them, since some
+/// schemes use characters that RFC 9110 does not know.
 pub fn folded_credentials(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -36,7 +37,8 @@ pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> 
     (head.eq_ignore_ascii_case(scheme.as_bytes()) && separated).then(|| rest.trim_ascii())
 }
 
-/// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go; other lines stay untouched.
+/// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go;
+/// other lines stay untouched.
 pub fn remove_credentials(
     headers: &mut HeaderMap,
     name: &HeaderName,
@@ -73,7 +75,8 @@ pub fn remove_credentials(
     }
 }
 
-/// Moves the credentials that `is_ours` knows out of one header; each comes back as a line of its own, marked as sensitive.
+/// Moves the credentials that `is_ours` knows out of one header; each comes back as a line of its
+/// own, marked as sensitive.
 pub fn take_credentials(
     headers: &mut HeaderMap,
     name: &HeaderName,

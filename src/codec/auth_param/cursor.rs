@@ -12,7 +12,8 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    /// `token BWS "=" BWS ( token / quoted-string )` up to the next comma or the end, or nothing read.
+    /// `token BWS "=" BWS ( token / quoted-string )` up to the next comma or the end, or nothing
+    /// read.
     pub(super) fn param(&mut self) -> Option<(&'a str, Cow<'a, str>)> {
         let start = self.at;
         let read = self.try_param();
@@ -108,7 +109,8 @@ pub(super) fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What may stand in a quoted-string, plain or escaped: tab, space, visible characters, and UTF-8 beyond ASCII.
+/// What may stand in a quoted-string, plain or escaped: tab, space, visible characters, and UTF-8
+/// beyond ASCII.
 fn is_quotable(byte: u8) -> bool {
     (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f))
 }

@@ -6,9 +6,9 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::value::{Json, Object};
 
-/// Under serde_json's feature `arbitrary_precision` (any crate of the application may turn it on) a number arrives as a map
-/// of this one member. The text may hold a member of this name too, escaped or not: only serde_json's own is borrowed, and
-/// from elsewhere than the text.
+/// Under serde_json's feature `arbitrary_precision` (any crate of the application may turn it on) a
+/// number arrives as a map of this one member. The text may hold a member of this name too, escaped
+/// or not: only serde_json's own is borrowed, and from elsewhere than the text.
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
 
 /// A text that is no JSON, repeats a member, or nests deeper than 127 levels.
@@ -34,7 +34,8 @@ pub fn parse(text: &str) -> Result<Json<'_>, JsonError> {
     Ok(value)
 }
 
-/// Reads a value to where it belongs: moving each up through its parents costs a fifth of all the reading.
+/// Reads a value to where it belongs: moving each up through its parents costs a fifth of all the
+/// reading.
 pub(super) struct Reader<'de, 's> {
     pub(super) text: &'de str,
     pub(super) slot: &'s mut Json<'de>,

@@ -131,7 +131,8 @@ pub(super) struct Place<'a> {
     pub(super) store: &'a [u8; 16],
 }
 
-/// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed, each with its length.
+/// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed,
+/// each with its length.
 fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
     let Place {
         network,

@@ -1,4 +1,5 @@
-//! The keys that are derived from the ring of master secrets: one for each purpose, origin, service and store.
+//! The keys that are derived from the ring of master secrets: one for each purpose, origin, service
+//! and store.
 
 mod derive;
 mod ring;

@@ -44,7 +44,8 @@ impl CurrentKeys {
 }
 
 impl KeyRing {
-    /// For one service at these origins. `None` if two keys have the same id: one of the secrets must go.
+    /// For one service at these origins. `None` if two keys have the same id: one of the secrets
+    /// must go.
     pub(crate) fn new(
         secrets: Secrets,
         network: Network,
@@ -69,8 +70,8 @@ impl KeyRing {
         (!collide).then_some(ring)
     }
 
-    /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was made with the later one is
-    /// not recognised: replace that secret.
+    /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was
+    /// made with the later one is not recognised: replace that secret.
     pub(crate) fn current(&self) -> CurrentKeys {
         let derived = self.derived.load();
         if derived.version == self.secrets.version() {
@@ -99,8 +100,9 @@ impl KeyRing {
         }
     }
 
-    /// Whether a credential that is minted under one of the two rings may open the other, at some origin: one that a store
-    /// counts, and one that only time ends. Compares the ids that every such credential shows.
+    /// Whether a credential that is minted under one of the two rings may open the other, at some
+    /// origin: one that a store counts, and one that only time ends. Compares the ids that every
+    /// such credential shows.
     pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
         let (ours, theirs) = (self.current(), other.current());
         [Purpose::L402Counted, Purpose::L402Timed].map(|purpose| {

@@ -28,8 +28,9 @@ pub(super) enum Part<'a> {
     TooMany,
 }
 
-/// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC metadata. Other services
-/// (LND's among them) have macaroons of their own in those headers: they are no credentials.
+/// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC
+/// metadata. Other services (LND's among them) have macaroons of their own in those headers: they
+/// are no credentials.
 pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
     let mut found = Found {
         first: None,
@@ -93,7 +94,8 @@ impl<'a> Iterator for Found<'a> {
     }
 }
 
-/// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any are not touched.
+/// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any
+/// are not touched.
 pub(super) fn strip(headers: &mut HeaderMap) {
     remove_credentials(headers, &AUTHORIZATION, |credential| {
         ours(credential).is_some()

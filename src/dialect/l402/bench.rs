@@ -91,8 +91,8 @@ impl Bench {
         }
     }
 
-    /// The primitives of that verification on the same inputs, and nothing else: the header's look-up, the search for a
-    /// comma, base64, hex, percent-encoding, the hashes, the comparison.
+    /// The primitives of that verification on the same inputs, and nothing else: the header's
+    /// look-up, the search for a comma, base64, hex, percent-encoding, the hashes, the comparison.
     #[must_use]
     pub fn primitives(&self) -> bool {
         let Some(line) = self.head.headers.get(AUTHORIZATION) else {

@@ -42,7 +42,8 @@ pub(super) struct Expected<'a> {
 pub(super) enum Bound {
     /// Nothing is bound.
     Nothing,
-    /// Something is, and is not known before the body is: left unchecked, for a first look from the head alone.
+    /// Something is, and is not known before the body is: left unchecked, for a first look from the
+    /// head alone.
     Later,
     /// This.
     Is([u8; 32]),
@@ -112,8 +113,8 @@ impl Bound {
 
 /// Checks all caveats of a token whose chain is sound.
 ///
-/// The first ones are what this server minted, in decision 25's order, and none may be missing. Every later one may only
-/// narrow; names that are not known here are skipped.
+/// The first ones are what this server minted, in decision 25's order, and none may be missing.
+/// Every later one may only narrow; names that are not known here are skipped.
 pub(super) fn bought<'m>(
     mut caveats: impl Iterator<Item = &'m [u8]>,
     payment_hash: PaymentHash,

@@ -10,8 +10,9 @@ pub(super) const USES: &[u8] = b"uses";
 pub(super) const BOUND: &[u8] = b"bound";
 pub(super) const VALID_UNTIL: &[u8] = b"valid_until";
 
-/// What stays readable in a method, a target or a route. All else is percent-encoded, the percent sign too: two different
-/// texts never have the same encoding, and no text can bring a `=`, a comma or a second caveat with it.
+/// What stays readable in a method, a target or a route. All else is percent-encoded, the percent
+/// sign too: two different texts never have the same encoding, and no text can bring a `=`, a comma
+/// or a second caveat with it.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')

@@ -8,11 +8,13 @@ use crate::{
     payment::{Invoice, Preimage},
 };
 
-/// A challenge of an L402 server: pay this invoice, and its preimage turns this token into a credential.
+/// A challenge of an L402 server: pay this invoice, and its preimage turns this token into a
+/// credential.
 ///
-/// Written in the one shape that every released client reads: `L402 macaroon="..", invoice=".."`. Read in all shapes that
-/// released servers write: any case of the scheme, values quoted or not, any order, `token` for `macaroon`, further
-/// parameters, a missing comma, several challenges folded into one line.
+/// Written in the one shape that every released client reads: `L402 macaroon="..", invoice=".."`.
+/// Read in all shapes that released servers write: any case of the scheme, values quoted or not,
+/// any order, `token` for `macaroon`, further parameters, a missing comma, several challenges
+/// folded into one line.
 #[derive(Clone)]
 pub struct Challenge {
     scheme: Scheme,
@@ -34,7 +36,8 @@ impl Challenge {
         }
     }
 
-    /// The challenges in a response's `WWW-Authenticate` lines, in their order. What cannot be read is left out.
+    /// The challenges in a response's `WWW-Authenticate` lines, in their order. What cannot be read
+    /// is left out.
     #[must_use]
     pub fn in_headers(headers: &HeaderMap) -> Vec<Self> {
         let lines = headers
@@ -60,8 +63,8 @@ impl Challenge {
         header_value(self.scheme, &self.token, &self.invoice)
     }
 
-    /// The value of the `Authorization` header that answers this challenge, marked as sensitive: the server's scheme, its
-    /// token exactly as it spelled it, and the preimage.
+    /// The value of the `Authorization` header that answers this challenge, marked as sensitive:
+    /// the server's scheme, its token exactly as it spelled it, and the preimage.
     #[must_use]
     pub fn answer(&self, preimage: &Preimage) -> HeaderValue {
         authorization(self.scheme, &self.token, preimage)

@@ -46,15 +46,17 @@ impl Credential {
         Self { macaroon, preimage }
     }
 
-    /// Every credential in a request's headers, in their order: `L402` and `LSAT` in `Authorization` lines, and where there
-    /// is none, gRPC metadata (`macaroon`, `grpc-metadata-macaroon`: a macaroon in hex with a `preimage=` caveat). Other
-    /// schemes are left alone, and so are macaroons in metadata whose identifier is none of this protocol. Nothing is
-    /// verified.
+    /// Every credential in a request's headers, in their order: `L402` and `LSAT` in
+    /// `Authorization` lines, and where there is none, gRPC metadata (`macaroon`,
+    /// `grpc-metadata-macaroon`: a macaroon in hex with a `preimage=` caveat). Other schemes are
+    /// left alone, and so are macaroons in metadata whose identifier is none of this protocol.
+    /// Nothing is verified.
     ///
     /// # Errors
     ///
-    /// A [`Refusal`] with the code `malformed` or `third_party_caveat`, in the place of a credential that cannot be read; a
-    /// single one where there are more than [`MAX_PER_REQUEST`](Self::MAX_PER_REQUEST).
+    /// A [`Refusal`] with the code `malformed` or `third_party_caveat`, in the place of a
+    /// credential that cannot be read; a single one where there are more than
+    /// [`MAX_PER_REQUEST`](Self::MAX_PER_REQUEST).
     pub fn in_headers(headers: &HeaderMap) -> impl Iterator<Item = Result<Self, Refusal>> {
         presented(headers).map(|part| Self::read(part).map_err(Refusal::from))
     }

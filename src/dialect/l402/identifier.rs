@@ -6,7 +6,8 @@ use crate::{
     payment::PaymentHash,
 };
 
-/// What a token's macaroon is about: `u16 version = 0 | payment hash | token id`, 66 bytes (L402, "Macaroon Identifier").
+/// What a token's macaroon is about: `u16 version = 0 | payment hash | token id`, 66 bytes (L402,
+/// "Macaroon Identifier").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identifier {
     payment_hash: PaymentHash,
@@ -54,8 +55,8 @@ impl Identifier {
         &self.token_id
     }
 
-    /// The identifier of a token for a fresh payment hash: its token id is the key's id and a MAC of the hash, so that
-    /// nothing random is drawn and nothing stored.
+    /// The identifier of a token for a fresh payment hash: its token id is the key's id and a MAC
+    /// of the hash, so that nothing random is drawn and nothing stored.
     pub(super) fn mint(payment_hash: PaymentHash, key: &DerivedKey) -> Self {
         let mut message = [0; 40];
         message[..8].copy_from_slice(b"token id");
@@ -75,7 +76,8 @@ impl Identifier {
     }
 }
 
-/// The key that a token was minted under, and what for. The token's own root key is that key's MAC of the token id.
+/// The key that a token was minted under, and what for. The token's own root key is that key's MAC
+/// of the token id.
 pub(super) fn key<'k>(token_id: &[u8; 32], keys: &'k OriginKeys) -> Option<(&'k MacKey, Purpose)> {
     let id = *token_id.first_chunk()?;
     let found = |purpose| Some((&keys.by_id(purpose, id)?.mac, purpose));

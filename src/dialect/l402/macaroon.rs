@@ -8,9 +8,9 @@ use crate::dialect::MacKey;
 /// 02 [01 location] 02 identifier 00 { [01 location] 02 caveat 00 }* 00 06 signature
 /// ```
 ///
-/// Each field is a tag, an unsigned LEB128 length and bytes. A location is not authenticated: an empty one is read and never
-/// written, and a caveat may have no other. Bytes after the signature, a third-party caveat, more than 64 caveats and more
-/// than 8 KiB are refused.
+/// Each field is a tag, an unsigned LEB128 length and bytes. A location is not authenticated: an
+/// empty one is read and never written, and a caveat may have no other. Bytes after the signature,
+/// a third-party caveat, more than 64 caveats and more than 8 KiB are refused.
 ///
 /// ```
 /// use tower_x402::l402::Macaroon;
@@ -78,8 +78,8 @@ impl Macaroon {
         })
     }
 
-    /// Makes a macaroon without a location. The root key, of any length, goes through the derivation that every library
-    /// puts before the first link of the chain.
+    /// Makes a macaroon without a location. The root key, of any length, goes through the
+    /// derivation that every library puts before the first link of the chain.
     ///
     /// # Errors
     ///
@@ -100,7 +100,8 @@ impl Macaroon {
         Self::parse(bytes)
     }
 
-    /// The same macaroon with one more caveat: whoever holds a macaroon can narrow it, nobody can widen it.
+    /// The same macaroon with one more caveat: whoever holds a macaroon can narrow it, nobody can
+    /// widen it.
     ///
     /// # Errors
     ///
@@ -159,8 +160,8 @@ impl Macaroon {
         &self.bytes
     }
 
-    /// Whether the chain over identifier and caveats, begun with this root key, ends in the signature. Compared in constant
-    /// time.
+    /// Whether the chain over identifier and caveats, begun with this root key, ends in the
+    /// signature. Compared in constant time.
     #[must_use]
     pub fn is_signed_with(&self, root_key: impl AsRef<[u8]>) -> bool {
         let expected = chain(root_key.as_ref(), self.identifier(), self.caveats());
@@ -194,7 +195,8 @@ fn chain<'a>(
     )
 }
 
-/// The key that every macaroon library derives a root key with; zeros up to the block's end change nothing in HMAC.
+/// The key that every macaroon library derives a root key with; zeros up to the block's end change
+/// nothing in HMAC.
 pub(super) static GENERATOR: LazyLock<MacKey> = LazyLock::new(|| {
     let mut key = [0; 32];
     key[..23].copy_from_slice(b"macaroons-key-generator");

@@ -6,8 +6,8 @@ use crate::{
     payment::{Access, Amount, PaymentHash, Terms},
 };
 
-/// How long an encoded method and place may be together, so that a token with what a client adds stays far below what is
-/// read, and its two challenge lines below what proxies pass on.
+/// How long an encoded method and place may be together, so that a token with what a client adds
+/// stays far below what is read, and its two challenge lines below what proxies pass on.
 const MAX_ENCODED: usize = 3 * 1024;
 
 /// The token for a payment. Nothing about it is stored.

@@ -5,10 +5,11 @@
 //!      Authorization: L402 <base64>:<preimage in hex>
 //! ```
 //!
-//! The macaroon's identifier holds the payment hash, its caveats say what was sold, and its signature is a chain of MACs that
-//! only this server can begin and anybody can continue: a holder may narrow a token and nobody can widen it, with the names
-//! `method`, `target`, `route`, `uses` and `valid_until` (unix seconds). A name that the server does not know narrows nothing.
-//! There is no receipt.
+//! The macaroon's identifier holds the payment hash, its caveats say what was sold, and its
+//! signature is a chain of MACs that only this server can begin and anybody can continue: a holder
+//! may narrow a token and nobody can widen it, with the names `method`, `target`, `route`, `uses`
+//! and `valid_until` (unix seconds). A name that the server does not know narrows nothing. There is
+//! no receipt.
 //!
 //! # As a client
 //!
@@ -114,13 +115,15 @@ impl Dialect for L402 {
         terms.bound_covers_body
     }
 
-    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow this request; those that
-    /// allow it too come next. Where none does, the refusal is that of the first genuine one, failing that of the last.
+    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow
+    /// this request; those that allow it too come next. Where none does, the refusal is that of the
+    /// first genuine one, failing that of the last.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let (mut first, mut genuine, mut other) = (None::<Box<Genuine>>, None, None);
         let mut last = &mut first;
         let found = authorization::presented(&view.head.headers);
-        // With one there is nothing to choose: its caveats are checked when it is verified, unless a body is read before that.
+        // With one there is nothing to choose: its caveats are checked when it is verified, unless
+        // a body is read before that.
         let is_chosen = found.is_one() && !self.binds_body(terms);
         for part in found {
             let token = Credential::read(part)

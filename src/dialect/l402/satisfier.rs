@@ -8,8 +8,8 @@ use crate::{
 
 /// Checks the caveats that others write: aperture's, and the `preimage` that clients append.
 ///
-/// Each name is checked against the one before (it may only narrow) and the last one against the request, as aperture does.
-/// Other names are skipped, as the specification demands.
+/// Each name is checked against the one before (it may only narrow) and the last one against the
+/// request, as aperture does. Other names are skipped, as the specification demands.
 pub(super) struct Satisfier<'a> {
     service: Service<'a>,
     payment_hash: PaymentHash,

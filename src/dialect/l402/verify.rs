@@ -23,13 +23,14 @@ use crate::{
     },
 };
 
-/// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the preimage, and the caveats
-/// that aperture mints and clients append. Others are skipped, so the caller checks its own beside this.
+/// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the
+/// preimage, and the caveats that aperture mints and clients append. Others are skipped, so the
+/// caller checks its own beside this.
 ///
 /// # Errors
 ///
-/// A [`Refusal`] with the code `bad_identifier`, `bad_signature`, `bad_preimage`, `bad_services`, `wrong_service`,
-/// `bad_expiry`, `expired`, `widened` or `preimage_caveat`.
+/// A [`Refusal`] with the code `bad_identifier`, `bad_signature`, `bad_preimage`, `bad_services`,
+/// `wrong_service`, `bad_expiry`, `expired`, `widened` or `preimage_caveat`.
 pub fn verify(
     macaroon: &Macaroon,
     root_key: impl AsRef<[u8]>,
@@ -52,7 +53,8 @@ pub fn verify(
     Ok(identifier)
 }
 
-/// A token of this server whose payment the preimage proves, on its way to a [`Proof`]: its caveats are still to be checked.
+/// A token of this server whose payment the preimage proves, on its way to a [`Proof`]: its caveats
+/// are still to be checked.
 #[derive(Debug)]
 pub(super) struct Genuine {
     payment_hash: PaymentHash,
@@ -140,8 +142,9 @@ impl Claim for Genuine {
         let bought = self.buys(view, terms, now)?;
         let spend = match terms.access {
             Access::ForDuration(_) => Spend::Never,
-            // From what was minted, which is no client's to shorten, and what every other dialect says of the same invoice: a
-            // store that forgot too much after a jump of its clock tells payments apart by this number alone.
+            // From what was minted, which is no client's to shorten, and what every other dialect
+            // says of the same invoice: a store that forgot too much after a jump of its clock
+            // tells payments apart by this number alone.
             Access::Once | Access::Uses(_) => Spend::Times {
                 uses: bought.uses,
                 restores: terms.max_restores,
@@ -160,7 +163,8 @@ impl Claim for Genuine {
     }
 }
 
-/// Whether the token of a credential is one of this server's, whatever it was bought for and whether or not it was paid.
+/// Whether the token of a credential is one of this server's, whatever it was bought for and
+/// whether or not it was paid.
 pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
     let macaroon = credential.macaroon();
     let minted = || {
@@ -172,7 +176,8 @@ pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
     minted().is_some()
 }
 
-/// What a token for this access is minted with: one that a store counts is worth nothing at another store.
+/// What a token for this access is minted with: one that a store counts is worth nothing at another
+/// store.
 pub(super) const fn purpose(access: Access) -> Purpose {
     match access {
         Access::Once | Access::Uses(_) => Purpose::L402Counted,

@@ -6,7 +6,8 @@ pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment")
 const MAX_TEXT: usize = 4096;
 const MAX_RANGES: usize = 32;
 
-/// What a client can pay with, as `lightning/charge, */session;q=0.3` (core draft, "Accept-Payment").
+/// What a client can pay with, as `lightning/charge, */session;q=0.3` (core draft,
+/// "Accept-Payment").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptPayment(Vec<Range>);
 
@@ -19,7 +20,8 @@ struct Range {
 }
 
 impl AcceptPayment {
-    /// Reads all `Accept-Payment` lines as one list; `None` where there is none or it is malformed: it is then ignored.
+    /// Reads all `Accept-Payment` lines as one list; `None` where there is none or it is malformed:
+    /// it is then ignored.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let (mut ranges, mut length) = (Vec::new(), 0);
@@ -37,8 +39,8 @@ impl AcceptPayment {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
-    /// How much the client wants this, in thousandths: what the most specific matching range says, and of equally specific
-    /// ones the greatest. `None` where no range matches.
+    /// How much the client wants this, in thousandths: what the most specific matching range says,
+    /// and of equally specific ones the greatest. `None` where no range matches.
     #[must_use]
     pub fn weight(&self, method: &str, intent: &str) -> Option<u16> {
         let matching = self.0.iter().filter(|range| range.matches(method, intent));

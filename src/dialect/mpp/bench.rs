@@ -12,7 +12,8 @@ use crate::{
     },
 };
 
-/// One server, one paid invoice and one request that shows its credential: for benches and tests, no part of the public API.
+/// One server, one paid invoice and one request that shows its credential: for benches and tests,
+/// no part of the public API.
 #[doc(hidden)]
 pub struct Bench {
     pub(super) head: Parts,
@@ -85,7 +86,8 @@ impl Bench {
         )
     }
 
-    /// Verifies the credential in the request's head as the server does, from the header's text to a proof.
+    /// Verifies the credential in the request's head as the server does, from the header's text to
+    /// a proof.
     #[must_use]
     pub fn verify(&self) -> bool {
         self.proof().is_ok()

@@ -25,7 +25,8 @@ pub(super) const CHARGE: &str = "charge";
 const MAX_LINES: usize = 64;
 const MAX_CHALLENGES: usize = 64;
 
-/// The parameters of one challenge, raw: as a response carries them, and as a credential echoes them.
+/// The parameters of one challenge, raw: as a response carries them, and as a credential echoes
+/// them.
 ///
 /// `request` and `opaque` stay encoded, because the id covers their text.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
@@ -89,8 +90,9 @@ pub struct Challenge<'a> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The readable `Payment` challenges of a response, in their order: of separate lines and of joined ones, whatever other
-    /// schemes stand around them. Lines and challenges that are unreadable or incomplete are skipped.
+    /// The readable `Payment` challenges of a response, in their order: of separate lines and of
+    /// joined ones, whatever other schemes stand around them. Lines and challenges that are
+    /// unreadable or incomplete are skipped.
     #[must_use]
     pub fn all(headers: &'a HeaderMap) -> Vec<Self> {
         let lines = headers
@@ -154,8 +156,9 @@ impl<'a> Challenge<'a> {
         )
     }
 
-    /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing one empty. `header` stands
-    /// before `opaque`, as deployed, and only where the challenge has it: its slot is never merely empty.
+    /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing
+    /// one empty. `header` stands before `opaque`, as deployed, and only where the challenge has
+    /// it: its slot is never merely empty.
     #[must_use]
     pub fn id_input(&self) -> String {
         let [expires, digest, opaque] =
@@ -180,8 +183,8 @@ impl<'a> Challenge<'a> {
         input
     }
 
-    /// The id of these parameters under a key of any length. Slots are joined unescaped: whoever mints must keep `|` out of
-    /// them.
+    /// The id of these parameters under a key of any length. Slots are joined unescaped: whoever
+    /// mints must keep `|` out of them.
     #[must_use]
     pub fn id_under(&self, key: &[u8]) -> String {
         let mut hmac = Hmac::<Sha256>::new_from_slice(key)

@@ -1,4 +1,5 @@
-//! `Authorization: Payment` and `Payment-Authorization: Payment`, in both directions (core draft, "Payment Credentials").
+//! `Authorization: Payment` and `Payment-Authorization: Payment`, in both directions (core draft,
+//! "Payment Credentials").
 
 use std::{borrow::Cow, fmt};
 
@@ -31,11 +32,13 @@ pub(super) const HEADER: &str = "Payment-Authorization";
 /// No credential is longer, in base64url.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// The JSON of a credential, decoded from base64url. Not wiped when dropped: the request holds the same text.
+/// The JSON of a credential, decoded from base64url. Not wiped when dropped: the request holds the
+/// same text.
 pub struct CredentialText(Vec<u8>);
 
 impl CredentialText {
-    /// Decodes a header value `Payment <base64url>`, padded or not; `None` where it is none, or longer than 64 KiB.
+    /// Decodes a header value `Payment <base64url>`, padded or not; `None` where it is none, or
+    /// longer than 64 KiB.
     #[must_use]
     pub fn decode(value: &[u8]) -> Option<Self> {
         Self::decode_token(after_scheme(value, SCHEME)?)
@@ -91,7 +94,8 @@ impl<'a> Credential<'a> {
         crate::codec::hex::decode_lower(self.payload.preimage.as_bytes()).map(Preimage::from_bytes)
     }
 
-    /// The credential as a header value, marked sensitive; canonical JSON in base64url without padding.
+    /// The credential as a header value, marked sensitive; canonical JSON in base64url without
+    /// padding.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         let json = Zeroizing::new(serde_json::to_vec(self).ok()?);

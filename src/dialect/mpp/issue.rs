@@ -20,7 +20,8 @@ use crate::{
 /// A longer description would push a challenge over the 4 KiB that every client must take.
 const MAX_DESCRIPTION: usize = 512;
 
-/// The challenge for a checked invoice; `None` where it cannot be said, or where the invoice is not what is asked.
+/// The challenge for a checked invoice; `None` where it cannot be said, or where the invoice is not
+/// what is asked.
 pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     let Asked {
         view,
@@ -82,7 +83,8 @@ pub(super) fn header(terms: &Terms) -> Option<&'static str> {
     terms.authorization_taken.then_some(HEADER)
 }
 
-/// The hash of what a credential for this request is bound to; `None` where a part of it is not known.
+/// The hash of what a credential for this request is bound to; `None` where a part of it is not
+/// known.
 pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
     let more = if terms.has_bound {
         Some(view.bound.as_ref()?)
@@ -101,7 +103,8 @@ pub(super) fn body(view: &RequestView<'_>, terms: &Terms) -> Option<Body> {
     }
 }
 
-/// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could get wrong is sent.
+/// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could get
+/// wrong is sent.
 fn is_plain(text: &str) -> bool {
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\');
     !text.is_empty() && text.len() <= MAX_DESCRIPTION && text.bytes().all(is_plain)

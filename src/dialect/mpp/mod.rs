@@ -1,4 +1,5 @@
-//! MPP: the `Payment` scheme with method `lightning` and intent `charge` (core draft -01, lightning charge draft -00).
+//! MPP: the `Payment` scheme with method `lightning` and intent `charge` (core draft -01, lightning
+//! charge draft -00).
 //!
 //! ```text
 //! 402  WWW-Authenticate: Payment id, realm, method="lightning", intent="charge", request, expires, digest?, header?, opaque
@@ -6,11 +7,14 @@
 //! 200  Payment-Receipt: base64url({challengeId, method, reference, status, timestamp})
 //! ```
 //!
-//! 1. Nothing is stored for a challenge: its `id` is a MAC over realm, method, intent, `request`, `expires`, `digest`,
-//!    `header` and `opaque`. Old secrets verify until their challenges expire.
-//! 2. `opaque` ties it to one method, path and query (and what a price saw), `digest` to one body; none means an empty one.
+//! 1. Nothing is stored for a challenge: its `id` is a MAC over realm, method, intent,
+//!    `request`, `expires`, `digest`, `header` and `opaque`. Old secrets verify until their
+//!    challenges expire.
+//! 2. `opaque` ties it to one method, path and query (and what a price saw), `digest` to one
+//!    body; none means an empty one.
 //! 3. Whole satoshis only; Testnet has no name here.
-//! 4. Where `Authorization` is in use for something else, `header="Payment-Authorization"` selects that field, and it alone.
+//! 4. Where `Authorization` is in use for something else, `header="Payment-Authorization"`
+//!    selects that field, and it alone.
 //!
 //! # As a client
 //!

@@ -29,17 +29,18 @@ pub struct Payable<'a> {
 pub struct ChallengeError(&'static str);
 
 impl<'a> Payable<'a> {
-    /// Checks a challenge for a request whose body has this SHA-256. Without it, whether the challenge is for this body is not
-    /// looked at.
+    /// Checks a challenge for a request whose body has this SHA-256. Without it, whether the
+    /// challenge is for this body is not looked at.
     ///
-    /// A challenge without a digest binds no body ([`binds_a_body`](Self::binds_a_body)): it was made for a request without
-    /// one, or for a route that leaves bodies alone. Ask with the body that you will send, and compare
-    /// [`amount`](Self::amount) with what you are ready to pay, and the invoice's network with your wallet's: no check does that.
+    /// A challenge without a digest binds no body ([`binds_a_body`](Self::binds_a_body)): it was
+    /// made for a request without one, or for a route that leaves bodies alone. Ask with the body
+    /// that you will send, and compare [`amount`](Self::amount) with what you are ready to pay, and
+    /// the invoice's network with your wallet's: no check does that.
     ///
     /// # Errors
     ///
-    /// Where it is another method or intent, cannot be read, is over, is for another body, or where its invoice is for another
-    /// amount, payment or network.
+    /// Where it is another method or intent, cannot be read, is over, is for another body, or where
+    /// its invoice is for another amount, payment or network.
     pub fn check(
         challenge: Challenge<'a>,
         body_hash: Option<&[u8; 32]>,
@@ -113,7 +114,8 @@ impl<'a> Payable<'a> {
         })
     }
 
-    /// Whether the challenge names the digest of one body, which [`check`](Self::check) has compared where it was told the hash.
+    /// Whether the challenge names the digest of one body, which [`check`](Self::check) has
+    /// compared where it was told the hash.
     #[must_use]
     pub const fn binds_a_body(&self) -> bool {
         self.challenge.digest.is_some()
@@ -131,7 +133,8 @@ impl<'a> Payable<'a> {
         self.amount
     }
 
-    /// Until when the credential must be presented: the invoice's end or the challenge's, whichever is earlier.
+    /// Until when the credential must be presented: the invoice's end or the challenge's, whichever
+    /// is earlier.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.expires_at
@@ -143,7 +146,8 @@ impl<'a> Payable<'a> {
         &self.challenge
     }
 
-    /// The header line to present, marked sensitive; `None` where the preimage is not this payment's.
+    /// The header line to present, marked sensitive; `None` where the preimage is not this
+    /// payment's.
     #[must_use]
     pub fn credential(&self, preimage: &Preimage) -> Option<(HeaderName, HeaderValue)> {
         self.invoice.payment_hash().is_of(preimage).then_some(())?;

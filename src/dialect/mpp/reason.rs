@@ -10,7 +10,8 @@
 //! | too late | `Expired` | `payment-expired` | `expired-invoice` |
 //! | not this payment's preimage, or the receiver calls it unpaid | `Unpaid` | `verification-failed` | `invalid-preimage` |
 //!
-//! The core draft's names are used, because the lightning draft's have no pages; no released client reads either.
+//! The core draft's names are used, because the lightning draft's have no pages; no released client
+//! reads either.
 
 use crate::payment::{DialectName, Refusal, RefusalKind};
 

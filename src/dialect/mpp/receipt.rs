@@ -1,4 +1,5 @@
-//! `Payment-Receipt`, in both directions (core draft, "Payment-Receipt"; lightning charge draft, "Receipt").
+//! `Payment-Receipt`, in both directions (core draft, "Payment-Receipt"; lightning charge draft,
+//! "Receipt").
 
 use http::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
-//! From the head: echo, id, expiry, what was bought, preimage. With the body: expiry, what was bought, digest. In that order
-//! (lightning charge draft, "Verification"), but that the preimage goes before what only a body tells: who has not paid has
-//! no body read.
+//! From the head: echo, id, expiry, what was bought, preimage. With the body: expiry, what was
+//! bought, digest. In that order (lightning charge draft, "Verification"), but that the preimage
+//! goes before what only a body tells: who has not paid has no body read.
 //!
 //! Nothing here looks at a request: what a credential must have been bought for is handed in.
 
@@ -62,8 +62,8 @@ pub(super) struct Charged {
 }
 
 impl Issuer<'_> {
-    /// Steps 1 to 5: the echo is one that this server could have issued, the id says that it did, and it was paid. `bound` is
-    /// there where the head tells what it must be.
+    /// Steps 1 to 5: the echo is one that this server could have issued, the id says that it did,
+    /// and it was paid. `bound` is there where the head tells what it must be.
     pub(super) fn authenticate(
         &self,
         credential: &Credential<'_>,
@@ -89,8 +89,8 @@ impl Issuer<'_> {
         Ok(charged)
     }
 
-    /// 1. The slots that are minted are there, and no others. None was minted with a `|` in it, so an echo that moves text from
-    ///    one slot into the next has one `|` too many for its id.
+    /// 1. The slots that are minted are there, and no others. None was minted with a `|` in it,
+    ///    so an echo that moves text from one slot into the next has one `|` too many for its id.
     fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
         let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
         let whole = echo.expires.is_some()
@@ -184,8 +184,8 @@ fn check(holds: bool, kind: RefusalKind) -> Result<(), Refusal> {
     }
 }
 
-/// The hash that `opaque` carries: method, what else is bound, and target. A method holds no zero byte, and what is bound
-/// besides has one length, so that no two requests are written alike.
+/// The hash that `opaque` carries: method, what else is bound, and target. A method holds no zero
+/// byte, and what is bound besides has one length, so that no two requests are written alike.
 pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update("tower-x402 mpp v1\0");
@@ -196,7 +196,8 @@ pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -
     hash.finalize().into()
 }
 
-/// Whether the id of a challenge is a MAC of ours over all of it. A digest counts in the form that is minted.
+/// Whether the id of a challenge is a MAC of ours over all of it. A digest counts in the form that
+/// is minted.
 pub(super) fn is_minted(
     echo: &Challenge<'_>,
     digest: Option<[u8; 32]>,

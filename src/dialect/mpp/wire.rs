@@ -1,8 +1,9 @@
-//! The JSON objects of the charge intent, exactly as specified, and how they travel: base64url of JSON.
+//! The JSON objects of the charge intent, exactly as specified, and how they travel: base64url of
+//! JSON.
 //!
-//! Members are declared in the order of their names and hold strings only, so that what is written here is canonical (RFC
-//! 8785) without a second pass; a test compares. What is read need not be canonical. A member that is read must not be
-//! repeated; others are skipped.
+//! Members are declared in the order of their names and hold strings only, so that what is written
+//! here is canonical (RFC 8785) without a second pass; a test compares. What is read need not be
+//! canonical. A member that is read must not be repeated; others are skipped.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -78,7 +79,8 @@ pub(super) struct Opaque<'a> {
     pub(super) until: Cow<'a, str>,
 }
 
-/// The canonical JSON of a [`ChargeRequest`]: written out, not serialised, because no text in it needs an escape.
+/// The canonical JSON of a [`ChargeRequest`]: written out, not serialised, because no text in it
+/// needs an escape.
 pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: PaymentHash) -> String {
     [
         "{\"amount\":\"",
@@ -168,7 +170,8 @@ pub(super) fn digits(text: &str) -> Option<u64> {
     canonical.then(|| text.parse().ok())?
 }
 
-/// A `Content-Digest` of SHA-256 (RFC 9530): `sha-256=:...:`, or without the colons, as some servers write it.
+/// A `Content-Digest` of SHA-256 (RFC 9530): `sha-256=:...:`, or without the colons, as some
+/// servers write it.
 pub(super) fn digest(text: &str) -> Option<[u8; 32]> {
     let value = text.strip_prefix("sha-256=")?;
     let encoded = value

@@ -14,8 +14,8 @@ use crate::{
     },
 };
 
-/// The server's half of this dialect without a server, for benches, fuzzers and tests: one route, one price, one moment. No
-/// part of the public API.
+/// The server's half of this dialect without a server, for benches, fuzzers and tests: one route,
+/// one price, one moment. No part of the public API.
 #[derive(Debug)]
 pub struct Bench {
     pub(super) keys: OriginKeys,
@@ -39,7 +39,8 @@ pub(super) const ORIGIN: &str = "https://api.example.com";
 pub(super) const AMOUNT: Amount = Amount::from_sat(21);
 pub(super) const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
 
-/// Not for production: panics where the operating system has no randomness, and on what cannot happen.
+/// Not for production: panics where the operating system has no randomness, and on what cannot
+/// happen.
 #[expect(
     clippy::expect_used,
     clippy::missing_panics_doc,

@@ -24,8 +24,9 @@ pub struct PaymentRequired<'a> {
 const MAX_ACCEPTS: usize = 64;
 
 impl<'a> PaymentRequired<'a> {
-    /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)). `None` for a text that
-    /// is no such object of version 2, repeats a member, or offers more than 64 ways to pay.
+    /// Reads the object from its JSON text (of a header: see
+    /// [`decode_header`](super::decode_header)). `None` for a text that is no such object of
+    /// version 2, repeats a member, or offers more than 64 ways to pay.
     #[must_use]
     pub fn from_json(text: &'a str) -> Option<Self> {
         let mut members = json::parse(text).ok()?.into_object()?;
@@ -82,7 +83,8 @@ pub(super) struct Said<'a> {
 
 /// The header line. `None` where it would be longer than a reader may refuse.
 ///
-/// Written out, not serialised: only the texts of the request and of the configuration may need an escape.
+/// Written out, not serialised: only the texts of the request and of the configuration may need an
+/// escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (pay_to, request_hash) = (
@@ -168,10 +170,12 @@ fn push_texts<'a>(json: &mut String, texts: impl Iterator<Item = &'a str>) {
 /// Released HTTP stacks refuse a header line of more than 16 KiB; a quarter of that goes to base64.
 const MAX_TEXT: usize = 12 * 1024;
 
-/// So much of that may be the URL, which the requester chooses: an invoice is made only where its challenge will fit.
+/// So much of that may be the URL, which the requester chooses: an invoice is made only where its
+/// challenge will fit.
 pub(super) const MAX_URL: usize = 6 * 1024;
 
-/// x402 v2, bazaar: at most 32 printable ASCII characters; what does not fit is left out of the listing.
+/// x402 v2, bazaar: at most 32 printable ASCII characters; what does not fit is left out of the
+/// listing.
 fn is_listable(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }

@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// A credential that is authentic as far as the head tells: quoted by us, or signed by our receiver for the request hash that
-/// it names; its preimage is the payment's.
+/// A credential that is authentic as far as the head tells: quoted by us, or signed by our receiver
+/// for the request hash that it names; its preimage is the payment's.
 #[derive(Debug)]
 pub(super) struct Authentic {
     network: Network,
@@ -31,8 +31,9 @@ pub(super) struct Authentic {
 }
 
 impl Authentic {
-    /// Steps 1 to 7 as far as the head allows, against our own terms. The amount and the request hash are the claimed ones:
-    /// a quote or our receiver's signature vouches for them, and [`Claim::verify`] compares them.
+    /// Steps 1 to 7 as far as the head allows, against our own terms. The amount and the request
+    /// hash are the claimed ones: a quote or our receiver's signature vouches for them, and
+    /// [`Claim::verify`] compares them.
     ///
     /// A valid quote stands for step 5, and for the payee and the timeout that were asked then.
     pub(super) fn of_head(
@@ -176,7 +177,8 @@ fn quoted(extra: &Object<'_>, core: &Core, keys: &OriginKeys) -> Option<Quote> {
     Quote::open(extra.get("quote")?.as_str()?, keys, &quoted)
 }
 
-/// Whether a proof is one of this server's, whatever it was bought for and whether or not it was paid.
+/// Whether a proof is one of this server's, whatever it was bought for and whether or not it was
+/// paid.
 pub(super) fn is_own(header: &[u8], issuer: &Issuer<'_>) -> bool {
     let Some(text) = decode_header(header.trim_ascii()) else {
         return false;

@@ -75,7 +75,8 @@ impl Intent<'_> {
 
 /// A challenge that asks for what it should: its invoice may be paid.
 ///
-/// An invoice at its very end is not paid any more (`now` is the end or later): the payment could not arrive in time.
+/// An invoice at its very end is not paid any more (`now` is the end or later): the payment could
+/// not arrive in time.
 #[derive(Clone, Debug)]
 pub struct Challenge {
     invoice: Invoice,
@@ -187,8 +188,8 @@ impl Challenge {
             .ok_or(Reason::PayerPreimageHashMismatch)
     }
 
-    /// The `PAYMENT-SIGNATURE` for a payment of the invoice, marked as sensitive. `None` where the preimage is not the
-    /// invoice's.
+    /// The `PAYMENT-SIGNATURE` for a payment of the invoice, marked as sensitive. `None` where the
+    /// preimage is not the invoice's.
     #[must_use]
     pub fn credential(&self, preimage: &Preimage) -> Option<HeaderValue> {
         self.invoice

@@ -20,12 +20,13 @@ pub struct PaymentPayload<'a> {
 }
 
 impl<'a> PaymentPayload<'a> {
-    /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)).
+    /// Reads the object from its JSON text (of a header: see
+    /// [`decode_header`](super::decode_header)).
     ///
     /// # Errors
     ///
-    /// [`Reason::InvalidVersion`] where `x402Version` is not the number 2, [`Reason::InvalidPayload`] for a text that is no such
-    /// object or repeats a member.
+    /// [`Reason::InvalidVersion`] where `x402Version` is not the number 2,
+    /// [`Reason::InvalidPayload`] for a text that is no such object or repeats a member.
     pub fn from_json(text: &'a str) -> Result<Self, Reason> {
         Self::of(json::parse(text).map_err(|_| Reason::InvalidPayload)?)
     }

@@ -6,23 +6,25 @@
 //! | `PAYMENT-SIGNATURE`, from the client | what was paid | [`PaymentPayload`] |
 //! | `PAYMENT-RESPONSE`, from the server | what became of it | [`SettlementResponse`] |
 //!
-//! Each is standard base64, with padding, of a JSON object ([`decode_header`]). The invoice's description hash commits to the
-//! one request that is paid for ([`RequestBinding`]); the payer shows the preimage; [`verify`] makes the facilitator's seven
-//! checks, and the eighth is to consume the payment hash. The flow is `upfront`: that comes before the handler.
+//! Each is standard base64, with padding, of a JSON object ([`decode_header`]). The invoice's
+//! description hash commits to the one request that is paid for ([`RequestBinding`]); the payer
+//! shows the preimage; [`verify`] makes the facilitator's seven checks, and the eighth is to
+//! consume the payment hash. The flow is `upfront`: that comes before the handler.
 //!
 //! # Ours or another's
 //!
-//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which stock clients echo. It is what
-//! makes a price honoured that has changed since, and it stands for the checks of the invoice. A proof without one is refused
-//! (`invalid_exact_lnbtc_extra_mismatch`) unless foreign proofs are accepted, and then holds at the current price only: whoever
-//! can make the node sign an invoice could name the price otherwise. That departs from the specification's rule that any proof
-//! with the same binding and terms is taken.
+//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which stock
+//! clients echo. It is what makes a price honoured that has changed since, and it stands for the
+//! checks of the invoice. A proof without one is refused (`invalid_exact_lnbtc_extra_mismatch`)
+//! unless foreign proofs are accepted, and then holds at the current price only: whoever can make
+//! the node sign an invoice could name the price otherwise. That departs from the specification's
+//! rule that any proof with the same binding and terms is taken.
 //!
 //! # Reading
 //!
-//! A JSON member that stands twice is refused at any depth, types are strict (`300.0` is no timeout, `"025000"` no amount), and
-//! a header of more than 64 KiB is not read. What the vectors leave open is decided in [`RequestBinding`]'s and
-//! [`Challenge`]'s docs.
+//! A JSON member that stands twice is refused at any depth, types are strict (`300.0` is no
+//! timeout, `"025000"` no amount), and a header of more than 64 KiB is not read. What the vectors
+//! leave open is decided in [`RequestBinding`]'s and [`Challenge`]'s docs.
 //!
 //! # As a client
 //!
@@ -204,7 +206,8 @@ impl Dialect for X402 {
         }))
     }
 
-    /// None where the invoice does not say what was asked: never ask to be paid for what would be refused.
+    /// None where the invoice does not say what was asked: never ask to be paid for what would be
+    /// refused.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let Asked {
             view,
@@ -299,7 +302,8 @@ impl Dialect for X402 {
         }
     }
 
-    /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they are worth as much here.
+    /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they
+    /// are worth as much here.
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
         // A line onto which several were folded can be taken apart again.
         let is_own = |line: &HeaderValue| {

@@ -1,9 +1,12 @@
-//! `extra.quote`: shows that this operator issued exactly this invoice for exactly this request at this amount.
+//! `extra.quote`: shows that this operator issued exactly this invoice for exactly this request at
+//! this amount.
 //!
-//! It is base64url of `version (1) | payment hash (32) | invoice end (8) | longest life (8) | key id (4) | MAC (32)`, with what
-//! a price function saw (32) before the MAC in version 2; numbers are big-endian Unix seconds. The MAC also covers SHA-256 of
-//! the invoice's text, the request hash, and amount, timeout and payee as the requirement names them. So a quote replaces
-//! reading the invoice, and what was quoted is honoured after prices or the node have changed.
+//! It is base64url of
+//! `version (1) | payment hash (32) | invoice end (8) | longest life (8) | key id (4) | MAC (32)`,
+//! with what a price function saw (32) before the MAC in version 2; numbers are big-endian Unix
+//! seconds. The MAC also covers SHA-256 of the invoice's text, the request hash, and amount,
+//! timeout and payee as the requirement names them. So a quote replaces reading the invoice, and
+//! what was quoted is honoured after prices or the node have changed.
 
 use sha2::{Digest, Sha256};
 

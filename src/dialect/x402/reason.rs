@@ -1,4 +1,5 @@
-//! Why a proof, a document or a payment is turned away: the words on the wire, and what they mean to this crate.
+//! Why a proof, a document or a payment is turned away: the words on the wire, and what they mean
+//! to this crate.
 
 use std::fmt;
 
@@ -6,8 +7,9 @@ use crate::payment::{DialectName, Refusal, RefusalKind};
 
 macro_rules! reasons {
     ($($variant:ident = $code:literal, $kind:ident;)*) => {
-        /// Why a proof, a document or a payment is turned away, by the words of lnbtc (and, if it has none, of x402's core). One
-        /// word is this crate's own: [`InvoiceOlderThanStore`](Self::InvoiceOlderThanStore).
+        /// Why a proof, a document or a payment is turned away, by the words of lnbtc (and, if it
+        /// has none, of x402's core). One word is this crate's own:
+        /// [`InvoiceOlderThanStore`](Self::InvoiceOlderThanStore).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
@@ -23,7 +25,8 @@ macro_rules! reasons {
                 }
             }
 
-            /// What to do about it, if the word alone does not say: `errorMessage` in the answer of a facilitator.
+            /// What to do about it, if the word alone does not say: `errorMessage` in the answer of
+            /// a facilitator.
             #[must_use]
             pub const fn advice(self) -> Option<&'static str> {
                 match self {

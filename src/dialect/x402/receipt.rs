@@ -11,7 +11,8 @@ use crate::{
     payment::{Network, PaymentHash},
 };
 
-/// `SettlementResponse`: what became of a proof (x402 v2, section 5.3). Of this scheme it never has a `payer`.
+/// `SettlementResponse`: what became of a proof (x402 v2, section 5.3). Of this scheme it never has
+/// a `payer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SettlementResponse<'a> {
@@ -69,8 +70,9 @@ impl<'a> SettlementResponse<'a> {
         }
     }
 
-    /// Reads the object from its JSON text (of a header: see [`decode_header`](super::decode_header)). Further members are
-    /// skipped. `None` for a text that is no such object or repeats a member.
+    /// Reads the object from its JSON text (of a header: see
+    /// [`decode_header`](super::decode_header)). Further members are skipped. `None` for a text
+    /// that is no such object or repeats a member.
     #[must_use]
     pub fn from_json(text: &'a str) -> Option<Self> {
         let mut members = json::parse(text).ok()?.into_object()?;

@@ -1,5 +1,5 @@
-//! The checks of lnbtc, "Facilitator Validation", in their normative order: pure, over the documents of both sides. The
-//! eighth step, consuming the payment hash, is the caller's.
+//! The checks of lnbtc, "Facilitator Validation", in their normative order: pure, over the
+//! documents of both sides. The eighth step, consuming the payment hash, is the caller's.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ pub struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// The present moment, clocks that differ by 60 s at most, and the two networks of the specification.
+    /// The present moment, clocks that differ by 60 s at most, and the two networks of the
+    /// specification.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
         Self {
@@ -42,8 +43,9 @@ impl<'a> Conditions<'a> {
         Self { skew, ..self }
     }
 
-    /// Payments that a store which exists since then will be asked to consume: what an earlier one may have consumed is refused.
-    /// To settle, say this (`ReplayStore::created_at`); to read a proof alone it is not needed.
+    /// Payments that a store which exists since then will be asked to consume: what an earlier one
+    /// may have consumed is refused. To settle, say this (`ReplayStore::created_at`); to read a
+    /// proof alone it is not needed.
     #[must_use]
     pub const fn with_store_created_at(self, store_created_at: Timestamp) -> Self {
         Self {
@@ -97,7 +99,8 @@ impl Verified {
 
 /// Checks that `payload` proves the payment that `required` asks for: steps 1 to 7.
 ///
-/// Of step 8 it checks the invoice's age, if [`Conditions::with_store_created_at`] was called. It consumes nothing.
+/// Of step 8 it checks the invoice's age, if [`Conditions::with_store_created_at`] was called. It
+/// consumes nothing.
 ///
 /// # Errors
 ///
@@ -245,8 +248,8 @@ impl Core {
             .map_or(Ok(invoice), |(_, reason)| Err(reason))
     }
 
-    /// The reason to give: a `payTo` that is no point of the curve is step 2's, and is looked for only where a later step
-    /// failed, because no invoice is signed by such a key.
+    /// The reason to give: a `payTo` that is no point of the curve is step 2's, and is looked for
+    /// only where a later step failed, because no invoice is signed by such a key.
     pub(super) fn blame(&self, reason: Reason) -> Reason {
         if is_public_key(&self.pay_to) {
             reason
@@ -359,10 +362,11 @@ pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result
         .ok_or(Reason::InvoiceExpired)
 }
 
-/// Of step 8: a store does not know what an earlier one consumed. The server of the earlier one took no invoice that was dated
-/// more than the skew after the time on its clock (step 5), and its clock was ahead of this store's by the skew at most. So what
-/// it consumed is dated twice the skew after this store was made, at the latest. Any signer may have chosen the date. All servers
-/// of one receiver key must have the same skew.
+/// Of step 8: a store does not know what an earlier one consumed. The server of the earlier one
+/// took no invoice that was dated more than the skew after the time on its clock (step 5), and its
+/// clock was ahead of this store's by the skew at most. So what it consumed is dated twice the skew
+/// after this store was made, at the latest. Any signer may have chosen the date. All servers of
+/// one receiver key must have the same skew.
 pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
     let is_younger = |store: Timestamp| created_at > store.saturating_add(2 * conditions.skew);
     conditions

@@ -25,8 +25,8 @@ pub(super) fn encode_header(json: impl AsRef<[u8]>) -> Option<HeaderValue> {
     HeaderValue::try_from(base64::encode_standard(json)).ok()
 }
 
-/// `PaymentRequirements`: the terms of one way to pay (x402 v2, section 5.1). The members are held as they were sent, whatever
-/// their types; the checks read them.
+/// `PaymentRequirements`: the terms of one way to pay (x402 v2, section 5.1). The members are held
+/// as they were sent, whatever their types; the checks read them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirements<'a>(Object<'a>);
 
@@ -35,7 +35,8 @@ impl<'a> PaymentRequirements<'a> {
     ///
     /// # Errors
     ///
-    /// [`Reason::InvalidPaymentRequirements`] for a text that is no JSON object or repeats a member.
+    /// [`Reason::InvalidPaymentRequirements`] for a text that is no JSON object or repeats a
+    /// member.
     pub fn from_json(text: &'a str) -> Result<Self, Reason> {
         json::parse(text)
             .ok()

@@ -1,8 +1,9 @@
 //! What every [`Receiver`] and every [`Payer`] must do, as checks to run against your own.
 //!
-//! Each check panics with a sentence that says what was expected. Run them in a test, against a real node or a wallet with
-//! some test money; they need a tokio runtime with time enabled, and time that runs (not paused). They make about 70
-//! invoices, and the payer spends less than 300 satoshis in twelve payments, and their fees.
+//! Each check panics with a sentence that says what was expected. Run them in a test, against a
+//! real node or a wallet with some test money; they need a tokio runtime with time enabled, and
+//! time that runs (not paused). They make about 70 invoices, and the payer spends less than 300
+//! satoshis in twelve payments, and their fees.
 //!
 //! ```
 //! use tower_x402::lightning::{LocalNode, conformance};
@@ -15,8 +16,10 @@
 //! # }
 //! ```
 //!
-//! They cannot check everything. Make sure yourself that a payment hash is fresh after a restart too, that an error which leaves
-//! a payment open says so ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)), and that nothing logs a preimage.
+//! They cannot check everything. Make sure yourself that a payment hash is fresh after a restart
+//! too, that an error which leaves a payment open says so
+//! ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)), and that nothing logs a
+//! preimage.
 
 mod asking;
 mod invoices;
@@ -36,7 +39,8 @@ pub async fn receiver<R: Receiver + ?Sized>(node: &R) {
     invoices::lookups_tell_open_from_unknown(node).await;
 }
 
-/// What every [`Payer`] must do. It pays invoices of `receiver`, which must be another node or one that can pay itself.
+/// What every [`Payer`] must do. It pays invoices of `receiver`, which must be another node or one
+/// that can pay itself.
 ///
 /// # Panics
 ///

@@ -1,4 +1,5 @@
-//! The chain that is not there: nothing is broadcast, no block comes, fees stand still, nothing is written to disk.
+//! The chain that is not there: nothing is broadcast, no block comes, fees stand still, nothing is
+//! written to disk.
 
 use std::sync::Arc;
 
@@ -41,8 +42,9 @@ pub(super) fn parameters() -> ChainParameters {
     }
 }
 
-/// A transaction that would fund a channel, if there were a chain. It spends an output that nobody ever made; its witness
-/// must not be empty, or the channel manager takes it for one that can be malleated.
+/// A transaction that would fund a channel, if there were a chain. It spends an output that nobody
+/// ever made; its witness must not be empty, or the channel manager takes it for one that can be
+/// malleated.
 pub(super) fn funding(channel: ChannelId, satoshis: u64, script_pubkey: ScriptBuf) -> Transaction {
     let input = TxIn {
         previous_output: OutPoint::new(Txid::from_byte_array(channel.0), 0),

@@ -20,8 +20,8 @@ use crate::{
     payment::{Amount, Invoice, Network, PaymentHash},
 };
 
-/// One of the two nodes of a [`Devnet`](super::Devnet): it receives and it pays. Clones are the same node. **Its money is
-/// pretend.**
+/// One of the two nodes of a [`Devnet`](super::Devnet): it receives and it pays. Clones are the
+/// same node. **Its money is pretend.**
 #[derive(Clone)]
 pub struct DevnetNode {
     name: &'static str,

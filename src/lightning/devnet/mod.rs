@@ -27,15 +27,18 @@ const START: Duration = Duration::from_secs(30);
 /// How long one connection may take to become one between peers.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Two real Lightning nodes (LDK) with a channel between them, in this process. **The money is pretend.**
+/// Two real Lightning nodes (LDK) with a channel between them, in this process. **The money is
+/// pretend.**
 ///
-/// The nodes, their encrypted connection over loopback TCP, the channel, its commitment transactions and HTLCs are what they are
-/// on any network. Only the chain is not there: it is regtest, nothing is broadcast, and the channel is taken without a
-/// confirmation. Nothing that these nodes receive can ever be spent, they know no other network than regtest, and they refuse
-/// invoices of any other. When the last of the `Devnet` and its handles is dropped, its tasks end and everything is forgotten.
+/// The nodes, their encrypted connection over loopback TCP, the channel, its commitment
+/// transactions and HTLCs are what they are on any network. Only the chain is not there: it is
+/// regtest, nothing is broadcast, and the channel is taken without a confirmation. Nothing that
+/// these nodes receive can ever be spent, they know no other network than regtest, and they refuse
+/// invoices of any other. When the last of the `Devnet` and its handles is dropped, its tasks end
+/// and everything is forgotten.
 ///
-/// Both nodes can pay: each starts with half of a channel of 40 bitcoin. Up to 400 payments of a node are on their way at
-/// one time; further ones wait.
+/// Both nodes can pay: each starts with half of a channel of 40 bitcoin. Up to 400 payments of a
+/// node are on their way at one time; further ones wait.
 ///
 /// ```
 /// use std::time::Duration;
@@ -58,7 +61,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// # }
 /// ```
 ///
-/// Nobody outside of this process can pay these nodes. A route beside the paid ones lets others use the client's:
+/// Nobody outside of this process can pay these nodes. A route beside the paid ones lets others use
+/// the client's:
 ///
 /// ```
 /// # use std::time::Duration;
@@ -77,18 +81,20 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// # }
 /// ```
 ///
-/// Do not pause tokio's time around it: the nodes talk over real sockets, and paused time runs ahead of those.
+/// Do not pause tokio's time around it: the nodes talk over real sockets, and paused time runs
+/// ahead of those.
 #[derive(Clone)]
 pub struct Devnet(Arc<Running>);
 
 impl Devnet {
-    /// Starts both nodes, opens the channel and waits until it is usable. It spawns tasks, so it must be awaited within a tokio
-    /// runtime that has I/O and time enabled, and panics where that runtime lacks one of them.
+    /// Starts both nodes, opens the channel and waits until it is usable. It spawns tasks, so it
+    /// must be awaited within a tokio runtime that has I/O and time enabled, and panics where that
+    /// runtime lacks one of them.
     ///
     /// # Errors
     ///
-    /// [`NodeErrorKind::Refused`] outside of a tokio runtime; [`NodeErrorKind::Unreachable`] where no loopback socket is to
-    /// be had, or no channel is usable after 30 seconds.
+    /// [`NodeErrorKind::Refused`] outside of a tokio runtime; [`NodeErrorKind::Unreachable`] where
+    /// no loopback socket is to be had, or no channel is usable after 30 seconds.
     pub async fn start() -> Result<Self, NodeError> {
         if Handle::try_current().is_err() {
             return Err(NodeError::new(

@@ -92,7 +92,8 @@ const CHANNEL_SAT: u64 = 4_000_000_000;
 /// What the protocol allows of HTLCs in one direction.
 const MOST_HTLCS: u16 = 483;
 
-/// How many payments are on their way at one time: fewer than HTLCs, or those above would find no route.
+/// How many payments are on their way at one time: fewer than HTLCs, or those above would find no
+/// route.
 const MOST_PAYMENTS: usize = 400;
 
 /// How often the channel manager forgets what is over.
@@ -119,7 +120,8 @@ impl Node {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        // Seconds that do not fit 32 bits: only the order of a peer's announcements hangs on it, and there are none.
+        // Seconds that do not fit 32 bits: only the order of a peer's announcements hangs on it,
+        // and there are none.
         let now_32 = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
         let nowhere = Nowhere::new();
         let keys = Arc::new(KeysManager::new(
@@ -195,7 +197,8 @@ impl Node {
         &self.manager
     }
 
-    /// Sends what the channel manager has to say: without this it would wait for the next turn of the loop.
+    /// Sends what the channel manager has to say: without this it would wait for the next turn of
+    /// the loop.
     pub(super) fn flush(&self) {
         self.peers.process_events();
     }
@@ -212,7 +215,8 @@ impl Node {
         self.peers.disconnect_all_peers();
     }
 
-    /// Asks for a channel, half of which is the other's; `false` where the other is not connected yet.
+    /// Asks for a channel, half of which is the other's; `false` where the other is not connected
+    /// yet.
     pub(super) fn open_channel(&self, to: PublicKey) -> bool {
         let opened = self
             .manager
@@ -232,7 +236,8 @@ impl Node {
         let mut ticked = Instant::now();
         loop {
             self.flush();
-            // Once, not until there are none: what waits for another message would be asked for ever.
+            // Once, not until there are none: what waits for another message would be asked for
+            // ever.
             if self.manager.needs_pending_htlc_processing() {
                 self.manager.process_pending_htlc_forwards();
             }
@@ -349,7 +354,8 @@ fn config() -> UserConfig {
     config
         .channel_handshake_config
         .negotiate_anchors_zero_fee_htlc_tx = false;
-    // Small payments are dust: under the default, a multiple of the fee rate, one of them on its way blocks the next.
+    // Small payments are dust: under the default, a multiple of the fee rate, one of them on its
+    // way blocks the next.
     config.channel_config.max_dust_htlc_exposure =
         MaxDustHTLCExposure::FixedLimitMsat(CHANNEL_SAT * 1_000);
     config

@@ -29,7 +29,8 @@ pub(super) enum Start {
     Send(watch::Receiver<PaymentStatus>),
 }
 
-/// An invoice of this node. Its preimage is not here: the channel manager derives it when the payment arrives.
+/// An invoice of this node. Its preimage is not here: the channel manager derives it when the
+/// payment arrives.
 struct Incoming {
     end: Timestamp,
     progress: Progress,

@@ -7,7 +7,8 @@ use crate::{
     },
 };
 
-/// What a [`LocalNode`](super::LocalNode) says untruly when it is told to, so that a test can see it caught.
+/// What a [`LocalNode`](super::LocalNode) says untruly when it is told to, so that a test can see
+/// it caught.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lie {

@@ -26,17 +26,20 @@ use crate::{
 
 const NAME: &str = "the local node";
 
-/// A node for tests: it signs invoices with a random key of its own and settles them by itself. Always regtest; no money.
+/// A node for tests: it signs invoices with a random key of its own and settles them by itself.
+/// Always regtest; no money.
 ///
-/// It is both [`Receiver`] and [`Payer`]: [`pay`](Payer::pay) settles an invoice that it made and answers with the preimage.
-/// Any other invoice fails, and so does one whose time is over. It can be told to be slow ([`pause`](Self::pause)), to be out
-/// of reach ([`reachable`](Self::reachable)), to fail payments or leave them in flight ([`payments`](Self::payments)), and to
-/// [`lie`](Self::lie).
+/// It is both [`Receiver`] and [`Payer`]: [`pay`](Payer::pay) settles an invoice that it made and
+/// answers with the preimage. Any other invoice fails, and so does one whose time is over. It can
+/// be told to be slow ([`pause`](Self::pause)), to be out of reach
+/// ([`reachable`](Self::reachable)), to fail payments or leave them in flight
+/// ([`payments`](Self::payments)), and to [`lie`](Self::lie).
 ///
-/// Clones share one node. An unpaid invoice is forgotten an hour after its end, a paid one 32 days after it.
+/// Clones share one node. An unpaid invoice is forgotten an hour after its end, a paid one 32 days
+/// after it.
 ///
-/// If you wrap it in a receiver of your own, write `Receiver::profile(&node)`: both traits have a method of that name, so
-/// `node.profile()` is ambiguous if both are in scope.
+/// If you wrap it in a receiver of your own, write `Receiver::profile(&node)`: both traits have a
+/// method of that name, so `node.profile()` is ambiguous if both are in scope.
 ///
 /// ```
 /// use std::time::Duration;
@@ -101,16 +104,16 @@ impl LocalNode {
         self
     }
 
-    /// The same node as others could know its key: [`KeyCustody::Shared`], as of every hosted wallet. Clones that were made
-    /// before are as they were.
+    /// The same node as others could know its key: [`KeyCustody::Shared`], as of every hosted
+    /// wallet. Clones that were made before are as they were.
     #[must_use]
     pub fn with_shared_key(mut self) -> Self {
         self.key_custody = KeyCustody::Shared;
         self
     }
 
-    /// Settles an invoice of this node, as if somebody had paid it, and gives what that payer gets. It may have ended: a
-    /// payment on its way can arrive late. Settling it again changes nothing.
+    /// Settles an invoice of this node, as if somebody had paid it, and gives what that payer gets.
+    /// It may have ended: a payment on its way can arrive late. Settling it again changes nothing.
     ///
     /// # Errors
     ///
@@ -130,7 +133,8 @@ impl LocalNode {
         Ok(preimage)
     }
 
-    /// Ends a payment that is in flight: it failed, and no money left. Answers whether there was one.
+    /// Ends a payment that is in flight: it failed, and no money left. Answers whether there was
+    /// one.
     pub fn fail_payment(&self, payment_hash: PaymentHash) -> bool {
         match self.book().entries.get_mut(payment_hash) {
             Some(entry) if entry.progress == Progress::InFlight => {
@@ -141,8 +145,9 @@ impl LocalNode {
         }
     }
 
-    /// The preimage of an invoice of this node, paid or not. Some hosted wallets tell it to anyone who asks: a server that takes
-    /// a preimage from such a wallet for a payment serves for nothing.
+    /// The preimage of an invoice of this node, paid or not. Some hosted wallets tell it to anyone
+    /// who asks: a server that takes a preimage from such a wallet for a payment serves for
+    /// nothing.
     #[must_use]
     pub fn preimage_of(&self, payment_hash: PaymentHash) -> Option<Preimage> {
         self.book()
@@ -171,8 +176,8 @@ impl LocalNode {
         self.book().reachable = reachable;
     }
 
-    /// From now on every call of [`Receiver`] and [`Payer`] waits, until [`resume`](Self::resume). One that is dropped while
-    /// it waits has done nothing.
+    /// From now on every call of [`Receiver`] and [`Payer`] waits, until [`resume`](Self::resume).
+    /// One that is dropped while it waits has done nothing.
     pub fn pause(&self) {
         self.inner.gate.set_open(false);
     }
@@ -355,7 +360,8 @@ impl Receiver for LocalNode {
     }
 }
 
-/// It charges no fee and answers at once: a payment that stays in flight does not wait for [`PayLimits::time`].
+/// It charges no fee and answers at once: a payment that stays in flight does not wait for
+/// [`PayLimits::time`].
 impl Payer for LocalNode {
     fn profile(&self) -> PayerProfile {
         PayerProfile::new(Network::Regtest, true)

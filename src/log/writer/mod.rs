@@ -33,22 +33,25 @@ pub(crate) trait Machine: Send + 'static {
     /// Hears that all is taken in.
     fn loaded(&mut self);
 
-    /// Notes what the disk must hold before anything is asked: called once, when the log was opened and all is taken in.
+    /// Notes what the disk must hold before anything is asked: called once, when the log was opened
+    /// and all is taken in.
     fn begin(&mut self, _: &mut Batch) {}
 
     /// Decides, and notes what changed.
     fn apply(&mut self, ask: Self::Ask, batch: &mut Batch) -> Self::Answer;
 
-    /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked again later.
+    /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked
+    /// again later.
     fn tell(answer: Self::Answer, written: Result<(), &LogError>) -> Option<Self::Ask>;
 
-    /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again later. Memory is as the
-    /// disk may be, and more than that where a write failed; whatever changes there is forgotten with the next
-    /// [`clear`](Self::clear).
+    /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again
+    /// later. Memory is as the disk may be, and more than that where a write failed; whatever
+    /// changes there is forgotten with the next [`clear`](Self::clear).
     fn refuse(&mut self, ask: Self::Ask, failure: &LogError) -> Option<Self::Ask>;
 }
 
-/// A log with its writer thread. Dropped, it writes what was asked before, syncs, and ends the thread.
+/// A log with its writer thread. Dropped, it writes what was asked before, syncs, and ends the
+/// thread.
 pub(crate) struct Log<M: Machine> {
     id: [u8; 16],
     queue: Option<Sender<M::Ask>>,
@@ -116,7 +119,8 @@ impl<M: Machine> Log<M> {
         self.ask_within(MAX_WAITING, ask)
     }
 
-    /// Asks something that must not be lost, also where the disk takes no writes now or many are waiting. Never blocks.
+    /// Asks something that must not be lost, also where the disk takes no writes now or many are
+    /// waiting. Never blocks.
     pub(crate) fn ask_urgently(&self, ask: M::Ask) -> Result<(), LogError> {
         self.ask_within(MAX_URGENT, ask)
     }
@@ -264,9 +268,9 @@ impl<M: Machine> Writer<M> {
             .clone()
     }
 
-    /// Stays awake while those who were answered together may ask again, for half the time that their sync took at most: to
-    /// fall asleep and be woken takes as long as all of them need. `None` where none did. Whoever asks alone is not waited
-    /// for.
+    /// Stays awake while those who were answered together may ask again, for half the time that
+    /// their sync took at most: to fall asleep and be woken takes as long as all of them need.
+    /// `None` where none did. Whoever asks alone is not waited for.
     fn linger(&self) -> Option<Result<M::Ask, RecvTimeoutError>> {
         let until = self.linger_until();
         while self.engine.is_some() && self.last_group > 1 && Instant::now() < until {
@@ -285,8 +289,9 @@ impl<M: Machine> Writer<M> {
         Instant::now() + (self.last_commit / 2).min(MAX_LINGER)
     }
 
-    /// Decides what is asked by now, and gives those who were answered last time to ask again: otherwise the first of them
-    /// gets a sync of its own, and all others wait for that and for the next. Whoever asks alone does not wait.
+    /// Decides what is asked by now, and gives those who were answered last time to ask again:
+    /// otherwise the first of them gets a sync of its own, and all others wait for that and for the
+    /// next. Whoever asks alone does not wait.
     fn gather(&mut self, answers: &mut Vec<M::Answer>, batch: &mut Batch) {
         let until = self.linger_until();
         let before = answers.len();

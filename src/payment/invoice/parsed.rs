@@ -17,8 +17,9 @@ const MAX_TEXT: usize = 7_089;
 
 /// A BOLT11 invoice: strictly decoded, its signature checked.
 ///
-/// Strict means: what an encoder would not write is refused (padding bits, fields of a wrong length, repeated fields, a
-/// `lightning:` prefix, amounts below a millisatoshi), and a payee key named in the invoice must be the signer's.
+/// Strict means: what an encoder would not write is refused (padding bits, fields of a wrong
+/// length, repeated fields, a `lightning:` prefix, amounts below a millisatoshi), and a payee key
+/// named in the invoice must be the signer's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invoice {
     text: String,
@@ -48,15 +49,17 @@ impl Invoice {
     ///
     /// # Errors
     ///
-    /// [`InvoiceErrorKind::Malformed`](super::InvoiceErrorKind::Malformed) for text that is no strictly encoded BOLT11 invoice, [`InvoiceErrorKind::Signature`](super::InvoiceErrorKind::Signature)
-    /// for one that its named payee did not sign.
+    /// [`InvoiceErrorKind::Malformed`](super::InvoiceErrorKind::Malformed) for text that is no
+    /// strictly encoded BOLT11 invoice,
+    /// [`InvoiceErrorKind::Signature`](super::InvoiceErrorKind::Signature) for one that its named
+    /// payee did not sign.
     pub fn parse(text: &str) -> Result<Self, InvoiceError> {
         if text.len() > MAX_TEXT {
             return Err(InvoiceError::malformed("longer than an invoice can be"));
         }
         let signed: SignedRawBolt11Invoice = text.parse().map_err(InvoiceError::undecodable)?;
-        // The decoder's hash is over its own encoding of what it read: equal hashes mean an equal text, at a tenth of the cost
-        // of writing the invoice out again.
+        // The decoder's hash is over its own encoding of what it read: equal hashes mean an equal
+        // text, at a tenth of the cost of writing the invoice out again.
         if bech32::signed_hash(text).as_ref() != Some(signed.signable_hash()) {
             return Err(InvoiceError::malformed("not encoded as an encoder would"));
         }
@@ -185,7 +188,8 @@ impl Fields {
                     false
                 }
                 RawTaggedField::KnownSemantics(_) => false,
-                // A field of a wrong length is skipped by the decoder; these four must not be skippable.
+                // A field of a wrong length is skipped by the decoder; these four must not be
+                // skippable.
                 RawTaggedField::UnknownSemantics(words) => words
                     .first()
                     .is_some_and(|tag| matches!(tag.to_char(), 'p' | 'h' | 's' | 'n')),

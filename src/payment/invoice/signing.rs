@@ -31,7 +31,8 @@ impl InvoiceDraft {
     ///
     /// # Errors
     ///
-    /// Where BOLT11 cannot say the draft (a description over 639 bytes or unclear, an amount out of range, no randomness).
+    /// Where BOLT11 cannot say the draft (a description over 639 bytes or unclear, an amount out of
+    /// range, no randomness).
     pub(crate) fn sign(self, key: &SigningKey) -> Result<Invoice, InvoiceError> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|_| InvoiceError::malformed("no randomness"))?;

@@ -1,4 +1,5 @@
-//! What every store must do, as suites that anyone's store can be put through (feature `conformance`).
+//! What every store must do, as suites that anyone's store can be put through (feature
+//! `conformance`).
 //!
 //! ```
 //! use tower_x402::replay::{MemoryStore, conformance};
@@ -16,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! A suite panics where a store breaks the contract, and says how. Run it on a runtime with several threads: what a race
-//! shows, it shows there.
+//! A suite panics where a store breaks the contract, and says how. Run it on a runtime with several
+//! threads: what a race shows, it shows there.
 
 mod birth;
 mod handles;
@@ -62,20 +63,22 @@ use crate::{
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setup {
-    /// Names the data: a name that was not seen before asks for an empty store. A durable store that is asked for a name
-    /// again, its first value being dropped, opens what is there; any other store is new each time.
+    /// Names the data: a name that was not seen before asks for an empty store. A durable store
+    /// that is asked for a name again, its first value being dropped, opens what is there; any
+    /// other store is new each time.
     pub name: u64,
-    /// Another handle has the store of this name open, here or in another process: only [`two_handles`], [`two_processes`] and
-    /// [`other_process`] ask for that.
+    /// Another handle has the store of this name open, here or in another process: only
+    /// [`two_handles`], [`two_processes`] and [`other_process`] ask for that.
     pub is_open: bool,
     /// The clock that the store must go by.
     pub clock: TestClock,
-    /// For how many keys it must have room, where that matters. A store without a bound of its own may ignore it.
+    /// For how many keys it must have room, where that matters. A store without a bound of its own
+    /// may ignore it.
     pub capacity: Option<NonZeroUsize>,
 }
 
-/// Puts a [`ReplayStore`] through its contract. For one that several handles may have open see [`two_handles`] and
-/// [`two_processes`] too.
+/// Puts a [`ReplayStore`] through its contract. For one that several handles may have open see
+/// [`two_handles`] and [`two_processes`] too.
 ///
 /// # Panics
 ///
@@ -89,10 +92,12 @@ pub async fn replay_store<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
     model::suite(&open).await;
 }
 
-/// Puts a [`ReplayStore`] that several handles may have open at once through what they owe one another: `open` is called again
-/// with the name of a store that is open ([`Setup::is_open`]), and gives a second handle of it. For a store that only one value
-/// may have open, such as a file that is locked, that is a clone of the `Arc` around it; for a store on a server it is another
-/// connection. The second handle is opened some seconds later than the first by the clock of the [`Setup`].
+/// Puts a [`ReplayStore`] that several handles may have open at once through what they owe one
+/// another: `open` is called again with the name of a store that is open ([`Setup::is_open`]), and
+/// gives a second handle of it. For a store that only one value may have open, such as a file that
+/// is locked, that is a clone of the `Arc` around it; for a store on a server it is another
+/// connection. The second handle is opened some seconds later than the first by the clock of the
+/// [`Setup`].
 ///
 /// # Panics
 ///
@@ -101,8 +106,8 @@ pub async fn two_handles<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
     handles::suite(&open).await;
 }
 
-/// The same for a store that several processes may have open: `other` starts a process which calls [`other_process`] with an
-/// opener of the same store. A test may start itself again:
+/// The same for a store that several processes may have open: `other` starts a process which calls
+/// [`other_process`] with an opener of the same store. A test may start itself again:
 ///
 /// ```no_run
 /// # use tower_x402::replay::{MemoryStore, conformance::{self, Setup}};
@@ -127,8 +132,8 @@ pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other
     handles::of(&Pair::new(Arc::new(here), Arc::new(there), &setup.clock)).await;
 }
 
-/// Whether this is the process that [`two_processes`] started. If so, it first serves the store that `open` gives to that one,
-/// over standard input and output, and answers once it is done.
+/// Whether this is the process that [`two_processes`] started. If so, it first serves the store
+/// that `open` gives to that one, over standard input and output, and answers once it is done.
 ///
 /// # Panics
 ///

@@ -3,7 +3,8 @@ use std::{collections::HashMap, time::Instant};
 use super::{PATIENCE, Setup, Subject, a_key, a_use, restorable};
 use crate::replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
 
-/// Long random sequences on a few keys, each answer held against a model that is too simple to be wrong.
+/// Long random sequences on a few keys, each answer held against a model that is too simple to be
+/// wrong.
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let subject = Subject::new(open).await;
     for _ in 0..SEQUENCES {
@@ -42,7 +43,8 @@ async fn sequence<S: ReplayStore>(subject: &Subject<S>, seed: u64) {
     }
 }
 
-/// A release is carried out in the store's own time, so a use that is due may be refused for a while.
+/// A release is carried out in the store's own time, so a use that is due may be refused for a
+/// while.
 async fn consume<S: ReplayStore>(
     subject: &Subject<S>,
     key: ConsumptionKey,

@@ -1,5 +1,5 @@
-//! A handle of a store that another process has open: it is asked over that process's standard input, a line for each
-//! question, and answers with lines that start with [`MARK`].
+//! A handle of a store that another process has open: it is asked over that process's standard
+//! input, a line for each question, and answers with lines that start with [`MARK`].
 
 use std::{
     collections::HashMap,

@@ -10,7 +10,8 @@ use crate::{
     },
 };
 
-/// The durable store's engine without the store: what its own batches reach, from one writer, synced. For benches.
+/// The durable store's engine without the store: what its own batches reach, from one writer,
+/// synced. For benches.
 pub struct RawEngine(log::RawEngine);
 
 /// A record as the first use of a payment makes it.

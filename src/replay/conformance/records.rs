@@ -5,7 +5,8 @@ use tokio::task::JoinSet;
 use super::{Setup, after};
 use crate::replay::{RecordKey, Records};
 
-/// Puts a [`Records`] through its contract. `durable` says whether it outlives its value; then it is opened again.
+/// Puts a [`Records`] through its contract. `durable` says whether it outlives its value; then it
+/// is opened again.
 ///
 /// # Panics
 ///

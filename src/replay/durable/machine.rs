@@ -27,7 +27,8 @@ pub(super) struct Desk {
     options: DurableOptions,
     /// Since when the store exists, once all is taken in.
     created_at: Arc<OnceLock<Timestamp>>,
-    /// Whether the book holds at least what the disk does: not after a reading of it that failed half way.
+    /// Whether the book holds at least what the disk does: not after a reading of it that failed
+    /// half way.
     is_whole: bool,
 }
 
@@ -122,8 +123,8 @@ impl Machine for Desk {
         self.is_whole = true;
     }
 
-    /// A folder that does not say since when it exists may have forgotten anything before now. If the clock is not set, it does not
-    /// say so yet.
+    /// A folder that does not say since when it exists may have forgotten anything before now. If
+    /// the clock is not set, it does not say so yet.
     fn begin(&mut self, batch: &mut Batch) {
         if self.created_at.get().is_none()
             && let Some(now) = birth(self.options.clock.now())

@@ -18,36 +18,43 @@ use crate::{
     },
 };
 
-/// A store in a folder of this machine: every answer comes after its record is safe from a loss of power. Both a
-/// [`ReplayStore`] and a [`Records`].
+/// A store in a folder of this machine: every answer comes after its record is safe from a loss of
+/// power. Both a [`ReplayStore`] and a [`Records`].
 ///
-/// One process may open a folder at a time. All callers share one writer thread, which [`open`](Self::open) starts and which
-/// syncs once for each group of them; dropping the store writes what was asked before, and ends the thread. Everything that
-/// is live also stands in memory, about 250 bytes for each key.
+/// One process may open a folder at a time. All callers share one writer thread, which
+/// [`open`](Self::open) starts and which syncs once for each group of them; dropping the store
+/// writes what was asked before, and ends the thread. Everything that is live also stands in
+/// memory, about 250 bytes for each key.
 ///
 /// # When the disk does not take it
 ///
-/// On a full or failing disk every call is an error, at once, until writes succeed again: the store tries a small one twice a
-/// second, and where that succeeds it reads the folder anew (less often, the longer it lasts). Nothing that was acknowledged
-/// is lost meanwhile, and a release of a use that may have been granted is kept until it can be written.
+/// On a full or failing disk every call is an error, at once, until writes succeed again: the store
+/// tries a small one twice a second, and where that succeeds it reads the folder anew (less often,
+/// the longer it lasts). Nothing that was acknowledged is lost meanwhile, and a release of a use
+/// that may have been granted is kept until it can be written.
 ///
 /// # When the disk holds less than it should
 ///
-/// Beside its journal the store keeps a lower bound of what it acknowledged (written with each group, synced each second and
-/// when the store is closed), and in each group a sum over all records. A journal that was cut short, or where bytes changed,
-/// is [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store that has forgotten. (A group that was
-/// being written when the power was lost, so that nobody was answered, is dropped.) The way out is an empty folder. It has a new
-/// [`StoreId`], so what was sold for counted access before is refused, spent or not. A proof without a key of this server (a paywall's
-/// `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its invoice was made before the new folder, or within
-/// twice the clocks' skew after that. Clients that had paid and not redeemed must pay again.
+/// Beside its journal the store keeps a lower bound of what it acknowledged (written with each
+/// group, synced each second and when the store is closed), and in each group a sum over all
+/// records. A journal that was cut short, or where bytes changed, is
+/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store
+/// that has forgotten. (A group that was being written when the power was lost, so that nobody was
+/// answered, is dropped.) The way out is an empty folder. It has a new [`StoreId`], so what was
+/// sold for counted access before is refused, spent or not. A proof without a key of this server (a
+/// paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
+/// invoice was made before the new folder, or within twice the clocks' skew after that. Clients
+/// that had paid and not redeemed must pay again.
 ///
-/// **Never put back an older copy of the folder.** The side file is older too then, and nothing on this machine tells that
-/// payments were spent since: each of them could be spent once more until its credential expires. Only what the older copy
-/// had itself pruned stays refused. A backup of a replay store is of no use; open an empty folder instead. If an older copy
-/// must be put back, then only with a new master secret, and no older one in the ring: that makes every older credential
-/// worthless, those that were paid for and not redeemed included. **It does nothing against proofs without a key of this server**: the
-/// older copy still says when the folder was first made, so each of those proofs that was spent since settles again. Keep
-/// `accept_foreign_proofs` and facilitators off until every invoice from before has expired, with the skew.
+/// **Never put back an older copy of the folder.** The side file is older too then, and nothing on
+/// this machine tells that payments were spent since: each of them could be spent once more until
+/// its credential expires. Only what the older copy had itself pruned stays refused. A backup of a
+/// replay store is of no use; open an empty folder instead. If an older copy must be put back, then
+/// only with a new master secret, and no older one in the ring: that makes every older credential
+/// worthless, those that were paid for and not redeemed included. **It does nothing against proofs
+/// without a key of this server**: the older copy still says when the folder was first made, so
+/// each of those proofs that was spent since settles again. Keep `accept_foreign_proofs` and
+/// facilitators off until every invoice from before has expired, with the skew.
 ///
 /// ```
 /// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};
@@ -76,13 +83,15 @@ pub struct DurableStore {
 }
 
 impl DurableStore {
-    /// Opens the store in `folder`, or makes one there (mode 0700), and starts its writer thread. It reads all that the
-    /// folder holds, so it blocks for a while: call it before serving.
+    /// Opens the store in `folder`, or makes one there (mode 0700), and starts its writer thread.
+    /// It reads all that the folder holds, so it blocks for a while: call it before serving.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) where the folder holds less than was acknowledged or was altered, and
-    /// [`StoreErrorKind::Unavailable`](crate::replay::StoreErrorKind::Unavailable) where another store has it open or it cannot be read or written.
+    /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) where the folder holds
+    /// less than was acknowledged or was altered, and
+    /// [`StoreErrorKind::Unavailable`](crate::replay::StoreErrorKind::Unavailable) where another
+    /// store has it open or it cannot be read or written.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with(folder, DurableOptions::new())
     }
@@ -150,7 +159,8 @@ impl ReplayStore for DurableStore {
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        // each follows a consume, and those are bounded; past a bound of their own they come from who heeds no refusal
+        // each follows a consume, and those are bounded; past a bound of their own they come from
+        // who heeds no refusal
         let _ = self.log.ask_urgently(Question::Release(key, use_id, why));
     }
 

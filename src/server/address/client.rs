@@ -7,11 +7,13 @@ use std::{
 
 use http::request::Parts;
 
-/// The address of whoever sent a request, for servers that do not run under axum's `into_make_service_with_connect_info`.
+/// The address of whoever sent a request, for servers that do not run under axum's
+/// `into_make_service_with_connect_info`.
 ///
-/// Insert it into the request's extensions before this crate's layer sees it: the address of the connection's other end, or
-/// of the client itself where something outside has established it. It goes before axum's `ConnectInfo<std::net::SocketAddr>`.
-/// Requests without either share one limit for unpaid invoices and get no free allowance.
+/// Insert it into the request's extensions before this crate's layer sees it: the address of the
+/// connection's other end, or of the client itself where something outside has established it. It
+/// goes before axum's `ConnectInfo<std::net::SocketAddr>`. Requests without either share one limit
+/// for unpaid invoices and get no free allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddr(IpAddr);
 
@@ -29,7 +31,8 @@ impl ClientAddr {
     }
 }
 
-/// What one client is counted by: an IPv4 address, an IPv6 network of 64 bits, or nothing that is known.
+/// What one client is counted by: an IPv4 address, an IPv6 network of 64 bits, or nothing that is
+/// known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ClientKey {
     Unknown,

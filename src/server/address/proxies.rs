@@ -19,8 +19,8 @@ pub(crate) struct Client {
     pub(crate) is_behind_proxy: bool,
 }
 
-/// The header in which trusted proxies write whom they heard from. Only one is read, because a proxy passes on what its
-/// clients put into the other.
+/// The header in which trusted proxies write whom they heard from. Only one is read, because a
+/// proxy passes on what its clients put into the other.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ForwardedBy {
     /// RFC 7239.
@@ -113,7 +113,8 @@ impl Proxies {
         let header = self.header;
         let lines: Vec<_> = headers.get_all(header.name()).iter().collect();
         lines.into_iter().rev().flat_map(move |line| {
-            // Commas are looked for from the right and without regard for quotes: to the left stands what strangers wrote.
+            // Commas are looked for from the right and without regard for quotes: to the left
+            // stands what strangers wrote.
             line.as_bytes()
                 .rsplit(|byte| *byte == b',')
                 .map(move |hop| header.read(std::str::from_utf8(hop).ok()?.trim()))

@@ -2,9 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Whether a header speaks to shared caches alone, most of which heed it before `Cache-Control`: every targeted field of
-/// RFC 9213 (`CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control`, `Akamai-Cache-Control`, `X-LiteSpeed-Cache-Control`), and those
-/// that are older. Fields that only name an answer for a later purge (`Surrogate-Key`, `Cache-Tag`) permit nothing.
+/// Whether a header speaks to shared caches alone, most of which heed it before `Cache-Control`:
+/// every targeted field of RFC 9213 (`CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control`,
+/// `Akamai-Cache-Control`, `X-LiteSpeed-Cache-Control`), and those that are older. Fields that only
+/// name an answer for a later purge (`Surrogate-Key`, `Cache-Tag`) permit nothing.
 fn is_for_shared_caches(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("-cache-control")
@@ -27,8 +28,8 @@ pub(in crate::server) fn keep_private(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, value);
 }
 
-/// What the handler said in `Cache-Control`, without what lets shared caches keep the answer, and with `private`; `None` if not
-/// every cache would read that alike.
+/// What the handler said in `Cache-Control`, without what lets shared caches keep the answer, and
+/// with `private`; `None` if not every cache would read that alike.
 fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
     let (mut kept, mut is_private, mut is_understood) = (Vec::new(), false, false);
     for value in headers.get_all(header::CACHE_CONTROL) {
@@ -42,7 +43,8 @@ fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
             .split(is_comma)
             .map(<[u8]>::trim_ascii)
             .collect();
-        // After an open quote what is added would be part of a text; which one is open depends on who reads escapes.
+        // After an open quote what is added would be part of a text; which one is open depends on
+        // who reads escapes.
         if is_quoted || value.as_bytes().contains(&b'\\') {
             return None;
         }

@@ -19,10 +19,11 @@ const BLOCKS: usize = 64;
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
-/// Counts free requests by days of UTC. Its memory is bounded and all of it goes at the end of a day.
+/// Counts free requests by days of UTC. Its memory is bounded and all of it goes at the end of a
+/// day.
 ///
-/// The networks around an IPv6 client have shares, as they have of unpaid invoices: one of 56 bits gets the allowance of four
-/// clients, one of 48 bits that of sixteen.
+/// The networks around an IPv6 client have shares, as they have of unpaid invoices: one of 56 bits
+/// gets the allowance of four clients, one of 48 bits that of sixteen.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     per_day: NonZeroU32,
@@ -61,7 +62,8 @@ impl Allowance {
         }
         let day = now.as_unix_seconds() / DAY_SECONDS;
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that wavers about midnight gives no second allowance; one that was days ahead is forgiven.
+        // A clock that wavers about midnight gives no second allowance; one that was days ahead is
+        // forgiven.
         if day > today.day || day.saturating_add(1) < today.day {
             *today = Today {
                 day,
@@ -139,7 +141,8 @@ mod tests {
         assert_eq!(taken(&allowance, client(9), NOON + DAY_SECONDS), 1);
     }
 
-    /// The allowances that so many networks of 64 bits get, which follow one another from this one on.
+    /// The allowances that so many networks of 64 bits get, which follow one another from this one
+    /// on.
     fn of_networks(allowance: &Allowance, first: u64, count: u64) -> usize {
         let network = |n: u64| ClientKey::of(Ipv6Addr::from(u128::from(first + n) << 64).into());
         (0..count).map(|n| taken(allowance, network(n), NOON)).sum()

@@ -1,15 +1,19 @@
-//! How many unpaid invoices there may be: for one client, for the networks that it is in, and in all.
+//! How many unpaid invoices there may be: for one client, for the networks that it is in, and in
+//! all.
 //!
-//! 1. A [`Slot`] is [reserved](Limiter::reserve) before the node is called, or the request is refused.
-//! 2. [`Slot::asked`] says that the node is being called: from then on an invoice may exist, and whatever becomes of the
-//!    request, the slot is held.
-//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] says how the call ended otherwise: the slot goes back at
-//!    once if there is certainly no invoice, and after the time limit if the node did not answer.
+//! 1. A [`Slot`] is [reserved](Limiter::reserve) before the node is called, or the request is
+//!    refused.
+//! 2. [`Slot::asked`] says that the node is being called: from then on an invoice may exist, and
+//!    whatever becomes of the request, the slot is held.
+//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] says how the call ended
+//!    otherwise: the slot goes back at once if there is certainly no invoice, and after the time
+//!    limit if the node did not answer.
 //! 4. It is held until [`Limiter::paid`] or the invoice's end.
 //!
-//! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536, so the networks of 56 and 48
-//! bits around a client have shares too: see [`UnpaidLimits::of_block`]. IPv4 addresses are scarce, and many customers may stand
-//! behind one: there each address counts alone, and no network around it.
+//! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536, so
+//! the networks of 56 and 48 bits around a client have shares too: see [`UnpaidLimits::of_block`].
+//! IPv4 addresses are scarce, and many customers may stand behind one: there each address counts
+//! alone, and no network around it.
 
 use std::{
     sync::{
@@ -38,7 +42,8 @@ pub(crate) struct UnpaidLimits {
     pub(crate) per_client: usize,
     /// In all.
     pub(crate) total: usize,
-    /// The part of the total and of a network's share, in percent, that only clients that paid before may take.
+    /// The part of the total and of a network's share, in percent, that only clients that paid
+    /// before may take.
     pub(crate) kept_percent: usize,
     /// Clients that are told apart. Beyond, new ones are counted as unknown.
     pub(crate) clients: usize,
@@ -56,8 +61,8 @@ impl Default for UnpaidLimits {
 }
 
 impl UnpaidLimits {
-    /// For a network of one household (56 bits: four clients' worth) or one site (48 bits: sixteen clients' worth), and never
-    /// more than half of all.
+    /// For a network of one household (56 bits: four clients' worth) or one site (48 bits: sixteen
+    /// clients' worth), and never more than half of all.
     pub(crate) fn of_block(&self, block: Block) -> usize {
         self.per_client
             .saturating_mul(block.clients())
@@ -82,8 +87,9 @@ impl UnpaidLimits {
 
 /// Counts unpaid invoices. Its memory is bounded by its limits.
 ///
-/// A call costs the logarithm of what is held, once for each slot that comes back in it. A refusal also walks over the slots that
-/// clients hold in the part that is kept for those that paid: at most [`kept_percent`](UnpaidLimits::kept_percent) of the total.
+/// A call costs the logarithm of what is held, once for each slot that comes back in it. A refusal
+/// also walks over the slots that clients hold in the part that is kept for those that paid: at
+/// most [`kept_percent`](UnpaidLimits::kept_percent) of the total.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
@@ -100,8 +106,9 @@ pub(crate) struct TooMany {
     pub(crate) full: Full,
 }
 
-/// The right to one unpaid invoice. Dropped before [`asked`](Self::asked) it goes back at once, dropped afterwards at the end
-/// that an invoice would have, or after the time limit if the node answered nobody while it was asked.
+/// The right to one unpaid invoice. Dropped before [`asked`](Self::asked) it goes back at once,
+/// dropped afterwards at the end that an invoice would have, or after the time limit if the node
+/// answered nobody while it was asked.
 #[derive(Debug)]
 #[must_use = "a slot that is dropped goes back"]
 pub(crate) struct Slot {
@@ -158,12 +165,12 @@ impl Limiter {
         }
     }
 
-    /// This invoice was paid for, and `presenter` redeems it: its slot comes back, and the client that it was made for counts
-    /// as one that has paid. If nobody remembers whose invoice it was, because it has ended or another server made it, the
-    /// presenter counts.
+    /// This invoice was paid for, and `presenter` redeems it: its slot comes back, and the client
+    /// that it was made for counts as one that has paid. If nobody remembers whose invoice it was,
+    /// because it has ended or another server made it, the presenter counts.
     ///
-    /// A further call for the same hash changes nothing, as long as the hash is one of the latest [`UnpaidLimits::payers`] that
-    /// were told. One that was forgotten may make a payer once more.
+    /// A further call for the same hash changes nothing, as long as the hash is one of the latest
+    /// [`UnpaidLimits::payers`] that were told. One that was forgotten may make a payer once more.
     pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) {
         if !self.lately.contains(&hash) {
             self.state().paid(hash, presenter, now, &self.limits);
@@ -177,7 +184,8 @@ impl Limiter {
 }
 
 impl Slot {
-    /// The node is about to be asked for an invoice that lives so long. It has until the time limit to answer.
+    /// The node is about to be asked for an invoice that lives so long. It has until the time limit
+    /// to answer.
     pub(crate) fn asked(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
         let end = now.saturating_add(life);
         let brief = now.saturating_add(time_limit).min(end);
@@ -221,7 +229,8 @@ impl Drop for Slot {
     }
 }
 
-/// Payments that were told lately, so that the next request with one of them takes no lock. It may forget one at any time.
+/// Payments that were told lately, so that the next request with one of them takes no lock. It may
+/// forget one at any time.
 #[derive(Debug)]
 struct Lately(Box<[AtomicU64]>);
 

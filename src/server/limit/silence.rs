@@ -1,8 +1,8 @@
 //! Whether the node answers, judged by how calls to it end.
 //!
-//! A client that resets its request while a healthy node works must not get its slot back: there is an invoice. While the node
-//! hangs there is none, and the same reset must not keep the client out after the node recovers. The two are told apart by
-//! time: a healthy node would have answered.
+//! A client that resets its request while a healthy node works must not get its slot back: there is
+//! an invoice. While the node hangs there is none, and the same reset must not keep the client out
+//! after the node recovers. The two are told apart by time: a healthy node would have answered.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -46,12 +46,14 @@ const PATIENCE: u32 = 4;
 
 /// How long the node has answered nothing.
 ///
-/// Silence is known of the past only: a call that begins after it was noticed proves nothing before it has waited itself, because
-/// the node may be well again. So what was noticed once is worth nothing after one time limit, when all calls of that time are over.
+/// Silence is known of the past only: a call that begins after it was noticed proves nothing before
+/// it has waited itself, because the node may be well again. So what was noticed once is worth
+/// nothing after one time limit, when all calls of that time are over.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     heard: Option<Instant>,
-    /// How long the slowest invoice of late took. Falls slowly with each faster one. Unknown before the first.
+    /// How long the slowest invoice of late took. Falls slowly with each faster one. Unknown before
+    /// the first.
     slowest: Option<Duration>,
     /// When a call was found unanswered last, since the node was heard.
     noticed: Option<Instant>,
@@ -74,7 +76,8 @@ impl Silence {
         self.dropped.clear();
     }
 
-    /// Notes that the node did not answer this call. Returns whether that proves that it answers nobody.
+    /// Notes that the node did not answer this call. Returns whether that proves that it answers
+    /// nobody.
     pub(super) fn unanswered(&mut self, call: &Call, why: CallEnd) -> bool {
         let since = self.heard.map_or(call.began, |heard| heard.max(call.began));
         let patience = |slowest: Duration| {
@@ -137,7 +140,8 @@ mod tests {
         slot.issued(PaymentHash::from_bytes([9; 32]), now.saturating_add(LIFE));
     }
 
-    /// How many invoices one client can have made in the life of one if it resets each request after this time.
+    /// How many invoices one client can have made in the life of one if it resets each request
+    /// after this time.
     async fn made(limiter: &Arc<Limiter>, after: Duration) -> usize {
         let (began, mut made) = (Instant::now(), 0);
         while began.elapsed() < LIFE {

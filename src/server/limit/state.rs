@@ -59,7 +59,8 @@ pub(super) struct Known {
 }
 
 impl State {
-    /// A slot for this client, or what is full and when a slot comes back at the latest, if that is known.
+    /// A slot for this client, or what is full and when a slot comes back at the latest, if that is
+    /// known.
     pub(super) fn reserve(
         &mut self,
         asker: ClientKey,
@@ -181,7 +182,8 @@ impl State {
         }
         match why {
             CallEnd::Refused => self.release(id),
-            // There may be an invoice after all; but an outage must not lock clients out for the life of one.
+            // There may be an invoice after all; but an outage must not lock clients out for the
+            // life of one.
             CallEnd::BadAnswer | CallEnd::TimedOut | CallEnd::Unreachable => {
                 self.set_end(id, Some(call.brief))
             }
@@ -243,8 +245,8 @@ impl State {
         self.forget_idle(client);
     }
 
-    /// The client that the invoice was made for has paid; if that is not known (any more), the one that presents the payment.
-    /// One payment makes one payer.
+    /// The client that the invoice was made for has paid; if that is not known (any more), the one
+    /// that presents the payment. One payment makes one payer.
     pub(super) fn paid(
         &mut self,
         hash: PaymentHash,

@@ -1,4 +1,5 @@
-//! A path that axum routes to a priced handler is never free by a table of the same routes, nor has it another price.
+//! A path that axum routes to a priced handler is never free by a table of the same routes, nor has
+//! it another price.
 
 use axum::{
     Router,

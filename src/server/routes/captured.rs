@@ -18,8 +18,8 @@ impl<'a> Captured<'a> {
         Self { tree, pattern }
     }
 
-    /// Names and values in the path that was looked up, decoded as axum decodes them. A path whose captures are not UTF-8 is
-    /// never priced.
+    /// Names and values in the path that was looked up, decoded as axum decodes them. A path whose
+    /// captures are not UTF-8 is never priced.
     pub(crate) fn decoded<'p>(&'p self, path: &'p str) -> Vec<(&'p str, Cow<'p, str>)> {
         let raw = self.tree.captures(self.pattern, path);
         raw.into_iter()

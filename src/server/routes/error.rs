@@ -1,6 +1,7 @@
 use std::{error::Error, fmt};
 
-/// A table of routes that cannot be compiled. It names the rule, what was expected and, where there is one, the fix.
+/// A table of routes that cannot be compiled. It names the rule, what was expected and, where there
+/// is one, the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuleError(String);
 

@@ -1,7 +1,8 @@
 //! The normal form of paths and patterns: what all spellings of one path have in common.
 //!
-//! A handler, a file system or a proxy may take `/%61rchive//x`, `/Archive/x/` and `/a/../archive/x;v=1` for one thing. The
-//! table looks a path up as it is and in normal form, and serves none that the two see differently.
+//! A handler, a file system or a proxy may take `/%61rchive//x`, `/Archive/x/` and
+//! `/a/../archive/x;v=1` for one thing. The table looks a path up as it is and in normal form, and
+//! serves none that the two see differently.
 
 use std::borrow::Cow;
 
@@ -10,8 +11,8 @@ use percent_encoding::percent_decode;
 /// How often a path is percent-decoded.
 const ROUNDS: usize = 3;
 
-/// A path in normal form: percent-decoded up to three rounds, `\` as `/`, empty segments, dot segments and `;parameters`
-/// removed, lower case, no slash at the end.
+/// A path in normal form: percent-decoded up to three rounds, `\` as `/`, empty segments, dot
+/// segments and `;parameters` removed, lower case, no slash at the end.
 #[derive(Debug)]
 pub(crate) struct Normal<'a> {
     pub(crate) text: Cow<'a, str>,
@@ -63,8 +64,8 @@ pub(crate) fn is_broken(path: &str) -> bool {
         && decode(path).1
 }
 
-/// Whether `path` is in normal form without any doubt, which there is of segments that begin with a dot. The asterisk of
-/// `OPTIONS *` is no path and stays as it is.
+/// Whether `path` is in normal form without any doubt, which there is of segments that begin with a
+/// dot. The asterisk of `OPTIONS *` is no path and stays as it is.
 fn is_normal(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return path == "*";
@@ -106,7 +107,8 @@ fn push_lower_case(to: &mut String, text: &str) {
     to.extend(text.chars().flat_map(char::to_lowercase));
 }
 
-/// The normal form of a pattern, or what is wrong with it. Its braces were checked by the matcher before.
+/// The normal form of a pattern, or what is wrong with it. Its braces were checked by the matcher
+/// before.
 pub(crate) fn normal_pattern(pattern: &str) -> Result<String, &'static str> {
     let path = pattern.strip_prefix('/').ok_or("a path starts with `/`")?;
     let mut normal = String::with_capacity(pattern.len());

@@ -44,7 +44,8 @@ struct Matcher {
 /// What the table says of a request.
 #[derive(Debug)]
 pub(crate) enum Lookup<'a, T> {
-    /// 400: the path as it is and its normal form do not have the same price, or it holds control bytes or broken UTF-8.
+    /// 400: the path as it is and its normal form do not have the same price, or it holds control
+    /// bytes or broken UTF-8.
     Ambiguous,
     /// 404.
     Closed,
@@ -62,7 +63,8 @@ pub(crate) enum Lookup<'a, T> {
     },
 }
 
-/// The mistake that a layer sees another path than its rules were written for. `Display` is the line for the log.
+/// The mistake that a layer sees another path than its rules were written for. `Display` is the
+/// line for the log.
 #[derive(Debug)]
 pub(crate) struct Misplaced<'a> {
     method: &'a Method,
@@ -105,7 +107,8 @@ impl<T> Rules<T> {
         })
     }
 
-    /// The matcher of one method: of its own rules, and for HEAD and CONNECT of those of GET that they do not replace.
+    /// The matcher of one method: of its own rules, and for HEAD and CONNECT of those of GET that
+    /// they do not replace.
     fn matcher_of(method: Method, rules: &[Rule<T>]) -> Result<Matcher, RuleError> {
         let of = |method: &Method| {
             rules
@@ -154,9 +157,9 @@ impl<T> Rules<T> {
         })
     }
 
-    /// What the table says of `method` and `path`, the path that the inner service will see. `original_path` is the path
-    /// before a nest or a rewriting layer changed it, where that is known; `is_connect_protocol` tells the extended
-    /// CONNECT of RFC 8441.
+    /// What the table says of `method` and `path`, the path that the inner service will see.
+    /// `original_path` is the path before a nest or a rewriting layer changed it, where that is
+    /// known; `is_connect_protocol` tells the extended CONNECT of RFC 8441.
     pub(crate) fn lookup<'a>(
         &'a self,
         method: &Method,

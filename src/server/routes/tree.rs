@@ -6,7 +6,8 @@ use matchit::{InsertError, Router};
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     spelled: Router<Leaf>,
-    /// What a trailing `{*rest}` prices when the rest is empty, which axum's own pattern does not match.
+    /// What a trailing `{*rest}` prices when the rest is empty, which axum's own pattern does not
+    /// match.
     empty_rests: Vec<(String, Leaf)>,
     /// All of them; `None` where that is `spelled`.
     all: Option<Router<Leaf>>,
@@ -76,7 +77,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds the empty rests, after all that is spelled out: where one meets a rule of the same shape, that rule stays.
+    /// Adds the empty rests, after all that is spelled out: where one meets a rule of the same
+    /// shape, that rule stays.
     pub(super) fn with_empty_rests(mut self) -> Self {
         for (path, leaf) in self.empty_rests.drain(..) {
             let _ = self
@@ -101,7 +103,8 @@ impl Tree {
             return Selected::Nothing;
         };
         if leaf.is_empty_rest {
-            // The router that the rules were copied from would take the one that is spelled out: its price may be another.
+            // The router that the rules were copied from would take the one that is spelled out:
+            // its price may be another.
             match self.spelled.at(path) {
                 Ok(found) if found.value.is_priced && found.value.rule != leaf.rule => {
                     return Selected::Torn;

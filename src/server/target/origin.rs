@@ -2,7 +2,8 @@ use std::{error::Error, fmt};
 
 use crate::codec::authority::Authority;
 
-/// A public origin as it was configured: `https://api.example.com`, lower case, without a default port.
+/// A public origin as it was configured: `https://api.example.com`, lower case, without a default
+/// port.
 ///
 /// Its text is safe in a quoted string, such as a realm.
 #[derive(Clone, Debug)]

@@ -20,7 +20,8 @@ pub(crate) struct AuthorityError {
 }
 
 impl Origins {
-    /// `accepted` are authorities (`name` or `name:port`) at which requests may arrive besides the origins' own.
+    /// `accepted` are authorities (`name` or `name:port`) at which requests may arrive besides the
+    /// origins' own.
     pub(crate) fn new(origins: Vec<Origin>, accepted: &[String]) -> Result<Self, OriginError> {
         if origins.is_empty() {
             return Err(OriginError::missing());
@@ -47,7 +48,8 @@ impl Origins {
         })
     }
 
-    /// Whether nobody but this machine can mean it: all names, the further ones too, are loopback ones.
+    /// Whether nobody but this machine can mean it: all names, the further ones too, are loopback
+    /// ones.
     pub(crate) fn are_loopback(&self) -> bool {
         self.origins.iter().all(Origin::is_loopback)
             && self.accepted.iter().all(Authority::is_loopback)
@@ -57,10 +59,12 @@ impl Origins {
         &self.origins
     }
 
-    /// Which origin the request was made to: the first for one that names none, an accepted name or a loopback one.
+    /// Which origin the request was made to: the first for one that names none, an accepted name or
+    /// a loopback one.
     ///
-    /// Every hop of `Host` and of the request's own authority must be well formed, and, where the peer is a trusted proxy,
-    /// every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`; and one name must be ours.
+    /// Every hop of `Host` and of the request's own authority must be well formed, and, where the
+    /// peer is a trusted proxy, every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`; and one
+    /// name must be ours.
     pub(crate) fn matching(
         &self,
         head: &Parts,
@@ -71,7 +75,8 @@ impl Origins {
         let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
             let found = self.position(text)?;
             any = true;
-            // The name of an origin goes before one that is merely accepted; two different origins are nobody's.
+            // The name of an origin goes before one that is merely accepted; two different origins
+            // are nobody's.
             ours = match (ours, found) {
                 (Some((held, true)), Some((found, true))) if held != found => {
                     return Err(self.error(false));

@@ -6,7 +6,8 @@ use http::{Extensions, Uri, request::Parts, uri::PathAndQuery};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TargetError;
 
-/// The URI as it was asked for: axum's `OriginalUri` where there is one, because inside a nest the plain one lacks the prefix.
+/// The URI as it was asked for: axum's `OriginalUri` where there is one, because inside a nest the
+/// plain one lacks the prefix.
 pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a Uri {
     #[cfg(feature = "axum")]
     if let Some(axum::extract::OriginalUri(original)) = extensions.get() {
@@ -16,7 +17,8 @@ pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a 
     uri
 }
 
-/// Raw path and query as they were asked for, with a leading slash: what is bound after the configured origin.
+/// Raw path and query as they were asked for, with a leading slash: what is bound after the
+/// configured origin.
 pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
     let uri = original_uri(&head.extensions, &head.uri);
     match (
@@ -35,11 +37,11 @@ pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
     }
 }
 
-/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and the pattern of the rule;
-/// `None` where that is the pattern alone.
+/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and
+/// the pattern of the rule; `None` where that is the pattern alone.
 ///
-/// Where a layer between rewrote the path there is no prefix to tell: the whole original path stands for it, which is
-/// narrower than any prefix.
+/// Where a layer between rewrote the path there is no prefix to tell: the whole original path
+/// stands for it, which is narrower than any prefix.
 pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
     let (original, inner) = (
         original_uri(&head.extensions, &head.uri).path(),
@@ -53,7 +55,8 @@ pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
     }
 }
 
-/// The pattern that a charge without a table stands at, where a router has told it: axum's `MatchedPath`.
+/// The pattern that a charge without a table stands at, where a router has told it: axum's
+/// `MatchedPath`.
 pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     #[cfg(feature = "axum")]
     if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
@@ -63,8 +66,8 @@ pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     None
 }
 
-/// Whether a layer between an outer router and this one has changed the path to something else than its end: then what is
-/// priced is not what is bound.
+/// Whether a layer between an outer router and this one has changed the path to something else than
+/// its end: then what is priced is not what is bound.
 pub(crate) fn is_rewritten(original: &str, inner: &str) -> bool {
     // axum serves the nest's own path as `/`.
     !original.ends_with(inner) && inner != "/"

@@ -1,10 +1,11 @@
 //! A disk under a page cache, and what a loss of power leaves of it.
 //!
-//! It promises what POSIX does and no more. What a file holds is safe after a sync of that file. A name is safe after a sync
-//! of its folder, and a sync of the file is none. Of what is not safe, each sector of 512 bytes may have reached the disk in
-//! any state since the last sync, in any order; names reach it in the order in which their folder changed. After a sync that
-//! failed, each page that it should have written may count as clean although it was not written: it is lost unless it is
-//! written again.
+//! It promises what POSIX does and no more. What a file holds is safe after a sync of that file. A
+//! name is safe after a sync of its folder, and a sync of the file is none. Of what is not safe,
+//! each sector of 512 bytes may have reached the disk in any state since the last sync, in any
+//! order; names reach it in the order in which their folder changed. After a sync that failed, each
+//! page that it should have written may count as clean although it was not written: it is lost
+//! unless it is written again.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,7 +43,8 @@ struct File {
     dirty: BTreeSet<u64>,
     size: u64,
     safe_size: u64,
-    /// What it was after each change since the last sync; all but the first few of these were made during a sync.
+    /// What it was after each change since the last sync; all but the first few of these were made
+    /// during a sync.
     sizes: Vec<u64>,
     syncing: usize,
 }

@@ -1,8 +1,10 @@
-//! A loss of power at any moment: what was answered before is kept, and nothing is granted beyond its uses.
+//! A loss of power at any moment: what was answered before is kept, and nothing is granted beyond
+//! its uses.
 //!
-//! A child works on a store while `strace` writes down each call that changes a file, and each answer between them. From
-//! that the test builds the folder as a disk may have it after a loss of power (see [`disk`]) and opens the store on it, at
-//! thousands of moments. `X402_SEED` chooses other ones.
+//! A child works on a store while `strace` writes down each call that changes a file, and each
+//! answer between them. From that the test builds the folder as a disk may have it after a loss of
+//! power (see [`disk`]) and opens the store on it, at thousands of moments. `X402_SEED` chooses
+//! other ones.
 
 mod dice;
 mod disk;
@@ -61,8 +63,8 @@ fn what_was_answered_outlives_a_loss_of_power() {
     eprintln!("{cuts} losses of power; X402_SEED={}", scene.seed);
 }
 
-/// The side file is for disks that lose what they said was safe. Its own sync may be a second late, and is not when the
-/// store is closed.
+/// The side file is for disks that lose what they said was safe. Its own sync may be a second late,
+/// and is not when the store is closed.
 #[test]
 fn a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused() {
     if let Some(folder) = child::folder_of(OLD) {

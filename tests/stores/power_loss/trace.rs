@@ -2,7 +2,8 @@
 
 use std::{collections::HashMap, path::Path};
 
-/// Words to put before a command so that what it does is written to `trace`. Each of `faults` is a fault of `strace --inject`.
+/// Words to put before a command so that what it does is written to `trace`. Each of `faults` is a
+/// fault of `strace --inject`.
 pub(super) fn words(trace: &Path, faults: &[String]) -> Vec<String> {
     let quiet = "--quiet=attach,exit,personality,superseded,thread-execve";
     // What is read is left out, or a journal of zeros would fill the trace.
@@ -35,7 +36,8 @@ const TRACED: &str = "open,openat,openat2,creat,close,dup,dup2,dup3,fcntl,read,r
      ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,sync,syncfs,msync,mmap,rename,renameat,renameat2,link,linkat,\
      symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat,copy_file_range,sendfile,splice,io_uring_setup,io_submit";
 
-/// A moment of a system call. What a call does is done by its end; a sync covers what was done by its begin.
+/// A moment of a system call. What a call does is done by its end; a sync covers what was done by
+/// its begin.
 #[derive(Debug)]
 pub(super) struct Moment {
     pub(super) ends: bool,

@@ -6,7 +6,8 @@ use sha2::{Digest, Sha256};
 use super::url::http_url;
 use crate::codec::hex;
 
-/// Written out, not serialised: the members stand in their canonical order, and no text in them needs an escape.
+/// Written out, not serialised: the members stand in their canonical order, and no text in them
+/// needs an escape.
 pub(super) fn canonical(
     method: &str,
     url: &str,
@@ -39,7 +40,8 @@ pub(super) fn canonical(
     Some(text)
 }
 
-/// Whether these can be bound headers: lower-case tokens, sorted, unique, without the credential's own.
+/// Whether these can be bound headers: lower-case tokens, sorted, unique, without the credential's
+/// own.
 pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     let mut last = "";
     names.iter().map(AsRef::as_ref).all(|name| {

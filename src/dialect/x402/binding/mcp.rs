@@ -51,7 +51,8 @@ pub(super) fn canonical(
     ))
 }
 
-/// Whether these can be bound members of `_meta`: sorted as canonical JSON sorts, unique, without the payment's own.
+/// Whether these can be bound members of `_meta`: sorted as canonical JSON sorts, unique, without
+/// the payment's own.
 pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     let names = || names.iter().map(AsRef::as_ref);
     names().all(|name: &str| !matches!(name, "" | "x402/payment" | "progressToken"))

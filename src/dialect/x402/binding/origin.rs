@@ -4,13 +4,16 @@ use crate::{
     dialect::x402::Reason,
 };
 
-/// The configured public origin of a server, and how a request shows that it was made to it (lnbtc, "HTTP requests").
+/// The configured public origin of a server, and how a request shows that it was made to it (lnbtc,
+/// "HTTP requests").
 ///
-/// 1. Each comma-separated hop of `Host`, `:authority` and, behind a trusted proxy, `X-Forwarded-Host` is an authority without
-///    userinfo; each hop of `X-Forwarded-Proto` is a scheme. Otherwise the request cannot be bound.
-/// 2. One hop at least is the origin's authority or an accepted one. Otherwise the request is another's.
-/// 3. What is bound is the configured origin and the raw target, whatever the requester says. That is so too where the request
-///    names no authority at all.
+/// 1. Each comma-separated hop of `Host`, `:authority` and, behind a trusted proxy,
+///    `X-Forwarded-Host` is an authority without userinfo; each hop of `X-Forwarded-Proto` is a
+///    scheme. Otherwise the request cannot be bound.
+/// 2. One hop at least is the origin's authority or an accepted one. Otherwise the request is
+///    another's.
+/// 3. What is bound is the configured origin and the raw target, whatever the requester says.
+///    That is so too where the request names no authority at all.
 #[derive(Clone, Copy, Debug)]
 pub struct PublicOrigin<'a> {
     origin: &'a str,
@@ -29,13 +32,15 @@ impl<'a> PublicOrigin<'a> {
         }
     }
 
-    /// Further authorities under which requests arrive, as `internal:8080`; without a port they stand for 80 and 443.
+    /// Further authorities under which requests arrive, as `internal:8080`; without a port they
+    /// stand for 80 and 443.
     #[must_use]
     pub const fn with_accepted(self, accepted: &'a [&'a str]) -> Self {
         Self { accepted, ..self }
     }
 
-    /// Believes `X-Forwarded-Host` and `X-Forwarded-Proto`, because every request comes through a proxy that sets them.
+    /// Believes `X-Forwarded-Host` and `X-Forwarded-Proto`, because every request comes through a
+    /// proxy that sets them.
     #[must_use]
     pub const fn behind_trusted_proxy(self) -> Self {
         Self {
@@ -44,12 +49,13 @@ impl<'a> PublicOrigin<'a> {
         }
     }
 
-    /// The URL to bind for a request with these header lines (names in any case) and this raw target.
+    /// The URL to bind for a request with these header lines (names in any case) and this raw
+    /// target.
     ///
     /// # Errors
     ///
-    /// [`Reason::RequestBinding`] where rule 1 is broken or the target cannot be bound, [`Reason::RequestMismatch`] where rule
-    /// 2 is.
+    /// [`Reason::RequestBinding`] where rule 1 is broken or the target cannot be bound,
+    /// [`Reason::RequestMismatch`] where rule 2 is.
     pub fn bound_url<'h>(
         &self,
         lines: impl IntoIterator<Item = (&'h str, &'h [u8])>,

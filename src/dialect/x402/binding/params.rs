@@ -27,7 +27,8 @@ pub(crate) enum Params<'a> {
 }
 
 impl<'a> Binding<'a> {
-    /// `requestHash`, `requestBindingProfile` and `requestBindingParams` of an `extra`, whose members are exact.
+    /// `requestHash`, `requestBindingProfile` and `requestBindingParams` of an `extra`, whose
+    /// members are exact.
     pub(crate) fn read(extra: &'a Object<'_>) -> Result<Self, Reason> {
         Self::find(extra).ok_or(Reason::RequestBinding)
     }

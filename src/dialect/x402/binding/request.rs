@@ -16,9 +16,10 @@ pub struct RequestBinding {
 impl RequestBinding {
     /// The binding of an HTTP request (lnbtc, profile `http:1`).
     ///
-    /// `url` is the absolute URL that is asked for; its case, escapes and order stay as they are, and an empty path becomes
-    /// `/`. `body_hash` is SHA-256 of the body as it was sent, after transfer-decoding and before anything else. `names` are
-    /// the bound headers: lower case, sorted, unique, whether or not the request has them.
+    /// `url` is the absolute URL that is asked for; its case, escapes and order stay as they are,
+    /// and an empty path becomes `/`. `body_hash` is SHA-256 of the body as it was sent, after
+    /// transfer-decoding and before anything else. `names` are the bound headers: lower case,
+    /// sorted, unique, whether or not the request has them.
     ///
     /// # Errors
     ///
@@ -37,8 +38,9 @@ impl RequestBinding {
 
     /// The binding of an MCP `tools/call` (lnbtc, profile `mcp:1`).
     ///
-    /// `server` is the server's absolute URI, from configuration. `params` is the JSON text of the call's `params`, as it was
-    /// sent. `metadata` are the bound members of `_meta`: sorted, unique, whether or not the call has them.
+    /// `server` is the server's absolute URI, from configuration. `params` is the JSON text of the
+    /// call's `params`, as it was sent. `metadata` are the bound members of `_meta`: sorted,
+    /// unique, whether or not the call has them.
     ///
     /// # Errors
     ///

@@ -1,14 +1,16 @@
-//! Which URLs can be bound: RFC 3986, checked here because `http::Uri` is wider (it takes `|`, `%zz` and port 65536, and
-//! drops a fragment in silence).
+//! Which URLs can be bound: RFC 3986, checked here because `http::Uri` is wider (it takes `|`,
+//! `%zz` and port 65536, and drops a fragment in silence).
 
 use std::borrow::Cow;
 
 use crate::codec::authority::{Authority, is_scheme};
 
-/// An absolute `http` or `https` URL as it is hashed: as it stands, but that an empty path becomes `/`.
+/// An absolute `http` or `https` URL as it is hashed: as it stands, but that an empty path becomes
+/// `/`.
 ///
-/// `None` for one that cannot be bound: with a fragment, userinfo, a broken authority or escape, a path that starts with `//`,
-/// or a character that RFC 3986 does not know (`[` and `]` are let through in path and query).
+/// `None` for one that cannot be bound: with a fragment, userinfo, a broken authority or escape, a
+/// path that starts with `//`, or a character that RFC 3986 does not know (`[` and `]` are let
+/// through in path and query).
 pub(crate) fn http_url(text: &str) -> Option<Cow<'_, str>> {
     let (scheme, rest) = text.split_once("://")?;
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(())?;

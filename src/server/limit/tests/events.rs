@@ -43,7 +43,8 @@ fn call_end() -> impl Strategy<Value = CallEnd> {
     ])
 }
 
-/// One of a few clients: unknown, of IPv4, or networks of 64 bits in two networks of 56 bits of one of 48.
+/// One of a few clients: unknown, of IPv4, or networks of 64 bits in two networks of 56 bits of one
+/// of 48.
 fn someone(n: u8) -> ClientKey {
     if n < 5 {
         client(n)

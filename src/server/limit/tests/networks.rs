@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// How many slots so many networks of 64 bits get, which follow one another from this one on, each as many as it can.
+/// How many slots so many networks of 64 bits get, which follow one another from this one on, each
+/// as many as it can.
 fn taken(limiter: &Arc<Limiter>, first: u64, count: u64) -> usize {
     let mut taken = 0_usize;
     for n in first..first + count {

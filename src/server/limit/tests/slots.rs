@@ -55,13 +55,15 @@ async fn requests_dropped_while_the_node_is_silent_hold_their_slots_for_a_moment
     // It is not known yet that the node hangs: these two are as good as reset.
     drop((called(&limiter, 1, 0), called(&limiter, 2, 0)));
     assert_eq!(retry_after(limiter.reserve(client(1), at(1))), 299);
-    // Nobody waits until the time limit, but one waits for longer than a node that answers would take.
+    // Nobody waits until the time limit, but one waits for longer than a node that answers would
+    // take.
     let patient = called(&limiter, 3, 1);
     seconds(3).await;
     drop(patient);
     assert_eq!(retry_after(limiter.reserve(client(1), at(4))), 6);
     assert_eq!(retry_after(limiter.reserve(client(3), at(4))), 7);
-    // The node may have recovered since: one that is dropped at once proves nothing, until another one has waited.
+    // The node may have recovered since: one that is dropped at once proves nothing, until another
+    // one has waited.
     drop(called(&limiter, 4, 5));
     assert_eq!(retry_after(limiter.reserve(client(4), at(5))), 300);
     let patient = called(&limiter, 5, 5);
