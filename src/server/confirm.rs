@@ -1,4 +1,4 @@
-//! Asking a receiver whose key others know whether an invoice was settled (decision 23).
+//! Asking a receiver whose key others know whether an invoice was settled.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},

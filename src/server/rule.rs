@@ -35,7 +35,7 @@ impl Rule {
             .and_then(|pattern| target::route(head, pattern))
     }
 
-    /// What several uses or a duration are bound to (decision 4): the nest's prefix and the rule's
+    /// What several uses or a duration are bound to: the nest's prefix and the rule's
     /// pattern; axum's matched path where there is no table; the path where there is neither.
     pub(super) fn route<'a>(&'a self, head: &'a Parts, nested: Option<&'a str>) -> &'a str {
         nested

@@ -113,7 +113,7 @@ impl Bound {
 
 /// Checks all caveats of a token whose chain is sound.
 ///
-/// The first ones are what this server minted, in decision 25's order, and none may be missing.
+/// The first ones are what this server minted, in the order of `mint`, and none may be missing.
 /// Every later one may only narrow; names that are not known here are skipped.
 pub(super) fn bought<'m>(
     mut caveats: impl Iterator<Item = &'m [u8]>,

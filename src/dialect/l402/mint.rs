@@ -32,7 +32,8 @@ pub(super) fn is_sayable(view: &RequestView<'_>, terms: &Terms) -> bool {
     binding(view, terms.access).is_ok()
 }
 
-/// The caveats in decision 25's order.
+/// The caveats of a token. Their order is fixed, so that this server's can be told from those that
+/// clients append.
 fn caveats(
     view: &RequestView<'_>,
     terms: &Terms,

@@ -15,7 +15,7 @@ fn is_for_shared_caches(name: &HeaderName) -> bool {
         )
 }
 
-/// Keeps shared caches from serving to others what one person bought (decision 13).
+/// Keeps shared caches from serving to others what one person bought.
 pub(in crate::server) fn keep_private(headers: &mut HeaderMap) {
     while let Some(name) = headers
         .keys()
