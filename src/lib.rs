@@ -193,6 +193,8 @@ pub mod docs {
     pub mod floor_plan {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
+    #[doc = include_str!("docs/refusals.md")]
+    pub mod refusals {}
     #[doc = include_str!("docs/reverse_proxy.md")]
     pub mod reverse_proxy {}
     #[doc = include_str!("docs/threat_model.md")]

@@ -71,7 +71,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &[]),
 ];
 
-const DIALECTS: &[&str] = &["l402", "mpp", "x402"];
+const DIALECTS: [&str; 3] = ["l402", "mpp", "x402"];
 
 const BANNED_NAMES: &[&str] = &[
     "util", "utils", "common", "helpers", "types", "misc", "handy", "manager", "impls",
@@ -163,9 +163,52 @@ fn only_verify_makes_a_proof_and_only_settle_a_receipt() {
 }
 
 #[test]
+fn the_page_of_the_floor_plan_says_what_holds() {
+    let page = fs::read_to_string(source().join("docs/floor_plan.md")).unwrap();
+    let cell = |text: &str| {
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let rows = page.lines().filter(|line| line.starts_with("| `"));
+    let told: Vec<(String, Vec<String>)> = rows
+        .map(|row| row.trim_matches('|').split('|').collect::<Vec<_>>())
+        .map(|row| (row[0].trim().trim_matches('`').to_owned(), cell(row[2])))
+        .collect();
+    let planned: Vec<(String, Vec<String>)> = ROOMS
+        .iter()
+        .map(|(room, allowed)| {
+            let allowed = allowed.iter().map(|other| (*other).to_owned());
+            ((*room).to_owned(), allowed.collect())
+        })
+        .collect();
+    assert_eq!(told, planned);
+    let names = page
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('/'));
+    let names = names.filter(|name| !name.starts_with("tests/") && !name.starts_with("/"));
+    for name in names.flat_map(|name| match name.split_once('*') {
+        Some((before, after)) => DIALECTS.map(|own| format!("{before}{own}{after}")).to_vec(),
+        None => vec![name.to_owned()],
+    }) {
+        assert!(source().join(&name).exists(), "{name} is not there");
+    }
+}
+
+#[test]
 fn no_file_is_longer_than_four_hundred_lines_or_named_for_nothing() {
     let mut faults = Vec::new();
-    for path in files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let others = ["tests", "examples", "benches"].map(|folder| root.join(folder));
+    for path in others
+        .iter()
+        .flat_map(|folder| files_in(folder))
+        .chain(files())
+    {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         if lines > 400 {
             faults.push(format!("{} has {lines} lines", path.display()));
@@ -227,11 +270,18 @@ fn source() -> PathBuf {
 }
 
 fn files() -> Vec<PathBuf> {
-    let (mut found, mut folders) = (Vec::new(), vec![source()]);
+    let found = files_in(&source());
+    assert!(found.len() > 20, "the source was not found");
+    found
+}
+
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
+                true if path.ends_with("target") => {}
                 true => folders.push(path),
                 false if path.extension().is_some_and(|extension| extension == "rs") => {
                     found.push(path)
@@ -240,6 +290,5 @@ fn files() -> Vec<PathBuf> {
             }
         }
     }
-    assert!(found.len() > 20, "the source was not found");
     found
 }

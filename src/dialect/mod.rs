@@ -3,6 +3,9 @@
 
 pub(crate) mod keys;
 mod mac;
+#[cfg(all(test, feature = "l402", feature = "mpp", feature = "x402"))]
+#[path = "tests/refusals.rs"]
+mod refusals;
 pub(crate) mod secrets;
 mod strength;
 mod view;

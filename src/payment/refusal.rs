@@ -49,18 +49,9 @@ impl std::error::Error for Refusal {}
 
 /// What was wrong with a credential. In alphabetical order.
 ///
-/// The words ([`Refusal::code`], the member `reason` of a 402) are finer:
-///
-/// | kind | L402 | MPP | x402 |
-/// |---|---|---|---|
-/// | `Expired` | `expired` | `payment-expired` | `.._invoice_expired` |
-/// | `Forged` | `unknown_key`, `bad_signature`, `bad_identifier`, `widened`, `missing_caveat`, .. | `invalid-challenge` | `.._extra_mismatch`, `.._amount_mismatch`, .. |
-/// | `Malformed` | `malformed` | `malformed-credential` | `invalid_payload`, `.._preimage_malformed`, .. |
-/// | `Revoked` | `revoked` | `invalid-challenge` | `invalid_transaction_state` |
-/// | `Spent` | `spent` | `invalid-challenge` | `duplicate_settlement` |
-/// | `Unpaid` | `bad_preimage`, `unpaid` | `verification-failed` | `.._preimage_hash_mismatch`, `exact_lnbtc_payment_not_paid` |
-/// | `Unremembered` | | | `.._invoice_older_than_store` |
-/// | `WrongRequest` | `wrong_method`, `wrong_target`, `wrong_route`, `wrong_bound`, `wrong_access`, `wrong_service` | `invalid-challenge` | `.._request_mismatch` |
+/// The words of each dialect ([`Refusal::code`], the member `reason` of a 402) are finer. The page
+/// [`docs::refusals`](crate::docs::refusals) lists them with their kinds, what caused each, and what
+/// to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {

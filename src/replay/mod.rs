@@ -45,7 +45,7 @@ use crate::clock::Timestamp;
 ///   that share the store, and across restarts of a durable one, until `retain_until`.
 /// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is
 ///   granted again to the same one, with the same answer, and takes nothing more. A use id is
-///   remembered for ten minutes at least, or until a thousand later uses of its payment. (A refusal
+///   remembered for ten minutes at least, or until 1,024 later uses of its payment. (A refusal
 ///   takes nothing, so it need not be remembered.)
 /// - After an error, or if the future was dropped, nobody knows whether the use was taken, so the
 ///   caller releases it. Only [`StoreErrorKind::Refused`] says that this call took nothing.
@@ -66,7 +66,7 @@ use crate::clock::Timestamp;
 ///
 /// This one keeps the contract, and is slow: it looks at every key each time. It leaves out two
 /// bounds that yours needs, because clients could fill its memory otherwise: `uses` and
-/// `released_early` grow without end. Remember a use id for ten minutes, or until a thousand later
+/// `released_early` grow without end. Remember a use id for ten minutes, or until 1,024 later
 /// uses of its payment, and an early release for ten minutes. Put yours through
 /// [`conformance::replay_store`] (feature `conformance`), as is done here at the end. A store on a
 /// server takes its atomic step there (a script, or one statement that reads and writes), hands its

@@ -53,7 +53,7 @@ mod credential;
 mod identifier;
 mod macaroon;
 mod mint;
-mod reason;
+pub(crate) mod reason;
 mod satisfier;
 mod scheme;
 mod verify;

@@ -29,6 +29,33 @@ pub(super) enum Reason {
 }
 
 impl Reason {
+    /// In the order of their definition, whose last one is `WrongTarget`.
+    #[cfg(test)]
+    const ALL: [Self; Self::WrongTarget as usize + 1] = [
+        Self::BadExpiry,
+        Self::BadIdentifier,
+        Self::BadPreimage,
+        Self::BadServices,
+        Self::BadSignature,
+        Self::Expired,
+        Self::Malformed,
+        Self::MissingCaveat,
+        Self::PreimageCaveat,
+        Self::Revoked,
+        Self::Spent,
+        Self::ThirdPartyCaveat,
+        Self::UnknownKey,
+        Self::Unpaid,
+        Self::Unparseable,
+        Self::Widened,
+        Self::WrongAccess,
+        Self::WrongBound,
+        Self::WrongMethod,
+        Self::WrongRoute,
+        Self::WrongService,
+        Self::WrongTarget,
+    ];
+
     const fn row(self) -> (&'static str, RefusalKind) {
         match self {
             Self::BadExpiry => ("bad_expiry", RefusalKind::Malformed),
@@ -80,4 +107,10 @@ impl From<Reason> for Refusal {
         let (code, kind) = reason.row();
         Self::new(DialectName::L402, kind, code)
     }
+}
+
+/// Every refusal of this dialect.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<Refusal> {
+    Reason::ALL.into_iter().map(Refusal::from).collect()
 }

@@ -48,6 +48,12 @@ pub(super) const fn refusal(kind: RefusalKind) -> Refusal {
     Refusal::new(DialectName::Mpp, kind, code)
 }
 
+/// Every refusal of this dialect.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<Refusal> {
+    RefusalKind::ALL.into_iter().map(refusal).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

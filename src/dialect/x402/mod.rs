@@ -85,7 +85,7 @@ mod claim;
 mod client;
 mod credential;
 mod quote;
-mod reason;
+pub(crate) mod reason;
 mod receipt;
 #[cfg(test)]
 mod tests;

@@ -115,6 +115,12 @@ impl From<Reason> for Refusal {
     }
 }
 
+/// Every refusal of this dialect.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<Refusal> {
+    Reason::ALL.iter().copied().map(Refusal::from).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
