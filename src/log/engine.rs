@@ -129,7 +129,10 @@ impl Engine {
             engine.commit_unguarded(Batch::default())?;
             engine.floor.settle()?;
         } else {
-            // it may lag behind, and a sync that failed may have lost it
+            // A journal that a killed process wrote may not be on the disk yet, and the bound must never
+            // be ahead of it. The bound itself may lag behind: a sync that failed may have lost it.
+            let synced = engine.database.persist(PersistMode::SyncData);
+            synced.map_err(|error| LogError::unavailable(describe(&error)))?;
             engine.floor.raise(engine.head.sequence)?;
         }
         Ok(engine)

@@ -12,8 +12,8 @@ use super::LogError;
 /// safe from a loss of power.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     if path.is_dir() {
-        // its maker may have ended before it synced; a folder that we may not read was not made by
-        // us
+        // Its maker may have ended before it synced. A parent that we may not read, or that cannot be
+        // synced (of another kind of file system, or read-only), was not written to by us.
         return sync_parent(path).or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Ok(()),
             _ => Err(error),

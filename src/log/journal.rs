@@ -33,8 +33,18 @@ pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()>
         }
     }
     let torn = heads(&rest(&file, whole)?);
-    let is_unacknowledged = torn.len() < 2 && torn.iter().all(|head| head.sequence > acknowledged);
-    if is_unacknowledged && last.is_none_or(|last| last.sequence >= acknowledged) {
+    let is_last = match torn[..] {
+        [] => last.is_none_or(|last| last.sequence >= acknowledged),
+        // One that a later batch follows was acknowledged, even if its own head cannot be read.
+        [head] => {
+            head.sequence > acknowledged
+                && last.is_some_and(|last| {
+                    last.sequence >= acknowledged && head.sequence == last.sequence + 1
+                })
+        }
+        _ => false,
+    };
+    if is_last {
         file.set_len(whole)?;
         file.sync_all()?;
     }
@@ -168,12 +178,14 @@ mod tests {
      {
         let log = Written::new();
         let last = log.ends[1] + 9_000;
-        for (floor, hole) in [
-            (&log.floors[2], last),
-            (&log.floors[1], log.ends[0] + 9_000),
-            (&log.floors[0], log.ends[0] + 9_000),
+        for (floor, hole, length) in [
+            (&log.floors[2], last, 300),
+            (&log.floors[1], log.ends[0] + 9_000, 300),
+            (&log.floors[0], log.ends[0] + 9_000, 300),
+            // In the head of the batch before the last one.
+            (&log.floors[0], log.ends[1] - 70, 50),
         ] {
-            let damaged = log.with(floor, hole, 300);
+            let damaged = log.with(floor, hole, length);
             let before = fs::read(damaged.journal()).unwrap();
             assert_eq!(
                 damaged.read().unwrap_err().kind(),

@@ -1,7 +1,10 @@
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{RecordKey, Records, StoreError};
@@ -16,11 +19,13 @@ use crate::{clock::Timestamp, payment::PaymentHash};
 pub struct Revocations {
     records: Arc<dyn Records>,
     revoked: Arc<RwLock<HashMap<PaymentHash, State>>>,
+    numbers: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
-    Recorded,
+    /// With a number that no earlier note has.
+    Recorded(u64),
     /// Its record is under way, or could not be written.
     Unrecorded,
 }
@@ -35,6 +40,7 @@ impl Revocations {
         let revocations = Self {
             records: Arc::new(records),
             revoked: Arc::default(),
+            numbers: Arc::default(),
         };
         revocations.refresh().await?;
         Ok(revocations)
@@ -53,9 +59,11 @@ impl Revocations {
         let found = self.records.scan(prefix).await?;
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
         // what was revoked while the records were read is not among those found
-        revoked.retain(|hash, state| *state == State::Unrecorded || !recorded.contains(hash));
+        revoked.retain(|hash, state| recorded.get(hash) != Some(state));
         for hash in found.iter().filter_map(|(key, _)| payment_hash(key)) {
-            revoked.entry(hash).or_insert(State::Recorded);
+            revoked
+                .entry(hash)
+                .or_insert_with(|| self.number_recorded());
         }
         Ok(())
     }
@@ -78,7 +86,7 @@ impl Revocations {
             return Ok(());
         };
         self.records.put_if_absent(key, Vec::new(), until).await?;
-        self.note(payment_hash, State::Recorded);
+        self.note(payment_hash, self.number_recorded());
         Ok(())
     }
 
@@ -98,12 +106,16 @@ impl Revocations {
             .insert(payment_hash, state);
     }
 
-    fn recorded(&self) -> HashSet<PaymentHash> {
+    fn number_recorded(&self) -> State {
+        State::Recorded(self.numbers.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn recorded(&self) -> HashMap<PaymentHash, State> {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         revoked
             .iter()
-            .filter(|(_, state)| **state == State::Recorded)
-            .map(|(hash, _)| *hash)
+            .filter(|(_, state)| matches!(state, State::Recorded(_)))
+            .map(|(hash, state)| (*hash, *state))
             .collect()
     }
 }
@@ -248,6 +260,23 @@ mod tests {
         *records.revoking.lock().unwrap() = Some((here.clone(), hash));
         here.refresh().await.unwrap();
         assert!(here.contains(&hash));
+        here.refresh().await.unwrap();
+        assert!(here.contains(&hash));
+    }
+
+    #[tokio::test]
+    async fn a_revocation_that_is_renewed_while_the_records_are_read_is_not_lost() {
+        let clock = TestClock::at(Timestamp::from_unix_seconds(1_000));
+        let records = Arc::new(Interrupted {
+            inner: MemoryStore::new().unwrap().with_clock(clock.clone()),
+            revoking: std::sync::Mutex::default(),
+        });
+        let here = Revocations::load(records.clone()).await.unwrap();
+        let hash = PaymentHash::from_bytes([7; 32]);
+        let until = Timestamp::from_unix_seconds(1_500);
+        here.revoke(hash, until).await.unwrap();
+        clock.advance(Duration::from_secs(501));
+        *records.revoking.lock().unwrap() = Some((here.clone(), hash));
         here.refresh().await.unwrap();
         assert!(here.contains(&hash));
     }

@@ -97,6 +97,7 @@ pub(super) async fn confirm(
     if within(setup.time_limit, line.turn()).await.is_none() {
         return Err("the Lightning node did not confirm the payment in time");
     }
+    let mut was_asked = false;
     for attempt in 0..LOOK_UPS {
         if attempt > 0 {
             tokio::time::sleep(BETWEEN_LOOK_UPS).await;
@@ -120,6 +121,7 @@ pub(super) async fn confirm(
                 return Ok(true);
             }
             Some(Ok(status)) => {
+                was_asked = true;
                 *lock(may_settle).entry(payment_hash) = status == InvoiceStatus::Open
             }
             Some(Err(error)) => {
@@ -132,9 +134,11 @@ pub(super) async fn confirm(
     // A client that holds the preimage of an open invoice has paid it a moment ago, or was told it
     // without paying: the first must not be asked to pay again, the second gets nothing either way.
     match lock(may_settle).get(&payment_hash) {
-        Some(false) => Ok(false),
+        // An answer to an earlier request may be out of date, and an invoice that was paid since must
+        // not be asked for again.
+        Some(false) if was_asked => Ok(false),
         Some(true) => Err("the Lightning node has not settled this payment yet"),
-        None => Err(
+        Some(false) | None => Err(
             "the Lightning node was asked about payments too often: wait before you send this again",
         ),
     }
