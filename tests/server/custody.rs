@@ -12,7 +12,7 @@ use crate::{
     slow::Slow,
 };
 
-fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, Router) {
+pub(crate) fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, Router) {
     let node = Slow::new(shop.node.clone().with_shared_key());
     let paywall = Paywall::builder(node.clone())
         .origin(ORIGIN)

@@ -64,6 +64,7 @@ mod shares;
 mod siblings;
 mod slots;
 mod stacked;
+mod stale;
 mod stores;
 mod texts;
 mod tokens;
