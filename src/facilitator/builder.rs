@@ -35,6 +35,15 @@ pub struct FacilitatorBuilder {
     volatile: bool,
 }
 
+impl Facilitator {
+    /// A facilitator that remembers in `store` what was settled (the one store of its receivers'
+    /// keys), and serves `callers`: [`BearerTokens`](super::BearerTokens), or a function of the
+    /// request's head.
+    pub fn builder(store: Arc<dyn ReplayStore>, callers: impl Callers) -> FacilitatorBuilder {
+        FacilitatorBuilder::new(store, Arc::new(callers))
+    }
+}
+
 impl FacilitatorBuilder {
     pub(super) fn new(store: Arc<dyn ReplayStore>, callers: Arc<dyn Callers>) -> Self {
         Self {

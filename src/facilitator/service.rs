@@ -24,7 +24,7 @@ use super::{
 use crate::{
     boxed::BoxFuture,
     codec::json,
-    x402::{PaymentPayload, PaymentRequirements, Reason},
+    dialect::x402::{PaymentPayload, PaymentRequirements, Reason},
 };
 
 type Answer = Response<Full<Bytes>>;
@@ -156,7 +156,7 @@ impl Facilitator {
 
     fn supported(&self) -> Answer {
         let extra = json!({"assetTransferMethod": "bolt11", "paymentFlow": "upfront"});
-        let kind = |network: &crate::Network| json!({"x402Version": 2, "scheme": "exact", "network": network.caip2(), "extra": extra});
+        let kind = |network: &crate::payment::Network| json!({"x402Version": 2, "scheme": "exact", "network": network.caip2(), "extra": extra});
         let kinds: Vec<_> = self.0.networks.iter().map(kind).collect();
         answered(
             StatusCode::OK,

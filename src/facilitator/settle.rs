@@ -1,14 +1,14 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
-use super::{Callers, FacilitatorBuilder, rate::Rate};
+use super::{Callers, rate::Rate};
 use crate::{
     clock::{Clock, Timestamp},
+    dialect::x402::{
+        self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified,
+    },
     payment::{Network, is_public_key, retain_until},
     replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
     trace,
-    x402::{
-        self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified,
-    },
 };
 
 /// Settles proofs of `exact` on `lnbtc`; clones share one state.
@@ -54,13 +54,6 @@ impl Inner {
 }
 
 impl Facilitator {
-    /// A facilitator that remembers in `store` what was settled (the one store of its receivers'
-    /// keys), and serves `callers`: [`BearerTokens`](super::BearerTokens), or a function of the
-    /// request's head.
-    pub fn builder(store: Arc<dyn ReplayStore>, callers: impl Callers) -> FacilitatorBuilder {
-        FacilitatorBuilder::new(store, Arc::new(callers))
-    }
-
     pub(super) fn of(inner: Inner) -> Self {
         Self(Arc::new(inner))
     }

@@ -10,12 +10,12 @@ use super::{
     Charge, Paywall,
     address::ClientKey,
     issue,
-    layer::{Pricing, Shop},
     request::{Asked, Place},
+    shop::{Pricing, Shop},
     target,
 };
 use crate::{
-    Secrets, dialect,
+    dialect::{self, secrets::Secrets},
     lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
     payment::{Amount, Invoice},
     replay::MemoryStore,

@@ -159,6 +159,13 @@ impl Charge {
 }
 
 impl Charge {
+    /// The headers that the price function declares, and whether it declares the body; `None` if the
+    /// price is fixed.
+    pub(super) fn declared(&self) -> Option<(&[String], bool)> {
+        let is_fixed = self.price.fixed().is_some();
+        (!is_fixed).then_some((&self.read_headers, self.reads_body))
+    }
+
     pub(super) fn access(&self) -> Access {
         self.access.first().copied().unwrap_or(Access::Once)
     }

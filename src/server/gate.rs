@@ -23,12 +23,13 @@ use super::{
     answers,
     credential::{Verdict, presented, verify},
     decision::{Decision, answer, wait},
-    layer::Shop,
     price,
     redeem::weighed,
     request::{Asked, Pending, Place, bound},
     rule::Rule,
-    settle, target,
+    settle,
+    shop::Shop,
+    target,
     unpaid::ask,
 };
 use crate::{
@@ -71,7 +72,10 @@ where
         nested: rule.nested(&head),
         client: client.key,
     };
-    let seen = price::seen(rule, captures, &head)
+    let declared = rule.charge.declared();
+    let seen = declared.map(|declared| price::seen(declared, captures, &head));
+    let seen = seen
+        .transpose()
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let (now, keys) = (setup.clock.now(), setup.keys.current());
     let view = place.view((setup, rule), &head, &keys);

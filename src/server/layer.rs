@@ -3,7 +3,8 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::{
-    Charge, ConfigError, Paywall, RouteTable, X402Service, routes::Rules, rule::Rule,
+    Charge, ConfigError, Paywall, RouteTable, X402Service,
+    shop::{Pricing, Shop},
     siblings::SoldRule,
 };
 
@@ -14,20 +15,6 @@ use super::{
 #[must_use]
 pub struct X402Layer {
     shop: Arc<Shop>,
-}
-
-/// A paywall and the rules that it prices with.
-#[derive(Debug)]
-pub(super) struct Shop {
-    pub(super) paywall: Paywall,
-    pub(super) pricing: Pricing,
-}
-
-#[derive(Debug)]
-pub(super) enum Pricing {
-    /// One rule for every request that comes: `charge(..)` on a route.
-    Every(Arc<Rule>),
-    Table(Rules<Arc<Rule>>),
 }
 
 impl Paywall {

@@ -170,6 +170,7 @@ mod secret_file;
 mod service;
 mod settle;
 mod settlements;
+mod shop;
 mod siblings;
 mod spent;
 mod spoken;

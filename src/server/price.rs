@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::rule::Rule;
 use crate::{lightning::BoxFuture, payment::Amount};
 
 /// Any error, boxed.
@@ -265,19 +264,16 @@ impl fmt::Display for BadRequest {
 
 impl std::error::Error for BadRequest {}
 
-/// What a price function will be shown, but for the body; `None` where the price is fixed.
+/// What a price function will be shown, without the body: it may declare headers and the body.
 ///
 /// # Errors
 ///
 /// [`BadRequest`] for a declared header that occurs twice or is no visible text,
 pub(super) fn seen(
-    rule: &Rule,
+    (read_headers, reads_body): (&[String], bool),
     captures: Vec<(String, String)>,
     head: &Parts,
-) -> Result<Option<Box<PriceRequest>>, BadRequest> {
-    if rule.charge.price.fixed().is_some() {
-        return Ok(None);
-    }
+) -> Result<Box<PriceRequest>, BadRequest> {
     let header = |name: &String| {
         let mut values = head.headers.get_all(name.as_str()).iter();
         match (values.next(), values.next()) {
@@ -293,17 +289,11 @@ pub(super) fn seen(
             },
         }
     };
-    let headers = rule
-        .charge
-        .read_headers
-        .iter()
-        .map(header)
-        .collect::<Result<_, _>>()?;
+    let headers = read_headers.iter().map(header).collect::<Result<_, _>>()?;
     let query = form_urlencoded::parse(head.uri.query().unwrap_or_default().as_bytes())
         .into_owned()
         .collect();
     let method = head.method.clone();
-    let reads_body = rule.charge.reads_body;
     let seen = PriceRequest {
         method,
         captures,
@@ -313,7 +303,7 @@ pub(super) fn seen(
         reads_body,
         misread: Arc::default(),
     };
-    Ok(Some(Box::new(seen)))
+    Ok(Box::new(seen))
 }
 
 #[cfg(test)]

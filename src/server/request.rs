@@ -12,10 +12,10 @@ use super::{
     BoxError,
     address::ClientKey,
     answers,
-    layer::Shop,
     paywall::Setup,
     price::{self, PriceRequest},
     rule::Rule,
+    shop::Shop,
 };
 use crate::{
     body::{Held, RequestBody, Share},

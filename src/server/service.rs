@@ -14,7 +14,7 @@ use super::{
     aside,
     decision::Decision,
     gate,
-    layer::Shop,
+    shop::Shop,
     triage::{Triage, triage},
 };
 use crate::body::{RequestBody, ResponseBody};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{Response, request::Parts};
 
-use super::{layer::Shop, paywall::Setup, request::Place, spent::Spent};
+use super::{paywall::Setup, request::Place, shop::Shop, spent::Spent};
 use crate::{
     clock::Timestamp,
     payment::{PaymentReceipt, Proof},

@@ -7,9 +7,9 @@ use http::{Method, Request, Response, StatusCode};
 
 use super::{
     answers,
-    layer::{Pricing, Shop},
     routes::{self, Captured, Lookup},
     rule::Rule,
+    shop::{Pricing, Shop},
     target,
 };
 use crate::trace;

@@ -1,6 +1,9 @@
 //! The floor plan, executed: which room may import which, which foreign crate lives where, how long
 //! a file may be, and what it may be called.
 
+mod circles;
+mod imports;
+
 use std::{
     fs,
     path::{Path, PathBuf},
