@@ -172,6 +172,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wait_is_told_in_whole_seconds_and_never_too_short() {
+        for (millis, told) in [(0, "1"), (999, "1"), (1_000, "2"), (2_500, "3")] {
+            let answer = too_often(Duration::from_millis(millis));
+            assert_eq!(answer.headers()[header::RETRY_AFTER], told, "{millis} ms");
+        }
+    }
+
+    #[test]
     fn nobody_is_asked_to_come_back_at_once() {
         for (seconds, told) in [(0, "1"), (1, "1"), (2, "2")] {
             assert_eq!(

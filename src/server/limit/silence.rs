@@ -221,4 +221,43 @@ mod tests {
         seconds(12).await;
         assert_eq!([1, 3, 4, 5].map(is_full), [false, false, false, true]);
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_answer_ends_the_silence() {
+        for answer in [CallEnd::BadAnswer, CallEnd::Refused, CallEnd::WrongInvoice] {
+            let (limiter, began) = (limiter(), Instant::now());
+            let calls = iter::from_fn(|| called(&limiter, 1, wall(began)));
+            let waiting: Vec<_> = calls.collect();
+            let lost = called(&limiter, 9, wall(began)).unwrap();
+            let heard = called(&limiter, 8, wall(began)).unwrap();
+            tokio::time::advance(Duration::from_secs(1)).await;
+            lost.not_issued(CallEnd::Unreachable);
+            tokio::time::advance(Duration::from_secs(1)).await;
+            heard.not_issued(answer);
+            drop(waiting);
+            tokio::time::advance(Duration::from_secs(20)).await;
+            let is_full = called(&limiter, 1, wall(began)).is_none();
+            assert!(is_full, "{answer:?}: the node may have made their invoices");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fast_answer_does_not_make_a_slow_node_a_silent_one() {
+        let limiter = limiter();
+        answers(&limiter, Duration::from_millis(1_200)).await;
+        answers(&limiter, Duration::ZERO).await;
+        assert_eq!(made(&limiter, Duration::from_secs(2)).await, 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_timed_out_proves_silence_however_slow_the_node_was() {
+        let (limiter, began) = (limiter(), Instant::now());
+        answers(&limiter, Duration::from_secs(5)).await;
+        drop(iter::from_fn(|| called(&limiter, 1, wall(began))).collect::<Vec<_>>());
+        let patient = called(&limiter, 2, wall(began)).unwrap();
+        tokio::time::advance(LIMIT).await;
+        patient.not_issued(CallEnd::TimedOut);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(called(&limiter, 1, wall(began)).is_some());
+    }
 }

@@ -79,3 +79,56 @@ fn strangers_cannot_shut_out_those_who_paid_before() {
         .collect();
     assert!(limiter.reserve(client(1), at(86_500)).is_err());
 }
+
+#[test]
+fn a_new_payer_takes_no_place_from_another_unless_the_table_is_full() {
+    let limiter = limiter(64, 100, 10, 4);
+    limiter.paid(hash(1), client(1), at(1));
+    limiter.paid(hash(2), client(2), at(2));
+    assert!([1, 2].iter().all(|n| is_payer(&limiter, client(*n), 2)));
+    let _held = [10, 11].map(|n| limiter.reserve(client(n), at(3)).unwrap());
+    limiter.paid(hash(3), client(3), at(4));
+    assert_eq!(
+        [1, 2, 3].map(|n| is_payer(&limiter, client(n), 4)),
+        [false, true, true]
+    );
+}
+
+#[test]
+fn who_paid_first_is_forgotten_first_and_only_then() {
+    let limiter = limiter(64, 100, 10, 100);
+    limiter.paid(hash(1), client(1), at(0));
+    limiter.paid(hash(2), client(2), at(1_000));
+    for (now, payers) in [
+        (86_400, [true, true]),
+        (86_401, [false, true]),
+        (87_401, [false, false]),
+    ] {
+        drop(limiter.reserve(client(9), at(now)).unwrap());
+        assert_eq!(
+            [1, 2].map(|n| is_payer(&limiter, client(n), now)),
+            payers,
+            "at {now}"
+        );
+    }
+}
+
+#[test]
+fn who_presents_the_payment_of_a_client_without_an_address_has_paid() {
+    let limiter = limiter(64, 100, 10, 100);
+    let slot = limiter.reserve(client(0), at(0)).unwrap();
+    slot.issued(hash(1), at(300));
+    limiter.paid(hash(1), client(7), at(1));
+    assert!(is_payer(&limiter, client(7), 1));
+}
+
+#[test]
+fn a_client_waits_for_the_last_of_all_that_is_full() {
+    let limiter = limiter(1, 2, 0, 100);
+    for (n, end) in [(1, 300), (2, 100)] {
+        let slot = limiter.reserve(client(n), at(0)).unwrap();
+        slot.issued(hash(n), at(end));
+    }
+    assert_eq!(retry_after(limiter.reserve(client(1), at(0))), 300);
+    assert_eq!(retry_after(limiter.reserve(client(3), at(0))), 100);
+}
