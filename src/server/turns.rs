@@ -320,4 +320,35 @@ mod tests {
             assert_eq!(waits.poll(), std::task::Poll::Ready(!is_lost));
         }
     }
+
+    #[test]
+    fn turns_that_nobody_has_taken_go_too_after_a_failure() {
+        let turns = Arc::new(Turns::default());
+        let _stays = turns.line_up(hash(1), 50);
+        for expected in [2, 4] {
+            let taken = taking(&turns, 50);
+            assert_eq!(taken.len(), expected);
+            taken.into_iter().for_each(|turn| turn.end(End::Good));
+        }
+        let mut one = turns.line_up(hash(1), 50);
+        assert!(one.try_turn(), "the first of eight");
+        one.end(End::Bad);
+        assert_eq!(taking(&turns, 50).len(), 4);
+    }
+
+    #[test]
+    fn an_answer_lets_those_in_line_go_on_after_a_silence() {
+        let turns = Arc::new(Turns::default());
+        let _stays = turns.line_up(hash(1), 2);
+        let mut first = turns.line_up(hash(1), 2);
+        assert!(first.try_turn());
+        first.end(End::Silent);
+        let mut second = turns.line_up(hash(1), 2);
+        assert!(second.try_turn());
+        let mut third = turns.line_up(hash(1), 2);
+        let mut waits = tokio_test::task::spawn(third.turn());
+        assert!(waits.poll().is_pending());
+        second.end(End::Good);
+        assert_eq!(waits.poll(), std::task::Poll::Ready(true));
+    }
 }
