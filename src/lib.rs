@@ -131,9 +131,9 @@ mod dialect;
 mod extract;
 #[cfg(feature = "facilitator")]
 pub mod facilitator;
-pub mod lightning;
 #[cfg(feature = "replay-durable")]
-mod log;
+mod journal;
+pub mod lightning;
 #[cfg_attr(
     not(all(
         feature = "server",

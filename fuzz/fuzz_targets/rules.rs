@@ -16,7 +16,7 @@ use libfuzzer_sys::fuzz_target;
 use tower::ServiceExt as _;
 
 #[allow(dead_code, unused_imports)]
-#[path = "../../src/server/routes/mod.rs"]
+#[path = "../../src/server/routes/matching/mod.rs"]
 mod routes;
 
 use routes::{Lookup, Otherwise, Rules};

@@ -24,7 +24,8 @@ fn is_exact(value: &Json<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::json::parse, *};
+    use super::*;
+    use crate::codec::json::parse;
 
     fn of(text: &str) -> Option<String> {
         canonical(&parse(text).unwrap())

@@ -9,9 +9,11 @@ use super::{
     Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore,
     StoreError, StoreErrorKind, StoreId, UseId,
     birth::birth,
-    book::{Ask, Book},
-    room::{Keys, NoRoom, Room},
-    shelf::{Record, Shelf, check_value},
+    state::{
+        capacity::{Keys, NoRoom, Room},
+        payments::{Ask, Book},
+        records::{Record, Shelf, check_value},
+    },
 };
 use crate::{
     boxed::BoxFuture,

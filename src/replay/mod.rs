@@ -1,21 +1,16 @@
 //! Remembering which payments are spent.
 
 mod birth;
-mod book;
-mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 #[cfg(feature = "replay-durable")]
 mod durable;
-mod earlier;
 mod error;
 mod ids;
 mod memory;
 mod records;
-mod released;
 mod revoked;
-mod room;
-mod shelf;
+mod state;
 
 use std::{fmt, num::NonZeroU32, sync::Arc};
 

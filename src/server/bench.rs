@@ -7,12 +7,17 @@ use http::{Request, Response};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Charge, Paywall,
     address::ClientKey,
-    issue,
-    request::{Asked, Place},
-    shop::{Pricing, Shop},
-    target,
+    config::{Charge, Paywall},
+    origin,
+    request::{
+        issue,
+        pending::{Asked, Place},
+    },
+    routes::{
+        rule::Rule,
+        shop::{Pricing, Shop},
+    },
 };
 use crate::{
     dialect::{self, secrets::Secrets},
@@ -56,9 +61,7 @@ impl Bench {
             .described("the weather of one city")
             .mime_type("application/json");
         let rule = Arc::new(
-            paywall
-                .rule(charge, Some("/v1/weather/{city}"))
-                .expect("a good charge"),
+            Rule::new(paywall.setup(), charge, Some("/v1/weather/{city}")).expect("a good charge"),
         );
         let shop = Arc::new(Shop {
             paywall,
@@ -69,7 +72,7 @@ impl Bench {
             .body(())
             .expect("a request");
         let (head, ()) = request.into_parts();
-        let target = target::asked_for(&head).expect("a target");
+        let target = origin::asked_for(&head).expect("a target");
         let place = Place {
             origin: 0,
             target,

@@ -10,7 +10,10 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
-use super::{BoxError, admission::Admission, answers::keep_private, decision::Decision, redeem};
+use super::{
+    config::BoxError,
+    request::{admission::Admission, answers::keep_private, decision::Decision, redeem},
+};
 use crate::body::{RequestBody, ResponseBody};
 
 pin_project! {

@@ -3,9 +3,13 @@ use std::sync::Arc;
 use tower_layer::Layer;
 
 use super::{
-    Charge, ConfigError, Paywall, RouteTable, X402Service,
-    shop::{Pricing, Shop},
-    siblings::SoldRule,
+    X402Service,
+    config::{Charge, ConfigError, Paywall, siblings::SoldRule},
+    routes::{
+        RouteTable,
+        rule::Rule,
+        shop::{Pricing, Shop},
+    },
 };
 
 /// Wraps any tower service, and lets through what is free or paid.
@@ -37,7 +41,7 @@ impl Paywall {
     pub fn charge(&self, charge: impl Into<Charge>) -> Result<X402Layer, ConfigError> {
         let charge = charge.into();
         let sold = SoldRule::new("", &charge);
-        let rule = Arc::new(self.rule(charge, None)?);
+        let rule = Arc::new(Rule::new(self.setup(), charge, None)?);
         self.setup().sold.add([sold]);
         Ok(X402Layer {
             shop: Arc::new(Shop {
@@ -62,8 +66,9 @@ impl Paywall {
             .priced()
             .map(|(rule, charge)| SoldRule::new(rule, charge))
             .collect();
-        let rules =
-            table.compile(|charge, pattern| self.rule(charge, Some(pattern)).map(Arc::new))?;
+        let rules = table.compile(|charge, pattern| {
+            Rule::new(self.setup(), charge, Some(pattern)).map(Arc::new)
+        })?;
         self.setup().sold.add(sold);
         Ok(X402Layer {
             shop: Arc::new(Shop {

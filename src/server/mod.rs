@@ -130,9 +130,6 @@
 //! subscriber.
 
 mod address;
-mod admission;
-mod answers;
-mod aside;
 #[cfg(all(
     feature = "conformance",
     feature = "l402",
@@ -140,47 +137,17 @@ mod aside;
     feature = "x402"
 ))]
 mod bench;
-mod build;
-mod builder;
-mod charge;
-mod config_error;
-mod confirm;
+mod config;
 pub mod cors;
-mod credential;
-mod decision;
-mod foreign;
 mod future;
-mod gate;
-mod holding;
-mod issue;
 mod layer;
 mod limit;
-mod notices;
-mod overlooked;
-mod pace;
-mod paywall;
-mod price;
-mod quote;
-mod recent;
-mod redeem;
+mod origin;
 mod request;
 mod routes;
-mod rule;
-mod secret_file;
 mod service;
-mod settle;
 mod settlements;
-mod shop;
-mod siblings;
-mod spent;
-mod spoken;
-mod table;
-mod target;
-mod triage;
-mod turns;
-mod unpaid;
-
-use std::time::Duration;
+mod state;
 
 #[cfg(all(
     feature = "conformance",
@@ -192,20 +159,13 @@ use std::time::Duration;
 pub use self::bench::Bench;
 pub use self::{
     address::ClientAddr,
-    builder::PaywallBuilder,
-    charge::Charge,
-    config_error::ConfigError,
+    config::{
+        BadRequest, BoxError, Charge, ConfigError, Paywall, PaywallBuilder, Price, PriceRequest,
+        SecretFileError, price_fn,
+    },
     future::ResponseFuture,
     layer::X402Layer,
-    paywall::Paywall,
-    price::{BadRequest, BoxError, Price, PriceRequest, price_fn},
-    secret_file::SecretFileError,
+    routes::RouteTable,
     service::X402Service,
     settlements::Settlements,
-    table::RouteTable,
 };
-
-/// The outcome of a call, or `None` where it took longer than `time`.
-async fn within<T>(time: Duration, call: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(time, call).await.ok()
-}

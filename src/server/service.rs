@@ -9,13 +9,13 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{
-    BoxError, ResponseFuture,
-    admission::Admission,
-    aside,
-    decision::Decision,
-    gate,
-    shop::Shop,
-    triage::{Triage, triage},
+    ResponseFuture,
+    config::BoxError,
+    request::{admission::Admission, answers, aside, decision::Decision, gate},
+    routes::{
+        shop::Shop,
+        triage::{Triage, triage},
+    },
 };
 use crate::body::{RequestBody, ResponseBody};
 
@@ -76,7 +76,10 @@ where
                     Err(decision) => ResponseFuture::deciding(inner, decision),
                 }
             }
-            Triage::Answer(answer) => ResponseFuture::deciding(inner, Decision::Answer(answer)),
+            Triage::Unpriced(why) => {
+                let answer = Box::new(answers::unpriced(why));
+                ResponseFuture::deciding(inner, Decision::Answer(answer))
+            }
         }
     }
 }

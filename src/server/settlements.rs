@@ -17,7 +17,7 @@ use crate::payment::{PaymentHash, PaymentReceipt};
 const REMEMBERED: usize = 65_536;
 
 /// Settled payments, each once, from the moment on that this stream was made
-/// (see [`Paywall::settlements`](super::Paywall::settlements)).
+/// (see [`Paywall::settlements`](super::config::Paywall::settlements)).
 ///
 /// It never delays an answer: what does not fit the capacity is dropped and counted. A payment
 /// whose use was given back, or that is presented again after a restart, may be told again: its

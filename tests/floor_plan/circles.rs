@@ -15,12 +15,6 @@ const KNOWN: &[&[&str]] = &[
         "replay::conformance::releases",
         "replay::conformance::uses",
     ],
-    &[
-        "server::confirm",
-        "server::notices",
-        "server::paywall",
-        "server::turns",
-    ],
     &["server::limit::limiter", "server::limit::state"],
 ];
 

@@ -16,7 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("codec", &[]),
     ("trace", &[]),
-    ("log", &["trace"]),
+    ("journal", &["trace"]),
     ("payment", &["clock", "codec"]),
     ("dialect", &["clock", "codec", "payment"]),
     (
@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "replay",
-        &["boxed", "clock", "codec", "log", "payment", "trace"],
+        &["boxed", "clock", "codec", "journal", "payment", "trace"],
     ),
     (
         "server",
@@ -66,10 +66,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("const_hex", &["codec/"]),
     ("serde_jcs", &["codec/"]),
     ("memchr", &["codec/"]),
-    ("fjall", &["log"]),
-    ("xxhash_rust", &["log"]),
-    ("matchit", &["server/routes"]),
-    ("axum", &["server/target", "server/address", "server/rule"]),
+    ("fjall", &["journal"]),
+    ("xxhash_rust", &["journal"]),
+    ("matchit", &["server/routes/matching"]),
+    ("axum", &["server/origin", "server/address"]),
     ("axum_core", &["extract"]),
     ("reqwest", &[]),
 ];
@@ -157,7 +157,7 @@ fn only_verify_makes_a_proof_and_only_settle_a_receipt() {
             ));
         }
         if line.contains("PaymentReceipt::new(")
-            && !file.contains("server/settle")
+            && !file.contains("server/request/settle")
             && !file.contains("conformance")
         {
             faults.push(format!("{file}: only settle makes a PaymentReceipt"));

@@ -79,13 +79,13 @@ pub use self::{
     verify::verify,
 };
 use self::{mint::mint, reason::Reason, verify::Genuine};
+use super::{
+    Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
+    Unsayable,
+};
 use crate::{
     clock::Timestamp,
     codec::base64,
-    dialect::{
-        Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
-        Unsayable,
-    },
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 

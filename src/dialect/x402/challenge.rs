@@ -182,12 +182,10 @@ fn is_listable(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::{
-            bench::{AMOUNT, Bench},
-            decode_header,
-        },
-        *,
+    use super::*;
+    use crate::dialect::x402::{
+        bench::{AMOUNT, Bench},
+        decode_header,
     };
 
     #[test]

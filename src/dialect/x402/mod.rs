@@ -114,13 +114,13 @@ use self::{
     quote::{Quote, Quoted},
     verify::Core,
 };
+use super::{
+    Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
+    Unsayable,
+};
 use crate::{
     clock::Timestamp,
     codec::fields::{has_any, take_lines},
-    dialect::{
-        Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
-        Unsayable,
-    },
     payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
 };
 

@@ -131,7 +131,8 @@ impl<'a> SettlementResponse<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::decode_header, *};
+    use super::*;
+    use crate::dialect::x402::decode_header;
 
     #[test]
     fn both_outcomes_survive_the_round_trip() {

@@ -2,17 +2,17 @@ use std::{fmt, path::Path};
 
 use crate::{
     clock::Timestamp,
-    log,
+    journal,
     replay::{
         ConsumptionKey, StoreError, UseId,
-        changes::{Entry, Use},
         durable::{entry_key, told, write_entry},
+        state::changes::{Entry, Use},
     },
 };
 
 /// The durable store's engine without the store: what its own batches reach, from one writer,
 /// synced. For benches.
-pub struct RawEngine(log::RawEngine);
+pub struct RawEngine(journal::RawEngine);
 
 /// A record as the first use of a payment makes it.
 #[derive(Clone, Debug)]
@@ -25,7 +25,7 @@ impl RawEngine {
     ///
     /// Where the folder cannot be written.
     pub fn create(folder: &Path) -> Result<Self, StoreError> {
-        log::RawEngine::create(folder)
+        journal::RawEngine::create(folder)
             .map(Self)
             .map_err(|error| told(&error))
     }

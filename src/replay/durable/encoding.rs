@@ -2,12 +2,14 @@
 
 use crate::{
     clock::Timestamp,
-    log::Batch,
+    journal::Batch,
     payment::{Network, PaymentHash},
     replay::{
         ConsumptionKey, RecordKey, UseId,
-        changes::{Changes, Entry, Use},
-        shelf::{Record, RecordChanges},
+        state::{
+            changes::{Changes, Entry, Use},
+            records::{Record, RecordChanges},
+        },
     },
 };
 

@@ -8,13 +8,15 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    log::{Batch, LogError, LogErrorKind, Machine},
+    journal::{Batch, LogError, LogErrorKind, Machine},
     replay::{
         Consumption, ConsumptionKey, RecordKey, Release, StoreError, StoreErrorKind, UseId,
         birth::birth,
-        book::{Ask, Book},
-        room::{Keys, NoRoom, Room},
-        shelf::{Record, Shelf},
+        state::{
+            capacity::{Keys, NoRoom, Room},
+            payments::{Ask, Book},
+            records::{Record, Shelf},
+        },
     },
 };
 

@@ -9,12 +9,14 @@ use super::{
 use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
-    log::{Log, gone},
+    journal::{Log, gone},
     replay::{
         Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore,
         StoreError, StoreId, UseId,
-        book::Ask,
-        shelf::{Record, check_value},
+        state::{
+            payments::Ask,
+            records::{Record, check_value},
+        },
     },
 };
 

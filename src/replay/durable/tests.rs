@@ -15,11 +15,12 @@ use super::{
 };
 use crate::{
     clock::{TestClock, Timestamp},
-    log::{Batch, Log, LogError, Machine},
+    journal::{Batch, Log, LogError, Machine},
     payment::{Network, PaymentHash},
     replay::{
         Consumption, ConsumptionKey, Limits, RecordKey, Release, ReplayStore as _, StoreError,
-        StoreErrorKind, UseId, book::Ask, shelf::Record,
+        StoreErrorKind, UseId,
+        state::{payments::Ask, records::Record},
     },
 };
 

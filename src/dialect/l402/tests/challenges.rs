@@ -1,10 +1,10 @@
 use http::header::WWW_AUTHENTICATE;
 use proptest::prelude::*;
 
-use super::{super::Challenge, *};
+use super::*;
 use crate::{
     codec::base64,
-    dialect::{Asked, Rank},
+    dialect::{Asked, Rank, l402::Challenge},
     payment::{Invoice, InvoiceDescription, InvoiceDraft, SigningKey},
 };
 

@@ -1,6 +1,6 @@
 use proptest::{collection::vec, prelude::*};
 
-use super::super::{Macaroon, MacaroonError};
+use crate::dialect::l402::{Macaroon, MacaroonError};
 
 fn minted(caveats: &[&str]) -> Macaroon {
     Macaroon::mint(b"root", b"id", caveats).unwrap()

@@ -1,7 +1,6 @@
 //! Tokens that their holders narrowed, and tokens of others.
 
-use super::tokens::attenuated;
-use super::{uses, *};
+use super::{tokens::attenuated, uses, *};
 
 #[test]
 fn later_caveats_may_only_narrow() {

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{super::Reason, *};
+use super::*;
 use crate::{
     codec::{base64, hex},
+    dialect::l402::Reason,
     payment::Refusal,
 };
 

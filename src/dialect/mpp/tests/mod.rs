@@ -6,8 +6,7 @@ mod echo;
 mod issuing;
 mod payable;
 
-use super::*;
-use crate::dialect::mpp::bench::Bench;
+use super::{bench::Bench, *};
 
 /// The verdict on a bench's request: `None` where it is paid.
 #[track_caller]

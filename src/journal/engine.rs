@@ -1,0 +1,234 @@
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
+
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+
+use super::{
+    Batch, LogError,
+    batch::Tally,
+    floor::{FIX, Floor},
+    folder,
+    head::{HEAD, Head},
+    wal,
+};
+
+/// The engine's files and the side file beside them.
+pub(super) struct Engine {
+    records: Keyspace,
+    database: Database,
+    floor: Floor,
+    head: Head,
+}
+
+impl Engine {
+    /// Opens the log in `folder`, or makes it with `new_id`, and shows each record to `load`.
+    pub(super) fn open(
+        folder: &Path,
+        new_id: [u8; 16],
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+    ) -> Result<Self, LogError> {
+        // the engine asserts where its files are not as it left them
+        catch_unwind(AssertUnwindSafe(|| {
+            Self::open_unguarded(folder, new_id, load)
+        }))
+        .unwrap_or_else(|_| {
+            Err(LogError::corrupt(format!(
+                "the engine panicked on its files; {FIX}"
+            )))
+        })
+    }
+
+    /// Shows each record to `load`.
+    pub(super) fn read(
+        &self,
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        catch_unwind(AssertUnwindSafe(|| read_all(&self.records, load)))
+            .unwrap_or_else(|_| {
+                Err(LogError::corrupt(format!(
+                    "the engine panicked on its files; {FIX}"
+                )))
+            })
+            .map(drop)
+    }
+
+    /// Which log this is.
+    pub(super) const fn id(&self) -> [u8; 16] {
+        self.head.id
+    }
+
+    /// Writes a batch, synced. After an error the engine must be opened anew, and shows then
+    /// whether it was written.
+    pub(super) fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
+        catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch)))
+            .unwrap_or_else(|_| Err(LogError::unavailable("the engine panicked while it wrote")))
+    }
+
+    pub(super) const fn is_floor_unsynced(&self) -> bool {
+        self.floor.is_unsynced()
+    }
+
+    /// Makes the bound in the side file safe from a loss of power.
+    pub(super) fn sync_floor(&mut self) -> Result<(), LogError> {
+        self.floor.sync()
+    }
+
+    fn open_unguarded(
+        folder: &Path,
+        new_id: [u8; 16],
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+    ) -> Result<Self, LogError> {
+        let journals = folder.join("journal");
+        let floor_path = folder.join("floor");
+        let floor = match Floor::open(&floor_path)? {
+            Some(floor) => floor,
+            None if journals.exists() => {
+                return Err(LogError::corrupt(format!(
+                    "{} is missing or empty; {FIX}",
+                    floor_path.display()
+                )));
+            }
+            None => Floor::create(&floor_path, new_id)?,
+        };
+        if floor.sequence() == 0 && journals.exists() {
+            // nothing was acknowledged yet, and the engine does not finish what it began to make
+            std::fs::remove_dir_all(&journals)?;
+        }
+        folder::create(&journals)?;
+        wal::cut_torn_batch(&journals, floor.sequence())?;
+        let database = database(&journals)?;
+        let records = keyspace(&database)?;
+        // the engine leaves out the folder that holds those of its keyspaces
+        folder::sync(&journals.join("keyspaces"))?;
+        let head = match read_all(&records, load)? {
+            Some(head) => head,
+            None if floor.sequence() == 0 => Head {
+                id: floor.id(),
+                sequence: 0,
+                tally: Tally::default(),
+            },
+            None => return Err(fewer(0, floor.sequence())),
+        };
+        if head.id != floor.id() {
+            return Err(LogError::corrupt(format!(
+                "the journal and its side file are of two different logs; {FIX}"
+            )));
+        }
+        if head.sequence < floor.sequence() {
+            return Err(fewer(head.sequence, floor.sequence()));
+        }
+        let mut engine = Self {
+            records,
+            database,
+            floor,
+            head,
+        };
+        if engine.head.sequence == 0 {
+            engine.commit_unguarded(Batch::default())?;
+            engine.floor.settle()?;
+        } else {
+            // A journal that a killed process wrote may not be on the disk yet, and the bound must never
+            // be ahead of it. The bound itself may lag behind: a sync that failed may have lost it.
+            let synced = engine.database.persist(PersistMode::SyncData);
+            synced.map_err(|error| LogError::unavailable(describe(&error)))?;
+            engine.floor.raise(engine.head.sequence)?;
+        }
+        Ok(engine)
+    }
+
+    fn commit_unguarded(&mut self, batch: Batch) -> Result<(), LogError> {
+        let next = Head {
+            id: self.head.id,
+            sequence: self.head.sequence + 1,
+            tally: self.head.tally.plus(batch.tally()),
+        };
+        let records = batch.into_records();
+        let mut writes = OwnedWriteBatch::with_capacity(self.database.clone(), records.len() + 1);
+        writes = writes.durability(Some(PersistMode::SyncData));
+        for (key, value) in records {
+            match value {
+                Some(value) => writes.insert(&self.records, key, value),
+                None => writes.remove(&self.records, key),
+            }
+        }
+        writes.insert(&self.records, HEAD, next.to_bytes().as_slice());
+        writes
+            .commit()
+            .map_err(|error| LogError::unavailable(describe(&error)))?;
+        self.head = next;
+        self.floor.raise(next.sequence)
+    }
+}
+
+pub(super) fn database(folder: &Path) -> Result<Database, LogError> {
+    Database::builder(folder)
+        .worker_threads(1)
+        .cache_size(CACHE)
+        .max_journaling_size(MAX_JOURNALS)
+        .open()
+        .map_err(|error| opening(&error))
+}
+
+pub(super) fn keyspace(database: &Database) -> Result<Keyspace, LogError> {
+    database
+        .keyspace("records", || {
+            KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE)
+        })
+        .map_err(|error| opening(&error))
+}
+
+fn read_all(
+    records: &Keyspace,
+    mut load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
+) -> Result<Option<Head>, LogError> {
+    let mut head = None;
+    let mut tally = Tally::default();
+    for record in records.iter() {
+        let (key, value) = record.into_inner().map_err(|error| opening(&error))?;
+        if *key == *HEAD {
+            head = Some(
+                Head::from_bytes(&value)
+                    .ok_or_else(|| LogError::corrupt(format!("its head is damaged; {FIX}")))?,
+            );
+        } else {
+            tally.add(&key, &value);
+            load(&key, &value)?;
+        }
+    }
+    match head {
+        Some(head) if head.tally != tally => Err(LogError::corrupt(format!(
+            "{} records are not the {} that were written last; {FIX}",
+            tally.count, head.tally.count
+        ))),
+        None if tally.count > 0 => Err(LogError::corrupt(format!("its head is missing; {FIX}"))),
+        head => Ok(head),
+    }
+}
+
+fn fewer(found: u64, acknowledged: u64) -> LogError {
+    LogError::corrupt(format!(
+        "the journal ends at batch {found}, but batch {acknowledged} was acknowledged: it was damaged or is an older copy; {FIX}"
+    ))
+}
+
+fn opening(error: &fjall::Error) -> LogError {
+    match error {
+        fjall::Error::Io(_)
+        | fjall::Error::Storage(fjall::LsmError::Io(_))
+        | fjall::Error::Locked => LogError::unavailable(describe(error)),
+        _ => LogError::corrupt(format!("{}; {FIX}", describe(error))),
+    }
+}
+
+pub(super) fn describe(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Io(error) => error.to_string(),
+        other => format!("the engine says {other:?}"),
+    }
+}
+
+const CACHE: u64 = 8 << 20;
+const MAX_MEMTABLE: u64 = 32 << 20;
+const MAX_JOURNALS: u64 = 256 << 20;

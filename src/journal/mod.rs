@@ -1,0 +1,27 @@
+//! An embedded log that outlives a loss of power: one writer thread, many callers, one sync for
+//! each group of them.
+//!
+//! What it holds is small enough to stand in memory as well: a [`Machine`] decides there, in order,
+//! and what it changed is written as one [`Batch`] and synced before anyone is answered. After a
+//! write that failed, the machine is built anew from what the disk holds.
+
+mod batch;
+mod engine;
+mod error;
+mod floor;
+mod folder;
+mod head;
+#[cfg(feature = "conformance")]
+mod raw;
+#[cfg(test)]
+mod tests;
+mod wal;
+mod writer;
+
+#[cfg(feature = "conformance")]
+pub(crate) use self::raw::RawEngine;
+pub(crate) use self::{
+    batch::Batch,
+    error::{LogError, LogErrorKind},
+    writer::{Log, Machine, gone},
+};

@@ -1,0 +1,273 @@
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, BufReader, Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::head::{HEAD, HEAD_LENGTH, Head};
+
+/// Cuts off the last batch of the newest journal in `folder` if a loss of power tore it. The engine
+/// itself drops a batch that ends too early, but refuses to open if a batch has its end and lacks
+/// something before it.
+///
+/// Nothing is cut that was acknowledged, as far as `acknowledged` says, and nothing that a later
+/// batch follows. A journal with such a fault was damaged: it stays as it is, and the engine
+/// refuses it.
+pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()> {
+    let Some(path) = newest(folder)? else {
+        return Ok(());
+    };
+    let file = File::options().read(true).write(true).open(path)?;
+    let (mut journal, mut whole, mut last) = (BufReader::new(&file), 0, None);
+    loop {
+        match read_batch(&mut journal)? {
+            Found::Batch { length, head } => {
+                whole += length;
+                last = head.or(last);
+            }
+            Found::Nothing => return Ok(()),
+            Found::Torn => break,
+        }
+    }
+    let torn = heads(&rest(&file, whole)?);
+    let is_last = match torn[..] {
+        [] => last.is_none_or(|last| last.sequence >= acknowledged),
+        // One that a later batch follows was acknowledged, even if its own head cannot be read.
+        [head] => {
+            head.sequence > acknowledged
+                && last.is_some_and(|last| {
+                    last.sequence >= acknowledged && head.sequence == last.sequence + 1
+                })
+        }
+        _ => false,
+    };
+    if is_last {
+        file.set_len(whole)?;
+        file.sync_all()?;
+    }
+    Ok(())
+}
+
+/// The journal that is written to: the one with the greatest number.
+fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let mut newest = None;
+    for file in std::fs::read_dir(folder)? {
+        let path = file?.path();
+        let number = path
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .and_then(|stem| stem.parse::<u64>().ok());
+        if path.extension() == Some(OsStr::new("jnl")) && number.is_some() {
+            newest = newest.max(Some((number, path)));
+        }
+    }
+    Ok(newest.map(|(_, path)| path))
+}
+
+/// What comes next in a journal.
+enum Found {
+    Batch { length: u64, head: Option<Head> },
+    Nothing,
+    Torn,
+}
+
+/// Reads a batch as the engine writes it: a start with the number of records, the records, and an
+/// end with their checksum.
+fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
+    let Some([START]) = array(journal)? else {
+        return Ok(Found::Nothing);
+    };
+    let Some(start) = array::<12>(journal)? else {
+        return Ok(Found::Torn);
+    };
+    let (mut length, mut head, mut sum) = (13, None, Xxh3::new());
+    for _ in 0..u32::from_le_bytes([start[0], start[1], start[2], start[3]]) {
+        let Some(record) = array::<21>(journal)? else {
+            return Ok(Found::Torn);
+        };
+        let [RECORD, .., k0, k1, _, _, _, _, v0, v1, v2, v3] = record else {
+            return Ok(Found::Torn);
+        };
+        let (key, value) = (
+            u64::from(u16::from_le_bytes([k0, k1])),
+            u64::from(u32::from_le_bytes([v0, v1, v2, v3])),
+        );
+        let mut bytes = Vec::new();
+        journal.take(key + value).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 != key + value {
+            return Ok(Found::Torn);
+        }
+        sum.update(&record);
+        sum.update(&bytes);
+        length += record.len() as u64 + key + value;
+        head = bytes.strip_prefix(HEAD).and_then(Head::from_bytes).or(head);
+    }
+    match array::<13>(journal)? {
+        Some([END, check @ .., b'F', b'J', b'L', 3]) if check == sum.digest().to_le_bytes() => {
+            Ok(Found::Batch {
+                length: length + 13,
+                head,
+            })
+        }
+        _ => Ok(Found::Torn),
+    }
+}
+
+/// The next few bytes, if there are as many.
+fn array<const LENGTH: usize>(journal: &mut impl Read) -> io::Result<Option<[u8; LENGTH]>> {
+    let mut bytes = [0; LENGTH];
+    match journal.read_exact(&mut bytes) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        read => read.map(|()| Some(bytes)),
+    }
+}
+
+/// What `file` holds from `start` on, without the many zeros that a journal is made with.
+fn rest(mut file: &File, start: u64) -> io::Result<Vec<u8>> {
+    let mut rest = Vec::new();
+    file.seek(SeekFrom::Start(start))?;
+    loop {
+        let before = rest.len();
+        if file.take(ZEROS.len() as u64).read_to_end(&mut rest)? == 0 {
+            return Ok(rest);
+        }
+        if ZEROS.starts_with(&rest[before..]) {
+            rest.truncate(before);
+        }
+    }
+}
+
+/// The heads of batches that are somewhere in `bytes`.
+fn heads(bytes: &[u8]) -> Vec<Head> {
+    let places = bytes
+        .windows(HEAD.len() + HEAD_LENGTH)
+        .filter_map(|place| place.strip_prefix(HEAD));
+    places.filter_map(Head::from_bytes).collect()
+}
+
+static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+const START: u8 = 1;
+const RECORD: u8 = 2;
+const END: u8 = 3;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::journal::{Batch, LogError, LogErrorKind, engine::Engine};
+
+    #[test]
+    fn a_torn_batch_that_nobody_was_answered_is_cut_off() {
+        let log = Written::new();
+        for hole in [log.ends[1] + 600, log.ends[1] + 9_000, log.ends[2] - 700] {
+            let torn = log.with(&log.floors[1], hole, 300);
+            assert_eq!(
+                torn.read().unwrap(),
+                [b"0".to_vec(), b"1".to_vec()],
+                "a hole at {hole}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_kept_for_inquiry()
+     {
+        let log = Written::new();
+        let last = log.ends[1] + 9_000;
+        for (floor, hole, length) in [
+            (&log.floors[2], last, 300),
+            (&log.floors[1], log.ends[0] + 9_000, 300),
+            (&log.floors[0], log.ends[0] + 9_000, 300),
+            // In the head of the batch before the last one.
+            (&log.floors[0], log.ends[1] - 70, 50),
+        ] {
+            let damaged = log.with(floor, hole, length);
+            let before = fs::read(damaged.journal()).unwrap();
+            assert_eq!(
+                damaged.read().unwrap_err().kind(),
+                LogErrorKind::Corrupt,
+                "a hole at {hole}"
+            );
+            assert!(
+                before == fs::read(damaged.journal()).unwrap(),
+                "a hole at {hole}"
+            );
+        }
+    }
+
+    /// A log of three batches.
+    struct Written {
+        folder: tempfile::TempDir,
+        /// Where each batch ends, and the side file as it was then.
+        ends: Vec<usize>,
+        floors: Vec<Vec<u8>>,
+    }
+
+    impl Written {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let mut log = Self {
+                folder,
+                ends: Vec::new(),
+                floors: Vec::new(),
+            };
+            let mut engine = Engine::open(log.folder.path(), [7; 16], |_, _| Ok(())).unwrap();
+            for key in [b"0", b"1", b"2"] {
+                let mut batch = Batch::default();
+                batch.change(key, None, Some(&[b'x'; 20_000]));
+                engine.commit(batch).unwrap();
+                let journal = fs::read(log.journal()).unwrap();
+                log.ends
+                    .push(journal.iter().rposition(|byte| *byte != 0).unwrap() + 1);
+                log.floors
+                    .push(fs::read(log.folder.path().join("floor")).unwrap());
+            }
+            log
+        }
+
+        fn journal(&self) -> PathBuf {
+            self.folder.path().join("journal/0.jnl")
+        }
+
+        /// A copy with this side file, and with a hole in its journal.
+        fn with(&self, floor: &[u8], hole: usize, length: usize) -> Self {
+            let copy = Self {
+                folder: tempfile::tempdir().unwrap(),
+                ends: Vec::new(),
+                floors: Vec::new(),
+            };
+            copy_folder(self.folder.path(), copy.folder.path());
+            fs::write(copy.folder.path().join("floor"), floor).unwrap();
+            let mut journal = fs::read(copy.journal()).unwrap();
+            journal[hole..hole + length].fill(0);
+            fs::write(copy.journal(), journal).unwrap();
+            copy
+        }
+
+        /// The keys that it opens with.
+        fn read(&self) -> Result<Vec<Vec<u8>>, LogError> {
+            let mut keys = Vec::new();
+            let engine = Engine::open(self.folder.path(), [8; 16], |key, _| {
+                keys.push(key.to_vec());
+                Ok(())
+            })?;
+            assert_eq!(engine.id(), [7; 16]);
+            Ok(keys)
+        }
+    }
+
+    fn copy_folder(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let entry = entry.unwrap();
+            match entry.file_type().unwrap().is_dir() {
+                true => copy_folder(&entry.path(), &to.join(entry.file_name())),
+                false => drop(fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use crate::clock::Timestamp;
+
+/// How much may be held, and how much is: shared by the parts of one store.
+#[derive(Debug)]
+pub(in crate::replay) struct Room {
+    held: AtomicUsize,
+    capacity: usize,
+}
+
+/// There was no room.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::replay) struct NoRoom;
+
+impl Room {
+    pub(in crate::replay) const fn new(capacity: usize) -> Self {
+        Self {
+            held: AtomicUsize::new(0),
+            capacity,
+        }
+    }
+
+    pub(in crate::replay) fn take(&self, amount: usize) -> Result<(), NoRoom> {
+        self.held
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+                held.checked_add(amount)
+                    .filter(|held| *held <= self.capacity)
+            })
+            .map(drop)
+            .map_err(|_| NoRoom)
+    }
+
+    /// Takes what a disk holds already, even where the capacity has been lowered since.
+    #[cfg(feature = "replay-durable")]
+    pub(in crate::replay) fn take_always(&self, amount: usize) {
+        self.held.fetch_add(amount, Ordering::Relaxed);
+    }
+
+    pub(in crate::replay) fn give_back(&self, amount: usize) {
+        self.held.fetch_sub(amount, Ordering::Relaxed);
+    }
+}
+
+/// What the books of one store have in common: room for keys, and how far they have forgotten.
+#[derive(Debug)]
+pub(in crate::replay) struct Keys {
+    pub(in crate::replay) room: Room,
+    /// The first moment that was not pruned.
+    unpruned: AtomicU64,
+}
+
+impl Keys {
+    pub(in crate::replay) const fn new(capacity: usize) -> Self {
+        Self {
+            room: Room::new(capacity),
+            unpruned: AtomicU64::new(0),
+        }
+    }
+
+    /// Whether a key with this end may have been forgotten.
+    pub(in crate::replay) fn may_have_pruned(&self, retain_until: Timestamp) -> bool {
+        retain_until.as_unix_seconds() < self.unpruned.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a key with this end was forgotten; the mark before, where this one is greater.
+    pub(in crate::replay) fn prune(&self, retain_until: Timestamp) -> Option<Option<Timestamp>> {
+        let next = retain_until.as_unix_seconds().saturating_add(1);
+        let before = self.unpruned.fetch_max(next, Ordering::Relaxed);
+        (before < next).then(|| before.checked_sub(1).map(Timestamp::from_unix_seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_unix_seconds(seconds)
+    }
+
+    #[test]
+    fn exactly_the_room_that_there_is_can_be_taken() {
+        let room = Room::new(3);
+        assert!(room.take(4).is_err() && room.take(3).is_ok() && room.take(1).is_err());
+        room.give_back(1);
+        assert!(room.take(usize::MAX).is_err() && room.take(1).is_ok() && room.take(1).is_err());
+    }
+
+    #[test]
+    fn the_bound_of_what_was_forgotten_only_ever_rises_and_says_what_it_was() {
+        let keys = Keys::new(1);
+        assert!(!keys.may_have_pruned(at(0)));
+        assert_eq!(keys.prune(at(10)), Some(None));
+        assert_eq!(
+            [9, 10, 11].map(|end| keys.may_have_pruned(at(end))),
+            [true, true, false]
+        );
+        assert_eq!((keys.prune(at(10)), keys.prune(at(9))), (None, None));
+        assert_eq!(keys.prune(at(12)), Some(Some(at(10))));
+        assert_eq!(
+            [12, 13].map(|end| keys.may_have_pruned(at(end))),
+            [true, false]
+        );
+    }
+}

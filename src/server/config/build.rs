@@ -1,0 +1,199 @@
+//! Builds a paywall: every check that can be made before the first request.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    ConfigError, Paywall, PaywallBuilder, foreign, paywall::Setup, secret_file, siblings::Sold,
+    spoken,
+};
+use crate::{
+    dialect::{
+        keys::KeyRing,
+        secrets::{Demands, make_one},
+    },
+    lightning::ReceiverProfile,
+    payment::Network,
+    replay::{Durability, ReplayStore},
+    server::{
+        address::Proxies,
+        limit::Limiter,
+        origin::{Origin, OriginError, Origins},
+        state::{holding::Holding, pace::Pace},
+    },
+};
+
+impl PaywallBuilder {
+    /// Checks everything that can be checked before the first request.
+    ///
+    /// # Errors
+    ///
+    /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
+    pub fn build(mut self) -> Result<Paywall, ConfigError> {
+        let profile = self.receiver.profile();
+        let store = self.store.take().ok_or_else(|| {
+            ConfigError::new(
+                "no replay store: call .replay_store(DurableStore::open(\"spent\")?), or MemoryStore::new()? for tests",
+            )
+        })?;
+        let secrets = self
+            .secrets
+            .take()
+            .unwrap_or_else(|| Err(make_one!("no master secret:").into()));
+        let secrets = secrets.map_err(ConfigError::new)?;
+        self.money_fits(&profile, &*store)?;
+        self.times_fit()?;
+        let authorities = self.own_origins()?;
+        let is_real_money = profile.network == Network::Bitcoin && !profile.in_process;
+        secret_file::require(
+            &secrets,
+            Demands {
+                strong: !authorities.are_loopback(),
+                unknown: is_real_money,
+            },
+        )?;
+        let body_limit = self.body_limit_that_fits()?;
+        self.unpaid_fit()?;
+        let service = spoken::label(self.service.as_deref())?;
+        let origins: Vec<Arc<str>> = authorities
+            .all()
+            .iter()
+            .map(|origin| origin.as_str().into())
+            .collect();
+        let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
+            .map_err(|error| ConfigError::new(error.to_string()))?;
+        let dialects = spoken::dialects(
+            self.dialects.as_deref(),
+            &profile,
+            self.l402_service.as_deref(),
+        )?;
+        if self.accept_foreign_proofs {
+            foreign::check(&profile, &*store, &dialects, self.clock.now())?;
+        }
+        let keys = KeyRing::new(
+            secrets,
+            profile.network,
+            (origins.clone(), service),
+            *store.id().as_bytes(),
+        )
+        .map(Arc::new)
+        .ok_or_else(|| {
+            ConfigError::new("two master secrets lead to the same key id: replace one of them")
+        })?;
+        Ok(Paywall::new(Setup {
+            receiver: self.receiver,
+            store,
+            revocations: self.revocations,
+            dialects,
+            origins,
+            authorities,
+            proxies,
+            sold: Sold::enrol(keys.clone()),
+            keys,
+            clock: self.clock,
+            limiter: Arc::new(Limiter::new(self.limits)),
+            announcer: Default::default(),
+            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
+            unpaid: Holding::new(self.body_pool / 2, body_limit),
+            body_limit,
+            time_limit: self.time_limit,
+            invoice_expiry: self.invoice_expiry,
+            redeem_within: self.redeem_within,
+            uses_within: self.uses_within,
+            max_restores: self.max_restores,
+            accept_foreign_proofs: self.accept_foreign_proofs,
+            keep_credentials: self.keep_credentials,
+            spent: Default::default(),
+            turns: Default::default(),
+            doubted_turns: Default::default(),
+            confirmations: Default::default(),
+            repricing: Pace::new(RUNS_OF_ONE_PAYMENT, RUNS_OF_ONE_CLIENT),
+            notices: Default::default(),
+            profile,
+        }))
+    }
+
+    /// Money that is worth something is not forgotten, and test money is meant.
+    fn money_fits(
+        &self,
+        profile: &ReceiverProfile,
+        store: &dyn ReplayStore,
+    ) -> Result<(), ConfigError> {
+        if profile.network == Network::Bitcoin
+            && store.durability() == Durability::Volatile
+            && !self.volatile_replay_store
+        {
+            return Err(ConfigError::new(
+                "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
+            ));
+        }
+        if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {
+            return Err(ConfigError::new(format!(
+                "the node is on {}, whose money is worth nothing: call .allow_test_network() if that is meant",
+                profile.network
+            )));
+        }
+        Ok(())
+    }
+
+    fn times_fit(&self) -> Result<(), ConfigError> {
+        for (name, time) in [
+            ("invoice_expiry", self.invoice_expiry),
+            ("time_limit", self.time_limit),
+        ] {
+            if time.as_secs() == 0 || time > YEAR {
+                return Err(ConfigError::new(format!(
+                    ".{name}(..) must be between a second and a year"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    fn own_origins(&self) -> Result<Origins, ConfigError> {
+        let parsed = self.origins.iter().map(|(text, insecure)| match insecure {
+            true => Origin::parse_insecure(text),
+            false => Origin::parse(text),
+        });
+        let wrong = |error: OriginError| ConfigError::new(error.to_string());
+        Origins::new(
+            parsed.collect::<Result<_, _>>().map_err(wrong)?,
+            &self.authorities,
+        )
+        .map_err(wrong)
+    }
+
+    /// How much of a body is read.
+    fn body_limit_that_fits(&self) -> Result<usize, ConfigError> {
+        let body_limit = self
+            .body_limit
+            .unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
+        if body_limit > self.body_pool / 2 {
+            let (pool, half) = (self.body_pool, self.body_pool / 2);
+            return Err(ConfigError::new(format!(
+                "a body of .body_limit({body_limit}) could never be held, because one request gets at most half of \
+                 .body_pool({pool}), which is {half} bytes: raise the pool to twice the limit, or lower the limit"
+            )));
+        }
+        Ok(body_limit)
+    }
+
+    fn unpaid_fit(&self) -> Result<(), ConfigError> {
+        if self.limits.per_client == 0 || self.limits.total == 0 {
+            return Err(ConfigError::new(
+                "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
+            ));
+        }
+        Ok(())
+    }
+}
+
+const BODY_LIMIT: usize = 2 << 20;
+const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// How often credentials of one payment may have a price function run at once, and after how long
+/// once more (a proof of another issuer is worth the current price). After any refusal an honest
+/// client waits as long as `Retry-After` says.
+const RUNS_OF_ONE_PAYMENT: (u32, Duration) = (2, Duration::from_secs(5));
+
+/// The same for all payments of one client together. Only runs for proofs that fail count.
+const RUNS_OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_secs(1));

@@ -1,0 +1,273 @@
+use std::{num::NonZeroU32, time::Duration};
+
+use http::HeaderName;
+
+use super::Price;
+use crate::payment::{Access, Amount};
+
+/// What a route asks: a price, what it buys, and what is told and bound with it.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_x402::{Amount, server::Charge};
+///
+/// let day = Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)).described("one day of the archive");
+/// # let _ = day;
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Charge {
+    pub(in crate::server) price: Price,
+    /// All that was said of what is bought.
+    access: Vec<Access>,
+    pub(in crate::server) description: Option<String>,
+    pub(in crate::server) mime_type: Option<String>,
+    pub(in crate::server) service_name: Option<String>,
+    pub(in crate::server) tags: Vec<String>,
+    pub(in crate::server) icon_url: Option<String>,
+    pub(in crate::server) bound_headers: Vec<String>,
+    pub(in crate::server) read_headers: Vec<String>,
+    pub(in crate::server) reads_body: bool,
+    pub(in crate::server) stream_body: bool,
+    pub(in crate::server) authorization_taken: bool,
+    pub(in crate::server) free_per_day: Option<NonZeroU32>,
+}
+
+impl Charge {
+    /// A charge of a fixed amount, or of what a price function answers. It buys one request.
+    pub fn of(price: impl Into<Price>) -> Self {
+        Self {
+            price: price.into(),
+            access: Vec::new(),
+            description: None,
+            mime_type: None,
+            service_name: None,
+            tags: Vec::new(),
+            icon_url: None,
+            bound_headers: Vec::new(),
+            read_headers: Vec::new(),
+            reads_body: false,
+            stream_body: false,
+            authorization_taken: false,
+            free_per_day: None,
+        }
+    }
+
+    /// It buys one request of exactly the method, path and query that were priced. The default.
+    /// x402 and MPP bind the body too, unless it [streams](Self::stream_body); L402 does so only
+    /// where a price function reads it ([`reads_body`](Self::reads_body)).
+    pub fn once(self) -> Self {
+        self.buys(Access::Once)
+    }
+
+    /// It buys so many requests of the priced method and pattern, within 30 days (see
+    /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 can say
+    /// this.
+    pub fn uses(self, uses: NonZeroU32) -> Self {
+        self.buys(Access::Uses(uses))
+    }
+
+    /// It buys any number of requests of the priced method and pattern, until this long (whole
+    /// seconds) after the invoice's end. Only L402 can say this.
+    pub fn for_duration(self, duration: Duration) -> Self {
+        self.buys(Access::ForDuration(duration))
+    }
+
+    fn buys(mut self, access: Access) -> Self {
+        self.access.push(access);
+        self
+    }
+
+    /// What is sold, for whoever decides to pay: at most 256 bytes.
+    pub fn described(mut self, description: impl Into<String>) -> Self {
+        self.description = Some(description.into());
+        self
+    }
+
+    /// The media type of the answer, told in x402.
+    pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
+        self.mime_type = Some(mime_type.into());
+        self
+    }
+
+    /// The name of the service, told in x402: up to 32 printable ASCII characters.
+    pub fn service_name(mut self, name: impl Into<String>) -> Self {
+        self.service_name = Some(name.into());
+        self
+    }
+
+    /// Up to five words that the service is found by, told in x402: each up to 32 printable ASCII
+    /// characters.
+    pub fn tags<I: IntoIterator<Item: Into<String>>>(mut self, tags: I) -> Self {
+        self.tags = tags.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The address of an icon, told in x402: up to 2,048 characters.
+    pub fn icon_url(mut self, url: impl Into<String>) -> Self {
+        self.icon_url = Some(url.into());
+        self
+    }
+
+    /// Binds the values of these headers: a credential is good only for a request that has the same
+    /// ones.
+    pub fn bind_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
+        self.bound_headers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets the price function see these headers, and binds them. Each may occur once in a request
+    /// (otherwise 400).
+    pub fn reads_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
+        self.read_headers.extend(names.into_iter().map(Into::into));
+        self
+    }
+
+    /// Lets the price function see the body, and binds it: it is read into memory before the price
+    /// is known.
+    pub fn reads_body(mut self) -> Self {
+        self.reads_body = true;
+        self
+    }
+
+    /// Leaves bodies alone, whatever their size: none is read for a credential, none is bound, and
+    /// x402, which must bind them, is not offered. Clients that send much should ask first without
+    /// the body, or with `Expect: 100-continue`: HTTP/1 closes the connection behind a 402 to a
+    /// body that nobody read, and the answer may be lost with it (one of an announced length within
+    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away before the 402, as
+    /// long as [`time_limit`](super::PaywallBuilder::time_limit) lets it).
+    pub fn stream_body(mut self) -> Self {
+        self.stream_body = true;
+        self
+    }
+
+    /// `Authorization` is in use for something else on this route: MPP then asks for its credential
+    /// in `Payment-Authorization`, and there alone. L402's clients send a second `Authorization`
+    /// line there, or gRPC's `macaroon`, which not all of them can.
+    pub fn authorization_taken(mut self) -> Self {
+        self.authorization_taken = true;
+        self
+    }
+
+    /// So many requests a day (UTC) are free for each client. Clients whose address is not known
+    /// get none. All clients of one IPv6 network of 56 bits together get four times as many, those
+    /// of one of 48 bits sixteen times as many.
+    pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
+        self.free_per_day = Some(requests);
+        self
+    }
+}
+
+impl Charge {
+    /// The headers that the price function declares, and whether it declares the body; `None` if the
+    /// price is fixed.
+    pub(in crate::server) fn declared(&self) -> Option<(&[String], bool)> {
+        let is_fixed = self.price.fixed().is_some();
+        (!is_fixed).then_some((&self.read_headers, self.reads_body))
+    }
+
+    pub(in crate::server) fn access(&self) -> Access {
+        self.access.first().copied().unwrap_or(Access::Once)
+    }
+
+    /// What is wrong with a charge whatever the dialects, in words that name the fix.
+    pub(in crate::server) fn check(&self) -> Result<(), String> {
+        let printable = |text: &str, most: usize| {
+            text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+        };
+        let headers = || self.bound_headers.iter().chain(&self.read_headers);
+        let own = [
+            "payment-authorization",
+            "payment-signature",
+            "macaroon",
+            "grpc-metadata-macaroon",
+        ];
+        if self.price.fixed().is_some_and(Amount::is_zero) {
+            return Err(
+                "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
+            );
+        }
+        if self
+            .price
+            .fixed()
+            .is_some_and(|price| price > Amount::ALL_BITCOIN)
+        {
+            return Err(
+                "a price must be at most 21 million bitcoin, which is all there will be".into(),
+            );
+        }
+        if self.access.windows(2).any(|pair| pair[0] != pair[1]) {
+            return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once".into());
+        }
+        if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
+            return Err("a duration must be a second at least".into());
+        }
+        if self.reads_body && self.stream_body {
+            return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
+        }
+        if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
+            return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
+        }
+        if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err())
+        {
+            return Err(format!("{name:?} is no header name"));
+        }
+        if let Some(name) =
+            headers().find(|name| own.iter().any(|own| name.eq_ignore_ascii_case(own)))
+        {
+            return Err(format!(
+                "{name} carries credentials itself and cannot be bound or priced by"
+            ));
+        }
+        if self
+            .description
+            .as_ref()
+            .is_some_and(|text| text.len() > 256 || text.chars().any(char::is_control))
+        {
+            return Err(
+                "a description must have at most 256 bytes and no control characters".into(),
+            );
+        }
+        if self
+            .service_name
+            .as_ref()
+            .is_some_and(|name| !printable(name, 32))
+        {
+            return Err("a service name must have at most 32 printable ASCII characters".into());
+        }
+        if self.tags.len() > 5 || self.tags.iter().any(|tag| !printable(tag, 32)) {
+            return Err(
+                "tags must be five at most, each of at most 32 printable ASCII characters".into(),
+            );
+        }
+        if self
+            .icon_url
+            .as_ref()
+            .is_some_and(|url| !printable(url, 2048))
+        {
+            return Err(
+                "an icon's address must have at most 2048 printable ASCII characters".into(),
+            );
+        }
+        if self
+            .mime_type
+            .as_ref()
+            .is_some_and(|name| !printable(name, 128))
+        {
+            return Err("a media type must have at most 128 printable ASCII characters".into());
+        }
+        Ok(())
+    }
+}
+
+impl From<Amount> for Charge {
+    fn from(amount: Amount) -> Self {
+        Self::of(amount)
+    }
+}
+
+impl From<Price> for Charge {
+    fn from(price: Price) -> Self {
+        Self::of(price)
+    }
+}

@@ -1,0 +1,54 @@
+//! What proofs of other servers need.
+
+use std::time::Duration;
+
+use super::ConfigError;
+use crate::{
+    clock::Timestamp,
+    dialect::Dialect,
+    lightning::{KeyCustody, ReceiverProfile},
+    payment::{DialectName, SKEW},
+    replay::{Durability, ReplayStore, check_birth},
+    trace,
+};
+
+/// Makes sure that a paywall can take them, and logs if none counts yet.
+pub(in crate::server) fn check(
+    profile: &ReceiverProfile,
+    store: &dyn ReplayStore,
+    dialects: &[Box<dyn Dialect>],
+    now: Timestamp,
+) -> Result<(), ConfigError> {
+    if profile.key_custody == KeyCustody::Shared {
+        return Err(ConfigError::new(
+            "others can make this node sign: .accept_foreign_proofs() needs a key that only you hold",
+        ));
+    }
+    if store.durability() == Durability::Volatile {
+        return Err(ConfigError::new(
+            ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
+             DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
+        ));
+    }
+    if dialects
+        .iter()
+        .all(|dialect| dialect.name() != DialectName::X402)
+    {
+        return Err(ConfigError::new(
+            ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))",
+        ));
+    }
+    check_birth(store, now).map_err(ConfigError::new)?;
+    let first = store
+        .created_at()
+        .saturating_add(2 * SKEW + Duration::from_secs(1));
+    if now < first {
+        trace::warn(format_args!(
+            "the replay store is new: proofs of other servers (.accept_foreign_proofs()) count if their invoice was made at {} or \
+             later, which is in {} s; older ones are answered with 402",
+            first.to_iso_8601(),
+            first.saturating_since(now).as_secs()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! What an operator sets: the paywall and its builder, charges, prices, and secrets from files.
+
+mod build;
+mod builder;
+pub(super) mod charge;
+pub(super) mod error;
+mod foreign;
+pub(super) mod paywall;
+pub(super) mod price;
+mod secret_file;
+pub(super) mod siblings;
+mod spoken;
+
+pub use self::{
+    builder::PaywallBuilder,
+    charge::Charge,
+    error::ConfigError,
+    paywall::Paywall,
+    price::{BadRequest, BoxError, Price, PriceRequest, price_fn},
+    secret_file::SecretFileError,
+};

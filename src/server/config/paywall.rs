@@ -1,0 +1,143 @@
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+
+use super::{PaywallBuilder, siblings::Sold};
+use crate::{
+    clock::Clock,
+    dialect::{Dialect, keys::KeyRing},
+    lightning::{Receiver, ReceiverProfile},
+    payment::{DialectName, PaymentHash},
+    replay::{ReplayStore, Revocations},
+    server::{
+        address::Proxies,
+        limit::Limiter,
+        origin::Origins,
+        settlements::{Announcer, Settlements},
+        state::{
+            confirmations::Confirmations,
+            holding::Holding,
+            notices::Notices,
+            pace::Pace,
+            spent::Spent,
+            turns::{self, Turns},
+        },
+    },
+};
+
+/// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are
+/// cheap.
+///
+/// ```
+/// # #[cfg(feature = "l402")] {
+/// use tower_x402::{Amount, lightning::LocalNode, replay::MemoryStore, server::Paywall};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let secret = tower_x402::Secrets::test_secret(7);
+/// let paywall = Paywall::builder(LocalNode::new())
+///     .origin("https://api.example.com")
+///     .master_secret(secret) // 32 random bytes from a file that survives restarts
+///     .replay_store(MemoryStore::new()?)
+///     .build()?;
+/// let layer = paywall.charge(Amount::from_sat(10))?;
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// # main().unwrap();
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Paywall(Arc<Setup>);
+
+pub(in crate::server) struct Setup {
+    pub(in crate::server) receiver: Arc<dyn Receiver>,
+    pub(in crate::server) profile: ReceiverProfile,
+    pub(in crate::server) store: Arc<dyn ReplayStore>,
+    pub(in crate::server) revocations: Option<Revocations>,
+    pub(in crate::server) dialects: Vec<Box<dyn Dialect>>,
+    /// The texts of the configured origins, which the numbers in `Place` count.
+    pub(in crate::server) origins: Vec<Arc<str>>,
+    pub(in crate::server) authorities: Origins,
+    pub(in crate::server) proxies: Proxies,
+    pub(in crate::server) keys: Arc<KeyRing>,
+    pub(in crate::server) sold: Arc<Sold>,
+    pub(in crate::server) clock: Arc<dyn Clock>,
+    pub(in crate::server) limiter: Arc<Limiter>,
+    pub(in crate::server) announcer: Announcer,
+    /// Memory for the bodies of requests with a genuine credential, and for those that a price
+    /// function reads.
+    pub(in crate::server) presented: Holding,
+    pub(in crate::server) unpaid: Holding,
+    pub(in crate::server) body_limit: usize,
+    pub(in crate::server) time_limit: Duration,
+    pub(in crate::server) invoice_expiry: Duration,
+    pub(in crate::server) redeem_within: Duration,
+    pub(in crate::server) uses_within: Duration,
+    pub(in crate::server) max_restores: u32,
+    pub(in crate::server) accept_foreign_proofs: bool,
+    pub(in crate::server) keep_credentials: bool,
+    pub(in crate::server) spent: Arc<Spent>,
+    /// Who may ask the store for a use.
+    pub(in crate::server) turns: Arc<Turns>,
+    /// Of payments that the store called spent lately.
+    pub(in crate::server) doubted_turns: Arc<Turns>,
+    pub(in crate::server) confirmations: Confirmations,
+    /// How often credentials cause a run of a price function.
+    pub(in crate::server) repricing: Pace,
+    pub(in crate::server) notices: Notices,
+}
+
+impl Paywall {
+    /// Starts with the node that is to be paid.
+    pub fn builder(receiver: impl Receiver) -> PaywallBuilder {
+        PaywallBuilder::new(Arc::new(receiver))
+    }
+
+    /// Settled payments from now on, as a stream that buffers up to `capacity` of them.
+    #[must_use]
+    pub fn settlements(&self, capacity: usize) -> Settlements {
+        self.0.announcer.listen(capacity)
+    }
+
+    pub(in crate::server) fn new(setup: Setup) -> Self {
+        Self(Arc::new(setup))
+    }
+
+    pub(in crate::server) fn setup(&self) -> &Setup {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Paywall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Paywall")
+            .field("receiver", &self.0.receiver)
+            .field("store", &self.0.store)
+            .field("origins", &self.0.origins)
+            .field("dialects", &self.0.dialects)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Setup {
+    /// Gets in line to make the inner service ready and ask the store about a payment that is good
+    /// for so many uses. Payments that the store called spent lately have lines of their own, where
+    /// one request at a time has its turn: a child that is spent does not stand in the way of its
+    /// parent.
+    pub(in crate::server) fn line_up(
+        &self,
+        payment_hash: PaymentHash,
+        uses: NonZeroU32,
+    ) -> turns::InLine {
+        match self.spent.is_doubted(payment_hash, uses) {
+            true => self.doubted_turns.line_up(payment_hash, 1),
+            false => self
+                .turns
+                .line_up(payment_hash, turns::AT_ONCE.min(uses.get() as usize)),
+        }
+    }
+
+    pub(in crate::server) fn speaks_x402(&self) -> bool {
+        self.dialects
+            .iter()
+            .any(|dialect| dialect.name() == DialectName::X402)
+    }
+}

@@ -1,0 +1,168 @@
+use std::fmt;
+
+use http::{HeaderValue, header, request::Parts};
+
+use super::parse::{Origin, OriginError, is_host};
+use crate::codec::authority::{Authority, is_scheme};
+
+/// The public origins that this server answers for, and the other names that it accepts.
+#[derive(Debug)]
+pub(crate) struct Origins {
+    origins: Vec<Origin>,
+    accepted: Vec<Authority<'static>>,
+}
+
+/// A request for somebody else, or for nobody: 421. `Display` names the fix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AuthorityError {
+    pub(super) is_malformed: bool,
+    origin: String,
+}
+
+impl Origins {
+    /// `accepted` are authorities (`name` or `name:port`) at which requests may arrive besides the
+    /// origins' own.
+    pub(crate) fn new(origins: Vec<Origin>, accepted: &[String]) -> Result<Self, OriginError> {
+        if origins.is_empty() {
+            return Err(OriginError::missing());
+        }
+        if let Some(twice) = (1..origins.len()).find(|i| {
+            origins[..*i]
+                .iter()
+                .any(|other| other.as_str() == origins[*i].as_str())
+        }) {
+            return Err(OriginError::of(
+                origins[twice].as_str(),
+                "is configured twice: keep one",
+            ));
+        }
+        let parse = |text: &String| {
+            Authority::parse(text)
+                .filter(|authority| is_host(authority.host()))
+                .map(Authority::into_owned)
+                .ok_or_else(|| OriginError::authority(text))
+        };
+        Ok(Self {
+            accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?,
+            origins,
+        })
+    }
+
+    /// Whether nobody but this machine can mean it: all names, the further ones too, are loopback
+    /// ones.
+    pub(crate) fn are_loopback(&self) -> bool {
+        self.origins.iter().all(Origin::is_loopback)
+            && self.accepted.iter().all(Authority::is_loopback)
+    }
+
+    pub(crate) fn all(&self) -> &[Origin] {
+        &self.origins
+    }
+
+    /// Which origin the request was made to: the first for one that names none, an accepted name or
+    /// a loopback one.
+    ///
+    /// Every hop of `Host` and of the request's own authority must be well formed, and, where the
+    /// peer is a trusted proxy, every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`; and one
+    /// name must be ours.
+    pub(crate) fn matching(
+        &self,
+        head: &Parts,
+        is_trusted_proxy: bool,
+    ) -> Result<usize, AuthorityError> {
+        let mut ours = None;
+        let mut any = false;
+        let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
+            let found = self.position(text)?;
+            any = true;
+            // The name of an origin goes before one that is merely accepted; two different origins
+            // are nobody's.
+            ours = match (ours, found) {
+                (Some((held, true)), Some((found, true))) if held != found => {
+                    return Err(self.error(false));
+                }
+                (Some((held, true)), _) => Some((held, true)),
+                (_, Some((found, true))) => Some((found, true)),
+                (held, found) => held.or(found),
+            };
+            Ok(())
+        };
+        if let Some(authority) = head.uri.authority() {
+            hop(authority.as_str().as_bytes())?;
+        }
+        let mut hops = |line: &HeaderValue| {
+            line.as_bytes()
+                .split(|byte| *byte == b',')
+                .try_for_each(|text| hop(text.trim_ascii()))
+        };
+        head.headers
+            .get_all(header::HOST)
+            .iter()
+            .try_for_each(&mut hops)?;
+        if is_trusted_proxy {
+            head.headers
+                .get_all("x-forwarded-host")
+                .iter()
+                .try_for_each(&mut hops)?;
+        }
+        if is_trusted_proxy {
+            let lines = head.headers.get_all("x-forwarded-proto").iter();
+            if !lines
+                .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+                .all(|text| is_scheme(text.trim_ascii()))
+            {
+                return Err(self.error(true));
+            }
+        }
+        match ours {
+            Some((index, _)) => Ok(index),
+            None if !any => Ok(0),
+            None => Err(self.error(false)),
+        }
+    }
+
+    /// The origin that an authority stands for, and whether it is that origin's own name.
+    fn position(&self, text: &[u8]) -> Result<Option<(usize, bool)>, AuthorityError> {
+        let position = |is_it: &dyn Fn(&Origin) -> bool| {
+            self.origins
+                .iter()
+                .position(is_it)
+                .map(|index| (index, true))
+        };
+        if let Some(found) = position(&|origin| origin.is_written(text)) {
+            return Ok(Some(found));
+        }
+        let authority = Authority::parse_bytes(text).ok_or_else(|| self.error(true))?;
+        let is_accepted = || {
+            authority.is_loopback()
+                || self
+                    .accepted
+                    .iter()
+                    .any(|accepted| accepted.accepts(&authority))
+        };
+        Ok(position(&|origin| origin.is_at(&authority))
+            .or_else(|| is_accepted().then_some((0, false))))
+    }
+
+    fn error(&self, is_malformed: bool) -> AuthorityError {
+        AuthorityError {
+            is_malformed,
+            origin: self.origins.first().map_or("", Origin::as_str).to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for AuthorityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_malformed {
+            return f.write_str("expected every hop of host, :authority and x-forwarded-host to be a name with an optional port");
+        }
+        write!(
+            f,
+            "this server answers for {}: ask there, or have its operator add this name with `origin` or `accept_authority`",
+            self.origin
+        )
+    }
+}
+
+impl std::error::Error for AuthorityError {}

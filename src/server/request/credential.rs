@@ -1,0 +1,79 @@
+//! The credential of a request, and what the head alone tells of it.
+
+use bytes::Bytes;
+use http::Response;
+
+use super::answers;
+use crate::{
+    clock::Timestamp,
+    dialect::{Claim, Presented, RequestView},
+    payment::{Proof, Refusal, Terms},
+    server::config::paywall::Setup,
+};
+
+/// A credential and its dialect, authentic as far as the head tells.
+pub(in crate::server) type Found = (usize, Result<Box<dyn Claim>, Refusal>);
+
+/// Step 3: the one credential, if any. 400 where there are several, or one that no payment can
+/// cure.
+pub(in crate::server) fn presented(
+    setup: &Setup,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Option<Found>, Box<Response<Bytes>>> {
+    let mut found = None;
+    for (index, dialect) in setup.dialects.iter().enumerate() {
+        let credential = match dialect.credential(view, terms, now) {
+            Presented::Absent => continue,
+            Presented::Wrong(why) => return Err(Box::new(answers::bad_request(why))),
+            Presented::Authentic(claim) => Ok(claim),
+            Presented::Refused(refusal) => Err(refusal),
+        };
+        if found.replace((index, credential)).is_some() {
+            return Err(Box::new(answers::bad_request(
+                "a request must carry the credential of one dialect only",
+            )));
+        }
+    }
+    Ok(found)
+}
+
+/// What the head tells of a claim.
+pub(in crate::server) enum Verdict {
+    Told(Result<Proof, Refusal>),
+    /// The body, the price or the receiver must be asked.
+    Later,
+}
+
+/// Step 4, where the head tells all. `bound` is what the head binds beside method and target.
+pub(in crate::server) fn verify(
+    setup: &Setup,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    now: Timestamp,
+    (dialect, claim): (usize, &dyn Claim),
+    bound: impl FnOnce() -> Option<[u8; 32]>,
+) -> Verdict {
+    let payment_hash = claim.payment_hash();
+    if setup
+        .revocations
+        .as_ref()
+        .is_some_and(|revoked| revoked.contains(&payment_hash))
+    {
+        return Verdict::Told(Err(setup.dialects[dialect].revoked()));
+    }
+    let needs_body = setup.dialects[dialect].binds_body(terms);
+    if needs_body || claim.needs_price() || setup.must_confirm(&payment_hash) {
+        return Verdict::Later;
+    }
+    Verdict::Told(claim.verify(
+        &RequestView {
+            bound: bound(),
+            ..*view
+        },
+        terms,
+        None,
+        now,
+    ))
+}

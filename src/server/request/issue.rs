@@ -1,0 +1,261 @@
+//! From terms to a checked invoice, and from there to the 402.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{answers, pending::Asked, within};
+use crate::{
+    clock::Timestamp,
+    dialect::{self, Committed, Dialect, RequestView},
+    lightning::{Description, InvoiceRequest, NodeErrorKind},
+    payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
+    server::{
+        config::paywall::Setup,
+        limit::{CallEnd, Slot},
+    },
+    trace,
+};
+
+/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 if
+/// the node fails.
+pub(in crate::server) async fn challenge(
+    asked: &Asked,
+    amount: Amount,
+    mut slot: Slot,
+    refused: Option<(usize, Refusal)>,
+) -> Response<Bytes> {
+    let setup = asked.setup();
+    let terms = &asked.rule.terms;
+    let view = asked.view();
+    let Offered {
+        dialects: offered,
+        committed,
+        unsayable,
+    } = offered(setup, &view, terms, amount);
+    if offered.is_empty() && unsayable {
+        return answers::bad_request(
+            "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII",
+        );
+    }
+    if offered.is_empty() {
+        let fix = match amount.as_whole_sat() {
+            Some(_) => "enable another dialect",
+            None => {
+                "MPP sells whole satoshis only, so round to whole satoshis or enable another dialect"
+            }
+        };
+        trace::error(format_args!(
+            "no enabled dialect can say the price {amount} for {}: {fix}",
+            asked.place.target
+        ));
+        return answers::unavailable(
+            "this request cannot be priced in any dialect that is spoken here",
+        );
+    }
+    let (description, committed) = match committed {
+        Some(Committed { text, hash }) => (Description::Hashed(text.into_bytes()), Some(hash)),
+        None => (Description::Text(memo(terms, view.authority())), None),
+    };
+    let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
+    slot.asked(setup.clock.now(), terms.invoice_expiry, setup.time_limit);
+    let invoice = match within(
+        setup.time_limit,
+        setup.receiver.create_invoice(request.clone()),
+    )
+    .await
+    {
+        Some(Ok(invoice)) => invoice,
+        Some(Err(error)) => {
+            trace::error(format_args!("no invoice: {error}"));
+            slot.not_issued(match error.kind() {
+                NodeErrorKind::BadAnswer => CallEnd::BadAnswer,
+                NodeErrorKind::Refused => CallEnd::Refused,
+                NodeErrorKind::Unreachable => CallEnd::Unreachable,
+            });
+            return answers::unavailable("the Lightning node could not make an invoice");
+        }
+        None => {
+            trace::error(format_args!("no invoice within {:?}", setup.time_limit));
+            slot.not_issued(CallEnd::TimedOut);
+            return answers::unavailable("the Lightning node did not make an invoice in time");
+        }
+    };
+    if let Err(fault) = check(
+        &invoice,
+        &request,
+        committed.as_ref(),
+        terms,
+        setup.clock.now(),
+    ) {
+        trace::error(format_args!(
+            "the node's invoice is not what was asked for: {fault}"
+        ));
+        slot.not_issued(CallEnd::WrongInvoice);
+        return answers::unavailable("the Lightning node made an invoice that was not asked for");
+    }
+    slot.issued(invoice.payment_hash(), invoice.expires_at());
+    let refusal = refused.as_ref().map(|(_, refusal)| refusal);
+    let committed = committed.as_ref();
+    let asked = dialect::Asked {
+        view: &view,
+        terms,
+        amount,
+        invoice: &invoice,
+        committed,
+        refused: refusal,
+    };
+    answer(setup, &offered, &asked, refused.as_ref())
+}
+
+/// Who can say a request, and what its invoice must commit to.
+pub(in crate::server) struct Offered<'a> {
+    pub(in crate::server) dialects: Vec<&'a dyn Dialect>,
+    pub(in crate::server) committed: Option<Committed>,
+    /// A dialect that sells at this amount cannot say this request.
+    pub(in crate::server) unsayable: bool,
+}
+
+/// The dialects that can say this request at this amount, and what the invoice must commit to in
+/// any of them.
+pub(in crate::server) fn offered<'a>(
+    setup: &'a Setup,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    amount: Amount,
+) -> Offered<'a> {
+    let mut offered = Offered {
+        dialects: Vec::new(),
+        committed: None,
+        unsayable: false,
+    };
+    for dialect in setup
+        .dialects
+        .iter()
+        .filter(|dialect| dialect.offers(terms, Some(amount)))
+    {
+        match dialect.description(view, terms) {
+            Ok(description) => {
+                offered.committed = offered.committed.or(description);
+                offered.dialects.push(&**dialect);
+            }
+            Err(_) => offered.unsayable = true,
+        }
+    }
+    offered
+}
+
+/// The memo of an invoice that commits to nothing: the charge's description, or else who is paid.
+/// It is never empty, because some nodes put a text of their own in place of that.
+fn memo(terms: &Terms, authority: &str) -> String {
+    let description = terms
+        .resource
+        .description
+        .as_deref()
+        .filter(|text| !text.trim().is_empty());
+    description
+        .unwrap_or_else(|| authority.get(..MAX_MEMO).unwrap_or(authority))
+        .to_owned()
+}
+
+/// No invoice carries a longer text, in bytes.
+const MAX_MEMO: usize = 639;
+
+pub(in crate::server) fn answer(
+    setup: &Setup,
+    offered: &[&dyn Dialect],
+    asked: &dialect::Asked<'_>,
+    refused: Option<&(usize, Refusal)>,
+) -> Response<Bytes> {
+    let (mut lines, mut dialects) = (Vec::with_capacity(4), Vec::with_capacity(4));
+    for dialect in offered {
+        if let Ok(own) = dialect.challenge(asked) {
+            lines.extend(own);
+            dialects.push(dialect.name());
+        }
+    }
+    if lines.is_empty() {
+        return answers::unavailable(
+            "this request cannot be said in any dialect that is spoken here",
+        );
+    }
+    let refusal_line = refused
+        .and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
+    answers::payment_required(
+        lines,
+        &dialects,
+        asked.amount,
+        asked.terms.network,
+        asked.refused,
+        refusal_line,
+    )
+}
+
+/// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked
+/// to commit to the request, all of it must be exact. Otherwise nothing binds the memo, which may
+/// be any, and the expiry, which may be shorter: every credential follows the invoice that was
+/// made.
+///
+/// # Errors
+///
+/// What is wrong, and the fix, for the log.
+pub(in crate::server) fn check(
+    invoice: &Invoice,
+    request: &InvoiceRequest,
+    committed: Option<&[u8; 32]>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<(), &'static str> {
+    let described =
+        committed.is_none_or(|hash| *invoice.description() == InvoiceDescription::Hash(*hash));
+    let asked = Duration::from_secs(request.expiry.as_secs());
+    let least = if committed.is_some() {
+        asked
+    } else {
+        asked.min(SHORTEST)
+    };
+    let faults = [
+        (
+            invoice.amount() != Some(request.amount),
+            "another amount: the node must make invoices of exactly what it is asked for",
+        ),
+        (
+            invoice.network() != terms.network,
+            "another network: the receiver's profile must name the network of its invoices",
+        ),
+        (
+            !described,
+            "another description: x402 needs the hash of the request in it; use a node that sets description hashes, or name the \
+             other dialects with .dialects([..])",
+        ),
+        (
+            terms.pay_to.is_some_and(|key| key != *invoice.payee()),
+            "another key signed it: the receiver's profile must name the key that signs its invoices",
+        ),
+        (
+            invoice.expiry() < least,
+            "a shorter expiry: set .invoice_expiry(..) to what the node allows; without x402 (.dialects([..])) a minute is enough",
+        ),
+        (
+            invoice.expiry() > asked,
+            "a longer expiry: set .invoice_expiry(..) to what the node makes",
+        ),
+        (
+            invoice.created_at() > now.saturating_add(SKEW),
+            "made in the future: set the node's clock, or this server's",
+        ),
+        (
+            invoice.expires_at() <= now,
+            "expired already: set the node's clock, or this server's",
+        ),
+    ];
+    faults
+        .into_iter()
+        .find(|(wrong, _)| *wrong)
+        .map_or(Ok(()), |(_, fault)| Err(fault))
+}
+
+/// An invoice that may be paid for less than this is not offered, unless so much less was asked
+/// for: payments take their time.
+const SHORTEST: Duration = Duration::from_secs(60);

@@ -1,0 +1,22 @@
+//! The life of a request. Read [`gate`] first: it names the steps in order.
+
+pub(super) mod admission;
+pub(super) mod answers;
+pub(super) mod aside;
+pub(super) mod confirm;
+mod credential;
+pub(super) mod decision;
+pub(super) mod gate;
+pub(super) mod issue;
+pub(super) mod pending;
+pub(super) mod quote;
+pub(super) mod redeem;
+mod settle;
+mod unpaid;
+
+use std::time::Duration;
+
+/// The outcome of a call, or `None` if it took longer than `time`.
+async fn within<T>(time: Duration, call: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(time, call).await.ok()
+}

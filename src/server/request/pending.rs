@@ -1,0 +1,395 @@
+//! A request on its way through the gate, and its body: hashed, held, or left alone.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Response, header, request::Parts, uri::PathAndQuery};
+use http_body::Body;
+use http_body_util::BodyExt as _;
+use sha2::{Digest as _, Sha256};
+
+use super::answers;
+use crate::{
+    body::{Held, RequestBody, Share},
+    clock::Timestamp,
+    dialect::{Claim, RequestView, keys::CurrentKeys},
+    payment::{PaymentHash, Terms},
+    server::{
+        address::ClientKey,
+        config::{
+            BoxError,
+            paywall::Setup,
+            price::{self, PriceRequest},
+        },
+        routes::{rule::Rule, shop::Shop},
+    },
+    trace,
+};
+
+/// A priced request: what the gate knows of it, and its body.
+#[derive(Debug)]
+pub(in crate::server) struct Pending<B> {
+    pub(in crate::server) asked: Asked,
+    pub(in crate::server) body: RequestBody<B>,
+}
+
+/// A priced request without its body.
+#[derive(Debug)]
+pub(in crate::server) struct Asked {
+    pub(in crate::server) shop: Arc<Shop>,
+    pub(in crate::server) rule: Arc<Rule>,
+    pub(in crate::server) head: Parts,
+    pub(in crate::server) place: Place,
+    pub(in crate::server) now: Timestamp,
+    /// A credential came with it, accepted or not.
+    pub(in crate::server) presented: bool,
+    pub(in crate::server) body_hash: Option<[u8; 32]>,
+    keys: CurrentKeys,
+    /// What a price function sees; there only where one prices this request.
+    pub(in crate::server) seen: Option<Box<PriceRequest>>,
+    bound: Option<[u8; 32]>,
+}
+
+/// Whether a body is kept once it was read, and at whose expense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum Keep {
+    /// It is hashed and dropped.
+    Nothing,
+    /// For a request with a genuine credential of this payment.
+    Presented(PaymentHash),
+    /// The same, if the store called the payment spent lately: out of a small part that all of
+    /// these share. Another process may give back the use, so its body is still held, and the store
+    /// is asked.
+    Doubted,
+    /// For a price function: out of a part of the pool of its own, so that the unpaid never stand
+    /// in the way of the paid.
+    Unpaid,
+}
+
+/// Which of our URLs was asked for, and by whom.
+#[derive(Clone, Debug)]
+pub(in crate::server) struct Place {
+    /// Which of the configured origins.
+    pub(in crate::server) origin: usize,
+    pub(in crate::server) target: PathAndQuery,
+    /// Prefix and pattern of a table within a nest.
+    pub(in crate::server) nested: Option<String>,
+    pub(in crate::server) client: ClientKey,
+}
+
+impl Place {
+    /// What the dialects may look at, before a body is read and what is bound is known.
+    pub(in crate::server) fn view<'a>(
+        &'a self,
+        (setup, rule): (&'a Setup, &'a Rule),
+        head: &'a Parts,
+        keys: &'a CurrentKeys,
+    ) -> RequestView<'a> {
+        RequestView {
+            head,
+            origin: &setup.origins[self.origin],
+            target: self.target.as_str(),
+            route: rule.route(head, self.nested.as_deref()),
+            keys: keys.of(self.origin),
+            body_hash: None,
+            bound: None,
+        }
+    }
+}
+
+impl Asked {
+    pub(in crate::server) fn new(
+        (shop, rule): (Arc<Shop>, Arc<Rule>),
+        head: Parts,
+        place: Place,
+        (now, keys): (Timestamp, CurrentKeys),
+        seen: Option<Box<PriceRequest>>,
+    ) -> Self {
+        Self {
+            shop,
+            rule,
+            head,
+            place,
+            now,
+            presented: false,
+            body_hash: None,
+            keys,
+            seen,
+            bound: None,
+        }
+    }
+
+    pub(in crate::server) fn setup(&self) -> &Setup {
+        self.shop.paywall.setup()
+    }
+
+    pub(in crate::server) fn view(&self) -> RequestView<'_> {
+        RequestView {
+            body_hash: self.body_hash,
+            bound: self.bound,
+            ..self
+                .place
+                .view((self.setup(), &self.rule), &self.head, &self.keys)
+        }
+    }
+
+    /// Whether a genuine credential is known to be used up, without the body and without the store.
+    pub(in crate::server) fn is_used_up(&self, claim: &dyn Claim) -> bool {
+        let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
+        uses.is_some_and(|uses| self.setup().spent.is_used_up(claim.payment_hash(), uses))
+    }
+
+    /// How the body of a request with a genuine credential is kept.
+    pub(in crate::server) fn keep(&self, claim: &dyn Claim) -> Keep {
+        let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
+        match uses.is_some_and(|uses| self.setup().spent.is_doubted(claim.payment_hash(), uses)) {
+            true => Keep::Doubted,
+            false => Keep::Presented(claim.payment_hash()),
+        }
+    }
+
+    /// What is bound beside method and target, with this body.
+    pub(in crate::server) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
+        bound(
+            &self.rule.terms,
+            &self.head,
+            self.seen.as_deref(),
+            body_hash,
+        )
+    }
+
+    /// Works that out with the body as far as it was read, for all views from now on.
+    pub(in crate::server) fn bind(&mut self) {
+        self.bound = self.bound(self.body_hash);
+    }
+}
+
+/// What is bound beside method and target, where the terms have it.
+pub(in crate::server) fn bound(
+    terms: &Terms,
+    head: &Parts,
+    seen: Option<&PriceRequest>,
+    body_hash: Option<[u8; 32]>,
+) -> Option<[u8; 32]> {
+    terms.has_bound.then(|| {
+        let headers = terms
+            .bound_headers
+            .iter()
+            .map(|name| (name.as_str(), head.headers.get_all(name.as_str()).iter()));
+        price::bound_hash(seen, headers, body_hash.filter(|_| terms.bound_covers_body))
+    })
+}
+
+impl<B> Pending<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    /// Reads the body: into memory where it is needed again, through the hash alone where it is
+    /// not.
+    ///
+    /// # Errors
+    ///
+    /// 408, 413, 400 for a body that breaks off, 503 where the pool for held bodies is empty.
+    pub(in crate::server) async fn read_body(
+        &mut self,
+        keep: Keep,
+    ) -> Result<(), Box<Response<Bytes>>> {
+        if self.asked.body_hash.is_some() {
+            return Ok(());
+        }
+        let setup = self.asked.setup();
+        let (limit, time) = (setup.body_limit, setup.time_limit);
+        let client = self.asked.place.client;
+        // Taken of only once something comes.
+        let room = || match keep {
+            Keep::Nothing => None,
+            Keep::Presented(payment_hash) => Some(
+                setup
+                    .presented
+                    .share(client, Some(setup.presented.of_payment(payment_hash))),
+            ),
+            Keep::Doubted => Some(
+                setup
+                    .presented
+                    .share(client, Some(setup.presented.of_doubted())),
+            ),
+            Keep::Unpaid => Some(setup.unpaid.share(client, None)),
+        };
+        let unread = std::mem::replace(&mut self.body, RequestBody::held(Held::default()));
+        let body = match unread.into_unread() {
+            Ok(body) => body,
+            Err(held) => {
+                self.asked.body_hash = Some(Sha256::digest(held.data()).into());
+                self.body = RequestBody::held(*held);
+                return Ok(());
+            }
+        };
+        let (held, hash) = read(body, room, limit, time)
+            .await
+            .map_err(|error| Box::new(error.answer(limit)))?;
+        self.body = RequestBody::held(held);
+        self.asked.body_hash = Some(hash);
+        Ok(())
+    }
+}
+
+/// Reads to its end a body that nobody wants, where its length is told and within the limit: HTTP/1
+/// closes a connection with unread bytes on it, and that may take the answer away from a client
+/// which is still sending. Nothing is kept.
+pub(in crate::server) async fn discard<B>(asked: &Asked, body: RequestBody<B>)
+where
+    B: Body<Data = Bytes>,
+{
+    let (limit, time) = (asked.setup().body_limit, asked.setup().time_limit);
+    // Whoever waits for a word before it sends has not begun.
+    if asked.head.headers.contains_key(header::EXPECT) {
+        return;
+    }
+    let Ok(body) = body.into_unread() else { return };
+    let Some(announced) = body
+        .size_hint()
+        .exact()
+        .filter(|length| *length <= limit as u64)
+    else {
+        return;
+    };
+    let mut body = std::pin::pin!(body);
+    let to_its_end = async {
+        let mut seen = 0;
+        while seen <= announced
+            && let Some(Ok(frame)) = body.as_mut().frame().await
+        {
+            seen = seen.saturating_add(frame.data_ref().map_or(1, |data| data.len().max(1) as u64));
+        }
+    };
+    let _ = tokio::time::timeout(time, to_its_end).await;
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+enum BodyError {
+    Broken,
+    Large,
+    NoRoom,
+    Slow,
+}
+
+impl BodyError {
+    fn answer(&self, limit: usize) -> Response<Bytes> {
+        match self {
+            Self::Broken => answers::bad_request("the body broke off"),
+            Self::Large => answers::body_too_large(limit),
+            Self::NoRoom => {
+                trace::error(format_args!(
+                    "no room for another body: .body_pool(..) allows more"
+                ));
+                answers::unavailable("too many bodies are being read")
+            }
+            Self::Slow => answers::body_too_slow(),
+        }
+    }
+}
+
+async fn read<B>(
+    body: B,
+    room: impl FnOnce() -> Option<Share>,
+    limit: usize,
+    time: Duration,
+) -> Result<(Held, [u8; 32]), BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    if body.size_hint().lower() > limit as u64 {
+        return Err(BodyError::Large);
+    }
+    tokio::time::timeout(time, read_to_end(body, room, limit))
+        .await
+        .map_err(|_| BodyError::Slow)?
+}
+
+async fn read_to_end<B>(
+    body: B,
+    room: impl FnOnce() -> Option<Share>,
+    limit: usize,
+) -> Result<(Held, [u8; 32]), BodyError>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
+    let (mut room, mut share) = (Some(room), None);
+    let mut kept = Vec::new();
+    let announced = body.size_hint().exact().map_or(0, |bytes| {
+        usize::try_from(bytes).unwrap_or(limit).min(limit)
+    });
+    let mut body = std::pin::pin!(body);
+    let (mut hash, mut seen, mut trailers) = (Sha256::new(), 0_usize, None::<HeaderMap>);
+    while let Some(frame) = body.as_mut().frame().await {
+        match frame.map_err(|_| BodyError::Broken)?.into_data() {
+            Ok(data) => {
+                seen = seen.saturating_add(data.len());
+                if seen > limit {
+                    return Err(BodyError::Large);
+                }
+                hash.update(&data);
+                if let Some(room) = room.take() {
+                    share = room();
+                }
+                if let Some(share) = &mut share {
+                    if kept.capacity() < seen {
+                        let capacity = capacity(kept.capacity(), seen, announced, limit);
+                        if !share.grow_to(capacity) {
+                            return Err(BodyError::NoRoom);
+                        }
+                        kept.reserve_exact(capacity - kept.len());
+                    }
+                    kept.extend_from_slice(&data);
+                }
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    Ok((
+        Held::new(kept.into(), trailers, share),
+        hash.finalize().into(),
+    ))
+}
+
+/// How much to take of the pool for a body of which `seen` bytes came: never more than twice that,
+/// or [`FIRST`], and never more than was announced.
+fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
+    let most = if seen <= announced { announced } else { limit };
+    seen.max(held * 2).max(FIRST).min(most)
+}
+
+/// The least that is taken for a body, in bytes.
+const FIRST: usize = 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_taken_for_what_came_and_not_for_what_was_announced() {
+        const LIMIT: usize = 2 << 20;
+        for announced in [0, 1, 100, 5_000, 1 << 20, LIMIT] {
+            let mut held = 0;
+            for seen in 1..20_000 {
+                if held < seen {
+                    held = capacity(held, seen, announced, LIMIT);
+                }
+                assert!(
+                    held >= seen && held <= (2 * seen).max(FIRST),
+                    "{held} for {seen} of {announced}"
+                );
+                assert!(seen > announced || held <= announced);
+            }
+        }
+        assert_eq!(
+            capacity(1_000, 1_500, 0, 1_600),
+            1_600,
+            "never more than the limit"
+        );
+    }
+}

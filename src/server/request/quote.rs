@@ -1,0 +1,96 @@
+//! Asks for the price of a request.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+};
+
+use bytes::Bytes;
+use http::Response;
+
+use super::{answers, pending::Asked, within};
+use crate::{
+    payment::Amount,
+    server::config::{
+        BoxError,
+        price::{BadRequest, PriceFunction, PriceKind, PriceRequest},
+    },
+    trace,
+};
+
+/// What came of asking for the price.
+pub(in crate::server) enum Quote {
+    Amount(Amount),
+    Free,
+    Answer(Box<Response<Bytes>>),
+}
+
+/// Asks the price of a request. `body` is there where the charge reads it.
+pub(in crate::server) async fn quote(asked: &Asked, body: Bytes) -> Quote {
+    let unavailable = |why: fmt::Arguments<'_>| {
+        trace::error(format_args!("no price for {}: {why}", asked.place.target));
+        Quote::Answer(Box::new(answers::unavailable(
+            "the price of this request cannot be told now",
+        )))
+    };
+    let answer = match (&asked.rule.charge.price.0, &asked.seen) {
+        (PriceKind::Fixed(amount), _) => Ok(Some(*amount)),
+        (PriceKind::Function(_), None) => {
+            return unavailable(format_args!("nothing to show to the price function"));
+        }
+        (PriceKind::Function(function), Some(seen)) => {
+            let (seen, misread) = seen.for_one_run(body);
+            let answer =
+                match within(asked.setup().time_limit, caught(function.clone(), seen)).await {
+                    None => return unavailable(format_args!("the price function took too long")),
+                    Some(Err(Panicked)) => {
+                        return unavailable(format_args!("the price function panicked"));
+                    }
+                    Some(Ok(answer)) => answer,
+                };
+            if let Some(why) = misread.get() {
+                return unavailable(format_args!("{why}"));
+            }
+            answer
+        }
+    };
+    match answer {
+        Ok(Some(amount)) if amount.is_zero() => {
+            unavailable(format_args!("a price of zero; `None` is free"))
+        }
+        Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => {
+            unavailable(format_args!("a price of more than all bitcoin"))
+        }
+        Ok(Some(amount)) if asked.setup().profile.whole_sats_only => {
+            match amount.rounded_up_to_sat() {
+                Some(amount) => Quote::Amount(amount),
+                None => unavailable(format_args!("a price that cannot be rounded")),
+            }
+        }
+        Ok(Some(amount)) => Quote::Amount(amount),
+        Ok(None) => Quote::Free,
+        Err(error) => match error.downcast_ref::<BadRequest>() {
+            Some(bad) => Quote::Answer(Box::new(answers::bad_request(&bad.to_string()))),
+            None => unavailable(format_args!("{error}")),
+        },
+    }
+}
+
+struct Panicked;
+
+/// Calls a price function so that its panic is an answer.
+async fn caught(
+    function: Arc<PriceFunction>,
+    request: PriceRequest,
+) -> Result<Result<Option<Amount>, BoxError>, Panicked> {
+    let mut answer = catch_unwind(AssertUnwindSafe(|| function(request))).map_err(|_| Panicked)?;
+    std::future::poll_fn(move |cx| {
+        match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(_) => Poll::Ready(Err(Panicked)),
+        }
+    })
+    .await
+}

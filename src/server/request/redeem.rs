@@ -1,0 +1,326 @@
+//! Step 4 of the gate: a credential that is accepted so far is verified, and its use is consumed.
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Body;
+
+use super::{
+    admission::{Admission, Admitted, strip},
+    answers,
+    confirm::confirm,
+    credential::{Verdict, verify},
+    decision::{Candidate, Decision, answer, wait},
+    pending::{Asked, Pending},
+    quote::{Quote, quote},
+    settle::{self, Outcome, Paid},
+    unpaid::{ask, pass},
+    within,
+};
+use crate::{
+    dialect::Claim,
+    payment::{Proof, Refusal, Spend},
+    replay::Limits,
+    server::{
+        config::BoxError,
+        state::{pace::TooOften, turns::End},
+    },
+    trace,
+};
+
+/// Step 4, as far as the head tells.
+pub(in crate::server) fn weighed<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    claim: Box<dyn Claim>,
+    verdict: Verdict,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match verdict {
+        Verdict::Told(verdict) => decided(pending, dialect, claim.next(), verdict),
+        // Its body is not held, and it has no price.
+        Verdict::Later if pending.asked.is_used_up(&*claim) => {
+            refuse_spent(pending, (dialect, claim.next()))
+        }
+        Verdict::Later => wait(verify_slowly(pending, dialect, claim)),
+    }
+}
+
+/// Step 4, verified: to the inner service where nothing is to be consumed, to the store where a use
+/// is; with a refusal, to the next credential of the same dialect, and to step 5 where the request
+/// has none.
+fn decided<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    next: Option<Box<dyn Claim>>,
+    verdict: Result<Proof, Refusal>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let proof = match verdict {
+        Ok(proof) => proof,
+        Err(refusal) => return refuse(pending, dialect, next, refusal),
+    };
+    match proof.spend {
+        Spend::Never => Decision::Pass(Box::new(grant(*pending, dialect, proof, None))),
+        Spend::Times { uses, .. }
+            if pending
+                .asked
+                .setup()
+                .spent
+                .is_used_up(proof.payment_hash, uses) =>
+        {
+            refuse_spent(pending, (dialect, next))
+        }
+        Spend::Times {
+            uses,
+            restores,
+            retain_until,
+        } => {
+            let ask = (Limits::new(uses, restores), retain_until);
+            let turn = pending.asked.setup().line_up(proof.payment_hash, uses);
+            let mut candidate = Box::new(Candidate {
+                proof,
+                ask,
+                next,
+                turn,
+            });
+            match candidate.turn.try_turn() {
+                true => Decision::Verified(pending, dialect, candidate),
+                false => wait(take_turn(pending, dialect, candidate)),
+            }
+        }
+    }
+}
+
+/// Step 4, if others with the same payment are asking the store: waits for their answers, and holds
+/// nothing of the inner service.
+async fn take_turn<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    mut candidate: Box<Candidate>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let setup = pending.asked.setup();
+    if !candidate.turn.turn().await {
+        return answer(answers::unavailable(
+            "the store of spent payments did not answer in time",
+        ));
+    }
+    let (limits, _) = candidate.ask;
+    if setup
+        .spent
+        .is_used_up(candidate.proof.payment_hash, limits.uses)
+    {
+        return refuse_spent(pending, (dialect, candidate.next));
+    }
+    Decision::Verified(pending, dialect, candidate)
+}
+
+/// Step 4, where the body, the price or the receiver must be asked.
+async fn verify_slowly<B>(
+    mut pending: Box<Pending<B>>,
+    dialect: usize,
+    claim: Box<dyn Claim>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let shop = pending.asked.shop.clone();
+    let setup = shop.paywall.setup();
+    let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
+    let keep = pending.asked.keep(&*claim);
+    if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
+        && let Err(answer) = pending.read_body(keep).await
+    {
+        return Decision::Answer(answer);
+    }
+    pending.asked.bind();
+    let (mut current, mut repriced) = (None, None);
+    if claim.needs_price() {
+        if pending.asked.rule.charge.reads_body
+            && let Err(answer) = pending.read_body(keep).await
+        {
+            return Decision::Answer(answer);
+        }
+        if pending.asked.seen.is_some() {
+            match setup.repricing.take(payment_hash, client) {
+                Ok(taken) => repriced = Some(taken),
+                Err(TooOften(wait)) => return answer(answers::too_often(wait)),
+            }
+        }
+        current = match quote(&pending.asked, pending.body.data()).await {
+            Quote::Amount(amount) => Some(amount),
+            Quote::Free => return pass(*pending),
+            Quote::Answer(answer) => return Decision::Answer(answer),
+        };
+    }
+    let verdict = claim.verify(
+        &pending.asked.view(),
+        &pending.asked.rule.terms,
+        current,
+        pending.asked.now,
+    );
+    let next = claim.next();
+    if let Ok(proof) = &verdict {
+        if let Some(taken) = repriced {
+            setup.repricing.succeeded(client, taken);
+        }
+        match confirm(setup, proof, client).await {
+            Ok(true) => {}
+            Ok(false) => {
+                return decided(
+                    pending,
+                    dialect,
+                    next,
+                    Err(setup.dialects[dialect].unpaid()),
+                );
+            }
+            Err(why) => return answer(answers::unavailable(why)),
+        }
+    }
+    decided(pending, dialect, next, verdict)
+}
+
+/// Step 4 again with the next credential of the same dialect, where the request has one; step 5
+/// where it has none.
+fn refuse<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    next: Option<Box<dyn Claim>>,
+    refusal: Refusal,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    match next {
+        Some(claim) => try_claim(pending, dialect, claim),
+        None => wait(ask(pending, Some((dialect, refusal)))),
+    }
+}
+
+/// Step 4 for a further credential.
+fn try_claim<B>(pending: Box<Pending<B>>, dialect: usize, claim: Box<dyn Claim>) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let asked = &pending.asked;
+    let (setup, terms) = (asked.setup(), &asked.rule.terms);
+    let verdict = verify(
+        setup,
+        &asked.view(),
+        terms,
+        asked.now,
+        (dialect, &*claim),
+        || asked.bound(None),
+    );
+    weighed(pending, dialect, claim, verdict)
+}
+
+/// Step 4, the last await before the inner service.
+pub(in crate::server) fn consume<B: Send + 'static>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    candidate: Box<Candidate>,
+) -> Decision<B> {
+    wait(async move {
+        let Candidate {
+            proof,
+            ask,
+            next,
+            turn,
+        } = *candidate;
+        let shop = pending.asked.shop.clone();
+        let setup = shop.paywall.setup();
+        let outcome = within(setup.time_limit, settle::consume(setup, &proof, ask)).await;
+        turn.end(match &outcome {
+            Some(Ok(Outcome::Granted { .. })) => End::Good,
+            Some(_) => End::Bad,
+            None => End::Silent,
+        });
+        match outcome {
+            Some(Ok(Outcome::Granted { lease, remaining })) => Decision::Serve(Box::new(grant(
+                *pending,
+                dialect,
+                proof,
+                Some((lease, remaining)),
+            ))),
+            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
+            Some(Err(error)) => {
+                trace::error(format_args!("nothing was consumed: {error}"));
+                answer(answers::unavailable(
+                    "the store of spent payments cannot answer",
+                ))
+            }
+            None => {
+                trace::error(format_args!(
+                    "the store of spent payments did not answer in time"
+                ));
+                answer(answers::unavailable(
+                    "the store of spent payments did not answer in time",
+                ))
+            }
+        }
+    })
+}
+
+/// For a genuine credential that is used up.
+pub(in crate::server) fn refuse_spent<B>(
+    pending: Box<Pending<B>>,
+    (dialect, next): (usize, Option<Box<dyn Claim>>),
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let refusal = pending.asked.setup().dialects[dialect].spent();
+    refuse(pending, dialect, next, refusal)
+}
+
+/// Paid for: a receipt goes with the request.
+fn grant<B>(
+    pending: Pending<B>,
+    dialect: usize,
+    proof: Proof,
+    granted: Option<(Box<settle::Lease>, u32)>,
+) -> Admitted<B> {
+    let Pending {
+        asked:
+            Asked {
+                shop,
+                rule,
+                mut head,
+                place,
+                now,
+                ..
+            },
+        body,
+    } = pending;
+    let setup = shop.paywall.setup();
+    strip(setup, &mut head, &rule.terms);
+    let receipt = settle::accepted(
+        setup,
+        proof,
+        (&mut head, place),
+        now,
+        granted.as_ref().map(|(_, left)| *left),
+    );
+    let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt, lease));
+    (
+        Request::from_parts(head, body),
+        Admission {
+            paid,
+            keep_private: true,
+        },
+    )
+}

@@ -1,0 +1,164 @@
+//! From a proof to a receipt: consumed once, and given back where it was not served.
+
+use std::sync::Arc;
+
+use http::{Response, request::Parts};
+
+use super::pending::Place;
+use crate::{
+    clock::Timestamp,
+    payment::{PaymentReceipt, Proof},
+    replay::{
+        Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind,
+        UseId,
+    },
+    server::{config::paywall::Setup, routes::shop::Shop, state::spent::Spent},
+};
+
+/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is
+/// asked.
+#[derive(Debug)]
+pub(in crate::server) struct Lease {
+    store: Arc<dyn ReplayStore>,
+    key: ConsumptionKey,
+    use_id: UseId,
+    on_drop: Option<Release>,
+    /// Where a granted use is remembered that never goes back.
+    spent: Option<Arc<Spent>>,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        match (self.on_drop, &self.spent) {
+            (Some(why), granted) => {
+                self.store.release(self.key, self.use_id, why);
+                granted
+                    .iter()
+                    .for_each(|spent| spent.trust(self.key.payment_hash()));
+            }
+            (None, Some(spent)) => spent.add(self.key.payment_hash()),
+            (None, None) => {}
+        }
+    }
+}
+
+/// What became of a proof at the store.
+#[derive(Debug)]
+pub(in crate::server) enum Outcome {
+    Granted { lease: Box<Lease>, remaining: u32 },
+    Spent,
+}
+
+/// Consumes one use.
+pub(in crate::server) async fn consume(
+    setup: &Setup,
+    proof: &Proof,
+    (limits, retain_until): (Limits, Timestamp),
+) -> Result<Outcome, StoreError> {
+    let store = setup.store.clone();
+    let key = ConsumptionKey::new(proof.network, proof.payment_hash);
+    let use_id = UseId::random()?;
+    let mut lease = Box::new(Lease {
+        store,
+        key,
+        use_id,
+        on_drop: Some(Release::NotServed),
+        spent: None,
+    });
+    let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
+    if consumed
+        .as_ref()
+        .is_err_and(|error| error.kind() == StoreErrorKind::Refused)
+    {
+        lease.on_drop = None;
+    }
+    match consumed? {
+        Consumption::Granted { remaining } => {
+            lease.spent = Some(setup.spent.clone());
+            Ok(Outcome::Granted { lease, remaining })
+        }
+        Consumption::Spent => {
+            lease.on_drop = None;
+            setup.spent.doubt(proof.payment_hash, limits.uses);
+            Ok(Outcome::Spent)
+        }
+    }
+}
+
+/// A request that a use was consumed for, on its way through the inner service.
+#[derive(Debug)]
+pub(in crate::server) struct Paid {
+    shop: Arc<Shop>,
+    dialect: usize,
+    receipt: PaymentReceipt,
+    lease: Box<Lease>,
+}
+
+/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
+/// application is told.
+pub(in crate::server) fn accepted(
+    setup: &Setup,
+    proof: Proof,
+    (head, place): (&mut Parts, Place),
+    now: Timestamp,
+    remaining: Option<u32>,
+) -> PaymentReceipt {
+    let client = place.client;
+    let resource = (
+        head.method.clone(),
+        setup.origins[place.origin].clone(),
+        place.target,
+    );
+    let receipt = PaymentReceipt::new(proof, resource, now, remaining);
+    setup.limiter.paid(receipt.payment_hash(), client, now);
+    setup.announcer.announce(&receipt);
+    head.extensions.insert(receipt.clone());
+    receipt
+}
+
+impl Paid {
+    pub(in crate::server) fn new(
+        shop: Arc<Shop>,
+        dialect: usize,
+        receipt: PaymentReceipt,
+        lease: Box<Lease>,
+    ) -> Self {
+        Self {
+            shop,
+            dialect,
+            receipt,
+            lease,
+        }
+    }
+
+    fn on_drop(&mut self, why: Option<Release>) {
+        self.lease.on_drop = why;
+    }
+
+    /// Around each step of the inner service. A drop within the step is a panic, which is a
+    /// failure; a drop between two steps is a client that hung up, who may have been served.
+    pub(in crate::server) fn stepping(&mut self, within: bool) {
+        self.on_drop(within.then_some(Release::Failed));
+    }
+
+    /// The inner service answered with an error of its own.
+    pub(in crate::server) fn failed(mut self) {
+        self.on_drop(Some(Release::Failed));
+    }
+
+    /// The inner service answered.
+    pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
+        let failed = response.status().is_server_error();
+        self.on_drop(failed.then_some(Release::Failed));
+        let setup = self.shop.paywall.setup();
+        let line = setup.dialects[self.dialect].receipt(
+            &self.receipt,
+            response.status(),
+            self.receipt.accepted_at(),
+        );
+        if let Some((name, value)) = line {
+            // In the place of what a server behind this one may have said of a payment of its own.
+            response.headers_mut().insert(name, value);
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Step 5 of the gate: a request without a payment is let pass, or is told what to pay.
+
+use bytes::Bytes;
+use http::Request;
+use http_body::Body;
+
+use super::{
+    admission::{Admission, strip},
+    answers, aside,
+    decision::{Decision, answer},
+    issue,
+    pending::{Keep, Pending, discard},
+    quote::{Quote, quote},
+};
+use crate::{dialect::Dialect, payment::Refusal, server::config::BoxError};
+
+/// Step 5.
+pub(in crate::server) async fn ask<B>(
+    mut pending: Box<Pending<B>>,
+    refused: Option<(usize, Refusal)>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let shop = pending.asked.shop.clone();
+    let rule = pending.asked.rule.clone();
+    let setup = shop.paywall.setup();
+    let client = pending.asked.place.client;
+    setup
+        .notices
+        .asked(&setup.proxies, &pending.asked.head, client);
+    setup.sold.compare_once();
+    if rule
+        .allowance
+        .as_ref()
+        .is_some_and(|allowance| allowance.take(client, pending.asked.now))
+    {
+        return pass(*pending);
+    }
+    let slot = match setup.limiter.reserve(client, pending.asked.now) {
+        Ok(slot) => slot,
+        Err(refused) => {
+            setup.notices.full(
+                (&setup.proxies, setup.limiter.limits()),
+                &pending.asked.head,
+                refused.full,
+                pending.asked.now,
+            );
+            return answer(answers::too_many(
+                refused.retry_after.as_secs(),
+                setup.speaks_x402(),
+            ));
+        }
+    };
+    if rule.charge.reads_body
+        && let Err(answer) = pending.read_body(Keep::Unpaid).await
+    {
+        return Decision::Answer(answer);
+    }
+    let amount = match quote(&pending.asked, pending.body.data()).await {
+        Quote::Amount(amount) => amount,
+        Quote::Free => return pass(*pending),
+        Quote::Answer(answer) => return Decision::Answer(answer),
+    };
+    let binds_body = |dialect: &dyn Dialect| {
+        dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
+    };
+    if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
+        && let Err(answer) = pending.read_body(Keep::Nothing).await
+    {
+        return Decision::Answer(answer);
+    }
+    let Pending { mut asked, body } = *pending;
+    discard(&asked, body).await;
+    asked.bind();
+    let refused = refused.map(|(dialect, refusal)| {
+        (
+            dialect,
+            setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms),
+        )
+    });
+    answer(issue::challenge(&asked, amount, slot, refused).await)
+}
+
+/// To the inner service, unpaid.
+pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
+    let Pending { mut asked, body } = pending;
+    let setup = asked.shop.paywall.setup();
+    // One that is nothing here, or that this route does not look for, is still worth something
+    // elsewhere.
+    let aside = aside::set_aside(setup, &mut asked.head.headers);
+    if asked.presented {
+        strip(setup, &mut asked.head, &asked.rule.terms);
+    }
+    let admission = Admission {
+        paid: None,
+        keep_private: asked.presented || aside.is_some(),
+    };
+    if let Some(aside) = aside {
+        aside.keep_in(&mut asked.head.extensions);
+    }
+    Decision::Pass(Box::new((Request::from_parts(asked.head, body), admission)))
+}

@@ -1,0 +1,150 @@
+use std::collections::HashSet;
+
+use http::request::Parts;
+
+use crate::{
+    payment::{Access, Amount, DialectName, Resource, Terms},
+    server::{
+        config::{Charge, ConfigError, paywall::Setup},
+        limit::Allowance,
+        origin,
+    },
+};
+
+/// A charge, checked, and what follows from it.
+#[derive(Debug)]
+pub(in crate::server) struct Rule {
+    pub(in crate::server) charge: Charge,
+    pub(in crate::server) terms: Terms,
+    pub(in crate::server) allowance: Option<Allowance>,
+    /// The path of the rule in a table; `None` for a layer that charges for whatever comes.
+    pattern: Option<Box<str>>,
+}
+
+impl Rule {
+    /// Checks a charge and works out its terms.
+    pub(in crate::server) fn new(
+        setup: &Setup,
+        charge: Charge,
+        pattern: Option<&str>,
+    ) -> Result<Self, ConfigError> {
+        let place = pattern.unwrap_or("charge(..)");
+        let wrong = |text: String| Err(ConfigError::at(place, text));
+        charge
+            .check()
+            .map_err(|text| ConfigError::at(place, text))?;
+        let names: HashSet<String> = charge
+            .bound_headers
+            .iter()
+            .chain(&charge.read_headers)
+            .map(|name| name.to_ascii_lowercase())
+            .collect();
+        let mut bound_headers: Vec<_> = names.into_iter().collect();
+        bound_headers.sort_unstable();
+        let fixed = charge.price.fixed();
+        let spoken = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
+        let carries_credentials =
+            spoken(DialectName::L402) || spoken(DialectName::Mpp) && !charge.authorization_taken;
+        if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
+            return wrong(
+                "authorization carries credentials itself and cannot be bound or priced by".into(),
+            );
+        }
+        let terms = Terms {
+            network: setup.profile.network,
+            pay_to: setup.profile.public_key,
+            access: charge.access(),
+            resource: Resource {
+                description: charge.description.clone(),
+                mime_type: charge.mime_type.clone(),
+                service_name: charge.service_name.clone(),
+                tags: charge.tags.clone(),
+                icon_url: charge.icon_url.clone(),
+            },
+            has_bound: fixed.is_none() || !bound_headers.is_empty(),
+            bound_headers,
+            streams_body: charge.stream_body,
+            bound_covers_body: charge.reads_body,
+            invoice_expiry: setup.invoice_expiry,
+            redeem_within: setup.redeem_within,
+            uses_within: setup.uses_within,
+            max_restores: setup.max_restores,
+            foreign_proofs_since: setup
+                .accept_foreign_proofs
+                .then(|| setup.store.created_at()),
+            authorization_taken: charge.authorization_taken,
+        };
+        if terms.access != Access::Once
+            && !setup
+                .dialects
+                .iter()
+                .any(|dialect| dialect.offers(&terms, fixed))
+        {
+            return wrong(
+                "only L402 can sell several uses or a duration: enable it, or sell one request"
+                    .into(),
+            );
+        }
+        let fraction = fixed.filter(|amount| amount.as_whole_sat().is_none());
+        if let Some(amount) = fraction.filter(|_| setup.profile.whole_sats_only) {
+            return wrong(format!(
+                "the node makes invoices for whole satoshis only, and the price is {amount}: round the price"
+            ));
+        }
+        if !setup
+            .dialects
+            .iter()
+            .any(|dialect| dialect.offers(&terms, fixed))
+        {
+            return wrong(unsayable(charge.stream_body, fixed).into());
+        }
+        let allowance = charge.free_per_day.map(Allowance::new);
+        Ok(Self {
+            charge,
+            terms,
+            allowance,
+            pattern: pattern.map(Box::from),
+        })
+    }
+
+    /// The nest's prefix and the rule's pattern, in a table within a nest.
+    pub(in crate::server) fn nested(&self, head: &Parts) -> Option<String> {
+        self.pattern
+            .as_deref()
+            .and_then(|pattern| origin::route(head, pattern))
+    }
+
+    /// What several uses or a duration are bound to: the nest's prefix and the rule's
+    /// pattern; axum's matched path where there is no table; the path where there is neither.
+    pub(in crate::server) fn route<'a>(
+        &'a self,
+        head: &'a Parts,
+        nested: Option<&'a str>,
+    ) -> &'a str {
+        nested
+            .or(self.pattern.as_deref())
+            .or_else(|| origin::matched_path(&head.extensions))
+            .unwrap_or_else(|| origin::original_uri(&head.extensions, &head.uri).path())
+    }
+}
+
+/// Why neither MPP nor x402 can sell one request for this, and what to change.
+fn unsayable(streams_body: bool, fixed: Option<Amount>) -> &'static str {
+    match (
+        streams_body,
+        fixed.is_some_and(|amount| amount.as_whole_sat().is_none()),
+    ) {
+        (true, true) => {
+            "x402 must bind the body and MPP sells whole satoshis only: enable L402, leave .stream_body() out, or round the price"
+        }
+        (true, false) => {
+            "x402 must bind the body: enable another dialect, or leave .stream_body() out"
+        }
+        (false, true) => {
+            "MPP sells whole satoshis only: round the price, or enable another dialect"
+        }
+        (false, false) => {
+            "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])"
+        }
+    }
+}

@@ -1,0 +1,18 @@
+use std::sync::Arc;
+
+use super::{matching::Rules, rule::Rule};
+use crate::server::config::Paywall;
+
+/// A paywall and the rules that it prices with.
+#[derive(Debug)]
+pub(in crate::server) struct Shop {
+    pub(in crate::server) paywall: Paywall,
+    pub(in crate::server) pricing: Pricing,
+}
+
+#[derive(Debug)]
+pub(in crate::server) enum Pricing {
+    /// One rule for every request that comes: `charge(..)` on a route.
+    Every(Arc<Rule>),
+    Table(Rules<Arc<Rule>>),
+}

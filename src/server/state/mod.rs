@@ -1,0 +1,11 @@
+//! What a server remembers between requests, always within bounds: turns, paces, spent payments,
+//! memory held for bodies, and which warnings were logged.
+
+pub(super) mod confirmations;
+pub(super) mod holding;
+pub(super) mod notices;
+mod overlooked;
+pub(super) mod pace;
+pub(super) mod recent;
+pub(super) mod spent;
+pub(super) mod turns;

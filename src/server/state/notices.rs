@@ -1,0 +1,159 @@
+//! What is logged once, or once in a while, so that neither a fault nor a crowd goes unnoticed and
+//! no crowd fills the log.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use http::request::Parts;
+
+use super::overlooked::Overlooked;
+use crate::{
+    clock::Timestamp,
+    server::{
+        address::{ClientKey, Proxies},
+        limit::{Full, UnpaidLimits},
+    },
+    trace,
+};
+
+/// Requests from one address that make it a proxy which nobody named.
+const MANY: u32 = 16;
+
+/// Addresses that are suspected at the same time.
+const SUSPECTS: usize = 64;
+
+/// What happens often is logged once in so many seconds.
+const SELDOM_SECONDS: u64 = 300;
+
+#[derive(Debug, Default)]
+pub(in crate::server) struct Notices {
+    unknown: AtomicBool,
+    overlooked: AtomicBool,
+    suspects: Mutex<HashMap<Overlooked, u32>>,
+    full_for_one: Seldom,
+    full_for_all: Seldom,
+}
+
+impl Notices {
+    /// A request for an invoice, or for a free one.
+    pub(in crate::server) fn asked(&self, proxies: &Proxies, head: &Parts, client: ClientKey) {
+        if client == ClientKey::Unknown && !self.unknown.swap(true, Ordering::Relaxed) {
+            trace::warn(format_args!(
+                "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
+                 free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
+                 request's extensions, and have trusted proxies name their clients"
+            ));
+        }
+        if !self.overlooked.load(Ordering::Relaxed)
+            && let Some(overlooked) = proxies.overlooked(head)
+            && self.count(overlooked) >= MANY
+        {
+            self.tell_of(proxies, overlooked);
+        }
+    }
+
+    /// A request that got no invoice, because there are too many unpaid ones.
+    pub(in crate::server) fn full(
+        &self,
+        (proxies, limits): (&Proxies, &UnpaidLimits),
+        head: &Parts,
+        full: Full,
+        now: Timestamp,
+    ) {
+        match full {
+            Full::All if self.full_for_all.is_due(now) => trace::warn(format_args!(
+                "no invoices for clients that have not paid before: all clients together hold their {} unpaid ones; \
+                 .unpaid_in_all(..) allows more, and a shorter .invoice_expiry(..) frees them sooner",
+                limits.total
+            )),
+            Full::Block(block) if self.full_for_one.is_due(now) => trace::warn(format_args!(
+                "no invoices for the network {block}: its clients hold its share of {} unpaid ones; .unpaid_per_client(..) and \
+                 .unpaid_in_all(..) allow more",
+                limits.of_block(block)
+            )),
+            Full::Client(client) if self.full_for_one.is_due(now) => trace::warn(format_args!(
+                "no invoices for the client {client}: it holds its {} unpaid ones; .unpaid_per_client(..) allows more{}",
+                limits.per_client,
+                self.advice(proxies, head)
+            )),
+            Full::All | Full::Block(_) | Full::Client(_) => {}
+        }
+    }
+
+    /// What else may help a client that holds too many. It does not use up the one notice of
+    /// [`tell_of`](Self::tell_of), because one request proves no proxy.
+    fn advice(&self, proxies: &Proxies, head: &Parts) -> String {
+        match proxies.overlooked(head) {
+            None => String::from(", and if it is a proxy, name it with .trusted_proxy(..)"),
+            Some(Overlooked::Proxy(address)) if !self.overlooked.load(Ordering::Relaxed) => {
+                format!(
+                    "; it sends a proxy's headers, as any client can: only if it is your proxy, call .trusted_proxy(\"{address}\")"
+                )
+            }
+            Some(_) => String::new(),
+        }
+    }
+
+    /// How many requests came from it, this one included.
+    fn count(&self, overlooked: Overlooked) -> u32 {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.len() >= SUSPECTS && !suspects.contains_key(&overlooked) {
+            return 0;
+        }
+        let count = suspects.entry(overlooked).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    fn tell_of(&self, proxies: &Proxies, overlooked: Overlooked) {
+        if self.overlooked.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        match overlooked {
+            Overlooked::Proxy(address) => trace::warn(format_args!(
+                "{address} may be a proxy that nobody named: its requests carry `X-Forwarded-For` or `Forwarded`, as any client's \
+                 can, and all clients behind it count as one, for unpaid invoices and for free requests; only if it is your \
+                 proxy, call `.trusted_proxy(\"{address}\")`: a trusted address can name any client"
+            )),
+            Overlooked::Header(address) => {
+                let header = proxies.header();
+                trace::warn(format_args!(
+                    "the trusted proxy {address} does not send the header `{}`, so all clients behind it count as one, for \
+                     unpaid invoices and for free requests; have it send that header, or, if it writes `{}` itself, {} \
+                     `.proxies_send_forwarded()`",
+                    header.name(),
+                    header.other().name(),
+                    if header.reads_forwarded() {
+                        "leave out"
+                    } else {
+                        "call"
+                    }
+                ));
+            }
+        }
+    }
+}
+
+/// When something was logged last.
+#[derive(Debug, Default)]
+struct Seldom(AtomicU64);
+
+impl Seldom {
+    /// Whether it is time to log it again. If so, it counts as logged.
+    fn is_due(&self, now: Timestamp) -> bool {
+        let now = now.as_unix_seconds();
+        let last = self.0.load(Ordering::Relaxed);
+        // A clock that was ahead is forgiven.
+        let is_due = last == 0 || now < last || now - last >= SELDOM_SECONDS;
+        is_due
+            && self
+                .0
+                .compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok()
+    }
+}

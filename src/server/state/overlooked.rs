@@ -1,0 +1,125 @@
+//! Proxies that nobody named, as far as a request betrays them.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+
+use crate::server::address::{ForwardedBy, MAX_HOPS, Proxies, peer};
+
+/// An address that stands for many clients although nobody said so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Overlooked {
+    /// A private address that forwards for others and is no trusted proxy.
+    Proxy(IpAddr),
+    /// A trusted proxy whose header is not the one that is read.
+    Header(IpAddr),
+}
+
+impl Proxies {
+    /// The proxy that a request came through and that is taken for its client. Only private
+    /// addresses are suspected: any client may send the headers of a proxy, and few clients have
+    /// such an address.
+    pub(crate) fn overlooked(&self, head: &Parts) -> Option<Overlooked> {
+        let peer = peer(head)?;
+        let has = |header: ForwardedBy| head.headers.contains_key(header.name());
+        let (other, read) = (has(self.header().other()), has(self.header()));
+        if !self.trusts(peer) {
+            return ((other || read) && is_private(peer)).then_some(Overlooked::Proxy(peer));
+        }
+        if other && !read {
+            return Some(Overlooked::Header(peer));
+        }
+        let mut hops = self.hops(&head.headers).take(MAX_HOPS);
+        let hop = hops.find_map(|hop| hop.filter(|hop| !self.trusts(*hop)))?;
+        (hops.next().is_some() && is_private(hop)).then_some(Overlooked::Proxy(hop))
+    }
+}
+
+/// Loopback, link-local, and networks that no client on the internet has: RFC 1918, RFC 6598,
+/// unique local addresses.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => {
+            let [a, b, ..] = v4.octets();
+            v4.is_loopback()
+                || v4.is_private()
+                || v4.is_link_local()
+                || (a == 100 && b & 0xc0 == 64)
+        }
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+    use crate::server::address::ClientAddr;
+
+    #[track_caller]
+    fn overlooked(peer: &str, headers: &[(&'static str, &str)]) -> Option<Overlooked> {
+        let proxies = Proxies::parse(["10.0.0.0/8"], ForwardedBy::XForwardedFor).unwrap();
+        let request = headers
+            .iter()
+            .fold(Request::builder(), |request, (name, value)| {
+                request.header(*name, *value)
+            });
+        let mut head = request.body(()).unwrap().into_parts().0;
+        head.extensions
+            .insert(ClientAddr::new(peer.parse().unwrap()));
+        proxies.overlooked(&head)
+    }
+
+    #[test]
+    fn a_private_address_that_forwards_is_a_proxy_that_nobody_named() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for peer in [
+            "127.0.0.1",
+            "192.168.0.9",
+            "172.16.0.1",
+            "169.254.0.1",
+            "100.64.0.1",
+            "::1",
+            "fe80::1",
+            "fd00::1",
+        ] {
+            for name in ["x-forwarded-for", "forwarded"] {
+                assert_eq!(
+                    overlooked(peer, &[(name, "for=1.1.1.1")]),
+                    Some(Overlooked::Proxy(ip(peer)))
+                );
+            }
+            assert_eq!(overlooked(peer, &[]), None);
+        }
+        let words = ("x-forwarded-for", "198.51.100.1");
+        assert_eq!(
+            overlooked("::ffff:192.168.0.9", &[words]),
+            Some(Overlooked::Proxy(ip("192.168.0.9")))
+        );
+        assert_eq!(
+            overlooked("203.0.113.9", &[words]),
+            None,
+            "any client can send that header"
+        );
+        assert_eq!(overlooked("10.0.0.1", &[words]), None, "it is trusted");
+        let chain = ("x-forwarded-for", "198.51.100.1, 192.168.0.9, 10.0.0.2");
+        assert_eq!(
+            overlooked("10.0.0.1", &[chain]),
+            Some(Overlooked::Proxy(ip("192.168.0.9")))
+        );
+        assert_eq!(
+            overlooked("10.0.0.1", &[("x-forwarded-for", "192.168.0.9")]),
+            None,
+            "a client at home"
+        );
+        assert_eq!(
+            overlooked("10.0.0.1", &[("forwarded", "for=1.1.1.1")]),
+            Some(Overlooked::Header(ip("10.0.0.1")))
+        );
+        assert_eq!(
+            overlooked("10.0.0.1", &[words, ("forwarded", "for=1.1.1.1")]),
+            None
+        );
+    }
+}

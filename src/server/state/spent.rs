@@ -1,0 +1,121 @@
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::recent::Recent;
+use crate::payment::PaymentHash;
+
+/// How many payments are remembered. Of others the store is asked.
+const REMEMBERED: usize = 65_536;
+
+/// How long a payment is doubted that the store called spent.
+const DOUBTED: Duration = Duration::from_secs(30);
+
+/// Uses that are gone for good: this process was granted them and can give them back no more. A
+/// payment that is known to be used up needs neither memory for its body, nor a price, nor a permit
+/// of the inner service, nor the store.
+///
+/// If the store said `Spent`, the use may still come back: another process may hold it. Such a
+/// payment is only doubted for a while, which says how much its requests may hold, and never what
+/// they are answered.
+#[derive(Debug)]
+pub(in crate::server) struct Spent {
+    uses: Mutex<Recent<PaymentHash, u32>>,
+    doubted: Mutex<Recent<PaymentHash, Option<Doubt>>>,
+}
+
+/// Of so many uses none was left at that time.
+#[derive(Clone, Copy, Debug)]
+struct Doubt {
+    uses: NonZeroU32,
+    at: Instant,
+}
+
+impl Default for Spent {
+    fn default() -> Self {
+        Self {
+            uses: Mutex::new(Recent::new(REMEMBERED)),
+            doubted: Mutex::new(Recent::new(REMEMBERED)),
+        }
+    }
+}
+
+impl Spent {
+    /// A granted use ended and was not given back.
+    pub(in crate::server) fn add(&self, payment_hash: PaymentHash) {
+        let mut recent = lock(&self.uses);
+        let uses = recent.entry(payment_hash);
+        *uses = uses.saturating_add(1);
+    }
+
+    /// Whether a payment that is good for so many uses has none left, whatever the store would
+    /// answer now.
+    pub(in crate::server) fn is_used_up(
+        &self,
+        payment_hash: PaymentHash,
+        uses: NonZeroU32,
+    ) -> bool {
+        lock(&self.uses)
+            .get(&payment_hash)
+            .is_some_and(|gone| *gone >= uses.get())
+    }
+
+    /// The store called a payment that is good for so many uses spent.
+    pub(in crate::server) fn doubt(&self, payment_hash: PaymentHash, uses: NonZeroU32) {
+        let mut recent = lock(&self.doubted);
+        let (doubt, at) = (recent.entry(payment_hash), Instant::now());
+        let known = doubt
+            .filter(|known| at.duration_since(known.at) < DOUBTED)
+            .map_or(uses, |known| known.uses.max(uses));
+        *doubt = Some(Doubt { uses: known, at });
+    }
+
+    /// A use was given back.
+    pub(in crate::server) fn trust(&self, payment_hash: PaymentHash) {
+        if let Some(doubt) = lock(&self.doubted).get_mut(&payment_hash) {
+            *doubt = None;
+        }
+    }
+
+    /// Whether the store lately called a payment spent that is good for so many uses or more.
+    pub(in crate::server) fn is_doubted(
+        &self,
+        payment_hash: PaymentHash,
+        uses: NonZeroU32,
+    ) -> bool {
+        let doubt = lock(&self.doubted).get(&payment_hash).copied().flatten();
+        doubt.is_some_and(|doubt| uses <= doubt.uses && doubt.at.elapsed() < DOUBTED)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_payment_that_the_store_called_spent_is_doubted_for_a_while_and_for_no_more_uses() {
+        let (spent, hash) = (Spent::default(), PaymentHash::from_bytes([1; 32]));
+        let is_doubted = |uses| spent.is_doubted(hash, NonZeroU32::new(uses).unwrap());
+        spent.doubt(hash, NonZeroU32::new(3).unwrap());
+        spent.doubt(hash, NonZeroU32::MIN);
+        assert!(is_doubted(1) && is_doubted(3) && !is_doubted(4));
+        assert!(
+            !spent.is_used_up(hash, NonZeroU32::MIN),
+            "doubt is no answer"
+        );
+        tokio::time::advance(DOUBTED).await;
+        assert!(!is_doubted(1));
+        spent.doubt(hash, NonZeroU32::MIN);
+        assert!(is_doubted(1) && !is_doubted(2));
+        spent.trust(hash);
+        assert!(!is_doubted(1));
+    }
+}

@@ -1,0 +1,341 @@
+//! Turns: of all requests with one payment only some at a time do what holds something that others
+//! need.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Semaphore;
+
+use crate::payment::PaymentHash;
+
+/// A line of requests for each payment that some request is in line for.
+#[derive(Debug, Default)]
+pub(in crate::server) struct Turns {
+    lines: Mutex<HashMap<PaymentHash, Line>>,
+}
+
+/// How many have their turn at once follows from what became of earlier turns: it starts low, so
+/// that a payment of which nothing is known holds little; each success adds one, and each failure
+/// halves it.
+#[derive(Debug)]
+struct Line {
+    free: Arc<Semaphore>,
+    /// Turns that are taken or free.
+    turns: usize,
+    /// How many there should be, and may be at most.
+    at_once: usize,
+    most: usize,
+    /// Turns that ended with an answer.
+    answers: u64,
+    /// A turn ended without an answer, and no other turn had one meanwhile or since.
+    is_stalled: bool,
+    /// Requests that stand in it or have their turn. Without any it is forgotten.
+    requests: usize,
+}
+
+/// A place in line. Dropping it ends its turn.
+#[derive(Debug)]
+pub(in crate::server) struct InLine {
+    turns: Arc<Turns>,
+    payment_hash: PaymentHash,
+    free: Arc<Semaphore>,
+    /// The answers that had come when its turn began, if it has its turn.
+    turn: Option<u64>,
+}
+
+/// What became of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum End {
+    Good,
+    Bad,
+    /// No answer came.
+    Silent,
+    /// Given back unused.
+    Unused,
+}
+
+/// So many requests of one payment have their turn at once before anything is known of it, and at
+/// most.
+const AT_FIRST: usize = 2;
+pub(in crate::server) const AT_ONCE: usize = 64;
+
+impl Turns {
+    /// Gets in line. At most so many may have their turn at once, or what an earlier request in
+    /// this line said, if that is more.
+    pub(in crate::server) fn line_up(
+        self: &Arc<Self>,
+        payment_hash: PaymentHash,
+        most: usize,
+    ) -> InLine {
+        let mut lines = self.lock();
+        let line = lines.entry(payment_hash).or_insert_with(Line::new);
+        line.requests += 1;
+        let free = line.free.clone();
+        let more = line.allow(most);
+        drop(lines);
+        free.add_permits(more);
+        InLine {
+            turns: self.clone(),
+            payment_hash,
+            free,
+            turn: None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PaymentHash, Line>> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Line {
+    fn new() -> Self {
+        let free = Arc::new(Semaphore::new(0));
+        Self {
+            free,
+            turns: 0,
+            at_once: 0,
+            most: 0,
+            answers: 0,
+            is_stalled: false,
+            requests: 0,
+        }
+    }
+
+    /// How many turns are new.
+    fn allow(&mut self, most: usize) -> usize {
+        if most > self.most {
+            // What turned out badly stays narrow.
+            if self.at_once == AT_FIRST.min(self.most) {
+                self.at_once = AT_FIRST.min(most);
+            }
+            self.most = most;
+        }
+        self.fit()
+    }
+
+    /// A turn ended. How many turns are free now that were not.
+    fn end(&mut self, end: End, answers_before: u64) -> usize {
+        match end {
+            End::Good => self.at_once = (self.at_once + 1).min(self.most),
+            End::Bad | End::Silent => self.at_once = (self.at_once / 2).max(1),
+            End::Unused => {}
+        }
+        match end {
+            End::Good | End::Bad => {
+                self.answers += 1;
+                self.is_stalled = false;
+            }
+            End::Silent => self.is_stalled |= self.answers == answers_before,
+            End::Unused => {}
+        }
+        self.turns -= 1;
+        self.fit()
+    }
+
+    /// Makes as many turns as there should be, or takes away free ones. How many are new.
+    fn fit(&mut self) -> usize {
+        self.turns -= self
+            .free
+            .forget_permits(self.turns.saturating_sub(self.at_once));
+        let new = self.at_once.saturating_sub(self.turns);
+        self.turns += new;
+        new
+    }
+}
+
+impl InLine {
+    /// Takes the turn if nobody waits and one is free.
+    pub(in crate::server) fn try_turn(&mut self) -> bool {
+        let free = self.free.clone();
+        free.try_acquire().map(|permit| self.begin(permit)).is_ok()
+    }
+
+    /// Waits for the turn, in the order of arrival and for as long as those before have theirs.
+    /// Returns false if a turn before ended without an answer: then this one would too.
+    pub(in crate::server) async fn turn(&mut self) -> bool {
+        let free = self.free.clone();
+        // The semaphore is never closed.
+        let Ok(permit) = free.acquire().await else {
+            return false;
+        };
+        self.begin(permit);
+        !self
+            .turns
+            .lock()
+            .get(&self.payment_hash)
+            .is_some_and(|line| line.is_stalled)
+    }
+
+    fn begin(&mut self, permit: tokio::sync::SemaphorePermit<'_>) {
+        permit.forget();
+        self.turn = Some(
+            self.turns
+                .lock()
+                .get(&self.payment_hash)
+                .map_or(0, |line| line.answers),
+        );
+    }
+
+    /// Ends the turn, and says what became of it.
+    pub(in crate::server) fn end(mut self, end: End) {
+        self.end_turn(end);
+    }
+
+    fn end_turn(&mut self, end: End) {
+        let Some(answers_before) = self.turn.take() else {
+            return;
+        };
+        let new = self
+            .turns
+            .lock()
+            .get_mut(&self.payment_hash)
+            .map_or(0, |line| line.end(end, answers_before));
+        self.free.add_permits(new);
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        self.end_turn(End::Unused);
+        let mut lines = self.turns.lock();
+        if let Some(line) = lines.get_mut(&self.payment_hash) {
+            line.requests -= 1;
+            if line.requests == 0 {
+                lines.remove(&self.payment_hash);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(n: u8) -> PaymentHash {
+        PaymentHash::from_bytes([n; 32])
+    }
+
+    /// Those that have their turn of so many more.
+    fn taking(turns: &Arc<Turns>, most: usize) -> Vec<InLine> {
+        let mut taken = Vec::new();
+        loop {
+            let mut next = turns.line_up(hash(1), most);
+            if !next.try_turn() {
+                return taken;
+            }
+            taken.push(next);
+        }
+    }
+
+    #[test]
+    fn so_many_have_their_turn_in_order_and_nothing_is_left_of_a_line() {
+        let turns = Arc::new(Turns::default());
+        let mut first = turns.line_up(hash(1), 1);
+        let (mut second, mut third) = (turns.line_up(hash(1), 1), turns.line_up(hash(1), 1));
+        assert!(first.try_turn() && !second.try_turn());
+        let (mut second_waits, mut third_waits) = (
+            tokio_test::task::spawn(second.turn()),
+            tokio_test::task::spawn(third.turn()),
+        );
+        assert!(second_waits.poll().is_pending() && third_waits.poll().is_pending());
+        assert!(
+            turns.line_up(hash(2), 1).try_turn(),
+            "other payments have lines of their own"
+        );
+        first.end(End::Good);
+        assert!(
+            !turns.line_up(hash(1), 1).try_turn(),
+            "those who wait come first"
+        );
+        assert!(third_waits.poll().is_pending() && second_waits.poll().is_ready());
+        drop((second_waits, third_waits));
+        drop((second, third));
+        assert!(turns.lock().is_empty());
+    }
+
+    #[test]
+    fn each_success_lets_one_more_in_and_each_failure_halves_their_number() {
+        let turns = Arc::new(Turns::default());
+        let _stays = turns.line_up(hash(1), 50);
+        for expected in [2, 4, 8, 16, 32, 50, 50] {
+            let taken = taking(&turns, 50);
+            assert_eq!(taken.len(), expected);
+            taken.into_iter().for_each(|turn| turn.end(End::Good));
+        }
+        let mut taken = taking(&turns, 50);
+        taken.pop().unwrap().end(End::Bad);
+        assert_eq!(
+            taking(&turns, 50).len(),
+            0,
+            "49 have their turn, and 25 should"
+        );
+        drop(taken);
+        assert_eq!(taking(&turns, 50).len(), 25);
+        taking(&turns, 50)
+            .into_iter()
+            .for_each(|turn| turn.end(End::Silent));
+        assert_eq!(taking(&turns, 50).len(), 1);
+    }
+
+    #[test]
+    fn who_asks_for_less_makes_nobody_wait_who_bought_more() {
+        let turns = Arc::new(Turns::default());
+        let mut narrow = turns.line_up(hash(1), 1);
+        assert!(narrow.try_turn());
+        let mut wide = turns.line_up(hash(1), 50);
+        assert!(wide.try_turn());
+        narrow.end(End::Good);
+        assert_eq!(taking(&turns, 1).len(), 2);
+    }
+
+    #[test]
+    fn those_in_line_are_sent_away_if_no_answer_comes_to_anybody() {
+        for is_lost in [false, true] {
+            let turns = Arc::new(Turns::default());
+            let (mut first, mut second, mut third) = (
+                turns.line_up(hash(1), 2),
+                turns.line_up(hash(1), 2),
+                turns.line_up(hash(1), 2),
+            );
+            assert!(first.try_turn() && second.try_turn());
+            let mut waits = tokio_test::task::spawn(third.turn());
+            assert!(waits.poll().is_pending());
+            first.end(if is_lost { End::Silent } else { End::Good });
+            second.end(End::Silent);
+            assert_eq!(waits.poll(), std::task::Poll::Ready(!is_lost));
+        }
+    }
+
+    #[test]
+    fn turns_that_nobody_has_taken_go_too_after_a_failure() {
+        let turns = Arc::new(Turns::default());
+        let _stays = turns.line_up(hash(1), 50);
+        for expected in [2, 4] {
+            let taken = taking(&turns, 50);
+            assert_eq!(taken.len(), expected);
+            taken.into_iter().for_each(|turn| turn.end(End::Good));
+        }
+        let mut one = turns.line_up(hash(1), 50);
+        assert!(one.try_turn(), "the first of eight");
+        one.end(End::Bad);
+        assert_eq!(taking(&turns, 50).len(), 4);
+    }
+
+    #[test]
+    fn an_answer_lets_those_in_line_go_on_after_a_silence() {
+        let turns = Arc::new(Turns::default());
+        let _stays = turns.line_up(hash(1), 2);
+        let mut first = turns.line_up(hash(1), 2);
+        assert!(first.try_turn());
+        first.end(End::Silent);
+        let mut second = turns.line_up(hash(1), 2);
+        assert!(second.try_turn());
+        let mut third = turns.line_up(hash(1), 2);
+        let mut waits = tokio_test::task::spawn(third.turn());
+        assert!(waits.poll().is_pending());
+        second.end(End::Good);
+        assert_eq!(waits.poll(), std::task::Poll::Ready(true));
+    }
+}
