@@ -41,8 +41,8 @@ impl Receiver for Prepared {
 /// A paywall of many rules with long texts, so that a deep clone of it would be seen.
 fn table() -> RouteTable {
     let charge = || {
-        Charge::of(Amount::from_sat(10))
-            .described("")
+        Charge::new(Amount::from_sat(10))
+            .description("")
             .tags(["a", "b", "c"])
             .icon_url("i".repeat(1_000))
     };

@@ -13,7 +13,7 @@ use std::{
 use sha2::Digest as _;
 use zeroize::Zeroizing;
 
-use super::strength;
+use super::strength::{self, Weakness};
 
 /// The ring of master secrets: a shared handle that can change while the server runs.
 ///
@@ -287,7 +287,10 @@ impl Demands {
             return Err(SecretError::Test);
         }
         if self.strong {
-            strength::check(secret)
+            strength::check(secret).map_err(|weakness| match weakness {
+                Weakness::Pattern => SecretError::Pattern,
+                Weakness::Text => SecretError::Text,
+            })
         } else {
             Ok(())
         }

@@ -1,19 +1,26 @@
 //! Whether a master secret can have come from a random source. It finds what people type and what
 //! programs fill memory with; it cannot find a bad generator.
 
-use super::secrets::SecretError;
+/// Why a secret of the right length cannot have come from a random source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weakness {
+    /// Its bytes repeat, or count up or down.
+    Pattern,
+    /// It is text, or holds a long piece of text.
+    Text,
+}
 
 /// What is wrong with a secret that has the right length.
 ///
 /// Of a million random secrets of 32 bytes some three are refused, and fewer of longer ones: half
 /// of them for a run of text, and half for too many printable bytes. The other rules together
 /// refuse less than one in a hundred million.
-pub(super) fn check(secret: &[u8]) -> Result<(), SecretError> {
+pub(super) fn check(secret: &[u8]) -> Result<(), Weakness> {
     if is_text(secret) || holds_text(secret) {
-        return Err(SecretError::Text);
+        return Err(Weakness::Text);
     }
     if repeats(secret) {
-        Err(SecretError::Pattern)
+        Err(Weakness::Pattern)
     } else {
         Ok(())
     }
@@ -125,7 +132,7 @@ mod tests {
             crate::codec::base64::encode_standard(random).into(),
             [crate::codec::base64::encode_standard(random).as_bytes(), b"\n"].concat(),
         ] {
-            assert_eq!(check(&text), Err(SecretError::Text), "{text:?}");
+            assert_eq!(check(&text), Err(Weakness::Text), "{text:?}");
         }
     }
 

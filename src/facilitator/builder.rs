@@ -121,7 +121,7 @@ impl FacilitatorBuilder {
     /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing
     /// settles twice: every proof whose invoice was made before the restart, or within twice the
     /// skew after it, is refused. Those who had paid and were not settled have lost that.
-    pub fn volatile_replay_store(mut self) -> Self {
+    pub fn allow_volatile_replay_store(mut self) -> Self {
         self.volatile = true;
         self
     }
@@ -142,7 +142,7 @@ impl FacilitatorBuilder {
         {
             return error(
                 "this store forgets what was settled when the process ends, and mainnet is served: take a durable one, as \
-                 DurableStore::open(\"spent\")?, accept it with .volatile_replay_store(), or serve test networks only, with \
+                 DurableStore::open(\"spent\")?, accept it with .allow_volatile_replay_store(), or serve test networks only, with \
                  .networks([..])",
             );
         }

@@ -6,7 +6,7 @@ use std::{
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 
 use super::{
-    Batch, LogError,
+    Batch, JournalError,
     batch::Tally,
     floor::{FIX, Floor},
     folder,
@@ -23,18 +23,18 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Opens the log in `folder`, or makes it with `new_id`, and shows each record to `load`.
+    /// Opens the journal in `folder`, or makes it with `new_id`, and shows each record to `load`.
     pub(super) fn open(
         folder: &Path,
         new_id: [u8; 16],
-        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
-    ) -> Result<Self, LogError> {
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
+    ) -> Result<Self, JournalError> {
         // the engine asserts where its files are not as it left them
         catch_unwind(AssertUnwindSafe(|| {
             Self::open_unguarded(folder, new_id, load)
         }))
         .unwrap_or_else(|_| {
-            Err(LogError::corrupt(format!(
+            Err(JournalError::corrupt(format!(
                 "the engine panicked on its files; {FIX}"
             )))
         })
@@ -43,11 +43,11 @@ impl Engine {
     /// Shows each record to `load`.
     pub(super) fn read(
         &self,
-        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
-    ) -> Result<(), LogError> {
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
         catch_unwind(AssertUnwindSafe(|| read_all(&self.records, load)))
             .unwrap_or_else(|_| {
-                Err(LogError::corrupt(format!(
+                Err(JournalError::corrupt(format!(
                     "the engine panicked on its files; {FIX}"
                 )))
             })
@@ -61,9 +61,12 @@ impl Engine {
 
     /// Writes a batch, synced. After an error the engine must be opened anew, and shows then
     /// whether it was written.
-    pub(super) fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
-        catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch)))
-            .unwrap_or_else(|_| Err(LogError::unavailable("the engine panicked while it wrote")))
+    pub(super) fn commit(&mut self, batch: Batch) -> Result<(), JournalError> {
+        catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch))).unwrap_or_else(|_| {
+            Err(JournalError::unavailable(
+                "the engine panicked while it wrote",
+            ))
+        })
     }
 
     pub(super) const fn is_floor_unsynced(&self) -> bool {
@@ -71,21 +74,21 @@ impl Engine {
     }
 
     /// Makes the bound in the side file safe from a loss of power.
-    pub(super) fn sync_floor(&mut self) -> Result<(), LogError> {
+    pub(super) fn sync_floor(&mut self) -> Result<(), JournalError> {
         self.floor.sync()
     }
 
     fn open_unguarded(
         folder: &Path,
         new_id: [u8; 16],
-        load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
-    ) -> Result<Self, LogError> {
+        load: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
+    ) -> Result<Self, JournalError> {
         let journals = folder.join("journal");
         let floor_path = folder.join("floor");
         let floor = match Floor::open(&floor_path)? {
             Some(floor) => floor,
             None if journals.exists() => {
-                return Err(LogError::corrupt(format!(
+                return Err(JournalError::corrupt(format!(
                     "{} is missing or empty; {FIX}",
                     floor_path.display()
                 )));
@@ -112,7 +115,7 @@ impl Engine {
             None => return Err(fewer(0, floor.sequence())),
         };
         if head.id != floor.id() {
-            return Err(LogError::corrupt(format!(
+            return Err(JournalError::corrupt(format!(
                 "the journal and its side file are of two different logs; {FIX}"
             )));
         }
@@ -132,13 +135,13 @@ impl Engine {
             // A journal that a killed process wrote may not be on the disk yet, and the bound must never
             // be ahead of it. The bound itself may lag behind: a sync that failed may have lost it.
             let synced = engine.database.persist(PersistMode::SyncData);
-            synced.map_err(|error| LogError::unavailable(describe(&error)))?;
+            synced.map_err(|error| JournalError::unavailable(describe(&error)))?;
             engine.floor.raise(engine.head.sequence)?;
         }
         Ok(engine)
     }
 
-    fn commit_unguarded(&mut self, batch: Batch) -> Result<(), LogError> {
+    fn commit_unguarded(&mut self, batch: Batch) -> Result<(), JournalError> {
         let next = Head {
             id: self.head.id,
             sequence: self.head.sequence + 1,
@@ -156,13 +159,13 @@ impl Engine {
         writes.insert(&self.records, HEAD, next.to_bytes().as_slice());
         writes
             .commit()
-            .map_err(|error| LogError::unavailable(describe(&error)))?;
+            .map_err(|error| JournalError::unavailable(describe(&error)))?;
         self.head = next;
         self.floor.raise(next.sequence)
     }
 }
 
-pub(super) fn database(folder: &Path) -> Result<Database, LogError> {
+pub(super) fn database(folder: &Path) -> Result<Database, JournalError> {
     Database::builder(folder)
         .worker_threads(1)
         .cache_size(CACHE)
@@ -171,7 +174,7 @@ pub(super) fn database(folder: &Path) -> Result<Database, LogError> {
         .map_err(|error| opening(&error))
 }
 
-pub(super) fn keyspace(database: &Database) -> Result<Keyspace, LogError> {
+pub(super) fn keyspace(database: &Database) -> Result<Keyspace, JournalError> {
     database
         .keyspace("records", || {
             KeyspaceCreateOptions::default().max_memtable_size(MAX_MEMTABLE)
@@ -181,8 +184,8 @@ pub(super) fn keyspace(database: &Database) -> Result<Keyspace, LogError> {
 
 fn read_all(
     records: &Keyspace,
-    mut load: impl FnMut(&[u8], &[u8]) -> Result<(), LogError>,
-) -> Result<Option<Head>, LogError> {
+    mut load: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
+) -> Result<Option<Head>, JournalError> {
     let mut head = None;
     let mut tally = Tally::default();
     for record in records.iter() {
@@ -190,7 +193,7 @@ fn read_all(
         if *key == *HEAD {
             head = Some(
                 Head::from_bytes(&value)
-                    .ok_or_else(|| LogError::corrupt(format!("its head is damaged; {FIX}")))?,
+                    .ok_or_else(|| JournalError::corrupt(format!("its head is damaged; {FIX}")))?,
             );
         } else {
             tally.add(&key, &value);
@@ -198,27 +201,29 @@ fn read_all(
         }
     }
     match head {
-        Some(head) if head.tally != tally => Err(LogError::corrupt(format!(
+        Some(head) if head.tally != tally => Err(JournalError::corrupt(format!(
             "{} records are not the {} that were written last; {FIX}",
             tally.count, head.tally.count
         ))),
-        None if tally.count > 0 => Err(LogError::corrupt(format!("its head is missing; {FIX}"))),
+        None if tally.count > 0 => {
+            Err(JournalError::corrupt(format!("its head is missing; {FIX}")))
+        }
         head => Ok(head),
     }
 }
 
-fn fewer(found: u64, acknowledged: u64) -> LogError {
-    LogError::corrupt(format!(
+fn fewer(found: u64, acknowledged: u64) -> JournalError {
+    JournalError::corrupt(format!(
         "the journal ends at batch {found}, but batch {acknowledged} was acknowledged: it was damaged or is an older copy; {FIX}"
     ))
 }
 
-fn opening(error: &fjall::Error) -> LogError {
+fn opening(error: &fjall::Error) -> JournalError {
     match error {
         fjall::Error::Io(_)
         | fjall::Error::Storage(fjall::LsmError::Io(_))
-        | fjall::Error::Locked => LogError::unavailable(describe(error)),
-        _ => LogError::corrupt(format!("{}; {FIX}", describe(error))),
+        | fjall::Error::Locked => JournalError::unavailable(describe(error)),
+        _ => JournalError::corrupt(format!("{}; {FIX}", describe(error))),
     }
 }
 

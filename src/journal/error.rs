@@ -1,15 +1,15 @@
 use std::{error::Error, fmt, sync::Arc};
 
-/// Why the log could not be opened or written. Cheap to clone: one failure answers a whole group of
+/// Why the journal could not be opened or written. Cheap to clone: one failure answers a whole group of
 /// callers.
 #[derive(Clone, Debug)]
-pub(crate) struct LogError {
-    kind: LogErrorKind,
+pub(crate) struct JournalError {
+    kind: JournalErrorKind,
     what: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LogErrorKind {
+pub(crate) enum JournalErrorKind {
     /// The disk holds less than was acknowledged, or something else.
     Corrupt,
     /// Nothing is taken now, and this was not.
@@ -18,17 +18,17 @@ pub(crate) enum LogErrorKind {
     Unavailable,
 }
 
-impl LogError {
+impl JournalError {
     pub(crate) fn corrupt(what: impl fmt::Display) -> Self {
         Self {
-            kind: LogErrorKind::Corrupt,
+            kind: JournalErrorKind::Corrupt,
             what: what.to_string().into(),
         }
     }
 
     pub(crate) fn unavailable(what: impl fmt::Display) -> Self {
         Self {
-            kind: LogErrorKind::Unavailable,
+            kind: JournalErrorKind::Unavailable,
             what: what.to_string().into(),
         }
     }
@@ -36,7 +36,7 @@ impl LogError {
     /// Nothing is taken now, for this reason.
     pub(crate) fn refused(what: impl fmt::Display) -> Self {
         Self {
-            kind: LogErrorKind::Refused,
+            kind: JournalErrorKind::Refused,
             what: what.to_string().into(),
         }
     }
@@ -44,25 +44,25 @@ impl LogError {
     /// The same, said to who asks meanwhile.
     pub(crate) fn refusal(&self) -> Self {
         Self {
-            kind: LogErrorKind::Refused,
+            kind: JournalErrorKind::Refused,
             what: self.what.clone(),
         }
     }
 
-    pub(crate) const fn kind(&self) -> LogErrorKind {
+    pub(crate) const fn kind(&self) -> JournalErrorKind {
         self.kind
     }
 }
 
-impl fmt::Display for LogError {
+impl fmt::Display for JournalError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.what)
     }
 }
 
-impl Error for LogError {}
+impl Error for JournalError {}
 
-impl From<std::io::Error> for LogError {
+impl From<std::io::Error> for JournalError {
     fn from(error: std::io::Error) -> Self {
         Self::unavailable(error)
     }

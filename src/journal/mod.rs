@@ -1,4 +1,4 @@
-//! An embedded log that outlives a loss of power: one writer thread, many callers, one sync for
+//! An embedded journal that outlives a loss of power: one writer thread, many callers, one sync for
 //! each group of them.
 //!
 //! What it holds is small enough to stand in memory as well: a [`Machine`] decides there, in order,
@@ -22,6 +22,6 @@ mod writer;
 pub(crate) use self::raw::RawEngine;
 pub(crate) use self::{
     batch::Batch,
-    error::{LogError, LogErrorKind},
-    writer::{Log, Machine, gone},
+    error::{JournalError, JournalErrorKind},
+    writer::{Journal, Machine, gone},
 };

@@ -3,11 +3,11 @@ use std::path::Path;
 use fjall::{Database, Keyspace, PersistMode};
 
 use super::{
-    LogError,
+    JournalError,
     engine::{database, describe, keyspace},
 };
 
-/// The engine by itself, opened and synced as the log does, with nothing of the log around it: what
+/// The engine by itself, opened and synced as the journal does, with nothing of the journal around it: what
 /// benches measure against.
 pub(crate) struct RawEngine {
     records: Keyspace,
@@ -15,7 +15,7 @@ pub(crate) struct RawEngine {
 }
 
 impl RawEngine {
-    pub(crate) fn create(folder: &Path) -> Result<Self, LogError> {
+    pub(crate) fn create(folder: &Path) -> Result<Self, JournalError> {
         let database = database(folder)?;
         Ok(Self {
             records: keyspace(&database)?,
@@ -23,7 +23,7 @@ impl RawEngine {
         })
     }
 
-    pub(crate) fn write(&mut self, records: &[(Vec<u8>, Vec<u8>)]) -> Result<(), LogError> {
+    pub(crate) fn write(&mut self, records: &[(Vec<u8>, Vec<u8>)]) -> Result<(), JournalError> {
         let mut writes = self
             .database
             .batch()
@@ -33,6 +33,6 @@ impl RawEngine {
         }
         writes
             .commit()
-            .map_err(|error| LogError::unavailable(describe(&error)))
+            .map_err(|error| JournalError::unavailable(describe(&error)))
     }
 }

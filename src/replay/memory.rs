@@ -6,13 +6,13 @@ use std::{
 };
 
 use super::{
-    Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore,
-    StoreError, StoreErrorKind, StoreId, UseId,
+    Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
+    StoreError, StoreErrorKind, StoreId, UseId, UseLimits,
     birth::birth,
     state::{
-        capacity::{Keys, NoRoom, Room},
-        payments::{Ask, Book},
-        records::{Record, Shelf, check_value},
+        capacity::{Capacity, Full, Keys},
+        payments::{Payments, UseRequest},
+        records::{Record, RecordTable, check_value},
     },
 };
 use crate::{
@@ -35,7 +35,7 @@ use crate::{
 /// if you accept that loss.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, Limits, MemoryStore, ReplayStore, UseId};
+/// use tower_x402::replay::{ConsumptionKey, Consumption, UseLimits, MemoryStore, ReplayStore, UseId};
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
@@ -43,7 +43,7 @@ use crate::{
 /// # let payment_hash = Preimage::from_bytes([7; 32]).payment_hash();
 /// let store = MemoryStore::new()?;
 /// let key = ConsumptionKey::new(Network::Regtest, payment_hash);
-/// let once = Limits::new(NonZeroU32::MIN, 0);
+/// let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 ///
 /// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
@@ -55,11 +55,11 @@ pub struct MemoryStore {
     id: StoreId,
     created_at: Timestamp,
     clock: Arc<dyn Clock>,
-    books: Box<[Mutex<Book>]>,
+    books: Box<[Mutex<Payments>]>,
     hasher: std::hash::RandomState,
-    shelf: Mutex<Shelf>,
+    records: Mutex<RecordTable>,
     keys: Keys,
-    record_bytes: Room,
+    record_bytes: Capacity,
 }
 
 impl MemoryStore {
@@ -76,9 +76,9 @@ impl MemoryStore {
             clock: Arc::new(clock),
             books: (0..BOOKS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
-            shelf: Mutex::default(),
+            records: Mutex::default(),
             keys: Keys::new(KEYS),
-            record_bytes: Room::new(RECORD_BYTES),
+            record_bytes: Capacity::new(RECORD_BYTES),
         })
     }
 
@@ -96,7 +96,7 @@ impl MemoryStore {
     #[must_use]
     pub fn with_record_capacity(self, bytes: usize) -> Self {
         Self {
-            record_bytes: Room::new(bytes),
+            record_bytes: Capacity::new(bytes),
             ..self
         }
     }
@@ -112,7 +112,7 @@ impl MemoryStore {
         }
     }
 
-    fn book(&self, key: &ConsumptionKey) -> MutexGuard<'_, Book> {
+    fn payments(&self, key: &ConsumptionKey) -> MutexGuard<'_, Payments> {
         let hash = self.hasher.hash_one(key) as usize;
         lock(&self.books[hash % BOOKS])
     }
@@ -140,33 +140,33 @@ impl ReplayStore for MemoryStore {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
-            let ask = Ask {
+            let ask = UseRequest {
                 key,
                 use_id,
                 limits,
                 retain_until,
             };
             let now = self.clock.now();
-            let answer = self.book(&key).consume(&ask, now, &self.keys, &mut ());
+            let answer = self.payments(&key).consume(&ask, now, &self.keys, &mut ());
             answer
-                .or_else(|NoRoom| {
+                .or_else(|Full| {
                     self.books
                         .iter()
-                        .for_each(|book| lock(book).prune(now, &self.keys, &mut ()));
-                    self.book(&key).consume(&ask, now, &self.keys, &mut ())
+                        .for_each(|payments| lock(payments).prune(now, &self.keys, &mut ()));
+                    self.payments(&key).consume(&ask, now, &self.keys, &mut ())
                 })
                 .map_err(full_of_keys)
         })
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        let _ = self
-            .book(&key)
-            .release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
+        let _ =
+            self.payments(&key)
+                .release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
     }
 
     fn durability(&self) -> Durability {
@@ -183,7 +183,7 @@ impl Records for MemoryStore {
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             check_value(&value, NAME)?;
-            lock(&self.shelf)
+            lock(&self.records)
                 .put_if_absent(
                     &key,
                     Record { value, expires_at },
@@ -196,12 +196,12 @@ impl Records for MemoryStore {
     }
 
     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(async move { Ok(lock(&self.shelf).get(&key, self.clock.now())) })
+        Box::pin(async move { Ok(lock(&self.records).get(&key, self.clock.now())) })
     }
 
     fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async move {
-            lock(&self.shelf).delete(&key, self.clock.now(), &self.record_bytes, &mut ());
+            lock(&self.records).delete(&key, self.clock.now(), &self.record_bytes, &mut ());
             Ok(())
         })
     }
@@ -210,7 +210,7 @@ impl Records for MemoryStore {
         &self,
         prefix: RecordKey,
     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
-        Box::pin(async move { Ok(lock(&self.shelf).scan(&prefix, self.clock.now())) })
+        Box::pin(async move { Ok(lock(&self.records).scan(&prefix, self.clock.now())) })
     }
 }
 
@@ -218,7 +218,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn full_of_keys(NoRoom: NoRoom) -> StoreError {
+fn full_of_keys(Full: Full) -> StoreError {
     StoreError::new(
         StoreErrorKind::Full,
         NAME,
@@ -226,7 +226,7 @@ fn full_of_keys(NoRoom: NoRoom) -> StoreError {
     )
 }
 
-fn full_of_records(NoRoom: NoRoom) -> StoreError {
+fn full_of_records(Full: Full) -> StoreError {
     StoreError::new(
         StoreErrorKind::Full,
         NAME,

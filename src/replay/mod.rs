@@ -35,8 +35,8 @@ use crate::clock::Timestamp;
 /// Keys are chosen by whoever pays (a payment hash is random, and nobody can aim at another's); use
 /// ids are random.
 ///
-/// - For one key, grants minus releases never exceed [`Limits::uses`], and the releases that
-///   count ([`Release::Failed`]) never exceed [`Limits::restores`]: across tasks, across processes
+/// - For one key, grants minus releases never exceed [`UseLimits::uses`], and the releases that
+///   count ([`ReleaseReason::Failed`]) never exceed [`UseLimits::restores`]: across tasks, across processes
 ///   that share the store, and across restarts of a durable one, until `retain_until`.
 /// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is
 ///   granted again to the same one, with the same answer, and takes nothing more. A use id is
@@ -54,7 +54,7 @@ use crate::clock::Timestamp;
 /// - [`created_at`](Self::created_at) is the moment at which the store was made, not a moment
 ///   before that, and it never changes. All handles of a store say the same moment, so a store that
 ///   several handles may have open keeps the moment in itself.
-/// - The cost of one use does not grow with [`Limits::uses`].
+/// - The cost of one use does not grow with [`UseLimits::uses`].
 /// - A durable store answers after its record is safe from a loss of power.
 ///
 /// # How to write your own
@@ -77,7 +77,7 @@ use crate::clock::Timestamp;
 /// use tower_x402::{
 ///     clock::{Clock, Timestamp},
 ///     replay::{BoxFuture,
-///         Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId,
+///         Consumption, ConsumptionKey, Durability, UseLimits, ReleaseReason, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId,
 ///     },
 /// };
 ///
@@ -124,7 +124,7 @@ use crate::clock::Timestamp;
 ///         });
 ///     }
 ///
-///     fn consume(&mut self, key: ConsumptionKey, id: UseId, limits: Limits, retain_until: Timestamp) -> Consumption {
+///     fn consume(&mut self, key: ConsumptionKey, id: UseId, limits: UseLimits, retain_until: Timestamp) -> Consumption {
 ///         let unknown = !self.payments.contains_key(&key);
 ///         if unknown && Some(retain_until) <= self.pruned_until {
 ///             return Consumption::Spent;
@@ -148,7 +148,7 @@ use crate::clock::Timestamp;
 ///         granted
 ///     }
 ///
-///     fn release(&mut self, key: ConsumptionKey, id: UseId, why: Release) {
+///     fn release(&mut self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {
 ///         let Some(payment) = self.payments.get_mut(&key).filter(|payment| payment.uses.contains_key(&id)) else {
 ///             self.released_early.insert((key, id));
 ///             return;
@@ -157,8 +157,8 @@ use crate::clock::Timestamp;
 ///             return;
 ///         }
 ///         match why {
-///             Release::NotServed => {}
-///             Release::Failed if payment.restores_left > 0 => payment.restores_left -= 1,
+///             ReleaseReason::NotServed => {}
+///             ReleaseReason::Failed if payment.restores_left > 0 => payment.restores_left -= 1,
 ///             _ => return,
 ///         }
 ///         payment.taken -= 1;
@@ -178,7 +178,7 @@ use crate::clock::Timestamp;
 ///         &self,
 ///         key: ConsumptionKey,
 ///         use_id: UseId,
-///         limits: Limits,
+///         limits: UseLimits,
 ///         retain_until: Timestamp,
 ///     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
 ///         Box::pin(async move {
@@ -191,7 +191,7 @@ use crate::clock::Timestamp;
 ///         })
 ///     }
 ///
-///     fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+///     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
 ///         self.state.lock().expect("no holder panics").release(key, use_id, why);
 ///     }
 ///
@@ -241,14 +241,14 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>>;
 
     /// Gives a use back. One whose id is no longer remembered stays taken: [`MemoryStore`] and
     /// [`DurableStore`] remember the last five uses of a payment as long as the payment, and the
     /// 1,024 before the last one for ten minutes.
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release);
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason);
 
     /// Whether what was consumed outlives this process.
     fn durability(&self) -> Durability;
@@ -267,13 +267,13 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         (**self).consume(key, use_id, limits, retain_until)
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         (**self).release(key, use_id, why);
     }
 
@@ -287,14 +287,14 @@ fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records) {}
 /// How often one payment may be used, and how often a failed use may come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Limits {
+pub struct UseLimits {
     /// Uses in all.
     pub uses: NonZeroU32,
-    /// Releases of [`Release::Failed`] that are honoured.
+    /// Releases of [`ReleaseReason::Failed`] that are honoured.
     pub restores: u32,
 }
 
-impl Limits {
+impl UseLimits {
     /// So many uses, of which so many failed ones may come back.
     #[must_use]
     pub const fn new(uses: NonZeroU32, restores: u32) -> Self {
@@ -319,8 +319,8 @@ pub enum Consumption {
 /// Why a use goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Release {
-    /// The inner service was called and failed: counted against [`Limits::restores`].
+pub enum ReleaseReason {
+    /// The inner service was called and failed: counted against [`UseLimits::restores`].
     Failed,
     /// The inner service was never called: always honoured.
     NotServed,

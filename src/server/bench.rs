@@ -12,11 +12,11 @@ use super::{
     origin,
     request::{
         issue,
-        pending::{Asked, Place},
+        pending::{PricedRequest, RequestPlace},
     },
     routes::{
+        priced::{PricedRoutes, Pricing},
         rule::Rule,
-        shop::{Pricing, Shop},
     },
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 /// public API.
 #[derive(Debug)]
 pub struct Bench {
-    asked: Asked,
+    asked: PricedRequest,
     invoice: Invoice,
     committed: [u8; 32],
 }
@@ -57,13 +57,13 @@ impl Bench {
             .replay_store(store)
             .build()
             .expect("a good configuration");
-        let charge = Charge::of(AMOUNT)
-            .described("the weather of one city")
+        let charge = Charge::new(AMOUNT)
+            .description("the weather of one city")
             .mime_type("application/json");
         let rule = Arc::new(
             Rule::new(paywall.setup(), charge, Some("/v1/weather/{city}")).expect("a good charge"),
         );
-        let shop = Arc::new(Shop {
+        let routes = Arc::new(PricedRoutes {
             paywall,
             pricing: Pricing::Every(rule.clone()),
         });
@@ -73,17 +73,17 @@ impl Bench {
             .expect("a request");
         let (head, ()) = request.into_parts();
         let target = origin::asked_for(&head).expect("a target");
-        let place = Place {
+        let place = RequestPlace {
             origin: 0,
             target,
             nested: rule.nested(&head),
             client: ClientKey::Unknown,
         };
         let current = (
-            shop.paywall.setup().clock.now(),
-            shop.paywall.setup().keys.current(),
+            routes.paywall.setup().clock.now(),
+            routes.paywall.setup().keys.current(),
         );
-        let mut asked = Asked::new((shop.clone(), rule), head, place, current, None);
+        let mut asked = PricedRequest::new((routes.clone(), rule), head, place, current, None);
         asked.body_hash = Some(Sha256::digest([]).into());
 
         let terms = &asked.rule.terms;

@@ -7,8 +7,8 @@ use super::{
     config::{Charge, ConfigError, Paywall, siblings::SoldRule},
     routes::{
         RouteTable,
+        priced::{PricedRoutes, Pricing},
         rule::Rule,
-        shop::{Pricing, Shop},
     },
 };
 
@@ -18,7 +18,7 @@ use super::{
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct X402Layer {
-    shop: Arc<Shop>,
+    routes: Arc<PricedRoutes>,
 }
 
 impl Paywall {
@@ -44,7 +44,7 @@ impl Paywall {
         let rule = Arc::new(Rule::new(self.setup(), charge, None)?);
         self.setup().sold.add([sold]);
         Ok(X402Layer {
-            shop: Arc::new(Shop {
+            routes: Arc::new(PricedRoutes {
                 paywall: self.clone(),
                 pricing: Pricing::Every(rule),
             }),
@@ -71,7 +71,7 @@ impl Paywall {
         })?;
         self.setup().sold.add(sold);
         Ok(X402Layer {
-            shop: Arc::new(Shop {
+            routes: Arc::new(PricedRoutes {
                 paywall: self.clone(),
                 pricing: Pricing::Table(rules),
             }),
@@ -83,6 +83,6 @@ impl<S> Layer<S> for X402Layer {
     type Service = X402Service<S>;
 
     fn layer(&self, inner: S) -> X402Service<S> {
-        X402Service::new(inner, self.shop.clone())
+        X402Service::new(inner, self.routes.clone())
     }
 }

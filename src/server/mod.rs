@@ -48,8 +48,8 @@
 //! let table = RouteTable::new()
 //!     .charge("GET /weather/{city}", Amount::from_sat(10))
 //!     .charge("GET /print", per_page)
-//!     .charge("GET /archive/{*path}", Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
-//!     .charge("POST /search", Charge::of(Amount::from_sat(100)).uses(NonZeroU32::new(20).unwrap()))
+//!     .charge("GET /archive/{*path}", Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
+//!     .charge("POST /search", Charge::new(Amount::from_sat(100)).uses(NonZeroU32::new(20).unwrap()))
 //!     .free("GET /health")
 //!     .otherwise_refuse();
 //! let service = paywall.routes(table)?.layer(service_fn(async |_: Request<RequestBody<String>>| {
@@ -73,7 +73,7 @@
 //! `into_make_service_with_connect_info::<SocketAddr>()`, or put a [`ClientAddr`] into the
 //! request's extensions. Behind a proxy name it with
 //! [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests from an unknown peer have no limit of
-//! their own, only the one for all clients ([`unpaid_in_all`](PaywallBuilder::unpaid_in_all)), and
+//! their own, only the one for all clients ([`max_unpaid`](PaywallBuilder::max_unpaid)), and
 //! no allowance. The first of them is logged.
 //!
 //! A proxy that you forgot to name is logged if its address is private and it sends

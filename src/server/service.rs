@@ -13,7 +13,7 @@ use super::{
     config::BoxError,
     request::{admission::Admission, answers, aside, decision::Decision, gate},
     routes::{
-        shop::Shop,
+        priced::PricedRoutes,
         triage::{Triage, triage},
     },
 };
@@ -27,12 +27,12 @@ use crate::body::{RequestBody, ResponseBody};
 #[derive(Clone, Debug)]
 pub struct X402Service<S> {
     inner: S,
-    shop: Arc<Shop>,
+    routes: Arc<PricedRoutes>,
 }
 
 impl<S> X402Service<S> {
-    pub(super) const fn new(inner: S, shop: Arc<Shop>) -> Self {
-        Self { inner, shop }
+    pub(super) const fn new(inner: S, routes: Arc<PricedRoutes>) -> Self {
+        Self { inner, routes }
     }
 }
 
@@ -55,11 +55,11 @@ where
     #[inline]
     fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
         let inner = self.inner.clone();
-        aside::bring_back(self.shop.paywall.setup(), &mut request);
-        match triage(&self.shop, &request) {
+        aside::bring_back(self.routes.paywall.setup(), &mut request);
+        match triage(&self.routes, &request) {
             Triage::Free => {
                 let Some(aside) =
-                    aside::set_aside(self.shop.paywall.setup(), request.headers_mut())
+                    aside::set_aside(self.routes.paywall.setup(), request.headers_mut())
                 else {
                     return ResponseFuture::free(inner, request.map(RequestBody::inner));
                 };
@@ -71,7 +71,7 @@ where
                 ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
             }
             Triage::Priced(rule, captures) => {
-                match gate::decide(&self.shop, rule, captures, request) {
+                match gate::decide(&self.routes, rule, captures, request) {
                     Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
                     Err(decision) => ResponseFuture::deciding(inner, decision),
                 }

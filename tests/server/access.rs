@@ -35,7 +35,7 @@ fn site(shop: &Shop, charge: Charge) -> Router {
 }
 
 fn uses(uses: u32) -> Charge {
-    Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
+    Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
 }
 
 /// The credential with further caveats of the holder's own.
@@ -69,7 +69,10 @@ async fn uses_are_counted_down_over_the_whole_pattern_and_its_queries() {
 
 #[tokio::test]
 async fn reusable_access_is_offered_in_l402_alone() {
-    for charge in [uses(2), Charge::of(Amount::from_sat(10)).for_duration(HOUR)] {
+    for charge in [
+        uses(2),
+        Charge::new(Amount::from_sat(10)).for_duration(HOUR),
+    ] {
         let shop = Shop::new();
         let answer = ask(&site(&shop, charge.clone()), get("/a/1")).await;
         assert!(!answer.headers().contains_key("payment-required"));
@@ -103,7 +106,7 @@ async fn reusable_access_is_offered_in_l402_alone() {
 
 #[tokio::test]
 async fn a_credential_is_valid_before_its_end_and_not_at_it() {
-    let once = Charge::of(Amount::from_sat(10));
+    let once = Charge::new(Amount::from_sat(10));
     let cases = [
         (once.clone(), EXPIRY + 24 * 3_600),
         (uses(5), EXPIRY + 30 * 24 * 3_600),
@@ -140,7 +143,7 @@ async fn the_builder_says_how_long_a_payment_may_be_redeemed() {
         .uses_within(Duration::from_secs(80))
         .build()
         .unwrap();
-    for (charge, life) in [(Charge::of(Amount::from_sat(10)), 70), (uses(2), 80)] {
+    for (charge, life) in [(Charge::new(Amount::from_sat(10)), 70), (uses(2), 80)] {
         let app = Router::new().route(
             "/a/{x}",
             any(async || ()).layer(paywall.charge(charge).unwrap()),
@@ -160,7 +163,7 @@ async fn the_builder_says_how_long_a_payment_may_be_redeemed() {
 #[tokio::test]
 async fn a_duration_is_not_counted_and_ends_by_itself() {
     let shop = Shop::new();
-    let app = site(&shop, Charge::of(Amount::from_sat(10)).for_duration(HOUR));
+    let app = site(&shop, Charge::new(Amount::from_sat(10)).for_duration(HOUR));
     let credential = shop.buy(&app, get("/a/1")).await;
     for i in 0..50 {
         assert_eq!(
@@ -242,9 +245,9 @@ async fn a_child_that_was_used_up_does_not_make_its_parent_new_once_it_ended() {
 async fn a_token_sold_for_one_kind_of_access_opens_no_other_kind() {
     let shop = Shop::new();
     let kinds = [
-        Charge::of(Amount::from_sat(10)),
+        Charge::new(Amount::from_sat(10)),
         uses(3),
-        Charge::of(Amount::from_sat(10)).for_duration(HOUR),
+        Charge::new(Amount::from_sat(10)).for_duration(HOUR),
     ];
     for (i, sold) in kinds.iter().enumerate() {
         let credential = shop.buy(&site(&shop, sold.clone()), get("/a/1")).await;

@@ -171,7 +171,7 @@ async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
     let shop = Shop::new();
     let app = service(
         &shop.speaking_every_dialect(),
-        Charge::of(Amount::from_sat(10)).stream_body(),
+        Charge::new(Amount::from_sat(10)).stream_body(),
     );
     let call = Call::new("POST", "/render");
     for dialect in [DialectName::L402, DialectName::Mpp] {
@@ -195,7 +195,7 @@ async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
     let shop = Shop::new();
     let paywall = shop.speaking_every_dialect();
     let streaming = paywall
-        .charge(Charge::of(Amount::from_sat(10)).stream_body())
+        .charge(Charge::new(Amount::from_sat(10)).stream_body())
         .unwrap();
     let app = service(&paywall, Amount::from_sat(10))
         .route("/stream", post(taste).route_layer(streaming));
@@ -211,7 +211,7 @@ async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
 }
 
 fn priced_by_the_body() -> Charge {
-    Charge::of(price_fn(|request: PriceRequest| async move {
+    Charge::new(price_fn(|request: PriceRequest| async move {
         match &request.body()[..] {
             b"free" => Ok(None),
             b"broken" => Err(BoxError::from("broken")),

@@ -264,7 +264,7 @@ async fn an_announced_body_that_nobody_wants_is_read_away_so_that_its_sender_hea
     let shop = Shop::new();
     let app = service(
         &shop.speaking_every_dialect(),
-        Charge::of(Amount::from_sat(10)).stream_body(),
+        Charge::new(Amount::from_sat(10)).stream_body(),
     );
     let call = Call::new("POST", "/render");
     let limit = (2 << 20) / 1024;

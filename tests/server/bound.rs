@@ -15,7 +15,7 @@ use crate::{
 
 /// The more, the dearer: in the header, the query, the capture and the body.
 fn charge() -> Charge {
-    Charge::of(price_fn(|q| async move {
+    Charge::new(price_fn(|q| async move {
         let count = |text: &str| text.len() as u64;
         let query: u64 = q.query_all("size").map(count).sum();
         let all = count(q.header("x-size").unwrap_or_default())
@@ -175,7 +175,7 @@ async fn headers_bound_under_a_fixed_price_are_bound_in_every_dialect() {
     let shop = Shop::new();
     let app = site(
         &shop,
-        Charge::of(Amount::from_sat(3)).bind_headers(["X-Model"]),
+        Charge::new(Amount::from_sat(3)).bind_headers(["X-Model"]),
     );
     let bought = Errand::get("/make/a").header("x-model", "small");
     for dialect in ALL {
@@ -222,7 +222,7 @@ async fn a_price_that_moved_is_honoured_as_it_was_quoted() {
     let (moving, uses) = (price.clone(), std::sync::Mutex::new(0));
     let app = site(
         &shop,
-        Charge::of(price_fn(move |_| {
+        Charge::new(price_fn(move |_| {
             *uses.lock().unwrap() += 1;
             let now = moving.fetch_add(1, Ordering::SeqCst);
             async move { Ok(Some(Amount::from_sat(now))) }

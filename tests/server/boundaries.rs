@@ -78,7 +78,7 @@ fn an_l402_service_has_a_plain_name() {
 fn texts_of_a_charge_are_taken_up_to_their_limit() {
     let paywall = Shop::new().builder().dialects(EVERY).build().unwrap();
     let taken = |charge: Charge| paywall.charge(charge).is_ok();
-    let sat = || Charge::of(Amount::from_sat(1));
+    let sat = || Charge::new(Amount::from_sat(1));
     let text = |length: usize| "t".repeat(length);
     for (more, is_taken) in [(0, true), (1, false)] {
         assert_eq!(taken(sat().service_name(text(32 + more))), is_taken);
@@ -86,9 +86,9 @@ fn texts_of_a_charge_are_taken_up_to_their_limit() {
         assert_eq!(taken(sat().tags(vec!["t"; 5 + more])), is_taken);
         assert_eq!(taken(sat().icon_url(text(2048 + more))), is_taken);
         assert_eq!(taken(sat().mime_type(text(128 + more))), is_taken);
-        assert_eq!(taken(sat().described(text(256 + more))), is_taken);
+        assert_eq!(taken(sat().description(text(256 + more))), is_taken);
         assert_eq!(
-            taken(Charge::of(Amount::from_msat(ALL_BITCOIN + more as u64))),
+            taken(Charge::new(Amount::from_msat(ALL_BITCOIN + more as u64))),
             is_taken
         );
     }
@@ -155,7 +155,7 @@ async fn proxies_tell_their_clients_in_the_header_that_was_chosen() {
         let builder = shop
             .builder()
             .trusted_proxy("10.0.0.0/8")
-            .unpaid_per_client(1);
+            .max_unpaid_per_client(1);
         let builder = if forwarded {
             builder.proxies_send_forwarded()
         } else {
@@ -185,7 +185,7 @@ async fn an_address_in_half_a_bracket_is_nobodys() {
     let paywall = shop
         .builder()
         .trusted_proxy("10.0.0.0/8")
-        .unpaid_per_client(1)
+        .max_unpaid_per_client(1)
         .build()
         .unwrap();
     let app = app(&paywall, Amount::from_sat(1));
@@ -203,7 +203,7 @@ async fn an_address_in_half_a_bracket_is_nobodys() {
 #[tokio::test]
 async fn several_uses_are_of_the_whole_rule_without_a_router_that_tells_its_pattern() {
     let shop = Shop::new();
-    let uses = Charge::of(Amount::from_sat(1)).uses(NonZeroU32::new(2).unwrap());
+    let uses = Charge::new(Amount::from_sat(1)).uses(NonZeroU32::new(2).unwrap());
     let table = RouteTable::new()
         .charge("GET /weather/{city}", uses)
         .otherwise_refuse();
@@ -233,8 +233,8 @@ async fn a_429_has_a_reason_for_x402_if_that_is_spoken() {
         let paywall = shop
             .builder()
             .dialects(dialects.iter().copied())
-            .unpaid_in_all(1)
-            .unpaid_per_client(1)
+            .max_unpaid(1)
+            .max_unpaid_per_client(1)
             .build()
             .unwrap();
         let app = app(&paywall, Amount::from_sat(1));
@@ -256,8 +256,8 @@ async fn every_answer_of_ours_is_a_problem_that_nobody_keeps() {
     let shop = Shop::new();
     let paywall = shop
         .builder()
-        .unpaid_in_all(1)
-        .unpaid_per_client(1)
+        .max_unpaid(1)
+        .max_unpaid_per_client(1)
         .build()
         .unwrap();
     let (app, free) = (
@@ -294,7 +294,7 @@ async fn every_answer_of_ours_is_a_problem_that_nobody_keeps() {
 async fn a_foreign_proof_is_priced_by_the_body_that_it_was_bought_for() {
     let shop = Shop::new();
     let by_length = || {
-        Charge::of(price_fn(|request| async move {
+        Charge::new(price_fn(|request| async move {
             Ok(Some(Amount::from_sat(u32::try_from(request.body().len())?)))
         }))
         .reads_body()

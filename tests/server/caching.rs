@@ -75,7 +75,7 @@ fn is_private(answer: &Response<Bytes>) {
 async fn a_paid_answer_is_private_whatever_the_handler_says() {
     let shop = Shop::new();
     let app = service(&shop);
-    let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
+    let day = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
     let day = Router::new().route(
         "/",
         on_get(cacheable).route_layer(shop.paywall().charge(day).unwrap()),
@@ -121,8 +121,8 @@ async fn no_answer_of_the_layers_own_may_be_stored() {
     let sat = Amount::from_sat(10);
     let paywall = shop
         .builder_of_every_dialect()
-        .unpaid_per_client(1)
-        .unpaid_in_all(3)
+        .max_unpaid_per_client(1)
+        .max_unpaid(3)
         .trusted_proxy("::1")
         .build()
         .unwrap();
@@ -131,7 +131,7 @@ async fn no_answer_of_the_layers_own_may_be_stored() {
         .charge("POST /render", sat)
         .charge(
             "GET /dear",
-            Charge::of(price_fn(|_| async { Err("out of order".into()) })),
+            Charge::new(price_fn(|_| async { Err("out of order".into()) })),
         )
         .otherwise_refuse();
     let inner =

@@ -29,7 +29,7 @@ fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
 
 #[test]
 fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
-    let sat = || Charge::of(Amount::from_sat(10));
+    let sat = || Charge::new(Amount::from_sat(10));
     let reusable = "only L402 can sell several uses or a duration: enable it, or sell one request";
     let without = [DialectName::Mpp, DialectName::X402];
     refuses_charge(&without, sat().uses(NonZeroU32::new(5).unwrap()), reusable);
@@ -38,7 +38,7 @@ fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
         sat().for_duration(Duration::from_secs(60)),
         reusable,
     );
-    let msat = Charge::of(Amount::from_msat(1_500));
+    let msat = Charge::new(Amount::from_msat(1_500));
     refuses_charge(
         &[DialectName::Mpp],
         msat.clone(),
@@ -67,7 +67,11 @@ fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
 fn a_node_of_whole_satoshis_sells_no_fraction_of_one() {
     let mut node = Node::on(Network::Bitcoin);
     node.0.whole_sats_only = true;
-    let paywall = node.builder().volatile_replay_store().build().unwrap();
+    let paywall = node
+        .builder()
+        .allow_volatile_replay_store()
+        .build()
+        .unwrap();
     let error = paywall
         .charge(Amount::from_msat(1_500))
         .unwrap_err()
@@ -80,18 +84,18 @@ fn a_node_of_whole_satoshis_sells_no_fraction_of_one() {
 
 #[test]
 fn a_charge_that_contradicts_itself_is_refused() {
-    let sat = || Charge::of(Amount::from_sat(10));
-    let priced = || Charge::of(price_fn(|_| async { Ok(None) }));
+    let sat = || Charge::new(Amount::from_sat(10));
+    let priced = || Charge::new(price_fn(|_| async { Ok(None) }));
     let reads =
         "only a price function reads headers or the body: bind headers with .bind_headers(..)";
     refuses_charge(
         &EVERY,
-        Charge::of(Amount::ZERO),
+        Charge::new(Amount::ZERO),
         "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)",
     );
     refuses_charge(
         &EVERY,
-        Charge::of(Amount::from_msat(2_100_000_000_000_000_001)),
+        Charge::new(Amount::from_msat(2_100_000_000_000_000_001)),
         "a price must be at most 21 million bitcoin, which is all there will be",
     );
     let uses = |uses| NonZeroU32::new(uses).unwrap();
@@ -134,8 +138,8 @@ fn a_charge_that_contradicts_itself_is_refused() {
         refuses_charge(&EVERY, priced().reads_headers([name]), &text);
     }
     let description = "a description must have at most 256 bytes and no control characters";
-    refuses_charge(&EVERY, sat().described("d".repeat(257)), description);
-    refuses_charge(&EVERY, sat().described("a\nb"), description);
+    refuses_charge(&EVERY, sat().description("d".repeat(257)), description);
+    refuses_charge(&EVERY, sat().description("a\nb"), description);
     refuses_charge(
         &EVERY,
         sat().service_name("\u{e9}"),

@@ -189,12 +189,12 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
 fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
     refuses(
         Node::on(Network::Bitcoin).builder(),
-        "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
+        "this store forgets what was spent when the process ends: take a durable one, or accept it with .allow_volatile_replay_store()",
     );
     assert!(
         Node::on(Network::Bitcoin)
             .builder()
-            .volatile_replay_store()
+            .allow_volatile_replay_store()
             .build()
             .is_ok()
     );
@@ -214,7 +214,7 @@ fn a_secret_for_tests_earns_no_real_money() {
     let real = |origin: &str| {
         Node::on(Network::Bitcoin)
             .builder()
-            .volatile_replay_store()
+            .allow_volatile_replay_store()
             .insecure_origin(origin)
     };
     let text = format!(
@@ -230,7 +230,7 @@ fn a_secret_for_tests_earns_no_real_money() {
     let on_loopback = Node::on(Network::Bitcoin);
     let builder = Paywall::builder(on_loopback)
         .origin("http://127.0.0.1:3000")
-        .volatile_replay_store();
+        .allow_volatile_replay_store();
     refuses(
         builder
             .replay_store(MemoryStore::new().unwrap())
@@ -258,11 +258,15 @@ fn a_secret_for_tests_earns_no_real_money() {
 
 #[test]
 fn proofs_of_other_servers_need_x402_and_a_durable_store() {
-    let real = || Node::on(Network::Bitcoin).builder().volatile_replay_store();
+    let real = || {
+        Node::on(Network::Bitcoin)
+            .builder()
+            .allow_volatile_replay_store()
+    };
     refuses(
         real().accept_foreign_proofs(),
         ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
-         DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
+         DurableStore::open(\"spent\")?, or leave it out (.allow_volatile_replay_store() does not change that)",
     );
     let nothing = ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))";
     for dialects in [
@@ -310,7 +314,7 @@ fn a_dialect_that_the_node_cannot_serve_is_named() {
     let keyless = || {
         Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared))
             .builder()
-            .volatile_replay_store()
+            .allow_volatile_replay_store()
     };
     refuses(
         keyless(),

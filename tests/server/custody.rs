@@ -30,17 +30,17 @@ pub(crate) fn site(shop: &Shop, charge: impl Into<Charge>) -> (Slow<LocalNode>, 
 }
 
 fn uses() -> Charge {
-    Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(4).unwrap())
+    Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(4).unwrap())
 }
 
 fn day() -> Charge {
-    Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400))
+    Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400))
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_preimage_of_an_unpaid_invoice_opens_nothing() {
     let errand = Errand::get("/a");
-    for charge in [Charge::of(Amount::from_sat(10)), uses(), day()] {
+    for charge in [Charge::new(Amount::from_sat(10)), uses(), day()] {
         for dialect in ALL {
             let shop = Shop::new();
             let (_, app) = site(&shop, charge.clone());

@@ -17,7 +17,7 @@ use crate::{
 async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
     let twice = || priced_by_the_body().uses(NonZeroU32::new(2).unwrap());
     for (charge, dialects, uses) in [
-        (Charge::of(Amount::from_sat(10)), &EVERY[1..], 1),
+        (Charge::new(Amount::from_sat(10)), &EVERY[1..], 1),
         (priced_by_the_body(), &EVERY[..], 1),
         (twice(), &EVERY[..1], 2),
     ] {

@@ -149,7 +149,7 @@ async fn so_does_one_whose_body_the_price_function_reads() {
         pend(2).await;
         Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?)))
     });
-    dropped_everywhere(Charge::of(by_length).reads_body(), &ALL).await;
+    dropped_everywhere(Charge::new(by_length).reads_body(), &ALL).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -176,7 +176,7 @@ async fn an_unpaid_request_dropped_at_any_await_runs_nothing_and_holds_no_slot_f
 async fn several_uses_lose_none_to_dropped_requests() {
     let errand = Errand::get("/render");
     let shop = Shop::new();
-    let charge = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(3).unwrap());
+    let charge = Charge::new(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(3).unwrap());
     let (site, calls) = site(&shop, charge);
     let credential = errand.buy(&shop, &site, DialectName::L402).await;
     for polls in 0..12 {

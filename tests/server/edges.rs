@@ -137,13 +137,13 @@ fn what_could_never_sell_is_told_when_it_is_built() {
     let shop = Shop::new();
     let told =
         |builder: tower_x402::server::PaywallBuilder| builder.build().unwrap_err().to_string();
-    assert!(told(shop.builder().unpaid_per_client(0)).contains("must be one at least"));
-    assert!(told(shop.builder().unpaid_in_all(0)).contains("must be one at least"));
+    assert!(told(shop.builder().max_unpaid_per_client(0)).contains("must be one at least"));
+    assert!(told(shop.builder().max_unpaid(0)).contains("must be one at least"));
     assert!(
         told(shop.builder().invoice_expiry(Duration::MAX)).contains("between a second and a year")
     );
     assert!(told(shop.builder().l402_service("a:b,c")).contains("no L402 service name"));
-    for builder in [shop.builder(), shop.builder().volatile_replay_store()] {
+    for builder in [shop.builder(), shop.builder().allow_volatile_replay_store()] {
         assert!(
             told(builder.accept_foreign_proofs())
                 .contains("needs a durable store, shared by all servers of this receiver key")
@@ -159,7 +159,7 @@ fn what_could_never_sell_is_told_when_it_is_built() {
 #[test]
 fn authorization_can_be_bound_where_no_credential_stands_in_it() {
     let shop = Shop::new();
-    let bound = || Charge::of(Amount::from_sat(1)).bind_headers(["Authorization"]);
+    let bound = || Charge::new(Amount::from_sat(1)).bind_headers(["Authorization"]);
     let with =
         |dialects: &[DialectName]| shop.builder().dialects(dialects.to_vec()).build().unwrap();
     assert!(with(&[DialectName::X402]).charge(bound()).is_ok());
@@ -197,7 +197,7 @@ async fn bodies_that_the_unpaid_hang_on_to_leave_room_for_the_paid() {
         .build()
         .unwrap();
     let app = paywall
-        .charge(Charge::of(price_fn(priced)).reads_body())
+        .charge(Charge::new(price_fn(priced)).reads_body())
         .unwrap()
         .layer(service_fn(served));
     let with_body = |body: Body, credential| {

@@ -194,12 +194,12 @@ async fn a_credential_is_verified_without_the_node_and_without_the_price() {
             .route(
                 "/a",
                 on_get(async || "served")
-                    .route_layer(paywall.charge(Charge::of(once.clone())).unwrap()),
+                    .route_layer(paywall.charge(Charge::new(once.clone())).unwrap()),
             )
             .route(
                 "/b",
                 on_get(async || "served")
-                    .route_layer(paywall.charge(Charge::of(price.clone())).unwrap()),
+                    .route_layer(paywall.charge(Charge::new(price.clone())).unwrap()),
             );
         let errand = Errand::get("/a");
         let credential = errand.buy(&shop, &app, dialect).await;

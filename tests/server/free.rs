@@ -38,19 +38,19 @@ fn table() -> RouteTable {
         .charge("POST /once", Amount::from_sat(10))
         .charge(
             "GET /uses",
-            Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(100).unwrap()),
+            Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(100).unwrap()),
         )
         .charge(
             "GET /day",
-            Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400)),
+            Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400)),
         )
         .charge(
             "GET /taken",
-            Charge::of(Amount::from_sat(10)).authorization_taken(),
+            Charge::new(Amount::from_sat(10)).authorization_taken(),
         )
         .charge(
             "GET /bound",
-            Charge::of(price_fn(|_| async { Ok(Some(Amount::from_sat(3))) })),
+            Charge::new(price_fn(|_| async { Ok(Some(Amount::from_sat(3))) })),
         )
         .free("GET /health")
         .free("PUT /once")

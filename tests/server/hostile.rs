@@ -17,11 +17,11 @@ pub(crate) fn service(shop: &Shop, dialects: &[DialectName]) -> Router {
     let paywall = shop
         .builder()
         .dialects(dialects.iter().copied())
-        .unpaid_in_all(100_000)
+        .max_unpaid(100_000)
         .build()
         .unwrap();
     let layer = paywall
-        .charge(Charge::of(Amount::from_sat(10)).bind_headers(["x-account"]))
+        .charge(Charge::new(Amount::from_sat(10)).bind_headers(["x-account"]))
         .unwrap();
     Router::new().route("/{*path}", any(async || "sunny").layer(layer))
 }

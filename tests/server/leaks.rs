@@ -107,7 +107,7 @@ async fn credentials_stop_at_the_layer_and_foreign_ones_go_on() {
 #[tokio::test]
 async fn a_token_that_only_time_ends_stops_at_the_layer_too() {
     let shop = Shop::new();
-    let charge = Charge::of(Amount::from_sat(10)).for_duration(std::time::Duration::from_secs(60));
+    let charge = Charge::new(Amount::from_sat(10)).for_duration(std::time::Duration::from_secs(60));
     let app = seen(&shop.speaking_every_dialect(), charge);
     let token = shop.buy(&app, get("/weather")).await;
     for _ in 0..2 {
@@ -211,7 +211,7 @@ async fn where_authorization_is_taken_payment_has_a_header_of_its_own_and_it_goe
     let shop = Shop::new();
     let app = seen(
         &shop.speaking_every_dialect(),
-        Charge::of(Amount::from_sat(10)).authorization_taken(),
+        Charge::new(Amount::from_sat(10)).authorization_taken(),
     );
     let call =
         Call::new("GET", "/weather").header(header::AUTHORIZATION, "Payment of-the-application");

@@ -72,7 +72,7 @@ async fn a_client_holds_64_unpaid_invoices_and_is_told_when_to_come_back() {
 #[tokio::test]
 async fn a_network_of_64_bits_is_one_client() {
     let shop = Shop::new();
-    let app = service(&shop.builder().unpaid_per_client(3).build().unwrap());
+    let app = service(&shop.builder().max_unpaid_per_client(3).build().unwrap());
     let mut host = 0;
     let mut next = || {
         host += 1;
@@ -92,7 +92,7 @@ async fn a_network_of_64_bits_is_one_client() {
 #[tokio::test]
 async fn axum_tells_the_client_through_connect_info() {
     let shop = Shop::new();
-    let app = service(&shop.builder().unpaid_per_client(2).build().unwrap());
+    let app = service(&shop.builder().max_unpaid_per_client(2).build().unwrap());
     let request = |last: u8, port: u16| {
         let mut request = get("/weather");
         request
@@ -111,7 +111,7 @@ async fn a_header_that_anybody_can_send_makes_no_new_client() {
     let app = service(
         &shop
             .builder()
-            .unpaid_per_client(2)
+            .max_unpaid_per_client(2)
             .trusted_proxy("10.0.0.0/8")
             .build()
             .unwrap(),
@@ -167,8 +167,8 @@ async fn unknown_clients_share_what_is_there_for_all_and_the_first_is_logged() {
     let app = service(
         &shop
             .builder()
-            .unpaid_per_client(2)
-            .unpaid_in_all(100)
+            .max_unpaid_per_client(2)
+            .max_unpaid(100)
             .build()
             .unwrap(),
     );
@@ -197,7 +197,7 @@ async fn unknown_clients_share_what_is_there_for_all_and_the_first_is_logged() {
 async fn many_strangers_use_up_the_part_for_strangers_and_a_client_that_paid_still_gets_an_invoice()
 {
     let shop = Shop::new();
-    let app = service(&shop.builder().unpaid_in_all(20).build().unwrap());
+    let app = service(&shop.builder().max_unpaid(20).build().unwrap());
     let credential = shop.pay(&ask(&app, from("198.51.100.1")).await);
     let mut request = paid("/weather", &credential);
     request
@@ -221,8 +221,8 @@ async fn one_household_or_site_cannot_take_the_invoices_of_all() {
         let app = service(
             &shop
                 .builder()
-                .unpaid_per_client(4)
-                .unpaid_in_all(200)
+                .max_unpaid_per_client(4)
+                .max_unpaid(200)
                 .build()
                 .unwrap(),
         );
@@ -242,12 +242,12 @@ async fn one_household_or_site_cannot_take_the_invoices_of_all() {
 async fn a_client_that_redeems_after_its_invoices_end_has_paid_and_nobody_else_with_the_same_payment()
  {
     for charge in [
-        Charge::of(Amount::from_sat(10)),
-        Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(40).unwrap()),
-        Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(9_000)),
+        Charge::new(Amount::from_sat(10)),
+        Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(40).unwrap()),
+        Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(9_000)),
     ] {
         let shop = Shop::new();
-        let paywall = shop.builder().unpaid_in_all(20).build().unwrap();
+        let paywall = shop.builder().max_unpaid(20).build().unwrap();
         let app = Router::new().route(
             "/weather",
             on_get(async || "sunny").route_layer(paywall.charge(charge).unwrap()),
@@ -275,7 +275,7 @@ async fn a_client_that_redeems_after_its_invoices_end_has_paid_and_nobody_else_w
 #[tokio::test]
 async fn the_networks_of_one_household_share_its_free_requests() {
     let shop = Shop::new();
-    let charge = Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::new(2).unwrap());
+    let charge = Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::new(2).unwrap());
     let layer = shop.paywall().charge(charge).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let mut free = 0;
@@ -300,8 +300,8 @@ async fn who_has_paid_is_served_whatever_the_limit() {
     let app = service(
         &shop
             .builder()
-            .unpaid_per_client(1)
-            .unpaid_in_all(2)
+            .max_unpaid_per_client(1)
+            .max_unpaid(2)
             .build()
             .unwrap(),
     );
@@ -318,7 +318,7 @@ async fn who_has_paid_is_served_whatever_the_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_allowance_is_counted_once_for_each_request_however_many_race() {
     let shop = Shop::new();
-    let charge = Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::new(20).unwrap());
+    let charge = Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::new(20).unwrap());
     let layer = shop.paywall().charge(charge).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let mut tasks = tokio::task::JoinSet::new();

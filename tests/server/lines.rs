@@ -18,15 +18,15 @@ use tower_x402::{
     clock::Timestamp,
     l402::{Credential, Scheme},
     replay::{
-        BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore,
-        StoreError, StoreId, UseId,
+        BoxFuture, Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        StoreId, UseId, UseLimits,
     },
 };
 
 use crate::shop::{Shop, ask, get, paid};
 
 fn uses(uses: u32) -> Charge {
-    Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
+    Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
 }
 
 /// Answers as it is told to.
@@ -72,7 +72,7 @@ impl ReplayStore for Steered {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.asked.add_permits(1);
@@ -88,7 +88,7 @@ impl ReplayStore for Steered {
         })
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         self.inner.release(key, use_id, why);
     }
 
@@ -211,7 +211,7 @@ async fn a_holder_with_fewer_uses_makes_the_others_of_its_payment_wait_no_longer
 
 #[tokio::test(start_paused = true)]
 async fn replays_of_what_another_process_spent_ask_the_store_one_at_a_time() {
-    for charge in [Charge::of(Amount::from_sat(10)), uses(3)] {
+    for charge in [Charge::new(Amount::from_sat(10)), uses(3)] {
         let shop = Shop::new();
         let (elsewhere, store) = (
             Steered::new(shop.store.clone()),

@@ -89,7 +89,7 @@ fn app(builder: PaywallBuilder, charge: Charge) -> Router {
 }
 
 fn ten() -> Charge {
-    Charge::of(Amount::from_sat(10))
+    Charge::new(Amount::from_sat(10))
 }
 
 #[track_caller]
@@ -110,7 +110,7 @@ async fn a_node_that_replaces_an_empty_memo_sells() {
     for (dialects, charge) in [
         (&BOTH[..], ten()),
         (&BOTH[..1], ten()),
-        (&BOTH[..], ten().described("")),
+        (&BOTH[..], ten().description("")),
         (&ALL[..], ten()),
         (&ALL[..], ten().stream_body()),
     ] {
@@ -137,17 +137,17 @@ async fn the_memo_is_the_description_or_who_is_paid_and_never_empty() {
     for (charge, origin, memo) in [
         (ten(), "https://api.example.com", "api.example.com"),
         (
-            ten().described(""),
+            ten().description(""),
             "http://localhost:8080",
             "localhost:8080",
         ),
         (
-            ten().described(" \u{a0}"),
+            ten().description(" \u{a0}"),
             "https://api.example.com",
             "api.example.com",
         ),
         (
-            ten().described("one weather report"),
+            ten().description("one weather report"),
             "https://api.example.com",
             "one weather report",
         ),

@@ -21,7 +21,7 @@ async fn resource(Path(_): Path<Vec<(String, String)>>, Paid(receipt): Paid) -> 
 }
 
 fn uses() -> Charge {
-    Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(9).unwrap())
+    Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(9).unwrap())
 }
 
 /// The same routes at two places, priced by a charge on the route.

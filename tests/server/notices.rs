@@ -99,7 +99,7 @@ async fn two_proxies_in_turn_are_found_too_and_strangers_with_their_headers_are_
 async fn a_proxy_is_logged_at_once_if_its_clients_are_refused() {
     let journal = Journal::begin();
     let shop = Shop::new();
-    let app = service(shop.builder().unpaid_per_client(2));
+    let app = service(shop.builder().max_unpaid_per_client(2));
     by_proxy(&app, "::1", "x-forwarded-for", 3).await;
     assert_eq!(lines_with(&journal, ".trusted_proxy(\"::1\")"), 1);
 }
@@ -108,13 +108,13 @@ async fn a_proxy_is_logged_at_once_if_its_clients_are_refused() {
 async fn one_request_with_a_forged_header_does_not_use_up_the_notice() {
     let journal = Journal::begin();
     let shop = Shop::new();
-    let app = service(shop.builder().unpaid_per_client(2));
+    let app = service(shop.builder().max_unpaid_per_client(2));
     for headers in [&[][..], &[], &[("x-forwarded-for", "192.0.2.1")]] {
         ask(&app, from("192.168.0.66", headers)).await;
     }
     assert_eq!(
         journal.lines(),
-        "WARN tower_x402 message=no invoices for the client 192.168.0.66: it holds its 2 unpaid ones; .unpaid_per_client(..) \
+        "WARN tower_x402 message=no invoices for the client 192.168.0.66: it holds its 2 unpaid ones; .max_unpaid_per_client(..) \
          allows more; it sends a proxy's headers, as any client can: only if it is your proxy, call \
          .trusted_proxy(\"192.168.0.66\")\n"
     );
@@ -156,7 +156,7 @@ async fn a_named_proxy_is_logged_if_another_one_stands_before_it_or_its_header_i
 async fn a_full_limiter_is_logged_once_in_a_while() {
     let journal = Journal::begin();
     let shop = Shop::new();
-    let app = service(shop.builder().unpaid_in_all(20).unpaid_per_client(5));
+    let app = service(shop.builder().max_unpaid(20).max_unpaid_per_client(5));
     let mut refused = 0;
     for n in 0..60 {
         let status = ask(&app, from(&format!("198.51.100.{n}"), &[]))
@@ -168,7 +168,7 @@ async fn a_full_limiter_is_logged_once_in_a_while() {
     assert_eq!(
         journal.lines(),
         "WARN tower_x402 message=no invoices for clients that have not paid before: all clients together hold their 20 unpaid \
-         ones; .unpaid_in_all(..) allows more, and a shorter .invoice_expiry(..) frees them sooner\n"
+         ones; .max_unpaid(..) allows more, and a shorter .invoice_expiry(..) frees them sooner\n"
     );
     for minutes in [1, 3] {
         shop.clock.advance(Duration::from_secs(minutes * 60));
@@ -190,13 +190,13 @@ async fn a_full_limiter_is_logged_once_in_a_while() {
 async fn a_client_or_a_network_that_holds_its_share_is_logged_once_in_a_while() {
     let journal = Journal::begin();
     let shop = Shop::new();
-    let app = service(shop.builder().unpaid_per_client(2));
+    let app = service(shop.builder().max_unpaid_per_client(2));
     for n in 0..40 {
         ask(&app, from(&format!("198.51.100.{}", n % 3), &[])).await;
     }
     assert_eq!(
         journal.lines(),
-        "WARN tower_x402 message=no invoices for the client 198.51.100.0: it holds its 2 unpaid ones; .unpaid_per_client(..) \
+        "WARN tower_x402 message=no invoices for the client 198.51.100.0: it holds its 2 unpaid ones; .max_unpaid_per_client(..) \
          allows more, and if it is a proxy, name it with .trusted_proxy(..)\n"
     );
     shop.clock.advance(Duration::from_secs(300));

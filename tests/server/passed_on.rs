@@ -236,7 +236,7 @@ async fn what_cannot_be_read_is_not_ours_and_goes_on() {
 async fn what_a_layer_that_lets_pass_has_set_aside_is_worth_its_price_further_in() {
     let shop = Shop::new();
     let paywall = shop.speaking_every_dialect();
-    let sold = Charge::of(Amount::from_sat(10)).authorization_taken();
+    let sold = Charge::new(Amount::from_sat(10)).authorization_taken();
     let inner = || any(|| async { "served" }).layer(paywall.charge(sold.clone()).unwrap());
     let free = paywall.charge(price_fn(|_| async { Ok(None) })).unwrap();
     let (alone, both) = (

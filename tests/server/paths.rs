@@ -231,7 +231,7 @@ async fn a_price_function_sees_a_path_as_the_handler_does() {
         let is_premium = request.capture("path")?.starts_with("premium/");
         Ok(Some(Amount::from_sat(if is_premium { 1_000 } else { 1 })))
     });
-    let layer = shop.paywall().charge(Charge::of(price)).unwrap();
+    let layer = shop.paywall().charge(Charge::new(price)).unwrap();
     let handler = async |axum::extract::Path(path): axum::extract::Path<String>| path;
     let app = Router::new().route("/files/{*path}", on_get(handler).route_layer(layer));
     for (target, msat) in [

@@ -48,7 +48,7 @@ async fn race(
         .builder()
         .dialects(ALL)
         .replay_store(store)
-        .unpaid_per_client(10_000);
+        .max_unpaid_per_client(10_000);
     let layer = builder.build().unwrap().charge(charge).unwrap();
     let app = Router::new().route("/a", on_get(handler).route_layer(layer));
     let errand = Errand::get("/a");
@@ -105,7 +105,7 @@ async fn so_it_does_with_the_durable_store() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn seven_uses_serve_seven_of_200_tasks() {
-    let charge = Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(7).unwrap());
+    let charge = Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(7).unwrap());
     let (shop, folder) = (Shop::new(), tempfile::tempdir().unwrap());
     let store = durable(&shop, &folder);
     assert_eq!(
@@ -128,7 +128,7 @@ async fn a_handler_that_always_fails_runs_three_times_for_200_tasks() {
     };
     let layer = shop
         .builder()
-        .unpaid_per_client(10_000)
+        .max_unpaid_per_client(10_000)
         .build()
         .unwrap()
         .charge(Amount::from_sat(10))

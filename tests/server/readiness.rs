@@ -17,8 +17,8 @@ use tower_x402::{
     body::RequestBody,
     clock::Timestamp,
     replay::{
-        BoxFuture, Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore,
-        StoreError, StoreId, UseId,
+        BoxFuture, Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        StoreId, UseId, UseLimits,
     },
 };
 
@@ -205,7 +205,7 @@ impl ReplayStore for Stalled {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         if *self.payment.lock().unwrap() == Some(key.payment_hash()) {
@@ -215,7 +215,7 @@ impl ReplayStore for Stalled {
         self.inner.consume(key, use_id, limits, retain_until)
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         self.inner.release(key, use_id, why);
     }
 
@@ -226,9 +226,9 @@ impl ReplayStore for Stalled {
 
 #[tokio::test(start_paused = true)]
 async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others() {
-    let several = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(100).unwrap());
+    let several = Charge::new(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(100).unwrap());
     for (charge, dialects, most) in [
-        (Charge::of(Amount::from_sat(10)), &ALL[..], 1),
+        (Charge::new(Amount::from_sat(10)), &ALL[..], 1),
         (several, &ALL[..1], 2),
     ] {
         for dialect in dialects {

@@ -36,11 +36,11 @@ fn priced(shop: &Shop) -> (Router, Arc<AtomicUsize>, Arc<AtomicU32>) {
         .replay_store(Lasting(shop.store.clone()))
         .master_secret(Secrets::test_secret(8))
         .accept_foreign_proofs()
-        .unpaid_per_client(1);
+        .max_unpaid_per_client(1);
     let layer = builder
         .build()
         .unwrap()
-        .charge(Charge::of(function))
+        .charge(Charge::new(function))
         .unwrap();
     (
         Router::new().route("/weather", on_get(async || "sunny").route_layer(layer)),

@@ -226,7 +226,7 @@ async fn an_answer_that_blames_the_client_is_served_and_spent() {
 #[tokio::test]
 async fn restores_are_counted_for_the_payment_and_not_for_each_use() {
     let shop = Shop::new();
-    let charge = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(4).unwrap());
+    let charge = Charge::new(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(4).unwrap());
     assert_eq!(
         runs(
             &shop,

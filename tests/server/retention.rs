@@ -15,8 +15,8 @@ use tower_x402::{
     clock::Timestamp,
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId,
-        UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
+        UseId, UseLimits,
     },
 };
 
@@ -42,14 +42,14 @@ impl ReplayStore for Ledger {
         &self,
         key: ConsumptionKey,
         id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.1.lock().unwrap().push(until);
         self.0.consume(key, id, limits, until)
     }
 
-    fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {
         self.0.release(key, id, why);
     }
 
@@ -118,7 +118,7 @@ async fn twice(first: DialectName, then: DialectName, life: Duration) -> StatusC
         StatusCode::OK
     );
     shop.clock.advance(Duration::from_secs(2 * 86_400));
-    let once = Limits::new(NonZeroU32::MIN, 0);
+    let once = UseLimits::new(NonZeroU32::MIN, 0);
     for number in 0..300 {
         let _ = shop
             .store

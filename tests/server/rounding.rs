@@ -84,7 +84,7 @@ async fn a_node_of_whole_satoshis_is_asked_for_the_next_whole_one_and_that_is_wh
             .unwrap();
         paid_amount().layer(paywall.charge(charge).unwrap())
     };
-    let app = priced(Charge::of(in_query()));
+    let app = priced(Charge::new(in_query()));
     for (asked, rounded) in [
         (1, 1_000),
         (999, 1_000),
@@ -109,7 +109,7 @@ async fn a_node_of_whole_satoshis_is_asked_for_the_next_whole_one_and_that_is_wh
             );
         }
     }
-    let uses = priced(Charge::of(in_query()).uses(std::num::NonZeroU32::new(2).unwrap()));
+    let uses = priced(Charge::new(in_query()).uses(std::num::NonZeroU32::new(2).unwrap()));
     assert_eq!(
         invoice(&ask(&uses, get("/a?msat=1500")).await).amount(),
         Some(Amount::from_sat(2))

@@ -54,7 +54,7 @@ pub(crate) fn report(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 }
 
 pub(crate) fn sat(sat: u32) -> Charge {
-    Charge::of(Amount::from_sat(sat))
+    Charge::new(Amount::from_sat(sat))
 }
 
 pub(crate) const TOLD: &str = "give each its own label with .service(\"..\")";

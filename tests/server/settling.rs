@@ -22,7 +22,7 @@ fn route(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 }
 
 fn uses(uses: u32) -> Charge {
-    Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
+    Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn each_payment_is_told_once() {
     }
     for charge in [
         uses(3),
-        Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
+        Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
     ] {
         let app = route(&paywall, charge);
         let credential = errand.buy(&shop, &app, DialectName::L402).await;
@@ -110,7 +110,7 @@ async fn so_many_requests_a_day_are_free_for_each_client_that_is_known() {
     let shop = Shop::new();
     let app = route(
         &shop.builder().dialects(ALL).build().unwrap(),
-        Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::new(2).unwrap()),
+        Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::new(2).unwrap()),
     );
     for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
         for _ in 0..2 {
@@ -146,7 +146,7 @@ async fn a_credential_is_used_before_the_allowance_is_touched() {
     let shop = Shop::new();
     let app = route(
         &shop.paywall(),
-        Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::MIN),
+        Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::MIN),
     );
     let credential = Errand::get("/a").buy(&shop, &app, DialectName::L402).await;
     assert_eq!(
@@ -163,7 +163,7 @@ async fn racing_requests_of_one_client_get_its_allowance_and_no_more() {
     let shop = Shop::new();
     let app = route(
         &shop.paywall(),
-        Charge::of(Amount::from_sat(10)).free_per_day(NonZeroU32::new(7).unwrap()),
+        Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::new(7).unwrap()),
     );
     let racing = (0..50).map(|_| {
         let app = app.clone();
@@ -183,9 +183,9 @@ async fn racing_requests_of_one_client_get_its_allowance_and_no_more() {
 async fn a_revoked_payment_opens_nothing_in_any_dialect() {
     let errand = Errand::get("/a");
     let charges = [
-        Charge::of(Amount::from_sat(10)),
+        Charge::new(Amount::from_sat(10)),
         uses(5),
-        Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
+        Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
     ];
     for charge in charges {
         for dialect in ALL {

@@ -24,7 +24,7 @@ fn bearing(lines: &[&HeaderValue]) -> Request<Body> {
 
 #[tokio::test]
 async fn a_spent_credential_hides_no_valid_one() {
-    let sat = || Charge::of(Amount::from_sat(10));
+    let sat = || Charge::new(Amount::from_sat(10));
     for charge in [sat(), sat().bind_headers(["x-plan"])] {
         let shop = Shop::new();
         let app = app(&shop, charge);
@@ -99,7 +99,7 @@ async fn one_that_was_bought_for_another_body_hides_none_for_this() {
             1 + u32::from(!asked.body().is_empty()),
         )))
     });
-    let app = app(&shop, Charge::of(price).reads_body());
+    let app = app(&shop, Charge::new(price).reads_body());
     let with_body = |lines: &[&HeaderValue]| bearing(lines).map(|_| Body::from("a scene"));
     let of_none = shop.buy(&app, get("/a")).await;
     let of_scene = shop.buy(&app, with_body(&[])).await;

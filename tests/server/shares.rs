@@ -32,7 +32,7 @@ pub(crate) fn service(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 }
 
 pub(crate) fn priced_by_the_body() -> Charge {
-    Charge::of(price_fn(|_: PriceRequest| async {
+    Charge::new(price_fn(|_: PriceRequest| async {
         Ok(Some(Amount::from_sat(10)))
     }))
     .reads_body()
@@ -114,7 +114,7 @@ pub(crate) fn start(
 
 #[tokio::test]
 async fn what_the_pool_cannot_hold_is_not_sold_whether_the_limit_was_set_or_not() {
-    for charge in [Charge::of(Amount::from_sat(10)), priced_by_the_body()] {
+    for charge in [Charge::new(Amount::from_sat(10)), priced_by_the_body()] {
         for (pool, limit) in [
             (0, None),
             (1, None),
@@ -255,7 +255,7 @@ async fn one_household_and_one_site_leave_room_for_others() {
         for is_paid in [true, false] {
             let shop = Shop::new();
             let charge = if is_paid {
-                Charge::of(Amount::from_sat(10))
+                Charge::new(Amount::from_sat(10))
             } else {
                 priced_by_the_body()
             };

@@ -13,8 +13,8 @@ use tower_x402::{
     l402,
     lightning::{BoxFuture, LocalNode},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId,
-        UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
+        UseId, UseLimits,
     },
     server::PaywallBuilder,
 };
@@ -90,13 +90,13 @@ impl ReplayStore for Lasting {
         &self,
         key: ConsumptionKey,
         id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.0.consume(key, id, limits, until)
     }
 
-    fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {
         self.0.release(key, id, why);
     }
 

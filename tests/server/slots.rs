@@ -15,7 +15,7 @@ use crate::{
 #[tokio::test]
 async fn a_slot_is_held_although_the_request_was_dropped() {
     let shop = Shop::new();
-    let app = service(&shop.builder().unpaid_per_client(1).build().unwrap());
+    let app = service(&shop.builder().max_unpaid_per_client(1).build().unwrap());
     shop.node.pause();
     let mut reset = tokio_test::task::spawn(ask(&app, from("198.51.100.1")));
     assert!(reset.poll().is_pending());
@@ -29,7 +29,7 @@ async fn a_slot_is_held_although_the_request_was_dropped() {
 #[tokio::test]
 async fn a_slot_comes_back_when_its_invoice_is_redeemed_and_once_only() {
     let shop = Shop::new();
-    let app = service(&shop.builder().unpaid_per_client(2).build().unwrap());
+    let app = service(&shop.builder().max_unpaid_per_client(2).build().unwrap());
     let credential = shop.pay(&ask(&app, from("198.51.100.1")).await);
     assert_eq!(invoices(&app, 3, || from("198.51.100.1")).await, 1);
     // It is redeemed from elsewhere; the slot is whose invoice it was.
@@ -51,8 +51,8 @@ async fn a_slot_comes_back_when_its_invoice_is_redeemed_and_once_only() {
 #[tokio::test]
 async fn a_slot_comes_back_when_timed_access_is_first_used() {
     let shop = Shop::new();
-    let charge = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60));
-    let paywall = shop.builder().unpaid_per_client(1).build().unwrap();
+    let charge = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(60));
+    let paywall = shop.builder().max_unpaid_per_client(1).build().unwrap();
     let app = Router::new().route(
         "/weather",
         on_get(async || "sunny").route_layer(paywall.charge(charge).unwrap()),
@@ -72,7 +72,7 @@ async fn a_slot_comes_back_when_timed_access_is_first_used() {
 async fn a_node_that_fails_or_hangs_holds_a_slot_for_a_moment_and_one_that_lies_for_an_invoices_life()
  {
     let shop = Shop::new();
-    let app = service(&shop.builder().unpaid_per_client(2).build().unwrap());
+    let app = service(&shop.builder().max_unpaid_per_client(2).build().unwrap());
     shop.node.reachable(false);
     for _ in 0..2 {
         assert_eq!(
@@ -170,10 +170,10 @@ async fn resets_while_the_node_answers_get_no_slot_back_before_the_invoices_end(
 async fn a_slot_goes_back_at_once_if_the_price_function_takes_too_long_or_its_request_is_dropped() {
     let shop = Shop::new();
     let slow = price_fn(|_| std::future::pending());
-    let paywall = shop.builder().unpaid_per_client(1).build().unwrap();
+    let paywall = shop.builder().max_unpaid_per_client(1).build().unwrap();
     let app = service(&paywall).route(
         "/slow",
-        on_get(async || "served").route_layer(paywall.charge(Charge::of(slow)).unwrap()),
+        on_get(async || "served").route_layer(paywall.charge(Charge::new(slow)).unwrap()),
     );
     let slow = || {
         let mut request = get("/slow");

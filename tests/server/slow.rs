@@ -13,8 +13,8 @@ use tower_x402::{
     clock::Timestamp,
     lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, NodeError, Receiver, ReceiverProfile},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId, UseLimits,
     },
 };
 
@@ -131,7 +131,7 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
@@ -162,7 +162,7 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
         })
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         self.mood.releases.fetch_add(1, Ordering::SeqCst);
         self.inner.release(key, use_id, why);
     }

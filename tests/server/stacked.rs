@@ -227,7 +227,7 @@ async fn a_layer_that_serves_for_free_leaves_what_was_paid_to_one_within() {
     let inner = Router::new()
         .fallback(any(seen))
         .layer(priced(Amount::from_sat(3).into()));
-    let app = inner.layer(priced(Charge::of(free)));
+    let app = inner.layer(priced(Charge::new(free)));
     for dialect in EVERY {
         let sold = bought(&shop, &app, "/a").await;
         stopped(

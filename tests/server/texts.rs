@@ -119,7 +119,7 @@ async fn quotes_commas_and_foreign_letters_in_a_description_split_no_challenge()
     ] {
         let shop = Shop::new();
         let paywall = shop.speaking_every_dialect();
-        let charge = Charge::of(Amount::from_sat(10)).described(text);
+        let charge = Charge::new(Amount::from_sat(10)).description(text);
         let table = RouteTable::new()
             .charge("GET /weather", charge)
             .otherwise_refuse();

@@ -119,7 +119,7 @@ async fn a_token_with_any_byte_changed_opens_nothing() {
         "/a",
         on_get(async || "served").route_layer(
             shop.builder()
-                .unpaid_per_client(100_000)
+                .max_unpaid_per_client(100_000)
                 .build()
                 .unwrap()
                 .charge(Amount::from_sat(10))

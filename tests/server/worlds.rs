@@ -73,8 +73,8 @@ async fn a_credential_of_staging_opens_nothing_in_production() {
         .build()
         .unwrap();
     let errand = Errand::get("/a");
-    let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
-    for charge in [Charge::of(Amount::from_sat(10)), day] {
+    let day = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
+    for charge in [Charge::new(Amount::from_sat(10)), day] {
         for dialect in [DialectName::L402, DialectName::Mpp] {
             let answer = ask(&route(&staging, charge.clone()), errand.unpaid()).await;
             let preimage = shop
@@ -113,8 +113,8 @@ async fn a_credential_of_one_service_opens_nothing_at_another_with_the_same_secr
         .build()
         .unwrap();
     for charge in [
-        Charge::of(Amount::from_sat(10)),
-        Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
+        Charge::new(Amount::from_sat(10)),
+        Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
     ] {
         for dialect in ALL {
             if dialect != DialectName::L402 && format!("{charge:?}").contains("ForDuration") {
@@ -140,8 +140,8 @@ async fn a_credential_of_one_service_opens_nothing_at_another_with_the_same_secr
 #[tokio::test]
 async fn counted_credentials_are_worth_nothing_at_a_store_that_does_not_remember_them() {
     let shop = Shop::new();
-    let uses = Charge::of(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(5).unwrap());
-    let day = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
+    let uses = Charge::new(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(5).unwrap());
+    let day = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
     let replica = |store: &Arc<MemoryStore>| {
         world(shop.node.clone(), &shop, ORIGIN)
             .replay_store(store.clone())

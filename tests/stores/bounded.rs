@@ -8,8 +8,8 @@ use std::{
 use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
     replay::{
-        Consumption, DurableOptions, DurableStore, Limits, MemoryStore, Release, ReplayStore,
-        StoreErrorKind, UseId,
+        Consumption, DurableOptions, DurableStore, MemoryStore, ReleaseReason, ReplayStore,
+        StoreErrorKind, UseId, UseLimits,
     },
 };
 
@@ -30,10 +30,10 @@ async fn a_payment_that_comes_back_again_and_again_takes_no_room() {
                     .unwrap(),
                 GRANTED
             );
-            store.release(key(1), id, Release::NotServed);
+            store.release(key(1), id, ReleaseReason::NotServed);
         }
         // the same with one use between the grant and the release
-        let limits = Limits::new(NonZeroU32::new(3).unwrap(), 0);
+        let limits = UseLimits::new(NonZeroU32::new(3).unwrap(), 0);
         let mut before = UseId::random().unwrap();
         let _ = store
             .consume(key(2), before, limits, Timestamp::MAX)
@@ -51,7 +51,7 @@ async fn a_payment_that_comes_back_again_and_again_takes_no_room() {
             store.release(
                 key(2),
                 std::mem::replace(&mut before, id),
-                Release::NotServed,
+                ReleaseReason::NotServed,
             );
         }
         for number in 3..9 {
@@ -67,7 +67,7 @@ async fn a_payment_that_comes_back_again_and_again_takes_no_room() {
 #[tokio::test]
 async fn one_payment_for_many_uses_is_remembered_within_a_bound() {
     let two = Stores::new(1_030);
-    let limits = Limits::new(NonZeroU32::MAX, 0);
+    let limits = UseLimits::new(NonZeroU32::MAX, 0);
     for store in two.each() {
         let mut ids = Vec::new();
         for number in 0..1_200 {
@@ -95,7 +95,7 @@ async fn one_payment_for_many_uses_is_remembered_within_a_bound() {
 #[tokio::test]
 async fn after_a_clock_that_was_wrong_for_a_while_uses_are_forgotten_as_before() {
     let two = Stores::new(20);
-    let many = Limits::new(NonZeroU32::new(1_000).unwrap(), 0);
+    let many = UseLimits::new(NonZeroU32::new(1_000).unwrap(), 0);
     for store in two.each() {
         let now = two.clock.now();
         two.clock.advance(Duration::from_secs(30 * 86_400));
@@ -122,7 +122,7 @@ async fn after_a_clock_that_was_wrong_for_a_while_uses_are_forgotten_as_before()
 #[tokio::test]
 async fn a_use_that_fails_hours_later_comes_back_although_others_came_after_it() {
     let two = Stores::new(20);
-    let limits = Limits::new(NonZeroU32::new(5).unwrap(), 2);
+    let limits = UseLimits::new(NonZeroU32::new(5).unwrap(), 2);
     for store in two.each() {
         let slow = UseId::random().unwrap();
         let _ = store
@@ -137,7 +137,7 @@ async fn a_use_that_fails_hours_later_comes_back_although_others_came_after_it()
                 .unwrap();
         }
         two.clock.advance(Duration::from_secs(3_600));
-        store.release(key(1), slow, Release::Failed);
+        store.release(key(1), slow, ReleaseReason::Failed);
         let answer = store
             .consume(key(1), UseId::random().unwrap(), limits, Timestamp::MAX)
             .await
@@ -153,7 +153,7 @@ async fn the_last_uses_are_remembered_over_a_restart() {
     let open = || {
         DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap()
     };
-    let limits = Limits::new(NonZeroU32::new(100).unwrap(), 100);
+    let limits = UseLimits::new(NonZeroU32::new(100).unwrap(), 100);
     let ids: Vec<UseId> = (0..20).map(|_| UseId::random().unwrap()).collect();
     let store = open();
     for id in &ids {
@@ -169,7 +169,7 @@ async fn the_last_uses_are_remembered_over_a_restart() {
         let _ = consume(&store, key(number)).await.unwrap();
     }
     for id in &ids {
-        store.release(key(1), *id, Release::Failed);
+        store.release(key(1), *id, ReleaseReason::Failed);
     }
     let answer = store
         .consume(key(1), UseId::random().unwrap(), limits, Timestamp::MAX)
@@ -187,7 +187,7 @@ async fn the_last_uses_are_remembered_over_a_restart() {
 #[tokio::test]
 async fn room_is_free_again_once_a_payment_has_ended() {
     let two = Stores::new(10);
-    let limits = Limits::new(NonZeroU32::new(5).unwrap(), 2);
+    let limits = UseLimits::new(NonZeroU32::new(5).unwrap(), 2);
     for store in two.each() {
         let end = two.clock.now().saturating_add(Duration::from_secs(7_200));
         for _ in 0..5 {

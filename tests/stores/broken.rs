@@ -13,8 +13,8 @@ use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore,
-        StoreError, StoreId, UseId, conformance,
+        Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
+        StoreError, StoreId, UseId, UseLimits, conformance,
     },
 };
 
@@ -111,7 +111,7 @@ impl ReplayStore for CheckThenInsert {
         &self,
         key: ConsumptionKey,
         _: UseId,
-        limits: Limits,
+        limits: UseLimits,
         _: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
@@ -132,7 +132,7 @@ impl ReplayStore for CheckThenInsert {
         })
     }
 
-    fn release(&self, _: ConsumptionKey, _: UseId, _: Release) {}
+    fn release(&self, _: ConsumptionKey, _: UseId, _: ReleaseReason) {}
 
     fn durability(&self) -> Durability {
         Durability::Volatile
@@ -158,14 +158,14 @@ impl ReplayStore for ForgetsEarlyReleases {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.asked.lock().unwrap().insert(use_id);
         self.inner.consume(key, use_id, limits, retain_until)
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         if self.asked.lock().unwrap().contains(&use_id) {
             self.inner.release(key, use_id, why);
         }
@@ -212,13 +212,13 @@ impl<S: ReplayStore> ReplayStore for Misdated<S> {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.inner.consume(key, use_id, limits, retain_until)
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         self.inner.release(key, use_id, why);
     }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, Limits, ReplayStore, StoreErrorKind, UseId},
+    replay::{Consumption, DurableStore, ReplayStore, StoreErrorKind, UseId, UseLimits},
 };
 
 use crate::{consume, key};
@@ -118,7 +118,7 @@ fn filled() -> tempfile::TempDir {
 
 /// Takes one of so many uses of each payment.
 fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
-    let limits = Limits::new(uses.try_into().unwrap(), 0);
+    let limits = UseLimits::new(uses.try_into().unwrap(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

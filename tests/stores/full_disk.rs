@@ -9,7 +9,7 @@ use std::{
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, Release, ReplayStore, UseId},
+    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId},
 };
 
 use crate::{ONCE, child, consume, key};
@@ -79,7 +79,7 @@ fn fill_and_recover(folder: &Path) {
                 Err(_) => errors += 1,
             }
             if errors == 1 {
-                store.release(key(u64::MAX), given_back, Release::NotServed);
+                store.release(key(u64::MAX), given_back, ReleaseReason::NotServed);
             }
             if errors == 50 {
                 break;
@@ -132,7 +132,7 @@ async fn insist(store: &DurableStore) {
                 .is_err(),
             "the disk is full"
         );
-        store.release(key(0), id, Release::NotServed);
+        store.release(key(0), id, ReleaseReason::NotServed);
     }
     let grown = resident_bytes().saturating_sub(before) >> 20;
     assert!(

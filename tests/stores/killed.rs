@@ -10,7 +10,7 @@ use std::{
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, Limits, Release, ReplayStore, UseId},
+    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseLimits},
 };
 
 use crate::{child, key};
@@ -21,7 +21,7 @@ const ENOUGH: Duration = Duration::from_secs(20);
 const GIVE_UP: Duration = Duration::from_secs(240);
 
 /// Keys of a round, each bought for two uses.
-const TWICE: Limits = Limits::new(std::num::NonZeroU32::new(2).unwrap(), 0);
+const TWICE: UseLimits = UseLimits::new(std::num::NonZeroU32::new(2).unwrap(), 0);
 
 #[test]
 fn what_was_acknowledged_outlives_a_kill() {
@@ -120,7 +120,7 @@ fn consume_until_killed(folder: &Path) {
                         .consume(key(number), given_back, TWICE, Timestamp::MAX)
                         .await
                         .unwrap();
-                    store.release(key(number), given_back, Release::NotServed);
+                    store.release(key(number), given_back, ReleaseReason::NotServed);
                     for _ in 0..2 {
                         assert_ne!(consume_twice(&store, number).await, Consumption::Spent);
                         child::say(number);

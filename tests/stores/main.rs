@@ -24,8 +24,8 @@ use tower_x402::{
     Network, PaymentHash,
     clock::Timestamp,
     replay::{
-        ConsumptionKey, DurableOptions, DurableStore, Limits, MemoryStore, ReplayStore,
-        StoreErrorKind, UseId, conformance,
+        ConsumptionKey, DurableOptions, DurableStore, MemoryStore, ReplayStore, StoreErrorKind,
+        UseId, UseLimits, conformance,
     },
 };
 
@@ -101,4 +101,4 @@ fn key(number: u64) -> ConsumptionKey {
     ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
 }
 
-const ONCE: Limits = Limits::new(NonZeroU32::MIN, 0);
+const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    Batch, LogError,
+    Batch, JournalError,
     engine::Engine,
     folder::{self, Lock},
 };
@@ -28,12 +28,12 @@ pub(crate) trait Machine: Send + 'static {
     fn clear(&mut self);
 
     /// Takes in a record as [`apply`](Self::apply) wrote it.
-    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError>;
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), JournalError>;
 
     /// Hears that all is taken in.
     fn loaded(&mut self);
 
-    /// Notes what the disk must hold before anything is asked: called once, when the log was opened
+    /// Notes what the disk must hold before anything is asked: called once, when the journal was opened
     /// and all is taken in.
     fn begin(&mut self, _: &mut Batch) {}
 
@@ -42,27 +42,31 @@ pub(crate) trait Machine: Send + 'static {
 
     /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked
     /// again later.
-    fn tell(answer: Self::Answer, written: Result<(), &LogError>) -> Option<Self::Ask>;
+    fn tell(answer: Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask>;
 
     /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again
     /// later. Memory is as the disk may be, and more than that where a write failed; whatever
     /// changes there is forgotten with the next [`clear`](Self::clear).
-    fn refuse(&mut self, ask: Self::Ask, failure: &LogError) -> Option<Self::Ask>;
+    fn refuse(&mut self, ask: Self::Ask, failure: &JournalError) -> Option<Self::Ask>;
 }
 
-/// A log with its writer thread. Dropped, it writes what was asked before, syncs, and ends the
+/// A journal with its writer thread. Dropped, it writes what was asked before, syncs, and ends the
 /// thread.
-pub(crate) struct Log<M: Machine> {
+pub(crate) struct Journal<M: Machine> {
     id: [u8; 16],
     queue: Option<Sender<M::Ask>>,
     waiting: Arc<AtomicUsize>,
-    failure: Arc<RwLock<Option<LogError>>>,
+    failure: Arc<RwLock<Option<JournalError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl<M: Machine> Log<M> {
-    /// Opens the log in `folder`, or makes it with `new_id`.
-    pub(crate) fn open(folder: &Path, new_id: [u8; 16], mut machine: M) -> Result<Self, LogError> {
+impl<M: Machine> Journal<M> {
+    /// Opens the journal in `folder`, or makes it with `new_id`.
+    pub(crate) fn open(
+        folder: &Path,
+        new_id: [u8; 16],
+        mut machine: M,
+    ) -> Result<Self, JournalError> {
         folder::create(&std::path::absolute(folder)?)?;
         let folder = folder.canonicalize()?;
         let lock = folder::lock(&folder)?;
@@ -112,7 +116,7 @@ impl<M: Machine> Log<M> {
     }
 
     /// Asks something, if the disk takes writes and not too many are waiting already. Never blocks.
-    pub(crate) fn ask(&self, ask: M::Ask) -> Result<(), LogError> {
+    pub(crate) fn ask(&self, ask: M::Ask) -> Result<(), JournalError> {
         if let Some(failure) = &*self.failure.read().unwrap_or_else(PoisonError::into_inner) {
             return Err(failure.refusal());
         }
@@ -121,13 +125,13 @@ impl<M: Machine> Log<M> {
 
     /// Asks something that must not be lost, also where the disk takes no writes now or many are
     /// waiting. Never blocks.
-    pub(crate) fn ask_urgently(&self, ask: M::Ask) -> Result<(), LogError> {
+    pub(crate) fn ask_urgently(&self, ask: M::Ask) -> Result<(), JournalError> {
         self.ask_within(MAX_URGENT, ask)
     }
 
-    fn ask_within(&self, most: usize, ask: M::Ask) -> Result<(), LogError> {
+    fn ask_within(&self, most: usize, ask: M::Ask) -> Result<(), JournalError> {
         if self.waiting.load(Ordering::Relaxed) >= most {
-            return Err(LogError::refused("too many are waiting for the disk"));
+            return Err(JournalError::refused("too many are waiting for the disk"));
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue
@@ -138,11 +142,11 @@ impl<M: Machine> Log<M> {
 }
 
 /// What is answered where the writer thread is no more.
-pub(crate) fn gone() -> LogError {
-    LogError::unavailable("the thread that writes it has ended")
+pub(crate) fn gone() -> JournalError {
+    JournalError::unavailable("the thread that writes it has ended")
 }
 
-impl<M: Machine> Drop for Log<M> {
+impl<M: Machine> Drop for Journal<M> {
     fn drop(&mut self) {
         self.queue = None;
         if let Some(thread) = self.thread.take() {
@@ -151,7 +155,7 @@ impl<M: Machine> Drop for Log<M> {
     }
 }
 
-impl<M: Machine> fmt::Debug for Log<M> {
+impl<M: Machine> fmt::Debug for Journal<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Log").finish_non_exhaustive()
     }
@@ -163,7 +167,7 @@ struct Writer<M: Machine> {
     is_whole: bool,
     engine: Option<Engine>,
     /// Why there is no engine.
-    failure: Arc<RwLock<Option<LogError>>>,
+    failure: Arc<RwLock<Option<JournalError>>>,
     id: [u8; 16],
     folder: PathBuf,
     queue: Receiver<M::Ask>,
@@ -251,17 +255,17 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    fn fail(&mut self, failure: LogError) {
+    fn fail(&mut self, failure: JournalError) {
         self.engine = None;
         self.reopen_due = Instant::now() + self.patience;
         self.tell_all(Some(failure));
     }
 
-    fn tell_all(&self, failure: Option<LogError>) {
+    fn tell_all(&self, failure: Option<JournalError>) {
         *self.failure.write().unwrap_or_else(PoisonError::into_inner) = failure;
     }
 
-    fn failure(&self) -> Option<LogError> {
+    fn failure(&self) -> Option<JournalError> {
         self.failure
             .read()
             .unwrap_or_else(PoisonError::into_inner)
@@ -309,7 +313,7 @@ impl<M: Machine> Writer<M> {
         self.last_group = answers.len();
     }
 
-    fn commit(&mut self, batch: Batch) -> Result<(), LogError> {
+    fn commit(&mut self, batch: Batch) -> Result<(), JournalError> {
         let Some(engine) = self.engine.as_mut().filter(|_| !batch.is_empty()) else {
             return Ok(());
         };
@@ -322,7 +326,7 @@ impl<M: Machine> Writer<M> {
         written
     }
 
-    fn refuse(&mut self, first: Option<M::Ask>, failure: &LogError) {
+    fn refuse(&mut self, first: Option<M::Ask>, failure: &JournalError) {
         let rest = self.queue.try_iter().take(MAX_URGENT).inspect(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         });
@@ -343,7 +347,7 @@ impl<M: Machine> Writer<M> {
         }
         self.patience = (self.patience * 2).min(MAX_PATIENCE);
         let opened = folder::write_journals_again(&self.folder.join("journal"))
-            .map_err(LogError::from)
+            .map_err(JournalError::from)
             .and_then(|()| Engine::open(&self.folder, self.id, |_, _| Ok(())))
             .and_then(|engine| self.load(&engine).map(|()| engine));
         match opened {
@@ -358,7 +362,7 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    fn load(&mut self, engine: &Engine) -> Result<(), LogError> {
+    fn load(&mut self, engine: &Engine) -> Result<(), JournalError> {
         self.is_whole = false;
         self.machine.clear();
         engine.read(|key, value| self.machine.load(key, value))?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::journal::LogErrorKind;
+use crate::journal::JournalErrorKind;
 
 #[test]
 fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
@@ -8,7 +8,7 @@ fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
         Gated::default(),
         Gate::default(),
     );
-    let log = Log::open(
+    let journal = Journal::open(
         folder.path(),
         [7; 16],
         Gated {
@@ -17,21 +17,24 @@ fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
         },
     )
     .unwrap();
-    assert!(written(&log, Ask::Write(b"record".to_vec())));
+    assert!(written(&journal, Ask::Write(b"record".to_vec())));
     gate.shut();
     assert!(
-        !written(&log, Ask::Write(NO_KEY.to_vec())),
+        !written(&journal, Ask::Write(NO_KEY.to_vec())),
         "the engine takes no such key"
     );
     gate.wait_for_visitor();
     let (ask, _told) = asking(Ask::Write(b"another".to_vec()));
-    assert_eq!(log.ask(ask).unwrap_err().kind(), LogErrorKind::Refused);
+    assert_eq!(
+        journal.ask(ask).unwrap_err().kind(),
+        JournalErrorKind::Refused
+    );
     let (ask, told) = asking(Ask::Keep);
-    log.ask_urgently(ask).unwrap();
+    journal.ask_urgently(ask).unwrap();
     gate.open();
     assert!(told.recv().unwrap(), "what is urgent waits, and is told");
     assert!(
-        written(&log, Ask::Write(b"another".to_vec())),
+        written(&journal, Ask::Write(b"another".to_vec())),
         "it is open again"
     );
 }
@@ -43,7 +46,7 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
         Gated::default(),
         Gate::default(),
     );
-    let log = Log::open(
+    let journal = Journal::open(
         folder.path(),
         [7; 16],
         Gated {
@@ -53,16 +56,16 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
     )
     .unwrap();
     gate.shut();
-    log.ask(asking(Ask::Keep).0).unwrap();
+    journal.ask(asking(Ask::Keep).0).unwrap();
     gate.wait_for_visitor();
     let taken = (0..2 * MAX_WAITING)
-        .take_while(|_| log.ask(asking(Ask::Keep).0).is_ok())
+        .take_while(|_| journal.ask(asking(Ask::Keep).0).is_ok())
         .count();
     assert_eq!(taken, MAX_WAITING);
-    let error = log.ask(asking(Ask::Keep).0).unwrap_err();
-    assert_eq!(error.kind(), LogErrorKind::Refused);
+    let error = journal.ask(asking(Ask::Keep).0).unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Refused);
     let urgent = (0..2 * MAX_URGENT)
-        .take_while(|_| log.ask_urgently(asking(Ask::Keep).0).is_ok())
+        .take_while(|_| journal.ask_urgently(asking(Ask::Keep).0).is_ok())
         .count();
     assert_eq!(urgent, MAX_URGENT - MAX_WAITING);
     gate.open();
@@ -71,15 +74,15 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
 #[test]
 fn whoever_was_answered_does_not_count_as_waiting() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::open(folder.path(), [7; 16], Gated::default()).unwrap();
+    let journal = Journal::open(folder.path(), [7; 16], Gated::default()).unwrap();
     for _ in 0..100 {
         let (asks, told): (Vec<_>, Vec<_>) = (0..4)
             .map(|_| asking(Ask::Write(b"record".to_vec())))
             .unzip();
-        asks.into_iter().for_each(|ask| log.ask(ask).unwrap());
+        asks.into_iter().for_each(|ask| journal.ask(ask).unwrap());
         assert!(told.iter().all(|told| told.recv().unwrap()));
     }
-    assert_eq!(log.waiting.load(Ordering::Relaxed), 0);
+    assert_eq!(journal.waiting.load(Ordering::Relaxed), 0);
 }
 
 #[test]
@@ -106,7 +109,7 @@ fn a_bound_that_lags_behind_is_raised_when_the_log_is_opened_and_synced_then() {
     let error = Engine::open(folder.path(), [7; 16], |_, _| Ok(()))
         .err()
         .unwrap();
-    assert_eq!(error.kind(), LogErrorKind::Corrupt);
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt);
 }
 
 fn copy_journal(from: &Path, to: &Path) {
@@ -115,9 +118,9 @@ fn copy_journal(from: &Path, to: &Path) {
 }
 
 /// Whether it was written, in the end.
-fn written(log: &Log<Gated>, ask: Ask) -> bool {
+fn written(journal: &Journal<Gated>, ask: Ask) -> bool {
     let (ask, told) = asking(ask);
-    log.ask(ask).is_ok() && told.recv().unwrap()
+    journal.ask(ask).is_ok() && told.recv().unwrap()
 }
 
 fn asking(ask: Ask) -> ((Ask, Sender<bool>), Receiver<bool>) {
@@ -143,7 +146,7 @@ impl Machine for Gated {
 
     fn clear(&mut self) {}
 
-    fn load(&mut self, _: &[u8], _: &[u8]) -> Result<(), LogError> {
+    fn load(&mut self, _: &[u8], _: &[u8]) -> Result<(), JournalError> {
         self.on_load.pass();
         Ok(())
     }
@@ -158,7 +161,7 @@ impl Machine for Gated {
         (ask, teller)
     }
 
-    fn tell((ask, teller): Self::Answer, written: Result<(), &LogError>) -> Option<Self::Ask> {
+    fn tell((ask, teller): Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask> {
         match ask {
             Ask::Keep if written.is_err() => Some((ask, teller)),
             _ => {
@@ -168,7 +171,7 @@ impl Machine for Gated {
         }
     }
 
-    fn refuse(&mut self, (ask, teller): Self::Ask, failure: &LogError) -> Option<Self::Ask> {
+    fn refuse(&mut self, (ask, teller): Self::Ask, failure: &JournalError) -> Option<Self::Ask> {
         Self::tell((ask, teller), Err(failure))
     }
 }

@@ -10,7 +10,7 @@ use lightning::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{Running, node::Node, traffic::Start};
+use super::{Running, fault::NAME, node::Node, traffic::Start};
 use crate::{
     clock::{Clock as _, SystemClock},
     lightning::{
@@ -138,9 +138,7 @@ impl DevnetNode {
         match sent {
             Ok(()) => Ok(()),
             Err(Bolt11PaymentError::SendingFailed(RetryableSendFailure::DuplicatePayment)) => {
-                Err(self
-                    .refused("this payment is under way")
-                    .with_money_maybe_gone())
+                Err(self.refused("this payment is under way").maybe_paid())
             }
             Err(_) => {
                 self.node.traffic.failed(payment_hash);
@@ -158,7 +156,7 @@ impl DevnetNode {
         kind: NodeErrorKind,
         why: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> NodeError {
-        NodeError::new(kind, super::NAME, why)
+        NodeError::new(kind, NAME, why)
     }
 }
 

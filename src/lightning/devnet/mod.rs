@@ -1,6 +1,7 @@
 //! Two Lightning nodes and a channel in this process.
 
 mod chain;
+mod fault;
 mod handle;
 mod node;
 mod traffic;
@@ -15,11 +16,12 @@ use tokio::{
 };
 
 pub use self::handle::DevnetNode;
-use self::node::Node;
+use self::{
+    fault::{NAME, unreachable},
+    node::Node,
+};
 use super::{NodeError, NodeErrorKind};
 use crate::trace;
-
-const NAME: &str = "the devnet";
 
 /// How long it may take until the channel is usable. Usually it is a fraction of a second.
 const START: Duration = Duration::from_secs(30);
@@ -197,8 +199,4 @@ async fn connect(client: &Node, server: &Node) -> io::Result<()> {
     server.talk_in(incoming);
     client.talk_out(server.id(), outgoing);
     Ok(())
-}
-
-fn unreachable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> NodeError {
-    NodeError::new(NodeErrorKind::Unreachable, NAME, why)
 }

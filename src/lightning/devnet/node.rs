@@ -35,8 +35,8 @@ use tokio::{
 
 use super::{
     chain::{self, Nowhere},
+    fault::unreachable,
     traffic::Traffic,
-    unreachable,
 };
 use crate::{
     lightning::NodeError,

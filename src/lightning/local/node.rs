@@ -300,8 +300,7 @@ impl LocalNode {
         }
         if settles && payments == Payments::LoseAnswer {
             return Err(
-                NodeError::new(NodeErrorKind::Unreachable, NAME, "it lost its answer")
-                    .with_money_maybe_gone(),
+                NodeError::new(NodeErrorKind::Unreachable, NAME, "it lost its answer").maybe_paid(),
             );
         }
         Ok(match status {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Setup, Subject, a_key, a_use, uses};
+use super::subject::{Setup, Subject, a_key, a_use, uses};
 use crate::{
     clock::Clock as _,
     replay::{Durability, ReplayStore},

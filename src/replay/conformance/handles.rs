@@ -1,11 +1,12 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    Setup, Subject, a_key, a_use, after, race, releases::wait_for_grant, restorable, uses,
+    releases::wait_for_grant,
+    subject::{Setup, Subject, a_key, a_use, after, race, restorable, uses},
 };
 use crate::{
     clock::TestClock,
-    replay::{Consumption, Release, ReplayStore},
+    replay::{Consumption, ReleaseReason, ReplayStore},
 };
 
 /// One of two handles.
@@ -157,8 +158,8 @@ async fn what_one_gives_back_the_other_may_take(here: &Side, there: &Side) {
         here.consume(key, id, uses(1)).await,
         Consumption::Granted { remaining: 0 }
     );
-    there.release(key, id, Release::NotServed);
-    here.release(key, id, Release::NotServed);
+    there.release(key, id, ReleaseReason::NotServed);
+    here.release(key, id, ReleaseReason::NotServed);
     there
         .consume_released(
             key,
@@ -182,7 +183,7 @@ async fn what_one_gives_back_the_other_may_take(here: &Side, there: &Side) {
 
 async fn a_release_at_one_wins_over_a_later_consume_at_the_other(here: &Side, there: &Side) {
     let (key, id) = (a_key(), a_use());
-    here.release(key, id, Release::NotServed);
+    here.release(key, id, ReleaseReason::NotServed);
     let _ = there.consume(key, id, uses(1)).await;
     there
         .consume_released(
@@ -199,10 +200,10 @@ async fn restores_are_counted_together(here: &Side, there: &Side) {
     for id in [id, a_use()] {
         let _ = here.consume(key, id, limits).await;
     }
-    there.release(key, id, Release::Failed);
+    there.release(key, id, ReleaseReason::Failed);
     let second = a_use();
     wait_for_grant(there, key, second, limits).await;
-    here.release(key, second, Release::Failed);
+    here.release(key, second, ReleaseReason::Failed);
     for subject in [here, there] {
         assert_eq!(
             subject.drain(key, limits).await,

@@ -30,52 +30,18 @@ mod records;
 mod releases;
 mod restart;
 mod retention;
+mod subject;
 mod uses;
 
-use std::{
-    fmt,
-    future::poll_fn,
-    num::{NonZeroU32, NonZeroUsize},
-    pin::pin,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    task::Poll,
-    time::{Duration, Instant},
-};
-
-use tokio::task::JoinSet;
+use std::{process::Command, sync::Arc};
 
 #[cfg(feature = "replay-durable")]
 #[doc(hidden)]
 pub use self::raw::{RawEngine, RawRecord};
 pub use self::records::records;
+pub use self::subject::Setup;
 use self::{handles::Pair, process::Remote};
-use super::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
-use crate::{
-    clock::{TestClock, Timestamp},
-    payment::{Network, PaymentHash},
-};
-
-/// How a suite wants a store.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Setup {
-    /// Names the data: a name that was not seen before asks for an empty store. A durable store
-    /// that is asked for a name again, its first value being dropped, opens what is there; any
-    /// other store is new each time.
-    pub name: u64,
-    /// Another handle has the store of this name open, here or in another process: only
-    /// [`two_handles`], [`two_processes`] and [`other_process`] ask for that.
-    pub is_open: bool,
-    /// The clock that the store must go by.
-    pub clock: TestClock,
-    /// For how many keys it must have room, where that matters. A store without a bound of its own
-    /// may ignore it.
-    pub capacity: Option<NonZeroUsize>,
-}
+use super::ReplayStore;
 
 /// Puts a [`ReplayStore`] through its contract. For one that several handles may have open see
 /// [`two_handles`] and [`two_processes`] too.
@@ -141,142 +107,3 @@ pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other
 pub async fn other_process<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
     process::serve(open).await
 }
-
-impl Setup {
-    fn new() -> Self {
-        static NAMES: AtomicU64 = AtomicU64::new(0);
-        let name = NAMES.fetch_add(1, Ordering::Relaxed);
-        Self {
-            name,
-            is_open: false,
-            clock: TestClock::at(START),
-            capacity: None,
-        }
-    }
-
-    fn with_capacity(capacity: usize) -> Self {
-        Self {
-            capacity: NonZeroUsize::new(capacity),
-            ..Self::new()
-        }
-    }
-}
-
-/// A store and what it is asked again and again.
-struct Subject<S: ?Sized> {
-    store: Arc<S>,
-    clock: TestClock,
-}
-
-impl<S: ReplayStore> Subject<S> {
-    async fn open(open: &impl AsyncFn(Setup) -> S, setup: Setup) -> Self {
-        let clock = setup.clock.clone();
-        Self {
-            store: Arc::new(open(setup).await),
-            clock,
-        }
-    }
-
-    async fn new(open: &impl AsyncFn(Setup) -> S) -> Self {
-        Self::open(open, Setup::new()).await
-    }
-}
-
-impl<S: ReplayStore + ?Sized> Subject<S> {
-    async fn consume(&self, key: ConsumptionKey, id: UseId, limits: Limits) -> Consumption {
-        self.consume_until(key, id, limits, after(3_600)).await
-    }
-
-    async fn consume_until(
-        &self,
-        key: ConsumptionKey,
-        id: UseId,
-        limits: Limits,
-        retain_until: Timestamp,
-    ) -> Consumption {
-        self.store
-            .consume(key, id, limits, retain_until)
-            .await
-            .unwrap_or_else(|error| panic!("consume failed: {error}"))
-    }
-
-    /// A release is carried out by the store in its own time: asks until the use is granted.
-    async fn consume_released(&self, key: ConsumptionKey, limits: Limits, what: impl fmt::Display) {
-        let given_up = Instant::now() + PATIENCE;
-        while self.consume(key, a_use(), limits).await == Consumption::Spent {
-            assert!(Instant::now() < given_up, "{what}");
-            tokio::task::yield_now().await;
-        }
-    }
-
-    fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
-        self.store.release(key, id, why);
-    }
-
-    /// How many uses are left, counted by taking them.
-    async fn drain(&self, key: ConsumptionKey, limits: Limits) -> u32 {
-        let mut left = 0;
-        while self.consume(key, a_use(), limits).await != Consumption::Spent {
-            left += 1;
-        }
-        left
-    }
-}
-
-/// Polls a future so many times at most, and drops it.
-async fn poll_and_drop<F: Future>(future: F, times: usize) -> Option<F::Output> {
-    let mut future = pin!(future);
-    for _ in 0..times {
-        let polled = poll_fn(|context| Poll::Ready(future.as_mut().poll(context))).await;
-        if let Poll::Ready(output) = polled {
-            return Some(output);
-        }
-        tokio::task::yield_now().await;
-    }
-    None
-}
-
-/// What many tasks are answered that consume one key at once, each through one of these handles.
-async fn race<S: ReplayStore + ?Sized>(
-    handles: &[&Arc<S>],
-    key: ConsumptionKey,
-    bought: u32,
-    id: impl Fn() -> UseId,
-) -> Vec<Consumption> {
-    let mut racers = JoinSet::new();
-    for handle in handles.iter().cycle().take(RACERS) {
-        let (store, id) = (Arc::clone(handle), id());
-        racers.spawn(async move { store.consume(key, id, uses(bought), after(3_600)).await });
-    }
-    let answers = racers.join_all().await;
-    answers
-        .into_iter()
-        .map(|answer| answer.unwrap_or_else(|error| panic!("consume failed: {error}")))
-        .collect()
-}
-
-fn a_key() -> ConsumptionKey {
-    let mut hash = [0; 32];
-    getrandom::fill(&mut hash).expect("randomness");
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
-}
-
-fn a_use() -> UseId {
-    UseId::random().expect("randomness")
-}
-
-fn uses(uses: u32) -> Limits {
-    restorable(uses, 0)
-}
-
-fn restorable(uses: u32, restores: u32) -> Limits {
-    Limits::new(NonZeroU32::new(uses).expect("at least one use"), restores)
-}
-
-fn after(seconds: u64) -> Timestamp {
-    START.saturating_add(Duration::from_secs(seconds))
-}
-
-const START: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
-const RACERS: usize = 200;
-const PATIENCE: Duration = Duration::from_secs(10);

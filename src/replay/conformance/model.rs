@@ -1,7 +1,7 @@
 use std::{collections::HashMap, time::Instant};
 
-use super::{PATIENCE, Setup, Subject, a_key, a_use, restorable};
-use crate::replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
+use super::subject::{PATIENCE, Setup, Subject, a_key, a_use, restorable};
+use crate::replay::{Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits};
 
 /// Long random sequences on a few keys, each answer held against a model that is too simple to be
 /// wrong.
@@ -24,12 +24,12 @@ async fn sequence<S: ReplayStore>(subject: &Subject<S>, seed: u64) {
         let id = ids[dice.roll(8) as usize];
         match dice.roll(5) {
             0 => {
-                model.release(id, Release::NotServed, limits);
-                subject.release(*key, id, Release::NotServed);
+                model.release(id, ReleaseReason::NotServed, limits);
+                subject.release(*key, id, ReleaseReason::NotServed);
             }
             1 => {
-                model.release(id, Release::Failed, limits);
-                subject.release(*key, id, Release::Failed);
+                model.release(id, ReleaseReason::Failed, limits);
+                subject.release(*key, id, ReleaseReason::Failed);
             }
             _ => {
                 let expected = model.consume(id, limits);
@@ -49,7 +49,7 @@ async fn consume<S: ReplayStore>(
     subject: &Subject<S>,
     key: ConsumptionKey,
     id: UseId,
-    limits: Limits,
+    limits: UseLimits,
     expected: Consumption,
 ) -> Consumption {
     let given_up = Instant::now() + PATIENCE;
@@ -76,7 +76,7 @@ enum Known {
 }
 
 impl Model {
-    fn consume(&mut self, id: UseId, limits: Limits) -> Consumption {
+    fn consume(&mut self, id: UseId, limits: UseLimits) -> Consumption {
         match self.known.get(id.as_bytes()) {
             Some(Known::Granted(remaining)) => Consumption::Granted {
                 remaining: *remaining,
@@ -92,18 +92,18 @@ impl Model {
         }
     }
 
-    fn release(&mut self, id: UseId, why: Release, limits: Limits) {
+    fn release(&mut self, id: UseId, why: ReleaseReason, limits: UseLimits) {
         let before = self.known.insert(*id.as_bytes(), Known::Released);
         if !matches!(before, Some(Known::Granted(_))) {
             return;
         }
         match why {
-            Release::NotServed => self.taken -= 1,
-            Release::Failed if self.restored < limits.restores => {
+            ReleaseReason::NotServed => self.taken -= 1,
+            ReleaseReason::Failed if self.restored < limits.restores => {
                 self.taken -= 1;
                 self.restored += 1;
             }
-            Release::Failed => {}
+            ReleaseReason::Failed => {}
         }
     }
 }

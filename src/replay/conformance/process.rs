@@ -16,15 +16,18 @@ use std::{
 
 use tokio::sync::{mpsc::unbounded_channel, oneshot};
 
-use super::{PATIENCE, Setup, handles::LATER};
+use super::{
+    handles::LATER,
+    subject::{PATIENCE, Setup},
+};
 use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
     codec::hex,
     payment::{Network, PaymentHash},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId, UseLimits,
     },
 };
 
@@ -124,7 +127,7 @@ impl ReplayStore for Remote {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
@@ -147,8 +150,8 @@ impl ReplayStore for Remote {
         })
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        let why = if why == Release::Failed {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
+        let why = if why == ReleaseReason::Failed {
             "failed"
         } else {
             "not_served"
@@ -224,7 +227,7 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
             ] => {
                 let (key, use_id, until) =
                     (key(network, hash), use_id_of(use_id), timestamp(until));
-                let limits = Limits::new(
+                let limits = UseLimits::new(
                     uses.parse::<NonZeroU32>().expect("uses"),
                     restores.parse().expect("restores"),
                 );
@@ -241,9 +244,9 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
             }
             ["release", network, hash, use_id, why] => {
                 let why = if why == "failed" {
-                    Release::Failed
+                    ReleaseReason::Failed
                 } else {
-                    Release::NotServed
+                    ReleaseReason::NotServed
                 };
                 store.release(key(network, hash), use_id_of(use_id), why);
             }

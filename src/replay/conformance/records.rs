@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::{Setup, after};
+use super::subject::{Setup, a_use, after};
 use crate::replay::{RecordKey, Records};
 
 /// Puts a [`Records`] through its contract. `durable` says whether it outlives its value; then it
@@ -41,7 +41,7 @@ pub async fn records<R: Records>(open: impl AsyncFn(Setup) -> R, durable: bool) 
 }
 
 async fn one_of_many_writes<R: Records>(records: &Arc<R>) {
-    let name = super::a_use();
+    let name = a_use();
     let mut racers = JoinSet::new();
     for racer in 0..100_u8 {
         let records = records.clone();

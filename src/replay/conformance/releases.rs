@@ -2,8 +2,10 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use super::{PATIENCE, Setup, Subject, a_key, a_use, after, poll_and_drop, restorable, uses};
-use crate::replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, UseId};
+use super::subject::{
+    PATIENCE, Setup, Subject, a_key, a_use, after, poll_and_drop, restorable, uses,
+};
+use crate::replay::{Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits};
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let subject = Subject::new(open).await;
@@ -27,7 +29,7 @@ async fn what_was_not_served_comes_back_every_time<S: ReplayStore>(subject: &Sub
     for _ in 0..10 {
         let id = a_use();
         wait_for_grant(subject, key, id, uses(1)).await;
-        subject.release(key, id, Release::NotServed);
+        subject.release(key, id, ReleaseReason::NotServed);
     }
     subject
         .consume_released(key, uses(1), "what was not served must come back")
@@ -39,7 +41,11 @@ async fn a_second_release_gives_nothing<S: ReplayStore>(subject: &Subject<S>) {
     let limits = restorable(2, 2);
     let _ = subject.consume(key, id, limits).await;
     let _ = subject.consume(key, a_use(), limits).await;
-    for why in [Release::NotServed, Release::NotServed, Release::Failed] {
+    for why in [
+        ReleaseReason::NotServed,
+        ReleaseReason::NotServed,
+        ReleaseReason::Failed,
+    ] {
         subject.release(key, id, why);
     }
     subject
@@ -54,7 +60,7 @@ async fn a_second_release_gives_nothing<S: ReplayStore>(subject: &Subject<S>) {
 
 async fn a_release_of_nothing_gives_nothing<S: ReplayStore>(subject: &Subject<S>) {
     let key = a_key();
-    subject.release(key, a_use(), Release::NotServed);
+    subject.release(key, a_use(), ReleaseReason::NotServed);
     assert_eq!(
         subject.drain(key, uses(3)).await,
         3,
@@ -65,8 +71,8 @@ async fn a_release_of_nothing_gives_nothing<S: ReplayStore>(subject: &Subject<S>
         subject.consume(key, refused, uses(3)).await,
         Consumption::Spent
     );
-    subject.release(key, refused, Release::NotServed);
-    subject.release(key, a_use(), Release::Failed);
+    subject.release(key, refused, ReleaseReason::NotServed);
+    subject.release(key, a_use(), ReleaseReason::Failed);
     assert_eq!(
         subject.drain(key, uses(3)).await,
         0,
@@ -93,7 +99,7 @@ async fn failures_come_back_as_often_as_the_limit_says<S: ReplayStore>(subject: 
     take_and_fail(subject, key, limits).await;
     let id = a_use();
     wait_for_grant(subject, key, id, limits).await;
-    subject.release(key, id, Release::NotServed);
+    subject.release(key, id, ReleaseReason::NotServed);
     subject
         .consume_released(
             key,
@@ -104,7 +110,7 @@ async fn failures_come_back_as_often_as_the_limit_says<S: ReplayStore>(subject: 
 }
 
 async fn a_release_that_comes_first_wins<S: ReplayStore>(subject: &Subject<S>) {
-    for why in [Release::NotServed, Release::Failed] {
+    for why in [ReleaseReason::NotServed, ReleaseReason::Failed] {
         let (key, id) = (a_key(), a_use());
         let limits = restorable(1, 1);
         subject.release(key, id, why);
@@ -123,7 +129,7 @@ async fn a_release_that_comes_first_wins<S: ReplayStore>(subject: &Subject<S>) {
 async fn a_released_use_is_not_granted_again<S: ReplayStore>(subject: &Subject<S>) {
     let (key, id) = (a_key(), a_use());
     let _ = subject.consume(key, id, uses(1)).await;
-    subject.release(key, id, Release::NotServed);
+    subject.release(key, id, ReleaseReason::NotServed);
     subject
         .consume_released(key, uses(1), "what was not served must come back")
         .await;
@@ -140,15 +146,15 @@ async fn a_release_of_an_earlier_use_counts<S: ReplayStore>(subject: &Subject<S>
     for id in ids {
         let _ = subject.consume(key, id, limits).await;
     }
-    subject.release(key, ids[0], Release::NotServed);
+    subject.release(key, ids[0], ReleaseReason::NotServed);
     subject
         .consume_released(key, limits, "the first of several uses must come back")
         .await;
-    subject.release(key, ids[1], Release::Failed);
+    subject.release(key, ids[1], ReleaseReason::Failed);
     subject
         .consume_released(key, limits, "the second of several uses must come back")
         .await;
-    subject.release(key, ids[2], Release::Failed);
+    subject.release(key, ids[2], ReleaseReason::Failed);
     assert_eq!(
         subject.drain(key, limits).await,
         0,
@@ -162,7 +168,7 @@ async fn a_caller_who_goes_leaves_nothing_taken<S: ReplayStore>(
 ) {
     let (key, id) = (a_key(), a_use());
     poll_and_drop(subject.store.consume(key, id, uses(1), after(3_600)), polls).await;
-    subject.release(key, id, Release::NotServed);
+    subject.release(key, id, ReleaseReason::NotServed);
     subject
         .consume_released(
             key,
@@ -186,9 +192,9 @@ async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &
             let id = a_use();
             let answer =
                 poll_and_drop(store.consume(key, id, limits, after(3_600)), number % POLLS).await;
-            store.release(key, id, Release::NotServed);
+            store.release(key, id, ReleaseReason::NotServed);
             // idempotent, and over
-            store.release(key, id, Release::NotServed);
+            store.release(key, id, ReleaseReason::NotServed);
             drop(answer);
         });
     }
@@ -209,10 +215,14 @@ async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &
     assert_eq!(subject.drain(key, limits).await, 0);
 }
 
-async fn take_and_fail<S: ReplayStore>(subject: &Subject<S>, key: ConsumptionKey, limits: Limits) {
+async fn take_and_fail<S: ReplayStore>(
+    subject: &Subject<S>,
+    key: ConsumptionKey,
+    limits: UseLimits,
+) {
     let id = a_use();
     wait_for_grant(subject, key, id, limits).await;
-    subject.release(key, id, Release::Failed);
+    subject.release(key, id, ReleaseReason::Failed);
 }
 
 /// Takes a use that a release gives back in its own time.
@@ -220,7 +230,7 @@ pub(super) async fn wait_for_grant<S: ReplayStore + ?Sized>(
     subject: &Subject<S>,
     key: ConsumptionKey,
     id: UseId,
-    limits: Limits,
+    limits: UseLimits,
 ) {
     let given_up = Instant::now() + PATIENCE;
     while subject.consume(key, id, limits).await == Consumption::Spent {

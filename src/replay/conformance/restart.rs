@@ -1,5 +1,5 @@
-use super::{Setup, Subject, a_key, a_use, after, restorable, uses};
-use crate::replay::{Consumption, Durability, Release, ReplayStore};
+use super::subject::{Setup, Subject, a_key, a_use, after, restorable, uses};
+use crate::replay::{Consumption, Durability, ReleaseReason, ReplayStore};
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let setup = Setup::new();
@@ -41,7 +41,10 @@ async fn a_durable_store_forgets_nothing<S: ReplayStore>(
 
     let (returned, failed, several) = (a_key(), a_key(), a_key());
     let limits = restorable(1, 1);
-    for (key, why) in [(returned, Release::NotServed), (failed, Release::Failed)] {
+    for (key, why) in [
+        (returned, ReleaseReason::NotServed),
+        (failed, ReleaseReason::Failed),
+    ] {
         let id = a_use();
         let _ = before.consume(key, id, limits).await;
         before.release(key, id, why);
@@ -74,13 +77,13 @@ async fn a_durable_store_forgets_nothing<S: ReplayStore>(
         after_restart.consume(failed, second, limits).await,
         Consumption::Granted { remaining: 0 }
     );
-    after_restart.release(failed, second, Release::Failed);
+    after_restart.release(failed, second, ReleaseReason::Failed);
     assert_eq!(
         after_restart.drain(failed, limits).await,
         0,
         "restores are counted over a restart"
     );
-    after_restart.release(several, first_of_several, Release::NotServed);
+    after_restart.release(several, first_of_several, ReleaseReason::NotServed);
     after_restart
         .consume_released(
             several,

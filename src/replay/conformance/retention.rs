@@ -1,4 +1,4 @@
-use super::{Setup, Subject, a_key, a_use, after, uses};
+use super::subject::{Setup, Subject, a_key, a_use, after, uses};
 use crate::replay::{Consumption, ConsumptionKey, ReplayStore, StoreErrorKind};
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {

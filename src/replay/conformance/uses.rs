@@ -1,4 +1,4 @@
-use super::{RACERS, Setup, Subject, a_key, a_use, race, uses};
+use super::subject::{RACERS, Setup, Subject, a_key, a_use, race, uses};
 use crate::{
     payment::Network,
     replay::{Consumption, ConsumptionKey, ReplayStore},

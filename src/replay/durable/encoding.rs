@@ -15,7 +15,7 @@ use crate::{
 
 /// A record as it was read.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Stored {
+pub(super) enum Encoded {
     /// Since when the store exists.
     CreatedAt(Timestamp),
     EarlierUse(ConsumptionKey, UseId, Use),
@@ -24,7 +24,7 @@ pub(super) enum Stored {
     Entry(ConsumptionKey, Entry),
 }
 
-impl Stored {
+impl Encoded {
     pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
         let (tag, key) = key.split_first()?;
         match *tag {
@@ -244,20 +244,20 @@ mod tests {
             let (taken, restored, restores) = counts;
             let id = UseId::from_bytes(id);
             let entry = Entry { retain_until: at, taken, restored, restores, last: id, last_use: known };
-            prop_assert_eq!(Stored::read(&entry_key(&key), &write_entry(&entry)), Some(Stored::Entry(key, entry)));
+            prop_assert_eq!(Encoded::read(&entry_key(&key), &write_entry(&entry)), Some(Encoded::Entry(key, entry)));
             let mut named = entry_key(&key).to_vec();
             named[0] = EARLIER_USE;
             named.extend(id.as_bytes());
-            prop_assert_eq!(Stored::read(&named, &write_use(&known)), Some(Stored::EarlierUse(key, id, known)));
+            prop_assert_eq!(Encoded::read(&named, &write_use(&known)), Some(Encoded::EarlierUse(key, id, known)));
             let record = Record { value, expires_at: at };
             let name = RecordKey::new(&name).unwrap();
             let named = [&[RECORD], name.as_bytes()].concat();
-            prop_assert_eq!(Stored::read(&named, &write_record(&record)), Some(Stored::Record(name, record)));
+            prop_assert_eq!(Encoded::read(&named, &write_record(&record)), Some(Encoded::Record(name, record)));
         }
 
         #[test]
         fn anything_else_is_no_record_and_no_panic(key: Vec<u8>, value: Vec<u8>) {
-            let _ = Stored::read(&key, &value);
+            let _ = Encoded::read(&key, &value);
         }
     }
 }

@@ -3,33 +3,33 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use super::{
-    encoding::{Stored, note_created_at},
+    encoding::{Encoded, note_created_at},
     options::DurableOptions,
 };
 use crate::{
     clock::Timestamp,
-    journal::{Batch, LogError, LogErrorKind, Machine},
+    journal::{Batch, JournalError, JournalErrorKind, Machine},
     replay::{
-        Consumption, ConsumptionKey, RecordKey, Release, StoreError, StoreErrorKind, UseId,
+        Consumption, ConsumptionKey, RecordKey, ReleaseReason, StoreError, StoreErrorKind, UseId,
         birth::birth,
         state::{
-            capacity::{Keys, NoRoom, Room},
-            payments::{Ask, Book},
-            records::{Record, Shelf},
+            capacity::{Capacity, Full, Keys},
+            payments::{Payments, UseRequest},
+            records::{Record, RecordTable},
         },
     },
 };
 
-/// The book and the shelf of the durable store, as its writer thread asks them.
-pub(super) struct Desk {
-    book: Book,
-    shelf: Shelf,
+/// The payments and the table of the durable store, as its writer thread asks them.
+pub(super) struct StoreMachine {
+    payments: Payments,
+    records: RecordTable,
     keys: Keys,
-    record_bytes: Room,
+    record_bytes: Capacity,
     options: DurableOptions,
     /// Since when the store exists, once all is taken in.
     created_at: Arc<OnceLock<Timestamp>>,
-    /// Whether the book holds at least what the disk does: not after a reading of it that failed
+    /// Whether the payments holds at least what the disk does: not after a reading of it that failed
     /// half way.
     is_whole: bool,
 }
@@ -38,11 +38,11 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// What the writer thread is asked.
 pub(super) enum Question {
-    Consume(Ask, Reply<Consumption>),
+    Consume(UseRequest, Reply<Consumption>),
     Delete(RecordKey, Reply<()>),
     Get(RecordKey, Reply<Option<Vec<u8>>>),
     Put(RecordKey, Record, Reply<bool>),
-    Release(ConsumptionKey, UseId, Release),
+    Release(ConsumptionKey, UseId, ReleaseReason),
     Scan(RecordKey, Reply<Vec<(RecordKey, Vec<u8>)>>),
 }
 
@@ -62,16 +62,17 @@ pub(super) struct Pending<T> {
     pub(super) answer: Result<T, StoreError>,
 }
 
-impl Desk {
+impl StoreMachine {
     pub(super) fn new(options: DurableOptions) -> Self {
         let (keys, record_bytes) = (
             Keys::new(options.capacity),
-            Room::new(options.record_capacity),
+            Capacity::new(options.record_capacity),
         );
-        let (book, shelf, created_at) = (Book::default(), Shelf::default(), Arc::default());
+        let (payments, records, created_at) =
+            (Payments::default(), RecordTable::default(), Arc::default());
         Self {
-            book,
-            shelf,
+            payments,
+            records,
             keys,
             record_bytes,
             options,
@@ -86,33 +87,35 @@ impl Desk {
     }
 }
 
-impl Machine for Desk {
+impl Machine for StoreMachine {
     type Ask = Question;
     type Answer = Answer;
 
     fn clear(&mut self) {
         self.is_whole = false;
-        self.book.clear();
-        self.shelf = Shelf::default();
+        self.payments.clear();
+        self.records = RecordTable::default();
         self.keys = Keys::new(self.options.capacity);
-        self.record_bytes = Room::new(self.options.record_capacity);
+        self.record_bytes = Capacity::new(self.options.record_capacity);
     }
 
-    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
-        match Stored::read(key, value) {
-            Some(Stored::CreatedAt(at)) => {
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
+        match Encoded::read(key, value) {
+            Some(Encoded::CreatedAt(at)) => {
                 let _ = self.created_at.set(at);
             }
-            Some(Stored::EarlierUse(key, id, known)) => {
-                self.book.load_earlier_use(key, id, known, &self.keys)
+            Some(Encoded::EarlierUse(key, id, known)) => {
+                self.payments.load_earlier_use(key, id, known, &self.keys)
             }
-            Some(Stored::PrunedUntil(pruned)) => {
+            Some(Encoded::PrunedUntil(pruned)) => {
                 self.keys.prune(pruned);
             }
-            Some(Stored::Record(key, record)) => self.shelf.load(key, record, &self.record_bytes),
-            Some(Stored::Entry(key, entry)) => self.book.load_entry(key, entry, &self.keys),
+            Some(Encoded::Record(key, record)) => {
+                self.records.load(key, record, &self.record_bytes)
+            }
+            Some(Encoded::Entry(key, entry)) => self.payments.load_entry(key, entry, &self.keys),
             None => {
-                return Err(LogError::corrupt(
+                return Err(JournalError::corrupt(
                     "a record that this version can read was expected",
                 ));
             }
@@ -121,7 +124,7 @@ impl Machine for Desk {
     }
 
     fn loaded(&mut self) {
-        self.book.finish_load();
+        self.payments.finish_load();
         self.is_whole = true;
     }
 
@@ -141,13 +144,13 @@ impl Machine for Desk {
         match question {
             Question::Consume(ask, reply) => {
                 let answer = self
-                    .book
+                    .payments
                     .consume(&ask, now, &self.keys, batch)
-                    .map_err(|NoRoom| full("key", "capacity"));
+                    .map_err(|Full| full("key", "capacity"));
                 Answer::Consume(Pending { reply, answer })
             }
             Question::Delete(key, reply) => {
-                self.shelf.delete(&key, now, &self.record_bytes, batch);
+                self.records.delete(&key, now, &self.record_bytes, batch);
                 Answer::Delete(Pending {
                     reply,
                     answer: Ok(()),
@@ -155,27 +158,27 @@ impl Machine for Desk {
             }
             Question::Get(key, reply) => Answer::Get(Pending {
                 reply,
-                answer: Ok(self.shelf.get(&key, now)),
+                answer: Ok(self.records.get(&key, now)),
             }),
             Question::Put(key, record, reply) => {
                 let answer = self
-                    .shelf
+                    .records
                     .put_if_absent(&key, record, now, &self.record_bytes, batch)
-                    .map_err(|NoRoom| full("record", "record_capacity"));
+                    .map_err(|Full| full("record", "record_capacity"));
                 Answer::Put(Pending { reply, answer })
             }
             Question::Release(key, id, why) => {
-                let known = self.book.release(key, id, why, now, &self.keys, batch);
+                let known = self.payments.release(key, id, why, now, &self.keys, batch);
                 Answer::Release(known.then_some(Question::Release(key, id, why)))
             }
             Question::Scan(prefix, reply) => Answer::Scan(Pending {
                 reply,
-                answer: Ok(self.shelf.scan(&prefix, now)),
+                answer: Ok(self.records.scan(&prefix, now)),
             }),
         }
     }
 
-    fn tell(answer: Answer, written: Result<(), &LogError>) -> Option<Question> {
+    fn tell(answer: Answer, written: Result<(), &JournalError>) -> Option<Question> {
         match answer {
             Answer::Consume(pending) => pending.tell(written),
             Answer::Delete(pending) => pending.tell(written),
@@ -187,14 +190,14 @@ impl Machine for Desk {
         None
     }
 
-    fn refuse(&mut self, question: Question, failure: &LogError) -> Option<Question> {
+    fn refuse(&mut self, question: Question, failure: &JournalError) -> Option<Question> {
         match question {
             Question::Consume(_, reply) => refuse(reply, failure),
             Question::Delete(_, reply) => refuse(reply, failure),
             Question::Get(_, reply) => refuse(reply, failure),
             Question::Put(_, _, reply) => refuse(reply, failure),
             Question::Scan(_, reply) => refuse(reply, failure),
-            // what the book does not know may be on the disk
+            // what the payments does not know may be on the disk
             Question::Release(..) if !self.is_whole => return Some(question),
             Question::Release(..) => {
                 // most are of uses that were refused a moment ago: those need no disk
@@ -209,24 +212,24 @@ impl Machine for Desk {
 
 impl<T> Pending<T> {
     /// Whoever asked may be gone.
-    fn tell(self, written: Result<(), &LogError>) {
+    fn tell(self, written: Result<(), &JournalError>) {
         let _ = self.reply.send(written.map_err(told).and(self.answer));
     }
 }
 
-fn refuse<T>(reply: Reply<T>, failure: &LogError) {
+fn refuse<T>(reply: Reply<T>, failure: &JournalError) {
     let _ = reply.send(Err(told(&failure.refusal())));
 }
 
-pub(in crate::replay) fn told(error: &LogError) -> StoreError {
+pub(in crate::replay) fn told(error: &JournalError) -> StoreError {
     StoreError::new(kind(error), NAME, error.clone())
 }
 
-pub(super) const fn kind(error: &LogError) -> StoreErrorKind {
+pub(super) const fn kind(error: &JournalError) -> StoreErrorKind {
     match error.kind() {
-        LogErrorKind::Corrupt => StoreErrorKind::Corrupt,
-        LogErrorKind::Refused => StoreErrorKind::Refused,
-        LogErrorKind::Unavailable => StoreErrorKind::Unavailable,
+        JournalErrorKind::Corrupt => StoreErrorKind::Corrupt,
+        JournalErrorKind::Refused => StoreErrorKind::Refused,
+        JournalErrorKind::Unavailable => StoreErrorKind::Unavailable,
     }
 }
 

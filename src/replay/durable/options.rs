@@ -12,7 +12,7 @@ pub struct DurableOptions {
 }
 
 impl DurableOptions {
-    /// Room for 4,000,000 keys and 64 MiB of records, and the system's clock.
+    /// Capacity for 4,000,000 keys and 64 MiB of records, and the system's clock.
     pub fn new() -> Self {
         Self {
             capacity: 4_000_000,
@@ -21,14 +21,14 @@ impl DurableOptions {
         }
     }
 
-    /// Room for so many keys. A payment for several uses counts for up to five keys, and within ten
+    /// Capacity for so many keys. A payment for several uses counts for up to five keys, and within ten
     /// minutes for one more with each use (1,024 at most).
     pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
         self.capacity = keys.get();
         self
     }
 
-    /// Room for so many bytes of records.
+    /// Capacity for so many bytes of records.
     pub const fn record_capacity(mut self, bytes: usize) -> Self {
         self.record_capacity = bytes;
         self

@@ -3,18 +3,18 @@ use std::path::Path;
 use tokio::sync::oneshot;
 
 use super::{
-    machine::{Desk, NAME, Question, Reply, kind, told},
+    machine::{NAME, Question, Reply, StoreMachine, kind, told},
     options::DurableOptions,
 };
 use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
-    journal::{Log, gone},
+    journal::{Journal, gone},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, RecordKey, Records, Release, ReplayStore,
-        StoreError, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
+        StoreError, StoreId, UseId, UseLimits,
         state::{
-            payments::Ask,
+            payments::UseRequest,
             records::{Record, check_value},
         },
     },
@@ -59,7 +59,7 @@ use crate::{
 /// facilitators off until every invoice from before has expired, with the skew.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, Limits, ReplayStore, UseId};
+/// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, UseLimits, ReplayStore, UseId};
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
@@ -67,7 +67,7 @@ use crate::{
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
 /// # let key = ConsumptionKey::new(Network::Regtest, Preimage::from_bytes([7; 32]).payment_hash());
-/// # let once = Limits::new(NonZeroU32::MIN, 0);
+/// # let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// # let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 /// let store = DurableStore::open(folder)?;
 /// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
@@ -80,7 +80,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct DurableStore {
-    log: Log<Desk>,
+    journal: Journal<StoreMachine>,
     created_at: Timestamp,
 }
 
@@ -108,9 +108,9 @@ impl DurableStore {
         options: DurableOptions,
     ) -> Result<Self, StoreError> {
         let new_id = *StoreId::random()?.as_bytes();
-        let desk = Desk::new(options);
-        let created_at = desk.created_at();
-        let log = Log::open(folder.as_ref(), new_id, desk).map_err(|error| {
+        let machine = StoreMachine::new(options);
+        let created_at = machine.created_at();
+        let journal = Journal::open(folder.as_ref(), new_id, machine).map_err(|error| {
             StoreError::new(
                 kind(&error),
                 NAME,
@@ -119,21 +119,21 @@ impl DurableStore {
         })?;
         // if the disk does not say, nothing is young enough
         Ok(Self {
-            log,
+            journal,
             created_at: created_at.get().copied().unwrap_or(Timestamp::MAX),
         })
     }
 
     async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Question) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.log.ask(ask(reply)).map_err(|error| told(&error))?;
+        self.journal.ask(ask(reply)).map_err(|error| told(&error))?;
         answer.await.unwrap_or_else(|_| Err(told(&gone())))
     }
 }
 
 impl ReplayStore for DurableStore {
     fn id(&self) -> StoreId {
-        StoreId::from_bytes(self.log.id())
+        StoreId::from_bytes(self.journal.id())
     }
 
     fn created_at(&self) -> Timestamp {
@@ -144,12 +144,12 @@ impl ReplayStore for DurableStore {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(self.ask(move |reply| {
             Question::Consume(
-                Ask {
+                UseRequest {
                     key,
                     use_id,
                     limits,
@@ -160,10 +160,12 @@ impl ReplayStore for DurableStore {
         }))
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         // each follows a consume, and those are bounded; past a bound of their own they come from
         // who heeds no refusal
-        let _ = self.log.ask_urgently(Question::Release(key, use_id, why));
+        let _ = self
+            .journal
+            .ask_urgently(Question::Release(key, use_id, why));
     }
 
     fn durability(&self) -> Durability {

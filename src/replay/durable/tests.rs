@@ -10,17 +10,17 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    machine::{Answer, Desk, Question, Reply},
+    machine::{Answer, Question, Reply, StoreMachine},
     *,
 };
 use crate::{
     clock::{TestClock, Timestamp},
-    journal::{Batch, Log, LogError, Machine},
+    journal::{Batch, Journal, JournalError, Machine},
     payment::{Network, PaymentHash},
     replay::{
-        Consumption, ConsumptionKey, Limits, RecordKey, Release, ReplayStore as _, StoreError,
-        StoreErrorKind, UseId,
-        state::{payments::Ask, records::Record},
+        Consumption, ConsumptionKey, RecordKey, ReleaseReason, ReplayStore as _, StoreError,
+        StoreErrorKind, UseId, UseLimits,
+        state::{payments::UseRequest, records::Record},
     },
 };
 
@@ -28,18 +28,18 @@ use crate::{
 fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
     let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
     let (write_fails, load_fails) = (Arc::<AtomicBool>::default(), Arc::<AtomicBool>::default());
-    let (desk, begins) = (Desk::new(DurableOptions::new()), true);
+    let (machine, begins) = (StoreMachine::new(DurableOptions::new()), true);
     let faulty = Faulty {
-        desk,
+        machine,
         begins,
         write_fails: write_fails.clone(),
         load_fails: load_fails.clone(),
         events,
     };
-    let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
+    let journal = Journal::open(folder.path(), [7; 16], faulty).unwrap();
     let until = |event| while heard.recv().unwrap() != event {};
     let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
-    let answer = consume(&log, key, id);
+    let answer = consume(&journal, key, id);
     assert_eq!(
         answer.blocking_recv().unwrap().unwrap(),
         Consumption::Granted { remaining: 0 }
@@ -48,18 +48,19 @@ fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
     load_fails.store(true, Ordering::SeqCst);
     write_fails.store(true, Ordering::SeqCst);
     assert!(
-        consume(&log, a_key(2), UseId::from_bytes([2; 16]))
+        consume(&journal, a_key(2), UseId::from_bytes([2; 16]))
             .blocking_recv()
             .unwrap()
             .is_err()
     );
     until(Event::LoadFailed);
-    log.ask_urgently(Question::Release(key, id, Release::NotServed))
+    journal
+        .ask_urgently(Question::Release(key, id, ReleaseReason::NotServed))
         .unwrap();
     until(Event::Refused);
     load_fails.store(false, Ordering::SeqCst);
     until(Event::Loaded);
-    let answer = consume(&log, key, UseId::from_bytes([3; 16]))
+    let answer = consume(&journal, key, UseId::from_bytes([3; 16]))
         .blocking_recv()
         .unwrap()
         .unwrap();
@@ -68,7 +69,7 @@ fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
         Consumption::Granted { remaining: 0 },
         "the use that was given back"
     );
-    let answer = consume(&log, key, id).blocking_recv().unwrap().unwrap();
+    let answer = consume(&journal, key, id).blocking_recv().unwrap().unwrap();
     assert_eq!(answer, Consumption::Spent, "the use that is over");
 }
 
@@ -76,29 +77,30 @@ fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
 fn a_release_in_a_group_that_was_not_written_is_carried_out_later() {
     let (folder, (events, heard)) = (tempfile::tempdir().unwrap(), channel());
     let write_fails = Arc::<AtomicBool>::default();
-    let (desk, begins) = (Desk::new(DurableOptions::new()), true);
+    let (machine, begins) = (StoreMachine::new(DurableOptions::new()), true);
     let faulty = Faulty {
-        desk,
+        machine,
         begins,
         write_fails: write_fails.clone(),
         load_fails: Arc::default(),
         events,
     };
-    let log = Log::open(folder.path(), [7; 16], faulty).unwrap();
+    let journal = Journal::open(folder.path(), [7; 16], faulty).unwrap();
     let (key, id) = (a_key(1), UseId::from_bytes([1; 16]));
     assert_eq!(heard.recv().unwrap(), Event::Loaded);
-    let answer = consume(&log, key, id).blocking_recv().unwrap().unwrap();
+    let answer = consume(&journal, key, id).blocking_recv().unwrap().unwrap();
     assert_eq!(answer, Consumption::Granted { remaining: 0 });
 
     write_fails.store(true, Ordering::SeqCst);
-    log.ask_urgently(Question::Release(key, id, Release::NotServed))
+    journal
+        .ask_urgently(Question::Release(key, id, ReleaseReason::NotServed))
         .unwrap();
     assert_eq!(
         heard.recv().unwrap(),
         Event::Loaded,
         "the disk is read again"
     );
-    let answer = consume(&log, key, UseId::from_bytes([2; 16]))
+    let answer = consume(&journal, key, UseId::from_bytes([2; 16]))
         .blocking_recv()
         .unwrap()
         .unwrap();
@@ -117,21 +119,21 @@ fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() 
     let open = || {
         DurableStore::open_with(folder.path(), DurableOptions::new().clock(clock.clone())).unwrap()
     };
-    let desk = Desk::new(DurableOptions::new());
+    let machine = StoreMachine::new(DurableOptions::new());
     let silent = Faulty {
-        desk,
+        machine,
         begins: false,
         write_fails: Arc::default(),
         load_fails: Arc::default(),
         events,
     };
-    let log = Log::open(folder.path(), [7; 16], silent).unwrap();
-    let answer = consume(&log, a_key(1), UseId::from_bytes([1; 16]))
+    let journal = Journal::open(folder.path(), [7; 16], silent).unwrap();
+    let answer = consume(&journal, a_key(1), UseId::from_bytes([1; 16]))
         .blocking_recv()
         .unwrap()
         .unwrap();
     assert_eq!(answer, Consumption::Granted { remaining: 0 });
-    drop(log);
+    drop(journal);
     for now in [2_000, 3_000, 500] {
         clock.set(at(now));
         assert_eq!(open().created_at(), at(2_000), "opened at {now}");
@@ -141,15 +143,15 @@ fn a_folder_that_does_not_say_since_when_it_exists_exists_since_it_was_opened() 
 #[test]
 fn what_was_not_written_is_forgotten_and_takes_no_room() {
     let one = std::num::NonZeroUsize::MIN;
-    let mut desk = Desk::new(
+    let mut machine = StoreMachine::new(
         DurableOptions::new()
             .capacity(one)
             .record_capacity(2 + 3 + 128),
     );
     for (payment, name) in [(1, 1), (1, 1), (2, 2)] {
-        desk.loaded();
+        machine.loaded();
         let ask = once(a_key(payment), UseId::random().unwrap());
-        let answer = desk.apply(
+        let answer = machine.apply(
             Question::Consume(ask, oneshot::channel().0),
             &mut Batch::default(),
         );
@@ -169,37 +171,37 @@ fn what_was_not_written_is_forgotten_and_takes_no_room() {
             record,
             oneshot::channel().0,
         );
-        let Answer::Put(pending) = desk.apply(question, &mut Batch::default()) else {
+        let Answer::Put(pending) = machine.apply(question, &mut Batch::default()) else {
             panic!("another answer")
         };
         assert!(pending.answer.unwrap());
-        desk.clear();
+        machine.clear();
     }
 }
 
 #[test]
 fn a_release_is_carried_out_again_if_its_group_was_not_written() {
-    let failure = LogError::unavailable("on purpose");
+    let failure = JournalError::unavailable("on purpose");
     for (known, written, again) in [
         (true, Ok(()), false),
         (true, Err(&failure), true),
         (false, Err(&failure), false),
     ] {
-        let mut desk = Desk::new(DurableOptions::new());
-        desk.loaded();
+        let mut machine = StoreMachine::new(DurableOptions::new());
+        machine.loaded();
         let (key, use_id) = (a_key(1), UseId::from_bytes([1; 16]));
         if known {
-            let _ = desk.apply(
+            let _ = machine.apply(
                 Question::Consume(once(key, use_id), oneshot::channel().0),
                 &mut Batch::default(),
             );
         }
-        let answer = desk.apply(
-            Question::Release(key, use_id, Release::NotServed),
+        let answer = machine.apply(
+            Question::Release(key, use_id, ReleaseReason::NotServed),
             &mut Batch::default(),
         );
         assert_eq!(
-            Desk::tell(answer, written).is_some(),
+            StoreMachine::tell(answer, written).is_some(),
             again,
             "{known} {written:?}"
         );
@@ -208,10 +210,14 @@ fn a_release_is_carried_out_again_if_its_group_was_not_written() {
 
 #[test]
 fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
-    fn refused<T: std::fmt::Debug>(desk: &mut Desk, question: impl FnOnce(Reply<T>) -> Question) {
+    fn refused<T: std::fmt::Debug>(
+        machine: &mut StoreMachine,
+        question: impl FnOnce(Reply<T>) -> Question,
+    ) {
         let (reply, answer) = oneshot::channel();
         assert!(
-            desk.refuse(question(reply), &LogError::unavailable("on purpose"))
+            machine
+                .refuse(question(reply), &JournalError::unavailable("on purpose"))
                 .is_none()
         );
         assert_eq!(
@@ -220,14 +226,14 @@ fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
         );
     }
 
-    let mut desk = Desk::new(DurableOptions::new());
+    let mut machine = StoreMachine::new(DurableOptions::new());
     let name = || RecordKey::new(b"name").unwrap();
-    refused(&mut desk, |reply| {
+    refused(&mut machine, |reply| {
         Question::Consume(once(a_key(1), UseId::from_bytes([1; 16])), reply)
     });
-    refused(&mut desk, |reply| Question::Delete(name(), reply));
-    refused(&mut desk, |reply| Question::Get(name(), reply));
-    refused(&mut desk, |reply| {
+    refused(&mut machine, |reply| Question::Delete(name(), reply));
+    refused(&mut machine, |reply| Question::Get(name(), reply));
+    refused(&mut machine, |reply| {
         Question::Put(
             name(),
             Record {
@@ -237,25 +243,26 @@ fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
             reply,
         )
     });
-    refused(&mut desk, |reply| Question::Scan(name(), reply));
+    refused(&mut machine, |reply| Question::Scan(name(), reply));
 }
 
 fn consume(
-    log: &Log<Faulty>,
+    journal: &Journal<Faulty>,
     key: ConsumptionKey,
     use_id: UseId,
 ) -> oneshot::Receiver<Result<Consumption, StoreError>> {
     let (reply, answer) = oneshot::channel();
-    log.ask_urgently(Question::Consume(once(key, use_id), reply))
+    journal
+        .ask_urgently(Question::Consume(once(key, use_id), reply))
         .unwrap();
     answer
 }
 
-fn once(key: ConsumptionKey, use_id: UseId) -> Ask {
-    Ask {
+fn once(key: ConsumptionKey, use_id: UseId) -> UseRequest {
+    UseRequest {
         key,
         use_id,
-        limits: Limits::new(NonZeroU32::MIN, 0),
+        limits: UseLimits::new(NonZeroU32::MIN, 0),
         retain_until: Timestamp::MAX,
     }
 }
@@ -271,9 +278,9 @@ enum Event {
     Refused,
 }
 
-/// A desk on a disk that fails when it is told to.
+/// A machine on a disk that fails when it is told to.
 struct Faulty {
-    desk: Desk,
+    machine: StoreMachine,
     /// Says since when it exists.
     begins: bool,
     write_fails: Arc<AtomicBool>,
@@ -292,30 +299,30 @@ impl Machine for Faulty {
     type Answer = Answer;
 
     fn clear(&mut self) {
-        self.desk.clear();
+        self.machine.clear();
     }
 
-    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), LogError> {
+    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
         if self.load_fails.load(Ordering::SeqCst) {
             self.note(Event::LoadFailed);
-            return Err(LogError::unavailable("on purpose"));
+            return Err(JournalError::unavailable("on purpose"));
         }
-        self.desk.load(key, value)
+        self.machine.load(key, value)
     }
 
     fn loaded(&mut self) {
-        self.desk.loaded();
+        self.machine.loaded();
         self.note(Event::Loaded);
     }
 
     fn begin(&mut self, batch: &mut Batch) {
         if self.begins {
-            self.desk.begin(batch);
+            self.machine.begin(batch);
         }
     }
 
     fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
-        let answer = self.desk.apply(question, batch);
+        let answer = self.machine.apply(question, batch);
         if self.write_fails.swap(false, Ordering::SeqCst) {
             // too long for the engine, which panics
             batch.change(&[7; 70_000], None, Some(&[]));
@@ -323,12 +330,12 @@ impl Machine for Faulty {
         answer
     }
 
-    fn tell(answer: Answer, written: Result<(), &LogError>) -> Option<Question> {
-        Desk::tell(answer, written)
+    fn tell(answer: Answer, written: Result<(), &JournalError>) -> Option<Question> {
+        StoreMachine::tell(answer, written)
     }
 
-    fn refuse(&mut self, question: Question, failure: &LogError) -> Option<Question> {
-        let kept = self.desk.refuse(question, failure);
+    fn refuse(&mut self, question: Question, failure: &JournalError) -> Option<Question> {
+        let kept = self.machine.refuse(question, failure);
         self.note(Event::Refused);
         kept
     }

@@ -4,16 +4,16 @@ use crate::clock::Timestamp;
 
 /// How much may be held, and how much is: shared by the parts of one store.
 #[derive(Debug)]
-pub(in crate::replay) struct Room {
+pub(in crate::replay) struct Capacity {
     held: AtomicUsize,
     capacity: usize,
 }
 
 /// There was no room.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::replay) struct NoRoom;
+pub(in crate::replay) struct Full;
 
-impl Room {
+impl Capacity {
     pub(in crate::replay) const fn new(capacity: usize) -> Self {
         Self {
             held: AtomicUsize::new(0),
@@ -21,14 +21,14 @@ impl Room {
         }
     }
 
-    pub(in crate::replay) fn take(&self, amount: usize) -> Result<(), NoRoom> {
+    pub(in crate::replay) fn take(&self, amount: usize) -> Result<(), Full> {
         self.held
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
                 held.checked_add(amount)
                     .filter(|held| *held <= self.capacity)
             })
             .map(drop)
-            .map_err(|_| NoRoom)
+            .map_err(|_| Full)
     }
 
     /// Takes what a disk holds already, even where the capacity has been lowered since.
@@ -45,7 +45,7 @@ impl Room {
 /// What the books of one store have in common: room for keys, and how far they have forgotten.
 #[derive(Debug)]
 pub(in crate::replay) struct Keys {
-    pub(in crate::replay) room: Room,
+    pub(in crate::replay) room: Capacity,
     /// The first moment that was not pruned.
     unpruned: AtomicU64,
 }
@@ -53,7 +53,7 @@ pub(in crate::replay) struct Keys {
 impl Keys {
     pub(in crate::replay) const fn new(capacity: usize) -> Self {
         Self {
-            room: Room::new(capacity),
+            room: Capacity::new(capacity),
             unpruned: AtomicU64::new(0),
         }
     }
@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn exactly_the_room_that_there_is_can_be_taken() {
-        let room = Room::new(3);
+        let room = Capacity::new(3);
         assert!(room.take(4).is_err() && room.take(3).is_ok() && room.take(1).is_err());
         room.give_back(1);
         assert!(room.take(usize::MAX).is_err() && room.take(1).is_ok() && room.take(1).is_err());

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
-    capacity::{NoRoom, Room},
+    capacity::{Capacity, Full},
     changes::{Changes, Use},
     released::is_forgotten,
 };
@@ -45,9 +45,9 @@ impl EarlierUses {
         id: UseId,
         known: Use,
         now: Timestamp,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl Changes,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<(), Full> {
         self.forget_old(key, KEPT - 1, room, changes);
         if self
             .payments
@@ -57,7 +57,7 @@ impl EarlierUses {
             self.forget_oldest(key, room, changes);
         }
         match room.take(1) {
-            Err(NoRoom) if is_forgotten(known.granted_at, now) => return Ok(()),
+            Err(Full) if is_forgotten(known.granted_at, now) => return Ok(()),
             taken => taken?,
         }
         self.note(*key, id, known);
@@ -69,7 +69,7 @@ impl EarlierUses {
         &mut self,
         key: &ConsumptionKey,
         id: UseId,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl Changes,
     ) -> Option<Use> {
         let uses = self.payments.get_mut(key)?;
@@ -83,7 +83,7 @@ impl EarlierUses {
     pub(in crate::replay) fn remove_payment(
         &mut self,
         key: &ConsumptionKey,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl Changes,
     ) {
         while self.payments.contains_key(key) {
@@ -95,7 +95,7 @@ impl EarlierUses {
     pub(in crate::replay) fn prune(
         &mut self,
         now: Timestamp,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl Changes,
     ) {
         let Some(oldest) = self
@@ -114,7 +114,7 @@ impl EarlierUses {
         &mut self,
         key: &ConsumptionKey,
         kept: usize,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl Changes,
     ) {
         let is_old =
@@ -128,7 +128,7 @@ impl EarlierUses {
         }
     }
 
-    fn forget_oldest(&mut self, key: &ConsumptionKey, room: &Room, changes: &mut impl Changes) {
+    fn forget_oldest(&mut self, key: &ConsumptionKey, room: &Capacity, changes: &mut impl Changes) {
         if let Some(earlier) = self.payments.get_mut(key).and_then(VecDeque::pop_front) {
             self.forgotten(key, &earlier, room, changes);
         }
@@ -138,7 +138,7 @@ impl EarlierUses {
         &mut self,
         key: &ConsumptionKey,
         earlier: &Earlier,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl Changes,
     ) {
         if self.payments.get(key).is_some_and(VecDeque::is_empty) {
@@ -168,7 +168,7 @@ impl EarlierUses {
         key: ConsumptionKey,
         id: UseId,
         known: Use,
-        room: &Room,
+        room: &Capacity,
     ) {
         room.take_always(1);
         self.loading.push((key, id, known));
@@ -204,9 +204,9 @@ mod tests {
 
     /// Counts the records of uses that a disk would hold.
     #[derive(Default)]
-    struct Written(i32);
+    struct Counter(i32);
 
-    impl Changes for Written {
+    impl Changes for Counter {
         fn entry(&mut self, _: &ConsumptionKey, _: Option<&Entry>, _: Option<&Entry>) {}
 
         fn earlier_use(
@@ -224,20 +224,20 @@ mod tests {
 
     struct Scene {
         uses: EarlierUses,
-        room: Room,
-        written: Written,
+        room: Capacity,
+        written: Counter,
     }
 
     impl Scene {
         fn new(capacity: usize) -> Self {
             Self {
                 uses: EarlierUses::default(),
-                room: Room::new(capacity),
-                written: Written::default(),
+                room: Capacity::new(capacity),
+                written: Counter::default(),
             }
         }
 
-        fn insert(&mut self, number: u32, granted_at: u64, now: u64) -> Result<(), NoRoom> {
+        fn insert(&mut self, number: u32, granted_at: u64, now: u64) -> Result<(), Full> {
             let now = Timestamp::from_unix_seconds(now);
             self.uses.insert(
                 &KEY,

@@ -1,20 +1,20 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    capacity::{Keys, NoRoom},
+    capacity::{Full, Keys},
     changes::{Changes, Entry, Use},
     earlier::EarlierUses,
     released::Released,
 };
 use crate::{
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, Limits, Release, UseId},
+    replay::{Consumption, ConsumptionKey, ReleaseReason, UseId, UseLimits},
 };
 
 /// Which payments are spent, decided in memory: what [`MemoryStore`](crate::replay::MemoryStore) is, and
 /// what the durable store writes down the changes of.
 #[derive(Debug, Default)]
-pub(in crate::replay) struct Book {
+pub(in crate::replay) struct Payments {
     entries: HashMap<ConsumptionKey, Entry>,
     expiries: BTreeMap<Timestamp, Vec<ConsumptionKey>>,
     earlier: EarlierUses,
@@ -23,21 +23,21 @@ pub(in crate::replay) struct Book {
 
 /// What [`ReplayStore::consume`](crate::replay::ReplayStore::consume) is asked.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::replay) struct Ask {
+pub(in crate::replay) struct UseRequest {
     pub(in crate::replay) key: ConsumptionKey,
     pub(in crate::replay) use_id: UseId,
-    pub(in crate::replay) limits: Limits,
+    pub(in crate::replay) limits: UseLimits,
     pub(in crate::replay) retain_until: Timestamp,
 }
 
-impl Book {
+impl Payments {
     pub(in crate::replay) fn consume(
         &mut self,
-        ask: &Ask,
+        ask: &UseRequest,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) -> Result<Consumption, NoRoom> {
+    ) -> Result<Consumption, Full> {
         self.prune(now, keys, changes);
         let Some(entry) = self.entries.get(&ask.key).copied() else {
             return self.consume_unknown(ask, now, keys, changes);
@@ -80,7 +80,7 @@ impl Book {
         &mut self,
         key: ConsumptionKey,
         use_id: UseId,
-        why: Release,
+        why: ReleaseReason,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
@@ -103,12 +103,12 @@ impl Book {
             }
         }
         match why {
-            Release::NotServed => next.taken -= 1,
-            Release::Failed if entry.restored < entry.restores => {
+            ReleaseReason::NotServed => next.taken -= 1,
+            ReleaseReason::Failed if entry.restored < entry.restores => {
                 next.taken -= 1;
                 next.restored += 1;
             }
-            Release::Failed => {}
+            ReleaseReason::Failed => {}
         }
         self.rewrite(&key, &entry, next, changes);
         true
@@ -116,11 +116,11 @@ impl Book {
 
     fn consume_unknown(
         &mut self,
-        ask: &Ask,
+        ask: &UseRequest,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) -> Result<Consumption, NoRoom> {
+    ) -> Result<Consumption, Full> {
         if keys.may_have_pruned(ask.retain_until) || self.released.contains(&ask.key, ask.use_id) {
             return Ok(Consumption::Spent);
         }
@@ -159,7 +159,7 @@ impl Book {
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) -> Result<(), NoRoom> {
+    ) -> Result<(), Full> {
         if entry.last_use.released {
             // what came back must cost no room, or one payment could come back until there is none
             self.released.insert(*key, entry.last, now);
@@ -239,7 +239,7 @@ impl Book {
 
 /// Taking in what a disk holds.
 #[cfg(feature = "replay-durable")]
-impl Book {
+impl Payments {
     /// Forgets everything but the uses that no disk holds.
     pub(in crate::replay) fn clear(&mut self) {
         *self = Self {

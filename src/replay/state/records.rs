@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::capacity::{NoRoom, Room};
+use super::capacity::{Capacity, Full};
 use crate::{
     clock::Timestamp,
     replay::{RecordKey, StoreError, StoreErrorKind},
@@ -8,7 +8,7 @@ use crate::{
 
 /// Small records with an expiry, in memory.
 #[derive(Debug, Default)]
-pub(in crate::replay) struct Shelf {
+pub(in crate::replay) struct RecordTable {
     records: BTreeMap<RecordKey, Record>,
     expiries: BTreeSet<(Timestamp, RecordKey)>,
 }
@@ -28,15 +28,15 @@ impl RecordChanges for () {
     fn record(&mut self, _: &RecordKey, _: Option<&Record>, _: Option<&Record>) {}
 }
 
-impl Shelf {
+impl RecordTable {
     pub(in crate::replay) fn put_if_absent(
         &mut self,
         key: &RecordKey,
         record: Record,
         now: Timestamp,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl RecordChanges,
-    ) -> Result<bool, NoRoom> {
+    ) -> Result<bool, Full> {
         self.prune(now, room, changes);
         match self.records.get(key) {
             Some(known) if !known.is_gone(now) => return Ok(false),
@@ -63,7 +63,7 @@ impl Shelf {
         &mut self,
         key: &RecordKey,
         now: Timestamp,
-        room: &Room,
+        room: &Capacity,
         changes: &mut impl RecordChanges,
     ) {
         self.prune(now, room, changes);
@@ -83,7 +83,7 @@ impl Shelf {
             .collect()
     }
 
-    fn prune(&mut self, now: Timestamp, room: &Room, changes: &mut impl RecordChanges) {
+    fn prune(&mut self, now: Timestamp, room: &Capacity, changes: &mut impl RecordChanges) {
         for _ in 0..PRUNED_AT_ONCE {
             let Some((_, key)) = self.expiries.first().filter(|(at, _)| *at < now) else {
                 return;
@@ -93,7 +93,7 @@ impl Shelf {
         }
     }
 
-    fn remove(&mut self, key: &RecordKey, room: &Room, changes: &mut impl RecordChanges) {
+    fn remove(&mut self, key: &RecordKey, room: &Capacity, changes: &mut impl RecordChanges) {
         if let Some(record) = self.records.remove(key) {
             self.expiries.remove(&(record.expires_at, key.clone()));
             room.give_back(weight(key, &record));
@@ -108,8 +108,8 @@ impl Shelf {
 }
 
 #[cfg(feature = "replay-durable")]
-impl Shelf {
-    pub(in crate::replay) fn load(&mut self, key: RecordKey, record: Record, room: &Room) {
+impl RecordTable {
+    pub(in crate::replay) fn load(&mut self, key: RecordKey, record: Record, room: &Capacity) {
         room.take_always(weight(&key, &record));
         self.note(key, record);
     }
@@ -158,8 +158,8 @@ mod tests {
     }
 
     struct Scene {
-        shelf: Shelf,
-        room: Room,
+        records: RecordTable,
+        room: Capacity,
         written: Written,
     }
 
@@ -169,30 +169,30 @@ mod tests {
         /// With room for so many records of a key of one byte and a value of three.
         fn new(records: usize) -> Self {
             Self {
-                shelf: Shelf::default(),
-                room: Room::new(records * SHORT),
+                records: RecordTable::default(),
+                room: Capacity::new(records * SHORT),
                 written: Written::default(),
             }
         }
 
-        fn put(&mut self, name: u8, until: u64, now: u64) -> Result<bool, NoRoom> {
+        fn put(&mut self, name: u8, until: u64, now: u64) -> Result<bool, Full> {
             let record = Record {
                 value: vec![name; 3],
                 expires_at: at(until),
             };
-            self.shelf
+            self.records
                 .put_if_absent(&key(name), record, at(now), &self.room, &mut self.written)
         }
 
         fn delete(&mut self, name: u8, now: u64) {
-            self.shelf
+            self.records
                 .delete(&key(name), at(now), &self.room, &mut self.written);
         }
 
         fn held(&self) -> (usize, usize, i32) {
             (
-                self.shelf.records.len(),
-                self.shelf.expiries.len(),
+                self.records.records.len(),
+                self.records.expiries.len(),
                 self.written.0,
             )
         }
@@ -216,13 +216,13 @@ mod tests {
         let name = RecordKey::new(&[1, 2]).unwrap();
         assert!(
             scene
-                .shelf
+                .records
                 .put_if_absent(&name, record(2), at(0), &scene.room, &mut scene.written)
                 .is_err()
         );
         assert_eq!(
             scene
-                .shelf
+                .records
                 .put_if_absent(&name, record(1), at(0), &scene.room, &mut scene.written)
                 .ok(),
             Some(true)
@@ -241,7 +241,7 @@ mod tests {
             scene.put(4, 99, 10).is_err(),
             "a record is there until its last second"
         );
-        assert_eq!(scene.shelf.get(&key(1), at(10)), Some(vec![1; 3]));
+        assert_eq!(scene.records.get(&key(1), at(10)), Some(vec![1; 3]));
         assert_eq!(scene.put(4, 99, 21).ok(), Some(true));
         assert_eq!(scene.held(), (2, 2, 2));
         scene.delete(3, 21);
@@ -271,7 +271,7 @@ mod tests {
             "until its last second"
         );
         assert_eq!(scene.put(8, 99, 11).ok(), Some(true));
-        assert_eq!(scene.shelf.get(&key(8), at(99)), Some(vec![8; 3]));
+        assert_eq!(scene.records.get(&key(8), at(99)), Some(vec![8; 3]));
         assert_eq!(scene.held(), (4, 4, 4));
         assert_eq!(scene.put(8, 99, 11).ok(), Some(false));
     }
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn what_is_read_from_a_disk_takes_room() {
         let mut scene = Scene::new(1);
-        scene.shelf.load(
+        scene.records.load(
             key(1),
             Record {
                 value: vec![1; 3],

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    ConfigError, Paywall, PaywallBuilder, foreign, paywall::Setup, secret_file, siblings::Sold,
-    spoken,
+    ConfigError, Paywall, PaywallBuilder, foreign, paywall::PaywallState, secret_file,
+    siblings::Sold, spoken,
 };
 use crate::{
     dialect::{
@@ -79,7 +79,7 @@ impl PaywallBuilder {
         .ok_or_else(|| {
             ConfigError::new("two master secrets lead to the same key id: replace one of them")
         })?;
-        Ok(Paywall::new(Setup {
+        Ok(Paywall::new(PaywallState {
             receiver: self.receiver,
             store,
             revocations: self.revocations,
@@ -120,10 +120,10 @@ impl PaywallBuilder {
     ) -> Result<(), ConfigError> {
         if profile.network == Network::Bitcoin
             && store.durability() == Durability::Volatile
-            && !self.volatile_replay_store
+            && !self.allow_volatile_replay_store
         {
             return Err(ConfigError::new(
-                "this store forgets what was spent when the process ends: take a durable one, or accept it with .volatile_replay_store()",
+                "this store forgets what was spent when the process ends: take a durable one, or accept it with .allow_volatile_replay_store()",
             ));
         }
         if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {
@@ -180,7 +180,7 @@ impl PaywallBuilder {
     fn unpaid_fit(&self) -> Result<(), ConfigError> {
         if self.limits.per_client == 0 || self.limits.total == 0 {
             return Err(ConfigError::new(
-                "no invoice could ever be issued: .unpaid_per_client(..) and .unpaid_in_all(..) must be one at least",
+                "no invoice could ever be issued: .max_unpaid_per_client(..) and .max_unpaid(..) must be one at least",
             ));
         }
         Ok(())

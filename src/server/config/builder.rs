@@ -37,7 +37,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) accept_foreign_proofs: bool,
     pub(in crate::server) keep_credentials: bool,
     pub(in crate::server) allow_test_network: bool,
-    pub(in crate::server) volatile_replay_store: bool,
+    pub(in crate::server) allow_volatile_replay_store: bool,
 }
 
 impl PaywallBuilder {
@@ -66,7 +66,7 @@ impl PaywallBuilder {
             accept_foreign_proofs: false,
             keep_credentials: false,
             allow_test_network: false,
-            volatile_replay_store: false,
+            allow_volatile_replay_store: false,
         }
     }
 
@@ -166,8 +166,8 @@ impl PaywallBuilder {
 
     /// Takes a store that forgets what was spent when the process ends, on mainnet too.
     /// [`accept_foreign_proofs`](Self::accept_foreign_proofs) needs a durable store nevertheless.
-    pub fn volatile_replay_store(mut self) -> Self {
-        self.volatile_replay_store = true;
+    pub fn allow_volatile_replay_store(mut self) -> Self {
+        self.allow_volatile_replay_store = true;
         self
     }
 
@@ -200,8 +200,8 @@ impl PaywallBuilder {
     /// How many unpaid invoices one client may hold (default 64): each 402 is one, those to refused
     /// credentials too. Beyond it 429. An IPv6 network of 56 bits may hold four times as many
     /// (256), one of 48 bits sixteen times as many (1,024), and neither more than half of
-    /// [`unpaid_in_all`](Self::unpaid_in_all).
-    pub fn unpaid_per_client(mut self, invoices: usize) -> Self {
+    /// [`max_unpaid`](Self::max_unpaid).
+    pub fn max_unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self
     }
@@ -209,7 +209,7 @@ impl PaywallBuilder {
     /// How many unpaid invoices all clients together may hold (default 10,000). Clients that have
     /// not paid in the last 24 hours get at most nine tenths of these, and of the share of their
     /// network.
-    pub fn unpaid_in_all(mut self, invoices: usize) -> Self {
+    pub fn max_unpaid(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
     }
@@ -282,7 +282,7 @@ impl PaywallBuilder {
     /// of 48 bits sixteen times as many. Beyond that the answer is 429.
     ///
     /// All servers of one receiver key must share one durable store, because a second store accepts
-    /// what the first one has redeemed. [`volatile_replay_store`](Self::volatile_replay_store) does
+    /// what the first one has redeemed. [`allow_volatile_replay_store`](Self::allow_volatile_replay_store) does
     /// not change that. A new store takes only proofs whose invoice was made more than two minutes
     /// after the store ([`ReplayStore::created_at`]); older ones are 402 with a fresh invoice, and
     /// the log says until when. The clock must be right when a store is made. A store that was put

@@ -11,7 +11,7 @@ use crate::payment::{Access, Amount};
 /// use std::time::Duration;
 /// use tower_x402::{Amount, server::Charge};
 ///
-/// let day = Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)).described("one day of the archive");
+/// let day = Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)).description("one day of the archive");
 /// # let _ = day;
 /// ```
 #[derive(Clone, Debug)]
@@ -35,7 +35,7 @@ pub struct Charge {
 
 impl Charge {
     /// A charge of a fixed amount, or of what a price function answers. It buys one request.
-    pub fn of(price: impl Into<Price>) -> Self {
+    pub fn new(price: impl Into<Price>) -> Self {
         Self {
             price: price.into(),
             access: Vec::new(),
@@ -79,7 +79,7 @@ impl Charge {
     }
 
     /// What is sold, for whoever decides to pay: at most 256 bytes.
-    pub fn described(mut self, description: impl Into<String>) -> Self {
+    pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
@@ -262,12 +262,12 @@ impl Charge {
 
 impl From<Amount> for Charge {
     fn from(amount: Amount) -> Self {
-        Self::of(amount)
+        Self::new(amount)
     }
 }
 
 impl From<Price> for Charge {
     fn from(price: Price) -> Self {
-        Self::of(price)
+        Self::new(price)
     }
 }

@@ -27,7 +27,7 @@ pub(in crate::server) fn check(
     if store.durability() == Durability::Volatile {
         return Err(ConfigError::new(
             ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
-             DurableStore::open(\"spent\")?, or leave it out (.volatile_replay_store() does not change that)",
+             DurableStore::open(\"spent\")?, or leave it out (.allow_volatile_replay_store() does not change that)",
         ));
     }
     if dialects

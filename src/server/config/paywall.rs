@@ -45,15 +45,15 @@ use crate::{
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Paywall(Arc<Setup>);
+pub struct Paywall(Arc<PaywallState>);
 
-pub(in crate::server) struct Setup {
+pub(in crate::server) struct PaywallState {
     pub(in crate::server) receiver: Arc<dyn Receiver>,
     pub(in crate::server) profile: ReceiverProfile,
     pub(in crate::server) store: Arc<dyn ReplayStore>,
     pub(in crate::server) revocations: Option<Revocations>,
     pub(in crate::server) dialects: Vec<Box<dyn Dialect>>,
-    /// The texts of the configured origins, which the numbers in `Place` count.
+    /// The texts of the configured origins, which the numbers in `RequestPlace` count.
     pub(in crate::server) origins: Vec<Arc<str>>,
     pub(in crate::server) authorities: Origins,
     pub(in crate::server) proxies: Proxies,
@@ -97,11 +97,11 @@ impl Paywall {
         self.0.announcer.listen(capacity)
     }
 
-    pub(in crate::server) fn new(setup: Setup) -> Self {
+    pub(in crate::server) fn new(setup: PaywallState) -> Self {
         Self(Arc::new(setup))
     }
 
-    pub(in crate::server) fn setup(&self) -> &Setup {
+    pub(in crate::server) fn setup(&self) -> &PaywallState {
         &self.0
     }
 }
@@ -117,7 +117,7 @@ impl fmt::Debug for Paywall {
     }
 }
 
-impl Setup {
+impl PaywallState {
     /// Gets in line to make the inner service ready and ask the store about a payment that is good
     /// for so many uses. Payments that the store called spent lately have lines of their own, where
     /// one request at a time has its turn: a child that is spent does not stand in the way of its

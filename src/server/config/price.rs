@@ -68,7 +68,7 @@ impl Price {
 /// ```
 /// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
 ///
-/// let charge = Charge::of(price_fn(|q: PriceRequest| async move {
+/// let charge = Charge::new(price_fn(|q: PriceRequest| async move {
 ///     let frames = q.header("x-frames").unwrap_or("1").parse().ok().filter(|n| (1..=1000).contains(n));
 ///     Ok(Some(Amount::from_sat(frames.ok_or(BadRequest::new("x-frames: 1 to 1000"))?)))
 /// }))

@@ -35,12 +35,12 @@ pub(crate) struct Allowance {
 struct Today {
     day: u64,
     taken: HashMap<ClientKey, u32>,
-    blocks: HashMap<Block, Taken>,
+    blocks: HashMap<Block, Allowed>,
 }
 
 /// By all clients of a network.
 #[derive(Clone, Copy, Debug, Default)]
-struct Taken {
+struct Allowed {
     requests: u64,
     clients: usize,
 }
@@ -78,7 +78,8 @@ impl Allowance {
             return false;
         }
         let is_used_up = |block: Block| {
-            let Taken { requests, clients } = today.blocks.get(&block).copied().unwrap_or_default();
+            let Allowed { requests, clients } =
+                today.blocks.get(&block).copied().unwrap_or_default();
             requests >= u64::from(self.per_day.get()) * block.clients() as u64
                 || is_new && clients >= (self.clients / BLOCKS).max(1)
         };

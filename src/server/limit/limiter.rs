@@ -26,64 +26,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
+    limits::UnpaidLimits,
     silence::{Call, CallEnd},
-    state::{Full, State},
+    state::{Full, LimiterState},
 };
-use crate::{
-    clock::Timestamp,
-    payment::PaymentHash,
-    server::address::{Block, ClientKey},
-};
-
-/// The numbers of a [`Limiter`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct UnpaidLimits {
-    /// For one client.
-    pub(crate) per_client: usize,
-    /// In all.
-    pub(crate) total: usize,
-    /// The part of the total and of a network's share, in percent, that only clients that paid
-    /// before may take.
-    pub(crate) kept_percent: usize,
-    /// Clients that are told apart. Beyond, new ones are counted as unknown.
-    pub(crate) clients: usize,
-}
-
-impl Default for UnpaidLimits {
-    fn default() -> Self {
-        Self {
-            per_client: 64,
-            total: 10_000,
-            kept_percent: 10,
-            clients: 20_000,
-        }
-    }
-}
-
-impl UnpaidLimits {
-    /// For a network of one household (56 bits: four clients' worth) or one site (48 bits: sixteen
-    /// clients' worth), and never more than half of all.
-    pub(crate) fn of_block(&self, block: Block) -> usize {
-        self.per_client
-            .saturating_mul(block.clients())
-            .min((self.total / 2).max(1))
-    }
-
-    /// How much of a share is open to a client.
-    pub(super) fn open(&self, share: usize, has_paid: bool) -> usize {
-        let kept = share.saturating_mul(self.kept_percent.min(100)) / 100;
-        if has_paid {
-            share
-        } else {
-            share.saturating_sub(kept)
-        }
-    }
-
-    /// How many clients that paid are remembered.
-    pub(super) const fn payers(&self) -> usize {
-        self.clients / 2
-    }
-}
+use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
 
 /// Counts unpaid invoices. Its memory is bounded by its limits.
 ///
@@ -93,7 +40,7 @@ impl UnpaidLimits {
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
-    state: Mutex<State>,
+    state: Mutex<LimiterState>,
     lately: Lately,
 }
 
@@ -178,7 +125,7 @@ impl Limiter {
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LimiterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,12 +2,14 @@
 
 mod allowance;
 mod limiter;
+mod limits;
 mod silence;
 mod state;
 
 pub(crate) use self::{
     allowance::Allowance,
-    limiter::{Limiter, Slot, UnpaidLimits},
+    limiter::{Limiter, Slot},
+    limits::UnpaidLimits,
     silence::CallEnd,
     state::Full,
 };

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    limiter::UnpaidLimits,
+    limits::UnpaidLimits,
     silence::{Call, CallEnd, Silence},
 };
 use crate::{
@@ -27,22 +27,22 @@ pub(crate) enum Full {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct State {
+pub(super) struct LimiterState {
     next_id: u64,
-    pub(super) slots: HashMap<u64, Held>,
+    pub(super) slots: HashMap<u64, HeldSlot>,
     pub(super) ends: BTreeSet<(Timestamp, u64)>,
     pub(super) ends_by_client: BTreeSet<(ClientKey, Timestamp, u64)>,
     pub(super) ends_by_block: BTreeSet<(Block, Timestamp, u64)>,
     pub(super) by_hash: HashMap<PaymentHash, u64>,
     pub(super) by_block: HashMap<Block, usize>,
-    pub(super) clients: HashMap<ClientKey, Known>,
+    pub(super) clients: HashMap<ClientKey, KnownClient>,
     pub(super) payers: BTreeSet<(Timestamp, ClientKey)>,
     counted: Counted,
     pub(super) silence: Silence,
 }
 
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct HeldSlot {
     /// Who asked.
     pub(super) asker: ClientKey,
     /// Whose count it is: the asker's, or that of all unknown clients if the table was full.
@@ -53,12 +53,12 @@ pub(super) struct Held {
 
 /// A client that holds a slot or has paid.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct KnownClient {
     pub(super) held: usize,
     pub(super) paid: Option<Timestamp>,
 }
 
-impl State {
+impl LimiterState {
     /// A slot for this client, or what is full and when a slot comes back at the latest, if that is
     /// known.
     pub(super) fn reserve(
@@ -127,7 +127,7 @@ impl State {
         self.next_id += 1;
         self.slots.insert(
             id,
-            Held {
+            HeldSlot {
                 asker,
                 client,
                 end: None,
@@ -218,7 +218,7 @@ impl State {
 
     pub(super) fn release(&mut self, id: u64) {
         self.set_end(id, None);
-        let Some(Held {
+        let Some(HeldSlot {
             asker,
             client,
             hash,

@@ -1,7 +1,7 @@
 use http::{Request, request::Parts};
 
-use super::{aside, settle::Paid};
-use crate::{body::RequestBody, payment::Terms, server::config::paywall::Setup};
+use super::{aside, settle::PaidUse};
+use crate::{body::RequestBody, payment::Terms, server::config::paywall::PaywallState};
 
 /// What goes to the inner service.
 pub(in crate::server) type Admitted<B> = (Request<RequestBody<B>>, Admission);
@@ -9,7 +9,7 @@ pub(in crate::server) type Admitted<B> = (Request<RequestBody<B>>, Admission);
 /// What becomes of the inner service's answer.
 #[derive(Default)]
 pub(in crate::server) struct Admission {
-    pub(in crate::server) paid: Option<Paid>,
+    pub(in crate::server) paid: Option<PaidUse>,
     /// A credential came with the request: shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
 }
@@ -27,7 +27,7 @@ impl Admission {
 
 /// Takes out the credentials that stop here: every dialect's, for one may read a field that another
 /// never looks at. A field that is the application's own loses those of this server.
-pub(in crate::server) fn strip(setup: &Setup, head: &mut Parts, terms: &Terms) {
+pub(in crate::server) fn strip(setup: &PaywallState, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
         setup
             .dialects

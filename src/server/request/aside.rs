@@ -14,7 +14,7 @@ use http::{Extensions, HeaderMap, Request};
 
 use crate::{
     dialect::{self, Issuer},
-    server::config::paywall::Setup,
+    server::config::paywall::PaywallState,
 };
 
 /// What was taken out of a request, for its extensions. Private, so that no handler can read it.
@@ -34,20 +34,20 @@ impl Aside {
 /// Takes out the credentials that this server issued, unless the operator keeps them; `None` if
 /// there are none. Looks at nothing but names if no header may hold one.
 #[inline]
-pub(in crate::server) fn set_aside(setup: &Setup, headers: &mut HeaderMap) -> Option<Aside> {
+pub(in crate::server) fn set_aside(setup: &PaywallState, headers: &mut HeaderMap) -> Option<Aside> {
     dialect::may_hold_credential(headers).then(|| take(setup, headers))?
 }
 
 /// Puts back what a layer further out has set aside, if this server issued it.
 #[inline]
-pub(in crate::server) fn bring_back<B>(setup: &Setup, request: &mut Request<B>) {
+pub(in crate::server) fn bring_back<B>(setup: &PaywallState, request: &mut Request<B>) {
     if request.extensions().get::<Aside>().is_some() {
         recognise(setup, request);
     }
 }
 
 #[cold]
-fn recognise<B>(setup: &Setup, request: &mut Request<B>) {
+fn recognise<B>(setup: &PaywallState, request: &mut Request<B>) {
     let Some(Aside(lines)) = request.extensions_mut().get_mut() else {
         return;
     };
@@ -56,7 +56,7 @@ fn recognise<B>(setup: &Setup, request: &mut Request<B>) {
 }
 
 #[cold]
-fn take(setup: &Setup, headers: &mut HeaderMap) -> Option<Aside> {
+fn take(setup: &PaywallState, headers: &mut HeaderMap) -> Option<Aside> {
     let mut taken = take_own(setup, headers);
     if taken.is_empty() {
         return None;
@@ -68,7 +68,7 @@ fn take(setup: &Setup, headers: &mut HeaderMap) -> Option<Aside> {
 }
 
 /// Moves out the credentials that this server issued.
-fn take_own(setup: &Setup, headers: &mut HeaderMap) -> HeaderMap {
+fn take_own(setup: &PaywallState, headers: &mut HeaderMap) -> HeaderMap {
     let keys = setup.keys.current();
     let foreign = setup
         .profile

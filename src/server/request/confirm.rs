@@ -8,7 +8,7 @@ use crate::{
     payment::{PaymentHash, Proof},
     server::{
         address::ClientKey,
-        config::paywall::Setup,
+        config::paywall::PaywallState,
         state::pace::{Taken, TooOften},
     },
     trace,
@@ -19,7 +19,7 @@ use crate::{
 const LOOK_UPS: usize = 3;
 const BETWEEN_LOOK_UPS: Duration = Duration::from_millis(300);
 
-impl Setup {
+impl PaywallState {
     /// Whether the receiver must be asked if an invoice is settled.
     pub(in crate::server) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
         let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
@@ -33,7 +33,7 @@ impl Setup {
 ///
 /// Why nobody can say now.
 pub(in crate::server) async fn confirm(
-    setup: &Setup,
+    setup: &PaywallState,
     proof: &Proof,
     client: ClientKey,
 ) -> Result<bool, &'static str> {
@@ -97,7 +97,7 @@ pub(in crate::server) async fn confirm(
 /// One look-up, if it is not too often. Waits once, if nothing is known: a request before this one
 /// may have been dropped before its answer came.
 async fn take(
-    setup: &Setup,
+    setup: &PaywallState,
     payment_hash: PaymentHash,
     client: ClientKey,
     is_known: bool,

@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     dialect::{Claim, Presented, RequestView},
     payment::{Proof, Refusal, Terms},
-    server::config::paywall::Setup,
+    server::config::paywall::PaywallState,
 };
 
 /// A credential and its dialect, authentic as far as the head tells.
@@ -17,7 +17,7 @@ pub(in crate::server) type Found = (usize, Result<Box<dyn Claim>, Refusal>);
 /// Step 3: the one credential, if any. 400 where there are several, or one that no payment can
 /// cure.
 pub(in crate::server) fn presented(
-    setup: &Setup,
+    setup: &PaywallState,
     view: &RequestView<'_>,
     terms: &Terms,
     now: Timestamp,
@@ -48,7 +48,7 @@ pub(in crate::server) enum Verdict {
 
 /// Step 4, where the head tells all. `bound` is what the head binds beside method and target.
 pub(in crate::server) fn verify(
-    setup: &Setup,
+    setup: &PaywallState,
     view: &RequestView<'_>,
     terms: &Terms,
     now: Timestamp,

@@ -5,7 +5,7 @@ use http::Response;
 
 use super::{admission::Admitted, pending::Pending};
 use crate::{
-    clock::Timestamp, dialect::Claim, lightning::BoxFuture, payment::Proof, replay::Limits,
+    clock::Timestamp, dialect::Claim, lightning::BoxFuture, payment::Proof, replay::UseLimits,
     server::state::turns::InLine,
 };
 
@@ -27,7 +27,7 @@ pub(in crate::server) enum Decision<B> {
 pub(in crate::server) struct Candidate {
     pub(in crate::server) proof: Proof,
     /// What the store is asked.
-    pub(in crate::server) ask: (Limits, Timestamp),
+    pub(in crate::server) ask: (UseLimits, Timestamp),
     pub(in crate::server) next: Option<Box<dyn Claim>>,
     /// The turn to make the inner service ready and ask the store.
     pub(in crate::server) turn: InLine,

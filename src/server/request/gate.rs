@@ -22,7 +22,7 @@ use super::{
     answers,
     credential::{Verdict, presented, verify},
     decision::{Decision, answer, wait},
-    pending::{Asked, Pending, Place, bound},
+    pending::{Pending, PricedRequest, RequestPlace, bound},
     redeem::weighed,
     settle,
     unpaid::ask,
@@ -33,7 +33,7 @@ use crate::{
     server::{
         config::{BoxError, price},
         origin,
-        routes::{rule::Rule, shop::Shop},
+        routes::{priced::PricedRoutes, rule::Rule},
     },
     trace,
 };
@@ -42,7 +42,7 @@ use crate::{
 /// time, at once.
 #[inline]
 pub(in crate::server) fn decide<B>(
-    shop: &Arc<Shop>,
+    routes: &Arc<PricedRoutes>,
     rule: &Arc<Rule>,
     captures: Vec<(String, String)>,
     request: Request<B>,
@@ -51,7 +51,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let (setup, terms) = (shop.paywall.setup(), &rule.terms);
+    let (setup, terms) = (routes.paywall.setup(), &rule.terms);
     let (mut head, body) = request.into_parts();
     let body = RequestBody::inner(body);
     if head.extensions.get::<PaymentReceipt>().is_some() {
@@ -66,7 +66,7 @@ where
     let origin = origin.map_err(|fault| answer(answers::misdirected(&fault.to_string())))?;
     let target = origin::asked_for(&head)
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
-    let place = Place {
+    let place = RequestPlace {
         origin,
         target,
         nested: rule.nested(&head),
@@ -101,8 +101,8 @@ where
             }
         }
     };
-    let mut asked = Asked::new(
-        (shop.clone(), rule.clone()),
+    let mut asked = PricedRequest::new(
+        (routes.clone(), rule.clone()),
         head,
         place,
         (now, keys.kept()),

@@ -5,14 +5,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{answers, pending::Asked, within};
+use super::{answers, pending::PricedRequest, within};
 use crate::{
     clock::Timestamp,
     dialect::{self, Committed, Dialect, RequestView},
     lightning::{Description, InvoiceRequest, NodeErrorKind},
     payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
     server::{
-        config::paywall::Setup,
+        config::paywall::PaywallState,
         limit::{CallEnd, Slot},
     },
     trace,
@@ -21,7 +21,7 @@ use crate::{
 /// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 if
 /// the node fails.
 pub(in crate::server) async fn challenge(
-    asked: &Asked,
+    asked: &PricedRequest,
     amount: Amount,
     mut slot: Slot,
     refused: Option<(usize, Refusal)>,
@@ -120,7 +120,7 @@ pub(in crate::server) struct Offered<'a> {
 /// The dialects that can say this request at this amount, and what the invoice must commit to in
 /// any of them.
 pub(in crate::server) fn offered<'a>(
-    setup: &'a Setup,
+    setup: &'a PaywallState,
     view: &RequestView<'_>,
     terms: &Terms,
     amount: Amount,
@@ -163,7 +163,7 @@ fn memo(terms: &Terms, authority: &str) -> String {
 const MAX_MEMO: usize = 639;
 
 pub(in crate::server) fn answer(
-    setup: &Setup,
+    setup: &PaywallState,
     offered: &[&dyn Dialect],
     asked: &dialect::Asked<'_>,
     refused: Option<&(usize, Refusal)>,

@@ -18,10 +18,10 @@ use crate::{
         address::ClientKey,
         config::{
             BoxError,
-            paywall::Setup,
+            paywall::PaywallState,
             price::{self, PriceRequest},
         },
-        routes::{rule::Rule, shop::Shop},
+        routes::{priced::PricedRoutes, rule::Rule},
     },
     trace,
 };
@@ -29,17 +29,17 @@ use crate::{
 /// A priced request: what the gate knows of it, and its body.
 #[derive(Debug)]
 pub(in crate::server) struct Pending<B> {
-    pub(in crate::server) asked: Asked,
+    pub(in crate::server) asked: PricedRequest,
     pub(in crate::server) body: RequestBody<B>,
 }
 
 /// A priced request without its body.
 #[derive(Debug)]
-pub(in crate::server) struct Asked {
-    pub(in crate::server) shop: Arc<Shop>,
+pub(in crate::server) struct PricedRequest {
+    pub(in crate::server) routes: Arc<PricedRoutes>,
     pub(in crate::server) rule: Arc<Rule>,
     pub(in crate::server) head: Parts,
-    pub(in crate::server) place: Place,
+    pub(in crate::server) place: RequestPlace,
     pub(in crate::server) now: Timestamp,
     /// A credential came with it, accepted or not.
     pub(in crate::server) presented: bool,
@@ -68,7 +68,7 @@ pub(in crate::server) enum Keep {
 
 /// Which of our URLs was asked for, and by whom.
 #[derive(Clone, Debug)]
-pub(in crate::server) struct Place {
+pub(in crate::server) struct RequestPlace {
     /// Which of the configured origins.
     pub(in crate::server) origin: usize,
     pub(in crate::server) target: PathAndQuery,
@@ -77,11 +77,11 @@ pub(in crate::server) struct Place {
     pub(in crate::server) client: ClientKey,
 }
 
-impl Place {
+impl RequestPlace {
     /// What the dialects may look at, before a body is read and what is bound is known.
     pub(in crate::server) fn view<'a>(
         &'a self,
-        (setup, rule): (&'a Setup, &'a Rule),
+        (setup, rule): (&'a PaywallState, &'a Rule),
         head: &'a Parts,
         keys: &'a CurrentKeys,
     ) -> RequestView<'a> {
@@ -97,16 +97,16 @@ impl Place {
     }
 }
 
-impl Asked {
+impl PricedRequest {
     pub(in crate::server) fn new(
-        (shop, rule): (Arc<Shop>, Arc<Rule>),
+        (routes, rule): (Arc<PricedRoutes>, Arc<Rule>),
         head: Parts,
-        place: Place,
+        place: RequestPlace,
         (now, keys): (Timestamp, CurrentKeys),
         seen: Option<Box<PriceRequest>>,
     ) -> Self {
         Self {
-            shop,
+            routes,
             rule,
             head,
             place,
@@ -119,8 +119,8 @@ impl Asked {
         }
     }
 
-    pub(in crate::server) fn setup(&self) -> &Setup {
-        self.shop.paywall.setup()
+    pub(in crate::server) fn setup(&self) -> &PaywallState {
+        self.routes.paywall.setup()
     }
 
     pub(in crate::server) fn view(&self) -> RequestView<'_> {
@@ -237,7 +237,7 @@ where
 /// Reads to its end a body that nobody wants, where its length is told and within the limit: HTTP/1
 /// closes a connection with unread bytes on it, and that may take the answer away from a client
 /// which is still sending. Nothing is kept.
-pub(in crate::server) async fn discard<B>(asked: &Asked, body: RequestBody<B>)
+pub(in crate::server) async fn discard<B>(asked: &PricedRequest, body: RequestBody<B>)
 where
     B: Body<Data = Bytes>,
 {

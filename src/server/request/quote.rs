@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use http::Response;
 
-use super::{answers, pending::Asked, within};
+use super::{answers, pending::PricedRequest, within};
 use crate::{
     payment::Amount,
     server::config::{
@@ -21,17 +21,17 @@ use crate::{
 };
 
 /// What came of asking for the price.
-pub(in crate::server) enum Quote {
+pub(in crate::server) enum PriceAnswer {
     Amount(Amount),
     Free,
     Answer(Box<Response<Bytes>>),
 }
 
 /// Asks the price of a request. `body` is there where the charge reads it.
-pub(in crate::server) async fn quote(asked: &Asked, body: Bytes) -> Quote {
+pub(in crate::server) async fn quote(asked: &PricedRequest, body: Bytes) -> PriceAnswer {
     let unavailable = |why: fmt::Arguments<'_>| {
         trace::error(format_args!("no price for {}: {why}", asked.place.target));
-        Quote::Answer(Box::new(answers::unavailable(
+        PriceAnswer::Answer(Box::new(answers::unavailable(
             "the price of this request cannot be told now",
         )))
     };
@@ -65,14 +65,14 @@ pub(in crate::server) async fn quote(asked: &Asked, body: Bytes) -> Quote {
         }
         Ok(Some(amount)) if asked.setup().profile.whole_sats_only => {
             match amount.rounded_up_to_sat() {
-                Some(amount) => Quote::Amount(amount),
+                Some(amount) => PriceAnswer::Amount(amount),
                 None => unavailable(format_args!("a price that cannot be rounded")),
             }
         }
-        Ok(Some(amount)) => Quote::Amount(amount),
-        Ok(None) => Quote::Free,
+        Ok(Some(amount)) => PriceAnswer::Amount(amount),
+        Ok(None) => PriceAnswer::Free,
         Err(error) => match error.downcast_ref::<BadRequest>() {
-            Some(bad) => Quote::Answer(Box::new(answers::bad_request(&bad.to_string()))),
+            Some(bad) => PriceAnswer::Answer(Box::new(answers::bad_request(&bad.to_string()))),
             None => unavailable(format_args!("{error}")),
         },
     }

@@ -10,16 +10,16 @@ use super::{
     confirm::confirm,
     credential::{Verdict, verify},
     decision::{Candidate, Decision, answer, wait},
-    pending::{Asked, Pending},
-    quote::{Quote, quote},
-    settle::{self, Outcome, Paid},
+    pending::{Pending, PricedRequest},
+    quote::{PriceAnswer, quote},
+    settle::{self, Outcome, PaidUse},
     unpaid::{ask, pass},
     within,
 };
 use crate::{
     dialect::Claim,
     payment::{Proof, Refusal, Spend},
-    replay::Limits,
+    replay::UseLimits,
     server::{
         config::BoxError,
         state::{pace::TooOften, turns::End},
@@ -81,7 +81,7 @@ where
             restores,
             retain_until,
         } => {
-            let ask = (Limits::new(uses, restores), retain_until);
+            let ask = (UseLimits::new(uses, restores), retain_until);
             let turn = pending.asked.setup().line_up(proof.payment_hash, uses);
             let mut candidate = Box::new(Candidate {
                 proof,
@@ -134,8 +134,8 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let shop = pending.asked.shop.clone();
-    let setup = shop.paywall.setup();
+    let routes = pending.asked.routes.clone();
+    let setup = routes.paywall.setup();
     let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
     let keep = pending.asked.keep(&*claim);
     if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
@@ -158,9 +158,9 @@ where
             }
         }
         current = match quote(&pending.asked, pending.body.data()).await {
-            Quote::Amount(amount) => Some(amount),
-            Quote::Free => return pass(*pending),
-            Quote::Answer(answer) => return Decision::Answer(answer),
+            PriceAnswer::Amount(amount) => Some(amount),
+            PriceAnswer::Free => return pass(*pending),
+            PriceAnswer::Answer(answer) => return Decision::Answer(answer),
         };
     }
     let verdict = claim.verify(
@@ -240,8 +240,8 @@ pub(in crate::server) fn consume<B: Send + 'static>(
             next,
             turn,
         } = *candidate;
-        let shop = pending.asked.shop.clone();
-        let setup = shop.paywall.setup();
+        let routes = pending.asked.routes.clone();
+        let setup = routes.paywall.setup();
         let outcome = within(setup.time_limit, settle::consume(setup, &proof, ask)).await;
         turn.end(match &outcome {
             Some(Ok(Outcome::Granted { .. })) => End::Good,
@@ -296,8 +296,8 @@ fn grant<B>(
 ) -> Admitted<B> {
     let Pending {
         asked:
-            Asked {
-                shop,
+            PricedRequest {
+                routes,
                 rule,
                 mut head,
                 place,
@@ -306,7 +306,7 @@ fn grant<B>(
             },
         body,
     } = pending;
-    let setup = shop.paywall.setup();
+    let setup = routes.paywall.setup();
     strip(setup, &mut head, &rule.terms);
     let receipt = settle::accepted(
         setup,
@@ -315,7 +315,7 @@ fn grant<B>(
         now,
         granted.as_ref().map(|(_, left)| *left),
     );
-    let paid = granted.map(|(lease, _)| Paid::new(shop, dialect, receipt, lease));
+    let paid = granted.map(|(lease, _)| PaidUse::new(routes, dialect, receipt, lease));
     (
         Request::from_parts(head, body),
         Admission {

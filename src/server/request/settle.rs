@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use http::{Response, request::Parts};
 
-use super::pending::Place;
+use super::pending::RequestPlace;
 use crate::{
     clock::Timestamp,
     payment::{PaymentReceipt, Proof},
     replay::{
-        Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreError, StoreErrorKind,
-        UseId,
+        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreError, StoreErrorKind, UseId,
+        UseLimits,
     },
-    server::{config::paywall::Setup, routes::shop::Shop, state::spent::Spent},
+    server::{config::paywall::PaywallState, routes::priced::PricedRoutes, state::spent::Spent},
 };
 
 /// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is
@@ -22,7 +22,7 @@ pub(in crate::server) struct Lease {
     store: Arc<dyn ReplayStore>,
     key: ConsumptionKey,
     use_id: UseId,
-    on_drop: Option<Release>,
+    on_drop: Option<ReleaseReason>,
     /// Where a granted use is remembered that never goes back.
     spent: Option<Arc<Spent>>,
 }
@@ -51,9 +51,9 @@ pub(in crate::server) enum Outcome {
 
 /// Consumes one use.
 pub(in crate::server) async fn consume(
-    setup: &Setup,
+    setup: &PaywallState,
     proof: &Proof,
-    (limits, retain_until): (Limits, Timestamp),
+    (limits, retain_until): (UseLimits, Timestamp),
 ) -> Result<Outcome, StoreError> {
     let store = setup.store.clone();
     let key = ConsumptionKey::new(proof.network, proof.payment_hash);
@@ -62,7 +62,7 @@ pub(in crate::server) async fn consume(
         store,
         key,
         use_id,
-        on_drop: Some(Release::NotServed),
+        on_drop: Some(ReleaseReason::NotServed),
         spent: None,
     });
     let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
@@ -87,8 +87,8 @@ pub(in crate::server) async fn consume(
 
 /// A request that a use was consumed for, on its way through the inner service.
 #[derive(Debug)]
-pub(in crate::server) struct Paid {
-    shop: Arc<Shop>,
+pub(in crate::server) struct PaidUse {
+    routes: Arc<PricedRoutes>,
     dialect: usize,
     receipt: PaymentReceipt,
     lease: Box<Lease>,
@@ -97,9 +97,9 @@ pub(in crate::server) struct Paid {
 /// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
 /// application is told.
 pub(in crate::server) fn accepted(
-    setup: &Setup,
+    setup: &PaywallState,
     proof: Proof,
-    (head, place): (&mut Parts, Place),
+    (head, place): (&mut Parts, RequestPlace),
     now: Timestamp,
     remaining: Option<u32>,
 ) -> PaymentReceipt {
@@ -116,41 +116,41 @@ pub(in crate::server) fn accepted(
     receipt
 }
 
-impl Paid {
+impl PaidUse {
     pub(in crate::server) fn new(
-        shop: Arc<Shop>,
+        routes: Arc<PricedRoutes>,
         dialect: usize,
         receipt: PaymentReceipt,
         lease: Box<Lease>,
     ) -> Self {
         Self {
-            shop,
+            routes,
             dialect,
             receipt,
             lease,
         }
     }
 
-    fn on_drop(&mut self, why: Option<Release>) {
+    fn on_drop(&mut self, why: Option<ReleaseReason>) {
         self.lease.on_drop = why;
     }
 
     /// Around each step of the inner service. A drop within the step is a panic, which is a
     /// failure; a drop between two steps is a client that hung up, who may have been served.
     pub(in crate::server) fn stepping(&mut self, within: bool) {
-        self.on_drop(within.then_some(Release::Failed));
+        self.on_drop(within.then_some(ReleaseReason::Failed));
     }
 
     /// The inner service answered with an error of its own.
     pub(in crate::server) fn failed(mut self) {
-        self.on_drop(Some(Release::Failed));
+        self.on_drop(Some(ReleaseReason::Failed));
     }
 
     /// The inner service answered.
     pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
-        self.on_drop(failed.then_some(Release::Failed));
-        let setup = self.shop.paywall.setup();
+        self.on_drop(failed.then_some(ReleaseReason::Failed));
+        let setup = self.routes.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(
             &self.receipt,
             response.status(),

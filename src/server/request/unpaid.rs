@@ -10,7 +10,7 @@ use super::{
     decision::{Decision, answer},
     issue,
     pending::{Keep, Pending, discard},
-    quote::{Quote, quote},
+    quote::{PriceAnswer, quote},
 };
 use crate::{dialect::Dialect, payment::Refusal, server::config::BoxError};
 
@@ -23,9 +23,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let shop = pending.asked.shop.clone();
+    let routes = pending.asked.routes.clone();
     let rule = pending.asked.rule.clone();
-    let setup = shop.paywall.setup();
+    let setup = routes.paywall.setup();
     let client = pending.asked.place.client;
     setup
         .notices
@@ -59,9 +59,9 @@ where
         return Decision::Answer(answer);
     }
     let amount = match quote(&pending.asked, pending.body.data()).await {
-        Quote::Amount(amount) => amount,
-        Quote::Free => return pass(*pending),
-        Quote::Answer(answer) => return Decision::Answer(answer),
+        PriceAnswer::Amount(amount) => amount,
+        PriceAnswer::Free => return pass(*pending),
+        PriceAnswer::Answer(answer) => return Decision::Answer(answer),
     };
     let binds_body = |dialect: &dyn Dialect| {
         dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
@@ -86,7 +86,7 @@ where
 /// To the inner service, unpaid.
 pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
-    let setup = asked.shop.paywall.setup();
+    let setup = asked.routes.paywall.setup();
     // One that is nothing here, or that this route does not look for, is still worth something
     // elsewhere.
     let aside = aside::set_aside(setup, &mut asked.head.headers);

@@ -5,7 +5,7 @@ use http::request::Parts;
 use crate::{
     payment::{Access, Amount, DialectName, Resource, Terms},
     server::{
-        config::{Charge, ConfigError, paywall::Setup},
+        config::{Charge, ConfigError, paywall::PaywallState},
         limit::Allowance,
         origin,
     },
@@ -24,7 +24,7 @@ pub(in crate::server) struct Rule {
 impl Rule {
     /// Checks a charge and works out its terms.
     pub(in crate::server) fn new(
-        setup: &Setup,
+        setup: &PaywallState,
         charge: Charge,
         pattern: Option<&str>,
     ) -> Result<Self, ConfigError> {

@@ -23,7 +23,7 @@ use crate::server::config::{Charge, ConfigError};
 /// #     .build()?;
 /// let table = RouteTable::new()
 ///     .charge("GET /weather/{city}", Amount::from_sat(10))
-///     .charge("GET /archive/{*path}", Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
+///     .charge("GET /archive/{*path}", Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)))
 ///     .free("GET /health")
 ///     .otherwise_refuse();
 /// let app: Router = Router::new()

@@ -6,8 +6,8 @@ use http::{HeaderValue, Method, Request, StatusCode};
 
 use super::{
     matching::{self, Captured, Lookup},
+    priced::{PricedRoutes, Pricing},
     rule::Rule,
-    shop::{Pricing, Shop},
 };
 use crate::{server::origin, trace};
 
@@ -33,8 +33,11 @@ pub(in crate::server) enum Unpriced {
 
 /// Asks the table, or the one rule of a layer without.
 #[inline]
-pub(in crate::server) fn triage<'s, B>(shop: &'s Shop, request: &Request<B>) -> Triage<'s> {
-    let unpriced = match &shop.pricing {
+pub(in crate::server) fn triage<'s, B>(
+    routes: &'s PricedRoutes,
+    request: &Request<B>,
+) -> Triage<'s> {
+    let unpriced = match &routes.pricing {
         Pricing::Every(_) if request.method() == Method::OPTIONS => {
             Unpriced::Methods(StatusCode::NO_CONTENT, None)
         }

@@ -68,16 +68,16 @@ impl Notices {
         match full {
             Full::All if self.full_for_all.is_due(now) => trace::warn(format_args!(
                 "no invoices for clients that have not paid before: all clients together hold their {} unpaid ones; \
-                 .unpaid_in_all(..) allows more, and a shorter .invoice_expiry(..) frees them sooner",
+                 .max_unpaid(..) allows more, and a shorter .invoice_expiry(..) frees them sooner",
                 limits.total
             )),
             Full::Block(block) if self.full_for_one.is_due(now) => trace::warn(format_args!(
-                "no invoices for the network {block}: its clients hold its share of {} unpaid ones; .unpaid_per_client(..) and \
-                 .unpaid_in_all(..) allow more",
+                "no invoices for the network {block}: its clients hold its share of {} unpaid ones; .max_unpaid_per_client(..) and \
+                 .max_unpaid(..) allow more",
                 limits.of_block(block)
             )),
             Full::Client(client) if self.full_for_one.is_due(now) => trace::warn(format_args!(
-                "no invoices for the client {client}: it holds its {} unpaid ones; .unpaid_per_client(..) allows more{}",
+                "no invoices for the client {client}: it holds its {} unpaid ones; .max_unpaid_per_client(..) allows more{}",
                 limits.per_client,
                 self.advice(proxies, head)
             )),

@@ -34,13 +34,13 @@ struct Use {
     payment: u64,
     /// What was left, if it was granted; otherwise nobody knows whether it was taken.
     granted: Option<u32>,
-    release: Option<Release>,
+    release: Option<ReleaseReason>,
     /// It was answered that this took nothing.
     is_void: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Release {
+struct ReleaseReason {
     counts: bool,
     is_certain: bool,
 }
@@ -111,7 +111,7 @@ impl Ledger {
             "refused" => self.uses.get_mut(&number(1)).unwrap().is_void = true,
             "release" => {
                 let used = self.uses.get_mut(&number(1)).unwrap();
-                used.release = Some(Release {
+                used.release = Some(ReleaseReason {
                     counts: words[2] == "failed",
                     is_certain: false,
                 });

@@ -10,8 +10,8 @@ use futures_util::future::join_all;
 use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
-        Consumption, DurableOptions, DurableStore, Limits, RecordKey, Records, Release,
-        ReplayStore, StoreErrorKind, StoreId, UseId,
+        Consumption, DurableOptions, DurableStore, RecordKey, Records, ReleaseReason, ReplayStore,
+        StoreErrorKind, StoreId, UseId, UseLimits,
     },
 };
 
@@ -26,7 +26,7 @@ enum Step {
     Consume(u64, u64),
     Delete(u64),
     Put(u64),
-    Release(u64, u64, Release),
+    Release(u64, u64, ReleaseReason),
 }
 
 /// Works on the store in `folder` for so many steps, and for `lasting` from then on.
@@ -92,7 +92,7 @@ impl Worker {
                 (Step::Consume(payment, number), Done::Unsure) => {
                     act(
                         &self.store,
-                        Step::Release(payment, number, Release::NotServed),
+                        Step::Release(payment, number, ReleaseReason::NotServed),
                     )
                     .await;
                     is_down = true;
@@ -119,9 +119,9 @@ impl Worker {
                     .granted
                     .swap_remove(self.dice.below(self.granted.len()));
                 let why = if self.dice.one_in(3) {
-                    Release::Failed
+                    ReleaseReason::Failed
                 } else {
-                    Release::NotServed
+                    ReleaseReason::NotServed
                 };
                 Step::Release(payment, number, why)
             }
@@ -197,7 +197,7 @@ async fn act(store: &DurableStore, step: Step) -> Done {
         Step::Release(payment, number, why) => {
             say(format_args!(
                 "release {number} {}",
-                if why == Release::Failed {
+                if why == ReleaseReason::Failed {
                     "failed"
                 } else {
                     "unserved"
@@ -210,9 +210,9 @@ async fn act(store: &DurableStore, step: Step) -> Done {
 }
 
 /// What payments buy: each its own.
-pub(super) fn limits(payment: u64) -> Limits {
+pub(super) fn limits(payment: u64) -> UseLimits {
     let uses = NonZeroU32::new(1 + (payment % 4) as u32).unwrap();
-    Limits::new(uses, (payment % 3) as u32)
+    UseLimits::new(uses, (payment % 3) as u32)
 }
 
 pub(super) fn use_id(number: u64) -> UseId {

@@ -35,9 +35,9 @@ fn id(number: u8) -> UseId {
     UseId::from_bytes([number; 16])
 }
 
-/// A book with its room and a disk; every ask is of payment `payment`, to be kept until `until`.
+/// A payments with its room and a disk; every ask is of payment `payment`, to be kept until `until`.
 struct Scene {
-    book: Book,
+    payments: Payments,
     keys: Keys,
     written: Written,
 }
@@ -45,7 +45,7 @@ struct Scene {
 impl Scene {
     fn new(capacity: usize) -> Self {
         Self {
-            book: Book::default(),
+            payments: Payments::default(),
             keys: Keys::new(capacity),
             written: Written::default(),
         }
@@ -54,24 +54,24 @@ impl Scene {
     fn consume(
         &mut self,
         (payment, use_id): (u8, u8),
-        limits: Limits,
+        limits: UseLimits,
         until: u64,
         now: u64,
-    ) -> Result<bool, NoRoom> {
-        let ask = Ask {
+    ) -> Result<bool, Full> {
+        let ask = UseRequest {
             key: key(payment),
             use_id: id(use_id),
             limits,
             retain_until: at(until),
         };
         let answer = self
-            .book
+            .payments
             .consume(&ask, at(now), &self.keys, &mut self.written)?;
         Ok(matches!(answer, Consumption::Granted { .. }))
     }
 
-    fn release(&mut self, (payment, use_id): (u8, u8), why: Release, now: u64) -> bool {
-        self.book.release(
+    fn release(&mut self, (payment, use_id): (u8, u8), why: ReleaseReason, now: u64) -> bool {
+        self.payments.release(
             key(payment),
             id(use_id),
             why,
@@ -82,8 +82,8 @@ impl Scene {
     }
 }
 
-fn uses(count: u32, restores: u32) -> Limits {
-    Limits::new(NonZeroU32::new(count).unwrap(), restores)
+fn uses(count: u32, restores: u32) -> UseLimits {
+    UseLimits::new(NonZeroU32::new(count).unwrap(), restores)
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn what_has_ended_is_forgotten_in_memory_and_on_disk_and_makes_room() {
     assert_eq!(
         (
             scene.written.entries,
-            scene.book.entries.len(),
-            scene.book.expiries.len()
+            scene.payments.entries.len(),
+            scene.payments.expiries.len()
         ),
         (2, 2, 2)
     );
@@ -144,15 +144,15 @@ fn what_is_kept_for_longer_than_at_first_is_forgotten_after_that() {
 fn a_release_forgets_what_has_ended_too() {
     let mut scene = Scene::new(9);
     assert!(scene.consume((1, 1), uses(1, 0), 10, 0).is_ok());
-    assert!(!scene.release((2, 1), Release::NotServed, 11));
-    assert!(scene.book.entries.is_empty());
+    assert!(!scene.release((2, 1), ReleaseReason::NotServed, 11));
+    assert!(scene.payments.entries.is_empty());
 }
 
 #[test]
 fn a_release_says_whether_it_gave_anything_back() {
     let mut scene = Scene::new(9);
     assert!(
-        !scene.release((1, 1), Release::NotServed, 0),
+        !scene.release((1, 1), ReleaseReason::NotServed, 0),
         "of a use that is not known"
     );
     assert_eq!(
@@ -167,9 +167,9 @@ fn a_release_says_whether_it_gave_anything_back() {
         );
     }
     for use_id in [2, 3] {
-        assert!(scene.release((1, use_id), Release::NotServed, 0));
+        assert!(scene.release((1, use_id), ReleaseReason::NotServed, 0));
         assert!(
-            !scene.release((1, use_id), Release::NotServed, 0),
+            !scene.release((1, use_id), ReleaseReason::NotServed, 0),
             "a second time"
         );
     }
@@ -179,7 +179,7 @@ fn a_release_says_whether_it_gave_anything_back() {
 fn a_release_that_came_first_is_remembered_for_ten_minutes() {
     for (later, is_granted) in [(600, false), (601, true)] {
         let mut scene = Scene::new(9);
-        assert!(!scene.release((1, 1), Release::NotServed, 0));
+        assert!(!scene.release((1, 1), ReleaseReason::NotServed, 0));
         assert_eq!(
             scene.consume((1, 1), uses(1, 0), 9_999, later).ok(),
             Some(is_granted),
@@ -194,7 +194,7 @@ fn what_was_asked_last_says_how_many_failed_uses_come_back() {
         let mut scene = Scene::new(9);
         assert!(scene.consume((1, 1), uses(2, 0), 99, 0).is_ok());
         assert!(scene.consume((1, 2), uses(2, restores), 99, 0).is_ok());
-        assert!(scene.release((1, 2), Release::Failed, 0));
+        assert!(scene.release((1, 2), ReleaseReason::Failed, 0));
         assert_eq!(
             scene.consume((1, 3), uses(2, restores), 99, 0).ok(),
             Some(comes_back)
@@ -207,13 +207,13 @@ fn what_was_asked_last_says_how_many_failed_uses_come_back() {
 fn what_is_read_again_replaces_all_but_the_uses_that_no_disk_holds() {
     let mut scene = Scene::new(1);
     assert!(scene.consume((1, 1), uses(1, 0), 99, 0).is_ok());
-    let entry = scene.book.entries[&key(1)];
-    assert!(!scene.release((2, 1), Release::NotServed, 0));
-    scene.book.clear();
+    let entry = scene.payments.entries[&key(1)];
+    assert!(!scene.release((2, 1), ReleaseReason::NotServed, 0));
+    scene.payments.clear();
     scene.keys = Keys::new(2);
-    assert!(scene.book.entries.is_empty() && scene.book.expiries.is_empty());
-    scene.book.load_entry(key(1), entry, &scene.keys);
-    scene.book.finish_load();
+    assert!(scene.payments.entries.is_empty() && scene.payments.expiries.is_empty());
+    scene.payments.load_entry(key(1), entry, &scene.keys);
+    scene.payments.finish_load();
     assert_eq!(scene.consume((1, 2), uses(1, 0), 99, 0).ok(), Some(false));
     assert_eq!(
         scene.consume((2, 1), uses(1, 0), 99, 0).ok(),

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::server::address::Block;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -53,7 +54,7 @@ fn someone(n: u8) -> ClientKey {
     }
 }
 
-fn check(state: &State, limits: &UnpaidLimits) {
+fn check(state: &LimiterState, limits: &UnpaidLimits) {
     let mut by_client: HashMap<ClientKey, usize> = HashMap::new();
     for (id, held) in &state.slots {
         *by_client.entry(held.client).or_default() += 1;

@@ -19,7 +19,7 @@ pub(crate) enum Otherwise {
 /// The compiled rules of a table. A rule without a value is free.
 #[derive(Debug)]
 pub(crate) struct Rules<T> {
-    rules: Vec<Rule<T>>,
+    rules: Vec<PathRule<T>>,
     matchers: Vec<Matcher>,
     otherwise: Otherwise,
     /// All patterns are in normal form, so that both lookups of a path in normal form are the same.
@@ -27,7 +27,7 @@ pub(crate) struct Rules<T> {
 }
 
 #[derive(Debug)]
-struct Rule<T> {
+struct PathRule<T> {
     method: Method,
     pattern: String,
     normal: String,
@@ -79,7 +79,7 @@ impl<T> Rules<T> {
     ) -> Result<Self, RuleError> {
         let rules = entries
             .into_iter()
-            .map(|(text, value)| Rule::parse(&text, value))
+            .map(|(text, value)| PathRule::parse(&text, value))
             .collect::<Result<Vec<_>, _>>()?;
         if rules.is_empty() {
             return Err(RuleError::empty());
@@ -109,7 +109,7 @@ impl<T> Rules<T> {
 
     /// The matcher of one method: of its own rules, and for HEAD and CONNECT of those of GET that
     /// they do not replace.
-    fn matcher_of(method: Method, rules: &[Rule<T>]) -> Result<Matcher, RuleError> {
+    fn matcher_of(method: Method, rules: &[PathRule<T>]) -> Result<Matcher, RuleError> {
         let of = |method: &Method| {
             rules
                 .iter()
@@ -135,7 +135,7 @@ impl<T> Rules<T> {
             if raw.insert(&rule.pattern, leaf).is_err()
                 || normal.insert(&rule.normal, leaf).is_err()
             {
-                let falls_together = |earlier: &Rule<T>| {
+                let falls_together = |earlier: &PathRule<T>| {
                     tree::conflict(&earlier.pattern, &rule.pattern)
                         || tree::conflict(&earlier.normal, &rule.normal)
                 };
@@ -224,7 +224,7 @@ impl<T> Rules<T> {
     fn priced<'a>(&'a self, leaf: Leaf, matcher: Option<&'a Matcher>) -> Lookup<'a, T> {
         match (self.rules.get(leaf.rule), matcher) {
             (
-                Some(Rule {
+                Some(PathRule {
                     value: Some(value),
                     pattern,
                     ..
@@ -279,7 +279,7 @@ impl<T> Rules<T> {
     }
 
     /// A rule that prices this path in any spelling, for any method.
-    fn pricing(&self, path: &str) -> Option<&Rule<T>> {
+    fn pricing(&self, path: &str) -> Option<&PathRule<T>> {
         let normal = Normal::of(path);
         let leaves = self
             .matchers
@@ -303,13 +303,13 @@ impl fmt::Display for Misplaced<'_> {
     }
 }
 
-impl<T> fmt::Display for Rule<T> {
+impl<T> fmt::Display for PathRule<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.pattern)
     }
 }
 
-impl<T> Rule<T> {
+impl<T> PathRule<T> {
     fn parse(text: &str, value: Option<T>) -> Result<Self, RuleError> {
         let shape = "expected a method, one space and a path, as in `GET /weather/{city}`";
         let words = text

@@ -5,7 +5,7 @@ use crate::server::config::Paywall;
 
 /// A paywall and the rules that it prices with.
 #[derive(Debug)]
-pub(in crate::server) struct Shop {
+pub(in crate::server) struct PricedRoutes {
     pub(in crate::server) paywall: Paywall,
     pub(in crate::server) pricing: Pricing,
 }
