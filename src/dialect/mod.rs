@@ -2,7 +2,10 @@
 //! node.
 
 pub(crate) mod keys;
+pub(crate) mod list;
 mod mac;
+#[cfg_attr(not(feature = "mpp"), allow(unreachable_pub))] // MPP hands it out
+pub(crate) mod problem;
 #[cfg(all(test, feature = "l402", feature = "mpp", feature = "x402"))]
 #[path = "tests/refusals.rs"]
 mod refusals;
@@ -21,7 +24,7 @@ use std::{fmt, num::NonZeroU32};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use self::keys::OriginKeys;
+use self::keys::{OriginKeys, Purpose};
 pub(crate) use self::{
     mac::MacKey,
     view::{RequestView, authority},
@@ -37,9 +40,39 @@ use crate::{
 pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     fn name(&self) -> DialectName;
 
-    /// Whether this dialect can say these terms, at this amount where it is known already. Asked
-    /// when a layer is built (amount of a fixed price) and again before a challenge.
-    fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool;
+    /// Why this dialect cannot be spoken for a receiver on this network, with this public key.
+    fn receiver_fault(
+        &self,
+        _network: Network,
+        _public_key: Option<&[u8; 33]>,
+    ) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether its credentials may stand in `Authorization`.
+    fn is_in_authorization(&self, authorization_taken: bool) -> bool;
+
+    /// Whether proofs for invoices of other servers can count.
+    fn takes_foreign_proofs(&self) -> bool {
+        false
+    }
+
+    /// Its code for a refusal to make another invoice, in a 429.
+    fn issuance_denied(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The form of a credential, for a client that sent one that cannot be read.
+    fn credential_form(&self) -> &'static str;
+
+    /// Why this dialect cannot sell on these terms, and what to change; `None` if it can. Asked
+    /// when a layer is built, with the amount of a fixed price, and again before a challenge.
+    fn cannot_sell(&self, terms: &Terms, amount: Option<Amount>) -> Option<&'static str>;
+
+    /// Whether this dialect can sell on these terms, at this amount if it is known already.
+    fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool {
+        self.cannot_sell(terms, amount).is_none()
+    }
 
     /// Whether a credential of this dialect cannot be verified without the body's hash.
     fn binds_body(&self, terms: &Terms) -> bool;
@@ -104,18 +137,32 @@ pub(crate) struct Issuer<'a> {
     pub(crate) foreign: Option<[u8; 33]>,
 }
 
-/// Whether a request has a field that may hold a credential of any dialect.
-pub(crate) fn may_hold_credential(headers: &HeaderMap) -> bool {
-    headers.keys().any(|name| {
-        matches!(
-            name.as_str(),
-            "authorization"
-                | "payment-authorization"
-                | "payment-signature"
-                | "macaroon"
-                | "grpc-metadata-macaroon"
-        )
-    })
+/// A dialect as the list of dialects has it: what is known before a paywall is built.
+pub(crate) struct Listed {
+    pub(crate) name: DialectName,
+    pub(crate) fields: Fields,
+    /// What it derives keys for.
+    pub(crate) purposes: &'static [Purpose],
+    pub(crate) make: fn(&Options<'_>) -> Box<dyn Dialect>,
+}
+
+/// The HTTP fields of a dialect, in lower case.
+pub(crate) struct Fields {
+    /// Request fields that hold nothing but its credentials.
+    pub(crate) credentials: &'static [&'static str],
+    /// Request fields in which its credentials stand beside those of others.
+    pub(crate) shared: &'static [&'static str],
+    /// Request fields that a page's client sends and no other protocol has.
+    pub(crate) requests: &'static [&'static str],
+    /// Answer fields that its clients read and no other protocol has.
+    pub(crate) answers: &'static [&'static str],
+}
+
+/// The settings of a paywall that are for one dialect alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options<'a> {
+    /// The service in L402's `services` caveat; without it, the origin's host.
+    pub(crate) l402_service: Option<&'a str>,
 }
 
 /// What an invoice's description hash stands for.

@@ -28,35 +28,23 @@
 
 use http::{HeaderName, header};
 
+use crate::dialect::list::{answer_fields, request_fields};
+
 /// Request headers to allow: the credentials of all dialects, and what their stock clients send
 /// beside them.
 #[must_use]
 pub fn request_headers() -> Vec<HeaderName> {
-    let own = [
-        "payment-signature",
-        "payment-authorization",
-        "accept-payment",
-        "access-control-expose-headers",
-    ]
-    .map(HeaderName::from_static);
     [header::AUTHORIZATION, header::CONTENT_TYPE]
         .into_iter()
-        .chain(own)
+        .chain(request_fields())
         .collect()
 }
 
 /// Response headers to expose: the challenges and receipts of all dialects.
 #[must_use]
 pub fn exposed_headers() -> Vec<HeaderName> {
-    let own = [
-        "payment-required",
-        "payment-response",
-        "x-payment-response",
-        "payment-receipt",
-    ]
-    .map(HeaderName::from_static);
     [header::WWW_AUTHENTICATE, header::RETRY_AFTER]
         .into_iter()
-        .chain(own)
+        .chain(answer_fields())
         .collect()
 }

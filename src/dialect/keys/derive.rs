@@ -1,5 +1,7 @@
 //! One key: what it is for, and how it comes from a secret.
 
+use std::collections::HashSet;
+
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -9,46 +11,20 @@ use crate::{
     payment::Network,
 };
 
-/// What a derived key is for.
+/// What a derived key is for. Each dialect names its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// Root keys of L402 tokens whose uses are counted in one particular store.
-    L402Counted,
-    /// Root keys of L402 tokens that only time ends.
-    L402Timed,
-    /// Ids of MPP challenges.
-    MppId,
-    /// Quotes in x402's `extra`.
-    X402Quote,
-}
-
-pub(super) const PURPOSES: [Purpose; 4] = [
-    Purpose::L402Counted,
-    Purpose::L402Timed,
-    Purpose::MppId,
-    Purpose::X402Quote,
-];
-
-impl Purpose {
-    const fn label(self) -> &'static str {
-        match self {
-            Self::L402Counted => "l402/counted",
-            Self::L402Timed => "l402/timed",
-            Self::MppId => "mpp/id",
-            Self::X402Quote => "x402/quote",
-        }
-    }
-
-    /// Whether what is made with the key is worth a use that one store counts.
-    const fn is_counted(self) -> bool {
-        !matches!(self, Self::L402Timed)
-    }
+pub(crate) struct Purpose {
+    /// `dialect/what for`: part of what the key is derived from, and no two have the same.
+    pub(crate) label: &'static str,
+    /// Whether what is made with the key is worth a use that one store counts. The key is then of
+    /// that store alone.
+    pub(crate) is_counted: bool,
 }
 
 /// The keys of one origin, derived from one state of the ring.
 #[derive(Debug)]
 pub(crate) struct OriginKeys {
-    pub(super) keys: [Vec<DerivedKey>; PURPOSES.len()],
+    pub(super) keys: Vec<(Purpose, Vec<DerivedKey>)>,
     pub(super) minting: usize,
 }
 
@@ -61,49 +37,48 @@ pub(crate) struct DerivedKey {
 
 impl OriginKeys {
     /// Of each purpose, one key for each secret of a ring.
-    pub(super) fn derive(ring: &Ring, place: Place<'_>) -> Self {
-        let derive = |purpose| {
-            ring.secrets
-                .iter()
-                .map(|secret| derive(secret, purpose, place))
-                .collect()
+    pub(super) fn derive(ring: &Ring, purposes: &[Purpose], place: Place<'_>) -> Self {
+        let secrets = || ring.secrets.iter();
+        let derived = |purpose: &Purpose| {
+            let keys = secrets().map(|secret| derive(secret, *purpose, place));
+            (*purpose, keys.collect())
         };
         Self {
-            keys: PURPOSES.map(derive),
+            keys: purposes.iter().map(derived).collect(),
             minting: ring.minting,
         }
     }
 
     /// The key to mint with.
     pub(crate) fn minting(&self, purpose: Purpose) -> &DerivedKey {
-        &self.keys[purpose as usize][self.minting]
+        &self.all(purpose)[self.minting]
     }
 
-    /// Both kinds of L402 keys are looked up by their ids alone, so these must differ among both.
+    /// A dialect looks its keys up by their ids alone, so these must differ.
     pub(super) fn have_unique_ids(&self) -> bool {
-        let unique = |ids: &[[u8; 4]]| (1..ids.len()).all(|i| !ids[..i].contains(&ids[i]));
-        let ids =
-            |keys: &[Vec<DerivedKey>]| keys.iter().flatten().map(|key| key.id).collect::<Vec<_>>();
-        unique(&ids(&self.keys[..2]))
-            && self.keys[2..]
-                .iter()
-                .all(|keys| unique(&ids(std::slice::from_ref(keys))))
+        let mut seen = HashSet::new();
+        self.keys.iter().all(|(purpose, keys)| {
+            let dialect = purpose.label.split('/').next();
+            keys.iter().all(|key| seen.insert((dialect, key.id)))
+        })
     }
 
     /// The key of this id.
     pub(crate) fn by_id(&self, purpose: Purpose, id: [u8; 4]) -> Option<&DerivedKey> {
-        self.keys[purpose as usize].iter().find(|key| key.id == id)
+        self.all(purpose).iter().find(|key| key.id == id)
     }
 
     /// All keys, for a dialect whose credentials carry no key id.
     pub(crate) fn all(&self, purpose: Purpose) -> &[DerivedKey] {
-        &self.keys[purpose as usize]
+        let own = self.keys.iter().find(|(known, _)| *known == purpose);
+        own.map_or(&[], |(_, keys)| keys)
     }
 
     /// Keys of one secret outside any ring, for vectors, benches and tests.
     #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn of_secret(
         secret: &[u8],
+        purposes: &[Purpose],
         network: Network,
         (origin, service): (&str, &str),
         store: &[u8; 16],
@@ -115,7 +90,10 @@ impl OriginKeys {
             store,
         };
         Self {
-            keys: PURPOSES.map(|purpose| vec![derive(secret, purpose, place)]),
+            keys: purposes
+                .iter()
+                .map(|purpose| (*purpose, vec![derive(secret, *purpose, place)]))
+                .collect(),
             minting: 0,
         }
     }
@@ -142,10 +120,10 @@ fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
     } = place;
     let mut hmac = Hmac::<Sha256>::new_from_slice(secret)
         .unwrap_or_else(|_| unreachable!("HMAC takes keys of any length"));
-    let store: &[u8] = if purpose.is_counted() { store } else { &[] };
+    let store: &[u8] = if purpose.is_counted { store } else { &[] };
     let texts = [
         "tower-x402 v1",
-        purpose.label(),
+        purpose.label,
         network.as_str(),
         origin,
         service,

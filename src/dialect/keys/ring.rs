@@ -10,6 +10,7 @@ use crate::{dialect::secrets::Secrets, payment::Network};
 /// Derives the keys of each origin, again whenever the ring has changed. Reading takes no lock.
 pub(crate) struct KeyRing {
     secrets: Secrets,
+    purposes: Vec<Purpose>,
     network: Network,
     origins: Vec<Arc<str>>,
     service: Box<str>,
@@ -48,6 +49,7 @@ impl KeyRing {
     /// must go.
     pub(crate) fn new(
         secrets: Secrets,
+        purposes: Vec<Purpose>,
         network: Network,
         (origins, service): (Vec<Arc<str>>, &str),
         store: [u8; 16],
@@ -58,6 +60,7 @@ impl KeyRing {
         });
         let ring = Self {
             secrets,
+            purposes,
             network,
             origins,
             service: service.into(),
@@ -92,7 +95,7 @@ impl KeyRing {
                 service: &self.service,
                 store: &self.store,
             };
-            OriginKeys::derive(&ring, place)
+            OriginKeys::derive(&ring, &self.purposes, place)
         };
         Derived {
             version,
@@ -105,7 +108,7 @@ impl KeyRing {
     /// such credential shows.
     pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
         let (ours, theirs) = (self.current(), other.current());
-        [Purpose::L402Counted, Purpose::L402Timed].map(|purpose| {
+        let share = |purpose: Purpose| {
             let mut ids = ours
                 .0
                 .keys
@@ -119,6 +122,10 @@ impl KeyRing {
                     .iter()
                     .any(|keys| keys.by_id(purpose, id).is_some())
             })
+        };
+        [true, false].map(|is_counted| {
+            let mut purposes = self.purposes.iter();
+            purposes.any(|purpose| purpose.is_counted == is_counted && share(*purpose))
         })
     }
 

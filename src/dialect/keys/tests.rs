@@ -1,8 +1,12 @@
-use super::{derive::PURPOSES, *};
+use super::*;
 use crate::{
     dialect::{
         MacKey,
+        l402::identifier::{COUNTED, TIMED},
+        list::{keys_of_secret, purposes},
+        mpp::issue::IDS,
         secrets::{SecretError, Secrets},
+        x402::quote::QUOTES,
     },
     payment::Network,
 };
@@ -10,6 +14,7 @@ use crate::{
 fn ring_of(secrets: &Secrets, origin: &str, service: &str, store: u8) -> KeyRing {
     KeyRing::new(
         secrets.clone(),
+        purposes(),
         Network::Regtest,
         (vec![origin.into()], service),
         [store; 16],
@@ -30,18 +35,15 @@ fn no_key_crosses_origins_purposes_or_stores() {
     let secrets = Secrets::new([1; 32]).unwrap();
     let a = ring(&secrets, "https://a", 1);
     assert_ne!(
-        id(&a, Purpose::L402Counted),
-        id(&ring(&secrets, "https://b", 1), Purpose::L402Counted)
+        id(&a, COUNTED),
+        id(&ring(&secrets, "https://b", 1), COUNTED)
     );
     assert_ne!(
-        id(&a, Purpose::L402Counted),
-        id(&ring(&secrets, "https://a", 2), Purpose::L402Counted)
+        id(&a, COUNTED),
+        id(&ring(&secrets, "https://a", 2), COUNTED)
     );
-    assert_eq!(
-        id(&a, Purpose::L402Timed),
-        id(&ring(&secrets, "https://a", 2), Purpose::L402Timed)
-    );
-    assert_ne!(id(&a, Purpose::L402Counted), id(&a, Purpose::L402Timed));
+    assert_eq!(id(&a, TIMED), id(&ring(&secrets, "https://a", 2), TIMED));
+    assert_ne!(id(&a, COUNTED), id(&a, TIMED));
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn no_key_of_any_purpose_crosses_services() {
     let services = ["", "a", "b", "ab", "https://a", " "]
         .map(|service| ring_of(&secrets, "https://a", service, 1));
     let moved = ring_of(&secrets, "https://aa", "", 1);
-    for purpose in PURPOSES {
+    for purpose in purposes() {
         let mut ids: Vec<_> = services
             .iter()
             .chain([&moved])
@@ -100,16 +102,16 @@ fn rings_have_in_common_what_opens_both() {
 fn a_secret_verifies_before_it_mints() {
     let secrets = Secrets::new([1; 32]).unwrap();
     let ring = ring(&secrets, "https://a", 1);
-    let old = id(&ring, Purpose::MppId);
+    let old = id(&ring, IDS);
     secrets.add([2; 32]).unwrap();
-    assert_eq!(id(&ring, Purpose::MppId), old);
-    assert_eq!(ring.current().of(0).all(Purpose::MppId).len(), 2);
+    assert_eq!(id(&ring, IDS), old);
+    assert_eq!(ring.current().of(0).all(IDS).len(), 2);
     secrets.mint_with([2; 32]).unwrap();
-    assert_ne!(id(&ring, Purpose::MppId), old);
-    assert!(ring.current().of(0).by_id(Purpose::MppId, old).is_some());
+    assert_ne!(id(&ring, IDS), old);
+    assert!(ring.current().of(0).by_id(IDS, old).is_some());
     assert_eq!(secrets.remove([2; 32]), Err(SecretError::Minting));
     secrets.remove([1; 32]).unwrap();
-    assert!(ring.current().of(0).by_id(Purpose::MppId, old).is_none());
+    assert!(ring.current().of(0).by_id(IDS, old).is_none());
 }
 
 /// What was sold before an update must be served after it.
@@ -117,12 +119,12 @@ fn a_secret_verifies_before_it_mints() {
 fn keys_are_derived_alike_in_every_version() {
     let secret = std::array::from_fn::<u8, 32, _>(|at| at as u8);
     let place = ("https://api.example.com", "weather");
-    let keys = OriginKeys::of_secret(&secret, Network::Regtest, place, &[9; 16]);
+    let keys = keys_of_secret(&secret, Network::Regtest, place, &[9; 16]);
     for (purpose, id) in [
-        (Purpose::L402Counted, "81c8c1fa"),
-        (Purpose::L402Timed, "31834da4"),
-        (Purpose::MppId, "5a935aad"),
-        (Purpose::X402Quote, "79882d57"),
+        (COUNTED, "81c8c1fa"),
+        (TIMED, "31834da4"),
+        (IDS, "5a935aad"),
+        (QUOTES, "79882d57"),
     ] {
         assert_eq!(
             crate::codec::hex::encode(keys.minting(purpose).id),
@@ -147,7 +149,10 @@ fn two_keys_of_one_id_are_found_where_the_id_alone_tells_them_apart() {
         ([&[1, 2], &[3, 4], &[1, 2], &[2, 2]], false),
     ] {
         let keys = OriginKeys {
-            keys: ids.map(|ids| ids.iter().map(|id| key(*id)).collect()),
+            keys: [COUNTED, TIMED, IDS, QUOTES]
+                .into_iter()
+                .zip(ids.map(|ids| ids.iter().map(|id| key(*id)).collect()))
+                .collect(),
             minting: 0,
         };
         assert_eq!(keys.have_unique_ids(), are_unique, "{ids:?}");

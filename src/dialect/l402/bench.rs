@@ -1,5 +1,6 @@
 //! What benches measure, through the server's own code.
 
+use super::identifier::{COUNTED, TIMED};
 use std::time::Duration;
 
 use http::{HeaderMap, Request, header::AUTHORIZATION, request::Parts};
@@ -53,7 +54,13 @@ impl Bench {
             .body(())
             .unwrap_or_else(|_| unreachable!("a constant target"))
             .into_parts();
-        let keys = OriginKeys::of_secret(&[7; 32], Network::Regtest, (ORIGIN, ""), &[1; 16]);
+        let keys = OriginKeys::of_secret(
+            &[7; 32],
+            &[COUNTED, TIMED],
+            Network::Regtest,
+            (ORIGIN, ""),
+            &[1; 16],
+        );
         let preimage = Preimage::from_bytes([9; 32]);
         let macaroon = mint(
             &view(&head, &keys),

@@ -6,6 +6,18 @@ use crate::{
     payment::PaymentHash,
 };
 
+/// Root keys of tokens whose uses are counted in one particular store.
+pub(in crate::dialect) const COUNTED: Purpose = Purpose {
+    label: "l402/counted",
+    is_counted: true,
+};
+
+/// Root keys of tokens that only time ends.
+pub(in crate::dialect) const TIMED: Purpose = Purpose {
+    label: "l402/timed",
+    is_counted: false,
+};
+
 /// What a token's macaroon is about: `u16 version = 0 | payment hash | token id`, 66 bytes (L402,
 /// "Macaroon Identifier").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +93,7 @@ impl Identifier {
 pub(super) fn key<'k>(token_id: &[u8; 32], keys: &'k OriginKeys) -> Option<(&'k MacKey, Purpose)> {
     let id = *token_id.first_chunk()?;
     let found = |purpose| Some((&keys.by_id(purpose, id)?.mac, purpose));
-    [Purpose::L402Counted, Purpose::L402Timed]
-        .into_iter()
-        .find_map(found)
+    [COUNTED, TIMED].into_iter().find_map(found)
 }
 
 const VERSION: [u8; 2] = [0, 0];

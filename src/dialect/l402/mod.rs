@@ -50,7 +50,7 @@ mod bought;
 mod caveat;
 mod challenge;
 mod credential;
-mod identifier;
+pub(super) mod identifier;
 mod macaroon;
 mod mint;
 pub(crate) mod reason;
@@ -78,10 +78,15 @@ pub use self::{
     scheme::Scheme,
     verify::verify,
 };
-use self::{mint::mint, reason::Reason, verify::Genuine};
+use self::{
+    identifier::{COUNTED, TIMED},
+    mint::mint,
+    reason::Reason,
+    verify::Genuine,
+};
 use super::{
-    Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
-    Unsayable,
+    Asked, ChallengeLine, Committed, Dialect, Fields, HeaderLine, Issuer, Listed, Presented, Rank,
+    RequestView, Unsayable,
 };
 use crate::{
     clock::Timestamp,
@@ -96,6 +101,19 @@ pub(crate) struct L402 {
     service: Option<Arc<str>>,
 }
 
+/// As the list of dialects has it.
+pub(super) const LISTED: Listed = Listed {
+    name: DialectName::L402,
+    fields: Fields {
+        credentials: &["macaroon", "grpc-metadata-macaroon"],
+        shared: &["authorization"],
+        requests: &[],
+        answers: &[],
+    },
+    purposes: &[COUNTED, TIMED],
+    make: |options| Box::new(L402::new(options.l402_service.map(Into::into))),
+};
+
 impl L402 {
     pub(crate) const fn new(service: Option<Arc<str>>) -> Self {
         Self { service }
@@ -107,8 +125,18 @@ impl Dialect for L402 {
         DialectName::L402
     }
 
-    fn offers(&self, _: &Terms, amount: Option<Amount>) -> bool {
-        !amount.is_some_and(Amount::is_zero)
+    fn is_in_authorization(&self, _: bool) -> bool {
+        true
+    }
+
+    fn credential_form(&self) -> &'static str {
+        "Authorization: L402 <macaroon>:<preimage in 64 hex digits>"
+    }
+
+    fn cannot_sell(&self, _: &Terms, amount: Option<Amount>) -> Option<&'static str> {
+        amount
+            .is_some_and(Amount::is_zero)
+            .then_some("sells nothing for zero: name what is free with RouteTable::free(..)")
     }
 
     fn binds_body(&self, terms: &Terms) -> bool {

@@ -6,7 +6,7 @@ use super::{
     bought::{Bought, Expected, bought},
     caveat::split,
     credential::Credential,
-    identifier::{Identifier, key},
+    identifier::{COUNTED, Identifier, TIMED, key},
     macaroon::Macaroon,
     reason::Reason,
     satisfier::{Satisfier, Service},
@@ -180,8 +180,8 @@ pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
 /// store.
 pub(super) const fn purpose(access: Access) -> Purpose {
     match access {
-        Access::Once | Access::Uses(_) => Purpose::L402Counted,
-        Access::ForDuration(_) => Purpose::L402Timed,
+        Access::Once | Access::Uses(_) => COUNTED,
+        Access::ForDuration(_) => TIMED,
     }
 }
 

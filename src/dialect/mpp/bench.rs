@@ -1,3 +1,4 @@
+use super::issue::IDS;
 use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderValue, request::Parts};
@@ -54,7 +55,7 @@ impl Bench {
                 .0,
             origin: ORIGIN,
             target: "/weather?city=oslo".to_owned(),
-            keys: OriginKeys::of_secret(&[1; 32], Network::Regtest, (ORIGIN, ""), &[9; 16]),
+            keys: OriginKeys::of_secret(&[1; 32], &[IDS], Network::Regtest, (ORIGIN, ""), &[9; 16]),
             terms: Terms::plain(Access::Once),
             amount,
             invoice: draft.sign(&SigningKey::random().ok()?).ok()?,

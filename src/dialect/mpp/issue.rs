@@ -17,6 +17,12 @@ use crate::{
     payment::Terms,
 };
 
+/// The keys of challenge ids.
+pub(in crate::dialect) const IDS: Purpose = Purpose {
+    label: "mpp/id",
+    is_counted: true,
+};
+
 /// A longer description would push a challenge over the 4 KiB that every client must take.
 const MAX_DESCRIPTION: usize = 512;
 
@@ -60,7 +66,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     };
     let mac = view
         .keys
-        .minting(Purpose::MppId)
+        .minting(IDS)
         .mac
         .mac(challenge.id_input().as_bytes());
     challenge.id = base64::encode_url(mac).into();

@@ -66,7 +66,7 @@ mod accept;
 mod bench;
 mod challenge;
 mod credential;
-mod issue;
+pub(super) mod issue;
 mod payable;
 pub mod reason;
 mod receipt;
@@ -88,17 +88,18 @@ pub use self::{
 };
 use self::{
     credential::Found,
+    issue::IDS,
     verify::{Body, Charged, Issuer},
 };
 use super::{
-    Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, Presented, RequestView, Unsayable,
-    keys::Purpose,
+    Asked, ChallengeLine, Claim, Committed, Dialect, Fields, HeaderLine, Listed, Presented,
+    RequestView, Unsayable,
 };
 use crate::{
     clock::Timestamp,
     payment::{
-        Access, Amount, DialectName, PaymentHash, PaymentReceipt, Proof, Refusal, RefusalKind,
-        Terms,
+        Access, Amount, DialectName, Network, PaymentHash, PaymentReceipt, Proof, Refusal,
+        RefusalKind, Terms,
     },
 };
 
@@ -106,16 +107,49 @@ use crate::{
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mpp;
 
+/// As the list of dialects has it.
+pub(super) const LISTED: Listed = Listed {
+    name: DialectName::Mpp,
+    fields: Fields {
+        credentials: &["payment-authorization"],
+        shared: &["authorization"],
+        requests: &["payment-authorization", "accept-payment"],
+        answers: &["payment-receipt"],
+    },
+    purposes: &[IDS],
+    make: |_| Box::new(Mpp),
+};
+
 impl Dialect for Mpp {
     fn name(&self) -> DialectName {
         DialectName::Mpp
     }
 
-    fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool {
-        let sayable = |amount: Amount| amount.as_whole_sat().is_some_and(|sat| sat > 0);
-        terms.access == Access::Once
-            && wire::network_name(terms.network).is_some()
-            && amount.is_none_or(sayable)
+    fn receiver_fault(&self, network: Network, _: Option<&[u8; 33]>) -> Option<&'static str> {
+        wire::network_name(network)
+            .is_none()
+            .then_some("has no name for testnet: ")
+    }
+
+    fn is_in_authorization(&self, authorization_taken: bool) -> bool {
+        !authorization_taken
+    }
+
+    fn credential_form(&self) -> &'static str {
+        "Payment <base64url of a JSON object of challenge and payload>"
+    }
+
+    fn cannot_sell(&self, terms: &Terms, amount: Option<Amount>) -> Option<&'static str> {
+        let is_whole = |amount: Amount| amount.as_whole_sat().is_some_and(|sat| sat > 0);
+        if terms.access != Access::Once {
+            Some("sells one request at a time")
+        } else if wire::network_name(terms.network).is_none() {
+            Some("has no name for the node's network")
+        } else if !amount.is_none_or(is_whole) {
+            Some("sells whole satoshis only: round the price")
+        } else {
+            None
+        }
     }
 
     fn binds_body(&self, terms: &Terms) -> bool {
@@ -139,7 +173,7 @@ impl Dialect for Mpp {
             realm: view.authority(),
             header: issue::header(terms),
             network: terms.network,
-            keys: view.keys.all(Purpose::MppId),
+            keys: view.keys.all(IDS),
         };
         // What a price saw is known only later.
         let bound = if terms.has_bound {
@@ -206,7 +240,7 @@ impl Dialect for Mpp {
             issuer
                 .keys
                 .iter()
-                .any(|keys| verify::is_minted(echo, digest, keys.all(Purpose::MppId)))
+                .any(|keys| verify::is_minted(echo, digest, keys.all(IDS)))
         };
         let fields = [&PAYMENT_AUTHORIZATION, &AUTHORIZATION];
         fields

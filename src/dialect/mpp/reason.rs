@@ -13,25 +13,8 @@
 //! The core draft's names are used, because the lightning draft's have no pages; no released client
 //! reads either.
 
+pub use crate::dialect::problem::{PAYMENT_REQUIRED, problem_type};
 use crate::payment::{DialectName, Refusal, RefusalKind};
-
-/// The `type` of a 402's problem details for a request without a credential.
-pub const PAYMENT_REQUIRED: &str = "https://paymentauth.org/problems/payment-required";
-
-/// The `type` of a 402's problem details for a refused credential, of whatever dialect.
-#[must_use]
-pub const fn problem_type(kind: RefusalKind) -> &'static str {
-    match kind {
-        RefusalKind::Malformed => "https://paymentauth.org/problems/malformed-credential",
-        RefusalKind::Forged
-        | RefusalKind::Revoked
-        | RefusalKind::Spent
-        | RefusalKind::Unremembered
-        | RefusalKind::WrongRequest => "https://paymentauth.org/problems/invalid-challenge",
-        RefusalKind::Expired => "https://paymentauth.org/problems/payment-expired",
-        RefusalKind::Unpaid => "https://paymentauth.org/problems/verification-failed",
-    }
-}
 
 /// The refusal of an MPP credential.
 pub(super) const fn refusal(kind: RefusalKind) -> Refusal {

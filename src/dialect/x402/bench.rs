@@ -1,3 +1,4 @@
+use super::quote::QUOTES;
 use http::{HeaderMap, HeaderValue, Request, request::Parts};
 use sha2::{Digest as _, Sha256};
 
@@ -52,7 +53,13 @@ impl Bench {
     #[expect(clippy::new_without_default, reason = "made of randomness")]
     pub fn new() -> Self {
         let signer = SigningKey::random().expect("randomness");
-        let keys = OriginKeys::of_secret(&[1; 32], Network::Bitcoin, (ORIGIN, ""), &[2; 16]);
+        let keys = OriginKeys::of_secret(
+            &[1; 32],
+            &[QUOTES],
+            Network::Bitcoin,
+            (ORIGIN, ""),
+            &[2; 16],
+        );
         let terms = Terms {
             network: Network::Bitcoin,
             pay_to: Some(signer.public_key()),

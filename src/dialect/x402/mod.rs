@@ -84,7 +84,7 @@ mod challenge;
 mod claim;
 mod client;
 mod credential;
-mod quote;
+pub(super) mod quote;
 pub(crate) mod reason;
 mod receipt;
 #[cfg(test)]
@@ -111,17 +111,19 @@ pub use self::{
 };
 use self::{
     claim::Authentic,
-    quote::{Quote, Quoted},
+    quote::{QUOTES, Quote, Quoted},
     verify::Core,
 };
 use super::{
-    Asked, ChallengeLine, Committed, Dialect, HeaderLine, Issuer, Presented, Rank, RequestView,
-    Unsayable,
+    Asked, ChallengeLine, Committed, Dialect, Fields, HeaderLine, Issuer, Listed, Presented, Rank,
+    RequestView, Unsayable,
 };
 use crate::{
     clock::Timestamp,
     codec::fields::{has_any, take_lines},
-    payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
+    payment::{
+        Access, Amount, DialectName, InvoiceDescription, Network, PaymentReceipt, Refusal, Terms,
+    },
 };
 
 const REQUIRED: HeaderName = HeaderName::from_static("payment-required");
@@ -134,17 +136,58 @@ static CREDENTIALS: [HeaderName; 2] = [SIGNATURE, VERSION_1];
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct X402;
 
+/// As the list of dialects has it.
+pub(super) const LISTED: Listed = Listed {
+    name: DialectName::X402,
+    fields: Fields {
+        credentials: &["payment-signature"],
+        shared: &[],
+        // The stock client sends a list of fields to expose, which only answers should have.
+        requests: &["payment-signature", "access-control-expose-headers"],
+        answers: &["payment-required", "payment-response", "x-payment-response"],
+    },
+    purposes: &[QUOTES],
+    make: |_| Box::new(X402),
+};
+
 impl Dialect for X402 {
     fn name(&self) -> DialectName {
         DialectName::X402
     }
 
-    fn offers(&self, terms: &Terms, amount: Option<Amount>) -> bool {
-        terms.access == Access::Once
-            && !terms.streams_body
-            && terms.pay_to.is_some()
-            && terms.invoice_expiry.as_secs() > 0
-            && amount.is_none_or(|amount| !amount.is_zero())
+    fn receiver_fault(&self, _: Network, public_key: Option<&[u8; 33]>) -> Option<&'static str> {
+        let fault = "needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or ";
+        public_key.is_none().then_some(fault)
+    }
+
+    fn is_in_authorization(&self, _: bool) -> bool {
+        false
+    }
+
+    fn takes_foreign_proofs(&self) -> bool {
+        true
+    }
+
+    fn issuance_denied(&self) -> Option<&'static str> {
+        Some("exact_lnbtc_invoice_issuance_denied")
+    }
+
+    fn credential_form(&self) -> &'static str {
+        "PAYMENT-SIGNATURE: <base64 of the JSON payment payload>"
+    }
+
+    fn cannot_sell(&self, terms: &Terms, amount: Option<Amount>) -> Option<&'static str> {
+        if terms.access != Access::Once {
+            Some("sells one request at a time")
+        } else if terms.streams_body {
+            Some("must bind the body: leave .stream_body() out")
+        } else if terms.pay_to.is_none() || terms.invoice_expiry.as_secs() == 0 {
+            Some("needs the node's public key and an invoice expiry of a second or more")
+        } else if amount.is_some_and(Amount::is_zero) {
+            Some("sells nothing for zero: name what is free with RouteTable::free(..)")
+        } else {
+            None
+        }
     }
 
     /// Always, but that a body that streams is left alone: no proof is good there.

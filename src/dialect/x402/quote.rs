@@ -18,6 +18,12 @@ use crate::{
     payment::PaymentHash,
 };
 
+/// The keys of quotes in `extra`.
+pub(in crate::dialect) const QUOTES: Purpose = Purpose {
+    label: "x402/quote",
+    is_counted: true,
+};
+
 /// What a quote says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Quote {
@@ -44,7 +50,7 @@ const MAC: usize = 32;
 impl Quote {
     /// The text to send.
     pub(super) fn seal(&self, keys: &OriginKeys, quoted: &Quoted<'_>) -> String {
-        let key = keys.minting(Purpose::X402Quote);
+        let key = keys.minting(QUOTES);
         let mut bytes = Vec::with_capacity(BOUND + MAC);
         bytes.push(if self.bound.is_some() { 2 } else { 1 });
         bytes.extend(self.payment_hash.as_bytes());
@@ -72,10 +78,7 @@ impl Quote {
             (2, rest) => Some(rest.try_into().ok()?),
             _ => return None,
         };
-        let expected = keys
-            .by_id(Purpose::X402Quote, *key_id)?
-            .mac
-            .mac(&quoted.message(said));
+        let expected = keys.by_id(QUOTES, *key_id)?.mac.mac(&quoted.message(said));
         constant_time_eq::constant_time_eq_32(&expected, mac).then(|| Self {
             payment_hash: PaymentHash::from_bytes(*payment_hash),
             ends_at: Timestamp::from_unix_seconds(u64::from_be_bytes(*ends_at)),
@@ -119,7 +122,12 @@ mod tests {
     };
 
     fn keys(secret: u8, origin: &str, store: u8) -> OriginKeys {
-        OriginKeys::of_secret(&[secret; 32], Network::Regtest, (origin, ""), &[store; 16])
+        crate::dialect::list::keys_of_secret(
+            &[secret; 32],
+            Network::Regtest,
+            (origin, ""),
+            &[store; 16],
+        )
     }
 
     fn quote(bound: Option<[u8; 32]>) -> Quote {

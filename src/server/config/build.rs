@@ -3,12 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    ConfigError, Paywall, PaywallBuilder, foreign, paywall::PaywallState, secret_file,
-    siblings::Sold, spoken,
+    ConfigError, Paywall, PaywallBuilder, dialects, foreign, paywall::PaywallState, secret_file,
+    siblings::Sold,
 };
 use crate::{
     dialect::{
         keys::KeyRing,
+        list,
         secrets::{Demands, make_one},
     },
     lightning::ReceiverProfile,
@@ -53,7 +54,7 @@ impl PaywallBuilder {
         )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
-        let service = spoken::label(self.service.as_deref())?;
+        let service = dialects::label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities
             .all()
             .iter()
@@ -61,7 +62,7 @@ impl PaywallBuilder {
             .collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = spoken::dialects(
+        let dialects = dialects::dialects(
             self.dialects.as_deref(),
             &profile,
             self.l402_service.as_deref(),
@@ -71,6 +72,7 @@ impl PaywallBuilder {
         }
         let keys = KeyRing::new(
             secrets,
+            list::purposes(),
             profile.network,
             (origins.clone(), service),
             *store.id().as_bytes(),

@@ -3,7 +3,10 @@ use std::{num::NonZeroU32, time::Duration};
 use http::HeaderName;
 
 use super::Price;
-use crate::payment::{Access, Amount};
+use crate::{
+    dialect::list::is_credential_field,
+    payment::{Access, Amount},
+};
 
 /// What a route asks: a price, what it buys, and what is told and bound with it.
 ///
@@ -176,12 +179,6 @@ impl Charge {
             text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
         };
         let headers = || self.bound_headers.iter().chain(&self.read_headers);
-        let own = [
-            "payment-authorization",
-            "payment-signature",
-            "macaroon",
-            "grpc-metadata-macaroon",
-        ];
         if self.price.fixed().is_some_and(Amount::is_zero) {
             return Err(
                 "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)".into()
@@ -212,9 +209,7 @@ impl Charge {
         {
             return Err(format!("{name:?} is no header name"));
         }
-        if let Some(name) =
-            headers().find(|name| own.iter().any(|own| name.eq_ignore_ascii_case(own)))
-        {
+        if let Some(name) = headers().find(|name| is_credential_field(name)) {
             return Err(format!(
                 "{name} carries credentials itself and cannot be bound or priced by"
             ));

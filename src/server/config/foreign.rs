@@ -7,7 +7,7 @@ use crate::{
     clock::Timestamp,
     dialect::Dialect,
     lightning::{KeyCustody, ReceiverProfile},
-    payment::{DialectName, SKEW},
+    payment::SKEW,
     replay::{Durability, ReplayStore, check_birth},
     trace,
 };
@@ -32,7 +32,7 @@ pub(in crate::server) fn check(
     }
     if dialects
         .iter()
-        .all(|dialect| dialect.name() != DialectName::X402)
+        .all(|dialect| !dialect.takes_foreign_proofs())
     {
         return Err(ConfigError::new(
             ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))",

@@ -5,7 +5,7 @@ use crate::{
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
     lightning::{Receiver, ReceiverProfile},
-    payment::{DialectName, PaymentHash},
+    payment::PaymentHash,
     replay::{ReplayStore, Revocations},
     server::{
         address::Proxies,
@@ -135,9 +135,10 @@ impl PaywallState {
         }
     }
 
-    pub(in crate::server) fn speaks_x402(&self) -> bool {
+    /// The code of a 429 that refuses another invoice, if a dialect has one.
+    pub(in crate::server) fn issuance_denied(&self) -> Option<&'static str> {
         self.dialects
             .iter()
-            .any(|dialect| dialect.name() == DialectName::X402)
+            .find_map(|dialect| dialect.issuance_denied())
     }
 }

@@ -13,7 +13,7 @@
 use http::{Extensions, HeaderMap, Request};
 
 use crate::{
-    dialect::{self, Issuer},
+    dialect::{Issuer, list::may_hold_credential},
     server::config::paywall::PaywallState,
 };
 
@@ -35,7 +35,7 @@ impl Aside {
 /// there are none. Looks at nothing but names if no header may hold one.
 #[inline]
 pub(in crate::server) fn set_aside(setup: &PaywallState, headers: &mut HeaderMap) -> Option<Aside> {
-    dialect::may_hold_credential(headers).then(|| take(setup, headers))?
+    may_hold_credential(headers).then(|| take(setup, headers))?
 }
 
 /// Puts back what a layer further out has set aside, if this server issued it.

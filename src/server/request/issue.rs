@@ -182,12 +182,15 @@ pub(in crate::server) fn answer(
     }
     let refusal_line = refused
         .and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
+    let form = refused.map_or("", |(dialect, _)| {
+        setup.dialects[*dialect].credential_form()
+    });
     answers::payment_required(
         lines,
         &dialects,
         asked.amount,
         asked.terms.network,
-        asked.refused,
+        (asked.refused, form),
         refusal_line,
     )
 }

@@ -49,7 +49,7 @@ where
             );
             return answer(answers::too_many(
                 refused.retry_after.as_secs(),
-                setup.speaks_x402(),
+                setup.issuance_denied(),
             ));
         }
     };

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use http::request::Parts;
 
 use crate::{
-    payment::{Access, Amount, DialectName, Resource, Terms},
+    payment::{Resource, Terms},
     server::{
         config::{Charge, ConfigError, paywall::PaywallState},
         limit::Allowance,
@@ -42,9 +42,10 @@ impl Rule {
         let mut bound_headers: Vec<_> = names.into_iter().collect();
         bound_headers.sort_unstable();
         let fixed = charge.price.fixed();
-        let spoken = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
-        let carries_credentials =
-            spoken(DialectName::L402) || spoken(DialectName::Mpp) && !charge.authorization_taken;
+        let carries_credentials = setup
+            .dialects
+            .iter()
+            .any(|dialect| dialect.is_in_authorization(charge.authorization_taken));
         if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
             return wrong(
                 "authorization carries credentials itself and cannot be bound or priced by".into(),
@@ -74,29 +75,21 @@ impl Rule {
                 .then(|| setup.store.created_at()),
             authorization_taken: charge.authorization_taken,
         };
-        if terms.access != Access::Once
-            && !setup
-                .dialects
-                .iter()
-                .any(|dialect| dialect.offers(&terms, fixed))
-        {
-            return wrong(
-                "only L402 can sell several uses or a duration: enable it, or sell one request"
-                    .into(),
-            );
-        }
         let fraction = fixed.filter(|amount| amount.as_whole_sat().is_none());
         if let Some(amount) = fraction.filter(|_| setup.profile.whole_sats_only) {
             return wrong(format!(
                 "the node makes invoices for whole satoshis only, and the price is {amount}: round the price"
             ));
         }
-        if !setup
-            .dialects
-            .iter()
-            .any(|dialect| dialect.offers(&terms, fixed))
-        {
-            return wrong(unsayable(charge.stream_body, fixed).into());
+        let faults = setup.dialects.iter().map(|dialect| {
+            let fault = dialect.cannot_sell(&terms, fixed)?;
+            Some(format!("{} {fault}", dialect.name()))
+        });
+        if let Some(faults) = faults.collect::<Option<Vec<_>>>() {
+            return wrong(format!(
+                "no enabled dialect can sell this: {}; change that, or enable another dialect",
+                faults.join(", ")
+            ));
         }
         let allowance = charge.free_per_day.map(Allowance::new);
         Ok(Self {
@@ -125,26 +118,5 @@ impl Rule {
             .or(self.pattern.as_deref())
             .or_else(|| origin::matched_path(&head.extensions))
             .unwrap_or_else(|| origin::original_uri(&head.extensions, &head.uri).path())
-    }
-}
-
-/// Why neither MPP nor x402 can sell one request for this, and what to change.
-fn unsayable(streams_body: bool, fixed: Option<Amount>) -> &'static str {
-    match (
-        streams_body,
-        fixed.is_some_and(|amount| amount.as_whole_sat().is_none()),
-    ) {
-        (true, true) => {
-            "x402 must bind the body and MPP sells whole satoshis only: enable L402, leave .stream_body() out, or round the price"
-        }
-        (true, false) => {
-            "x402 must bind the body: enable another dialect, or leave .stream_body() out"
-        }
-        (false, true) => {
-            "MPP sells whole satoshis only: round the price, or enable another dialect"
-        }
-        (false, false) => {
-            "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])"
-        }
     }
 }

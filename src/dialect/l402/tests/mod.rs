@@ -4,6 +4,7 @@ mod narrowed;
 mod requests;
 mod tokens;
 
+use crate::dialect::list::keys_of_secret;
 use std::{num::NonZeroU32, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Request, header::AUTHORIZATION, request::Parts};
@@ -131,7 +132,7 @@ fn hash() -> PaymentHash {
 }
 
 fn keys(secret: u8, origin: &str, store: u8) -> OriginKeys {
-    OriginKeys::of_secret(&[secret; 32], Network::Regtest, (origin, ""), &[store; 16])
+    keys_of_secret(&[secret; 32], Network::Regtest, (origin, ""), &[store; 16])
 }
 
 fn paid(token: &Macaroon) -> HeaderValue {

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use super::{caveats, hash, keys, uses, *};
-use crate::{
-    dialect::keys::Purpose,
-    payment::{SKEW, Spend, retain_until},
-};
+use crate::payment::{SKEW, Spend, retain_until};
 
 #[track_caller]
 pub(crate) fn attenuated(access: Access, added: &[&str]) -> Result<Proof, &'static str> {
@@ -227,7 +224,11 @@ fn a_token_without_our_caveats_is_refused() {
     let token_id = *crate::l402::Identifier::parse(whole.identifier())
         .unwrap()
         .token_id();
-    let key = scene.keys.minting(Purpose::L402Counted).mac.mac(&token_id);
+    let key = scene
+        .keys
+        .minting(crate::dialect::l402::identifier::COUNTED)
+        .mac
+        .mac(&token_id);
     let all: Vec<_> = whole.caveats().collect();
     for missing in 0..all.len() {
         let rest = all

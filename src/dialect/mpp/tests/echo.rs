@@ -185,6 +185,7 @@ fn an_old_secret_verifies_until_it_is_removed() {
     let secrets = crate::Secrets::new([1; 32]).unwrap();
     let ring = KeyRing::new(
         secrets.clone(),
+        crate::dialect::list::purposes(),
         Network::Regtest,
         (vec!["https://api.example.com".into()], ""),
         [9; 16],
@@ -206,7 +207,7 @@ fn an_old_secret_verifies_until_it_is_removed() {
     secrets.add([2; 32]).unwrap();
     secrets.mint_with([2; 32]).unwrap();
     assert!(verdict(&bench), "an old secret verifies");
-    bench.keys = crate::dialect::keys::OriginKeys::of_secret(
+    bench.keys = crate::dialect::list::keys_of_secret(
         &[2; 32],
         Network::Regtest,
         ("https://api.example.com", ""),

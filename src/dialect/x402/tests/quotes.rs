@@ -1,12 +1,12 @@
 //! A proof with our quote, a proof without it, and what a quote covers.
 
+use crate::dialect::list::keys_of_secret;
 use http::{HeaderValue, Method};
 use serde_json::json;
 
 use super::*;
 use crate::{
     clock::Timestamp,
-    dialect::keys::OriginKeys,
     payment::{Amount, Network, Spend},
 };
 
@@ -99,31 +99,31 @@ fn a_proof_that_we_did_not_quote_is_refused_if_an_older_store_could_have_consume
 #[test]
 fn a_quote_under_another_secret_origin_or_store_is_no_quote() {
     for keys in [
-        OriginKeys::of_secret(
+        keys_of_secret(
             &[9; 32],
             Network::Bitcoin,
             ("https://api.example.com", ""),
             &[2; 16],
         ),
-        OriginKeys::of_secret(
+        keys_of_secret(
             &[1; 32],
             Network::Bitcoin,
             ("https://other.example.com", ""),
             &[2; 16],
         ),
-        OriginKeys::of_secret(
+        keys_of_secret(
             &[1; 32],
             Network::Signet,
             ("https://api.example.com", ""),
             &[2; 16],
         ),
-        OriginKeys::of_secret(
+        keys_of_secret(
             &[1; 32],
             Network::Bitcoin,
             ("https://api.example.com", ""),
             &[9; 16],
         ),
-        OriginKeys::of_secret(
+        keys_of_secret(
             &[1; 32],
             Network::Bitcoin,
             ("https://api.example.com", "other"),

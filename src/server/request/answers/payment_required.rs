@@ -5,7 +5,10 @@ use http::{Response, StatusCode};
 
 use super::problem::answer;
 use crate::{
-    dialect::{ChallengeLine, HeaderLine},
+    dialect::{
+        ChallengeLine, HeaderLine,
+        problem::{PAYMENT_REQUIRED, problem_type},
+    },
     payment::{Amount, DialectName, Network, Refusal, RefusalKind},
 };
 
@@ -17,10 +20,11 @@ pub(in crate::server) fn payment_required(
     dialects: &[DialectName],
     amount: Amount,
     network: Network,
-    refused: Option<&Refusal>,
+    (refused, form): (Option<&Refusal>, &str),
     refusal_line: Option<HeaderLine>,
 ) -> Response<Bytes> {
-    let (kind, title, detail) = problem(refused);
+    let kind = refused.map_or(PAYMENT_REQUIRED, |refused| problem_type(refused.kind()));
+    let (title, [detail, form, rest]) = told(refused.map(Refusal::kind), form);
     let mut body = String::with_capacity(768);
     body.extend([
         "{\"type\":\"",
@@ -29,6 +33,8 @@ pub(in crate::server) fn payment_required(
         title,
         "\",\"status\":402,\"detail\":\"",
         detail,
+        form,
+        rest,
         "\"",
     ]);
     if let Some(refusal) = refused {
@@ -67,84 +73,67 @@ pub(in crate::server) fn payment_required(
     response
 }
 
-/// The core MPP problem for a refusal, its title, and what to do.
-const fn problem(refused: Option<&Refusal>) -> (&'static str, &'static str, &'static str) {
-    let Some(refused) = refused else {
-        return (
-            "https://paymentauth.org/problems/payment-required",
+/// The title of a 402, and its detail in three pieces.
+const fn told(refused: Option<RefusalKind>, form: &str) -> (&'static str, [&str; 3]) {
+    let (title, detail) = match refused {
+        None => (
             "Payment required",
             "pay the invoice and send the credential with the same request",
-        );
-    };
-    match refused.kind() {
-        RefusalKind::Malformed => (
-            "https://paymentauth.org/problems/malformed-credential",
-            "The credential cannot be read",
-            unreadable(refused.dialect()),
         ),
-        RefusalKind::Expired => (
-            "https://paymentauth.org/problems/payment-expired",
+        Some(RefusalKind::Malformed) => {
+            return (
+                "The credential cannot be read",
+                [
+                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form (`",
+                    form,
+                    "`), or pay the fresh invoice",
+                ],
+            );
+        }
+        Some(RefusalKind::Expired) => (
             "The credential has expired",
             "the credential has expired; pay the fresh invoice and send its credential",
         ),
-        RefusalKind::Unpaid => (
-            "https://paymentauth.org/problems/verification-failed",
+        Some(RefusalKind::Unpaid) => (
             "The payment is not proven",
             "the credential does not prove that its invoice was paid; pay the fresh invoice and send its credential",
         ),
-        RefusalKind::Spent => (
-            "https://paymentauth.org/problems/invalid-challenge",
+        Some(RefusalKind::Spent) => (
             "The payment is used up",
             "what this payment bought is used up; pay the fresh invoice and send its credential",
         ),
-        RefusalKind::Unremembered => (
-            "https://paymentauth.org/problems/invalid-challenge",
+        Some(RefusalKind::Unremembered) => (
             "The invoice is older than this server's records",
             "the invoice is older than this server's store of spent payments, which cannot tell whether it was used; pay the fresh invoice and send its credential",
         ),
-        RefusalKind::WrongRequest => (
-            "https://paymentauth.org/problems/invalid-challenge",
+        Some(RefusalKind::WrongRequest) => (
             "Bought for another request",
             "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
         ),
-        RefusalKind::Forged | RefusalKind::Revoked => (
-            "https://paymentauth.org/problems/invalid-challenge",
+        Some(RefusalKind::Forged | RefusalKind::Revoked) => (
             "The credential is not accepted",
             "this server did not issue this credential, or it was changed or withdrawn; pay the fresh invoice and send its credential",
         ),
-    }
-}
-
-const fn unreadable(dialect: DialectName) -> &'static str {
-    macro_rules! in_the_form {
-        ($form:literal) => {
-            concat!(
-                "the credential cannot be read; a payment already made is not lost: send its credential in the right form (`",
-                $form,
-                "`), or pay the fresh invoice"
-            )
-        };
-    }
-    match dialect {
-        DialectName::L402 => {
-            in_the_form!("Authorization: L402 <macaroon>:<preimage in 64 hex digits>")
-        }
-        DialectName::Mpp => {
-            in_the_form!("Payment <base64url of a JSON object of challenge and payload>")
-        }
-        DialectName::X402 => {
-            in_the_form!("PAYMENT-SIGNATURE: <base64 of the JSON payment payload>")
-        }
-    }
+    };
+    (title, [detail, "", ""])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FORM: &str = "Authorization: <credential>";
+
     fn body(dialects: &[DialectName], refused: Option<&Refusal>) -> String {
         let amount = Amount::from_msat(1_500);
-        let answer = payment_required(Vec::new(), dialects, amount, Network::Signet, refused, None);
+        let answer = payment_required(
+            Vec::new(),
+            dialects,
+            amount,
+            Network::Signet,
+            (refused, FORM),
+            None,
+        );
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
         String::from_utf8(answer.into_body().to_vec()).unwrap()
     }
@@ -169,9 +158,9 @@ mod tests {
             .flat_map(|kind| dialects.map(|dialect| (kind, dialect)))
         {
             let refusal = Refusal::new(dialect, kind, "some-code");
-            let (uri, title, detail) = problem(Some(&refusal));
-            let [uri, title, detail] =
-                [uri, title, detail].map(|text| serde_json::to_string(text).unwrap());
+            let (title, detail) = told(Some(kind), FORM);
+            let [uri, title, detail] = [problem_type(kind), title, &detail.concat()]
+                .map(|text| serde_json::to_string(text).unwrap());
             let expected = format!(
                 r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","accepts":[{}]}}"#,
                 accepts("mpp")

@@ -130,13 +130,16 @@ pub(in crate::server) fn misdirected(detail: &str) -> Response<Bytes> {
 }
 
 /// 429: too many unpaid invoices.
-pub(in crate::server) fn too_many(retry_after_seconds: u64, speaks_x402: bool) -> Response<Bytes> {
+pub(in crate::server) fn too_many(
+    retry_after_seconds: u64,
+    reason: Option<&'static str>,
+) -> Response<Bytes> {
     let problem = Problem {
         r#type: "about:blank",
         title: "Too many unpaid invoices",
         status: 429,
         detail: "too many unpaid invoices: pay one of them, or wait until they expire",
-        reason: speaks_x402.then_some("exact_lnbtc_invoice_issuance_denied"),
+        reason,
     };
     retry_after(problem.answer(), retry_after_seconds.max(1))
 }
@@ -194,10 +197,7 @@ mod tests {
     #[test]
     fn nobody_is_asked_to_come_back_at_once() {
         for (seconds, told) in [(0, "1"), (1, "1"), (2, "2")] {
-            assert_eq!(
-                too_many(seconds, false).headers()[header::RETRY_AFTER],
-                told
-            );
+            assert_eq!(too_many(seconds, None).headers()[header::RETRY_AFTER], told);
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use super::ConfigError;
 use crate::{
-    dialect::Dialect,
+    dialect::{Dialect, Options, list::DIALECTS},
     lightning::ReceiverProfile,
-    payment::{DialectName, Network},
+    payment::DialectName,
 };
 
 fn is_service_name(name: &str) -> bool {
@@ -38,48 +38,34 @@ pub(in crate::server) fn dialects(
             "{name:?} is no L402 service name: letters, digits, `-`, `_` and `.`, at most 64"
         )));
     }
-    let compiled: Vec<(DialectName, Box<dyn Dialect>)> = vec![
-        #[cfg(feature = "l402")]
-        (
-            DialectName::L402,
-            Box::new(crate::dialect::l402::L402::new(
-                l402_service.map(Into::into),
-            )),
-        ),
-        #[cfg(feature = "mpp")]
-        (DialectName::Mpp, Box::new(crate::dialect::mpp::Mpp)),
-        #[cfg(feature = "x402")]
-        (DialectName::X402, Box::new(crate::dialect::x402::X402)),
-    ];
-    if let Some(absent) = names
+    let absent = names
         .into_iter()
         .flatten()
-        .find(|name| compiled.iter().all(|(have, _)| have != *name))
-    {
+        .find(|name| DIALECTS.iter().all(|listed| listed.name != **name));
+    if let Some(absent) = absent {
         return Err(ConfigError::new(format!(
             "{absent} is not compiled in: enable the feature of that name"
         )));
     }
-    let chosen: Vec<_> = compiled
-        .into_iter()
-        .filter(|(name, _)| names.is_none_or(|names| names.contains(name)))
+    let options = Options { l402_service };
+    let chosen: Vec<_> = DIALECTS
+        .iter()
+        .filter(|listed| names.is_none_or(|names| names.contains(&listed.name)))
+        .map(|listed| (listed.make)(&options))
         .collect();
-    for (name, _) in &chosen {
-        let fault = match name {
-            DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet: ",
-            DialectName::X402 if profile.public_key.is_none() => {
-                "needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or "
-            }
-            DialectName::L402 | DialectName::Mpp | DialectName::X402 => continue,
-        };
-        return Err(ConfigError::new(format!(
-            "{name} {fault}name the dialects to speak with .dialects([..])"
-        )));
+    for dialect in &chosen {
+        let public_key = profile.public_key.as_ref();
+        if let Some(fault) = dialect.receiver_fault(profile.network, public_key) {
+            return Err(ConfigError::new(format!(
+                "{} {fault}name the dialects to speak with .dialects([..])",
+                dialect.name()
+            )));
+        }
     }
     if chosen.is_empty() {
         return Err(ConfigError::new(
             "no dialect is enabled: name one with .dialects([..]), or enable a feature",
         ));
     }
-    Ok(chosen.into_iter().map(|(_, dialect)| dialect).collect())
+    Ok(chosen)
 }
