@@ -1,6 +1,7 @@
 //! How each protocol says the nouns of a payment over HTTP. Pure functions: no clock, no store, no
 //! node.
 
+pub(crate) mod client;
 pub(crate) mod keys;
 mod mac;
 #[cfg(all(test, feature = "l402", feature = "mpp", feature = "x402"))]

@@ -47,7 +47,29 @@ impl Challenge {
         let lines = lines
             .filter_map(|line| str::from_utf8(line.as_bytes()).ok())
             .filter(|line| line.len() <= MAX_LINE);
-        lines.flat_map(read).take(Self::MAX_PER_RESPONSE).collect()
+        lines
+            .flat_map(read_line)
+            .take(Self::MAX_PER_RESPONSE)
+            .collect()
+    }
+
+    /// Reads the three parts of a challenge that was stored.
+    pub(super) fn read(scheme: &str, token: &str, invoice: &str) -> Option<Self> {
+        Self::of(Scheme::parse(scheme)?, token.to_owned(), invoice.to_owned())
+    }
+
+    /// `None` if a part is too long, or has a byte that no header could carry.
+    fn of(scheme: Scheme, token: String, invoice: String) -> Option<Self> {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_.~=".contains(&byte);
+        let is_sound = (1..=MAX_TOKEN).contains(&token.len())
+            && token.bytes().all(is_token)
+            && (1..=MAX_INVOICE).contains(&invoice.len())
+            && invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_sound.then_some(Self {
+            scheme,
+            token,
+            invoice,
+        })
     }
 
     /// The same macaroon and invoice under another scheme.
@@ -124,7 +146,7 @@ pub(super) fn header_value(scheme: Scheme, token: &str, invoice: &str) -> Header
     value
 }
 
-fn read(line: &str) -> Vec<Challenge> {
+fn read_line(line: &str) -> Vec<Challenge> {
     let (mut challenges, mut draft, mut rest) = (Vec::new(), None::<Draft>, line);
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
@@ -198,17 +220,8 @@ impl Draft {
             values: [macaroon, token, invoice],
             is_ambiguous,
         } = self;
-        let (token, invoice) = (macaroon.or(token)?, invoice?);
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_.~=".contains(&byte);
-        let is_sound = (1..=MAX_TOKEN).contains(&token.len())
-            && token.bytes().all(is_token)
-            && (1..=MAX_INVOICE).contains(&invoice.len())
-            && invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (is_sound && !is_ambiguous).then_some(Challenge {
-            scheme,
-            token,
-            invoice,
-        })
+        let challenge = Challenge::of(scheme, macaroon.or(token)?, invoice?);
+        challenge.filter(|_| !is_ambiguous)
     }
 }
 

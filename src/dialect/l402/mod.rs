@@ -14,7 +14,13 @@
 //! # As a client
 //!
 //! ```
-//! use tower_x402::{Amount, Invoice, l402::Challenge};
+//! use http::HeaderMap;
+//! use sha2::{Digest, Sha256};
+//! use tower_x402::{
+//!     Amount, ClientConditions, ClientRequest, Network,
+//!     clock::{Clock, SystemClock},
+//!     l402::{Challenge, Payable},
+//! };
 //!
 //! # use std::convert::Infallible;
 //! # use http::{Request, Response, StatusCode};
@@ -31,15 +37,22 @@
 //! # }));
 //! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
-//! let challenge = Challenge::in_headers(answer.headers()).into_iter().next().ok_or("nothing to pay here")?;
-//! let invoice = Invoice::parse(challenge.invoice())?;
-//! if invoice.amount().is_none_or(|amount| amount > Amount::from_sat(100)) {
+//!
+//! // The client's own request, and the wallet's network.
+//! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
+//! let request = ClientRequest::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
+//! let payable = Challenge::in_headers(answer.headers())
+//!     .iter()
+//!     .find_map(|challenge| Payable::check(challenge, &request, &conditions).ok())
+//!     .ok_or("nothing to pay here")?;
+//! if payable.amount() > Amount::from_sat(100) {
 //!     return Err("more than this is worth".into());
 //! }
-//! let preimage = node.settle(invoice.payment_hash())?; // here your wallet pays the invoice
+//! let preimage = node.settle(payable.invoice().payment_hash())?; // here your wallet pays `payable.invoice()`
 //!
-//! let request = Request::get("/weather").header("authorization", challenge.answer(&preimage));
-//! let answer = api.oneshot(request.body(String::new())?).await?;
+//! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
+//! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
 //! # Ok(())
 //! # }
@@ -49,6 +62,7 @@ mod authorization;
 mod bought;
 mod caveat;
 mod challenge;
+mod client;
 mod credential;
 mod identifier;
 mod macaroon;
@@ -72,6 +86,7 @@ use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
 pub use self::bench::Bench;
 pub use self::{
     challenge::Challenge,
+    client::Payable,
     credential::Credential,
     identifier::Identifier,
     macaroon::{Macaroon, MacaroonError},

@@ -5,7 +5,11 @@ use http::{HeaderMap, HeaderValue, request::Parts};
 use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, ChallengeLine, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{
+        Asked, ChallengeLine, Dialect as _, Presented, RequestView,
+        client::{ChallengeError, ClientConditions, ClientRequest},
+        keys::OriginKeys,
+    },
     payment::{
         Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof,
         Refusal, SigningKey, Terms,
@@ -78,12 +82,21 @@ impl Bench {
     pub fn credential(&self) -> Option<HeaderValue> {
         let challenge = self.challenge()?;
         let challenge = Challenge::parse_line(challenge.as_bytes()).pop()?;
-        Some(
-            Payable::check(challenge, self.body_hash.as_ref(), self.now)
-                .ok()?
-                .credential(&self.preimage)?
-                .1,
-        )
+        let payable = self.check(&challenge).ok()?;
+        Some(payable.credential(&self.preimage)?.1)
+    }
+
+    /// Checks a challenge as the client does that made the request.
+    pub(super) fn check(&self, challenge: &Challenge<'_>) -> Result<Payable, ChallengeError> {
+        let url = [self.origin, &self.target].concat();
+        let request = ClientRequest::Http {
+            method: self.head.method.as_str(),
+            url: &url,
+            headers: &HeaderMap::new(),
+            body_hash: self.body_hash.unwrap_or(EMPTY_BODY),
+        };
+        let conditions = ClientConditions::new(self.terms.network, self.now);
+        Payable::check(challenge, &request, &conditions)
     }
 
     /// Verifies the credential in the request's head as the server does, from the header's text to

@@ -89,22 +89,27 @@ pub struct Challenge<'a> {
     pub request: Cow<'a, str>,
 }
 
-impl<'a> Challenge<'a> {
-    /// The readable `Payment` challenges of a response, in their order: of separate lines and of
-    /// joined ones, whatever other schemes stand around them. Lines and challenges that are
-    /// unreadable or incomplete are skipped.
+impl Challenge<'static> {
+    /// Reads the `Payment` challenges in a response's `WWW-Authenticate` lines, in their order: at
+    /// most 64 lines of 64 KiB, and at most 64 challenges.
+    ///
+    /// Challenges of other schemes may stand on the same line. A line or challenge that is
+    /// unreadable or incomplete is skipped.
     #[must_use]
-    pub fn all(headers: &'a HeaderMap) -> Vec<Self> {
+    pub fn in_headers(headers: &HeaderMap) -> Vec<Self> {
         let lines = headers
             .get_all(WWW_AUTHENTICATE)
             .into_iter()
             .take(MAX_LINES);
         lines
-            .flat_map(|line| Self::parse_line(line.as_bytes()))
+            .flat_map(|line| Challenge::parse_line(line.as_bytes()))
             .take(MAX_CHALLENGES)
+            .map(Challenge::into_owned)
             .collect()
     }
+}
 
+impl<'a> Challenge<'a> {
     /// The readable `Payment` challenges of one line.
     #[must_use]
     pub fn parse_line(line: &'a [u8]) -> Vec<Self> {
@@ -131,6 +136,24 @@ impl<'a> Challenge<'a> {
             realm: optional("realm")?,
             request: required("request")?,
         })
+    }
+
+    /// Returns the same challenge with copies of everything that it borrows.
+    #[must_use]
+    pub fn into_owned(self) -> Challenge<'static> {
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Challenge {
+            description: self.description.map(text),
+            digest: self.digest.map(text),
+            expires: self.expires.map(text),
+            header: self.header.map(text),
+            id: text(self.id),
+            intent: text(self.intent),
+            method: text(self.method),
+            opaque: self.opaque.map(text),
+            realm: text(self.realm),
+            request: text(self.request),
+        }
     }
 
     /// The challenge as one header line; `None` where a parameter has a control character.
@@ -254,7 +277,7 @@ mod tests {
         ] {
             headers.append(WWW_AUTHENTICATE, line.parse().unwrap());
         }
-        let all = Challenge::all(&headers);
+        let all = Challenge::in_headers(&headers);
         assert_eq!(
             all.iter()
                 .map(|challenge| &*challenge.id)

@@ -32,6 +32,9 @@ pub(super) const HEADER: &str = "Payment-Authorization";
 /// No credential is longer, in base64url.
 const MAX_TEXT: usize = 64 * 1024;
 
+/// The longest header value that a server of this crate reads.
+pub(super) const MAX_VALUE: usize = SCHEME.len() + 1 + MAX_TEXT;
+
 /// The JSON of a credential, decoded from base64url. Not wiped when dropped: the request holds the
 /// same text.
 pub struct CredentialText(Vec<u8>);
@@ -108,11 +111,16 @@ impl<'a> Credential<'a> {
     /// The header that must carry it: what the challenge names.
     #[must_use]
     pub fn header_name(&self) -> HeaderName {
-        if self.challenge.header.is_some() {
-            PAYMENT_AUTHORIZATION
-        } else {
-            AUTHORIZATION
-        }
+        header_name(&self.challenge)
+    }
+}
+
+/// Returns the name of the request header that must carry the credential for a challenge.
+pub(super) const fn header_name(challenge: &Challenge<'_>) -> HeaderName {
+    if challenge.header.is_some() {
+        PAYMENT_AUTHORIZATION
+    } else {
+        AUTHORIZATION
     }
 }
 

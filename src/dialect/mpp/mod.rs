@@ -19,9 +19,10 @@
 //! # As a client
 //!
 //! ```
+//! use http::HeaderMap;
 //! use sha2::{Digest, Sha256};
 //! use tower_x402::{
-//!     Amount,
+//!     Amount, ClientConditions, ClientRequest, Network,
 //!     clock::{Clock, SystemClock},
 //!     mpp::{Challenge, Payable, Receipt},
 //! };
@@ -42,11 +43,14 @@
 //! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
 //!
-//! // The first way to pay by Lightning that holds what it says. Other schemes and broken challenges are passed over.
-//! let (body_hash, now) = (Sha256::digest("").into(), SystemClock::new().now());
-//! let payable = Challenge::all(answer.headers())
-//!     .into_iter()
-//!     .find_map(|challenge| Payable::check(challenge, Some(&body_hash), now).ok())
+//! // The client's own request, and the wallet's network.
+//! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
+//! let request = ClientRequest::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
+//! // The first challenge that passes the checks. Other methods and broken challenges are skipped.
+//! let payable = Challenge::in_headers(answer.headers())
+//!     .iter()
+//!     .find_map(|challenge| Payable::check(challenge, &request, &conditions).ok())
 //!     .ok_or("nothing to pay here")?;
 //! if payable.amount() > Amount::from_sat(100) {
 //!     return Err("more than this is worth".into());
@@ -56,7 +60,7 @@
 //! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
 //! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
-//! assert!(Receipt::parse(answer.headers()["payment-receipt"].as_bytes()).is_some());
+//! assert!(Receipt::in_headers(answer.headers()).is_some());
 //! # Ok(())
 //! # }
 //! ```
@@ -65,9 +69,9 @@ mod accept;
 #[cfg(any(test, feature = "conformance"))]
 mod bench;
 mod challenge;
+mod client;
 mod credential;
 mod issue;
-mod payable;
 pub mod reason;
 mod receipt;
 mod verify;
@@ -81,8 +85,8 @@ pub use self::bench::Bench;
 pub use self::{
     accept::{ACCEPT_PAYMENT, AcceptPayment},
     challenge::Challenge,
+    client::Payable,
     credential::{Credential, CredentialText, PAYMENT_AUTHORIZATION},
-    payable::{ChallengeError, Payable},
     receipt::{PAYMENT_RECEIPT, Receipt},
     wire::{ChargeRequest, MethodDetails},
 };

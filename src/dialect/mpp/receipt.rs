@@ -1,7 +1,7 @@
 //! `Payment-Receipt`, in both directions (core draft, "Payment-Receipt"; lightning charge draft,
 //! "Receipt").
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::{challenge::METHOD, wire};
@@ -45,6 +45,17 @@ impl Receipt {
         })
     }
 
+    /// Reads the receipt in a response's `Payment-Receipt` header. `None` if there is none, if there
+    /// are several, or if it cannot be read.
+    #[must_use]
+    pub fn in_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut lines = headers.get_all(PAYMENT_RECEIPT).into_iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return None;
+        };
+        Self::parse(line.as_bytes())
+    }
+
     /// Reads a header value; `None` where it is no receipt, or longer than 16 KiB.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
@@ -79,5 +90,25 @@ mod tests {
             Receipt::parse(receipt.to_header_value().unwrap().as_bytes()),
             Some(receipt)
         );
+    }
+
+    #[test]
+    fn one_readable_line_is_the_receipt_and_two_are_none() {
+        let receipt = Receipt {
+            challenge_id: None,
+            method: METHOD.into(),
+            reference: "00".into(),
+            status: "success".into(),
+            timestamp: "2026-03-10T21:00:00Z".into(),
+        };
+        let mut headers = HeaderMap::new();
+        assert_eq!(Receipt::in_headers(&headers), None);
+        headers.insert(PAYMENT_RECEIPT, receipt.to_header_value().unwrap());
+        assert_eq!(Receipt::in_headers(&headers), Some(receipt));
+        let line = headers[PAYMENT_RECEIPT].clone();
+        headers.append(PAYMENT_RECEIPT, line);
+        assert_eq!(Receipt::in_headers(&headers), None);
+        headers.insert(PAYMENT_RECEIPT, HeaderValue::from_static("e30"));
+        assert_eq!(Receipt::in_headers(&headers), None);
     }
 }

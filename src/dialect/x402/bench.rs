@@ -1,13 +1,14 @@
 use http::{HeaderMap, HeaderValue, Request, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Challenge, Conditions, Intent, PaymentRequired, SIGNATURE, X402, decode_header,
-    wire::encode_header,
-};
+use super::{Challenge, Payable, REQUIRED, SIGNATURE, X402, decode_header, wire::encode_header};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, Committed, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{
+        Asked, Committed, Dialect as _, Presented, RequestView,
+        client::{ClientConditions, ClientRequest},
+        keys::OriginKeys,
+    },
     payment::{
         Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof,
         Refusal, Resource, SigningKey, Terms,
@@ -88,11 +89,16 @@ impl Bench {
     /// A fresh invoice for a request.
     #[must_use]
     pub fn invoice(&self, call: &Call) -> Invoice {
+        self.invoice_for(self.committed(call).hash)
+    }
+
+    /// A fresh invoice that commits to a request with this hash.
+    pub(super) fn invoice_for(&self, request_hash: [u8; 32]) -> Invoice {
         let draft = InvoiceDraft {
             network: self.terms.network,
             amount: AMOUNT,
             payment_hash: PREIMAGE.payment_hash(),
-            description: InvoiceDescription::Hash(self.committed(call).hash),
+            description: InvoiceDescription::Hash(request_hash),
             created_at: self.now,
             expiry: self.terms.invoice_expiry,
         };
@@ -122,21 +128,12 @@ impl Bench {
     /// What a client answers to a challenge that it has paid.
     #[must_use]
     pub fn credential(&self, call: &Call, challenge: &HeaderValue) -> HeaderValue {
-        let text = decode_header(challenge.as_bytes()).expect("a header");
-        let required = PaymentRequired::from_json(&text).expect("a challenge");
-        let url = [ORIGIN, call.target()].concat();
-        let method = call.head.method.as_str();
-        let intent = Intent::Http {
-            method,
-            url: &url,
-            headers: &call.head.headers,
-            body_hash: call.body_hash,
-        };
-        let networks = [self.terms.network];
-        let conditions = Conditions::at(self.now).with_networks(&networks);
-        let challenge =
-            Challenge::check(&required, 0, &intent, &conditions).expect("a good challenge");
-        challenge.credential(&PREIMAGE).expect("a credential")
+        let headers = HeaderMap::from_iter([(REQUIRED, challenge.clone())]);
+        let challenge = Challenge::in_headers(&headers).remove(0);
+        let conditions = ClientConditions::new(self.terms.network, self.now);
+        let payable = call.with_request(|request| Payable::check(&challenge, request, &conditions));
+        let payable = payable.expect("a good challenge");
+        payable.credential(&PREIMAGE).expect("a credential").1
     }
 
     /// The same credential as another instance would have made it possible: without a quote.
@@ -208,6 +205,17 @@ impl Call {
     /// Its headers.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.head.headers
+    }
+
+    /// Shows the request as its client knows it.
+    pub(super) fn with_request<T>(&self, look: impl FnOnce(&ClientRequest<'_>) -> T) -> T {
+        let url = [ORIGIN, self.target()].concat();
+        look(&ClientRequest::Http {
+            method: self.head.method.as_str(),
+            url: &url,
+            headers: &self.head.headers,
+            body_hash: self.body_hash,
+        })
     }
 
     fn target(&self) -> &str {

@@ -88,12 +88,20 @@ impl Echo<'_> {
     }
 }
 
-/// The credential for an echo and the preimage that was paid for; the value is marked as sensitive.
+/// How long the header value for an echo will be.
+pub(super) const fn encoded_len(echo: &str) -> usize {
+    (echo.len() + PAYLOAD[0].len() + 64 + PAYLOAD[1].len()).div_ceil(3) * 4
+}
+
+/// What stands around the preimage.
+const PAYLOAD: [&str; 2] = [",\"payload\":{\"preimage\":\"", "\"}}"];
+
+/// Returns the header value for an echo and the preimage that was paid for, marked as sensitive.
 pub(super) fn header(echo: &str, preimage: &Preimage) -> Option<HeaderValue> {
     let preimage = Zeroizing::new(preimage.expose_hex());
     // Long enough never to move, which would leave a copy behind.
     let mut text = Zeroizing::new(String::with_capacity(echo.len() + 128));
-    [echo, ",\"payload\":{\"preimage\":\"", &preimage, "\"}}"]
+    [echo, PAYLOAD[0], &preimage, PAYLOAD[1]]
         .iter()
         .for_each(|part| text.push_str(part));
     let mut value = encode_header(&*text)?;

@@ -2,9 +2,9 @@
 //!
 //! | Header | Object | Here |
 //! |---|---|---|
-//! | `PAYMENT-REQUIRED`, from the server | what is asked | [`PaymentRequired`] |
+//! | `PAYMENT-REQUIRED`, from the server | what is asked | [`Challenge`] |
 //! | `PAYMENT-SIGNATURE`, from the client | what was paid | [`PaymentPayload`] |
-//! | `PAYMENT-RESPONSE`, from the server | what became of it | [`SettlementResponse`] |
+//! | `PAYMENT-RESPONSE`, from the server | what became of it | [`Receipt`] |
 //!
 //! Each is standard base64, with padding, of a JSON object ([`decode_header`]). The invoice's
 //! description hash commits to the one request that is paid for ([`RequestBinding`]); the payer
@@ -32,9 +32,9 @@
 //! use http::HeaderMap;
 //! use sha2::{Digest, Sha256};
 //! use tower_x402::{
-//!     Amount, Network,
+//!     Amount, ClientConditions, ClientRequest, Network,
 //!     clock::{Clock, SystemClock},
-//!     x402::{Challenge, Conditions, Intent, PaymentRequired, SettlementResponse, decode_header},
+//!     x402::{Challenge, Payable, Receipt},
 //! };
 //!
 //! # use std::convert::Infallible;
@@ -52,27 +52,24 @@
 //! # }));
 //! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
-//! let text = decode_header(answer.headers()["payment-required"].as_bytes()).ok_or("no challenge that can be read")?;
-//! let required = PaymentRequired::from_json(&text).ok_or("no challenge that can be read")?;
 //!
-//! // What you asked for, from your own knowledge: the invoice must commit to just that.
+//! // The client's own request: the invoice must commit to it. And the wallet's network.
 //! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
-//! let intent = Intent::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
-//! // The wallet's own network; without this line that is mainnet.
-//! let conditions = Conditions::at(SystemClock::new().now()).with_networks(&[Network::Regtest]);
-//! let challenge = (0..required.accepts().len())
-//!     .find_map(|index| Challenge::check(&required, index, &intent, &conditions).ok())
+//! let request = ClientRequest::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
+//! let payable = Challenge::in_headers(answer.headers())
+//!     .iter()
+//!     .find_map(|challenge| Payable::check(challenge, &request, &conditions).ok())
 //!     .ok_or("nothing to pay here")?;
-//! if challenge.amount() > Amount::from_sat(100) {
+//! if payable.amount() > Amount::from_sat(100) {
 //!     return Err("more than this is worth".into());
 //! }
-//! let preimage = node.settle(challenge.invoice().payment_hash())?; // here your wallet pays `challenge.invoice()`
+//! let preimage = node.settle(payable.invoice().payment_hash())?; // here your wallet pays `payable.invoice()`
 //!
-//! let proof = challenge.credential(&preimage).ok_or("the preimage of another payment")?;
-//! let answer = api.oneshot(Request::get("/weather").header("payment-signature", proof).body(String::new())?).await?;
+//! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
+//! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
-//! let text = decode_header(answer.headers()["payment-response"].as_bytes()).ok_or("no receipt that can be read")?;
-//! assert!(SettlementResponse::from_json(&text).is_some_and(|response| response.error_reason().is_none()));
+//! assert!(Receipt::in_headers(answer.headers()).is_some_and(|receipt| receipt.is_success()));
 //! # Ok(())
 //! # }
 //! ```
@@ -101,11 +98,11 @@ pub use self::bench::{Bench, Call};
 pub(crate) use self::verify::{proof, terms};
 pub use self::{
     binding::{PublicOrigin, RequestBinding, RequestHash},
-    challenge::PaymentRequired,
-    client::{Challenge, Intent, PayerReport},
+    challenge::Challenge,
+    client::{Payable, PayerReport},
     credential::PaymentPayload,
     reason::Reason,
-    receipt::SettlementResponse,
+    receipt::Receipt,
     verify::{Conditions, Verified, verify},
     wire::{PaymentRequirements, decode_header},
 };
@@ -268,7 +265,7 @@ impl Dialect for X402 {
         (receipt.dialect() == DialectName::X402).then_some(())?;
         Some((
             RESPONSE,
-            SettlementResponse::settled(receipt.network(), receipt.payment_hash()).to_header()?,
+            Receipt::settled(receipt.network(), receipt.payment_hash()).to_header()?,
         ))
     }
 
@@ -276,7 +273,7 @@ impl Dialect for X402 {
         (refusal.dialect() == DialectName::X402).then_some(())?;
         Some((
             RESPONSE,
-            SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?,
+            Receipt::refused(terms.network.caip2(), refusal.code()).to_header()?,
         ))
     }
 

@@ -2,20 +2,23 @@
 
 use std::borrow::Cow;
 
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 
-use super::{Reason, wire::encode_header};
+use super::{
+    RESPONSE, Reason,
+    wire::{decode_header, encode_header},
+};
 use crate::{
     codec::json::{self, Json},
     payment::{Network, PaymentHash},
 };
 
-/// `SettlementResponse`: what became of a proof (x402 v2, section 5.3). Of this scheme it never has
-/// a `payer`.
+/// What became of a credential: a receipt if the payment was settled, otherwise why it was refused.
+/// The specification calls it `SettlementResponse`. In this scheme it never has a `payer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct SettlementResponse<'a> {
+pub struct Receipt<'a> {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error_reason: Option<Cow<'a, str>>,
@@ -25,7 +28,18 @@ pub struct SettlementResponse<'a> {
     network: Cow<'a, str>,
 }
 
-impl SettlementResponse<'static> {
+impl Receipt<'static> {
+    /// Reads the receipt in a response's `PAYMENT-RESPONSE` header. `None` if there is none, if
+    /// there are several, or if it cannot be read.
+    #[must_use]
+    pub fn in_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut lines = headers.get_all(RESPONSE).into_iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return None;
+        };
+        Some(Receipt::from_json(&decode_header(line.as_bytes())?)?.into_owned())
+    }
+
     /// The payment was settled: the transaction is its payment hash (lnbtc, "Settlement Response").
     #[must_use]
     pub fn settled(network: Network, payment_hash: PaymentHash) -> Self {
@@ -40,7 +54,7 @@ impl SettlementResponse<'static> {
     }
 }
 
-impl<'a> SettlementResponse<'a> {
+impl<'a> Receipt<'a> {
     /// It was not.
     #[must_use]
     pub fn failed(network: impl Into<Cow<'a, str>>, reason: Reason) -> Self {
@@ -124,6 +138,17 @@ impl<'a> SettlementResponse<'a> {
         &self.network
     }
 
+    fn into_owned(self) -> Receipt<'static> {
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Receipt {
+            success: self.success,
+            error_reason: self.error_reason.map(text),
+            error_message: self.error_message.map(text),
+            transaction: text(self.transaction),
+            network: text(self.network),
+        }
+    }
+
     pub(super) fn to_header(&self) -> Option<HeaderValue> {
         encode_header(serde_json::to_vec(self).ok()?)
     }
@@ -131,17 +156,14 @@ impl<'a> SettlementResponse<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::decode_header, *};
+    use super::*;
 
     #[test]
     fn both_outcomes_survive_the_round_trip() {
-        let settled =
-            SettlementResponse::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
+        let settled = Receipt::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
         assert_eq!(settled.transaction(), "ab".repeat(32));
-        let failed =
-            SettlementResponse::failed(Network::Testnet.caip2(), Reason::DuplicateSettlement);
-        let advised =
-            SettlementResponse::failed(Network::Testnet.caip2(), Reason::InvoiceOlderThanStore);
+        let failed = Receipt::failed(Network::Testnet.caip2(), Reason::DuplicateSettlement);
+        let advised = Receipt::failed(Network::Testnet.caip2(), Reason::InvoiceOlderThanStore);
         assert!(
             failed.error_message().is_none()
                 && advised
@@ -152,17 +174,28 @@ mod tests {
         for response in [settled, failed, advised] {
             let text = decode_header(response.to_header().unwrap().as_bytes()).unwrap();
             assert!(!text.contains("payer"));
-            assert_eq!(SettlementResponse::from_json(&text).unwrap(), response);
+            assert_eq!(Receipt::from_json(&text).unwrap(), response);
         }
         assert!(
-            SettlementResponse::from_json(r#"{"success":"true","transaction":"","network":""}"#)
-                .is_none()
+            Receipt::from_json(r#"{"success":"true","transaction":"","network":""}"#).is_none()
         );
         assert!(
-            SettlementResponse::from_json(
-                r#"{"success":false,"success":true,"transaction":"","network":""}"#
-            )
-            .is_none()
+            Receipt::from_json(r#"{"success":false,"success":true,"transaction":"","network":""}"#)
+                .is_none()
         );
+    }
+
+    #[test]
+    fn one_readable_line_is_the_receipt_and_two_are_none() {
+        let receipt = Receipt::settled(Network::Bitcoin, PaymentHash::from_bytes([0xab; 32]));
+        let mut headers = HeaderMap::new();
+        assert_eq!(Receipt::in_headers(&headers), None);
+        headers.insert(RESPONSE, receipt.to_header().unwrap());
+        assert_eq!(Receipt::in_headers(&headers), Some(receipt));
+        let line = headers[RESPONSE].clone();
+        headers.append(RESPONSE, line);
+        assert_eq!(Receipt::in_headers(&headers), None);
+        headers.insert(RESPONSE, HeaderValue::from_static("e30="));
+        assert_eq!(Receipt::in_headers(&headers), None);
     }
 }

@@ -60,6 +60,10 @@ impl<'a> PaymentRequirements<'a> {
         value.into_object().map(Self)
     }
 
+    pub(super) fn into_owned(self) -> PaymentRequirements<'static> {
+        PaymentRequirements(self.0.into_owned())
+    }
+
     pub(super) fn member(&self, name: &str) -> Option<&Json<'a>> {
         self.0.get(name)
     }

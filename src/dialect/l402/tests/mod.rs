@@ -1,4 +1,5 @@
 mod challenges;
+mod client;
 mod macaroons;
 mod narrowed;
 mod requests;

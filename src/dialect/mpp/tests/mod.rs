@@ -1,10 +1,10 @@
 //! A credential at the server's door: what it opens, and what it does not.
 
 mod binding;
+mod client;
 mod credential;
 mod echo;
 mod issuing;
-mod payable;
 
 use super::*;
 use crate::dialect::mpp::bench::Bench;
