@@ -1,4 +1,4 @@
-//! One key: what it is for, and how it comes from a secret.
+//! One key: what it is for, and how it is derived from a secret.
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -14,7 +14,7 @@ use crate::{
 pub(crate) enum Purpose {
     /// Root keys of L402 tokens whose uses are counted in one particular store.
     L402Counted,
-    /// Root keys of L402 tokens that only time ends.
+    /// Root keys of L402 tokens that end only by time.
     L402Timed,
     /// Ids of MPP challenges.
     MppId,
@@ -39,7 +39,7 @@ impl Purpose {
         }
     }
 
-    /// Whether what is made with the key is worth a use that one store counts.
+    /// Returns whether a credential made with the key buys a use that one store counts.
     const fn is_counted(self) -> bool {
         !matches!(self, Self::L402Timed)
     }
@@ -60,7 +60,7 @@ pub(crate) struct DerivedKey {
 }
 
 impl OriginKeys {
-    /// Of each purpose, one key for each secret of a ring.
+    /// The keys of each purpose, one for each secret of a ring.
     pub(super) fn derive(ring: &Ring, place: Place<'_>) -> Self {
         let derive = |purpose| {
             ring.secrets
@@ -74,12 +74,12 @@ impl OriginKeys {
         }
     }
 
-    /// The key to mint with.
+    /// Returns the key to mint with.
     pub(crate) fn minting(&self, purpose: Purpose) -> &DerivedKey {
         &self.keys[purpose as usize][self.minting]
     }
 
-    /// Both kinds of L402 keys are looked up by their ids alone, so these must differ among both.
+    /// Both kinds of L402 keys are looked up by id alone, so ids must differ between both kinds.
     pub(super) fn have_unique_ids(&self) -> bool {
         let unique = |ids: &[[u8; 4]]| (1..ids.len()).all(|i| !ids[..i].contains(&ids[i]));
         let ids =
@@ -90,17 +90,17 @@ impl OriginKeys {
                 .all(|keys| unique(&ids(std::slice::from_ref(keys))))
     }
 
-    /// The key of this id.
+    /// Returns the key with this id.
     pub(crate) fn by_id(&self, purpose: Purpose, id: [u8; 4]) -> Option<&DerivedKey> {
         self.keys[purpose as usize].iter().find(|key| key.id == id)
     }
 
-    /// All keys, for a dialect whose credentials carry no key id.
+    /// Returns all keys, for a dialect whose credentials carry no key id.
     pub(crate) fn all(&self, purpose: Purpose) -> &[DerivedKey] {
         &self.keys[purpose as usize]
     }
 
-    /// Keys of one secret outside any ring, for vectors, benches and tests.
+    /// Derives the keys of one secret outside any ring, for vectors, benches and tests.
     #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn of_secret(
         secret: &[u8],
@@ -121,18 +121,19 @@ impl OriginKeys {
     }
 }
 
-/// What keys are derived for. Nothing that is made under one passes for anything of another.
+/// What keys are derived for. What is made with one key is never accepted for another purpose,
+/// origin, service or store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) network: Network,
     pub(super) origin: &'a str,
-    /// The label that tells services of one origin apart; empty for none.
+    /// The label that tells services of one origin apart. Empty if there is none.
     pub(super) service: &'a str,
     pub(super) store: &'a [u8; 16],
 }
 
-/// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed,
-/// each with its length.
+/// Derives one key: HMAC-SHA-256 of the secret over a versioned label and everything that must be
+/// kept apart, each with its length.
 fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
     let Place {
         network,

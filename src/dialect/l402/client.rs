@@ -133,7 +133,7 @@ impl Payable {
     }
 }
 
-/// Without the token.
+/// Hides the token.
 impl fmt::Debug for Payable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Payable")

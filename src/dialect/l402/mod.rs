@@ -1,15 +1,16 @@
-//! L402, and LSAT, its older name: a token that becomes a credential once its invoice is paid.
+//! [L402](https://github.com/lightninglabs/L402/blob/master/protocol-specification.md), and LSAT,
+//! its older name: a token that becomes a credential once its invoice is paid.
 //!
 //! ```text
 //! 402  WWW-Authenticate: L402 macaroon="<base64>", invoice="<BOLT11>"
 //!      Authorization: L402 <base64>:<preimage in hex>
 //! ```
 //!
-//! The macaroon's identifier holds the payment hash, its caveats say what was sold, and its
-//! signature is a chain of MACs that only this server can begin and anybody can continue: a holder
-//! may narrow a token and nobody can widen it, with the names `method`, `target`, `route`, `uses`
-//! and `valid_until` (unix seconds). A name that the server does not know narrows nothing. There is
-//! no receipt.
+//! The macaroon's identifier holds the payment hash, and its caveats say what was sold. Its
+//! signature is a chain of MACs that only this server can begin and that anybody can continue. So a
+//! holder may narrow a token, and nobody can widen it. The caveats that this server understands are
+//! `method`, `target`, `route`, `uses` and `valid_until` (Unix seconds). A name that the server
+//! does not know narrows nothing. There is no receipt.
 //!
 //! # As a client
 //!
@@ -104,10 +105,10 @@ use crate::{
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
-/// The dialect, as the server needs it.
+/// The dialect, as the server uses it.
 #[derive(Debug, Default)]
 pub(crate) struct L402 {
-    /// The service of aperture's caveats; without a name, the origin's host.
+    /// The service in aperture's caveats. Without a name, the origin's host.
     service: Option<Arc<str>>,
 }
 
@@ -130,15 +131,15 @@ impl Dialect for L402 {
         terms.bound_covers_body
     }
 
-    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow
-    /// this request; those that allow it too come next. Where none does, the refusal is that of the
-    /// first genuine one, failing that of the last.
+    /// Of several credentials, the first one counts whose caveats allow this request, as far as the
+    /// head shows. Others that allow it come next. If none does, the refusal is that of the first
+    /// genuine one, or else of the last one.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let (mut first, mut genuine, mut other) = (None::<Box<Genuine>>, None, None);
         let mut last = &mut first;
         let found = authorization::presented(&view.head.headers);
-        // With one there is nothing to choose: its caveats are checked when it is verified, unless
-        // a body is read before that.
+        // With one credential there is nothing to choose: its caveats are checked when it is
+        // verified, unless a body is read before that.
         let is_chosen = found.is_one() && !self.binds_body(terms);
         for part in found {
             let token = Credential::read(part)
