@@ -16,8 +16,8 @@ use crate::{
     },
 };
 
-/// One server, one paid invoice and one request that shows its credential: for benches and tests,
-/// no part of the public API.
+/// One server, one paid invoice and one request with its credential: for benches and tests, not
+/// part of the public API.
 #[doc(hidden)]
 pub struct Bench {
     pub(super) head: Parts,
@@ -37,7 +37,7 @@ const ORIGIN: &str = "https://api.example.com";
 const MADE: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 impl Bench {
-    /// `None` where the system has no randomness.
+    /// Creates a bench. `None` if the system has no randomness.
     #[must_use]
     pub fn new() -> Option<Self> {
         let preimage = Preimage::from_bytes([0x2a; 32]);
@@ -138,7 +138,7 @@ impl Bench {
         }
     }
 
-    /// `Err(None)` where there is no credential, or where something is wrong with the request.
+    /// Returns `Err(None)` if there is no credential, or if a payment cannot fix the request.
     pub(super) fn proof(&self) -> Result<Proof, Option<Refusal>> {
         let view = self.view();
         match Mpp.credential(&view, &self.terms, self.now) {

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate: Payment`, in both directions (core draft, "The 402 Challenge").
+//! `WWW-Authenticate: Payment`, in both directions ([`Payment`](super), "The 402 Challenge").
 
 use std::{borrow::Cow, fmt};
 
@@ -16,23 +16,24 @@ use crate::codec::{
 /// The authentication scheme.
 pub(super) const SCHEME: &str = "Payment";
 
-/// The only method spoken here.
+/// The only supported method.
 pub(super) const METHOD: &str = "lightning";
 
-/// The only intent spoken here.
+/// The only supported intent.
 pub(super) const CHARGE: &str = "charge";
 
 const MAX_LINES: usize = 64;
 const MAX_CHALLENGES: usize = 64;
 
-/// The parameters of one challenge, raw: as a response carries them, and as a credential echoes
-/// them.
+/// One way to pay that a server offers: the parameters of one challenge, as a response carries them
+/// and as a credential echoes them. They are not checked: see
+/// [`Payable::check`](super::Payable::check).
 ///
-/// `request` and `opaque` stay encoded, because the id covers their text.
+/// `request` and `opaque` stay encoded, because the id covers their encoded text.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Challenge<'a> {
-    /// What is sold, for people; the id does not cover it.
+    /// What is sold, for people. The id does not cover it.
     #[serde(
         borrow,
         default,
@@ -48,7 +49,7 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub digest: Option<Cow<'a, str>>,
-    /// Until when it may be paid, RFC 3339.
+    /// Until when the challenge can be paid, in RFC 3339.
     #[serde(
         borrow,
         default,
@@ -56,7 +57,7 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires: Option<Cow<'a, str>>,
-    /// The request header that must carry the credential, where it is not `Authorization`.
+    /// The request header that must carry the credential, if it is not `Authorization`.
     #[serde(
         borrow,
         default,
@@ -64,16 +65,16 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub header: Option<Cow<'a, str>>,
-    /// Binds all of these together.
+    /// The id, which binds all of these together.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// `charge`.
+    /// The intent: `charge`.
     #[serde(borrow)]
     pub intent: Cow<'a, str>,
-    /// `lightning`.
+    /// The payment method: `lightning`.
     #[serde(borrow)]
     pub method: Cow<'a, str>,
-    /// What the server wants to have back.
+    /// Data that the client must echo, and that only the server reads.
     #[serde(
         borrow,
         default,
@@ -81,10 +82,10 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub opaque: Option<Cow<'a, str>>,
-    /// Who asks.
+    /// The protection space: the authority that asks for payment.
     #[serde(borrow)]
     pub realm: Cow<'a, str>,
-    /// What is to be paid: base64url of JSON.
+    /// What to pay: base64url of JSON.
     #[serde(borrow)]
     pub request: Cow<'a, str>,
 }
@@ -110,7 +111,7 @@ impl Challenge<'static> {
 }
 
 impl<'a> Challenge<'a> {
-    /// The readable `Payment` challenges of one line.
+    /// Reads the `Payment` challenges of one line. What is unreadable or incomplete is skipped.
     #[must_use]
     pub fn parse_line(line: &'a [u8]) -> Vec<Self> {
         let list = AuthChallenge::parse_list(line).unwrap_or_default();
@@ -156,7 +157,7 @@ impl<'a> Challenge<'a> {
         }
     }
 
-    /// The challenge as one header line; `None` where a parameter has a control character.
+    /// Returns the challenge as one header line. `None` if a parameter has a control character.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         let params = [
@@ -179,9 +180,10 @@ impl<'a> Challenge<'a> {
         )
     }
 
-    /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing
-    /// one empty. `header` stands before `opaque`, as deployed, and only where the challenge has
-    /// it: its slot is never merely empty.
+    /// Returns the text that the id is the MAC of:
+    /// `realm|method|intent|request|expires|digest|opaque`. A missing part is empty. `header`
+    /// stands before `opaque`, as deployed servers have it, and only if the challenge has one: its
+    /// slot is never just empty.
     #[must_use]
     pub fn id_input(&self) -> String {
         let [expires, digest, opaque] =
@@ -206,8 +208,8 @@ impl<'a> Challenge<'a> {
         input
     }
 
-    /// The id of these parameters under a key of any length. Slots are joined unescaped: whoever
-    /// mints must keep `|` out of them.
+    /// Returns the id of these parameters under a key of any length. The slots are joined without
+    /// escaping, so a server must not mint a slot with `|` in it.
     #[must_use]
     pub fn id_under(&self, key: &[u8]) -> String {
         let mut hmac = Hmac::<Sha256>::new_from_slice(key)

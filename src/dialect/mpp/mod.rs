@@ -1,5 +1,6 @@
-//! MPP: the `Payment` scheme with method `lightning` and intent `charge` (core draft -01, lightning
-//! charge draft -00).
+//! MPP: the [`Payment` scheme](https://datatracker.ietf.org/doc/draft-httpauth-payment/) (core
+//! draft -01) with the [`lightning` method](https://paymentauth.org/draft-lightning-charge-00.html)
+//! (draft -00) and its intent `charge`.
 //!
 //! ```text
 //! 402  WWW-Authenticate: Payment id, realm, method="lightning", intent="charge", request, expires, digest?, header?, opaque
@@ -7,14 +8,13 @@
 //! 200  Payment-Receipt: base64url({challengeId, method, reference, status, timestamp})
 //! ```
 //!
-//! 1. Nothing is stored for a challenge: its `id` is a MAC over realm, method, intent,
-//!    `request`, `expires`, `digest`, `header` and `opaque`. Old secrets verify until their
-//!    challenges expire.
-//! 2. `opaque` ties it to one method, path and query (and what a price saw), `digest` to one
-//!    body; none means an empty one.
-//! 3. Whole satoshis only; Testnet has no name here.
-//! 4. Where `Authorization` is in use for something else, `header="Payment-Authorization"`
-//!    selects that field, and it alone.
+//! 1. Nothing is stored for a challenge. Its `id` is a MAC over realm, method, intent, `request`,
+//!    `expires`, `digest`, `header` and `opaque`. Old secrets verify until their challenges expire.
+//! 2. `opaque` binds the challenge to one method, path and query, and to what a price function
+//!    read. `digest` binds it to one body; without it, to an empty one.
+//! 3. Prices are whole satoshis. Testnet has no name in this protocol.
+//! 4. If `Authorization` is in use for something else, `header="Payment-Authorization"` selects
+//!    that header. Only the selected one is read.
 //!
 //! # As a client
 //!
@@ -106,7 +106,7 @@ use crate::{
     },
 };
 
-/// The dialect, for the server.
+/// The dialect, as the server uses it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mpp;
 
@@ -145,7 +145,7 @@ impl Dialect for Mpp {
             network: terms.network,
             keys: view.keys.all(Purpose::MppId),
         };
-        // What a price saw is known only later.
+        // What a price function read is known only later.
         let bound = if terms.has_bound {
             None
         } else {
@@ -198,7 +198,7 @@ impl Dialect for Mpp {
         }
     }
 
-    /// From both fields: which one counts is said by the terms, and there are none.
+    /// From both headers, because there are no terms that say which one counts.
     fn take_own(
         &self,
         headers: &mut HeaderMap,
@@ -239,7 +239,7 @@ impl Claim for Charged {
     }
 }
 
-/// The one field in which this route reads credentials.
+/// Returns the one header in which this route reads credentials.
 fn field(terms: &Terms) -> HeaderName {
     if terms.authorization_taken {
         PAYMENT_AUTHORIZATION

@@ -1,4 +1,4 @@
-//! Which problem each refusal is (core draft, "Error Responses", as of -01).
+//! Which problem each refusal is ([`Payment`](super), "Error Responses").
 //!
 //! | what is wrong | kind | `reason`, and the end of `type` | the lightning draft's own word |
 //! |---|---|---|---|
@@ -10,15 +10,15 @@
 //! | too late | `Expired` | `payment-expired` | `expired-invoice` |
 //! | not this payment's preimage, or the receiver calls it unpaid | `Unpaid` | `verification-failed` | `invalid-preimage` |
 //!
-//! The core draft's names are used, because the lightning draft's have no pages; no released client
-//! reads either.
+//! The names are the core draft's, because those of the `lightning` draft have no pages. No
+//! released client reads either.
 
 use crate::payment::{DialectName, Refusal, RefusalKind};
 
 /// The `type` of a 402's problem details for a request without a credential.
 pub const PAYMENT_REQUIRED: &str = "https://paymentauth.org/problems/payment-required";
 
-/// The `type` of a 402's problem details for a refused credential, of whatever dialect.
+/// Returns the `type` of a 402's problem details for a refused credential of any dialect.
 #[must_use]
 pub const fn problem_type(kind: RefusalKind) -> &'static str {
     match kind {
@@ -33,7 +33,7 @@ pub const fn problem_type(kind: RefusalKind) -> &'static str {
     }
 }
 
-/// The refusal of an MPP credential.
+/// Returns the refusal of an MPP credential.
 pub(super) const fn refusal(kind: RefusalKind) -> Refusal {
     let code = match kind {
         RefusalKind::Malformed => "malformed-credential",
@@ -48,7 +48,7 @@ pub(super) const fn refusal(kind: RefusalKind) -> Refusal {
     Refusal::new(DialectName::Mpp, kind, code)
 }
 
-/// Every refusal of this dialect.
+/// Returns every refusal of this dialect.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<Refusal> {
     RefusalKind::ALL.into_iter().map(refusal).collect()

@@ -1,5 +1,5 @@
-//! `Payment-Receipt`, in both directions (core draft, "Payment-Receipt"; lightning charge draft,
-//! "Receipt").
+//! `Payment-Receipt`, in both directions ([`Payment`](super), "Payment-Receipt"; the [`lightning`
+//! method](super), "Receipt").
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
@@ -23,18 +23,18 @@ pub struct Receipt {
         skip_serializing_if = "Option::is_none"
     )]
     pub challenge_id: Option<String>,
-    /// `lightning`.
+    /// The payment method: `lightning`.
     pub method: String,
-    /// The payment hash.
+    /// The payment hash, as 64 lower-case hexadecimal digits.
     pub reference: String,
-    /// `success`.
+    /// The outcome: `success`.
     pub status: String,
-    /// When the payment was accepted, RFC 3339.
+    /// When the payment was accepted, in RFC 3339.
     pub timestamp: String,
 }
 
 impl Receipt {
-    /// The receipt of an accepted charge; `None` where its moment cannot be said.
+    /// Creates the receipt of an accepted charge. `None` if its moment is beyond the year 9999.
     pub(super) fn of(receipt: &PaymentReceipt) -> Option<Self> {
         Some(Self {
             challenge_id: receipt.note().map(str::to_owned),
@@ -56,13 +56,13 @@ impl Receipt {
         Self::parse(line.as_bytes())
     }
 
-    /// Reads a header value; `None` where it is no receipt, or longer than 16 KiB.
+    /// Reads a header value. `None` if it is not a receipt, or longer than 16 KiB.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         (value.len() <= MAX_TEXT).then(|| wire::decode(value))?
     }
 
-    /// The receipt as a header value.
+    /// Returns the receipt as a header value.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(wire::encode(self)?).ok()
