@@ -1,4 +1,5 @@
-//! What a client brings to the checks before it pays, and why it does not pay.
+//! What a client knows before it pays: its own request, its network and the time. And why it does
+//! not pay.
 
 use std::{fmt, time::Duration};
 
@@ -21,9 +22,9 @@ pub enum ClientRequest<'a> {
         method: &'a str,
         /// The absolute URL, as it is sent.
         url: &'a str,
-        /// The headers, as they are sent, without a credential.
+        /// The headers, as they are sent, without a credential for this payment.
         headers: &'a HeaderMap,
-        /// SHA-256 of the body, also if the body is empty.
+        /// SHA-256 of the body. Also needed if the body is empty.
         body_hash: [u8; 32],
     },
     /// An MCP `tools/call`. Only x402 can pay for one.
@@ -36,7 +37,7 @@ pub enum ClientRequest<'a> {
 }
 
 impl ClientRequest<'_> {
-    /// Refuses if the request has this header already: a credential must not replace the caller's
+    /// Refuses a request that already has this header: a credential must not replace the caller's
     /// own.
     pub(super) fn leaves_free(
         &self,
@@ -47,7 +48,7 @@ impl ClientRequest<'_> {
         ensure(!taken, dialect, HEADER_IN_USE)
     }
 
-    /// The hash of an HTTP request's body.
+    /// Returns the hash of an HTTP request's body.
     pub(super) fn body_hash(&self, dialect: DialectName) -> Result<&[u8; 32], ChallengeError> {
         match self {
             Self::Http { body_hash, .. } => Ok(body_hash),
@@ -62,7 +63,7 @@ impl ClientRequest<'_> {
 const HEADER_IN_USE: &str = "the request already has the header that the credential needs: \
      remove it, or pay in another dialect";
 
-/// What a client knows beside its request: its wallet's network, and the time.
+/// What a client knows besides its request: its wallet's network, and the time.
 #[derive(Clone, Copy, Debug)]
 pub struct ClientConditions {
     pub(super) network: Network,
@@ -88,7 +89,7 @@ impl ClientConditions {
         Self { skew, ..self }
     }
 
-    /// Refuses an invoice of another network, and one that must not be paid any more.
+    /// Refuses an invoice for another network, and one that has expired.
     pub(super) fn check(
         &self,
         network: Network,
@@ -161,7 +162,7 @@ impl std::error::Error for ChallengeError {
     }
 }
 
-/// The error unless `holds`.
+/// Returns the error unless `holds`.
 pub(super) fn ensure(
     holds: bool,
     dialect: DialectName,

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_slots_are_never_seven() {
+    fn an_id_over_a_header_differs_from_one_without() {
         let mut challenge = challenge();
         assert_eq!(challenge.id_input(), "r|lightning|charge|cQ|||");
         challenge.opaque = Some("o".into());

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The server's half of this dialect without a server, for benches, fuzzers and tests: one route,
-/// one price, one moment. No part of the public API.
+/// one price, one moment. Not part of the public API.
 #[derive(Debug)]
 pub struct Bench {
     pub(super) keys: OriginKeys,
@@ -40,15 +40,14 @@ pub(super) const ORIGIN: &str = "https://api.example.com";
 pub(super) const AMOUNT: Amount = Amount::from_sat(21);
 pub(super) const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
 
-/// Not for production: panics where the operating system has no randomness, and on what cannot
-/// happen.
+/// Not for production: panics if the operating system has no randomness, and on what cannot happen.
 #[expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
     reason = "not for production"
 )]
 impl Bench {
-    /// A route that takes foreign proofs too.
+    /// Creates a route that accepts foreign proofs too.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made of randomness")]
     pub fn new() -> Self {
@@ -73,7 +72,7 @@ impl Bench {
         }
     }
 
-    /// The request that is sold.
+    /// Returns the request that is sold.
     #[must_use]
     pub fn call(&self) -> Call {
         let (head, ()) = Request::get("/weather/oslo?days=3")
@@ -86,13 +85,13 @@ impl Bench {
         }
     }
 
-    /// A fresh invoice for a request.
+    /// Returns a fresh invoice for a request.
     #[must_use]
     pub fn invoice(&self, call: &Call) -> Invoice {
         self.invoice_for(self.committed(call).hash)
     }
 
-    /// A fresh invoice that commits to a request with this hash.
+    /// Returns a fresh invoice that commits to a request with this hash.
     pub(super) fn invoice_for(&self, request_hash: [u8; 32]) -> Invoice {
         let draft = InvoiceDraft {
             network: self.terms.network,
@@ -105,7 +104,7 @@ impl Bench {
         draft.sign(&self.signer).expect("an invoice")
     }
 
-    /// The `PAYMENT-REQUIRED` line of a request, for its invoice.
+    /// Returns the `PAYMENT-REQUIRED` line of a request, for its invoice.
     #[must_use]
     pub fn challenge(&self, call: &Call, invoice: &Invoice) -> HeaderValue {
         let (view, committed) = (self.view(call), self.committed(call));
@@ -125,7 +124,7 @@ impl Bench {
             .value
     }
 
-    /// What a client answers to a challenge that it has paid.
+    /// Returns what a client sends after it paid a challenge.
     #[must_use]
     pub fn credential(&self, call: &Call, challenge: &HeaderValue) -> HeaderValue {
         let headers = HeaderMap::from_iter([(REQUIRED, challenge.clone())]);
@@ -136,7 +135,7 @@ impl Bench {
         payable.credential(&PREIMAGE).expect("a credential").1
     }
 
-    /// The same credential as another instance would have made it possible: without a quote.
+    /// Returns the same credential without a quote, as one that another server issued.
     #[must_use]
     pub fn without_quote(&self, credential: &HeaderValue) -> HeaderValue {
         let text = decode_header(credential.as_bytes()).expect("a header");
@@ -148,7 +147,7 @@ impl Bench {
         encode_header(value.to_string()).expect("a header")
     }
 
-    /// A request and its credential, from the header's text to a proof: whether there is one.
+    /// Returns whether the credential of a request verifies, from the header's text to a proof.
     #[must_use]
     pub fn verify(&self, call: &Call) -> bool {
         self.prove(call).is_ok()
@@ -195,14 +194,14 @@ impl Bench {
 }
 
 impl Call {
-    /// The same request with this credential.
+    /// Returns the same request with this credential.
     #[must_use]
     pub fn with(mut self, credential: &HeaderValue) -> Self {
         self.head.headers.insert(SIGNATURE, credential.clone());
         self
     }
 
-    /// Its headers.
+    /// Returns the headers.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.head.headers
     }

@@ -1,4 +1,4 @@
-//! `PAYMENT-REQUIRED`, both directions.
+//! `PAYMENT-REQUIRED`, in both directions ([x402](super), "PaymentRequired Schema").
 
 use std::sync::Arc;
 
@@ -135,10 +135,10 @@ pub(super) struct Said<'a> {
     pub(super) quote: &'a str,
 }
 
-/// The header line. `None` where it would be longer than a reader may refuse.
+/// Returns the header's value. `None` if it would be longer than a reader may refuse.
 ///
-/// Written out, not serialised: only the texts of the request and of the configuration may need an
-/// escape.
+/// The text is written out, not serialised: only the texts of the request and of the configuration
+/// may need an escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (pay_to, request_hash) = (
@@ -178,7 +178,7 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     (text.len() <= MAX_TEXT).then(|| encode_header(text))?
 }
 
-/// What is known of the resource beside its URL.
+/// Adds what is known of the resource besides its URL.
 fn push_resource(json: &mut String, resource: &Resource) {
     let service_name = resource
         .service_name
@@ -221,15 +221,16 @@ fn push_texts<'a>(json: &mut String, texts: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Released HTTP stacks refuse a header line of more than 16 KiB; a quarter of that goes to base64.
+/// Released HTTP stacks refuse a header line of more than 16 KiB, and base64 takes a quarter of
+/// that.
 const MAX_TEXT: usize = 12 * 1024;
 
-/// So much of that may be the URL, which the requester chooses: an invoice is made only where its
-/// challenge will fit.
+/// The URL, which the requester chooses, may be this long: an invoice is only made if its challenge
+/// will fit.
 pub(super) const MAX_URL: usize = 6 * 1024;
 
-/// x402 v2, bazaar: at most 32 printable ASCII characters; what does not fit is left out of the
-/// listing.
+/// At most 32 printable ASCII characters, as the extension `bazaar` demands. Anything else is left
+/// out of the listing.
 fn is_listable(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn the_challenges_of_a_response_are_read_in_their_order_and_bounded() {
+    fn the_challenges_of_a_response_are_read_in_their_order_up_to_a_limit() {
         let line = |text: &str| encode_header(text).unwrap();
         let required = |urls: &[&str]| {
             let accepts = vec!["{}"; urls.len()].join(",");

@@ -34,9 +34,10 @@ pub struct Payable {
 }
 
 impl Payable {
-    /// Checks a challenge before it is paid ([`lnbtc`](super), "Client Behavior", C1 to C9).
+    /// Checks a challenge before it is paid (`lnbtc`, "Client").
     ///
-    /// At its very end an invoice is refused: the payment could not arrive in time.
+    /// An invoice that expires at this very moment is refused: the payment could not arrive in
+    /// time.
     ///
     /// # Errors
     ///
@@ -119,8 +120,7 @@ impl Payable {
         SIGNATURE
     }
 
-    /// Checks what a wallet reports of the payment, and returns its preimage ([`lnbtc`](super),
-    /// "Client Behavior", C11).
+    /// Checks what a wallet reports of the payment, and returns its preimage (`lnbtc`, "Client").
     ///
     /// # Errors
     ///
@@ -280,7 +280,7 @@ pub struct PayerReport<'a> {
     pub preimage: Option<&'a str>,
 }
 
-/// Without the preimage.
+/// Hides the preimage.
 impl fmt::Debug for PayerReport<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PayerReport")

@@ -1,30 +1,36 @@
-//! x402 version 2, scheme `exact` on Bitcoin Lightning (`lnbtc`).
+//! [x402 version
+//! 2](https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md), scheme
+//! [`exact` on Bitcoin
+//! Lightning](https://github.com/x402-foundation/x402/blob/main/specs/schemes/exact/scheme_exact_lnbtc.md),
+//! which is called `lnbtc` below.
 //!
 //! | Header | Object | Here |
 //! |---|---|---|
-//! | `PAYMENT-REQUIRED`, from the server | what is asked | [`Challenge`] |
-//! | `PAYMENT-SIGNATURE`, from the client | what was paid | [`PaymentPayload`] |
-//! | `PAYMENT-RESPONSE`, from the server | what became of it | [`Receipt`] |
+//! | `PAYMENT-REQUIRED`, from the server | the ways to pay | [`Challenge`] |
+//! | `PAYMENT-SIGNATURE`, from the client | the credential | [`PaymentPayload`] |
+//! | `PAYMENT-RESPONSE`, from the server | the receipt, or why there is none | [`Receipt`] |
 //!
-//! Each is standard base64, with padding, of a JSON object ([`decode_header`]). The invoice's
-//! description hash commits to the one request that is paid for ([`RequestBinding`]); the payer
-//! shows the preimage; [`verify`] makes the facilitator's seven checks, and the eighth is to
-//! consume the payment hash. The flow is `upfront`: that comes before the handler.
+//! Each header is standard base64, with padding, of a JSON object ([`decode_header`]). The
+//! invoice's description hash commits to the one request that is paid for ([`RequestBinding`]). The
+//! client sends the preimage. [`verify`] makes the first seven checks of a facilitator; the eighth
+//! is to consume the payment hash. The flow is `upfront`: all eight come before the handler.
 //!
-//! # Ours or another's
+//! # Quotes, and proofs of other servers
 //!
-//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which stock
-//! clients echo. It is what makes a price honoured that has changed since, and it stands for the
-//! checks of the invoice. A proof without one is refused (`invalid_exact_lnbtc_extra_mismatch`)
-//! unless foreign proofs are accepted, and then holds at the current price only: whoever can make
-//! the node sign an invoice could name the price otherwise. That departs from the specification's
-//! rule that any proof with the same binding and terms is taken.
+//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which
+//! clients echo. The quote keeps a quoted price valid after prices change, and it replaces the
+//! checks of the invoice.
+//!
+//! A proof without a quote is refused (`invalid_exact_lnbtc_extra_mismatch`) unless foreign proofs
+//! are accepted. Even then it is accepted only at the current price: otherwise anybody who can make
+//! the node sign an invoice could choose the price. This departs from the specification, which
+//! accepts any proof with the same binding and terms.
 //!
 //! # Reading
 //!
-//! A JSON member that stands twice is refused at any depth, types are strict (`300.0` is no
-//! timeout, `"025000"` no amount), and a header of more than 64 KiB is not read. What the vectors
-//! leave open is decided in [`RequestBinding`]'s and [`Challenge`]'s docs.
+//! A JSON member that is repeated at any depth is refused. Types are strict: `300.0` is not a
+//! timeout, and `"025000"` is not an amount. A header of more than 64 KiB is not read.
+//! [`RequestBinding`] says what this crate chose if the specification's vectors leave a choice.
 //!
 //! # As a client
 //!
@@ -127,7 +133,7 @@ const RESPONSE: HeaderName = HeaderName::from_static("payment-response");
 const VERSION_1: HeaderName = HeaderName::from_static("x-payment");
 static CREDENTIALS: [HeaderName; 2] = [SIGNATURE, VERSION_1];
 
-/// This dialect, as the server asks for it.
+/// The dialect, as the server uses it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct X402;
 
@@ -144,7 +150,7 @@ impl Dialect for X402 {
             && amount.is_none_or(|amount| !amount.is_zero())
     }
 
-    /// Always, but that a body that streams is left alone: no proof is good there.
+    /// Always, unless the body streams: then no proof is accepted.
     fn binds_body(&self, terms: &Terms) -> bool {
         !terms.streams_body
     }
@@ -203,8 +209,8 @@ impl Dialect for X402 {
         }))
     }
 
-    /// None where the invoice does not say what was asked: never ask to be paid for what would be
-    /// refused.
+    /// Refuses an invoice that does not say what was asked for: clients must not pay for what would
+    /// be refused.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let Asked {
             view,
@@ -277,7 +283,8 @@ impl Dialect for X402 {
         ))
     }
 
-    /// That it is a proof for another request comes before that it has no quote of ours (step 3).
+    /// If a proof is for another request and has no quote of ours, the first is the reason (step
+    /// 3).
     fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
         let is_of_another = || {
             let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
@@ -299,10 +306,10 @@ impl Dialect for X402 {
         }
     }
 
-    /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they
-    /// are worth as much here.
+    /// Proofs with our quote. If foreign proofs are accepted, also those for our receiver's key:
+    /// they are worth as much here.
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
-        // A line onto which several were folded can be taken apart again.
+        // If several lines were folded into one, it can be taken apart again.
         let is_own = |line: &HeaderValue| {
             line.as_bytes()
                 .split(|byte| *byte == b',')

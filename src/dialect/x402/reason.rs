@@ -166,7 +166,7 @@ impl From<Reason> for Refusal {
     }
 }
 
-/// Every refusal of this dialect.
+/// Returns every refusal of this dialect.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<Refusal> {
     Reason::ALL.iter().copied().map(Refusal::from).collect()

@@ -1,4 +1,4 @@
-//! `PAYMENT-RESPONSE`, both directions.
+//! `PAYMENT-RESPONSE`, in both directions ([x402](super), "SettlementResponse Schema").
 
 use std::borrow::Cow;
 
@@ -40,7 +40,8 @@ impl Receipt<'static> {
         Some(Receipt::from_json(&decode_header(line.as_bytes())?)?.into_owned())
     }
 
-    /// The payment was settled: the transaction is its payment hash (lnbtc, "Settlement Response").
+    /// Creates the receipt of a settled payment. The transaction is its payment hash (`lnbtc`,
+    /// "Settlement Response").
     #[must_use]
     pub fn settled(network: Network, payment_hash: PaymentHash) -> Self {
         let transaction = payment_hash.to_string().into();
@@ -55,7 +56,7 @@ impl Receipt<'static> {
 }
 
 impl<'a> Receipt<'a> {
-    /// It was not.
+    /// Creates the answer to a credential that was refused.
     #[must_use]
     pub fn failed(network: impl Into<Cow<'a, str>>, reason: Reason) -> Self {
         Self {
@@ -64,7 +65,7 @@ impl<'a> Receipt<'a> {
         }
     }
 
-    /// With another text than the reason's own.
+    /// Replaces the reason's own text.
     #[cfg(feature = "facilitator")]
     pub(crate) fn with_message(self, message: String) -> Self {
         Self {
@@ -84,9 +85,9 @@ impl<'a> Receipt<'a> {
         }
     }
 
-    /// Reads the object from its JSON text (of a header: see
-    /// [`decode_header`](super::decode_header)). Further members are skipped. `None` for a text
-    /// that is no such object or repeats a member.
+    /// Reads the object from its JSON text. For a header see
+    /// [`decode_header`](super::decode_header). Unknown members are skipped. `None` if the text is
+    /// not such an object or repeats a member.
     #[must_use]
     pub fn from_json(text: &'a str) -> Option<Self> {
         let mut members = json::parse(text).ok()?.into_object()?;
@@ -108,31 +109,31 @@ impl<'a> Receipt<'a> {
         })
     }
 
-    /// Whether the payment was settled.
+    /// Returns whether the payment was settled.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         self.success
     }
 
-    /// Why it was not.
+    /// Returns the code of the reason why it was not settled.
     #[must_use]
     pub fn error_reason(&self) -> Option<&str> {
         self.error_reason.as_deref()
     }
 
-    /// What to do about it, if the server says so.
+    /// Returns what to do about it, if the server says so.
     #[must_use]
     pub fn error_message(&self) -> Option<&str> {
         self.error_message.as_deref()
     }
 
-    /// The payment hash, as 64 lower-case hexadecimal digits; empty where nothing was settled.
+    /// Returns the payment hash, as 64 lower-case hexadecimal digits. Empty if nothing was settled.
     #[must_use]
     pub fn transaction(&self) -> &str {
         &self.transaction
     }
 
-    /// The CAIP-2 network.
+    /// Returns the CAIP-2 network.
     #[must_use]
     pub fn network(&self) -> &str {
         &self.network

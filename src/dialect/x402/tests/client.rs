@@ -1,4 +1,4 @@
-//! What a client checks before it pays, and what it keeps of it.
+//! What a client checks before it pays, and what it stores.
 
 use http::HeaderValue;
 use proptest::prelude::*;
