@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn service(shop: &Shop) -> Router {
-    let charge = Charge::of(Amount::from_sat(10)).bind_headers(["Accept", "x-account"]);
+    let charge = Charge::new(Amount::from_sat(10)).bind_headers(["Accept", "x-account"]);
     let layer = shop.speaking_every_dialect().charge(charge).unwrap();
     Router::new().route("/{*path}", any(async || "sunny").layer(layer))
 }
@@ -189,7 +189,7 @@ async fn what_a_price_function_saw_is_bound_in_every_dialect_and_what_it_quoted_
     });
     let layer = shop
         .speaking_every_dialect()
-        .charge(Charge::of(price).reads_headers(["x-frames"]))
+        .charge(Charge::new(price).reads_headers(["x-frames"]))
         .unwrap();
     let app = Router::new().route("/render", any(async || "rendered").layer(layer));
     let cheap = Call::new("POST", "/render").header("x-frames", "2");

@@ -65,7 +65,7 @@ fn at_once(app: &Router, request: Request<Body>) -> Option<Response<Bytes>> {
 }
 
 fn by_body() -> Charge {
-    Charge::of(price_fn(|asked| async move {
+    Charge::new(price_fn(|asked| async move {
         Ok(Some(Amount::from_sat(
             1 + u32::from(!asked.body().is_empty()),
         )))
@@ -96,12 +96,15 @@ fn unpaid(bought: &Bought, dialect: DialectName, answer: &Response<Bytes>) -> He
 
 #[tokio::test]
 async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
-    for (charge, is_fixed) in [(Charge::of(Amount::from_sat(10)), true), (by_body(), false)] {
+    for (charge, is_fixed) in [
+        (Charge::new(Amount::from_sat(10)), true),
+        (by_body(), false),
+    ] {
         for dialect in EVERY {
             let shop = Shop::new();
             let open = app(shop.builder(), charge.clone());
             let shut = app(
-                shop.builder().unpaid_per_client(1).unpaid_in_all(1),
+                shop.builder().max_unpaid_per_client(1).max_unpaid(1),
                 charge.clone(),
             );
             let call = Call::new("POST", "/render").body("a scene");

@@ -256,7 +256,7 @@ async fn a_quote_with_any_bit_changed_opens_nothing() {
         on_get(async || "cheap").route_layer(
             shop.builder()
                 .dialects(ALL)
-                .unpaid_per_client(10_000)
+                .max_unpaid_per_client(10_000)
                 .build()
                 .unwrap()
                 .charge(Amount::from_sat(1))

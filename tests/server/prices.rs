@@ -138,14 +138,14 @@ async fn an_error_a_zero_a_panic_and_a_long_wait_are_503_without_a_challenge() {
         .into(),
     )
     .await;
-    unavailable(Charge::of(price_fn(|_| std::future::pending())).reads_body()).await;
+    unavailable(Charge::new(price_fn(|_| std::future::pending())).reads_body()).await;
 }
 
 #[tokio::test]
 async fn what_turns_out_free_passes_with_its_body_untouched() {
     for reads_body in [false, true] {
         let shop = Shop::new();
-        let charge = Charge::of(price_fn(|_| async { Ok(None) }));
+        let charge = Charge::new(price_fn(|_| async { Ok(None) }));
         let app = route(
             &shop,
             if reads_body {
@@ -179,7 +179,7 @@ async fn only_declared_headers_are_seen_and_each_may_occur_once() {
     let keeps = seen.clone();
     let app = route(
         &shop,
-        Charge::of(price_fn(move |q| {
+        Charge::new(price_fn(move |q| {
             *keeps.lock().unwrap() = Some(q);
             async { Ok(Some(Amount::from_sat(1))) }
         }))
@@ -218,7 +218,7 @@ async fn only_declared_headers_are_seen_and_each_may_occur_once() {
 }
 
 fn by_tier() -> Charge {
-    Charge::of(price_fn(|q| async move {
+    Charge::new(price_fn(|q| async move {
         Ok(Some(Amount::from_sat(if q.capture("tier")? == "premium" {
             100
         } else {
@@ -278,7 +278,7 @@ async fn a_price_of_the_body_sees_all_of_it_and_the_handler_too() {
     let paywall = shop.builder().dialects(ALL).build().unwrap();
     let by_length =
         price_fn(|q| async move { Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?))) });
-    let layer = paywall.charge(Charge::of(by_length).reads_body()).unwrap();
+    let layer = paywall.charge(Charge::new(by_length).reads_body()).unwrap();
     let app = Router::new().route(
         "/v1/chat",
         on_post(|body: Bytes| async move { body }).route_layer(layer),

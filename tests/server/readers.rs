@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(crate) fn service(shop: &Shop) -> Router {
-    let charge = Charge::of(Amount::from_sat(10)).described("weather, Payment included");
+    let charge = Charge::new(Amount::from_sat(10)).description("weather, Payment included");
     Router::new().route(
         "/weather",
         on_get(async || "sunny").route_layer(shop.speaking_every_dialect().charge(charge).unwrap()),
@@ -203,7 +203,7 @@ async fn the_lines_stand_in_the_one_order_that_all_of_them_read() {
         )
     };
     let call = Call::new("GET", "/weather");
-    let sat = || Charge::of(Amount::from_sat(10));
+    let sat = || Charge::new(Amount::from_sat(10));
     let (order, answer) = schemes(&call, sat()).await;
     assert_eq!(order, ["L402", "Payment", "LSAT"]);
     assert_eq!(
