@@ -160,6 +160,7 @@ pub mod server;
 )]
 mod trace;
 
+pub use dialect::client::{ChallengeError, ClientConditions, ClientRequest};
 #[cfg(feature = "l402")]
 pub use dialect::l402;
 #[cfg(feature = "mpp")]

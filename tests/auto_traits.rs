@@ -25,7 +25,10 @@ macro_rules! are_free {
 fn public_types_are_debug_send_and_sync() {
     are_free!(
         Amount,
+        ChallengeError,
         Charge,
+        ClientConditions,
+        ClientRequest<'static>,
         DialectName,
         Invoice,
         InvoiceDescription,
@@ -68,6 +71,14 @@ fn public_types_are_debug_send_and_sync() {
         l402::Macaroon,
         l402::Credential,
         l402::Challenge,
+        l402::Payable,
+        mpp::Challenge<'static>,
+        mpp::Payable,
+        mpp::Receipt,
+        x402::Challenge,
+        x402::Payable,
+        x402::PaymentPayload<'static>,
+        x402::Receipt<'static>,
         Facilitator,
     );
 }

@@ -2,7 +2,11 @@
 
 use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 use libfuzzer_sys::fuzz_target;
-use tower_x402::l402::Challenge;
+use tower_x402::{
+    ClientConditions, ClientRequest, Network,
+    clock::Timestamp,
+    l402::{Challenge, Payable},
+};
 
 fuzz_target!(|lines: &[u8]| {
     let lines = lines
@@ -22,5 +26,17 @@ fuzz_target!(|lines: &[u8]| {
         assert_eq!(again.scheme(), challenge.scheme());
         assert_eq!(again.token(), challenge.token());
         assert_eq!(again.invoice(), challenge.invoice());
+        let request = ClientRequest::Http {
+            method: "GET",
+            url: "https://api.example.com/",
+            headers: &HeaderMap::new(),
+            body_hash: [0; 32],
+        };
+        let now = Timestamp::from_unix_seconds(0);
+        let conditions = ClientConditions::new(Network::Bitcoin, now);
+        if let Ok(payable) = Payable::check(&challenge, &request, &conditions) {
+            let again = Payable::from_json(&payable.to_json()).expect("what was stored is read");
+            assert_eq!(again.to_json(), payable.to_json());
+        }
     }
 });

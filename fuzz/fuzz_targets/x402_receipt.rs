@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_x402::x402::SettlementResponse;
+use tower_x402::x402::Receipt;
 
 fuzz_target!(|text: &str| {
-    if let Some(response) = SettlementResponse::from_json(text) {
+    if let Some(response) = Receipt::from_json(text) {
         let again = serde_json::to_string(&response).expect("JSON");
-        assert_eq!(SettlementResponse::from_json(&again), Some(response));
+        assert_eq!(Receipt::from_json(&again), Some(response));
     }
 });

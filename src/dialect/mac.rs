@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 with its key state kept between calls: two compressions saved each time.
+//! HMAC-SHA-256 that keeps the key's hash state between calls. Each call saves two compressions.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use zeroize::optimization_barrier;
 
 use crate::codec::sha256::{INITIAL, bytes, padded, padded_state};
 
-/// A key, as the two states that it leaves the hash in. Wiped when dropped.
+/// A key, as the two hash states that HMAC starts from. Wiped when dropped.
 #[derive(Clone)]
 pub(crate) struct MacKey {
     inner: [u32; 8],
@@ -15,7 +15,7 @@ pub(crate) struct MacKey {
 }
 
 impl MacKey {
-    /// A key of 32 bytes.
+    /// Creates a key from 32 bytes.
     pub(crate) fn new(key: &[u8; 32]) -> Self {
         let (mut inner, mut outer) = (INITIAL, INITIAL);
         let mut blocks = [padded_key(key, 0x36), padded_key(key, 0x5c)];
@@ -26,12 +26,13 @@ impl MacKey {
         Self { inner, outer }
     }
 
-    /// The key that is the MAC of one message.
+    /// Returns the key that is the MAC of one message.
     pub(crate) fn derive(&self, message: &[u8]) -> Self {
         self.with_mac(message, Self::new)
     }
 
-    /// What is made of the MAC of one message, which is a secret itself and wiped after that.
+    /// Returns what `make` makes of the MAC of one message. That MAC is a secret, and wiped
+    /// afterwards.
     pub(crate) fn with_mac<T>(&self, message: &[u8], make: impl FnOnce(&[u8; 32]) -> T) -> T {
         let mut mac = self.mac(message);
         let made = make(&mac);
@@ -40,15 +41,15 @@ impl MacKey {
         made
     }
 
-    /// The MAC of one message.
+    /// Returns the MAC of one message.
     pub(crate) fn mac(&self, message: &[u8]) -> [u8; 32] {
         self.mac_padded(&Padded::new(message))
     }
 
-    /// The MAC of one message under a key that is used for nothing else.
+    /// Returns the MAC of one message under a key that is used for nothing else.
     pub(crate) fn mac_once(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
-        // The message first: its last bytes are stored one by one, and loading them at once as a
-        // block would have to wait.
+        // Hash the message first: its last bytes are stored one by one, and loading them at once as
+        // a block would have to wait.
         let padded = Padded::new(message);
         Self::new(key).mac_padded(&padded)
     }
@@ -72,7 +73,7 @@ fn padded_key(key: &[u8; 32], pad: u8) -> [u8; 64] {
     block
 }
 
-/// A message as the blocks that follow a key's.
+/// A message as the blocks that follow a key's block.
 struct Padded<'a> {
     whole: &'a [[u8; 64]],
     last: [[u8; 64]; 2],
@@ -129,7 +130,8 @@ mod tests {
             key: [u8; 32],
             message in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..300),
-                // Where a block's end, its padding and the shorter way for hashes begin.
+                // Where a block ends, where its padding begins, and where the shortcut for hashes
+                // begins.
                 prop::sample::select(vec![0, 31, 32, 33, 54, 55, 56, 57, 63, 64, 65, 119, 120, 128]).prop_map(|length| vec![0xa5; length]),
             ],
         ) {

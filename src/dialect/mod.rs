@@ -1,6 +1,7 @@
-//! How each protocol says the nouns of a payment over HTTP. Pure functions: no clock, no store, no
-//! node.
+//! How each protocol expresses the nouns of a payment over HTTP. Everything here is a pure
+//! function: no clock, no store, no node.
 
+pub(crate) mod client;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod mac;
@@ -36,7 +37,8 @@ use crate::{
     },
 };
 
-/// A protocol, as the server needs it, in the order in which it asks.
+/// A protocol, as the server uses it. The methods stand in the order in which the server calls
+/// them.
 pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     fn name(&self) -> DialectName;
 
@@ -74,34 +76,35 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
         self.cannot_sell(terms, amount).is_none()
     }
 
-    /// Whether a credential of this dialect cannot be verified without the body's hash.
+    /// Returns whether a credential of this dialect cannot be verified without the body's hash.
     fn binds_body(&self, terms: &Terms) -> bool;
 
-    /// The credential of this dialect in the request's head, authenticated as far as the head
-    /// allows (`view.body_hash` and, where it covers the body, `view.bound` are not there yet).
+    /// Returns the credential of this dialect in the request's head, authenticated as far as the
+    /// head allows: `view.body_hash` is not known yet, nor is `view.bound` if it covers the body.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented;
 
-    /// The refusal of a genuine credential that is used up.
+    /// Returns the refusal of a genuine credential that is used up.
     fn spent(&self) -> Refusal;
 
-    /// The refusal of a genuine credential that the operator withdrew.
+    /// Returns the refusal of a genuine credential that the operator revoked.
     fn revoked(&self) -> Refusal;
 
-    /// The refusal of a credential whose invoice the receiver calls unpaid.
+    /// Returns the refusal of a credential whose invoice the receiver calls unpaid.
     fn unpaid(&self) -> Refusal;
 
-    /// What the invoice must commit to: `Err` where this request cannot be said in this dialect (it
-    /// is then left out of the challenge), `Ok(None)` where any invoice will do.
+    /// Returns what the invoice must commit to, or `Ok(None)` if any invoice will do. `Err` if this
+    /// dialect cannot express the request: the challenge then leaves the dialect out.
     fn description(
         &self,
         view: &RequestView<'_>,
         terms: &Terms,
     ) -> Result<Option<Committed>, Unsayable>;
 
-    /// The challenge lines for a checked invoice; the server sorts all dialects' lines by rank.
+    /// Returns the challenge lines for a checked invoice. The server sorts the lines of all
+    /// dialects by rank.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;
 
-    /// The receipt line of an answer with this status.
+    /// Returns the receipt line of an answer with this status.
     fn receipt(
         &self,
         receipt: &PaymentReceipt,
@@ -109,21 +112,21 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
         now: Timestamp,
     ) -> Option<HeaderLine>;
 
-    /// The line of this dialect's own that tells why its credential was refused.
+    /// Returns the line of this dialect's own that says why its credential was refused.
     fn refusal(&self, refusal: &Refusal, terms: &Terms) -> Option<HeaderLine>;
 
-    /// The refusal, looked at again once the body is known: some dialects have a word that goes
-    /// before.
+    /// Looks at a refusal again once the body is known: in some dialects another reason takes
+    /// precedence.
     fn reconsider(&self, refusal: Refusal, _view: &RequestView<'_>, _terms: &Terms) -> Refusal {
         refusal
     }
 
-    /// Takes this dialect's credentials out of the request's headers, and nothing else.
+    /// Removes this dialect's credentials from the request's headers, and nothing else.
     fn strip(&self, headers: &mut HeaderMap, terms: &Terms);
 
-    /// Moves the credentials of this dialect that this server issued out of the request's headers,
-    /// and nothing else: whatever they were bought for, paid or not, spent and expired ones too.
-    /// For requests without terms.
+    /// Moves this dialect's credentials that this server issued out of the request's headers, and
+    /// nothing else: whatever they were bought for, paid or not, spent and expired ones too. For
+    /// requests without terms.
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine>;
 }
 
@@ -133,7 +136,7 @@ pub(crate) struct Issuer<'a> {
     /// The keys of each origin.
     pub(crate) keys: &'a [OriginKeys],
     pub(crate) network: Network,
-    /// The receiver's public key, if proofs count here that another server issued for it.
+    /// The receiver's public key, if proofs that another server issued for it are accepted.
     pub(crate) foreign: Option<[u8; 33]>,
 }
 
@@ -165,7 +168,7 @@ pub(crate) struct Options<'a> {
     pub(crate) l402_service: Option<&'a str>,
 }
 
-/// What an invoice's description hash stands for.
+/// The text that an invoice's description hash commits to.
 #[derive(Clone, Debug)]
 pub(crate) struct Committed {
     pub(crate) text: String,
@@ -180,7 +183,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) terms: &'a Terms,
     pub(crate) amount: Amount,
     pub(crate) invoice: &'a Invoice,
-    /// The hash of what a dialect wanted this request's invoice to commit to.
+    /// The hash that a dialect wanted this request's invoice to commit to.
     pub(crate) committed: Option<&'a [u8; 32]>,
     /// Why a credential was refused, of this dialect or another.
     pub(crate) refused: Option<&'a Refusal>,
@@ -189,40 +192,40 @@ pub(crate) struct Asked<'a> {
 /// What a request's head holds of one dialect.
 #[derive(Debug)]
 pub(crate) enum Presented {
-    /// Nothing.
+    /// No credential.
     Absent,
-    /// A credential that is authentic as far as the head tells.
+    /// A credential that is authentic as far as the head shows.
     Authentic(Box<dyn Claim>),
-    /// One that is not: a new payment can cure it.
+    /// A credential that is not authentic. A new payment helps.
     Refused(Refusal),
-    /// Something that no payment can cure (400), with what to do instead.
+    /// A mistake that no payment can fix (400), with what to do instead.
     Wrong(&'static str),
 }
 
-/// An authenticated credential, on its way to a [`Proof`].
+/// An authenticated credential, before it becomes a [`Proof`].
 pub(crate) trait Claim: fmt::Debug + Send {
     fn payment_hash(&self) -> PaymentHash;
 
-    /// The credential to try where this one is refused after all: some dialects take several in one
+    /// Returns the credential to try if this one is refused: some dialects accept several in one
     /// request.
     fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {
         None
     }
 
-    /// How many uses the credential is good for, as far as the head tells. `None` if nothing is
+    /// Returns how many uses the credential buys, as far as the head shows. `None` if uses are not
     /// counted.
     fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {
         Some(NonZeroU32::MIN)
     }
 
-    /// Whether the current price must be known to verify it (a proof that this operator did not
-    /// issue).
+    /// Returns whether verifying needs the current price, as for a proof that this operator did not
+    /// issue.
     fn needs_price(&self) -> bool {
         false
     }
 
-    /// Checks all that the head left open. `price` is there where
-    /// [`needs_price`](Self::needs_price) asked for it.
+    /// Checks everything that the head left open. `price` is given if
+    /// [`needs_price`](Self::needs_price) returned true.
     fn verify(
         &self,
         view: &RequestView<'_>,
@@ -232,13 +235,13 @@ pub(crate) trait Claim: fmt::Debug + Send {
     ) -> Result<Proof, Refusal>;
 }
 
-/// A request that a dialect cannot say.
+/// The dialect cannot express the request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unsayable;
 
 pub(crate) type HeaderLine = (HeaderName, HeaderValue);
 
-/// A line of a challenge with its place among all of them.
+/// A line of a challenge, and its place among the lines of all dialects.
 #[derive(Clone, Debug)]
 pub(crate) struct ChallengeLine {
     pub(crate) rank: Rank,
@@ -246,11 +249,11 @@ pub(crate) struct ChallengeLine {
     pub(crate) value: HeaderValue,
 }
 
-/// The place of a challenge line: released clients read the first or the last line only. In their
-/// order.
+/// The place of a challenge line, in this order: some released clients read only the first or the
+/// last line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Rank {
-    /// `Payment`, where the request asked for it with `Accept-Payment`.
+    /// `Payment`, if the request asked for it with `Accept-Payment`.
     PaymentPreferred,
     L402,
     Payment,

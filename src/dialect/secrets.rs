@@ -29,7 +29,8 @@ pub struct Secrets(Arc<Shared>);
 
 struct Shared {
     ring: Mutex<Arc<Ring>>,
-    /// Counts the rings, so that readers see without a lock whether theirs is the last one.
+    /// Counts the changes of the ring, so that readers see without a lock whether their keys are
+    /// current.
     version: AtomicU64,
     /// The file that the first secret was read from, and that secret.
     file: Option<(PathBuf, Weak<Zeroizing<Vec<u8>>>)>,
@@ -37,17 +38,17 @@ struct Shared {
 
 pub(super) struct Ring {
     pub(super) secrets: Vec<Arc<Zeroizing<Vec<u8>>>>,
-    /// Which of them mints.
+    /// The index of the secret that mints.
     pub(super) minting: usize,
     demands: Demands,
 }
 
-/// What the paywalls that use a ring ask of every secret in it.
+/// What the paywalls that use a ring require of every secret in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Demands {
-    /// It can have come from a random source: others than this machine can reach a paywall.
+    /// It can come from a random source, because other machines can reach a paywall.
     pub(crate) strong: bool,
-    /// It is none of [`Secrets::test_secret`]: a paywall earns real money.
+    /// It is not one of [`Secrets::test_secret`], because a paywall earns real money.
     pub(crate) unknown: bool,
 }
 
@@ -57,22 +58,22 @@ pub(crate) struct Demands {
 pub enum SecretError {
     /// A master secret must have at least 32 random bytes.
     TooShort,
-    /// A master secret must be random, and this one is nothing but zeros.
+    /// A master secret must be random, and this one is all zeros.
     Zero,
-    /// A master secret must be random bytes, and this one is text or has much text in it; hex and
+    /// A master secret must be random bytes, and this one is text or contains much text. Hex and
     /// base64 are text too. It is accepted if every origin is a loopback address.
     Text,
     /// A master secret must be random bytes, and this one repeats itself or counts. It is accepted
     /// if every origin is a loopback address.
     Pattern,
-    /// This one is for tests (`Secrets::test_secret`), and everybody can work it out: it is refused
+    /// This secret is for tests (`Secrets::test_secret`), and anybody can compute it. It is refused
     /// for real money.
     Test,
     /// The ring does not hold that secret.
     Unknown,
-    /// The ring mints with that secret: mint with another one before it is removed.
+    /// The ring mints with that secret: mint with another one before you remove it.
     Minting,
-    /// The ring holds that secret already.
+    /// The ring already holds that secret.
     Duplicate,
 }
 
@@ -115,7 +116,7 @@ impl fmt::Display for SecretError {
 impl std::error::Error for SecretError {}
 
 impl Secrets {
-    /// A ring of one secret, which mints and verifies.
+    /// Creates a ring of one secret, which mints and verifies.
     ///
     /// # Errors
     ///
@@ -125,7 +126,7 @@ impl Secrets {
         Ok(Self::of(checked(secret.as_ref())?, None))
     }
 
-    /// The same, of a secret that was read from this file.
+    /// Creates the same ring from a secret that was read from this file.
     pub(crate) fn read(secret: &[u8], file: &Path) -> Result<Self, SecretError> {
         let secret = checked(secret)?;
         let file = (file.to_owned(), Arc::downgrade(&secret));
@@ -148,8 +149,8 @@ impl Secrets {
         }))
     }
 
-    /// Returns 32 bytes that look random and that everybody can work out: a secret for tests,
-    /// another one for each number. A paywall on mainnet refuses it ([`SecretError::Test`]).
+    /// Returns 32 bytes that look random but that anybody can compute: a secret for tests, a
+    /// different one for each number. A paywall on mainnet refuses it ([`SecretError::Test`]).
     #[cfg(any(test, feature = "conformance"))]
     #[cfg_attr(docsrs, doc(cfg(feature = "conformance")))]
     #[must_use]
@@ -157,7 +158,7 @@ impl Secrets {
         test_secret(number)
     }
 
-    /// Adds a secret that verifies only.
+    /// Adds a secret that only verifies.
     ///
     /// # Errors
     ///
@@ -192,7 +193,7 @@ impl Secrets {
         })
     }
 
-    /// Removes a secret: what was minted with it is worth nothing from now on.
+    /// Removes a secret. From then on everything that was minted with it is refused.
     ///
     /// # Errors
     ///
@@ -213,8 +214,8 @@ impl Secrets {
         })
     }
 
-    /// Makes sure that every secret is what is demanded, those that are added later too. Otherwise
-    /// the ring is as it was.
+    /// Requires this of every secret, including those that are added later. On an error the ring
+    /// stays as it was.
     ///
     /// # Errors
     ///
@@ -305,7 +306,7 @@ fn test_secret(number: u8) -> [u8; 32] {
         .into()
 }
 
-/// Whether a secret holds one of those for tests, at any place.
+/// Returns whether a secret contains one of the test secrets, at any place.
 fn is_for_tests(secret: &[u8]) -> bool {
     let known: HashSet<[u8; 32]> = (0..=u8::MAX).map(test_secret).collect();
     secret.windows(32).any(|part| known.contains(part))

@@ -1,5 +1,5 @@
-//! Whether a master secret can have come from a random source. It finds what people type and what
-//! programs fill memory with; it cannot find a bad generator.
+//! Whether a master secret can come from a random source. This finds what people type and what
+//! programs fill memory with. It cannot find a bad generator.
 
 /// Why a secret of the right length cannot have come from a random source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +26,9 @@ pub(super) fn check(secret: &[u8]) -> Result<(), Weakness> {
     }
 }
 
-/// UTF-8 without control characters (hex and base64 too), or 13 in 16 bytes printable ASCII, as in
-/// Latin-1. Zeros between the letters, as in UTF-16, and behind them change nothing. By chance 26
-/// of 32 bytes are printable in 1.6 of a million secrets.
+/// UTF-8 without control characters (so hex and base64 too), or printable ASCII in 13 of 16 bytes,
+/// as in Latin-1. Zeros between the letters, as in UTF-16, or after them change nothing. By chance,
+/// 26 of 32 bytes are printable in 1.6 of a million secrets.
 fn is_text(secret: &[u8]) -> bool {
     let is_letter = |letter: char| !letter.is_control() || letter.is_whitespace() || letter == '\0';
     let others = secret
@@ -39,22 +39,21 @@ fn is_text(secret: &[u8]) -> bool {
         || str::from_utf8(secret).is_ok_and(|text| text.chars().all(is_letter))
 }
 
-/// 16 printable bytes or more in a row, and beside them less than what makes a secret. By chance,
-/// 1.4 of a million secrets of 32 bytes have such a row, and 2.0 of a million of 39 bytes, where
-/// that is most likely.
+/// 16 or more printable bytes in a row, and fewer other bytes than a secret needs. By chance, 1.4
+/// of a million secrets of 32 bytes have such a row, and 2.0 of a million of 39 bytes, which is the
+/// worst length.
 fn holds_text(secret: &[u8]) -> bool {
     let rows = secret.split(|byte| !matches!(byte, b' '..=b'~'));
     let longest = rows.map(<[u8]>::len).max().unwrap_or_default();
     longest >= 16 && secret.len() - longest < ENOUGH_BESIDE_TEXT
 }
 
-/// Bytes: 192 bits.
+/// In bytes: 192 bits.
 const ENOUGH_BESIDE_TEXT: usize = 24;
 
-/// Few different bytes; one byte in more than a quarter of the places; a part that is said again
-/// and again, with two bytes of it changed at most; a bit that is the same in all bytes, as in
-/// small numbers; or bytes that count up or down, which shows in the differences between
-/// neighbours.
+/// Few different bytes; one byte in more than a quarter of the places; a part that repeats, with
+/// two of its bytes changed at most; a bit that is the same in all bytes, as in small numbers; or
+/// bytes that count up or down, which shows in the differences between neighbours.
 fn repeats(secret: &[u8]) -> bool {
     let mut counts = [0_usize; 256];
     secret
@@ -80,10 +79,10 @@ fn repeats(secret: &[u8]) -> bool {
             .any(|bytes| distinct(bytes) < DISTINCT)
 }
 
-/// A changed byte differs from the one before it in the pattern and from the one after it.
+/// A changed byte differs from the byte one period before it and from the one after it.
 const CHANGED: usize = 2 * 2;
 
-/// Of 32 random bytes some 30 are different.
+/// 32 random bytes have about 30 different values.
 const DISTINCT: usize = 16;
 
 fn distinct(bytes: &[u8]) -> usize {

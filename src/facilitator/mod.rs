@@ -50,7 +50,7 @@
 //! `payTo` is one of the served keys and `maxTimeoutSeconds` within the limit, and the seven checks
 //! hold. So nobody fills the store with invoices of their own.
 //!
-//! Every answer about a proof is status 200 with a `SettlementResponse`, as the reference
+//! Every answer about a proof is status 200 with a [`Receipt`](crate::x402::Receipt), as the reference
 //! facilitators do. So is a store that cannot answer: `settlement_failed`, never a success, and the
 //! proof is not spent by it, so that it can be sent again. (The specification has no word for it;
 //! this is the reference implementation's.)

@@ -4,7 +4,7 @@ use super::{Callers, rate::Rate};
 use crate::{
     clock::{Clock, Timestamp},
     dialect::x402::{
-        self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified,
+        self, Conditions, PaymentPayload, PaymentRequirements, Reason, Receipt, Verified,
     },
     payment::{Network, is_public_key, retain_until},
     replay::{
@@ -80,11 +80,9 @@ impl Facilitator {
         &self,
         outcome: Result<Verified, Reason>,
         network: Option<&'a str>,
-    ) -> SettlementResponse<'a> {
+    ) -> Receipt<'a> {
         match outcome {
-            Ok(verified) => {
-                SettlementResponse::settled(verified.network(), verified.payment_hash())
-            }
+            Ok(verified) => Receipt::settled(verified.network(), verified.payment_hash()),
             Err(reason @ Reason::InvoiceOlderThanStore) => {
                 let first = self.0.counts_from();
                 let wait = first.saturating_since(self.0.clock.now()).as_secs();
@@ -98,9 +96,9 @@ impl Facilitator {
                      before: pay a new invoice, made at {} or later{wait}",
                     first.to_iso_8601()
                 );
-                SettlementResponse::failed(network.unwrap_or_default(), reason).with_message(told)
+                Receipt::failed(network.unwrap_or_default(), reason).with_message(told)
             }
-            Err(reason) => SettlementResponse::failed(network.unwrap_or_default(), reason),
+            Err(reason) => Receipt::failed(network.unwrap_or_default(), reason),
         }
     }
 

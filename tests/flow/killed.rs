@@ -13,11 +13,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    Invoice, Network, PaymentHash, Preimage,
+    ClientConditions, ClientRequest, Invoice, Network, PaymentHash, Preimage,
     clock::{Clock as _, SystemClock},
-    l402,
-    mpp::{self, Payable},
-    x402::{self, Conditions, Intent, PaymentRequired},
+    l402, mpp, x402,
 };
 
 use crate::{
@@ -281,38 +279,26 @@ fn credentials(
     url: &str,
     preimage: &Preimage,
 ) -> Vec<(HeaderName, HeaderValue)> {
-    let (now, body_hash, none) = (
-        SystemClock::new().now(),
-        Sha256::digest(b"").into(),
-        HeaderMap::new(),
-    );
+    let request = ClientRequest::Http {
+        method: "GET",
+        url,
+        headers: &HeaderMap::new(),
+        body_hash: Sha256::digest(b"").into(),
+    };
+    let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
     let l402 = l402::Challenge::in_headers(headers)
         .remove(0)
         .answer(preimage);
     let mut credentials = vec![(http::header::AUTHORIZATION, l402)];
-    for challenge in mpp::Challenge::all(headers) {
-        let payable = Payable::check(challenge, Some(&body_hash), now).unwrap();
-        credentials.push(
-            payable
-                .credential(preimage)
-                .expect("the preimage of the one invoice"),
-        );
+    for challenge in mpp::Challenge::in_headers(headers) {
+        let payable = mpp::Payable::check(&challenge, &request, &conditions).unwrap();
+        let credential = payable.credential(preimage);
+        credentials.push(credential.expect("the preimage of the one invoice"));
     }
-    for line in headers.get_all("payment-required") {
-        let text = x402::decode_header(line.as_bytes()).unwrap();
-        let required = PaymentRequired::from_json(&text).unwrap();
-        let intent = Intent::Http {
-            method: "GET",
-            url,
-            headers: &none,
-            body_hash,
-        };
-        let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
-        let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-        let credential = challenge
-            .credential(preimage)
-            .expect("the preimage of the one invoice");
-        credentials.push((HeaderName::from_static("payment-signature"), credential));
+    for challenge in x402::Challenge::in_headers(headers) {
+        let payable = x402::Payable::check(&challenge, &request, &conditions).unwrap();
+        let credential = payable.credential(preimage);
+        credentials.push(credential.expect("the preimage of the one invoice"));
     }
     credentials
 }

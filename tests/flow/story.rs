@@ -6,12 +6,11 @@ use axum::{Router, routing::post};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    Amount, Devnet, DialectName, Invoice, Network, Paid, Preimage,
+    Amount, ClientConditions, ClientRequest, Devnet, DialectName, Invoice, Network, Paid, Preimage,
     clock::{Clock as _, SystemClock},
     l402,
     lightning::{InvoiceStatus, PayLimits, Payer, PaymentStatus, Receiver as _},
-    mpp::{self, Payable},
-    x402::{self, Conditions, Intent, PaymentRequired},
+    mpp, x402,
 };
 
 use crate::site::{Client, Place, send};
@@ -37,41 +36,31 @@ async fn credential(
     url: &str,
     headers: &HeaderMap,
 ) -> (HeaderName, HeaderValue) {
-    let now = SystemClock::new().now();
-    let body_hash: [u8; 32] = Sha256::digest(BODY).into();
+    let request = ClientRequest::Http {
+        method: "POST",
+        url,
+        headers: &HeaderMap::new(),
+        body_hash: Sha256::digest(BODY).into(),
+    };
+    let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
     match dialect {
         DialectName::L402 => {
             let challenge = l402::Challenge::in_headers(headers).remove(0);
-            let preimage = pay(devnet, &Invoice::parse(challenge.invoice()).unwrap()).await;
-            (http::header::AUTHORIZATION, challenge.answer(&preimage))
+            let payable = l402::Payable::check(&challenge, &request, &conditions).unwrap();
+            let preimage = pay(devnet, payable.invoice()).await;
+            payable.credential(&preimage).unwrap()
         }
         DialectName::Mpp => {
-            let payable = Payable::check(
-                mpp::Challenge::all(headers).remove(0),
-                Some(&body_hash),
-                now,
-            )
-            .unwrap();
+            let challenge = mpp::Challenge::in_headers(headers).remove(0);
+            let payable = mpp::Payable::check(&challenge, &request, &conditions).unwrap();
             let preimage = pay(devnet, payable.invoice()).await;
             payable.credential(&preimage).unwrap()
         }
         _ => {
-            let text = x402::decode_header(headers["payment-required"].as_bytes()).unwrap();
-            let required = PaymentRequired::from_json(&text).unwrap();
-            let none = HeaderMap::new();
-            let intent = Intent::Http {
-                method: "POST",
-                url,
-                headers: &none,
-                body_hash,
-            };
-            let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
-            let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-            let preimage = pay(devnet, challenge.invoice()).await;
-            (
-                HeaderName::from_static("payment-signature"),
-                challenge.credential(&preimage).unwrap(),
-            )
+            let challenge = x402::Challenge::in_headers(headers).remove(0);
+            let payable = x402::Payable::check(&challenge, &request, &conditions).unwrap();
+            let preimage = pay(devnet, payable.invoice()).await;
+            payable.credential(&preimage).unwrap()
         }
     }
 }

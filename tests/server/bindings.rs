@@ -118,9 +118,7 @@ async fn each_thing_that_is_bound_is_refused_when_it_changes_and_the_request_its
             let refused = ask(&app, other.with(bought.of(dialect)).request()).await;
             assert_eq!(reason(&refused), word, "{dialect}: {what}");
             if dialect == DialectName::X402 {
-                let response =
-                    x402::decode_header(refused.headers()["payment-response"].as_bytes()).unwrap();
-                let response = x402::SettlementResponse::from_json(&response).unwrap();
+                let response = x402::Receipt::in_headers(refused.headers()).unwrap();
                 assert_eq!(
                     (response.is_success(), response.error_reason()),
                     (false, Some(word)),

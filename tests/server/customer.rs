@@ -8,9 +8,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use sha2::{Digest as _, Sha256};
 use tower::Service;
 use tower_x402::{
-    DialectName, Invoice, Network, PaymentHash, Preimage, l402,
-    mpp::{self, Payable},
-    x402::{self, Conditions, Intent, PaymentRequired},
+    ClientConditions, ClientRequest, DialectName, Invoice, Network, PaymentHash, Preimage, l402,
+    mpp, x402,
 };
 
 use crate::shop::{ORIGIN, Shop, ask};
@@ -78,36 +77,37 @@ impl Errand {
     ) -> Option<HeaderLine> {
         use tower_x402::clock::Clock as _;
 
-        let (headers, now) = (answer.headers(), shop.clock.now());
-        let body_hash: [u8; 32] = Sha256::digest(self.body).into();
+        let headers = answer.headers();
+        let url = format!("{ORIGIN}{}", self.target);
+        let request = ClientRequest::Http {
+            method: self.method,
+            url: &url,
+            headers: &self.headers,
+            body_hash: Sha256::digest(self.body).into(),
+        };
+        // A staging server's customers have a wallet of its network.
+        let offered = l402::Challenge::in_headers(headers);
+        let invoice = offered
+            .first()
+            .map(|challenge| Invoice::parse(challenge.invoice()).unwrap());
+        let network = invoice.map_or(Network::Regtest, |invoice| invoice.network());
+        let conditions = ClientConditions::new(network, shop.clock.now());
         match dialect {
             DialectName::L402 => {
                 let challenge = l402::Challenge::in_headers(headers).into_iter().next()?;
                 Some((header::AUTHORIZATION, challenge.answer(preimage)))
             }
             DialectName::Mpp => {
-                let challenge = mpp::Challenge::all(headers).into_iter().next()?;
-                Payable::check(challenge, Some(&body_hash), now)
+                let challenge = mpp::Challenge::in_headers(headers).into_iter().next()?;
+                mpp::Payable::check(&challenge, &request, &conditions)
                     .unwrap()
                     .credential(preimage)
             }
             DialectName::X402 => {
-                let text =
-                    x402::decode_header(headers.get("payment-required")?.as_bytes()).unwrap();
-                let required = PaymentRequired::from_json(&text).unwrap();
-                let url = format!("{ORIGIN}{}", self.target);
-                let intent = Intent::Http {
-                    method: self.method,
-                    url: &url,
-                    headers: &self.headers,
-                    body_hash,
-                };
-                let conditions = Conditions::at(now).with_networks(&[Network::Regtest]);
-                let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-                Some((
-                    HeaderName::from_static("payment-signature"),
-                    challenge.credential(preimage)?,
-                ))
+                let challenge = x402::Challenge::in_headers(headers).into_iter().next()?;
+                x402::Payable::check(&challenge, &request, &conditions)
+                    .unwrap()
+                    .credential(preimage)
             }
             other => panic!("{other} is not known here"),
         }

@@ -35,8 +35,7 @@ fn spent(dialect: DialectName) -> &'static str {
 
 #[track_caller]
 pub(crate) fn response_of(answer: &Response<Bytes>) -> (bool, String) {
-    let text = x402::decode_header(answer.headers()["payment-response"].as_bytes()).unwrap();
-    let response = x402::SettlementResponse::from_json(&text).unwrap();
+    let response = x402::Receipt::in_headers(answer.headers()).unwrap();
     (
         response.is_success(),
         response

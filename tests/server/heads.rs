@@ -78,11 +78,12 @@ fn unpaid(bought: &Bought, dialect: DialectName, answer: &Response<Bytes>) -> He
     let wrong = Preimage::from_bytes([0; 32]);
     match dialect {
         DialectName::L402 => l402::Challenge::in_headers(answer.headers())[0].answer(&wrong),
-        DialectName::Mpp => {
-            mpp::Credential::new(mpp::Challenge::all(answer.headers()).remove(0), &wrong)
-                .to_header_value()
-                .unwrap()
-        }
+        DialectName::Mpp => mpp::Credential::new(
+            mpp::Challenge::in_headers(answer.headers()).remove(0),
+            &wrong,
+        )
+        .to_header_value()
+        .unwrap(),
         _ => {
             let text = x402::decode_header(bought.of(dialect).1.as_bytes()).unwrap();
             let text = text.replace(&bought.preimage.expose_hex(), &wrong.expose_hex());
@@ -177,7 +178,7 @@ async fn one_unpaid_challenge_leaves_the_pool_of_bodies_to_those_who_paid() {
     let paid = shop.bought(&call, &ask(&app, call.request()).await);
     let answer = ask(&app, call.request()).await;
     let forged = mpp::Credential::new(
-        mpp::Challenge::all(answer.headers()).remove(0),
+        mpp::Challenge::in_headers(answer.headers()).remove(0),
         &Preimage::from_bytes([0; 32]),
     );
     let forged = call.with(&(forged.header_name(), forged.to_header_value().unwrap()));

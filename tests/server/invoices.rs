@@ -2,14 +2,14 @@
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use serde_json::{Value, json};
 use tower_x402::{
-    Amount, DialectName, Invoice, Network, Preimage,
+    Amount, ClientConditions, ClientRequest, DialectName, Invoice, Network, Preimage,
     clock::Clock as _,
     codec::base64,
     lightning::{Description, InvoiceRequest, Lie, Receiver as _},
-    x402::{self, Conditions, Intent, PaymentRequired, RequestBinding},
+    x402::{self, RequestBinding},
 };
 
 use crate::{
@@ -47,21 +47,17 @@ fn required(answer: &Response<Bytes>) -> Value {
 
 /// What a client sends for these terms, which it has checked itself.
 fn credential(shop: &Shop, terms: &Value, target: &str, preimage: &Preimage) -> HeaderLine {
-    let text = terms.to_string();
-    let required = PaymentRequired::from_json(&text).unwrap();
-    let (url, headers) = (format!("{ORIGIN}{target}"), HeaderMap::new());
-    let intent = Intent::Http {
+    let challenge = &x402::Challenge::in_json(&terms.to_string())[0];
+    let url = format!("{ORIGIN}{target}");
+    let request = ClientRequest::Http {
         method: "GET",
         url: &url,
-        headers: &headers,
+        headers: &HeaderMap::new(),
         body_hash: EMPTY,
     };
-    let conditions = Conditions::at(shop.clock.now()).with_networks(&[Network::Regtest]);
-    let challenge = x402::Challenge::check(&required, 0, &intent, &conditions).unwrap();
-    (
-        HeaderName::from_static("payment-signature"),
-        challenge.credential(preimage).unwrap(),
-    )
+    let conditions = ClientConditions::new(Network::Regtest, shop.clock.now());
+    let payable = x402::Payable::check(challenge, &request, &conditions).unwrap();
+    payable.credential(preimage).unwrap()
 }
 
 /// An invoice of our own node for this request, which nobody here asked for.
@@ -187,7 +183,7 @@ async fn a_cheap_payment_never_proves_a_dear_one() {
         "wrong_target"
     );
     // MPP's credential is the whole challenge: the dear one with the cheap one's preimage, by hand.
-    let challenge = tower_x402::mpp::Challenge::all(dear.headers()).remove(0);
+    let challenge = tower_x402::mpp::Challenge::in_headers(dear.headers()).remove(0);
     let forged = tower_x402::mpp::Credential::new(challenge, &paid);
     let line = (forged.header_name(), forged.to_header_value().unwrap());
     let answer = ask(&app, errand.with(&line)).await;

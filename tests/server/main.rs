@@ -45,6 +45,7 @@ mod notices;
 mod origins;
 mod passed_on;
 mod paths;
+mod payables;
 mod paying;
 mod payment_readers;
 mod prices;

@@ -305,7 +305,7 @@ async fn a_dialect_that_cannot_say_a_price_is_left_out() {
     let answer = ask(&app, get("/a")).await;
     assert_eq!(invoice(&answer).amount(), Some(Amount::from_msat(1_500)));
     assert!(answer.headers().contains_key("payment-required"));
-    assert!(tower_x402::mpp::Challenge::all(answer.headers()).is_empty());
+    assert!(tower_x402::mpp::Challenge::in_headers(answer.headers()).is_empty());
     let accepts = problem(&answer)["accepts"].as_array().unwrap().len();
     assert_eq!(accepts, 2);
 }

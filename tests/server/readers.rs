@@ -8,7 +8,7 @@ use tower_x402::{
     Amount, DialectName, Preimage,
     l402::Macaroon,
     server::Charge,
-    x402::{PaymentRequired, decode_header},
+    x402::{self, decode_header},
 };
 
 use crate::{
@@ -266,10 +266,7 @@ async fn official_x402_clients_read_the_requirement_and_echo_it_with_more_around
         (&required["x402Version"], &required["resource"]["url"]),
         (&2.into(), &"https://api.example.com/weather".into())
     );
-    assert_eq!(
-        PaymentRequired::from_json(&text).unwrap().accepts().len(),
-        1
-    );
+    assert_eq!(x402::Challenge::in_json(&text).len(), 1);
     let accepted = &required["accepts"][0];
     assert!(
         accepted["network"].as_str().unwrap().starts_with("lnbtc:")

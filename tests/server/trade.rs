@@ -6,11 +6,8 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    DialectName, Invoice, Network, PaymentHash, Paywall, Preimage,
-    clock::Clock as _,
-    l402, mpp,
-    server::PaywallBuilder,
-    x402::{self, Conditions, Intent, PaymentRequired},
+    ClientConditions, ClientRequest, DialectName, Invoice, Network, PaymentHash, Paywall, Preimage,
+    clock::Clock as _, l402, mpp, server::PaywallBuilder, x402,
 };
 
 use crate::shop::{ORIGIN, Shop};
@@ -105,40 +102,29 @@ impl Shop {
     #[track_caller]
     pub(crate) fn bought(&self, call: &Call, answer: &Response<Bytes>) -> Bought {
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{answer:?}");
-        let now = self.clock.now();
-        let body_hash: [u8; 32] = Sha256::digest(&call.body).into();
+        let url = format!("{ORIGIN}{}", call.target);
+        let request = ClientRequest::Http {
+            method: call.method,
+            url: &url,
+            headers: &call.headers,
+            body_hash: Sha256::digest(&call.body).into(),
+        };
+        let conditions = ClientConditions::new(Network::Regtest, self.clock.now());
         let mut invoices = Vec::new();
         let l402 = l402::Challenge::in_headers(answer.headers());
         invoices.extend(
             l402.iter()
                 .map(|challenge| Invoice::parse(challenge.invoice()).unwrap()),
         );
-        let payable: Vec<_> = mpp::Challenge::all(answer.headers())
-            .into_iter()
-            .map(|challenge| mpp::Payable::check(challenge, Some(&body_hash), now).unwrap())
+        let payable: Vec<_> = mpp::Challenge::in_headers(answer.headers())
+            .iter()
+            .map(|challenge| mpp::Payable::check(challenge, &request, &conditions).unwrap())
             .collect();
         invoices.extend(payable.iter().map(|payable| payable.invoice().clone()));
-        let required = answer
-            .headers()
-            .get("payment-required")
-            .map(|line| x402::decode_header(line.as_bytes()).unwrap());
-        let checked = required.as_deref().map(|text| {
-            let required = PaymentRequired::from_json(text).unwrap();
-            let url = format!("{ORIGIN}{}", call.target);
-            let intent = Intent::Http {
-                method: call.method,
-                url: &url,
-                headers: &call.headers,
-                body_hash,
-            };
-            x402::Challenge::check(
-                &required,
-                0,
-                &intent,
-                &Conditions::at(now).with_networks(&[Network::Regtest]),
-            )
-            .unwrap()
-        });
+        let checked: Vec<_> = x402::Challenge::in_headers(answer.headers())
+            .iter()
+            .map(|challenge| x402::Payable::check(challenge, &request, &conditions).unwrap())
+            .collect();
         invoices.extend(checked.iter().map(|checked| checked.invoice().clone()));
 
         let payment_hash = invoices.first().expect("a challenge").payment_hash();
@@ -161,12 +147,11 @@ impl Shop {
                 .first()
                 .map(|payable| (DialectName::Mpp, payable.credential(&preimage).unwrap())),
         );
-        lines.extend(checked.iter().map(|checked| {
-            (
-                DialectName::X402,
-                (PAYMENT_SIGNATURE, checked.credential(&preimage).unwrap()),
-            )
-        }));
+        lines.extend(
+            checked
+                .first()
+                .map(|checked| (DialectName::X402, checked.credential(&preimage).unwrap())),
+        );
         Bought {
             payment_hash,
             preimage,

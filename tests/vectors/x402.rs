@@ -6,11 +6,9 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::Value;
 use tower_x402::{
+    ClientConditions, ClientRequest, Network,
     clock::Timestamp,
-    x402::{
-        Challenge, Conditions, Intent, PayerReport, PaymentRequired, PublicOrigin, Reason,
-        RequestBinding,
-    },
+    x402::{Challenge, Payable, PayerReport, PublicOrigin, Reason, RequestBinding},
 };
 
 use crate::{report, vectors};
@@ -133,15 +131,15 @@ fn pay(case: &Value) -> Result<(), (String, bool)> {
     let http = &case["intended_request"]["http"];
     let headers = headers(&http["header_lines"]).map_err(before)?;
     let body_hash = hash(&bytes(text(&http["body_hex"])));
-    let intent = Intent::Http {
+    let request = ClientRequest::Http {
         method: text(&http["method"]),
         url: text(&http["url"]),
         headers: &headers,
         body_hash,
     };
-    let required = case["payment_required"].to_string();
-    let required = PaymentRequired::from_json(&required).expect("a challenge");
-    let challenge = Challenge::check(&required, 0, &intent, &conditions(case)).map_err(before)?;
+    let claimed = &Challenge::in_json(&case["payment_required"].to_string())[0];
+    let payable = Payable::check(claimed, &request, &conditions(case))
+        .map_err(|error| (error.code().expect("a code").to_owned(), true))?;
     let told = &case["payer_result"];
     let told = PayerReport {
         status: text(&told["status"]),
@@ -150,8 +148,8 @@ fn pay(case: &Value) -> Result<(), (String, bool)> {
         amount_msat: text(&told["amount_msat"]),
         preimage: told["preimage"].as_str(),
     };
-    let preimage = challenge.settle(&told).map_err(after)?;
-    let header = challenge
+    let preimage = payable.settle(&told).map_err(after)?;
+    let (_, header) = payable
         .credential(&preimage)
         .expect("the preimage is the invoice's");
     let payload = tower_x402::x402::decode_header(header.as_bytes()).expect("a header");
@@ -193,10 +191,10 @@ fn chosen<'a>(expect: &Value, choice: &'a str) -> Result<&'a str, String> {
 
 const NONE: &[&str] = &[];
 
-fn conditions(case: &Value) -> Conditions<'static> {
+fn conditions(case: &Value) -> ClientConditions {
     let seconds = |name: &str| case[name].as_u64().expect("whole seconds");
-    Conditions::at(Timestamp::from_unix_seconds(seconds("now")))
-        .with_skew(Duration::from_secs(seconds("skew")))
+    let now = Timestamp::from_unix_seconds(seconds("now"));
+    ClientConditions::new(Network::Bitcoin, now).with_skew(Duration::from_secs(seconds("skew")))
 }
 
 fn lines(value: &Value) -> impl Iterator<Item = (&str, &str)> {

@@ -67,6 +67,20 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The same value with copies of all that it borrows.
+    pub fn into_owned(self) -> Json<'static> {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Unsigned(value) => Json::Unsigned(value),
+            Self::Signed(value) => Json::Signed(value),
+            Self::Float(value) => Json::Float(value),
+            Self::Text(text) => Json::Text(Cow::Owned(text.into_owned())),
+            Self::Array(items) => Json::Array(items.into_iter().map(Self::into_owned).collect()),
+            Self::Object(members) => Json::Object(members.into_owned()),
+        }
+    }
+
     pub fn into_object(self) -> Option<Object<'a>> {
         if let Self::Object(members) = self {
             Some(members)
@@ -86,6 +100,16 @@ impl<'a> Object<'a> {
             .iter()
             .find(|(held, _)| held == name)
             .map(|(_, value)| value)
+    }
+
+    /// The same object with copies of all that it borrows.
+    pub fn into_owned(self) -> Object<'static> {
+        let members = self.0.into_iter();
+        Object(
+            members
+                .map(|(name, value)| (Cow::Owned(name.into_owned()), value.into_owned()))
+                .collect(),
+        )
     }
 
     /// Removes a member and returns its value.

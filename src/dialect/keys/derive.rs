@@ -1,4 +1,4 @@
-//! One key: what it is for, and how it comes from a secret.
+//! One key: what it is for, and how it is derived from a secret.
 
 use std::collections::HashSet;
 
@@ -49,7 +49,7 @@ impl OriginKeys {
         }
     }
 
-    /// The key to mint with.
+    /// Returns the key to mint with.
     pub(crate) fn minting(&self, purpose: Purpose) -> &DerivedKey {
         &self.all(purpose)[self.minting]
     }
@@ -63,18 +63,18 @@ impl OriginKeys {
         })
     }
 
-    /// The key of this id.
+    /// Returns the key with this id.
     pub(crate) fn by_id(&self, purpose: Purpose, id: [u8; 4]) -> Option<&DerivedKey> {
         self.all(purpose).iter().find(|key| key.id == id)
     }
 
-    /// All keys, for a dialect whose credentials carry no key id.
+    /// Returns all keys, for a dialect whose credentials carry no key id.
     pub(crate) fn all(&self, purpose: Purpose) -> &[DerivedKey] {
         let own = self.keys.iter().find(|(known, _)| *known == purpose);
         own.map_or(&[], |(_, keys)| keys)
     }
 
-    /// Keys of one secret outside any ring, for vectors, benches and tests.
+    /// Derives the keys of one secret outside any ring, for vectors, benches and tests.
     #[cfg(any(test, feature = "conformance"))]
     pub(crate) fn of_secret(
         secret: &[u8],
@@ -99,18 +99,19 @@ impl OriginKeys {
     }
 }
 
-/// What keys are derived for. Nothing that is made under one passes for anything of another.
+/// What keys are derived for. What is made with one key is never accepted for another purpose,
+/// origin, service or store.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place<'a> {
     pub(super) network: Network,
     pub(super) origin: &'a str,
-    /// The label that tells services of one origin apart; empty for none.
+    /// The label that tells services of one origin apart. Empty if there is none.
     pub(super) service: &'a str,
     pub(super) store: &'a [u8; 16],
 }
 
-/// One key: HMAC-SHA-256 of the secret over a versioned label and all that must not be crossed,
-/// each with its length.
+/// Derives one key: HMAC-SHA-256 of the secret over a versioned label and everything that must be
+/// kept apart, each with its length.
 fn derive(secret: &[u8], purpose: Purpose, place: Place<'_>) -> DerivedKey {
     let Place {
         network,

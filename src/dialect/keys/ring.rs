@@ -7,7 +7,7 @@ use arc_swap::{ArcSwap, Guard};
 use super::derive::{OriginKeys, Place, Purpose};
 use crate::{dialect::secrets::Secrets, payment::Network};
 
-/// Derives the keys of each origin, again whenever the ring has changed. Reading takes no lock.
+/// Derives the keys of each origin, again whenever the ring changes. Reading takes no lock.
 pub(crate) struct KeyRing {
     secrets: Secrets,
     purposes: Vec<Purpose>,
@@ -18,35 +18,35 @@ pub(crate) struct KeyRing {
     derived: ArcSwap<Derived>,
 }
 
-/// All origins' keys, and the version of the ring that they come from.
+/// The keys of all origins, and the version of the ring that they are derived from.
 struct Derived {
     version: u64,
     keys: Vec<OriginKeys>,
 }
 
-/// The keys of all origins, as they were when they were asked for.
+/// The keys of all origins at the moment of the call.
 pub(crate) struct CurrentKeys(Guard<Arc<Derived>>);
 
 impl CurrentKeys {
-    /// Of one origin, counted as [`KeyRing::new`] was given them.
+    /// Returns the keys of one origin, by its index in what [`KeyRing::new`] was given.
     pub(crate) fn of(&self, origin: usize) -> &OriginKeys {
         &self.0.keys[origin]
     }
 
-    /// Of all origins.
+    /// Returns the keys of all origins.
     pub(crate) fn all(&self) -> &[OriginKeys] {
         &self.0.keys
     }
 
-    /// The same, to be held while others are waited for: a thread has room for a few that are not.
+    /// Returns the same, to be held across waits: only a few borrowed ones per thread are cheap.
     pub(crate) fn kept(self) -> Self {
         Self(Guard::from_inner(Guard::into_inner(self.0)))
     }
 }
 
 impl KeyRing {
-    /// For one service at these origins. `None` if two keys have the same id: one of the secrets
-    /// must go.
+    /// Creates the keys of one service at these origins. `None` if two keys have the same id: one
+    /// of the secrets must be replaced.
     pub(crate) fn new(
         secrets: Secrets,
         purposes: Vec<Purpose>,
@@ -73,15 +73,16 @@ impl KeyRing {
         (!collide).then_some(ring)
     }
 
-    /// The keys of all origins. Where a change of the ring brings two keys of the same id, what was
-    /// made with the later one is not recognised: replace that secret.
+    /// Returns the keys of all origins. If a change of the ring gives two keys the same id, the
+    /// later key recognises nothing: replace that secret.
     pub(crate) fn current(&self) -> CurrentKeys {
         let derived = self.derived.load();
         if derived.version == self.secrets.version() {
             return CurrentKeys(derived);
         }
         let derived = Arc::new(self.derive());
-        // Whoever stores an older ring's keys last makes the next call derive once more.
+        // If two threads derive at once and the older keys are stored last, the next call derives
+        // once more.
         self.derived.store(derived.clone());
         CurrentKeys(Guard::from_inner(derived))
     }
@@ -103,9 +104,9 @@ impl KeyRing {
         }
     }
 
-    /// Whether a credential that is minted under one of the two rings may open the other, at some
-    /// origin: one that a store counts, and one that only time ends. Compares the ids that every
-    /// such credential shows.
+    /// Returns whether a credential minted under one ring may be accepted under the other at some
+    /// origin: for credentials that a store counts, and for those that end only by time. Compares
+    /// the key ids that every such credential shows.
     pub(crate) fn in_common(&self, other: &Self) -> [bool; 2] {
         let (ours, theirs) = (self.current(), other.current());
         let share = |purpose: Purpose| {
@@ -129,7 +130,7 @@ impl KeyRing {
         })
     }
 
-    /// The first origin.
+    /// Returns the first origin.
     pub(crate) fn origin(&self) -> &str {
         self.origins.first().map_or("", |origin| origin)
     }

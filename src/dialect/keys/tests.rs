@@ -70,7 +70,7 @@ fn no_key_of_any_purpose_crosses_services() {
 }
 
 #[test]
-fn rings_have_in_common_what_opens_both() {
+fn two_rings_share_the_kinds_of_credentials_that_both_accept() {
     let secrets = Secrets::new([1; 32]).unwrap();
     let one = ring_of(&secrets, "https://a", "x", 1);
     assert_eq!(
@@ -114,7 +114,7 @@ fn a_secret_verifies_before_it_mints() {
     assert!(ring.current().of(0).by_id(IDS, old).is_none());
 }
 
-/// What was sold before an update must be served after it.
+/// What was sold before an update must be accepted after it.
 #[test]
 fn keys_are_derived_alike_in_every_version() {
     let secret = std::array::from_fn::<u8, 32, _>(|at| at as u8);
@@ -135,7 +135,7 @@ fn keys_are_derived_alike_in_every_version() {
 }
 
 #[test]
-fn two_keys_of_one_id_are_found_where_the_id_alone_tells_them_apart() {
+fn two_keys_with_the_same_id_are_found_if_the_id_alone_selects_the_key() {
     let key = |id: u8| DerivedKey {
         id: [id; 4],
         mac: MacKey::new(&[id; 32]),

@@ -17,20 +17,20 @@ use crate::{
 /// The most credentials that one request may hold.
 pub(super) const MAX_PER_REQUEST: usize = 4;
 
-/// One credential, unread.
+/// One credential, not yet read.
 #[derive(Clone, Copy)]
 pub(super) enum Part<'a> {
-    /// What follows the scheme.
+    /// The text after the scheme.
     Authorization(&'a [u8]),
     /// The value of a gRPC metadata header that is a macaroon of this protocol.
     Metadata(&'a [u8]),
-    /// More than may be there, in place of them all.
+    /// Stands for all credentials if there are too many.
     TooMany,
 }
 
-/// The credentials of a request: those in `Authorization`, and where there is none, those in gRPC
-/// metadata. Other services (LND's among them) have macaroons of their own in those headers: they
-/// are no credentials.
+/// Returns the credentials of a request: those in `Authorization`, and if there are none, those in
+/// gRPC metadata. Other services (LND is one) put macaroons of their own into those headers. Those
+/// are not credentials.
 pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
     let mut found = Found {
         first: None,
@@ -58,7 +58,7 @@ pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
     found
 }
 
-/// What [`presented`] has found: of most requests one.
+/// What [`presented`] found: usually one.
 pub(super) struct Found<'a> {
     first: Option<Part<'a>>,
     more: Vec<Part<'a>>,
@@ -94,8 +94,8 @@ impl<'a> Iterator for Found<'a> {
     }
 }
 
-/// Takes this dialect's credentials out. Of a folded line only their parts go; lines without any
-/// are not touched.
+/// Removes this dialect's credentials. From a folded line only their parts are removed. Lines
+/// without any stay as they are.
 pub(super) fn strip(headers: &mut HeaderMap) {
     remove_credentials(headers, &AUTHORIZATION, |credential| {
         ours(credential).is_some()
@@ -108,7 +108,8 @@ pub(super) fn strip(headers: &mut HeaderMap) {
     }
 }
 
-/// Moves those of this dialect's credentials out that `is_own` knows, wherever they stand.
+/// Moves out those of this dialect's credentials that `is_own` accepts, in whichever header they
+/// are.
 pub(super) fn take(headers: &mut HeaderMap, is_own: impl Fn(Part<'_>) -> bool) -> Vec<HeaderLine> {
     let own =
         |credential: &[u8]| ours(credential).is_some_and(|text| is_own(Part::Authorization(text)));
@@ -125,14 +126,14 @@ pub(super) fn take(headers: &mut HeaderMap, is_own: impl Fn(Part<'_>) -> bool) -
     taken
 }
 
-/// What follows the scheme, where it is one of ours.
+/// Returns the text after the scheme, if the scheme is one of ours.
 fn ours(credential: &[u8]) -> Option<&[u8]> {
     Scheme::ALL
         .iter()
         .find_map(|scheme| after_scheme(credential, scheme.as_str()))
 }
 
-/// The value, where it is a macaroon in hex whose identifier is one of L402's.
+/// Returns the value, if it is a macaroon in hex with an L402 identifier.
 fn metadata(line: &HeaderValue) -> Option<&[u8]> {
     let text = line.as_bytes().trim_ascii();
     let sized = (text.len() <= 2 * Macaroon::MAX_BYTES).then_some(text)?;

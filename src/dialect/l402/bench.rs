@@ -1,4 +1,4 @@
-//! What benches measure, through the server's own code.
+//! What the benches measure, through the server's own code.
 
 use super::identifier::{COUNTED, TIMED};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::{
     payment::{Access, Amount, Network, Preimage, Terms},
 };
 
-/// A token as the server mints it, paid, in the request that it was bought for.
+/// A paid token as the server mints it, in the request that it was bought for.
 #[derive(Debug)]
 pub struct Bench {
     dialect: L402,
@@ -36,13 +36,13 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A token for one request.
+    /// Creates a token for one request.
     #[must_use]
     pub fn once() -> Self {
         Self::of(Access::Once)
     }
 
-    /// A token for an hour.
+    /// Creates a token for an hour.
     #[must_use]
     pub fn for_duration() -> Self {
         Self::of(Access::ForDuration(Duration::from_secs(3600)))
@@ -88,7 +88,7 @@ impl Bench {
         }
     }
 
-    /// Whether header text becomes a proof, as the server does it.
+    /// Returns whether the header's text verifies, through the server's own code.
     #[must_use]
     pub fn verify(&self) -> bool {
         let view = view(&self.head, &self.keys);
@@ -98,8 +98,8 @@ impl Bench {
         }
     }
 
-    /// The primitives of that verification on the same inputs, and nothing else: the header's
-    /// look-up, the search for a comma, base64, hex, percent-encoding, the hashes, the comparison.
+    /// Runs only the primitives of that verification, on the same inputs: the header's look-up, the
+    /// search for a comma, base64, hex, percent-encoding, the hashes, the comparison.
     #[must_use]
     pub fn primitives(&self) -> bool {
         let Some(line) = self.head.headers.get(AUTHORIZATION) else {
@@ -135,19 +135,19 @@ impl Bench {
             & !is_folded
     }
 
-    /// The token's text in base64.
+    /// Returns the token's text in base64.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.text.0
     }
 
-    /// The token.
+    /// Returns the token.
     #[must_use]
     pub const fn macaroon(&self) -> &Macaroon {
         self.credential.macaroon()
     }
 
-    /// The token's own root key.
+    /// Returns the token's own root key.
     #[must_use]
     pub fn root_key(&self) -> Option<[u8; 32]> {
         let identifier = Identifier::parse(self.macaroon().identifier())?;
@@ -158,7 +158,7 @@ impl Bench {
         )
     }
 
-    /// The head of the request, with the credential in it.
+    /// Returns the head of the request, with the credential in it.
     #[must_use]
     pub const fn head(&self) -> &Parts {
         &self.head

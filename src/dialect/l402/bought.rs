@@ -14,13 +14,13 @@ use crate::{
     payment::{Access, Amount, PaymentHash, Terms},
 };
 
-/// What a genuine token of this server buys, once its caveats allow the request.
+/// What a genuine token of this server buys, if its caveats allow the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bought {
     pub(super) amount: Amount,
-    /// The fewest that any caveat leaves.
+    /// The smallest number of uses in any caveat.
     pub(super) uses: NonZeroU32,
-    /// What this server minted, which no client's caveat can shorten.
+    /// The number that this server minted, which no client's caveat can lower.
     pub(super) minted_until: Timestamp,
     pub(super) valid_until: Timestamp,
 }
@@ -37,15 +37,14 @@ pub(super) struct Expected<'a> {
     pub(super) now: Timestamp,
 }
 
-/// What `bound` must be.
+/// What the `bound` caveat must be.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Bound {
-    /// Nothing is bound.
+    /// There must be no such caveat.
     Nothing,
-    /// Something is, and is not known before the body is: left unchecked, for a first look from the
-    /// head alone.
+    /// There must be one, but its value is not known before the body is: it is not checked yet.
     Later,
-    /// This.
+    /// It must be this.
     Is([u8; 32]),
 }
 
@@ -78,7 +77,7 @@ impl<'a> Expected<'a> {
         }
     }
 
-    /// Checks `target`, which alone binds a single use, or `route`, which binds all other access.
+    /// Checks `target`, which only single-use tokens have, or `route`, which all other tokens have.
     fn place(&self, name: &[u8], value: &[u8]) -> Result<(), Reason> {
         let (text, reason) = match name {
             TARGET => (self.target, Reason::WrongTarget),
@@ -111,10 +110,10 @@ impl Bound {
     }
 }
 
-/// Checks all caveats of a token whose chain is sound.
+/// Checks all caveats of a token whose signature is genuine.
 ///
-/// The first ones are what this server minted, in the order of `mint`, and none may be missing.
-/// Every later one may only narrow; names that are not known here are skipped.
+/// The first caveats are those that this server minted, in the order of `mint`, and none may be
+/// missing. Every later one may only narrow. Names that are not known here are skipped.
 pub(super) fn bought<'m>(
     mut caveats: impl Iterator<Item = &'m [u8]>,
     payment_hash: PaymentHash,
@@ -199,7 +198,7 @@ fn count(value: &[u8]) -> Option<NonZeroU32> {
     NonZeroU32::new(decimal(value)?.try_into().ok()?)
 }
 
-/// A client may keep fewer uses. It cannot count what only time ends.
+/// A client may keep fewer uses for itself, but not if only time ends the token.
 fn fewer(uses: NonZeroU32, value: &[u8], access: Access) -> Result<NonZeroU32, Reason> {
     if matches!(access, Access::ForDuration(_)) {
         return Err(Reason::WrongAccess);

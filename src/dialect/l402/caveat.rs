@@ -10,9 +10,9 @@ pub(super) const USES: &[u8] = b"uses";
 pub(super) const BOUND: &[u8] = b"bound";
 pub(super) const VALID_UNTIL: &[u8] = b"valid_until";
 
-/// What stays readable in a method, a target or a route. All else is percent-encoded, the percent
-/// sign too: two different texts never have the same encoding, and no text can bring a `=`, a comma
-/// or a second caveat with it.
+/// What stays readable in a method, a target or a route. Everything else is percent-encoded, the
+/// percent sign too. So two different texts never have the same encoding, and no text can smuggle
+/// in a `=`, a comma or a second caveat.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
@@ -20,7 +20,8 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'~')
     .remove(b'/');
 
-/// A caveat: its name with a `=`, and the encoding of a method, a target or a route.
+/// Returns a caveat: the name, which ends in `=`, and the encoding of a method, a target or a
+/// route.
 pub(super) fn encoded(name: &str, text: &str) -> String {
     let mut caveat = String::with_capacity(name.len() + text.len() + 16);
     caveat.push_str(name);
@@ -28,7 +29,7 @@ pub(super) fn encoded(name: &str, text: &str) -> String {
     caveat
 }
 
-/// Whether `value` is the encoding of `text`.
+/// Returns whether `value` is the encoding of `text`.
 pub(super) fn encodes(value: &[u8], text: &str) -> bool {
     let pieces = percent_encode(text.as_bytes(), KEPT);
     pieces
@@ -37,13 +38,13 @@ pub(super) fn encodes(value: &[u8], text: &str) -> bool {
         .is_some_and(<[u8]>::is_empty)
 }
 
-/// Name and value of a caveat; `None` where it has no `=`.
+/// Returns the name and value of a caveat. `None` if it has no `=`.
 pub(super) fn split(caveat: &[u8]) -> Option<(&[u8], &[u8])> {
     let equals = caveat.iter().position(|byte| *byte == b'=')?;
     Some((&caveat[..equals], &caveat[equals + 1..]))
 }
 
-/// A number in decimal digits, without a sign.
+/// Reads a number in decimal digits, without a sign.
 pub(super) fn decimal(text: &[u8]) -> Option<u64> {
     if text.len() > 19 {
         return text

@@ -8,13 +8,14 @@ use crate::{
     payment::{Invoice, Preimage},
 };
 
-/// A challenge of an L402 server: pay this invoice, and its preimage turns this token into a
+/// One way to pay that a server offers: a token and an invoice, not yet checked. See
+/// [`Payable::check`](super::Payable::check). The invoice's preimage turns the token into a
 /// credential.
 ///
-/// Written in the one shape that every released client reads: `L402 macaroon="..", invoice=".."`.
-/// Read in all shapes that released servers write: any case of the scheme, values quoted or not,
-/// any order, `token` for `macaroon`, further parameters, a missing comma, several challenges
-/// folded into one line.
+/// It is written in the one form that every released client reads: `L402 macaroon="..",
+/// invoice=".."`. It is read in all forms that released servers write: any case of the scheme,
+/// values quoted or not, any order, `token` for `macaroon`, further parameters, a missing comma,
+/// several challenges folded into one line.
 #[derive(Clone)]
 pub struct Challenge {
     scheme: Scheme,
@@ -26,7 +27,7 @@ impl Challenge {
     /// The most challenges that are read from one response.
     pub const MAX_PER_RESPONSE: usize = 16;
 
-    /// A challenge for this macaroon and this invoice.
+    /// Creates a challenge from this macaroon and this invoice.
     #[must_use]
     pub fn new(scheme: Scheme, macaroon: &Macaroon, invoice: &Invoice) -> Self {
         Self {
@@ -36,8 +37,9 @@ impl Challenge {
         }
     }
 
-    /// The challenges in a response's `WWW-Authenticate` lines, in their order. What cannot be read
-    /// is left out.
+    /// Reads the challenges in a response's `WWW-Authenticate` lines, in their order: at most 16
+    /// lines of 64 KiB, and at most [`MAX_PER_RESPONSE`](Self::MAX_PER_RESPONSE) challenges. What
+    /// cannot be read is skipped.
     #[must_use]
     pub fn in_headers(headers: &HeaderMap) -> Vec<Self> {
         let lines = headers
@@ -47,55 +49,79 @@ impl Challenge {
         let lines = lines
             .filter_map(|line| str::from_utf8(line.as_bytes()).ok())
             .filter(|line| line.len() <= MAX_LINE);
-        lines.flat_map(read).take(Self::MAX_PER_RESPONSE).collect()
+        lines
+            .flat_map(read_line)
+            .take(Self::MAX_PER_RESPONSE)
+            .collect()
     }
 
-    /// The same macaroon and invoice under another scheme.
+    /// Reads the three parts of a challenge that was stored.
+    pub(super) fn read(scheme: &str, token: &str, invoice: &str) -> Option<Self> {
+        Self::of(Scheme::parse(scheme)?, token.to_owned(), invoice.to_owned())
+    }
+
+    /// Returns `None` if a part is too long, or has a byte that a header cannot carry.
+    fn of(scheme: Scheme, token: String, invoice: String) -> Option<Self> {
+        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_.~=".contains(&byte);
+        let is_sound = (1..=MAX_TOKEN).contains(&token.len())
+            && token.bytes().all(is_token)
+            && (1..=MAX_INVOICE).contains(&invoice.len())
+            && invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        is_sound.then_some(Self {
+            scheme,
+            token,
+            invoice,
+        })
+    }
+
+    /// Returns the same macaroon and invoice under another scheme.
     #[must_use]
     pub fn with_scheme(mut self, scheme: Scheme) -> Self {
         self.scheme = scheme;
         self
     }
 
-    /// The value of a `WWW-Authenticate` header, marked as sensitive because it holds a token.
+    /// Returns the value of a `WWW-Authenticate` header, marked as sensitive because it holds a
+    /// token.
     #[must_use]
     pub fn header_value(&self) -> HeaderValue {
         header_value(self.scheme, &self.token, &self.invoice)
     }
 
-    /// The value of the `Authorization` header that answers this challenge, marked as sensitive:
-    /// the server's scheme, its token exactly as it spelled it, and the preimage.
+    /// Returns the value of the `Authorization` header for this challenge, marked as sensitive: the
+    /// server's scheme, its token exactly as the server wrote it, and the preimage. Nothing is
+    /// checked: [`Payable::credential`](super::Payable::credential) does.
     #[must_use]
     pub fn answer(&self, preimage: &Preimage) -> HeaderValue {
         authorization(self.scheme, &self.token, preimage)
     }
 
-    /// Its scheme.
+    /// Returns the scheme.
     #[must_use]
     pub const fn scheme(&self) -> Scheme {
         self.scheme
     }
 
-    /// The token as the server spelled it: base64 of a macaroon with most servers.
+    /// Returns the token as the server wrote it: base64 of a macaroon with most servers.
     #[must_use]
     pub fn token(&self) -> &str {
         &self.token
     }
 
-    /// The token as a macaroon, where it is one in the binary format of version 2.
+    /// Returns the token as a macaroon, if it is one in the binary format of version 2.
     #[must_use]
     pub fn macaroon(&self) -> Option<Macaroon> {
         Macaroon::parse(base64::decode_any(&self.token)?).ok()
     }
 
-    /// The invoice's text, to be read with [`Invoice::parse`].
+    /// Returns the invoice's text, to be read with [`Invoice::parse`].
     #[must_use]
     pub fn invoice(&self) -> &str {
         &self.invoice
     }
 }
 
-/// Shows nothing that a bearer would need.
+/// Hides the token.
 impl fmt::Debug for Challenge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -124,7 +150,7 @@ pub(super) fn header_value(scheme: Scheme, token: &str, invoice: &str) -> Header
     value
 }
 
-fn read(line: &str) -> Vec<Challenge> {
+fn read_line(line: &str) -> Vec<Challenge> {
     let (mut challenges, mut draft, mut rest) = (Vec::new(), None::<Draft>, line);
     loop {
         rest = rest.trim_start_matches([' ', '\t', ',']);
@@ -150,7 +176,7 @@ fn read(line: &str) -> Vec<Challenge> {
     challenges
 }
 
-/// A quoted string or a token, and what follows it. `None` for a quoted string without an end.
+/// Returns a quoted string or a token, and what follows it. `None` if a quoted string has no end.
 fn read_value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (token, rest) = text.split_at(text.find([' ', '\t', ',']).unwrap_or(text.len()));
@@ -198,21 +224,12 @@ impl Draft {
             values: [macaroon, token, invoice],
             is_ambiguous,
         } = self;
-        let (token, invoice) = (macaroon.or(token)?, invoice?);
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_.~=".contains(&byte);
-        let is_sound = (1..=MAX_TOKEN).contains(&token.len())
-            && token.bytes().all(is_token)
-            && (1..=MAX_INVOICE).contains(&invoice.len())
-            && invoice.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        (is_sound && !is_ambiguous).then_some(Challenge {
-            scheme,
-            token,
-            invoice,
-        })
+        let challenge = Challenge::of(scheme, macaroon.or(token)?, invoice?);
+        challenge.filter(|_| !is_ambiguous)
     }
 }
 
-/// `macaroon` wins over `token`, its name in one version of the specification.
+/// `macaroon` takes precedence over `token`, its name in one version of the specification.
 const NAMES: [&str; 3] = ["macaroon", "token", "invoice"];
 
 const MAX_LINE: usize = 64 * 1024;

@@ -15,7 +15,7 @@ use crate::{
     payment::{Preimage, Refusal},
 };
 
-/// A macaroon and the preimage of the payment that it is about: what is presented after paying.
+/// A macaroon and the preimage of its payment: what a client sends after paying.
 ///
 /// ```
 /// use http::{HeaderMap, header::AUTHORIZATION};
@@ -40,28 +40,28 @@ impl Credential {
     /// The most credentials that one request may hold.
     pub const MAX_PER_REQUEST: usize = MAX_PER_REQUEST;
 
-    /// From its two parts.
+    /// Creates a credential from its two parts.
     #[must_use]
     pub const fn new(macaroon: Macaroon, preimage: Preimage) -> Self {
         Self { macaroon, preimage }
     }
 
-    /// Every credential in a request's headers, in their order: `L402` and `LSAT` in
-    /// `Authorization` lines, and where there is none, gRPC metadata (`macaroon`,
+    /// Reads every credential in a request's headers, in their order: `L402` and `LSAT` in
+    /// `Authorization` lines, and if there are none, gRPC metadata (`macaroon`,
     /// `grpc-metadata-macaroon`: a macaroon in hex with a `preimage=` caveat). Other schemes are
-    /// left alone, and so are macaroons in metadata whose identifier is none of this protocol.
+    /// skipped, and so are macaroons in metadata whose identifier is not one of this protocol.
     /// Nothing is verified.
     ///
     /// # Errors
     ///
     /// A [`Refusal`] with the code `malformed` or `third_party_caveat`, in the place of a
-    /// credential that cannot be read; a single one where there are more than
+    /// credential that cannot be read. A single one if there are more than
     /// [`MAX_PER_REQUEST`](Self::MAX_PER_REQUEST).
     pub fn in_headers(headers: &HeaderMap) -> impl Iterator<Item = Result<Self, Refusal>> {
         presented(headers).map(|part| Self::read(part).map_err(Refusal::from))
     }
 
-    /// The value of an `Authorization` header, marked as sensitive.
+    /// Returns the value of an `Authorization` header, marked as sensitive.
     #[must_use]
     pub fn header_value(&self, scheme: Scheme) -> HeaderValue {
         authorization(
@@ -71,13 +71,13 @@ impl Credential {
         )
     }
 
-    /// The macaroon.
+    /// Returns the macaroon.
     #[must_use]
     pub const fn macaroon(&self) -> &Macaroon {
         &self.macaroon
     }
 
-    /// The preimage.
+    /// Returns the preimage.
     #[must_use]
     pub const fn preimage(&self) -> &Preimage {
         &self.preimage
@@ -96,7 +96,7 @@ impl Credential {
         }
     }
 
-    /// `macaroon:preimage`, the macaroon in any of base64's four spellings.
+    /// Reads `macaroon:preimage`, with the macaroon in any of base64's four forms.
     #[inline]
     fn from_authorization(text: &[u8]) -> Result<Self, Reason> {
         let colon = text.len().checked_sub(65).ok_or(Reason::Malformed)?;
@@ -115,7 +115,7 @@ impl Credential {
         })
     }
 
-    /// A macaroon in hex that carries its preimage in a caveat.
+    /// Reads a macaroon in hex that carries its preimage in a caveat.
     fn from_metadata(text: &[u8]) -> Result<Self, Reason> {
         if text.len() > 2 * Macaroon::MAX_BYTES {
             return Err(Reason::Malformed);
@@ -144,7 +144,7 @@ impl fmt::Debug for Credential {
     }
 }
 
-/// The value for a token in the spelling of the server that gave it.
+/// Returns the header value for a token, written as the server wrote it.
 pub(super) fn authorization(scheme: Scheme, token: &str, preimage: &Preimage) -> HeaderValue {
     let text = Zeroizing::new(format!(
         "{} {token}:{}",
@@ -166,5 +166,5 @@ fn in_header(error: MacaroonError) -> Reason {
     }
 }
 
-/// Base64 of the longest macaroon.
+/// The length of the longest macaroon in base64.
 const MAX_TEXT: usize = Macaroon::MAX_BYTES.div_ceil(3) * 4;

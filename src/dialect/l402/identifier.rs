@@ -18,8 +18,8 @@ pub(in crate::dialect) const TIMED: Purpose = Purpose {
     is_counted: false,
 };
 
-/// What a token's macaroon is about: `u16 version = 0 | payment hash | token id`, 66 bytes (L402,
-/// "Macaroon Identifier").
+/// The identifier of a token's macaroon: `u16 version = 0 | payment hash | token id`, 66 bytes
+/// ([L402](super), "Macaroon Identifier").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identifier {
     payment_hash: PaymentHash,
@@ -27,7 +27,7 @@ pub struct Identifier {
 }
 
 impl Identifier {
-    /// From its two parts.
+    /// Creates an identifier from its two parts.
     #[must_use]
     pub const fn new(payment_hash: PaymentHash, token_id: [u8; 32]) -> Self {
         Self {
@@ -36,7 +36,7 @@ impl Identifier {
         }
     }
 
-    /// Reads one; `None` for another version or length.
+    /// Reads an identifier. `None` for another version or length.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let (payment_hash, token_id) = Self::split(bytes)?;
@@ -46,7 +46,7 @@ impl Identifier {
         })
     }
 
-    /// The 66 bytes.
+    /// Returns the 66 bytes.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; 66] {
         let mut bytes = [0; 66];
@@ -55,20 +55,20 @@ impl Identifier {
         bytes
     }
 
-    /// Which payment the token is for.
+    /// Returns the payment that the token is for.
     #[must_use]
     pub const fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
     }
 
-    /// Names the token.
+    /// Returns the token's id.
     #[must_use]
     pub const fn token_id(&self) -> &[u8; 32] {
         &self.token_id
     }
 
-    /// The identifier of a token for a fresh payment hash: its token id is the key's id and a MAC
-    /// of the hash, so that nothing random is drawn and nothing stored.
+    /// Creates the identifier of a token for a fresh payment hash. The token id is the key's id and
+    /// a MAC of the hash, so nothing random is drawn and nothing is stored.
     pub(super) fn mint(payment_hash: PaymentHash, key: &DerivedKey) -> Self {
         let mut message = [0; 40];
         message[..8].copy_from_slice(b"token id");
@@ -81,15 +81,15 @@ impl Identifier {
         }
     }
 
-    /// Payment hash and token id, where they stand.
+    /// Returns payment hash and token id as references into the bytes.
     pub(super) fn split(bytes: &[u8]) -> Option<(&[u8; 32], &[u8; 32])> {
         let (payment_hash, token_id) = bytes.strip_prefix(&VERSION)?.split_first_chunk()?;
         Some((payment_hash, token_id.try_into().ok()?))
     }
 }
 
-/// The key that a token was minted under, and what for. The token's own root key is that key's MAC
-/// of the token id.
+/// Returns the key that a token was minted under, and its purpose. The token's own root key is that
+/// key's MAC of the token id.
 pub(super) fn key<'k>(token_id: &[u8; 32], keys: &'k OriginKeys) -> Option<(&'k MacKey, Purpose)> {
     let id = *token_id.first_chunk()?;
     let found = |purpose| Some((&keys.by_id(purpose, id)?.mac, purpose));

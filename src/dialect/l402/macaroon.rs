@@ -8,9 +8,9 @@ use crate::dialect::MacKey;
 /// 02 [01 location] 02 identifier 00 { [01 location] 02 caveat 00 }* 00 06 signature
 /// ```
 ///
-/// Each field is a tag, an unsigned LEB128 length and bytes. A location is not authenticated: an
-/// empty one is read and never written, and a caveat may have no other. Bytes after the signature,
-/// a third-party caveat, more than 64 caveats and more than 8 KiB are refused.
+/// Each field is a tag, an unsigned LEB128 length and bytes. A location is not authenticated: it is
+/// read and never written, and a caveat may only have an empty one. Bytes after the signature, a
+/// third-party caveat, more than 64 caveats and more than 8 KiB are refused.
 ///
 /// ```
 /// use tower_x402::l402::Macaroon;
@@ -42,7 +42,7 @@ impl Macaroon {
     ///
     /// # Errors
     ///
-    /// [`MacaroonError`].
+    /// Why the bytes are refused: see [`MacaroonError`].
     pub fn parse(bytes: impl Into<Vec<u8>>) -> Result<Self, MacaroonError> {
         let bytes = bytes.into();
         if bytes.len() > Self::MAX_BYTES {
@@ -78,8 +78,8 @@ impl Macaroon {
         })
     }
 
-    /// Makes a macaroon without a location. The root key, of any length, goes through the
-    /// derivation that every library puts before the first link of the chain.
+    /// Creates a macaroon without a location. The root key may have any length: it goes through the
+    /// key derivation that all macaroon libraries use.
     ///
     /// # Errors
     ///
@@ -100,8 +100,8 @@ impl Macaroon {
         Self::parse(bytes)
     }
 
-    /// The same macaroon with one more caveat: whoever holds a macaroon can narrow it, nobody can
-    /// widen it.
+    /// Returns the same macaroon with one more caveat. Whoever holds a macaroon can narrow it, and
+    /// nobody can widen it.
     ///
     /// # Errors
     ///
@@ -117,19 +117,19 @@ impl Macaroon {
         ))
     }
 
-    /// What the macaroon is about.
+    /// Returns the identifier.
     #[must_use]
     pub fn identifier(&self) -> &[u8] {
         &self.bytes[self.identifier.clone()]
     }
 
-    /// Where it is meant for, by its own unauthenticated word.
+    /// Returns the location, which is not authenticated.
     #[must_use]
     pub fn location(&self) -> &[u8] {
         &self.bytes[self.location.clone()]
     }
 
-    /// The caveats, in their order.
+    /// Returns the caveats, in their order.
     pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
         let mut fields = Fields {
             bytes: &self.bytes,
@@ -144,7 +144,7 @@ impl Macaroon {
         })
     }
 
-    /// The bytes, as an encoder writes them.
+    /// Returns the bytes, as an encoder writes them.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         encode(
@@ -155,13 +155,13 @@ impl Macaroon {
         )
     }
 
-    /// The bytes as they were minted or read.
+    /// Returns the bytes as they were minted or read.
     pub(super) fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Whether the chain over identifier and caveats, begun with this root key, ends in the
-    /// signature. Compared in constant time.
+    /// Returns whether the macaroon was signed with this root key: whether the chain of MACs over
+    /// identifier and caveats ends in the signature. Compares in constant time.
     #[must_use]
     pub fn is_signed_with(&self, root_key: impl AsRef<[u8]>) -> bool {
         let expected = chain(root_key.as_ref(), self.identifier(), self.caveats());
@@ -175,7 +175,7 @@ impl Macaroon {
     }
 }
 
-/// Shows nothing that a bearer would need.
+/// Hides everything that a bearer would need.
 impl fmt::Debug for Macaroon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Macaroon")
@@ -195,8 +195,8 @@ fn chain<'a>(
     )
 }
 
-/// The key that every macaroon library derives a root key with; zeros up to the block's end change
-/// nothing in HMAC.
+/// The key that every macaroon library derives root keys with. HMAC pads it with zeros, so the
+/// zeros at its end change nothing.
 pub(super) static GENERATOR: LazyLock<MacKey> = LazyLock::new(|| {
     let mut key = [0; 32];
     key[..23].copy_from_slice(b"macaroons-key-generator");
@@ -247,7 +247,7 @@ fn write(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {
     bytes.extend_from_slice(field);
 }
 
-/// A reader of fields; it remembers positions, so that a macaroon can own its bytes.
+/// A reader of fields. It remembers positions, so that a macaroon can own its bytes.
 struct Fields<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -258,7 +258,7 @@ impl Fields<'_> {
         self.bytes.get(self.at).copied()
     }
 
-    /// The field of this tag that must come next.
+    /// Reads the field that must come next.
     #[inline]
     fn tagged(&mut self, tag: u8) -> Result<Range<usize>, MacaroonError> {
         if self.next_tag() != Some(tag) {
@@ -277,7 +277,7 @@ impl Fields<'_> {
         Ok(field)
     }
 
-    /// A length of at most two bytes, in its shortest form: a macaroon has no more than 8 KiB.
+    /// Reads a length of at most two bytes, in its shortest form: a macaroon has at most 8 KiB.
     #[inline]
     fn length(&mut self) -> Option<usize> {
         let low = usize::from(*self.bytes.get(self.at)?);
@@ -301,7 +301,7 @@ impl Fields<'_> {
         }
     }
 
-    /// The next caveat, or `None` where the sections end.
+    /// Reads the next caveat, or `None` at the end of the sections.
     #[inline]
     fn caveat(&mut self) -> Result<Option<Range<usize>>, MacaroonError> {
         if self.next_tag() == Some(END) {
@@ -322,17 +322,17 @@ impl Fields<'_> {
     }
 }
 
-/// Why bytes are no macaroon that is taken here.
+/// Why bytes are not a macaroon that is accepted here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MacaroonError {
-    /// Not the binary format of version 2, as an encoder writes it.
+    /// They are not the binary format of version 2, as an encoder writes it.
     Malformed,
-    /// A third-party caveat, which nobody here could discharge.
+    /// There is a third-party caveat, which this server cannot discharge.
     ThirdParty,
-    /// More than [`Macaroon::MAX_BYTES`].
+    /// There are more than [`Macaroon::MAX_BYTES`] bytes.
     TooLong,
-    /// More than [`Macaroon::MAX_CAVEATS`].
+    /// There are more than [`Macaroon::MAX_CAVEATS`] caveats.
     TooManyCaveats,
 }
 

@@ -6,11 +6,11 @@ use crate::{
     payment::{Access, Amount, PaymentHash, Terms},
 };
 
-/// How long an encoded method and place may be together, so that a token with what a client adds
-/// stays far below what is read, and its two challenge lines below what proxies pass on.
+/// How long an encoded method and place may be together. A token with what a client adds then stays
+/// far below what is read, and its two challenge lines below what proxies pass on.
 const MAX_ENCODED: usize = 3 * 1024;
 
-/// The token for a payment. Nothing about it is stored.
+/// Returns the token for a payment. Nothing about it is stored.
 pub(super) fn mint(
     view: &RequestView<'_>,
     terms: &Terms,
@@ -27,13 +27,13 @@ pub(super) fn mint(
         .map_err(|_| Unsayable)
 }
 
-/// Whether a token for this request would be short enough.
+/// Returns whether a token for this request would be short enough.
 pub(super) fn is_sayable(view: &RequestView<'_>, terms: &Terms) -> bool {
     binding(view, terms.access).is_ok()
 }
 
-/// The caveats of a token. Their order is fixed, so that this server's can be told from those that
-/// clients append.
+/// Returns the caveats of a token. Their order is fixed, so that this server's can be told from
+/// those that clients append.
 fn caveats(
     view: &RequestView<'_>,
     terms: &Terms,

@@ -1,20 +1,27 @@
-//! L402, and LSAT, its older name: a token that becomes a credential once its invoice is paid.
+//! [L402](https://github.com/lightninglabs/L402/blob/master/protocol-specification.md), and LSAT,
+//! its older name: a token that becomes a credential once its invoice is paid.
 //!
 //! ```text
 //! 402  WWW-Authenticate: L402 macaroon="<base64>", invoice="<BOLT11>"
 //!      Authorization: L402 <base64>:<preimage in hex>
 //! ```
 //!
-//! The macaroon's identifier holds the payment hash, its caveats say what was sold, and its
-//! signature is a chain of MACs that only this server can begin and anybody can continue: a holder
-//! may narrow a token and nobody can widen it, with the names `method`, `target`, `route`, `uses`
-//! and `valid_until` (unix seconds). A name that the server does not know narrows nothing. There is
-//! no receipt.
+//! The macaroon's identifier holds the payment hash, and its caveats say what was sold. Its
+//! signature is a chain of MACs that only this server can begin and that anybody can continue. So a
+//! holder may narrow a token, and nobody can widen it. The caveats that this server understands are
+//! `method`, `target`, `route`, `uses` and `valid_until` (Unix seconds). A name that the server
+//! does not know narrows nothing. There is no receipt.
 //!
 //! # As a client
 //!
 //! ```
-//! use tower_x402::{Amount, Invoice, l402::Challenge};
+//! use http::HeaderMap;
+//! use sha2::{Digest, Sha256};
+//! use tower_x402::{
+//!     Amount, ClientConditions, ClientRequest, Network,
+//!     clock::{Clock, SystemClock},
+//!     l402::{Challenge, Payable},
+//! };
 //!
 //! # use std::convert::Infallible;
 //! # use http::{Request, Response, StatusCode};
@@ -31,15 +38,22 @@
 //! # }));
 //! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
-//! let challenge = Challenge::in_headers(answer.headers()).into_iter().next().ok_or("nothing to pay here")?;
-//! let invoice = Invoice::parse(challenge.invoice())?;
-//! if invoice.amount().is_none_or(|amount| amount > Amount::from_sat(100)) {
+//!
+//! // The client's own request, and the wallet's network.
+//! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
+//! let request = ClientRequest::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
+//! let payable = Challenge::in_headers(answer.headers())
+//!     .iter()
+//!     .find_map(|challenge| Payable::check(challenge, &request, &conditions).ok())
+//!     .ok_or("nothing to pay here")?;
+//! if payable.amount() > Amount::from_sat(100) {
 //!     return Err("more than this is worth".into());
 //! }
-//! let preimage = node.settle(invoice.payment_hash())?; // here your wallet pays the invoice
+//! let preimage = node.settle(payable.invoice().payment_hash())?; // here your wallet pays `payable.invoice()`
 //!
-//! let request = Request::get("/weather").header("authorization", challenge.answer(&preimage));
-//! let answer = api.oneshot(request.body(String::new())?).await?;
+//! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
+//! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
 //! # Ok(())
 //! # }
@@ -49,6 +63,7 @@ mod authorization;
 mod bought;
 mod caveat;
 mod challenge;
+mod client;
 mod credential;
 pub(super) mod identifier;
 mod macaroon;
@@ -72,6 +87,7 @@ use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
 pub use self::bench::Bench;
 pub use self::{
     challenge::Challenge,
+    client::Payable,
     credential::Credential,
     identifier::Identifier,
     macaroon::{Macaroon, MacaroonError},
@@ -94,10 +110,10 @@ use crate::{
     payment::{Amount, DialectName, PaymentReceipt, Refusal, Terms},
 };
 
-/// The dialect, as the server needs it.
+/// The dialect, as the server uses it.
 #[derive(Debug, Default)]
 pub(crate) struct L402 {
-    /// The service of aperture's caveats; without a name, the origin's host.
+    /// The service in aperture's caveats. Without a name, the origin's host.
     service: Option<Arc<str>>,
 }
 
@@ -143,15 +159,15 @@ impl Dialect for L402 {
         terms.bound_covers_body
     }
 
-    /// Of several credentials the first one counts whose caveats, as far as the head tells, allow
-    /// this request; those that allow it too come next. Where none does, the refusal is that of the
-    /// first genuine one, failing that of the last.
+    /// Of several credentials, the first one counts whose caveats allow this request, as far as the
+    /// head shows. Others that allow it come next. If none does, the refusal is that of the first
+    /// genuine one, or else of the last one.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let (mut first, mut genuine, mut other) = (None::<Box<Genuine>>, None, None);
         let mut last = &mut first;
         let found = authorization::presented(&view.head.headers);
-        // With one there is nothing to choose: its caveats are checked when it is verified, unless
-        // a body is read before that.
+        // With one credential there is nothing to choose: its caveats are checked when it is
+        // verified, unless a body is read before that.
         let is_chosen = found.is_one() && !self.binds_body(terms);
         for part in found {
             let token = Credential::read(part)

@@ -1,7 +1,7 @@
 use super::macaroon::MacaroonError;
 use crate::payment::{DialectName, Refusal, RefusalKind};
 
-/// Why an L402 credential is turned away. In alphabetical order.
+/// Why an L402 credential is refused. In alphabetical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reason {
     BadExpiry,
@@ -29,7 +29,7 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// In the order of their definition, whose last one is `WrongTarget`.
+    /// In the order of their definition. The last one is `WrongTarget`.
     #[cfg(test)]
     const ALL: [Self; Self::WrongTarget as usize + 1] = [
         Self::BadExpiry,
@@ -95,7 +95,7 @@ impl From<MacaroonError> for Reason {
     }
 }
 
-/// For bytes that are no macaroon: `unparseable` or `third_party_caveat`.
+/// Returns the reason for bytes that are not a macaroon: `unparseable` or `third_party_caveat`.
 impl From<MacaroonError> for Refusal {
     fn from(error: MacaroonError) -> Self {
         Reason::from(error).into()
@@ -109,7 +109,7 @@ impl From<Reason> for Refusal {
     }
 }
 
-/// Every refusal of this dialect.
+/// Returns every refusal of this dialect.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<Refusal> {
     Reason::ALL.into_iter().map(Refusal::from).collect()

@@ -8,8 +8,9 @@ use crate::{
 
 /// Checks the caveats that others write: aperture's, and the `preimage` that clients append.
 ///
-/// Each name is checked against the one before (it may only narrow) and the last one against the
-/// request, as aperture does. Other names are skipped, as the specification demands.
+/// As in aperture, each caveat is checked against the one before of the same name (it may only
+/// narrow), and the last one against the request. Other names are skipped, as the specification
+/// demands.
 pub(super) struct Satisfier<'a> {
     service: Service<'a>,
     payment_hash: PaymentHash,
@@ -95,10 +96,10 @@ impl<'a> Satisfier<'a> {
     }
 }
 
-/// The service of aperture's caveats.
+/// The service in aperture's caveats.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Service<'a> {
-    /// The host of this origin, looked for only where a caveat asks.
+    /// The host of this origin, looked up only if a caveat needs it.
     HostOf(&'a str),
     /// This name.
     Named(&'a str),
@@ -113,7 +114,7 @@ impl<'a> Service<'a> {
     }
 }
 
-/// The host of an origin, without its port.
+/// Returns the host of an origin, without its port.
 fn host(origin: &str) -> &str {
     let authority = authority(origin);
     match authority.rsplit_once(':') {
@@ -122,7 +123,7 @@ fn host(origin: &str) -> &str {
     }
 }
 
-/// Lists are compared name by name: a bound on their length keeps that cheap.
+/// Lists are compared name by name. A bound on their length keeps that cheap.
 const MAX_SERVICES: usize = 64;
 
 fn names(list: &str) -> impl Iterator<Item = &str> {
@@ -130,7 +131,7 @@ fn names(list: &str) -> impl Iterator<Item = &str> {
         .filter_map(|service| Some(service.split_once(':')?.0))
 }
 
-/// `name:tier`, the tier a number below 256.
+/// Reads `name:tier`. The tier is a number below 256.
 fn is_service(entry: &str) -> bool {
     let service = entry.split_once(':').filter(|(name, _)| !name.is_empty());
     service.is_some_and(|(_, tier)| decimal(tier.as_bytes()).is_some_and(|tier| tier < 256))

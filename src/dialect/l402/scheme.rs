@@ -1,4 +1,4 @@
-/// The name under which a credential or a challenge goes.
+/// The name of the authentication scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -11,7 +11,7 @@ pub enum Scheme {
 impl Scheme {
     pub(super) const ALL: [Self; 2] = [Self::L402, Self::Lsat];
 
-    /// As it is written in a header.
+    /// Returns the name as it is written in a header.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

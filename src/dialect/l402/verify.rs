@@ -1,4 +1,4 @@
-//! Signature, preimage, caveats: in that order.
+//! Verifying a token: signature, preimage, caveats, in that order.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -23,9 +23,9 @@ use crate::{
     },
 };
 
-/// Verifies a macaroon of any L402 server whose root key is known: its identifier, its chain, the
-/// preimage, and the caveats that aperture mints and clients append. Others are skipped, so the
-/// caller checks its own beside this.
+/// Verifies a macaroon of any L402 server whose root key is known: its identifier, its signature,
+/// the preimage, and the caveats that aperture mints and clients append. Other caveats are skipped:
+/// the caller checks its own.
 ///
 /// # Errors
 ///
@@ -53,16 +53,16 @@ pub fn verify(
     Ok(identifier)
 }
 
-/// A token of this server whose payment the preimage proves, on its way to a [`Proof`]: its caveats
-/// are still to be checked.
+/// A token of this server whose payment the preimage proves, before it becomes a [`Proof`]: its
+/// caveats are still to be checked.
 #[derive(Debug)]
 pub(super) struct Genuine {
     payment_hash: PaymentHash,
     macaroon: Macaroon,
     purpose: Purpose,
-    /// The service of aperture's caveats; without a name, the origin's host.
+    /// The service in aperture's caveats. Without a name, the origin's host.
     service: Option<Arc<str>>,
-    /// Another token in the same request that allows it, as far as the head tells.
+    /// Another token in the same request that allows it, as far as the head shows.
     pub(super) next: Option<Box<Self>>,
 }
 
@@ -89,7 +89,8 @@ impl Genuine {
         }))
     }
 
-    /// What the token buys, as far as the view tells: `bound` is not checked before it is known.
+    /// Returns what the token buys, as far as the view shows: `bound` is not checked before it is
+    /// known.
     pub(super) fn buys(
         &self,
         view: &RequestView<'_>,
@@ -142,9 +143,9 @@ impl Claim for Genuine {
         let bought = self.buys(view, terms, now)?;
         let spend = match terms.access {
             Access::ForDuration(_) => Spend::Never,
-            // From what was minted, which is no client's to shorten, and what every other dialect
-            // says of the same invoice: a store that forgot too much after a jump of its clock
-            // tells payments apart by this number alone.
+            // Taken from what was minted, which no client's caveat can shorten, and equal in every
+            // dialect for one invoice. A store that forgot too much after its clock jumped tells
+            // payments apart by this number alone.
             Access::Once | Access::Uses(_) => Spend::Times {
                 uses: bought.uses,
                 restores: terms.max_restores,
@@ -163,7 +164,7 @@ impl Claim for Genuine {
     }
 }
 
-/// Whether the token of a credential is one of this server's, whatever it was bought for and
+/// Returns whether a credential's token was minted by this server, whatever it was bought for and
 /// whether or not it was paid.
 pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
     let macaroon = credential.macaroon();
@@ -176,8 +177,8 @@ pub(super) fn is_minted(credential: &Credential, keys: &OriginKeys) -> bool {
     minted().is_some()
 }
 
-/// What a token for this access is minted with: one that a store counts is worth nothing at another
-/// store.
+/// Returns which keys mint a token for this access. A token that a store counts is refused at
+/// another store.
 pub(super) const fn purpose(access: Access) -> Purpose {
     match access {
         Access::Once | Access::Uses(_) => COUNTED,

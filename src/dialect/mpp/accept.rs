@@ -6,7 +6,7 @@ pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment")
 const MAX_TEXT: usize = 4096;
 const MAX_RANGES: usize = 32;
 
-/// What a client can pay with, as `lightning/charge, */session;q=0.3` (core draft,
+/// What a client can pay with, as `lightning/charge, */session;q=0.3` ([`Payment`](super),
 /// "Accept-Payment").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptPayment(Vec<Range>);
@@ -20,8 +20,8 @@ struct Range {
 }
 
 impl AcceptPayment {
-    /// Reads all `Accept-Payment` lines as one list; `None` where there is none or it is malformed:
-    /// it is then ignored.
+    /// Reads all `Accept-Payment` lines as one list. `None` if there is none or it is malformed: it
+    /// is then ignored.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let (mut ranges, mut length) = (Vec::new(), 0);
@@ -39,8 +39,9 @@ impl AcceptPayment {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
-    /// How much the client wants this, in thousandths: what the most specific matching range says,
-    /// and of equally specific ones the greatest. `None` where no range matches.
+    /// Returns how much the client prefers this, in thousandths: the weight of the most specific
+    /// range that matches, and the greatest one of equally specific ranges. `None` if no range
+    /// matches.
     #[must_use]
     pub fn weight(&self, method: &str, intent: &str) -> Option<u16> {
         let matching = self.0.iter().filter(|range| range.matches(method, intent));
@@ -90,7 +91,7 @@ fn part(text: &str) -> Option<Option<String>> {
     }
 }
 
-/// A weight (RFC 9110, section 12.4.2): 0 to 1, at most three decimals.
+/// Reads a weight (RFC 9110, "Quality Values"): 0 to 1, with at most three decimals.
 fn thousandths(text: &str) -> Option<u16> {
     let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
     let all_digits = decimals.len() <= 3 && decimals.bytes().all(|byte| byte.is_ascii_digit());

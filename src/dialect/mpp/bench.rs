@@ -6,15 +6,19 @@ use http::{HeaderMap, HeaderValue, request::Parts};
 use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, ChallengeLine, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{
+        Asked, ChallengeLine, Dialect as _, Presented, RequestView,
+        client::{ChallengeError, ClientConditions, ClientRequest},
+        keys::OriginKeys,
+    },
     payment::{
         Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof,
         Refusal, SigningKey, Terms,
     },
 };
 
-/// One server, one paid invoice and one request that shows its credential: for benches and tests,
-/// no part of the public API.
+/// One server, one paid invoice and one request with its credential: for benches and tests, not
+/// part of the public API.
 #[doc(hidden)]
 pub struct Bench {
     pub(super) head: Parts,
@@ -34,7 +38,7 @@ const ORIGIN: &str = "https://api.example.com";
 const MADE: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 
 impl Bench {
-    /// `None` where the system has no randomness.
+    /// Creates a bench. `None` if the system has no randomness.
     #[must_use]
     pub fn new() -> Option<Self> {
         let preimage = Preimage::from_bytes([0x2a; 32]);
@@ -79,12 +83,21 @@ impl Bench {
     pub fn credential(&self) -> Option<HeaderValue> {
         let challenge = self.challenge()?;
         let challenge = Challenge::parse_line(challenge.as_bytes()).pop()?;
-        Some(
-            Payable::check(challenge, self.body_hash.as_ref(), self.now)
-                .ok()?
-                .credential(&self.preimage)?
-                .1,
-        )
+        let payable = self.check(&challenge).ok()?;
+        Some(payable.credential(&self.preimage)?.1)
+    }
+
+    /// Checks a challenge as the client does that made the request.
+    pub(super) fn check(&self, challenge: &Challenge<'_>) -> Result<Payable, ChallengeError> {
+        let url = [self.origin, &self.target].concat();
+        let request = ClientRequest::Http {
+            method: self.head.method.as_str(),
+            url: &url,
+            headers: &HeaderMap::new(),
+            body_hash: self.body_hash.unwrap_or(EMPTY_BODY),
+        };
+        let conditions = ClientConditions::new(self.terms.network, self.now);
+        Payable::check(challenge, &request, &conditions)
     }
 
     /// Verifies the credential in the request's head as the server does, from the header's text to
@@ -126,7 +139,7 @@ impl Bench {
         }
     }
 
-    /// `Err(None)` where there is no credential, or where something is wrong with the request.
+    /// Returns `Err(None)` if there is no credential, or if a payment cannot fix the request.
     pub(super) fn proof(&self) -> Result<Proof, Option<Refusal>> {
         let view = self.view();
         match Mpp.credential(&view, &self.terms, self.now) {

@@ -1,4 +1,4 @@
-//! `WWW-Authenticate: Payment`, in both directions (core draft, "The 402 Challenge").
+//! `WWW-Authenticate: Payment`, in both directions ([`Payment`](super), "The 402 Challenge").
 
 use std::{borrow::Cow, fmt};
 
@@ -16,23 +16,24 @@ use crate::codec::{
 /// The authentication scheme.
 pub(super) const SCHEME: &str = "Payment";
 
-/// The only method spoken here.
+/// The only supported method.
 pub(super) const METHOD: &str = "lightning";
 
-/// The only intent spoken here.
+/// The only supported intent.
 pub(super) const CHARGE: &str = "charge";
 
 const MAX_LINES: usize = 64;
 const MAX_CHALLENGES: usize = 64;
 
-/// The parameters of one challenge, raw: as a response carries them, and as a credential echoes
-/// them.
+/// One way to pay that a server offers: the parameters of one challenge, as a response carries them
+/// and as a credential echoes them. They are not checked: see
+/// [`Payable::check`](super::Payable::check).
 ///
-/// `request` and `opaque` stay encoded, because the id covers their text.
+/// `request` and `opaque` stay encoded, because the id covers their encoded text.
 #[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Challenge<'a> {
-    /// What is sold, for people; the id does not cover it.
+    /// What is sold, for people. The id does not cover it.
     #[serde(
         borrow,
         default,
@@ -48,7 +49,7 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub digest: Option<Cow<'a, str>>,
-    /// Until when it may be paid, RFC 3339.
+    /// Until when the challenge can be paid, in RFC 3339.
     #[serde(
         borrow,
         default,
@@ -56,7 +57,7 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub expires: Option<Cow<'a, str>>,
-    /// The request header that must carry the credential, where it is not `Authorization`.
+    /// The request header that must carry the credential, if it is not `Authorization`.
     #[serde(
         borrow,
         default,
@@ -64,16 +65,16 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub header: Option<Cow<'a, str>>,
-    /// Binds all of these together.
+    /// The id, which binds all of these together.
     #[serde(borrow)]
     pub id: Cow<'a, str>,
-    /// `charge`.
+    /// The intent: `charge`.
     #[serde(borrow)]
     pub intent: Cow<'a, str>,
-    /// `lightning`.
+    /// The payment method: `lightning`.
     #[serde(borrow)]
     pub method: Cow<'a, str>,
-    /// What the server wants to have back.
+    /// Data that the client must echo, and that only the server reads.
     #[serde(
         borrow,
         default,
@@ -81,31 +82,36 @@ pub struct Challenge<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub opaque: Option<Cow<'a, str>>,
-    /// Who asks.
+    /// The protection space: the authority that asks for payment.
     #[serde(borrow)]
     pub realm: Cow<'a, str>,
-    /// What is to be paid: base64url of JSON.
+    /// What to pay: base64url of JSON.
     #[serde(borrow)]
     pub request: Cow<'a, str>,
 }
 
-impl<'a> Challenge<'a> {
-    /// The readable `Payment` challenges of a response, in their order: of separate lines and of
-    /// joined ones, whatever other schemes stand around them. Lines and challenges that are
-    /// unreadable or incomplete are skipped.
+impl Challenge<'static> {
+    /// Reads the `Payment` challenges in a response's `WWW-Authenticate` lines, in their order: at
+    /// most 64 lines of 64 KiB, and at most 64 challenges.
+    ///
+    /// Challenges of other schemes may stand on the same line. A line or challenge that is
+    /// unreadable or incomplete is skipped.
     #[must_use]
-    pub fn all(headers: &'a HeaderMap) -> Vec<Self> {
+    pub fn in_headers(headers: &HeaderMap) -> Vec<Self> {
         let lines = headers
             .get_all(WWW_AUTHENTICATE)
             .into_iter()
             .take(MAX_LINES);
         lines
-            .flat_map(|line| Self::parse_line(line.as_bytes()))
+            .flat_map(|line| Challenge::parse_line(line.as_bytes()))
             .take(MAX_CHALLENGES)
+            .map(Challenge::into_owned)
             .collect()
     }
+}
 
-    /// The readable `Payment` challenges of one line.
+impl<'a> Challenge<'a> {
+    /// Reads the `Payment` challenges of one line. What is unreadable or incomplete is skipped.
     #[must_use]
     pub fn parse_line(line: &'a [u8]) -> Vec<Self> {
         let list = AuthChallenge::parse_list(line).unwrap_or_default();
@@ -133,7 +139,25 @@ impl<'a> Challenge<'a> {
         })
     }
 
-    /// The challenge as one header line; `None` where a parameter has a control character.
+    /// Returns the same challenge with copies of everything that it borrows.
+    #[must_use]
+    pub fn into_owned(self) -> Challenge<'static> {
+        let text = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
+        Challenge {
+            description: self.description.map(text),
+            digest: self.digest.map(text),
+            expires: self.expires.map(text),
+            header: self.header.map(text),
+            id: text(self.id),
+            intent: text(self.intent),
+            method: text(self.method),
+            opaque: self.opaque.map(text),
+            realm: text(self.realm),
+            request: text(self.request),
+        }
+    }
+
+    /// Returns the challenge as one header line. `None` if a parameter has a control character.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         let params = [
@@ -156,9 +180,10 @@ impl<'a> Challenge<'a> {
         )
     }
 
-    /// What the id is the MAC of: `realm|method|intent|request|expires|digest|opaque`, a missing
-    /// one empty. `header` stands before `opaque`, as deployed, and only where the challenge has
-    /// it: its slot is never merely empty.
+    /// Returns the text that the id is the MAC of:
+    /// `realm|method|intent|request|expires|digest|opaque`. A missing part is empty. `header`
+    /// stands before `opaque`, as deployed servers have it, and only if the challenge has one: its
+    /// slot is never just empty.
     #[must_use]
     pub fn id_input(&self) -> String {
         let [expires, digest, opaque] =
@@ -183,8 +208,8 @@ impl<'a> Challenge<'a> {
         input
     }
 
-    /// The id of these parameters under a key of any length. Slots are joined unescaped: whoever
-    /// mints must keep `|` out of them.
+    /// Returns the id of these parameters under a key of any length. The slots are joined without
+    /// escaping, so a server must not mint a slot with `|` in it.
     #[must_use]
     pub fn id_under(&self, key: &[u8]) -> String {
         let mut hmac = Hmac::<Sha256>::new_from_slice(key)
@@ -225,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn eight_slots_are_never_seven() {
+    fn an_id_over_a_header_differs_from_one_without() {
         let mut challenge = challenge();
         assert_eq!(challenge.id_input(), "r|lightning|charge|cQ|||");
         challenge.opaque = Some("o".into());
@@ -254,7 +279,7 @@ mod tests {
         ] {
             headers.append(WWW_AUTHENTICATE, line.parse().unwrap());
         }
-        let all = Challenge::all(&headers);
+        let all = Challenge::in_headers(&headers);
         assert_eq!(
             all.iter()
                 .map(|challenge| &*challenge.id)

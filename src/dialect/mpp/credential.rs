@@ -1,5 +1,5 @@
-//! `Authorization: Payment` and `Payment-Authorization: Payment`, in both directions (core draft,
-//! "Payment Credentials").
+//! `Authorization: Payment` and `Payment-Authorization: Payment`, in both directions
+//! ([`Payment`](super), "Payment Credentials").
 
 use std::{borrow::Cow, fmt};
 
@@ -23,22 +23,25 @@ use crate::{
     payment::Preimage,
 };
 
-/// The request header that carries the credential where a challenge names it.
+/// The request header that carries the credential if the challenge names it.
 pub const PAYMENT_AUTHORIZATION: HeaderName = HeaderName::from_static("payment-authorization");
 
-/// What the parameter `header` says there; it has no other value.
+/// The only value of the parameter `header`.
 pub(super) const HEADER: &str = "Payment-Authorization";
 
-/// No credential is longer, in base64url.
+/// The longest credential, in base64url.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// The JSON of a credential, decoded from base64url. Not wiped when dropped: the request holds the
-/// same text.
+/// The longest header value that a server of this crate reads.
+pub(super) const MAX_VALUE: usize = SCHEME.len() + 1 + MAX_TEXT;
+
+/// The JSON of a credential, decoded from base64url. It is not wiped when dropped: the request
+/// holds the same text.
 pub struct CredentialText(Vec<u8>);
 
 impl CredentialText {
-    /// Decodes a header value `Payment <base64url>`, padded or not; `None` where it is none, or
-    /// longer than 64 KiB.
+    /// Decodes a header value `Payment <base64url>`, padded or not. `None` if it is something else,
+    /// or longer than 64 KiB.
     #[must_use]
     pub fn decode(value: &[u8]) -> Option<Self> {
         Self::decode_token(after_scheme(value, SCHEME)?)
@@ -49,14 +52,14 @@ impl CredentialText {
         sized.then(|| base64::decode_url(token).map(Self))?
     }
 
-    /// Reads the credential; `None` where it lacks a required member or repeats one.
+    /// Reads the credential. `None` if it lacks a required member or repeats one.
     #[must_use]
     pub fn read(&self) -> Option<Credential<'_>> {
         wire::from_json(&self.0)
     }
 }
 
-/// A charge credential as it was claimed: the challenge echoed, and the proof of payment.
+/// A charge credential, not yet checked: the echoed challenge, and the proof of payment.
 #[derive(Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Credential<'a> {
@@ -65,7 +68,7 @@ pub struct Credential<'a> {
     pub challenge: Challenge<'a>,
     #[serde(borrow, deserialize_with = "object")]
     payload: Payload<'a>,
-    /// Who paid, as a DID; never required, and not looked at here.
+    /// Who paid, as a DID. Optional, and ignored by this server.
     #[serde(
         borrow,
         default,
@@ -76,7 +79,7 @@ pub struct Credential<'a> {
 }
 
 impl<'a> Credential<'a> {
-    /// The credential for a challenge whose invoice was paid.
+    /// Creates the credential for a challenge whose invoice was paid.
     #[must_use]
     pub fn new(challenge: Challenge<'a>, preimage: &Preimage) -> Self {
         Self {
@@ -88,14 +91,14 @@ impl<'a> Credential<'a> {
         }
     }
 
-    /// The preimage that it shows; `None` where that is not 64 lower-case hexadecimal digits.
+    /// Returns the preimage. `None` if it is not 64 lower-case hexadecimal digits.
     #[must_use]
     pub fn preimage(&self) -> Option<Preimage> {
         crate::codec::hex::decode_lower(self.payload.preimage.as_bytes()).map(Preimage::from_bytes)
     }
 
-    /// The credential as a header value, marked sensitive; canonical JSON in base64url without
-    /// padding.
+    /// Returns the credential as a header value, marked as sensitive: canonical JSON in base64url
+    /// without padding.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         let json = Zeroizing::new(serde_json::to_vec(self).ok()?);
@@ -105,14 +108,19 @@ impl<'a> Credential<'a> {
         Some(value)
     }
 
-    /// The header that must carry it: what the challenge names.
+    /// Returns the name of the header that must carry the credential, as the challenge says.
     #[must_use]
     pub fn header_name(&self) -> HeaderName {
-        if self.challenge.header.is_some() {
-            PAYMENT_AUTHORIZATION
-        } else {
-            AUTHORIZATION
-        }
+        header_name(&self.challenge)
+    }
+}
+
+/// Returns the name of the request header that must carry the credential for a challenge.
+pub(super) const fn header_name(challenge: &Challenge<'_>) -> HeaderName {
+    if challenge.header.is_some() {
+        PAYMENT_AUTHORIZATION
+    } else {
+        AUTHORIZATION
     }
 }
 
@@ -134,18 +142,18 @@ impl fmt::Debug for Credential<'_> {
 #[derive(Debug)]
 pub(super) enum Found {
     Nothing,
-    /// `None` where it cannot be decoded.
+    /// `None` if it cannot be decoded.
     One(Option<CredentialText>),
     Several,
 }
 
-/// Looks for `Payment` credentials in the lines of one header, folded ones too.
+/// Looks for `Payment` credentials in the lines of one header, also in folded ones.
 pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
     let mut lines = headers.get_all(name).into_iter();
     if let (Some(line), None) = (lines.next(), lines.next()) {
         let line = line.as_bytes().trim_ascii();
         let token = after_scheme(line, SCHEME);
-        // What decodes whole has nothing folded onto it.
+        // If the whole line decodes, nothing is folded onto it.
         if let Some(text) = token.and_then(CredentialText::decode_token) {
             return Found::One(Some(text));
         }
@@ -161,7 +169,7 @@ pub(super) fn find(headers: &HeaderMap, name: &HeaderName) -> Found {
     }
 }
 
-/// What stands after the scheme in each `Payment` credential.
+/// Returns what follows the scheme in each `Payment` credential.
 fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let credentials = headers
         .get_all(name)
@@ -170,7 +178,7 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
     credentials.filter_map(|credential| after_scheme(credential, SCHEME))
 }
 
-/// Moves those `Payment` credentials out of one header that `is_own` knows.
+/// Moves the `Payment` credentials that `is_own` accepts out of one header.
 pub(super) fn take(
     headers: &mut HeaderMap,
     name: &HeaderName,
@@ -188,7 +196,7 @@ pub(super) fn take(
         .collect()
 }
 
-/// Takes the `Payment` credentials out of one header and leaves the others as they are.
+/// Removes the `Payment` credentials from one header. Others stay as they are.
 pub(super) fn strip(headers: &mut HeaderMap, name: &HeaderName) {
     if has_any(headers, std::slice::from_ref(name)) {
         remove_credentials(headers, name, |credential| {

@@ -23,11 +23,11 @@ pub(in crate::dialect) const IDS: Purpose = Purpose {
     is_counted: true,
 };
 
-/// A longer description would push a challenge over the 4 KiB that every client must take.
+/// A longer description could make a challenge longer than the 4 KiB that every client must accept.
 const MAX_DESCRIPTION: usize = 512;
 
-/// The challenge for a checked invoice; `None` where it cannot be said, or where the invoice is not
-/// what is asked.
+/// Returns the challenge for a checked invoice. `None` if this dialect cannot express it, or if the
+/// invoice is not what was asked for.
 pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     let Asked {
         view,
@@ -84,13 +84,13 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     })
 }
 
-/// The parameter `header`, where `Authorization` is in use for something else.
+/// Returns the parameter `header`, if `Authorization` is in use for something else.
 pub(super) fn header(terms: &Terms) -> Option<&'static str> {
     terms.authorization_taken.then_some(HEADER)
 }
 
-/// The hash of what a credential for this request is bound to; `None` where a part of it is not
-/// known.
+/// Returns the hash of what a credential for this request is bound to. `None` if a part of it is
+/// not known.
 pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
     let more = if terms.has_bound {
         Some(view.bound.as_ref()?)
@@ -100,7 +100,7 @@ pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
     Some(bound_hash(view.head.method.as_str(), view.target, more))
 }
 
-/// The body, as far as credentials are bound to it by a digest; `None` where its hash is not known.
+/// Returns the body, as far as a digest binds credentials to it. `None` if its hash is not known.
 pub(super) fn body(view: &RequestView<'_>, terms: &Terms) -> Option<Body> {
     if terms.streams_body {
         Some(Body::Streamed)
@@ -109,8 +109,8 @@ pub(super) fn body(view: &RequestView<'_>, terms: &Terms) -> Option<Body> {
     }
 }
 
-/// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could get
-/// wrong is sent.
+/// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could misread
+/// is sent.
 fn is_plain(text: &str) -> bool {
     let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && !matches!(byte, b'"' | b'\\');
     !text.is_empty() && text.len() <= MAX_DESCRIPTION && text.bytes().all(is_plain)

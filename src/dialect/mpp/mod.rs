@@ -1,5 +1,6 @@
-//! MPP: the `Payment` scheme with method `lightning` and intent `charge` (core draft -01, lightning
-//! charge draft -00).
+//! MPP: the [`Payment` scheme](https://datatracker.ietf.org/doc/draft-httpauth-payment/) (core
+//! draft -01) with the [`lightning` method](https://paymentauth.org/draft-lightning-charge-00.html)
+//! (draft -00) and its intent `charge`.
 //!
 //! ```text
 //! 402  WWW-Authenticate: Payment id, realm, method="lightning", intent="charge", request, expires, digest?, header?, opaque
@@ -7,21 +8,21 @@
 //! 200  Payment-Receipt: base64url({challengeId, method, reference, status, timestamp})
 //! ```
 //!
-//! 1. Nothing is stored for a challenge: its `id` is a MAC over realm, method, intent,
-//!    `request`, `expires`, `digest`, `header` and `opaque`. Old secrets verify until their
-//!    challenges expire.
-//! 2. `opaque` ties it to one method, path and query (and what a price saw), `digest` to one
-//!    body; none means an empty one.
-//! 3. Whole satoshis only; Testnet has no name here.
-//! 4. Where `Authorization` is in use for something else, `header="Payment-Authorization"`
-//!    selects that field, and it alone.
+//! 1. Nothing is stored for a challenge. Its `id` is a MAC over realm, method, intent, `request`,
+//!    `expires`, `digest`, `header` and `opaque`. Old secrets verify until their challenges expire.
+//! 2. `opaque` binds the challenge to one method, path and query, and to what a price function
+//!    read. `digest` binds it to one body; without it, to an empty one.
+//! 3. Prices are whole satoshis. Testnet has no name in this protocol.
+//! 4. If `Authorization` is in use for something else, `header="Payment-Authorization"` selects
+//!    that header. Only the selected one is read.
 //!
 //! # As a client
 //!
 //! ```
+//! use http::HeaderMap;
 //! use sha2::{Digest, Sha256};
 //! use tower_x402::{
-//!     Amount,
+//!     Amount, ClientConditions, ClientRequest, Network,
 //!     clock::{Clock, SystemClock},
 //!     mpp::{Challenge, Payable, Receipt},
 //! };
@@ -42,11 +43,14 @@
 //! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
 //!
-//! // The first way to pay by Lightning that holds what it says. Other schemes and broken challenges are passed over.
-//! let (body_hash, now) = (Sha256::digest("").into(), SystemClock::new().now());
-//! let payable = Challenge::all(answer.headers())
-//!     .into_iter()
-//!     .find_map(|challenge| Payable::check(challenge, Some(&body_hash), now).ok())
+//! // The client's own request, and the wallet's network.
+//! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
+//! let request = ClientRequest::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
+//! // The first challenge that passes the checks. Other methods and broken challenges are skipped.
+//! let payable = Challenge::in_headers(answer.headers())
+//!     .iter()
+//!     .find_map(|challenge| Payable::check(challenge, &request, &conditions).ok())
 //!     .ok_or("nothing to pay here")?;
 //! if payable.amount() > Amount::from_sat(100) {
 //!     return Err("more than this is worth".into());
@@ -56,7 +60,7 @@
 //! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
 //! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
-//! assert!(Receipt::parse(answer.headers()["payment-receipt"].as_bytes()).is_some());
+//! assert!(Receipt::in_headers(answer.headers()).is_some());
 //! # Ok(())
 //! # }
 //! ```
@@ -65,9 +69,9 @@ mod accept;
 #[cfg(any(test, feature = "conformance"))]
 mod bench;
 mod challenge;
+mod client;
 mod credential;
 pub(super) mod issue;
-mod payable;
 pub mod reason;
 mod receipt;
 mod verify;
@@ -81,8 +85,8 @@ pub use self::bench::Bench;
 pub use self::{
     accept::{ACCEPT_PAYMENT, AcceptPayment},
     challenge::Challenge,
+    client::Payable,
     credential::{Credential, CredentialText, PAYMENT_AUTHORIZATION},
-    payable::{ChallengeError, Payable},
     receipt::{PAYMENT_RECEIPT, Receipt},
     wire::{ChargeRequest, MethodDetails},
 };
@@ -103,7 +107,7 @@ use crate::{
     },
 };
 
-/// The dialect, for the server.
+/// The dialect, as the server uses it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Mpp;
 
@@ -175,7 +179,7 @@ impl Dialect for Mpp {
             network: terms.network,
             keys: view.keys.all(IDS),
         };
-        // What a price saw is known only later.
+        // What a price function read is known only later.
         let bound = if terms.has_bound {
             None
         } else {
@@ -228,7 +232,7 @@ impl Dialect for Mpp {
         }
     }
 
-    /// From both fields: which one counts is said by the terms, and there are none.
+    /// From both headers, because there are no terms that say which one counts.
     fn take_own(
         &self,
         headers: &mut HeaderMap,
@@ -269,7 +273,7 @@ impl Claim for Charged {
     }
 }
 
-/// The one field in which this route reads credentials.
+/// Returns the one header in which this route reads credentials.
 fn field(terms: &Terms) -> HeaderName {
     if terms.authorization_taken {
         PAYMENT_AUTHORIZATION

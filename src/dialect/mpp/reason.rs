@@ -1,4 +1,4 @@
-//! Which problem each refusal is (core draft, "Error Responses", as of -01).
+//! Which problem each refusal is ([`Payment`](super), "Error Responses").
 //!
 //! | what is wrong | kind | `reason`, and the end of `type` | the lightning draft's own word |
 //! |---|---|---|---|
@@ -10,8 +10,8 @@
 //! | too late | `Expired` | `payment-expired` | `expired-invoice` |
 //! | not this payment's preimage, or the receiver calls it unpaid | `Unpaid` | `verification-failed` | `invalid-preimage` |
 //!
-//! The core draft's names are used, because the lightning draft's have no pages; no released client
-//! reads either.
+//! The names are the core draft's, because those of the `lightning` draft have no pages. No
+//! released client reads either.
 
 pub use crate::dialect::problem::{PAYMENT_REQUIRED, problem_type};
 use crate::payment::{DialectName, Refusal, RefusalKind};
@@ -31,7 +31,7 @@ pub(super) const fn refusal(kind: RefusalKind) -> Refusal {
     Refusal::new(DialectName::Mpp, kind, code)
 }
 
-/// Every refusal of this dialect.
+/// Returns every refusal of this dialect.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<Refusal> {
     RefusalKind::ALL.into_iter().map(refusal).collect()

@@ -1,7 +1,7 @@
-//! `Payment-Receipt`, in both directions (core draft, "Payment-Receipt"; lightning charge draft,
-//! "Receipt").
+//! `Payment-Receipt`, in both directions ([`Payment`](super), "Payment-Receipt"; the [`lightning`
+//! method](super), "Receipt").
 
-use http::{HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::{challenge::METHOD, wire};
@@ -23,18 +23,18 @@ pub struct Receipt {
         skip_serializing_if = "Option::is_none"
     )]
     pub challenge_id: Option<String>,
-    /// `lightning`.
+    /// The payment method: `lightning`.
     pub method: String,
-    /// The payment hash.
+    /// The payment hash, as 64 lower-case hexadecimal digits.
     pub reference: String,
-    /// `success`.
+    /// The outcome: `success`.
     pub status: String,
-    /// When the payment was accepted, RFC 3339.
+    /// When the payment was accepted, in RFC 3339.
     pub timestamp: String,
 }
 
 impl Receipt {
-    /// The receipt of an accepted charge; `None` where its moment cannot be said.
+    /// Creates the receipt of an accepted charge. `None` if its moment is beyond the year 9999.
     pub(super) fn of(receipt: &PaymentReceipt) -> Option<Self> {
         Some(Self {
             challenge_id: receipt.note().map(str::to_owned),
@@ -45,13 +45,24 @@ impl Receipt {
         })
     }
 
-    /// Reads a header value; `None` where it is no receipt, or longer than 16 KiB.
+    /// Reads the receipt in a response's `Payment-Receipt` header. `None` if there is none, if there
+    /// are several, or if it cannot be read.
+    #[must_use]
+    pub fn in_headers(headers: &HeaderMap) -> Option<Self> {
+        let mut lines = headers.get_all(PAYMENT_RECEIPT).into_iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else {
+            return None;
+        };
+        Self::parse(line.as_bytes())
+    }
+
+    /// Reads a header value. `None` if it is not a receipt, or longer than 16 KiB.
     #[must_use]
     pub fn parse(value: &[u8]) -> Option<Self> {
         (value.len() <= MAX_TEXT).then(|| wire::decode(value))?
     }
 
-    /// The receipt as a header value.
+    /// Returns the receipt as a header value.
     #[must_use]
     pub fn to_header_value(&self) -> Option<HeaderValue> {
         HeaderValue::try_from(wire::encode(self)?).ok()
@@ -79,5 +90,25 @@ mod tests {
             Receipt::parse(receipt.to_header_value().unwrap().as_bytes()),
             Some(receipt)
         );
+    }
+
+    #[test]
+    fn one_readable_line_is_the_receipt_and_two_are_none() {
+        let receipt = Receipt {
+            challenge_id: None,
+            method: METHOD.into(),
+            reference: "00".into(),
+            status: "success".into(),
+            timestamp: "2026-03-10T21:00:00Z".into(),
+        };
+        let mut headers = HeaderMap::new();
+        assert_eq!(Receipt::in_headers(&headers), None);
+        headers.insert(PAYMENT_RECEIPT, receipt.to_header_value().unwrap());
+        assert_eq!(Receipt::in_headers(&headers), Some(receipt));
+        let line = headers[PAYMENT_RECEIPT].clone();
+        headers.append(PAYMENT_RECEIPT, line);
+        assert_eq!(Receipt::in_headers(&headers), None);
+        headers.insert(PAYMENT_RECEIPT, HeaderValue::from_static("e30"));
+        assert_eq!(Receipt::in_headers(&headers), None);
     }
 }

@@ -1,8 +1,9 @@
-//! From the head: echo, id, expiry, what was bought, preimage. With the body: expiry, what was
-//! bought, digest. In that order (lightning charge draft, "Verification"), but that the preimage
-//! goes before what only a body tells: who has not paid has no body read.
+//! Verifying a charge. From the head: echo, id, expiry, what was bought, preimage. With the body:
+//! expiry, what was bought, digest. That is the order of the [`lightning` method](super),
+//! "Verification", except that the preimage comes before what needs the body: nobody has a body
+//! read without paying.
 //!
-//! Nothing here looks at a request: what a credential must have been bought for is handed in.
+//! Nothing here looks at a request. The caller passes what a credential must have been bought for.
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::{
     },
 };
 
-/// SHA-256 of no bytes: what a credential without a digest was bought for.
+/// SHA-256 of no bytes: the body that a credential without a digest was bought for.
 pub(super) const EMPTY_BODY: [u8; 32] = [
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
@@ -39,12 +40,12 @@ pub(super) struct Issuer<'a> {
     pub(super) keys: &'a [DerivedKey],
 }
 
-/// A body as far as credentials are bound to it.
+/// A body, as far as credentials are bound to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Body {
-    /// SHA-256 of it.
+    /// SHA-256 of the body.
     Hashed([u8; 32]),
-    /// It streams: no credential is bound to it.
+    /// The body streams: no credential is bound to it.
     Streamed,
 }
 
@@ -62,8 +63,8 @@ pub(super) struct Charged {
 }
 
 impl Issuer<'_> {
-    /// Steps 1 to 5: the echo is one that this server could have issued, the id says that it did,
-    /// and it was paid. `bound` is there where the head tells what it must be.
+    /// Steps 1 to 5: the echo is one that this server could have issued, the id proves that it did,
+    /// and the invoice was paid. `bound` is given if the head tells what it must be.
     pub(super) fn authenticate(
         &self,
         credential: &Credential<'_>,
@@ -74,7 +75,7 @@ impl Issuer<'_> {
         let digest = self
             .check_echo(echo)
             .ok_or(reason::refusal(RefusalKind::Forged))?;
-        // 2. The id, under any key whose challenges may still live.
+        // 2. The id, under any key whose challenges may still be valid.
         check(is_minted(echo, digest, self.keys), RefusalKind::Forged)?;
         let preimage = credential
             .preimage()
@@ -84,13 +85,14 @@ impl Issuer<'_> {
             .ok_or(reason::refusal(RefusalKind::Forged))?;
         charged.check_end(now)?;
         bound.map_or(Ok(()), |bound| charged.check_bound(bound))?;
-        // 5. Paid.
+        // 5. The preimage.
         check(charged.payment_hash.is_of(&preimage), RefusalKind::Unpaid)?;
         Ok(charged)
     }
 
-    /// 1. The slots that are minted are there, and no others. None was minted with a `|` in it,
-    ///    so an echo that moves text from one slot into the next has one `|` too many for its id.
+    /// 1. The slots that this server mints are there, and no others. None was minted with a `|` in
+    ///    it, so an echo that moves text from one slot into the next has one `|` too many for its
+    ///    id.
     fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
         let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
         let whole = echo.expires.is_some()
@@ -157,7 +159,7 @@ impl Charged {
         check(now < self.expires, RefusalKind::Expired)
     }
 
-    /// 4. Method, target and what the price saw.
+    /// 4. Method, target and what the price function read.
     fn check_bound(&self, bound: &[u8; 32]) -> Result<(), Refusal> {
         check(
             constant_time_eq_32(&self.bound, bound),
@@ -184,8 +186,9 @@ fn check(holds: bool, kind: RefusalKind) -> Result<(), Refusal> {
     }
 }
 
-/// The hash that `opaque` carries: method, what else is bound, and target. A method holds no zero
-/// byte, and what is bound besides has one length, so that no two requests are written alike.
+/// Returns the hash that `opaque` carries: of the method, what else is bound, and the target. A
+/// method holds no zero byte, and what else is bound has one length, so no two requests give the
+/// same text.
 pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update("tower-x402 mpp v1\0");
@@ -196,8 +199,8 @@ pub(super) fn bound_hash(method: &str, target: &str, bound: Option<&[u8; 32]>) -
     hash.finalize().into()
 }
 
-/// Whether the id of a challenge is a MAC of ours over all of it. A digest counts in the form that
-/// is minted.
+/// Returns whether the id of a challenge is a MAC of ours over all of it. A digest counts in the
+/// form in which it is minted.
 pub(super) fn is_minted(
     echo: &Challenge<'_>,
     digest: Option<[u8; 32]>,

@@ -1,9 +1,9 @@
-//! The JSON objects of the charge intent, exactly as specified, and how they travel: base64url of
+//! The JSON objects of the charge intent, exactly as specified, and how they are sent: base64url of
 //! JSON.
 //!
-//! Members are declared in the order of their names and hold strings only, so that what is written
-//! here is canonical (RFC 8785) without a second pass; a test compares. What is read need not be
-//! canonical. A member that is read must not be repeated; others are skipped.
+//! Members are declared in the order of their names and hold only strings, so what is written here
+//! is canonical (RFC 8785) without a second pass. A test compares. What is read need not be
+//! canonical. A known member must not be repeated, and unknown ones are skipped.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -19,14 +19,14 @@ use crate::{
     payment::{Network, PaymentHash},
 };
 
-/// The `request` of a Lightning charge (lightning charge draft, "Request Schema").
+/// The `request` of a Lightning charge ([`lightning` method](super), "Request Schema").
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct ChargeRequest<'a> {
-    /// Whole satoshis, as decimal digits.
+    /// The amount in whole satoshis, as decimal digits.
     #[serde(borrow)]
     pub amount: Cow<'a, str>,
-    /// `sat`.
+    /// The currency: `sat`.
     #[serde(borrow)]
     pub currency: Cow<'a, str>,
     /// What is bought, for people.
@@ -37,19 +37,19 @@ pub struct ChargeRequest<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub description: Option<Cow<'a, str>>,
-    /// How it is to be paid.
+    /// How to pay.
     #[serde(borrow, rename = "methodDetails", deserialize_with = "object")]
     pub method_details: MethodDetails<'a>,
 }
 
-/// The part of a request that only Lightning knows.
+/// The part of a request that is specific to Lightning.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct MethodDetails<'a> {
-    /// The BOLT11 invoice.
+    /// The BOLT 11 invoice.
     #[serde(borrow)]
     pub invoice: Cow<'a, str>,
-    /// `mainnet` (also where it is not there), `regtest` or `signet`.
+    /// The network: `mainnet` (also if it is missing), `regtest` or `signet`.
     #[serde(
         borrow,
         default,
@@ -57,7 +57,7 @@ pub struct MethodDetails<'a> {
         skip_serializing_if = "Option::is_none"
     )]
     pub network: Option<Cow<'a, str>>,
-    /// The invoice's payment hash, 64 lower-case hexadecimal digits.
+    /// The invoice's payment hash, as 64 lower-case hexadecimal digits.
     #[serde(
         borrow,
         default,
@@ -79,8 +79,8 @@ pub(super) struct Opaque<'a> {
     pub(super) until: Cow<'a, str>,
 }
 
-/// The canonical JSON of a [`ChargeRequest`]: written out, not serialised, because no text in it
-/// needs an escape.
+/// Returns the canonical JSON of a [`ChargeRequest`]. It is written out, not serialised, because no
+/// text in it needs an escape.
 pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: PaymentHash) -> String {
     [
         "{\"amount\":\"",
@@ -96,7 +96,7 @@ pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: Paym
     .concat()
 }
 
-/// The canonical JSON of an [`Opaque`], likewise.
+/// Returns the canonical JSON of an [`Opaque`], likewise.
 pub(super) fn opaque(bound: &[u8; 32], until: Timestamp) -> String {
     let (bound, mut until_text) = (base64::encode_url(bound), itoa::Buffer::new());
     [
@@ -112,31 +112,31 @@ pub(super) fn opaque(bound: &[u8; 32], until: Timestamp) -> String {
 /// The payload of a charge credential.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Payload<'a> {
-    /// 64 lower-case hexadecimal digits, if it is genuine.
+    /// 64 lower-case hexadecimal digits, if the credential is genuine.
     #[serde(borrow)]
     pub(super) preimage: Cow<'a, str>,
 }
 
-/// The object in base64url of its JSON, no padding.
+/// Returns base64url of the object's JSON, without padding.
 pub(super) fn encode(object: &impl Serialize) -> Option<String> {
     let mut json = Vec::with_capacity(768);
     serde_json::to_writer(&mut json, object).ok()?;
     Some(base64::encode_url(json))
 }
 
-/// An object that keeps nothing of the text, from base64url of JSON.
+/// Reads an object that borrows nothing from base64url of JSON.
 pub(super) fn decode<T: DeserializeOwned>(text: impl AsRef<[u8]>) -> Option<T> {
     from_json(&base64::decode_url(text)?)
 }
 
-/// An object that may borrow from its JSON.
+/// Reads an object that may borrow from its JSON.
 pub(super) fn from_json<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Option<T> {
     let mut json = serde_json::Deserializer::from_str(std::str::from_utf8(text).ok()?);
     let read = object(&mut json).ok()?;
     json.end().ok().map(|()| read)
 }
 
-/// What `methodDetails.network` says; Testnet has no name there.
+/// Returns the value of `methodDetails.network`. Testnet has none.
 pub(super) const fn network_name(network: Network) -> Option<&'static str> {
     match network {
         Network::Bitcoin => Some("mainnet"),
@@ -146,7 +146,7 @@ pub(super) const fn network_name(network: Network) -> Option<&'static str> {
     }
 }
 
-/// RFC 3339 in UTC; `None` beyond the year 9999.
+/// Returns the moment in RFC 3339 and UTC. `None` beyond the year 9999.
 pub(super) fn rfc3339(moment: Timestamp) -> Option<String> {
     let seconds = i64::try_from(moment.as_unix_seconds()).ok()?;
     OffsetDateTime::from_unix_timestamp(seconds)
@@ -155,7 +155,7 @@ pub(super) fn rfc3339(moment: Timestamp) -> Option<String> {
         .ok()
 }
 
-/// The whole second of an RFC 3339 moment since 1970, its fraction dropped.
+/// Reads an RFC 3339 moment since 1970 as whole seconds. Its fraction is dropped.
 pub(super) fn from_rfc3339(text: &str) -> Option<Timestamp> {
     let seconds = OffsetDateTime::parse(text, &Rfc3339).ok()?.unix_timestamp();
     u64::try_from(seconds)
@@ -163,14 +163,14 @@ pub(super) fn from_rfc3339(text: &str) -> Option<Timestamp> {
         .map(Timestamp::from_unix_seconds)
 }
 
-/// Decimal digits as an encoder writes them: no sign, no leading zero.
+/// Reads decimal digits as an encoder writes them: no sign, no leading zero.
 pub(super) fn digits(text: &str) -> Option<u64> {
     let canonical = text.bytes().all(|byte| byte.is_ascii_digit())
         && (text.len() == 1 || !text.starts_with('0'));
     canonical.then(|| text.parse().ok())?
 }
 
-/// A `Content-Digest` of SHA-256 (RFC 9530): `sha-256=:...:`, or without the colons, as some
+/// Reads a `Content-Digest` of SHA-256 (RFC 9530): `sha-256=:...:`, or without the colons, as some
 /// servers write it.
 pub(super) fn digest(text: &str) -> Option<[u8; 32]> {
     let value = text.strip_prefix("sha-256=")?;
@@ -180,12 +180,12 @@ pub(super) fn digest(text: &str) -> Option<[u8; 32]> {
     base64::decode_standard(encoded)?.try_into().ok()
 }
 
-/// A `Content-Digest` as RFC 9530 writes it.
+/// Returns a `Content-Digest` as RFC 9530 defines it.
 pub(super) fn digest_text(hash: &[u8; 32]) -> String {
     format!("sha-256=:{}:", base64::encode_standard(hash))
 }
 
-/// An optional text that borrows where it can: derived code would own it.
+/// Reads an optional text that borrows if it can. Derived code would copy it.
 pub(super) fn optional<'de: 'a, 'a, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Cow<'a, str>>, D::Error> {
@@ -196,7 +196,7 @@ pub(super) fn optional<'de: 'a, 'a, D: Deserializer<'de>>(
     Ok(Option::<Text<'a>>::deserialize(deserializer)?.map(|text| text.0))
 }
 
-/// An object, and never the array of its values, which derived code would take as well.
+/// Reads an object, and never an array of its values, which derived code would accept too.
 pub(super) fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

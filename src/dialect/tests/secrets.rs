@@ -64,7 +64,7 @@ fn a_ring_of_real_money_holds_no_secret_for_tests_now_or_later() {
 }
 
 #[test]
-fn only_the_secret_of_a_file_is_told_with_the_file() {
+fn an_error_names_the_file_only_for_the_secret_that_was_read_from_it() {
     let file = Path::new("master-secret");
     assert_eq!(
         Secrets::read(&[1; 32], file).unwrap().require(STRONG),

@@ -2,13 +2,14 @@ use super::quote::QUOTES;
 use http::{HeaderMap, HeaderValue, Request, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Challenge, Conditions, Intent, PaymentRequired, SIGNATURE, X402, decode_header,
-    wire::encode_header,
-};
+use super::{Challenge, Payable, REQUIRED, SIGNATURE, X402, decode_header, wire::encode_header};
 use crate::{
     clock::Timestamp,
-    dialect::{Asked, Committed, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{
+        Asked, Committed, Dialect as _, Presented, RequestView,
+        client::{ClientConditions, ClientRequest},
+        keys::OriginKeys,
+    },
     payment::{
         Access, Amount, Invoice, InvoiceDescription, InvoiceDraft, Network, Preimage, Proof,
         Refusal, Resource, SigningKey, Terms,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// The server's half of this dialect without a server, for benches, fuzzers and tests: one route,
-/// one price, one moment. No part of the public API.
+/// one price, one moment. Not part of the public API.
 #[derive(Debug)]
 pub struct Bench {
     pub(super) keys: OriginKeys,
@@ -40,15 +41,14 @@ pub(super) const ORIGIN: &str = "https://api.example.com";
 pub(super) const AMOUNT: Amount = Amount::from_sat(21);
 pub(super) const PREIMAGE: Preimage = Preimage::from_bytes([7; 32]);
 
-/// Not for production: panics where the operating system has no randomness, and on what cannot
-/// happen.
+/// Not for production: panics if the operating system has no randomness, and on what cannot happen.
 #[expect(
     clippy::expect_used,
     clippy::missing_panics_doc,
     reason = "not for production"
 )]
 impl Bench {
-    /// A route that takes foreign proofs too.
+    /// Creates a route that accepts foreign proofs too.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made of randomness")]
     pub fn new() -> Self {
@@ -79,7 +79,7 @@ impl Bench {
         }
     }
 
-    /// The request that is sold.
+    /// Returns the request that is sold.
     #[must_use]
     pub fn call(&self) -> Call {
         let (head, ()) = Request::get("/weather/oslo?days=3")
@@ -92,21 +92,26 @@ impl Bench {
         }
     }
 
-    /// A fresh invoice for a request.
+    /// Returns a fresh invoice for a request.
     #[must_use]
     pub fn invoice(&self, call: &Call) -> Invoice {
+        self.invoice_for(self.committed(call).hash)
+    }
+
+    /// Returns a fresh invoice that commits to a request with this hash.
+    pub(super) fn invoice_for(&self, request_hash: [u8; 32]) -> Invoice {
         let draft = InvoiceDraft {
             network: self.terms.network,
             amount: AMOUNT,
             payment_hash: PREIMAGE.payment_hash(),
-            description: InvoiceDescription::Hash(self.committed(call).hash),
+            description: InvoiceDescription::Hash(request_hash),
             created_at: self.now,
             expiry: self.terms.invoice_expiry,
         };
         draft.sign(&self.signer).expect("an invoice")
     }
 
-    /// The `PAYMENT-REQUIRED` line of a request, for its invoice.
+    /// Returns the `PAYMENT-REQUIRED` line of a request, for its invoice.
     #[must_use]
     pub fn challenge(&self, call: &Call, invoice: &Invoice) -> HeaderValue {
         let (view, committed) = (self.view(call), self.committed(call));
@@ -126,27 +131,18 @@ impl Bench {
             .value
     }
 
-    /// What a client answers to a challenge that it has paid.
+    /// Returns what a client sends after it paid a challenge.
     #[must_use]
     pub fn credential(&self, call: &Call, challenge: &HeaderValue) -> HeaderValue {
-        let text = decode_header(challenge.as_bytes()).expect("a header");
-        let required = PaymentRequired::from_json(&text).expect("a challenge");
-        let url = [ORIGIN, call.target()].concat();
-        let method = call.head.method.as_str();
-        let intent = Intent::Http {
-            method,
-            url: &url,
-            headers: &call.head.headers,
-            body_hash: call.body_hash,
-        };
-        let networks = [self.terms.network];
-        let conditions = Conditions::at(self.now).with_networks(&networks);
-        let challenge =
-            Challenge::check(&required, 0, &intent, &conditions).expect("a good challenge");
-        challenge.credential(&PREIMAGE).expect("a credential")
+        let headers = HeaderMap::from_iter([(REQUIRED, challenge.clone())]);
+        let challenge = Challenge::in_headers(&headers).remove(0);
+        let conditions = ClientConditions::new(self.terms.network, self.now);
+        let payable = call.with_request(|request| Payable::check(&challenge, request, &conditions));
+        let payable = payable.expect("a good challenge");
+        payable.credential(&PREIMAGE).expect("a credential").1
     }
 
-    /// The same credential as another instance would have made it possible: without a quote.
+    /// Returns the same credential without a quote, as one that another server issued.
     #[must_use]
     pub fn without_quote(&self, credential: &HeaderValue) -> HeaderValue {
         let text = decode_header(credential.as_bytes()).expect("a header");
@@ -158,7 +154,7 @@ impl Bench {
         encode_header(value.to_string()).expect("a header")
     }
 
-    /// A request and its credential, from the header's text to a proof: whether there is one.
+    /// Returns whether the credential of a request verifies, from the header's text to a proof.
     #[must_use]
     pub fn verify(&self, call: &Call) -> bool {
         self.prove(call).is_ok()
@@ -205,16 +201,27 @@ impl Bench {
 }
 
 impl Call {
-    /// The same request with this credential.
+    /// Returns the same request with this credential.
     #[must_use]
     pub fn with(mut self, credential: &HeaderValue) -> Self {
         self.head.headers.insert(SIGNATURE, credential.clone());
         self
     }
 
-    /// Its headers.
+    /// Returns the headers.
     pub fn headers_mut(&mut self) -> &mut HeaderMap {
         &mut self.head.headers
+    }
+
+    /// Shows the request as its client knows it.
+    pub(super) fn with_request<T>(&self, look: impl FnOnce(&ClientRequest<'_>) -> T) -> T {
+        let url = [ORIGIN, self.target()].concat();
+        look(&ClientRequest::Http {
+            method: self.head.method.as_str(),
+            url: &url,
+            headers: &self.head.headers,
+            body_hash: self.body_hash,
+        })
     }
 
     fn target(&self) -> &str {

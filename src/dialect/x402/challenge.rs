@@ -1,8 +1,14 @@
-//! `PAYMENT-REQUIRED`, both directions.
+//! `PAYMENT-REQUIRED`, in both directions ([x402](super), "PaymentRequired Schema").
 
-use http::HeaderValue;
+use std::sync::Arc;
 
-use super::{PaymentRequirements, wire::encode_header};
+use http::{HeaderMap, HeaderValue};
+
+use super::{
+    PaymentRequirements, REQUIRED,
+    credential::Echo,
+    wire::{MAX_HEADER, decode_header, encode_header},
+};
 use crate::{
     codec::{
         hex,
@@ -11,61 +17,109 @@ use crate::{
     payment::{Amount, Invoice, Resource},
 };
 
-/// `PaymentRequired`: what a server asks (x402 v2, section 5.1), as a client reads it.
+/// One way to pay that a server offers: what it claims, not yet checked. See
+/// [`Payable::check`](super::Payable::check).
+///
+/// The specification's `PaymentRequired` object lists several ways to pay; each is a challenge.
 #[derive(Clone, Debug)]
-pub struct PaymentRequired<'a> {
-    error: Option<Json<'a>>,
-    pub(super) resource: Json<'a>,
-    accepts: Vec<PaymentRequirements<'a>>,
-    pub(super) extensions: Option<Json<'a>>,
+pub struct Challenge {
+    accepted: PaymentRequirements<'static>,
+    shared: Arc<Shared>,
 }
 
-/// How many ways to pay a client looks at.
-const MAX_ACCEPTS: usize = 64;
+/// What all ways to pay of one `PaymentRequired` have in common.
+#[derive(Debug)]
+struct Shared {
+    error: Option<Json<'static>>,
+    resource: Json<'static>,
+    extensions: Option<Json<'static>>,
+}
 
-impl<'a> PaymentRequired<'a> {
-    /// Reads the object from its JSON text (of a header: see
-    /// [`decode_header`](super::decode_header)). `None` for a text that is no such object of
-    /// version 2, repeats a member, or offers more than 64 ways to pay.
+impl Challenge {
+    /// The most ways to pay that are read from one response. A `PaymentRequired` with more of them
+    /// is not read at all.
+    pub const MAX_PER_RESPONSE: usize = 64;
+
+    /// Reads the challenges in a response's `PAYMENT-REQUIRED` lines, in their order: of any scheme,
+    /// at most [`MAX_PER_RESPONSE`](Self::MAX_PER_RESPONSE). A line that cannot be read is skipped.
     #[must_use]
-    pub fn from_json(text: &'a str) -> Option<Self> {
+    pub fn in_headers(headers: &HeaderMap) -> Vec<Self> {
+        let lines = headers
+            .get_all(REQUIRED)
+            .into_iter()
+            .take(MAX_LINES)
+            .filter_map(|line| decode_header(line.as_bytes()));
+        lines
+            .flat_map(|text| Self::in_json(&text))
+            .take(Self::MAX_PER_RESPONSE)
+            .collect()
+    }
+
+    /// Reads the challenges in the JSON text of a `PaymentRequired` object, as an MCP server sends
+    /// it.
+    ///
+    /// Returns none if the text is no such object of version 2, repeats a member, is longer than 64
+    /// KiB, or lists more than [`MAX_PER_RESPONSE`](Self::MAX_PER_RESPONSE) ways to pay.
+    #[must_use]
+    pub fn in_json(text: &str) -> Vec<Self> {
+        Self::read(text).unwrap_or_default()
+    }
+
+    fn read(text: &str) -> Option<Vec<Self>> {
+        (text.len() <= MAX_HEADER).then_some(())?;
         let mut members = json::parse(text).ok()?.into_object()?;
         (members.get("x402Version") == Some(&Json::Unsigned(2))).then_some(())?;
         let Json::Array(accepts) = members.take("accepts")? else {
             return None;
         };
-        (accepts.len() <= MAX_ACCEPTS).then_some(())?;
-        Some(Self {
-            error: members.take("error"),
-            resource: members
-                .take("resource")
-                .filter(|resource| resource.as_object().is_some())?,
-            accepts: accepts
-                .into_iter()
-                .map(PaymentRequirements::of)
-                .collect::<Option<_>>()?,
-            extensions: members.take("extensions"),
-        })
+        (accepts.len() <= Self::MAX_PER_RESPONSE).then_some(())?;
+        let resource = members.take("resource")?;
+        resource.as_object()?;
+        let shared = Arc::new(Shared {
+            error: members.take("error").map(Json::into_owned),
+            resource: resource.into_owned(),
+            extensions: members.take("extensions").map(Json::into_owned),
+        });
+        let challenge = |accepted| {
+            Some(Self {
+                accepted: PaymentRequirements::of(accepted)?.into_owned(),
+                shared: Arc::clone(&shared),
+            })
+        };
+        accepts.into_iter().map(challenge).collect()
     }
 
-    /// Why payment is asked, in the server's words.
+    /// Returns why payment is asked, in the server's words.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
-        self.error.as_ref()?.as_str()
+        self.shared.error.as_ref()?.as_str()
     }
 
-    /// The ways to pay, of any scheme.
-    #[must_use]
-    pub fn accepts(&self) -> &[PaymentRequirements<'a>] {
-        &self.accepts
-    }
-
-    /// The URL that is asked for, as the server sees it.
+    /// Returns the URL that was asked for, as the server sees it.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
-        self.resource.as_object()?.get("url")?.as_str()
+        self.shared.resource.as_object()?.get("url")?.as_str()
+    }
+
+    /// Returns the terms of this way to pay.
+    #[must_use]
+    pub const fn accepted(&self) -> &PaymentRequirements<'static> {
+        &self.accepted
+    }
+
+    /// What the payer sends back.
+    pub(super) fn echo(&self) -> Echo<'_> {
+        Echo {
+            x402_version: 2,
+            resource: Some(&self.shared.resource),
+            accepted: &self.accepted,
+            extensions: self.shared.extensions.as_ref(),
+        }
     }
 }
+
+/// How many lines of a response a client looks at.
+const MAX_LINES: usize = 16;
 
 /// What a challenge says, for the one invoice that it is made for.
 #[derive(Debug)]
@@ -81,10 +135,10 @@ pub(super) struct Said<'a> {
     pub(super) quote: &'a str,
 }
 
-/// The header line. `None` where it would be longer than a reader may refuse.
+/// Returns the header's value. `None` if it would be longer than a reader may refuse.
 ///
-/// Written out, not serialised: only the texts of the request and of the configuration may need an
-/// escape.
+/// The text is written out, not serialised: only the texts of the request and of the configuration
+/// may need an escape.
 pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
     let (pay_to, request_hash) = (
@@ -124,7 +178,7 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     (text.len() <= MAX_TEXT).then(|| encode_header(text))?
 }
 
-/// What is known of the resource beside its URL.
+/// Adds what is known of the resource besides its URL.
 fn push_resource(json: &mut String, resource: &Resource) {
     let service_name = resource
         .service_name
@@ -167,25 +221,25 @@ fn push_texts<'a>(json: &mut String, texts: impl Iterator<Item = &'a str>) {
     }
 }
 
-/// Released HTTP stacks refuse a header line of more than 16 KiB; a quarter of that goes to base64.
+/// Released HTTP stacks refuse a header line of more than 16 KiB, and base64 takes a quarter of
+/// that.
 const MAX_TEXT: usize = 12 * 1024;
 
-/// So much of that may be the URL, which the requester chooses: an invoice is made only where its
-/// challenge will fit.
+/// The URL, which the requester chooses, may be this long: an invoice is only made if its challenge
+/// will fit.
 pub(super) const MAX_URL: usize = 6 * 1024;
 
-/// x402 v2, bazaar: at most 32 printable ASCII characters; what does not fit is left out of the
-/// listing.
+/// At most 32 printable ASCII characters, as the extension `bazaar` demands. Anything else is left
+/// out of the listing.
 fn is_listable(text: &str) -> bool {
     (1..=32).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::dialect::x402::{
-        bench::{AMOUNT, Bench},
-        decode_header,
+    use super::{
+        super::bench::{AMOUNT, Bench},
+        *,
     };
 
     #[test]
@@ -234,9 +288,9 @@ mod tests {
     #[test]
     fn what_is_no_version_2_is_not_read() {
         let good = r#"{"x402Version":2,"resource":{"url":"u"},"accepts":[{}],"error":null}"#;
-        let required = PaymentRequired::from_json(good).unwrap();
+        let challenges = Challenge::in_json(good);
         assert_eq!(
-            (required.url(), required.error(), required.accepts().len()),
+            (challenges[0].url(), challenges[0].error(), challenges.len()),
             (Some("u"), None, 1)
         );
         for bad in [
@@ -246,8 +300,42 @@ mod tests {
             good.replace("\"resource\"", "\"resources\""),
             good.replace("\"error\"", "\"accepts\""),
             good.replace("[{}]", &format!("[{}{{}}]", "{},".repeat(64))),
+            good.replace("null", &format!("\"{}\"", "a".repeat(MAX_HEADER))),
         ] {
-            assert!(PaymentRequired::from_json(&bad).is_none(), "{bad}");
+            assert!(Challenge::read(&bad).is_none(), "{bad}");
         }
+    }
+
+    #[test]
+    fn the_challenges_of_a_response_are_read_in_their_order_up_to_a_limit() {
+        let line = |text: &str| encode_header(text).unwrap();
+        let required = |urls: &[&str]| {
+            let accepts = vec!["{}"; urls.len()].join(",");
+            line(&format!(
+                r#"{{"x402Version":2,"resource":{{"url":"{}"}},"accepts":[{accepts}]}}"#,
+                urls[0]
+            ))
+        };
+        let mut headers = HeaderMap::new();
+        headers.append(REQUIRED, required(&["a", "a"]));
+        headers.append(REQUIRED, HeaderValue::from_static("e30"));
+        headers.append(REQUIRED, line("{}"));
+        headers.append(REQUIRED, required(&["b"]));
+        let read = Challenge::in_headers(&headers);
+        let urls: Vec<_> = read.iter().filter_map(Challenge::url).collect();
+        assert_eq!(urls, ["a", "a", "b"]);
+        for _ in 0..3 {
+            headers.append(REQUIRED, required(&["c"; 64]));
+        }
+        assert_eq!(
+            Challenge::in_headers(&headers).len(),
+            Challenge::MAX_PER_RESPONSE
+        );
+        headers.clear();
+        for _ in 0..MAX_LINES {
+            headers.append(REQUIRED, HeaderValue::from_static("e30"));
+        }
+        headers.append(REQUIRED, required(&["d"]));
+        assert!(Challenge::in_headers(&headers).is_empty());
     }
 }

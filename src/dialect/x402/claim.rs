@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// A credential that is authentic as far as the head tells: quoted by us, or signed by our receiver
-/// for the request hash that it names; its preimage is the payment's.
+/// A credential that is authentic as far as the head shows: either it has our quote, or our
+/// receiver signed its invoice for the request hash that it names. Its preimage is the payment's.
 #[derive(Debug)]
 pub(super) struct Authentic {
     network: Network,
@@ -31,11 +31,12 @@ pub(super) struct Authentic {
 }
 
 impl Authentic {
-    /// Steps 1 to 7 as far as the head allows, against our own terms. The amount and the request
-    /// hash are the claimed ones: a quote or our receiver's signature vouches for them, and
+    /// Makes steps 1 to 7 as far as the head allows, against our own terms. The amount and the
+    /// request hash are the claimed ones: a quote or our receiver's signature vouches for them, and
     /// [`Claim::verify`] compares them.
     ///
-    /// A valid quote stands for step 5, and for the payee and the timeout that were asked then.
+    /// A valid quote replaces step 5, and the comparison of the payee and the timeout that were
+    /// asked for then.
     pub(super) fn of_head(
         payload: &PaymentPayload<'_>,
         view: &RequestView<'_>,
@@ -145,7 +146,7 @@ impl Claim for Authentic {
     }
 }
 
-/// The binding of the request that will be executed.
+/// Returns the binding of the request that will be executed.
 pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBinding, Reason> {
     if !view.target.starts_with('/') {
         return Err(Reason::RequestBinding);
@@ -161,12 +162,12 @@ pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBi
     )
 }
 
-/// The request hash that was accepted.
+/// Returns the request hash that the client accepted.
 pub(super) fn request_hash(extra: &Object<'_>) -> Option<[u8; 32]> {
     hex::decode_lower(extra.get("requestHash")?.as_str()?)
 }
 
-/// The quote in what was accepted, where it is ours and for exactly that.
+/// Returns the quote in the accepted terms, if it is ours and for exactly these terms.
 fn quoted(extra: &Object<'_>, core: &Core, keys: &OriginKeys) -> Option<Quote> {
     let request_hash = request_hash(extra)?;
     let quoted = Quoted {
@@ -177,7 +178,7 @@ fn quoted(extra: &Object<'_>, core: &Core, keys: &OriginKeys) -> Option<Quote> {
     Quote::open(extra.get("quote")?.as_str()?, keys, &quoted)
 }
 
-/// Whether a proof is one of this server's, whatever it was bought for and whether or not it was
+/// Returns whether this server issued a proof, whatever it was bought for and whether or not it was
 /// paid.
 pub(super) fn is_own(header: &[u8], issuer: &Issuer<'_>) -> bool {
     let Some(text) = decode_header(header.trim_ascii()) else {
@@ -194,7 +195,7 @@ pub(super) fn is_own(header: &[u8], issuer: &Issuer<'_>) -> bool {
     issuer.foreign == Some(core.pay_to) || issuer.keys.iter().any(is_quoted)
 }
 
-/// What these terms ask today, at the amount that was accepted.
+/// Returns what these terms ask for today, at the accepted amount.
 fn required<'a>(
     accepted: &PaymentRequirements<'a>,
     terms: &Terms,

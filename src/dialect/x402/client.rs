@@ -1,159 +1,130 @@
-//! What a payer checks before it pays, and what it sends afterwards.
+//! The client's half: what is checked before a challenge is paid, and what is sent afterwards.
 
-use http::{HeaderMap, HeaderValue};
+use std::fmt;
+
+use http::{HeaderName, HeaderValue};
 
 use super::{
-    Conditions, PaymentRequired, Reason,
+    Challenge, Conditions, PaymentRequirements, Reason, SIGNATURE,
     binding::{Binding, Params, RequestBinding, http_url},
     credential::{self, Echo},
     verify::{self, Core},
+    wire::MAX_HEADER,
 };
 use crate::{
-    codec::hex,
-    payment::{Amount, Invoice, Network, PaymentHash, Preimage},
+    clock::Timestamp,
+    codec::{
+        hex,
+        json::{self, Json},
+    },
+    dialect::client::{ChallengeError, ClientConditions, ClientRequest},
+    payment::{Amount, DialectName, Invoice, Network, PaymentHash, Preimage},
 };
 
-/// The request that is to be paid for, from the payer's own knowledge: never from the challenge.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Intent<'a> {
-    /// An HTTP request.
-    Http {
-        /// The method, as it is sent.
-        method: &'a str,
-        /// The absolute URL, as it is asked for.
-        url: &'a str,
-        /// The headers, as they are sent.
-        headers: &'a HeaderMap,
-        /// SHA-256 of the body.
-        body_hash: [u8; 32],
-    },
-    /// An MCP `tools/call`.
-    Mcp {
-        /// The server's absolute URI, from configuration.
-        server: &'a str,
-        /// The JSON text of the call's `params`.
-        params: &'a str,
-    },
-}
-
-impl Intent<'_> {
-    fn binding(&self, params: &Params<'_>) -> Result<RequestBinding, Reason> {
-        match (self, params) {
-            (
-                Self::Http {
-                    method,
-                    url,
-                    headers,
-                    body_hash,
-                },
-                Params::Http { headers: names },
-            ) => RequestBinding::http(method, url, body_hash, names, headers),
-            (
-                Self::Mcp {
-                    server,
-                    params: call,
-                },
-                Params::Mcp {
-                    server: named,
-                    metadata,
-                },
-            ) if server == named => RequestBinding::mcp(server, metadata, call),
-            _ => Err(Reason::RequestMismatch),
-        }
-    }
-
-    fn is_of(&self, url: Option<&str>) -> bool {
-        match self {
-            Self::Http { url: own, .. } => url
-                .and_then(http_url)
-                .is_some_and(|url| http_url(own) == Some(url)),
-            Self::Mcp { .. } => true,
-        }
-    }
-}
-
-/// A challenge that asks for what it should: its invoice may be paid.
+/// A challenge that passed the client's checks: its invoice can be paid, and its credential can be
+/// sent with the request.
 ///
-/// An invoice at its very end is not paid any more (`now` is the end or later): the payment could
-/// not arrive in time.
+/// Compare [`amount`](Self::amount) with what the request is worth: no check does.
 #[derive(Clone, Debug)]
-pub struct Challenge {
+pub struct Payable {
     invoice: Invoice,
     amount: Amount,
+    /// The JSON of what is sent afterwards, but for the preimage and the last brace.
     echo: String,
 }
 
-impl Challenge {
-    /// Checks one way to pay of a challenge, by its index (lnbtc, "Client", C1 to C9).
+impl Payable {
+    /// Checks a challenge before it is paid (`lnbtc`, "Client").
+    ///
+    /// An invoice that expires at this very moment is refused: the payment could not arrive in
+    /// time.
     ///
     /// # Errors
     ///
-    /// The reason why the invoice must not be paid.
+    /// If the terms or the invoice cannot be read, contradict each other, or are for another
+    /// request or network; if the invoice has expired; if the request has a `PAYMENT-SIGNATURE`
+    /// header already.
     pub fn check(
-        required: &PaymentRequired<'_>,
-        index: usize,
-        intent: &Intent<'_>,
-        conditions: &Conditions<'_>,
-    ) -> Result<Self, Reason> {
-        let accepted = required
-            .accepts()
-            .get(index)
-            .ok_or(Reason::InvalidPaymentRequirements)?;
-        let core = Core::read(accepted, conditions.networks)?;
+        challenge: &Challenge,
+        request: &ClientRequest<'_>,
+        conditions: &ClientConditions,
+    ) -> Result<Self, ChallengeError> {
+        request.leaves_free(&SIGNATURE, DialectName::X402)?;
+        let networks = [conditions.network];
+        let checks = Conditions::at(conditions.now)
+            .with_skew(conditions.skew)
+            .with_networks(&networks);
+        let accepted = challenge.accepted();
+        let core = Core::read(accepted, &networks).map_err(|reason| refused(reason, accepted))?;
         let steps = || {
             let extra = accepted.extra();
             verify::payment_flow(extra)?;
             verify::transfer_method(extra)?;
             let text = verify::invoice_text(extra)?;
             let claimed = Binding::read(extra)?;
-            let own = intent.binding(&claimed.params)?;
-            if !intent.is_of(required.url()) || claimed.hash != *own.hash().as_bytes() {
+            let own = binding(request, &claimed.params)?;
+            if !is_of(request, challenge.url()) || claimed.hash != *own.hash().as_bytes() {
                 return Err(Reason::RequestMismatch);
             }
-            let invoice = core.invoice(text, &claimed, conditions)?;
-            (conditions.now < invoice.expires_at())
+            let invoice = core.invoice(text, &claimed, &checks)?;
+            (checks.now < invoice.expires_at())
                 .then_some(())
                 .ok_or(Reason::InvoiceExpired)?;
             Ok(invoice)
         };
-        let invoice = steps().map_err(|reason| core.blame(reason))?;
-        let echo = Echo {
-            x402_version: 2,
-            resource: Some(&required.resource),
-            accepted,
-            extensions: required.extensions.as_ref(),
-        };
+        let invoice = steps().map_err(|reason| refused(core.blame(reason), accepted))?;
+        Self::of(invoice, core.amount, &challenge.echo())
+    }
+
+    fn of(invoice: Invoice, amount: Amount, echo: &Echo<'_>) -> Result<Self, ChallengeError> {
+        let echo = echo.text();
+        let echo = echo.filter(|echo| credential::encoded_len(echo) <= MAX_HEADER);
         Ok(Self {
             invoice,
-            amount: core.amount,
-            echo: echo.text().ok_or(Reason::InvalidPaymentRequirements)?,
+            amount,
+            echo: echo.ok_or(ChallengeError::new(
+                DialectName::X402,
+                "the credential would be longer than 64 KiB",
+            ))?,
         })
     }
 
-    /// The invoice to pay, exactly.
+    /// Returns the invoice to pay.
     #[must_use]
     pub const fn invoice(&self) -> &Invoice {
         &self.invoice
     }
 
-    /// What it asks for.
+    /// Returns the invoice's amount.
     #[must_use]
     pub const fn amount(&self) -> Amount {
         self.amount
     }
 
-    /// The network to pay on.
+    /// Returns the network to pay on.
     #[must_use]
     pub const fn network(&self) -> Network {
         self.invoice.network()
     }
 
-    /// Checks what a wallet reports of the payment (C11).
+    /// Returns the invoice's end: from then on it must not be paid. Servers take the credential for
+    /// 60 seconds more.
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        self.invoice.expires_at()
+    }
+
+    /// Returns the name of the header that [`credential`](Self::credential) will have.
+    #[must_use]
+    pub const fn header_name(&self) -> HeaderName {
+        SIGNATURE
+    }
+
+    /// Checks what a wallet reports of the payment, and returns its preimage (`lnbtc`, "Client").
     ///
     /// # Errors
     ///
-    /// The reason why it proves nothing.
+    /// The reason why the report does not prove the payment.
     pub fn settle(&self, report: &PayerReport<'_>) -> Result<Preimage, Reason> {
         match report.status {
             "paid" => {}
@@ -188,18 +159,112 @@ impl Challenge {
             .ok_or(Reason::PayerPreimageHashMismatch)
     }
 
-    /// The `PAYMENT-SIGNATURE` for a payment of the invoice, marked as sensitive. `None` where the
-    /// preimage is not the invoice's.
+    /// Returns the header line to send with the request after paying, its value marked as
+    /// sensitive. `None` if the preimage is not the invoice's.
     #[must_use]
-    pub fn credential(&self, preimage: &Preimage) -> Option<HeaderValue> {
-        self.invoice
-            .payment_hash()
-            .is_of(preimage)
-            .then(|| credential::header(&self.echo, preimage))?
+    pub fn credential(&self, preimage: &Preimage) -> Option<(HeaderName, HeaderValue)> {
+        self.invoice.payment_hash().is_of(preimage).then_some(())?;
+        Some((
+            self.header_name(),
+            credential::header(&self.echo, preimage)?,
+        ))
+    }
+
+    /// Returns this as JSON, to be stored before the invoice is paid.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        [&self.echo, "}"].concat()
+    }
+
+    /// Reads what [`to_json`](Self::to_json) returned, and repeats the checks that need neither the
+    /// request nor the time.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no such JSON, or fails one of these checks.
+    pub fn from_json(text: &str) -> Result<Self, ChallengeError> {
+        let read = || {
+            let mut members = json::parse(text).ok()?.into_object()?;
+            (members.get("x402Version") == Some(&Json::Unsigned(2))).then_some(())?;
+            let accepted = PaymentRequirements::of(members.take("accepted")?)?;
+            let resource = members.take("resource")?;
+            resource.as_object()?;
+            Some((accepted, resource, members.take("extensions")))
+        };
+        let (accepted, resource, extensions) = read().ok_or(ChallengeError::new(
+            DialectName::X402,
+            "the stored text is no payable of x402",
+        ))?;
+        let steps = || {
+            let core = Core::read(&accepted, &Network::ALL)?;
+            let extra = accepted.extra();
+            verify::payment_flow(extra)?;
+            verify::transfer_method(extra)?;
+            let claimed = Binding::read(extra)?;
+            // An invoice of any date: the date was checked before.
+            let conditions = Conditions::at(Timestamp::MAX);
+            let invoice = core.invoice(verify::invoice_text(extra)?, &claimed, &conditions)?;
+            Ok((invoice, core.amount))
+        };
+        let (invoice, amount) = steps().map_err(|reason| refused(reason, &accepted))?;
+        let echo = Echo {
+            x402_version: 2,
+            resource: Some(&resource),
+            accepted: &accepted,
+            extensions: extensions.as_ref(),
+        };
+        Self::of(invoice, amount, &echo)
     }
 }
 
-/// What a wallet says of a payment.
+/// The binding of the client's own request, in the profile that the challenge names.
+fn binding(request: &ClientRequest<'_>, params: &Params<'_>) -> Result<RequestBinding, Reason> {
+    match (request, params) {
+        (
+            ClientRequest::Http {
+                method,
+                url,
+                headers,
+                body_hash,
+            },
+            Params::Http { headers: names },
+        ) => RequestBinding::http(method, url, body_hash, names, headers),
+        (
+            ClientRequest::Mcp {
+                server,
+                params: call,
+            },
+            Params::Mcp {
+                server: named,
+                metadata,
+            },
+        ) if server == named => RequestBinding::mcp(server, metadata, call),
+        _ => Err(Reason::RequestMismatch),
+    }
+}
+
+/// Whether the challenge's resource is the one that the client asks for.
+fn is_of(request: &ClientRequest<'_>, url: Option<&str>) -> bool {
+    match request {
+        ClientRequest::Http { url: own, .. } => url
+            .and_then(http_url)
+            .is_some_and(|url| http_url(own) == Some(url)),
+        ClientRequest::Mcp { .. } => true,
+    }
+}
+
+fn refused(reason: Reason, accepted: &PaymentRequirements<'_>) -> ChallengeError {
+    let source = || Invoice::parse(verify::invoice_text(accepted.extra()).ok()?).err();
+    let source = match reason {
+        Reason::InvoiceDecodeFailed => source(),
+        _ => None,
+    };
+    ChallengeError::new(DialectName::X402, reason.text())
+        .with_code(reason.code())
+        .with_source(source)
+}
+
+/// What a wallet reports of a payment.
 #[derive(Clone, Copy)]
 #[expect(clippy::exhaustive_structs, reason = "an adapter fills in all of it")]
 pub struct PayerReport<'a> {
@@ -209,15 +274,15 @@ pub struct PayerReport<'a> {
     pub invoice: &'a str,
     /// Its payment hash, in lower-case hexadecimal digits.
     pub payment_hash: &'a str,
-    /// What the payee got, fees excluded, in millisatoshis.
+    /// What the payee got, fees excluded, in millisatoshi.
     pub amount_msat: &'a str,
     /// The preimage, in lower-case hexadecimal digits.
     pub preimage: Option<&'a str>,
 }
 
-/// Without the preimage.
-impl std::fmt::Debug for PayerReport<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// Hides the preimage.
+impl fmt::Debug for PayerReport<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PayerReport")
             .field("status", &self.status)
             .field("invoice", &self.invoice)

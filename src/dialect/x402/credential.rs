@@ -1,4 +1,4 @@
-//! `PAYMENT-SIGNATURE`, both directions.
+//! `PAYMENT-SIGNATURE`, in both directions.
 
 use std::fmt;
 
@@ -12,7 +12,8 @@ use crate::{
     payment::Preimage,
 };
 
-/// `PaymentPayload`: what a payer presents (x402 v2, section 5.2).
+/// What a client sends after paying: the object `PaymentPayload` ([x402](super), "PaymentPayload
+/// Schema").
 #[derive(Clone)]
 pub struct PaymentPayload<'a> {
     accepted: PaymentRequirements<'a>,
@@ -20,13 +21,13 @@ pub struct PaymentPayload<'a> {
 }
 
 impl<'a> PaymentPayload<'a> {
-    /// Reads the object from its JSON text (of a header: see
-    /// [`decode_header`](super::decode_header)).
+    /// Reads the object from its JSON text. For a header see
+    /// [`decode_header`](super::decode_header).
     ///
     /// # Errors
     ///
-    /// [`Reason::InvalidVersion`] where `x402Version` is not the number 2,
-    /// [`Reason::InvalidPayload`] for a text that is no such object or repeats a member.
+    /// [`Reason::InvalidVersion`] if `x402Version` is not the number 2. [`Reason::InvalidPayload`]
+    /// if the text is not such an object or repeats a member.
     pub fn from_json(text: &'a str) -> Result<Self, Reason> {
         Self::of(json::parse(text).map_err(|_| Reason::InvalidPayload)?)
     }
@@ -47,7 +48,7 @@ impl<'a> PaymentPayload<'a> {
         Ok(Self { accepted, payload })
     }
 
-    /// The terms that the payer says it accepted.
+    /// Returns the terms that the client says it accepted.
     #[must_use]
     pub const fn accepted(&self) -> &PaymentRequirements<'a> {
         &self.accepted
@@ -58,7 +59,7 @@ impl<'a> PaymentPayload<'a> {
     }
 }
 
-/// Without the preimage.
+/// Hides the preimage.
 impl fmt::Debug for PaymentPayload<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PaymentPayload")
@@ -67,7 +68,7 @@ impl fmt::Debug for PaymentPayload<'_> {
     }
 }
 
-/// What a payer echoes, beside the preimage.
+/// What a client sends back besides the preimage.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Echo<'a> {
@@ -80,7 +81,7 @@ pub(super) struct Echo<'a> {
 }
 
 impl Echo<'_> {
-    /// The JSON text of the whole payload but for its last member.
+    /// Returns the JSON text of the whole payload without its last member and last brace.
     pub(super) fn text(&self) -> Option<String> {
         let mut text = serde_json::to_string(self).ok()?;
         text.pop();
@@ -88,12 +89,20 @@ impl Echo<'_> {
     }
 }
 
-/// The credential for an echo and the preimage that was paid for; the value is marked as sensitive.
+/// Returns how long the header value for an echo will be.
+pub(super) const fn encoded_len(echo: &str) -> usize {
+    (echo.len() + PAYLOAD[0].len() + 64 + PAYLOAD[1].len()).div_ceil(3) * 4
+}
+
+/// The text before and after the preimage.
+const PAYLOAD: [&str; 2] = [",\"payload\":{\"preimage\":\"", "\"}}"];
+
+/// Returns the header value for an echo and the preimage that was paid for, marked as sensitive.
 pub(super) fn header(echo: &str, preimage: &Preimage) -> Option<HeaderValue> {
     let preimage = Zeroizing::new(preimage.expose_hex());
-    // Long enough never to move, which would leave a copy behind.
+    // The capacity is never exceeded: moving the text would leave a copy of the preimage behind.
     let mut text = Zeroizing::new(String::with_capacity(echo.len() + 128));
-    [echo, ",\"payload\":{\"preimage\":\"", &preimage, "\"}}"]
+    [echo, PAYLOAD[0], &preimage, PAYLOAD[1]]
         .iter()
         .for_each(|part| text.push_str(part));
     let mut value = encode_header(&*text)?;

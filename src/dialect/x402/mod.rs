@@ -1,30 +1,36 @@
-//! x402 version 2, scheme `exact` on Bitcoin Lightning (`lnbtc`).
+//! [x402 version
+//! 2](https://github.com/x402-foundation/x402/blob/main/specs/x402-specification-v2.md), scheme
+//! [`exact` on Bitcoin
+//! Lightning](https://github.com/x402-foundation/x402/blob/main/specs/schemes/exact/scheme_exact_lnbtc.md),
+//! which is called `lnbtc` below.
 //!
 //! | Header | Object | Here |
 //! |---|---|---|
-//! | `PAYMENT-REQUIRED`, from the server | what is asked | [`PaymentRequired`] |
-//! | `PAYMENT-SIGNATURE`, from the client | what was paid | [`PaymentPayload`] |
-//! | `PAYMENT-RESPONSE`, from the server | what became of it | [`SettlementResponse`] |
+//! | `PAYMENT-REQUIRED`, from the server | the ways to pay | [`Challenge`] |
+//! | `PAYMENT-SIGNATURE`, from the client | the credential | [`PaymentPayload`] |
+//! | `PAYMENT-RESPONSE`, from the server | the receipt, or why there is none | [`Receipt`] |
 //!
-//! Each is standard base64, with padding, of a JSON object ([`decode_header`]). The invoice's
-//! description hash commits to the one request that is paid for ([`RequestBinding`]); the payer
-//! shows the preimage; [`verify`] makes the facilitator's seven checks, and the eighth is to
-//! consume the payment hash. The flow is `upfront`: that comes before the handler.
+//! Each header is standard base64, with padding, of a JSON object ([`decode_header`]). The
+//! invoice's description hash commits to the one request that is paid for ([`RequestBinding`]). The
+//! client sends the preimage. [`verify`] makes the first seven checks of a facilitator; the eighth
+//! is to consume the payment hash. The flow is `upfront`: all eight come before the handler.
 //!
-//! # Ours or another's
+//! # Quotes, and proofs of other servers
 //!
-//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which stock
-//! clients echo. It is what makes a price honoured that has changed since, and it stands for the
-//! checks of the invoice. A proof without one is refused (`invalid_exact_lnbtc_extra_mismatch`)
-//! unless foreign proofs are accepted, and then holds at the current price only: whoever can make
-//! the node sign an invoice could name the price otherwise. That departs from the specification's
-//! rule that any proof with the same binding and terms is taken.
+//! A challenge of this server carries a quote: a MAC over invoice, request and amount, which
+//! clients echo. The quote keeps a quoted price valid after prices change, and it replaces the
+//! checks of the invoice.
+//!
+//! A proof without a quote is refused (`invalid_exact_lnbtc_extra_mismatch`) unless foreign proofs
+//! are accepted. Even then it is accepted only at the current price: otherwise anybody who can make
+//! the node sign an invoice could choose the price. This departs from the specification, which
+//! accepts any proof with the same binding and terms.
 //!
 //! # Reading
 //!
-//! A JSON member that stands twice is refused at any depth, types are strict (`300.0` is no
-//! timeout, `"025000"` no amount), and a header of more than 64 KiB is not read. What the vectors
-//! leave open is decided in [`RequestBinding`]'s and [`Challenge`]'s docs.
+//! A JSON member that is repeated at any depth is refused. Types are strict: `300.0` is not a
+//! timeout, and `"025000"` is not an amount. A header of more than 64 KiB is not read.
+//! [`RequestBinding`] says what this crate chose if the specification's vectors leave a choice.
 //!
 //! # As a client
 //!
@@ -32,9 +38,9 @@
 //! use http::HeaderMap;
 //! use sha2::{Digest, Sha256};
 //! use tower_x402::{
-//!     Amount, Network,
+//!     Amount, ClientConditions, ClientRequest, Network,
 //!     clock::{Clock, SystemClock},
-//!     x402::{Challenge, Conditions, Intent, PaymentRequired, SettlementResponse, decode_header},
+//!     x402::{Challenge, Payable, Receipt},
 //! };
 //!
 //! # use std::convert::Infallible;
@@ -52,27 +58,24 @@
 //! # }));
 //! let answer = api.clone().oneshot(Request::get("/weather").body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
-//! let text = decode_header(answer.headers()["payment-required"].as_bytes()).ok_or("no challenge that can be read")?;
-//! let required = PaymentRequired::from_json(&text).ok_or("no challenge that can be read")?;
 //!
-//! // What you asked for, from your own knowledge: the invoice must commit to just that.
+//! // The client's own request: the invoice must commit to it. And the wallet's network.
 //! let (url, headers) = ("https://api.example.com/weather", HeaderMap::new());
-//! let intent = Intent::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
-//! // The wallet's own network; without this line that is mainnet.
-//! let conditions = Conditions::at(SystemClock::new().now()).with_networks(&[Network::Regtest]);
-//! let challenge = (0..required.accepts().len())
-//!     .find_map(|index| Challenge::check(&required, index, &intent, &conditions).ok())
+//! let request = ClientRequest::Http { method: "GET", url, headers: &headers, body_hash: Sha256::digest("").into() };
+//! let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
+//! let payable = Challenge::in_headers(answer.headers())
+//!     .iter()
+//!     .find_map(|challenge| Payable::check(challenge, &request, &conditions).ok())
 //!     .ok_or("nothing to pay here")?;
-//! if challenge.amount() > Amount::from_sat(100) {
+//! if payable.amount() > Amount::from_sat(100) {
 //!     return Err("more than this is worth".into());
 //! }
-//! let preimage = node.settle(challenge.invoice().payment_hash())?; // here your wallet pays `challenge.invoice()`
+//! let preimage = node.settle(payable.invoice().payment_hash())?; // here your wallet pays `payable.invoice()`
 //!
-//! let proof = challenge.credential(&preimage).ok_or("the preimage of another payment")?;
-//! let answer = api.oneshot(Request::get("/weather").header("payment-signature", proof).body(String::new())?).await?;
+//! let (name, value) = payable.credential(&preimage).ok_or("the preimage of another payment")?;
+//! let answer = api.oneshot(Request::get("/weather").header(name, value).body(String::new())?).await?;
 //! assert_eq!(answer.status(), StatusCode::OK);
-//! let text = decode_header(answer.headers()["payment-response"].as_bytes()).ok_or("no receipt that can be read")?;
-//! assert!(SettlementResponse::from_json(&text).is_some_and(|response| response.error_reason().is_none()));
+//! assert!(Receipt::in_headers(answer.headers()).is_some_and(|receipt| receipt.is_success()));
 //! # Ok(())
 //! # }
 //! ```
@@ -101,11 +104,11 @@ pub use self::bench::{Bench, Call};
 pub(crate) use self::verify::{proof, terms};
 pub use self::{
     binding::{PublicOrigin, RequestBinding, RequestHash},
-    challenge::PaymentRequired,
-    client::{Challenge, Intent, PayerReport},
+    challenge::Challenge,
+    client::{Payable, PayerReport},
     credential::PaymentPayload,
     reason::Reason,
-    receipt::SettlementResponse,
+    receipt::Receipt,
     verify::{Conditions, Verified, verify},
     wire::{PaymentRequirements, decode_header},
 };
@@ -132,7 +135,7 @@ const RESPONSE: HeaderName = HeaderName::from_static("payment-response");
 const VERSION_1: HeaderName = HeaderName::from_static("x-payment");
 static CREDENTIALS: [HeaderName; 2] = [SIGNATURE, VERSION_1];
 
-/// This dialect, as the server asks for it.
+/// The dialect, as the server uses it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct X402;
 
@@ -190,7 +193,7 @@ impl Dialect for X402 {
         }
     }
 
-    /// Always, but that a body that streams is left alone: no proof is good there.
+    /// Always, unless the body streams: then no proof is accepted.
     fn binds_body(&self, terms: &Terms) -> bool {
         !terms.streams_body
     }
@@ -249,8 +252,8 @@ impl Dialect for X402 {
         }))
     }
 
-    /// None where the invoice does not say what was asked: never ask to be paid for what would be
-    /// refused.
+    /// Refuses an invoice that does not say what was asked for: clients must not pay for what would
+    /// be refused.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let Asked {
             view,
@@ -311,7 +314,7 @@ impl Dialect for X402 {
         (receipt.dialect() == DialectName::X402).then_some(())?;
         Some((
             RESPONSE,
-            SettlementResponse::settled(receipt.network(), receipt.payment_hash()).to_header()?,
+            Receipt::settled(receipt.network(), receipt.payment_hash()).to_header()?,
         ))
     }
 
@@ -319,11 +322,12 @@ impl Dialect for X402 {
         (refusal.dialect() == DialectName::X402).then_some(())?;
         Some((
             RESPONSE,
-            SettlementResponse::refused(terms.network.caip2(), refusal.code()).to_header()?,
+            Receipt::refused(terms.network.caip2(), refusal.code()).to_header()?,
         ))
     }
 
-    /// That it is a proof for another request comes before that it has no quote of ours (step 3).
+    /// If a proof is for another request and has no quote of ours, the first is the reason (step
+    /// 3).
     fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
         let is_of_another = || {
             let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
@@ -345,10 +349,10 @@ impl Dialect for X402 {
         }
     }
 
-    /// Those with our quote. If foreign proofs are accepted, those for our receiver's key too: they
-    /// are worth as much here.
+    /// Proofs with our quote. If foreign proofs are accepted, also those for our receiver's key:
+    /// they are worth as much here.
     fn take_own(&self, headers: &mut HeaderMap, issuer: &Issuer<'_>) -> Vec<HeaderLine> {
-        // A line onto which several were folded can be taken apart again.
+        // If several lines were folded into one, it can be taken apart again.
         let is_own = |line: &HeaderValue| {
             line.as_bytes()
                 .split(|byte| *byte == b',')

@@ -1,12 +1,11 @@
-//! `extra.quote`: shows that this operator issued exactly this invoice for exactly this request at
+//! `extra.quote`: proves that this operator issued exactly this invoice for exactly this request at
 //! this amount.
 //!
-//! It is base64url of
-//! `version (1) | payment hash (32) | invoice end (8) | longest life (8) | key id (4) | MAC (32)`,
-//! with what a price function saw (32) before the MAC in version 2; numbers are big-endian Unix
-//! seconds. The MAC also covers SHA-256 of the invoice's text, the request hash, and amount,
-//! timeout and payee as the requirement names them. So a quote replaces reading the invoice, and
-//! what was quoted is honoured after prices or the node have changed.
+//! It is base64url of `version (1) | payment hash (32) | invoice end (8) | longest life (8) | key
+//! id (4) | MAC (32)`. In version 2 the hash of what a price function read (32) stands before the
+//! MAC. Numbers are big-endian Unix seconds. The MAC also covers SHA-256 of the invoice's text, the
+//! request hash, and amount, timeout and payee of the requirements. So a quote replaces reading the
+//! invoice, and a quoted price stays valid after prices or the node change.
 
 use sha2::{Digest, Sha256};
 
@@ -35,7 +34,7 @@ pub(super) struct Quote {
     pub(super) bound: Option<[u8; 32]>,
 }
 
-/// What a quote vouches for.
+/// What the MAC of a quote covers besides the quote's own fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quoted<'a> {
     pub(super) core: &'a Core,
@@ -48,7 +47,7 @@ const BOUND: usize = BARE + 32;
 const MAC: usize = 32;
 
 impl Quote {
-    /// The text to send.
+    /// Returns the text to send.
     pub(super) fn seal(&self, keys: &OriginKeys, quoted: &Quoted<'_>) -> String {
         let key = keys.minting(QUOTES);
         let mut bytes = Vec::with_capacity(BOUND + MAC);
@@ -63,7 +62,7 @@ impl Quote {
         base64::encode_url(bytes)
     }
 
-    /// The quote, where one of our keys made it for exactly this.
+    /// Returns the quote, if one of our keys made it for exactly this.
     pub(super) fn open(text: &str, keys: &OriginKeys, quoted: &Quoted<'_>) -> Option<Self> {
         (text.len() <= (BOUND + MAC).div_ceil(3) * 4).then_some(())?;
         let bytes = base64::decode_url(text)?;
@@ -89,7 +88,7 @@ impl Quote {
 }
 
 impl Quoted<'_> {
-    /// Every part has one length for each version, so that no two quotes share a message.
+    /// Every part has one length for each version, so no two quotes give the same message.
     fn message(&self, said: &[u8]) -> Vec<u8> {
         let mut message = Vec::with_capacity(BOUND + 113);
         message.extend(said);
@@ -157,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quote_is_worth_nothing_beside_anything_else() {
+    fn a_quote_opens_only_with_the_terms_that_it_was_made_for() {
         let keys = keys(1, "https://a", 1);
         let text = quote(None).seal(&keys, &QUOTED);
         let others = [

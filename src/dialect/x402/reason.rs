@@ -1,23 +1,22 @@
-//! Why a proof, a document or a payment is turned away: the words on the wire, and what they mean
-//! to this crate.
+//! Why a challenge, a credential or a payment is refused: the codes, their kinds and their texts.
 
 use std::fmt;
 
 use crate::payment::{DialectName, Refusal, RefusalKind};
 
 macro_rules! reasons {
-    ($($variant:ident = $code:literal, $kind:ident;)*) => {
-        /// Why a proof, a document or a payment is turned away, by the words of lnbtc (and, if it
-        /// has none, of x402's core). One word is this crate's own:
+    ($($variant:ident = $code:literal, $kind:ident, $text:literal;)*) => {
+        /// Why a challenge, a credential or a payment is refused. The codes are those of the
+        /// `lnbtc` scheme, or of x402's core if the scheme has none. One code is this crate's own:
         /// [`InvoiceOlderThanStore`](Self::InvoiceOlderThanStore).
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum Reason {
-            $(#[doc = concat!("`", $code, "`")] $variant,)*
+            $(#[doc = concat!("`", $code, "`: ", $text, ".")] $variant,)*
         }
 
         impl Reason {
-            /// The word on the wire.
+            /// Returns the code that is sent.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self {
@@ -25,8 +24,16 @@ macro_rules! reasons {
                 }
             }
 
-            /// What to do about it, if the word alone does not say: `errorMessage` in the answer of
-            /// a facilitator.
+            /// Returns what is wrong, in words.
+            #[must_use]
+            pub const fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+
+            /// Returns what to do about it, if the code alone does not say. A facilitator sends it
+            /// as `errorMessage`.
             #[must_use]
             pub const fn advice(self) -> Option<&'static str> {
                 match self {
@@ -39,7 +46,7 @@ macro_rules! reasons {
                 }
             }
 
-            /// What was wrong, coarsely.
+            /// Returns the coarse kind, which all dialects share.
             #[must_use]
             pub const fn kind(self) -> RefusalKind {
                 match self {
@@ -55,50 +62,94 @@ macro_rules! reasons {
 
 // In the order of the checks.
 reasons! {
-    InvalidPayload = "invalid_payload", Malformed;
-    InvalidPaymentRequirements = "invalid_payment_requirements", Malformed;
-    InvalidVersion = "invalid_x402_version", Malformed;
-    UnsupportedScheme = "unsupported_scheme", Forged;
-    NetworkMismatch = "network_mismatch", Forged;
-    UnsupportedNetwork = "unsupported_network", Forged;
-    AmountMismatch = "invalid_exact_lnbtc_amount_mismatch", Forged;
-    Asset = "invalid_exact_lnbtc_asset", Forged;
-    PayToMismatch = "invalid_exact_lnbtc_pay_to_mismatch", Forged;
-    MaxTimeoutMismatch = "invalid_exact_lnbtc_max_timeout_mismatch", Forged;
-    Amount = "invalid_exact_lnbtc_amount", Malformed;
-    MaxTimeout = "invalid_exact_lnbtc_max_timeout", Malformed;
-    PayToMalformed = "invalid_exact_lnbtc_pay_to_malformed", Malformed;
-    AssetTransferMethod = "invalid_exact_lnbtc_asset_transfer_method", Malformed;
-    PaymentFlow = "invalid_exact_lnbtc_payment_flow", Malformed;
-    RequestBinding = "invalid_exact_lnbtc_request_binding", Malformed;
-    RequestMismatch = "invalid_exact_lnbtc_request_mismatch", WrongRequest;
-    ExtraMismatch = "invalid_exact_lnbtc_extra_mismatch", Forged;
-    InvoiceMissing = "invalid_exact_lnbtc_invoice_missing", Malformed;
-    InvoiceDecodeFailed = "invalid_exact_lnbtc_invoice_decode_failed", Malformed;
-    InvoiceDescription = "invalid_exact_lnbtc_invoice_description", Forged;
-    InvoiceRequestMismatch = "invalid_exact_lnbtc_invoice_request_mismatch", WrongRequest;
-    InvoicePayeeMismatch = "invalid_exact_lnbtc_invoice_payee_mismatch", Forged;
-    InvoiceCurrencyMismatch = "invalid_exact_lnbtc_invoice_currency_mismatch", Forged;
-    InvoiceAmountMismatch = "invalid_exact_lnbtc_invoice_amount_mismatch", Forged;
-    InvoiceExpiryMismatch = "invalid_exact_lnbtc_invoice_expiry_mismatch", Forged;
-    InvoiceCreatedInFuture = "invalid_exact_lnbtc_invoice_created_in_future", Forged;
-    PreimageMissing = "invalid_exact_lnbtc_preimage_missing", Malformed;
-    PreimageMalformed = "invalid_exact_lnbtc_preimage_malformed", Malformed;
-    PreimageLength = "invalid_exact_lnbtc_preimage_length", Malformed;
-    PreimageHashMismatch = "invalid_exact_lnbtc_preimage_hash_mismatch", Unpaid;
-    InvoiceExpired = "invalid_exact_lnbtc_invoice_expired", Expired;
-    InvoiceOlderThanStore = "invalid_exact_lnbtc_invoice_older_than_store", Unremembered;
-    DuplicateSettlement = "duplicate_settlement", Spent;
-    InvalidTransactionState = "invalid_transaction_state", Revoked;
-    SettlementFailed = "settlement_failed", Unpaid;
-    PaymentNotPaid = "exact_lnbtc_payment_not_paid", Unpaid;
-    PaymentInFlight = "exact_lnbtc_payment_in_flight", Unpaid;
-    PayerInvoiceMismatch = "invalid_exact_lnbtc_payer_invoice_mismatch", Unpaid;
-    PayerPaymentHashMismatch = "invalid_exact_lnbtc_payer_payment_hash_mismatch", Unpaid;
-    PayerAmountMismatch = "invalid_exact_lnbtc_payer_amount_mismatch", Unpaid;
-    PayerPreimageRequired = "invalid_exact_lnbtc_payer_preimage_required", Unpaid;
-    PayerPreimageMalformed = "invalid_exact_lnbtc_payer_preimage_malformed", Unpaid;
-    PayerPreimageHashMismatch = "invalid_exact_lnbtc_payer_preimage_hash_mismatch", Unpaid;
+    InvalidPayload = "invalid_payload", Malformed,
+        "the payment payload cannot be read";
+    InvalidPaymentRequirements = "invalid_payment_requirements", Malformed,
+        "the payment requirements cannot be read";
+    InvalidVersion = "invalid_x402_version", Malformed,
+        "the payload is not of x402 version 2";
+    UnsupportedScheme = "unsupported_scheme", Forged,
+        "the scheme is not exact";
+    NetworkMismatch = "network_mismatch", Forged,
+        "the accepted network is not the required one";
+    UnsupportedNetwork = "unsupported_network", Forged,
+        "the network is not supported here";
+    AmountMismatch = "invalid_exact_lnbtc_amount_mismatch", Forged,
+        "the accepted amount is not the required one";
+    Asset = "invalid_exact_lnbtc_asset", Forged,
+        "the asset is not BTC";
+    PayToMismatch = "invalid_exact_lnbtc_pay_to_mismatch", Forged,
+        "the accepted receiver is not the required one";
+    MaxTimeoutMismatch = "invalid_exact_lnbtc_max_timeout_mismatch", Forged,
+        "the accepted timeout is not the required one";
+    Amount = "invalid_exact_lnbtc_amount", Malformed,
+        "the amount is no decimal number of millisatoshi";
+    MaxTimeout = "invalid_exact_lnbtc_max_timeout", Malformed,
+        "the timeout is no positive whole number of seconds";
+    PayToMalformed = "invalid_exact_lnbtc_pay_to_malformed", Malformed,
+        "the receiver is no compressed public key in lower-case hex";
+    AssetTransferMethod = "invalid_exact_lnbtc_asset_transfer_method", Malformed,
+        "the asset transfer method is not bolt11";
+    PaymentFlow = "invalid_exact_lnbtc_payment_flow", Malformed,
+        "the payment flow is not upfront";
+    RequestBinding = "invalid_exact_lnbtc_request_binding", Malformed,
+        "the request, or how it is bound, cannot be expressed";
+    RequestMismatch = "invalid_exact_lnbtc_request_mismatch", WrongRequest,
+        "it is for another request: method, URL, bound header or body differ";
+    ExtraMismatch = "invalid_exact_lnbtc_extra_mismatch", Forged,
+        "the extra members are not those that the server sent";
+    InvoiceMissing = "invalid_exact_lnbtc_invoice_missing", Malformed,
+        "the invoice is missing";
+    InvoiceDecodeFailed = "invalid_exact_lnbtc_invoice_decode_failed", Malformed,
+        "the invoice cannot be read, or names no amount";
+    InvoiceDescription = "invalid_exact_lnbtc_invoice_description", Forged,
+        "the invoice has no description hash";
+    InvoiceRequestMismatch = "invalid_exact_lnbtc_invoice_request_mismatch", WrongRequest,
+        "the invoice commits to another request";
+    InvoicePayeeMismatch = "invalid_exact_lnbtc_invoice_payee_mismatch", Forged,
+        "another node signed the invoice";
+    InvoiceCurrencyMismatch = "invalid_exact_lnbtc_invoice_currency_mismatch", Forged,
+        "the invoice is for another network";
+    InvoiceAmountMismatch = "invalid_exact_lnbtc_invoice_amount_mismatch", Forged,
+        "the invoice is for another amount";
+    InvoiceExpiryMismatch = "invalid_exact_lnbtc_invoice_expiry_mismatch", Forged,
+        "the expiry of the invoice is not the timeout";
+    InvoiceCreatedInFuture = "invalid_exact_lnbtc_invoice_created_in_future", Forged,
+        "the invoice is dated further ahead than clocks may differ";
+    PreimageMissing = "invalid_exact_lnbtc_preimage_missing", Malformed,
+        "the preimage is missing";
+    PreimageMalformed = "invalid_exact_lnbtc_preimage_malformed", Malformed,
+        "the preimage is not lower-case hex";
+    PreimageLength = "invalid_exact_lnbtc_preimage_length", Malformed,
+        "the preimage does not have 64 hex digits";
+    PreimageHashMismatch = "invalid_exact_lnbtc_preimage_hash_mismatch", Unpaid,
+        "the preimage is of another payment";
+    InvoiceExpired = "invalid_exact_lnbtc_invoice_expired", Expired,
+        "the invoice has expired";
+    InvoiceOlderThanStore = "invalid_exact_lnbtc_invoice_older_than_store", Unremembered,
+        "the invoice is older than the store of spent payments";
+    DuplicateSettlement = "duplicate_settlement", Spent,
+        "the payment is used up";
+    InvalidTransactionState = "invalid_transaction_state", Revoked,
+        "the operator revoked the payment";
+    SettlementFailed = "settlement_failed", Unpaid,
+        "the store of spent payments does not answer";
+    PaymentNotPaid = "exact_lnbtc_payment_not_paid", Unpaid,
+        "the invoice is not paid";
+    PaymentInFlight = "exact_lnbtc_payment_in_flight", Unpaid,
+        "the wallet is still paying";
+    PayerInvoiceMismatch = "invalid_exact_lnbtc_payer_invoice_mismatch", Unpaid,
+        "the wallet reports another invoice";
+    PayerPaymentHashMismatch = "invalid_exact_lnbtc_payer_payment_hash_mismatch", Unpaid,
+        "the wallet reports another payment hash";
+    PayerAmountMismatch = "invalid_exact_lnbtc_payer_amount_mismatch", Unpaid,
+        "the wallet reports another amount";
+    PayerPreimageRequired = "invalid_exact_lnbtc_payer_preimage_required", Unpaid,
+        "the wallet reports no preimage";
+    PayerPreimageMalformed = "invalid_exact_lnbtc_payer_preimage_malformed", Unpaid,
+        "the preimage of the wallet is not lower-case hex";
+    PayerPreimageHashMismatch = "invalid_exact_lnbtc_payer_preimage_hash_mismatch", Unpaid,
+        "the preimage of the wallet is of another payment";
 }
 
 impl fmt::Display for Reason {
@@ -115,7 +166,7 @@ impl From<Reason> for Refusal {
     }
 }
 
-/// Every refusal of this dialect.
+/// Returns every refusal of this dialect.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<Refusal> {
     Reason::ALL.iter().copied().map(Refusal::from).collect()

@@ -1,5 +1,5 @@
-//! The checks of lnbtc, "Facilitator Validation", in their normative order: pure, over the
-//! documents of both sides. The eighth step, consuming the payment hash, is the caller's.
+//! The checks of `lnbtc`, "Facilitator Validation", in their normative order. They are pure, over
+//! the documents of both sides. The caller makes the eighth step, which consumes the payment hash.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// What the documents are checked against.
+/// What the documents are checked against: the time, the networks, and the age of the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditions<'a> {
     pub(crate) now: Timestamp,
@@ -25,8 +25,8 @@ pub struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    /// The present moment, clocks that differ by 60 s at most, and the two networks of the
-    /// specification.
+    /// Creates conditions at this moment, with clocks that may differ by 60 seconds and the two
+    /// networks of the specification: mainnet and testnet.
     #[must_use]
     pub const fn at(now: Timestamp) -> Self {
         Self {
@@ -37,15 +37,15 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// Clocks that differ by so much (whole seconds).
+    /// Sets by how much clocks may differ, in whole seconds.
     #[must_use]
     pub const fn with_skew(self, skew: Duration) -> Self {
         Self { skew, ..self }
     }
 
-    /// Payments that a store which exists since then will be asked to consume: what an earlier one
-    /// may have consumed is refused. To settle, say this (`ReplayStore::created_at`); to read a
-    /// proof alone it is not needed.
+    /// Sets when the store was made that will consume the payments. A payment that an earlier store
+    /// may have consumed is then refused. Set this to settle (`ReplayStore::created_at`). It is not
+    /// needed to read a proof.
     #[must_use]
     pub const fn with_store_created_at(self, store_created_at: Timestamp) -> Self {
         Self {
@@ -54,14 +54,14 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// These networks; regtest and signet are not in the specification.
+    /// Sets the accepted networks. Regtest and signet are not in the specification.
     #[must_use]
     pub const fn with_networks(self, networks: &'a [Network]) -> Self {
         Self { networks, ..self }
     }
 }
 
-/// A proof that passed all checks. It is not settled before its payment hash was consumed.
+/// A proof that passed all checks. It is not settled until its payment hash is consumed.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "a proof that is not consumed settles nothing"]
 pub struct Verified {
@@ -72,25 +72,25 @@ pub struct Verified {
 }
 
 impl Verified {
-    /// The network that was paid on.
+    /// Returns the network of the payment.
     #[must_use]
     pub const fn network(&self) -> Network {
         self.network
     }
 
-    /// Which payment it was.
+    /// Returns the payment hash.
     #[must_use]
     pub const fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
     }
 
-    /// What the invoice asked for.
+    /// Returns the invoice's amount.
     #[must_use]
     pub const fn amount(&self) -> Amount {
         self.amount
     }
 
-    /// The invoice's end.
+    /// Returns the invoice's end.
     #[must_use]
     pub const fn ends_at(&self) -> Timestamp {
         self.ends_at
@@ -149,7 +149,7 @@ pub(crate) fn proof(
     steps().map_err(|reason| core.blame(reason))
 }
 
-/// Step 1: the core members on both sides are the same.
+/// Step 1: the core members on both sides are equal.
 pub(super) fn same_core(
     accepted: &PaymentRequirements<'_>,
     required: &PaymentRequirements<'_>,
@@ -210,7 +210,7 @@ impl Core {
         })
     }
 
-    /// Step 5: the accepted invoice asks for exactly this, for exactly this request.
+    /// Step 5: the accepted invoice asks for exactly this amount, for exactly this request.
     pub(super) fn invoice(
         &self,
         text: &str,
@@ -248,8 +248,8 @@ impl Core {
             .map_or(Ok(invoice), |(_, reason)| Err(reason))
     }
 
-    /// The reason to give: a `payTo` that is no point of the curve is step 2's, and is looked for
-    /// only where a later step failed, because no invoice is signed by such a key.
+    /// Returns the reason to report. A `payTo` that is not a point of the curve belongs to step 2,
+    /// but is looked for only after a later step failed, because no such key can sign an invoice.
     pub(super) fn blame(&self, reason: Reason) -> Reason {
         if is_public_key(&self.pay_to) {
             reason
@@ -259,7 +259,7 @@ impl Core {
     }
 }
 
-/// Step 3: both sides mean the same request, and all that the server declared came back.
+/// Step 3: both sides mean the same request, and everything that the server declared came back.
 fn same_extra<'a>(
     accepted: &'a Object<'_>,
     required: &'a Object<'_>,
@@ -275,7 +275,7 @@ fn same_extra<'a>(
     if binding != expected {
         return Err(Reason::RequestMismatch);
     }
-    // Above the limit the loop over both would cost more than the rest.
+    // With more members, the loop over both would cost more than the rest.
     (required.len() <= 64)
         .then_some(())
         .ok_or(Reason::ExtraMismatch)?;
@@ -292,7 +292,8 @@ fn same_extra<'a>(
     echoed.then_some(binding).ok_or(Reason::ExtraMismatch)
 }
 
-/// The members of `extra` that have a check of their own, or (`invoice`) differ in each challenge.
+/// The members of `extra` that have a check of their own, or that differ in each challenge
+/// (`invoice`).
 const CHECKED: [&str; 6] = [
     "assetTransferMethod",
     "paymentFlow",
@@ -302,7 +303,7 @@ const CHECKED: [&str; 6] = [
     "invoice",
 ];
 
-/// Part of step 3; without a word it is `bolt11`.
+/// Part of step 3. Without the member, the method is `bolt11`.
 pub(super) fn transfer_method(extra: &Object<'_>) -> Result<(), Reason> {
     match extra.get("assetTransferMethod") {
         None => Ok(()),
@@ -355,18 +356,18 @@ pub(super) fn preimage(
         .ok_or(Reason::PreimageHashMismatch)
 }
 
-/// Step 7, the last moment included.
+/// Step 7. The last moment is accepted.
 pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
     (conditions.now <= ends_at.saturating_add(conditions.skew))
         .then_some(())
         .ok_or(Reason::InvoiceExpired)
 }
 
-/// Of step 8: a store does not know what an earlier one consumed. The server of the earlier one
-/// took no invoice that was dated more than the skew after the time on its clock (step 5), and its
-/// clock was ahead of this store's by the skew at most. So what it consumed is dated twice the skew
-/// after this store was made, at the latest. Any signer may have chosen the date. All servers of
-/// one receiver key must have the same skew.
+/// Part of step 8. A store does not know what an earlier store consumed. The server of the earlier
+/// store accepted no invoice dated more than the skew after its own clock (step 5), and its clock
+/// was at most the skew ahead of this store's. So what it consumed is dated at most twice the skew
+/// after this store was made, whoever signed it. All servers of one receiver key must have the same
+/// skew.
 pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
     let is_younger = |store: Timestamp| created_at > store.saturating_add(2 * conditions.skew);
     conditions
@@ -376,7 +377,7 @@ pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> 
         .ok_or(Reason::InvoiceOlderThanStore)
 }
 
-/// `^[1-9][0-9]*$`, in 64 bits.
+/// Reads `^[1-9][0-9]*$`, in 64 bits.
 fn msat(text: &str) -> Option<Amount> {
     (!text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit())).then_some(())?;
     text.parse().ok().map(Amount::from_msat)

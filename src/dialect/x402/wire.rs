@@ -1,4 +1,4 @@
-//! What the three headers have in common: their text, and the terms that each side names.
+//! What the three headers have in common: their encoding, and the terms that each side names.
 
 use http::HeaderValue;
 
@@ -8,25 +8,26 @@ use crate::codec::{
     json::{self, Json, Object},
 };
 
-/// No header of this protocol that an honest party sends comes near this.
+/// Longer than any header that an honest party sends.
 pub(super) const MAX_HEADER: usize = 64 * 1024;
 
-/// The JSON text in a header of x402 version 2: standard base64 with padding, at most 64 KiB.
+/// Returns the JSON text in a header of x402 version 2: standard base64 with padding, at most 64
+/// KiB.
 ///
-/// `None` for anything else, the URL-safe alphabet and missing padding included.
+/// `None` for anything else, including the URL-safe alphabet and missing padding.
 #[must_use]
 pub fn decode_header(value: &[u8]) -> Option<String> {
     (value.len() <= MAX_HEADER).then_some(())?;
     String::from_utf8(base64::decode_standard(value)?).ok()
 }
 
-/// A header of x402 version 2 from its JSON text.
+/// Returns a header value from its JSON text.
 pub(super) fn encode_header(json: impl AsRef<[u8]>) -> Option<HeaderValue> {
     HeaderValue::try_from(base64::encode_standard(json)).ok()
 }
 
-/// `PaymentRequirements`: the terms of one way to pay (x402 v2, section 5.1). The members are held
-/// as they were sent, whatever their types; the checks read them.
+/// The terms of one way to pay: the object `PaymentRequirements` ([x402](super), "PaymentRequired
+/// Schema"). The members are kept as they were sent, whatever their types. The checks read them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PaymentRequirements<'a>(Object<'a>);
 
@@ -35,8 +36,7 @@ impl<'a> PaymentRequirements<'a> {
     ///
     /// # Errors
     ///
-    /// [`Reason::InvalidPaymentRequirements`] for a text that is no JSON object or repeats a
-    /// member.
+    /// [`Reason::InvalidPaymentRequirements`] if the text is not a JSON object or repeats a member.
     pub fn from_json(text: &'a str) -> Result<Self, Reason> {
         json::parse(text)
             .ok()
@@ -44,13 +44,13 @@ impl<'a> PaymentRequirements<'a> {
             .ok_or(Reason::InvalidPaymentRequirements)
     }
 
-    /// The scheme, where it is a text.
+    /// Returns the scheme, if it is a text.
     #[must_use]
     pub fn scheme(&self) -> Option<&str> {
         self.member("scheme")?.as_str()
     }
 
-    /// The CAIP-2 network, where it is a text.
+    /// Returns the CAIP-2 network, if it is a text.
     #[must_use]
     pub fn network(&self) -> Option<&str> {
         self.member("network")?.as_str()
@@ -60,11 +60,15 @@ impl<'a> PaymentRequirements<'a> {
         value.into_object().map(Self)
     }
 
+    pub(super) fn into_owned(self) -> PaymentRequirements<'static> {
+        PaymentRequirements(self.0.into_owned())
+    }
+
     pub(super) fn member(&self, name: &str) -> Option<&Json<'a>> {
         self.0.get(name)
     }
 
-    /// The members of `extra`; none where it is no object.
+    /// Returns the members of `extra`: none if it is not an object.
     pub(super) fn extra(&self) -> &Object<'a> {
         static NONE: Object<'static> = Object::empty();
         self.member("extra")

@@ -1,7 +1,8 @@
 use std::{fmt, time::Duration};
 
 use lightning_invoice::{
-    Currency, RawBolt11Invoice, RawTaggedField, SignedRawBolt11Invoice, TaggedField,
+    Currency, DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA, RawBolt11Invoice, RawTaggedField,
+    SignedRawBolt11Invoice, TaggedField,
 };
 use secp256k1::{Message, PublicKey, SECP256K1};
 
@@ -30,6 +31,8 @@ pub struct Invoice {
     payee: [u8; 33],
     created_at: Timestamp,
     expiry: Duration,
+    final_cltv: u64,
+    unknown_required_features: bool,
 }
 
 /// What an invoice says that it is for.
@@ -89,6 +92,8 @@ impl Invoice {
             payee: payee.serialize(),
             created_at: Timestamp::from_unix_seconds(created_at),
             expiry: fields.expiry,
+            final_cltv: fields.final_cltv,
+            unknown_required_features: fields.unknown_required_features,
         })
     }
 
@@ -145,6 +150,21 @@ impl Invoice {
     pub const fn expires_at(&self) -> Timestamp {
         self.created_at.saturating_add(self.expiry)
     }
+
+    /// Returns how many blocks the payee may hold the payment before it claims or fails it
+    /// (`min_final_cltv_expiry_delta`): 18 if the invoice does not say. An invoice may ask for a
+    /// number that locks the payer's money for weeks.
+    #[must_use]
+    pub const fn final_cltv(&self) -> u64 {
+        self.final_cltv
+    }
+
+    /// Reports whether the invoice requires a feature that this crate does not know (an even bit of
+    /// BOLT 9). BOLT 11 forbids to pay such an invoice.
+    #[must_use]
+    pub const fn unknown_required_features(&self) -> bool {
+        self.unknown_required_features
+    }
 }
 
 impl fmt::Display for Invoice {
@@ -159,11 +179,14 @@ struct Fields {
     description: InvoiceDescription,
     payee: Option<PublicKey>,
     expiry: Duration,
+    final_cltv: u64,
+    unknown_required_features: bool,
 }
 
 impl Fields {
     fn of(raw: &RawBolt11Invoice) -> Result<Self, InvoiceError> {
         let (mut hash, mut payee, mut expiry, mut secret) = (None, None, None, None);
+        let (mut final_cltv, mut features) = (None, None);
         let mut descriptions = Vec::new();
         for field in &raw.data.tagged_fields {
             let twice = match field {
@@ -186,6 +209,12 @@ impl Fields {
                 RawTaggedField::KnownSemantics(TaggedField::DescriptionHash(value)) => {
                     descriptions.push(InvoiceDescription::Hash(*value.0.as_ref()));
                     false
+                }
+                RawTaggedField::KnownSemantics(TaggedField::MinFinalCltvExpiryDelta(value)) => {
+                    final_cltv.replace(value.0).is_some()
+                }
+                RawTaggedField::KnownSemantics(TaggedField::Features(value)) => {
+                    features.replace(value.requires_unknown_bits()).is_some()
                 }
                 RawTaggedField::KnownSemantics(_) => false,
                 // A field of a wrong length is skipped by the decoder; these four must not be
@@ -214,6 +243,8 @@ impl Fields {
             description,
             payee,
             expiry: expiry.unwrap_or(Duration::from_secs(3600)),
+            final_cltv: final_cltv.unwrap_or(DEFAULT_MIN_FINAL_CLTV_EXPIRY_DELTA),
+            unknown_required_features: features.unwrap_or(false),
         })
     }
 }

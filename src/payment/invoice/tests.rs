@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
+use lightning_invoice::{
+    Currency, InvoiceBuilder, PaymentSecret, RawBolt11Invoice, RawTaggedField, TaggedField,
+};
 use secp256k1::{
     SECP256K1, SecretKey,
     ecdsa::{RecoverableSignature, RecoveryId},
@@ -76,5 +78,80 @@ fn a_high_s_signature_of_a_named_payee_is_refused() {
     );
     for (named, high) in [(true, false), (false, false), (false, true)] {
         assert!(invoice(named, high).unwrap(), "recovery takes either half");
+    }
+}
+
+/// An invoice whose draft was changed before it was signed.
+fn edited(edit: impl FnOnce(&mut RawBolt11Invoice)) -> Result<Invoice, InvoiceError> {
+    let key = SigningKey::random().unwrap();
+    let mut raw = InvoiceBuilder::new(Currency::Regtest)
+        .payment_hash(hash(&[1; 32]))
+        .payment_secret(PaymentSecret([3; 32]))
+        .description_hash(hash(&[2; 32]))
+        .duration_since_epoch(Duration::from_secs(1_700_000_000))
+        .min_final_cltv_expiry_delta(2016)
+        .build_raw()
+        .unwrap();
+    edit(&mut raw);
+    let signed = raw.sign(|message| {
+        Ok::<_, std::convert::Infallible>(SECP256K1.sign_ecdsa_recoverable(message, &key.0))
+    });
+    Invoice::parse(&signed.unwrap().to_string())
+}
+
+fn is_final_cltv(field: &RawTaggedField) -> bool {
+    let wanted = |field: &TaggedField| matches!(field, TaggedField::MinFinalCltvExpiryDelta(_));
+    matches!(field, RawTaggedField::KnownSemantics(field) if wanted(field))
+}
+
+/// Changes the features of an invoice.
+fn require(raw: &mut RawBolt11Invoice, bit: usize) {
+    for field in &mut raw.data.tagged_fields {
+        if let RawTaggedField::KnownSemantics(TaggedField::Features(features)) = field {
+            let set = if bit.is_multiple_of(2) {
+                features.set_required_custom_bit(bit)
+            } else {
+                features.set_optional_custom_bit(bit)
+            };
+            set.unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_final_cltv_is_read_and_is_18_blocks_if_the_invoice_is_silent() {
+    assert_eq!(edited(|_| ()).unwrap().final_cltv(), 2016);
+    let silent = edited(|raw| raw.data.tagged_fields.retain(|field| !is_final_cltv(field)));
+    assert_eq!(silent.unwrap().final_cltv(), 18);
+}
+
+#[test]
+fn a_required_feature_that_is_not_known_is_told() {
+    let told = |bit: Option<usize>| {
+        edited(|raw| bit.into_iter().for_each(|bit| require(raw, bit)))
+            .unwrap()
+            .unknown_required_features()
+    };
+    assert!(!told(None), "payment secret and onion are known");
+    assert!(!told(Some(301)), "an odd bit is optional");
+    assert!(told(Some(300)), "an even bit is required");
+}
+
+#[test]
+fn a_repeated_final_cltv_or_feature_field_is_refused() {
+    for index in 0..2 {
+        let twice = edited(|raw| {
+            let fields = &mut raw.data.tagged_fields;
+            let mut of_interest = fields.iter().filter(|field| {
+                is_final_cltv(field)
+                    || matches!(
+                        field,
+                        RawTaggedField::KnownSemantics(TaggedField::Features(_))
+                    )
+            });
+            let field = of_interest.nth(index).unwrap().clone();
+            fields.push(field);
+        });
+        assert_eq!(twice.unwrap_err().kind(), InvoiceErrorKind::Malformed);
     }
 }

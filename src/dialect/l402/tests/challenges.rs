@@ -31,11 +31,15 @@ fn reads_one(line: &str) {
     );
 }
 
-fn invoice() -> Invoice {
+pub(super) fn invoice() -> Invoice {
+    invoice_of(hash())
+}
+
+pub(super) fn invoice_of(payment_hash: PaymentHash) -> Invoice {
     let draft = InvoiceDraft {
         network: Network::Regtest,
         amount: AMOUNT,
-        payment_hash: hash(),
+        payment_hash,
         description: InvoiceDescription::Hash([3; 32]),
         created_at: END,
         expiry: Duration::from_secs(300),

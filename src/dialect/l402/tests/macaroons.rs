@@ -98,7 +98,7 @@ fn size_and_count_are_bounded() {
 }
 
 #[test]
-fn nothing_of_it_is_shown() {
+fn a_macaroon_shows_only_its_number_of_caveats() {
     assert_eq!(
         format!("{:?}", minted(&["a=b"])),
         "Macaroon { caveats: 1, .. }"

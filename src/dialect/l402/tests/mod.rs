@@ -1,4 +1,5 @@
 mod challenges;
+mod client;
 mod macaroons;
 mod narrowed;
 mod requests;
@@ -26,7 +27,7 @@ fn uses(count: u32) -> Access {
     Access::Uses(NonZeroU32::new(count).unwrap())
 }
 
-/// A request as the server sees it, and what it asks for it.
+/// A request as the server sees it, and the terms of its route.
 struct Scene {
     method: &'static str,
     target: String,
@@ -83,7 +84,7 @@ impl Scene {
             .unwrap()
     }
 
-    /// The request with this token in it, paid.
+    /// Returns the request with this token in it, paid.
     fn bearing(mut self, token: &Macaroon) -> Self {
         self.headers.append(AUTHORIZATION, paid(token));
         self

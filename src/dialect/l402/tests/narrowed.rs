@@ -66,7 +66,7 @@ fn what_was_minted_may_be_repeated_and_a_bound_may_not_change() {
 }
 
 #[test]
-fn the_services_of_others_only_ever_get_fewer() {
+fn a_services_caveat_may_only_remove_services() {
     let list = |count: usize| format!("services=api.example.com:0{}", ",other:1".repeat(count - 1));
     let (most, more) = (list(64), list(65));
     for (added, expected) in [

@@ -1,4 +1,4 @@
-//! Which requests a token opens, and how it may be presented.
+//! Which requests a token opens, and how a client may send it.
 
 use proptest::prelude::*;
 
@@ -192,7 +192,7 @@ fn a_target_that_would_not_fit_is_not_offered() {
 }
 
 #[test]
-fn nothing_is_offered_for_nothing() {
+fn a_price_of_zero_is_not_offered() {
     let scene = Scene::new(ONCE);
     assert!(
         scene.dialect.offers(&scene.terms, None)

@@ -15,7 +15,7 @@ pub(crate) fn attenuated(access: Access, added: &[&str]) -> Result<Proof, &'stat
 }
 
 #[test]
-fn caveats_stand_in_the_order_that_was_decided() {
+fn caveats_stand_in_a_fixed_order() {
     let mut scene = Scene::new(ONCE);
     let until = format!("valid_until={}", END.as_unix_seconds() + 86_400);
     let once = scene.mint();

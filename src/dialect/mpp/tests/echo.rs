@@ -146,7 +146,7 @@ fn a_digest_counts_in_either_form() {
 }
 
 #[test]
-fn eight_slots_echoed_as_seven_are_refused_and_seven_as_eight() {
+fn an_echo_that_adds_or_leaves_out_the_header_is_refused() {
     assert_eq!(refused(&changed(with_header(), |_| ())), None);
     assert_eq!(
         refused(&changed(with_header(), |echo| echo.header = None)),

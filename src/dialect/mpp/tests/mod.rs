@@ -1,14 +1,14 @@
-//! A credential at the server's door: what it opens, and what it does not.
+//! Credentials as the server verifies them, what it issues, and the client's checks.
 
 mod binding;
+mod client;
 mod credential;
 mod echo;
 mod issuing;
-mod payable;
 
 use super::{bench::Bench, *};
 
-/// The verdict on a bench's request: `None` where it is paid.
+/// The verdict on a bench's request: `None` if it is paid.
 #[track_caller]
 fn refused(bench: &Bench) -> Option<(RefusalKind, &'static str)> {
     match bench.proof() {

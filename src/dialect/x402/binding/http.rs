@@ -1,4 +1,4 @@
-//! Profile `http:1`.
+//! Profile `http:1`: the canonical text of an HTTP request.
 
 use ::http::{HeaderMap, HeaderValue};
 use sha2::{Digest, Sha256};
@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use super::url::http_url;
 use crate::codec::hex;
 
-/// Written out, not serialised: the members stand in their canonical order, and no text in them
-/// needs an escape.
+/// The text is written out, not serialised: the members stand in their canonical order, and no text
+/// in them needs an escape.
 pub(super) fn canonical(
     method: &str,
     url: &str,
@@ -40,8 +40,8 @@ pub(super) fn canonical(
     Some(text)
 }
 
-/// Whether these can be bound headers: lower-case tokens, sorted, unique, without the credential's
-/// own.
+/// Returns whether these can be bound headers: lower-case tokens, sorted, unique, without the
+/// credential's own header.
 pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     let mut last = "";
     names.iter().map(AsRef::as_ref).all(|name| {
@@ -54,7 +54,7 @@ pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     })
 }
 
-/// The value as RFC 9421, section 2.1, makes it: lines trimmed and joined.
+/// Hashes the value as RFC 9421, "HTTP Fields", makes it: lines trimmed and joined.
 fn value_hash(headers: &HeaderMap, name: &str) -> Option<[u8; 32]> {
     let mut lines = headers
         .get_all(name)
@@ -75,7 +75,7 @@ fn value_hash(headers: &HeaderMap, name: &str) -> Option<[u8; 32]> {
     Some(hash.finalize().into())
 }
 
-/// RFC 9110, section 5.6.2.
+/// Returns whether a text is a token of RFC 9110, "Tokens".
 fn is_token(text: &str) -> bool {
     !text.is_empty()
         && text

@@ -1,4 +1,4 @@
-//! Profile `mcp:1`.
+//! Profile `mcp:1`: the canonical text of an MCP tool call.
 
 use std::borrow::Cow;
 
@@ -51,8 +51,8 @@ pub(super) fn canonical(
     ))
 }
 
-/// Whether these can be bound members of `_meta`: sorted as canonical JSON sorts, unique, without
-/// the payment's own.
+/// Returns whether these can be bound members of `_meta`: sorted as canonical JSON sorts, unique,
+/// without the payment's own members.
 pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
     let names = || names.iter().map(AsRef::as_ref);
     names().all(|name: &str| !matches!(name, "" | "x402/payment" | "progressToken"))
@@ -61,7 +61,7 @@ pub(super) fn are_bindable(names: &[impl AsRef<str>]) -> bool {
             .all(|(a, b)| a.encode_utf16().lt(b.encode_utf16()))
 }
 
-/// Absent means empty; `null` and anything else is no object.
+/// A missing value is an empty object. `null`, like anything else, is not an object.
 fn object(value: Option<Json<'_>>) -> Option<Object<'_>> {
     value.map_or_else(|| Some(Object::default()), Json::into_object)
 }

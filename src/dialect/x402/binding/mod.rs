@@ -1,20 +1,20 @@
-//! The request binding of lnbtc: what a payment commits to.
+//! The request binding of `lnbtc`: what a payment commits to.
 //!
 //! An invoice's description hash is SHA-256 of a canonical JSON text about the one request that it
-//! pays for: a proof for one request is worth nothing for another. Two profiles say how that text
-//! is made: `http:1` ([`RequestBinding::http`]) and `mcp:1` ([`RequestBinding::mcp`]).
+//! pays for. So a proof for one request is refused for any other. Two profiles define that text:
+//! `http:1` ([`RequestBinding::http`]) and `mcp:1` ([`RequestBinding::mcp`]).
 //!
-//! Where the specification's vectors leave a choice, this crate takes the narrow one:
+//! If the specification's vectors leave a choice, this crate takes the strict one:
 //!
-//! - A whole number beyond 2^53 - 1 in bound MCP values cannot be bound: its canonical text would
+//! - A whole number beyond 2^53 - 1 in bound MCP values cannot be bound. Its canonical text would
 //!   be rounded, and a handler that reads it exactly would see another call than the one that was
 //!   paid for.
-//! - A request whose authorities are well formed but none of them ours is `request_mismatch`; one
-//!   that names no authority at all is bound to the configured origin, as every other (see
-//!   [`PublicOrigin`]).
-//! - A port is a number from 1 to 65535 without leading zeros; an empty one is none.
-//! - A raw `[` or `]` is allowed in path and query, because the reference implementations allow
-//!   it there.
+//! - A request whose authorities are well formed, but none of them ours, is `request_mismatch`. A
+//!   request that names no authority at all is bound to the configured origin, like every other
+//!   (see [`PublicOrigin`]).
+//! - A port is a number from 1 to 65535 without leading zeros. An empty port is no port.
+//! - A raw `[` or `]` is allowed in path and query, because the reference implementations allow it
+//!   there.
 
 mod http;
 mod mcp;

@@ -4,16 +4,16 @@ use crate::{
     dialect::x402::Reason,
 };
 
-/// The configured public origin of a server, and how a request shows that it was made to it (lnbtc,
-/// "HTTP requests").
+/// The configured public origin of a server, and how a request shows that it was made to it
+/// (`lnbtc`, "HTTP requests").
 ///
 /// 1. Each comma-separated hop of `Host`, `:authority` and, behind a trusted proxy,
-///    `X-Forwarded-Host` is an authority without userinfo; each hop of `X-Forwarded-Proto` is a
+///    `X-Forwarded-Host` is an authority without userinfo. Each hop of `X-Forwarded-Proto` is a
 ///    scheme. Otherwise the request cannot be bound.
-/// 2. One hop at least is the origin's authority or an accepted one. Otherwise the request is
-///    another's.
-/// 3. What is bound is the configured origin and the raw target, whatever the requester says.
-///    That is so too where the request names no authority at all.
+/// 2. At least one hop is the origin's authority or an accepted one. Otherwise the request is for
+///    another server.
+/// 3. The configured origin and the raw target are bound, whatever the requester says, even if the
+///    request names no authority at all.
 #[derive(Clone, Copy, Debug)]
 pub struct PublicOrigin<'a> {
     origin: &'a str,
@@ -22,7 +22,7 @@ pub struct PublicOrigin<'a> {
 }
 
 impl<'a> PublicOrigin<'a> {
-    /// An origin, as `https://api.example.com`, asked for directly.
+    /// Creates an origin, as `https://api.example.com`, that clients reach without a proxy.
     #[must_use]
     pub const fn new(origin: &'a str) -> Self {
         Self {
@@ -32,14 +32,14 @@ impl<'a> PublicOrigin<'a> {
         }
     }
 
-    /// Further authorities under which requests arrive, as `internal:8080`; without a port they
-    /// stand for 80 and 443.
+    /// Adds authorities under which requests arrive, as `internal:8080`. Without a port they stand
+    /// for ports 80 and 443.
     #[must_use]
     pub const fn with_accepted(self, accepted: &'a [&'a str]) -> Self {
         Self { accepted, ..self }
     }
 
-    /// Believes `X-Forwarded-Host` and `X-Forwarded-Proto`, because every request comes through a
+    /// Trusts `X-Forwarded-Host` and `X-Forwarded-Proto`, because every request comes through a
     /// proxy that sets them.
     #[must_use]
     pub const fn behind_trusted_proxy(self) -> Self {
@@ -49,13 +49,13 @@ impl<'a> PublicOrigin<'a> {
         }
     }
 
-    /// The URL to bind for a request with these header lines (names in any case) and this raw
-    /// target.
+    /// Returns the URL to bind for a request with these header lines (names in any case) and this
+    /// raw target.
     ///
     /// # Errors
     ///
-    /// [`Reason::RequestBinding`] where rule 1 is broken or the target cannot be bound,
-    /// [`Reason::RequestMismatch`] where rule 2 is.
+    /// [`Reason::RequestBinding`] if rule 1 is broken or the target cannot be bound,
+    /// [`Reason::RequestMismatch`] if rule 2 is broken.
     pub fn bound_url<'h>(
         &self,
         lines: impl IntoIterator<Item = (&'h str, &'h [u8])>,

@@ -7,14 +7,14 @@ use crate::{
     dialect::x402::Reason,
 };
 
-/// What a requirement says about the request that it binds: its hash, and how that was made.
+/// What a requirement says about the request that it binds: its hash, and how the hash was made.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Binding<'a> {
     pub(crate) hash: [u8; 32],
     pub(crate) params: Params<'a>,
 }
 
-/// Profile and parameters.
+/// The profile and its parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Params<'a> {
     Http {
@@ -27,8 +27,8 @@ pub(crate) enum Params<'a> {
 }
 
 impl<'a> Binding<'a> {
-    /// `requestHash`, `requestBindingProfile` and `requestBindingParams` of an `extra`, whose
-    /// members are exact.
+    /// Reads `requestHash`, `requestBindingProfile` and `requestBindingParams` of an `extra`. The
+    /// parameters may have no other members.
     pub(crate) fn read(extra: &'a Object<'_>) -> Result<Self, Reason> {
         Self::find(extra).ok_or(Reason::RequestBinding)
     }

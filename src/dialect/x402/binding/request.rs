@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{http, mcp};
 use crate::{codec::hex, dialect::x402::Reason};
 
-/// What one request commits to: the canonical text and its hash.
+/// What a payment for one request commits to: the canonical text and its hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestBinding {
     canonical: String,
@@ -14,16 +14,16 @@ pub struct RequestBinding {
 }
 
 impl RequestBinding {
-    /// The binding of an HTTP request (lnbtc, profile `http:1`).
+    /// Creates the binding of an HTTP request (`lnbtc`, profile `http:1`).
     ///
-    /// `url` is the absolute URL that is asked for; its case, escapes and order stay as they are,
-    /// and an empty path becomes `/`. `body_hash` is SHA-256 of the body as it was sent, after
+    /// `url` is the absolute URL of the request. Its case, escapes and order stay as they are, and
+    /// an empty path becomes `/`. `body_hash` is SHA-256 of the body as it was sent, after
     /// transfer-decoding and before anything else. `names` are the bound headers: lower case,
     /// sorted, unique, whether or not the request has them.
     ///
     /// # Errors
     ///
-    /// [`Reason::RequestBinding`] for a request that the profile cannot say.
+    /// [`Reason::RequestBinding`] for a request that the profile cannot express.
     pub fn http(
         method: &str,
         url: &str,
@@ -36,7 +36,7 @@ impl RequestBinding {
             .ok_or(Reason::RequestBinding)
     }
 
-    /// The binding of an MCP `tools/call` (lnbtc, profile `mcp:1`).
+    /// Creates the binding of an MCP `tools/call` (`lnbtc`, profile `mcp:1`).
     ///
     /// `server` is the server's absolute URI, from configuration. `params` is the JSON text of the
     /// call's `params`, as it was sent. `metadata` are the bound members of `_meta`: sorted,
@@ -44,20 +44,20 @@ impl RequestBinding {
     ///
     /// # Errors
     ///
-    /// [`Reason::RequestBinding`] for a call that the profile cannot say.
+    /// [`Reason::RequestBinding`] for a call that the profile cannot express.
     pub fn mcp(server: &str, metadata: &[impl AsRef<str>], params: &str) -> Result<Self, Reason> {
         mcp::canonical(server, metadata, params)
             .map(Self::of)
             .ok_or(Reason::RequestBinding)
     }
 
-    /// The text that the invoice's description hash commits to.
+    /// Returns the text that the invoice's description hash commits to.
     #[must_use]
     pub fn canonical(&self) -> &str {
         &self.canonical
     }
 
-    /// SHA-256 of that text.
+    /// Returns SHA-256 of that text.
     #[must_use]
     pub const fn hash(&self) -> RequestHash {
         self.hash
@@ -73,18 +73,18 @@ impl RequestBinding {
     }
 }
 
-/// SHA-256 of a request's canonical text. Shown as 64 lower-case hexadecimal digits.
+/// SHA-256 of a request's canonical text. Displayed as 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestHash([u8; 32]);
 
 impl RequestHash {
-    /// From its 32 bytes.
+    /// Creates a hash from its 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0

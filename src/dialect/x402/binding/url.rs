@@ -1,16 +1,16 @@
-//! Which URLs can be bound: RFC 3986, checked here because `http::Uri` is wider (it takes `|`,
-//! `%zz` and port 65536, and drops a fragment in silence).
+//! Which URLs can be bound. RFC 3986 is checked here, because `http::Uri` accepts more: `|`, `%zz`,
+//! port 65536, and a fragment, which it drops silently.
 
 use std::borrow::Cow;
 
 use crate::codec::authority::{Authority, is_scheme};
 
-/// An absolute `http` or `https` URL as it is hashed: as it stands, but that an empty path becomes
-/// `/`.
+/// Returns an absolute `http` or `https` URL as it is hashed: unchanged, except that an empty path
+/// becomes `/`.
 ///
-/// `None` for one that cannot be bound: with a fragment, userinfo, a broken authority or escape, a
-/// path that starts with `//`, or a character that RFC 3986 does not know (`[` and `]` are let
-/// through in path and query).
+/// `None` if it cannot be bound: if it has a fragment, userinfo, a broken authority or escape, a
+/// path that starts with `//`, or a character that RFC 3986 does not allow. `[` and `]` are
+/// accepted in path and query.
 pub(crate) fn http_url(text: &str) -> Option<Cow<'_, str>> {
     let (scheme, rest) = text.split_once("://")?;
     (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(())?;
@@ -23,7 +23,7 @@ pub(crate) fn http_url(text: &str) -> Option<Cow<'_, str>> {
     Some(Cow::Owned(format!("{scheme}://{authority}/{path}")))
 }
 
-/// An absolute URI of any scheme, without userinfo and fragment.
+/// Returns whether a text is an absolute URI of any scheme, without userinfo and fragment.
 pub(super) fn is_absolute_uri(text: &str) -> bool {
     let Some((scheme, rest)) = text.split_once(':') else {
         return false;
@@ -42,7 +42,7 @@ fn is_path_and_query(text: &str) -> bool {
     is_made_of(text, &ALLOWED)
 }
 
-/// Whether a text is made of these and whole escapes.
+/// Returns whether a text consists of these characters and complete escapes.
 fn is_made_of(text: &str, allowed: &[bool; 128]) -> bool {
     let bytes = text.as_bytes();
     let is_escape = |at: usize| {

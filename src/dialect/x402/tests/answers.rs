@@ -73,7 +73,7 @@ fn a_refusal_travels_in_both_headers() {
     let refusal = X402.spent();
     let (name, value) = X402.refusal(&refusal, &bench.terms).unwrap();
     let text = decode_header(value.as_bytes()).unwrap();
-    let response = SettlementResponse::from_json(&text).unwrap();
+    let response = Receipt::from_json(&text).unwrap();
     assert_eq!(name, "payment-response");
     assert_eq!(
         (response.is_success(), response.error_reason()),
@@ -99,9 +99,9 @@ fn a_refusal_travels_in_both_headers() {
     };
     let lines = X402.challenge(&asked).unwrap();
     let text = decode_header(lines[0].value.as_bytes()).unwrap();
-    let required = PaymentRequired::from_json(&text).unwrap();
+    let challenge = Challenge::in_json(&text).remove(0);
     assert_eq!(
-        (required.error(), required.url()),
+        (challenge.error(), challenge.url()),
         (
             Some("duplicate_settlement"),
             Some("https://api.example.com/weather/oslo?days=3")
@@ -125,6 +125,6 @@ fn a_receipt_is_sent_on_any_status() {
         .unwrap();
     let text = decode_header(value.as_bytes()).unwrap();
     assert_eq!(name, "payment-response");
-    let settled = SettlementResponse::settled(Network::Bitcoin, PREIMAGE.payment_hash());
-    assert_eq!(SettlementResponse::from_json(&text), Some(settled));
+    let settled = Receipt::settled(Network::Bitcoin, PREIMAGE.payment_hash());
+    assert_eq!(Receipt::from_json(&text), Some(settled));
 }

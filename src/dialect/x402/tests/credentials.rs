@@ -1,4 +1,4 @@
-//! How a credential may be spelled, and which terms it may name.
+//! How a credential may be written, and which terms it may name.
 
 use http::HeaderValue;
 use proptest::prelude::*;
@@ -211,7 +211,7 @@ fn a_header_in_another_spelling_is_refused() {
 }
 
 #[test]
-fn one_credential_and_of_version_2_or_the_request_is_wrong() {
+fn two_credentials_or_one_of_version_1_make_the_request_wrong() {
     let bench = strict();
     let mut call = paid(&bench);
     let credential = call.head.headers[SIGNATURE].clone();

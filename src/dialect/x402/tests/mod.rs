@@ -1,6 +1,7 @@
-//! A payer's proof at the server's door, and what the server says to it.
+//! Credentials as the server verifies them, its answers, and the client's checks.
 
 mod answers;
+mod client;
 mod credentials;
 mod quotes;
 
