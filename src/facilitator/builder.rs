@@ -130,9 +130,9 @@ impl FacilitatorBuilder {
     ///
     /// # Errors
     ///
-    /// [`FacilitatorConfigError`], which names what to change.
-    pub fn build(self) -> Result<Facilitator, FacilitatorConfigError> {
-        let error = |text| Err(FacilitatorConfigError(text));
+    /// [`ConfigError`], which names what to change.
+    pub fn build(self) -> Result<Facilitator, ConfigError> {
+        let error = |text| Err(ConfigError(text));
         if self.pay_to.is_empty() {
             return error("expected one key at least: call `pay_to`");
         }
@@ -146,7 +146,7 @@ impl FacilitatorBuilder {
                  .networks([..])",
             );
         }
-        check_birth(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
+        check_birth(&*self.store, self.clock.now()).map_err(ConfigError)?;
         if self.time_limit.is_zero() {
             return error("expected a `time_limit` of a second at least");
         }
@@ -198,12 +198,12 @@ impl fmt::Debug for FacilitatorBuilder {
 
 /// What is wrong with the configuration, and the fix.
 #[derive(Clone, Copy, Debug)]
-pub struct FacilitatorConfigError(&'static str);
+pub struct ConfigError(&'static str);
 
-impl fmt::Display for FacilitatorConfigError {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for FacilitatorConfigError {}
+impl std::error::Error for ConfigError {}

@@ -67,7 +67,7 @@ mod settle;
 mod tests;
 
 pub use self::{
-    builder::{FacilitatorBuilder, FacilitatorConfigError},
+    builder::{ConfigError, FacilitatorBuilder},
     callers::{BearerTokens, Caller, Callers},
     service::ResponseFuture,
     settle::Facilitator,

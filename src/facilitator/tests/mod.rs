@@ -132,7 +132,7 @@ fn stage(configure: impl FnOnce(FacilitatorBuilder) -> FacilitatorBuilder) -> St
     let call = bench.call();
     let invoice = bench.invoice(&call);
     let credential = bench.credential(&call, &bench.challenge(&call, &invoice));
-    let payload = crate::x402::decode_header(credential.as_bytes()).unwrap();
+    let payload = crate::dialect::x402::decode_header(credential.as_bytes()).unwrap();
     let payload: Value = serde_json::from_str(&payload).unwrap();
     let document = json!({"x402Version": 2, "paymentRequirements": payload["accepted"], "paymentPayload": payload});
     let store = Arc::new(Store::default());
