@@ -39,8 +39,8 @@ impl Timestamp {
         self.to_string()
     }
 
-    /// Returns the moment `duration` later, or [`Timestamp::MAX`] if that overflows. A fraction of a
-    /// second in `duration` is ignored.
+    /// Returns the moment `duration` later, or [`Timestamp::MAX`] if that overflows. A fraction of
+    /// a second in `duration` is ignored.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_secs()))
