@@ -1,4 +1,4 @@
-//! What reads as a challenge reads the same again after it was written out, and no check of it
+//! A parsed challenge is the same after it was written and parsed again, and none of its checks
 //! panics.
 #![no_main]
 
