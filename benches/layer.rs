@@ -43,13 +43,13 @@ fn layer(c: &mut Criterion) {
         .origin("https://api.example.com")
         .master_secret(Secrets::test_secret(7))
         .replay_store(MemoryStore::new().expect("randomness"))
-        .unpaid_in_all(1 << 24)
+        .max_unpaid(1 << 24)
         .build()
         .expect("a good configuration");
     let table = RouteTable::new()
         .charge(
             "GET /archive/{*path}",
-            Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(3600)),
+            Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(3600)),
         )
         .charge("GET /weather/{city}", Amount::from_sat(10))
         .free("GET /health")

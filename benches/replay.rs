@@ -15,7 +15,7 @@ use tower_x402::{
     Network, PaymentHash, Preimage,
     clock::Timestamp,
     replay::{
-        Consumption, ConsumptionKey, DurableStore, Limits, MemoryStore, ReplayStore, UseId,
+        Consumption, ConsumptionKey, DurableStore, MemoryStore, ReplayStore, UseId, UseLimits,
         conformance::{RawEngine, RawRecord},
     },
 };
@@ -147,7 +147,7 @@ fn use_id(number: u64) -> UseId {
 }
 
 const CALLERS: u64 = 64;
-const ONCE: Limits = Limits::new(NonZeroU32::MIN, 2);
+const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 2);
 
 criterion_group!(benches, memory, durable);
 criterion_main!(benches);

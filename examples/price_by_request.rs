@@ -44,7 +44,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .master_secret(std::fs::read(secret)?)
         .replay_store(MemoryStore::new()?)
         .build()?;
-    let charge = Charge::of(price_fn(per_page)).described("printed pages");
+    let charge = Charge::new(price_fn(per_page)).description("printed pages");
     let app = Router::new().route(
         "/print",
         get(async || "printed\n").route_layer(paywall.charge(charge)?),

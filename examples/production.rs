@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .replay_store(store)
         .revocations(revocations.clone())
         .build()?;
-    let day = Charge::of(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400));
+    let day = Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400));
     let app = Router::new().route(
         "/archive",
         get(async || "old news").route_layer(paywall.charge(day)?),

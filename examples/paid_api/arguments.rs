@@ -101,8 +101,8 @@ impl Route {
     }
 
     pub(crate) fn charge(&self) -> Charge {
-        let charge = Charge::of(self.price)
-            .described(format!("{} of a test API", self.rule))
+        let charge = Charge::new(self.price)
+            .description(format!("{} of a test API", self.rule))
             .mime_type("application/json");
         match self.access {
             Access::Duration(duration) => charge.for_duration(duration),

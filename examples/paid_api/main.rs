@@ -97,7 +97,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         .unpaid
         .into_iter()
         .fold(paywall, |paywall, unpaid| {
-            paywall.unpaid_per_client(unpaid.get())
+            paywall.max_unpaid_per_client(unpaid.get())
         });
     let paywall = remember(paywall, arguments.store.as_deref())?.build()?;
     let layer = paywall.routes(table(&arguments.routes))?;

@@ -129,7 +129,7 @@ impl FacilitatorBuilder {
     /// Nothing settles twice after a restart: every proof whose invoice was made before the
     /// restart, or within twice the skew after it, is refused. Clients whose payment was not
     /// settled before the restart lose it.
-    pub fn volatile_replay_store(mut self) -> Self {
+    pub fn allow_volatile_replay_store(mut self) -> Self {
         self.volatile = true;
         self
     }
@@ -150,7 +150,7 @@ impl FacilitatorBuilder {
         {
             return error(
                 "this store forgets what was settled when the process ends, and mainnet is enabled: use a durable store such as \
-                 DurableStore::open(\"spent\")?, accept this one with .volatile_replay_store(), or support test networks only, with \
+                 DurableStore::open(\"spent\")?, accept this one with .allow_volatile_replay_store(), or support test networks only, with \
                  .networks([..])",
             );
         }

@@ -7,7 +7,9 @@ use crate::{
         self, Conditions, PaymentPayload, PaymentRequirements, Reason, SettlementResponse, Verified,
     },
     payment::{Network, is_public_key, retain_until},
-    replay::{Consumption, ConsumptionKey, Limits, Release, ReplayStore, StoreErrorKind, UseId},
+    replay::{
+        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreErrorKind, UseId, UseLimits,
+    },
     trace,
 };
 
@@ -140,7 +142,7 @@ impl Facilitator {
         let consumed = self.0.store.consume(
             key,
             use_id,
-            Limits::new(NonZeroU32::MIN, 0),
+            UseLimits::new(NonZeroU32::MIN, 0),
             self.retain_until(verified),
         );
         let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
@@ -174,7 +176,7 @@ impl Drop for Lease<'_> {
     fn drop(&mut self) {
         if self.is_open {
             self.store
-                .release(self.key, self.use_id, Release::NotServed);
+                .release(self.key, self.use_id, ReleaseReason::NotServed);
         }
     }
 }

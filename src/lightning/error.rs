@@ -36,7 +36,7 @@ impl NodeError {
 
     /// Marks the error as one of a payment whose money may have left.
     #[must_use]
-    pub fn with_money_maybe_gone(mut self) -> Self {
+    pub fn maybe_paid(mut self) -> Self {
         self.may_have_paid = true;
         self
     }

@@ -19,7 +19,7 @@
 //!    `.dialects([..])` when you build the paywall.
 //! 4. Turn the node's failures into [`NodeError`]. If a payment may have left despite the error (a
 //!    time limit, a broken connection), mark the error with
-//!    [`with_money_maybe_gone`](NodeError::with_money_maybe_gone).
+//!    [`maybe_paid`](NodeError::maybe_paid).
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
 //!    a test.
 //! 6. If the node is on signet, testnet or regtest, call `.allow_test_network()` on the paywall's
@@ -135,7 +135,7 @@
 //!         Box::pin(async move {
 //!             // This host never pays an invoice twice. If yours might, remember what was paid.
 //!             let sent = self.host.send(invoice.as_str(), limits.max_fee.as_msat(), limits.time.as_secs()).await;
-//!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).with_money_maybe_gone();
+//!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).maybe_paid();
 //!             status(invoice.payment_hash(), sent.map_err(lost)?)
 //!         })
 //!     }
@@ -143,14 +143,14 @@
 //!     fn lookup_payment(&self, payment_hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
 //!         Box::pin(async move {
 //!             let found = self.host.payment(&payment_hash.to_string()).await;
-//!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).with_money_maybe_gone();
+//!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).maybe_paid();
 //!             status(payment_hash, found.map_err(lost)?)
 //!         })
 //!     }
 //! }
 //!
 //! fn status(payment_hash: PaymentHash, payment: HostPayment) -> Result<PaymentStatus, NodeError> {
-//!     let bad = |why| Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, why).with_money_maybe_gone());
+//!     let bad = |why| Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, why).maybe_paid());
 //!     match (payment.state, payment.preimage.as_deref().and_then(Preimage::from_hex)) {
 //!         ("sent", Some(preimage)) if payment_hash.is_of(&preimage) => {
 //!             Ok(PaymentStatus::Paid { preimage, fee: Amount::from_msat(payment.fee_msat) })

@@ -61,8 +61,8 @@ pub(crate) fn serve_until_killed(folder: &Path) {
             .origin(ORIGIN)
             .master_secret(Secrets::test_secret(7))
             .replay_store(DurableStore::open(folder.join("store")).unwrap())
-            .unpaid_per_client(1_000_000)
-            .unpaid_in_all(1_000_000)
+            .max_unpaid_per_client(1_000_000)
+            .max_unpaid(1_000_000)
             .build()
             .unwrap();
         let runs = std::fs::OpenOptions::new()
@@ -82,7 +82,7 @@ pub(crate) fn serve_until_killed(folder: &Path) {
                 .unwrap()
                 .expose_hex()
         };
-        let thrice = Charge::of(Amount::from_sat(10)).uses(NonZeroU32::new(USES).unwrap());
+        let thrice = Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(USES).unwrap());
         let app = Router::new()
             .route(
                 "/once",

@@ -39,7 +39,7 @@ impl Place {
             .origin(&self.origin)
             .master_secret(Secrets::test_secret(7))
             .replay_store(MemoryStore::new().unwrap())
-            .unpaid_per_client(10_000)
+            .max_unpaid_per_client(10_000)
     }
 
     /// Serves until the runtime ends.

@@ -171,7 +171,7 @@ pub(crate) fn facilitator(
 ) -> Result<Facilitator, ConfigError> {
     let key = tower_x402::codec::hex::encode(shop.node.profile().public_key.unwrap());
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token"))
-        .volatile_replay_store();
+        .allow_volatile_replay_store();
     facilitator
         .pay_to(key)
         .networks([Network::Regtest])

@@ -17,8 +17,8 @@ use tower_x402::{
     codec::hex,
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, MemoryStore, Release, ReplayStore,
-        StoreError, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
+        StoreError, StoreId, UseId, UseLimits,
         conformance::{self, Setup},
     },
 };
@@ -157,13 +157,13 @@ impl ReplayStore for Dated {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.store.consume(key, use_id, limits, retain_until)
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         self.store.release(key, use_id, why);
     }
 
@@ -189,13 +189,13 @@ impl ReplayStore for Alike {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.0.consume(key, use_id, limits, retain_until)
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         self.0.release(key, use_id, why);
     }
 
@@ -307,8 +307,8 @@ impl Replayed {
 
 #[derive(Clone, Copy)]
 enum Step {
-    Consume(ConsumptionKey, UseId, Limits, Timestamp),
-    Release(ConsumptionKey, UseId, Release),
+    Consume(ConsumptionKey, UseId, UseLimits, Timestamp),
+    Release(ConsumptionKey, UseId, ReleaseReason),
 }
 
 impl Step {
@@ -332,7 +332,7 @@ impl Step {
             Self::Release(key, id, why) => format!(
                 "{} {}",
                 name(key, id),
-                if why == Release::Failed {
+                if why == ReleaseReason::Failed {
                     "failed"
                 } else {
                     "not"
@@ -348,7 +348,7 @@ impl Step {
         let id = UseId::from_bytes(hex::decode_lower(words[2]).unwrap());
         match words[3..] {
             [uses, restores, until] => {
-                let limits = Limits::new(uses.parse().unwrap(), restores.parse().unwrap());
+                let limits = UseLimits::new(uses.parse().unwrap(), restores.parse().unwrap());
                 Self::Consume(
                     key,
                     id,
@@ -360,9 +360,9 @@ impl Step {
                 key,
                 id,
                 if why == "failed" {
-                    Release::Failed
+                    ReleaseReason::Failed
                 } else {
-                    Release::NotServed
+                    ReleaseReason::NotServed
                 },
             ),
             _ => panic!("{text:?}"),
@@ -383,13 +383,13 @@ impl ReplayStore for FileStore {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move { self.ask(Step::Consume(key, use_id, limits, retain_until)) })
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
         let _ = self.ask(Step::Release(key, use_id, why));
     }
 

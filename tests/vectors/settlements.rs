@@ -16,8 +16,8 @@ use tower_x402::{
     facilitator::{Caller, Facilitator},
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError, StoreId,
-        UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
+        UseId, UseLimits,
     },
     x402::{PaymentPayload, PaymentRequirements},
 };
@@ -189,7 +189,7 @@ impl ReplayStore for Store {
         &self,
         key: ConsumptionKey,
         _: UseId,
-        _: Limits,
+        _: UseLimits,
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         let is_new = self.0.lock().expect("a lock").insert(key, until).is_none();
@@ -202,7 +202,7 @@ impl ReplayStore for Store {
         })
     }
 
-    fn release(&self, key: ConsumptionKey, _: UseId, _: Release) {
+    fn release(&self, key: ConsumptionKey, _: UseId, _: ReleaseReason) {
         self.0.lock().expect("a lock").remove(&key);
     }
 

@@ -81,7 +81,7 @@ pub fn rows() -> Vec<Row> {
         .expect("a good charge");
     let holding = shop
         .paywall
-        .charge(Charge::of(by_body).reads_body())
+        .charge(Charge::new(by_body).reads_body())
         .expect("a good charge");
     let text = Bytes::from(vec![b'x'; BYTES]);
     let memory = |layer: &X402Layer| {

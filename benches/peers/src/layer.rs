@@ -46,7 +46,7 @@ fn table(shop: &Shop) -> X402Layer {
     let table = RouteTable::new()
         .charge(
             "GET /v1/weather/{city}",
-            Charge::of(Amount::from_sat(10)).for_duration(HOUR),
+            Charge::new(Amount::from_sat(10)).for_duration(HOUR),
         )
         .charge("GET /v1/forecast/{city}", Amount::from_sat(20))
         .charge("GET /v1/archive/{*path}", Amount::from_sat(500))

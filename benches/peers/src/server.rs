@@ -87,7 +87,7 @@ async fn ours() -> Site {
         "http://{}",
         listener.local_addr().expect("an address")
     ));
-    let charge = Charge::of(Amount::from_sat(10)).for_duration(Duration::from_secs(3600));
+    let charge = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(3600));
     let layer = shop.paywall.charge(charge).expect("a good charge");
     let app = Router::new().route("/hello", get(async || "hello").route_layer(layer));
     let request = Request::get("/hello")

@@ -17,7 +17,7 @@ impl Shop {
         let store = MemoryStore::new().expect("randomness");
         let paywall = builder
             .replay_store(store)
-            .unpaid_in_all(1 << 24)
+            .max_unpaid(1 << 24)
             .build()
             .expect("a good configuration");
         Self { paywall, node }

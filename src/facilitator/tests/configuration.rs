@@ -55,7 +55,7 @@ fn a_configuration_that_could_settle_twice_or_never_is_refused() {
         ),
         (
             durable,
-            "use a durable store such as DurableStore::open(\"spent\")?, accept this one with .volatile_replay_store(), or support test",
+            "use a durable store such as DurableStore::open(\"spent\")?, accept this one with .allow_volatile_replay_store(), or support test",
         ),
     ] {
         assert!(
@@ -134,7 +134,7 @@ async fn no_skew_that_is_configured_later_settles_what_the_store_has_forgotten()
                 .clock(clock.clone());
             let builder = builder
                 .pay_to(key.clone())
-                .volatile_replay_store()
+                .allow_volatile_replay_store()
                 .skew(seconds(skew));
             builder.remember_for(seconds(skew + 3600)).build()
         };

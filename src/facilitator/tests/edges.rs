@@ -128,7 +128,7 @@ async fn a_function_of_the_head_says_who_is_calling() {
     };
     let facilitator = Facilitator::builder(store, callers)
         .pay_to(KEY)
-        .volatile_replay_store()
+        .allow_volatile_replay_store()
         .build()
         .unwrap();
     for (header, status) in [

@@ -23,8 +23,8 @@ use crate::{
     codec::hex,
     dialect::x402::{self, Bench},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId, UseLimits,
     },
 };
 
@@ -57,7 +57,7 @@ impl ReplayStore for Store {
         &self,
         key: ConsumptionKey,
         id: UseId,
-        _: Limits,
+        _: UseLimits,
         until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         *self.asked.lock().unwrap() += 1;
@@ -99,8 +99,8 @@ impl ReplayStore for Store {
         })
     }
 
-    fn release(&self, key: ConsumptionKey, id: UseId, why: Release) {
-        assert_eq!(why, Release::NotServed);
+    fn release(&self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {
+        assert_eq!(why, ReleaseReason::NotServed);
         *self.released.lock().unwrap() += 1;
         self.spent
             .lock()
@@ -123,7 +123,7 @@ fn builder(store: &Arc<Store>) -> FacilitatorBuilder {
     let callers = BearerTokens::new().with("shop", "token").with("news", "");
     Facilitator::builder(Arc::clone(store) as Arc<dyn ReplayStore>, callers)
         .clock(TestClock::at(Timestamp::from_unix_seconds(1_700_000_000)))
-        .volatile_replay_store()
+        .allow_volatile_replay_store()
 }
 
 /// Creates a facilitator, and a document that settles, made by this crate's own server and client.

@@ -138,7 +138,7 @@ impl DevnetNode {
             Err(Bolt11PaymentError::SendingFailed(RetryableSendFailure::DuplicatePayment)) => {
                 Err(self
                     .refused("this payment is already in flight")
-                    .with_money_maybe_gone())
+                    .maybe_paid())
             }
             Err(_) => {
                 self.node.traffic.failed(payment_hash);

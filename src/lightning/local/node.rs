@@ -307,7 +307,7 @@ impl LocalNode {
         if settles && payments == Payments::LoseAnswer {
             return Err(
                 NodeError::new(NodeErrorKind::Unreachable, NAME, "the answer was lost")
-                    .with_money_maybe_gone(),
+                    .maybe_paid(),
             );
         }
         Ok(match status {

@@ -23,8 +23,8 @@ use crate::{
     codec::hex,
     payment::{Network, PaymentHash},
     replay::{
-        Consumption, ConsumptionKey, Durability, Limits, Release, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        StoreErrorKind, StoreId, UseId, UseLimits,
     },
 };
 
@@ -124,7 +124,7 @@ impl ReplayStore for Remote {
         &self,
         key: ConsumptionKey,
         use_id: UseId,
-        limits: Limits,
+        limits: UseLimits,
         retain_until: Timestamp,
     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
@@ -149,8 +149,8 @@ impl ReplayStore for Remote {
         })
     }
 
-    fn release(&self, key: ConsumptionKey, use_id: UseId, why: Release) {
-        let why = if why == Release::Failed {
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
+        let why = if why == ReleaseReason::Failed {
             "failed"
         } else {
             "not_served"
@@ -226,7 +226,7 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
             ] => {
                 let (key, use_id, until) =
                     (key(network, hash), use_id_of(use_id), timestamp(until));
-                let limits = Limits::new(
+                let limits = UseLimits::new(
                     uses.parse::<NonZeroU32>().expect("uses"),
                     restores.parse().expect("restores"),
                 );
@@ -243,9 +243,9 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
             }
             ["release", network, hash, use_id, why] => {
                 let why = if why == "failed" {
-                    Release::Failed
+                    ReleaseReason::Failed
                 } else {
-                    Release::NotServed
+                    ReleaseReason::NotServed
                 };
                 store.release(key(network, hash), use_id_of(use_id), why);
             }
