@@ -1,4 +1,5 @@
-//! One request through the layer around a service that answers at once: free, unpaid and paid.
+//! Measures one request through the layer around a service that answers at once: free, unpaid,
+//! paid.
 
 use std::{convert::Infallible, hint::black_box, time::Duration};
 

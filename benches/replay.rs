@@ -1,4 +1,4 @@
-//! What one use costs at each store, and how near the durable one comes to its engine.
+//! Measures the cost of one use in each store, and compares the durable store with its engine.
 #![allow(missing_docs, clippy::unwrap_used)]
 
 use std::{

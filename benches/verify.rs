@@ -1,4 +1,4 @@
-//! From a header's text to a proof, for a credential of each dialect as this server sells it.
+//! Measures the time from a header's text to a proof, for a credential of each dialect.
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use tower_x402::{l402, mpp, x402};

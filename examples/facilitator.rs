@@ -1,6 +1,7 @@
-//! A facilitator for x402 on Lightning, which settles proofs for resource servers of any language.
-//! Beside it run the node that is paid, which makes the invoices, and a wallet that pays, so that
-//! you can try a server from end to end. The money is pretend.
+//! An x402 facilitator for Lightning, which settles proofs for resource servers in any language.
+//!
+//! The node that makes the invoices and a wallet that pays them run beside it, so that you can try
+//! a server from end to end. The money is not real.
 //!
 //! `cargo run --example facilitator`
 #![allow(
@@ -28,14 +29,15 @@ use tower_x402::{
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
     let end = serving::End::new()?;
-    // before the node, for it refuses invoices that are older
+    // Create the store before the node, because the facilitator refuses invoices older than its
+    // store.
     let store = Arc::new(MemoryStore::new()?);
     let devnet = Devnet::start().await?;
     let node = devnet.server();
     let key = const_hex::encode(
         node.profile()
             .public_key
-            .ok_or("expected a node that tells its key")?,
+            .ok_or("expected a node with a known public key")?,
     );
     let mut token = [0; 32];
     getrandom::fill(&mut token).map_err(|error| error.to_string())?;
@@ -44,13 +46,13 @@ async fn main() -> Result<(), BoxError> {
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", &token))
         .networks([Network::Regtest])
         .pay_to(&key)
-        .skew(Duration::ZERO) // all clocks are this machine's; otherwise nothing settles in the store's first two minutes
+        .skew(Duration::ZERO) // one machine has one clock; with the default, a new store settles nothing for two minutes
         .build()?;
 
     let listen = || TcpListener::bind("127.0.0.1:0");
     let (settling, receiving, paying) = (listen().await?, listen().await?, listen().await?);
     println!(
-        "the money is pretend: two Lightning nodes on regtest and the channel between them are within this process"
+        "the money is not real: two Lightning nodes on regtest and their channel run inside this process"
     );
     println!("network {}", Network::Regtest.caip2());
     println!("payto {key}");

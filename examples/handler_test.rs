@@ -1,8 +1,8 @@
-//! How to test a handler that takes a receipt: alone, in its router, and behind its paywall. No
-//! node and no network are needed.
+//! How to test a handler that takes a receipt: alone, in its router, and behind its paywall. This
+//! needs no node and no network.
 //!
-//! The three functions are written as tests are: put `#[tokio::test]` above yours, and in your
-//! `[dev-dependencies]` `tower-x402` with the feature `conformance`.
+//! The three functions are tests. In your project, put `#[tokio::test]` above each, and add
+//! `tower-x402` with the feature `conformance` to `[dev-dependencies]`.
 //!
 //! `cargo run --example handler_test`
 
@@ -19,16 +19,17 @@ async fn weather(Paid(receipt): Paid) -> String {
     format!("sunny; you paid {}", receipt.amount())
 }
 
-/// A handler is a function: call it with a receipt made for tests.
+/// Calls the handler like any function, with a receipt made for tests.
 async fn the_handler_tells_what_was_paid() {
-    let receipt = PaymentReceipt::pretend(Amount::from_sat(10));
+    let receipt = PaymentReceipt::for_tests(Amount::from_sat(10));
     assert_eq!(weather(Paid(receipt)).await, "sunny; you paid 10 sat");
 }
 
-/// The layer puts the receipt into the request's extensions: a test of the router does the same.
+/// Puts a receipt into the request's extensions, as the layer does.
 async fn the_router_finds_the_receipt() {
     let app = Router::new().route("/weather", get(weather));
-    let request = Request::get("/weather").extension(PaymentReceipt::pretend(Amount::from_sat(10)));
+    let request =
+        Request::get("/weather").extension(PaymentReceipt::for_tests(Amount::from_sat(10)));
     let answer = app
         .oneshot(request.body(Body::empty()).unwrap())
         .await
@@ -36,7 +37,7 @@ async fn the_router_finds_the_receipt() {
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
-/// The whole purchase, over a node that signs and settles by itself.
+/// Makes a whole purchase, with a node for tests that settles invoices by itself.
 async fn one_payment_buys_one_request() {
     let folder = tempfile::tempdir().unwrap();
     let secret = secret_file::create(folder.path(), "master-secret").unwrap();

@@ -1,5 +1,4 @@
-//! The layer around a plain hyper service, without axum: one path is free and the other costs 10
-//! sat.
+//! The layer around a plain hyper service, without axum. One path is free, the other costs 10 sat.
 //!
 //! `cargo run --example hyper_only`
 

@@ -1,7 +1,8 @@
-//! A node of your own: a `Receiver` over the client of a node that speaks in hex, checked by the
-//! crate's conformance suite.
+//! Your own node: an implementation of `Receiver` over a node's client that uses hexadecimal text.
+//! The crate's conformance suite checks it.
 //!
-//! Write the body of `create_invoice` and `lookup_invoice` with your node's client; the rest stays.
+//! Replace the bodies of `create_invoice` and `lookup_invoice` with calls of your node's client.
+//! The rest stays.
 //!
 //! `cargo run --example own_node`
 
@@ -22,7 +23,7 @@ struct MyNode(Client);
 
 impl Receiver for MyNode {
     fn profile(&self) -> ReceiverProfile {
-        // `Exclusive`: nobody else can make this node sign, or learns the preimages of its unpaid
+        // `Exclusive`: nobody else can make this node sign, or learn the preimages of its unpaid
         // invoices.
         let mut profile = ReceiverProfile::new(Network::Regtest, KeyCustody::Exclusive);
         profile.public_key = self.0.public_key(); // x402 needs it
@@ -74,13 +75,13 @@ const NAME: &str = "my node";
 
 #[tokio::main]
 async fn main() {
-    // The same two lines as a test of yours, against your node on regtest.
+    // Write the same two lines in a test, against your node on regtest.
     conformance::receiver(&MyNode(Client(LocalNode::new()))).await;
-    println!("this node does all that a paywall needs: Paywall::builder(MyNode(..))");
+    println!("this node passes every check; use it with Paywall::builder(MyNode(..))");
 }
 
-/// What the client of a node could look like. Over a node in this process, so that the example
-/// needs no other.
+/// An example of a node's client. It uses a node in this process, so that the example needs no
+/// other.
 #[derive(Debug)]
 struct Client(LocalNode);
 

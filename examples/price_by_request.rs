@@ -1,7 +1,7 @@
 //! A price that depends on the request: one satoshi a page, the first page free, at most 100 pages.
 //!
-//! What the price function reads is bound to the payment: a credential for 2 pages does not open
-//! 50.
+//! Everything that the price function reads is bound to the payment. A credential for 2 pages does
+//! not open 50.
 //!
 //! `cargo run --example price_by_request`
 
@@ -20,7 +20,8 @@ use tower_x402::{
 
 mod secret_file;
 
-/// `None` is free. A `BadRequest` is answered with 400, any other error with 503.
+/// Returns the price, or `None` if the request is free. A `BadRequest` is answered with 400, any
+/// other error with 503.
 async fn per_page(request: PriceRequest) -> Result<Option<Amount>, BoxError> {
     let pages: u32 = request
         .query("pages")?

@@ -1,5 +1,5 @@
-//! What a server keeps in production: a durable store of spent payments, a master secret in a file,
-//! a secret that rotates, and payments that can be revoked.
+//! A production set-up: a durable store of spent payments, the master secret in a file, rotation of
+//! the secret, and revocation of a payment.
 //!
 //! `cargo run --example production`
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let first = secret_file::create(folder.path(), "master-secret-1")?;
     let node = LocalNode::new(); // in production: your own node, see the example `own_node`
 
-    // One folder remembers what is spent and what is revoked. Never restore an older copy of it.
+    // This folder remembers which payments are spent or revoked. Never restore an older copy of it.
     let store = Arc::new(DurableStore::open(folder.path().join("spent"))?);
     let revocations = Revocations::load(store.clone()).await?;
     let secrets = Secrets::new(fs::read(&first)?)?;
@@ -41,15 +41,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(ask(&app, Some(&old_token)).await?.status(), StatusCode::OK);
     println!("bought a day of /archive");
 
-    // Rotate: add the new secret on every server, then mint with it on every server.
+    // To rotate, first add the new secret on every server. Then mint with it on every server.
     let second = secret_file::create(folder.path(), "master-secret-2")?;
     secrets.add(fs::read(&second)?)?;
     secrets.mint_with(fs::read(&second)?)?;
     assert_eq!(ask(&app, Some(&old_token)).await?.status(), StatusCode::OK);
     println!("rotated the secret: the token of the old one is still accepted");
 
-    // Remove the old secret when its last token has expired. Here it has not, so its owner would
-    // have to pay again.
+    // Remove the old secret after its last token has expired. Here it has not expired, so its owner
+    // would have to pay again.
     secrets.remove(fs::read(&first)?)?;
     assert_eq!(
         ask(&app, Some(&old_token)).await?.status(),
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     );
     println!("removed the old secret: its token is refused");
 
-    // Revoke one payment, for ever. Other servers that share the records read it at their next
+    // Revoke one payment permanently. Other servers that share the records see it at their next
     // `refresh`.
     let (token, payment_hash) = buy(&app, &node).await?;
     assert_eq!(ask(&app, Some(&token)).await?.status(), StatusCode::OK);
@@ -70,7 +70,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Reads the 402, pays its invoice, and returns the token with its proof.
+/// Reads the 402, pays its invoice, and returns the token with its proof of payment.
 async fn buy(app: &Router, node: &LocalNode) -> Result<(HeaderValue, PaymentHash), Box<dyn Error>> {
     let challenge = l402::Challenge::in_headers(ask(app, None).await?.headers()).remove(0);
     let payment_hash = Invoice::parse(challenge.invoice())?.payment_hash();

@@ -1,5 +1,5 @@
-//! A paid API and its first customer, with two real Lightning nodes in one process: the 402, the
-//! payment, the answer, and the refusal of a second use.
+//! A paid API and its first customer, with two real Lightning nodes in one process. It shows the
+//! 402, the payment, the answer, and that a second use is refused.
 //!
 //! `cargo run --example quickstart`
 
@@ -23,7 +23,7 @@ async fn weather(Path(city): Path<String>, Paid(receipt): Paid) -> String {
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    // The server: a node that is paid, a paywall over it, and a route that costs 10 sat.
+    // The server: a node that receives payments, a paywall, and a route that costs 10 sat.
     let devnet = Devnet::start().await?;
     let folder = tempfile::tempdir()?;
     let secret = secret_file::create(folder.path(), "master-secret")?;
@@ -46,13 +46,13 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .await
     });
     println!(
-        "A paid API is up at {origin}, with a Lightning node behind it and another one to pay from."
+        "A paid API runs at {origin}. One Lightning node receives its payments, and another one pays."
     );
     println!(
-        "Both are real LDK nodes with a channel between them; only the money is pretend (regtest).\n"
+        "Both are real LDK nodes with a channel between them. Only the money is not real (regtest).\n"
     );
 
-    // The customer: asks, reads the price, pays, asks again.
+    // The customer sends a request, reads the price, pays, and sends the request again.
     let client = Client::builder(TokioExecutor::new()).build_http();
     let url = format!("{origin}/weather/oslo");
 
@@ -77,7 +77,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         return Err("the payment did not succeed".into());
     };
     println!(
-        "   Paid through the channel, for a routing fee of {fee}. The preimage it got in return is the proof."
+        "   Paid through the channel, for a routing fee of {fee}. The preimage that came back is the proof of payment."
     );
 
     println!("\n3. The same request again, with the proof:");
@@ -103,7 +103,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         problem["title"], problem["reason"], problem["detail"]
     );
     println!(
-        "\nOne payment bought one request. Next: `cargo run --example paid_api`, a server that stays up."
+        "\nOne payment bought one request. Next: `cargo run --example paid_api`, a server that keeps running."
     );
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Who paid what: a ledger of settled payments, written beside the answers and never in their way.
+//! Who paid what: a ledger of settled payments, written in a separate task that never delays an
+//! answer.
 //!
 //! `cargo run --example settlements`
 
@@ -21,8 +22,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .master_secret(std::fs::read(secret)?)
         .replay_store(MemoryStore::new()?)
         .build()?;
-    // A stream of receipts that buffers up to 1,000 of them. More are dropped and counted, so read
-    // it in a task of its own.
+    // A stream that buffers up to 1,000 receipts. Further receipts are dropped and counted, so read
+    // the stream in its own task.
     let mut settlements = paywall.settlements(1_000);
     let ledger = tokio::spawn(async move {
         let mut total_msat = 0;

@@ -1,4 +1,4 @@
-//! Bodies that were held in memory, or that pass through untouched.
+//! Request and response bodies: either buffered in memory, or passed through unread.
 
 use std::{
     collections::HashMap,
@@ -17,8 +17,8 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
 pin_project! {
-    /// The body of a request behind the layer: the application's own, untouched, or one that had to
-    /// be read first.
+    /// The body of a request that the layer passes on: the original body unread, or a buffered copy
+    /// if the layer had to read it first.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -27,7 +27,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// The body of an answer: the inner service's own, untouched, or a short one of the layer's.
+    /// The body of a response: the inner service's body, or a short one that the layer wrote.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -39,13 +39,13 @@ pin_project! {
     #[project = KindProjection]
     #[derive(Debug)]
     enum Kind<B> {
-        // Boxed, because every request and answer is moved about with room for it.
+        // Boxed, because otherwise every request and response would reserve space for it.
         Held { held: Box<Held> },
         Inner { #[pin] body: B },
     }
 }
 
-/// A body in memory: one buffer, its trailers, and its share of the pool.
+/// A body in memory: one buffer, the trailers, and the memory that it takes from the pools.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     data: Option<Bytes>,
@@ -89,7 +89,7 @@ impl<B> RequestBody<B> {
         }
     }
 
-    /// The bytes of a body that was read; none of one that was passed through.
+    /// Returns the bytes of a buffered body, or no bytes if the body was not read.
     pub(crate) fn data(&self) -> Bytes {
         match &self.kind {
             Kind::Inner { .. } => Bytes::new(),
@@ -97,7 +97,7 @@ impl<B> RequestBody<B> {
         }
     }
 
-    /// The body that was passed through, or the one that was read.
+    /// Returns the original body if it was not read, and otherwise the buffered one as the error.
     pub(crate) fn into_unread(self) -> Result<B, Box<Held>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
@@ -122,8 +122,8 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// An empty one, as layers outside ask for that answer by themselves (tower-http's CORS and time
-/// limits).
+/// Creates an empty body. Outer layers such as tower-http's CORS and timeouts need this to answer
+/// by themselves.
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::held(Bytes::new())
@@ -188,7 +188,7 @@ macro_rules! forward {
 forward!(RequestBody);
 forward!(ResponseBody);
 
-/// A number of bytes that bodies take from and give back to.
+/// A pool of memory, in bytes, that bodies take from and give back to.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     free: Arc<AtomicUsize>,
@@ -214,11 +214,11 @@ impl Pool {
     }
 }
 
-/// A pool for each key, such as a client. It is made when the first body needs it, and forgotten
-/// after the last one.
+/// One pool for each key, such as a client. A pool is created when a body needs it, and removed
+/// some time after the last body is gone.
 #[derive(Debug)]
 pub(crate) struct Pools<K> {
-    /// The size of each, in bytes.
+    /// The size of each pool, in bytes.
     bytes: usize,
     open: Mutex<Open<K>>,
 }
@@ -243,8 +243,8 @@ impl<K: Eq + Hash> Pools<K> {
     pub(crate) fn of(&self, key: K) -> Pool {
         let Open { pools, sweep_at } =
             &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // The table holds at most twice as many pools as there are bodies. The cost of one addition
-        // does not grow.
+        // Sweeps each time the table has doubled. So it holds at most twice as many pools as there
+        // are bodies, and the cost of one addition does not grow.
         if pools.len() >= *sweep_at {
             pools.retain(|_, pool| Arc::strong_count(&pool.free) > 1);
             *sweep_at = (2 * pools.len()).max(FEW);
@@ -256,10 +256,10 @@ impl<K: Eq + Hash> Pools<K> {
     }
 }
 
-/// Fewer pools than this are not worth sweeping.
+/// Fewer pools than this are not swept.
 const FEW: usize = 64;
 
-/// What one body takes of each of its pools; given back when dropped.
+/// The bytes that one body has taken from each of its pools. They are given back on drop.
 #[derive(Debug)]
 pub(crate) struct Share {
     pools: [Option<Pool>; 5],
@@ -271,8 +271,8 @@ impl Share {
         Self { pools, bytes: 0 }
     }
 
-    /// Takes more until it is `bytes` in all. Returns false, and takes nothing, if one of the pools
-    /// has too few left.
+    /// Takes more until the total is `bytes`. Returns `false` and takes nothing if one of the pools
+    /// has too few bytes left.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let pools = || self.pools.iter().flatten();
@@ -314,19 +314,19 @@ mod tests {
     }
 
     #[test]
-    fn a_body_takes_of_all_its_pools_or_of_none() {
+    fn a_body_takes_from_all_its_pools_or_from_none() {
         let (whole, of_one) = (Pool::new(10), Pools::new(4));
         let share =
             |key: u32| Share::of([Some(whole.clone()), None, None, None, Some(of_one.of(key))]);
         let (mut a, mut b, mut c) = (share(1), share(1), share(2));
         assert!(a.grow_to(3) && !b.grow_to(2) && b.grow_to(1) && c.grow_to(4));
-        assert!(share(3).grow_to(2), "a refused body has kept something");
+        assert!(share(3).grow_to(2), "a refused body has kept some bytes");
         drop(a);
         assert!(b.grow_to(4) && !b.grow_to(5));
     }
 
     #[test]
-    fn pools_of_which_nobody_holds_anything_are_forgotten() {
+    fn unused_pools_are_removed() {
         let pools = Pools::new(4);
         let held = pools.of(0_u32);
         assert!(held.take(3));
@@ -336,7 +336,7 @@ mod tests {
         assert!(pools.open.lock().unwrap().pools.len() <= 2 * FEW);
         assert!(
             !pools.of(0).take(2),
-            "a pool was forgotten while a body held a share of it"
+            "a pool was removed while a body held bytes of it"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Boxed futures and streams, so that the open traits can be trait objects.
+//! Boxed futures and streams, so that the traits of nodes and stores can be trait objects.
 
 use std::pin::Pin;
 

@@ -1,4 +1,4 @@
-//! The receipt of a paid request, for axum handlers.
+//! The axum extractor for the receipt of a paid request.
 
 use std::fmt;
 
@@ -10,9 +10,10 @@ use http::{StatusCode, request::Parts};
 
 use crate::payment::PaymentReceipt;
 
-/// The verified receipt of the payment that this request is served for.
+/// An axum extractor for the receipt of the payment that paid for this request.
 ///
-/// `Option<Paid>` is `None` where a request passed for free (no rule, no price, an allowance).
+/// `Option<Paid>` is `None` if the request passed for free: no rule prices it, its price is `None`,
+/// or a free allowance covered it.
 ///
 /// ```
 /// use tower_x402::Paid;
@@ -23,7 +24,7 @@ use crate::payment::PaymentReceipt;
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(weather));
 /// ```
 ///
-/// A test of the handler calls it with a pretend receipt (feature `conformance`):
+/// A test can call the handler with a receipt made for tests (feature `conformance`):
 ///
 /// ```
 /// # #[cfg(feature = "conformance")]
@@ -35,7 +36,7 @@ use crate::payment::PaymentReceipt;
 /// #     format!("sunny; you paid {}", receipt.amount())
 /// # }
 /// # tokio_test::block_on(async {
-/// assert_eq!(weather(Paid(PaymentReceipt::pretend(Amount::from_sat(10)))).await, "sunny; you paid 10 sat");
+/// assert_eq!(weather(Paid(PaymentReceipt::for_tests(Amount::from_sat(10)))).await, "sunny; you paid 10 sat");
 /// # });
 /// # }
 /// ```
@@ -64,16 +65,15 @@ impl<S: Sync> OptionalFromRequestParts<S> for Paid {
     }
 }
 
-/// A handler asked for [`Paid`] and no payment was made: a mistake of the server, answered with
-/// 500.
+/// The rejection if a handler takes [`Paid`] and the request was not paid. It is a mistake in the
+/// server, so the answer is 500.
 #[derive(Clone, Copy, Debug)]
 pub struct MissingReceipt(());
 
 impl fmt::Display for MissingReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "no payment receipt: add .route_layer(paywall.charge(..)?) to the route (an X402Layer), and where requests may pass for free take \
-             Option<Paid> instead of Paid",
+            "no payment receipt: add .route_layer(paywall.charge(..)?) to the route, or take Option<Paid> if requests may pass for free",
         )
     }
 }

@@ -1,24 +1,26 @@
-//! Tower middleware for APIs that machines pay for over Bitcoin's Lightning Network.
+//! A [tower](https://docs.rs/tower) layer that charges for API calls over Bitcoin's Lightning
+//! Network. It answers 402 (Payment Required) until a client has paid.
 //!
 //! ```text
 //! client                      X402Layer                         Lightning node
 //!   │  GET /weather/oslo          │                                    │
-//!   ├────────────────────────────►│  the price? an invoice for it      │
+//!   ├────────────────────────────►│  create an invoice for the price   │
 //!   │                             ├───────────────────────────────────►│
-//!   │  402, the invoice, a token  │◄───────────────────────────────────┤
+//!   │  402: the invoice, a token  │◄───────────────────────────────────┤
 //!   │◄────────────────────────────┤                                    │
-//!   │  pays the invoice, and gets its preimage: the proof              │
+//!   │  pay the invoice; the preimage that comes back proves it         │
 //!   ├─────────────────────────────────────────────────────────────────►│
-//!   │  GET again, with the proof  │  genuine? paid? spent? (no call    │
-//!   ├────────────────────────────►│  to the node: about a microsecond) │
+//!   │  GET again, with the proof  │  genuine? paid? not spent? (takes  │
+//!   ├────────────────────────────►│  a microsecond, without the node)  │
 //!   │  200                        │──► your handler, with a receipt    │
 //!   │◄────────────────────────────┤                                    │
 //! ```
 //!
-//! **Which nodes:** [`Devnet`], a regtest network in your process with pretend money, or a node of
-//! your own behind [`Receiver`](lightning::Receiver). Adapters for released nodes and the paying
-//! client are not there yet, and the crate is not published yet: depend on a checkout by its path.
-//! In production the server runs [behind a reverse proxy](docs::reverse_proxy).
+//! - **Not published yet.** Depend on a checkout by its path.
+//! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money, or your
+//!   own node, for which you implement [`Receiver`](lightning::Receiver). Adapters for released
+//!   nodes and the paying client do not exist yet.
+//! - **In production** the server runs [behind a reverse proxy](docs::reverse_proxy).
 //!
 //! # Charge for a route
 //!
@@ -32,37 +34,39 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let devnet = Devnet::start().await?; // two LDK nodes and a channel, in this process; pretend money
+//!     let devnet = Devnet::start().await?; // two LDK nodes and a channel, in this process; no real money
 //!     let paywall = Paywall::builder(devnet.server())
 //!         .origin("http://127.0.0.1:3000") // the public URL; must be https, except on this machine
-//!         .master_secret_file("master-secret") // (umask 077; head -c 32 /dev/urandom > master-secret)
+//!         .master_secret_file("master-secret") // create it: (umask 077; head -c 32 /dev/urandom > master-secret)
 //!         .replay_store(MemoryStore::new()?) // in production: DurableStore::open("spent")?
 //!         .build()?;
 //!     let app = Router::new().route("/weather", get(weather).route_layer(paywall.charge(Amount::from_sat(10))?));
 //!     let listener = tokio::net::TcpListener::bind("127.0.0.1:3000").await?;
-//!     // The address of each client: limits are counted by it.
+//!     // This passes each client's address to the layer, which counts its limits by address.
 //!     let service = app.into_make_service_with_connect_info::<std::net::SocketAddr>();
 //!     Ok(axum::serve(listener, service).await?)
 //! }
 //! ```
 //!
-//! Use the method router's `route_layer`: a method that the route does not have stays 405 and costs
-//! no invoice. `Router::layer` would charge for paths that do not exist.
+//! Call `route_layer` on the method router, as above. A method that the route does not have is then
+//! answered with 405 and costs no invoice. `Router::layer` would charge for paths that do not
+//! exist.
 //!
-//! - [`RouteTable`] prices a whole service of any kind, axum or not, from one place.
-//! - [`price_fn`] makes a price that depends on the request.
-//! - [`Charge`] says what one payment buys: one request, several, or a duration.
-//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it
-//!   among other layers.
+//! - [`RouteTable`] prices all routes of a service in one place, with or without axum.
+//! - [`price_fn`] creates a price that depends on the request.
+//! - [`Charge`] sets what one payment buys: one request, several requests, or a duration.
+//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among
+//!   other layers.
 //!
-//! The README's server includes a wallet, so that you can pay by hand. The repository's `examples/`
-//! show a production set-up, a node of your own, tests of handlers, and settlements.
+//! The server in the README includes a wallet, so that you can pay by hand. The repository's
+//! `examples/` show a production set-up, your own node, tests of handlers, and settlements.
 //!
 //! # The dialects
 //!
-//! One invoice is offered in every enabled dialect, and a payment is redeemed once, in one of them.
+//! A dialect is a payment protocol over HTTP. The layer offers one invoice in every enabled
+//! dialect. A payment is redeemed once, in one of them.
 //!
-//! | feature | the 402 says | the client answers | the receipt |
+//! | feature | headers of the 402 | header of the paid request | header of the paid answer |
 //! |---|---|---|---|
 //! | `l402` | `WWW-Authenticate: L402 macaroon=.., invoice=..` (and `LSAT`) | `Authorization: L402 token:preimage` | |
 //! | `mpp` | `WWW-Authenticate: Payment ..` | `Authorization: Payment ..` | `Payment-Receipt` |
@@ -72,41 +76,41 @@
 //!
 //! | | `l402` | `mpp` | `x402` |
 //! |---|---|---|---|
-//! | sells | one request, several, a duration | one request | one request |
-//! | prices | to the msat | whole satoshis | to the msat |
-//! | binds the body | if a price function reads it | unless it streams | yes |
+//! | sells | one request, several requests, a duration | one request | one request |
+//! | price unit | millisatoshi | whole satoshi | millisatoshi |
+//! | the payment is bound to the body | if a price function reads it | unless the charge streams it | yes |
 //! | a credential for one request is valid until | invoice's expiry + 24 h | invoice's expiry | invoice's expiry + 60 s |
-//! | the handler fails (5xx) | the use is given back, twice at most | it stays spent | it stays spent |
+//! | if the handler fails (5xx) | the use is given back, twice at most | the use stays spent | the use stays spent |
 //!
 //! # What you need
 //!
-//! - A [`Receiver`](lightning::Receiver), the node that is paid: [`Devnet`] to begin with,
-//!   [`LocalNode`](lightning::LocalNode) for tests, or your own implementation, checked by the
-//!   suite in `lightning::conformance`.
-//! - A [`ReplayStore`](replay::ReplayStore), which remembers what is spent: [`DurableStore`] on
-//!   one machine, [`MemoryStore`] for tests.
-//! - A master secret of 32 random bytes (`(umask 077; head -c 32 /dev/urandom > master-secret)`),
-//!   the same after every restart: [`Secrets::from_file`] reads it, and [`Secrets`] rotates it. A
-//!   secret that can be guessed is refused if an origin is not a loopback address.
+//! - A [`Receiver`](lightning::Receiver), which is the node that receives the payments: [`Devnet`]
+//!   to start with, [`LocalNode`](lightning::LocalNode) for tests, or your own implementation. The
+//!   suite in `lightning::conformance` checks it.
+//! - A [`ReplayStore`](replay::ReplayStore), which remembers which payments are spent:
+//!   [`DurableStore`] on one machine, [`MemoryStore`] for tests.
+//! - A master secret of 32 random bytes in a file that survives restarts: `(umask 077; head -c 32
+//!   /dev/urandom > master-secret)`. [`Secrets::from_file`] reads it, and [`Secrets`] rotates it.
+//!   If an origin is not a loopback address, a secret that looks guessable is refused.
 //!
 //! # Features
 //!
 //! | feature | what it adds | default |
 //! |---|---|---|
 //! | `server` | [`Paywall`], [`X402Layer`], [`RouteTable`] | yes |
-//! | `axum` | [`Paid`], and support for axum's original URI, matched path and peer address. Without it, do not put the layer inside a nest. | yes |
+//! | `axum` | [`Paid`], and support for axum's original URI, matched path and peer address. Without it, do not use the layer inside `Router::nest`. | yes |
 //! | `l402`, `mpp`, `x402` | the dialects | yes |
-//! | `tracing` | log events. Only they say why an answer was 500 or 503. | yes |
-//! | `facilitator` | x402's `/settle`, `/verify`, `/supported` as a service | |
-//! | `devnet` | [`Devnet`]: two LDK nodes in this process | |
-//! | `replay-durable` | [`DurableStore`] | |
-//! | `conformance` | test suites for nodes and stores of your own; receipts for handler tests | |
+//! | `tracing` | log events. Without them nothing says why an answer was 500 or 503. | yes |
+//! | `facilitator` | x402's `/settle`, `/verify` and `/supported` as a tower service | |
+//! | `devnet` | [`Devnet`]: two LDK nodes and a channel inside your process, on regtest | |
+//! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
+//! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
 //! | `full` | all of these | |
 //!
 //! # What it does not do
 //!
-//! Accounts, refunds, fiat, other chains, TLS (a [reverse proxy](docs::reverse_proxy) terminates
-//! it). It does not move money: the node does.
+//! It has no accounts, subscriptions, refunds, fiat money or other chains. It does not terminate
+//! TLS: use a [reverse proxy](docs::reverse_proxy). It does not move money: the node does.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "server")]
@@ -115,7 +119,7 @@ mod boxed;
 pub mod clock;
 #[doc(hidden)]
 pub mod codec;
-// Some of it is unused if the server or a dialect is left out.
+// Parts of it are unused if the server or a dialect is disabled.
 #[cfg_attr(
     not(all(
         feature = "server",
@@ -186,7 +190,8 @@ pub use server::{Charge, Paywall, RouteTable, SecretFileError, X402Layer, price_
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Pages about the crate as a whole.
+/// Pages about the crate as a whole: design, floor plan, glossary, refusals, reverse proxy, threat
+/// model.
 pub mod docs {
     #[doc = include_str!("docs/design.md")]
     pub mod design {}

@@ -1,10 +1,10 @@
-//! Log lines through `tracing`; without that feature, nothing at all.
+//! Logging through `tracing`. Without the feature `tracing` these functions do nothing.
 //!
-//! No line ever holds a preimage, a key, a macaroon, a header or a whole credential.
+//! No event ever contains a preimage, a key, a macaroon, a header or a whole credential.
 
 use std::fmt;
 
-/// What an operator should know.
+/// Logs at INFO.
 #[inline]
 #[cfg(feature = "devnet")]
 pub(crate) fn info(line: fmt::Arguments<'_>) {
@@ -14,7 +14,7 @@ pub(crate) fn info(line: fmt::Arguments<'_>) {
     let _ = line;
 }
 
-/// What an operator should look at.
+/// Logs at WARN.
 #[inline]
 pub(crate) fn warn(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
@@ -23,7 +23,7 @@ pub(crate) fn warn(line: fmt::Arguments<'_>) {
     let _ = line;
 }
 
-/// What an operator must repair.
+/// Logs at ERROR.
 #[inline]
 pub(crate) fn error(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]

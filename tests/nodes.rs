@@ -1,4 +1,5 @@
-//! Every node against the suite that every node must pass, and what is particular to each.
+//! Runs the conformance suites against every node of this crate, and tests what is specific to
+//! each.
 
 #[path = "nodes/devnet.rs"]
 mod devnet;

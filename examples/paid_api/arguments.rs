@@ -12,19 +12,20 @@ use lexopt::{Arg, ValueExt as _};
 use tower_x402::{Amount, server::Charge};
 
 pub(crate) const USAGE: &str = "\
-An API that is paid for over Lightning, and a wallet that pays for it. The money is pretend.
+A paid API over Lightning, and a wallet that pays for it. The money is not real.
 
   --listen ADDR     where the API listens (127.0.0.1:0: a free port)
   --wallet ADDR     where the wallet listens (127.0.0.1:0: a free port)
-  --route RULE      what is sold, may be repeated: 'METHOD /path=PRICE', PRICE in sat, 0 for free,
-                    then ';for=SECONDS' or ';uses=N' for more than one request
+  --route RULE      a route and its price: 'METHOD /path=PRICE', PRICE in sat, 0 for free;
+                    append ';for=SECONDS' or ';uses=N' to sell more than one request;
+                    may be repeated
                     ('GET /weather/{city}=10')
-  --origin URL      what clients call the API, where that is not the address it listens on
-  --store DIR       keeps what was bought, and the master secret, in this folder
-  --unpaid N        how many unpaid invoices one client may hold (64)
-  --help            this text";
+  --origin URL      the public URL, if it differs from the address that the API listens on
+  --store DIR       the folder for spent payments and the master secret (in memory)
+  --unpaid N        the most unpaid invoices of one client (64)
+  --help            prints this text";
 
-/// What the command line asks for.
+/// The parsed command line.
 #[derive(Debug)]
 pub(crate) struct Arguments {
     pub(crate) listen: SocketAddr,
@@ -35,7 +36,7 @@ pub(crate) struct Arguments {
     pub(crate) unpaid: Option<NonZeroUsize>,
 }
 
-/// `METHOD /path=PRICE;for=SECONDS`
+/// One `--route`, such as `METHOD /path=PRICE;for=SECONDS`.
 #[derive(Debug)]
 pub(crate) struct Route {
     pub(crate) rule: String,
@@ -51,7 +52,7 @@ enum Access {
 }
 
 impl Arguments {
-    /// `None` where help is asked for.
+    /// Parses the command line. Returns `None` if help was requested.
     pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Result<Option<Self>, String> {
         let free_port = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut arguments = Self {
@@ -77,16 +78,13 @@ impl Arguments {
                 }
                 Arg::Long("help") | Arg::Short('h') => return Ok(None),
                 other => {
-                    return Err(format!(
-                        "{}; --help lists what is known",
-                        other.unexpected()
-                    ));
+                    return Err(format!("{}; --help lists all options", other.unexpected()));
                 }
             }
         }
         if arguments.origin.is_none() && arguments.listen.ip().is_unspecified() {
             return Err(format!(
-                "--listen {} names no address that clients call: say which with --origin URL",
+                "--listen {} is not an address that clients can call: set the public URL with --origin URL",
                 arguments.listen
             ));
         }
@@ -161,9 +159,7 @@ impl FromStr for Route {
             };
         }
         if sat == 0 && access != Access::Once {
-            return Err(wrong(
-                "expected no ';for' and no ';uses' where nothing is to be paid",
-            ));
+            return Err(wrong("expected no ';for' and no ';uses' if the price is 0"));
         }
         Ok(Self {
             rule: rule.to_owned(),
@@ -173,7 +169,7 @@ impl FromStr for Route {
     }
 }
 
-/// `GET /weather/{city} for 10 sat, 3 uses`
+/// Prints the route, for example `GET /weather/{city} for 10 sat, 3 uses`.
 impl fmt::Display for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.price.is_zero() {
@@ -205,7 +201,7 @@ fn address(words: &mut lexopt::Parser, option: &str) -> Result<SocketAddr, Strin
 fn number<T: FromStr>(name: &str, text: &str) -> Result<T, String> {
     text.trim()
         .parse()
-        .map_err(|_| format!("{name} '{text}': expected a whole number of 1 at least"))
+        .map_err(|_| format!("{name} '{text}': expected a whole number, at least 1"))
 }
 
 #[cfg(test)]
@@ -242,7 +238,7 @@ mod tests {
             (&["--route", "GET /a=-1"], "a whole number of sat"),
             (
                 &["--route", "GET /a=1;uses=0"],
-                "a whole number of 1 at least",
+                "a whole number, at least 1",
             ),
             (
                 &["--route", "GET /a=1;uses=2;for=3"],
@@ -252,13 +248,10 @@ mod tests {
                 &["--route", "GET /a=1;often"],
                 "';for=SECONDS' or ';uses=N'",
             ),
-            (
-                &["--route", "GET /a=0;uses=2"],
-                "where nothing is to be paid",
-            ),
+            (&["--route", "GET /a=0;uses=2"], "if the price is 0"),
             (&["--listen", "8402"], "an address and a port"),
             (&["--listen", "0.0.0.0:1"], "--origin URL"),
-            (&["--unpaid", "0"], "a whole number of 1 at least"),
+            (&["--unpaid", "0"], "a whole number, at least 1"),
             (&["--wallet"], "missing argument"),
             (&["--rout", "x"], "--help"),
             (&["x"], "--help"),

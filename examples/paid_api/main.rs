@@ -1,6 +1,7 @@
-//! An API that people of any language can test their paying clients against. It stays up, it is
-//! paid over a real Lightning channel whose money is pretend, and a wallet that speaks part of
-//! LND's REST interface pays for it.
+//! A paid API that keeps running, to test paying clients in any language against.
+//!
+//! It is paid over a real Lightning channel, but with money that is not real. Its wallet implements
+//! part of LND's REST interface.
 //!
 //! `cargo run --example paid_api -- --help` lists its options.
 //!
@@ -12,8 +13,8 @@
 //! cargo run --example paid_api -- --listen 127.0.0.1:3000 --wallet 127.0.0.1:3001
 //! ```
 //!
-//! Then, in a second terminal, ask, pay and ask again. This is L402; a client of MPP or x402 needs
-//! code.
+//! Then, in a second terminal, request, pay and request again. This uses L402. A client of MPP or
+//! x402 needs code.
 //!
 //! ```sh
 //! url=http://127.0.0.1:3000/weather/oslo
@@ -26,19 +27,19 @@
 //! curl -i $url -H "Authorization: L402 $token:$preimage"   # 402: one payment bought one request
 //! ```
 //!
-//! # What it is made of
+//! # How it is built
 //!
-//! The wallet and the serving of several servers at once are in `tests/fixtures/`, which the
-//! example `facilitator` uses too. Released clients of each dialect pay this server in
-//! `scripts/interop`.
+//! The wallet, and the code that runs several servers at once, are in `tests/fixtures/`. The
+//! example `facilitator` uses them too. In `scripts/interop`, released clients of each dialect pay
+//! this server.
 #![allow(
     clippy::print_stdout,
     reason = "a client reads its addresses from the output"
 )]
 
 mod arguments;
-mod described;
-mod kept;
+mod openapi;
+mod secret;
 #[path = "../../tests/fixtures/serving.rs"]
 mod serving;
 #[path = "../../tests/fixtures/wallet/mod.rs"]
@@ -104,14 +105,14 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     if !arguments
         .routes
         .iter()
-        .any(|route| route.rule.ends_with(described::PATH))
+        .any(|route| route.rule.ends_with(openapi::PATH))
     {
-        let described = described::openapi(&arguments.routes, &origin);
-        service = service.route(described::PATH, get(async || Json(described)));
+        let document = openapi::document(&arguments.routes, &origin);
+        service = service.route(openapi::PATH, get(async || Json(document)));
     }
 
     println!(
-        "the money is pretend: two Lightning nodes on regtest and the channel between them are within this process"
+        "the money is not real: two Lightning nodes on regtest and their channel run inside this process"
     );
     for route in &arguments.routes {
         println!("route {route}");
@@ -123,11 +124,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
         "pay an invoice: curl -s http://{wallet_address}/v1/channels/transactions -d '{{\"payment_request\":\"INVOICE\"}}'"
     );
     println!(
-        "its payment_preimage is base64; an L402 credential wants it in hex: echo PREIMAGE | base64 -d | xxd -p -c 64"
+        "its payment_preimage is base64, and an L402 credential needs hex: echo PREIMAGE | base64 -d | xxd -p -c 64"
     );
     if arguments.store.is_some() && arguments.origin.is_none() && arguments.listen.port() == 0 {
         eprintln!(
-            "what is bought is bound to the origin: give --listen a fixed port, or --origin, to redeem it after a restart"
+            "payments are bound to the origin: to redeem them after a restart, give --listen a fixed port, or set --origin"
         );
     }
 
@@ -139,7 +140,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// What is sold: where it was asked for, and what was paid for it.
+/// Handles every route: returns the path of the request and its receipt.
 async fn answer(OriginalUri(uri): OriginalUri, paid: Option<Paid>) -> Json<Value> {
     Json(json!({ "path": uri.path(), "receipt": paid.map(|Paid(receipt)| receipt.to_string()) }))
 }
@@ -155,14 +156,14 @@ fn table(routes: &[Route]) -> RouteTable {
     table.otherwise_refuse()
 }
 
-/// Where spent payments are remembered, and the secret that everything is derived from.
+/// Sets the store of spent payments and the master secret.
 fn remember(paywall: PaywallBuilder, folder: Option<&Path>) -> Result<PaywallBuilder, BoxError> {
     let Some(folder) = folder else {
         return Ok(paywall
-            .master_secret(kept::passing_secret()?)
+            .master_secret(secret::temporary()?)
             .replay_store(MemoryStore::new()?));
     };
-    let secret = kept::master_secret(folder)?;
+    let secret = secret::master_secret(folder)?;
     Ok(paywall
         .master_secret(secret)
         .replay_store(DurableStore::open(folder.join("replay"))?))

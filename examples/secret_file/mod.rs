@@ -1,5 +1,6 @@
-//! The master secret of the examples: a new one for each run, in a file of a temporary folder. A
-//! server keeps one file, made once by hand:
+//! The master secret of the examples, in a file in a temporary folder. Each run makes a new one.
+//!
+//! In production make the file once, by hand, and keep it:
 //! `(umask 077; head -c 32 /dev/urandom > master-secret)`.
 
 use std::{
@@ -8,8 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Writes 32 random bytes to a new file of this name, which only its owner can read, and returns
-/// its path.
+/// Writes 32 random bytes to a new file with this name and returns its path. Only the owner can
+/// read the file.
 pub(crate) fn create(folder: &Path, name: &str) -> io::Result<PathBuf> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret).map_err(io::Error::other)?;

@@ -22,7 +22,7 @@ fuzz_target!(|line: &[u8]| {
             auth_param::write(challenge.scheme(), params).expect("what was read can be written");
         let again = AuthChallenge::parse_list(written.as_bytes());
         let Some([again]) = again.as_deref() else {
-            // Quoting may lengthen a line past its bound.
+            // Quoting may make a line longer than the limit.
             assert!(written.len() > 64 * 1024);
             continue;
         };

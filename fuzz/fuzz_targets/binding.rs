@@ -1,5 +1,5 @@
-//! A URL that can be bound is one that the `http` crate reads too, and as the same place; what is
-//! hashed is canonical JSON.
+//! Every URL that can be bound names the same place for the `http` crate, and the hashed text is
+//! canonical JSON.
 #![no_main]
 
 use http::{HeaderMap, Uri};
@@ -27,7 +27,7 @@ fn check(url: &str) {
         .and_then(json::Json::as_str)
         .expect("a text");
     assert!(hashed == url || (hashed.len() == url.len() + 1 && hashed.contains("/")));
-    // The `http` crate takes no URI of more than 65,534 bytes.
+    // The `http` crate refuses a URI of more than 65,534 bytes.
     if let Ok(uri) = hashed.parse::<Uri>() {
         let rest = hashed.split_once("://").expect("absolute").1;
         let authority = uri.authority().expect("absolute");
@@ -36,7 +36,7 @@ fn check(url: &str) {
             uri.path_and_query().map(|path| path.as_str())
         );
         assert!(!authority.as_str().contains('@'));
-        // Bound twice, it is the same.
+        // Binding the hashed URL again changes nothing.
         let again = RequestBinding::http(
             "GET",
             hashed,

@@ -1,8 +1,9 @@
-//! What this crate takes for an invoice is what `lightning-invoice` reads and would write, signed
-//! by whom it says.
+//! `lightning-invoice` reads every invoice that this crate accepts and would write the same text,
+//! and the named payee signed it.
 //!
-//! Input: a text; and edits of a genuine invoice, 3 bytes each: what to do, where, and with which
-//! word. It gets the checksum of what it became, and its payee is whoever the signature then gives.
+//! The input is used twice: as a text, and as edits of a genuine invoice. An edit has 3 bytes: the
+//! operation, the position and the word. The edited invoice gets a new checksum. Its payee is the
+//! key that its signature then recovers.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -18,7 +19,7 @@ static GENUINE: LazyLock<String> = LazyLock::new(|| {
     bench.invoice(&bench.call()).as_str().to_owned()
 });
 
-/// BIP 173.
+/// Appends the checksum of BIP 173.
 fn with_checksum(prefix: &str, mut words: Vec<u8>) -> String {
     let high = prefix.bytes().map(|byte| byte >> 5);
     let low = prefix.bytes().map(|byte| byte & 31);
@@ -107,6 +108,6 @@ fuzz_target!(|input: &[u8]| {
     let text = edited(&GENUINE, input);
     assert!(
         agree(&text) || text != *GENUINE,
-        "the genuine one is an invoice"
+        "the genuine invoice must parse"
     );
 });

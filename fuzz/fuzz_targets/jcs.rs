@@ -1,12 +1,12 @@
-//! Strict JSON agrees with `serde_json` on every text that it takes, and canonical text is a fixed
-//! point.
+//! The strict JSON parser agrees with `serde_json` on every text that it accepts, and canonical
+//! text stays the same if it is made canonical again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use tower_x402::codec::{jcs, json};
 
-/// What `serde_json` names its numbers under `arbitrary_precision`. Nobody else may make a number
-/// of an object.
+/// The member name that `serde_json` uses for numbers under `arbitrary_precision`. An object with
+/// this name in the text must not become a number.
 const NUMBER: &str = "$serde_json::private::Number";
 
 fn agree(text: &str) {
@@ -28,7 +28,7 @@ fn agree(text: &str) {
 
 fuzz_target!(|text: &str| {
     agree(text);
-    // The same as the value of that member, its name in one of its spellings.
+    // The same text as the value of that member, with its name in one of its spellings.
     let (before, letter) = NUMBER.split_at(text.len() % NUMBER.len());
     let escape = letter.chars().next().map_or(String::new(), |letter| {
         format!("\\u{:04x}", u32::from(letter))

@@ -10,7 +10,7 @@ fuzz_target!(|bytes: &[u8]| {
     let written = macaroon.to_bytes();
     assert!(
         written.len() <= bytes.len(),
-        "only empty locations are left out"
+        "only an empty location may be left out"
     );
     let again = Macaroon::parse(written.clone()).expect("what was read can be written and read");
     assert_eq!(again.to_bytes(), written);

@@ -6,7 +6,7 @@ use tower_x402::{
     mpp::{Credential, CredentialText, Receipt},
 };
 
-/// What is read is read again from what would be written for it.
+/// Checks that a parsed credential is the same after it was written and parsed again.
 fn round_trip(value: &[u8]) -> Option<()> {
     let text = CredentialText::decode(value)?;
     let credential = text.read()?;

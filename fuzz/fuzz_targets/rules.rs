@@ -1,8 +1,8 @@
-//! What axum routes to a priced handler is never free by a table of the same routes, nor has it
-//! another price.
+//! If axum routes a request to a priced handler, a table of the same routes never lets it pass for
+//! free and never gives it another price.
 //!
-//! Input: lines. `$GET /pattern` is a priced route, `.GET /pattern` a free one, `GET /path` a
-//! request.
+//! The input is a list of lines: `$GET /pattern` is a priced route, `.GET /pattern` a free route,
+//! and `GET /path` a request.
 #![no_main]
 
 use axum::{
@@ -46,8 +46,7 @@ fn route(number: usize, line: &str) -> Option<Route<'_>> {
     })
 }
 
-/// Adds a route unless axum, which panics at what it cannot hold, would: a matcher of our own is
-/// asked before.
+/// Adds a route, unless axum would panic because of it. Our own matcher is tried first.
 fn add(
     router: Router,
     held: &mut (matchit::Router<()>, Vec<(String, Method)>),

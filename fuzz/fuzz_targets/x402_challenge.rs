@@ -1,5 +1,5 @@
-//! What reads as challenges reads the same again after it was written out. No check of one panics,
-//! and what passed can be stored.
+//! A parsed challenge is the same after it was written and parsed again, and none of its checks
+//! panics.
 #![no_main]
 
 use http::HeaderMap;

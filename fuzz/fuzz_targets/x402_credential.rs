@@ -1,9 +1,9 @@
-//! A credential that was changed in any way proves the payment that it was made for, or nothing;
-//! one that was made up, nothing.
+//! An edited credential proves the payment that it was made for, or nothing. A made-up credential
+//! proves nothing.
 //!
-//! Input: `!` and a text, which is made up; or edits of a genuine credential, 4 bytes each: what to
-//! do, where (2 bytes), and with which byte. With a first byte `=` the edits are made to the
-//! header, else to the JSON in it.
+//! The input is `!` and a made-up text, or edits of a genuine credential. An edit has 4 bytes: the
+//! operation, the position (2 bytes), and the byte. If the first byte is `=`, the edits apply to
+//! the header, and otherwise to the JSON in it.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -16,7 +16,7 @@ use tower_x402::{
     x402::{Bench, Call, PaymentPayload, PaymentRequirements, decode_header},
 };
 
-/// The key of its node is random in each process; where everything stands is not.
+/// A genuine credential. Its node's key is random in each process, but all positions are the same.
 static GENUINE: LazyLock<(Bench, Call, HeaderValue, String)> = LazyLock::new(|| {
     let bench = Bench::new();
     let call = bench.call();
@@ -34,7 +34,7 @@ fn edited(genuine: &[u8], edits: &[u8]) -> Vec<u8> {
             _ if bytes.is_empty() => {}
             0 => bytes.insert(at % bytes.len(), edit[3]),
             1 => drop(bytes.remove(at % bytes.len())),
-            // A byte of another place: what is moved is of the right kind more often.
+            // Copies a byte from another position, because such a byte fits the syntax more often.
             2 => {
                 let length = bytes.len();
                 bytes[at % length] = bytes[usize::from(edit[3]) * 7 % length];
@@ -48,8 +48,7 @@ fn edited(genuine: &[u8], edits: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// What a payment is: who was paid how much, by which invoice, for which request, and what shows
-/// it.
+/// Returns what identifies a payment: payee, amount, invoice, request and proof.
 fn payment(text: &str) -> Vec<Value> {
     let value: Value = serde_json::from_str(text).expect("what opens is JSON");
     let terms = [
@@ -105,13 +104,13 @@ fuzz_target!(|input: &[u8]| {
     shown.iter().for_each(|shown| read(shown));
     if bench.verify(&call.clone().with(&header)) {
         let shown = shown.expect("what opens is a header");
-        assert!(!is_made_up, "made up, and opens: {shown}");
+        assert!(!is_made_up, "a made-up credential was accepted: {shown}");
         assert_eq!(
             payment(&shown),
             payment(text),
-            "another payment opens: {shown}"
+            "a credential for another payment was accepted: {shown}"
         );
     } else {
-        assert_ne!(header, credential, "the genuine one does not open");
+        assert_ne!(header, credential, "the genuine credential was refused");
     }
 });

@@ -1,4 +1,4 @@
-//! What reads as a receipt reads the same again after it was written out.
+//! A parsed receipt is the same after it was written and parsed again.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,9 +1,10 @@
-//! The authority of a URL, of `Host` and of its like: RFC 3986, section "Authority". The one parser
-//! of it.
+//! The authority (host and port) of a URL, of `Host` and of similar headers
+//! ([RFC 3986](https://www.rfc-editor.org/rfc/rfc3986.html#section-3.2), "Authority"). This is the
+//! crate's only parser for it.
 //!
-//! It takes no userinfo, and of what two readers could read differently it takes neither form: a
-//! port is a number from 1 to 65535 without leading zeros. An empty port (`name:`) is no port, as
-//! the RFC says.
+//! It refuses userinfo, and any text that two parsers could read differently. A port is a number
+//! from 1 to 65535 without leading zeros. An empty port (`name:`) counts as no port, as the RFC
+//! says.
 
 use std::{
     borrow::Cow,
@@ -18,7 +19,7 @@ pub struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads one; `None` for anything else.
+    /// Parses an authority. Returns `None` for any other text.
     pub fn parse(text: &'a str) -> Option<Self> {
         let host_end = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
@@ -40,12 +41,12 @@ impl<'a> Authority<'a> {
         })
     }
 
-    /// The same of bytes.
+    /// Parses an authority from bytes. Returns `None` if they are not UTF-8 or not an authority.
     pub fn parse_bytes(text: &'a [u8]) -> Option<Self> {
         Self::parse(std::str::from_utf8(text).ok()?)
     }
 
-    /// The same, without what it was read from.
+    /// Returns a copy that does not borrow from the parsed text.
     #[must_use]
     pub fn into_owned(self) -> Authority<'static> {
         Authority {
@@ -54,19 +55,19 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// The host as it was written; an IPv6 address in its brackets.
+    /// Returns the host as it was written, with the brackets of an IPv6 address.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, if one was written.
+    /// Returns the port, if the text has one.
     #[must_use]
     pub const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The same, without a port that is `default`.
+    /// Returns the authority without its port if that is `default`.
     #[must_use]
     pub fn without_default(self, default: u16) -> Self {
         Self {
@@ -75,13 +76,15 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// Whether both name the same place, if `default` is the port of one that names none.
+    /// Returns whether both name the same host and port. `default` is the port of one that has
+    /// none.
     #[must_use]
     pub fn is_same(&self, other: &Authority<'_>, default: u16) -> bool {
         self.is_host(&other.host) && self.port.unwrap_or(default) == other.port.unwrap_or(default)
     }
 
-    /// Whether `other` is at this authority, which stands for both default ports if it names none.
+    /// Returns whether `other` has this host and port. If this authority has no port, `other` may
+    /// have none, 80 or 443.
     #[must_use]
     pub fn accepts(&self, other: &Authority<'_>) -> bool {
         let is_default = |port| matches!(port, None | Some(80 | 443));
@@ -89,7 +92,7 @@ impl<'a> Authority<'a> {
             && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
     }
 
-    /// Whether this is `localhost` or a loopback address, written as one.
+    /// Returns whether the host is `localhost` or a loopback address.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         let v6 = self
@@ -115,8 +118,8 @@ impl<'a> Authority<'a> {
     }
 }
 
-/// `Some(None)` for an empty port.
-#[expect(clippy::option_option, reason = "no port is not a wrong one")]
+/// Returns the port, `Some(None)` if it is empty, or `None` if it is not a port.
+#[expect(clippy::option_option, reason = "an empty port is not a wrong port")]
 fn port(digits: &str) -> Option<Option<u16>> {
     if digits.is_empty() {
         return Some(None);
@@ -129,7 +132,7 @@ fn port(digits: &str) -> Option<Option<u16>> {
     }
 }
 
-/// RFC 3986's `reg-name`, which an IPv4 address is too; not an empty one.
+/// Returns whether the text is a non-empty `reg-name` of RFC 3986. IPv4 addresses are included.
 fn is_registered_name(text: &str) -> bool {
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -144,7 +147,7 @@ fn is_registered_name(text: &str) -> bool {
     !text.is_empty()
 }
 
-/// RFC 3986, section "Scheme".
+/// Returns whether the text is a URL scheme (RFC 3986, "Scheme").
 pub fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
         && text

@@ -2,22 +2,22 @@
 
 use base64_simd::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
-/// Standard alphabet, padded.
+/// Encodes in the standard alphabet, with padding.
 pub fn encode_standard(bytes: impl AsRef<[u8]>) -> String {
     STANDARD.encode_to_string(bytes.as_ref())
 }
 
-/// URL-safe alphabet, no padding.
+/// Encodes in the URL-safe alphabet, without padding.
 pub fn encode_url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode_to_string(bytes.as_ref())
 }
 
-/// Standard alphabet, padded, nothing else.
+/// Decodes the standard alphabet with correct padding. Returns `None` for any other text.
 pub fn decode_standard(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     STANDARD.decode_to_vec(text.as_ref()).ok()
 }
 
-/// URL-safe alphabet, with correct padding or with none.
+/// Decodes the URL-safe alphabet, with correct padding or without padding.
 pub fn decode_url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
     let form = if text.ends_with(b"=") {
@@ -28,10 +28,10 @@ pub fn decode_url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     form.decode_to_vec(text).ok()
 }
 
-/// Exactly `N` bytes in the URL-safe alphabet, no padding.
+/// Decodes exactly `N` bytes in the URL-safe alphabet, without padding.
 pub fn decode_url_array<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    // A buffer that is too short would be a panic.
+    // The decoder panics if its buffer is too short.
     (text.as_ref().len() == (4 * N).div_ceil(3)).then_some(())?;
     let decoded = URL_SAFE_NO_PAD
         .decode(text.as_ref(), base64_simd::Out::from_slice(&mut bytes))
@@ -39,8 +39,8 @@ pub fn decode_url_array<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N
     (decoded.len() == N).then_some(bytes)
 }
 
-/// Either alphabet (not mixed), with correct padding or with none: the four spellings that clients
-/// are seen to use.
+/// Decodes either alphabet (not mixed), with correct padding or without padding. Released clients
+/// use all four spellings.
 pub fn decode_any(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
     let forms = if text.ends_with(b"=") {

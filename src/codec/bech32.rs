@@ -1,10 +1,12 @@
-//! The hash that a BOLT11 invoice's signature covers, from its text as it stands.
+//! The hash that the signature of a BOLT11 invoice covers, computed from the invoice's text.
 
 use sha2::{Digest as _, Sha256};
 
-/// SHA-256 over the prefix and the words before signature and checksum, packed into bytes, the last
-/// one filled with zeros (BOLT11, "Data Part"). `None` for a text that is too short; the caller has
-/// checked its alphabet and checksum.
+/// Returns the SHA-256 hash of the prefix and of the 5-bit words before the signature.
+///
+/// The words are packed into bytes, and the last byte is filled with zeros
+/// ([BOLT11](https://github.com/lightning/bolts/blob/master/11-payment-encoding.md), "Data Part").
+/// Returns `None` if the text is too short. The caller has checked its alphabet and checksum.
 pub fn signed_hash(text: &str) -> Option<[u8; 32]> {
     let lower = text.to_ascii_lowercase();
     let (prefix, data) = lower.rsplit_once('1')?;
@@ -31,7 +33,7 @@ pub fn signed_hash(text: &str) -> Option<[u8; 32]> {
 const SIGNATURE_WORDS: usize = 104;
 const CHECKSUM_WORDS: usize = 6;
 
-/// What each character of the alphabet stands for.
+/// The 5-bit value of each character of the alphabet.
 const WORDS: [u8; 128] = {
     let (alphabet, mut words, mut word) = (b"qpzry9x8gf2tvdw0s3jn54khce6mua7l", [0; 128], 0);
     while word < alphabet.len() {

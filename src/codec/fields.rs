@@ -1,14 +1,16 @@
-//! Header fields by their names.
+//! Helpers for header fields.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Whether any of these fields is there. The few names that a message has are faster to look
-/// through than names that are no standard ones are to hash.
+/// Returns whether the message has any of these fields.
+///
+/// A message has few names, so comparing all of them is faster than hashing non-standard names.
 pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
     headers.keys().any(|name| names.contains(name))
 }
 
-/// Moves the lines that `is_ours` knows out of one header. The others stay in their order.
+/// Removes the lines that `is_ours` accepts from one header and returns them. The other lines keep
+/// their order.
 pub fn take_lines(
     headers: &mut HeaderMap,
     name: &HeaderName,

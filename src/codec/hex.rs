@@ -1,37 +1,37 @@
 //! Hexadecimal, over `const-hex`.
 
-/// Lower-case text of `bytes`.
+/// Encodes `bytes` in lower case.
 pub fn encode(bytes: impl AsRef<[u8]>) -> String {
     const_hex::encode(bytes)
 }
 
-/// The same, on the stack.
+/// Encodes `bytes` in lower case, in a buffer on the stack.
 pub fn encode_array<const N: usize>(bytes: &[u8; N]) -> const_hex::Buffer<N> {
     let mut text = const_hex::Buffer::new();
     text.format(bytes);
     text
 }
 
-/// Exactly `N` bytes from `2 * N` digits, upper or lower case.
+/// Decodes exactly `N` bytes from `2 * N` digits in upper or lower case.
 pub fn decode_any_case<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
     let text = text.as_ref();
     let mut bytes = [0; N];
-    // `decode_to_slice` would strip a leading `0x`: the length rules that out.
+    // `decode_to_slice` strips a leading `0x`, so that prefix is refused first.
     (text.len() == 2 * N && !text.starts_with(b"0x")).then_some(())?;
     const_hex::decode_to_slice(text, &mut bytes).ok()?;
     Some(bytes)
 }
 
-/// Exactly `N` bytes from `2 * N` lower-case digits.
+/// Decodes exactly `N` bytes from `2 * N` lower-case digits.
 pub fn decode_lower<const N: usize>(text: impl AsRef<[u8]>) -> Option<[u8; N]> {
     let text = text.as_ref();
     (!text.iter().any(u8::is_ascii_uppercase)).then(|| decode_any_case(text))?
 }
 
-/// Bytes from an even number of digits, upper or lower case.
+/// Decodes an even number of digits in upper or lower case.
 pub fn decode_vec(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     let text = text.as_ref();
-    // `decode` would strip a leading `0x`.
+    // `decode` strips a leading `0x`, so that prefix is refused first.
     (!text.starts_with(b"0x")).then(|| const_hex::decode(text).ok())?
 }
 

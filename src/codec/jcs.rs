@@ -1,12 +1,14 @@
-//! Canonical JSON (RFC 8785), over `serde_jcs`.
+//! Canonical JSON ([RFC 8785](https://www.rfc-editor.org/rfc/rfc8785.html)), over `serde_jcs`.
 
 use super::json::Json;
 
-/// The greatest magnitude up to which every whole number has a double of its own.
+/// The largest magnitude up to which each whole number has its own double.
 const SAFE: u64 = (1 << 53) - 1;
 
-/// The canonical text. `None` where a number lies beyond 2^53 - 1: the canonical text rounds it to
-/// a double, so that two documents which a handler tells apart would have one text.
+/// Returns the canonical text, or `None` if a number is beyond 2^53 - 1.
+///
+/// The canonical text rounds such a number to a double. Two documents that differ for a handler
+/// could then have the same canonical text.
 pub fn canonical(value: &Json<'_>) -> Option<String> {
     is_exact(value).then(|| serde_jcs::to_string(value).ok())?
 }
@@ -52,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_without_a_double_of_their_own_have_no_text() {
+    fn numbers_beyond_two_to_the_53_are_refused() {
         for good in [
             "9007199254740991",
             "-9007199254740991",

@@ -1,5 +1,5 @@
-//! Bytes to text and back, strict, and the small grammars of HTTP. Reachable for tests, benches and
-//! fuzzers only; no part of the public API.
+//! Strict encoders and decoders for text, and the small grammars of HTTP. Reachable only for tests,
+//! benches and fuzzers; not part of the public API.
 
 pub mod auth_param;
 pub mod authority;

@@ -1,8 +1,8 @@
-//! SHA-256 of what is one block, over the compression function alone.
+//! SHA-256 of messages that fit into one block, over the bare compression function.
 
 use sha2::block_api::compress256;
 
-/// Where every hash starts (FIPS 180-4, section 5.3.3).
+/// The initial hash value (FIPS 180-4, section 5.3.3).
 pub const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
@@ -14,22 +14,22 @@ pub const INITIAL: [u32; 8] = [
     0x5be0_cd19,
 ];
 
-/// The hash of 32 bytes.
+/// Returns the SHA-256 hash of 32 bytes.
 pub fn hash_of_32(message: &[u8; 32]) -> [u8; 32] {
     let mut state = INITIAL;
     compress256(&mut state, &[padded::<1>(message)]);
     bytes(&state)
 }
 
-/// 32 bytes as the last of so many blocks, all others being full.
+/// Returns 32 bytes, padded as the last of `BLOCKS` blocks. All other blocks are full.
 pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
     block[..32].copy_from_slice(message);
     block
 }
 
-/// A state, as the hash that it is, as the last of so many blocks. Out of line for the same reason
-/// as [`bytes`].
+/// Returns a hash state, padded as the last of `BLOCKS` blocks. Not inlined for the same reason as
+/// [`bytes`].
 #[inline(never)]
 pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
@@ -37,8 +37,10 @@ pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     block
 }
 
-/// A state as bytes. Out of line, so that words are swapped and stored four at a time: one at a
-/// time they would be slow to load as a block.
+/// Returns a hash state as bytes.
+///
+/// Not inlined, so that the compiler swaps and stores four words at a time. Words stored one by one
+/// would be slow to load as a block.
 #[inline(never)]
 pub fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];
@@ -55,7 +57,8 @@ fn write(state: &[u32; 8], to: &mut [u8]) {
         .for_each(|(bytes, word): (&mut [u8; 4], &u32)| *bytes = word.to_be_bytes());
 }
 
-/// What stands after 32 bytes in the last of so many blocks: a one, zeros, and the length in bits.
+/// Returns the padding after 32 bytes in the last of `blocks` blocks: a one bit, zeros, and the
+/// length in bits.
 const fn padding(blocks: u16) -> [u8; 64] {
     let mut block = [0; 64];
     let bits = 8 * (64 * (blocks - 1) + 32);

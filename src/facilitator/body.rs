@@ -4,16 +4,17 @@ use bytes::Buf as _;
 use http_body::Body;
 use http_body_util::BodyExt as _;
 
-/// No settlement request comes near this.
+/// The longest accepted body, in bytes. Real settlement requests are far shorter.
 const MAX_BODY: usize = 64 * 1024;
 
+/// The reason why a body was not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unread {
     Broken,
     TooLong,
 }
 
-/// The whole body, in one buffer.
+/// Reads the whole body into one buffer.
 pub(super) async fn read<B: Body>(body: B) -> Result<Vec<u8>, Unread> {
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(Unread::TooLong);
@@ -46,8 +47,8 @@ mod tests {
 
     use super::*;
 
-    /// A body that announces no length: so many frames of 16 KiB and then so many bytes. Counts
-    /// what was taken of it.
+    /// Reads a body without an announced length: `frames` frames of 16 KiB, then one of `bytes`
+    /// bytes. Counts in `taken` how many frames were read.
     async fn streamed(frames: usize, bytes: usize, taken: &Cell<usize>) -> Result<Vec<u8>, Unread> {
         let lengths = std::iter::repeat_n(16 * 1024, frames).chain([bytes]);
         let frames = lengths.map(|length| {

@@ -8,18 +8,18 @@ use crate::{
     replay::{Durability, ReplayStore, check_birth},
 };
 
-/// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past
-/// the last moment of its proof.
+/// How long after its proof expires a payment must be remembered at least: lnbtc, "Settlement and
+/// Replay Protection".
 const HOUR_AFTER: Duration = Duration::from_secs(3600);
-/// Less than [`HOUR_AFTER`], so that no proof outlives what a configuration with a smaller skew
-/// remembered.
+/// Less than [`HOUR_AFTER`], so that a store filled under a smaller skew remembers every payment
+/// that a later configuration can still accept.
 const MAX_SKEW: Duration = Duration::from_secs(600);
 const MAX_TIMEOUT: Duration = Duration::from_secs(7 * 86_400);
 const MAX_CALLS: u32 = 1_000_000;
 const RATE_TIMES: std::ops::RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(86_400);
 
-/// Makes a [`Facilitator`]; see [`Facilitator::builder`].
+/// A builder for a [`Facilitator`], created by [`Facilitator::builder`].
 #[must_use = "a builder does nothing until it builds"]
 pub struct FacilitatorBuilder {
     store: Arc<dyn ReplayStore>,
@@ -36,9 +36,11 @@ pub struct FacilitatorBuilder {
 }
 
 impl Facilitator {
-    /// A facilitator that remembers in `store` what was settled (the one store of its receivers'
-    /// keys), and serves `callers`: [`BearerTokens`](super::BearerTokens), or a function of the
-    /// request's head.
+    /// Creates a builder.
+    ///
+    /// `store` remembers which payments were settled; use the same store everywhere for one
+    /// receiver key. `callers` decides who may settle: [`BearerTokens`](super::BearerTokens), or a
+    /// function of the request's head.
     pub fn builder(store: Arc<dyn ReplayStore>, callers: impl Callers) -> FacilitatorBuilder {
         FacilitatorBuilder::new(store, Arc::new(callers))
     }
@@ -61,106 +63,112 @@ impl FacilitatorBuilder {
         }
     }
 
-    /// Serves this receiver too: its public key, compressed, as 66 lower-case hexadecimal digits.
-    /// One at least is needed.
+    /// Adds a receiver: its compressed public key, as 66 lower-case hexadecimal digits. At least
+    /// one is required.
     pub fn pay_to(mut self, key: impl Into<String>) -> Self {
         self.pay_to.push(key.into());
         self
     }
 
-    /// Serves these networks only. Default: mainnet and testnet; regtest and signet are not in the
-    /// specification.
+    /// Sets the supported networks. The default is mainnet and testnet, because the specification
+    /// does not define regtest and signet.
     pub fn networks(mut self, networks: impl IntoIterator<Item = Network>) -> Self {
         self.networks = networks.into_iter().collect();
         self
     }
 
-    /// The longest `maxTimeoutSeconds`, and so the longest expiry of an invoice, that is settled: a
-    /// second to seven days. Default: one hour.
+    /// Sets the longest accepted `maxTimeoutSeconds`, which is also the longest expiry of an
+    /// invoice: one second to seven days. The default is one hour.
     pub fn max_timeout(mut self, max_timeout: Duration) -> Self {
         self.max_timeout = max_timeout;
         self
     }
 
-    /// How far clocks may disagree, in whole seconds, 10 minutes at most. Default: 60 s, as a
-    /// paywall's. All that are paid on one key must have the same. A new store settles no invoice
+    /// Sets how far two clocks may differ, in whole seconds, 10 minutes at most. The default is 60
+    /// s, as in a paywall.
+    ///
+    /// All servers that are paid on one key must have the same skew. A new store settles no invoice
     /// that was made before it, or within twice the skew after it.
     pub fn skew(mut self, skew: Duration) -> Self {
         self.skew = skew;
         self
     }
 
-    /// How long after its invoice's end a payment stays remembered, at least: an hour and
-    /// [`skew`](Self::skew), or more. Where a paywall uses the same store, this must not be less
-    /// than the longest life of its credentials. Default: 24 hours, as the paywall's
-    /// `redeem_within`.
+    /// Sets how long a payment is remembered after its invoice expires, at least: one hour plus
+    /// [`skew`](Self::skew), or more. The default is 24 hours, as the paywall's `redeem_within`.
+    ///
+    /// If a paywall uses the same store, this must not be less than the longest life of its
+    /// credentials.
     pub fn remember_for(mut self, remember: Duration) -> Self {
         self.remember = remember;
         self
     }
 
-    /// How many calls each caller may make at once, and again in each `per`: 1 to 1,000,000 calls,
-    /// in a second to a day. Default: 600 a minute.
+    /// Sets how many calls each caller may make in each `per`. A caller may also make all of them
+    /// at once. 1 to 1,000,000 calls, in one second to one day. The default is 600 calls a minute.
     pub fn rate(mut self, calls: u32, per: Duration) -> Self {
         self.rate = (calls, per);
         self
     }
 
-    /// How long the store may take, and how long a body may take to arrive. Default: 10 s.
+    /// Sets how long the store may take to answer, and how long a body may take to arrive. The
+    /// default is 10 s.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self
     }
 
-    /// Another clock than the system's.
+    /// Sets the clock. The default is the operating system's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// Takes a store that forgets when the process ends, on mainnet too. After a restart nothing
-    /// settles twice: every proof whose invoice was made before the restart, or within twice the
-    /// skew after it, is refused. Those who had paid and were not settled have lost that.
+    /// Accepts on mainnet a store that forgets everything when the process ends.
+    ///
+    /// Nothing settles twice after a restart: every proof whose invoice was made before the
+    /// restart, or within twice the skew after it, is refused. Clients whose payment was not
+    /// settled before the restart lose it.
     pub fn allow_volatile_replay_store(mut self) -> Self {
         self.volatile = true;
         self
     }
 
-    /// Checks all of it.
+    /// Builds the facilitator.
     ///
     /// # Errors
     ///
-    /// [`FacilitatorConfigError`], which names what to change.
-    pub fn build(self) -> Result<Facilitator, FacilitatorConfigError> {
-        let error = |text| Err(FacilitatorConfigError(text));
+    /// [`ConfigError`] if a setting is missing or out of range. Its text says what to change.
+    pub fn build(self) -> Result<Facilitator, ConfigError> {
+        let error = |text| Err(ConfigError(text));
         if self.pay_to.is_empty() {
-            return error("expected one key at least: call `pay_to`");
+            return error("expected at least one receiver: call .pay_to(..) with its public key");
         }
         if self.networks.contains(&Network::Bitcoin)
             && self.store.durability() == Durability::Volatile
             && !self.volatile
         {
             return error(
-                "this store forgets what was settled when the process ends, and mainnet is served: take a durable one, as \
-                 DurableStore::open(\"spent\")?, accept it with .allow_volatile_replay_store(), or serve test networks only, with \
+                "this store forgets what was settled when the process ends, and mainnet is enabled: use a durable store such as \
+                 DurableStore::open(\"spent\")?, accept this one with .allow_volatile_replay_store(), or support test networks only, with \
                  .networks([..])",
             );
         }
-        check_birth(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
+        check_birth(&*self.store, self.clock.now()).map_err(ConfigError)?;
         if self.time_limit.is_zero() {
-            return error("expected a `time_limit` of a second at least");
+            return error("expected a `time_limit` above zero");
         }
         if self.max_timeout.as_secs() == 0 || self.max_timeout > MAX_TIMEOUT {
-            return error("expected a `max_timeout` of a second to seven days");
+            return error("expected a `max_timeout` of one second to seven days");
         }
         if self.skew > MAX_SKEW {
-            return error("expected a `skew` of ten minutes at most");
+            return error("expected a `skew` of at most ten minutes");
         }
         if self.remember < self.skew + HOUR_AFTER {
-            return error("expected `remember_for` to be an hour and the `skew` at least");
+            return error("expected `remember_for` to be at least one hour plus the `skew`");
         }
         if !(1..=MAX_CALLS).contains(&self.rate.0) || !RATE_TIMES.contains(&self.rate.1) {
-            return error("expected a `rate` of 1 to 1,000,000 calls in a second to a day");
+            return error("expected a `rate` of 1 to 1,000,000 calls in one second to one day");
         }
         let keys: Option<Vec<[u8; 33]>> = self.pay_to.iter().map(hex::decode_lower).collect();
         match keys.filter(|keys| keys.iter().all(is_public_key)) {
@@ -181,7 +189,7 @@ impl FacilitatorBuilder {
                 Ok(Facilitator::of(inner))
             }
             None => error(
-                "expected in `pay_to` a compressed public key of 66 lower-case hexadecimal digits",
+                "expected `pay_to` to be a compressed public key, as 66 lower-case hexadecimal digits",
             ),
         }
     }
@@ -196,14 +204,14 @@ impl fmt::Debug for FacilitatorBuilder {
     }
 }
 
-/// What is wrong with the configuration, and the fix.
+/// The error of [`FacilitatorBuilder::build`]. Its text says what is wrong and how to fix it.
 #[derive(Clone, Copy, Debug)]
-pub struct FacilitatorConfigError(&'static str);
+pub struct ConfigError(&'static str);
 
-impl fmt::Display for FacilitatorConfigError {
+impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }
 }
 
-impl std::error::Error for FacilitatorConfigError {}
+impl std::error::Error for ConfigError {}

@@ -3,15 +3,17 @@ use std::{fmt, sync::Arc};
 use http::{header::AUTHORIZATION, request::Parts};
 use zeroize::Zeroizing;
 
-/// Decides who may settle.
+/// Decides which callers may settle.
 ///
 /// # Contract
 ///
-/// The head is the caller's own word. `None` refuses; a name says whose rate the call counts
-/// against, and must not be chosen by the caller. Secrets are compared in constant time. The call
-/// does not block.
+/// - The head comes from the caller, so nothing in it can be trusted without a check.
+/// - `None` refuses the call. A name says against whose rate the call counts. The caller must not
+///   be able to choose that name.
+/// - Secrets are compared in constant time.
+/// - The call does not block.
 pub trait Callers: Send + Sync + 'static {
-    /// Who sent this request, where it may ask.
+    /// Returns who sent this request, or `None` if the sender may not settle.
     fn caller(&self, head: &Parts) -> Option<Caller>;
 }
 
@@ -23,19 +25,20 @@ impl<F: Fn(&Parts) -> Option<Caller> + Send + Sync + 'static> Callers for F {
 
 fn _is_dyn_compatible(_: &dyn Callers) {}
 
-/// A resource server that may settle, by a name of the operator's.
+/// The name of a resource server that may settle. The operator chooses it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Caller(Arc<str>);
 
 impl Caller {
-    /// A caller of this name.
+    /// Creates a caller with this name.
     #[must_use]
     pub fn named(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
 }
 
-/// Callers that show a bearer token (RFC 6750): `Authorization: Bearer ...`.
+/// A list of callers that authenticate with a bearer token: `Authorization: Bearer ...`
+/// ([RFC 6750](https://www.rfc-editor.org/rfc/rfc6750.html)).
 ///
 /// ```
 /// use tower_x402::facilitator::BearerTokens;
@@ -47,13 +50,13 @@ impl Caller {
 pub struct BearerTokens(Vec<(Caller, Zeroizing<String>)>);
 
 impl BearerTokens {
-    /// Nobody yet.
+    /// Creates an empty list.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// And this caller, by this token. An empty token admits nobody.
+    /// Adds a caller and its token. An empty token admits nobody.
     #[must_use]
     pub fn with(mut self, name: impl Into<Arc<str>>, token: impl Into<String>) -> Self {
         self.0
@@ -71,7 +74,7 @@ impl Callers for BearerTokens {
         let (scheme, token) = line.as_bytes().split_at_checked(7)?;
         (scheme.eq_ignore_ascii_case(b"bearer ") && !token.is_empty()).then_some(())?;
         let mut caller = None;
-        // All of them, whichever it is: the time must not tell.
+        // Compares all tokens, so that the time does not reveal which one matched.
         for (name, held) in &self.0 {
             if constant_time_eq::constant_time_eq(held.as_bytes(), token) {
                 caller = Some(name.clone());

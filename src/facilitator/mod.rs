@@ -1,61 +1,78 @@
-//! x402's facilitator for `exact` on `lnbtc`: what a resource server of any language asks to settle
-//! its proofs.
+//! An x402 facilitator for the scheme `exact` on `lnbtc`: a service that settles proofs for
+//! resource servers written in any language.
+//!
+//! It implements the section "Facilitator Validation" of [`exact` on
+//! `lnbtc`](https://github.com/x402-foundation/x402/blob/main/specs/schemes/exact/scheme_exact_lnbtc.md),
+//! called "lnbtc" below.
 //!
 //! | Path | Answer |
 //! |---|---|
-//! | `POST /settle` | the eight steps of lnbtc, "Facilitator Validation": checks, then the payment hash is consumed |
+//! | `POST /settle` | checks the proof, then consumes its payment hash |
 //! | `POST /verify` | `{"isValid": false, "invalidReason": "invalid_exact_lnbtc_payment_flow"}` for every known caller: this scheme settles before the request is served, so call `/settle` instead |
-//! | `GET /supported` | the networks served; open to everybody |
+//! | `GET /supported` | the supported networks; open to everyone |
 //!
-//! [`Facilitator`] is a tower service over any body, mountable in any router: it must see these
-//! paths as they are, as under axum's `nest_service` and `fallback_service`. The same steps are the
-//! function [`Facilitator::settle`]. The body of `POST /settle` is
+//! [`Facilitator`] is a tower service over any body. Mount it so that it sees these paths
+//! unchanged, for example with axum's `nest_service` or `fallback_service`. The function
+//! [`Facilitator::settle`] performs the same checks without HTTP. The body of `POST /settle` is
 //! `{"x402Version": 2, "paymentPayload": {..}, "paymentRequirements": {..}}`.
 //!
-//! **One receiver key, one store.** A payment is redeemed once only if all servers that redeem it
-//! ask the same store: a facilitator and a paywall that are paid on the same key must be given
-//! clones of one store (`Arc`), or of one that machines share. With two stores one payment can be
-//! settled twice, once at each, and nothing notices.
+//! # What an operator must know
 //!
-//! **A new store.** What an older store could have settled, a new one refuses: every payment whose
-//! invoice was made before [`ReplayStore::created_at`](crate::replay::ReplayStore::created_at) or
-//! within twice the skew after it is `invalid_exact_lnbtc_invoice_older_than_store`, a word of this
-//! crate's own, and `errorMessage` says what to do (pay a new invoice) and from which moment on
-//! invoices count. So for two minutes after its store was made a facilitator settles nothing at
-//! all, and says so in the log when it is built: make the store beforehand. The receiver may sign
-//! any date, but the server of the older store took none further ahead of its clock than the skew,
-//! and the two clocks differ by the skew at most.
+//! **Use one store for one receiver key.** A payment is redeemed once only if all servers that
+//! redeem it use the same store. If a facilitator and a paywall are paid on the same key, give both
+//! clones of one store (`Arc`), or a store that several machines share. With two stores, one
+//! payment can be settled once at each, and nothing notices.
 //!
-//! **One skew.** That holds only if all that are paid on one key have the same skew. A paywall's is
-//! 60 s. What a facilitator with a greater [`skew`](FacilitatorBuilder::skew) settled could be
-//! redeemed again if its store is lost and a paywall, or a facilitator with a lower skew, starts
-//! with a new one. Start those when all invoices from before have expired.
+//! **A new store refuses older invoices.** An older store could have settled them. The facilitator
+//! refuses each payment whose invoice was made before
+//! [`ReplayStore::created_at`](crate::replay::ReplayStore::created_at), or within twice the skew
+//! after it. The reason is `invalid_exact_lnbtc_invoice_older_than_store`, which only this crate
+//! uses. Its `errorMessage` tells the client to pay a new invoice, and from which time on invoices
+//! count.
 //!
-//! **The clock.** It must be right when a store is made. A store that was made while the clock was
-//! behind settles payments again that an older store had settled, and only a clock that was never
-//! set is found. With a store that was made in the future, by more than a minute, the facilitator
-//! is not built: it would settle nothing until then.
+//! With the default skew a facilitator therefore settles nothing for two minutes after its store
+//! was made. It logs that when it is built. Create the store beforehand.
 //!
-//! **A backup.** A store that was put back from a backup still says when it was first made, and has
-//! forgotten what was settled since it was copied: each of those payments settles again until it
+//! The margin is twice the skew because a receiver may sign any date. The older store's server took
+//! no invoice dated further ahead of its clock than the skew, and the two clocks differ by the skew
+//! at most.
+//!
+//! **Use one skew.** The rule for a new store holds only if all servers that are paid on one key
+//! have the same skew. A paywall's is 60 s. Suppose that a facilitator with a greater
+//! [`skew`](FacilitatorBuilder::skew) loses its store, and a server with a lower skew starts with a
+//! new one. Then that server can redeem a payment again. Start it only after all earlier invoices
+//! have expired.
+//!
+//! **The clock must be right when a store is made.** If the clock was behind, the store settles
+//! payments again that an older store had settled. Only a clock that was never set is detected. If
+//! the store was made more than a minute in the future, the facilitator refuses to build.
+//!
+//! **Never restore a store from a backup.** A restored store has forgotten what was settled since
+//! the backup, and its creation time does not change. Each of those payments settles again until it
 //! expires. Start with an empty store instead.
 //!
-//! **No quotes, no service labels.** A facilitator checks a proof against the requirements that its
-//! caller sends, at their amount. It cannot tell two services of one URL and one receiver key
-//! apart, as a paywall does with
-//! [`PaywallBuilder::service`](crate::server::config::PaywallBuilder::service).
+//! **A facilitator checks no quotes and no service labels.** It checks a proof against the
+//! requirements and the amount that its caller sends. It cannot distinguish two services with one
+//! URL and one receiver key; a paywall can, with
+//! [`PaywallBuilder::service`](crate::server::PaywallBuilder::service).
 //!
-//! Before the store is asked, in this order: the caller is known ([`Callers`]; 401), it is within
-//! its rate (429 with `Retry-After`), its body is at most 64 KiB (413) and a JSON document (400),
-//! `payTo` is one of the served keys and `maxTimeoutSeconds` within the limit, and the seven checks
-//! hold. So nobody fills the store with invoices of their own.
+//! # Checks and answers
 //!
-//! Every answer about a proof is status 200 with a [`Receipt`](crate::x402::Receipt), as the reference
-//! facilitators do. So is a store that cannot answer: `settlement_failed`, never a success, and the
-//! proof is not spent by it, so that it can be sent again. (The specification has no word for it;
-//! this is the reference implementation's.)
+//! These checks come before the store is asked, in this order, so that nobody can fill the store
+//! with their own invoices:
 //!
-//! If the store does not answer in time, or the caller has gone, the use is released.
+//! 1. The caller is known ([`Callers`]); otherwise 401.
+//! 2. The caller is within its rate; otherwise 429 with `Retry-After`.
+//! 3. The body has at most 64 KiB (413) and is a JSON object (400).
+//! 4. The checks of "Facilitator Validation" hold. `payTo` must also be one of the configured keys,
+//!    and `maxTimeoutSeconds` must be within the limit.
+//!
+//! Every answer about a proof has status 200 and a `SettlementResponse`, as in the reference
+//! facilitators. If the store fails or does not answer in time, the reason is `settlement_failed`.
+//! The specification has no word for that; the reference implementation uses this one. The proof is
+//! then not spent, and can be sent again.
+//!
+//! If the store does not answer in time, or the caller disconnects, the use is released.
 
 mod body;
 mod builder;
@@ -67,7 +84,7 @@ mod settle;
 mod tests;
 
 pub use self::{
-    builder::{FacilitatorBuilder, FacilitatorConfigError},
+    builder::{ConfigError, FacilitatorBuilder},
     callers::{BearerTokens, Caller, Callers},
     service::ResponseFuture,
     settle::Facilitator,

@@ -1,4 +1,4 @@
-//! How often a caller may ask: a bucket of tokens each, in a bounded table.
+//! The rate limit of each caller: one token bucket for each, in a bounded table.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Caller;
 
-/// So many callers have a bucket of their own; further ones share one.
+/// How many callers have their own bucket. Further callers share one.
 const MAX_CALLERS: usize = 1024;
 
 #[derive(Debug)]
@@ -28,7 +28,7 @@ struct Bucket {
 }
 
 impl Rate {
-    /// `burst` calls at once, and as many again in each `per`.
+    /// Creates a limit of `burst` calls at once, and `burst` more in each `per`.
     pub(super) fn new(burst: u32, per: Duration) -> Self {
         Self {
             burst,
@@ -37,7 +37,7 @@ impl Rate {
         }
     }
 
-    /// Takes one token, or says how long until there is one.
+    /// Takes one token, or returns how long to wait for one.
     pub(super) fn take(&self, caller: &Caller) -> Result<(), Duration> {
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_table_is_bounded_and_strangers_share_a_bucket() {
+    async fn the_table_is_bounded_and_further_callers_share_a_bucket() {
         let rate = Rate::new(1, Duration::from_secs(30));
         for index in 0..MAX_CALLERS {
             assert_eq!(rate.take(&Caller::named(index.to_string())), Ok(()));
@@ -90,7 +90,7 @@ mod tests {
         assert_eq!(
             rate.take(&Caller::named("0")),
             Err(Duration::from_secs(20)),
-            "its own bucket, not the shared one"
+            "it keeps its own bucket"
         );
         tokio::time::advance(Duration::from_secs(30)).await;
         assert_eq!(rate.take(&Caller::named("b")), Ok(()));

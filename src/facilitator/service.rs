@@ -54,7 +54,7 @@ where
     }
 }
 
-/// The answer of a [`Facilitator`].
+/// The future of a [`Facilitator`]'s response.
 pub struct ResponseFuture(BoxFuture<'static, Answer>);
 
 impl Future for ResponseFuture {
@@ -114,13 +114,13 @@ impl Facilitator {
             Ok(Err(Unread::Broken)) => {
                 return Err(Denied::Status(
                     StatusCode::BAD_REQUEST,
-                    "expected a whole body",
+                    "expected a complete body",
                 ));
             }
             Err(_) => {
                 return Err(Denied::Status(
                     StatusCode::REQUEST_TIMEOUT,
-                    "expected the body in time",
+                    "expected the body within the time limit",
                 ));
             }
         };
@@ -133,7 +133,7 @@ impl Facilitator {
         let Some(mut document) = document else {
             return Err(Denied::Status(
                 StatusCode::BAD_REQUEST,
-                "expected a JSON object in which no member stands twice",
+                "expected a JSON object without repeated members",
             ));
         };
         let version = document.get("x402Version") == Some(&json::Json::Unsigned(2));
@@ -165,14 +165,14 @@ impl Facilitator {
     }
 }
 
-/// Why a call is not about any proof.
+/// The reason why a call was refused before any proof was looked at.
 #[derive(Debug)]
 enum Denied {
-    /// The method is none of these; the same in words.
+    /// The method is not supported. Holds the value of `Allow`, and the error text.
     Method(&'static str, &'static str),
     Status(StatusCode, &'static str),
     Stranger,
-    /// Until then.
+    /// The caller exceeded its rate. Holds how long to wait.
     TooOften(Duration),
 }
 
@@ -189,7 +189,7 @@ impl Denied {
                 let scheme = (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                 (
                     StatusCode::UNAUTHORIZED,
-                    "expected a caller that is known here",
+                    "unknown caller: expected a bearer token of this facilitator",
                     Some(scheme),
                 )
             }
@@ -197,7 +197,7 @@ impl Denied {
                 let after = (RETRY_AFTER, HeaderValue::from(whole_seconds(wait)));
                 (
                     StatusCode::TOO_MANY_REQUESTS,
-                    "too many calls: wait as long as Retry-After says",
+                    "too many calls: wait for the seconds in Retry-After",
                     Some(after),
                 )
             }
@@ -221,7 +221,7 @@ fn answered(status: StatusCode, document: &impl serde::Serialize) -> Answer {
     answer
 }
 
-/// Rounded up: at that moment there is a token.
+/// Returns the wait in seconds, rounded up, so that a token is available then.
 fn whole_seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }

@@ -13,11 +13,11 @@ use crate::{
     trace,
 };
 
-/// Settles proofs of `exact` on `lnbtc`; clones share one state.
+/// A facilitator that settles x402 proofs of the scheme `exact` on `lnbtc`. Clones share one state.
 ///
-/// All facilitators and paywalls that are paid on one key must share one store, and that store must
-/// never be put back from a backup. A store that is new settles nothing that an older one could
-/// have settled. See the [module](super).
+/// All facilitators and paywalls that are paid on one key must share one store. Never restore that
+/// store from a backup. A new store settles nothing that an older one could have settled. See the
+/// [module](super).
 #[derive(Clone)]
 pub struct Facilitator(pub(super) Arc<Inner>);
 
@@ -35,7 +35,8 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    /// The first moment at which an invoice can have been made that the store can vouch for.
+    /// Returns the first moment from which on invoices count. The store knows all payments of
+    /// invoices that were made then or later.
     pub(super) fn counts_from(&self) -> Timestamp {
         self.store
             .created_at()
@@ -46,9 +47,8 @@ impl Inner {
         let (first, now) = (self.counts_from(), self.clock.now());
         if now < first {
             trace::warn(format_args!(
-                "the replay store is new: this facilitator settles payments whose invoice was made at {} or later, which is in {} s, \
+                "the replay store is new: this facilitator settles payments whose invoice was made at {first} or later, which is in {} s, \
                  and refuses older ones",
-                first.to_iso_8601(),
                 first.saturating_since(now).as_secs()
             ));
         }
@@ -60,12 +60,12 @@ impl Facilitator {
         Self(Arc::new(inner))
     }
 
-    /// The steps of lnbtc, "Facilitator Validation": the checks, then the payment hash is consumed.
+    /// Checks a proof and consumes its payment hash: the steps of lnbtc, "Facilitator Validation".
     ///
     /// # Errors
     ///
-    /// The reason of the first step that fails; [`Reason::SettlementFailed`] if the store cannot
-    /// answer in time, and the proof is then not spent.
+    /// The reason of the first check that fails. [`Reason::SettlementFailed`] if the store fails or
+    /// does not answer in time; the proof is then not spent.
     pub async fn settle(
         &self,
         payload: &PaymentPayload<'_>,
@@ -91,12 +91,11 @@ impl Facilitator {
                 } else {
                     String::new()
                 };
-                let told = format!(
+                let message = format!(
                     "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was settled \
-                     before: pay a new invoice, made at {} or later{wait}",
-                    first.to_iso_8601()
+                     before: pay a new invoice, made at {first} or later{wait}"
                 );
-                Receipt::failed(network.unwrap_or_default(), reason).with_message(told)
+                Receipt::failed(network.unwrap_or_default(), reason).with_message(message)
             }
             Err(reason) => Receipt::failed(network.unwrap_or_default(), reason),
         }
@@ -114,7 +113,8 @@ impl Facilitator {
         let conditions = conditions.with_store_created_at(served.store.created_at());
         let core = x402::terms(payload.accepted(), required, &served.networks)?;
         if !served.pay_to.contains(&core.pay_to) {
-            // A key that is none is step 2's, and comes before what is served here.
+            // A malformed key is step 2 of the validation, and takes precedence over an unknown
+            // key.
             return Err(if is_public_key(&core.pay_to) {
                 Reason::PayToMismatch
             } else {
@@ -160,8 +160,8 @@ impl Facilitator {
     }
 }
 
-/// Gives the use back if its outcome stays unknown: the answer says that it failed, or the caller
-/// has gone.
+/// Releases the use when dropped, if its outcome is unknown: the answer said that it failed, or the
+/// caller disconnected.
 struct Lease<'a> {
     store: &'a dyn ReplayStore,
     key: ConsumptionKey,

@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// A node could not do what it was asked.
+/// The error of a Lightning node.
 #[derive(Debug)]
 pub struct NodeError {
     kind: NodeErrorKind,
@@ -11,20 +11,20 @@ pub struct NodeError {
     source: BoxError,
 }
 
-/// What kind of failure it was.
+/// The kinds of [`NodeError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeErrorKind {
-    /// The node answered something that cannot be true, or cannot be read.
+    /// The node's answer cannot be true, or cannot be parsed.
     BadAnswer,
-    /// The node refused what it was asked.
+    /// The node refused the call.
     Refused,
     /// The node did not answer in time, or cannot be reached.
     Unreachable,
 }
 
 impl NodeError {
-    /// An error of the node that is called `node`; no money can have left.
+    /// Creates an error of the node that is called `node`. It states that no money can have left.
     pub fn new(kind: NodeErrorKind, node: &'static str, source: impl Into<BoxError>) -> Self {
         Self {
             kind,
@@ -34,21 +34,21 @@ impl NodeError {
         }
     }
 
-    /// The same error, of a payment whose money may have left.
+    /// Marks the error as one of a payment whose money may have left.
     #[must_use]
     pub fn maybe_paid(mut self) -> Self {
         self.may_have_paid = true;
         self
     }
 
-    /// What kind of failure it was.
+    /// Returns the kind of failure.
     #[must_use]
     pub const fn kind(&self) -> NodeErrorKind {
         self.kind
     }
 
-    /// Whether money may have left: then ask [`lookup_payment`](super::Payer::lookup_payment), and
-    /// do not pay again.
+    /// Returns whether money may have left. If so, call
+    /// [`lookup_payment`](super::Payer::lookup_payment) before you pay anything again.
     #[must_use]
     pub const fn may_have_paid(&self) -> bool {
         self.may_have_paid

@@ -1,31 +1,32 @@
-//! Talking to a Lightning node.
+//! The traits through which this crate talks to a Lightning node, and two nodes for tests.
 //!
-//! A [`Receiver`] makes invoices and tells what became of them; a [`Payer`] pays invoices and
-//! returns the preimage. In this process there are [`LocalNode`], which signs and settles by
-//! itself, for tests, and `Devnet` (feature `devnet`): two real nodes and a channel, with pretend
-//! money.
+//! A [`Receiver`] makes invoices and reports their status. A [`Payer`] pays invoices and returns
+//! the preimage. Two nodes run inside this process: [`LocalNode`], for tests, which signs and
+//! settles invoices by itself; and `Devnet` (feature `devnet`), which is two real nodes and a
+//! channel, on regtest.
 //!
-//! # How to write your own
+//! # How to connect your own node
 //!
-//! 1. Implement [`Receiver`] for a node that is to be paid, [`Payer`] for a wallet that pays, or
-//!    both. Each method is one `Box::pin(async move { .. })` around calls of the node's own client.
-//! 2. Read every invoice with [`Invoice::parse`](crate::Invoice::parse) and every preimage with
+//! 1. Implement [`Receiver`] for a node that receives payments, [`Payer`] for a wallet that pays,
+//!    or both. Each method is one `Box::pin(async move { .. })` around calls of the node's own
+//!    client.
+//! 2. Parse every invoice with [`Invoice::parse`](crate::Invoice::parse) and every preimage with
 //!    [`Preimage::from_hex`](crate::Preimage::from_hex), as soon as the node has answered. If the
-//!    node tells a preimage when it makes the invoice, drop it at once.
-//! 3. Say in the profile who else can learn a preimage: a hosted wallet is always
-//!    [`KeyCustody::Shared`]. Set the node's [`public_key`](ReceiverProfile::public_key) too: x402
-//!    needs it. If you do not know it, name the other dialects with `.dialects([..])` when you
-//!    build the paywall.
-//! 4. Turn the node's failures into [`NodeError`]. While paying, one that leaves open whether
-//!    money left (a time limit, a broken connection) is
+//!    node returns a preimage when it makes the invoice, drop it at once.
+//! 3. State in the profile who else can learn a preimage: a hosted wallet is always
+//!    [`KeyCustody::Shared`]. Set the node's [`public_key`](ReceiverProfile::public_key) too,
+//!    because x402 needs it. If you do not know the key, name the other dialects with
+//!    `.dialects([..])` when you build the paywall.
+//! 4. Turn the node's failures into [`NodeError`]. If a payment may have left despite the error (a
+//!    time limit, a broken connection), mark the error with
 //!    [`maybe_paid`](NodeError::maybe_paid).
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
 //!    a test.
-//! 6. On signet, testnet or regtest a paywall also needs `.allow_test_network()`, because the
-//!    money there is worth nothing.
+//! 6. If the node is on signet, testnet or regtest, call `.allow_test_network()` on the paywall's
+//!    builder. A paywall refuses test networks by default, because their money is worth nothing.
 //!
-//! Here is a complete one, for a hosted wallet whose client is called `Host` and speaks in
-//! hexadecimal:
+//! Here is a complete implementation for a hosted wallet. Its client is called `Host` and uses
+//! hexadecimal text:
 //!
 //! ```
 //! use std::time::Duration;
@@ -77,11 +78,11 @@
 //! #     }
 //! # }
 //! struct Hosted {
-//!     host: Host, // knows the wallet's access key
-//!     public_key: [u8; 33], // signs the invoices: ask the host when you connect, or read it from an invoice of yours
+//!     host: Host, // holds the wallet's access key
+//!     public_key: [u8; 33], // signs the invoices: ask the host when you connect, or take it from one of your invoices
 //! }
 //!
-//! // By hand: a derived one would show the access key.
+//! // Written by hand, because a derived `Debug` would show the access key.
 //! impl std::fmt::Debug for Hosted {
 //!     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
 //!         f.write_str("Hosted(..)")
@@ -102,7 +103,7 @@
 //!             let (hashed, memo) = match request.description {
 //!                 Description::Hashed(bytes) => (Some(bytes), None),
 //!                 Description::Text(text) => (None, Some(text)),
-//!                 _ => return Err(NodeError::new(NodeErrorKind::Refused, NAME, "it knows no such description")),
+//!                 _ => return Err(NodeError::new(NodeErrorKind::Refused, NAME, "this kind of description is not supported")),
 //!             };
 //!             let made = self.host.new_invoice(request.amount.as_msat(), hashed, memo, request.expiry.as_secs()).await;
 //!             let text = made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
@@ -117,8 +118,8 @@
 //!                 Ok("paid") => Ok(InvoiceStatus::Settled),
 //!                 Ok("expired") => Ok(InvoiceStatus::Expired),
 //!                 Ok("not found") => Ok(InvoiceStatus::Unknown),
-//!                 // Never a guess: what cannot be read is an error, and the server answers 503.
-//!                 Ok(_) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "an invoice's state was expected")),
+//!                 // Never guess: a state that cannot be read is an error, and the server answers 503.
+//!                 Ok(_) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, "expected an invoice's state")),
 //!                 Err(error) => Err(NodeError::new(NodeErrorKind::Unreachable, NAME, error)),
 //!             }
 //!         })
@@ -132,7 +133,7 @@
 //!
 //!     fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
 //!         Box::pin(async move {
-//!             // This host pays an invoice once, however often it is asked. If yours does not, remember what was paid.
+//!             // This host never pays an invoice twice. If yours might, remember what was paid.
 //!             let sent = self.host.send(invoice.as_str(), limits.max_fee.as_msat(), limits.time.as_secs()).await;
 //!             let lost = |error| NodeError::new(NodeErrorKind::Unreachable, NAME, error).maybe_paid();
 //!             status(invoice.payment_hash(), sent.map_err(lost)?)
@@ -154,11 +155,11 @@
 //!         ("sent", Some(preimage)) if payment_hash.is_of(&preimage) => {
 //!             Ok(PaymentStatus::Paid { preimage, fee: Amount::from_msat(payment.fee_msat) })
 //!         }
-//!         ("sent", _) => bad("the preimage of a payment was expected"),
+//!         ("sent", _) => bad("expected the preimage of the payment"),
 //!         ("sending", _) => Ok(PaymentStatus::InFlight),
 //!         ("failed", _) => Ok(PaymentStatus::Failed),
 //!         ("not found", _) => Ok(PaymentStatus::Unknown),
-//!         _ => bad("a payment's state was expected"),
+//!         _ => bad("expected a payment's state"),
 //!     }
 //! }
 //! #

@@ -3,25 +3,25 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{BoxFuture, NodeError};
 use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 
-/// Pays invoices.
+/// A wallet that pays invoices.
 ///
 /// # Contract
 ///
-/// - A payer that cannot return the preimage must not implement this trait.
+/// - A wallet that cannot return the preimage must not implement this trait.
 /// - Calling `pay` twice with one invoice never pays twice.
-/// - [`NodeError::may_have_paid`] is true wherever money may have left.
+/// - [`NodeError::may_have_paid`] is true for every error after which money may have left.
 pub trait Payer: fmt::Debug + Send + Sync + 'static {
-    /// What this wallet is.
+    /// Returns the properties of this wallet.
     fn profile(&self) -> PayerProfile;
 
-    /// Pays the invoice, or says what became of an earlier attempt to pay it.
+    /// Pays the invoice, or returns the status of an earlier attempt to pay it.
     fn pay<'a>(
         &'a self,
         invoice: &'a Invoice,
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>>;
 
-    /// What became of a payment.
+    /// Returns the status of a payment.
     fn lookup_payment(
         &self,
         payment_hash: PaymentHash,
@@ -51,18 +51,18 @@ impl<T: Payer + ?Sized> Payer for Arc<T> {
 
 fn _is_dyn_compatible(_: &dyn Payer) {}
 
-/// What a paying wallet is.
+/// The properties of a wallet that pays.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PayerProfile {
-    /// On which network it pays.
+    /// The network on which it pays.
     pub network: Network,
     /// Whether it keeps to [`PayLimits::max_fee`].
     pub keeps_fee_limit: bool,
 }
 
 impl PayerProfile {
-    /// The two things that no wallet may leave unsaid.
+    /// Creates a profile from the two properties that every wallet must state.
     #[must_use]
     pub const fn new(network: Network, keeps_fee_limit: bool) -> Self {
         Self {
@@ -72,37 +72,37 @@ impl PayerProfile {
     }
 }
 
-/// How much a payment may cost beside its amount, and how long it may take.
+/// The limits of one payment: the routing fee, and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PayLimits {
-    /// The most that routing may cost.
+    /// The highest routing fee, on top of the invoice's amount.
     pub max_fee: Amount,
     /// How long to try. A payment may still be in flight after that.
     pub time: Duration,
 }
 
 impl PayLimits {
-    /// Limits of a payment.
+    /// Creates limits for one payment.
     #[must_use]
     pub const fn new(max_fee: Amount, time: Duration) -> Self {
         Self { max_fee, time }
     }
 }
 
-/// What became of a payment.
+/// The status of a payment.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum PaymentStatus {
-    /// It failed for good: no money left.
+    /// It failed for good, and no money left the wallet.
     Failed,
     /// It may still succeed or fail.
     InFlight,
     /// It was paid.
     Paid {
-        /// The proof.
+        /// The proof of payment.
         preimage: Preimage,
-        /// What routing cost.
+        /// The routing fee that was paid.
         fee: Amount,
     },
     /// The wallet knows of no such payment.

@@ -11,42 +11,44 @@ use futures_core::Stream;
 use super::{BoxFuture, BoxStream, NodeError};
 use crate::payment::{Amount, Invoice, Network, PaymentHash};
 
-/// Makes invoices.
+/// A node that makes invoices and receives their payments.
 ///
 /// # Contract
 ///
-/// - `create_invoice` makes a fresh invoice at each call, with a payment hash that was never used
-///   before, for exactly the amount and the expiry asked, and never hands out one that it made
-///   before.
-/// - It carries exactly the description asked: the hash of [`Description::Hashed`], or the text
-///   of [`Description::Text`] as it is, an empty text too.
+/// - Each call of `create_invoice` makes a new invoice, with a payment hash that was never used
+///   before, and with exactly the requested amount and expiry. It never returns an earlier invoice.
+/// - The invoice has exactly the requested description: the hash of [`Description::Hashed`], or the
+///   unchanged text of [`Description::Text`], which may be empty.
 /// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
-/// - Nothing that these methods answer contains the preimage of an invoice.
+/// - No answer of these methods contains the preimage of an invoice.
 ///
-/// A paywall checks each invoice and offers none that was not asked for (503, and the log names the
-/// fix). Amount, network and payee must always be exact. If it offers x402, the invoice commits to
-/// the request and description and expiry must be exact too. If it offers L402 and MPP alone,
-/// nothing binds these: another text is taken, and an expiry that is shorter than asked, down to a
-/// minute; credentials then expire with the invoice that was made.
+/// A paywall checks each invoice. If it differs from what was requested, the answer is 503 and the
+/// log says how to fix it. Amount, network and payee must always be exact.
 ///
-/// So a node that changes the text, or that ignores description hashes, breaks this contract, and
-/// still sells over L402 and MPP only: `.dialects([DialectName::L402, DialectName::Mpp])` on the
+/// - If the paywall offers x402, description and expiry must be exact too, because the invoice
+///   commits to the request.
+/// - If it offers only L402 and MPP, nothing is bound to these two. The text may then differ, and
+///   the expiry may be shorter than requested, down to one minute. Credentials expire with the
+///   invoice that was made.
+///
+/// So a node that changes the text or ignores description hashes breaks this contract, but can
+/// still sell over L402 and MPP: call `.dialects([DialectName::L402, DialectName::Mpp])` on the
 /// paywall's builder. The conformance suite panics for such a node and says so.
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
-    /// What this node is. Asked once, when a paywall is built.
+    /// Returns the properties of this node. A paywall calls this once, when it is built.
     fn profile(&self) -> ReceiverProfile;
 
-    /// Makes a fresh invoice.
+    /// Makes a new invoice.
     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>>;
 
-    /// What became of an invoice.
+    /// Returns the status of an invoice.
     fn lookup_invoice(
         &self,
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>>;
 
-    /// The payment hashes of invoices as they settle, from now on; by default none. May skip, may
-    /// repeat.
+    /// Returns a stream of the payment hashes of invoices that settle from now on. It may miss or
+    /// repeat some. The default is empty.
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         Box::pin(Nothing)
     }
@@ -75,20 +77,20 @@ impl<T: Receiver + ?Sized> Receiver for Arc<T> {
 
 fn _is_dyn_compatible(_: &dyn Receiver) {}
 
-/// What is asked of a [`Receiver`].
+/// A request for an invoice, to a [`Receiver`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct InvoiceRequest {
-    /// The exact amount.
+    /// The exact amount of the invoice.
     pub amount: Amount,
-    /// What the invoice is for.
+    /// The description: what the payment is for.
     pub description: Description,
-    /// How long it may be paid, in whole seconds.
+    /// How long the invoice can be paid, in whole seconds.
     pub expiry: Duration,
 }
 
 impl InvoiceRequest {
-    /// A request for an invoice.
+    /// Creates a request for an invoice.
     #[must_use]
     pub const fn new(amount: Amount, description: Description, expiry: Duration) -> Self {
         Self {
@@ -99,37 +101,37 @@ impl InvoiceRequest {
     }
 }
 
-/// What an invoice is for.
+/// The description of a requested invoice: what the payment is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Description {
-    /// The invoice commits to the SHA-256 of these bytes (BOLT11 field `h`). The bytes themselves
-    /// are given, because some nodes hash for themselves.
+    /// The invoice holds the SHA-256 hash of these bytes (BOLT11 field `h`). This variant holds the
+    /// bytes and not the hash, because some nodes compute the hash themselves.
     Hashed(Vec<u8>),
-    /// The invoice carries this text (BOLT11 field `d`), at most 639 bytes.
+    /// The invoice holds this text (BOLT11 field `d`), at most 639 bytes.
     Text(String),
 }
 
-/// What a receiving node is.
+/// The properties of a node that receives payments.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReceiverProfile {
-    /// On which network it is paid.
+    /// The network on which it is paid.
     pub network: Network,
-    /// Who else can make it sign, or learn its preimages.
+    /// Who else can make it sign invoices, or learn its preimages.
     pub key_custody: KeyCustody,
-    /// The compressed public key that signs its invoices, where it is known.
+    /// The compressed public key that signs its invoices, if it is known. x402 needs it.
     pub public_key: Option<[u8; 33]>,
-    /// It cannot make invoices for fractions of a satoshi, and refuses to. A paywall refuses a
-    /// fixed price with such a fraction when it is set up, and rounds what a price function answers
-    /// up to the next whole satoshi: never down.
+    /// Whether it refuses invoices for fractions of a satoshi. A paywall then refuses a fixed price
+    /// with a fraction when it is built. It rounds the result of a price function up to the next
+    /// whole satoshi, never down.
     pub whole_sats_only: bool,
-    /// It lives in this process, for tests and examples, and its money is pretend.
+    /// Whether it runs inside this process, for tests and examples, without real money.
     pub in_process: bool,
 }
 
 impl ReceiverProfile {
-    /// The two things that no node may leave unsaid.
+    /// Creates a profile from the two properties that every node must state.
     #[must_use]
     pub const fn new(network: Network, key_custody: KeyCustody) -> Self {
         Self {
@@ -142,18 +144,18 @@ impl ReceiverProfile {
     }
 }
 
-/// Who else can make a node sign invoices, or learns the preimages of unpaid ones.
+/// Who else can make a node sign invoices, or learn the preimages of unpaid ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyCustody {
-    /// Nobody: an operator's own node.
+    /// Nobody: the node is the operator's own.
     Exclusive,
-    /// Others, such as every hosted wallet's host: the server asks whether an invoice is settled
-    /// before it serves.
+    /// Others can, such as the host of a hosted wallet. The server then asks the node whether an
+    /// invoice is settled before it serves a request.
     Shared,
 }
 
-/// What became of an invoice.
+/// The status of an invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvoiceStatus {

@@ -2,28 +2,29 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{clock::Timestamp, payment::PaymentHash};
 
-/// How long after its invoice's end what came to nothing is still known.
+/// How long after its invoice expires an unpaid invoice or a failed payment is remembered.
 pub(crate) const UNPAID: Duration = Duration::from_secs(3_600);
 
-/// How long after its invoice's end a payment is still known: longer than any credential lives by
-/// default.
+/// How long after its invoice expires a payment is remembered. By default no credential lives that
+/// long.
 pub(crate) const PAID: Duration = Duration::from_secs(32 * 86_400);
 
-/// More than this is refused: an in-process node never forgets what is still of use to make room.
+/// The most entries. Further ones are refused, because an in-process node never forgets a live
+/// entry to make room.
 const MOST: usize = 1_000_000;
 
-/// Fewer than this are not worth sweeping.
+/// Fewer entries than this are not swept.
 const FEW: usize = 1_024;
 
-/// What an in-process node knows of its invoices or payments, each until it is of no more use.
+/// The invoices or payments of an in-process node. Each is forgotten some time after it expires.
 pub(crate) struct Remembered<T> {
     entries: HashMap<PaymentHash, T>,
     sweep_at: usize,
 }
 
-/// Something that need not be remembered for ever.
+/// An entry that can be forgotten after some time.
 pub(crate) trait Forgettable {
-    /// The first moment at which nobody needs this any more.
+    /// Returns when the entry may be forgotten.
     fn forget_at(&self) -> Timestamp;
 }
 
@@ -48,15 +49,14 @@ impl<T: Forgettable> Remembered<T> {
         self.entries.len()
     }
 
-    /// Adds or replaces an entry; gives it back where there is no room.
+    /// Adds or replaces an entry. Returns it as the error if there is no room.
     pub(crate) fn insert(
         &mut self,
         payment_hash: PaymentHash,
         entry: T,
         now: Timestamp,
     ) -> Result<(), T> {
-        // Swept when as many were added as were left, so that the cost of one insertion does not
-        // grow.
+        // Sweeps each time the table has doubled, so that the cost of one insertion does not grow.
         if self.entries.len() >= self.sweep_at {
             self.entries.retain(|_, entry| now < entry.forget_at());
             self.sweep_at = (2 * self.entries.len()).clamp(FEW, MOST);
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_forgotten_and_nothing_else() {
+    fn expired_entries_are_forgotten_and_no_others() {
         let mut remembered = Remembered::new();
         for second in 0..100_000_u64 {
             let mut name = [0; 32];

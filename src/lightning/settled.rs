@@ -12,12 +12,12 @@ use crate::payment::PaymentHash;
 /// How many settlements a slow listener may fall behind before it misses some.
 const BEHIND: usize = 1_024;
 
-/// Those who listen for settlements of an in-process node.
+/// The listeners for settlements of an in-process node.
 #[derive(Default)]
 pub(crate) struct Listeners(Mutex<Vec<mpsc::Sender<PaymentHash>>>);
 
 impl Listeners {
-    /// Everything that settles from now on.
+    /// Returns a stream of everything that settles from now on.
     pub(crate) fn listen(&self) -> Settlements {
         let (sender, receiver) = mpsc::channel(BEHIND);
         let mut listeners = self.lock();
@@ -26,7 +26,7 @@ impl Listeners {
         Settlements(receiver)
     }
 
-    pub(crate) fn tell(&self, settled: PaymentHash) {
+    pub(crate) fn notify(&self, settled: PaymentHash) {
         for listener in self.lock().iter() {
             let _ = listener.try_send(settled);
         }

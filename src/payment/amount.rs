@@ -2,7 +2,7 @@ use std::fmt;
 
 /// An amount of bitcoin, in millisatoshi (msat); 1 sat is 1,000 msat.
 ///
-/// There are no operators: sums that could overflow are asked for by name and answer `None`.
+/// There are no operators. The `checked_` methods return `None` if the result does not fit.
 ///
 /// ```
 /// use tower_x402::Amount;
@@ -16,20 +16,21 @@ use std::fmt;
 pub struct Amount(u64);
 
 impl Amount {
-    /// Nothing. No price may be this; a routing fee may.
+    /// Zero. A routing fee may be zero, a price may not.
     pub const ZERO: Self = Self(0);
 
-    /// 21 million bitcoin: there will never be more.
+    /// 21 million bitcoin, which is all that will ever exist.
     #[cfg(feature = "server")]
     pub(crate) const ALL_BITCOIN: Self = Self(21_000_000 * 100_000_000 * 1_000);
 
-    /// From whole satoshis (up to 42.9 bitcoin; for more see [`Amount::try_from_sat`]).
+    /// Creates an amount from whole satoshis, up to 42.9 bitcoin. For more, use
+    /// [`Amount::try_from_sat`].
     #[must_use]
     pub const fn from_sat(sat: u32) -> Self {
         Self(sat as u64 * 1_000)
     }
 
-    /// From whole satoshis; `None` where the msat do not fit 64 bits.
+    /// Creates an amount from whole satoshis. Returns `None` if the msat do not fit into 64 bits.
     #[must_use]
     pub const fn try_from_sat(sat: u64) -> Option<Self> {
         match sat.checked_mul(1_000) {
@@ -38,19 +39,19 @@ impl Amount {
         }
     }
 
-    /// From millisatoshis.
+    /// Creates an amount from millisatoshis.
     #[must_use]
     pub const fn from_msat(msat: u64) -> Self {
         Self(msat)
     }
 
-    /// In millisatoshis.
+    /// Returns the amount in millisatoshis.
     #[must_use]
     pub const fn as_msat(self) -> u64 {
         self.0
     }
 
-    /// In satoshis, where it is a whole number of them.
+    /// Returns the amount in satoshis, or `None` if it is not a whole number of satoshis.
     #[must_use]
     pub const fn as_whole_sat(self) -> Option<u64> {
         if self.0.is_multiple_of(1_000) {
@@ -60,7 +61,7 @@ impl Amount {
         }
     }
 
-    /// The same, rounded up to a whole satoshi; `None` if that does not fit.
+    /// Returns the amount rounded up to a whole satoshi, or `None` if that does not fit.
     #[cfg(feature = "server")]
     pub(crate) const fn rounded_up_to_sat(self) -> Option<Self> {
         match self.0.checked_next_multiple_of(1_000) {
@@ -69,13 +70,13 @@ impl Amount {
         }
     }
 
-    /// Whether this is nothing.
+    /// Returns whether the amount is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
 
-    /// The sum, or `None` where it does not fit.
+    /// Returns the sum, or `None` if it does not fit.
     #[must_use]
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         match self.0.checked_add(other.0) {
@@ -84,7 +85,7 @@ impl Amount {
         }
     }
 
-    /// The difference, or `None` where `other` is more.
+    /// Returns the difference, or `None` if `other` is more.
     #[must_use]
     pub const fn checked_sub(self, other: Self) -> Option<Self> {
         match self.0.checked_sub(other.0) {
@@ -93,7 +94,7 @@ impl Amount {
         }
     }
 
-    /// This many times the amount, or `None` where it does not fit.
+    /// Returns `times` times the amount, or `None` if it does not fit.
     #[must_use]
     pub const fn checked_mul(self, times: u64) -> Option<Self> {
         match self.0.checked_mul(times) {
@@ -103,7 +104,7 @@ impl Amount {
     }
 }
 
-/// In sat, with up to three decimals and the unit: `10 sat`, `1.5 sat`.
+/// Prints satoshis with up to three decimals and the unit: `10 sat`, `1.5 sat`.
 impl fmt::Display for Amount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (whole, rest) = (self.0 / 1_000, self.0 % 1_000);

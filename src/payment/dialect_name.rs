@@ -1,11 +1,11 @@
 use std::fmt;
 
-/// A payment protocol that this crate speaks. In alphabetical order.
+/// The name of a payment protocol that this crate supports. The variants are in alphabetical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum DialectName {
-    /// L402, and LSAT, its older name.
+    /// L402, formerly called LSAT.
     L402,
     /// The `Payment` authentication scheme with method `lightning`.
     Mpp,
@@ -14,7 +14,7 @@ pub enum DialectName {
 }
 
 impl DialectName {
-    /// The name in lower case, as it stands in problem details and log lines.
+    /// Returns the name in lower case, as in problem details and log lines.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

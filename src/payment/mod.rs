@@ -1,14 +1,15 @@
-//! A payment in nine nouns.
+//! The nine types that describe a payment.
 //!
 //! ```text
 //! Terms + Amount ─ issue ─► Invoice ─ pay ─► Preimage ─ present, verify ─► Proof ─ consume ─► PaymentReceipt
 //!                                                                  └─► Refusal
 //! ```
 //!
-//! [`Amount`] and [`Network`] say how much and of what; [`PaymentHash`] and [`Preimage`] are the
-//! two halves of a payment; an [`Invoice`] asks for it and [`Terms`] say what for. A [`Proof`] is
-//! verified and not yet spent, a [`PaymentReceipt`] is spent, a [`Refusal`] says why a credential
-//! was turned away.
+//! - [`Amount`] and [`Network`]: how much, and of which money.
+//! - [`Terms`]: what this server asks for a request. [`Invoice`]: the demand that a node signs.
+//! - [`Preimage`] and [`PaymentHash`]: the secret and the public half of a payment.
+//! - [`Proof`]: a verified payment that is not spent yet. [`PaymentReceipt`]: a spent one.
+//! - [`Refusal`]: why a credential was refused.
 
 mod amount;
 mod dialect_name;

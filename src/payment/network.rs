@@ -4,10 +4,10 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Network {
-    /// Mainnet, whose money is real. Its name in text is `bitcoin`, as in most node software.
+    /// Mainnet, where money is real. It is printed as `bitcoin`, as in most node software.
     #[doc(alias = "mainnet")]
     Bitcoin,
-    /// A private network of one machine.
+    /// A private test network on one machine.
     Regtest,
     /// The public test network with signed blocks.
     Signet,
@@ -18,7 +18,7 @@ pub enum Network {
 impl Network {
     pub(crate) const ALL: [Self; 4] = [Self::Bitcoin, Self::Regtest, Self::Signet, Self::Testnet];
 
-    /// The currency part of a BOLT11 invoice's prefix.
+    /// Returns the currency part of a BOLT11 invoice's prefix, for example `bc` in `lnbc`.
     #[must_use]
     pub const fn bolt11_currency(self) -> &'static str {
         match self {
@@ -29,8 +29,8 @@ impl Network {
         }
     }
 
-    /// The CAIP-2 identifier of x402's `lnbtc` namespace. Only those of mainnet and testnet stand
-    /// in the specification; the other two are in use for tests.
+    /// Returns the CAIP-2 identifier in x402's `lnbtc` namespace. The specification defines only
+    /// those of mainnet and testnet; the other two are for tests.
     #[must_use]
     pub const fn caip2(self) -> &'static str {
         match self {
@@ -41,13 +41,13 @@ impl Network {
         }
     }
 
-    /// The network of a CAIP-2 identifier.
+    /// Returns the network of a CAIP-2 identifier, or `None` if no network has it.
     #[must_use]
     pub fn from_caip2(id: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|network| network.caip2() == id)
     }
 
-    /// The name in lower case: `bitcoin`, `regtest`, `signet`, `testnet`.
+    /// Returns the name in lower case: `bitcoin`, `regtest`, `signet` or `testnet`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

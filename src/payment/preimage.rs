@@ -4,38 +4,40 @@ use zeroize::Zeroize;
 
 use crate::codec::{hex, sha256};
 
-/// The secret half of a payment: whoever holds it has proof of having paid. 32 bytes.
+/// The secret half of a payment, 32 bytes. Its holder can prove that the invoice was paid.
 ///
-/// It is wiped when dropped and shown by nothing: `Debug` prints `Preimage(..)`.
+/// It is wiped from memory when dropped. `Debug` prints `Preimage(..)`, and there is no `Display`.
 #[derive(Clone)]
 pub struct Preimage([u8; 32]);
 
 impl Preimage {
-    /// From its 32 bytes.
+    /// Creates a preimage from its 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// From 64 hexadecimal digits of either case.
+    /// Reads a preimage from 64 hexadecimal digits, in upper or lower case. Returns `None` for any
+    /// other text.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         hex::decode_any_case(text).map(Self)
     }
 
-    /// The hash that an invoice made for this preimage carries.
+    /// Returns the payment hash of this preimage, as its invoice carries it.
     #[must_use]
     pub fn payment_hash(&self) -> PaymentHash {
         PaymentHash(sha256::hash_of_32(&self.0))
     }
 
-    /// The secret, for whoever must send it.
+    /// Returns the secret bytes. Use them only to send the proof of payment.
     #[must_use]
     pub const fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The secret as 64 lower-case hexadecimal digits, for whoever must send it.
+    /// Returns the secret as 64 lower-case hexadecimal digits. Use them only to send the proof of
+    /// payment.
     #[must_use]
     pub fn expose_hex(&self) -> String {
         hex::encode(self.0)
@@ -54,31 +56,32 @@ impl Drop for Preimage {
     }
 }
 
-/// The public half of a payment: SHA-256 of the [`Preimage`]. Shown as 64 lower-case hexadecimal
-/// digits.
+/// The public half of a payment: the SHA-256 hash of its [`Preimage`]. `Display` prints 64
+/// lower-case hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PaymentHash([u8; 32]);
 
 impl PaymentHash {
-    /// From its 32 bytes.
+    /// Creates a payment hash from its 32 bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
-    /// From 64 hexadecimal digits of either case.
+    /// Reads a payment hash from 64 hexadecimal digits, in upper or lower case. Returns `None` for
+    /// any other text.
     #[must_use]
     pub fn from_hex(text: &str) -> Option<Self> {
         hex::decode_any_case(text).map(Self)
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Whether `preimage` is the one, compared in constant time.
+    /// Returns whether this is the hash of `preimage`. The comparison takes constant time.
     #[must_use]
     pub fn is_of(&self, preimage: &Preimage) -> bool {
         constant_time_eq::constant_time_eq_32(&self.0, &preimage.payment_hash().0)

@@ -6,8 +6,9 @@ use serde::ser::SerializeStruct as _;
 use super::{Amount, DialectName, Network, PaymentHash, Proof};
 use crate::clock::Timestamp;
 
-/// A payment that was verified and, where it is counted, spent for this request. It holds no
-/// secret, and clones share it.
+/// The receipt of a payment that was verified and, if its uses are counted, spent for this request.
+///
+/// It holds no secret. Clones share one allocation.
 #[derive(Clone)]
 pub struct PaymentReceipt(Arc<Inner>);
 
@@ -37,11 +38,14 @@ impl PaymentReceipt {
         }))
     }
 
-    /// Needs the feature `conformance`. A receipt that no payment stands behind, for tests of
-    /// handlers: so much, paid by L402 on regtest for `GET https://api.example.com/`, used up.
+    /// Creates a receipt without any payment, for tests of handlers. Needs the feature
+    /// `conformance`.
+    ///
+    /// It says that `amount` was paid over L402 on regtest for `GET https://api.example.com/`, and
+    /// that no uses remain.
     #[cfg(feature = "conformance")]
     #[must_use]
-    pub fn pretend(amount: Amount) -> Self {
+    pub fn for_tests(amount: Amount) -> Self {
         let now = Timestamp::from_unix_seconds(1_700_000_000);
         let proof = Proof {
             dialect: DialectName::L402,
@@ -60,49 +64,51 @@ impl PaymentReceipt {
         Self::new(proof, resource, now, Some(0))
     }
 
-    /// What was paid.
+    /// Returns the amount that was paid.
     #[must_use]
     pub fn amount(&self) -> Amount {
         self.0.proof.amount
     }
 
-    /// Which payment it was.
+    /// Returns the hash that identifies the payment.
     #[must_use]
     pub fn payment_hash(&self) -> PaymentHash {
         self.0.proof.payment_hash
     }
 
-    /// On which network it was paid.
+    /// Returns the network on which it was paid.
     #[must_use]
     pub fn network(&self) -> Network {
         self.0.proof.network
     }
 
-    /// The dialect of the credential that was presented.
+    /// Returns the dialect of the credential that was presented.
     #[must_use]
     pub fn dialect(&self) -> DialectName {
         self.0.proof.dialect
     }
 
-    /// What was asked for: method and URL, as `GET https://api.example.com/weather/oslo`.
+    /// Returns the method and URL of the request, for example
+    /// `GET https://api.example.com/weather/oslo`.
     #[must_use]
     pub fn resource(&self) -> String {
         format!("{} {}{}", self.0.method, self.0.origin, self.0.target)
     }
 
-    /// When the credential was accepted.
+    /// Returns when the credential was accepted.
     #[must_use]
     pub fn accepted_at(&self) -> Timestamp {
         self.0.accepted_at
     }
 
-    /// How many further requests this payment buys; `None` where only time ends the access.
+    /// Returns how many more requests this payment buys, or `None` if its uses are not counted and
+    /// the access ends at [`valid_until`](Self::valid_until).
     #[must_use]
     pub fn remaining_uses(&self) -> Option<u32> {
         self.0.remaining
     }
 
-    /// Until when the credential is accepted, as far as it buys anything more.
+    /// Returns until when the credential is accepted, if it has uses left.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.0.proof.valid_until
@@ -113,7 +119,7 @@ impl PaymentReceipt {
     }
 }
 
-/// One readable line, its times in ISO 8601.
+/// Prints one line, with times in ISO 8601.
 impl fmt::Display for PaymentReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -126,12 +132,8 @@ impl fmt::Display for PaymentReceipt {
         )?;
         match self.remaining_uses() {
             Some(0) => f.write_str(", used up"),
-            Some(remaining) => write!(
-                f,
-                ", {remaining} more until {}",
-                self.valid_until().to_iso_8601()
-            ),
-            None => write!(f, ", valid until {}", self.valid_until().to_iso_8601()),
+            Some(remaining) => write!(f, ", {remaining} more until {}", self.valid_until()),
+            None => write!(f, ", valid until {}", self.valid_until()),
         }
     }
 }
@@ -144,21 +146,15 @@ impl fmt::Debug for PaymentReceipt {
             .field("network", &self.network())
             .field("dialect", &self.dialect())
             .field("resource", &self.resource())
-            .field(
-                "accepted_at",
-                &format_args!("{}", self.accepted_at().to_iso_8601()),
-            )
+            .field("accepted_at", &format_args!("{}", self.accepted_at()))
             .field("remaining_uses", &self.remaining_uses())
-            .field(
-                "valid_until",
-                &format_args!("{}", self.valid_until().to_iso_8601()),
-            )
+            .field("valid_until", &format_args!("{}", self.valid_until()))
             .finish()
     }
 }
 
-/// An object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`, `accepted_at`,
-/// `remaining_uses` and `valid_until` (times in Unix seconds).
+/// Serialises an object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`,
+/// `accepted_at`, `remaining_uses` and `valid_until`. Times are in Unix seconds.
 impl serde::Serialize for PaymentReceipt {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut object = serializer.serialize_struct("PaymentReceipt", 8)?;
@@ -180,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_receipt_prints_its_times_in_iso_8601_and_serialises_them_in_seconds() {
-        let receipt = PaymentReceipt::pretend(Amount::from_sat(10));
+        let receipt = PaymentReceipt::for_tests(Amount::from_sat(10));
         let (mut proof, resource) = (
             receipt.0.proof.clone(),
             (

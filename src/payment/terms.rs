@@ -3,22 +3,22 @@ use std::{num::NonZeroU32, time::Duration};
 use super::Network;
 use crate::clock::Timestamp;
 
-/// How far clocks may disagree.
+/// How far two clocks may differ.
 pub(crate) const SKEW: Duration = Duration::from_secs(60);
 
 /// What one payment buys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
-    /// One request, of exactly the method, path and query that were priced.
+    /// One request, with exactly the method, path and query that were priced.
     Once,
-    /// So many requests of the priced method and pattern.
+    /// This many requests with the priced method and route pattern.
     Uses(NonZeroU32),
-    /// Any number of requests of the priced method and pattern, for this long after the invoice's
-    /// end.
+    /// Any number of requests with the priced method and route pattern, until this long after the
+    /// invoice expires.
     ForDuration(Duration),
 }
 
-/// What a charge says about the thing that is sold.
+/// The description of what is sold, as a charge sets it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Resource {
     pub(crate) description: Option<String>,
@@ -28,41 +28,44 @@ pub(crate) struct Resource {
     pub(crate) icon_url: Option<String>,
 }
 
-/// What this server asks for a request, but for the amount: fixed when the layer is built.
+/// What this server asks for a request, except the amount. Fixed when the layer is built.
 #[derive(Clone, Debug)]
 pub(crate) struct Terms {
     pub(crate) network: Network,
-    /// The receiver's public key, where it has told us.
+    /// The receiver's compressed public key, if it is known.
     pub(crate) pay_to: Option<[u8; 33]>,
     pub(crate) access: Access,
     pub(crate) resource: Resource,
-    /// Names of the headers whose values are bound, lower case, sorted, unique.
+    /// The names of the headers whose values are bound: lower case, sorted, unique.
     pub(crate) bound_headers: Vec<String>,
-    /// The body is left alone: a dialect that must hash it does not offer this.
+    /// The body is passed through unread. A dialect that must hash the body is not offered.
     pub(crate) streams_body: bool,
-    /// A price function (or bound headers) makes `RequestView::bound` part of what was bought.
+    /// `RequestView::bound` is part of what was bought, because of a price function or bound
+    /// headers.
     pub(crate) has_bound: bool,
     /// `RequestView::bound` covers the body.
     pub(crate) bound_covers_body: bool,
+    /// How long an invoice can be paid.
     pub(crate) invoice_expiry: Duration,
-    /// How long after the invoice's end a `once` credential of L402 stays valid, and no less than
-    /// [`SKEW`].
+    /// How long after its invoice expires an L402 credential for one request stays valid; at
+    /// least [`SKEW`].
     pub(crate) redeem_within: Duration,
-    /// How long after the invoice's end a `uses` credential stays valid, and no less than [`SKEW`].
+    /// How long after its invoice expires a credential for several requests stays valid; at
+    /// least [`SKEW`].
     pub(crate) uses_within: Duration,
-    /// How often a failed use of L402 may be given back, for one payment.
+    /// How many failed L402 uses of one payment may be given back.
     pub(crate) max_restores: u32,
-    /// An x402 proof that this operator did not issue may settle at the current price, if its
-    /// invoice is younger than the replay store, which exists since then. Otherwise never.
+    /// When the replay store was made, if foreign x402 proofs are accepted. Such a proof is not
+    /// quoted by this server: it must be for the current price, and its invoice must be made after
+    /// the store, by more than twice [`SKEW`]. `None` refuses all foreign proofs.
     pub(crate) foreign_proofs_since: Option<Timestamp>,
-    /// `Authorization` is in use for something else on this route: MPP selects
-    /// `Payment-Authorization`.
+    /// This route uses `Authorization` for something else, so MPP uses `Payment-Authorization`.
     pub(crate) authorization_taken: bool,
 }
 
 #[cfg(any(test, feature = "conformance"))]
 impl Terms {
-    /// With the defaults of the server, on regtest: for tests and benches.
+    /// Creates terms with the server's defaults, on regtest, for tests and benches.
     pub(crate) fn plain(access: Access) -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
         Self {
@@ -85,10 +88,12 @@ impl Terms {
 }
 
 impl Terms {
-    /// The last moment of any credential that is counted and minted for an invoice that ends at
-    /// `invoice_end`, whatever the dialect. L402 mints it as its token's end, the others carry it
-    /// under their MAC: all ask the store for the same [`retain_until`], and a change of
-    /// configuration never makes it forget too early.
+    /// Returns when the last credential expires that is minted for an invoice that expires at
+    /// `invoice_end`, whatever the dialect.
+    ///
+    /// L402 mints this as its token's expiry, and the other dialects carry it under their MAC. So
+    /// all of them give the store the same [`retain_until`], and the store never forgets too early
+    /// after a change of configuration.
     pub(crate) fn longest_life(&self, invoice_end: Timestamp) -> Timestamp {
         let l402 = match self.access {
             Access::Once => self.redeem_within,
@@ -99,10 +104,11 @@ impl Terms {
     }
 }
 
-/// How long the store must remember a payment whose credentials live until `longest_life`.
+/// Returns until when the store must remember a payment whose credentials live until
+/// `longest_life`.
 ///
-/// Kept one hour past the last moment at which a proof could verify anywhere: lnbtc, "Settlement
-/// and Replay Protection".
+/// That is one hour after the last moment at which a proof could verify on any server: lnbtc,
+/// "Settlement and Replay Protection".
 pub(crate) fn retain_until(longest_life: Timestamp) -> Timestamp {
     longest_life
         .saturating_add(2 * SKEW)

@@ -1,4 +1,4 @@
-//! This program again, as a server in a process of its own that can be killed.
+//! Starts this test program again, as a server in its own process that can be killed.
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
@@ -15,7 +15,7 @@ use tower_x402::{
 
 use crate::killed::{ORIGIN, TEST, USES};
 
-/// This program again, as a server; killed when dropped.
+/// This test program, running as a server in another process. It is killed on drop.
 pub(crate) struct Server {
     child: Child,
     pub(crate) origin: String,
@@ -36,10 +36,7 @@ impl Server {
             .find_map(|line| line.strip_prefix("> ").map(str::to_owned));
         Self {
             child,
-            origin: format!(
-                "http://{}",
-                address.expect("the child says where it listens")
-            ),
+            origin: format!("http://{}", address.expect("the child prints its address")),
         }
     }
 }
@@ -74,7 +71,8 @@ pub(crate) fn serve_until_killed(folder: &Path) {
             .open(folder.join("runs"))
             .unwrap();
         let runs = Arc::new(Mutex::new(runs));
-        // Written by the kernel before the answer, and not lost with the process.
+        // The kernel has this line before the answer is sent, so killing the process does not lose
+        // it.
         let handler = async move |Paid(receipt): Paid| {
             let line = format!("{} {}\n", receipt.payment_hash(), receipt.dialect());
             runs.lock().unwrap().write_all(line.as_bytes()).unwrap();
@@ -96,7 +94,7 @@ pub(crate) fn serve_until_killed(folder: &Path) {
             )
             .route("/wallet/{hash}", on_get(wallet));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // On a line of its own, for the harness may have begun one with the name of the test.
+        // On its own line, because the harness may have started a line with the name of the test.
         println!("\n> {}", listener.local_addr().unwrap());
         std::io::stdout().flush().unwrap();
         axum::serve(listener, app).await.unwrap();

@@ -1,4 +1,4 @@
-//! A client that cuts the connection when the work is done and the answer is about to come.
+//! A client that resets the connection after the handler's work, just before the answer.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tower_x402::{Amount, lightning::LocalNode};
 
 use crate::site::{Client, Place, bought, get, send};
 
-/// Tells when the handler was dropped.
+/// Sends a message when the handler is dropped.
 struct Tells(mpsc::UnboundedSender<&'static str>);
 
 impl Drop for Tells {
@@ -19,7 +19,7 @@ impl Drop for Tells {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_resets_the_connection_just_before_the_answer_gets_nothing_back() {
+async fn a_client_that_resets_the_connection_just_before_the_answer_gets_nothing_back() {
     let node = LocalNode::new();
     let place = Place::free().await;
     let (address, url) = (place.address(), format!("{}/render", place.origin));

@@ -1,5 +1,5 @@
-//! A server that is killed again and again while it serves: nothing is served beyond its uses,
-//! nothing bought is lost, and what was redeemed in one dialect stays spent in the others.
+//! A server that is killed repeatedly while it serves. No payment is served more often than its
+//! uses, none is lost, and a payment that was redeemed in one dialect stays spent in the others.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,20 +32,21 @@ const ENOUGH: Duration = Duration::from_secs(30);
 const GIVE_UP: Duration = Duration::from_secs(240);
 pub(crate) const ORIGIN: &str = "https://api.example.com";
 
-/// A payment, what it was made for, and what became of it.
+/// A payment, what it bought, and how often it was served.
 #[derive(Clone, Debug)]
 struct Bought {
     payment_hash: PaymentHash,
     path: &'static str,
     uses: u32,
-    /// One in each dialect that was offered: all three for one use, else L402's alone.
+    /// One credential in each offered dialect: all three for one use, and only L402's for several.
     credentials: Vec<(HeaderName, HeaderValue)>,
-    /// Answers of 200, and requests that never got an answer.
+    /// How many requests were answered with 200.
     served: u32,
+    /// How many requests got no answer.
     lost: u32,
 }
 
-/// What is kept for after the kill, and what was shown before it.
+/// The payments to present after the kill, and those that were presented before it.
 type Bag = Arc<Mutex<(Vec<Bought>, Vec<Bought>)>>;
 
 #[test]
@@ -68,7 +69,7 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
             .count()
     };
     let shows_little = |used: &[Bought]| used.len() <= PAYMENTS || in_three(used) <= PAYMENTS / 3;
-    // Fewer rounds where the machine is slow, but enough of them to show something.
+    // Fewer rounds if the machine is slow, but enough payments for the test to mean something.
     while rounds < ROUNDS && started.elapsed() < ENOUGH
         || shows_little(&used) && started.elapsed() < GIVE_UP
     {
@@ -114,7 +115,7 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
         assert!(bought.served <= ran, "{bought:?} ran {ran} times");
         assert!(
             bought.lost > 0 || bought.served == bought.uses,
-            "{bought:?} was paid for"
+            "{bought:?} was not served for all its uses"
         );
         lost += bought.lost;
     }
@@ -125,7 +126,7 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
     );
     assert!(
         in_three(&used) > PAYMENTS / 3,
-        "hardly any in three dialects"
+        "too few payments in three dialects"
     );
     let dialects = ran
         .iter()
@@ -139,8 +140,8 @@ fn nothing_is_served_twice_and_nothing_bought_is_lost_when_the_server_is_killed(
     );
 }
 
-/// Presents what was bought and never shown before the kill: it works as often as was paid for, in
-/// any dialect, and then in none.
+/// Presents payments that were never presented before the kill. Each works in any dialect, as often
+/// as it was paid for, and after that in no dialect.
 async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
     let client = Client::new();
     let mut redeemed = Vec::new();
@@ -162,8 +163,8 @@ async fn redeem(origin: &str, kept: Vec<Bought>) -> Vec<Bought> {
     redeemed
 }
 
-/// Shows again what got no answer when the server was killed: it may have been served, and is not
-/// served beyond its uses.
+/// Presents again the payments that got no answer when the server was killed. They may have been
+/// served, and must not be served more often than their uses.
 async fn insist(origin: &str, used: &mut [Bought]) {
     let client = Client::new();
     for bought in used.iter_mut().filter(|bought| bought.lost > 0) {
@@ -180,7 +181,7 @@ async fn insist(origin: &str, used: &mut [Bought]) {
     }
 }
 
-/// Shows one of the credentials: the dialects take turns.
+/// Presents one of the credentials. `turn` selects the dialect.
 async fn show(client: &Client, origin: &str, bought: &Bought, turn: usize) -> Option<StatusCode> {
     let (name, value) = bought.credentials[turn % bought.credentials.len()].clone();
     let headers = HeaderMap::from_iter([(name, value)]);
@@ -198,8 +199,8 @@ async fn show(client: &Client, origin: &str, bought: &Bought, turn: usize) -> Op
     )
 }
 
-/// Buys, and shows two of three payments in all their dialects and from six tasks at once, until
-/// the server is gone.
+/// Buys until the server is killed. Presents two of three payments at once, in all their dialects
+/// and from six tasks.
 async fn shop_around(origin: String, bag: Bag, customer: u32) {
     let client = Client::new();
     for number in customer.. {
@@ -273,7 +274,7 @@ async fn buy(client: &Client, origin: &str, path: &'static str, uses: u32) -> Op
     })
 }
 
-/// What a client of each dialect makes of one payment.
+/// Returns the credential of each dialect for one payment.
 fn credentials(
     headers: &HeaderMap,
     url: &str,
@@ -303,7 +304,7 @@ fn credentials(
     credentials
 }
 
-/// For which payment the handler ran and in which dialect it was shown, over all processes.
+/// Returns the payment and the dialect of each run of the handler, in all processes.
 fn runs(folder: &Path) -> Vec<(PaymentHash, String)> {
     let text = std::fs::read_to_string(folder.join("runs")).unwrap();
     let runs = text.lines().map(|line| line.split_once(' ').unwrap());

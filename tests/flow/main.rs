@@ -1,5 +1,5 @@
-//! Whole stories over real sockets, with real payments where it says so.
-#![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
+//! Whole purchases over real sockets. Some of them use real payments through a channel.
+#![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod child;
 mod site;

@@ -1,4 +1,4 @@
-//! A server on a free port of this machine, and what a client needs to talk to it.
+//! A server on a free local port, and a client for it.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ use tower_x402::{
     lightning::Receiver, server::PaywallBuilder,
 };
 
-/// A port, not yet served.
+/// A bound port without a server yet.
 pub(crate) struct Place {
     listener: TcpListener,
     pub(crate) origin: String,
@@ -42,7 +42,7 @@ impl Place {
             .max_unpaid_per_client(10_000)
     }
 
-    /// Serves from now on, until the runtime ends.
+    /// Serves until the runtime ends.
     pub(crate) fn serve(self, app: Router) {
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(self.listener, service).await });
@@ -58,7 +58,8 @@ impl Client {
         Self(legacy::Client::builder(TokioExecutor::new()).build_http())
     }
 
-    /// One exchange up to the head of the answer; an error if the connection breaks.
+    /// Sends a request and returns the answer's head with an unread body. Fails if the connection
+    /// breaks.
     pub(crate) async fn open(
         &self,
         method: Method,
@@ -74,7 +75,7 @@ impl Client {
     }
 }
 
-/// One exchange, its answer in memory.
+/// Sends a request and returns the whole answer.
 pub(crate) async fn send(
     client: &Client,
     method: Method,
@@ -94,7 +95,7 @@ pub(crate) async fn get(client: &Client, url: &str) -> Response<Bytes> {
     send(client, Method::GET, url, HeaderMap::new(), b"").await
 }
 
-/// The `Authorization` of a GET that was paid for at a local node.
+/// Pays for a GET at a local node and returns its `Authorization` header.
 pub(crate) async fn bought(client: &Client, node: &LocalNode, url: &str) -> HeaderMap {
     let answer = get(client, url).await;
     let challenge = l402::Challenge::in_headers(answer.headers()).remove(0);

@@ -1,4 +1,5 @@
-//! Asked, paid through a channel between two Lightning nodes, served once: in each dialect.
+//! In each dialect: a request that is paid through a channel between two Lightning nodes, and
+//! served once.
 
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use crate::site::{Client, Place, send};
 const BODY: &[u8] = b"a scene";
 const PRICE: Amount = Amount::from_sat(25);
 
-/// Pays an invoice for real.
+/// Pays an invoice through the channel.
 async fn pay(devnet: &Devnet, invoice: &Invoice) -> Preimage {
     assert_eq!(invoice.amount(), Some(PRICE));
     let limits = PayLimits::new(Amount::from_sat(1), Duration::from_secs(20));
@@ -29,7 +30,7 @@ async fn pay(devnet: &Devnet, invoice: &Invoice) -> Preimage {
     preimage
 }
 
-/// What a client of this dialect does with a 402 for its request.
+/// Does what a client of this dialect does with a 402: pays, and returns the credential.
 async fn credential(
     devnet: &Devnet,
     dialect: DialectName,
@@ -127,7 +128,7 @@ async fn story(dialect: DialectName) {
     );
     assert!(
         devnet.client().spendable().as_msat() <= had.as_msat() - PRICE.as_msat(),
-        "money moved"
+        "the price must have moved"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Answers that take their time pass through as they are: events, bodies without an end.
+//! Streaming answers pass through unchanged: server-sent events, and bodies without an end.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -20,7 +20,7 @@ async fn a_devnet_does_what_every_node_must() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn it_does_so_on_many_threads() {
+async fn a_devnet_does_so_on_many_threads_too() {
     let devnet = Devnet::start().await.unwrap();
     conformance::payer(&devnet.server(), &devnet.client()).await;
 }
@@ -48,7 +48,7 @@ async fn each_payment_moves_its_amount_once() {
 }
 
 #[tokio::test]
-async fn more_payments_than_a_channel_carries_wait_for_their_place() {
+async fn payments_that_exceed_the_channels_limit_wait_for_a_free_slot() {
     let devnet = Devnet::start().await.unwrap();
     let payments: Vec<_> = (0..600)
         .map(|_| {
@@ -86,7 +86,7 @@ async fn a_payment_that_takes_too_long_is_in_flight_and_still_arrives() {
 }
 
 #[tokio::test]
-async fn a_payment_whose_caller_went_away_still_arrives() {
+async fn a_payment_whose_call_was_dropped_still_arrives() {
     let devnet = Devnet::start().await.unwrap();
     let (server, client) = (devnet.server(), devnet.client());
     let open = invoice(&server, 10, 60).await;
@@ -128,13 +128,13 @@ async fn only_open_invoices_of_regtest_that_name_their_amount_are_paid() {
     let error = client.pay(&foreign, LIMITS).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the devnet refused: an invoice of regtest was expected: this node's money is pretend"
+        "the devnet refused: expected a regtest invoice: this node's money is not real"
     );
     assert!(!error.may_have_paid());
 }
 
 #[tokio::test]
-async fn an_invoice_that_has_ended_is_expired() {
+async fn an_invoice_is_expired_after_its_expiry() {
     let devnet = Devnet::start().await.unwrap();
     let over = invoice(&devnet.server(), 10, 0).await;
     assert_eq!(
@@ -148,7 +148,7 @@ async fn an_invoice_that_has_ended_is_expired() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_said_in_an_invoice_is_refused() {
+async fn requests_that_bolt11_cannot_encode_are_refused() {
     let server = Devnet::start().await.unwrap().server();
     for (amount, text, expiry) in [
         (Amount::ZERO, "nothing".to_owned(), Duration::from_secs(60)),
@@ -207,7 +207,7 @@ fn it_says_that_it_needs_a_runtime() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the devnet refused: it must be started within a tokio runtime"
+        "the devnet refused: expected a tokio runtime: start it in an async function of one"
     );
 }
 
@@ -235,5 +235,5 @@ async fn settled_down(mut done: impl FnMut() -> bool) {
     };
     tokio::time::timeout(Duration::from_secs(30), settled)
         .await
-        .expect("it never came to that");
+        .expect("the condition never became true");
 }

@@ -27,13 +27,13 @@ async fn a_local_node_does_what_every_node_must() {
 #[tokio::test]
 async fn each_lie_of_a_receiver_is_caught() {
     for (lie, sentence) in [
-        (Lie::Amount, "exactly the amount"),
+        (Lie::Amount, "exactly the requested amount"),
         (
             Lie::Description,
-            "sells over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])",
+            "can sell over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])",
         ),
-        (Lie::Expired, "must be made now, and not 3"),
-        (Lie::Expiry, "expire when it was asked to"),
+        (Lie::Expired, "must be dated now, and not 3"),
+        (Lie::Expiry, "exactly the requested expiry"),
         (Lie::Network, "the network that the profile names"),
         (Lie::Payee, "the key that the profile names"),
         (
@@ -47,7 +47,7 @@ async fn each_lie_of_a_receiver_is_caught() {
     }
 }
 
-/// A node with a mind of its own about what an invoice says.
+/// A node that changes what was requested for an invoice.
 #[derive(Debug)]
 struct Willful(LocalNode, Change);
 
@@ -80,7 +80,7 @@ async fn a_receiver_that_changes_what_an_invoice_says_is_caught() {
     let texts: [Change; 5] = [
         |request| {
             if request.description == Description::Text(String::new()) {
-                request.description = Description::Text("a wallet's own words".into());
+                request.description = Description::Text("the wallet's own text".into());
             }
         },
         |request| {
@@ -106,23 +106,23 @@ async fn a_receiver_that_changes_what_an_invoice_says_is_caught() {
     ];
     caught(
         conformance::receiver(&Willful(LocalNode::new(), expiry)),
-        "expire when it was asked to",
+        "exactly the requested expiry",
     )
     .await;
     for change in texts {
         caught(
             conformance::receiver(&Willful(LocalNode::new(), change)),
-            "sells over L402 and MPP only",
+            "can sell over L402 and MPP only",
         )
         .await;
     }
 }
 
 #[tokio::test]
-async fn each_failing_of_a_payer_is_caught() {
+async fn each_fault_of_a_payer_is_caught() {
     let node = LocalNode::new();
     node.lie(Lie::Preimage);
-    caught(conformance::payer(&node, &node), "must give the preimage").await;
+    caught(conformance::payer(&node, &node), "must return the preimage").await;
     let node = LocalNode::new();
     node.payments(Payments::Fail);
     caught(
@@ -134,7 +134,7 @@ async fn each_failing_of_a_payer_is_caught() {
     node.payments(Payments::LoseAnswer);
     caught(
         conformance::payer(&node, &node),
-        "an invoice must be paid: the local node cannot be reached: it lost its answer",
+        "an invoice must be paid: the local node cannot be reached: the answer was lost",
     )
     .await;
     let node = LocalNode::new();
@@ -147,7 +147,7 @@ async fn each_failing_of_a_payer_is_caught() {
 }
 
 #[tokio::test]
-async fn what_is_not_its_own_or_is_over_is_not_paid() {
+async fn foreign_and_expired_invoices_are_not_paid() {
     let clock = TestClock::at(SystemClock::new().now());
     let node = LocalNode::new().with_clock(clock.clone());
     let stranger = invoice(&LocalNode::new(), 10, 60).await;
@@ -190,7 +190,7 @@ async fn what_is_not_its_own_or_is_over_is_not_paid() {
 }
 
 #[tokio::test]
-async fn what_was_paid_stays_paid_and_is_told_once() {
+async fn a_settlement_is_final_and_reported_once() {
     let clock = TestClock::at(SystemClock::new().now());
     let node = LocalNode::new().with_clock(clock.clone());
     let mut settlements = node.settlements();
@@ -239,7 +239,7 @@ async fn unpaid_invoices_are_forgotten_an_hour_after_their_end() {
 }
 
 #[tokio::test]
-async fn a_payment_stays_in_flight_until_it_is_told_what_to_become() {
+async fn a_payment_stays_in_flight_until_the_test_ends_it() {
     let node = LocalNode::new();
     node.payments(Payments::StayInFlight);
     let (good, bad) = (invoice(&node, 10, 60).await, invoice(&node, 10, 60).await);
@@ -288,7 +288,7 @@ async fn a_lost_answer_says_that_money_may_have_left() {
 }
 
 #[tokio::test]
-async fn a_paused_node_answers_when_it_is_resumed_and_forgets_who_left() {
+async fn a_paused_node_answers_when_it_is_resumed_and_ignores_dropped_calls() {
     let node = LocalNode::new();
     node.pause();
     let other = node.clone();
@@ -307,7 +307,7 @@ async fn a_paused_node_answers_when_it_is_resumed_and_forgets_who_left() {
 }
 
 #[tokio::test]
-async fn a_shared_key_is_said_and_the_preimage_of_an_unpaid_invoice_can_be_had() {
+async fn a_shared_key_is_in_the_profile_and_the_preimage_of_an_unpaid_invoice_is_revealed() {
     let own = LocalNode::new();
     assert_eq!(Receiver::profile(&own).key_custody, KeyCustody::Exclusive);
     let hosted = own.clone().with_shared_key();
@@ -323,7 +323,7 @@ async fn a_shared_key_is_said_and_the_preimage_of_an_unpaid_invoice_can_be_had()
 }
 
 #[tokio::test]
-async fn lies_are_what_they_say_and_end_when_told() {
+async fn each_lie_does_what_it_says_and_ends_when_reset() {
     let node = LocalNode::new();
     node.lie(Lie::PaymentHash);
     let (first, second) = (invoice(&node, 10, 60).await, invoice(&node, 20, 60).await);

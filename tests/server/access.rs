@@ -99,7 +99,7 @@ async fn reusable_access_is_offered_in_l402_alone() {
                 .charge(charge)
                 .unwrap_err()
                 .to_string()
-                .contains("L402")
+                .contains("enable l402")
         );
     }
 }

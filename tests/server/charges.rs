@@ -30,7 +30,7 @@ fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
 #[test]
 fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
     let sat = || Charge::new(Amount::from_sat(10));
-    let reusable = "no enabled dialect can sell this: mpp sells one request at a time, x402 sells one request at a time; change that, or enable another dialect";
+    let reusable = "no enabled dialect can sell this: mpp sells one request at a time, x402 sells one request at a time; enable l402, or change the charge";
     let without = [DialectName::Mpp, DialectName::X402];
     refuses_charge(&without, sat().uses(NonZeroU32::new(5).unwrap()), reusable);
     refuses_charge(
@@ -42,9 +42,9 @@ fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
     refuses_charge(
         &[DialectName::Mpp],
         msat.clone(),
-        "no enabled dialect can sell this: mpp sells whole satoshis only: round the price; change that, or enable another dialect",
+        "no enabled dialect can sell this: mpp sells whole satoshis only: round the price; enable l402 or x402, or change the charge",
     );
-    let streams = "no enabled dialect can sell this: x402 must bind the body: leave .stream_body() out; change that, or enable another dialect";
+    let streams = "no enabled dialect can sell this: x402 must bind the body: leave .stream_body() out; enable l402 or mpp, or change the charge";
     refuses_charge(&[DialectName::X402], sat().stream_body(), streams);
     let both = [DialectName::Mpp, DialectName::X402];
     assert!(
@@ -59,7 +59,7 @@ fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
     refuses_charge(
         &both,
         msat.stream_body(),
-        "no enabled dialect can sell this: mpp sells whole satoshis only: round the price, x402 must bind the body: leave .stream_body() out; change that, or enable another dialect",
+        "no enabled dialect can sell this: mpp sells whole satoshis only: round the price, x402 must bind the body: leave .stream_body() out; enable l402, or change the charge",
     );
 }
 

@@ -10,7 +10,7 @@ use tower::ServiceExt as _;
 use tower_x402::{
     Amount, DialectName, DurableStore, MemoryStore, Network, Paywall, Secrets,
     clock::Clock as _,
-    facilitator::{BearerTokens, Facilitator, FacilitatorConfigError},
+    facilitator::{BearerTokens, ConfigError, Facilitator},
     lightning::Receiver as _,
     replay::{DurableOptions, ReplayStore, StoreErrorKind},
     server::PaywallBuilder,
@@ -168,7 +168,7 @@ async fn no_date_of_an_invoice_gets_past_a_new_store() {
 pub(crate) fn facilitator(
     shop: &Shop,
     store: Arc<dyn ReplayStore>,
-) -> Result<Facilitator, FacilitatorConfigError> {
+) -> Result<Facilitator, ConfigError> {
     let key = tower_x402::codec::hex::encode(shop.node.profile().public_key.unwrap());
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token"))
         .allow_volatile_replay_store();

@@ -36,7 +36,7 @@ fn authorization_lines() {
     );
 }
 
-/// Parts, encodings and verdict of a macaroon that another library minted.
+/// Checks the parts, the encodings and the verdict of a macaroon that another library minted.
 fn minted(case: &Value) -> Result<(), String> {
     let binary = bytes(&case["binary"]);
     let macaroon = Macaroon::parse(binary.clone()).map_err(|error| error.to_string())?;
@@ -111,7 +111,7 @@ fn verdict_is(case: &Value) -> Result<(), String> {
     same("verdict", word(verdict), &text(&case["expect"]))
 }
 
-/// The verdict on a request's lines: the first valid credential counts.
+/// Returns the verdict on a request's header lines. The first valid credential counts.
 fn presented(given: &Value, case: &Value) -> Result<(), String> {
     let mut headers = HeaderMap::new();
     for line in list(&case["lines"]) {

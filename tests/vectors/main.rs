@@ -1,5 +1,5 @@
-//! The vectors beside the project, by name. `X402_VECTORS` says where they are (default
-//! `../shared/vectors`). If a file is missing, its tests say that they were skipped, and fail if
+//! Runs the test vectors that lie beside the project. `X402_VECTORS` is their folder (default
+//! `../shared/vectors`). If a file is missing, its tests print that they were skipped, or fail if
 //! `X402_REQUIRE_VECTORS=1`.
 
 mod l402;
@@ -9,7 +9,7 @@ mod x402;
 
 use std::{io::Write, path::PathBuf};
 
-/// The text of one vector file, or `None` if it is not there and need not be.
+/// Reads one vector file. Returns `None` if it is missing and not required.
 fn vectors(name: &str) -> Option<serde_json::Value> {
     let folder = std::env::var_os("X402_VECTORS").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/vectors")),
@@ -24,7 +24,7 @@ fn vectors(name: &str) -> Option<serde_json::Value> {
                 "{}: {error}",
                 path.display()
             );
-            // past what the harness captures of a test that passes
+            // Written directly, because the harness hides the output of a test that passes.
             let test = std::thread::current().name().unwrap_or_default().to_owned();
             let _ = writeln!(
                 std::io::stderr(),
@@ -36,7 +36,7 @@ fn vectors(name: &str) -> Option<serde_json::Value> {
     }
 }
 
-/// Runs each named case, prints its name and verdict, and fails at the end with all that failed.
+/// Runs each named case and prints its verdict. Fails at the end with the names of all that failed.
 fn report(cases: impl IntoIterator<Item = (String, Result<(), String>)>) {
     let (mut passed, mut failed) = (0, Vec::new());
     for (name, outcome) in cases {

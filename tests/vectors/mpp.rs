@@ -6,7 +6,7 @@ use tower_x402::{
 
 const FILE: &str = "mpp.json";
 
-/// Runs one list of the file; `judge` answers why a case fails.
+/// Runs one list of the file. `judge` returns why a case fails.
 fn run(list: &str, judge: impl Fn(&Value) -> Result<(), String>) {
     let Some(file) = super::vectors(FILE) else {
         return;
@@ -52,7 +52,7 @@ fn same<T: PartialEq + std::fmt::Debug>(ours: &T, expected: &T) -> Result<(), St
     }
 }
 
-/// A challenge from a JSON object of its parameters.
+/// Reads a challenge from a JSON object of its parameters.
 fn challenge(params: &Value) -> Challenge<'_> {
     serde::Deserialize::deserialize(params).expect("the parameters of a challenge")
 }
@@ -71,7 +71,7 @@ fn canonicalization() {
             .as_ref()
             .and_then(|value| serde_jcs::to_string(value).ok());
         same(&canonical, &expected)?;
-        // Where a request is bound, numbers that share a double with others have no text at all.
+        // This crate refuses to bind a request with a number that shares its double with others.
         let strict = value.as_ref().and_then(jcs::canonical);
         if strict.is_none() {
             Ok(())

@@ -1,5 +1,5 @@
-//! The sections of `lnbtc.json` on invoices and settlements: each entry at a facilitator, as a call
-//! and as a document.
+//! The sections of `lnbtc.json` on invoices and settlements. Each entry runs at a facilitator
+//! twice: as a function call and as a document.
 
 use std::{
     collections::HashMap,
@@ -34,9 +34,11 @@ async fn facilitator_settle() {
     run_settlements("facilitator_settle").await;
 }
 
-/// Entries with one id share a store and run in order: once as calls of the function, once as
-/// documents of `POST /settle`. The file's `step` is not compared: neither tells one, and of the
-/// words only `unsupported_scheme` and `asset` stand in two steps.
+/// Runs the entries: once as function calls, once as documents of `POST /settle`. Entries with the
+/// same id share a store and run in order.
+///
+/// The file's `step` is not compared, because no answer contains it. Only the words
+/// `unsupported_scheme` and `asset` occur in two steps.
 async fn run_settlements(section: &str) {
     let Some(file) = vectors("lnbtc.json") else {
         return;
@@ -59,7 +61,7 @@ async fn run_settlements(section: &str) {
     report(outcomes);
 }
 
-/// It remembers no longer than it must.
+/// Creates a facilitator that remembers payments for the shortest allowed time.
 fn facilitator(case: &Value, store: &Arc<Store>) -> Facilitator {
     let seconds = |name: &str| case[name].as_u64().expect("whole seconds");
     let remembering = |time: u64| {
@@ -75,7 +77,7 @@ fn facilitator(case: &Value, store: &Arc<Store>) -> Facilitator {
     let hour_after = seconds("skew") + 3600;
     assert!(
         remembering(hour_after - 1).is_err(),
-        "less is remembered than the scheme asks"
+        "a time shorter than the scheme requires was accepted"
     );
     remembering(hour_after).expect("a facilitator")
 }
@@ -144,7 +146,7 @@ async fn compare_document(case: &Value, store: &Arc<Store>) -> Result<(), String
     let expect = &case["expect"];
     let expected = match &expect["error_reason"] {
         Value::Null => {
-            // The file tells none for the invoices of the other section.
+            // The file has no reason for the invoices of the other section.
             let transaction = expect["transaction"]
                 .as_str()
                 .unwrap_or_else(|| text(&told["transaction"]));
@@ -179,7 +181,7 @@ impl ReplayStore for Store {
     }
 
     fn created_at(&self) -> Timestamp {
-        // before any invoice of the vectors
+        // Before any invoice of the vectors.
         Timestamp::from_unix_seconds(0)
     }
 

@@ -1,5 +1,5 @@
-//! `lnbtc.json`: each case as section/id. Where the file leaves a choice, the choice of this crate
-//! is asserted.
+//! The cases of `lnbtc.json`, each named section/id. If the file allows several results, the result
+//! of this crate is asserted.
 
 use std::time::Duration;
 
@@ -124,7 +124,7 @@ fn client() {
     });
 }
 
-/// The reason, and whether the payer was never called.
+/// Returns the reason, and whether the payer was never called.
 fn pay(case: &Value) -> Result<(), (String, bool)> {
     let before = |reason: Reason| (reason.code().to_owned(), true);
     let after = |reason: Reason| (reason.code().to_owned(), false);
@@ -179,7 +179,7 @@ fn compare_binding(bound: &Result<RequestBinding, Reason>, expect: &Value) -> Re
     }
 }
 
-/// Makes sure that a choice of ours is one that the file allows.
+/// Checks that this crate's result is one that the file allows.
 fn chosen<'a>(expect: &Value, choice: &'a str) -> Result<&'a str, String> {
     let allowed = expect["open"]
         .as_array()
@@ -205,7 +205,7 @@ fn lines(value: &Value) -> impl Iterator<Item = (&str, &str)> {
         .map(|line| (text(&line[0]), text(&line[1])))
 }
 
-/// What the `http` crate cannot hold is refused.
+/// Builds the headers. Fails if the `http` crate cannot represent them.
 fn headers(value: &Value) -> Result<HeaderMap, Reason> {
     let mut headers = HeaderMap::new();
     for (name, value) in lines(value) {

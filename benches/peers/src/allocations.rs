@@ -1,11 +1,11 @@
-//! How much memory a piece of work holds at most.
+//! Measures the peak memory of a piece of work.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicBool, AtomicIsize, Ordering::Relaxed},
 };
 
-/// The system's allocator, which counts while it is told to.
+/// The system's allocator, which counts bytes while counting is switched on.
 pub struct Counting;
 
 static IS_ON: AtomicBool = AtomicBool::new(false);
@@ -18,7 +18,7 @@ fn count(bytes: isize) {
     }
 }
 
-// SAFETY: all is the system allocator's work; counting allocates nothing.
+// SAFETY: every call is forwarded to the system allocator, and counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -31,15 +31,14 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // Old and new may exist at once.
+        // The old and the new block may exist at the same time.
         count(size as isize);
         count(-(layout.size() as isize));
         unsafe { System.realloc(pointer, layout, size) }
     }
 }
 
-/// The most that `work` held at any moment beyond what was held before. Nothing else may run
-/// meanwhile.
+/// Returns the most bytes that `work` held at any moment. Nothing else may run at the same time.
 pub fn peak<T>(work: impl FnOnce() -> T) -> usize {
     HELD.store(0, Relaxed);
     PEAK.store(0, Relaxed);

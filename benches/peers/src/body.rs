@@ -1,4 +1,4 @@
-//! A body that comes in frames of one byte.
+//! Measures a body that arrives in frames of one byte.
 
 use std::{
     convert::Infallible,
@@ -42,7 +42,7 @@ async fn answer(_: Request<RequestBody<Drips>>) -> Result<Response<Full<Bytes>>,
     Ok(Response::new(Full::default()))
 }
 
-/// Asks without a credential: the body is read, and the answer is 402.
+/// Sends a request without a credential. The layer reads the body and answers 402.
 fn ask(layer: &X402Layer, text: &Bytes) {
     let mut request = Request::new(Drips(text.clone()));
     *request.method_mut() = Method::POST;
@@ -58,7 +58,7 @@ fn ask(layer: &X402Layer, text: &Bytes) {
     );
 }
 
-/// The frames alone.
+/// Reads the frames alone, without the layer.
 fn read(text: &Bytes) -> usize {
     let read = async {
         let (mut body, mut bytes) = (pin!(Drips(text.clone())), 0);

@@ -1,8 +1,8 @@
-//! Durable consumption by 64 callers, beside the raw engine and beside the engine behind one writer
-//! that the same callers ask.
+//! Compares durable consumption by 64 callers with the raw engine, and with the engine behind one
+//! writer that serves the same callers.
 //!
-//! The target is for the raw engine. `src/docs/design.md` says what bounds that row. The other
-//! reading, which has the same callers on both sides, is printed beside it without a target.
+//! The target is for the raw engine. `src/docs/design.md` says what limits that row. The second
+//! comparison has the same callers on both sides, and no target.
 
 use std::{
     num::NonZeroU32,
@@ -27,7 +27,7 @@ use tower_x402::{
 use crate::{measure::median_of, report::Row};
 
 const CALLERS: usize = 64;
-/// Of each caller in a round.
+/// How many uses each caller consumes in a round.
 const CALLS: usize = 50;
 const ROUNDS: usize = 161;
 
@@ -86,7 +86,7 @@ fn records(batches: Vec<Vec<(ConsumptionKey, UseId)>>) -> Vec<Vec<RawRecord>> {
     batches.into_iter().map(records).collect()
 }
 
-/// Each batch by a caller of its own, one call after the other.
+/// Consumes each batch in its own task, one call after the other.
 async fn by_callers<S, T, F>(
     batches: Vec<Vec<T>>,
     to: &Arc<S>,
@@ -126,7 +126,7 @@ async fn consume(store: Arc<DurableStore>, (key, use_id): (ConsumptionKey, UseId
     );
 }
 
-/// Batches of one record from each caller.
+/// Writes batches with one record of each caller.
 fn by_itself(engine: &mut RawEngine, records: &[Vec<RawRecord>]) -> Duration {
     let batches: Vec<Vec<_>> = (0..CALLS)
         .map(|i| records.iter().map(|records| records[i].clone()).collect())
@@ -140,7 +140,7 @@ fn by_itself(engine: &mut RawEngine, records: &[Vec<RawRecord>]) -> Duration {
 
 type Ask = (RawRecord, oneshot::Sender<()>);
 
-/// The engine behind one writer with group commit, and nothing that a store has to decide.
+/// The engine behind one writer with group commit, without any of a store's decisions.
 struct Writer(Sender<Ask>);
 
 impl Writer {
@@ -169,8 +169,8 @@ impl Writer {
     }
 }
 
-/// What is asked by now, once those who were answered last time had as long to ask again as the
-/// store gives them.
+/// Collects the waiting calls. First it waits, as long as the store does, for the callers of the
+/// last group to call again.
 fn gather(queue: &Receiver<Ask>, before: usize, at_most: Duration) -> Option<Vec<Ask>> {
     let until = Instant::now() + at_most.min(Duration::from_millis(1));
     let mut group = Vec::with_capacity(CALLERS);
@@ -188,7 +188,7 @@ fn gather(queue: &Receiver<Ask>, before: usize, at_most: Duration) -> Option<Vec
     Some(group)
 }
 
-/// Payment hashes that never repeat and are spread as hashes are.
+/// Returns payment hashes that never repeat and are distributed like hashes.
 struct Keys(u64);
 
 impl Keys {

@@ -1,4 +1,4 @@
-//! What a layer adds to a service that does next to nothing. No unpaid invoice is open meanwhile.
+//! Measures what a layer adds to a service that does almost nothing. No unpaid invoice is open.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -18,12 +18,12 @@ use crate::{
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// For any body of requests.
+/// A service for requests with any body.
 async fn answer<B>(_: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
 }
 
-/// One request through a service that never waits.
+/// Sends one request through a service that never waits.
 fn call<S, R>(service: &mut S, uri: &Uri, credential: Option<&HeaderValue>) -> Response<R>
 where
     S: Service<Request<Full<Bytes>>, Response = Response<R>, Error = Infallible>,
@@ -132,7 +132,7 @@ fn paid(shop: &Shop) -> Row {
     )
 }
 
-/// Hands the receipt out.
+/// Returns the receipt of the request.
 async fn keep_receipt<B>(request: Request<B>) -> Result<Response<Full<Bytes>>, Infallible> {
     let mut response = Response::new(Full::default());
     if let Some(receipt) = request.extensions().get::<PaymentReceipt>() {

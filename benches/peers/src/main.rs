@@ -1,6 +1,5 @@
-//! Measures this crate beside other people's, in one process, and prints one line for each target:
-//! name, ours, reference, ratio, target, `ok` or `short`. Words on the command line choose the
-//! groups of rows.
+//! Measures this crate and comparable crates in one process. Prints one line for each target: name,
+//! ours, reference, ratio, target, and `ok` or `short`. Arguments select groups of rows.
 
 mod allocations;
 mod body;
@@ -30,7 +29,7 @@ fn main() {
     let _entered = runtime.enter();
     let folder = tempfile::tempdir().expect("a folder");
     println!(
-        "medians of {} rounds (body 201, durable 161, server 1001), who goes first changes each round",
+        "medians of {} rounds (body 201, durable 161, server 1001); the order alternates from round to round",
         measure::ROUNDS
     );
     println!(

@@ -1,11 +1,12 @@
-//! Jobs measured in turns, in batches too short for the machine's mood to change within a round.
+//! Measures jobs alternately, in batches so short that the machine's speed does not change within a
+//! round.
 
 use std::{
     hint::black_box,
     time::{Duration, Instant},
 };
 
-/// Rounds of what takes nanoseconds.
+/// The number of rounds for jobs that take nanoseconds.
 pub const ROUNDS: usize = 801;
 
 const BATCH: Duration = Duration::from_micros(100);
@@ -16,8 +17,8 @@ pub fn job<'a, T>(mut work: impl FnMut() -> T + 'a) -> Job<'a> {
     Box::new(move |times| (0..times).for_each(|_| drop(black_box(work()))))
 }
 
-/// What each job took for one call, in nanoseconds, in each round. Who goes first changes from
-/// round to round.
+/// Returns the nanoseconds for one call of each job, in each round. The order of the jobs
+/// alternates from round to round.
 pub fn in_turns<const N: usize>(rounds: usize, mut jobs: [Job<'_>; N]) -> Vec<[f64; N]> {
     let mut times = [1_u32; N];
     for (job, times) in jobs.iter_mut().zip(&mut times) {
@@ -42,8 +43,8 @@ pub fn in_turns<const N: usize>(rounds: usize, mut jobs: [Job<'_>; N]) -> Vec<[f
     taken
 }
 
-/// How fast a few hundred bytes move depends on where the stack happens to lie: each row is
-/// measured at so many places.
+/// The number of stack positions at which each row is measured, because the position changes how
+/// fast a few hundred bytes are copied.
 const DEPTHS: usize = 8;
 
 #[inline(never)]
@@ -70,8 +71,7 @@ pub fn median_of<const N: usize>(rounds: &[[f64; N]], of: impl Fn(&[f64; N]) -> 
     values[values.len() / 2]
 }
 
-/// Medians of the first job, of the second, and of the ratio of the first to the second in each
-/// round.
+/// Returns the medians of the first job, of the second job, and of their ratio in each round.
 pub fn compare(rounds: usize, jobs: [Job<'_>; 2]) -> (f64, f64, f64) {
     let rounds = in_turns(rounds, jobs);
     (

@@ -12,7 +12,7 @@ use crate::{
     report::Row,
 };
 
-/// The method `lightning` for the other crate: the preimage is the invoice's.
+/// The method `lightning` for the other crate: checks that the preimage is the invoice's.
 #[derive(Clone)]
 struct Lightning;
 
@@ -52,7 +52,7 @@ pub fn rows() -> Vec<Row> {
     assert!(bench.verify());
     let header = bench.credential().expect("a credential");
 
-    // The same credential, as the other crate's server would have issued its challenge.
+    // The same credential, with the challenge as the other crate's server would have issued it.
     let mut credential =
         parse_authorization(header.to_str().expect("ASCII")).expect("a credential");
     let echo = &mut credential.challenge;

@@ -1,9 +1,9 @@
-//! One line for each target.
+//! Prints one line for each target.
 
 pub enum Target {
     AtMost(f64),
     AtLeast(f64),
-    /// Printed for whoever wants to know.
+    /// Printed for information.
     None,
 }
 
@@ -16,7 +16,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Ours may take at most so many times what the reference takes.
+    /// Creates a row whose target is the highest ratio of our time to the reference's time.
     pub fn at_most(
         name: &'static str,
         target: f64,
@@ -31,7 +31,7 @@ impl Row {
         }
     }
 
-    /// Ours must be at least so many times as fast as the reference.
+    /// Creates a row whose target is the lowest ratio of our speed to the reference's speed.
     pub fn faster(
         name: &'static str,
         target: f64,
@@ -46,7 +46,7 @@ impl Row {
         }
     }
 
-    /// Ours may take at most so many times the bytes of the reference.
+    /// Creates a row whose target is the highest ratio of our bytes to the reference's bytes.
     pub fn bytes(
         name: &'static str,
         target: f64,
@@ -62,7 +62,8 @@ impl Row {
         }
     }
 
-    /// Ours must do at least so many times as much in a second as the reference.
+    /// Creates a row whose target is the lowest ratio of our rate per second to the reference's
+    /// rate.
     pub fn rate(
         name: &'static str,
         target: f64,
@@ -78,7 +79,7 @@ impl Row {
         }
     }
 
-    /// So many times as much in a second as another reference, which is no target.
+    /// Creates a row without a target, from two rates per second.
     pub fn shown(name: &'static str, measured: (f64, f64, f64)) -> Self {
         Self {
             target: Target::None,

@@ -1,7 +1,7 @@
-//! Whole HTTP servers over real sockets, asked by callers who share their cores.
+//! Compares whole HTTP servers over real sockets. The callers share the servers' cores.
 //!
-//! The target is for kept connections. `src/docs/design.md` says what bounds that row. The other
-//! reading, with one connection for each request, is printed beside it without a target.
+//! The target is for kept connections. `src/docs/design.md` says what limits that row. The second
+//! row, with one connection for each request, has no target.
 
 use std::{
     net::SocketAddr,
@@ -27,7 +27,7 @@ use tower_x402::{Amount, Charge};
 use crate::{measure::median_of, report::Row, shop::Shop};
 
 const CALLERS: usize = 8;
-/// Many, because what is told apart is a twentieth of a call.
+/// Many rounds, because the difference to measure is a twentieth of a call.
 const ROUNDS: usize = 1001;
 type Connection = SendRequest<Empty<bytes::Bytes>>;
 
@@ -36,19 +36,19 @@ struct Site {
     credential: HeaderValue,
 }
 
-/// What each caller does in a round.
+/// The requests of each caller in a round.
 #[derive(Clone, Copy)]
 enum Round {
-    /// So many requests, each on a connection of its own.
+    /// This many requests, each on its own connection.
     Fresh(usize),
-    /// So many requests on one connection.
+    /// This many requests on one connection.
     Kept(usize),
 }
 
 pub fn rows(runtime: &Runtime) -> Vec<Row> {
     runtime.block_on(async {
         let ours = ours().await;
-        // As long as ours, so that both requests weigh the same and the checks are compared.
+        // As long as our credential, so that both requests have the same size.
         let theirs = theirs(&"6d1f6f4a".repeat(ours.credential.len().div_ceil(8) - 1)).await;
         let fresh = compare(&ours, &theirs, Round::Fresh(25)).await;
         let kept = compare(&ours, &theirs, Round::Kept(100)).await;
@@ -126,7 +126,7 @@ impl Site {
         }
     }
 
-    /// Requests in a second, of all callers.
+    /// Returns the requests per second of all callers.
     async fn rate(&self, of_each: Round) -> f64 {
         let caller = |_| tokio::spawn(call(of_each, self.address, self.credential.clone()));
         let start = Instant::now();
@@ -163,7 +163,7 @@ async fn call(of_each: Round, address: SocketAddr, credential: HeaderValue) -> u
 async fn connect(address: SocketAddr) -> Connection {
     let stream = TcpStream::connect(address).await.expect("a connection");
     stream.set_nodelay(true).expect("a socket");
-    // Closed without lingering, or the ports of this machine would run out.
+    // Closed without lingering, because otherwise the machine runs out of ports.
     stream.set_zero_linger().expect("a socket");
     let (connection, driver) = handshake(TokioIo::new(stream)).await.expect("a connection");
     tokio::spawn(driver);

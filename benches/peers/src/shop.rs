@@ -1,4 +1,4 @@
-//! A paywall over the local node, and a payer.
+//! A paywall over the local node, and its payer.
 
 use http::{HeaderMap, HeaderValue};
 use tower_x402::{Invoice, MemoryStore, Paywall, Secrets, l402::Challenge, lightning::LocalNode};
@@ -23,7 +23,7 @@ impl Shop {
         Self { paywall, node }
     }
 
-    /// Pays the L402 challenge among the headers of a 402.
+    /// Pays the L402 challenge in the headers of a 402.
     pub fn pay(&self, headers: &HeaderMap) -> HeaderValue {
         let challenge = Challenge::in_headers(headers)
             .into_iter()

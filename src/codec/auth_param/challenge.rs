@@ -1,4 +1,4 @@
-//! Challenges: what a server asks for.
+//! Challenges, as a server sends them.
 
 use std::borrow::Cow;
 
@@ -10,7 +10,7 @@ const MAX_LINE: usize = 64 * 1024;
 const MAX_CHALLENGES: usize = 32;
 const MAX_PARAMS: usize = 32;
 
-/// One challenge: a scheme and what belongs to it.
+/// One authentication challenge: a scheme, and its token68 or its parameters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthChallenge<'a> {
     scheme: &'a str,
@@ -20,7 +20,8 @@ pub struct AuthChallenge<'a> {
 }
 
 impl<'a> AuthChallenge<'a> {
-    /// All challenges of one line; `None` where it is not one of RFC 9110.
+    /// Parses all challenges of one header line. Returns `None` if the line does not follow RFC
+    /// 9110 or exceeds a limit.
     pub fn parse_list(line: &'a [u8]) -> Option<Vec<Self>> {
         if line.len() > MAX_LINE {
             return None;
@@ -43,7 +44,7 @@ impl<'a> AuthChallenge<'a> {
         }
     }
 
-    /// A challenge's beginning, or a further parameter of the last one.
+    /// Reads the start of a challenge, or one more parameter of the last challenge.
     fn read(cursor: &mut Cursor<'a>, list: &mut Vec<Self>) -> Option<()> {
         if let Some((name, value)) = cursor.param() {
             return list.last_mut()?.push(name, value);
@@ -66,31 +67,32 @@ impl<'a> AuthChallenge<'a> {
         (list.len() < MAX_CHALLENGES).then(|| list.push(challenge))
     }
 
-    /// The scheme as it was written.
+    /// Returns the scheme as it was written.
     #[must_use]
     pub fn scheme(&self) -> &'a str {
         self.scheme
     }
 
-    /// Whether this is the scheme, in any case.
+    /// Returns whether the challenge has this scheme. Case does not matter.
     #[must_use]
     pub fn is(&self, scheme: &str) -> bool {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// The token68, where the challenge has one instead of parameters.
+    /// Returns the token68 if the challenge has one instead of parameters.
     #[must_use]
     pub fn token68(&self) -> Option<&'a str> {
         self.token68
     }
 
-    /// All parameters in their order; none where one of them is repeated.
+    /// Returns all parameters in their order, or none if one of them is repeated.
     #[must_use]
     pub fn params(&self) -> &[(&'a str, Cow<'a, str>)] {
         if self.repeats { &[] } else { &self.params }
     }
 
-    /// The parameter of this name, in any case; `None` for each where one of them is repeated.
+    /// Returns the value of a parameter. Case does not matter. Returns `None` for every name if any
+    /// parameter of the challenge is repeated.
     #[must_use]
     pub fn param(&self, name: &str) -> Option<&Cow<'a, str>> {
         self.params()
@@ -112,8 +114,8 @@ impl<'a> AuthChallenge<'a> {
     }
 }
 
-/// One challenge as a header's value, every parameter quoted; `None` where a value has a control
-/// character other than the tab, or a name is no token.
+/// Writes one challenge as a header value, with every parameter quoted. Returns `None` if a value
+/// has a control character other than the tab, or if a name is not a token.
 pub fn write<'a>(
     scheme: &str,
     params: impl IntoIterator<Item = (&'a str, &'a str), IntoIter: Clone>,

@@ -1,12 +1,13 @@
-//! Credentials: what a client sends, also several on one line.
+//! Credentials, as a client sends them. One header line may hold several.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cursor::is_tchar;
 
-/// The credentials of an `Authorization` line onto which several were folded: cut at each comma
-/// outside of quotes that a scheme and a space follow. Nothing else is asked of them, since some
-/// schemes use characters that RFC 9110 does not know.
+/// Splits an `Authorization` line into its credentials.
+///
+/// It cuts at each comma outside of quotes that is followed by a scheme and a space. Nothing else
+/// is checked, because some schemes use characters that RFC 9110 does not allow.
 pub fn folded_credentials(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = Some(line);
     std::iter::from_fn(move || {
@@ -17,19 +18,21 @@ pub fn folded_credentials(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The credential of a header with one line and no comma, onto which nothing can be folded.
+/// Returns the credential of a header that has one line without a comma. Such a line holds exactly
+/// one credential.
 pub fn sole_credential<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name).into_iter();
     let line = lines.next().filter(|_| lines.next().is_none())?.as_bytes();
     (!may_be_folded(line)).then(|| line.trim_ascii())
 }
 
-/// Whether a line has a comma, without which it holds one credential.
+/// Returns whether a line has a comma. A line without one holds a single credential.
 pub fn may_be_folded(line: &[u8]) -> bool {
     memchr::memchr(b',', line).is_some()
 }
 
-/// What stands after this scheme, in any case, and at least one space; empty for the scheme alone.
+/// Returns what follows this scheme and at least one space, or an empty slice for the scheme alone.
+/// The case of the scheme does not matter.
 #[must_use]
 pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> {
     let (head, rest) = credential.split_at_checked(scheme.len())?;
@@ -37,8 +40,8 @@ pub fn after_scheme<'a>(credential: &'a [u8], scheme: &str) -> Option<&'a [u8]> 
     (head.eq_ignore_ascii_case(scheme.as_bytes()) && separated).then(|| rest.trim_ascii())
 }
 
-/// Takes the credentials that `is_ours` knows out of one header. Of a folded line only they go;
-/// other lines stay untouched.
+/// Removes the credentials that `is_ours` accepts from one header. If a line holds others too, the
+/// others stay.
 pub fn remove_credentials(
     headers: &mut HeaderMap,
     name: &HeaderName,
@@ -75,8 +78,8 @@ pub fn remove_credentials(
     }
 }
 
-/// Moves the credentials that `is_ours` knows out of one header; each comes back as a line of its
-/// own, marked as sensitive.
+/// Removes the credentials that `is_ours` accepts from one header and returns them, each as its own
+/// value that is marked as sensitive.
 pub fn take_credentials(
     headers: &mut HeaderMap,
     name: &HeaderName,

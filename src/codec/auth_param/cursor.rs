@@ -1,4 +1,4 @@
-//! Reads the words of RFC 9110's grammar.
+//! A cursor that reads tokens of RFC 9110's grammar from text.
 
 use std::borrow::Cow;
 
@@ -12,8 +12,8 @@ impl<'a> Cursor<'a> {
         Self { text, at: 0 }
     }
 
-    /// `token BWS "=" BWS ( token / quoted-string )` up to the next comma or the end, or nothing
-    /// read.
+    /// Reads `token BWS "=" BWS ( token / quoted-string )` if a comma or the end follows it.
+    /// Otherwise the cursor does not move.
     pub(super) fn param(&mut self) -> Option<(&'a str, Cow<'a, str>)> {
         let start = self.at;
         let read = self.try_param();
@@ -42,7 +42,7 @@ impl<'a> Cursor<'a> {
         closed.then_some((name, value))
     }
 
-    /// The rest of a quoted-string whose opening quote is read.
+    /// Reads the rest of a quoted-string whose opening quote was read already.
     fn quoted(&mut self) -> Option<Cow<'a, str>> {
         let mut value = Cow::Borrowed("");
         loop {
@@ -109,8 +109,8 @@ pub(super) fn is_tchar(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What may stand in a quoted-string, plain or escaped: tab, space, visible characters, and UTF-8
-/// beyond ASCII.
+/// Returns whether a byte is allowed in a quoted-string, plain or escaped: tab, space, visible
+/// characters, and UTF-8 beyond ASCII.
 fn is_quotable(byte: u8) -> bool {
     (byte == b'\t') | ((byte >= b' ') & (byte != 0x7f))
 }

@@ -1,11 +1,14 @@
-//! HTTP authentication challenges (RFC 9110, section 11): schemes, auth-params, quoted strings.
+//! HTTP authentication challenges: schemes, auth-params and quoted strings
+//! ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110.html#section-11), "HTTP Authentication").
 //!
-//! 1. A line is a list of challenges; each is a scheme alone, with one token68, or with
-//!    auth-params. Empty list elements are skipped. Every line of a field is read for itself.
-//! 2. Strict: what the grammar does not know makes the whole line unreadable, so that no
-//!    parameter is ever taken for another challenge's. Values are UTF-8.
-//! 3. A challenge that repeats a parameter is unreadable, and it alone.
-//! 4. Bounded: 64 KiB, 32 challenges, 32 parameters each.
+//! 1. A header line is a list of challenges. Each is a scheme alone, a scheme with one token68, or
+//!    a scheme with auth-params. Empty list elements are skipped. Each line of a header is parsed
+//!    by itself.
+//! 2. Parsing is strict: a line that does not follow the grammar is refused as a whole, so that no
+//!    parameter is ever attributed to another challenge. Values are UTF-8.
+//! 3. If a challenge repeats a parameter, none of its parameters are returned. Other challenges of
+//!    the line stay readable.
+//! 4. Limits: 64 KiB a line, 32 challenges, 32 parameters each.
 
 mod challenge;
 mod credentials;

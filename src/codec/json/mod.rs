@@ -1,5 +1,5 @@
-//! JSON as it was sent: a tree that borrows from its text. A member that stands twice is refused,
-//! because two readers of such a text may see two different documents.
+//! A JSON tree that borrows from its text. A document that repeats a member is refused, because two
+//! parsers could read it as two different documents.
 
 mod reader;
 mod value;

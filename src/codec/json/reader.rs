@@ -1,4 +1,4 @@
-//! From a text to a value.
+//! Parses text into a JSON value.
 
 use std::{borrow::Cow, fmt};
 
@@ -6,21 +6,23 @@ use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visi
 
 use super::value::{Json, Object};
 
-/// Under serde_json's feature `arbitrary_precision` (any crate of the application may turn it on) a
-/// number arrives as a map of this one member. The text may hold a member of this name too, escaped
-/// or not: only serde_json's own is borrowed, and from elsewhere than the text.
+/// The member name with which serde_json passes a number, as a map of this one member, if its
+/// feature `arbitrary_precision` is on. Any crate of the application may turn that on.
+///
+/// The text may hold a member of this name too, escaped or not. Only serde_json's own is a borrowed
+/// string that lies outside the text.
 pub(super) const NUMBER: &str = "$serde_json::private::Number";
 
-/// A text that is no JSON, repeats a member, or nests deeper than 127 levels.
+/// The error for text that is not JSON, repeats a member, or nests deeper than 127 levels.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct JsonError;
 
-/// Reads one value and nothing after it.
+/// Parses a text that holds exactly one value. The caller limits its length.
 ///
 /// # Errors
 ///
-/// Where the text is anything else, see [`JsonError`]. The caller bounds its length.
+/// [`JsonError`] if the text is anything else.
 pub fn parse(text: &str) -> Result<Json<'_>, JsonError> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let mut value = Json::Null;
@@ -34,8 +36,8 @@ pub fn parse(text: &str) -> Result<Json<'_>, JsonError> {
     Ok(value)
 }
 
-/// Reads a value to where it belongs: moving each up through its parents costs a fifth of all the
-/// reading.
+/// Parses a value directly into its place in the tree. Moving each value up through its parents
+/// would cost a fifth of the parsing time.
 pub(super) struct Reader<'de, 's> {
     pub(super) text: &'de str,
     pub(super) slot: &'s mut Json<'de>,
@@ -116,7 +118,8 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
                     && !self.text.as_bytes().as_ptr_range().contains(&name.as_ptr())
                 {
                     members.next_value_seed(Name(&mut name))?;
-                    *self.slot = number(&name).ok_or_else(|| A::Error::custom("no number"))?;
+                    *self.slot =
+                        number(&name).ok_or_else(|| A::Error::custom("expected a number"))?;
                     return Ok(());
                 }
                 object.0.reserve(8);
@@ -128,14 +131,14 @@ impl<'de> Visitor<'de> for Reader<'de, '_> {
             })?;
         }
         if object.repeats() {
-            return Err(A::Error::custom("a member that stands twice"));
+            return Err(A::Error::custom("a member is repeated"));
         }
         *self.slot = Json::Object(object);
         Ok(())
     }
 }
 
-/// A number as it is read without that feature, from text that JSON calls a number.
+/// Parses the text of a number, with the same result as without `arbitrary_precision`.
 fn number(digits: &str) -> Option<Json<'static>> {
     let mut reader =
         serde_json::Deserializer::from_str((digits.trim_ascii() == digits).then_some(digits)?);
@@ -169,7 +172,7 @@ impl<'de> Visitor<'de> for Name<'de, '_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text")
+        f.write_str("a string")
     }
 
     fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<(), E> {
@@ -185,7 +188,7 @@ impl<'de> Visitor<'de> for Name<'de, '_> {
 
 impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected JSON in which no member stands twice")
+        f.write_str("expected JSON without repeated members")
     }
 }
 

@@ -19,7 +19,7 @@ proptest! {
 }
 
 #[test]
-fn a_member_that_stands_twice_is_refused_at_any_depth() {
+fn a_repeated_member_is_refused_at_any_depth() {
     for bad in [
         r#"{"a":1,"a":1}"#,
         r#"{"a":1,"\u0061":2}"#,

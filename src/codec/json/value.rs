@@ -1,4 +1,4 @@
-//! A value in memory, and how it is written.
+//! A JSON value in memory, and how it is written.
 
 use std::borrow::Cow;
 
@@ -18,11 +18,11 @@ pub enum Json<'a> {
     Object(Object<'a>),
 }
 
-/// The members of an object, in their order, each name once.
+/// The members of an object, in their order. Each name occurs once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Object<'a>(pub(super) Vec<(Cow<'a, str>, Json<'a>)>);
 
-/// Adds a text in quotes, escaped where it must be.
+/// Appends a JSON string in quotes, with escapes if they are needed.
 pub fn push_text(json: &mut String, text: &str) {
     if text
         .bytes()
@@ -30,7 +30,7 @@ pub fn push_text(json: &mut String, text: &str) {
     {
         json.push_str(
             &serde_json::to_string(text)
-                .unwrap_or_else(|_| unreachable!("a text can always be written")),
+                .unwrap_or_else(|_| unreachable!("a string can always be serialised")),
         );
     } else {
         json.extend(["\"", text, "\""]);
@@ -38,7 +38,7 @@ pub fn push_text(json: &mut String, text: &str) {
 }
 
 impl<'a> Json<'a> {
-    /// A text that is known already.
+    /// Creates a JSON string.
     pub fn text(text: impl Into<Cow<'a, str>>) -> Self {
         Self::Text(text.into())
     }
@@ -142,7 +142,7 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The caller sees to it that no name stands twice.
+/// Creates an object. The caller must not pass a name twice.
 impl<'a> FromIterator<(&'a str, Json<'a>)> for Object<'a> {
     fn from_iter<I: IntoIterator<Item = (&'a str, Json<'a>)>>(members: I) -> Self {
         Self(

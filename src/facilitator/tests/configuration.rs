@@ -1,11 +1,11 @@
-//! What a facilitator may be configured to do, and what it remembers.
+//! Tests of a facilitator's configuration, and of how long it remembers.
 
 use std::time::Duration;
 
 use super::*;
 
 #[test]
-fn a_configuration_that_could_settle_twice_or_for_nobody_is_refused() {
+fn a_configuration_that_could_settle_twice_or_never_is_refused() {
     let store = Arc::new(Store::default());
     let key = "0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798";
     assert!(builder(&store).pay_to(key).build().is_ok());
@@ -55,7 +55,7 @@ fn a_configuration_that_could_settle_twice_or_for_nobody_is_refused() {
         ),
         (
             durable,
-            "take a durable one, as DurableStore::open(\"spent\")?, accept it with .allow_volatile_replay_store(), or serve test",
+            "use a durable store such as DurableStore::open(\"spent\")?, accept this one with .allow_volatile_replay_store(), or support test",
         ),
     ] {
         assert!(
@@ -127,7 +127,7 @@ async fn no_skew_that_is_configured_later_settles_what_the_store_has_forgotten()
             .as_str()
             .unwrap()
             .to_owned();
-        // As little as may be remembered for each skew.
+        // The shortest allowed time for each skew.
         let with_skew = |skew: u64| {
             let callers = BearerTokens::new().with("shop", "token");
             let builder = Facilitator::builder(Arc::clone(&store) as Arc<dyn ReplayStore>, callers)

@@ -1,4 +1,4 @@
-//! What lies exactly on a limit, and what every answer carries.
+//! Tests of values exactly on a limit, and of what every answer carries.
 
 use std::time::Duration;
 
@@ -62,7 +62,7 @@ async fn a_body_of_exactly_64_kib_is_read() {
 }
 
 #[tokio::test]
-async fn every_answer_is_json_that_nobody_keeps() {
+async fn every_answer_is_json_and_must_not_be_stored() {
     let stage = stage(|builder| builder);
     let known = |builder: http::request::Builder| builder.header("authorization", "Bearer token");
     for (request, body, status) in [
@@ -97,7 +97,7 @@ async fn every_answer_is_json_that_nobody_keeps() {
 }
 
 #[tokio::test]
-async fn another_method_is_answered_with_those_that_work() {
+async fn another_method_is_answered_with_the_allowed_ones() {
     let stage = stage(|builder| builder);
     for (path, allowed) in [
         ("/supported", "GET, HEAD"),
@@ -148,7 +148,7 @@ async fn a_function_of_the_head_says_who_is_calling() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_not_configured_is_as_documented() {
+async fn the_defaults_are_as_documented() {
     let facilitator = builder(&Arc::default()).pay_to(KEY).build().unwrap();
     let inner = &facilitator.0;
     assert_eq!(inner.max_timeout, Duration::from_secs(3600));
@@ -170,7 +170,7 @@ async fn what_is_not_configured_is_as_documented() {
 }
 
 #[test]
-fn what_lies_on_a_limit_is_taken() {
+fn a_setting_exactly_on_its_limit_is_accepted() {
     let built = |builder: FacilitatorBuilder| builder.pay_to(KEY).build().map(|_| ());
     for seconds in [1, 7 * 86_400] {
         built(builder(&Arc::default()).max_timeout(Duration::from_secs(seconds))).unwrap();

@@ -1,4 +1,4 @@
-//! A facilitator at work, over a store in memory that can be made to fail.
+//! Tests of a facilitator over a store in memory that can be made to fail.
 
 mod configuration;
 mod edges;
@@ -21,14 +21,14 @@ use crate::{
     boxed::BoxFuture,
     clock::{TestClock, Timestamp},
     codec::hex,
+    dialect::x402::{self, Bench},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
         StoreErrorKind, StoreId, UseId, UseLimits,
     },
-    x402::Bench,
 };
 
-/// A store that keeps what it was asked, and can be made to fail or to hang.
+/// A store that counts its calls, and can be made to fail or to hang.
 #[derive(Debug, Default)]
 struct Store {
     spent: Mutex<HashMap<ConsumptionKey, (UseId, Timestamp)>>,
@@ -126,13 +126,13 @@ fn builder(store: &Arc<Store>) -> FacilitatorBuilder {
         .allow_volatile_replay_store()
 }
 
-/// A document that settles, made by this crate's own server and client.
+/// Creates a facilitator, and a document that settles, made by this crate's own server and client.
 fn stage(configure: impl FnOnce(FacilitatorBuilder) -> FacilitatorBuilder) -> Stage {
     let bench = Bench::new();
     let call = bench.call();
     let invoice = bench.invoice(&call);
     let credential = bench.credential(&call, &bench.challenge(&call, &invoice));
-    let payload = crate::x402::decode_header(credential.as_bytes()).unwrap();
+    let payload = x402::decode_header(credential.as_bytes()).unwrap();
     let payload: Value = serde_json::from_str(&payload).unwrap();
     let document = json!({"x402Version": 2, "paymentRequirements": payload["accepted"], "paymentPayload": payload});
     let store = Arc::new(Store::default());

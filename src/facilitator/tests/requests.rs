@@ -1,4 +1,4 @@
-//! Which requests are answered, and how strangers and broken documents are turned away.
+//! Tests of which requests are answered, and how unknown callers and broken documents are refused.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::payment::Network;
 
 #[tokio::test]
-async fn strangers_and_broken_documents_are_turned_away_by_status() {
+async fn unknown_callers_and_broken_documents_are_refused_by_status() {
     let stage = stage(|builder| builder);
     for token in [
         "",

@@ -1,4 +1,4 @@
-//! What settles, once, and what is refused before the store is asked.
+//! Tests of what settles once, and of what is refused before the store is asked.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ async fn a_store_that_cannot_answer_settles_nothing_and_spends_nothing() {
 }
 
 #[tokio::test]
-async fn a_caller_that_has_gone_spends_nothing() {
+async fn a_caller_that_disconnects_spends_nothing() {
     let stage = stage(|builder| builder);
     *stage.store.trouble.lock().unwrap() = Some(Trouble::Hangs);
     {

@@ -1,4 +1,4 @@
-//! Asks a node, and checks what every answer must say.
+//! Calls a node and checks its answers.
 
 use std::{
     future::poll_fn,
@@ -19,16 +19,16 @@ use crate::{
     payment::{Amount, Invoice, InvoiceDescription, PaymentHash, Preimage, SKEW},
 };
 
-/// How long any one answer may take.
+/// How long a payment may take.
 const ANSWER: Duration = Duration::from_secs(60);
 
-/// How long after a payment its receiver may still not know of it.
+/// How long after a payment its receiver must know of it.
 pub(super) const NEWS: Duration = Duration::from_secs(20);
 
-/// What a payment may take, and may cost beside its amount.
+/// The limits of each payment.
 pub(super) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), ANSWER);
 
-/// Has an invoice made, and checks all that it says.
+/// Requests an invoice and checks all its fields.
 pub(super) async fn make<R: Receiver + ?Sized>(
     node: &R,
     amount: Amount,
@@ -51,23 +51,23 @@ pub(super) async fn make<R: Receiver + ?Sized>(
     assert_eq!(
         invoice.amount(),
         Some(amount),
-        "an invoice must ask for exactly the amount that was asked for"
+        "an invoice must be for exactly the requested amount"
     );
     assert_eq!(
         *invoice.description(),
         expected,
-        "an invoice must have exactly the description that was asked for, an empty text too; a node that changes texts or ignores \
-         description hashes sells over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])"
+        "an invoice must have exactly the requested description, even if it is empty; a node that changes texts or ignores \
+         description hashes can sell over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])"
     );
     assert_eq!(
         invoice.expiry(),
         expiry,
-        "an invoice must expire when it was asked to"
+        "an invoice must have exactly the requested expiry"
     );
     assert_eq!(
         invoice.network(),
         profile.network,
-        "an invoice must be of the network that the profile names"
+        "an invoice must be for the network that the profile names"
     );
     if let Some(key) = profile.public_key {
         assert_eq!(
@@ -79,7 +79,7 @@ pub(super) async fn make<R: Receiver + ?Sized>(
     let (now, made) = (SystemClock::new().now(), invoice.created_at());
     assert!(
         now.saturating_since(made).max(made.saturating_since(now)) <= SKEW,
-        "an invoice must be made now, and not {} seconds before or after",
+        "an invoice must be dated now, and not {} seconds earlier or later",
         now.saturating_since(made)
             .max(made.saturating_since(now))
             .as_secs()
@@ -87,7 +87,7 @@ pub(super) async fn make<R: Receiver + ?Sized>(
     invoice
 }
 
-/// Has an invoice paid, however long it is in flight, and checks the proof.
+/// Pays an invoice, waits while the payment is in flight, and checks the preimage.
 pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Preimage {
     let mut status = answer("pay", payer.pay(invoice, LIMITS))
         .await
@@ -103,7 +103,7 @@ pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Prei
     proves(invoice, &preimage);
     assert!(
         !payer.profile().keeps_fee_limit || fee <= LIMITS.max_fee,
-        "a payer that keeps to a fee limit must not spend {fee} where {} is the most",
+        "a payer that keeps to a fee limit must not spend {fee} if the limit is {}",
         LIMITS.max_fee
     );
     preimage
@@ -112,7 +112,7 @@ pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Prei
 pub(super) fn proves(invoice: &Invoice, preimage: &Preimage) {
     assert!(
         invoice.payment_hash().is_of(preimage),
-        "a payment must give the preimage of the invoice's payment hash"
+        "a payment must return the preimage of the invoice's payment hash"
     );
 }
 
@@ -138,7 +138,7 @@ pub(super) async fn invoice_status<R: Receiver + ?Sized>(
 ) -> InvoiceStatus {
     let looked_up = answer("lookup_invoice", node.lookup_invoice(payment_hash)).await;
     looked_up.unwrap_or_else(|error| {
-        panic!("lookup_invoice must answer, also that it is unknown: {error}")
+        panic!("lookup_invoice must answer, also if the invoice is unknown: {error}")
     })
 }
 
@@ -148,7 +148,7 @@ pub(super) async fn payment_status<P: Payer + ?Sized>(
 ) -> PaymentStatus {
     let looked_up = answer("lookup_payment", payer.lookup_payment(payment_hash)).await;
     looked_up.unwrap_or_else(|error| {
-        panic!("lookup_payment must answer, also that it is unknown: {error}")
+        panic!("lookup_payment must answer, also if the payment is unknown: {error}")
     })
 }
 
@@ -169,14 +169,14 @@ pub(super) fn what() -> Description {
     Description::Hashed(b"what every node must do".to_vec())
 }
 
-/// A payment hash that no node knows: the clock makes it another in each run.
+/// Returns a payment hash that no node knows. It depends on the clock, so each run has another.
 pub(super) fn unheard_of() -> PaymentHash {
     PaymentHash::from_bytes(
         Sha256::digest(format!("unheard of, {:?}", std::time::SystemTime::now())).into(),
     )
 }
 
-/// Runs all of them at the same time.
+/// Runs all futures concurrently and returns their outputs in order.
 pub(super) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     let mut futures: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
     let mut outputs: Vec<Option<F::Output>> = futures.iter().map(|_| None).collect();

@@ -1,4 +1,4 @@
-//! What every receiver must do.
+//! The checks of every receiver.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -8,7 +8,7 @@ use crate::{
     payment::Amount,
 };
 
-pub(super) async fn invoices_say_what_was_asked<R: Receiver + ?Sized>(node: &R) {
+pub(super) async fn invoices_have_what_was_requested<R: Receiver + ?Sized>(node: &R) {
     let hashed = |text: &str| Description::Hashed(text.as_bytes().to_vec());
     let text = |text: &str| Description::Text(text.to_owned());
     for (sat, description, seconds) in [
@@ -43,7 +43,7 @@ pub(super) async fn fractions_of_a_satoshi_are_exact_or_refused<R: Receiver + ?S
         let made = answer("create_invoice", asked).await;
         assert!(
             made.is_err(),
-            "a receiver of whole satoshis must refuse {amount}, and not round it"
+            "a receiver of whole satoshis must refuse {amount} and not round it"
         );
     } else {
         make(node, amount, what(), 300).await;
@@ -63,12 +63,12 @@ pub(super) async fn no_invoice_is_handed_out_twice<R: Receiver + ?Sized>(node: &
     for invoice in [first, second].iter().chain(&many) {
         assert!(
             hashes.insert(invoice.payment_hash()) && texts.insert(invoice.as_str().to_owned()),
-            "each invoice must have a payment hash that was never used before, also when many are asked for at the same time"
+            "each invoice must have a payment hash that was never used before, also if many are requested at the same time"
         );
     }
 }
 
-pub(super) async fn lookups_tell_open_from_unknown<R: Receiver + ?Sized>(node: &R) {
+pub(super) async fn lookups_distinguish_open_from_unknown<R: Receiver + ?Sized>(node: &R) {
     let invoice = make(node, Amount::from_sat(21), what(), 300).await;
     let status = invoice_status(node, invoice.payment_hash()).await;
     assert_eq!(

@@ -1,9 +1,9 @@
-//! What every [`Receiver`] and every [`Payer`] must do, as checks to run against your own.
+//! Test suites that check the contracts of [`Receiver`] and [`Payer`] against your own node.
 //!
 //! Each check panics with a sentence that says what was expected. Run them in a test, against a
-//! real node or a wallet with some test money; they need a tokio runtime with time enabled, and
-//! time that runs (not paused). They make about 70 invoices, and the payer spends less than 300
-//! satoshis in twelve payments, and their fees.
+//! real node or a wallet with some test money. They need a tokio runtime with time enabled and not
+//! paused. They make about 70 invoices. The payer makes twelve payments of less than 300 satoshis
+//! in total, plus their fees.
 //!
 //! ```
 //! use tower_x402::lightning::{LocalNode, conformance};
@@ -16,10 +16,12 @@
 //! # }
 //! ```
 //!
-//! They cannot check everything. Make sure yourself that a payment hash is fresh after a restart
-//! too, that an error which leaves a payment open says so
-//! ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)), and that nothing logs a
-//! preimage.
+//! They cannot check everything. Make sure yourself that
+//!
+//! - a payment hash is new after a restart too,
+//! - an error says so if the payment may have left
+//!   ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)),
+//! - nothing logs a preimage.
 
 mod asking;
 mod invoices;
@@ -27,24 +29,24 @@ mod payments;
 
 use super::{Payer, Receiver};
 
-/// What every [`Receiver`] must do.
+/// Checks that a [`Receiver`] keeps its contract.
 ///
 /// # Panics
 ///
-/// Where it does not.
+/// If it does not.
 pub async fn receiver<R: Receiver + ?Sized>(node: &R) {
-    invoices::invoices_say_what_was_asked(node).await;
+    invoices::invoices_have_what_was_requested(node).await;
     invoices::fractions_of_a_satoshi_are_exact_or_refused(node).await;
     invoices::no_invoice_is_handed_out_twice(node).await;
-    invoices::lookups_tell_open_from_unknown(node).await;
+    invoices::lookups_distinguish_open_from_unknown(node).await;
 }
 
-/// What every [`Payer`] must do. It pays invoices of `receiver`, which must be another node or one
-/// that can pay itself.
+/// Checks that a [`Payer`] keeps its contract. It pays invoices of `receiver`, which must be
+/// another node, or a node that can pay itself.
 ///
 /// # Panics
 ///
-/// Where it does not.
+/// If it does not.
 pub async fn payer<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer: &P) {
     assert_eq!(
         payer.profile().network,

@@ -1,4 +1,4 @@
-//! What every payer must do.
+//! The checks of every payer.
 
 use std::future::poll_fn;
 
@@ -39,12 +39,14 @@ pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer 
         preimage: again, ..
     } = looked_up
     else {
-        panic!("lookup_payment must tell of a payment that was made, and says {looked_up:?}");
+        panic!(
+            "lookup_payment must report a payment that was made as paid, and not as {looked_up:?}"
+        );
     };
     assert_eq!(
         again.expose(),
         preimage.expose(),
-        "lookup_payment must tell the preimage that the payment gave"
+        "lookup_payment must return the preimage that the payment returned"
     );
 
     settles(receiver, &invoice).await;
@@ -52,7 +54,7 @@ pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer 
     assert_eq!(
         status,
         InvoiceStatus::Open,
-        "paying one invoice must leave others as they are"
+        "paying one invoice must not change others"
     );
     let shown = format!("{receiver:?} {payer:?} {receiver:#?} {payer:#?}").to_lowercase();
     assert!(
@@ -69,7 +71,7 @@ pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer 
     });
     assert!(
         seen.await.is_ok(),
-        "a stream of settlements must tell of each, or end at once where the node has none"
+        "a stream of settlements must contain each, or end at once if the node has no stream"
     );
 }
 

@@ -1,5 +1,5 @@
-//! The chain that is not there: nothing is broadcast, no block comes, fees stand still, nothing is
-//! written to disk.
+//! A stub of the blockchain: nothing is broadcast, no block arrives, fees are constant, and nothing
+//! is written to disk.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ use lightning::{
 
 pub(super) const NETWORK: bitcoin::Network = bitcoin::Network::Regtest;
 
-/// What a node asks of the world outside, each time answered with nothing.
+/// Implements everything that a node needs from outside, and does nothing.
 #[derive(Debug)]
 pub(super) struct Nowhere;
 
@@ -34,7 +34,7 @@ impl Nowhere {
     }
 }
 
-/// The chain ends where it begins.
+/// Returns a chain that consists of the genesis block.
 pub(super) fn parameters() -> ChainParameters {
     ChainParameters {
         network: NETWORK,
@@ -42,9 +42,9 @@ pub(super) fn parameters() -> ChainParameters {
     }
 }
 
-/// A transaction that would fund a channel, if there were a chain. It spends an output that nobody
-/// ever made; its witness must not be empty, or the channel manager takes it for one that can be
-/// malleated.
+/// Returns a transaction that funds a channel. It spends an output that does not exist. Its witness
+/// must not be empty, because the channel manager refuses transactions without a witness as
+/// malleable.
 pub(super) fn funding(channel: ChannelId, satoshis: u64, script_pubkey: ScriptBuf) -> Transaction {
     let input = TxIn {
         previous_output: OutPoint::new(Txid::from_byte_array(channel.0), 0),
@@ -69,7 +69,7 @@ impl BroadcasterInterface for Nowhere {
 }
 
 impl FeeEstimator for Nowhere {
-    /// The least that a node accepts: one satoshi for each virtual byte.
+    /// Returns the lowest rate that a node accepts: one satoshi for each virtual byte.
     fn get_est_sat_per_1000_weight(&self, _: ConfirmationTarget) -> u32 {
         253
     }
@@ -82,7 +82,8 @@ impl Filter for Nowhere {
 }
 
 impl Logger for Nowhere {
-    /// Its lines are for those who work on the node, and some name what should not be logged.
+    /// Drops all log lines. They are for developers of LDK, and some contain data that must not be
+    /// logged.
     fn log(&self, _: Record<'_>) {}
 }
 

@@ -20,8 +20,8 @@ use crate::{
     payment::{Amount, Invoice, Network, PaymentHash},
 };
 
-/// One of the two nodes of a [`Devnet`](super::Devnet): it receives and it pays. Clones are the
-/// same node. **Its money is pretend.**
+/// One of the two nodes of a [`Devnet`](super::Devnet), which can receive and pay. Clones are the
+/// same node. **Its money is not real.**
 #[derive(Clone)]
 pub struct DevnetNode {
     name: &'static str,
@@ -38,13 +38,13 @@ impl DevnetNode {
         }
     }
 
-    /// The [`Devnet`](super::Devnet) that this node is of.
+    /// Returns the [`Devnet`](super::Devnet) of this node.
     #[must_use]
     pub fn devnet(&self) -> super::Devnet {
         super::Devnet(Arc::clone(&self.running))
     }
 
-    /// How much this node can pay.
+    /// Returns how much this node can pay.
     #[must_use]
     pub fn spendable(&self) -> Amount {
         Amount::from_msat(
@@ -59,7 +59,7 @@ impl DevnetNode {
 
     fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
         if request.amount.is_zero() {
-            return Err(self.refused("an invoice must ask for more than nothing"));
+            return Err(self.refused("expected an amount above zero"));
         }
         let description = match request.description {
             Description::Hashed(bytes) => {
@@ -67,12 +67,12 @@ impl DevnetNode {
             }
             Description::Text(text) => {
                 let text = Text::new(text)
-                    .map_err(|_| self.refused("a description of at most 639 bytes was expected"))?;
+                    .map_err(|_| self.refused("expected a description of at most 639 bytes"))?;
                 Bolt11InvoiceDescription::Direct(text)
             }
         };
         let expiry = u32::try_from(request.expiry.as_secs())
-            .map_err(|_| self.refused("an expiry below 2^32 seconds was expected"))?;
+            .map_err(|_| self.refused("expected an expiry below 2^32 seconds"))?;
         let made = self
             .node
             .manager()
@@ -88,7 +88,7 @@ impl DevnetNode {
         if self.node.traffic.invoiced(&invoice) {
             Ok(invoice)
         } else {
-            Err(self.refused("too many invoices are open"))
+            Err(self.refused("too many open invoices"))
         }
     }
 
@@ -108,7 +108,7 @@ impl DevnetNode {
         }
         match self.node.traffic.start(invoice, permit) {
             Start::Already(earlier) => Ok(ended(earlier).await),
-            Start::Full => Err(self.refused("too many payments are remembered")),
+            Start::Full => Err(self.refused("too many remembered payments: try again later")),
             Start::Send(status) => {
                 self.send(invoice, max_fee)?;
                 Ok(ended(status).await)
@@ -120,9 +120,7 @@ impl DevnetNode {
         let payment_hash = invoice.payment_hash();
         let Ok(bolt11) = invoice.as_str().parse::<Bolt11Invoice>() else {
             self.node.traffic.failed(payment_hash);
-            return Err(
-                self.refused("an invoice with the features that BOLT11 demands was expected")
-            );
+            return Err(self.refused("expected an invoice with the features that BOLT11 requires"));
         };
         let route =
             RouteParametersConfig::default().with_max_total_routing_fee_msat(max_fee.as_msat());
@@ -138,7 +136,9 @@ impl DevnetNode {
         match sent {
             Ok(()) => Ok(()),
             Err(Bolt11PaymentError::SendingFailed(RetryableSendFailure::DuplicatePayment)) => {
-                Err(self.refused("this payment is under way").maybe_paid())
+                Err(self
+                    .refused("this payment is already in flight")
+                    .maybe_paid())
             }
             Err(_) => {
                 self.node.traffic.failed(payment_hash);
@@ -193,7 +193,7 @@ impl Receiver for DevnetNode {
     }
 }
 
-/// An invoice whose payment failed may be paid again; any other attempt is only made once.
+/// Pays each invoice once, unless an earlier attempt failed.
 impl Payer for DevnetNode {
     fn profile(&self) -> PayerProfile {
         PayerProfile::new(Network::Regtest, true)
@@ -206,16 +206,17 @@ impl Payer for DevnetNode {
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
             if invoice.network() != Network::Regtest {
-                return Err(self
-                    .refused("an invoice of regtest was expected: this node's money is pretend"));
+                return Err(
+                    self.refused("expected a regtest invoice: this node's money is not real")
+                );
             }
             if invoice.amount().is_none() {
-                return Err(self.refused("an invoice that names its amount was expected"));
+                return Err(self.refused("expected an invoice with an amount"));
             }
             match timeout(limits.time, self.pay_once(invoice, limits.max_fee)).await {
                 Ok(outcome) => outcome,
                 Err(_) => Ok(match self.node.traffic.payment(invoice.payment_hash()) {
-                    // It still waited for its place, and was never sent.
+                    // It was still waiting for a free slot, and was never sent.
                     PaymentStatus::Unknown => PaymentStatus::Failed,
                     status => status,
                 }),
@@ -231,7 +232,7 @@ impl Payer for DevnetNode {
     }
 }
 
-/// What becomes of a payment, once it is over.
+/// Waits until a payment has ended, and returns its status.
 async fn ended(mut status: watch::Receiver<PaymentStatus>) -> PaymentStatus {
     status
         .wait_for(|status| !matches!(status, PaymentStatus::InFlight))

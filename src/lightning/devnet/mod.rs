@@ -23,24 +23,24 @@ use self::{
 use super::{NodeError, NodeErrorKind};
 use crate::trace;
 
-/// How long it may take until the channel is usable. Usually it is a fraction of a second.
+/// How long the channel may take to become usable. Usually it takes a fraction of a second.
 const START: Duration = Duration::from_secs(30);
 
-/// How long one connection may take to become one between peers.
+/// How long one connection may take until the nodes are peers.
 const CONNECT: Duration = Duration::from_secs(3);
 
-/// Two real Lightning nodes (LDK) with a channel between them, in this process. **The money is
-/// pretend.**
+/// Two real Lightning nodes (LDK) and a channel between them, inside this process, on regtest.
+/// **The money is not real.**
 ///
 /// The nodes, their encrypted connection over loopback TCP, the channel, its commitment
-/// transactions and HTLCs are what they are on any network. Only the chain is not there: it is
-/// regtest, nothing is broadcast, and the channel is taken without a confirmation. Nothing that
-/// these nodes receive can ever be spent, they know no other network than regtest, and they refuse
-/// invoices of any other. When the last of the `Devnet` and its handles is dropped, its tasks end
-/// and everything is forgotten.
+/// transactions and its HTLCs are as on any network. Only the chain is missing: nothing is
+/// broadcast, and the nodes accept the channel without a confirmation. Nothing that these nodes
+/// receive can ever be spent. They refuse invoices of every network except regtest.
 ///
-/// Both nodes can pay: each starts with half of a channel of 40 bitcoin. Up to 400 payments of a
-/// node are on their way at one time; further ones wait.
+/// When the `Devnet` and all its handles are dropped, its tasks end and its state is lost.
+///
+/// Both nodes can pay: each starts with half of a channel of 40 bitcoin. Each node has at most 400
+/// payments in flight; further ones wait.
 ///
 /// ```
 /// use std::time::Duration;
@@ -63,8 +63,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// # }
 /// ```
 ///
-/// Nobody outside of this process can pay these nodes. A route beside the paid ones lets others use
-/// the client's:
+/// Nobody outside this process can pay these nodes. To let others pay, add a route that pays from
+/// the client node:
 ///
 /// ```
 /// # use std::time::Duration;
@@ -83,26 +83,30 @@ const CONNECT: Duration = Duration::from_secs(3);
 /// # }
 /// ```
 ///
-/// Do not pause tokio's time around it: the nodes talk over real sockets, and paused time runs
-/// ahead of those.
+/// Do not pause tokio's time while it runs. The nodes use real sockets, and paused time would run
+/// ahead of them.
 #[derive(Clone)]
 pub struct Devnet(Arc<Running>);
 
 impl Devnet {
-    /// Starts both nodes, opens the channel and waits until it is usable. It spawns tasks, so it
-    /// must be awaited within a tokio runtime that has I/O and time enabled, and panics where that
-    /// runtime lacks one of them.
+    /// Starts both nodes, opens the channel and waits until it is usable. It spawns tasks on the
+    /// current tokio runtime.
     ///
     /// # Errors
     ///
-    /// [`NodeErrorKind::Refused`] outside of a tokio runtime; [`NodeErrorKind::Unreachable`] where
-    /// no loopback socket is to be had, or no channel is usable after 30 seconds.
+    /// - [`NodeErrorKind::Refused`] outside of a tokio runtime.
+    /// - [`NodeErrorKind::Unreachable`] if no loopback socket is available, or if the channel is
+    ///   not usable after 30 seconds.
+    ///
+    /// # Panics
+    ///
+    /// If the runtime does not have both I/O and time enabled.
     pub async fn start() -> Result<Self, NodeError> {
         if Handle::try_current().is_err() {
             return Err(NodeError::new(
                 NodeErrorKind::Refused,
                 NAME,
-                "it must be started within a tokio runtime",
+                "expected a tokio runtime: start it in an async function of one",
             ));
         }
         let late = |_| {
@@ -113,18 +117,18 @@ impl Devnet {
         };
         let devnet = timeout(START, Self::open()).await.map_err(late)??;
         trace::info(format_args!(
-            "a devnet is up: two Lightning nodes on regtest within this process; THE MONEY IS PRETEND and can never be spent"
+            "a devnet is running: two Lightning nodes on regtest inside this process; THE MONEY IS NOT REAL and can never be spent"
         ));
         Ok(devnet)
     }
 
-    /// The node that a server is to be paid through.
+    /// Returns the node that receives a server's payments.
     #[must_use]
     pub fn server(&self) -> DevnetNode {
         DevnetNode::new("server", &self.0, &self.0.server)
     }
 
-    /// The node that a client is to pay from.
+    /// Returns the node from which a client pays.
     #[must_use]
     pub fn client(&self) -> DevnetNode {
         DevnetNode::new("client", &self.0, &self.0.client)
@@ -167,7 +171,7 @@ impl fmt::Debug for Devnet {
     }
 }
 
-/// Both nodes and the tasks that run them, until the last handle goes.
+/// Both nodes and their tasks, which end when the last handle is dropped.
 struct Running {
     client: Arc<Node>,
     server: Arc<Node>,
@@ -184,7 +188,7 @@ impl Drop for Running {
     }
 }
 
-/// Makes one loopback connection, and takes no other than that.
+/// Makes one loopback connection, and drops connections from anyone else.
 async fn connect(client: &Node, server: &Node) -> io::Result<()> {
     let listener = TcpListener::bind((net::Ipv4Addr::LOCALHOST, 0)).await?;
     let outgoing = net::TcpStream::connect(listener.local_addr()?)?;

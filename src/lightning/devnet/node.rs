@@ -86,20 +86,21 @@ type Peers = PeerManager<
     IgnoringMessageHandler,
 >;
 
-/// 40 bitcoin: the half of it on each side outlasts a million payments of 1,000 satoshis.
+/// 40 bitcoin, in satoshis. Half of it on each side lasts for more than a million payments of 1,000
+/// satoshis.
 const CHANNEL_SAT: u64 = 4_000_000_000;
 
-/// What the protocol allows of HTLCs in one direction.
+/// The most HTLCs that the protocol allows in one direction.
 const MOST_HTLCS: u16 = 483;
 
-/// How many payments are on their way at one time: fewer than HTLCs, or those above would find no
+/// The most payments in flight. Fewer than [`MOST_HTLCS`], because a payment beyond that finds no
 /// route.
 const MOST_PAYMENTS: usize = 400;
 
-/// How often the channel manager forgets what is over.
+/// How often the channel manager removes expired state.
 const TICK: Duration = Duration::from_secs(60);
 
-/// How long the node rests where nothing happens. Everything that matters wakes it.
+/// How long the node sleeps if nothing happens. Every event wakes it.
 const REST: Duration = Duration::from_millis(100);
 
 /// One LDK node.
@@ -108,7 +109,7 @@ pub(super) struct Node {
     manager: Arc<Manager>,
     peers: Arc<Peers>,
     monitor: Arc<Monitor>,
-    /// Whose channel is accepted without a confirmation.
+    /// The peer whose channel is accepted without a confirmation.
     trusted: Option<PublicKey>,
     ready: watch::Sender<bool>,
     pub(super) traffic: Traffic,
@@ -120,8 +121,8 @@ impl Node {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
-        // Seconds that do not fit 32 bits: only the order of a peer's announcements hangs on it,
-        // and there are none.
+        // Saturates if the seconds do not fit into 32 bits. Only the order of a peer's
+        // announcements depends on it, and there are no announcements.
         let now_32 = u32::try_from(now.as_secs()).unwrap_or(u32::MAX);
         let nowhere = Nowhere::new();
         let keys = Arc::new(KeysManager::new(
@@ -197,8 +198,8 @@ impl Node {
         &self.manager
     }
 
-    /// Sends what the channel manager has to say: without this it would wait for the next turn of
-    /// the loop.
+    /// Sends the channel manager's pending messages now. Otherwise they would wait for the next
+    /// turn of the loop.
     pub(super) fn flush(&self) {
         self.peers.process_events();
     }
@@ -215,8 +216,8 @@ impl Node {
         self.peers.disconnect_all_peers();
     }
 
-    /// Asks for a channel, half of which is the other's; `false` where the other is not connected
-    /// yet.
+    /// Requests a channel and gives half of it to the peer. Returns `false` if the peer is not
+    /// connected yet.
     pub(super) fn open_channel(&self, to: PublicKey) -> bool {
         let opened = self
             .manager
@@ -226,18 +227,18 @@ impl Node {
         opened
     }
 
-    /// Ends when a channel is usable.
+    /// Waits until a channel is usable.
     pub(super) async fn ready(&self) {
         let _ = self.ready.subscribe().wait_for(|ready| *ready).await;
     }
 
-    /// Keeps the node going, for ever.
+    /// Runs the node forever.
     pub(super) async fn run(self: Arc<Self>) {
         let mut ticked = Instant::now();
         loop {
             self.flush();
-            // Once, not until there are none: what waits for another message would be asked for
-            // ever.
+            // Once, and not until none are left: HTLCs that wait for another message would keep the
+            // loop busy forever.
             if self.manager.needs_pending_htlc_processing() {
                 self.manager.process_pending_htlc_forwards();
             }
@@ -354,8 +355,8 @@ fn config() -> UserConfig {
     config
         .channel_handshake_config
         .negotiate_anchors_zero_fee_htlc_tx = false;
-    // Small payments are dust: under the default, a multiple of the fee rate, one of them on its
-    // way blocks the next.
+    // Small payments are dust. The default limit is a multiple of the fee rate, with which one
+    // payment in flight would block the next.
     config.channel_config.max_dust_htlc_exposure =
         MaxDustHTLCExposure::FixedLimitMsat(CHANNEL_SAT * 1_000);
     config

@@ -12,7 +12,8 @@ use crate::{
     payment::{Amount, Invoice, PaymentHash, Preimage},
 };
 
-/// What came in and went out of one node. No lock is held while the channel manager is called.
+/// The incoming and outgoing payments of one node. No lock is held while the channel manager is
+/// called.
 pub(super) struct Traffic {
     incoming: Mutex<Remembered<Incoming>>,
     outgoing: Mutex<Remembered<Outgoing>>,
@@ -21,11 +22,11 @@ pub(super) struct Traffic {
 
 /// Whether a payment has to be sent.
 pub(super) enum Start {
-    /// An earlier attempt is under way or has succeeded.
+    /// An earlier attempt is in flight or has succeeded.
     Already(watch::Receiver<PaymentStatus>),
     /// There is no room to remember another one.
     Full,
-    /// It was noted as in flight and is to be sent.
+    /// It was recorded as in flight, and the caller must send it.
     Send(watch::Receiver<PaymentStatus>),
 }
 
@@ -39,7 +40,7 @@ struct Incoming {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Progress {
     Open,
-    /// The preimage was released, and the money is not here yet.
+    /// The preimage was released, and the money has not arrived yet.
     Claiming,
     Settled,
 }
@@ -47,7 +48,7 @@ enum Progress {
 struct Outgoing {
     end: Timestamp,
     status: watch::Sender<PaymentStatus>,
-    /// The place among the payments on their way.
+    /// The slot among the payments in flight.
     permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -60,7 +61,7 @@ impl Traffic {
         }
     }
 
-    /// Notes an invoice; `false` where there is no room.
+    /// Records an invoice. Returns `false` if there is no room.
     pub(super) fn invoiced(&self, invoice: &Invoice) -> bool {
         let entry = Incoming {
             end: invoice.expires_at(),
@@ -71,7 +72,8 @@ impl Traffic {
             .is_ok()
     }
 
-    /// Whether to take a payment of an invoice that arrived: each once, and before its end.
+    /// Returns whether to accept a payment that arrived. Each invoice is accepted once, before it
+    /// expires.
     pub(super) fn takes(&self, payment_hash: PaymentHash) -> bool {
         match lock(&self.incoming).get_mut(payment_hash) {
             Some(entry) if entry.progress == Progress::Open && now() < entry.end => {
@@ -82,12 +84,12 @@ impl Traffic {
         }
     }
 
-    /// The money of an invoice is here.
+    /// Records that the money of an invoice has arrived.
     pub(super) fn settled(&self, payment_hash: PaymentHash) {
         if let Some(entry) = lock(&self.incoming).get_mut(payment_hash) {
             entry.progress = Progress::Settled;
         }
-        self.listeners.tell(payment_hash);
+        self.listeners.notify(payment_hash);
     }
 
     pub(super) fn invoice(&self, payment_hash: PaymentHash) -> InvoiceStatus {
@@ -101,7 +103,7 @@ impl Traffic {
         }
     }
 
-    /// An attempt to pay that need not be made again: one under way, or one that succeeded.
+    /// Returns an attempt to pay that must not be repeated: one in flight, or one that succeeded.
     pub(super) fn attempt(
         &self,
         payment_hash: PaymentHash,
@@ -109,7 +111,7 @@ impl Traffic {
         attempt(&lock(&self.outgoing), payment_hash)
     }
 
-    /// Notes that an invoice is about to be paid, unless it is already.
+    /// Records that an invoice is about to be paid, unless an attempt exists already.
     pub(super) fn start(&self, invoice: &Invoice, permit: OwnedSemaphorePermit) -> Start {
         let mut outgoing = lock(&self.outgoing);
         if let Some(earlier) = attempt(&outgoing, invoice.payment_hash()) {
@@ -127,7 +129,7 @@ impl Traffic {
         }
     }
 
-    /// A payment succeeded. Its HTLC is still in the channel.
+    /// Records that a payment succeeded. Its HTLC is still in the channel.
     pub(super) fn paid(&self, preimage: Preimage, fee: Amount) {
         if let Some(entry) = lock(&self.outgoing).get_mut(preimage.payment_hash()) {
             entry
@@ -136,14 +138,14 @@ impl Traffic {
         }
     }
 
-    /// The HTLC of a payment is out of the channel: its place is free.
+    /// Records that the HTLC of a payment has left the channel, and frees its slot.
     pub(super) fn left(&self, payment_hash: PaymentHash) {
         if let Some(entry) = lock(&self.outgoing).get_mut(payment_hash) {
             entry.permit = None;
         }
     }
 
-    /// A payment failed.
+    /// Records that a payment failed, and frees its slot.
     pub(super) fn failed(&self, payment_hash: PaymentHash) {
         if let Some(entry) = lock(&self.outgoing).get_mut(payment_hash) {
             entry.permit = None;

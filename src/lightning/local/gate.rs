@@ -1,6 +1,6 @@
 use tokio::sync::watch;
 
-/// Where calls wait while the node is slow.
+/// A gate at which calls wait while the node is paused.
 #[derive(Debug)]
 pub(super) struct Gate {
     open: watch::Sender<bool>,
@@ -19,17 +19,17 @@ impl Gate {
         self.open.send_replace(open);
     }
 
-    /// Ends at once while the gate is open, and otherwise when it opens.
+    /// Returns at once if the gate is open, and otherwise when it opens.
     pub(super) async fn pass(&self) {
         if *self.open.borrow() {
             return;
         }
         let _waiting = Waiting::new(&self.waiting);
-        // The sender lives as long as `self`: waiting cannot fail.
+        // The sender lives as long as `self`, so waiting cannot fail.
         let _ = self.open.subscribe().wait_for(|open| *open).await;
     }
 
-    /// Ends when at least so many calls wait here.
+    /// Returns when at least `calls` calls wait at the gate.
     pub(super) async fn crowd(&self, calls: usize) {
         let _ = self
             .waiting
@@ -39,7 +39,7 @@ impl Gate {
     }
 }
 
-/// One call that waits, until it passes or is dropped.
+/// Counts one waiting call until it passes or is dropped.
 struct Waiting<'a>(&'a watch::Sender<usize>);
 
 impl<'a> Waiting<'a> {

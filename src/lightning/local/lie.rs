@@ -7,32 +7,32 @@ use crate::{
     },
 };
 
-/// What a [`LocalNode`](super::LocalNode) says untruly when it is told to, so that a test can see
-/// it caught.
+/// A false answer that a [`LocalNode`](super::LocalNode) gives on request. A test can check that
+/// the server detects it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Lie {
     /// The invoice asks for one millisatoshi more.
     Amount,
-    /// The invoice says that it is for something else.
+    /// The invoice has another description.
     Description,
-    /// The invoice is over when it is made.
+    /// The invoice is already expired when it is made.
     Expired,
-    /// The invoice may be paid one second longer.
+    /// The invoice expires one second later.
     Expiry,
-    /// The invoice is of signet.
+    /// The invoice is for signet.
     Network,
-    /// The invoice is signed by a key that is not the node's.
+    /// Another key than the node's signs the invoice.
     Payee,
-    /// The invoice has the payment hash of the one before; the first is honest.
+    /// The invoice has the payment hash of the previous invoice. The first invoice is honest.
     PaymentHash,
-    /// A payment that succeeded answers with something that is no preimage of its payment hash.
+    /// A payment that succeeded returns a preimage that does not match its payment hash.
     Preimage,
 }
 
 impl Lie {
-    /// Makes the draft of an honest invoice a lie, and names the key to sign it with.
-    pub(super) fn tell(
+    /// Changes the draft of an honest invoice into this lie. Returns the key to sign it with.
+    pub(super) fn apply(
         self,
         draft: &mut InvoiceDraft,
         key: &SigningKey,

@@ -1,6 +1,6 @@
-mod book;
 mod gate;
 mod lie;
 mod node;
+mod state;
 
-pub use self::{book::Payments, lie::Lie, node::LocalNode};
+pub use self::{lie::Lie, node::LocalNode, state::Payments};

@@ -8,8 +8,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Lie, Payments,
-    book::{Book, Entry, Progress},
     gate::Gate,
+    state::{Entry, Progress, State},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -26,20 +26,21 @@ use crate::{
 
 const NAME: &str = "the local node";
 
-/// A node for tests: it signs invoices with a random key of its own and settles them by itself.
-/// Always regtest; no money.
+/// A node for tests that signs invoices with a random key and settles them by itself. It is always
+/// on regtest and moves no money.
 ///
-/// It is both [`Receiver`] and [`Payer`]: [`pay`](Payer::pay) settles an invoice that it made and
-/// answers with the preimage. Any other invoice fails, and so does one whose time is over. It can
-/// be told to be slow ([`pause`](Self::pause)), to be out of reach
-/// ([`reachable`](Self::reachable)), to fail payments or leave them in flight
-/// ([`payments`](Self::payments)), and to [`lie`](Self::lie).
+/// It is both [`Receiver`] and [`Payer`]: [`pay`](Payer::pay) settles an invoice that this node
+/// made and returns the preimage. It fails for any other invoice, and for an expired one.
 ///
-/// Clones share one node. An unpaid invoice is forgotten an hour after its end, a paid one 32 days
-/// after it.
+/// A test can make the node slow ([`pause`](Self::pause)) or unreachable
+/// ([`reachable`](Self::reachable)). It can also make it fail payments or leave them in flight
+/// ([`payments`](Self::payments)), and give false answers ([`lie`](Self::lie)).
 ///
-/// If you wrap it in a receiver of your own, write `Receiver::profile(&node)`: both traits have a
-/// method of that name, so `node.profile()` is ambiguous if both are in scope.
+/// Clones share one node. It forgets an unpaid invoice one hour after it expired, and a paid one 32
+/// days after it expired.
+///
+/// If you wrap it in your own receiver, write `Receiver::profile(&node)`. Both traits have a method
+/// of that name, so `node.profile()` is ambiguous if both are in scope.
 ///
 /// ```
 /// use std::time::Duration;
@@ -72,15 +73,15 @@ struct Inner {
     key: SigningKey,
     gate: Gate,
     listeners: Listeners,
-    book: Mutex<Book>,
+    state: Mutex<State>,
 }
 
 impl LocalNode {
-    /// A node with a random key, on the operating system's clock.
+    /// Creates a node with a random key, on the operating system's clock.
     ///
     /// # Panics
     ///
-    /// Where the operating system has no randomness.
+    /// If the operating system has no randomness.
     #[must_use]
     pub fn new() -> Self {
         let key = SigningKey::random().expect("the operating system has randomness");
@@ -88,7 +89,7 @@ impl LocalNode {
             key,
             gate: Gate::new(),
             listeners: Listeners::default(),
-            book: Mutex::new(Book::new()),
+            state: Mutex::new(State::new()),
         };
         Self {
             inner: Arc::new(inner),
@@ -97,46 +98,48 @@ impl LocalNode {
         }
     }
 
-    /// The same node on another clock. Clones that were made before keep theirs.
+    /// Sets the clock. Clones that were made before keep theirs.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The same node as others could know its key: [`KeyCustody::Shared`], as of every hosted
-    /// wallet. Clones that were made before are as they were.
+    /// Sets the key custody to [`KeyCustody::Shared`], as for a hosted wallet. Clones that were
+    /// made before do not change.
     #[must_use]
     pub fn with_shared_key(mut self) -> Self {
         self.key_custody = KeyCustody::Shared;
         self
     }
 
-    /// Settles an invoice of this node, as if somebody had paid it, and gives what that payer gets.
-    /// It may have ended: a payment on its way can arrive late. Settling it again changes nothing.
+    /// Settles an invoice of this node, as if somebody had paid it, and returns the preimage.
+    ///
+    /// The invoice may have expired, because a real payment can arrive late. Settling it again
+    /// changes nothing.
     ///
     /// # Errors
     ///
-    /// [`NodeErrorKind::Refused`] for a payment hash that is not this node's.
+    /// [`NodeErrorKind::Refused`] if no invoice of this node has this payment hash.
     pub fn settle(&self, payment_hash: PaymentHash) -> Result<Preimage, NodeError> {
-        let mut book = self.book();
-        let entry = book
+        let mut state = self.state();
+        let entry = state
             .entries
             .get_mut(payment_hash)
-            .ok_or_else(|| refused("no invoice of this node has that payment hash"))?;
+            .ok_or_else(|| refused("expected the payment hash of an invoice of this node"))?;
         let before = std::mem::replace(&mut entry.progress, Progress::Settled);
         let preimage = entry.preimage.clone();
-        drop(book);
+        drop(state);
         if before != Progress::Settled {
-            self.inner.listeners.tell(payment_hash);
+            self.inner.listeners.notify(payment_hash);
         }
         Ok(preimage)
     }
 
-    /// Ends a payment that is in flight: it failed, and no money left. Answers whether there was
+    /// Makes a payment that is in flight fail, so that no money leaves. Returns whether there was
     /// one.
     pub fn fail_payment(&self, payment_hash: PaymentHash) -> bool {
-        match self.book().entries.get_mut(payment_hash) {
+        match self.state().entries.get_mut(payment_hash) {
             Some(entry) if entry.progress == Progress::InFlight => {
                 entry.progress = Progress::Failed;
                 true
@@ -145,70 +148,72 @@ impl LocalNode {
         }
     }
 
-    /// The preimage of an invoice of this node, paid or not. Some hosted wallets tell it to anyone
-    /// who asks: a server that takes a preimage from such a wallet for a payment serves for
-    /// nothing.
+    /// Returns the preimage of an invoice of this node, paid or not.
+    ///
+    /// Some hosted wallets reveal it to anyone who asks. A server that accepts such a preimage as
+    /// proof serves for nothing.
     #[must_use]
     pub fn preimage_of(&self, payment_hash: PaymentHash) -> Option<Preimage> {
-        self.book()
+        self.state()
             .entry(payment_hash)
             .map(|entry| entry.preimage.clone())
     }
 
-    /// How many invoices this node made.
+    /// Returns how many invoices this node has made.
     #[must_use]
     pub fn invoices_created(&self) -> u64 {
-        self.book().created
+        self.state().created
     }
 
-    /// From now on the node tells this lie, or, with `None`, the truth.
+    /// Sets the lie that the node tells from now on. `None` makes it honest again.
     pub fn lie(&self, lie: impl Into<Option<Lie>>) {
-        self.book().lie = lie.into();
+        self.state().lie = lie.into();
     }
 
-    /// What happens to payments from now on.
+    /// Sets what happens to payments from now on.
     pub fn payments(&self, payments: Payments) {
-        self.book().payments = payments;
+        self.state().payments = payments;
     }
 
-    /// While this is false every call is answered with [`NodeErrorKind::Unreachable`].
+    /// Sets whether the node is reachable. If it is not, every call fails with
+    /// [`NodeErrorKind::Unreachable`].
     pub fn reachable(&self, reachable: bool) {
-        self.book().reachable = reachable;
+        self.state().reachable = reachable;
     }
 
-    /// From now on every call of [`Receiver`] and [`Payer`] waits, until [`resume`](Self::resume).
-    /// One that is dropped while it waits has done nothing.
+    /// Makes every call of [`Receiver`] and [`Payer`] wait until [`resume`](Self::resume). A call
+    /// that is dropped while it waits has no effect.
     pub fn pause(&self) {
         self.inner.gate.set_open(false);
     }
 
-    /// Lets waiting calls go on.
+    /// Lets waiting calls continue.
     pub fn resume(&self) {
         self.inner.gate.set_open(true);
     }
 
-    /// Ends once at least so many calls wait for [`resume`](Self::resume).
+    /// Waits until at least `calls` calls wait for [`resume`](Self::resume).
     pub async fn paused_calls(&self, calls: usize) {
         self.inner.gate.crowd(calls).await;
     }
 
-    fn book(&self) -> MutexGuard<'_, Book> {
+    fn state(&self) -> MutexGuard<'_, State> {
         self.inner
-            .book
+            .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self) -> Result<MutexGuard<'_, Book>, NodeError> {
+    async fn answer(&self) -> Result<MutexGuard<'_, State>, NodeError> {
         self.inner.gate.pass().await;
-        let book = self.book();
-        if book.reachable {
-            Ok(book)
+        let state = self.state();
+        if state.reachable {
+            Ok(state)
         } else {
             Err(NodeError::new(
                 NodeErrorKind::Unreachable,
                 NAME,
-                "it was told to be out of reach",
+                "it was made unreachable with .reachable(false)",
             ))
         }
     }
@@ -216,10 +221,10 @@ impl LocalNode {
     fn make(
         &self,
         request: InvoiceRequest,
-        mut book: MutexGuard<'_, Book>,
+        mut state: MutexGuard<'_, State>,
     ) -> Result<Invoice, NodeError> {
         if request.amount.is_zero() {
-            return Err(refused("an invoice must ask for more than nothing"));
+            return Err(refused("expected an amount above zero"));
         }
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)
@@ -239,10 +244,10 @@ impl LocalNode {
             created_at: now,
             expiry: Duration::from_secs(request.expiry.as_secs()),
         };
-        let before = book.last.as_ref();
-        let key = match book.lie {
+        let before = state.last.as_ref();
+        let key = match state.lie {
             Some(lie) => lie
-                .tell(
+                .apply(
                     &mut draft,
                     &self.inner.key,
                     before.map(Preimage::payment_hash),
@@ -255,24 +260,25 @@ impl LocalNode {
         }
         let invoice = draft.sign(&key).map_err(refused)?;
         let entry = Entry::new(preimage.clone(), &invoice);
-        book.entries
+        state
+            .entries
             .insert(invoice.payment_hash(), entry, now)
-            .map_err(|_| refused("too many invoices are open"))?;
-        book.created += 1;
-        book.last = Some(preimage);
+            .map_err(|_| refused("too many open invoices"))?;
+        state.created += 1;
+        state.last = Some(preimage);
         Ok(invoice)
     }
 
     fn pay_own(
         &self,
         invoice: &Invoice,
-        mut book: MutexGuard<'_, Book>,
+        mut state: MutexGuard<'_, State>,
     ) -> Result<PaymentStatus, NodeError> {
         if invoice.network() != Network::Regtest {
-            return Err(refused("an invoice of regtest was expected"));
+            return Err(refused("expected a regtest invoice"));
         }
-        let (now, payments, lie) = (self.clock.now(), book.payments, book.lie);
-        let Some(entry) = book
+        let (now, payments, lie) = (self.clock.now(), state.payments, state.lie);
+        let Some(entry) = state
             .entries
             .get_mut(invoice.payment_hash())
             .filter(|entry| entry.is_of(invoice))
@@ -294,13 +300,14 @@ impl LocalNode {
             }
         };
         let status = entry.as_payment();
-        drop(book);
+        drop(state);
         if settles {
-            self.inner.listeners.tell(invoice.payment_hash());
+            self.inner.listeners.notify(invoice.payment_hash());
         }
         if settles && payments == Payments::LoseAnswer {
             return Err(
-                NodeError::new(NodeErrorKind::Unreachable, NAME, "it lost its answer").maybe_paid(),
+                NodeError::new(NodeErrorKind::Unreachable, NAME, "the answer was lost")
+                    .maybe_paid(),
             );
         }
         Ok(match status {
@@ -345,8 +352,8 @@ impl Receiver for LocalNode {
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
-            let book = self.answer().await?;
-            Ok(book
+            let state = self.answer().await?;
+            Ok(state
                 .entry(payment_hash)
                 .map_or(InvoiceStatus::Unknown, |entry| {
                     entry.as_invoice(self.clock.now())
@@ -359,7 +366,7 @@ impl Receiver for LocalNode {
     }
 }
 
-/// It charges no fee and answers at once: a payment that stays in flight does not wait for
+/// Pays without a fee and answers at once. A payment that stays in flight does not wait for
 /// [`PayLimits::time`].
 impl Payer for LocalNode {
     fn profile(&self) -> PayerProfile {
@@ -379,8 +386,8 @@ impl Payer for LocalNode {
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            let book = self.answer().await?;
-            Ok(book
+            let state = self.answer().await?;
+            Ok(state
                 .entry(payment_hash)
                 .map_or(PaymentStatus::Unknown, Entry::as_payment))
         })

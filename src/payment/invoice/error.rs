@@ -2,7 +2,7 @@ use std::fmt;
 
 use lightning_invoice::Bolt11ParseError;
 
-/// Why a text is no invoice that may be trusted.
+/// The reason why a text was refused as an invoice.
 #[derive(Clone, Debug)]
 pub struct InvoiceError {
     kind: InvoiceErrorKind,
@@ -10,13 +10,13 @@ pub struct InvoiceError {
     source: Option<Bolt11ParseError>,
 }
 
-/// What is wrong with it.
+/// The kinds of [`InvoiceError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvoiceErrorKind {
-    /// It is no strictly encoded BOLT11 invoice.
+    /// The text is not a strictly encoded BOLT11 invoice.
     Malformed,
-    /// The payee that it names did not sign it.
+    /// The payee that the invoice names did not sign it.
     Signature,
 }
 
@@ -32,7 +32,7 @@ impl InvoiceError {
     pub(super) const fn undecodable(source: Bolt11ParseError) -> Self {
         Self {
             kind: InvoiceErrorKind::Malformed,
-            reason: "no BOLT11 invoice",
+            reason: "not a BOLT11 invoice",
             source: Some(source),
         }
     }
@@ -45,7 +45,7 @@ impl InvoiceError {
         }
     }
 
-    /// What is wrong, coarsely.
+    /// Returns the kind of error.
     #[must_use]
     pub const fn kind(&self) -> InvoiceErrorKind {
         self.kind

@@ -1,4 +1,5 @@
-//! Invoices of BOLT11: read strictly, signed by the nodes of this process.
+//! Invoices ([BOLT11](https://github.com/lightning/bolts/blob/master/11-payment-encoding.md)):
+//! strict parsing, and signing for the nodes inside this process.
 
 mod error;
 mod parsed;

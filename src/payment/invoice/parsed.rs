@@ -13,14 +13,15 @@ use crate::{
     payment::{Amount, Network, PaymentHash},
 };
 
-/// No invoice that a node makes comes near this; what is longer is refused unread.
+/// The longest accepted text, in bytes. Longer text is refused before it is parsed; real invoices
+/// are far shorter.
 const MAX_TEXT: usize = 7_089;
 
-/// A BOLT11 invoice: strictly decoded, its signature checked.
+/// A BOLT11 invoice that was decoded strictly and whose signature was checked.
 ///
-/// Strict means: what an encoder would not write is refused (padding bits, fields of a wrong
-/// length, repeated fields, a `lightning:` prefix, amounts below a millisatoshi), and a payee key
-/// named in the invoice must be the signer's.
+/// Parsing refuses anything that an encoder would not write: padding bits, fields of a wrong
+/// length, repeated fields, a `lightning:` prefix, and amounts below a millisatoshi. If the invoice
+/// names a payee key, that key must have signed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invoice {
     text: String,
@@ -35,36 +36,36 @@ pub struct Invoice {
     unknown_required_features: bool,
 }
 
-/// What an invoice says that it is for.
+/// The description in an invoice: what the payment is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvoiceDescription {
-    /// SHA-256 of a description that is told elsewhere.
+    /// The SHA-256 hash of a description that is transmitted separately.
     Hash([u8; 32]),
     /// The description itself.
     Text(String),
-    /// None, or more than one: BOLT11 asks for exactly one.
+    /// No description, or more than one. BOLT11 requires exactly one.
     Unclear,
 }
 
 impl Invoice {
-    /// Reads an invoice.
+    /// Parses an invoice and checks its signature.
     ///
     /// # Errors
     ///
-    /// [`InvoiceErrorKind::Malformed`](super::InvoiceErrorKind::Malformed) for text that is no
-    /// strictly encoded BOLT11 invoice,
-    /// [`InvoiceErrorKind::Signature`](super::InvoiceErrorKind::Signature) for one that its named
-    /// payee did not sign.
+    /// - [`InvoiceErrorKind::Malformed`](super::InvoiceErrorKind::Malformed) if the text is not a
+    ///   strictly encoded BOLT11 invoice.
+    /// - [`InvoiceErrorKind::Signature`](super::InvoiceErrorKind::Signature) if the payee that it
+    ///   names did not sign it.
     pub fn parse(text: &str) -> Result<Self, InvoiceError> {
         if text.len() > MAX_TEXT {
-            return Err(InvoiceError::malformed("longer than an invoice can be"));
+            return Err(InvoiceError::malformed("expected at most 7089 bytes"));
         }
         let signed: SignedRawBolt11Invoice = text.parse().map_err(InvoiceError::undecodable)?;
-        // The decoder's hash is over its own encoding of what it read: equal hashes mean an equal
-        // text, at a tenth of the cost of writing the invoice out again.
+        // The decoder hashes its own encoding of what it read. Equal hashes therefore mean equal
+        // text, at a tenth of the cost of encoding the invoice again.
         if bech32::signed_hash(text).as_ref() != Some(signed.signable_hash()) {
-            return Err(InvoiceError::malformed("not encoded as an encoder would"));
+            return Err(InvoiceError::malformed("expected the canonical encoding"));
         }
         let raw = signed.raw_invoice();
         let fields = Fields::of(raw)?;
@@ -81,7 +82,9 @@ impl Invoice {
         let payee = payee.map_err(|_| InvoiceError::signature())?;
         let created_at = raw.data.timestamp.as_unix_timestamp();
         if created_at.checked_add(fields.expiry.as_secs()).is_none() {
-            return Err(InvoiceError::malformed("an end that cannot be named"));
+            return Err(InvoiceError::malformed(
+                "expiry overflows the timestamp range",
+            ));
         }
         Ok(Self {
             text: text.to_owned(),
@@ -97,55 +100,55 @@ impl Invoice {
         })
     }
 
-    /// The text, exactly as it was read.
+    /// Returns the text of the invoice, exactly as it was parsed.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// On which network it is to be paid.
+    /// Returns the network on which it is to be paid.
     #[must_use]
     pub const fn network(&self) -> Network {
         self.network
     }
 
-    /// What is to be paid; `None` where the payer chooses.
+    /// Returns the amount to pay, or `None` if the payer chooses it.
     #[must_use]
     pub const fn amount(&self) -> Option<Amount> {
         self.amount
     }
 
-    /// The hash whose preimage the payer gets.
+    /// Returns the hash whose preimage the payer receives.
     #[must_use]
     pub const fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
     }
 
-    /// What it is for.
+    /// Returns the description: what the payment is for.
     #[must_use]
     pub const fn description(&self) -> &InvoiceDescription {
         &self.description
     }
 
-    /// The public key of the node that signed it, compressed.
+    /// Returns the compressed public key of the node that signed it.
     #[must_use]
     pub const fn payee(&self) -> &[u8; 33] {
         &self.payee
     }
 
-    /// When it was made.
+    /// Returns when it was made.
     #[must_use]
     pub const fn created_at(&self) -> Timestamp {
         self.created_at
     }
 
-    /// How long after that it may be paid.
+    /// Returns how long after [`created_at`](Self::created_at) it can be paid.
     #[must_use]
     pub const fn expiry(&self) -> Duration {
         self.expiry
     }
 
-    /// Its end: made plus expiry.
+    /// Returns when it expires: [`created_at`](Self::created_at) plus [`expiry`](Self::expiry).
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.created_at.saturating_add(self.expiry)
@@ -173,7 +176,7 @@ impl fmt::Display for Invoice {
     }
 }
 
-/// The fields that this crate reads, each at most once.
+/// The fields that this crate reads. Each may occur at most once.
 struct Fields {
     payment_hash: PaymentHash,
     description: InvoiceDescription,
@@ -217,21 +220,21 @@ impl Fields {
                     features.replace(value.requires_unknown_bits()).is_some()
                 }
                 RawTaggedField::KnownSemantics(_) => false,
-                // A field of a wrong length is skipped by the decoder; these four must not be
-                // skippable.
+                // The decoder skips a field that has a wrong length. These four must not be
+                // skipped.
                 RawTaggedField::UnknownSemantics(words) => words
                     .first()
                     .is_some_and(|tag| matches!(tag.to_char(), 'p' | 'h' | 's' | 'n')),
             };
             if twice {
                 return Err(InvoiceError::malformed(
-                    "a field that is repeated, or has a wrong length",
+                    "a field is repeated or has a wrong length",
                 ));
             }
         }
         let (Some(payment_hash), Some(_)) = (hash, secret) else {
             return Err(InvoiceError::malformed(
-                "no payment hash or no payment secret",
+                "expected a payment hash and a payment secret",
             ));
         };
         let description = match descriptions.len() {
@@ -249,7 +252,7 @@ impl Fields {
     }
 }
 
-/// Whether these bytes are a compressed public key: a point of the curve.
+/// Returns whether these bytes are a compressed public key: a point on the curve secp256k1.
 #[cfg(feature = "x402")]
 pub(crate) fn is_public_key(bytes: &[u8; 33]) -> bool {
     PublicKey::from_slice(bytes).is_ok()
@@ -261,7 +264,7 @@ fn network(currency: &Currency) -> Result<Network, InvoiceError> {
         Currency::BitcoinTestnet => Ok(Network::Testnet),
         Currency::Regtest => Ok(Network::Regtest),
         Currency::Signet => Ok(Network::Signet),
-        Currency::Simnet => Err(InvoiceError::malformed("simnet is not spoken here")),
+        Currency::Simnet => Err(InvoiceError::malformed("simnet is not supported")),
     }
 }
 
@@ -271,10 +274,10 @@ fn amount(raw: &RawBolt11Invoice) -> Result<Option<Amount>, InvoiceError> {
     }
     let pico = raw
         .amount_pico_btc()
-        .ok_or_else(|| InvoiceError::malformed("an amount out of range"))?;
+        .ok_or_else(|| InvoiceError::malformed("the amount is out of range"))?;
     if pico == 0 || !pico.is_multiple_of(10) {
         return Err(InvoiceError::malformed(
-            "an amount that is no whole number of millisatoshis",
+            "expected a whole number of millisatoshis, at least one",
         ));
     }
     Ok(Some(Amount::from_msat(pico / 10)))

@@ -15,7 +15,7 @@ use crate::{
     payment::{Amount, Network, PaymentHash},
 };
 
-/// What a node signs: used by the in-process nodes and by tests.
+/// An unsigned invoice, for the in-process nodes and for tests.
 #[derive(Debug)]
 pub(crate) struct InvoiceDraft {
     pub(crate) network: Network,
@@ -31,18 +31,19 @@ impl InvoiceDraft {
     ///
     /// # Errors
     ///
-    /// Where BOLT11 cannot say the draft (a description over 639 bytes or unclear, an amount out of
-    /// range, no randomness).
+    /// If BOLT11 cannot encode the draft (the description is longer than 639 bytes or unclear, the
+    /// amount or the expiry is out of range), or if the operating system has no randomness.
     pub(crate) fn sign(self, key: &SigningKey) -> Result<Invoice, InvoiceError> {
         let mut secret = [0; 32];
-        getrandom::fill(&mut secret).map_err(|_| InvoiceError::malformed("no randomness"))?;
+        getrandom::fill(&mut secret)
+            .map_err(|_| InvoiceError::malformed("the operating system has no randomness"))?;
         let currency = match self.network {
             Network::Bitcoin => Currency::Bitcoin,
             Network::Testnet => Currency::BitcoinTestnet,
             Network::Regtest => Currency::Regtest,
             Network::Signet => Currency::Signet,
         };
-        let unsayable = |_| InvoiceError::malformed("a draft that BOLT11 cannot say");
+        let not_encodable = |_| InvoiceError::malformed("BOLT11 cannot encode this draft");
         let builder = InvoiceBuilder::new(currency)
             .amount_milli_satoshis(self.amount.as_msat())
             .payment_hash(hash(self.payment_hash.as_bytes()))
@@ -54,12 +55,13 @@ impl InvoiceDraft {
             InvoiceDescription::Hash(bytes) => builder
                 .description_hash(hash(&bytes))
                 .build_raw()
-                .map_err(unsayable)?,
-            InvoiceDescription::Text(text) => {
-                builder.description(text).build_raw().map_err(unsayable)?
-            }
+                .map_err(not_encodable)?,
+            InvoiceDescription::Text(text) => builder
+                .description(text)
+                .build_raw()
+                .map_err(not_encodable)?,
             InvoiceDescription::Unclear => {
-                return Err(InvoiceError::malformed("no clear description"));
+                return Err(InvoiceError::malformed("expected one description"));
             }
         };
         let signed = raw
@@ -75,22 +77,23 @@ pub(super) fn hash(bytes: &[u8; 32]) -> sha256::Hash {
     sha256::Hash::from_byte_array(*bytes)
 }
 
-/// The key that an in-process node signs with.
+/// The key with which an in-process node signs invoices.
 #[derive(Clone)]
 pub(crate) struct SigningKey(pub(super) SecretKey);
 
 impl SigningKey {
-    /// A random key.
+    /// Creates a random key.
     ///
     /// # Errors
     ///
-    /// Where the operating system has no randomness.
+    /// If the operating system has no randomness.
     pub(crate) fn random() -> Result<Self, InvoiceError> {
         let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|_| InvoiceError::malformed("no randomness"))?;
+        getrandom::fill(&mut bytes)
+            .map_err(|_| InvoiceError::malformed("the operating system has no randomness"))?;
         SecretKey::from_slice(&bytes)
             .map(Self)
-            .map_err(|_| InvoiceError::malformed("no randomness"))
+            .map_err(|_| InvoiceError::malformed("the operating system has no randomness"))
     }
 
     pub(crate) fn public_key(&self) -> [u8; 33] {

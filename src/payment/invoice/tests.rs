@@ -26,7 +26,7 @@ fn draft(expiry: Duration) -> InvoiceDraft {
 }
 
 #[test]
-fn an_end_that_cannot_be_named_is_refused() {
+fn an_expiry_that_overflows_the_timestamp_range_is_refused() {
     let key = SigningKey::random().unwrap();
     let invoice = draft(Duration::from_secs(300)).sign(&key).unwrap();
     assert_eq!(invoice.payee(), &key.public_key());
@@ -77,7 +77,10 @@ fn a_high_s_signature_of_a_named_payee_is_refused() {
         "invoice refused: not signed by the payee that it names"
     );
     for (named, high) in [(true, false), (false, false), (false, true)] {
-        assert!(invoice(named, high).unwrap(), "recovery takes either half");
+        assert!(
+            invoice(named, high).unwrap(),
+            "recovery accepts a high and a low s"
+        );
     }
 }
 

@@ -3,7 +3,8 @@ use std::collections::HashSet;
 use http::request::Parts;
 
 use crate::{
-    payment::{Resource, Terms},
+    dialect::{Options, list::DIALECTS},
+    payment::{Amount, Resource, Terms},
     server::{
         config::{Charge, ConfigError, paywall::PaywallState},
         limit::Allowance,
@@ -87,8 +88,9 @@ impl Rule {
         });
         if let Some(faults) = faults.collect::<Option<Vec<_>>>() {
             return wrong(format!(
-                "no enabled dialect can sell this: {}; change that, or enable another dialect",
-                faults.join(", ")
+                "no enabled dialect can sell this: {}; {}",
+                faults.join(", "),
+                advice(setup, &terms, fixed)
             ));
         }
         let allowance = charge.free_per_day.map(Allowance::new);
@@ -118,5 +120,20 @@ impl Rule {
             .or(self.pattern.as_deref())
             .or_else(|| origin::matched_path(&head.extensions))
             .unwrap_or_else(|| origin::original_uri(&head.extensions, &head.uri).path())
+    }
+}
+
+/// What to do if no enabled dialect can sell on these terms.
+fn advice(setup: &PaywallState, terms: &Terms, fixed: Option<Amount>) -> String {
+    let is_enabled = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
+    let others = DIALECTS
+        .iter()
+        .filter(|listed| !is_enabled(listed.name))
+        .map(|listed| (listed.make)(&Options::default()))
+        .filter(|dialect| dialect.offers(terms, fixed));
+    let names: Vec<_> = others.map(|dialect| dialect.name().as_str()).collect();
+    match names.is_empty() {
+        true => "change the charge".to_owned(),
+        false => format!("enable {}, or change the charge", names.join(" or ")),
     }
 }

@@ -9,7 +9,7 @@ use tower_x402::server::BoxError;
 
 const LENGTH: usize = 32;
 
-/// The master secret in this folder: read, or made where there is none yet.
+/// Reads the master secret in this folder, or creates one if there is none yet.
 pub(crate) fn master_secret(folder: &Path) -> Result<[u8; LENGTH], BoxError> {
     fs::create_dir_all(folder)?;
     let path = folder.join("master-secret");
@@ -19,8 +19,8 @@ pub(crate) fn master_secret(folder: &Path) -> Result<[u8; LENGTH], BoxError> {
     }
 }
 
-/// A secret for this process alone.
-pub(crate) fn passing_secret() -> io::Result<[u8; LENGTH]> {
+/// Creates a secret that ends with this process.
+pub(crate) fn temporary() -> io::Result<[u8; LENGTH]> {
     let mut secret = [0; LENGTH];
     getrandom::fill(&mut secret).map_err(|error| io::Error::other(error.to_string()))?;
     Ok(secret)
@@ -40,9 +40,10 @@ fn read(path: &Path) -> io::Result<[u8; LENGTH]> {
         .map_err(|_| io::Error::other("expected exactly 32 bytes"))
 }
 
-/// Written whole under another name first, so that a secret is never half there.
+/// Creates the file. It is written completely under another name first, so that nobody ever reads
+/// half a secret.
 fn make(folder: &Path, path: &Path) -> Result<[u8; LENGTH], BoxError> {
-    let secret = passing_secret()?;
+    let secret = temporary()?;
     let draft = folder.join(format!("master-secret.{}", std::process::id()));
     let mut file = OpenOptions::new()
         .write(true)

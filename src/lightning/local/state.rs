@@ -8,13 +8,14 @@ use crate::{
     payment::{Amount, Invoice, PaymentHash, Preimage},
 };
 
-/// What happens to payments that a [`LocalNode`](super::LocalNode) is asked to make.
+/// What happens to the payments of a [`LocalNode`](super::LocalNode).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Payments {
-    /// They fail; no money leaves.
+    /// They fail, and no money leaves.
     Fail,
-    /// They succeed, and the answer is lost: an error that says that money may have left.
+    /// They succeed, but the answer is lost: the result is an error that says that money may have
+    /// left.
     LoseAnswer,
     /// They stay in flight, until [`settle`](super::LocalNode::settle) or
     /// [`fail_payment`](super::LocalNode::fail_payment) ends them.
@@ -24,8 +25,8 @@ pub enum Payments {
     Succeed,
 }
 
-/// Everything that changes.
-pub(super) struct Book {
+/// The mutable state of a local node.
+pub(super) struct State {
     pub(super) entries: Remembered<Entry>,
     pub(super) created: u64,
     pub(super) last: Option<Preimage>,
@@ -34,7 +35,7 @@ pub(super) struct Book {
     pub(super) reachable: bool,
 }
 
-impl Book {
+impl State {
     pub(super) fn new() -> Self {
         let (payments, entries) = (Payments::Succeed, Remembered::new());
         Self {
@@ -52,7 +53,7 @@ impl Book {
     }
 }
 
-/// One invoice and what became of it.
+/// One invoice and its progress.
 pub(super) struct Entry {
     pub(super) preimage: Preimage,
     pub(super) amount: Option<Amount>,
@@ -81,7 +82,8 @@ impl Entry {
         }
     }
 
-    /// Whether `invoice` is the one that this was made for, and not another with its payment hash.
+    /// Returns whether this entry was made for `invoice`, and not for another one with the same
+    /// payment hash.
     pub(super) fn is_of(&self, invoice: &Invoice) -> bool {
         (invoice.amount(), invoice.payee()) == (self.amount, &self.payee)
     }

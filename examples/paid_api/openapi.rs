@@ -2,11 +2,11 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::Route;
 
-/// Where the description stands.
+/// The path of the description.
 pub(crate) const PATH: &str = "/openapi.json";
 
-/// What is sold, as OpenAPI with the `x-payment-info` that MPP's "Discovery" describes.
-pub(crate) fn openapi(routes: &[Route], origin: &str) -> Value {
+/// Returns an OpenAPI description of the routes, with the `x-payment-info` of MPP's "Discovery".
+pub(crate) fn document(routes: &[Route], origin: &str) -> Value {
     let mut paths = Map::new();
     for route in routes {
         let Some((method, path)) = route.rule.split_once(' ') else {
@@ -39,7 +39,7 @@ pub(crate) fn openapi(routes: &[Route], origin: &str) -> Value {
     })
 }
 
-/// The names between braces.
+/// Returns the names between braces.
 fn captures(path: &str) -> impl Iterator<Item = &str> {
     path.split('{')
         .skip(1)
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_is_described_with_what_mpp_asks_for_it() {
+    fn every_route_has_the_payment_info_that_mpp_requires() {
         let routes = [
             "GET /a/{b}/{*c}=10",
             "POST /a=7",
@@ -64,7 +64,7 @@ mod tests {
             "GET /free=0",
         ]
         .map(|route| route.parse().unwrap());
-        let described = openapi(&routes, "http://127.0.0.1");
+        let described = document(&routes, "http://127.0.0.1");
         let paths = &described["paths"];
         assert_eq!(
             paths["/a/{b}/{c}"]["get"]["x-payment-info"]["offers"][0]["amount"],
