@@ -13,7 +13,7 @@ use crate::{
 /// The request that a client pays for.
 ///
 /// Fill it in from the client's own knowledge, never from the challenge: the checks compare the two.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum ClientRequest<'a> {
     /// An HTTP request.
@@ -56,6 +56,16 @@ impl ClientRequest<'_> {
                 dialect,
                 "only x402 can pay for an MCP call",
             )),
+        }
+    }
+}
+
+/// Hides the headers, which may hold the caller's own secrets, and the call's arguments.
+impl fmt::Debug for ClientRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http { method, url, .. } => write!(f, "ClientRequest({method} {url})"),
+            Self::Mcp { server, .. } => write!(f, "ClientRequest(tools/call of {server})"),
         }
     }
 }
@@ -172,5 +182,26 @@ pub(super) fn ensure(
         Ok(())
     } else {
         Err(ChallengeError::new(dialect, reason))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callers_own_headers_and_arguments_are_not_shown() {
+        let token = http::HeaderValue::from_static("Bearer secret");
+        let http = ClientRequest::Http {
+            method: "GET",
+            url: "https://a/",
+            headers: &HeaderMap::from_iter([(http::header::AUTHORIZATION, token)]),
+            body_hash: [0; 32],
+        };
+        let mcp = ClientRequest::Mcp {
+            server: "https://a/",
+            params: r#"{"name":"secret"}"#,
+        };
+        assert!(!format!("{http:?} {mcp:?}").contains("secret"));
     }
 }

@@ -55,9 +55,9 @@ pub(crate) struct Terms {
     pub(crate) uses_within: Duration,
     /// How many failed L402 uses of one payment may be given back.
     pub(crate) max_restores: u32,
-    /// When the replay store was made, if foreign x402 proofs are accepted. Such a proof is not
-    /// quoted by this server: it must be for the current price, and its invoice must be made after
-    /// the store, by more than twice [`SKEW`]. `None` refuses all foreign proofs.
+    /// When the replay store was made, if foreign x402 proofs are accepted. This server did not
+    /// quote such a proof, so it must be for the current price. Its invoice must be made after the
+    /// store, by more than twice [`SKEW`]. `None` refuses all foreign proofs.
     pub(crate) foreign_proofs_since: Option<Timestamp>,
     /// This route uses `Authorization` for something else, so MPP uses `Payment-Authorization`.
     pub(crate) authorization_taken: bool,

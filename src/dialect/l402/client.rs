@@ -129,7 +129,9 @@ impl Payable {
             let text = |name| members.get(name).and_then(Json::as_str);
             Challenge::read(text("scheme")?, text("token")?, text("invoice")?)
         };
-        Self::of(read().ok_or(refused("the stored text is no payable of L402"))?)
+        Self::of(read().ok_or(refused(
+            "expected the text that `to_json` of an L402 payable returned",
+        ))?)
     }
 }
 

@@ -178,7 +178,9 @@ impl Payable {
     /// If the text is no such JSON, or fails one of these checks.
     pub fn from_json(text: &str) -> Result<Self, ChallengeError> {
         let challenge: Option<Challenge<'_>> = wire::from_json(text.as_bytes());
-        let challenge = challenge.ok_or(refused("the stored text is no payable of MPP"))?;
+        let challenge = challenge.ok_or(refused(
+            "expected the text that `to_json` of an MPP payable returned",
+        ))?;
         Self::of(challenge.into_owned())
     }
 }

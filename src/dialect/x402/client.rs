@@ -193,7 +193,7 @@ impl Payable {
         };
         let (accepted, resource, extensions) = read().ok_or(ChallengeError::new(
             DialectName::X402,
-            "the stored text is no payable of x402",
+            "expected the text that `to_json` of an x402 payable returned",
         ))?;
         let steps = || {
             let core = Core::read(&accepted, &Network::ALL)?;
