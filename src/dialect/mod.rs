@@ -28,7 +28,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use self::keys::{OriginKeys, Purpose};
 pub(crate) use self::{
     mac::MacKey,
-    view::{RequestView, authority},
+    view::{Carrier, RequestView, authority},
 };
 use crate::{
     clock::Timestamp,

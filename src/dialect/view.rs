@@ -1,12 +1,12 @@
-use http::request::Parts;
+use http::{HeaderMap, request::Parts};
 
 use super::keys::OriginKeys;
 
 /// The parts of a request that a dialect may look at.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestView<'a> {
-    /// The head, as the server received it.
-    pub(crate) head: &'a Parts,
+    /// What carries the request.
+    pub(crate) carrier: Carrier<'a>,
     /// The configured public origin that the request was made to, as `https://api.example.com`. It
     /// is never taken from the request.
     pub(crate) origin: &'a str,
@@ -23,7 +23,26 @@ pub(crate) struct RequestView<'a> {
     pub(crate) bound: Option<[u8; 32]>,
 }
 
+/// What carries a request and its credentials.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Carrier<'a> {
+    /// The head of an HTTP request, as the server received it.
+    Http(&'a Parts),
+}
+
 impl<'a> RequestView<'a> {
+    /// Returns the headers in which a client presents a credential and says what it accepts.
+    pub(crate) const fn headers(&self) -> &'a HeaderMap {
+        let Carrier::Http(head) = self.carrier;
+        &head.headers
+    }
+
+    /// Returns the method that a payment is bound to.
+    pub(crate) fn method(&self) -> &'a str {
+        let Carrier::Http(head) = self.carrier;
+        head.method.as_str()
+    }
+
     /// Returns the name and port of the origin.
     pub(crate) fn authority(&self) -> &'a str {
         authority(self.origin)

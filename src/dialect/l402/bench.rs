@@ -17,7 +17,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     codec::{auth_param, base64, hex},
-    dialect::{Dialect as _, MacKey, Presented, RequestView, keys::OriginKeys},
+    dialect::{Carrier, Dialect as _, MacKey, Presented, RequestView, keys::OriginKeys},
     payment::{Access, Amount, Network, Preimage, Terms},
 };
 
@@ -167,7 +167,7 @@ impl Bench {
 
 fn view<'a>(head: &'a Parts, keys: &'a OriginKeys) -> RequestView<'a> {
     RequestView {
-        head,
+        carrier: Carrier::Http(head),
         origin: ORIGIN,
         target: TARGET,
         route: ROUTE,

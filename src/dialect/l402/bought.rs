@@ -60,14 +60,9 @@ impl<'a> Expected<'a> {
             (true, None) => Bound::Later,
             (true, Some(hash)) => Bound::Is(hash),
         };
-        let RequestView {
-            head,
-            target,
-            route,
-            ..
-        } = *view;
+        let RequestView { target, route, .. } = *view;
         Self {
-            method: head.method.as_str(),
+            method: view.method(),
             target,
             route,
             access: terms.access,

@@ -67,7 +67,7 @@ fn caveats(
 }
 
 fn binding(view: &RequestView<'_>, access: Access) -> Result<[String; 2], Unsayable> {
-    let method = encoded("method=", view.head.method.as_str());
+    let method = encoded("method=", view.method());
     let place = match access {
         Access::Once => encoded("target=", view.target),
         Access::Uses(_) | Access::ForDuration(_) => encoded("route=", view.route),

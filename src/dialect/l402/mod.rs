@@ -165,7 +165,7 @@ impl Dialect for L402 {
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let (mut first, mut genuine, mut other) = (None::<Box<Genuine>>, None, None);
         let mut last = &mut first;
-        let found = authorization::presented(&view.head.headers);
+        let found = authorization::presented(view.headers());
         // With one credential there is nothing to choose: its caveats are checked when it is
         // verified, unless a body is read before that.
         let is_chosen = found.is_one() && !self.binds_body(terms);

@@ -7,7 +7,7 @@ use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
 use crate::{
     clock::Timestamp,
     dialect::{
-        Asked, ChallengeLine, Dialect as _, Presented, RequestView,
+        Asked, Carrier, ChallengeLine, Dialect as _, Presented, RequestView,
         client::{ChallengeError, ClientConditions, ClientRequest},
         keys::OriginKeys,
     },
@@ -129,7 +129,7 @@ impl Bench {
 
     pub(super) fn view(&self) -> RequestView<'_> {
         RequestView {
-            head: &self.head,
+            carrier: Carrier::Http(&self.head),
             origin: self.origin,
             target: &self.target,
             route: "/weather",

@@ -71,7 +71,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         .mac(challenge.id_input().as_bytes());
     challenge.id = base64::encode_url(mac).into();
     let weight =
-        AcceptPayment::of(&view.head.headers).and_then(|accepted| accepted.weight(METHOD, CHARGE));
+        AcceptPayment::of(view.headers()).and_then(|accepted| accepted.weight(METHOD, CHARGE));
     let rank = if weight.is_some_and(|weight| weight > 0) {
         Rank::PaymentPreferred
     } else {
@@ -97,7 +97,7 @@ pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
     } else {
         None
     };
-    Some(bound_hash(view.head.method.as_str(), view.target, more))
+    Some(bound_hash(view.method(), view.target, more))
 }
 
 /// Returns the body, as far as a digest binds credentials to it. `None` if its hash is not known.

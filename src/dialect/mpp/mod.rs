@@ -161,7 +161,7 @@ impl Dialect for Mpp {
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
-        let text = match credential::find(&view.head.headers, &field(terms)) {
+        let text = match credential::find(view.headers(), &field(terms)) {
             Found::Nothing => return Presented::Absent,
             Found::Several => {
                 return Presented::Wrong(

@@ -6,7 +6,7 @@ use super::{Challenge, Payable, REQUIRED, SIGNATURE, X402, decode_header, wire::
 use crate::{
     clock::Timestamp,
     dialect::{
-        Asked, Committed, Dialect as _, Presented, RequestView,
+        Asked, Carrier, Committed, Dialect as _, Presented, RequestView,
         client::{ClientConditions, ClientRequest},
         keys::OriginKeys,
     },
@@ -189,7 +189,7 @@ impl Bench {
 
     pub(super) fn view<'a>(&'a self, call: &'a Call) -> RequestView<'a> {
         RequestView {
-            head: &call.head,
+            carrier: Carrier::Http(&call.head),
             origin: ORIGIN,
             target: call.target(),
             route: "/weather/{city}",

@@ -135,16 +135,18 @@ pub(super) struct Said<'a> {
     pub(super) quote: &'a str,
 }
 
-/// Returns the header's value. `None` if it would be longer than a reader may refuse.
+/// Returns the `PAYMENT-REQUIRED` header's value. `None` if it would be longer than a reader may
+/// refuse.
+pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
+    let text = object(said);
+    (text.len() <= MAX_TEXT).then(|| encode_header(text))?
+}
+
+/// Returns the challenge as a JSON object ("PaymentRequired Schema"), whatever carries it.
 ///
 /// The text is written out, not serialised: only the texts of the request and of the configuration
 /// may need an escape.
-pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
-    let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
-    let (pay_to, request_hash) = (
-        hex::encode_array(said.pay_to),
-        hex::encode_array(said.request_hash),
-    );
+fn object(said: &Said<'_>) -> String {
     let mut text = String::with_capacity(1536);
     text.extend([
         "{\"x402Version\":2,\"error\":\"",
@@ -153,8 +155,21 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
     ]);
     json::push_text(&mut text, said.url);
     push_resource(&mut text, said.resource);
-    let accepted = [
-        "},\"accepts\":[{\"scheme\":\"exact\",\"network\":\"",
+    text.push_str("},\"accepts\":[");
+    push_accepted(&mut text, said);
+    text.push_str("]}");
+    text
+}
+
+/// Adds one way to pay, an entry of `accepts` ("PaymentRequirements Schema").
+fn push_accepted(text: &mut String, said: &Said<'_>) {
+    let (mut amount, mut timeout) = (itoa::Buffer::new(), itoa::Buffer::new());
+    let (pay_to, request_hash) = (
+        hex::encode_array(said.pay_to),
+        hex::encode_array(said.request_hash),
+    );
+    text.extend([
+        "{\"scheme\":\"exact\",\"network\":\"",
         said.invoice.network().caip2(),
         "\",\"amount\":\"",
         amount.format(said.amount.as_msat()),
@@ -165,17 +180,15 @@ pub(super) fn header(said: &Said<'_>) -> Option<HeaderValue> {
         ",\"extra\":{\"assetTransferMethod\":\"bolt11\",\"paymentFlow\":\"upfront\",\"requestHash\":\"",
         request_hash.as_str(),
         "\",\"requestBindingProfile\":\"http:1\",\"requestBindingParams\":{\"headers\":[",
-    ];
-    text.extend(accepted);
-    push_texts(&mut text, said.bound_headers.iter().map(String::as_str));
+    ]);
+    push_texts(text, said.bound_headers.iter().map(String::as_str));
     text.extend([
         "]},\"invoice\":\"",
         said.invoice.as_str(),
         "\",\"quote\":\"",
         said.quote,
-        "\"}}]}",
+        "\"}}",
     ]);
-    (text.len() <= MAX_TEXT).then(|| encode_header(text))?
 }
 
 /// Adds what is known of the resource besides its URL.

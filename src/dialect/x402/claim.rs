@@ -154,11 +154,11 @@ pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBi
     let url = [view.origin, view.target].concat();
     let body_hash = view.body_hash.as_ref().ok_or(Reason::RequestBinding)?;
     RequestBinding::http(
-        view.head.method.as_str(),
+        view.method(),
         &url,
         body_hash,
         &terms.bound_headers,
-        &view.head.headers,
+        view.headers(),
     )
 }
 

@@ -199,7 +199,7 @@ impl Dialect for X402 {
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
-        let headers = &view.head.headers;
+        let headers = view.headers();
         if !has_any(headers, &CREDENTIALS) {
             return Presented::Absent;
         }
@@ -330,7 +330,7 @@ impl Dialect for X402 {
     /// 3).
     fn reconsider(&self, refusal: Refusal, view: &RequestView<'_>, terms: &Terms) -> Refusal {
         let is_of_another = || {
-            let text = decode_header(view.head.headers.get(SIGNATURE)?.as_bytes())?;
+            let text = decode_header(view.headers().get(SIGNATURE)?.as_bytes())?;
             let claimed =
                 claim::request_hash(PaymentPayload::from_json(&text).ok()?.accepted().extra())?;
             Some(claimed != *claim::binding(view, terms).ok()?.hash().as_bytes())

@@ -12,7 +12,7 @@ use super::answers;
 use crate::{
     body::{Held, RequestBody, Share},
     clock::Timestamp,
-    dialect::{Claim, RequestView, keys::CurrentKeys},
+    dialect::{Carrier, Claim, RequestView, keys::CurrentKeys},
     payment::{PaymentHash, Terms},
     server::{
         address::ClientKey,
@@ -86,7 +86,7 @@ impl RequestPlace {
         keys: &'a CurrentKeys,
     ) -> RequestView<'a> {
         RequestView {
-            head,
+            carrier: Carrier::Http(head),
             origin: &setup.origins[self.origin],
             target: self.target.as_str(),
             route: rule.route(head, self.nested.as_deref()),

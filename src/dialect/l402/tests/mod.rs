@@ -8,12 +8,12 @@ mod tokens;
 use crate::dialect::list::keys_of_secret;
 use std::{num::NonZeroU32, time::Duration};
 
-use http::{HeaderMap, HeaderValue, Request, header::AUTHORIZATION, request::Parts};
+use http::{HeaderMap, HeaderValue, Request, header::AUTHORIZATION};
 
 use super::{Credential, L402, Macaroon, Scheme, mint::mint};
 use crate::{
     clock::Timestamp,
-    dialect::{Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{Carrier, Dialect as _, Presented, RequestView, keys::OriginKeys},
     payment::{Access, Amount, Network, PaymentHash, Preimage, Proof, Terms},
 };
 
@@ -69,7 +69,7 @@ impl Scene {
             ..
         } = self;
         look(&RequestView {
-            head: &head as &Parts,
+            carrier: Carrier::Http(&head),
             origin: ORIGIN,
             target,
             route,

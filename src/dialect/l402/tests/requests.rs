@@ -211,7 +211,7 @@ fn no_secret_is_shown() {
     let token = scene.mint();
     let scene = scene.bearing(&token);
     let shown = scene.with(|view| {
-        let credentials: Vec<_> = Credential::in_headers(&view.head.headers).collect();
+        let credentials: Vec<_> = Credential::in_headers(view.headers()).collect();
         format!(
             "{credentials:?} {:?} {:?}",
             scene.dialect.credential(view, &scene.terms, END),
