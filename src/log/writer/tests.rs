@@ -3,20 +3,12 @@ use crate::log::{LogErrorKind, tests::bound};
 
 #[test]
 fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
-    let (folder, machine, gate) = (
-        tempfile::tempdir().unwrap(),
-        Gated::default(),
-        Gate::default(),
-    );
-    let log = Log::open(
-        folder.path(),
-        [7; 16],
-        Gated {
-            on_load: gate.clone(),
-            ..machine
-        },
-    )
-    .unwrap();
+    let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::default());
+    let machine = Gated {
+        on_load: gate.clone(),
+        ..Gated::default()
+    };
+    let log = Log::open(folder.path(), [7; 16], machine).unwrap();
     assert!(written(&log, Ask::Write(b"record".to_vec())));
     gate.shut();
     assert!(
@@ -38,20 +30,12 @@ fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
 
 #[test]
 fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
-    let (folder, machine, gate) = (
-        tempfile::tempdir().unwrap(),
-        Gated::default(),
-        Gate::default(),
-    );
-    let log = Log::open(
-        folder.path(),
-        [7; 16],
-        Gated {
-            on_apply: gate.clone(),
-            ..machine
-        },
-    )
-    .unwrap();
+    let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::default());
+    let machine = Gated {
+        on_apply: gate.clone(),
+        ..Gated::default()
+    };
+    let log = Log::open(folder.path(), [7; 16], machine).unwrap();
     gate.shut();
     log.ask(asking(Ask::Keep).0).unwrap();
     gate.wait_for_visitor();
@@ -177,7 +161,9 @@ fn the_writer_wakes_to_sync_a_bound_once_it_is_due_or_the_log_is_closed() {
         assert_eq!(writer.next_due(), Some(due));
         writer.sync_floor(closed);
         assert_eq!(writer.next_due().is_none(), synced);
+        let before = Instant::now();
         writer.sync_floor(true);
+        assert!(before + FLOOR_EVERY <= writer.floor_due);
         assert!(writer.floor_due <= Instant::now() + FLOOR_EVERY);
     }
     writer.engine = None;
@@ -248,16 +234,30 @@ fn of_a_machine_that_is_not_whole_no_more_is_kept_than_may_wait() {
 }
 
 #[test]
-fn a_log_that_is_closed_while_its_disk_fails_tries_once_more() {
+fn while_the_disk_fails_all_is_read_again_in_time_and_not_because_somebody_asks() {
+    let folder = tempfile::tempdir().unwrap();
+    let (asks, mut writer) = writer(folder.path());
+    writer.patience = Duration::from_secs(3_600);
+    writer.fail(LogError::unavailable("on purpose"));
+    let thread = std::thread::spawn(|| writer.run());
+    for _ in 0..20 {
+        let (ask, told) = asking(Ask::Write(b"record".to_vec()));
+        asks.send(ask).unwrap();
+        assert!(!told.recv().unwrap());
+    }
+    let (ask, told) = asking(Ask::Keep);
+    asks.send(ask).unwrap();
+    drop(asks);
+    assert!(told.recv().unwrap(), "what is kept is tried once more");
+    thread.join().unwrap();
+}
+
+#[test]
+fn a_machine_takes_in_what_the_disk_holds_after_it_forgot_all() {
     let (folder, machine) = (tempfile::tempdir().unwrap(), Gated::default());
     let heard = machine.heard.clone();
-    let log = Log::open(folder.path(), [7; 16], machine).unwrap();
+    let _log = Log::open(folder.path(), [7; 16], machine).unwrap();
     assert_eq!(*heard.lock().unwrap(), ["clear", "loaded"]);
-    assert!(!written(&log, Ask::Write(NO_KEY.to_vec())));
-    let (ask, told) = asking(Ask::Keep);
-    log.ask_urgently(ask).unwrap();
-    drop(log);
-    assert!(told.recv().unwrap());
 }
 
 /// A writer of a new log, without its thread.
