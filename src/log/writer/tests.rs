@@ -235,21 +235,22 @@ fn of_a_machine_that_is_not_whole_no_more_is_kept_than_may_wait() {
 
 #[test]
 fn while_the_disk_fails_all_is_read_again_in_time_and_not_because_somebody_asks() {
-    let folder = tempfile::tempdir().unwrap();
-    let (asks, mut writer) = writer(folder.path());
-    writer.patience = Duration::from_secs(3_600);
-    writer.fail(LogError::unavailable("on purpose"));
-    let thread = std::thread::spawn(|| writer.run());
-    for _ in 0..20 {
-        let (ask, told) = asking(Ask::Write(b"record".to_vec()));
-        asks.send(ask).unwrap();
-        assert!(!told.recv().unwrap());
+    for many in [0, 20] {
+        let folder = tempfile::tempdir().unwrap();
+        let (asks, mut writer) = writer(folder.path());
+        let (keep, kept) = asking(Ask::Keep);
+        (writer.patience, writer.kept) = (Duration::from_secs(3_600), [keep].into());
+        writer.fail(LogError::unavailable("on purpose"));
+        let thread = std::thread::spawn(|| writer.run());
+        for _ in 0..many {
+            let (ask, told) = asking(Ask::Write(b"record".to_vec()));
+            asks.send(ask).unwrap();
+            assert!(!told.recv().unwrap());
+        }
+        drop(asks);
+        assert!(kept.recv().unwrap(), "it is tried once more");
+        thread.join().unwrap();
     }
-    let (ask, told) = asking(Ask::Keep);
-    asks.send(ask).unwrap();
-    drop(asks);
-    assert!(told.recv().unwrap(), "what is kept is tried once more");
-    thread.join().unwrap();
 }
 
 #[test]
