@@ -4,7 +4,7 @@ use std::{
     path::Path,
 };
 
-use super::{LogError, batch::digest, folder};
+use super::{JournalError, batch::digest, folder};
 
 /// The side file: which log this is, and a sequence number that its disk must at least have
 /// reached.
@@ -20,7 +20,7 @@ pub(super) struct Floor {
 
 impl Floor {
     /// Reads the side file; `None` where there is none, or one whose making was cut short.
-    pub(super) fn open(path: &Path) -> Result<Option<Self>, LogError> {
+    pub(super) fn open(path: &Path) -> Result<Option<Self>, JournalError> {
         let mut file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -35,7 +35,9 @@ impl Floor {
             .chunks(SLOT)
             .filter_map(read_slot)
             .max_by_key(|(_, sequence)| *sequence)
-            .ok_or_else(|| LogError::corrupt(format!("{} is damaged; {FIX}", path.display())))?;
+            .ok_or_else(|| {
+                JournalError::corrupt(format!("{} is damaged; {FIX}", path.display()))
+            })?;
         Ok(Some(Self {
             file,
             id,
@@ -44,8 +46,8 @@ impl Floor {
         }))
     }
 
-    /// Makes the side file of a new log.
-    pub(super) fn create(path: &Path, id: [u8; 16]) -> Result<Self, LogError> {
+    /// Makes the side file of a new journal.
+    pub(super) fn create(path: &Path, id: [u8; 16]) -> Result<Self, JournalError> {
         let mut floor = Self {
             file: folder::empty_file(path)?,
             id,
@@ -72,20 +74,20 @@ impl Floor {
 
     /// Writes that the disk has reached `sequence`, without a sync: a process that is killed loses
     /// nothing of it.
-    pub(super) fn raise(&mut self, sequence: u64) -> Result<(), LogError> {
+    pub(super) fn raise(&mut self, sequence: u64) -> Result<(), JournalError> {
         self.write_slot(sequence % 2, sequence)?;
         self.sequence = sequence;
         Ok(())
     }
 
     /// Writes the bound into both slots, so that not even damage leads back to what was before.
-    pub(super) fn settle(&mut self) -> Result<(), LogError> {
+    pub(super) fn settle(&mut self) -> Result<(), JournalError> {
         self.write_slot((self.sequence + 1) % 2, self.sequence)?;
         self.sync()
     }
 
     /// Makes the bound safe from a loss of power.
-    pub(super) fn sync(&mut self) -> Result<(), LogError> {
+    pub(super) fn sync(&mut self) -> Result<(), JournalError> {
         if self.unsynced {
             self.file.sync_data()?;
             self.unsynced = false;
@@ -93,7 +95,7 @@ impl Floor {
         Ok(())
     }
 
-    fn write_slot(&mut self, slot: u64, sequence: u64) -> Result<(), LogError> {
+    fn write_slot(&mut self, slot: u64, sequence: u64) -> Result<(), JournalError> {
         let mut bytes = [0; SLOT];
         bytes[..16].copy_from_slice(&self.id);
         bytes[16..24].copy_from_slice(&sequence.to_le_bytes());
@@ -116,7 +118,7 @@ fn read_slot(bytes: &[u8]) -> Option<([u8; 16], u64)> {
 const SLOT: usize = 40;
 const MAGIC: &[u8] = b"tower-x402 floor 1";
 
-/// What to do with a log that is damaged.
+/// What to do with a journal that is damaged.
 pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id and exists since \
      now, so that whatever the old one could have forgotten is refused, counted tokens and proofs of others alike (never put \
      back an older copy of the folder)";

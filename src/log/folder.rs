@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::LogError;
+use super::JournalError;
 
 /// Makes a folder of mode 0700 if there is none, with the folders around it, and makes their names
 /// safe from a loss of power.
@@ -78,7 +78,7 @@ impl Drop for Lock {
 }
 
 /// Takes a folder that no process holds.
-pub(super) fn lock(folder: &Path) -> Result<Lock, LogError> {
+pub(super) fn lock(folder: &Path) -> Result<Lock, JournalError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -88,7 +88,7 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, LogError> {
     };
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(LogError::unavailable(
+        Err(TryLockError::WouldBlock) => Err(JournalError::unavailable(
             "the folder is open already; one process may use it at a time, so close the other store or give this one a folder \
              of its own",
         )),

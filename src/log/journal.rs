@@ -155,7 +155,7 @@ mod tests {
     use std::{fs, io::Write};
 
     use super::*;
-    use crate::log::{Batch, LogError, LogErrorKind, engine::Engine};
+    use crate::log::{Batch, JournalError, JournalErrorKind, engine::Engine};
 
     #[test]
     fn a_torn_batch_that_nobody_was_answered_is_cut_off() {
@@ -186,7 +186,7 @@ mod tests {
             let before = fs::read(damaged.journal()).unwrap();
             assert_eq!(
                 damaged.read().unwrap_err().kind(),
-                LogErrorKind::Corrupt,
+                JournalErrorKind::Corrupt,
                 "a hole at {hole}"
             );
             assert!(
@@ -272,7 +272,7 @@ mod tests {
         assert!(read_batch(&mut [START].chain(Failing)).is_err());
     }
 
-    /// A log of three batches.
+    /// A journal of three batches.
     struct Written {
         folder: tempfile::TempDir,
         /// Where each batch ends, and the side file as it was then.
@@ -322,7 +322,7 @@ mod tests {
         }
 
         /// The keys that it opens with.
-        fn read(&self) -> Result<Vec<Vec<u8>>, LogError> {
+        fn read(&self) -> Result<Vec<Vec<u8>>, JournalError> {
             let mut keys = Vec::new();
             let engine = Engine::open(self.folder.path(), [8; 16], |key, _| {
                 keys.push(key.to_vec());

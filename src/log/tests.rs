@@ -2,12 +2,12 @@
 
 use std::{fs, path::Path};
 
-use super::{Batch, LogErrorKind, engine::Engine, floor::Floor};
+use super::{Batch, JournalErrorKind, engine::Engine, floor::Floor};
 
 const ID: [u8; 16] = [7; 16];
 const SLOT: usize = 40;
 
-fn open(folder: &Path) -> Result<(Engine, usize), super::LogError> {
+fn open(folder: &Path) -> Result<(Engine, usize), super::JournalError> {
     let mut loaded = 0;
     let engine = Engine::open(folder, ID, |_, _| {
         loaded += 1;
@@ -42,7 +42,7 @@ fn each_batch_raises_the_bound_by_one_in_the_slot_that_is_older() {
     assert_eq!(
         bytes[..SLOT],
         bytes[SLOT..],
-        "a new log has its bound in both slots"
+        "a new journal has its bound in both slots"
     );
     assert_eq!(bound(&path), 1);
     for sequence in 2..6 {
@@ -102,12 +102,12 @@ fn a_file_that_cannot_be_read_is_no_damage() {
     fs::create_dir(&floor).unwrap();
     assert_eq!(
         open(folder.path()).map(drop).unwrap_err().kind(),
-        LogErrorKind::Unavailable
+        JournalErrorKind::Unavailable
     );
     fs::remove_dir(&floor).unwrap();
     assert_eq!(
         open(folder.path()).map(drop).unwrap_err().kind(),
-        LogErrorKind::Corrupt
+        JournalErrorKind::Corrupt
     );
     fs::rename(folder.path().join("elsewhere"), &floor).unwrap();
     assert!(open(folder.path()).is_ok());
@@ -142,7 +142,7 @@ fn a_journal_without_its_head_is_refused() {
     raw.write(&[(b"key".to_vec(), b"value".to_vec())]).unwrap();
     drop(raw);
     let error = open(folder.path()).map(drop).unwrap_err();
-    assert_eq!(error.kind(), LogErrorKind::Corrupt);
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt);
     assert!(error.to_string().contains("its head is missing"), "{error}");
 }
 
@@ -154,7 +154,7 @@ fn a_file_of_the_engine_that_cannot_be_read_is_no_damage_and_said() {
     fs::remove_file(&version).unwrap();
     fs::create_dir(&version).unwrap();
     let error = open(folder.path()).map(drop).unwrap_err();
-    assert_eq!(error.kind(), LogErrorKind::Unavailable, "{error}");
+    assert_eq!(error.kind(), JournalErrorKind::Unavailable, "{error}");
     assert_eq!(
         error.to_string(),
         fs::read(&version).unwrap_err().to_string()

@@ -1,5 +1,5 @@
 use super::*;
-use crate::log::{LogErrorKind, tests::bound};
+use crate::log::{JournalErrorKind, tests::bound};
 
 #[test]
 fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
@@ -8,7 +8,7 @@ fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
         on_load: gate.clone(),
         ..Gated::default()
     };
-    let log = Log::open(folder.path(), [7; 16], machine).unwrap();
+    let log = Journal::open(folder.path(), [7; 16], machine).unwrap();
     assert!(written(&log, Ask::Write(b"record".to_vec())));
     gate.shut();
     assert!(
@@ -17,9 +17,12 @@ fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
     );
     gate.wait_for_visitor();
     let (ask, _told) = asking(Ask::Write(b"another".to_vec()));
-    assert_eq!(log.ask(ask).unwrap_err().kind(), LogErrorKind::Refused);
+    assert_eq!(
+        journal.ask(ask).unwrap_err().kind(),
+        JournalErrorKind::Refused
+    );
     let (ask, told) = asking(Ask::Keep);
-    log.ask_urgently(ask).unwrap();
+    journal.ask_urgently(ask).unwrap();
     gate.open();
     assert!(told.recv().unwrap(), "what is urgent waits, and is told");
     assert!(
@@ -35,18 +38,18 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
         on_apply: gate.clone(),
         ..Gated::default()
     };
-    let log = Log::open(folder.path(), [7; 16], machine).unwrap();
+    let log = Journal::open(folder.path(), [7; 16], machine).unwrap();
     gate.shut();
-    log.ask(asking(Ask::Keep).0).unwrap();
+    journal.ask(asking(Ask::Keep).0).unwrap();
     gate.wait_for_visitor();
     let taken = (0..2 * MAX_WAITING)
-        .take_while(|_| log.ask(asking(Ask::Keep).0).is_ok())
+        .take_while(|_| journal.ask(asking(Ask::Keep).0).is_ok())
         .count();
     assert_eq!(taken, MAX_WAITING);
-    let error = log.ask(asking(Ask::Keep).0).unwrap_err();
-    assert_eq!(error.kind(), LogErrorKind::Refused);
+    let error = journal.ask(asking(Ask::Keep).0).unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Refused);
     let urgent = (0..2 * MAX_URGENT)
-        .take_while(|_| log.ask_urgently(asking(Ask::Keep).0).is_ok())
+        .take_while(|_| journal.ask_urgently(asking(Ask::Keep).0).is_ok())
         .count();
     assert_eq!(urgent, MAX_URGENT - MAX_WAITING);
     gate.open();
@@ -55,12 +58,12 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
 #[test]
 fn whoever_was_answered_does_not_count_as_waiting() {
     let folder = tempfile::tempdir().unwrap();
-    let log = Log::open(folder.path(), [7; 16], Gated::default()).unwrap();
+    let log = Journal::open(folder.path(), [7; 16], Gated::default()).unwrap();
     for _ in 0..100 {
         let (asks, told): (Vec<_>, Vec<_>) = (0..4)
             .map(|_| asking(Ask::Write(b"record".to_vec())))
             .unzip();
-        asks.into_iter().for_each(|ask| log.ask(ask).unwrap());
+        asks.into_iter().for_each(|ask| journal.ask(ask).unwrap());
         assert!(told.iter().all(|told| told.recv().unwrap()));
     }
     assert_eq!(log.waiting.load(Ordering::Relaxed), 0);
@@ -91,7 +94,7 @@ fn a_bound_that_lags_behind_is_raised_when_the_log_is_opened_and_synced_then() {
     let error = Engine::open(folder.path(), [7; 16], |_, _| Ok(()))
         .err()
         .unwrap();
-    assert_eq!(error.kind(), LogErrorKind::Corrupt);
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt);
 }
 
 #[test]
@@ -217,7 +220,7 @@ fn after_a_write_that_failed_all_is_read_again_more_seldom_the_longer_it_lasts()
 fn of_a_machine_that_is_not_whole_no_more_is_kept_than_may_wait() {
     let folder = tempfile::tempdir().unwrap();
     let (asks, mut writer) = writer(folder.path());
-    let failure = LogError::unavailable("on purpose");
+    let failure = JournalError::unavailable("on purpose");
     for (is_whole, before, kept) in [
         (false, MAX_URGENT - 2, MAX_URGENT),
         (true, MAX_URGENT, MAX_URGENT + 4),
@@ -240,7 +243,7 @@ fn while_the_disk_fails_all_is_read_again_in_time_and_not_because_somebody_asks(
         let (asks, mut writer) = writer(folder.path());
         let (keep, kept) = asking(Ask::Keep);
         (writer.patience, writer.kept) = (Duration::from_secs(3_600), [keep].into());
-        writer.fail(LogError::unavailable("on purpose"));
+        writer.fail(JournalError::unavailable("on purpose"));
         let thread = std::thread::spawn(|| writer.run());
         for _ in 0..many {
             let (ask, told) = asking(Ask::Write(b"record".to_vec()));
@@ -257,11 +260,11 @@ fn while_the_disk_fails_all_is_read_again_in_time_and_not_because_somebody_asks(
 fn a_machine_takes_in_what_the_disk_holds_after_it_forgot_all() {
     let (folder, machine) = (tempfile::tempdir().unwrap(), Gated::default());
     let heard = machine.heard.clone();
-    let _log = Log::open(folder.path(), [7; 16], machine).unwrap();
+    let _log = Journal::open(folder.path(), [7; 16], machine).unwrap();
     assert_eq!(*heard.lock().unwrap(), ["clear", "loaded"]);
 }
 
-/// A writer of a new log, without its thread.
+/// A writer of a new journal, without its thread.
 fn writer(folder: &Path) -> (Sender<Asked>, Writer<Gated>) {
     let (asks, queue) = mpsc::channel();
     let writer = Writer {
@@ -290,9 +293,9 @@ fn copy_journal(from: &Path, to: &Path) {
 }
 
 /// Whether it was written, in the end.
-fn written(log: &Log<Gated>, ask: Ask) -> bool {
+fn written(log: &Journal<Gated>, ask: Ask) -> bool {
     let (ask, told) = asking(ask);
-    log.ask(ask).is_ok() && told.recv().unwrap()
+    journal.ask(ask).is_ok() && told.recv().unwrap()
 }
 
 fn asking(ask: Ask) -> (Asked, Receiver<bool>) {
@@ -324,11 +327,11 @@ impl Machine for Gated {
         self.heard.lock().unwrap().push("clear");
     }
 
-    fn load(&mut self, _: &[u8], _: &[u8]) -> Result<(), LogError> {
+    fn load(&mut self, _: &[u8], _: &[u8]) -> Result<(), JournalError> {
         self.on_load.pass();
         self.heard.lock().unwrap().push("load");
         match self.fails_to_load {
-            true => Err(LogError::unavailable("on purpose")),
+            true => Err(JournalError::unavailable("on purpose")),
             false => Ok(()),
         }
     }
@@ -345,7 +348,7 @@ impl Machine for Gated {
         (ask, teller)
     }
 
-    fn tell((ask, teller): Self::Answer, written: Result<(), &LogError>) -> Option<Self::Ask> {
+    fn tell((ask, teller): Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask> {
         match ask {
             Ask::Keep if written.is_err() => Some((ask, teller)),
             _ => {
@@ -355,7 +358,7 @@ impl Machine for Gated {
         }
     }
 
-    fn refuse(&mut self, (ask, teller): Self::Ask, failure: &LogError) -> Option<Self::Ask> {
+    fn refuse(&mut self, (ask, teller): Self::Ask, failure: &JournalError) -> Option<Self::Ask> {
         Self::tell((ask, teller), Err(failure))
     }
 }
