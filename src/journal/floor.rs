@@ -77,14 +77,12 @@ impl Floor {
     pub(super) fn raise(&mut self, sequence: u64) -> Result<(), JournalError> {
         self.write_slot(sequence % 2, sequence)?;
         self.sequence = sequence;
-        self.unsynced = true;
         Ok(())
     }
 
     /// Writes the bound into both slots, so that not even damage leads back to what was before.
     pub(super) fn settle(&mut self) -> Result<(), JournalError> {
         self.write_slot((self.sequence + 1) % 2, self.sequence)?;
-        self.unsynced = true;
         self.sync()
     }
 
@@ -104,6 +102,7 @@ impl Floor {
         let check = digest(MAGIC, &bytes[..24]);
         bytes[24..].copy_from_slice(&check.to_le_bytes());
         self.file.seek(SeekFrom::Start(slot * SLOT as u64))?;
+        self.unsynced = true;
         self.file.write_all(&bytes)?;
         Ok(())
     }

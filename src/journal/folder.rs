@@ -12,8 +12,8 @@ use super::JournalError;
 /// safe from a loss of power.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     if path.is_dir() {
-        // Its maker may have ended before it synced. A parent that we may not read, or that cannot be
-        // synced (of another kind of file system, or read-only), was not written to by us.
+        // Its maker may have ended before it synced. A parent that we may not read was not written
+        // to by us.
         return sync_parent(path).or_else(|error| match error.kind() {
             io::ErrorKind::PermissionDenied => Ok(()),
             _ => Err(error),
@@ -35,7 +35,7 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
 /// Makes a file of mode 0600 that was not there.
 pub(super) fn new_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
-    options.read(true).write(true).create_new(true);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(path)
@@ -82,7 +82,7 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, JournalError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            File::options().read(true).write(true).open(&path)?
+            File::options().write(true).open(&path)?
         }
         other => other?,
     };
@@ -156,5 +156,71 @@ mod tests {
         drop(held);
         assert!(lock(folder.path()).is_ok());
         drop(copy);
+    }
+
+    #[test]
+    fn folders_are_made_below_folders_and_not_below_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        create(&folder.path().join("one/two")).unwrap();
+        create(&folder.path().join("one/two")).unwrap();
+        let file = folder.path().join("file");
+        new_file(&file).unwrap();
+        let error = create(&file.join("one")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+    }
+
+    /// Root may read anything: then this shows nothing.
+    #[cfg(unix)]
+    #[test]
+    fn a_parent_that_may_not_be_read_is_no_obstacle() {
+        use std::{fs::Permissions, os::unix::fs::PermissionsExt};
+
+        let parent = tempfile::tempdir().unwrap();
+        create(&parent.path().join("one")).unwrap();
+        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o300)).unwrap();
+        let opened = create(&parent.path().join("one"));
+        std::fs::set_permissions(parent.path(), Permissions::from_mode(0o700)).unwrap();
+        opened.unwrap();
+    }
+
+    #[test]
+    fn a_trial_leaves_nothing_behind_and_fails_in_a_folder_that_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        try_write(folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        let gone = folder.path().join("gone");
+        assert_eq!(
+            try_write(&gone).unwrap_err().kind(),
+            io::ErrorKind::NotFound
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_journal_is_written_again_as_it_was_with_its_holes_and_nothing_else_is() {
+        use std::{io::Write, os::unix::fs::MetadataExt, time::SystemTime};
+
+        let folder = tempfile::tempdir().unwrap();
+        let bytes: Vec<u8> = (0..200_000u32).map(|at| (at % 255 + 1) as u8).collect();
+        let make = |name, length| {
+            let path = folder.path().join(name);
+            let mut file = new_file(&path).unwrap();
+            file.write_all(&bytes).unwrap();
+            file.set_len(length).unwrap();
+            file.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+            path
+        };
+        let (journal, other) = (make("0.jnl", 4 << 20), make("other", 200_000));
+        write_journals_again(folder.path()).unwrap();
+        let modified = |path: &Path| path.metadata().unwrap().modified().unwrap();
+        assert!(modified(&journal) > SystemTime::UNIX_EPOCH);
+        assert_eq!(modified(&other), SystemTime::UNIX_EPOCH);
+        let after = std::fs::read(&journal).unwrap();
+        assert!(after.starts_with(&bytes) && after[bytes.len()..].iter().all(|byte| *byte == 0));
+        assert_eq!(after.len(), 4 << 20);
+        assert!(
+            journal.metadata().unwrap().blocks() < 2_048,
+            "a hole stays one"
+        );
     }
 }

@@ -22,7 +22,7 @@ fn commit(engine: &mut Engine, key: u8) {
     engine.commit(batch).unwrap();
 }
 
-fn bound(path: &Path) -> u64 {
+pub(super) fn bound(path: &Path) -> u64 {
     Floor::open(path).unwrap().unwrap().sequence()
 }
 
@@ -57,6 +57,18 @@ fn each_batch_raises_the_bound_by_one_in_the_slot_that_is_older() {
         );
         fs::write(&path, whole).unwrap();
     }
+}
+
+#[test]
+fn a_new_side_file_says_in_both_slots_that_nothing_was_reached() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("floor");
+    let floor = Floor::create(&path, ID).unwrap();
+    assert_eq!((floor.sequence(), floor.is_unsynced()), (0, false));
+    let bytes = fs::read(&path).unwrap();
+    assert_eq!((bytes.len(), &bytes[..SLOT]), (2 * SLOT, &bytes[SLOT..]));
+    fs::write(&path, &bytes[..SLOT]).unwrap();
+    assert_eq!(bound(&path), 0, "its making ended after the first slot");
 }
 
 #[test]
@@ -117,5 +129,34 @@ fn a_bound_waits_for_its_sync_and_no_longer() {
             .unwrap()
             .unwrap()
             .is_unsynced()
+    );
+}
+
+#[cfg(feature = "conformance")]
+#[test]
+fn a_journal_without_its_head_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut floor = Floor::create(&folder.path().join("floor"), ID).unwrap();
+    floor.raise(1).unwrap();
+    let mut raw = super::RawEngine::create(&folder.path().join("journal")).unwrap();
+    raw.write(&[(b"key".to_vec(), b"value".to_vec())]).unwrap();
+    drop(raw);
+    let error = open(folder.path()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Corrupt);
+    assert!(error.to_string().contains("its head is missing"), "{error}");
+}
+
+#[test]
+fn a_file_of_the_engine_that_cannot_be_read_is_no_damage_and_said() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(folder.path()).unwrap());
+    let version = folder.path().join("journal/version");
+    fs::remove_file(&version).unwrap();
+    fs::create_dir(&version).unwrap();
+    let error = open(folder.path()).map(drop).unwrap_err();
+    assert_eq!(error.kind(), JournalErrorKind::Unavailable, "{error}");
+    assert_eq!(
+        error.to_string(),
+        fs::read(&version).unwrap_err().to_string()
     );
 }

@@ -36,12 +36,9 @@ pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()>
     let is_last = match torn[..] {
         [] => last.is_none_or(|last| last.sequence >= acknowledged),
         // One that a later batch follows was acknowledged, even if its own head cannot be read.
-        [head] => {
-            head.sequence > acknowledged
-                && last.is_some_and(|last| {
-                    last.sequence >= acknowledged && head.sequence == last.sequence + 1
-                })
-        }
+        [head] => last.is_some_and(|last| {
+            last.sequence >= acknowledged && head.sequence == last.sequence + 1
+        }),
         _ => false,
     };
     if is_last {
@@ -80,11 +77,11 @@ fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
     let Some([START]) = array(journal)? else {
         return Ok(Found::Nothing);
     };
-    let Some(start) = array::<12>(journal)? else {
+    let Some([n0, n1, n2, n3, ..]) = array::<12>(journal)? else {
         return Ok(Found::Torn);
     };
     let (mut length, mut head, mut sum) = (13, None, Xxh3::new());
-    for _ in 0..u32::from_le_bytes([start[0], start[1], start[2], start[3]]) {
+    for _ in 0..u32::from_le_bytes([n0, n1, n2, n3]) {
         let Some(record) = array::<21>(journal)? else {
             return Ok(Found::Torn);
         };
@@ -155,7 +152,7 @@ const END: u8 = 3;
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::{fs, io::Write};
 
     use super::*;
     use crate::journal::{Batch, JournalError, JournalErrorKind, engine::Engine};
@@ -197,6 +194,82 @@ mod tests {
                 "a hole at {hole}"
             );
         }
+    }
+
+    #[test]
+    fn a_cut_leaves_the_batches_before_it_and_nothing_of_the_torn_one() {
+        let log = Written::new();
+        let mut whole = fs::read(log.journal()).unwrap();
+        whole.truncate(log.ends[2]);
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("7.jnl");
+        let length_after_cut = |bytes: &[u8], acknowledged| {
+            fs::write(&path, bytes).unwrap();
+            cut_torn_batch(folder.path(), acknowledged).unwrap();
+            path.metadata().unwrap().len() as usize
+        };
+        for hole in [log.ends[1] + 9_000, log.ends[2] - 80] {
+            let mut torn = whole.clone();
+            torn[hole..hole + 50].fill(0);
+            assert_eq!(length_after_cut(&torn, 3), log.ends[1], "a hole at {hole}");
+            assert_eq!(length_after_cut(&torn, 4), log.ends[2], "it was answered");
+        }
+        let first = [START, 2, 0, 0];
+        assert_eq!(length_after_cut(&first, 3), 0, "the first of its journal");
+    }
+
+    #[test]
+    fn a_batch_of_many_records_is_read_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut engine = Engine::open(folder.path(), [7; 16], |_, _| Ok(())).unwrap();
+        let mut batch = Batch::default();
+        (0..300u32).for_each(|key| batch.change(&key.to_le_bytes(), None, Some(b"value")));
+        engine.commit(batch).unwrap();
+        let bytes = fs::read(folder.path().join("journal/0.jnl")).unwrap();
+        let (mut unread, mut read) = (&bytes[..], 0);
+        for sequence in [1, 2] {
+            let Found::Batch { length, head } = read_batch(&mut unread).unwrap() else {
+                panic!("batch {sequence} is not read");
+            };
+            assert_eq!(head.unwrap().sequence, sequence);
+            read += length as usize;
+        }
+        assert_eq!(read, bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1);
+        assert!(matches!(read_batch(&mut unread), Ok(Found::Nothing)));
+    }
+
+    #[test]
+    fn the_newest_journal_has_the_greatest_number_and_the_name_of_one() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(newest(folder.path()).unwrap(), None);
+        for name in ["2.jnl", "10.jnl", "9.jnl", "11.old", "12", "x.jnl"] {
+            fs::write(folder.path().join(name), []).unwrap();
+        }
+        let expected = folder.path().join("10.jnl");
+        assert_eq!(newest(folder.path()).unwrap(), Some(expected));
+    }
+
+    #[test]
+    fn the_rest_of_a_journal_is_read_without_its_zeros() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"before").unwrap();
+        file.write_all(&[7; 100_000]).unwrap();
+        file.set_len(1 << 20).unwrap();
+        let rest = rest(&file, 6).unwrap();
+        assert!(rest.starts_with(&[7; 100_000]));
+        assert_eq!(rest.len(), 2 * ZEROS.len());
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_not_at_its_end() {
+        struct Failing;
+        impl Read for Failing {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+        }
+        assert!(read_batch(&mut Failing).is_err());
+        assert!(read_batch(&mut [START].chain(Failing)).is_err());
     }
 
     /// A journal of three batches.

@@ -33,6 +33,7 @@ use crate::child;
 
 const TEST: &str = "power_loss::what_was_answered_outlives_a_loss_of_power";
 const OLD: &str = "power_loss::a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused";
+const UNSYNCED: &str = "power_loss::a_journal_that_cannot_be_synced_is_not_opened";
 
 /// Where the store is in the folder that loses power: it is made with the folders around it.
 const STORE: &str = "made/with/it";
@@ -92,6 +93,34 @@ fn a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused() {
                 _ => {}
             }
         }
+    }
+}
+
+/// A bound that is ahead of its journal would refuse it after the loss of power.
+#[test]
+fn a_journal_that_cannot_be_synced_is_not_opened() {
+    if let Some(folder) = child::folder_of(UNSYNCED) {
+        let opened = DurableStore::open_with(folder.join(STORE), work::options());
+        return child::say(format_args!(
+            "{:?}",
+            opened.map_err(|error| error.kind()).err()
+        ));
+    }
+    let Some(scene) = Scene::new(UNSYNCED) else {
+        return;
+    };
+    let store = scene.root.join(STORE);
+    drop(DurableStore::open_with(&store, work::options()).unwrap());
+    let expected = [
+        ("fdatasync:error=EIO:when=1", "\n> Some(Unavailable)\n"),
+        ("fdatasync:error=EIO:when=1000", "\n> None\n"),
+    ];
+    for (fault, said) in expected {
+        let words = trace::words(&scene.place.path().join("trace"), &[fault.to_owned()]);
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut child = child::command(UNSYNCED, &scene.root, &words);
+        let output = String::from_utf8(child.output().unwrap().stdout).unwrap();
+        assert!(output.contains(said), "{fault}: {output}");
     }
 }
 
