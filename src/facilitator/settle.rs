@@ -9,6 +9,7 @@ use crate::{
     payment::{Network, is_public_key, retain_until},
     replay::{
         Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreErrorKind, UseId, UseLimits,
+        UseRequest,
     },
     trace,
 };
@@ -130,7 +131,7 @@ impl Facilitator {
     }
 
     async fn consume(&self, verified: &Verified) -> Result<(), Reason> {
-        let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
+        let key = ConsumptionKey::lightning(verified.network(), verified.payment_hash());
         let use_id = UseId::random().map_err(|_| Reason::SettlementFailed)?;
         let mut lease = Lease {
             store: &*self.0.store,
@@ -138,12 +139,12 @@ impl Facilitator {
             use_id,
             is_open: true,
         };
-        let consumed = self.0.store.consume(
+        let consumed = self.0.store.consume(UseRequest::new(
             key,
             use_id,
             UseLimits::new(NonZeroU32::MIN, 0),
             self.retain_until(verified),
-        );
+        ));
         let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
         let consumed = consumed.map_err(|_| Reason::SettlementFailed)?;
         lease.is_open = !consumed

@@ -7,11 +7,11 @@ use std::{
 
 use super::{
     Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
-    StoreError, StoreErrorKind, StoreId, UseId, UseLimits,
+    StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
     birth::birth,
     state::{
         capacity::{Capacity, Full, Keys},
-        payments::{Payments, UseRequest},
+        payments::Payments,
         records::{Record, RecordTable, check_value},
     },
 };
@@ -35,19 +35,19 @@ use crate::{
 /// if you accept that loss.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, UseLimits, MemoryStore, ReplayStore, UseId};
+/// use tower_x402::replay::{ConsumptionKey, Consumption, UseLimits, MemoryStore, ReplayStore, UseId, UseRequest};
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let payment_hash = Preimage::from_bytes([7; 32]).payment_hash();
 /// let store = MemoryStore::new()?;
-/// let key = ConsumptionKey::new(Network::Regtest, payment_hash);
+/// let key = ConsumptionKey::lightning(Network::Regtest, payment_hash);
 /// let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 ///
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Spent);
+/// assert_eq!(store.consume(UseRequest::new(key, UseId::random()?, once, until)).await?, Consumption::Granted { remaining: 0 });
+/// assert_eq!(store.consume(UseRequest::new(key, UseId::random()?, once, until)).await?, Consumption::Spent);
 /// # Ok(())
 /// # }
 /// ```
@@ -136,28 +136,19 @@ impl ReplayStore for MemoryStore {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
-            let ask = UseRequest {
-                key,
-                use_id,
-                limits,
-                retain_until,
-            };
-            let now = self.clock.now();
-            let answer = self.payments(&key).consume(&ask, now, &self.keys, &mut ());
+            let (key, now) = (request.key(), self.clock.now());
+            let answer = self
+                .payments(&key)
+                .consume(&request, now, &self.keys, &mut ());
             answer
                 .or_else(|Full| {
                     self.books
                         .iter()
                         .for_each(|payments| lock(payments).prune(now, &self.keys, &mut ()));
-                    self.payments(&key).consume(&ask, now, &self.keys, &mut ())
+                    self.payments(&key)
+                        .consume(&request, now, &self.keys, &mut ())
                 })
                 .map_err(full_of_keys)
         })

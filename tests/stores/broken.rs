@@ -14,7 +14,7 @@ use tower_x402::{
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseLimits, conformance,
+        StoreError, StoreId, UseId, UseRequest, conformance,
     },
 };
 
@@ -107,13 +107,8 @@ impl ReplayStore for CheckThenInsert {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        _: UseId,
-        limits: UseLimits,
-        _: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        let (key, limits) = (request.key(), request.limits());
         Box::pin(async move {
             let taken = self.spent.lock().unwrap().get(&key).copied().unwrap_or(0);
             if taken >= limits.uses.get() {
@@ -154,15 +149,9 @@ impl ReplayStore for ForgetsEarlyReleases {
         self.inner.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.asked.lock().unwrap().insert(use_id);
-        self.inner.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.asked.lock().unwrap().insert(request.use_id());
+        self.inner.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -208,14 +197,8 @@ impl<S: ReplayStore> ReplayStore for Misdated<S> {
         (self.says)(self.opened, self.clock.now())
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.inner.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.inner.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {

@@ -5,7 +5,9 @@ use std::{fs, path::Path};
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, ReplayStore, StoreErrorKind, UseId, UseLimits},
+    replay::{
+        Consumption, DurableStore, ReplayStore, StoreErrorKind, UseId, UseLimits, UseRequest,
+    },
 };
 
 use crate::{consume, key};
@@ -124,12 +126,12 @@ fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
         .unwrap();
     let store = DurableStore::open(folder).unwrap();
     for number in keys {
-        let answer = store.consume(
+        let answer = store.consume(UseRequest::new(
             key(number),
             UseId::random().unwrap(),
             limits,
             Timestamp::MAX,
-        );
+        ));
         assert_ne!(runtime.block_on(answer).unwrap(), Consumption::Spent);
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId},
+    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseRequest},
 };
 
 use crate::{ONCE, child, consume, key};
@@ -62,7 +62,12 @@ fn fill_and_recover(folder: &Path) {
         let store = DurableStore::open(folder.join("store")).unwrap();
         let given_back = UseId::random().unwrap();
         let _ = store
-            .consume(key(u64::MAX), given_back, ONCE, Timestamp::MAX)
+            .consume(UseRequest::new(
+                key(u64::MAX),
+                given_back,
+                ONCE,
+                Timestamp::MAX,
+            ))
             .await
             .unwrap();
         let ballast = folder.join("ballast");
@@ -127,7 +132,7 @@ async fn insist(store: &DurableStore) {
         let id = UseId::random().unwrap();
         assert!(
             store
-                .consume(key(0), id, ONCE, Timestamp::MAX)
+                .consume(UseRequest::new(key(0), id, ONCE, Timestamp::MAX))
                 .await
                 .is_err(),
             "the disk is full"

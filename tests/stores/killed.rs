@@ -10,7 +10,7 @@ use std::{
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseLimits},
+    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseLimits, UseRequest},
 };
 
 use crate::{child, key};
@@ -94,7 +94,12 @@ fn heard_until_killed(folder: &Path, round: u64) -> Vec<u64> {
 
 async fn consume_twice(store: &DurableStore, number: u64) -> Consumption {
     store
-        .consume(key(number), UseId::random().unwrap(), TWICE, Timestamp::MAX)
+        .consume(UseRequest::new(
+            key(number),
+            UseId::random().unwrap(),
+            TWICE,
+            Timestamp::MAX,
+        ))
         .await
         .unwrap()
 }
@@ -117,7 +122,12 @@ fn consume_until_killed(folder: &Path) {
                 for number in (first + caller..).step_by(16) {
                     let given_back = UseId::random().unwrap();
                     let _ = store
-                        .consume(key(number), given_back, TWICE, Timestamp::MAX)
+                        .consume(UseRequest::new(
+                            key(number),
+                            given_back,
+                            TWICE,
+                            Timestamp::MAX,
+                        ))
                         .await
                         .unwrap();
                     store.release(key(number), given_back, ReleaseReason::NotServed);

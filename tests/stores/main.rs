@@ -25,7 +25,7 @@ use tower_x402::{
     clock::Timestamp,
     replay::{
         ConsumptionKey, DurableOptions, DurableStore, MemoryStore, ReplayStore, StoreErrorKind,
-        UseId, UseLimits, conformance,
+        UseId, UseLimits, UseRequest, conformance,
     },
 };
 
@@ -91,14 +91,19 @@ async fn consume(
     key: ConsumptionKey,
 ) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
     store
-        .consume(key, UseId::random().unwrap(), ONCE, Timestamp::MAX)
+        .consume(UseRequest::new(
+            key,
+            UseId::random().unwrap(),
+            ONCE,
+            Timestamp::MAX,
+        ))
         .await
 }
 
 fn key(number: u64) -> ConsumptionKey {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&number.to_le_bytes());
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
 }
 
 const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);

@@ -12,13 +12,12 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tower_x402::{
-    Network, PaymentHash,
     clock::{Clock as _, TestClock, Timestamp},
     codec::hex,
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseLimits,
+        StoreError, StoreId, UseId, UseLimits, UseRequest,
         conformance::{self, Setup},
     },
 };
@@ -153,14 +152,8 @@ impl ReplayStore for Dated {
         self.opened
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.store.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.store.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -185,14 +178,8 @@ impl ReplayStore for Alike {
         self.0.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.0.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.0.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -288,9 +275,9 @@ impl Replayed {
     fn apply(&self, at: Timestamp, step: Step) -> Result<Consumption, StoreError> {
         self.clock.set(at);
         match step {
-            Step::Consume(key, id, limits, until) => self
+            Step::Consume(request) => self
                 .store
-                .consume(key, id, limits, until)
+                .consume(request)
                 .now_or_never()
                 .expect("a store in memory answers at once"),
             Step::Release(key, id, why) => {
@@ -301,33 +288,33 @@ impl Replayed {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Step {
-    Consume(ConsumptionKey, UseId, UseLimits, Timestamp),
+    Consume(UseRequest),
     Release(ConsumptionKey, UseId, ReleaseReason),
 }
 
 impl Step {
-    fn text(self) -> String {
+    fn text(&self) -> String {
         let name = |key: ConsumptionKey, id: UseId| {
             format!(
-                "{} {} {}",
-                key.network().caip2(),
-                key.payment_hash(),
+                "{} {}",
+                hex::encode(key.as_bytes()),
                 hex::encode(id.as_bytes())
             )
         };
         match self {
-            Self::Consume(key, id, limits, until) => format!(
-                "{} {} {} {until}",
-                name(key, id),
-                limits.uses,
-                limits.restores
+            Self::Consume(request) => format!(
+                "{} {} {} {}",
+                name(request.key(), request.use_id()),
+                request.limits().uses,
+                request.limits().restores,
+                request.retain_until()
             ),
             Self::Release(key, id, why) => format!(
                 "{} {}",
-                name(key, id),
-                if why == ReleaseReason::Failed {
+                name(*key, *id),
+                if *why == ReleaseReason::Failed {
                     "failed"
                 } else {
                     "not"
@@ -338,18 +325,14 @@ impl Step {
 
     fn read(text: &str) -> Self {
         let words: Vec<&str> = text.split(' ').collect();
-        let hash = PaymentHash::from_bytes(hex::decode_lower(words[1]).unwrap());
-        let key = ConsumptionKey::new(Network::from_caip2(words[0]).unwrap(), hash);
-        let id = UseId::from_bytes(hex::decode_lower(words[2]).unwrap());
-        match words[3..] {
+        let key = hex::decode_lower::<33>(words[0]).unwrap();
+        let key = ConsumptionKey::from_bytes(&key).unwrap();
+        let id = UseId::from_bytes(hex::decode_lower(words[1]).unwrap());
+        match words[2..] {
             [uses, restores, until] => {
                 let limits = UseLimits::new(uses.parse().unwrap(), restores.parse().unwrap());
-                Self::Consume(
-                    key,
-                    id,
-                    limits,
-                    Timestamp::from_unix_seconds(until.parse().unwrap()),
-                )
+                let until = Timestamp::from_unix_seconds(until.parse().unwrap());
+                Self::Consume(UseRequest::new(key, id, limits, until))
             }
             [why] => Self::Release(
                 key,
@@ -374,14 +357,8 @@ impl ReplayStore for FileStore {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(async move { self.ask(Step::Consume(key, use_id, limits, retain_until)) })
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move { self.ask(Step::Consume(request)) })
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {

@@ -24,10 +24,9 @@ use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
     codec::hex,
-    payment::{Network, PaymentHash},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId, UseLimits,
+        StoreErrorKind, StoreId, UseId, UseLimits, UseRequest,
     },
 };
 
@@ -123,21 +122,19 @@ impl ReplayStore for Remote {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
             let (asked, answer) = oneshot::channel();
             let number = self.asked.fetch_add(1, Ordering::Relaxed);
             lock(&self.waiting).insert(number, asked);
-            let (key, use_id) = (key_words(key), hex::encode(use_id.as_bytes()));
+            let (key, use_id) = (request.key(), request.use_id());
             self.say(format_args!(
-                "consume {number} {key} {use_id} {} {} {retain_until}",
-                limits.uses, limits.restores
+                "consume {number} {} {} {} {} {}",
+                hex::encode(key.as_bytes()),
+                hex::encode(use_id.as_bytes()),
+                request.limits().uses,
+                request.limits().restores,
+                request.retain_until()
             ));
             let failed = || {
                 StoreError::new(
@@ -158,7 +155,7 @@ impl ReplayStore for Remote {
         };
         self.say(format_args!(
             "release {} {} {why}",
-            key_words(key),
+            hex::encode(key.as_bytes()),
             hex::encode(use_id.as_bytes())
         ));
     }
@@ -215,25 +212,18 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
     while let Some(line) = asked.recv().await {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
-            [
-                "consume",
-                number,
-                network,
-                hash,
-                use_id,
-                uses,
-                restores,
-                until,
-            ] => {
-                let (key, use_id, until) =
-                    (key(network, hash), use_id_of(use_id), timestamp(until));
+            ["consume", number, key, use_id, uses, restores, until] => {
+                let (key, use_id, until) = (key_of(key), use_id_of(use_id), timestamp(until));
                 let limits = UseLimits::new(
                     uses.parse::<NonZeroU32>().expect("uses"),
                     restores.parse().expect("restores"),
                 );
                 let (store, number) = (store.clone(), number.to_owned());
                 tokio::spawn(async move {
-                    match store.consume(key, use_id, limits, until).await {
+                    match store
+                        .consume(UseRequest::new(key, use_id, limits, until))
+                        .await
+                    {
                         Ok(Consumption::Granted { remaining }) => {
                             answer(format_args!("{number} {remaining}"))
                         }
@@ -242,13 +232,13 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
                     }
                 });
             }
-            ["release", network, hash, use_id, why] => {
+            ["release", key, use_id, why] => {
                 let why = if why == "failed" {
                     ReleaseReason::Failed
                 } else {
                     ReleaseReason::NotServed
                 };
-                store.release(key(network, hash), use_id_of(use_id), why);
+                store.release(key_of(key), use_id_of(use_id), why);
             }
             _ => panic!("the first process says {line:?}"),
         }
@@ -262,18 +252,10 @@ fn answer(line: impl fmt::Display) {
     let _ = write!(out, "\n{MARK}{line}\n").and_then(|()| out.flush());
 }
 
-fn key_words(key: ConsumptionKey) -> String {
-    format!("{} {}", key.network().caip2(), key.payment_hash())
-}
-
-fn key(network: &str, hash: &str) -> ConsumptionKey {
-    let network = Network::from_caip2(network).expect("a network");
-    ConsumptionKey::new(
-        network,
-        hex::decode_lower(hash)
-            .map(PaymentHash::from_bytes)
-            .expect("a payment hash"),
-    )
+fn key_of(text: &str) -> ConsumptionKey {
+    hex::decode_vec(text)
+        .and_then(|bytes| ConsumptionKey::from_bytes(&bytes))
+        .expect("a key")
 }
 
 fn use_id_of(text: &str) -> UseId {

@@ -1,5 +1,5 @@
 use super::subject::{Setup, Subject, a_key, a_use, after, uses};
-use crate::replay::{Consumption, ConsumptionKey, ReplayStore, StoreErrorKind};
+use crate::replay::{Consumption, ConsumptionKey, ReplayStore, StoreErrorKind, UseRequest};
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     a_key_is_kept_until_the_latest_end_it_was_given(&Subject::new(open).await).await;
@@ -97,7 +97,7 @@ async fn a_full_store_loses_no_live_key<S: ReplayStore>(open: &impl AsyncFn(Setu
     for _ in 0..ROOM {
         match subject
             .store
-            .consume(a_key(), a_use(), uses(1), after(3_600))
+            .consume(UseRequest::new(a_key(), a_use(), uses(1), after(3_600)))
             .await
         {
             Ok(answer) => assert_eq!(

@@ -18,7 +18,9 @@ use tokio::task::JoinSet;
 use crate::{
     clock::{TestClock, Timestamp},
     payment::{Network, PaymentHash},
-    replay::{Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits},
+    replay::{
+        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits, UseRequest,
+    },
 };
 
 /// How a suite wants a store.
@@ -97,7 +99,7 @@ impl<S: ReplayStore + ?Sized> Subject<S> {
         retain_until: Timestamp,
     ) -> Consumption {
         self.store
-            .consume(key, id, limits, retain_until)
+            .consume(UseRequest::new(key, id, limits, retain_until))
             .await
             .unwrap_or_else(|error| panic!("consume failed: {error}"))
     }
@@ -153,7 +155,11 @@ pub(super) async fn race<S: ReplayStore + ?Sized>(
     let mut racers = JoinSet::new();
     for handle in handles.iter().cycle().take(RACERS) {
         let (store, id) = (Arc::clone(handle), id());
-        racers.spawn(async move { store.consume(key, id, uses(bought), after(3_600)).await });
+        racers.spawn(async move {
+            store
+                .consume(UseRequest::new(key, id, uses(bought), after(3_600)))
+                .await
+        });
     }
     let answers = racers.join_all().await;
     answers
@@ -163,9 +169,13 @@ pub(super) async fn race<S: ReplayStore + ?Sized>(
 }
 
 pub(super) fn a_key() -> ConsumptionKey {
+    ConsumptionKey::lightning(Network::Regtest, a_hash())
+}
+
+pub(super) fn a_hash() -> PaymentHash {
     let mut hash = [0; 32];
     getrandom::fill(&mut hash).expect("randomness");
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
+    PaymentHash::from_bytes(hash)
 }
 
 pub(super) fn a_use() -> UseId {

@@ -3,9 +3,9 @@
 use crate::{
     clock::Timestamp,
     journal::Batch,
-    payment::{Network, PaymentHash},
     replay::{
         ConsumptionKey, RecordKey, UseId,
+        ids::KEY_LENGTH,
         state::{
             changes::{Changes, Entry, Use},
             records::{Record, RecordChanges},
@@ -117,32 +117,15 @@ pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
     );
 }
 
-pub(in crate::replay) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
-    let mut bytes = [ENTRY; 34];
-    bytes[1] = match key.network() {
-        Network::Bitcoin => 0,
-        Network::Regtest => 1,
-        Network::Signet => 2,
-        Network::Testnet => 3,
-    };
-    bytes[2..].copy_from_slice(key.payment_hash().as_bytes());
+pub(in crate::replay) fn entry_key(key: &ConsumptionKey) -> [u8; 1 + KEY_LENGTH] {
+    let mut bytes = [ENTRY; 1 + KEY_LENGTH];
+    bytes[1..].copy_from_slice(key.as_bytes());
     bytes
 }
 
 fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
-    let (network, bytes) = bytes.split_first()?;
-    let network = match *network {
-        0 => Network::Bitcoin,
-        1 => Network::Regtest,
-        2 => Network::Signet,
-        3 => Network::Testnet,
-        _ => return None,
-    };
-    let (hash, rest) = bytes.split_first_chunk()?;
-    Some((
-        ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)),
-        rest,
-    ))
+    let (key, rest) = bytes.split_at_checked(KEY_LENGTH)?;
+    Some((ConsumptionKey::from_bytes(key)?, rest))
 }
 
 pub(in crate::replay) fn write_entry(entry: &Entry) -> [u8; 36 + USE] {
@@ -224,6 +207,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::payment::{Network, PaymentHash};
 
     fn known_use() -> impl Strategy<Value = Use> {
         (any::<u64>(), any::<u32>(), any::<bool>()).prop_map(|(at, remaining, released)| Use {
@@ -233,13 +217,29 @@ mod tests {
         })
     }
 
+    /// Folders of every earlier version hold these bytes.
+    #[test]
+    fn the_record_of_a_payment_is_named_by_a_tag_its_network_and_its_hash() {
+        let codes = [
+            (0, Network::Bitcoin),
+            (1, Network::Regtest),
+            (2, Network::Signet),
+            (3, Network::Testnet),
+        ];
+        for (code, network) in codes {
+            let key = ConsumptionKey::lightning(network, PaymentHash::from_bytes([7; 32]));
+            let expected = [&[b's', code], [7; 32].as_slice()].concat();
+            assert_eq!(entry_key(&key).as_slice(), expected);
+        }
+    }
+
     proptest! {
         #[test]
         fn what_is_written_is_read(
             network in prop::sample::select(Network::ALL.as_slice()), hash: [u8; 32], id: [u8; 16], known in known_use(),
             counts: (u32, u32, u32), at: u64, name in prop::collection::vec(any::<u8>(), 0..=255), value: Vec<u8>,
         ) {
-            let key = ConsumptionKey::new(network, PaymentHash::from_bytes(hash));
+            let key = ConsumptionKey::lightning(network, PaymentHash::from_bytes(hash));
             let at = Timestamp::from_unix_seconds(at);
             let (taken, restored, restores) = counts;
             let id = UseId::from_bytes(id);

@@ -11,10 +11,11 @@ use crate::{
     journal::{Batch, JournalError, JournalErrorKind, Machine},
     replay::{
         Consumption, ConsumptionKey, RecordKey, ReleaseReason, StoreError, StoreErrorKind, UseId,
+        UseRequest,
         birth::birth,
         state::{
             capacity::{Capacity, Full, Keys},
-            payments::{Payments, UseRequest},
+            payments::Payments,
             records::{Record, RecordTable},
         },
     },
@@ -142,10 +143,10 @@ impl Machine for StoreMachine {
     fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
         let now = self.options.clock.now();
         match question {
-            Question::Consume(ask, reply) => {
+            Question::Consume(request, reply) => {
                 let answer = self
                     .payments
-                    .consume(&ask, now, &self.keys, batch)
+                    .consume(&request, now, &self.keys, batch)
                     .map_err(|Full| full("key", "capacity"));
                 Answer::Consume(Pending { reply, answer })
             }

@@ -12,11 +12,8 @@ use crate::{
     journal::{Journal, gone},
     replay::{
         Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseLimits,
-        state::{
-            payments::UseRequest,
-            records::{Record, check_value},
-        },
+        StoreError, StoreId, UseId, UseRequest,
+        state::records::{Record, check_value},
     },
 };
 
@@ -59,22 +56,22 @@ use crate::{
 /// facilitators off until every invoice from before has expired, with the skew.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, UseLimits, ReplayStore, UseId};
+/// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, UseLimits, ReplayStore, UseId, UseRequest};
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
-/// # let key = ConsumptionKey::new(Network::Regtest, Preimage::from_bytes([7; 32]).payment_hash());
+/// # let key = ConsumptionKey::lightning(Network::Regtest, Preimage::from_bytes([7; 32]).payment_hash());
 /// # let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// # let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 /// let store = DurableStore::open(folder)?;
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
+/// assert_eq!(store.consume(UseRequest::new(key, UseId::random()?, once, until)).await?, Consumption::Granted { remaining: 0 });
 /// drop(store);
 ///
 /// let store = DurableStore::open(folder)?;
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Spent);
+/// assert_eq!(store.consume(UseRequest::new(key, UseId::random()?, once, until)).await?, Consumption::Spent);
 /// # Ok(())
 /// # }
 /// ```
@@ -140,24 +137,8 @@ impl ReplayStore for DurableStore {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(self.ask(move |reply| {
-            Question::Consume(
-                UseRequest {
-                    key,
-                    use_id,
-                    limits,
-                    retain_until,
-                },
-                reply,
-            )
-        }))
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(self.ask(move |reply| Question::Consume(request, reply)))
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {

@@ -19,8 +19,7 @@ use crate::{
     payment::{Network, PaymentHash},
     replay::{
         Consumption, ConsumptionKey, RecordKey, ReleaseReason, ReplayStore as _, StoreError,
-        StoreErrorKind, UseId, UseLimits,
-        state::{payments::UseRequest, records::Record},
+        StoreErrorKind, UseId, UseLimits, UseRequest, state::records::Record,
     },
 };
 
@@ -259,16 +258,16 @@ fn consume(
 }
 
 fn once(key: ConsumptionKey, use_id: UseId) -> UseRequest {
-    UseRequest {
+    UseRequest::new(
         key,
         use_id,
-        limits: UseLimits::new(NonZeroU32::MIN, 0),
-        retain_until: Timestamp::MAX,
-    }
+        UseLimits::new(NonZeroU32::MIN, 0),
+        Timestamp::MAX,
+    )
 }
 
 fn a_key(number: u8) -> ConsumptionKey {
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([number; 32]))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([number; 32]))
 }
 
 #[derive(Debug, PartialEq, Eq)]

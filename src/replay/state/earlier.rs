@@ -199,7 +199,7 @@ mod tests {
     };
 
     const KEY: ConsumptionKey =
-        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+        ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: u64 = 10_000;
 
     /// Counts the records of uses that a disk would hold.

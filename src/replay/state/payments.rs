@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, ReleaseReason, UseId, UseLimits},
+    replay::{Consumption, ConsumptionKey, ReleaseReason, UseId, UseRequest},
 };
 
 /// Which payments are spent, decided in memory: what [`MemoryStore`](crate::replay::MemoryStore) is, and
@@ -21,32 +21,23 @@ pub(in crate::replay) struct Payments {
     released: Released,
 }
 
-/// What [`ReplayStore::consume`](crate::replay::ReplayStore::consume) is asked.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::replay) struct UseRequest {
-    pub(in crate::replay) key: ConsumptionKey,
-    pub(in crate::replay) use_id: UseId,
-    pub(in crate::replay) limits: UseLimits,
-    pub(in crate::replay) retain_until: Timestamp,
-}
-
 impl Payments {
     pub(in crate::replay) fn consume(
         &mut self,
-        ask: &UseRequest,
+        request: &UseRequest,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<Consumption, Full> {
         self.prune(now, keys, changes);
-        let Some(entry) = self.entries.get(&ask.key).copied() else {
-            return self.consume_unknown(ask, now, keys, changes);
+        let Some(entry) = self.entries.get(&request.key()).copied() else {
+            return self.consume_unknown(request, now, keys, changes);
         };
         let mut next = Entry {
-            retain_until: entry.retain_until.max(ask.retain_until),
+            retain_until: entry.retain_until.max(request.retain_until()),
             ..entry
         };
-        let answer = if let Some(known) = self.find_use(&entry, &ask.key, ask.use_id) {
+        let answer = if let Some(known) = self.find_use(&entry, &request.key(), request.use_id()) {
             if known.released {
                 Consumption::Spent
             } else {
@@ -54,16 +45,16 @@ impl Payments {
                     remaining: known.remaining,
                 }
             }
-        } else if entry.taken >= ask.limits.uses.get()
-            || self.released.contains(&ask.key, ask.use_id)
+        } else if entry.taken >= request.limits().uses.get()
+            || self.released.contains(&request.key(), request.use_id())
         {
             Consumption::Spent
         } else {
-            self.set_apart(&ask.key, &entry, now, keys, changes)?;
-            let remaining = ask.limits.uses.get() - entry.taken - 1;
+            self.set_apart(&request.key(), &entry, now, keys, changes)?;
+            let remaining = request.limits().uses.get() - entry.taken - 1;
             next.taken += 1;
-            next.restores = ask.limits.restores;
-            next.last = ask.use_id;
+            next.restores = request.limits().restores;
+            next.last = request.use_id();
             next.last_use = Use {
                 granted_at: now,
                 remaining,
@@ -71,7 +62,7 @@ impl Payments {
             };
             Consumption::Granted { remaining }
         };
-        self.rewrite(&ask.key, &entry, next, changes);
+        self.rewrite(&request.key(), &entry, next, changes);
         Ok(answer)
     }
 
@@ -116,30 +107,32 @@ impl Payments {
 
     fn consume_unknown(
         &mut self,
-        ask: &UseRequest,
+        request: &UseRequest,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
     ) -> Result<Consumption, Full> {
-        if keys.may_have_pruned(ask.retain_until) || self.released.contains(&ask.key, ask.use_id) {
+        if keys.may_have_pruned(request.retain_until())
+            || self.released.contains(&request.key(), request.use_id())
+        {
             return Ok(Consumption::Spent);
         }
         keys.room.take(1)?;
-        let remaining = ask.limits.uses.get() - 1;
+        let remaining = request.limits().uses.get() - 1;
         let entry = Entry {
-            retain_until: ask.retain_until,
+            retain_until: request.retain_until(),
             taken: 1,
             restored: 0,
-            restores: ask.limits.restores,
-            last: ask.use_id,
+            restores: request.limits().restores,
+            last: request.use_id(),
             last_use: Use {
                 granted_at: now,
                 remaining,
                 released: false,
             },
         };
-        self.note(ask.key, entry);
-        changes.entry(&ask.key, None, Some(&entry));
+        self.note(request.key(), entry);
+        changes.entry(&request.key(), None, Some(&entry));
         Ok(Consumption::Granted { remaining })
     }
 

@@ -71,7 +71,7 @@ mod tests {
     }
 
     const KEY: ConsumptionKey =
-        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+        ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: Timestamp = Timestamp::from_unix_seconds(10_000);
 
     #[test]

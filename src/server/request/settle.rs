@@ -7,10 +7,10 @@ use http::{Response, request::Parts};
 use super::pending::RequestPlace;
 use crate::{
     clock::Timestamp,
-    payment::{PaymentReceipt, Proof},
+    payment::{PaymentHash, PaymentReceipt, Proof},
     replay::{
         Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreError, StoreErrorKind, UseId,
-        UseLimits,
+        UseLimits, UseRequest,
     },
     server::{config::paywall::PaywallState, routes::priced::PricedRoutes, state::spent::Spent},
 };
@@ -21,6 +21,7 @@ use crate::{
 pub(in crate::server) struct Lease {
     store: Arc<dyn ReplayStore>,
     key: ConsumptionKey,
+    payment_hash: PaymentHash,
     use_id: UseId,
     on_drop: Option<ReleaseReason>,
     /// Where a granted use is remembered that never goes back.
@@ -34,9 +35,9 @@ impl Drop for Lease {
                 self.store.release(self.key, self.use_id, why);
                 granted
                     .iter()
-                    .for_each(|spent| spent.trust(self.key.payment_hash()));
+                    .for_each(|spent| spent.trust(self.payment_hash));
             }
-            (None, Some(spent)) => spent.add(self.key.payment_hash()),
+            (None, Some(spent)) => spent.add(self.payment_hash),
             (None, None) => {}
         }
     }
@@ -56,16 +57,20 @@ pub(in crate::server) async fn consume(
     (limits, retain_until): (UseLimits, Timestamp),
 ) -> Result<Outcome, StoreError> {
     let store = setup.store.clone();
-    let key = ConsumptionKey::new(proof.network, proof.payment_hash);
+    let key = ConsumptionKey::lightning(proof.network, proof.payment_hash);
     let use_id = UseId::random()?;
     let mut lease = Box::new(Lease {
         store,
         key,
+        payment_hash: proof.payment_hash,
         use_id,
         on_drop: Some(ReleaseReason::NotServed),
         spent: None,
     });
-    let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
+    let consumed = lease
+        .store
+        .consume(UseRequest::new(key, use_id, limits, retain_until))
+        .await;
     if consumed
         .as_ref()
         .is_err_and(|error| error.kind() == StoreErrorKind::Refused)

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, RecordKey, Records, ReplayStore, UseId},
+    replay::{Consumption, DurableStore, RecordKey, Records, ReplayStore, UseId, UseRequest},
 };
 
 use super::{dice::Dice, work};
@@ -235,7 +235,7 @@ impl Ledger {
         salt: u64,
     ) -> Result<(), String> {
         let limits = work::limits(payment);
-        let ask = |id| store.consume(key(payment), id, limits, Timestamp::MAX);
+        let ask = |id| store.consume(UseRequest::new(key(payment), id, limits, Timestamp::MAX));
         for number in &self.payments[&payment] {
             if let Use {
                 granted: Some(remaining),

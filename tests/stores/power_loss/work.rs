@@ -11,7 +11,7 @@ use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
         Consumption, DurableOptions, DurableStore, RecordKey, Records, ReleaseReason, ReplayStore,
-        StoreErrorKind, StoreId, UseId, UseLimits,
+        StoreErrorKind, StoreId, UseId, UseLimits, UseRequest,
     },
 };
 
@@ -145,12 +145,12 @@ async fn act(store: &DurableStore, step: Step) -> Done {
         Step::Consume(payment, number) => {
             say(format_args!("consume {payment} {number}"));
             match store
-                .consume(
+                .consume(UseRequest::new(
                     key(payment),
                     use_id(number),
                     limits(payment),
                     Timestamp::MAX,
-                )
+                ))
                 .await
             {
                 Ok(Consumption::Granted { remaining }) => {

@@ -1,7 +1,10 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::payment::{Network, PaymentHash};
+use crate::{
+    payment::{Network, PaymentHash},
+    replay::UseLimits,
+};
 
 /// Counts the records of payments that a disk would hold.
 #[derive(Default)]
@@ -28,7 +31,7 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn key(number: u8) -> ConsumptionKey {
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([number; 32]))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([number; 32]))
 }
 
 fn id(number: u8) -> UseId {
@@ -58,15 +61,10 @@ impl Scene {
         until: u64,
         now: u64,
     ) -> Result<bool, Full> {
-        let ask = UseRequest {
-            key: key(payment),
-            use_id: id(use_id),
-            limits,
-            retain_until: at(until),
-        };
+        let request = UseRequest::new(key(payment), id(use_id), limits, at(until));
         let answer = self
             .payments
-            .consume(&ask, at(now), &self.keys, &mut self.written)?;
+            .consume(&request, at(now), &self.keys, &mut self.written)?;
         Ok(matches!(answer, Consumption::Granted { .. }))
     }
 
