@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, SystemClock},
     codec::hex,
     payment::{Network, SKEW, is_public_key},
-    replay::{Durability, ReplayStore, check_birth},
+    replay::{Durability, ReplayStore, check_created_at},
 };
 
 /// What lnbtc, "Settlement and Replay Protection", asks: a payment is remembered for an hour past
@@ -146,7 +146,7 @@ impl FacilitatorBuilder {
                  .networks([..])",
             );
         }
-        check_birth(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
+        check_created_at(&*self.store, self.clock.now()).map_err(FacilitatorConfigError)?;
         if self.time_limit.is_zero() {
             return error("expected a `time_limit` of a second at least");
         }

@@ -57,7 +57,6 @@
 //!
 //! If the store does not answer in time, or the caller has gone, the use is released.
 
-mod body;
 mod builder;
 mod callers;
 mod rate;

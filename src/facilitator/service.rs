@@ -17,15 +17,16 @@ use http_body_util::Full;
 use serde_json::json;
 use tower_service::Service;
 
-use super::{
-    Facilitator,
-    body::{self, Unread},
-};
+use super::Facilitator;
 use crate::{
+    body::{ReadError, read_to_end},
     boxed::BoxFuture,
     codec::json,
     dialect::x402::{PaymentPayload, PaymentRequirements, Reason},
 };
+
+/// The longest body that is read, in bytes. No settlement request comes near this.
+const MAX_BODY: usize = 64 * 1024;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -102,29 +103,25 @@ impl Facilitator {
     }
 
     async fn read<B: Body>(&self, body: B) -> Result<String, Denied> {
-        let read = tokio::time::timeout(self.0.time_limit, body::read(body)).await;
-        let bytes = match read {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(Unread::TooLong)) => {
-                return Err(Denied::Status(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "expected at most 64 KiB",
-                ));
-            }
-            Ok(Err(Unread::Broken)) => {
-                return Err(Denied::Status(
-                    StatusCode::BAD_REQUEST,
-                    "expected a whole body",
-                ));
-            }
-            Err(_) => {
-                return Err(Denied::Status(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "expected the body in time",
-                ));
-            }
+        let mut whole = Vec::new();
+        let take = |piece: &[u8]| {
+            whole.extend_from_slice(piece);
+            Ok(())
         };
-        String::from_utf8(bytes)
+        read_to_end(body, MAX_BODY, self.0.time_limit, take)
+            .await
+            .map_err(|error| match error {
+                ReadError::TooLong | ReadError::NoRoom => {
+                    Denied::Status(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")
+                }
+                ReadError::Broken => {
+                    Denied::Status(StatusCode::BAD_REQUEST, "expected a whole body")
+                }
+                ReadError::TooSlow => {
+                    Denied::Status(StatusCode::REQUEST_TIMEOUT, "expected the body in time")
+                }
+            })?;
+        String::from_utf8(whole)
             .map_err(|_| Denied::Status(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
     }
 

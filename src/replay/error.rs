@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+use crate::boxed::BoxError;
 
 /// A store could not answer. Nothing is served on its account.
 #[derive(Debug)]

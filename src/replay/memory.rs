@@ -8,7 +8,7 @@ use std::{
 use super::{
     Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
     StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
-    birth::birth,
+    created_at::created_at,
     state::{
         capacity::{Capacity, Full, Keys},
         payments::Payments,
@@ -72,7 +72,7 @@ impl MemoryStore {
         let clock = SystemClock::new();
         Ok(Self {
             id: StoreId::random()?,
-            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
+            created_at: created_at(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
             books: (0..BOOKS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
@@ -106,7 +106,7 @@ impl MemoryStore {
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
-            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
+            created_at: created_at(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
             ..self
         }

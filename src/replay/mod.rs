@@ -4,13 +4,15 @@
 //! such as revocations. [`MemoryStore`] and [`DurableStore`] are both. To write a store of your own,
 //! read the contract of [`ReplayStore`] and run the suites in [`conformance`].
 
-mod birth;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod created_at;
 #[cfg(feature = "replay-durable")]
 mod durable;
 mod error;
 mod ids;
+#[cfg(feature = "server")]
+mod lease;
 mod memory;
 mod records;
 mod request;
@@ -19,10 +21,13 @@ mod state;
 
 use std::{fmt, sync::Arc};
 
-#[cfg(feature = "server")]
-pub(crate) use self::birth::check_birth;
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
+#[cfg(feature = "server")]
+pub(crate) use self::{
+    created_at::{check_created_at, vouches_from},
+    lease::Lease,
+};
 pub use self::{
     error::{StoreError, StoreErrorKind},
     ids::{ConsumptionKey, StoreId, UseId},
@@ -31,7 +36,7 @@ pub use self::{
     request::{UseLimits, UseRequest},
     revoked::Revocations,
 };
-pub use crate::boxed::BoxFuture;
+pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
 
 /// Remembers which payments are spent.

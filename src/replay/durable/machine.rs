@@ -12,7 +12,7 @@ use crate::{
     replay::{
         Consumption, ConsumptionKey, RecordKey, ReleaseReason, StoreError, StoreErrorKind, UseId,
         UseRequest,
-        birth::birth,
+        created_at::created_at,
         state::{
             capacity::{Capacity, Full, Keys},
             payments::Payments,
@@ -133,7 +133,7 @@ impl Machine for StoreMachine {
     /// the clock is not set, it does not say so yet.
     fn begin(&mut self, batch: &mut Batch) {
         if self.created_at.get().is_none()
-            && let Some(now) = birth(self.options.clock.now())
+            && let Some(now) = created_at(self.options.clock.now())
         {
             let _ = self.created_at.set(now);
             note_created_at(now, batch);

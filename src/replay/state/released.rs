@@ -1,50 +1,38 @@
-use std::{
-    collections::{HashSet, VecDeque},
-    time::Duration,
-};
+use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
+    recent::Recent,
     replay::{ConsumptionKey, UseId},
 };
 
-/// Uses that are over although nothing else is known of them: released before they were granted, or
-/// once and for all. A consume of theirs that comes later is refused.
-#[derive(Debug, Default)]
-pub(in crate::replay) struct Released {
-    known: HashSet<(ConsumptionKey, UseId)>,
-    by_age: VecDeque<(Timestamp, ConsumptionKey, UseId)>,
+/// Uses that ended although nothing else is known of them, each with the moment at which it was
+/// noted. A use was released before it was granted, or an ended use was forgotten otherwise. A
+/// later consume of such a use is refused.
+#[derive(Debug)]
+pub(in crate::replay) struct Released(Recent<(ConsumptionKey, UseId), Timestamp>);
+
+impl Default for Released {
+    fn default() -> Self {
+        Self(Recent::new(MAX_RELEASED))
+    }
 }
 
 impl Released {
     pub(in crate::replay) fn contains(&self, key: &ConsumptionKey, id: UseId) -> bool {
-        !self.known.is_empty() && self.known.contains(&(*key, id))
+        self.0.contains(&(*key, id))
     }
 
     pub(in crate::replay) fn insert(&mut self, key: ConsumptionKey, id: UseId, now: Timestamp) {
-        if self.known.insert((key, id)) {
-            self.by_age.push_back((now, key, id));
-        }
-        if self.known.len() > MAX_RELEASED {
-            self.forget_oldest();
-        }
+        self.0.insert((key, id), now);
     }
 
     pub(in crate::replay) fn prune(&mut self, now: Timestamp) {
         for _ in 0..PRUNED_AT_ONCE {
-            if self
-                .by_age
-                .front()
-                .is_some_and(|(at, ..)| is_forgotten(*at, now))
-            {
-                self.forget_oldest();
+            match self.0.oldest() {
+                Some((_, at)) if is_forgotten(*at, now) => self.0.forget_oldest(),
+                _ => return,
             }
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, key, id)) = self.by_age.pop_front() {
-            self.known.remove(&(key, id));
         }
     }
 }

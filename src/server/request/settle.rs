@@ -1,4 +1,4 @@
-//! From a proof to a receipt: consumed once, and given back where it was not served.
+//! From a proof to a receipt: a use is consumed, and given back if it was not served.
 
 use std::sync::Arc;
 
@@ -8,83 +8,57 @@ use super::pending::RequestPlace;
 use crate::{
     clock::Timestamp,
     payment::{PaymentHash, PaymentReceipt, Proof},
-    replay::{
-        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreError, StoreErrorKind, UseId,
-        UseLimits, UseRequest,
-    },
+    replay::{ConsumptionKey, Lease, ReleaseReason, StoreError, UseLimits},
     server::{config::paywall::PaywallState, routes::priced::PricedRoutes, state::spent::Spent},
 };
 
-/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is
-/// asked.
+/// A use that the store granted. When dropped it goes back to the store or is remembered as spent.
 #[derive(Debug)]
-pub(in crate::server) struct Lease {
-    store: Arc<dyn ReplayStore>,
-    key: ConsumptionKey,
+pub(in crate::server) struct GrantedUse {
+    lease: Lease,
     payment_hash: PaymentHash,
-    use_id: UseId,
-    on_drop: Option<ReleaseReason>,
-    /// Where a granted use is remembered that never goes back.
-    spent: Option<Arc<Spent>>,
+    spent: Arc<Spent>,
 }
 
-impl Drop for Lease {
+impl Drop for GrantedUse {
     fn drop(&mut self) {
-        match (self.on_drop, &self.spent) {
-            (Some(why), granted) => {
-                self.store.release(self.key, self.use_id, why);
-                granted
-                    .iter()
-                    .for_each(|spent| spent.trust(self.payment_hash));
-            }
-            (None, Some(spent)) => spent.add(self.payment_hash),
-            (None, None) => {}
+        if self.lease.end() {
+            self.spent.trust(self.payment_hash);
+        } else {
+            self.spent.add(self.payment_hash);
         }
     }
 }
 
-/// What became of a proof at the store.
+/// The store's answer to a proof.
 #[derive(Debug)]
 pub(in crate::server) enum Outcome {
-    Granted { lease: Box<Lease>, remaining: u32 },
+    Granted {
+        granted: Box<GrantedUse>,
+        remaining: u32,
+    },
     Spent,
 }
 
-/// Consumes one use.
+/// Consumes one use of what a proof paid for.
 pub(in crate::server) async fn consume(
     setup: &PaywallState,
     proof: &Proof,
     (limits, retain_until): (UseLimits, Timestamp),
 ) -> Result<Outcome, StoreError> {
-    let store = setup.store.clone();
-    let key = ConsumptionKey::lightning(proof.network, proof.payment_hash);
-    let use_id = UseId::random()?;
-    let mut lease = Box::new(Lease {
-        store,
-        key,
-        payment_hash: proof.payment_hash,
-        use_id,
-        on_drop: Some(ReleaseReason::NotServed),
-        spent: None,
-    });
-    let consumed = lease
-        .store
-        .consume(UseRequest::new(key, use_id, limits, retain_until))
-        .await;
-    if consumed
-        .as_ref()
-        .is_err_and(|error| error.kind() == StoreErrorKind::Refused)
-    {
-        lease.on_drop = None;
-    }
-    match consumed? {
-        Consumption::Granted { remaining } => {
-            lease.spent = Some(setup.spent.clone());
-            Ok(Outcome::Granted { lease, remaining })
+    let payment_hash = proof.payment_hash;
+    let key = ConsumptionKey::lightning(proof.network, payment_hash);
+    match Lease::consume(setup.store.clone(), key, limits, retain_until).await? {
+        Some((lease, remaining)) => {
+            let granted = Box::new(GrantedUse {
+                lease,
+                payment_hash,
+                spent: setup.spent.clone(),
+            });
+            Ok(Outcome::Granted { granted, remaining })
         }
-        Consumption::Spent => {
-            lease.on_drop = None;
-            setup.spent.doubt(proof.payment_hash, limits.uses);
+        None => {
+            setup.spent.doubt(payment_hash, limits.uses);
             Ok(Outcome::Spent)
         }
     }
@@ -96,7 +70,7 @@ pub(in crate::server) struct PaidUse {
     routes: Arc<PricedRoutes>,
     dialect: usize,
     receipt: PaymentReceipt,
-    lease: Box<Lease>,
+    granted: Box<GrantedUse>,
 }
 
 /// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
@@ -126,18 +100,18 @@ impl PaidUse {
         routes: Arc<PricedRoutes>,
         dialect: usize,
         receipt: PaymentReceipt,
-        lease: Box<Lease>,
+        granted: Box<GrantedUse>,
     ) -> Self {
         Self {
             routes,
             dialect,
             receipt,
-            lease,
+            granted,
         }
     }
 
     fn on_drop(&mut self, why: Option<ReleaseReason>) {
-        self.lease.on_drop = why;
+        self.granted.lease.on_drop(why);
     }
 
     /// Around each step of the inner service. A drop within the step is a panic, which is a
