@@ -54,7 +54,7 @@ impl Engine {
             .map(drop)
     }
 
-    /// Which log this is.
+    /// Which journal this is.
     pub(super) const fn id(&self) -> [u8; 16] {
         self.head.id
     }
@@ -116,7 +116,7 @@ impl Engine {
         };
         if head.id != floor.id() {
             return Err(JournalError::corrupt(format!(
-                "the journal and its side file are of two different logs; {FIX}"
+                "the journal and its side file are of two different journals; {FIX}"
             )));
         }
         if head.sequence < floor.sequence() {

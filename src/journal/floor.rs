@@ -6,7 +6,7 @@ use std::{
 
 use super::{JournalError, batch::digest, folder};
 
-/// The side file: which log this is, and a sequence number that its disk must at least have
+/// The side file: which journal this is, and a sequence number that its disk must at least have
 /// reached.
 ///
 /// Two slots are written in turn, so that a write which was torn leaves the one before it.

@@ -24,12 +24,12 @@ pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()>
     let (mut journal, mut whole, mut last) = (BufReader::new(&file), 0, None);
     loop {
         match read_batch(&mut journal)? {
-            Found::Batch { length, head } => {
+            NextBatch::Batch { length, head } => {
                 whole += length;
                 last = head.or(last);
             }
-            Found::Nothing => return Ok(()),
-            Found::Torn => break,
+            NextBatch::End => return Ok(()),
+            NextBatch::Torn => break,
         }
     }
     let torn = heads(&rest(&file, whole)?);
@@ -68,28 +68,28 @@ fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// What comes next in a journal.
-enum Found {
+enum NextBatch {
     Batch { length: u64, head: Option<Head> },
-    Nothing,
+    End,
     Torn,
 }
 
 /// Reads a batch as the engine writes it: a start with the number of records, the records, and an
 /// end with their checksum.
-fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
+fn read_batch(journal: &mut impl Read) -> io::Result<NextBatch> {
     let Some([START]) = array(journal)? else {
-        return Ok(Found::Nothing);
+        return Ok(NextBatch::End);
     };
     let Some(start) = array::<12>(journal)? else {
-        return Ok(Found::Torn);
+        return Ok(NextBatch::Torn);
     };
     let (mut length, mut head, mut sum) = (13, None, Xxh3::new());
     for _ in 0..u32::from_le_bytes([start[0], start[1], start[2], start[3]]) {
         let Some(record) = array::<21>(journal)? else {
-            return Ok(Found::Torn);
+            return Ok(NextBatch::Torn);
         };
         let [RECORD, .., k0, k1, _, _, _, _, v0, v1, v2, v3] = record else {
-            return Ok(Found::Torn);
+            return Ok(NextBatch::Torn);
         };
         let (key, value) = (
             u64::from(u16::from_le_bytes([k0, k1])),
@@ -98,7 +98,7 @@ fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
         let mut bytes = Vec::new();
         journal.take(key + value).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != key + value {
-            return Ok(Found::Torn);
+            return Ok(NextBatch::Torn);
         }
         sum.update(&record);
         sum.update(&bytes);
@@ -107,12 +107,12 @@ fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
     }
     match array::<13>(journal)? {
         Some([END, check @ .., b'F', b'J', b'L', 3]) if check == sum.digest().to_le_bytes() => {
-            Ok(Found::Batch {
+            Ok(NextBatch::Batch {
                 length: length + 13,
                 head,
             })
         }
-        _ => Ok(Found::Torn),
+        _ => Ok(NextBatch::Torn),
     }
 }
 
@@ -162,9 +162,13 @@ mod tests {
 
     #[test]
     fn a_torn_batch_that_nobody_was_answered_is_cut_off() {
-        let log = Written::new();
-        for hole in [log.ends[1] + 600, log.ends[1] + 9_000, log.ends[2] - 700] {
-            let torn = log.with(&log.floors[1], hole, 300);
+        let journal = WrittenJournal::new();
+        for hole in [
+            journal.ends[1] + 600,
+            journal.ends[1] + 9_000,
+            journal.ends[2] - 700,
+        ] {
+            let torn = journal.with(&journal.floors[1], hole, 300);
             assert_eq!(
                 torn.read().unwrap(),
                 [b"0".to_vec(), b"1".to_vec()],
@@ -176,16 +180,16 @@ mod tests {
     #[test]
     fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_kept_for_inquiry()
      {
-        let log = Written::new();
-        let last = log.ends[1] + 9_000;
+        let journal = WrittenJournal::new();
+        let last = journal.ends[1] + 9_000;
         for (floor, hole, length) in [
-            (&log.floors[2], last, 300),
-            (&log.floors[1], log.ends[0] + 9_000, 300),
-            (&log.floors[0], log.ends[0] + 9_000, 300),
+            (&journal.floors[2], last, 300),
+            (&journal.floors[1], journal.ends[0] + 9_000, 300),
+            (&journal.floors[0], journal.ends[0] + 9_000, 300),
             // In the head of the batch before the last one.
-            (&log.floors[0], log.ends[1] - 70, 50),
+            (&journal.floors[0], journal.ends[1] - 70, 50),
         ] {
-            let damaged = log.with(floor, hole, length);
+            let damaged = journal.with(floor, hole, length);
             let before = fs::read(damaged.journal()).unwrap();
             assert_eq!(
                 damaged.read().unwrap_err().kind(),
@@ -200,33 +204,33 @@ mod tests {
     }
 
     /// A journal of three batches.
-    struct Written {
+    struct WrittenJournal {
         folder: tempfile::TempDir,
         /// Where each batch ends, and the side file as it was then.
         ends: Vec<usize>,
         floors: Vec<Vec<u8>>,
     }
 
-    impl Written {
+    impl WrittenJournal {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let mut log = Self {
+            let mut written = Self {
                 folder,
                 ends: Vec::new(),
                 floors: Vec::new(),
             };
-            let mut engine = Engine::open(log.folder.path(), [7; 16], |_, _| Ok(())).unwrap();
+            let mut engine = Engine::open(written.folder.path(), [7; 16], |_, _| Ok(())).unwrap();
             for key in [b"0", b"1", b"2"] {
                 let mut batch = Batch::default();
                 batch.change(key, None, Some(&[b'x'; 20_000]));
                 engine.commit(batch).unwrap();
-                let journal = fs::read(log.journal()).unwrap();
-                log.ends
-                    .push(journal.iter().rposition(|byte| *byte != 0).unwrap() + 1);
-                log.floors
-                    .push(fs::read(log.folder.path().join("floor")).unwrap());
+                let journal = fs::read(written.journal()).unwrap();
+                let end = journal.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+                let floor = fs::read(written.folder.path().join("floor")).unwrap();
+                written.ends.push(end);
+                written.floors.push(floor);
             }
-            log
+            written
         }
 
         fn journal(&self) -> PathBuf {

@@ -10,7 +10,7 @@ use super::{
     StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
     created_at::created_at,
     state::{
-        capacity::{Capacity, Full, Keys},
+        capacity::{Capacity, Keys, OutOfCapacity},
         payments::Payments,
         records::{Record, RecordTable, check_value},
     },
@@ -22,8 +22,8 @@ use crate::{
 
 /// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].
 ///
-/// It is bounded: a live key is never evicted, and a full store answers [`StoreErrorKind::Full`].
-/// What has expired is forgotten a little with each call.
+/// Its memory is bounded. It never evicts a live key: a full store returns
+/// [`StoreErrorKind::Full`]. Each call forgets a little of what has expired.
 ///
 /// # After a restart
 ///
@@ -35,7 +35,9 @@ use crate::{
 /// if you accept that loss.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, UseLimits, MemoryStore, ReplayStore, UseId, UseRequest};
+/// use tower_x402::replay::{
+///     Consumption, ConsumptionKey, MemoryStore, ReplayStore, UseId, UseLimits, UseRequest,
+/// };
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
@@ -46,8 +48,10 @@ use crate::{
 /// let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 ///
-/// assert_eq!(store.consume(UseRequest::new(key, UseId::random()?, once, until)).await?, Consumption::Granted { remaining: 0 });
-/// assert_eq!(store.consume(UseRequest::new(key, UseId::random()?, once, until)).await?, Consumption::Spent);
+/// let first = UseRequest::new(key, UseId::random()?, once, until);
+/// assert_eq!(store.consume(first).await?, Consumption::Granted { remaining: 0 });
+/// let second = UseRequest::new(key, UseId::random()?, once, until);
+/// assert_eq!(store.consume(second).await?, Consumption::Spent);
 /// # Ok(())
 /// # }
 /// ```
@@ -55,7 +59,7 @@ pub struct MemoryStore {
     id: StoreId,
     created_at: Timestamp,
     clock: Arc<dyn Clock>,
-    books: Box<[Mutex<Payments>]>,
+    shards: Box<[Mutex<Payments>]>,
     hasher: std::hash::RandomState,
     records: Mutex<RecordTable>,
     keys: Keys,
@@ -63,18 +67,18 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store for 1,000,000 keys and 64 MiB of records.
+    /// Creates an empty store for 1,000,000 keys and 64 MiB of records.
     ///
     /// # Errors
     ///
-    /// If the operating system has no randomness for the store's id.
+    /// [`StoreErrorKind::Unavailable`] if the operating system has no randomness for the store's id.
     pub fn new() -> Result<Self, StoreError> {
         let clock = SystemClock::new();
         Ok(Self {
             id: StoreId::random()?,
             created_at: created_at(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
-            books: (0..BOOKS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
             records: Mutex::default(),
             keys: Keys::new(KEYS),
@@ -82,7 +86,7 @@ impl MemoryStore {
         })
     }
 
-    /// With room for so many keys instead, about 200 bytes each. A payment for several uses counts
+    /// Sets how many keys the store may hold, about 200 bytes each. A payment for several uses counts
     /// for up to five keys, and within ten minutes for one more with each use (1,024 at most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
@@ -92,7 +96,7 @@ impl MemoryStore {
         }
     }
 
-    /// With room for so many bytes of records instead.
+    /// Sets how many bytes of records the store may hold.
     #[must_use]
     pub fn with_record_capacity(self, bytes: usize) -> Self {
         Self {
@@ -101,8 +105,7 @@ impl MemoryStore {
         }
     }
 
-    /// With another clock, for tests. It also gives the store its
-    /// [`created_at`](ReplayStore::created_at).
+    /// Sets the clock, for tests. The store counts as made at that clock's present moment.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
@@ -112,13 +115,14 @@ impl MemoryStore {
         }
     }
 
+    /// The payments of one shard, among them that of `key`.
     fn payments(&self, key: &ConsumptionKey) -> MutexGuard<'_, Payments> {
         let hash = self.hasher.hash_one(key) as usize;
-        lock(&self.books[hash % BOOKS])
+        lock(&self.shards[hash % SHARDS])
     }
 }
 
-/// Nothing of what it holds, for that may be a million keys.
+/// Shows nothing of what it holds: that may be a million keys.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
@@ -143,8 +147,8 @@ impl ReplayStore for MemoryStore {
                 .payments(&key)
                 .consume(&request, now, &self.keys, &mut ());
             answer
-                .or_else(|Full| {
-                    self.books
+                .or_else(|OutOfCapacity| {
+                    self.shards
                         .iter()
                         .for_each(|payments| lock(payments).prune(now, &self.keys, &mut ()));
                     self.payments(&key)
@@ -209,7 +213,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn full_of_keys(Full: Full) -> StoreError {
+fn full_of_keys(OutOfCapacity: OutOfCapacity) -> StoreError {
     StoreError::new(
         StoreErrorKind::Full,
         NAME,
@@ -217,7 +221,7 @@ fn full_of_keys(Full: Full) -> StoreError {
     )
 }
 
-fn full_of_records(Full: Full) -> StoreError {
+fn full_of_records(OutOfCapacity: OutOfCapacity) -> StoreError {
     StoreError::new(
         StoreErrorKind::Full,
         NAME,
@@ -226,6 +230,6 @@ fn full_of_records(Full: Full) -> StoreError {
 }
 
 const NAME: &str = "the memory store";
-const BOOKS: usize = 64;
+const SHARDS: usize = 64;
 const KEYS: usize = 1_000_000;
 const RECORD_BYTES: usize = 64 << 20;

@@ -84,7 +84,7 @@ fn an_older_journal_or_another_stores_side_file_is_refused() {
 
     let other = filled();
     fs::copy(old.join("floor"), other.path().join("floor")).unwrap();
-    refused(other.path(), "two different logs");
+    refused(other.path(), "two different journals");
     fs::remove_file(other.path().join("floor")).unwrap();
     refused(other.path(), "floor is missing or empty");
     fs::remove_dir_all(old.join("journal")).unwrap();

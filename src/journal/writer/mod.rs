@@ -20,9 +20,9 @@ use super::{
 /// What decides, in order and in memory, and says what is to be written.
 pub(crate) trait Machine: Send + 'static {
     /// What is asked of it.
-    type Ask: Send + 'static;
+    type Command: Send + 'static;
     /// What it decided, with whom to tell.
-    type Answer;
+    type Reply;
 
     /// Forgets what the disk holds; [`load`](Self::load) brings it back.
     fn clear(&mut self);
@@ -38,23 +38,23 @@ pub(crate) trait Machine: Send + 'static {
     fn begin(&mut self, _: &mut Batch) {}
 
     /// Decides, and notes what changed.
-    fn apply(&mut self, ask: Self::Ask, batch: &mut Batch) -> Self::Answer;
+    fn apply(&mut self, command: Self::Command, batch: &mut Batch) -> Self::Reply;
 
     /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked
     /// again later.
-    fn tell(answer: Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask>;
+    fn tell(reply: Self::Reply, written: Result<(), &JournalError>) -> Option<Self::Command>;
 
     /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again
     /// later. Memory is as the disk may be, and more than that where a write failed; whatever
     /// changes there is forgotten with the next [`clear`](Self::clear).
-    fn refuse(&mut self, ask: Self::Ask, failure: &JournalError) -> Option<Self::Ask>;
+    fn refuse(&mut self, command: Self::Command, failure: &JournalError) -> Option<Self::Command>;
 }
 
 /// A journal with its writer thread. Dropped, it writes what was asked before, syncs, and ends the
 /// thread.
 pub(crate) struct Journal<M: Machine> {
     id: [u8; 16],
-    queue: Option<Sender<M::Ask>>,
+    queue: Option<Sender<M::Command>>,
     waiting: Arc<AtomicUsize>,
     failure: Arc<RwLock<Option<JournalError>>>,
     thread: Option<JoinHandle<()>>,
@@ -99,7 +99,7 @@ impl<M: Machine> Journal<M> {
             _lock: lock,
         };
         let thread = std::thread::Builder::new()
-            .name("tower-x402 log".into())
+            .name("x402-journal".into())
             .spawn(|| writer.run())?;
         Ok(Self {
             id,
@@ -110,33 +110,33 @@ impl<M: Machine> Journal<M> {
         })
     }
 
-    /// Which log this is.
+    /// Which journal this is.
     pub(crate) const fn id(&self) -> [u8; 16] {
         self.id
     }
 
     /// Asks something, if the disk takes writes and not too many are waiting already. Never blocks.
-    pub(crate) fn ask(&self, ask: M::Ask) -> Result<(), JournalError> {
+    pub(crate) fn ask(&self, command: M::Command) -> Result<(), JournalError> {
         if let Some(failure) = &*self.failure.read().unwrap_or_else(PoisonError::into_inner) {
             return Err(failure.refusal());
         }
-        self.ask_within(MAX_WAITING, ask)
+        self.ask_within(MAX_WAITING, command)
     }
 
     /// Asks something that must not be lost, also where the disk takes no writes now or many are
     /// waiting. Never blocks.
-    pub(crate) fn ask_urgently(&self, ask: M::Ask) -> Result<(), JournalError> {
-        self.ask_within(MAX_URGENT, ask)
+    pub(crate) fn ask_urgently(&self, command: M::Command) -> Result<(), JournalError> {
+        self.ask_within(MAX_URGENT, command)
     }
 
-    fn ask_within(&self, most: usize, ask: M::Ask) -> Result<(), JournalError> {
+    fn ask_within(&self, most: usize, command: M::Command) -> Result<(), JournalError> {
         if self.waiting.load(Ordering::Relaxed) >= most {
             return Err(JournalError::refused("too many are waiting for the disk"));
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue
             .as_ref()
-            .and_then(|queue| queue.send(ask).ok())
+            .and_then(|queue| queue.send(command).ok())
             .ok_or_else(gone)
     }
 }
@@ -157,7 +157,7 @@ impl<M: Machine> Drop for Journal<M> {
 
 impl<M: Machine> fmt::Debug for Journal<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").finish_non_exhaustive()
+        f.debug_struct("Journal").finish_non_exhaustive()
     }
 }
 
@@ -170,9 +170,9 @@ struct Writer<M: Machine> {
     failure: Arc<RwLock<Option<JournalError>>>,
     id: [u8; 16],
     folder: PathBuf,
-    queue: Receiver<M::Ask>,
+    queue: Receiver<M::Command>,
     waiting: Arc<AtomicUsize>,
-    kept: VecDeque<M::Ask>,
+    kept: VecDeque<M::Command>,
     floor_due: Instant,
     reopen_due: Instant,
     /// How long to wait before all is read again.
@@ -203,7 +203,7 @@ impl<M: Machine> Writer<M> {
     }
 
     /// Waits for an ask, or for the time to sync or to reopen; `false` once nobody is left to ask.
-    fn wait(&self) -> (Option<M::Ask>, bool) {
+    fn wait(&self) -> (Option<M::Command>, bool) {
         let received = self.linger().unwrap_or_else(|| match self.next_due() {
             Some(due) => self
                 .queue
@@ -230,7 +230,7 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    fn write_group(&mut self, first: Option<M::Ask>) {
+    fn write_group(&mut self, first: Option<M::Command>) {
         let expected = self.last_group.max(self.kept.len() + 1);
         let (mut batch, mut answers) =
             (Batch::with_capacity(expected), Vec::with_capacity(expected));
@@ -275,7 +275,7 @@ impl<M: Machine> Writer<M> {
     /// Stays awake while those who were answered together may ask again, for half the time that
     /// their sync took at most: to fall asleep and be woken takes as long as all of them need.
     /// `None` where none did. Whoever asks alone is not waited for.
-    fn linger(&self) -> Option<Result<M::Ask, RecvTimeoutError>> {
+    fn linger(&self) -> Option<Result<M::Command, RecvTimeoutError>> {
         let until = self.linger_until();
         while self.engine.is_some() && self.last_group > 1 && Instant::now() < until {
             match self.queue.try_recv() {
@@ -296,7 +296,7 @@ impl<M: Machine> Writer<M> {
     /// Decides what is asked by now, and gives those who were answered last time to ask again:
     /// otherwise the first of them gets a sync of its own, and all others wait for that and for the
     /// next. Whoever asks alone does not wait.
-    fn gather(&mut self, answers: &mut Vec<M::Answer>, batch: &mut Batch) {
+    fn gather(&mut self, answers: &mut Vec<M::Reply>, batch: &mut Batch) {
         let until = self.linger_until();
         let before = answers.len();
         while answers.len() < MAX_GROUP {
@@ -326,7 +326,7 @@ impl<M: Machine> Writer<M> {
         written
     }
 
-    fn refuse(&mut self, first: Option<M::Ask>, failure: &JournalError) {
+    fn refuse(&mut self, first: Option<M::Command>, failure: &JournalError) {
         let rest = self.queue.try_iter().take(MAX_URGENT).inspect(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         });

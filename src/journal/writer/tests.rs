@@ -86,7 +86,7 @@ fn whoever_was_answered_does_not_count_as_waiting() {
 }
 
 #[test]
-fn a_bound_that_lags_behind_is_raised_when_the_log_is_opened_and_synced_then() {
+fn a_bound_that_lags_behind_is_raised_when_the_journal_is_opened_and_synced_then() {
     let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let open = |folder: &Path| Engine::open(folder, [7; 16], |_, _| Ok(())).unwrap();
     let mut engine = open(folder.path());
@@ -141,8 +141,8 @@ struct Gated {
 }
 
 impl Machine for Gated {
-    type Ask = (Ask, Sender<bool>);
-    type Answer = (Ask, Sender<bool>);
+    type Command = (Ask, Sender<bool>);
+    type Reply = (Ask, Sender<bool>);
 
     fn clear(&mut self) {}
 
@@ -153,7 +153,7 @@ impl Machine for Gated {
 
     fn loaded(&mut self) {}
 
-    fn apply(&mut self, (ask, teller): Self::Ask, batch: &mut Batch) -> Self::Answer {
+    fn apply(&mut self, (ask, teller): Self::Command, batch: &mut Batch) -> Self::Reply {
         self.on_apply.pass();
         if let Ask::Write(key) = &ask {
             batch.change(key, None, Some(b"value"));
@@ -161,7 +161,10 @@ impl Machine for Gated {
         (ask, teller)
     }
 
-    fn tell((ask, teller): Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask> {
+    fn tell(
+        (ask, teller): Self::Reply,
+        written: Result<(), &JournalError>,
+    ) -> Option<Self::Command> {
         match ask {
             Ask::Keep if written.is_err() => Some((ask, teller)),
             _ => {
@@ -171,7 +174,11 @@ impl Machine for Gated {
         }
     }
 
-    fn refuse(&mut self, (ask, teller): Self::Ask, failure: &JournalError) -> Option<Self::Ask> {
+    fn refuse(
+        &mut self,
+        (ask, teller): Self::Command,
+        failure: &JournalError,
+    ) -> Option<Self::Command> {
         Self::tell((ask, teller), Err(failure))
     }
 }

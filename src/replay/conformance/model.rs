@@ -66,11 +66,11 @@ async fn consume<S: ReplayStore>(
 struct Model {
     taken: u32,
     restored: u32,
-    known: HashMap<[u8; 16], Known>,
+    known: HashMap<[u8; 16], ModelUse>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum ModelUse {
     Granted(u32),
     Released,
 }
@@ -78,23 +78,24 @@ enum Known {
 impl Model {
     fn consume(&mut self, id: UseId, limits: UseLimits) -> Consumption {
         match self.known.get(id.as_bytes()) {
-            Some(Known::Granted(remaining)) => Consumption::Granted {
+            Some(ModelUse::Granted(remaining)) => Consumption::Granted {
                 remaining: *remaining,
             },
-            Some(Known::Released) => Consumption::Spent,
+            Some(ModelUse::Released) => Consumption::Spent,
             None if self.taken == limits.uses.get() => Consumption::Spent,
             None => {
                 self.taken += 1;
                 let remaining = limits.uses.get() - self.taken;
-                self.known.insert(*id.as_bytes(), Known::Granted(remaining));
+                self.known
+                    .insert(*id.as_bytes(), ModelUse::Granted(remaining));
                 Consumption::Granted { remaining }
             }
         }
     }
 
     fn release(&mut self, id: UseId, why: ReleaseReason, limits: UseLimits) {
-        let before = self.known.insert(*id.as_bytes(), Known::Released);
-        if !matches!(before, Some(Known::Granted(_))) {
+        let before = self.known.insert(*id.as_bytes(), ModelUse::Released);
+        if !matches!(before, Some(ModelUse::Granted(_))) {
             return;
         }
         match why {

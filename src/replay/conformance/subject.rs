@@ -36,8 +36,8 @@ pub struct Setup {
     pub is_open: bool,
     /// The clock that the store must go by.
     pub clock: TestClock,
-    /// For how many keys it must have room, where that matters. A store without a bound of its own
-    /// may ignore it.
+    /// The number of keys that it must have room for, if that matters. A store without a bound of its
+    /// own may ignore it.
     pub capacity: Option<NonZeroUsize>,
 }
 

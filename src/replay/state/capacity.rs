@@ -11,7 +11,7 @@ pub(in crate::replay) struct Capacity {
 
 /// There was no room.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::replay) struct Full;
+pub(in crate::replay) struct OutOfCapacity;
 
 impl Capacity {
     pub(in crate::replay) const fn new(capacity: usize) -> Self {
@@ -21,14 +21,14 @@ impl Capacity {
         }
     }
 
-    pub(in crate::replay) fn take(&self, amount: usize) -> Result<(), Full> {
+    pub(in crate::replay) fn take(&self, amount: usize) -> Result<(), OutOfCapacity> {
         self.held
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
                 held.checked_add(amount)
                     .filter(|held| *held <= self.capacity)
             })
             .map(drop)
-            .map_err(|_| Full)
+            .map_err(|_| OutOfCapacity)
     }
 
     /// Takes what a disk holds already, even where the capacity has been lowered since.
@@ -45,7 +45,7 @@ impl Capacity {
 /// What the books of one store have in common: room for keys, and how far they have forgotten.
 #[derive(Debug)]
 pub(in crate::replay) struct Keys {
-    pub(in crate::replay) room: Capacity,
+    pub(in crate::replay) capacity: Capacity,
     /// The first moment that was not pruned.
     unpruned: AtomicU64,
 }
@@ -53,7 +53,7 @@ pub(in crate::replay) struct Keys {
 impl Keys {
     pub(in crate::replay) const fn new(capacity: usize) -> Self {
         Self {
-            room: Capacity::new(capacity),
+            capacity: Capacity::new(capacity),
             unpruned: AtomicU64::new(0),
         }
     }
@@ -81,10 +81,14 @@ mod tests {
 
     #[test]
     fn exactly_the_room_that_there_is_can_be_taken() {
-        let room = Capacity::new(3);
-        assert!(room.take(4).is_err() && room.take(3).is_ok() && room.take(1).is_err());
-        room.give_back(1);
-        assert!(room.take(usize::MAX).is_err() && room.take(1).is_ok() && room.take(1).is_err());
+        let capacity = Capacity::new(3);
+        assert!(capacity.take(4).is_err() && capacity.take(3).is_ok() && capacity.take(1).is_err());
+        capacity.give_back(1);
+        assert!(
+            capacity.take(usize::MAX).is_err()
+                && capacity.take(1).is_ok()
+                && capacity.take(1).is_err()
+        );
     }
 
     #[test]
