@@ -1,4 +1,4 @@
-//! Bodies that were held in memory, or that pass through untouched.
+//! Bodies of requests and responses: passed through untouched, or held in memory.
 
 mod pool;
 mod read;
@@ -19,8 +19,8 @@ pub(crate) use self::{
 };
 
 pin_project! {
-    /// The body of a request behind the layer: the application's own, untouched, or one that had to
-    /// be read first.
+    /// The body of a request behind the layer. It is the original body, untouched, or one that the
+    /// layer read into memory first.
     #[derive(Debug)]
     pub struct RequestBody<B> {
         #[pin]
@@ -29,7 +29,8 @@ pin_project! {
 }
 
 pin_project! {
-    /// The body of an answer: the inner service's own, untouched, or a short one of the layer's.
+    /// The body of a response of the layer. It is the body of the inner service, untouched, or a
+    /// short body that the layer wrote.
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
@@ -41,13 +42,13 @@ pin_project! {
     #[project = KindProjection]
     #[derive(Debug)]
     enum Kind<B> {
-        // Boxed, because every request and answer is moved about with room for it.
+        // Boxed, because requests and responses with another body would be larger otherwise.
         Held { held: Box<Held> },
         Inner { #[pin] body: B },
     }
 }
 
-/// A body in memory: one buffer, its trailers, and its share of the pool.
+/// A body in memory: one buffer, its trailers, and what it takes of the pools.
 #[derive(Debug, Default)]
 pub(crate) struct Held {
     data: Option<Bytes>,
@@ -91,7 +92,7 @@ impl<B> RequestBody<B> {
         }
     }
 
-    /// The bytes of a body that was read; none of one that was passed through.
+    /// Returns the bytes of a body that was read. Returns none for one that is passed through.
     pub(crate) fn data(&self) -> Bytes {
         match &self.kind {
             Kind::Inner { .. } => Bytes::new(),
@@ -99,7 +100,7 @@ impl<B> RequestBody<B> {
         }
     }
 
-    /// The body that was passed through, or the one that was read.
+    /// Returns the body that is passed through, or else the one that was read.
     pub(crate) fn into_unread(self) -> Result<B, Box<Held>> {
         match self.kind {
             Kind::Inner { body } => Ok(body),
@@ -124,8 +125,8 @@ impl<B> ResponseBody<B> {
     }
 }
 
-/// An empty one, as layers outside ask for that answer by themselves (tower-http's CORS and time
-/// limits).
+/// Creates an empty body. Layers outside this one need it for their own answers, such as
+/// tower-http's CORS and timeouts.
 impl<B> Default for ResponseBody<B> {
     fn default() -> Self {
         Self::held(Bytes::new())

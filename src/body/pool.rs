@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-/// A number of bytes that bodies take from and give back to.
+/// A number of bytes that bodies share: each takes some, and gives them back when it ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Pool {
     free: Arc<AtomicUsize>,
@@ -35,11 +35,11 @@ impl Pool {
     }
 }
 
-/// A pool for each key, such as a client. It is made when the first body needs it, and forgotten
-/// after the last one.
+/// A pool for each key, such as a client. It is created for the first body and forgotten after the
+/// last one.
 #[derive(Debug)]
 pub(crate) struct Pools<K> {
-    /// The size of each, in bytes.
+    /// The size of each pool, in bytes.
     bytes: usize,
     open: Mutex<Open<K>>,
 }
@@ -64,8 +64,8 @@ impl<K: Eq + Hash> Pools<K> {
     pub(crate) fn of(&self, key: K) -> Pool {
         let Open { pools, sweep_at } =
             &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // The table holds at most twice as many pools as there are bodies. The cost of one addition
-        // does not grow.
+        // So the table holds at most twice as many pools as are in use, and the average cost of an
+        // addition stays constant.
         if pools.len() >= *sweep_at {
             pools.retain(|_, pool| Arc::strong_count(&pool.free) > 1);
             *sweep_at = (2 * pools.len()).max(FEW);
@@ -77,10 +77,10 @@ impl<K: Eq + Hash> Pools<K> {
     }
 }
 
-/// Fewer pools than this are not worth sweeping.
+/// The smallest number of pools that is swept.
 const FEW: usize = 64;
 
-/// What one body takes of each of its pools; given back when dropped.
+/// The bytes that one body takes of each of its pools. Dropping it gives them back.
 #[derive(Debug)]
 pub(crate) struct Share {
     pools: [Option<Pool>; 5],
@@ -92,8 +92,8 @@ impl Share {
         Self { pools, bytes: 0 }
     }
 
-    /// Takes more until it is `bytes` in all. Returns false, and takes nothing, if one of the pools
-    /// has too few left.
+    /// Takes more, until it has `bytes` of each pool. Returns false and takes nothing if one of the
+    /// pools has too few left.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> bool {
         let more = bytes.saturating_sub(self.bytes);
         let pools = || self.pools.iter().flatten();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_of_which_nobody_holds_anything_are_forgotten() {
+    fn pools_that_no_body_uses_are_forgotten() {
         let pools = Pools::new(4);
         let held = pools.of(0_u32);
         assert!(held.take(3));

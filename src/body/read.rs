@@ -72,8 +72,8 @@ mod tests {
 
     const LIMIT: usize = 64 * 1024;
 
-    /// A body that announces no length: so many frames of 16 KiB and then so many bytes. Counts
-    /// what was taken of it.
+    /// Reads a body that announces no length: so many frames of 16 KiB and then so many bytes.
+    /// Counts the frames that were taken.
     async fn streamed(
         frames: usize,
         bytes: usize,

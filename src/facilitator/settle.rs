@@ -1,3 +1,5 @@
+//! The steps of a settlement: the proof is checked, then its payment hash is consumed.
+
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use super::{Callers, rate::Rate};
@@ -11,11 +13,11 @@ use crate::{
     trace,
 };
 
-/// Settles proofs of `exact` on `lnbtc`; clones share one state.
+/// Settles x402 proofs of the scheme `exact` on `lnbtc`. Clones share one state.
 ///
-/// All facilitators and paywalls that are paid on one key must share one store, and that store must
-/// never be put back from a backup. A store that is new settles nothing that an older one could
-/// have settled. See the [module](super).
+/// All facilitators and paywalls that are paid on one key must share one store. Never restore that
+/// store from a backup. With a new store it settles nothing that an older store could have settled.
+/// See the [module](super).
 #[derive(Clone)]
 pub struct Facilitator(pub(super) Arc<Inner>);
 
@@ -33,7 +35,7 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    /// The first moment at which an invoice can have been made that the store can vouch for.
+    /// Returns the earliest creation time of an invoice whose payment is settled.
     pub(super) fn counts_from(&self) -> Timestamp {
         vouches_from(&*self.store, self.skew)
     }
@@ -56,12 +58,13 @@ impl Facilitator {
         Self(Arc::new(inner))
     }
 
-    /// The steps of lnbtc, "Facilitator Validation": the checks, then the payment hash is consumed.
+    /// Settles a proof: the checks of lnbtc, "Facilitator Validation", then the payment hash is
+    /// consumed. `payload` is what the client sent, `required` what the resource server asked for.
     ///
     /// # Errors
     ///
-    /// The reason of the first step that fails; [`Reason::SettlementFailed`] if the store cannot
-    /// answer in time, and the proof is then not spent.
+    /// The reason of the first step that fails. If the store cannot answer in time, the reason is
+    /// [`Reason::SettlementFailed`], and the proof is not spent.
     pub async fn settle(
         &self,
         payload: &PaymentPayload<'_>,
@@ -89,12 +92,13 @@ impl Facilitator {
                 } else {
                     String::new()
                 };
-                let told = format!(
+                let message = format!(
                     "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was settled \
                      before: pay a new invoice, made at {} or later{wait}",
                     first.to_iso_8601()
                 );
-                SettlementResponse::failed(network.unwrap_or_default(), reason).with_message(told)
+                SettlementResponse::failed(network.unwrap_or_default(), reason)
+                    .with_message(message)
             }
             Err(reason) => SettlementResponse::failed(network.unwrap_or_default(), reason),
         }
@@ -112,7 +116,7 @@ impl Facilitator {
         let conditions = conditions.with_store_created_at(served.store.created_at());
         let core = x402::terms(payload.accepted(), required, &served.networks)?;
         if !served.pay_to.contains(&core.pay_to) {
-            // A key that is none is step 2's, and comes before what is served here.
+            // A malformed key fails step 2, whatever keys are served here.
             return Err(if is_public_key(&core.pay_to) {
                 Reason::PayToMismatch
             } else {

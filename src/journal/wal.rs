@@ -1,3 +1,5 @@
+//! Repairs the end of the engine's own journal file after a loss of power.
+
 use std::{
     ffi::OsStr,
     fs::File,
@@ -13,9 +15,9 @@ use super::head::{HEAD, HEAD_LENGTH, Head};
 /// itself drops a batch that ends too early, but refuses to open if a batch has its end and lacks
 /// something before it.
 ///
-/// Nothing is cut that was acknowledged, as far as `acknowledged` says, and nothing that a later
-/// batch follows. A journal with such a fault was damaged: it stays as it is, and the engine
-/// refuses it.
+/// It never cuts a batch that was acknowledged, as far as `acknowledged` says, or that a later
+/// batch follows. A file with such a fault was damaged: it stays as it is, and the engine refuses
+/// it.
 pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()> {
     let Some(path) = newest(folder)? else {
         return Ok(());
@@ -51,7 +53,7 @@ pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()>
     Ok(())
 }
 
-/// The journal that is written to: the one with the greatest number.
+/// Returns the file that is written to: the one with the greatest number.
 fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
     let mut newest = None;
     for file in std::fs::read_dir(folder)? {
@@ -67,7 +69,7 @@ fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
     Ok(newest.map(|(_, path)| path))
 }
 
-/// What comes next in a journal.
+/// What comes next in the file.
 enum NextBatch {
     Batch { length: u64, head: Option<Head> },
     End,
@@ -116,7 +118,7 @@ fn read_batch(journal: &mut impl Read) -> io::Result<NextBatch> {
     }
 }
 
-/// The next few bytes, if there are as many.
+/// Reads the next bytes. Returns `None` if there are too few.
 fn array<const LENGTH: usize>(journal: &mut impl Read) -> io::Result<Option<[u8; LENGTH]>> {
     let mut bytes = [0; LENGTH];
     match journal.read_exact(&mut bytes) {
@@ -125,7 +127,7 @@ fn array<const LENGTH: usize>(journal: &mut impl Read) -> io::Result<Option<[u8;
     }
 }
 
-/// What `file` holds from `start` on, without the many zeros that a journal is made with.
+/// Reads `file` from `start` on, without the many zeros that a file is created with.
 fn rest(mut file: &File, start: u64) -> io::Result<Vec<u8>> {
     let mut rest = Vec::new();
     file.seek(SeekFrom::Start(start))?;
@@ -140,7 +142,7 @@ fn rest(mut file: &File, start: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The heads of batches that are somewhere in `bytes`.
+/// Returns the heads of all batches in `bytes`, wherever they are.
 fn heads(bytes: &[u8]) -> Vec<Head> {
     let places = bytes
         .windows(HEAD.len() + HEAD_LENGTH)
@@ -161,7 +163,7 @@ mod tests {
     use crate::journal::{Batch, JournalError, JournalErrorKind, engine::Engine};
 
     #[test]
-    fn a_torn_batch_that_nobody_was_answered_is_cut_off() {
+    fn a_torn_batch_that_was_not_acknowledged_is_cut_off() {
         let journal = WrittenJournal::new();
         for hole in [
             journal.ends[1] + 600,
@@ -178,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_kept_for_inquiry()
-     {
+    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_left_unchanged()
+    {
         let journal = WrittenJournal::new();
         let last = journal.ends[1] + 9_000;
         for (floor, hole, length) in [

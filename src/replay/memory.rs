@@ -71,7 +71,8 @@ impl MemoryStore {
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Unavailable`] if the operating system has no randomness for the store's id.
+    /// [`StoreErrorKind::Unavailable`] if the operating system has no randomness for the store's
+    /// id.
     pub fn new() -> Result<Self, StoreError> {
         let clock = SystemClock::new();
         Ok(Self {
@@ -86,8 +87,9 @@ impl MemoryStore {
         })
     }
 
-    /// Sets how many keys the store may hold, about 200 bytes each. A payment for several uses counts
-    /// for up to five keys, and within ten minutes for one more with each use (1,024 at most).
+    /// Sets how many keys the store may hold, about 200 bytes each. A payment for several uses
+    /// counts for up to five keys, and within ten minutes for one more with each use (1,024 at
+    /// most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
         Self {

@@ -1,8 +1,8 @@
 //! Remembering which payments are spent.
 //!
-//! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that expire,
-//! such as revocations. [`MemoryStore`] and [`DurableStore`] are both. To write a store of your own,
-//! read the contract of [`ReplayStore`] and run the suites in [`conformance`].
+//! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
+//! expire, such as revocations. [`MemoryStore`] and [`DurableStore`] are both. To write a store of
+//! your own, read the contract of [`ReplayStore`] and run the suites in [`conformance`].
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -47,10 +47,10 @@ use crate::clock::Timestamp;
 ///   count ([`ReleaseReason::Failed`]) never exceed [`UseLimits::restores`]. This holds across
 ///   tasks, across processes that share the store, and across restarts of a durable store, until
 ///   `retain_until`.
-/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a repeated request for a granted
-///   use gets the same answer and takes nothing more. The store remembers a use id for ten minutes
-///   at least, or until 1,024 later uses of its payment. (A refusal takes nothing, so the store
-///   need not remember it.)
+/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a repeated request for a
+///   granted use gets the same answer and takes nothing more. The store remembers a use id for ten
+///   minutes at least, or until 1,024 later uses of its payment. (A refusal takes nothing, so the
+///   store need not remember it.)
 /// - If `consume` fails or its future is dropped, the outcome is unknown and the caller must call
 ///   `release`. Only [`StoreErrorKind::Refused`] says that this call took nothing.
 /// - `release` returns at once, never blocks, and may be called from `Drop`; the store carries it
@@ -68,11 +68,11 @@ use crate::clock::Timestamp;
 ///
 /// # Keys
 ///
-/// Key what you keep by [`ConsumptionKey::as_bytes`]: at most 64 bytes that mean nothing to a store,
-/// for example a binary column or a part of a Redis key. Do not key by a payment hash or by a
-/// network: payments of other rails, which may be added, have neither. The bytes of a payment never
-/// change, so they may be kept. Payment hashes and use ids are random: no client can choose one
-/// that is another's.
+/// Key what you keep by [`ConsumptionKey::as_bytes`]: at most 64 bytes that mean nothing to a
+/// store, for example a binary column or a part of a Redis key. Do not key by a payment hash or by
+/// a network: payments of other rails, which may be added, have neither. The bytes of a payment
+/// never change, so they may be kept. Payment hashes and use ids are random: no client can choose
+/// one that is another's.
 ///
 /// # How to write your own
 ///

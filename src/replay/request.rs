@@ -58,8 +58,8 @@ impl UseRequest {
         self.use_id
     }
 
-    /// Returns how often the payment may be used. Requests for one payment may differ in this, after
-    /// a change of configuration for example. The limits of the request at hand apply.
+    /// Returns how often the payment may be used. Requests for one payment may differ in this,
+    /// after a change of configuration for example. The limits of the request at hand apply.
     #[must_use]
     pub const fn limits(&self) -> UseLimits {
         self.limits

@@ -1,4 +1,4 @@
-//! What one payer, or one moment of a wrong clock, cannot do to everyone else.
+//! Neither one payer nor a clock that is wrong for a while can fill a store.
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
@@ -32,7 +32,7 @@ async fn a_payment_that_comes_back_again_and_again_takes_no_room() {
             );
             store.release(key(1), id, ReleaseReason::NotServed);
         }
-        // the same with one use between the grant and the release
+        // The same with one use between the grant and the release.
         let limits = UseLimits::new(NonZeroU32::new(3).unwrap(), 0);
         let mut before = UseId::random().unwrap();
         let _ = store

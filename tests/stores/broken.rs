@@ -1,4 +1,4 @@
-//! Stores that break the contract: a suite that lets them pass tests nothing.
+//! Stores that break the contract: the suites must catch them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -53,7 +53,7 @@ async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
             |opened, _| opened.saturating_add(Duration::from_secs(1)),
             "after it was opened",
         ),
-        (|_, now| now, "since when a store exists must not change"),
+        (|_, now| now, "`created_at` must not change"),
     ];
     for (says, word) in says {
         let caught =
@@ -70,12 +70,12 @@ async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
     })
     .await;
     assert!(
-        caught.contains("a durable store keeps since when it exists"),
+        caught.contains("a durable store must keep its `created_at`"),
         "{caught}"
     );
 }
 
-/// What the suite said of the store.
+/// Returns the message of the suite that the store fails.
 async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> String {
     let suite = conformance::replay_store(async |setup| open(setup));
     let panic = AssertUnwindSafe(suite)
@@ -89,7 +89,7 @@ async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> Strin
         .unwrap()
 }
 
-/// Its first two callers have both checked before either inserts, whatever the scheduler does.
+/// Both of its first two callers check before either inserts, whatever the scheduler does.
 #[derive(Debug)]
 struct CheckThenInsert {
     id: StoreId,
@@ -165,10 +165,10 @@ impl ReplayStore for ForgetsEarlyReleases {
     }
 }
 
-/// Of the moments of its opening and now.
+/// Chooses a moment, given that of its opening and now.
 type Says = fn(Timestamp, Timestamp) -> Timestamp;
 
-/// Says something of its own about since when it exists.
+/// Returns a wrong `created_at`.
 #[derive(Debug)]
 struct Misdated<S> {
     inner: S,

@@ -1,5 +1,5 @@
-//! Folders that are not as the store left them: it opens with all that it acknowledged, or not at
-//! all.
+//! Folders that were changed behind the store's back. It opens with all that it acknowledged, or
+//! not at all.
 
 use std::{fs, path::Path};
 
@@ -118,7 +118,7 @@ fn filled() -> tempfile::TempDir {
     folder
 }
 
-/// Takes one of so many uses of each payment.
+/// Takes one use of each payment, which is good for so many.
 fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
     let limits = UseLimits::new(uses.try_into().unwrap(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -136,7 +136,8 @@ fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
     }
 }
 
-/// Whether it opened, with everything that was acknowledged; otherwise it said that it is damaged.
+/// Returns whether the store opened, with everything that was acknowledged. If it did not, it must
+/// have said that it is damaged.
 #[track_caller]
 fn opens_whole(folder: &Path, what: &str) -> bool {
     let store = match DurableStore::open(folder) {
@@ -181,7 +182,7 @@ fn journal(folder: &Path) -> std::path::PathBuf {
     folder.join("journal/0.jnl")
 }
 
-/// Without the zeros that it was made with.
+/// Returns the file without the zeros that it was created with.
 fn journal_length(folder: &Path) -> usize {
     let bytes = fs::read(journal(folder)).unwrap();
     let length = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;

@@ -1,9 +1,9 @@
-//! The stores of this crate against the suites, against the signal that cannot be caught, losses of
-//! power, full disks and damaged ones.
+//! The stores of this crate under the conformance suites, killed processes, losses of power, full
+//! disks and damaged files.
 //!
 //! Some tests need a process of their own: they start this program again with `STORES_CHILD` set.
-//! What they need of the system is missing in some places: they say that they were skipped, and
-//! fail if `X402_REQUIRE_ALL=1`.
+//! If the system lacks what a test needs, the test reports that it was skipped, and fails if
+//! `X402_REQUIRE_ALL=1`.
 
 #![allow(clippy::unwrap_used)]
 

@@ -24,7 +24,7 @@ use tower_x402::{
 
 use crate::{child, durable, memory};
 
-/// Gives out the store of a name again while it is open.
+/// Returns the store of a name again if it is open.
 async fn clones<S: ReplayStore>(open: impl Fn(&Setup) -> S) {
     let stores = Mutex::new(HashMap::new());
     conformance::two_handles(async |setup| {
@@ -79,7 +79,7 @@ async fn two_processes_are_one_store() {
     conformance::two_processes(async |setup| FileStore::open(folder.path(), &setup), other).await;
 }
 
-/// Each handle would take the other's uses once more.
+/// With two stores behind one name, each use could be taken twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_stores_that_pass_for_one_are_caught() {
     use std::panic::AssertUnwindSafe;
@@ -111,7 +111,7 @@ async fn two_stores_that_pass_for_one_are_caught() {
     );
 }
 
-/// Everything is shared but the moment, which each handle takes when it is opened.
+/// Two handles share everything except `created_at`, which each sets when it is opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handle_that_says_when_it_was_opened_is_caught() {
     use std::panic::AssertUnwindSafe;
@@ -132,7 +132,7 @@ async fn a_handle_that_says_when_it_was_opened_is_caught() {
         .expect_err("the suite must catch it");
     let text = panic.downcast_ref::<String>().cloned().unwrap();
     assert!(
-        text.contains("two handles of one store must say the same `created_at`"),
+        text.contains("two handles of one store must return the same `created_at`"),
         "{text}"
     );
 }
@@ -165,7 +165,7 @@ impl ReplayStore for Dated {
     }
 }
 
-/// A store of its own that bears the name of all others.
+/// A store that claims the id of another store.
 #[derive(Debug)]
 struct Alike(MemoryStore);
 
@@ -191,8 +191,8 @@ impl ReplayStore for Alike {
     }
 }
 
-/// All that was ever asked, a line each, in a file that is locked for each step. Every handle
-/// replays what the others asked in a memory store of its own, and answers from that.
+/// A store that writes each request as a line to one file, and locks the file for each step. Every
+/// handle replays the lines of all others in a memory store of its own, and answers from that.
 #[derive(Debug)]
 struct FileStore {
     id: StoreId,
@@ -245,7 +245,7 @@ impl FileStore {
         }
     }
 
-    /// The answer to what is asked, after all that was asked before by anyone.
+    /// Applies all steps that others wrote since, then this one, and returns its answer.
     fn ask(&self, step: Step) -> Result<Consumption, StoreError> {
         let mut replayed = self.replayed.lock().unwrap();
         let mut file = File::options()

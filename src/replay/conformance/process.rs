@@ -1,5 +1,5 @@
-//! A handle of a store that another process has open: it is asked over that process's standard
-//! input, a line for each question, and answers with lines that start with [`MARK`].
+//! A handle of a store that another process has open. Each request is a line on that process's
+//! standard input, and each answer a line on its standard output that starts with [`MARK`].
 
 use std::{
     collections::HashMap,
@@ -30,15 +30,15 @@ use crate::{
     },
 };
 
-/// What the child is told of the store's name.
+/// The environment variable that tells the child the name of the store.
 const NAME: &str = "TOWER_X402_OTHER_PROCESS";
-/// A line of its own, whatever else the child prints.
+/// Tells answers apart from anything else that the child prints.
 const MARK: &str = "> ";
 
 /// The store of another process.
 pub(super) struct Remote {
     child: Mutex<Child>,
-    questions: Mutex<ChildStdin>,
+    requests: Mutex<ChildStdin>,
     waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Option<Consumption>>>>>,
     asked: AtomicU64,
     id: StoreId,
@@ -54,7 +54,7 @@ impl Remote {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().expect("a child that starts");
-        let questions = Mutex::new(child.stdin.take().expect("a pipe"));
+        let requests = Mutex::new(child.stdin.take().expect("a pipe"));
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let waiting = Arc::<Mutex<HashMap<u64, oneshot::Sender<_>>>>::default();
         let (opened, open) = mpsc::channel();
@@ -96,7 +96,7 @@ impl Remote {
         );
         Self {
             child: Mutex::new(child),
-            questions,
+            requests,
             waiting,
             asked: AtomicU64::new(0),
             id,
@@ -106,9 +106,9 @@ impl Remote {
     }
 
     fn say(&self, line: impl fmt::Display) {
-        let mut questions = lock(&self.questions);
-        writeln!(questions, "{line}")
-            .and_then(|()| questions.flush())
+        let mut requests = lock(&self.requests);
+        writeln!(requests, "{line}")
+            .and_then(|()| requests.flush())
             .expect("a process that listens");
     }
 }
@@ -181,7 +181,7 @@ impl Drop for Remote {
     }
 }
 
-/// The child's side of it: `false` if this process is none.
+/// Serves the store in the child. Returns `false` if this process is not the child.
 pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
     let Some(name) = std::env::var(NAME).ok().and_then(|name| name.parse().ok()) else {
         return false;
@@ -203,10 +203,10 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
         hex::encode(store.id().as_bytes()),
         store.created_at()
     ));
-    let (questions, mut asked) = unbounded_channel();
+    let (requests, mut asked) = unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            let _ = questions.send(line);
+            let _ = requests.send(line);
         }
     });
     while let Some(line) = asked.recv().await {
@@ -246,7 +246,7 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
     true
 }
 
-/// Whole, and on a line of its own.
+/// Prints an answer in one write and on a line of its own.
 fn answer(line: impl fmt::Display) {
     let mut out = std::io::stdout().lock();
     let _ = write!(out, "\n{MARK}{line}\n").and_then(|()| out.flush());

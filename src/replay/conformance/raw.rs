@@ -10,20 +10,20 @@ use crate::{
     },
 };
 
-/// The durable store's engine without the store: what its own batches reach, from one writer,
-/// synced. For benches.
+/// The engine of the durable store without the store, for benches: one writer that syncs each
+/// batch.
 pub struct RawEngine(journal::RawEngine);
 
-/// A record as the first use of a payment makes it.
+/// The record that the first use of a payment writes.
 #[derive(Clone, Debug)]
 pub struct RawRecord((Vec<u8>, Vec<u8>));
 
 impl RawEngine {
-    /// Makes one in an empty folder.
+    /// Creates an engine in an empty folder.
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn create(folder: &Path) -> Result<Self, StoreError> {
         journal::RawEngine::create(folder)
             .map(Self)
@@ -34,7 +34,7 @@ impl RawEngine {
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn write(
         &mut self,
         records: impl IntoIterator<Item = RawRecord>,
@@ -45,7 +45,7 @@ impl RawEngine {
 }
 
 impl RawRecord {
-    /// The one that a use of `key` makes.
+    /// Creates the record that a use of `key` writes.
     #[must_use]
     pub fn new(key: ConsumptionKey, use_id: UseId) -> Self {
         let last_use = UseState {

@@ -204,7 +204,7 @@ async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &
             )
             .await;
             store.release(key, id, ReleaseReason::NotServed);
-            // idempotent, and over
+            // A second release must give nothing.
             store.release(key, id, ReleaseReason::NotServed);
             drop(answer);
         });
@@ -236,7 +236,7 @@ async fn take_and_fail<S: ReplayStore>(
     subject.release(key, id, ReleaseReason::Failed);
 }
 
-/// Takes a use that a release gives back in its own time.
+/// Asks until a released use is granted.
 pub(super) async fn wait_for_grant<S: ReplayStore + ?Sized>(
     subject: &Subject<S>,
     key: ConsumptionKey,

@@ -21,8 +21,8 @@ impl DurableOptions {
         }
     }
 
-    /// Sets how many keys the store may hold. A payment for several uses counts for up to five keys,
-    /// and within ten minutes for one more with each use (1,024 at most).
+    /// Sets how many keys the store may hold. A payment for several uses counts for up to five
+    /// keys, and within ten minutes for one more with each use (1,024 at most).
     pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
         self.capacity = keys.get();
         self

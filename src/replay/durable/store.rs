@@ -22,15 +22,15 @@ use crate::{
 ///
 /// One process may open a folder at a time. All callers share one writer thread, which
 /// [`open`](Self::open) starts and which syncs once for each group of callers. Dropping the store
-/// writes what was asked before and ends the thread. Everything that is live is also held in memory,
-/// about 250 bytes for each key.
+/// writes what was asked before and ends the thread. Everything that is live is also held in
+/// memory, about 250 bytes for each key.
 ///
 /// # When writing fails
 ///
 /// On a full or failing disk every call is an error, at once, until writes succeed again. The store
 /// tries a small write twice a second. If that succeeds, it reads the folder again (less often, the
-/// longer the failure lasts). Nothing that was acknowledged is lost meanwhile, and the store keeps a
-/// release of a use that may have been granted until it can be written.
+/// longer the failure lasts). Nothing that was acknowledged is lost meanwhile, and the store keeps
+/// a release of a use that may have been granted until it can be written.
 ///
 /// # When the folder is damaged
 ///
@@ -45,23 +45,23 @@ use crate::{
 ///
 /// - The new folder has a new [`StoreId`]. So what was sold for counted access before is refused,
 ///   spent or not.
-/// - A proof without a key of this server (a paywall's `accept_foreign_proofs`, every payment that a
-///   facilitator settles) is refused if its invoice was made before the new folder, or within twice
-///   the clocks' skew after that.
+/// - A proof without a key of this server (a paywall's `accept_foreign_proofs`, every payment that
+///   a facilitator settles) is refused if its invoice was made before the new folder, or within
+///   twice the clocks' skew after that.
 ///
 /// # Never restore a backup
 ///
 /// **Never put back an older copy of the folder.** Nothing on this machine then tells that payments
-/// were spent since, because the side file is older too: each of them could be spent once more until
-/// its credential expires. Only what the older copy had itself pruned stays refused. Open an empty
-/// folder instead.
+/// were spent since, because the side file is older too: each of them could be spent once more
+/// until its credential expires. Only what the older copy had itself pruned stays refused. Open an
+/// empty folder instead.
 ///
 /// If an older copy must be put back, also set a new master secret, with no older one in the ring.
-/// That makes every older credential worthless, including those that were paid for and not redeemed.
-/// **It does nothing against proofs without a key of this server**: the older copy still says when
-/// the folder was first made, so each of those proofs that was spent since settles again. Keep
-/// `accept_foreign_proofs` and facilitators off until every invoice from before has expired, with
-/// the skew.
+/// That makes every older credential worthless, including those that were paid for and not
+/// redeemed. **It does nothing against proofs without a key of this server**: the older copy still
+/// says when the folder was first made, so each of those proofs that was spent since settles again.
+/// Keep `accept_foreign_proofs` and facilitators off until every invoice from before has expired,
+/// with the skew.
 ///
 /// ```
 /// use tower_x402::replay::{

@@ -1,15 +1,17 @@
+//! What is shared by the parts of one store: how much they hold, and how much they have forgotten.
+
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::clock::Timestamp;
 
-/// How much may be held, and how much is: shared by the parts of one store.
+/// A bound on how much is held, and how much is. The unit is that of the caller: keys or bytes.
 #[derive(Debug)]
 pub(in crate::replay) struct Capacity {
     held: AtomicUsize,
     capacity: usize,
 }
 
-/// There was no room.
+/// Nothing was taken: the bound would be crossed.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::replay) struct OutOfCapacity;
 
@@ -21,6 +23,7 @@ impl Capacity {
         }
     }
 
+    /// Takes `amount`, or nothing.
     pub(in crate::replay) fn take(&self, amount: usize) -> Result<(), OutOfCapacity> {
         self.held
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
@@ -31,7 +34,7 @@ impl Capacity {
             .map_err(|_| OutOfCapacity)
     }
 
-    /// Takes what a disk holds already, even where the capacity has been lowered since.
+    /// Takes what a disk holds already, even if the capacity was lowered since.
     #[cfg(feature = "replay-durable")]
     pub(in crate::replay) fn take_always(&self, amount: usize) {
         self.held.fetch_add(amount, Ordering::Relaxed);
@@ -42,11 +45,12 @@ impl Capacity {
     }
 }
 
-/// What the books of one store have in common: room for keys, and how far they have forgotten.
+/// What all payments of one store share: the capacity for keys, and the latest end of a key that
+/// was pruned.
 #[derive(Debug)]
 pub(in crate::replay) struct Keys {
     pub(in crate::replay) capacity: Capacity,
-    /// The first moment that was not pruned.
+    /// One second after the latest end of a pruned key; 0 if none was pruned.
     unpruned: AtomicU64,
 }
 
@@ -58,12 +62,13 @@ impl Keys {
         }
     }
 
-    /// Whether a key with this end may have been forgotten.
+    /// Returns whether a key with this end may have been pruned.
     pub(in crate::replay) fn may_have_pruned(&self, retain_until: Timestamp) -> bool {
         retain_until.as_unix_seconds() < self.unpruned.load(Ordering::Relaxed)
     }
 
-    /// Notes that a key with this end was forgotten; the mark before, where this one is greater.
+    /// Notes that a key with this end was pruned. If no pruned key had a later end, returns what
+    /// the latest end was before.
     pub(in crate::replay) fn prune(&self, retain_until: Timestamp) -> Option<Option<Timestamp>> {
         let next = retain_until.as_unix_seconds().saturating_add(1);
         let before = self.unpruned.fetch_max(next, Ordering::Relaxed);
@@ -80,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_the_room_that_there_is_can_be_taken() {
+    fn no_more_than_the_capacity_can_be_taken() {
         let capacity = Capacity::new(3);
         assert!(capacity.take(4).is_err() && capacity.take(3).is_ok() && capacity.take(1).is_err());
         capacity.give_back(1);
@@ -92,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_of_what_was_forgotten_only_ever_rises_and_says_what_it_was() {
+    fn the_latest_end_of_a_pruned_key_only_rises_and_pruning_says_what_it_was_before() {
         let keys = Keys::new(1);
         assert!(!keys.may_have_pruned(at(0)));
         assert_eq!(keys.prune(at(10)), Some(None));

@@ -1,3 +1,5 @@
+//! The granted uses before the last one of each payment.
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
@@ -10,14 +12,16 @@ use crate::{
     replay::{ConsumptionKey, UseId},
 };
 
-/// Uses that were granted before the last one of their payment and not given back: for some time
-/// all of them, within a bound, and the last few as long as their payment.
+/// Uses that were granted before the last one of their payment, and not given back. All of a
+/// payment are remembered for ten minutes, up to a bound. The last few are remembered as long as
+/// the payment.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct EarlierUses {
-    /// Of each payment, the oldest first.
+    /// The uses of each payment, the oldest first.
     payments: HashMap<ConsumptionKey, VecDeque<Earlier>>,
-    /// Those whose time has not passed.
+    /// The uses of the last ten minutes by their number, with the moment of their grant.
     young: BTreeMap<u64, (ConsumptionKey, Timestamp)>,
+    /// How many uses were noted. Numbers them.
     granted: u64,
     #[cfg(feature = "replay-durable")]
     loading: Vec<(ConsumptionKey, UseId, UseState)>,
@@ -91,7 +95,7 @@ impl EarlierUses {
         }
     }
 
-    /// Lets the time of one use pass.
+    /// Checks the oldest of the uses of the last ten minutes, and forgets what is too old by now.
     pub(in crate::replay) fn prune(
         &mut self,
         now: Timestamp,
@@ -109,7 +113,7 @@ impl EarlierUses {
         self.forget_old(&key, KEPT, capacity, changes);
     }
 
-    /// Forgets what is past its time and not among the last few.
+    /// Forgets the old uses of a payment, except its last few.
     fn forget_old(
         &mut self,
         key: &ConsumptionKey,
@@ -165,7 +169,7 @@ impl EarlierUses {
     }
 }
 
-/// Taking in what a disk holds.
+/// Loading what a disk holds.
 #[cfg(feature = "replay-durable")]
 impl EarlierUses {
     pub(in crate::replay) fn load(
@@ -190,9 +194,9 @@ impl EarlierUses {
     }
 }
 
-/// How many earlier uses of one payment are remembered as long as the payment itself.
+/// How many earlier uses of a payment are remembered as long as the payment.
 const KEPT: usize = 4;
-/// How many of one payment are remembered at all.
+/// How many earlier uses of a payment are remembered at all.
 const MAX_REMEMBERED: usize = 1_024;
 
 #[cfg(test)]
@@ -207,7 +211,7 @@ mod tests {
         ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: u64 = 10_000;
 
-    /// Counts the records of uses that a disk would hold.
+    /// Counts the records of earlier uses that a disk would hold.
     #[derive(Default)]
     struct RecordedUses(i32);
 
@@ -297,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn old_uses_are_forgotten_but_for_the_last_few() {
+    fn old_uses_are_forgotten_except_the_last_few() {
         let mut scene = Scene::new(99);
         for number in 0..8 {
             assert!(scene.insert(number, START, START).is_ok());
@@ -316,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn one_payment_has_no_more_than_its_bound_remembered() {
+    fn of_one_payment_no_more_uses_are_remembered_than_the_bound() {
         let mut scene = Scene::new(9_999);
         for number in 0..MAX_REMEMBERED as u32 {
             assert!(scene.insert(number, START, START).is_ok());
@@ -337,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_leaves_nothing_behind() {
+    fn a_removed_use_or_payment_leaves_nothing_behind() {
         let mut scene = Scene::new(2);
         for number in [1, 2] {
             assert!(scene.insert(number, START, START).is_ok());

@@ -11,8 +11,8 @@ use crate::{
     replay::{Consumption, ConsumptionKey, ReleaseReason, UseId, UseRequest},
 };
 
-/// Which payments are spent, decided in memory: what [`MemoryStore`](crate::replay::MemoryStore) is, and
-/// what the durable store writes down the changes of.
+/// The uses of payments, counted in memory. [`MemoryStore`](crate::replay::MemoryStore) holds this
+/// and nothing else; the durable store also writes its changes to a disk.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct Payments {
     states: HashMap<ConsumptionKey, PaymentState>,
@@ -66,7 +66,7 @@ impl Payments {
         Ok(answer)
     }
 
-    /// Whether it was of a use that is known and was not released before.
+    /// Gives a use back. Returns whether the use is known and was not released before.
     pub(in crate::replay) fn release(
         &mut self,
         key: ConsumptionKey,
@@ -149,7 +149,7 @@ impl Payments {
         }
     }
 
-    /// Makes place for a later use beside the one that was last.
+    /// Moves the last use to the earlier ones, so that another can be the last.
     fn set_apart(
         &mut self,
         key: &ConsumptionKey,
@@ -194,8 +194,8 @@ impl Payments {
             .push(key);
     }
 
-    /// Forgets a few things whose time has passed: more than one call can add, so that what is held
-    /// stays bounded and no call pays for many.
+    /// Forgets a few expired things. They are more than one call can add, so that memory stays
+    /// bounded, and few, so that no call pays for many.
     pub(in crate::replay) fn prune(
         &mut self,
         now: Timestamp,
@@ -241,10 +241,10 @@ impl Payments {
     }
 }
 
-/// Taking in what a disk holds.
+/// Loading what a disk holds.
 #[cfg(feature = "replay-durable")]
 impl Payments {
-    /// Forgets everything but the uses that no disk holds.
+    /// Forgets everything that a disk holds. Releases of unknown uses stay: no disk holds them.
     pub(in crate::replay) fn clear(&mut self) {
         *self = Self {
             released: std::mem::take(&mut self.released),
@@ -272,7 +272,7 @@ impl Payments {
         self.earlier.load(key, id, known, &keys.capacity);
     }
 
-    /// To be called once all is loaded.
+    /// Ends the load. Call it once everything is loaded.
     pub(in crate::replay) fn finish_load(&mut self) {
         self.earlier.finish_load();
     }

@@ -1,3 +1,5 @@
+//! The records of a store, in memory.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::capacity::{Capacity, OutOfCapacity};
@@ -6,20 +8,21 @@ use crate::{
     replay::{RecordKey, StoreError, StoreErrorKind},
 };
 
-/// Small records with an expiry, in memory.
+/// Records in memory, in the order of their keys.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct RecordTable {
     records: BTreeMap<RecordKey, Record>,
     expiries: BTreeSet<(Timestamp, RecordKey)>,
 }
 
+/// A value and the last second at which it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::replay) struct Record {
     pub(in crate::replay) value: Vec<u8>,
     pub(in crate::replay) expires_at: Timestamp,
 }
 
-/// Hears what changed, with what was before.
+/// Learns of each change: the old record and the new one.
 pub(in crate::replay) trait RecordChanges {
     fn record(&mut self, key: &RecordKey, old: Option<&Record>, new: Option<&Record>);
 }
@@ -121,15 +124,16 @@ impl Record {
     }
 }
 
-/// The key stands in two places; the rest is what the trees cost.
+/// How many bytes a record takes: its key twice, its value, and the tables.
 fn weight(key: &RecordKey, record: &Record) -> usize {
     2 * key.as_bytes().len() + record.value.len() + OVERHEAD
 }
 
+/// About how many bytes the two trees take for a record.
 const OVERHEAD: usize = 128;
 const PRUNED_AT_ONCE: usize = 4;
 
-/// A value may be no longer than the contract says.
+/// Checks that a value is no longer than the contract allows.
 pub(in crate::replay) fn check_value(value: &[u8], store: &'static str) -> Result<(), StoreError> {
     if value.len() <= MAX_VALUE {
         return Ok(());
@@ -137,7 +141,7 @@ pub(in crate::replay) fn check_value(value: &[u8], store: &'static str) -> Resul
     Err(StoreError::new(
         StoreErrorKind::Full,
         store,
-        "a value of at most 64 KiB was expected",
+        "expected a value of at most 64 KiB",
     ))
 }
 
@@ -212,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn records_take_the_room_of_their_key_twice_their_value_and_the_tables() {
+    fn a_record_takes_its_key_twice_its_value_and_the_tables() {
         let mut scene = Scene::new(1);
         let record = |value: usize| Record {
             value: vec![0; value],
@@ -278,7 +282,7 @@ mod tests {
     #[test]
     fn a_record_that_has_expired_is_replaced_before_it_is_pruned() {
         let mut scene = Scene::new(9);
-        // more than one call forgets
+        // More than one call forgets.
         for name in 1..=8 {
             assert_eq!(scene.put(name, 10, 0).ok(), Some(true));
         }
@@ -294,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_has_expired_when_it_comes_is_taken_and_not_kept() {
+    fn a_record_that_is_expired_already_is_accepted_and_not_kept() {
         let mut scene = Scene::new(9);
         assert_eq!(scene.put(1, 10, 11).ok(), Some(true));
         assert_eq!(scene.held(), (0, 0, 0));

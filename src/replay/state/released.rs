@@ -1,3 +1,5 @@
+//! Ids of uses that ended without another trace.
+
 use std::time::Duration;
 
 use crate::{
@@ -37,12 +39,13 @@ impl Released {
     }
 }
 
-/// Whether the time has passed for which the id of a use is remembered that was granted or released
-/// at `at`. A moment that is as far ahead was told by a clock that went wrong.
+/// Returns whether the id of a use that was granted or released at `at` may be forgotten. A moment
+/// that is as far in the future came from a clock that was wrong.
 pub(in crate::replay) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
     now.saturating_since(at).max(at.saturating_since(now)) > REMEMBERED
 }
 
+/// How long the id of a use is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 const MAX_RELEASED: usize = 8_192;
 const PRUNED_AT_ONCE: usize = 4;
@@ -70,7 +73,7 @@ mod tests {
         }
         assert!(
             released.contains(&KEY, id(0)),
-            "a second time is no second one"
+            "the same use twice counts once"
         );
         released.insert(KEY, id(MAX_RELEASED), START);
         assert!(!released.contains(&KEY, id(0)));

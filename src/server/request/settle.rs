@@ -64,7 +64,7 @@ pub(in crate::server) async fn consume(
     }
 }
 
-/// A request that a use was consumed for, on its way through the inner service.
+/// A paid request on its way through the inner service, with the use that was consumed for it.
 #[derive(Debug)]
 pub(in crate::server) struct PaidUse {
     routes: Arc<PricedRoutes>,
@@ -73,8 +73,8 @@ pub(in crate::server) struct PaidUse {
     granted: Box<GrantedUse>,
 }
 
-/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
-/// application is told.
+/// Admits a request. It gets a receipt, its slot for an unpaid invoice is freed, and the receipt is
+/// sent to [`Settlements`](crate::server::Settlements).
 pub(in crate::server) fn accepted(
     setup: &PaywallState,
     proof: Proof,
@@ -114,18 +114,19 @@ impl PaidUse {
         self.granted.lease.on_drop(why);
     }
 
-    /// Around each step of the inner service. A drop within the step is a panic, which is a
-    /// failure; a drop between two steps is a client that hung up, who may have been served.
+    /// Marks the begin and the end of each poll of the inner service. A drop within a poll is a
+    /// panic, which counts as a failure. A drop between two polls is a client that hung up: it may
+    /// have been served, so the use stays spent.
     pub(in crate::server) fn stepping(&mut self, within: bool) {
         self.on_drop(within.then_some(ReleaseReason::Failed));
     }
 
-    /// The inner service answered with an error of its own.
+    /// Ends the use: the inner service returned an error.
     pub(in crate::server) fn failed(mut self) {
         self.on_drop(Some(ReleaseReason::Failed));
     }
 
-    /// The inner service answered.
+    /// Ends the use: the inner service answered. Adds the receipt header to the response.
     pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(ReleaseReason::Failed));
@@ -136,7 +137,8 @@ impl PaidUse {
             self.receipt.accepted_at(),
         );
         if let Some((name, value)) = line {
-            // In the place of what a server behind this one may have said of a payment of its own.
+            // Replaces the receipt that a server behind this one may have sent for a payment of its
+            // own.
             response.headers_mut().insert(name, value);
         }
     }

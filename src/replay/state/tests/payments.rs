@@ -50,7 +50,7 @@ fn id(number: u8) -> UseId {
     UseId::from_bytes([number; 16])
 }
 
-/// A payments with its room and a disk; every ask is of payment `payment`, to be kept until `until`.
+/// The payments of a store, their capacity, and what a disk would hold.
 struct Scene {
     payments: Payments,
     keys: Keys,
