@@ -43,7 +43,7 @@
 //! **No quotes, no service labels.** A facilitator checks a proof against the requirements that its
 //! caller sends, at their amount. It cannot tell two services of one URL and one receiver key
 //! apart, as a paywall does with
-//! [`PaywallBuilder::service`](crate::server::config::PaywallBuilder::service).
+//! [`PaywallBuilder::service`](crate::server::PaywallBuilder::service).
 //!
 //! Before the store is asked, in this order: the caller is known ([`Callers`]; 401), it is within
 //! its rate (429 with `Retry-After`), its body is at most 64 KiB (413) and a JSON document (400),

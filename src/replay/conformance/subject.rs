@@ -31,7 +31,8 @@ pub struct Setup {
     /// store was dropped, a durable store opens what is there, and any other store is new.
     pub name: u64,
     /// Whether another handle has the store of this name open, in this process or in another one.
-    /// Only [`two_handles`], [`two_processes`] and [`other_process`] set it.
+    /// Only [`two_handles`](super::two_handles), [`two_processes`](super::two_processes) and
+    /// [`other_process`](super::other_process) set it.
     pub is_open: bool,
     /// The clock that the store must use.
     pub clock: TestClock,
