@@ -123,7 +123,7 @@ const MAGIC: &[u8] = b"tower-x402 floor 1";
 
 /// What an operator does with a damaged journal.
 pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id and is made now, \
-     so whatever the old one may have forgotten is refused, counted tokens and proofs of other servers alike (never put \
+     so whatever the old one may have forgotten is refused, counted tokens and proofs of others alike (never put \
      back an older copy of the folder)";
 
 #[cfg(test)]
