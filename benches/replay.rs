@@ -16,6 +16,7 @@ use tower_x402::{
     clock::Timestamp,
     replay::{
         Consumption, ConsumptionKey, DurableStore, MemoryStore, ReplayStore, UseId, UseLimits,
+        UseRequest,
         conformance::{RawEngine, RawRecord},
     },
 };
@@ -38,7 +39,10 @@ fn memory(criterion: &mut Criterion) {
             runtime.block_on(async {
                 for (key, id) in keys {
                     assert_ne!(
-                        store.consume(key, id, ONCE, Timestamp::MAX).await.unwrap(),
+                        store
+                            .consume(UseRequest::new(key, id, ONCE, Timestamp::MAX))
+                            .await
+                            .unwrap(),
                         Consumption::Spent
                     );
                 }
@@ -114,7 +118,12 @@ async fn call_until(end: u64, store: Arc<DurableStore>, next: Arc<AtomicU64>) {
             return;
         }
         let answer = store
-            .consume(key(number), use_id(number), ONCE, Timestamp::MAX)
+            .consume(UseRequest::new(
+                key(number),
+                use_id(number),
+                ONCE,
+                Timestamp::MAX,
+            ))
             .await
             .unwrap();
         assert_ne!(answer, Consumption::Spent);
@@ -133,7 +142,7 @@ fn raw(number: u64) -> RawRecord {
 }
 
 fn key(number: u64) -> ConsumptionKey {
-    ConsumptionKey::new(Network::Bitcoin, hash(number))
+    ConsumptionKey::lightning(Network::Bitcoin, hash(number))
 }
 
 fn hash(number: u64) -> PaymentHash {

@@ -149,6 +149,7 @@ pub mod lightning;
     allow(dead_code, unused_imports)
 )]
 mod payment;
+mod recent;
 pub mod replay;
 #[cfg(feature = "server")]
 pub mod server;

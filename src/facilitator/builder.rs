@@ -5,7 +5,7 @@ use crate::{
     clock::{Clock, SystemClock},
     codec::hex,
     payment::{Network, SKEW, is_public_key},
-    replay::{Durability, ReplayStore, check_birth},
+    replay::{Durability, ReplayStore, check_created_at},
 };
 
 /// How long after its proof expires a payment must be remembered at least: lnbtc, "Settlement and
@@ -154,7 +154,7 @@ impl FacilitatorBuilder {
                  .networks([..])",
             );
         }
-        check_birth(&*self.store, self.clock.now()).map_err(ConfigError)?;
+        check_created_at(&*self.store, self.clock.now()).map_err(ConfigError)?;
         if self.time_limit.is_zero() {
             return error("expected a `time_limit` above zero");
         }

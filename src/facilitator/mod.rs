@@ -74,7 +74,6 @@
 //!
 //! If the store does not answer in time, or the caller disconnects, the use is released.
 
-mod body;
 mod builder;
 mod callers;
 mod rate;

@@ -17,15 +17,16 @@ use http_body_util::Full;
 use serde_json::json;
 use tower_service::Service;
 
-use super::{
-    Facilitator,
-    body::{self, Unread},
-};
+use super::Facilitator;
 use crate::{
+    body::{ReadError, read_to_end},
     boxed::BoxFuture,
     codec::json,
     dialect::x402::{PaymentPayload, PaymentRequirements, Reason},
 };
+
+/// The longest body that is read, in bytes. No settlement request comes near this.
+const MAX_BODY: usize = 64 * 1024;
 
 type Answer = Response<Full<Bytes>>;
 
@@ -102,29 +103,26 @@ impl Facilitator {
     }
 
     async fn read<B: Body>(&self, body: B) -> Result<String, Denied> {
-        let read = tokio::time::timeout(self.0.time_limit, body::read(body)).await;
-        let bytes = match read {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(Unread::TooLong)) => {
-                return Err(Denied::Status(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "expected at most 64 KiB",
-                ));
-            }
-            Ok(Err(Unread::Broken)) => {
-                return Err(Denied::Status(
-                    StatusCode::BAD_REQUEST,
-                    "expected a complete body",
-                ));
-            }
-            Err(_) => {
-                return Err(Denied::Status(
+        let mut whole = Vec::new();
+        let take = |piece: &[u8]| {
+            whole.extend_from_slice(piece);
+            Ok(())
+        };
+        read_to_end(body, MAX_BODY, self.0.time_limit, take)
+            .await
+            .map_err(|error| match error {
+                ReadError::TooLong | ReadError::NoRoom => {
+                    Denied::Status(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")
+                }
+                ReadError::Broken => {
+                    Denied::Status(StatusCode::BAD_REQUEST, "expected a complete body")
+                }
+                ReadError::TooSlow => Denied::Status(
                     StatusCode::REQUEST_TIMEOUT,
                     "expected the body within the time limit",
-                ));
-            }
-        };
-        String::from_utf8(bytes)
+                ),
+            })?;
+        String::from_utf8(whole)
             .map_err(|_| Denied::Status(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
     }
 

@@ -1,3 +1,5 @@
+//! The steps of a settlement: the proof is checked, then its payment hash is consumed.
+
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
 use super::{Callers, rate::Rate};
@@ -7,9 +9,7 @@ use crate::{
         self, Conditions, PaymentPayload, PaymentRequirements, Reason, Receipt, Verified,
     },
     payment::{Network, is_public_key, retain_until},
-    replay::{
-        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreErrorKind, UseId, UseLimits,
-    },
+    replay::{ConsumptionKey, Lease, ReplayStore, UseLimits, vouches_from},
     trace,
 };
 
@@ -38,9 +38,7 @@ impl Inner {
     /// Returns the first moment from which on invoices count. The store knows all payments of
     /// invoices that were made then or later.
     pub(super) fn counts_from(&self) -> Timestamp {
-        self.store
-            .created_at()
-            .saturating_add(2 * self.skew + Duration::from_secs(1))
+        vouches_from(&*self.store, self.skew)
     }
 
     pub(super) fn warn_if_new(&self) {
@@ -128,53 +126,22 @@ impl Facilitator {
     }
 
     async fn consume(&self, verified: &Verified) -> Result<(), Reason> {
-        let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
-        let use_id = UseId::random().map_err(|_| Reason::SettlementFailed)?;
-        let mut lease = Lease {
-            store: &*self.0.store,
-            key,
-            use_id,
-            is_open: true,
-        };
-        let consumed = self.0.store.consume(
-            key,
-            use_id,
-            UseLimits::new(NonZeroU32::MIN, 0),
-            self.retain_until(verified),
-        );
-        let consumed = tokio::time::timeout(self.0.time_limit, consumed).await;
-        let consumed = consumed.map_err(|_| Reason::SettlementFailed)?;
-        lease.is_open = !consumed
-            .as_ref()
-            .is_err_and(|error| error.kind() == StoreErrorKind::Refused);
-        let consumption = consumed.map_err(|_| Reason::SettlementFailed)?;
-        lease.is_open = false;
-        match consumption {
-            Consumption::Granted { .. } => Ok(()),
-            Consumption::Spent => Err(Reason::DuplicateSettlement),
+        let key = ConsumptionKey::lightning(verified.network(), verified.payment_hash());
+        let once = UseLimits::new(NonZeroU32::MIN, 0);
+        let until = self.retain_until(verified);
+        let consumed = Lease::consume(self.0.store.clone(), key, once, until);
+        match tokio::time::timeout(self.0.time_limit, consumed).await {
+            Ok(Ok(Some((lease, _)))) => {
+                lease.keep();
+                Ok(())
+            }
+            Ok(Ok(None)) => Err(Reason::DuplicateSettlement),
+            Ok(Err(_)) | Err(_) => Err(Reason::SettlementFailed),
         }
     }
 
     fn retain_until(&self, verified: &Verified) -> Timestamp {
         retain_until(verified.ends_at().saturating_add(self.0.remember))
-    }
-}
-
-/// Releases the use when dropped, if its outcome is unknown: the answer said that it failed, or the
-/// caller disconnected.
-struct Lease<'a> {
-    store: &'a dyn ReplayStore,
-    key: ConsumptionKey,
-    use_id: UseId,
-    is_open: bool,
-}
-
-impl Drop for Lease<'_> {
-    fn drop(&mut self) {
-        if self.is_open {
-            self.store
-                .release(self.key, self.use_id, ReleaseReason::NotServed);
-        }
     }
 }
 

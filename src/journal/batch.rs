@@ -1,7 +1,10 @@
+//! What one group of callers changes.
+
 use fjall::Slice;
 use sha2::{Digest, Sha256};
 
-/// What one group of callers changed. A record that changed twice is written once, as it was last.
+/// Changes of records that are written together. A record that changed twice is written once, with
+/// its last value.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
     records: Vec<(Slice, Option<Slice>)>,
@@ -16,7 +19,7 @@ impl Batch {
         }
     }
 
-    /// Notes that the record of `key`, which was `old`, is now `new`. None of both is no record.
+    /// Notes that the value of `key`, which was `old`, is now `new`. `None` means no record.
     pub(crate) fn change(&mut self, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
         if let Some(old) = old {
             self.tally.remove(key, old);
@@ -35,8 +38,8 @@ impl Batch {
         self.tally
     }
 
-    /// Each key once, as it was last: the engine would keep either of two that are written
-    /// together.
+    /// Returns each key once, with its last value: of two values that are written together, the
+    /// engine would keep either one.
     pub(super) fn into_records(mut self) -> Vec<(Slice, Option<Slice>)> {
         self.records.reverse();
         self.records.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -45,8 +48,8 @@ impl Batch {
     }
 }
 
-/// How many records there are, and a sum over the hashes of all: whatever order they came in, a
-/// record that is lost, stale or altered changes it.
+/// The number of records and the sum of their hashes. It does not depend on their order. A record
+/// that is lost, stale or altered changes it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tally {
     pub(super) count: u64,
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tally_is_that_of_what_is_there_whatever_the_way_to_it() {
+    fn the_tally_depends_only_on_the_records_that_remain() {
         let mut batch = Batch::default();
         batch.change(b"a", None, Some(b"1"));
         batch.change(b"b", None, Some(b"1"));
@@ -106,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn where_a_key_ends_is_part_of_the_digest() {
+    fn a_digest_depends_on_the_end_of_the_key() {
         assert_ne!(digest(b"ab", b"c"), digest(b"a", b"bc"));
     }
 }

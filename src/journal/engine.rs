@@ -1,3 +1,5 @@
+//! The storage engine below the journal, and the checks around it.
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
@@ -14,7 +16,7 @@ use super::{
     wal,
 };
 
-/// The engine's files and the side file beside them.
+/// The open files of a journal: those of the storage engine, and the side file.
 pub(super) struct Engine {
     records: Keyspace,
     database: Database,
@@ -23,13 +25,13 @@ pub(super) struct Engine {
 }
 
 impl Engine {
-    /// Opens the journal in `folder`, or makes it with `new_id`, and shows each record to `load`.
+    /// Opens the journal in `folder`, or creates it with `new_id`, and shows each record to `load`.
     pub(super) fn open(
         folder: &Path,
         new_id: [u8; 16],
         load: impl FnMut(&[u8], &[u8]) -> Result<(), JournalError>,
     ) -> Result<Self, JournalError> {
-        // the engine asserts where its files are not as it left them
+        // The engine asserts that its files are as it left them.
         catch_unwind(AssertUnwindSafe(|| {
             Self::open_unguarded(folder, new_id, load)
         }))
@@ -54,13 +56,13 @@ impl Engine {
             .map(drop)
     }
 
-    /// Which log this is.
+    /// Returns the id of this journal.
     pub(super) const fn id(&self) -> [u8; 16] {
         self.head.id
     }
 
-    /// Writes a batch, synced. After an error the engine must be opened anew, and shows then
-    /// whether it was written.
+    /// Writes a batch and syncs it. After an error the engine must be opened again: only that shows
+    /// whether the batch was written.
     pub(super) fn commit(&mut self, batch: Batch) -> Result<(), JournalError> {
         catch_unwind(AssertUnwindSafe(|| self.commit_unguarded(batch))).unwrap_or_else(|_| {
             Err(JournalError::unavailable(
@@ -96,14 +98,15 @@ impl Engine {
             None => Floor::create(&floor_path, new_id)?,
         };
         if floor.sequence() == 0 && journals.exists() {
-            // nothing was acknowledged yet, and the engine does not finish what it began to make
+            // Nothing was acknowledged yet, and the engine does not complete files that it left
+            // half made.
             std::fs::remove_dir_all(&journals)?;
         }
         folder::create(&journals)?;
         wal::cut_torn_batch(&journals, floor.sequence())?;
         let database = database(&journals)?;
         let records = keyspace(&database)?;
-        // the engine leaves out the folder that holds those of its keyspaces
+        // The engine does not sync the folder that holds those of its keyspaces.
         folder::sync(&journals.join("keyspaces"))?;
         let head = match read_all(&records, load)? {
             Some(head) => head,
@@ -116,7 +119,7 @@ impl Engine {
         };
         if head.id != floor.id() {
             return Err(JournalError::corrupt(format!(
-                "the journal and its side file are of two different logs; {FIX}"
+                "the journal and its side file are of two different journals; {FIX}"
             )));
         }
         if head.sequence < floor.sequence() {
@@ -132,8 +135,8 @@ impl Engine {
             engine.commit_unguarded(Batch::default())?;
             engine.floor.settle()?;
         } else {
-            // A journal that a killed process wrote may not be on the disk yet, and the bound must never
-            // be ahead of it. The bound itself may lag behind: a sync that failed may have lost it.
+            // What a killed process wrote may not be on the disk yet, and the bound must never be
+            // ahead of it. The bound itself may be too low: a sync that failed may have lost it.
             let synced = engine.database.persist(PersistMode::SyncData);
             synced.map_err(|error| JournalError::unavailable(describe(&error)))?;
             engine.floor.raise(engine.head.sequence)?;
@@ -230,7 +233,7 @@ fn opening(error: &fjall::Error) -> JournalError {
 pub(super) fn describe(error: &fjall::Error) -> String {
     match error {
         fjall::Error::Io(error) => error.to_string(),
-        other => format!("the engine says {other:?}"),
+        other => format!("the engine failed: {other:?}"),
     }
 }
 

@@ -1,7 +1,7 @@
 use std::{error::Error, fmt, sync::Arc};
 
-/// Why the journal could not be opened or written. Cheap to clone: one failure answers a whole group of
-/// callers.
+/// Why the journal could not be opened or written. Cheap to clone: a whole group of callers gets
+/// the same failure.
 #[derive(Clone, Debug)]
 pub(crate) struct JournalError {
     kind: JournalErrorKind,
@@ -10,11 +10,11 @@ pub(crate) struct JournalError {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum JournalErrorKind {
-    /// The disk holds less than was acknowledged, or something else.
+    /// The disk holds less than was acknowledged, or something else than was written.
     Corrupt,
-    /// Nothing is taken now, and this was not.
+    /// The journal takes nothing now, and did not take this.
     Refused,
-    /// The disk, or the thread that writes to it, does not answer.
+    /// The disk cannot be read or written, or the writer thread has ended.
     Unavailable,
 }
 
@@ -33,7 +33,7 @@ impl JournalError {
         }
     }
 
-    /// Nothing is taken now, for this reason.
+    /// The journal takes nothing now, for this reason.
     pub(crate) fn refused(what: impl fmt::Display) -> Self {
         Self {
             kind: JournalErrorKind::Refused,
@@ -41,7 +41,7 @@ impl JournalError {
         }
     }
 
-    /// The same, said to who asks meanwhile.
+    /// Returns the refusal for callers who ask while the failure lasts.
     pub(crate) fn refusal(&self) -> Self {
         Self {
             kind: JournalErrorKind::Refused,

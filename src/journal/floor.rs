@@ -1,3 +1,5 @@
+//! The side file: a lower bound of what the journal acknowledged.
+
 use std::{
     fs::File,
     io::{Read, Seek, SeekFrom, Write},
@@ -6,10 +8,10 @@ use std::{
 
 use super::{JournalError, batch::digest, folder};
 
-/// The side file: which log this is, and a sequence number that its disk must at least have
-/// reached.
+/// The side file: the id of the journal, and a batch number that its disk must at least have
+/// reached (the bound).
 ///
-/// Two slots are written in turn, so that a write which was torn leaves the one before it.
+/// Two slots are written in turn, so that a torn write leaves the one before it.
 #[derive(Debug)]
 pub(super) struct Floor {
     file: File,
@@ -19,7 +21,7 @@ pub(super) struct Floor {
 }
 
 impl Floor {
-    /// Reads the side file; `None` where there is none, or one whose making was cut short.
+    /// Opens the side file. Returns `None` if there is none, or one that was not completed.
     pub(super) fn open(path: &Path) -> Result<Option<Self>, JournalError> {
         let mut file = match File::options().read(true).write(true).open(path) {
             Ok(file) => file,
@@ -46,7 +48,7 @@ impl Floor {
         }))
     }
 
-    /// Makes the side file of a new journal.
+    /// Creates the side file of a new journal.
     pub(super) fn create(path: &Path, id: [u8; 16]) -> Result<Self, JournalError> {
         let mut floor = Self {
             file: folder::empty_file(path)?,
@@ -72,15 +74,15 @@ impl Floor {
         self.unsynced
     }
 
-    /// Writes that the disk has reached `sequence`, without a sync: a process that is killed loses
-    /// nothing of it.
+    /// Raises the bound to `sequence`, without a sync. A process that is killed loses nothing of
+    /// it.
     pub(super) fn raise(&mut self, sequence: u64) -> Result<(), JournalError> {
         self.write_slot(sequence % 2, sequence)?;
         self.sequence = sequence;
         Ok(())
     }
 
-    /// Writes the bound into both slots, so that not even damage leads back to what was before.
+    /// Writes the bound into both slots, so that not even damage brings back an older bound.
     pub(super) fn settle(&mut self) -> Result<(), JournalError> {
         self.write_slot((self.sequence + 1) % 2, self.sequence)?;
         self.sync()
@@ -109,18 +111,18 @@ impl Floor {
 }
 
 fn read_slot(bytes: &[u8]) -> Option<([u8; 16], u64)> {
-    let (told, check) = bytes.split_at_checked(24)?;
+    let (body, check) = bytes.split_at_checked(24)?;
     let check = u128::from_le_bytes(check.try_into().ok()?);
-    let (id, sequence) = told.split_first_chunk::<16>()?;
-    (digest(MAGIC, told) == check).then_some((*id, u64::from_le_bytes(sequence.try_into().ok()?)))
+    let (id, sequence) = body.split_first_chunk::<16>()?;
+    (digest(MAGIC, body) == check).then_some((*id, u64::from_le_bytes(sequence.try_into().ok()?)))
 }
 
 const SLOT: usize = 40;
 const MAGIC: &[u8] = b"tower-x402 floor 1";
 
-/// What to do with a journal that is damaged.
-pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id and exists since \
-     now, so that whatever the old one could have forgotten is refused, counted tokens and proofs of others alike (never put \
+/// What an operator does with a damaged journal.
+pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id and is made now, \
+     so whatever the old one may have forgotten is refused, counted tokens and proofs of others alike (never put \
      back an older copy of the folder)";
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use std::{
 
 use super::JournalError;
 
-/// Makes a folder of mode 0700 if there is none, with the folders around it, and makes their names
-/// safe from a loss of power.
+/// Creates a folder of mode 0700 if there is none, and its parents, and makes their names safe from
+/// a loss of power.
 pub(super) fn create(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         // Its maker may have ended before it synced. A parent that we may not read was not written
@@ -32,7 +32,7 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Makes a file of mode 0600 that was not there.
+/// Creates a file of mode 0600. Fails if it exists.
 pub(super) fn new_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
@@ -41,7 +41,7 @@ pub(super) fn new_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes a file of mode 0600 that holds nothing, whatever it held.
+/// Creates an empty file of mode 0600, and removes what was there.
 pub(super) fn empty_file(path: &Path) -> io::Result<File> {
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -60,24 +60,24 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Elsewhere a folder cannot be synced.
+/// A folder cannot be synced on this system.
 #[cfg(not(unix))]
 pub(super) fn sync(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Holds a folder for this process until it is dropped.
+/// Locks a folder for this process until it is dropped.
 pub(super) struct Lock(File);
 
-/// Given back rather than just closed: a child that another thread is starting holds a copy of
-/// every open file for a moment.
+/// Unlocks rather than just closes: a child that another thread is starting holds a copy of every
+/// open file for a moment.
 impl Drop for Lock {
     fn drop(&mut self) {
         let _ = self.0.unlock();
     }
 }
 
-/// Takes a folder that no process holds.
+/// Locks a folder that no process has locked.
 pub(super) fn lock(folder: &Path) -> Result<Lock, JournalError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
@@ -96,7 +96,7 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, JournalError> {
     }
 }
 
-/// Whether the disk takes anything: writes a little, and removes it.
+/// Checks that the disk can be written: writes a small file and removes it.
 pub(super) fn try_write(folder: &Path) -> io::Result<()> {
     use io::Write;
 
@@ -109,11 +109,11 @@ pub(super) fn try_write(folder: &Path) -> io::Result<()> {
     written
 }
 
+/// The length of the small file, in bytes.
 const TRIAL: usize = 64 * 1024;
 
-/// Writes each file of the journal over itself: after a sync that failed, the system may count
-/// pages as written that the disk never took, and what it shows is then more than what a loss of
-/// power would leave.
+/// Writes each file of the journal over itself. After a sync that failed, the system may count
+/// pages as written that the disk never took. It then shows more than a loss of power would leave.
 pub(super) fn write_journals_again(folder: &Path) -> io::Result<()> {
     for file in std::fs::read_dir(folder)? {
         let path = file?.path();
@@ -135,7 +135,7 @@ fn write_again(path: &Path) -> io::Result<()> {
         let Some(read) = chunk.get(..length).filter(|read| !read.is_empty()) else {
             return file.sync_all();
         };
-        // a hole stays one: a full disk has no room for its zeros
+        // A hole stays a hole: a full disk has no space for its zeros.
         if read.iter().any(|byte| *byte != 0) {
             file.seek(SeekFrom::Start(at))?;
             file.write_all(read)?;
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_free_again_although_a_child_has_a_copy_of_its_lock() {
+    fn a_folder_is_unlocked_although_a_child_has_a_copy_of_its_lock() {
         let folder = tempfile::tempdir().unwrap();
         let held = lock(folder.path()).unwrap();
         let copy = held.0.try_clone().unwrap();

@@ -1,6 +1,8 @@
+//! The record that each batch writes about the journal itself.
+
 use super::batch::{Tally, digest};
 
-/// What the disk says of itself, in each batch anew.
+/// The id of the journal, the number of the batch, and the tally of all records after it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Head {
     pub(super) id: [u8; 16],
@@ -21,13 +23,13 @@ impl Head {
     }
 
     pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (told, check) = bytes.split_at_checked(48)?;
-        if check != digest(HEAD, told).to_le_bytes() {
+        let (body, check) = bytes.split_at_checked(48)?;
+        if check != digest(HEAD, body).to_le_bytes() {
             return None;
         }
-        let (id, told) = told.split_first_chunk::<16>()?;
-        let (sequence, told) = told.split_first_chunk::<8>()?;
-        let (count, sum) = told.split_first_chunk::<8>()?;
+        let (id, body) = body.split_first_chunk::<16>()?;
+        let (sequence, body) = body.split_first_chunk::<8>()?;
+        let (count, sum) = body.split_first_chunk::<8>()?;
         let tally = Tally {
             count: u64::from_le_bytes(*count),
             sum: u128::from_le_bytes(sum.try_into().ok()?),
@@ -40,6 +42,6 @@ impl Head {
     }
 }
 
-/// Under which key it is written.
+/// The key of the head.
 pub(super) const HEAD: &[u8] = b"head";
 pub(super) const HEAD_LENGTH: usize = 64;

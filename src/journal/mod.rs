@@ -1,9 +1,9 @@
 //! An embedded journal that outlives a loss of power: one writer thread, many callers, one sync for
-//! each group of them.
+//! each group of callers.
 //!
-//! What it holds is small enough to stand in memory as well: a [`Machine`] decides there, in order,
-//! and what it changed is written as one [`Batch`] and synced before anyone is answered. After a
-//! write that failed, the machine is built anew from what the disk holds.
+//! What it holds is small enough to be held in memory too. A [`Machine`] applies commands there, in
+//! order. Its changes are written as one [`Batch`] and synced before any caller gets a reply. If a
+//! write fails, the machine is cleared and loaded again from the disk.
 
 mod batch;
 mod engine;
@@ -11,6 +11,7 @@ mod error;
 mod floor;
 mod folder;
 mod head;
+mod machine;
 #[cfg(feature = "conformance")]
 mod raw;
 #[cfg(test)]
@@ -23,5 +24,6 @@ pub(crate) use self::raw::RawEngine;
 pub(crate) use self::{
     batch::Batch,
     error::{JournalError, JournalErrorKind},
-    writer::{Journal, Machine, gone},
+    machine::Machine,
+    writer::{Journal, gone},
 };

@@ -7,8 +7,8 @@ use super::{
     engine::{database, describe, keyspace},
 };
 
-/// The engine by itself, opened and synced as the journal does, with nothing of the journal around it: what
-/// benches measure against.
+/// The storage engine without the journal around it, opened and synced as the journal does. Benches
+/// measure against it.
 pub(crate) struct RawEngine {
     records: Keyspace,
     database: Database,

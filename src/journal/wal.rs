@@ -1,3 +1,5 @@
+//! Repairs the end of the engine's own journal file after a loss of power.
+
 use std::{
     ffi::OsStr,
     fs::File,
@@ -13,9 +15,9 @@ use super::head::{HEAD, HEAD_LENGTH, Head};
 /// itself drops a batch that ends too early, but refuses to open if a batch has its end and lacks
 /// something before it.
 ///
-/// Nothing is cut that was acknowledged, as far as `acknowledged` says, and nothing that a later
-/// batch follows. A journal with such a fault was damaged: it stays as it is, and the engine
-/// refuses it.
+/// It never cuts a batch that was acknowledged, as far as `acknowledged` says, or that a later
+/// batch follows. A file with such a fault was damaged: it stays as it is, and the engine refuses
+/// it.
 pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()> {
     let Some(path) = newest(folder)? else {
         return Ok(());
@@ -24,12 +26,12 @@ pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()>
     let (mut journal, mut whole, mut last) = (BufReader::new(&file), 0, None);
     loop {
         match read_batch(&mut journal)? {
-            Found::Batch { length, head } => {
+            NextBatch::Batch { length, head } => {
                 whole += length;
                 last = head.or(last);
             }
-            Found::Nothing => return Ok(()),
-            Found::Torn => break,
+            NextBatch::End => return Ok(()),
+            NextBatch::Torn => break,
         }
     }
     let torn = heads(&rest(&file, whole)?);
@@ -48,7 +50,7 @@ pub(super) fn cut_torn_batch(folder: &Path, acknowledged: u64) -> io::Result<()>
     Ok(())
 }
 
-/// The journal that is written to: the one with the greatest number.
+/// Returns the file that is written to: the one with the greatest number.
 fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
     let mut newest = None;
     for file in std::fs::read_dir(folder)? {
@@ -64,29 +66,29 @@ fn newest(folder: &Path) -> io::Result<Option<PathBuf>> {
     Ok(newest.map(|(_, path)| path))
 }
 
-/// What comes next in a journal.
-enum Found {
+/// What comes next in the file.
+enum NextBatch {
     Batch { length: u64, head: Option<Head> },
-    Nothing,
+    End,
     Torn,
 }
 
 /// Reads a batch as the engine writes it: a start with the number of records, the records, and an
 /// end with their checksum.
-fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
+fn read_batch(journal: &mut impl Read) -> io::Result<NextBatch> {
     let Some([START]) = array(journal)? else {
-        return Ok(Found::Nothing);
+        return Ok(NextBatch::End);
     };
     let Some([n0, n1, n2, n3, ..]) = array::<12>(journal)? else {
-        return Ok(Found::Torn);
+        return Ok(NextBatch::Torn);
     };
     let (mut length, mut head, mut sum) = (13, None, Xxh3::new());
     for _ in 0..u32::from_le_bytes([n0, n1, n2, n3]) {
         let Some(record) = array::<21>(journal)? else {
-            return Ok(Found::Torn);
+            return Ok(NextBatch::Torn);
         };
         let [RECORD, .., k0, k1, _, _, _, _, v0, v1, v2, v3] = record else {
-            return Ok(Found::Torn);
+            return Ok(NextBatch::Torn);
         };
         let (key, value) = (
             u64::from(u16::from_le_bytes([k0, k1])),
@@ -95,7 +97,7 @@ fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
         let mut bytes = Vec::new();
         journal.take(key + value).read_to_end(&mut bytes)?;
         if bytes.len() as u64 != key + value {
-            return Ok(Found::Torn);
+            return Ok(NextBatch::Torn);
         }
         sum.update(&record);
         sum.update(&bytes);
@@ -104,16 +106,16 @@ fn read_batch(journal: &mut impl Read) -> io::Result<Found> {
     }
     match array::<13>(journal)? {
         Some([END, check @ .., b'F', b'J', b'L', 3]) if check == sum.digest().to_le_bytes() => {
-            Ok(Found::Batch {
+            Ok(NextBatch::Batch {
                 length: length + 13,
                 head,
             })
         }
-        _ => Ok(Found::Torn),
+        _ => Ok(NextBatch::Torn),
     }
 }
 
-/// The next few bytes, if there are as many.
+/// Reads the next bytes. Returns `None` if there are too few.
 fn array<const LENGTH: usize>(journal: &mut impl Read) -> io::Result<Option<[u8; LENGTH]>> {
     let mut bytes = [0; LENGTH];
     match journal.read_exact(&mut bytes) {
@@ -122,7 +124,7 @@ fn array<const LENGTH: usize>(journal: &mut impl Read) -> io::Result<Option<[u8;
     }
 }
 
-/// What `file` holds from `start` on, without the many zeros that a journal is made with.
+/// Reads `file` from `start` on, without the many zeros that a file is created with.
 fn rest(mut file: &File, start: u64) -> io::Result<Vec<u8>> {
     let mut rest = Vec::new();
     file.seek(SeekFrom::Start(start))?;
@@ -137,7 +139,7 @@ fn rest(mut file: &File, start: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The heads of batches that are somewhere in `bytes`.
+/// Returns the heads of all batches in `bytes`, wherever they are.
 fn heads(bytes: &[u8]) -> Vec<Head> {
     let places = bytes
         .windows(HEAD.len() + HEAD_LENGTH)
@@ -158,10 +160,14 @@ mod tests {
     use crate::journal::{Batch, JournalError, JournalErrorKind, engine::Engine};
 
     #[test]
-    fn a_torn_batch_that_nobody_was_answered_is_cut_off() {
-        let log = Written::new();
-        for hole in [log.ends[1] + 600, log.ends[1] + 9_000, log.ends[2] - 700] {
-            let torn = log.with(&log.floors[1], hole, 300);
+    fn a_torn_batch_that_was_not_acknowledged_is_cut_off() {
+        let journal = WrittenJournal::new();
+        for hole in [
+            journal.ends[1] + 600,
+            journal.ends[1] + 9_000,
+            journal.ends[2] - 700,
+        ] {
+            let torn = journal.with(&journal.floors[1], hole, 300);
             assert_eq!(
                 torn.read().unwrap(),
                 [b"0".to_vec(), b"1".to_vec()],
@@ -171,18 +177,18 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_kept_for_inquiry()
-     {
-        let log = Written::new();
-        let last = log.ends[1] + 9_000;
+    fn a_batch_with_a_hole_that_was_acknowledged_or_is_not_the_last_is_refused_and_left_unchanged()
+    {
+        let journal = WrittenJournal::new();
+        let last = journal.ends[1] + 9_000;
         for (floor, hole, length) in [
-            (&log.floors[2], last, 300),
-            (&log.floors[1], log.ends[0] + 9_000, 300),
-            (&log.floors[0], log.ends[0] + 9_000, 300),
+            (&journal.floors[2], last, 300),
+            (&journal.floors[1], journal.ends[0] + 9_000, 300),
+            (&journal.floors[0], journal.ends[0] + 9_000, 300),
             // In the head of the batch before the last one.
-            (&log.floors[0], log.ends[1] - 70, 50),
+            (&journal.floors[0], journal.ends[1] - 70, 50),
         ] {
-            let damaged = log.with(floor, hole, length);
+            let damaged = journal.with(floor, hole, length);
             let before = fs::read(damaged.journal()).unwrap();
             assert_eq!(
                 damaged.read().unwrap_err().kind(),
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_cut_leaves_the_batches_before_it_and_nothing_of_the_torn_one() {
-        let log = Written::new();
+        let log = WrittenJournal::new();
         let mut whole = fs::read(log.journal()).unwrap();
         whole.truncate(log.ends[2]);
         let folder = tempfile::tempdir().unwrap();
@@ -228,14 +234,14 @@ mod tests {
         let bytes = fs::read(folder.path().join("journal/0.jnl")).unwrap();
         let (mut unread, mut read) = (&bytes[..], 0);
         for sequence in [1, 2] {
-            let Found::Batch { length, head } = read_batch(&mut unread).unwrap() else {
+            let NextBatch::Batch { length, head } = read_batch(&mut unread).unwrap() else {
                 panic!("batch {sequence} is not read");
             };
             assert_eq!(head.unwrap().sequence, sequence);
             read += length as usize;
         }
         assert_eq!(read, bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1);
-        assert!(matches!(read_batch(&mut unread), Ok(Found::Nothing)));
+        assert!(matches!(read_batch(&mut unread), Ok(NextBatch::End)));
     }
 
     #[test]
@@ -273,33 +279,33 @@ mod tests {
     }
 
     /// A journal of three batches.
-    struct Written {
+    struct WrittenJournal {
         folder: tempfile::TempDir,
         /// Where each batch ends, and the side file as it was then.
         ends: Vec<usize>,
         floors: Vec<Vec<u8>>,
     }
 
-    impl Written {
+    impl WrittenJournal {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let mut log = Self {
+            let mut written = Self {
                 folder,
                 ends: Vec::new(),
                 floors: Vec::new(),
             };
-            let mut engine = Engine::open(log.folder.path(), [7; 16], |_, _| Ok(())).unwrap();
+            let mut engine = Engine::open(written.folder.path(), [7; 16], |_, _| Ok(())).unwrap();
             for key in [b"0", b"1", b"2"] {
                 let mut batch = Batch::default();
                 batch.change(key, None, Some(&[b'x'; 20_000]));
                 engine.commit(batch).unwrap();
-                let journal = fs::read(log.journal()).unwrap();
-                log.ends
-                    .push(journal.iter().rposition(|byte| *byte != 0).unwrap() + 1);
-                log.floors
-                    .push(fs::read(log.folder.path().join("floor")).unwrap());
+                let journal = fs::read(written.journal()).unwrap();
+                let end = journal.iter().rposition(|byte| *byte != 0).unwrap() + 1;
+                let floor = fs::read(written.folder.path().join("floor")).unwrap();
+                written.ends.push(end);
+                written.floors.push(floor);
             }
-            log
+            written
         }
 
         fn journal(&self) -> PathBuf {

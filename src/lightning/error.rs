@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+use crate::boxed::BoxError;
 
 /// The error of a Lightning node.
 #[derive(Debug)]

@@ -208,4 +208,4 @@ pub use self::{
     payer::{PayLimits, Payer, PayerProfile, PaymentStatus},
     receiver::{Description, InvoiceRequest, InvoiceStatus, KeyCustody, Receiver, ReceiverProfile},
 };
-pub use crate::boxed::{BoxFuture, BoxStream};
+pub use crate::boxed::{BoxError, BoxFuture, BoxStream};

@@ -1,8 +1,8 @@
 use std::{error::Error, fmt};
 
-type BoxError = Box<dyn Error + Send + Sync>;
+use crate::boxed::BoxError;
 
-/// A store could not answer. Nothing is served on its account.
+/// An error of a store. The request that needed it is not served.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -10,22 +10,22 @@ pub struct StoreError {
     source: BoxError,
 }
 
-/// What kind of failure it was.
+/// The kind of a [`StoreError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// What the store holds is damaged or older than what it acknowledged: it was not opened.
+    /// The store was not opened: what it holds is damaged, or older than what it acknowledged.
     Corrupt,
-    /// There is no room for another key.
+    /// The store has no room for another key or record.
     Full,
-    /// It takes nothing now, and took nothing: there is nothing to release.
+    /// The store takes nothing now, and took nothing: there is nothing to release.
     Refused,
-    /// It cannot be reached, or cannot write.
+    /// The store cannot be reached, or cannot write.
     Unavailable,
 }
 
 impl StoreError {
-    /// An error of the store that is called `store`.
+    /// Creates an error. `store` names the store in texts, for example "the memory store".
     pub fn new(kind: StoreErrorKind, store: &'static str, source: impl Into<BoxError>) -> Self {
         Self {
             kind,
@@ -34,7 +34,7 @@ impl StoreError {
         }
     }
 
-    /// What kind of failure it was.
+    /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> StoreErrorKind {
         self.kind

@@ -7,11 +7,11 @@ use std::{
 
 use super::{
     Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
-    StoreError, StoreErrorKind, StoreId, UseId, UseLimits,
-    birth::birth,
+    StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
+    created_at::created_at,
     state::{
-        capacity::{Capacity, Full, Keys},
-        payments::{Payments, UseRequest},
+        capacity::{Capacity, Keys, OutOfCapacity},
+        payments::Payments,
         records::{Record, RecordTable, check_value},
     },
 };
@@ -22,8 +22,8 @@ use crate::{
 
 /// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].
 ///
-/// It is bounded: a live key is never evicted, and a full store answers [`StoreErrorKind::Full`].
-/// What has expired is forgotten a little with each call.
+/// Its memory is bounded. It never evicts a live key: a full store returns
+/// [`StoreErrorKind::Full`]. Each call forgets a little of what has expired.
 ///
 /// # After a restart
 ///
@@ -35,19 +35,23 @@ use crate::{
 /// if you accept that loss.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, UseLimits, MemoryStore, ReplayStore, UseId};
+/// use tower_x402::replay::{
+///     Consumption, ConsumptionKey, MemoryStore, ReplayStore, UseId, UseLimits, UseRequest,
+/// };
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let payment_hash = Preimage::from_bytes([7; 32]).payment_hash();
 /// let store = MemoryStore::new()?;
-/// let key = ConsumptionKey::new(Network::Regtest, payment_hash);
+/// let key = ConsumptionKey::lightning(Network::Regtest, payment_hash);
 /// let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 ///
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Spent);
+/// let first = UseRequest::new(key, UseId::random()?, once, until);
+/// assert_eq!(store.consume(first).await?, Consumption::Granted { remaining: 0 });
+/// let second = UseRequest::new(key, UseId::random()?, once, until);
+/// assert_eq!(store.consume(second).await?, Consumption::Spent);
 /// # Ok(())
 /// # }
 /// ```
@@ -55,7 +59,7 @@ pub struct MemoryStore {
     id: StoreId,
     created_at: Timestamp,
     clock: Arc<dyn Clock>,
-    books: Box<[Mutex<Payments>]>,
+    shards: Box<[Mutex<Payments>]>,
     hasher: std::hash::RandomState,
     records: Mutex<RecordTable>,
     keys: Keys,
@@ -63,18 +67,19 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store for 1,000,000 keys and 64 MiB of records.
+    /// Creates an empty store for 1,000,000 keys and 64 MiB of records.
     ///
     /// # Errors
     ///
-    /// If the operating system has no randomness for the store's id.
+    /// [`StoreErrorKind::Unavailable`] if the operating system has no randomness for the store's
+    /// id.
     pub fn new() -> Result<Self, StoreError> {
         let clock = SystemClock::new();
         Ok(Self {
             id: StoreId::random()?,
-            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
+            created_at: created_at(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
-            books: (0..BOOKS).map(|_| Mutex::default()).collect(),
+            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
             hasher: std::hash::RandomState::new(),
             records: Mutex::default(),
             keys: Keys::new(KEYS),
@@ -82,8 +87,9 @@ impl MemoryStore {
         })
     }
 
-    /// With room for so many keys instead, about 200 bytes each. A payment for several uses counts
-    /// for up to five keys, and within ten minutes for one more with each use (1,024 at most).
+    /// Sets how many keys the store may hold, about 200 bytes each. A payment for several uses
+    /// counts for up to five keys, and within ten minutes for one more with each use (1,024 at
+    /// most).
     #[must_use]
     pub fn with_capacity(self, keys: NonZeroUsize) -> Self {
         Self {
@@ -92,7 +98,7 @@ impl MemoryStore {
         }
     }
 
-    /// With room for so many bytes of records instead.
+    /// Sets how many bytes of records the store may hold.
     #[must_use]
     pub fn with_record_capacity(self, bytes: usize) -> Self {
         Self {
@@ -101,24 +107,24 @@ impl MemoryStore {
         }
     }
 
-    /// With another clock, for tests. It also gives the store its
-    /// [`created_at`](ReplayStore::created_at).
+    /// Sets the clock, for tests. The store counts as made at that clock's present moment.
     #[must_use]
     pub fn with_clock(self, clock: impl Clock) -> Self {
         Self {
-            created_at: birth(clock.now()).unwrap_or(Timestamp::MAX),
+            created_at: created_at(clock.now()).unwrap_or(Timestamp::MAX),
             clock: Arc::new(clock),
             ..self
         }
     }
 
+    /// The payments of one shard, among them that of `key`.
     fn payments(&self, key: &ConsumptionKey) -> MutexGuard<'_, Payments> {
         let hash = self.hasher.hash_one(key) as usize;
-        lock(&self.books[hash % BOOKS])
+        lock(&self.shards[hash % SHARDS])
     }
 }
 
-/// Nothing of what it holds, for that may be a million keys.
+/// Shows nothing of what it holds: that may be a million keys.
 impl fmt::Debug for MemoryStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryStore")
@@ -136,28 +142,19 @@ impl ReplayStore for MemoryStore {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
-            let ask = UseRequest {
-                key,
-                use_id,
-                limits,
-                retain_until,
-            };
-            let now = self.clock.now();
-            let answer = self.payments(&key).consume(&ask, now, &self.keys, &mut ());
+            let (key, now) = (request.key(), self.clock.now());
+            let answer = self
+                .payments(&key)
+                .consume(&request, now, &self.keys, &mut ());
             answer
-                .or_else(|Full| {
-                    self.books
+                .or_else(|OutOfCapacity| {
+                    self.shards
                         .iter()
                         .for_each(|payments| lock(payments).prune(now, &self.keys, &mut ()));
-                    self.payments(&key).consume(&ask, now, &self.keys, &mut ())
+                    self.payments(&key)
+                        .consume(&request, now, &self.keys, &mut ())
                 })
                 .map_err(full_of_keys)
         })
@@ -218,7 +215,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn full_of_keys(Full: Full) -> StoreError {
+fn full_of_keys(OutOfCapacity: OutOfCapacity) -> StoreError {
     StoreError::new(
         StoreErrorKind::Full,
         NAME,
@@ -226,7 +223,7 @@ fn full_of_keys(Full: Full) -> StoreError {
     )
 }
 
-fn full_of_records(Full: Full) -> StoreError {
+fn full_of_records(OutOfCapacity: OutOfCapacity) -> StoreError {
     StoreError::new(
         StoreErrorKind::Full,
         NAME,
@@ -235,6 +232,6 @@ fn full_of_records(Full: Full) -> StoreError {
 }
 
 const NAME: &str = "the memory store";
-const BOOKS: usize = 64;
+const SHARDS: usize = 64;
 const KEYS: usize = 1_000_000;
 const RECORD_BYTES: usize = 64 << 20;

@@ -1,72 +1,89 @@
 //! Remembering which payments are spent.
+//!
+//! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
+//! expire, such as revocations. [`MemoryStore`] and [`DurableStore`] are both. To write a store of
+//! your own, read the contract of [`ReplayStore`] and run the suites in [`conformance`].
 
-mod birth;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod created_at;
 #[cfg(feature = "replay-durable")]
 mod durable;
 mod error;
 mod ids;
+#[cfg(feature = "server")]
+mod lease;
 mod memory;
 mod records;
+mod request;
 mod revoked;
 mod state;
 
-use std::{fmt, num::NonZeroU32, sync::Arc};
+use std::{fmt, sync::Arc};
 
-#[cfg(feature = "server")]
-pub(crate) use self::birth::check_birth;
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
+#[cfg(feature = "server")]
+pub(crate) use self::{
+    created_at::{check_created_at, vouches_from},
+    lease::Lease,
+};
 pub use self::{
     error::{StoreError, StoreErrorKind},
     ids::{ConsumptionKey, StoreId, UseId},
     memory::MemoryStore,
     records::{RecordKey, Records},
+    request::{UseLimits, UseRequest},
     revoked::Revocations,
 };
-pub use crate::boxed::BoxFuture;
+pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
 
 /// Remembers which payments are spent.
 ///
 /// # Contract
 ///
-/// Keys are chosen by whoever pays (a payment hash is random, and nobody can aim at another's); use
-/// ids are random.
-///
 /// - For one key, grants minus releases never exceed [`UseLimits::uses`], and the releases that
-///   count ([`ReleaseReason::Failed`]) never exceed [`UseLimits::restores`]: across tasks, across processes
-///   that share the store, and across restarts of a durable one, until `retain_until`.
-/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a use that was granted is
-///   granted again to the same one, with the same answer, and takes nothing more. A use id is
-///   remembered for ten minutes at least, or until 1,024 later uses of its payment. (A refusal
-///   takes nothing, so it need not be remembered.)
-/// - After an error, or if the future was dropped, nobody knows whether the use was taken, so the
-///   caller releases it. Only [`StoreErrorKind::Refused`] says that this call took nothing.
-/// - `release` returns at once, never blocks, may be called from `Drop`, and is carried out by
-///   the store itself. It is idempotent, harmless for a use that was never granted, and it wins
-///   over a `consume` of the same use that is still under way or that comes later.
-/// - A later `consume` of a key may extend its `retain_until`, never shorten it. A live key is
-///   never evicted: a full store answers an error.
-/// - A store remembers the greatest `retain_until` that it pruned and answers
+///   count ([`ReleaseReason::Failed`]) never exceed [`UseLimits::restores`]. This holds across
+///   tasks, across processes that share the store, and across restarts of a durable store, until
+///   `retain_until`.
+/// - `consume` is one atomic step, and idempotent in its [`UseId`]: a repeated request for a
+///   granted use gets the same answer and takes nothing more. The store remembers a use id for ten
+///   minutes at least, or until 1,024 later uses of its payment. (A refusal takes nothing, so the
+///   store need not remember it.)
+/// - If `consume` fails or its future is dropped, the outcome is unknown and the caller must call
+///   `release`. Only [`StoreErrorKind::Refused`] says that this call took nothing.
+/// - `release` returns at once, never blocks, and may be called from `Drop`; the store carries it
+///   out itself. It is idempotent and harmless for a use that was never granted. It wins over a
+///   `consume` of the same use that is still under way or that comes later.
+/// - A later `consume` of a key may extend its `retain_until`, and never shortens it. The store
+///   never evicts a live key: a full store returns an error.
+/// - The store remembers the greatest `retain_until` that it pruned, and answers
 ///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it.
 /// - [`created_at`](Self::created_at) is the moment at which the store was made, not a moment
-///   before that, and it never changes. All handles of a store say the same moment, so a store that
-///   several handles may have open keeps the moment in itself.
+///   before that, and it never changes. All handles of a store return the same moment, so a store
+///   that several handles may have open keeps the moment in itself.
 /// - The cost of one use does not grow with [`UseLimits::uses`].
 /// - A durable store answers after its record is safe from a loss of power.
+///
+/// # Keys
+///
+/// Key what you keep by [`ConsumptionKey::as_bytes`]: at most 64 bytes that mean nothing to a
+/// store, for example a binary column or a part of a Redis key. Do not key by a payment hash or by
+/// a network: payments of other rails, which may be added, have neither. The bytes of a payment
+/// never change, so they may be kept. Payment hashes and use ids are random: no client can choose
+/// one that is another's.
 ///
 /// # How to write your own
 ///
 /// This one keeps the contract, and is slow: it looks at every key each time. It leaves out two
 /// bounds that yours needs, because clients could fill its memory otherwise: `uses` and
 /// `released_early` grow without end. Remember a use id for ten minutes, or until 1,024 later
-/// uses of its payment, and an early release for ten minutes. Put yours through
-/// [`conformance::replay_store`] (feature `conformance`), as is done here at the end. A store on a
-/// server takes its atomic step there (a script, or one statement that reads and writes), hands its
-/// releases to a task of its own, and goes through [`conformance::two_handles`] and
-/// [`conformance::two_processes`] as well.
+/// uses of its payment, and an early release for ten minutes. Test yours with
+/// [`conformance::replay_store`] (feature `conformance`), as the last lines do. A store on a server
+/// takes its atomic step there (a script, or one statement that reads and writes), hands its
+/// releases to a task of its own, and also passes [`conformance::two_handles`] and
+/// [`conformance::two_processes`].
 ///
 /// ```
 /// use std::{
@@ -76,8 +93,9 @@ use crate::clock::Timestamp;
 ///
 /// use tower_x402::{
 ///     clock::{Clock, Timestamp},
-///     replay::{BoxFuture,
-///         Consumption, ConsumptionKey, Durability, UseLimits, ReleaseReason, ReplayStore, StoreError, StoreErrorKind, StoreId, UseId,
+///     replay::{
+///         BoxFuture, Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore,
+///         StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
 ///     },
 /// };
 ///
@@ -86,11 +104,11 @@ use crate::clock::Timestamp;
 ///     id: StoreId,
 ///     created_at: Timestamp,
 ///     clock: C,
-///     state: Mutex<State>,
+///     spent: Mutex<Spent>,
 /// }
 ///
 /// #[derive(Debug, Default)]
-/// struct State {
+/// struct Spent {
 ///     payments: HashMap<ConsumptionKey, Payment>,
 ///     released_early: HashSet<(ConsumptionKey, UseId)>,
 ///     pruned_until: Option<Timestamp>,
@@ -107,12 +125,12 @@ use crate::clock::Timestamp;
 ///
 /// impl<C: Clock> OneMutex<C> {
 ///     fn new(clock: C) -> Self {
-///         let created_at = clock.now();
-///         Self { id: StoreId::random().expect("randomness"), created_at, clock, state: Mutex::default() }
+///         let (id, created_at) = (StoreId::random().expect("randomness"), clock.now());
+///         Self { id, created_at, clock, spent: Mutex::default() }
 ///     }
 /// }
 ///
-/// impl State {
+/// impl Spent {
 ///     fn prune(&mut self, now: Timestamp) {
 ///         let (payments, pruned_until) = (&mut self.payments, &mut self.pruned_until);
 ///         payments.retain(|_, payment| {
@@ -124,7 +142,9 @@ use crate::clock::Timestamp;
 ///         });
 ///     }
 ///
-///     fn consume(&mut self, key: ConsumptionKey, id: UseId, limits: UseLimits, retain_until: Timestamp) -> Consumption {
+///     fn consume(&mut self, request: &UseRequest) -> Consumption {
+///         let (key, id, limits) = (request.key(), request.use_id(), request.limits());
+///         let retain_until = request.retain_until();
 ///         let unknown = !self.payments.contains_key(&key);
 ///         if unknown && Some(retain_until) <= self.pruned_until {
 ///             return Consumption::Spent;
@@ -149,7 +169,8 @@ use crate::clock::Timestamp;
 ///     }
 ///
 ///     fn release(&mut self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {
-///         let Some(payment) = self.payments.get_mut(&key).filter(|payment| payment.uses.contains_key(&id)) else {
+///         let payment = self.payments.get_mut(&key);
+///         let Some(payment) = payment.filter(|payment| payment.uses.contains_key(&id)) else {
 ///             self.released_early.insert((key, id));
 ///             return;
 ///         };
@@ -174,25 +195,20 @@ use crate::clock::Timestamp;
 ///         self.created_at
 ///     }
 ///
-///     fn consume(
-///         &self,
-///         key: ConsumptionKey,
-///         use_id: UseId,
-///         limits: UseLimits,
-///         retain_until: Timestamp,
-///     ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+///     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
 ///         Box::pin(async move {
-///             let mut state = self.state.lock().expect("no holder panics");
-///             state.prune(self.clock.now());
-///             if state.payments.len() >= 100_000 && !state.payments.contains_key(&key) {
-///                 return Err(StoreError::new(StoreErrorKind::Full, "the store of one mutex", "100,000 keys are live"));
+///             let mut spent = self.spent.lock().expect("no holder panics");
+///             spent.prune(self.clock.now());
+///             if spent.payments.len() >= 100_000 && !spent.payments.contains_key(&request.key()) {
+///                 let (kind, name) = (StoreErrorKind::Full, "the store of one mutex");
+///                 return Err(StoreError::new(kind, name, "100,000 keys are live"));
 ///             }
-///             Ok(state.consume(key, use_id, limits, retain_until))
+///             Ok(spent.consume(&request))
 ///         })
 ///     }
 ///
 ///     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
-///         self.state.lock().expect("no holder panics").release(key, use_id, why);
+///         self.spent.lock().expect("no holder panics").release(key, use_id, why);
 ///     }
 ///
 ///     fn durability(&self) -> Durability {
@@ -214,43 +230,45 @@ use crate::clock::Timestamp;
 /// # }
 /// ```
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
-    /// Which store this is: made with it, and kept in it if it is durable or if several handles may
-    /// have it open. Keys of counted tokens are derived from it, so that no token is spent at a
-    /// store that does not remember it.
+    /// Returns the id of this store: made with it, and kept in it if it is durable or if several
+    /// handles may have it open. Keys of counted tokens are derived from the id, so that no token
+    /// can be spent at a store that does not remember it.
     fn id(&self) -> StoreId;
 
     /// Returns the moment at which this store was made, by its own clock. It never changes and is
     /// the same for all handles: keep it in the store if the store is durable or if several handles
     /// may have it open. (The moment at which a handle was opened will do only for a store that one
-    /// value holds and that ends with it.) A proof without a key of this server (an x402 proof that
-    /// another server quoted, or a facilitator's payment) is refused if its invoice was made before
-    /// that, or within twice the clocks' skew after it: an earlier store may have consumed it.
+    /// value holds and that ends with it.)
+    ///
+    /// An earlier store may have consumed a proof without a key of this server: an x402 proof that
+    /// another server quoted, or a facilitator's payment. So such a proof is refused if its invoice
+    /// was made before this moment, or within twice the clocks' skew after it.
     ///
     /// **The clock must be right when a store is made**, within the skew (60 s). If it is behind,
     /// proofs that an earlier store consumed are accepted again. If it is ahead, no such proof is
     /// accepted until then. So make a store only after the machine has set its clock; under
     /// systemd, `After=time-sync.target` says that. A clock that was never set is found:
     /// [`MemoryStore`] and [`DurableStore`] return [`Timestamp::MAX`] if it says a time before
-    /// 2020-09-13, and a durable store that is opened again, with the clock set, exists since then.
-    /// A clock that is behind by less is not found. A paywall with `accept_foreign_proofs` and a
-    /// facilitator refuse to be built with a store that was made in the future.
+    /// 2020-09-13. A durable store that is opened again with the clock set then counts as made at
+    /// that moment. A clock that is behind by less is not found. A paywall with
+    /// `accept_foreign_proofs` and a facilitator cannot be built with a store that was made in the
+    /// future.
     fn created_at(&self) -> Timestamp;
 
     /// Takes one use of a payment, or answers that none is left.
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>>;
+    ///
+    /// # Errors
+    ///
+    /// If the store cannot answer. After any error but [`StoreErrorKind::Refused`] the use may have
+    /// been taken, and the caller must call [`release`](Self::release).
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>>;
 
-    /// Gives a use back. One whose id is no longer remembered stays taken: [`MemoryStore`] and
+    /// Gives a use back. A use whose id is no longer remembered stays taken: [`MemoryStore`] and
     /// [`DurableStore`] remember the last five uses of a payment as long as the payment, and the
     /// 1,024 before the last one for ten minutes.
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason);
 
-    /// Whether what was consumed outlives this process.
+    /// Returns whether what was consumed outlives this process.
     fn durability(&self) -> Durability;
 }
 
@@ -263,14 +281,8 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
         (**self).created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        (**self).consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        (**self).consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -284,45 +296,28 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
 
 fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records) {}
 
-/// How often one payment may be used, and how often a failed use may come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct UseLimits {
-    /// Uses in all.
-    pub uses: NonZeroU32,
-    /// Releases of [`ReleaseReason::Failed`] that are honoured.
-    pub restores: u32,
-}
-
-impl UseLimits {
-    /// So many uses, of which so many failed ones may come back.
-    #[must_use]
-    pub const fn new(uses: NonZeroU32, restores: u32) -> Self {
-        Self { uses, restores }
-    }
-}
-
-/// What became of a [`consume`](ReplayStore::consume).
+/// What a store answered to [`consume`](ReplayStore::consume).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "serve only what was granted"]
 #[non_exhaustive]
 pub enum Consumption {
-    /// The use is yours.
+    /// The use was taken for this request.
     Granted {
-        /// How many are left.
+        /// The number of uses that are left after this one.
         remaining: u32,
     },
     /// No use is left, or the store has forgotten too much to know that one is left.
     Spent,
 }
 
-/// Why a use goes back.
+/// Why a use is given back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReleaseReason {
-    /// The inner service was called and failed: counted against [`UseLimits::restores`].
+    /// The inner service was called and failed. [`UseLimits::restores`] limits how often this gives
+    /// a use back.
     Failed,
-    /// The inner service was never called: always honoured.
+    /// The inner service was never called. This always gives the use back.
     NotServed,
 }
 
@@ -330,8 +325,8 @@ pub enum ReleaseReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Durability {
-    /// It does, and a loss of power too.
+    /// It outlives the process, and a loss of power.
     Durable,
-    /// It does not.
+    /// It ends with the process.
     Volatile,
 }

@@ -3,23 +3,23 @@ use std::{fmt, sync::Arc};
 use super::StoreError;
 use crate::{boxed::BoxFuture, clock::Timestamp};
 
-/// Keeps small records with an expiry: what was revoked.
+/// Keeps small records that expire, such as [`Revocations`](super::Revocations).
 ///
 /// # Contract
 ///
-/// - Keys are at most 255 bytes ([`RecordKey`] ensures it), values at most 64 KiB; a longer value
-///   is an error.
+/// - Keys have at most 255 bytes ([`RecordKey`] ensures it) and values at most 64 KiB. A longer
+///   value is an error.
 /// - `put_if_absent` is one atomic step: of any number of concurrent calls for one key, exactly
-///   one answers `true`.
-/// - A record is gone once its expiry has passed; its key is then absent.
+///   one returns `true`.
+/// - A record is there until its expiry, inclusive. After that its key is absent.
 /// - A durable store answers after its record is safe from a loss of power.
-/// - What is held is bounded: where there is no room, writing is an error, and no live record goes.
+/// - What is held is bounded. A full store returns an error, and never evicts a live record.
 ///
 /// # How to write your own
 ///
-/// Complete, as far as one process goes.
-/// [`conformance::records`](crate::replay::conformance::records) (feature `conformance`) says
-/// whether yours is right.
+/// This one is complete for one process. Test yours with
+/// [`conformance::records`](crate::replay::conformance::records) (feature `conformance`), as the
+/// last lines do.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex};
@@ -32,24 +32,32 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 /// #[derive(Debug)]
 /// struct OneMutex<C> {
 ///     clock: C,
-///     records: Mutex<BTreeMap<RecordKey, (Vec<u8>, Timestamp)>>,
+///     records: Mutex<Map>,
 /// }
 ///
+/// type Map = BTreeMap<RecordKey, (Vec<u8>, Timestamp)>;
+///
 /// impl<C: Clock> OneMutex<C> {
-///     fn with_live<T>(&self, ask: impl FnOnce(&mut BTreeMap<RecordKey, (Vec<u8>, Timestamp)>) -> T) -> T {
+///     fn with_live<T>(&self, act: impl FnOnce(&mut Map) -> T) -> T {
 ///         let mut records = self.records.lock().expect("no holder panics");
 ///         let now = self.clock.now();
 ///         records.retain(|_, (_, expires_at)| now <= *expires_at);
-///         ask(&mut records)
+///         act(&mut records)
 ///     }
 /// }
 ///
 /// impl<C: Clock> Records for OneMutex<C> {
-///     fn put_if_absent(&self, key: RecordKey, value: Vec<u8>, expires_at: Timestamp) -> BoxFuture<'_, Result<bool, StoreError>> {
+///     fn put_if_absent(
+///         &self,
+///         key: RecordKey,
+///         value: Vec<u8>,
+///         expires_at: Timestamp,
+///     ) -> BoxFuture<'_, Result<bool, StoreError>> {
 ///         Box::pin(async move {
 ///             self.with_live(|records| {
 ///                 if value.len() > 64 * 1024 || records.len() >= 10_000 {
-///                     return Err(StoreError::new(StoreErrorKind::Full, "the records of one mutex", "at most 10,000 of 64 KiB"));
+///                     let (kind, name) = (StoreErrorKind::Full, "the records of one mutex");
+///                     return Err(StoreError::new(kind, name, "at most 10,000 of 64 KiB"));
 ///                 }
 ///                 let absent = !records.contains_key(&key);
 ///                 records.entry(key).or_insert((value, expires_at));
@@ -59,14 +67,18 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 ///     }
 ///
 ///     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-///         Box::pin(async move { Ok(self.with_live(|records| records.get(&key).map(|(value, _)| value.clone()))) })
+///         let value = move |records: &mut Map| records.get(&key).map(|(value, _)| value.clone());
+///         Box::pin(async move { Ok(self.with_live(value)) })
 ///     }
 ///
 ///     fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
 ///         Box::pin(async move { Ok(self.with_live(|records| drop(records.remove(&key)))) })
 ///     }
 ///
-///     fn scan(&self, prefix: RecordKey) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+///     fn scan(
+///         &self,
+///         prefix: RecordKey,
+///     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
 ///         Box::pin(async move {
 ///             Ok(self.with_live(|records| {
 ///                 records
@@ -81,12 +93,15 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
-/// let open = async |setup: tower_x402::replay::conformance::Setup| OneMutex { clock: setup.clock, records: Mutex::default() };
-/// tower_x402::replay::conformance::records(open, false).await;
+/// use tower_x402::replay::conformance::{self, Setup};
+///
+/// let new = |setup: Setup| OneMutex { clock: setup.clock, records: Mutex::default() };
+/// conformance::records(async |setup| new(setup), false).await;
 /// # }
 /// ```
 pub trait Records: fmt::Debug + Send + Sync + 'static {
-    /// Writes a record where there is none, and answers whether it did.
+    /// Writes a record if its key is absent, and returns whether it did. The record is there until
+    /// `expires_at`, inclusive.
     fn put_if_absent(
         &self,
         key: RecordKey,
@@ -94,13 +109,13 @@ pub trait Records: fmt::Debug + Send + Sync + 'static {
         expires_at: Timestamp,
     ) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// Reads a record.
+    /// Returns the value of a record, or `None` if its key is absent.
     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;
 
-    /// Removes a record; no matter whether there was one.
+    /// Removes a record, if there is one.
     fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// All records whose keys start with `prefix`, in order of their keys.
+    /// Returns all records whose keys start with `prefix`, in the order of their keys.
     #[expect(clippy::type_complexity, reason = "an alias would hide what it is")]
     fn scan(
         &self,
@@ -134,18 +149,18 @@ impl<T: Records + ?Sized> Records for Arc<T> {
     }
 }
 
-/// The name of a record: up to 255 bytes.
+/// The key of a record: up to 255 bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordKey(Box<[u8]>);
 
 impl RecordKey {
-    /// From its bytes; `None` where they are more than 255.
+    /// Creates a key. Returns `None` for more than 255 bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Option<Self> {
         (bytes.len() <= 255).then(|| Self(bytes.into()))
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -10,32 +10,32 @@ use std::{
 use super::{RecordKey, Records, StoreError};
 use crate::{clock::Timestamp, payment::PaymentHash};
 
-/// Payments whose credentials are no longer honoured, whatever they were sold for.
+/// Payments whose credentials are refused from now on, whatever they were sold for.
 ///
 /// They are kept in a [`Records`] and held in memory: [`contains`](Self::contains) reads memory
-/// alone. Another process that shares the records hears of a revocation at its next
+/// alone. Another process that shares the records learns of a revocation at its next
 /// [`refresh`](Self::refresh). Clones share one memory.
 #[derive(Clone)]
 pub struct Revocations {
     records: Arc<dyn Records>,
-    revoked: Arc<RwLock<HashMap<PaymentHash, State>>>,
+    revoked: Arc<RwLock<HashMap<PaymentHash, RevocationState>>>,
     numbers: Arc<AtomicU64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// With a number that no earlier note has.
+enum RevocationState {
+    /// Its record is written. The number differs each time that this is noted.
     Recorded(u64),
-    /// Its record is under way, or could not be written.
+    /// Its record is being written, or could not be written.
     Unrecorded,
 }
 
 impl Revocations {
-    /// Those that are kept in `records`.
+    /// Reads the revocations that are kept in `records`.
     ///
     /// # Errors
     ///
-    /// Where the records cannot be read.
+    /// If the records cannot be read.
     pub async fn load(records: impl Records) -> Result<Self, StoreError> {
         let revocations = Self {
             records: Arc::new(records),
@@ -50,7 +50,7 @@ impl Revocations {
     ///
     /// # Errors
     ///
-    /// Where the records cannot be read. What was known stays known.
+    /// If the records cannot be read. What was known stays known.
     pub async fn refresh(&self) -> Result<(), StoreError> {
         let recorded = self.recorded();
         let Some(prefix) = RecordKey::new(PREFIX) else {
@@ -58,7 +58,7 @@ impl Revocations {
         };
         let found = self.records.scan(prefix).await?;
         let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
-        // what was revoked while the records were read is not among those found
+        // What was revoked while the records were read is not among those found.
         revoked.retain(|hash, state| recorded.get(hash) != Some(state));
         for hash in found.iter().filter_map(|(key, _)| payment_hash(key)) {
             revoked
@@ -68,20 +68,19 @@ impl Revocations {
         Ok(())
     }
 
-    /// Revokes a payment until `until`; at once in this process. Where `until` comes before its
-    /// credentials expire by themselves they are good again afterwards: [`Timestamp::MAX`] is never
-    /// too early.
+    /// Revokes a payment until `until`, at once in this process. If its credentials expire later
+    /// than that, they are accepted again in between: [`Timestamp::MAX`] is never too early.
     ///
     /// # Errors
     ///
-    /// Where the record cannot be written. This process refuses the payment all the same, as long
-    /// as it lives; ask again.
+    /// If the record cannot be written. This process refuses the payment all the same, for as long
+    /// as the process lives. Call it again to write the record.
     pub async fn revoke(
         &self,
         payment_hash: PaymentHash,
         until: Timestamp,
     ) -> Result<(), StoreError> {
-        self.note(payment_hash, State::Unrecorded);
+        self.note(payment_hash, RevocationState::Unrecorded);
         let Some(key) = record_key(payment_hash, until) else {
             return Ok(());
         };
@@ -90,7 +89,7 @@ impl Revocations {
         Ok(())
     }
 
-    /// Whether a payment is revoked, from memory.
+    /// Returns whether a payment is revoked. Reads memory only.
     #[must_use]
     pub fn contains(&self, payment_hash: &PaymentHash) -> bool {
         self.revoked
@@ -99,22 +98,22 @@ impl Revocations {
             .contains_key(payment_hash)
     }
 
-    fn note(&self, payment_hash: PaymentHash, state: State) {
+    fn note(&self, payment_hash: PaymentHash, state: RevocationState) {
         self.revoked
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(payment_hash, state);
     }
 
-    fn number_recorded(&self) -> State {
-        State::Recorded(self.numbers.fetch_add(1, Ordering::Relaxed))
+    fn number_recorded(&self) -> RevocationState {
+        RevocationState::Recorded(self.numbers.fetch_add(1, Ordering::Relaxed))
     }
 
-    fn recorded(&self) -> HashMap<PaymentHash, State> {
+    fn recorded(&self) -> HashMap<PaymentHash, RevocationState> {
         let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
         revoked
             .iter()
-            .filter(|(_, state)| matches!(state, State::Recorded(_)))
+            .filter(|(_, state)| matches!(state, RevocationState::Recorded(_)))
             .map(|(hash, state)| (*hash, *state))
             .collect()
     }
@@ -128,7 +127,7 @@ impl fmt::Debug for Revocations {
     }
 }
 
-/// The end is part of the key, so that a later end does not meet the record of an earlier one.
+/// The end is part of the key, so that a later end gets a record of its own.
 fn record_key(payment_hash: PaymentHash, until: Timestamp) -> Option<RecordKey> {
     RecordKey::new(
         &[
@@ -208,8 +207,7 @@ mod tests {
         assert!(here.contains(&hash));
     }
 
-    /// Records of which something is revoked each time that they were read and before that is
-    /// answered.
+    /// Records that revoke a payment after they were read and before the reader is answered.
     #[derive(Debug)]
     struct Interrupted {
         inner: MemoryStore,

@@ -1,5 +1,4 @@
 use std::{
-    collections::{HashSet, VecDeque},
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -11,7 +10,10 @@ use std::{
 use futures_core::Stream;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::payment::{PaymentHash, PaymentReceipt};
+use crate::{
+    payment::{PaymentHash, PaymentReceipt},
+    recent::Recent,
+};
 
 /// How many payments are remembered as told already.
 const REMEMBERED: usize = 65_536;
@@ -50,18 +52,27 @@ impl Stream for Settlements {
 }
 
 /// Where settled payments are told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Announcer {
     /// Somebody has listened since the start: until then nothing is locked.
     has_listeners: AtomicBool,
     inner: Mutex<Inner>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Inner {
     listeners: Vec<(mpsc::Sender<PaymentReceipt>, Arc<AtomicU64>)>,
-    told: HashSet<PaymentHash>,
-    order: VecDeque<PaymentHash>,
+    told: Recent<PaymentHash>,
+}
+
+impl Default for Announcer {
+    fn default() -> Self {
+        let (listeners, told) = (Vec::new(), Recent::new(REMEMBERED));
+        Self {
+            has_listeners: AtomicBool::new(false),
+            inner: Mutex::new(Inner { listeners, told }),
+        }
+    }
 }
 
 impl Announcer {
@@ -79,14 +90,8 @@ impl Announcer {
         }
         let mut inner = self.lock();
         inner.listeners.retain(|(sender, _)| !sender.is_closed());
-        if inner.listeners.is_empty() || !inner.told.insert(receipt.payment_hash()) {
+        if inner.listeners.is_empty() || !inner.told.insert(receipt.payment_hash(), ()) {
             return;
-        }
-        inner.order.push_back(receipt.payment_hash());
-        if inner.order.len() > REMEMBERED
-            && let Some(oldest) = inner.order.pop_front()
-        {
-            inner.told.remove(&oldest);
         }
         for (sender, dropped) in &inner.listeners {
             if sender.try_send(receipt.clone()).is_err() {
@@ -149,11 +154,7 @@ mod tests {
         );
         announcer.announce(&receipt(0));
         assert_eq!(settlements.dropped(), REMEMBERED as u64 + 1);
-        let inner = announcer.lock();
-        assert_eq!(
-            (inner.told.len(), inner.order.len()),
-            (REMEMBERED, REMEMBERED)
-        );
+        assert_eq!(announcer.lock().told.len(), REMEMBERED);
     }
 
     #[tokio::test]

@@ -15,6 +15,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("boxed", &[]),
     ("clock", &[]),
     ("codec", &[]),
+    ("recent", &[]),
     ("trace", &[]),
     ("journal", &["trace"]),
     ("payment", &["clock", "codec"]),
@@ -25,7 +26,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ),
     (
         "replay",
-        &["boxed", "clock", "codec", "journal", "payment", "trace"],
+        &[
+            "boxed", "clock", "codec", "journal", "payment", "recent", "trace",
+        ],
     ),
     (
         "server",
@@ -37,6 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "dialect",
             "lightning",
             "payment",
+            "recent",
             "replay",
             "trace",
         ],

@@ -19,7 +19,7 @@ use tower_x402::{
     l402::{Credential, Scheme},
     replay::{
         BoxFuture, Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
-        StoreId, UseId, UseLimits,
+        StoreId, UseId, UseRequest,
     },
 };
 
@@ -68,23 +68,17 @@ impl ReplayStore for Steered {
         self.inner.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         self.asked.add_permits(1);
         let (latency, only) = (*self.latency.lock().unwrap(), *self.only.lock().unwrap());
         Box::pin(async move {
             if !latency.is_zero() {
                 tokio::time::sleep(latency).await;
             }
-            if only.is_some_and(|only| only != limits.uses.get()) {
+            if only.is_some_and(|only| only != request.limits().uses.get()) {
                 return Ok(Consumption::Spent);
             }
-            self.inner.consume(key, use_id, limits, retain_until).await
+            self.inner.consume(request).await
         })
     }
 

@@ -18,7 +18,7 @@ use tower_x402::{
     clock::Timestamp,
     replay::{
         BoxFuture, Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
-        StoreId, UseId, UseLimits,
+        StoreId, UseId, UseRequest,
     },
 };
 
@@ -201,18 +201,12 @@ impl ReplayStore for Stalled {
         self.inner.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        if *self.payment.lock().unwrap() == Some(key.payment_hash()) {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        if *self.payment.lock().unwrap() == request.key().payment_hash() {
             self.asked.fetch_add(1, Ordering::SeqCst);
             return Box::pin(std::future::pending());
         }
-        self.inner.consume(key, use_id, limits, retain_until)
+        self.inner.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {

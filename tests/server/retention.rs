@@ -16,7 +16,7 @@ use tower_x402::{
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
-        UseId, UseLimits,
+        UseId, UseLimits, UseRequest,
     },
 };
 
@@ -38,15 +38,9 @@ impl ReplayStore for Ledger {
         self.0.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        id: UseId,
-        limits: UseLimits,
-        until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.1.lock().unwrap().push(until);
-        self.0.consume(key, id, limits, until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.1.lock().unwrap().push(request.retain_until());
+        self.0.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {
@@ -93,7 +87,7 @@ async fn every_dialect_asks_to_remember_a_payment_equally_long() {
 fn key(number: u64) -> ConsumptionKey {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&number.to_le_bytes());
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
 }
 
 /// Redeems in one dialect and, after a jump of the clock there and back in which the store pruned,
@@ -122,7 +116,12 @@ async fn twice(first: DialectName, then: DialectName, life: Duration) -> StatusC
     for number in 0..300 {
         let _ = shop
             .store
-            .consume(key(number), UseId::random().unwrap(), once, Timestamp::MAX)
+            .consume(UseRequest::new(
+                key(number),
+                UseId::random().unwrap(),
+                once,
+                Timestamp::MAX,
+            ))
             .await
             .unwrap();
     }

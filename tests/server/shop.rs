@@ -14,7 +14,7 @@ use tower_x402::{
     lightning::{BoxFuture, LocalNode},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
-        UseId, UseLimits,
+        UseId, UseRequest,
     },
     server::PaywallBuilder,
 };
@@ -86,14 +86,8 @@ impl ReplayStore for Lasting {
         self.0.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        id: UseId,
-        limits: UseLimits,
-        until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.0.consume(key, id, limits, until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.0.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, id: UseId, why: ReleaseReason) {

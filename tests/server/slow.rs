@@ -14,7 +14,7 @@ use tower_x402::{
     lightning::{BoxFuture, InvoiceRequest, InvoiceStatus, NodeError, Receiver, ReceiverProfile},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId, UseLimits,
+        StoreErrorKind, StoreId, UseId, UseRequest,
     },
 };
 
@@ -127,13 +127,7 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
         self.inner.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
             let disk_is_full = || {
                 StoreError::new(
@@ -153,7 +147,7 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
                     "too many are waiting",
                 ));
             }
-            let answer = self.inner.consume(key, use_id, limits, retain_until).await;
+            let answer = self.inner.consume(request).await;
             if self.after().await {
                 Err(disk_is_full())
             } else {

@@ -1,4 +1,4 @@
-//! What one payer, or one moment of a wrong clock, cannot do to everyone else.
+//! Neither one payer nor a clock that is wrong for a while can fill a store.
 
 use std::{
     num::{NonZeroU32, NonZeroUsize},
@@ -9,7 +9,7 @@ use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
     replay::{
         Consumption, DurableOptions, DurableStore, MemoryStore, ReleaseReason, ReplayStore,
-        StoreErrorKind, UseId, UseLimits,
+        StoreErrorKind, UseId, UseLimits, UseRequest,
     },
 };
 
@@ -25,25 +25,25 @@ async fn a_payment_that_comes_back_again_and_again_takes_no_room() {
             let id = UseId::random().unwrap();
             assert_eq!(
                 store
-                    .consume(key(1), id, ONCE, Timestamp::MAX)
+                    .consume(UseRequest::new(key(1), id, ONCE, Timestamp::MAX))
                     .await
                     .unwrap(),
                 GRANTED
             );
             store.release(key(1), id, ReleaseReason::NotServed);
         }
-        // the same with one use between the grant and the release
+        // The same with one use between the grant and the release.
         let limits = UseLimits::new(NonZeroU32::new(3).unwrap(), 0);
         let mut before = UseId::random().unwrap();
         let _ = store
-            .consume(key(2), before, limits, Timestamp::MAX)
+            .consume(UseRequest::new(key(2), before, limits, Timestamp::MAX))
             .await
             .unwrap();
         for _ in 0..100 {
             let id = UseId::random().unwrap();
             assert_ne!(
                 store
-                    .consume(key(2), id, limits, Timestamp::MAX)
+                    .consume(UseRequest::new(key(2), id, limits, Timestamp::MAX))
                     .await
                     .unwrap(),
                 Consumption::Spent
@@ -73,12 +73,19 @@ async fn one_payment_for_many_uses_is_remembered_within_a_bound() {
         for number in 0..1_200 {
             let id = UseId::random().unwrap();
             ids.push(id);
-            let answer = store.consume(key(1), id, limits, Timestamp::MAX).await;
+            let answer = store
+                .consume(UseRequest::new(key(1), id, limits, Timestamp::MAX))
+                .await;
             assert!(answer.is_ok(), "use {number}: {answer:?}");
         }
         assert_eq!(consume(store, key(2)).await.unwrap(), GRANTED);
         let again = store
-            .consume(key(1), ids[1_199 - 1_024], limits, Timestamp::MAX)
+            .consume(UseRequest::new(
+                key(1),
+                ids[1_199 - 1_024],
+                limits,
+                Timestamp::MAX,
+            ))
             .await
             .unwrap();
         let Consumption::Granted { remaining } = again else {
@@ -101,7 +108,12 @@ async fn after_a_clock_that_was_wrong_for_a_while_uses_are_forgotten_as_before()
         two.clock.advance(Duration::from_secs(30 * 86_400));
         for _ in 0..15 {
             let _ = store
-                .consume(key(1), UseId::random().unwrap(), many, Timestamp::MAX)
+                .consume(UseRequest::new(
+                    key(1),
+                    UseId::random().unwrap(),
+                    many,
+                    Timestamp::MAX,
+                ))
                 .await
                 .unwrap();
         }
@@ -109,7 +121,12 @@ async fn after_a_clock_that_was_wrong_for_a_while_uses_are_forgotten_as_before()
         for number in 0..100 {
             two.clock.advance(Duration::from_secs(300));
             let answer = store
-                .consume(key(1), UseId::random().unwrap(), many, Timestamp::MAX)
+                .consume(UseRequest::new(
+                    key(1),
+                    UseId::random().unwrap(),
+                    many,
+                    Timestamp::MAX,
+                ))
                 .await;
             assert!(
                 answer.is_ok(),
@@ -126,20 +143,30 @@ async fn a_use_that_fails_hours_later_comes_back_although_others_came_after_it()
     for store in two.each() {
         let slow = UseId::random().unwrap();
         let _ = store
-            .consume(key(1), slow, limits, Timestamp::MAX)
+            .consume(UseRequest::new(key(1), slow, limits, Timestamp::MAX))
             .await
             .unwrap();
         for _ in 0..4 {
             two.clock.advance(Duration::from_secs(3_600));
             let _ = store
-                .consume(key(1), UseId::random().unwrap(), limits, Timestamp::MAX)
+                .consume(UseRequest::new(
+                    key(1),
+                    UseId::random().unwrap(),
+                    limits,
+                    Timestamp::MAX,
+                ))
                 .await
                 .unwrap();
         }
         two.clock.advance(Duration::from_secs(3_600));
         store.release(key(1), slow, ReleaseReason::Failed);
         let answer = store
-            .consume(key(1), UseId::random().unwrap(), limits, Timestamp::MAX)
+            .consume(UseRequest::new(
+                key(1),
+                UseId::random().unwrap(),
+                limits,
+                Timestamp::MAX,
+            ))
             .await
             .unwrap();
         assert_eq!(answer, GRANTED);
@@ -158,7 +185,7 @@ async fn the_last_uses_are_remembered_over_a_restart() {
     let store = open();
     for id in &ids {
         let _ = store
-            .consume(key(1), *id, limits, Timestamp::MAX)
+            .consume(UseRequest::new(key(1), *id, limits, Timestamp::MAX))
             .await
             .unwrap();
     }
@@ -172,7 +199,12 @@ async fn the_last_uses_are_remembered_over_a_restart() {
         store.release(key(1), *id, ReleaseReason::Failed);
     }
     let answer = store
-        .consume(key(1), UseId::random().unwrap(), limits, Timestamp::MAX)
+        .consume(UseRequest::new(
+            key(1),
+            UseId::random().unwrap(),
+            limits,
+            Timestamp::MAX,
+        ))
         .await
         .unwrap();
     assert_eq!(
@@ -193,7 +225,12 @@ async fn room_is_free_again_once_a_payment_has_ended() {
         for _ in 0..5 {
             two.clock.advance(Duration::from_secs(700));
             let _ = store
-                .consume(key(1), UseId::random().unwrap(), limits, end)
+                .consume(UseRequest::new(
+                    key(1),
+                    UseId::random().unwrap(),
+                    limits,
+                    end,
+                ))
                 .await
                 .unwrap();
         }
@@ -217,7 +254,14 @@ async fn what_a_store_forgot_in_one_place_it_vouches_for_in_none() {
     let two = Stores::new(1_000);
     for store in two.each() {
         let end = two.clock.now().saturating_add(Duration::from_secs(100));
-        let spend = |number| store.consume(key(number), UseId::random().unwrap(), ONCE, end);
+        let spend = |number| {
+            store.consume(UseRequest::new(
+                key(number),
+                UseId::random().unwrap(),
+                ONCE,
+                end,
+            ))
+        };
         assert_eq!(spend(1).await.unwrap(), GRANTED);
         two.clock.advance(Duration::from_secs(101));
         for number in 2..500 {

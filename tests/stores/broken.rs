@@ -1,4 +1,4 @@
-//! Stores that break the contract: a suite that lets them pass tests nothing.
+//! Stores that break the contract: the suites must catch them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,7 +14,7 @@ use tower_x402::{
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseLimits, conformance,
+        StoreError, StoreId, UseId, UseRequest, conformance,
     },
 };
 
@@ -53,7 +53,7 @@ async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
             |opened, _| opened.saturating_add(Duration::from_secs(1)),
             "after it was opened",
         ),
-        (|_, now| now, "since when a store exists must not change"),
+        (|_, now| now, "`created_at` must not change"),
     ];
     for (says, word) in says {
         let caught =
@@ -70,12 +70,12 @@ async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
     })
     .await;
     assert!(
-        caught.contains("a durable store keeps since when it exists"),
+        caught.contains("a durable store must keep its `created_at`"),
         "{caught}"
     );
 }
 
-/// What the suite said of the store.
+/// Returns the message of the suite that the store fails.
 async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> String {
     let suite = conformance::replay_store(async |setup| open(setup));
     let panic = AssertUnwindSafe(suite)
@@ -89,7 +89,7 @@ async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> Strin
         .unwrap()
 }
 
-/// Its first two callers have both checked before either inserts, whatever the scheduler does.
+/// Both of its first two callers check before either inserts, whatever the scheduler does.
 #[derive(Debug)]
 struct CheckThenInsert {
     id: StoreId,
@@ -107,13 +107,8 @@ impl ReplayStore for CheckThenInsert {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        _: UseId,
-        limits: UseLimits,
-        _: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        let (key, limits) = (request.key(), request.limits());
         Box::pin(async move {
             let taken = self.spent.lock().unwrap().get(&key).copied().unwrap_or(0);
             if taken >= limits.uses.get() {
@@ -154,15 +149,9 @@ impl ReplayStore for ForgetsEarlyReleases {
         self.inner.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.asked.lock().unwrap().insert(use_id);
-        self.inner.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.asked.lock().unwrap().insert(request.use_id());
+        self.inner.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -176,10 +165,10 @@ impl ReplayStore for ForgetsEarlyReleases {
     }
 }
 
-/// Of the moments of its opening and now.
+/// Chooses a moment, given that of its opening and now.
 type Says = fn(Timestamp, Timestamp) -> Timestamp;
 
-/// Says something of its own about since when it exists.
+/// Returns a wrong `created_at`.
 #[derive(Debug)]
 struct Misdated<S> {
     inner: S,
@@ -208,14 +197,8 @@ impl<S: ReplayStore> ReplayStore for Misdated<S> {
         (self.says)(self.opened, self.clock.now())
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.inner.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.inner.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {

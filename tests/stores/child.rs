@@ -6,14 +6,14 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// The folder that the parent named, where this process is the child of `test`.
+/// Returns the folder that the parent named, if this process is the child of `test`.
 pub(crate) fn folder_of(test: &str) -> Option<PathBuf> {
     (std::env::var_os("STORES_CHILD").as_deref() == Some(OsStr::new(test)))
         .then(|| std::env::var_os("STORES_FOLDER").unwrap().into())
 }
 
-/// A command that runs `test` of this program, and it alone, as a child on `folder`. Lines of its
-/// own start with `> `.
+/// Returns a command that runs `test` of this program, and no other, as a child on `folder`. The
+/// child's lines start with `> `.
 pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     let mut words: Vec<&OsStr> = before.iter().map(OsStr::new).collect();
     let program = std::env::current_exe().unwrap();
@@ -33,8 +33,8 @@ pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     command
 }
 
-/// Says a line to the parent, at once and in one write; a line of its own, whatever the test
-/// harness has begun. Where writes are made to fail, this one may be meant by mistake.
+/// Sends a line to the parent, at once and in one write. It starts on a new line, whatever the test
+/// harness printed before. If a test makes writes fail, this write may fail too, so it tries again.
 pub(crate) fn say(line: impl std::fmt::Display) {
     use std::io::Write;
 
@@ -43,8 +43,8 @@ pub(crate) fn say(line: impl std::fmt::Display) {
     assert!(said, "nobody listens");
 }
 
-/// Says that a test cannot run here, past what the harness captures. It fails instead if
-/// `X402_REQUIRE_ALL=1`.
+/// Reports that a test cannot run here, on an output that the harness does not capture. Panics
+/// instead if `X402_REQUIRE_ALL=1`.
 pub(crate) fn skip(why: &str) {
     use std::io::Write;
 

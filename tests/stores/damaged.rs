@@ -1,11 +1,13 @@
-//! Folders that are not as the store left them: it opens with all that it acknowledged, or not at
-//! all.
+//! Folders that were changed behind the store's back. It opens with all that it acknowledged, or
+//! not at all.
 
 use std::{fs, path::Path};
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, ReplayStore, StoreErrorKind, UseId, UseLimits},
+    replay::{
+        Consumption, DurableStore, ReplayStore, StoreErrorKind, UseId, UseLimits, UseRequest,
+    },
 };
 
 use crate::{consume, key};
@@ -82,7 +84,7 @@ fn an_older_journal_or_another_stores_side_file_is_refused() {
 
     let other = filled();
     fs::copy(old.join("floor"), other.path().join("floor")).unwrap();
-    refused(other.path(), "two different logs");
+    refused(other.path(), "two different journals");
     fs::remove_file(other.path().join("floor")).unwrap();
     refused(other.path(), "floor is missing or empty");
     fs::remove_dir_all(old.join("journal")).unwrap();
@@ -116,7 +118,7 @@ fn filled() -> tempfile::TempDir {
     folder
 }
 
-/// Takes one of so many uses of each payment.
+/// Takes one use of each payment, which is good for so many.
 fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
     let limits = UseLimits::new(uses.try_into().unwrap(), 0);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -124,17 +126,18 @@ fn spend(folder: &Path, keys: std::ops::Range<u64>, uses: u32) {
         .unwrap();
     let store = DurableStore::open(folder).unwrap();
     for number in keys {
-        let answer = store.consume(
+        let answer = store.consume(UseRequest::new(
             key(number),
             UseId::random().unwrap(),
             limits,
             Timestamp::MAX,
-        );
+        ));
         assert_ne!(runtime.block_on(answer).unwrap(), Consumption::Spent);
     }
 }
 
-/// Whether it opened, with everything that was acknowledged; otherwise it said that it is damaged.
+/// Returns whether the store opened, with everything that was acknowledged. If it did not, it must
+/// have said that it is damaged.
 #[track_caller]
 fn opens_whole(folder: &Path, what: &str) -> bool {
     let store = match DurableStore::open(folder) {
@@ -179,7 +182,7 @@ fn journal(folder: &Path) -> std::path::PathBuf {
     folder.join("journal/0.jnl")
 }
 
-/// Without the zeros that it was made with.
+/// Returns the file without the zeros that it was created with.
 fn journal_length(folder: &Path) -> usize {
     let bytes = fs::read(journal(folder)).unwrap();
     let length = bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1;

@@ -1,4 +1,5 @@
-//! A disk that is full for a while: errors, nothing lost, and back again once there is space.
+//! A disk that is full for a while: calls are errors, nothing is lost, and the store recovers once
+//! there is space.
 
 use std::{
     io::{BufRead, BufReader, Write},
@@ -9,14 +10,14 @@ use std::{
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId},
+    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseRequest},
 };
 
 use crate::{ONCE, child, consume, key};
 
 const TEST: &str = "full_disk::a_full_disk_is_an_error_for_a_while_and_loses_nothing";
 
-/// The child runs on a small file system of its own, which is gone with it.
+/// The child runs on a small file system of its own, which ends with it.
 #[test]
 fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
     if let Some(folder) = child::folder_of(TEST) {
@@ -62,7 +63,12 @@ fn fill_and_recover(folder: &Path) {
         let store = DurableStore::open(folder.join("store")).unwrap();
         let given_back = UseId::random().unwrap();
         let _ = store
-            .consume(key(u64::MAX), given_back, ONCE, Timestamp::MAX)
+            .consume(UseRequest::new(
+                key(u64::MAX),
+                given_back,
+                ONCE,
+                Timestamp::MAX,
+            ))
             .await
             .unwrap();
         let ballast = folder.join("ballast");
@@ -86,7 +92,7 @@ fn fill_and_recover(folder: &Path) {
             }
         }
         insist(&store).await;
-        // long enough for tries that fail
+        // Long enough for attempts that fail.
         let fails_until = Instant::now() + Duration::from_millis(1_500);
         while Instant::now() < fails_until {
             assert!(
@@ -100,7 +106,7 @@ fn fill_and_recover(folder: &Path) {
         while consume(&store, key(u64::MAX - 2)).await.is_err() {
             assert!(
                 Instant::now() < given_up,
-                "there is space again, but still errors"
+                "there is space again, but calls still fail"
             );
         }
         assert_ne!(
@@ -120,14 +126,14 @@ fn fill_and_recover(folder: &Path) {
     });
 }
 
-/// Presents one spent payment again and again, and releases each use that it was not given.
+/// Presents one spent payment again and again, and releases each use that was refused.
 async fn insist(store: &DurableStore) {
     let before = resident_bytes();
     for _ in 0..600_000 {
         let id = UseId::random().unwrap();
         assert!(
             store
-                .consume(key(0), id, ONCE, Timestamp::MAX)
+                .consume(UseRequest::new(key(0), id, ONCE, Timestamp::MAX))
                 .await
                 .is_err(),
             "the disk is full"
@@ -141,7 +147,7 @@ async fn insist(store: &DurableStore) {
     );
 }
 
-/// 0 where the system does not say.
+/// Returns how much memory this process takes, or 0 if the system does not say.
 fn resident_bytes() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     pages
@@ -160,7 +166,7 @@ async fn all_are_spent(store: &DurableStore, acknowledged: &[u64]) {
     }
 }
 
-/// Leaves room for a few hundred payments.
+/// Fills the disk, except for a few hundred payments.
 fn fill(ballast: &Path) {
     let mut file = std::fs::File::create(ballast).unwrap();
     while file.write_all(&[7; 4096]).is_ok() {}

@@ -1,4 +1,4 @@
-//! A process that is killed while it consumes: whatever it acknowledged stays spent.
+//! A process is killed while it consumes: what it acknowledged stays spent.
 
 use std::{
     collections::HashMap,
@@ -10,7 +10,7 @@ use std::{
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseLimits},
+    replay::{Consumption, DurableStore, ReleaseReason, ReplayStore, UseId, UseLimits, UseRequest},
 };
 
 use crate::{child, key};
@@ -35,7 +35,7 @@ fn what_was_acknowledged_outlives_a_kill() {
         .unwrap();
     let started = Instant::now();
     let (mut granted, mut acknowledged, mut rounds) = (HashMap::new(), 0, 0);
-    // Fewer rounds where the machine is slow, but enough of them to show something.
+    // A slow machine runs fewer rounds, but enough of them to show something.
     while rounds < ROUNDS && started.elapsed() < ENOUGH
         || acknowledged <= 1_000 && started.elapsed() < GIVE_UP
     {
@@ -64,7 +64,7 @@ fn what_was_acknowledged_outlives_a_kill() {
     eprintln!("{rounds} kills, {acknowledged} uses acknowledged");
 }
 
-/// The payments of which a child said that a use was granted, before it was killed.
+/// Returns the payments of which the child reported a granted use before it was killed.
 fn heard_until_killed(folder: &Path, round: u64) -> Vec<u64> {
     let first = round * 1_000_000;
     let mut child = child::command(TEST, folder, &[])
@@ -94,13 +94,18 @@ fn heard_until_killed(folder: &Path, round: u64) -> Vec<u64> {
 
 async fn consume_twice(store: &DurableStore, number: u64) -> Consumption {
     store
-        .consume(key(number), UseId::random().unwrap(), TWICE, Timestamp::MAX)
+        .consume(UseRequest::new(
+            key(number),
+            UseId::random().unwrap(),
+            TWICE,
+            Timestamp::MAX,
+        ))
         .await
         .unwrap()
 }
 
-/// Says the number of a payment each time that a use of it was granted. One more is given back
-/// before.
+/// Reports the number of a payment each time that a use of it was granted. Before that, another use
+/// of it is taken and given back.
 fn consume_until_killed(folder: &Path) {
     let first: u64 = std::env::var("STORES_FIRST").unwrap().parse().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -117,7 +122,12 @@ fn consume_until_killed(folder: &Path) {
                 for number in (first + caller..).step_by(16) {
                     let given_back = UseId::random().unwrap();
                     let _ = store
-                        .consume(key(number), given_back, TWICE, Timestamp::MAX)
+                        .consume(UseRequest::new(
+                            key(number),
+                            given_back,
+                            TWICE,
+                            Timestamp::MAX,
+                        ))
                         .await
                         .unwrap();
                     store.release(key(number), given_back, ReleaseReason::NotServed);

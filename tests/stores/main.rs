@@ -1,9 +1,9 @@
-//! The stores of this crate against the suites, against the signal that cannot be caught, losses of
-//! power, full disks and damaged ones.
+//! The stores of this crate under the conformance suites, killed processes, losses of power, full
+//! disks and damaged files.
 //!
 //! Some tests need a process of their own: they start this program again with `STORES_CHILD` set.
-//! What they need of the system is missing in some places: they say that they were skipped, and
-//! fail if `X402_REQUIRE_ALL=1`.
+//! If the system lacks what a test needs, the test reports that it was skipped, and fails if
+//! `X402_REQUIRE_ALL=1`.
 
 #![allow(clippy::unwrap_used)]
 
@@ -25,7 +25,7 @@ use tower_x402::{
     clock::Timestamp,
     replay::{
         ConsumptionKey, DurableOptions, DurableStore, MemoryStore, ReplayStore, StoreErrorKind,
-        UseId, UseLimits, conformance,
+        UseId, UseLimits, UseRequest, conformance,
     },
 };
 
@@ -91,14 +91,19 @@ async fn consume(
     key: ConsumptionKey,
 ) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
     store
-        .consume(key, UseId::random().unwrap(), ONCE, Timestamp::MAX)
+        .consume(UseRequest::new(
+            key,
+            UseId::random().unwrap(),
+            ONCE,
+            Timestamp::MAX,
+        ))
         .await
 }
 
 fn key(number: u64) -> ConsumptionKey {
     let mut hash = [0; 32];
     hash[..8].copy_from_slice(&number.to_le_bytes());
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
 }
 
 const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);

@@ -12,20 +12,19 @@ use std::{
 
 use futures_util::FutureExt as _;
 use tower_x402::{
-    Network, PaymentHash,
     clock::{Clock as _, TestClock, Timestamp},
     codec::hex,
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseLimits,
+        StoreError, StoreId, UseId, UseLimits, UseRequest,
         conformance::{self, Setup},
     },
 };
 
 use crate::{child, durable, memory};
 
-/// Gives out the store of a name again while it is open.
+/// Returns the store of a name again if it is open.
 async fn clones<S: ReplayStore>(open: impl Fn(&Setup) -> S) {
     let stores = Mutex::new(HashMap::new());
     conformance::two_handles(async |setup| {
@@ -80,7 +79,7 @@ async fn two_processes_are_one_store() {
     conformance::two_processes(async |setup| FileStore::open(folder.path(), &setup), other).await;
 }
 
-/// Each handle would take the other's uses once more.
+/// With two stores behind one name, each use could be taken twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_stores_that_pass_for_one_are_caught() {
     use std::panic::AssertUnwindSafe;
@@ -112,7 +111,7 @@ async fn two_stores_that_pass_for_one_are_caught() {
     );
 }
 
-/// Everything is shared but the moment, which each handle takes when it is opened.
+/// Two handles share everything except `created_at`, which each sets when it is opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handle_that_says_when_it_was_opened_is_caught() {
     use std::panic::AssertUnwindSafe;
@@ -133,7 +132,7 @@ async fn a_handle_that_says_when_it_was_opened_is_caught() {
         .expect_err("the suite must catch it");
     let text = panic.downcast_ref::<String>().cloned().unwrap();
     assert!(
-        text.contains("two handles of one store must say the same `created_at`"),
+        text.contains("two handles of one store must return the same `created_at`"),
         "{text}"
     );
 }
@@ -153,14 +152,8 @@ impl ReplayStore for Dated {
         self.opened
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.store.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.store.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -172,7 +165,7 @@ impl ReplayStore for Dated {
     }
 }
 
-/// A store of its own that bears the name of all others.
+/// A store that claims the id of another store.
 #[derive(Debug)]
 struct Alike(MemoryStore);
 
@@ -185,14 +178,8 @@ impl ReplayStore for Alike {
         self.0.created_at()
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        self.0.consume(key, use_id, limits, retain_until)
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        self.0.consume(request)
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
@@ -204,8 +191,8 @@ impl ReplayStore for Alike {
     }
 }
 
-/// All that was ever asked, a line each, in a file that is locked for each step. Every handle
-/// replays what the others asked in a memory store of its own, and answers from that.
+/// A store that writes each request as a line to one file, and locks the file for each step. Every
+/// handle replays the lines of all others in a memory store of its own, and answers from that.
 #[derive(Debug)]
 struct FileStore {
     id: StoreId,
@@ -262,7 +249,7 @@ impl FileStore {
         }
     }
 
-    /// The answer to what is asked, after all that was asked before by anyone.
+    /// Applies all steps that others wrote since, then this one, and returns its answer.
     fn ask(&self, step: Step) -> Result<Consumption, StoreError> {
         let mut replayed = self.replayed.lock().unwrap();
         let mut file = File::options()
@@ -292,9 +279,9 @@ impl Replayed {
     fn apply(&self, at: Timestamp, step: Step) -> Result<Consumption, StoreError> {
         self.clock.set(at);
         match step {
-            Step::Consume(key, id, limits, until) => self
+            Step::Consume(request) => self
                 .store
-                .consume(key, id, limits, until)
+                .consume(request)
                 .now_or_never()
                 .expect("a store in memory answers at once"),
             Step::Release(key, id, why) => {
@@ -305,34 +292,33 @@ impl Replayed {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Step {
-    Consume(ConsumptionKey, UseId, UseLimits, Timestamp),
+    Consume(UseRequest),
     Release(ConsumptionKey, UseId, ReleaseReason),
 }
 
 impl Step {
-    fn text(self) -> String {
+    fn text(&self) -> String {
         let name = |key: ConsumptionKey, id: UseId| {
             format!(
-                "{} {} {}",
-                key.network().caip2(),
-                key.payment_hash(),
+                "{} {}",
+                hex::encode(key.as_bytes()),
                 hex::encode(id.as_bytes())
             )
         };
         match self {
-            Self::Consume(key, id, limits, until) => format!(
+            Self::Consume(request) => format!(
                 "{} {} {} {}",
-                name(key, id),
-                limits.uses,
-                limits.restores,
-                until.as_unix_seconds()
+                name(request.key(), request.use_id()),
+                request.limits().uses,
+                request.limits().restores,
+                request.retain_until().as_unix_seconds()
             ),
             Self::Release(key, id, why) => format!(
                 "{} {}",
-                name(key, id),
-                if why == ReleaseReason::Failed {
+                name(*key, *id),
+                if *why == ReleaseReason::Failed {
                     "failed"
                 } else {
                     "not"
@@ -343,18 +329,14 @@ impl Step {
 
     fn read(text: &str) -> Self {
         let words: Vec<&str> = text.split(' ').collect();
-        let hash = PaymentHash::from_bytes(hex::decode_lower(words[1]).unwrap());
-        let key = ConsumptionKey::new(Network::from_caip2(words[0]).unwrap(), hash);
-        let id = UseId::from_bytes(hex::decode_lower(words[2]).unwrap());
-        match words[3..] {
+        let key = hex::decode_lower::<33>(words[0]).unwrap();
+        let key = ConsumptionKey::from_bytes(&key).unwrap();
+        let id = UseId::from_bytes(hex::decode_lower(words[1]).unwrap());
+        match words[2..] {
             [uses, restores, until] => {
                 let limits = UseLimits::new(uses.parse().unwrap(), restores.parse().unwrap());
-                Self::Consume(
-                    key,
-                    id,
-                    limits,
-                    Timestamp::from_unix_seconds(until.parse().unwrap()),
-                )
+                let until = Timestamp::from_unix_seconds(until.parse().unwrap());
+                Self::Consume(UseRequest::new(key, id, limits, until))
             }
             [why] => Self::Release(
                 key,
@@ -379,14 +361,8 @@ impl ReplayStore for FileStore {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(async move { self.ask(Step::Consume(key, use_id, limits, retain_until)) })
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move { self.ask(Step::Consume(request)) })
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {

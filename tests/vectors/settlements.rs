@@ -17,7 +17,7 @@ use tower_x402::{
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
-        UseId, UseLimits,
+        UseId, UseRequest,
     },
     x402::{PaymentPayload, PaymentRequirements},
 };
@@ -98,7 +98,7 @@ async fn compare_settlement(case: &Value, store: &Arc<Store>) -> Result<(), Stri
     match (&outcome, expect["error_reason"].as_str()) {
         (Err(reason), Some(word)) if reason.code() == word && store.held() == held => Ok(()),
         (Ok(verified), None) => {
-            let key = ConsumptionKey::new(verified.network(), verified.payment_hash());
+            let key = ConsumptionKey::lightning(verified.network(), verified.payment_hash());
             let retained = store
                 .0
                 .lock()
@@ -185,13 +185,8 @@ impl ReplayStore for Store {
         Timestamp::from_unix_seconds(0)
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        _: UseId,
-        _: UseLimits,
-        until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        let (key, until) = (request.key(), request.retain_until());
         let is_new = self.0.lock().expect("a lock").insert(key, until).is_none();
         Box::pin(async move {
             Ok(if is_new {

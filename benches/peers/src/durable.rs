@@ -19,7 +19,7 @@ use tower_x402::{
     DurableStore, Network, PaymentHash,
     clock::{Clock as _, SystemClock},
     replay::{
-        Consumption, ConsumptionKey, UseLimits, ReplayStore as _, UseId,
+        Consumption, ConsumptionKey, UseLimits, ReplayStore as _, UseId, UseRequest,
         conformance::{RawEngine, RawRecord},
     },
 };
@@ -118,7 +118,7 @@ async fn consume(store: Arc<DurableStore>, (key, use_id): (ConsumptionKey, UseId
         .now()
         .saturating_add(Duration::from_secs(86_400));
     let answer = store
-        .consume(key, use_id, UseLimits::new(NonZeroU32::MIN, 2), until)
+        .consume(UseRequest::new(key, use_id, UseLimits::new(NonZeroU32::MIN, 2), until))
         .await;
     assert_eq!(
         answer.expect("space on the disk"),
@@ -202,7 +202,7 @@ impl Keys {
                 *part = (mixed ^ (mixed >> 31)).to_le_bytes();
             }
             (
-                ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash)),
+                ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash)),
                 UseId::random().expect("randomness"),
             )
         };

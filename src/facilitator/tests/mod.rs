@@ -24,7 +24,7 @@ use crate::{
     dialect::x402::{self, Bench},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId, UseLimits,
+        StoreErrorKind, StoreId, UseId, UseRequest,
     },
 };
 
@@ -53,14 +53,9 @@ impl ReplayStore for Store {
         Timestamp::from_unix_seconds(1_600_000_000)
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        id: UseId,
-        _: UseLimits,
-        until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         *self.asked.lock().unwrap() += 1;
+        let (key, id, until) = (request.key(), request.use_id(), request.retain_until());
         match *self.trouble.lock().unwrap() {
             Some(Trouble::Fails) => {
                 return Box::pin(async {

@@ -1,3 +1,5 @@
+//! The writer thread: it takes commands from all callers and writes their changes in groups.
+
 use std::{
     collections::VecDeque,
     fmt,
@@ -15,53 +17,21 @@ use super::{
     Batch, JournalError,
     engine::Engine,
     folder::{self, Lock},
+    machine::Machine,
 };
 
-/// What decides, in order and in memory, and says what is to be written.
-pub(crate) trait Machine: Send + 'static {
-    /// What is asked of it.
-    type Ask: Send + 'static;
-    /// What it decided, with whom to tell.
-    type Answer;
-
-    /// Forgets what the disk holds; [`load`](Self::load) brings it back.
-    fn clear(&mut self);
-
-    /// Takes in a record as [`apply`](Self::apply) wrote it.
-    fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), JournalError>;
-
-    /// Hears that all is taken in.
-    fn loaded(&mut self);
-
-    /// Notes what the disk must hold before anything is asked: called once, when the journal was opened
-    /// and all is taken in.
-    fn begin(&mut self, _: &mut Batch) {}
-
-    /// Decides, and notes what changed.
-    fn apply(&mut self, ask: Self::Ask, batch: &mut Batch) -> Self::Answer;
-
-    /// Tells whoever asked, once it is written, or that it was not. What is handed back is asked
-    /// again later.
-    fn tell(answer: Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask>;
-
-    /// Tells whoever asked that the disk takes no writes now. What is handed back is asked again
-    /// later. Memory is as the disk may be, and more than that where a write failed; whatever
-    /// changes there is forgotten with the next [`clear`](Self::clear).
-    fn refuse(&mut self, ask: Self::Ask, failure: &JournalError) -> Option<Self::Ask>;
-}
-
-/// A journal with its writer thread. Dropped, it writes what was asked before, syncs, and ends the
+/// A journal with its writer thread. Dropping it writes what was asked before, syncs, and ends the
 /// thread.
 pub(crate) struct Journal<M: Machine> {
     id: [u8; 16],
-    queue: Option<Sender<M::Ask>>,
+    queue: Option<Sender<M::Command>>,
     waiting: Arc<AtomicUsize>,
     failure: Arc<RwLock<Option<JournalError>>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl<M: Machine> Journal<M> {
-    /// Opens the journal in `folder`, or makes it with `new_id`.
+    /// Opens the journal in `folder`, or creates it with `new_id`.
     pub(crate) fn open(
         folder: &Path,
         new_id: [u8; 16],
@@ -99,7 +69,7 @@ impl<M: Machine> Journal<M> {
             _lock: lock,
         };
         let thread = std::thread::Builder::new()
-            .name("tower-x402 log".into())
+            .name("x402-journal".into())
             .spawn(|| writer.run())?;
         Ok(Self {
             id,
@@ -110,40 +80,41 @@ impl<M: Machine> Journal<M> {
         })
     }
 
-    /// Which log this is.
+    /// Returns the id of this journal.
     pub(crate) const fn id(&self) -> [u8; 16] {
         self.id
     }
 
-    /// Asks something, if the disk takes writes and not too many are waiting already. Never blocks.
-    pub(crate) fn ask(&self, ask: M::Ask) -> Result<(), JournalError> {
+    /// Queues a command. Returns an error if the disk takes no writes now, or if too many commands
+    /// wait already. Never blocks.
+    pub(crate) fn ask(&self, command: M::Command) -> Result<(), JournalError> {
         if let Some(failure) = &*self.failure.read().unwrap_or_else(PoisonError::into_inner) {
             return Err(failure.refusal());
         }
-        self.ask_within(MAX_WAITING, ask)
+        self.ask_within(MAX_WAITING, command)
     }
 
-    /// Asks something that must not be lost, also where the disk takes no writes now or many are
-    /// waiting. Never blocks.
-    pub(crate) fn ask_urgently(&self, ask: M::Ask) -> Result<(), JournalError> {
-        self.ask_within(MAX_URGENT, ask)
+    /// Queues a command that must not be lost, even if the disk takes no writes now or many
+    /// commands wait. Never blocks.
+    pub(crate) fn ask_urgently(&self, command: M::Command) -> Result<(), JournalError> {
+        self.ask_within(MAX_URGENT, command)
     }
 
-    fn ask_within(&self, most: usize, ask: M::Ask) -> Result<(), JournalError> {
+    fn ask_within(&self, most: usize, command: M::Command) -> Result<(), JournalError> {
         if self.waiting.load(Ordering::Relaxed) >= most {
-            return Err(JournalError::refused("too many are waiting for the disk"));
+            return Err(JournalError::refused("too many commands wait for the disk"));
         }
         self.waiting.fetch_add(1, Ordering::Relaxed);
         self.queue
             .as_ref()
-            .and_then(|queue| queue.send(ask).ok())
+            .and_then(|queue| queue.send(command).ok())
             .ok_or_else(gone)
     }
 }
 
-/// What is answered where the writer thread is no more.
+/// Returns the error for callers whose writer thread has ended.
 pub(crate) fn gone() -> JournalError {
-    JournalError::unavailable("the thread that writes it has ended")
+    JournalError::unavailable("the writer thread has ended")
 }
 
 impl<M: Machine> Drop for Journal<M> {
@@ -157,25 +128,26 @@ impl<M: Machine> Drop for Journal<M> {
 
 impl<M: Machine> fmt::Debug for Journal<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").finish_non_exhaustive()
+        f.debug_struct("Journal").finish_non_exhaustive()
     }
 }
 
 struct Writer<M: Machine> {
     machine: M,
-    /// Whether the machine holds at least what the disk does.
+    /// Whether the machine holds at least what the disk does. It does not after a load that failed.
     is_whole: bool,
     engine: Option<Engine>,
-    /// Why there is no engine.
+    /// Why there is no engine. Callers read it too.
     failure: Arc<RwLock<Option<JournalError>>>,
     id: [u8; 16],
     folder: PathBuf,
-    queue: Receiver<M::Ask>,
+    queue: Receiver<M::Command>,
     waiting: Arc<AtomicUsize>,
-    kept: VecDeque<M::Ask>,
+    /// Commands to apply again once the disk takes writes.
+    kept: VecDeque<M::Command>,
     floor_due: Instant,
     reopen_due: Instant,
-    /// How long to wait before all is read again.
+    /// How long to wait before the next attempt to open the engine again.
     patience: Duration,
     last_group: usize,
     last_commit: Duration,
@@ -202,8 +174,9 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    /// Waits for an ask, or for the time to sync or to reopen; `false` once nobody is left to ask.
-    fn wait(&self) -> (Option<M::Ask>, bool) {
+    /// Waits for a command, or for the time to sync or to reopen. Returns `false` once no caller is
+    /// left.
+    fn wait(&self) -> (Option<M::Command>, bool) {
         let received = self.linger().unwrap_or_else(|| match self.next_due() {
             Some(due) => self
                 .queue
@@ -214,9 +187,9 @@ impl<M: Machine> Writer<M> {
                 .map_err(|_| RecvTimeoutError::Disconnected),
         });
         match received {
-            Ok(ask) => {
+            Ok(command) => {
                 self.waiting.fetch_sub(1, Ordering::Relaxed);
-                (Some(ask), true)
+                (Some(command), true)
             }
             Err(RecvTimeoutError::Timeout) => (None, true),
             Err(RecvTimeoutError::Disconnected) => (None, false),
@@ -230,25 +203,25 @@ impl<M: Machine> Writer<M> {
         }
     }
 
-    fn write_group(&mut self, first: Option<M::Ask>) {
+    fn write_group(&mut self, first: Option<M::Command>) {
         let expected = self.last_group.max(self.kept.len() + 1);
-        let (mut batch, mut answers) =
+        let (mut batch, mut replies) =
             (Batch::with_capacity(expected), Vec::with_capacity(expected));
-        answers.extend(
+        replies.extend(
             self.kept
                 .drain(..)
                 .chain(first)
-                .map(|ask| self.machine.apply(ask, &mut batch)),
+                .map(|command| self.machine.apply(command, &mut batch)),
         );
-        if answers.is_empty() {
+        if replies.is_empty() {
             return;
         }
-        self.gather(&mut answers, &mut batch);
+        self.gather(&mut replies, &mut batch);
         let written = self.commit(batch);
         self.kept.extend(
-            answers
+            replies
                 .into_iter()
-                .filter_map(|answer| M::tell(answer, written.as_ref().copied())),
+                .filter_map(|reply| M::tell(reply, written.as_ref().copied())),
         );
         if let Err(failure) = written {
             self.fail(failure);
@@ -272,14 +245,14 @@ impl<M: Machine> Writer<M> {
             .clone()
     }
 
-    /// Stays awake while those who were answered together may ask again, for half the time that
-    /// their sync took at most: to fall asleep and be woken takes as long as all of them need.
-    /// `None` where none did. Whoever asks alone is not waited for.
-    fn linger(&self) -> Option<Result<M::Ask, RecvTimeoutError>> {
+    /// Polls the queue while the callers of the last group may ask again, for half the time that
+    /// their sync took at most: falling asleep and waking up takes as long as all of them need.
+    /// Returns `None` if no command came. It does not wait for a single caller.
+    fn linger(&self) -> Option<Result<M::Command, RecvTimeoutError>> {
         let until = self.linger_until();
         while self.engine.is_some() && self.last_group > 1 && Instant::now() < until {
             match self.queue.try_recv() {
-                Ok(ask) => return Some(Ok(ask)),
+                Ok(command) => return Some(Ok(command)),
                 Err(TryRecvError::Disconnected) => {
                     return Some(Err(RecvTimeoutError::Disconnected));
                 }
@@ -293,24 +266,24 @@ impl<M: Machine> Writer<M> {
         Instant::now() + (self.last_commit / 2).min(MAX_LINGER)
     }
 
-    /// Decides what is asked by now, and gives those who were answered last time to ask again:
-    /// otherwise the first of them gets a sync of its own, and all others wait for that and for the
-    /// next. Whoever asks alone does not wait.
-    fn gather(&mut self, answers: &mut Vec<M::Answer>, batch: &mut Batch) {
+    /// Applies the commands that are queued by now, and waits shortly for the callers of the last
+    /// group to ask again. Otherwise the first of them would get a sync of its own, and the others
+    /// would wait for that sync and the next. A single caller does not wait.
+    fn gather(&mut self, replies: &mut Vec<M::Reply>, batch: &mut Batch) {
         let until = self.linger_until();
-        let before = answers.len();
-        while answers.len() < MAX_GROUP {
-            if let Ok(ask) = self.queue.try_recv() {
-                answers.push(self.machine.apply(ask, batch));
-            } else if answers.len() < self.last_group && Instant::now() < until {
+        let before = replies.len();
+        while replies.len() < MAX_GROUP {
+            if let Ok(command) = self.queue.try_recv() {
+                replies.push(self.machine.apply(command, batch));
+            } else if replies.len() < self.last_group && Instant::now() < until {
                 std::thread::yield_now();
             } else {
                 break;
             }
         }
         self.waiting
-            .fetch_sub(answers.len() - before, Ordering::Relaxed);
-        self.last_group = answers.len();
+            .fetch_sub(replies.len() - before, Ordering::Relaxed);
+        self.last_group = replies.len();
     }
 
     fn commit(&mut self, batch: Batch) -> Result<(), JournalError> {
@@ -326,20 +299,21 @@ impl<M: Machine> Writer<M> {
         written
     }
 
-    fn refuse(&mut self, first: Option<M::Ask>, failure: &JournalError) {
+    fn refuse(&mut self, first: Option<M::Command>, failure: &JournalError) {
         let rest = self.queue.try_iter().take(MAX_URGENT).inspect(|_| {
             self.waiting.fetch_sub(1, Ordering::Relaxed);
         });
-        for ask in first.into_iter().chain(rest) {
-            let kept = self.machine.refuse(ask, failure);
-            // a machine that is whole hands back only what it holds
+        for command in first.into_iter().chain(rest) {
+            let kept = self.machine.refuse(command, failure);
+            // A machine that is whole returns only commands about what it holds.
             if self.is_whole || self.kept.len() < MAX_URGENT {
                 self.kept.extend(kept);
             }
         }
     }
 
-    /// Reads all twice: what memory holds is given up once all of it was read, and no sooner.
+    /// Opens the engine again. It reads everything twice: memory is cleared only after all could be
+    /// read once.
     fn reopen(&mut self) {
         if let Err(failure) = folder::try_write(&self.folder) {
             self.reopen_due = Instant::now() + TRY_EVERY;
@@ -384,12 +358,19 @@ impl<M: Machine> Writer<M> {
     }
 }
 
+/// How often the bound in the side file is synced.
 const FLOOR_EVERY: Duration = Duration::from_secs(1);
+/// How often a failing disk is tried.
 const TRY_EVERY: Duration = Duration::from_millis(500);
+/// The longest time between two attempts to read everything again.
 const MAX_PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time that the thread polls for more commands.
 const MAX_LINGER: Duration = Duration::from_millis(1);
+/// The most commands that share a sync.
 const MAX_GROUP: usize = 1024;
+/// The most commands that wait for the disk.
 const MAX_WAITING: usize = 65_536;
+/// The same with urgent commands.
 const MAX_URGENT: usize = 4 * MAX_WAITING;
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl Pair {
     async fn open<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) -> Self {
         let setup = Setup::new();
         let one = open(setup.clone()).await;
-        // Otherwise two moments of opening would be one.
+        // A store that takes `created_at` when a handle is opened must not pass.
         setup.clock.advance(LATER);
         let other = open(Setup {
             is_open: true,
@@ -47,7 +47,7 @@ impl Pair {
         Self::new(Arc::new(one), Arc::new(other), &setup.clock)
     }
 
-    /// Both ways.
+    /// Returns the pair both ways round.
     fn sides(&self) -> [(&Side, &Side); 2] {
         [(&self.one, &self.other), (&self.other, &self.one)]
     }
@@ -61,7 +61,7 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     }
 }
 
-/// All that needs no common clock.
+/// Runs the tests that need no common clock.
 pub(super) async fn of(pair: &Pair) {
     both_are_one_store(pair);
     for _ in 0..ROUNDS {
@@ -75,7 +75,7 @@ pub(super) async fn of(pair: &Pair) {
         a_release_at_one_wins_over_a_later_consume_at_the_other(here, there).await;
         restores_are_counted_together(here, there).await;
     }
-    both_exist_since_one_moment(pair);
+    both_were_made_at_one_moment(pair);
 }
 
 fn both_are_one_store(Pair { one, other }: &Pair) {
@@ -91,12 +91,12 @@ fn both_are_one_store(Pair { one, other }: &Pair) {
     );
 }
 
-/// After the graver faults.
-fn both_exist_since_one_moment(Pair { one, other }: &Pair) {
+/// Runs last, so that graver faults are reported first.
+fn both_were_made_at_one_moment(Pair { one, other }: &Pair) {
     let created_at = [&one.store, &other.store].map(|store| store.created_at());
     assert_eq!(
         created_at[0], created_at[1],
-        "two handles of one store must say the same `created_at`: keep it in the store, and do not take it when a handle is opened"
+        "two handles of one store must return the same `created_at`: keep it in the store, and do not set it when a handle is opened"
     );
 }
 

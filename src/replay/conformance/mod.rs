@@ -1,5 +1,5 @@
-//! What every store must do, as suites that anyone's store can be put through (feature
-//! `conformance`).
+//! Suites that test a store against the contract of its trait (feature `conformance`). Run them on
+//! stores of your own.
 //!
 //! ```
 //! use tower_x402::replay::{MemoryStore, conformance};
@@ -17,10 +17,10 @@
 //! # }
 //! ```
 //!
-//! A suite panics where a store breaks the contract, and says how. Run it on a runtime with several
-//! threads: what a race shows, it shows there.
+//! A suite panics if a store breaks the contract, and the message says how. Run it on a runtime
+//! with several threads, so that races can show.
 
-mod birth;
+mod created_at;
 mod handles;
 mod model;
 mod process;
@@ -43,41 +43,44 @@ pub use self::subject::Setup;
 use self::{handles::Pair, process::Remote};
 use super::ReplayStore;
 
-/// Puts a [`ReplayStore`] through its contract. For one that several handles may have open see
-/// [`two_handles`] and [`two_processes`] too.
+/// Tests a [`ReplayStore`] against its contract. `open` opens or creates the store that a [`Setup`]
+/// describes. If several handles may have your store open, run [`two_handles`] and
+/// [`two_processes`] too.
 ///
 /// # Panics
 ///
-/// Where the store breaks it.
+/// If the store breaks the contract.
 pub async fn replay_store<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
     uses::suite(&open).await;
     releases::suite(&open).await;
     retention::suite(&open).await;
     restart::suite(&open).await;
-    birth::suite(&open).await;
+    created_at::suite(&open).await;
     model::suite(&open).await;
 }
 
-/// Puts a [`ReplayStore`] that several handles may have open at once through what they owe one
-/// another: `open` is called again with the name of a store that is open ([`Setup::is_open`]), and
-/// gives a second handle of it. For a store that only one value may have open, such as a file that
-/// is locked, that is a clone of the `Arc` around it; for a store on a server it is another
-/// connection. The second handle is opened some seconds later than the first by the clock of the
-/// [`Setup`].
+/// Tests that two handles of one [`ReplayStore`] share everything. `open` is called again with the
+/// name of a store that is open ([`Setup::is_open`]), and must return a second handle of it. If
+/// only one value may have your store open, such as a file that is locked, return a clone of the
+/// `Arc` around it. For a store on a server, return another connection. The second handle is opened
+/// some seconds later than the first by the clock of the [`Setup`].
 ///
 /// # Panics
 ///
-/// If two handles are not one store.
+/// If the two handles differ in an answer.
 pub async fn two_handles<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
     handles::suite(&open).await;
 }
 
-/// The same for a store that several processes may have open: `other` starts a process which calls
-/// [`other_process`] with an opener of the same store. A test may start itself again:
+/// Tests that two processes which have one [`ReplayStore`] open share everything. `other` must
+/// start a process that calls [`other_process`] and opens the same store. A test may start itself
+/// again:
 ///
 /// ```no_run
 /// # use tower_x402::replay::{MemoryStore, conformance::{self, Setup}};
-/// # async fn open(setup: Setup) -> MemoryStore { MemoryStore::new().unwrap().with_clock(setup.clock) }
+/// # async fn open(setup: Setup) -> MemoryStore {
+/// #     MemoryStore::new().unwrap().with_clock(setup.clock)
+/// # }
 /// # async fn a_test() {
 /// if conformance::other_process(open).await {
 ///     return;
@@ -90,7 +93,7 @@ pub async fn two_handles<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
 ///
 /// # Panics
 ///
-/// If the processes do not share one store, or the other one does not start.
+/// If the processes differ in an answer, or if the other one does not start.
 pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other: Command) {
     let setup = Setup::new();
     let here = open(setup.clone()).await;
@@ -98,12 +101,13 @@ pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other
     handles::of(&Pair::new(Arc::new(here), Arc::new(there), &setup.clock)).await;
 }
 
-/// Whether this is the process that [`two_processes`] started. If so, it first serves the store
-/// that `open` gives to that one, over standard input and output, and answers once it is done.
+/// Returns whether this is the process that [`two_processes`] started. If it is, this first opens
+/// the store with `open` and serves it to the other process, over standard input and output, until
+/// that process ends.
 ///
 /// # Panics
 ///
-/// If the first process asks for what it cannot.
+/// If it reads a request that it does not understand.
 pub async fn other_process<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
     process::serve(open).await
 }

@@ -3,8 +3,7 @@ use std::{collections::HashMap, time::Instant};
 use super::subject::{PATIENCE, Setup, Subject, a_key, a_use, restorable};
 use crate::replay::{Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits};
 
-/// Long random sequences on a few keys, each answer held against a model that is too simple to be
-/// wrong.
+/// Runs long random sequences on a few keys, and compares each answer with that of a simple model.
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let subject = Subject::new(open).await;
     for _ in 0..SEQUENCES {
@@ -43,8 +42,8 @@ async fn sequence<S: ReplayStore>(subject: &Subject<S>, seed: u64) {
     }
 }
 
-/// A release is carried out in the store's own time, so a use that is due may be refused for a
-/// while.
+/// Asks until the answer is the expected one. The store carries a release out in its own time, so
+/// it may refuse a released use for a while.
 async fn consume<S: ReplayStore>(
     subject: &Subject<S>,
     key: ConsumptionKey,
@@ -66,11 +65,11 @@ async fn consume<S: ReplayStore>(
 struct Model {
     taken: u32,
     restored: u32,
-    known: HashMap<[u8; 16], Known>,
+    known: HashMap<[u8; 16], ModelUse>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Known {
+enum ModelUse {
     Granted(u32),
     Released,
 }
@@ -78,23 +77,24 @@ enum Known {
 impl Model {
     fn consume(&mut self, id: UseId, limits: UseLimits) -> Consumption {
         match self.known.get(id.as_bytes()) {
-            Some(Known::Granted(remaining)) => Consumption::Granted {
+            Some(ModelUse::Granted(remaining)) => Consumption::Granted {
                 remaining: *remaining,
             },
-            Some(Known::Released) => Consumption::Spent,
+            Some(ModelUse::Released) => Consumption::Spent,
             None if self.taken == limits.uses.get() => Consumption::Spent,
             None => {
                 self.taken += 1;
                 let remaining = limits.uses.get() - self.taken;
-                self.known.insert(*id.as_bytes(), Known::Granted(remaining));
+                self.known
+                    .insert(*id.as_bytes(), ModelUse::Granted(remaining));
                 Consumption::Granted { remaining }
             }
         }
     }
 
     fn release(&mut self, id: UseId, why: ReleaseReason, limits: UseLimits) {
-        let before = self.known.insert(*id.as_bytes(), Known::Released);
-        if !matches!(before, Some(Known::Granted(_))) {
+        let before = self.known.insert(*id.as_bytes(), ModelUse::Released);
+        if !matches!(before, Some(ModelUse::Granted(_))) {
             return;
         }
         match why {
@@ -108,7 +108,7 @@ impl Model {
     }
 }
 
-/// SplitMix64.
+/// Random numbers that a seed repeats (SplitMix64).
 struct Dice(u64);
 
 impl Dice {

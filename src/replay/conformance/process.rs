@@ -1,5 +1,5 @@
-//! A handle of a store that another process has open: it is asked over that process's standard
-//! input, a line for each question, and answers with lines that start with [`MARK`].
+//! A handle of a store that another process has open. Each request is a line on that process's
+//! standard input, and each answer a line on its standard output that starts with [`MARK`].
 
 use std::{
     collections::HashMap,
@@ -24,22 +24,21 @@ use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
     codec::hex,
-    payment::{Network, PaymentHash},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
-        StoreErrorKind, StoreId, UseId, UseLimits,
+        StoreErrorKind, StoreId, UseId, UseLimits, UseRequest,
     },
 };
 
-/// What the child is told of the store's name.
+/// The environment variable that tells the child the name of the store.
 const NAME: &str = "TOWER_X402_OTHER_PROCESS";
-/// A line of its own, whatever else the child prints.
+/// Tells answers apart from anything else that the child prints.
 const MARK: &str = "> ";
 
 /// The store of another process.
 pub(super) struct Remote {
     child: Mutex<Child>,
-    questions: Mutex<ChildStdin>,
+    requests: Mutex<ChildStdin>,
     waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Option<Consumption>>>>>,
     asked: AtomicU64,
     id: StoreId,
@@ -55,7 +54,7 @@ impl Remote {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = command.spawn().expect("a child that starts");
-        let questions = Mutex::new(child.stdin.take().expect("a pipe"));
+        let requests = Mutex::new(child.stdin.take().expect("a pipe"));
         let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
         let waiting = Arc::<Mutex<HashMap<u64, oneshot::Sender<_>>>>::default();
         let (opened, open) = mpsc::channel();
@@ -97,7 +96,7 @@ impl Remote {
         );
         Self {
             child: Mutex::new(child),
-            questions,
+            requests,
             waiting,
             asked: AtomicU64::new(0),
             id,
@@ -107,9 +106,9 @@ impl Remote {
     }
 
     fn say(&self, line: impl fmt::Display) {
-        let mut questions = lock(&self.questions);
-        writeln!(questions, "{line}")
-            .and_then(|()| questions.flush())
+        let mut requests = lock(&self.requests);
+        writeln!(requests, "{line}")
+            .and_then(|()| requests.flush())
             .expect("a process that listens");
     }
 }
@@ -123,23 +122,19 @@ impl ReplayStore for Remote {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
             let (asked, answer) = oneshot::channel();
             let number = self.asked.fetch_add(1, Ordering::Relaxed);
             lock(&self.waiting).insert(number, asked);
-            let (key, use_id) = (key_words(key), hex::encode(use_id.as_bytes()));
+            let (key, use_id) = (request.key(), request.use_id());
             self.say(format_args!(
-                "consume {number} {key} {use_id} {} {} {}",
-                limits.uses,
-                limits.restores,
-                retain_until.as_unix_seconds()
+                "consume {number} {} {} {} {} {}",
+                hex::encode(key.as_bytes()),
+                hex::encode(use_id.as_bytes()),
+                request.limits().uses,
+                request.limits().restores,
+                request.retain_until().as_unix_seconds()
             ));
             let failed = || {
                 StoreError::new(
@@ -160,7 +155,7 @@ impl ReplayStore for Remote {
         };
         self.say(format_args!(
             "release {} {} {why}",
-            key_words(key),
+            hex::encode(key.as_bytes()),
             hex::encode(use_id.as_bytes())
         ));
     }
@@ -186,7 +181,7 @@ impl Drop for Remote {
     }
 }
 
-/// The child's side of it: `false` if this process is none.
+/// Serves the store in the child. Returns `false` if this process is not the child.
 pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> bool {
     let Some(name) = std::env::var(NAME).ok().and_then(|name| name.parse().ok()) else {
         return false;
@@ -208,34 +203,27 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
         hex::encode(store.id().as_bytes()),
         store.created_at().as_unix_seconds()
     ));
-    let (questions, mut asked) = unbounded_channel();
+    let (requests, mut asked) = unbounded_channel();
     std::thread::spawn(move || {
         for line in std::io::stdin().lines().map_while(Result::ok) {
-            let _ = questions.send(line);
+            let _ = requests.send(line);
         }
     });
     while let Some(line) = asked.recv().await {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
-            [
-                "consume",
-                number,
-                network,
-                hash,
-                use_id,
-                uses,
-                restores,
-                until,
-            ] => {
-                let (key, use_id, until) =
-                    (key(network, hash), use_id_of(use_id), timestamp(until));
+            ["consume", number, key, use_id, uses, restores, until] => {
+                let (key, use_id, until) = (key_of(key), use_id_of(use_id), timestamp(until));
                 let limits = UseLimits::new(
                     uses.parse::<NonZeroU32>().expect("uses"),
                     restores.parse().expect("restores"),
                 );
                 let (store, number) = (store.clone(), number.to_owned());
                 tokio::spawn(async move {
-                    match store.consume(key, use_id, limits, until).await {
+                    match store
+                        .consume(UseRequest::new(key, use_id, limits, until))
+                        .await
+                    {
                         Ok(Consumption::Granted { remaining }) => {
                             answer(format_args!("{number} {remaining}"))
                         }
@@ -244,13 +232,13 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
                     }
                 });
             }
-            ["release", network, hash, use_id, why] => {
+            ["release", key, use_id, why] => {
                 let why = if why == "failed" {
                     ReleaseReason::Failed
                 } else {
                     ReleaseReason::NotServed
                 };
-                store.release(key(network, hash), use_id_of(use_id), why);
+                store.release(key_of(key), use_id_of(use_id), why);
             }
             _ => panic!("the first process says {line:?}"),
         }
@@ -258,24 +246,16 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
     true
 }
 
-/// Whole, and on a line of its own.
+/// Prints an answer in one write and on a line of its own.
 fn answer(line: impl fmt::Display) {
     let mut out = std::io::stdout().lock();
     let _ = write!(out, "\n{MARK}{line}\n").and_then(|()| out.flush());
 }
 
-fn key_words(key: ConsumptionKey) -> String {
-    format!("{} {}", key.network().caip2(), key.payment_hash())
-}
-
-fn key(network: &str, hash: &str) -> ConsumptionKey {
-    let network = Network::from_caip2(network).expect("a network");
-    ConsumptionKey::new(
-        network,
-        hex::decode_lower(hash)
-            .map(PaymentHash::from_bytes)
-            .expect("a payment hash"),
-    )
+fn key_of(text: &str) -> ConsumptionKey {
+    hex::decode_vec(text)
+        .and_then(|bytes| ConsumptionKey::from_bytes(&bytes))
+        .expect("a key")
 }
 
 fn use_id_of(text: &str) -> UseId {

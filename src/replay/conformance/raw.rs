@@ -5,55 +5,55 @@ use crate::{
     journal,
     replay::{
         ConsumptionKey, StoreError, UseId,
-        durable::{entry_key, told, write_entry},
-        state::changes::{Entry, Use},
+        durable::{payment_record_key, store_error, write_payment},
+        state::changes::{PaymentState, UseState},
     },
 };
 
-/// The durable store's engine without the store: what its own batches reach, from one writer,
-/// synced. For benches.
+/// The engine of the durable store without the store, for benches: one writer that syncs each
+/// batch.
 pub struct RawEngine(journal::RawEngine);
 
-/// A record as the first use of a payment makes it.
+/// The record that the first use of a payment writes.
 #[derive(Clone, Debug)]
 pub struct RawRecord((Vec<u8>, Vec<u8>));
 
 impl RawEngine {
-    /// Makes one in an empty folder.
+    /// Creates an engine in an empty folder.
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn create(folder: &Path) -> Result<Self, StoreError> {
         journal::RawEngine::create(folder)
             .map(Self)
-            .map_err(|error| told(&error))
+            .map_err(|error| store_error(&error))
     }
 
     /// Writes a batch and syncs it.
     ///
     /// # Errors
     ///
-    /// Where the folder cannot be written.
+    /// If the folder cannot be written.
     pub fn write(
         &mut self,
         records: impl IntoIterator<Item = RawRecord>,
     ) -> Result<(), StoreError> {
         let records: Vec<_> = records.into_iter().map(|record| record.0).collect();
-        self.0.write(&records).map_err(|error| told(&error))
+        self.0.write(&records).map_err(|error| store_error(&error))
     }
 }
 
 impl RawRecord {
-    /// The one that a use of `key` makes.
+    /// Creates the record that a use of `key` writes.
     #[must_use]
     pub fn new(key: ConsumptionKey, use_id: UseId) -> Self {
-        let last_use = Use {
+        let last_use = UseState {
             granted_at: Timestamp::MAX,
             remaining: 0,
             released: false,
         };
-        let entry = Entry {
+        let state = PaymentState {
             retain_until: Timestamp::MAX,
             taken: 1,
             restored: 0,
@@ -61,7 +61,10 @@ impl RawRecord {
             last: use_id,
             last_use,
         };
-        Self((entry_key(&key).to_vec(), write_entry(&entry).to_vec()))
+        Self((
+            payment_record_key(&key).to_vec(),
+            write_payment(&state).to_vec(),
+        ))
     }
 }
 

@@ -5,12 +5,12 @@ use tokio::task::JoinSet;
 use super::subject::{Setup, a_use, after};
 use crate::replay::{RecordKey, Records};
 
-/// Puts a [`Records`] through its contract. `durable` says whether it outlives its value; then it
-/// is opened again.
+/// Tests a [`Records`] against its contract. `durable` says whether its data outlives its value. If
+/// so, it is dropped and opened again.
 ///
 /// # Panics
 ///
-/// Where it breaks the contract.
+/// If it breaks the contract.
 pub async fn records<R: Records>(open: impl AsyncFn(Setup) -> R, durable: bool) {
     let setup = Setup::new();
     let records = Arc::new(open(setup.clone()).await);
@@ -30,12 +30,12 @@ pub async fn records<R: Records>(open: impl AsyncFn(Setup) -> R, durable: bool) 
         assert_eq!(
             succeeds(records.get(key(b"kept")).await),
             Some(b"value".to_vec()),
-            "a record outlives its store's value"
+            "a record must outlive the value of its store"
         );
         assert_eq!(
             succeeds(records.get(key(b"deleted")).await),
             None,
-            "a removal outlives its store's value"
+            "a removal must outlive the value of its store"
         );
     }
 }

@@ -5,7 +5,9 @@ use tokio::task::JoinSet;
 use super::subject::{
     PATIENCE, Setup, Subject, a_key, a_use, after, poll_and_drop, restorable, uses,
 };
-use crate::replay::{Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits};
+use crate::replay::{
+    Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits, UseRequest,
+};
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let subject = Subject::new(open).await;
@@ -167,7 +169,13 @@ async fn a_caller_who_goes_leaves_nothing_taken<S: ReplayStore>(
     polls: usize,
 ) {
     let (key, id) = (a_key(), a_use());
-    poll_and_drop(subject.store.consume(key, id, uses(1), after(3_600)), polls).await;
+    poll_and_drop(
+        subject
+            .store
+            .consume(UseRequest::new(key, id, uses(1), after(3_600))),
+        polls,
+    )
+    .await;
     subject.release(key, id, ReleaseReason::NotServed);
     subject
         .consume_released(
@@ -190,10 +198,13 @@ async fn callers_who_go_in_a_race_leave_nothing_taken<S: ReplayStore>(subject: &
         let store = subject.store.clone();
         racers.spawn(async move {
             let id = a_use();
-            let answer =
-                poll_and_drop(store.consume(key, id, limits, after(3_600)), number % POLLS).await;
+            let answer = poll_and_drop(
+                store.consume(UseRequest::new(key, id, limits, after(3_600))),
+                number % POLLS,
+            )
+            .await;
             store.release(key, id, ReleaseReason::NotServed);
-            // idempotent, and over
+            // A second release must give nothing.
             store.release(key, id, ReleaseReason::NotServed);
             drop(answer);
         });
@@ -225,7 +236,7 @@ async fn take_and_fail<S: ReplayStore>(
     subject.release(key, id, ReleaseReason::Failed);
 }
 
-/// Takes a use that a release gives back in its own time.
+/// Asks until a released use is granted.
 pub(super) async fn wait_for_grant<S: ReplayStore + ?Sized>(
     subject: &Subject<S>,
     key: ConsumptionKey,

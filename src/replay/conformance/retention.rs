@@ -1,5 +1,5 @@
 use super::subject::{Setup, Subject, a_key, a_use, after, uses};
-use crate::replay::{Consumption, ConsumptionKey, ReplayStore, StoreErrorKind};
+use crate::replay::{Consumption, ConsumptionKey, ReplayStore, StoreErrorKind, UseRequest};
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     a_key_is_kept_until_the_latest_end_it_was_given(&Subject::new(open).await).await;
@@ -36,7 +36,7 @@ async fn a_key_is_kept_until_the_latest_end_it_was_given<S: ReplayStore>(subject
     }
     subject.clock.set(after(100));
     churn(subject).await;
-    // long-lived asks: a store that forgot the key has no other reason to refuse them
+    // These requests end late, so a store that forgot the key has no other reason to refuse them.
     let answer = subject
         .consume_until(key, a_use(), uses(1), after(9_000))
         .await;
@@ -77,7 +77,7 @@ async fn what_was_pruned_stays_spent<S: ReplayStore>(subject: &Subject<S>) {
             assert_eq!(
                 answer,
                 Consumption::Spent,
-                "a key that expired must stay spent, wherever the clock goes"
+                "a key that expired must stay spent, even if the clock is set back"
             );
         }
     }
@@ -97,7 +97,7 @@ async fn a_full_store_loses_no_live_key<S: ReplayStore>(open: &impl AsyncFn(Setu
     for _ in 0..ROOM {
         match subject
             .store
-            .consume(a_key(), a_use(), uses(1), after(3_600))
+            .consume(UseRequest::new(a_key(), a_use(), uses(1), after(3_600)))
             .await
         {
             Ok(answer) => assert_eq!(
@@ -133,7 +133,7 @@ async fn a_full_store_loses_no_live_key<S: ReplayStore>(open: &impl AsyncFn(Setu
     }
 }
 
-/// Gives the store occasion to prune.
+/// Calls the store often enough that it prunes.
 async fn churn<S: ReplayStore>(subject: &Subject<S>) {
     for _ in 0..400 {
         let _ = subject

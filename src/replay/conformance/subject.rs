@@ -1,4 +1,4 @@
-//! A store that is put through the suites, and what they all do with it.
+//! The store that a suite tests, and what all suites do with it.
 
 use std::{
     fmt,
@@ -18,24 +18,26 @@ use tokio::task::JoinSet;
 use crate::{
     clock::{TestClock, Timestamp},
     payment::{Network, PaymentHash},
-    replay::{Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits},
+    replay::{
+        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, UseId, UseLimits, UseRequest,
+    },
 };
 
-/// How a suite wants a store.
+/// The store that a suite asks for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Setup {
-    /// Names the data: a name that was not seen before asks for an empty store. A durable store
-    /// that is asked for a name again, its first value being dropped, opens what is there; any
-    /// other store is new each time.
+    /// The name of the data. A new name asks for an empty store. If a name is used again after its
+    /// store was dropped, a durable store opens what is there, and any other store is new.
     pub name: u64,
-    /// Another handle has the store of this name open, here or in another process: only
-    /// [`two_handles`], [`two_processes`] and [`other_process`] ask for that.
+    /// Whether another handle has the store of this name open, in this process or in another one.
+    /// Only [`two_handles`](super::two_handles), [`two_processes`](super::two_processes) and
+    /// [`other_process`](super::other_process) set it.
     pub is_open: bool,
-    /// The clock that the store must go by.
+    /// The clock that the store must use.
     pub clock: TestClock,
-    /// For how many keys it must have room, where that matters. A store without a bound of its own
-    /// may ignore it.
+    /// The number of keys that it must have room for, if that matters. A store without a bound of
+    /// its own may ignore it.
     pub capacity: Option<NonZeroUsize>,
 }
 
@@ -59,7 +61,7 @@ impl Setup {
     }
 }
 
-/// A store and what it is asked again and again.
+/// A store under test, and its clock.
 pub(super) struct Subject<S: ?Sized> {
     pub(super) store: Arc<S>,
     pub(super) clock: TestClock,
@@ -97,12 +99,12 @@ impl<S: ReplayStore + ?Sized> Subject<S> {
         retain_until: Timestamp,
     ) -> Consumption {
         self.store
-            .consume(key, id, limits, retain_until)
+            .consume(UseRequest::new(key, id, limits, retain_until))
             .await
             .unwrap_or_else(|error| panic!("consume failed: {error}"))
     }
 
-    /// A release is carried out by the store in its own time: asks until the use is granted.
+    /// Asks until a released use is granted: the store carries a release out in its own time.
     pub(super) async fn consume_released(
         &self,
         key: ConsumptionKey,
@@ -120,7 +122,7 @@ impl<S: ReplayStore + ?Sized> Subject<S> {
         self.store.release(key, id, why);
     }
 
-    /// How many uses are left, counted by taking them.
+    /// Takes all uses that are left, and returns how many they were.
     pub(super) async fn drain(&self, key: ConsumptionKey, limits: UseLimits) -> u32 {
         let mut left = 0;
         while self.consume(key, a_use(), limits).await != Consumption::Spent {
@@ -130,7 +132,7 @@ impl<S: ReplayStore + ?Sized> Subject<S> {
     }
 }
 
-/// Polls a future so many times at most, and drops it.
+/// Polls a future at most so many times, and drops it.
 pub(super) async fn poll_and_drop<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     for _ in 0..times {
@@ -143,7 +145,8 @@ pub(super) async fn poll_and_drop<F: Future>(future: F, times: usize) -> Option<
     None
 }
 
-/// What many tasks are answered that consume one key at once, each through one of these handles.
+/// Lets many tasks consume one key at once, each through one of these handles, and returns their
+/// answers.
 pub(super) async fn race<S: ReplayStore + ?Sized>(
     handles: &[&Arc<S>],
     key: ConsumptionKey,
@@ -153,7 +156,11 @@ pub(super) async fn race<S: ReplayStore + ?Sized>(
     let mut racers = JoinSet::new();
     for handle in handles.iter().cycle().take(RACERS) {
         let (store, id) = (Arc::clone(handle), id());
-        racers.spawn(async move { store.consume(key, id, uses(bought), after(3_600)).await });
+        racers.spawn(async move {
+            store
+                .consume(UseRequest::new(key, id, uses(bought), after(3_600)))
+                .await
+        });
     }
     let answers = racers.join_all().await;
     answers
@@ -163,9 +170,13 @@ pub(super) async fn race<S: ReplayStore + ?Sized>(
 }
 
 pub(super) fn a_key() -> ConsumptionKey {
+    ConsumptionKey::lightning(Network::Regtest, a_hash())
+}
+
+pub(super) fn a_hash() -> PaymentHash {
     let mut hash = [0; 32];
     getrandom::fill(&mut hash).expect("randomness");
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes(hash))
+    PaymentHash::from_bytes(hash)
 }
 
 pub(super) fn a_use() -> UseId {

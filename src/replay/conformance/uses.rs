@@ -1,4 +1,4 @@
-use super::subject::{RACERS, Setup, Subject, a_key, a_use, race, uses};
+use super::subject::{RACERS, Setup, Subject, a_hash, a_key, a_use, race, uses};
 use crate::{
     payment::Network,
     replay::{Consumption, ConsumptionKey, ReplayStore},
@@ -64,9 +64,10 @@ async fn one_use_id_takes_one_use<S: ReplayStore>(subject: &Subject<S>) {
 }
 
 async fn keys_do_not_touch<S: ReplayStore>(subject: &Subject<S>) {
-    let (key, id) = (a_key(), a_use());
-    let elsewhere = ConsumptionKey::new(Network::Bitcoin, key.payment_hash());
-    for key in [key, elsewhere, a_key()] {
+    let (hash, id) = (a_hash(), a_use());
+    let here = ConsumptionKey::lightning(Network::Regtest, hash);
+    let elsewhere = ConsumptionKey::lightning(Network::Bitcoin, hash);
+    for key in [here, elsewhere, a_key()] {
         let answer = subject.consume(key, id, uses(1)).await;
         assert_eq!(
             answer,

@@ -1,27 +1,27 @@
-//! How the durable store writes its records down.
+//! How the durable store encodes its records.
 
 use crate::{
     clock::Timestamp,
     journal::Batch,
-    payment::{Network, PaymentHash},
     replay::{
         ConsumptionKey, RecordKey, UseId,
+        ids::KEY_LENGTH,
         state::{
-            changes::{Changes, Entry, Use},
+            changes::{Changes, PaymentState, UseState},
             records::{Record, RecordChanges},
         },
     },
 };
 
-/// A record as it was read.
+/// A decoded record.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Encoded {
-    /// Since when the store exists.
+    /// When the store was made.
     CreatedAt(Timestamp),
-    EarlierUse(ConsumptionKey, UseId, Use),
+    EarlierUse(ConsumptionKey, UseId, UseState),
     PrunedUntil(Timestamp),
     Record(RecordKey, Record),
-    Entry(ConsumptionKey, Entry),
+    Payment(ConsumptionKey, PaymentState),
 }
 
 impl Encoded {
@@ -49,10 +49,10 @@ impl Encoded {
                 };
                 Some(Self::Record(RecordKey::new(key)?, record))
             }
-            ENTRY => {
+            PAYMENT => {
                 let (key, rest) = read_key(key)?;
                 rest.is_empty()
-                    .then_some(Self::Entry(key, read_entry(value)?))
+                    .then_some(Self::Payment(key, read_payment(value)?))
             }
             _ => None,
         }
@@ -60,10 +60,15 @@ impl Encoded {
 }
 
 impl Changes for Batch {
-    fn entry(&mut self, key: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
-        let (old, new) = (old.map(write_entry), new.map(write_entry));
+    fn payment(
+        &mut self,
+        key: &ConsumptionKey,
+        old: Option<&PaymentState>,
+        new: Option<&PaymentState>,
+    ) {
+        let (old, new) = (old.map(write_payment), new.map(write_payment));
         self.change(
-            &entry_key(key),
+            &payment_record_key(key),
             old.as_ref().map(<[u8; 36 + USE]>::as_slice),
             new.as_ref().map(<[u8; 36 + USE]>::as_slice),
         );
@@ -73,11 +78,11 @@ impl Changes for Batch {
         &mut self,
         key: &ConsumptionKey,
         id: &UseId,
-        old: Option<&Use>,
-        new: Option<&Use>,
+        old: Option<&UseState>,
+        new: Option<&UseState>,
     ) {
         let (old, new) = (old.map(write_use), new.map(write_use));
-        let mut name = entry_key(key);
+        let mut name = payment_record_key(key);
         name[0] = EARLIER_USE;
         let name = [name.as_slice(), id.as_bytes()].concat();
         self.change(
@@ -108,7 +113,7 @@ impl RecordChanges for Batch {
     }
 }
 
-/// Notes in a new store since when it exists.
+/// Records in a new store when it was made.
 pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
     batch.change(
         &[CREATED_AT],
@@ -117,53 +122,36 @@ pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
     );
 }
 
-pub(in crate::replay) fn entry_key(key: &ConsumptionKey) -> [u8; 34] {
-    let mut bytes = [ENTRY; 34];
-    bytes[1] = match key.network() {
-        Network::Bitcoin => 0,
-        Network::Regtest => 1,
-        Network::Signet => 2,
-        Network::Testnet => 3,
-    };
-    bytes[2..].copy_from_slice(key.payment_hash().as_bytes());
+pub(in crate::replay) fn payment_record_key(key: &ConsumptionKey) -> [u8; 1 + KEY_LENGTH] {
+    let mut bytes = [PAYMENT; 1 + KEY_LENGTH];
+    bytes[1..].copy_from_slice(key.as_bytes());
     bytes
 }
 
 fn read_key(bytes: &[u8]) -> Option<(ConsumptionKey, &[u8])> {
-    let (network, bytes) = bytes.split_first()?;
-    let network = match *network {
-        0 => Network::Bitcoin,
-        1 => Network::Regtest,
-        2 => Network::Signet,
-        3 => Network::Testnet,
-        _ => return None,
-    };
-    let (hash, rest) = bytes.split_first_chunk()?;
-    Some((
-        ConsumptionKey::new(network, PaymentHash::from_bytes(*hash)),
-        rest,
-    ))
+    let (key, rest) = bytes.split_at_checked(KEY_LENGTH)?;
+    Some((ConsumptionKey::from_bytes(key)?, rest))
 }
 
-pub(in crate::replay) fn write_entry(entry: &Entry) -> [u8; 36 + USE] {
+pub(in crate::replay) fn write_payment(state: &PaymentState) -> [u8; 36 + USE] {
     let mut bytes = [0; 36 + USE];
-    bytes[..8].copy_from_slice(&entry.retain_until.as_unix_seconds().to_le_bytes());
-    bytes[8..12].copy_from_slice(&entry.taken.to_le_bytes());
-    bytes[12..16].copy_from_slice(&entry.restored.to_le_bytes());
-    bytes[16..20].copy_from_slice(&entry.restores.to_le_bytes());
-    bytes[20..36].copy_from_slice(entry.last.as_bytes());
-    bytes[36..].copy_from_slice(&write_use(&entry.last_use));
+    bytes[..8].copy_from_slice(&state.retain_until.as_unix_seconds().to_le_bytes());
+    bytes[8..12].copy_from_slice(&state.taken.to_le_bytes());
+    bytes[12..16].copy_from_slice(&state.restored.to_le_bytes());
+    bytes[16..20].copy_from_slice(&state.restores.to_le_bytes());
+    bytes[20..36].copy_from_slice(state.last.as_bytes());
+    bytes[36..].copy_from_slice(&write_use(&state.last_use));
     bytes
 }
 
-fn read_entry(bytes: &[u8]) -> Option<Entry> {
+fn read_payment(bytes: &[u8]) -> Option<PaymentState> {
     let (retain_until, bytes) = bytes.split_first_chunk()?;
     let (taken, bytes) = bytes.split_first_chunk()?;
     let (restored, bytes) = bytes.split_first_chunk()?;
     let (restores, bytes) = bytes.split_first_chunk()?;
     let (last, bytes) = bytes.split_first_chunk()?;
     let (last_use, rest) = read_use(bytes)?;
-    rest.is_empty().then_some(Entry {
+    rest.is_empty().then_some(PaymentState {
         retain_until: read_timestamp(*retain_until),
         taken: u32::from_le_bytes(*taken),
         restored: u32::from_le_bytes(*restored),
@@ -173,7 +161,7 @@ fn read_entry(bytes: &[u8]) -> Option<Entry> {
     })
 }
 
-fn write_use(known: &Use) -> [u8; USE] {
+fn write_use(known: &UseState) -> [u8; USE] {
     let mut bytes = [0; USE];
     bytes[..8].copy_from_slice(&known.granted_at.as_unix_seconds().to_le_bytes());
     bytes[8..12].copy_from_slice(&known.remaining.to_le_bytes());
@@ -181,7 +169,7 @@ fn write_use(known: &Use) -> [u8; USE] {
     bytes
 }
 
-fn read_use(bytes: &[u8]) -> Option<(Use, &[u8])> {
+fn read_use(bytes: &[u8]) -> Option<(UseState, &[u8])> {
     let (granted_at, bytes) = bytes.split_first_chunk()?;
     let (remaining, bytes) = bytes.split_first_chunk()?;
     let (released, rest) = bytes.split_first()?;
@@ -191,7 +179,7 @@ fn read_use(bytes: &[u8]) -> Option<(Use, &[u8])> {
         _ => return None,
     };
     Some((
-        Use {
+        UseState {
             granted_at: read_timestamp(*granted_at),
             remaining: u32::from_le_bytes(*remaining),
             released,
@@ -216,7 +204,7 @@ const CREATED_AT: u8 = b'c';
 const EARLIER_USE: u8 = b'u';
 const PRUNED_UNTIL: u8 = b'p';
 const RECORD: u8 = b'r';
-const ENTRY: u8 = b's';
+const PAYMENT: u8 = b's';
 const USE: usize = 13;
 
 #[cfg(test)]
@@ -224,13 +212,30 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::payment::{Network, PaymentHash};
 
-    fn known_use() -> impl Strategy<Value = Use> {
-        (any::<u64>(), any::<u32>(), any::<bool>()).prop_map(|(at, remaining, released)| Use {
+    fn known_use() -> impl Strategy<Value = UseState> {
+        (any::<u64>(), any::<u32>(), any::<bool>()).prop_map(|(at, remaining, released)| UseState {
             granted_at: Timestamp::from_unix_seconds(at),
             remaining,
             released,
         })
+    }
+
+    /// Folders of every earlier version hold these bytes.
+    #[test]
+    fn the_record_of_a_payment_is_named_by_a_tag_its_network_and_its_hash() {
+        let codes = [
+            (0, Network::Bitcoin),
+            (1, Network::Regtest),
+            (2, Network::Signet),
+            (3, Network::Testnet),
+        ];
+        for (code, network) in codes {
+            let key = ConsumptionKey::lightning(network, PaymentHash::from_bytes([7; 32]));
+            let expected = [&[b's', code], [7; 32].as_slice()].concat();
+            assert_eq!(payment_record_key(&key).as_slice(), expected);
+        }
     }
 
     proptest! {
@@ -239,13 +244,13 @@ mod tests {
             network in prop::sample::select(Network::ALL.as_slice()), hash: [u8; 32], id: [u8; 16], known in known_use(),
             counts: (u32, u32, u32), at: u64, name in prop::collection::vec(any::<u8>(), 0..=255), value: Vec<u8>,
         ) {
-            let key = ConsumptionKey::new(network, PaymentHash::from_bytes(hash));
+            let key = ConsumptionKey::lightning(network, PaymentHash::from_bytes(hash));
             let at = Timestamp::from_unix_seconds(at);
             let (taken, restored, restores) = counts;
             let id = UseId::from_bytes(id);
-            let entry = Entry { retain_until: at, taken, restored, restores, last: id, last_use: known };
-            prop_assert_eq!(Encoded::read(&entry_key(&key), &write_entry(&entry)), Some(Encoded::Entry(key, entry)));
-            let mut named = entry_key(&key).to_vec();
+            let state = PaymentState { retain_until: at, taken, restored, restores, last: id, last_use: known };
+            prop_assert_eq!(Encoded::read(&payment_record_key(&key), &write_payment(&state)), Some(Encoded::Payment(key, state)));
+            let mut named = payment_record_key(&key).to_vec();
             named[0] = EARLIER_USE;
             named.extend(id.as_bytes());
             prop_assert_eq!(Encoded::read(&named, &write_use(&known)), Some(Encoded::EarlierUse(key, id, known)));

@@ -11,55 +11,58 @@ use crate::{
     journal::{Batch, JournalError, JournalErrorKind, Machine},
     replay::{
         Consumption, ConsumptionKey, RecordKey, ReleaseReason, StoreError, StoreErrorKind, UseId,
-        birth::birth,
+        UseRequest,
+        created_at::created_at,
         state::{
-            capacity::{Capacity, Full, Keys},
-            payments::{Payments, UseRequest},
+            capacity::{Capacity, Keys, OutOfCapacity},
+            payments::Payments,
             records::{Record, RecordTable},
         },
     },
 };
 
-/// The payments and the table of the durable store, as its writer thread asks them.
+/// The payments and records of the durable store, which its writer thread changes.
 pub(super) struct StoreMachine {
     payments: Payments,
     records: RecordTable,
     keys: Keys,
     record_bytes: Capacity,
     options: DurableOptions,
-    /// Since when the store exists, once all is taken in.
+    /// When the store was made. Set once everything is loaded.
     created_at: Arc<OnceLock<Timestamp>>,
-    /// Whether the payments holds at least what the disk does: not after a reading of it that failed
-    /// half way.
+    /// Whether memory holds at least what the disk does. It does not after a load that failed half
+    /// way.
     is_whole: bool,
 }
 
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+/// Where the caller waits for its reply.
+pub(super) type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
-/// What the writer thread is asked.
-pub(super) enum Question {
-    Consume(UseRequest, Reply<Consumption>),
-    Delete(RecordKey, Reply<()>),
-    Get(RecordKey, Reply<Option<Vec<u8>>>),
-    Put(RecordKey, Record, Reply<bool>),
+/// A command to the writer thread.
+pub(super) enum Command {
+    Consume(UseRequest, ReplySender<Consumption>),
+    Delete(RecordKey, ReplySender<()>),
+    Get(RecordKey, ReplySender<Option<Vec<u8>>>),
+    Put(RecordKey, Record, ReplySender<bool>),
     Release(ConsumptionKey, UseId, ReleaseReason),
-    Scan(RecordKey, Reply<Vec<(RecordKey, Vec<u8>)>>),
+    Scan(RecordKey, ReplySender<Vec<(RecordKey, Vec<u8>)>>),
 }
 
-/// What it decided, to be told once that is written.
-pub(super) enum Answer {
-    Consume(Pending<Consumption>),
-    Delete(Pending<()>),
-    Get(Pending<Option<Vec<u8>>>),
-    Put(Pending<bool>),
-    /// What to ask again where it was not written.
-    Release(Option<Question>),
-    Scan(Pending<Vec<(RecordKey, Vec<u8>)>>),
+/// The reply to a command, held back until its changes are written.
+pub(super) enum Reply {
+    Consume(UnsentReply<Consumption>),
+    Delete(UnsentReply<()>),
+    Get(UnsentReply<Option<Vec<u8>>>),
+    Put(UnsentReply<bool>),
+    /// A release has no caller who waits. This is the command to repeat if it was not written.
+    Release(Option<Command>),
+    Scan(UnsentReply<Vec<(RecordKey, Vec<u8>)>>),
 }
 
-pub(super) struct Pending<T> {
-    reply: Reply<T>,
-    pub(super) answer: Result<T, StoreError>,
+/// A reply, and the caller to send it to.
+pub(super) struct UnsentReply<T> {
+    sender: ReplySender<T>,
+    pub(super) result: Result<T, StoreError>,
 }
 
 impl StoreMachine {
@@ -81,15 +84,15 @@ impl StoreMachine {
         }
     }
 
-    /// Filled, once all is taken in, with since when the store exists.
+    /// Returns where to read when the store was made, once everything is loaded.
     pub(super) fn created_at(&self) -> Arc<OnceLock<Timestamp>> {
         self.created_at.clone()
     }
 }
 
 impl Machine for StoreMachine {
-    type Ask = Question;
-    type Answer = Answer;
+    type Command = Command;
+    type Reply = Reply;
 
     fn clear(&mut self) {
         self.is_whole = false;
@@ -113,7 +116,9 @@ impl Machine for StoreMachine {
             Some(Encoded::Record(key, record)) => {
                 self.records.load(key, record, &self.record_bytes)
             }
-            Some(Encoded::Entry(key, entry)) => self.payments.load_entry(key, entry, &self.keys),
+            Some(Encoded::Payment(key, state)) => {
+                self.payments.load_payment(key, state, &self.keys)
+            }
             None => {
                 return Err(JournalError::corrupt(
                     "a record that this version can read was expected",
@@ -128,80 +133,78 @@ impl Machine for StoreMachine {
         self.is_whole = true;
     }
 
-    /// A folder that does not say since when it exists may have forgotten anything before now. If
-    /// the clock is not set, it does not say so yet.
+    /// A folder that does not say when it was made may have forgotten anything before now, so it
+    /// counts as made now. If the clock was never set, that waits until the folder is opened again.
     fn begin(&mut self, batch: &mut Batch) {
         if self.created_at.get().is_none()
-            && let Some(now) = birth(self.options.clock.now())
+            && let Some(now) = created_at(self.options.clock.now())
         {
             let _ = self.created_at.set(now);
             note_created_at(now, batch);
         }
     }
 
-    fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
+    fn apply(&mut self, command: Command, batch: &mut Batch) -> Reply {
         let now = self.options.clock.now();
-        match question {
-            Question::Consume(ask, reply) => {
-                let answer = self
+        match command {
+            Command::Consume(request, sender) => {
+                let result = self
                     .payments
-                    .consume(&ask, now, &self.keys, batch)
-                    .map_err(|Full| full("key", "capacity"));
-                Answer::Consume(Pending { reply, answer })
+                    .consume(&request, now, &self.keys, batch)
+                    .map_err(|OutOfCapacity| full("key", "capacity"));
+                Reply::Consume(UnsentReply { sender, result })
             }
-            Question::Delete(key, reply) => {
+            Command::Delete(key, sender) => {
                 self.records.delete(&key, now, &self.record_bytes, batch);
-                Answer::Delete(Pending {
-                    reply,
-                    answer: Ok(()),
-                })
+                let result = Ok(());
+                Reply::Delete(UnsentReply { sender, result })
             }
-            Question::Get(key, reply) => Answer::Get(Pending {
-                reply,
-                answer: Ok(self.records.get(&key, now)),
-            }),
-            Question::Put(key, record, reply) => {
-                let answer = self
+            Command::Get(key, sender) => {
+                let result = Ok(self.records.get(&key, now));
+                Reply::Get(UnsentReply { sender, result })
+            }
+            Command::Put(key, record, sender) => {
+                let result = self
                     .records
                     .put_if_absent(&key, record, now, &self.record_bytes, batch)
-                    .map_err(|Full| full("record", "record_capacity"));
-                Answer::Put(Pending { reply, answer })
+                    .map_err(|OutOfCapacity| full("record", "record_capacity"));
+                Reply::Put(UnsentReply { sender, result })
             }
-            Question::Release(key, id, why) => {
+            Command::Release(key, id, why) => {
                 let known = self.payments.release(key, id, why, now, &self.keys, batch);
-                Answer::Release(known.then_some(Question::Release(key, id, why)))
+                Reply::Release(known.then_some(Command::Release(key, id, why)))
             }
-            Question::Scan(prefix, reply) => Answer::Scan(Pending {
-                reply,
-                answer: Ok(self.records.scan(&prefix, now)),
-            }),
+            Command::Scan(prefix, sender) => {
+                let result = Ok(self.records.scan(&prefix, now));
+                Reply::Scan(UnsentReply { sender, result })
+            }
         }
     }
 
-    fn tell(answer: Answer, written: Result<(), &JournalError>) -> Option<Question> {
-        match answer {
-            Answer::Consume(pending) => pending.tell(written),
-            Answer::Delete(pending) => pending.tell(written),
-            Answer::Get(pending) => pending.tell(written),
-            Answer::Put(pending) => pending.tell(written),
-            Answer::Scan(pending) => pending.tell(written),
-            Answer::Release(again) => return again.filter(|_| written.is_err()),
+    fn tell(reply: Reply, written: Result<(), &JournalError>) -> Option<Command> {
+        match reply {
+            Reply::Consume(reply) => reply.send(written),
+            Reply::Delete(reply) => reply.send(written),
+            Reply::Get(reply) => reply.send(written),
+            Reply::Put(reply) => reply.send(written),
+            Reply::Scan(reply) => reply.send(written),
+            Reply::Release(again) => return again.filter(|_| written.is_err()),
         }
         None
     }
 
-    fn refuse(&mut self, question: Question, failure: &JournalError) -> Option<Question> {
-        match question {
-            Question::Consume(_, reply) => refuse(reply, failure),
-            Question::Delete(_, reply) => refuse(reply, failure),
-            Question::Get(_, reply) => refuse(reply, failure),
-            Question::Put(_, _, reply) => refuse(reply, failure),
-            Question::Scan(_, reply) => refuse(reply, failure),
-            // what the payments does not know may be on the disk
-            Question::Release(..) if !self.is_whole => return Some(question),
-            Question::Release(..) => {
-                // most are of uses that were refused a moment ago: those need no disk
-                if let Answer::Release(again) = self.apply(question, &mut Batch::default()) {
+    fn refuse(&mut self, command: Command, failure: &JournalError) -> Option<Command> {
+        match command {
+            Command::Consume(_, sender) => refuse(sender, failure),
+            Command::Delete(_, sender) => refuse(sender, failure),
+            Command::Get(_, sender) => refuse(sender, failure),
+            Command::Put(_, _, sender) => refuse(sender, failure),
+            Command::Scan(_, sender) => refuse(sender, failure),
+            // The disk may hold a use that memory does not know.
+            Command::Release(..) if !self.is_whole => return Some(command),
+            Command::Release(..) => {
+                // Most are of uses that were refused a moment ago: those need no disk.
+                if let Reply::Release(again) = self.apply(command, &mut Batch::default()) {
                     return again;
                 }
             }
@@ -210,18 +213,20 @@ impl Machine for StoreMachine {
     }
 }
 
-impl<T> Pending<T> {
-    /// Whoever asked may be gone.
-    fn tell(self, written: Result<(), &JournalError>) {
-        let _ = self.reply.send(written.map_err(told).and(self.answer));
+impl<T> UnsentReply<T> {
+    /// Sends the reply, or the error if it was not written. The caller may be gone.
+    fn send(self, written: Result<(), &JournalError>) {
+        let _ = self
+            .sender
+            .send(written.map_err(store_error).and(self.result));
     }
 }
 
-fn refuse<T>(reply: Reply<T>, failure: &JournalError) {
-    let _ = reply.send(Err(told(&failure.refusal())));
+fn refuse<T>(sender: ReplySender<T>, failure: &JournalError) {
+    let _ = sender.send(Err(store_error(&failure.refusal())));
 }
 
-pub(in crate::replay) fn told(error: &JournalError) -> StoreError {
+pub(in crate::replay) fn store_error(error: &JournalError) -> StoreError {
     StoreError::new(kind(error), NAME, error.clone())
 }
 

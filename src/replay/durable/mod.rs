@@ -1,4 +1,4 @@
-//! The durable store: what its writer thread decides, and how that is written down.
+//! The durable store: what its writer thread decides, and how it encodes that.
 
 mod encoding;
 mod machine;
@@ -10,7 +10,7 @@ mod tests;
 
 #[cfg(feature = "conformance")]
 pub(super) use self::{
-    encoding::{entry_key, write_entry},
-    machine::told,
+    encoding::{payment_record_key, write_payment},
+    machine::store_error,
 };
 pub use self::{options::DurableOptions, store::DurableStore};

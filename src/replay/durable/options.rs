@@ -2,7 +2,7 @@ use std::{num::NonZeroUsize, sync::Arc};
 
 use crate::clock::{Clock, SystemClock};
 
-/// How a [`DurableStore`](super::DurableStore) is opened.
+/// The capacity and the clock of a [`DurableStore`](super::DurableStore).
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct DurableOptions {
@@ -12,7 +12,7 @@ pub struct DurableOptions {
 }
 
 impl DurableOptions {
-    /// Capacity for 4,000,000 keys and 64 MiB of records, and the system's clock.
+    /// Creates the default options: 4,000,000 keys, 64 MiB of records, the system's clock.
     pub fn new() -> Self {
         Self {
             capacity: 4_000_000,
@@ -21,20 +21,20 @@ impl DurableOptions {
         }
     }
 
-    /// Capacity for so many keys. A payment for several uses counts for up to five keys, and within ten
-    /// minutes for one more with each use (1,024 at most).
+    /// Sets how many keys the store may hold. A payment for several uses counts for up to five
+    /// keys, and within ten minutes for one more with each use (1,024 at most).
     pub const fn capacity(mut self, keys: NonZeroUsize) -> Self {
         self.capacity = keys.get();
         self
     }
 
-    /// Capacity for so many bytes of records.
+    /// Sets how many bytes of records the store may hold.
     pub const fn record_capacity(mut self, bytes: usize) -> Self {
         self.record_capacity = bytes;
         self
     }
 
-    /// Another clock, for tests. A folder that is new exists since that clock's present moment.
+    /// Sets the clock, for tests. A new folder counts as made at that clock's present moment.
     pub fn clock(self, clock: impl Clock) -> Self {
         Self {
             clock: Arc::new(clock),

@@ -3,7 +3,7 @@ use std::path::Path;
 use tokio::sync::oneshot;
 
 use super::{
-    machine::{NAME, Question, Reply, StoreMachine, kind, told},
+    machine::{Command, NAME, ReplySender, StoreMachine, kind, store_error},
     options::DurableOptions,
 };
 use crate::{
@@ -12,69 +12,79 @@ use crate::{
     journal::{Journal, gone},
     replay::{
         Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseLimits,
-        state::{
-            payments::UseRequest,
-            records::{Record, check_value},
-        },
+        StoreError, StoreId, UseId, UseRequest,
+        state::records::{Record, check_value},
     },
 };
 
-/// A store in a folder of this machine: every answer comes after its record is safe from a loss of
+/// A store in a folder of this machine. Every answer comes after its record is safe from a loss of
 /// power. Both a [`ReplayStore`] and a [`Records`].
 ///
 /// One process may open a folder at a time. All callers share one writer thread, which
-/// [`open`](Self::open) starts and which syncs once for each group of them; dropping the store
-/// writes what was asked before, and ends the thread. Everything that is live also stands in
+/// [`open`](Self::open) starts and which syncs once for each group of callers. Dropping the store
+/// writes what was asked before and ends the thread. Everything that is live is also held in
 /// memory, about 250 bytes for each key.
 ///
-/// # When the disk does not take it
+/// # When writing fails
 ///
-/// On a full or failing disk every call is an error, at once, until writes succeed again: the store
-/// tries a small one twice a second, and where that succeeds it reads the folder anew (less often,
-/// the longer it lasts). Nothing that was acknowledged is lost meanwhile, and a release of a use
-/// that may have been granted is kept until it can be written.
+/// On a full or failing disk every call is an error, at once, until writes succeed again. The store
+/// tries a small write twice a second. If that succeeds, it reads the folder again (less often, the
+/// longer the failure lasts). Nothing that was acknowledged is lost meanwhile, and the store keeps
+/// a release of a use that may have been granted until it can be written.
 ///
-/// # When the disk holds less than it should
+/// # When the folder is damaged
 ///
 /// Beside its journal the store keeps a lower bound of what it acknowledged (written with each
 /// group, synced each second and when the store is closed), and in each group a sum over all
-/// records. A journal that was cut short, or where bytes changed, is
-/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) on opening, never a store
-/// that has forgotten. (A group that was being written when the power was lost, so that nobody was
-/// answered, is dropped.) The way out is an empty folder. It has a new [`StoreId`], so what was
-/// sold for counted access before is refused, spent or not. A proof without a key of this server (a
-/// paywall's `accept_foreign_proofs`, every payment that a facilitator settles) is refused if its
-/// invoice was made before the new folder, or within twice the clocks' skew after that. Clients
-/// that had paid and not redeemed must pay again.
+/// records. So if a journal was cut short or its bytes were changed, opening it is an error,
+/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt), and the store never forgets
+/// in silence. (A group that was being written when the power was lost is dropped: none of its
+/// callers was answered.)
 ///
-/// **Never put back an older copy of the folder.** The side file is older too then, and nothing on
-/// this machine tells that payments were spent since: each of them could be spent once more until
-/// its credential expires. Only what the older copy had itself pruned stays refused. A backup of a
-/// replay store is of no use; open an empty folder instead. If an older copy must be put back, then
-/// only with a new master secret, and no older one in the ring: that makes every older credential
-/// worthless, those that were paid for and not redeemed included. **It does nothing against proofs
-/// without a key of this server**: the older copy still says when the folder was first made, so
-/// each of those proofs that was spent since settles again. Keep `accept_foreign_proofs` and
-/// facilitators off until every invoice from before has expired, with the skew.
+/// The way out is an empty folder. Clients that had paid and not redeemed must then pay again:
+///
+/// - The new folder has a new [`StoreId`]. So what was sold for counted access before is refused,
+///   spent or not.
+/// - A proof without a key of this server (a paywall's `accept_foreign_proofs`, every payment that
+///   a facilitator settles) is refused if its invoice was made before the new folder, or within
+///   twice the clocks' skew after that.
+///
+/// # Never restore a backup
+///
+/// **Never put back an older copy of the folder.** Nothing on this machine then tells that payments
+/// were spent since, because the side file is older too: each of them could be spent once more
+/// until its credential expires. Only what the older copy had itself pruned stays refused. Open an
+/// empty folder instead.
+///
+/// If an older copy must be put back, also set a new master secret, with no older one in the ring.
+/// That makes every older credential worthless, including those that were paid for and not
+/// redeemed. **It does nothing against proofs without a key of this server**: the older copy still
+/// says when the folder was first made, so each of those proofs that was spent since settles again.
+/// Keep `accept_foreign_proofs` and facilitators off until every invoice from before has expired,
+/// with the skew.
 ///
 /// ```
-/// use tower_x402::replay::{ConsumptionKey, Consumption, DurableStore, UseLimits, ReplayStore, UseId};
+/// use tower_x402::replay::{
+///     Consumption, ConsumptionKey, DurableStore, ReplayStore, UseId, UseLimits, UseRequest,
+/// };
 /// # use std::{num::NonZeroU32, time::Duration};
 /// # use tower_x402::{Network, Preimage, clock::{Clock, SystemClock}};
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
-/// # let key = ConsumptionKey::new(Network::Regtest, Preimage::from_bytes([7; 32]).payment_hash());
+/// # let payment_hash = Preimage::from_bytes([7; 32]).payment_hash();
+/// # let key = ConsumptionKey::lightning(Network::Regtest, payment_hash);
 /// # let once = UseLimits::new(NonZeroU32::MIN, 0);
 /// # let until = SystemClock::new().now().saturating_add(Duration::from_secs(3600));
 /// let store = DurableStore::open(folder)?;
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Granted { remaining: 0 });
+/// let first = UseRequest::new(key, UseId::random()?, once, until);
+/// assert_eq!(store.consume(first).await?, Consumption::Granted { remaining: 0 });
 /// drop(store);
 ///
 /// let store = DurableStore::open(folder)?;
-/// assert_eq!(store.consume(key, UseId::random()?, once, until).await?, Consumption::Spent);
+/// let second = UseRequest::new(key, UseId::random()?, once, until);
+/// assert_eq!(store.consume(second).await?, Consumption::Spent);
 /// # Ok(())
 /// # }
 /// ```
@@ -85,20 +95,20 @@ pub struct DurableStore {
 }
 
 impl DurableStore {
-    /// Opens the store in `folder`, or makes one there (mode 0700), and starts its writer thread.
+    /// Opens the store in `folder`, or creates one there (mode 0700), and starts its writer thread.
     /// It reads all that the folder holds, so it blocks for a while: call it before serving.
     ///
     /// # Errors
     ///
-    /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) where the folder holds
-    /// less than was acknowledged or was altered, and
-    /// [`StoreErrorKind::Unavailable`](crate::replay::StoreErrorKind::Unavailable) where another
-    /// store has it open or it cannot be read or written.
+    /// - [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) if the folder holds
+    ///   less than was acknowledged, or was changed.
+    /// - [`StoreErrorKind::Unavailable`](crate::replay::StoreErrorKind::Unavailable) if another
+    ///   store has it open, or if it cannot be read or written.
     pub fn open(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         Self::open_with(folder, DurableOptions::new())
     }
 
-    /// The same, with options.
+    /// Opens the store in `folder` as [`open`](Self::open) does, with options.
     ///
     /// # Errors
     ///
@@ -117,17 +127,22 @@ impl DurableStore {
                 format!("{}: {error}", folder.as_ref().display()),
             )
         })?;
-        // if the disk does not say, nothing is young enough
+        // If the disk does not say when, no proof without a key of ours is young enough.
         Ok(Self {
             journal,
             created_at: created_at.get().copied().unwrap_or(Timestamp::MAX),
         })
     }
 
-    async fn ask<T>(&self, ask: impl FnOnce(Reply<T>) -> Question) -> Result<T, StoreError> {
-        let (reply, answer) = oneshot::channel();
-        self.journal.ask(ask(reply)).map_err(|error| told(&error))?;
-        answer.await.unwrap_or_else(|_| Err(told(&gone())))
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(ReplySender<T>) -> Command,
+    ) -> Result<T, StoreError> {
+        let (sender, reply) = oneshot::channel();
+        self.journal
+            .ask(command(sender))
+            .map_err(|error| store_error(&error))?;
+        reply.await.unwrap_or_else(|_| Err(store_error(&gone())))
     }
 }
 
@@ -140,32 +155,16 @@ impl ReplayStore for DurableStore {
         self.created_at
     }
 
-    fn consume(
-        &self,
-        key: ConsumptionKey,
-        use_id: UseId,
-        limits: UseLimits,
-        retain_until: Timestamp,
-    ) -> BoxFuture<'_, Result<Consumption, StoreError>> {
-        Box::pin(self.ask(move |reply| {
-            Question::Consume(
-                UseRequest {
-                    key,
-                    use_id,
-                    limits,
-                    retain_until,
-                },
-                reply,
-            )
-        }))
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(self.ask(move |sender| Command::Consume(request, sender)))
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
-        // each follows a consume, and those are bounded; past a bound of their own they come from
-        // who heeds no refusal
+        // Each release follows a consume, and those are bounded. This queue overflows only if a
+        // caller ignores refusals.
         let _ = self
             .journal
-            .ask_urgently(Question::Release(key, use_id, why));
+            .ask_urgently(Command::Release(key, use_id, why));
     }
 
     fn durability(&self) -> Durability {
@@ -182,23 +181,23 @@ impl Records for DurableStore {
     ) -> BoxFuture<'_, Result<bool, StoreError>> {
         Box::pin(async move {
             check_value(&value, NAME)?;
-            self.ask(|reply| Question::Put(key, Record { value, expires_at }, reply))
+            self.ask(|sender| Command::Put(key, Record { value, expires_at }, sender))
                 .await
         })
     }
 
     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(self.ask(|reply| Question::Get(key, reply)))
+        Box::pin(self.ask(|sender| Command::Get(key, sender)))
     }
 
     fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.ask(|reply| Question::Delete(key, reply)))
+        Box::pin(self.ask(|sender| Command::Delete(key, sender)))
     }
 
     fn scan(
         &self,
         prefix: RecordKey,
     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
-        Box::pin(self.ask(|reply| Question::Scan(prefix, reply)))
+        Box::pin(self.ask(|sender| Command::Scan(prefix, sender)))
     }
 }

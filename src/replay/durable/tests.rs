@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    machine::{Answer, Question, Reply, StoreMachine},
+    machine::{Command, Reply, ReplySender, StoreMachine},
     *,
 };
 use crate::{
@@ -19,8 +19,7 @@ use crate::{
     payment::{Network, PaymentHash},
     replay::{
         Consumption, ConsumptionKey, RecordKey, ReleaseReason, ReplayStore as _, StoreError,
-        StoreErrorKind, UseId, UseLimits,
-        state::{payments::UseRequest, records::Record},
+        StoreErrorKind, UseId, UseLimits, UseRequest, state::records::Record,
     },
 };
 
@@ -55,7 +54,7 @@ fn a_release_that_comes_after_a_reload_failed_half_way_is_carried_out() {
     );
     until(Event::LoadFailed);
     journal
-        .ask_urgently(Question::Release(key, id, ReleaseReason::NotServed))
+        .ask_urgently(Command::Release(key, id, ReleaseReason::NotServed))
         .unwrap();
     until(Event::Refused);
     load_fails.store(false, Ordering::SeqCst);
@@ -93,7 +92,7 @@ fn a_release_in_a_group_that_was_not_written_is_carried_out_later() {
 
     write_fails.store(true, Ordering::SeqCst);
     journal
-        .ask_urgently(Question::Release(key, id, ReleaseReason::NotServed))
+        .ask_urgently(Command::Release(key, id, ReleaseReason::NotServed))
         .unwrap();
     assert_eq!(
         heard.recv().unwrap(),
@@ -152,29 +151,26 @@ fn what_was_not_written_is_forgotten_and_takes_no_room() {
         machine.loaded();
         let ask = once(a_key(payment), UseId::random().unwrap());
         let answer = machine.apply(
-            Question::Consume(ask, oneshot::channel().0),
+            Command::Consume(ask, oneshot::channel().0),
             &mut Batch::default(),
         );
-        let Answer::Consume(pending) = answer else {
+        let Reply::Consume(reply) = answer else {
             panic!("another answer")
         };
-        assert_eq!(
-            pending.answer.unwrap(),
-            Consumption::Granted { remaining: 0 }
-        );
+        assert_eq!(reply.result.unwrap(), Consumption::Granted { remaining: 0 });
         let record = Record {
             value: vec![0; 3],
             expires_at: Timestamp::MAX,
         };
-        let question = Question::Put(
+        let command = Command::Put(
             RecordKey::new(&[name]).unwrap(),
             record,
             oneshot::channel().0,
         );
-        let Answer::Put(pending) = machine.apply(question, &mut Batch::default()) else {
+        let Reply::Put(reply) = machine.apply(command, &mut Batch::default()) else {
             panic!("another answer")
         };
-        assert!(pending.answer.unwrap());
+        assert!(reply.result.unwrap());
         machine.clear();
     }
 }
@@ -192,12 +188,12 @@ fn a_release_is_carried_out_again_if_its_group_was_not_written() {
         let (key, use_id) = (a_key(1), UseId::from_bytes([1; 16]));
         if known {
             let _ = machine.apply(
-                Question::Consume(once(key, use_id), oneshot::channel().0),
+                Command::Consume(once(key, use_id), oneshot::channel().0),
                 &mut Batch::default(),
             );
         }
         let answer = machine.apply(
-            Question::Release(key, use_id, ReleaseReason::NotServed),
+            Command::Release(key, use_id, ReleaseReason::NotServed),
             &mut Batch::default(),
         );
         assert_eq!(
@@ -212,12 +208,12 @@ fn a_release_is_carried_out_again_if_its_group_was_not_written() {
 fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
     fn refused<T: std::fmt::Debug>(
         machine: &mut StoreMachine,
-        question: impl FnOnce(Reply<T>) -> Question,
+        command: impl FnOnce(ReplySender<T>) -> Command,
     ) {
         let (reply, answer) = oneshot::channel();
         assert!(
             machine
-                .refuse(question(reply), &JournalError::unavailable("on purpose"))
+                .refuse(command(reply), &JournalError::unavailable("on purpose"))
                 .is_none()
         );
         assert_eq!(
@@ -229,12 +225,12 @@ fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
     let mut machine = StoreMachine::new(DurableOptions::new());
     let name = || RecordKey::new(b"name").unwrap();
     refused(&mut machine, |reply| {
-        Question::Consume(once(a_key(1), UseId::from_bytes([1; 16])), reply)
+        Command::Consume(once(a_key(1), UseId::from_bytes([1; 16])), reply)
     });
-    refused(&mut machine, |reply| Question::Delete(name(), reply));
-    refused(&mut machine, |reply| Question::Get(name(), reply));
+    refused(&mut machine, |reply| Command::Delete(name(), reply));
+    refused(&mut machine, |reply| Command::Get(name(), reply));
     refused(&mut machine, |reply| {
-        Question::Put(
+        Command::Put(
             name(),
             Record {
                 value: vec![],
@@ -243,7 +239,7 @@ fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
             reply,
         )
     });
-    refused(&mut machine, |reply| Question::Scan(name(), reply));
+    refused(&mut machine, |reply| Command::Scan(name(), reply));
 }
 
 fn consume(
@@ -253,22 +249,22 @@ fn consume(
 ) -> oneshot::Receiver<Result<Consumption, StoreError>> {
     let (reply, answer) = oneshot::channel();
     journal
-        .ask_urgently(Question::Consume(once(key, use_id), reply))
+        .ask_urgently(Command::Consume(once(key, use_id), reply))
         .unwrap();
     answer
 }
 
 fn once(key: ConsumptionKey, use_id: UseId) -> UseRequest {
-    UseRequest {
+    UseRequest::new(
         key,
         use_id,
-        limits: UseLimits::new(NonZeroU32::MIN, 0),
-        retain_until: Timestamp::MAX,
-    }
+        UseLimits::new(NonZeroU32::MIN, 0),
+        Timestamp::MAX,
+    )
 }
 
 fn a_key(number: u8) -> ConsumptionKey {
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([number; 32]))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([number; 32]))
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -295,8 +291,8 @@ impl Faulty {
 }
 
 impl Machine for Faulty {
-    type Ask = Question;
-    type Answer = Answer;
+    type Command = Command;
+    type Reply = Reply;
 
     fn clear(&mut self) {
         self.machine.clear();
@@ -321,8 +317,8 @@ impl Machine for Faulty {
         }
     }
 
-    fn apply(&mut self, question: Question, batch: &mut Batch) -> Answer {
-        let answer = self.machine.apply(question, batch);
+    fn apply(&mut self, command: Command, batch: &mut Batch) -> Reply {
+        let answer = self.machine.apply(command, batch);
         if self.write_fails.swap(false, Ordering::SeqCst) {
             // too long for the engine, which panics
             batch.change(&[7; 70_000], None, Some(&[]));
@@ -330,12 +326,12 @@ impl Machine for Faulty {
         answer
     }
 
-    fn tell(answer: Answer, written: Result<(), &JournalError>) -> Option<Question> {
+    fn tell(answer: Reply, written: Result<(), &JournalError>) -> Option<Command> {
         StoreMachine::tell(answer, written)
     }
 
-    fn refuse(&mut self, question: Question, failure: &JournalError) -> Option<Question> {
-        let kept = self.machine.refuse(question, failure);
+    fn refuse(&mut self, command: Command, failure: &JournalError) -> Option<Command> {
+        let kept = self.machine.refuse(command, failure);
         self.note(Event::Refused);
         kept
     }

@@ -1,8 +1,10 @@
+//! The granted uses before the last one of each payment.
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use super::{
-    capacity::{Capacity, Full},
-    changes::{Changes, Use},
+    capacity::{Capacity, OutOfCapacity},
+    changes::{Changes, UseState},
     released::is_forgotten,
 };
 use crate::{
@@ -10,28 +12,30 @@ use crate::{
     replay::{ConsumptionKey, UseId},
 };
 
-/// Uses that were granted before the last one of their payment and not given back: for some time
-/// all of them, within a bound, and the last few as long as their payment.
+/// Uses that were granted before the last one of their payment, and not given back. All of a
+/// payment are remembered for ten minutes, up to a bound. The last few are remembered as long as
+/// the payment.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct EarlierUses {
-    /// Of each payment, the oldest first.
+    /// The uses of each payment, the oldest first.
     payments: HashMap<ConsumptionKey, VecDeque<Earlier>>,
-    /// Those whose time has not passed.
+    /// The uses of the last ten minutes by their number, with the moment of their grant.
     young: BTreeMap<u64, (ConsumptionKey, Timestamp)>,
+    /// How many uses were noted. Numbers them.
     granted: u64,
     #[cfg(feature = "replay-durable")]
-    loading: Vec<(ConsumptionKey, UseId, Use)>,
+    loading: Vec<(ConsumptionKey, UseId, UseState)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Earlier {
     number: u64,
     id: UseId,
-    known: Use,
+    known: UseState,
 }
 
 impl EarlierUses {
-    pub(in crate::replay) fn find(&self, key: &ConsumptionKey, id: UseId) -> Option<Use> {
+    pub(in crate::replay) fn find(&self, key: &ConsumptionKey, id: UseId) -> Option<UseState> {
         let uses = self.payments.get(key)?;
         uses.iter()
             .rev()
@@ -43,21 +47,21 @@ impl EarlierUses {
         &mut self,
         key: &ConsumptionKey,
         id: UseId,
-        known: Use,
+        known: UseState,
         now: Timestamp,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl Changes,
-    ) -> Result<(), Full> {
-        self.forget_old(key, KEPT - 1, room, changes);
+    ) -> Result<(), OutOfCapacity> {
+        self.forget_old(key, KEPT - 1, capacity, changes);
         if self
             .payments
             .get(key)
             .is_some_and(|uses| uses.len() >= MAX_REMEMBERED)
         {
-            self.forget_oldest(key, room, changes);
+            self.forget_oldest(key, capacity, changes);
         }
-        match room.take(1) {
-            Err(Full) if is_forgotten(known.granted_at, now) => return Ok(()),
+        match capacity.take(1) {
+            Err(OutOfCapacity) if is_forgotten(known.granted_at, now) => return Ok(()),
             taken => taken?,
         }
         self.note(*key, id, known);
@@ -69,13 +73,13 @@ impl EarlierUses {
         &mut self,
         key: &ConsumptionKey,
         id: UseId,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl Changes,
-    ) -> Option<Use> {
+    ) -> Option<UseState> {
         let uses = self.payments.get_mut(key)?;
         let at = uses.iter().rposition(|earlier| earlier.id == id)?;
         let earlier = uses.remove(at)?;
-        self.forgotten(key, &earlier, room, changes);
+        self.forgotten(key, &earlier, capacity, changes);
         Some(earlier.known)
     }
 
@@ -83,19 +87,19 @@ impl EarlierUses {
     pub(in crate::replay) fn remove_payment(
         &mut self,
         key: &ConsumptionKey,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl Changes,
     ) {
         while self.payments.contains_key(key) {
-            self.forget_oldest(key, room, changes);
+            self.forget_oldest(key, capacity, changes);
         }
     }
 
-    /// Lets the time of one use pass.
+    /// Checks the oldest of the uses of the last ten minutes, and forgets what is too old by now.
     pub(in crate::replay) fn prune(
         &mut self,
         now: Timestamp,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl Changes,
     ) {
         let Some(oldest) = self
@@ -106,15 +110,15 @@ impl EarlierUses {
             return;
         };
         let (key, _) = oldest.remove();
-        self.forget_old(&key, KEPT, room, changes);
+        self.forget_old(&key, KEPT, capacity, changes);
     }
 
-    /// Forgets what is past its time and not among the last few.
+    /// Forgets the old uses of a payment, except its last few.
     fn forget_old(
         &mut self,
         key: &ConsumptionKey,
         kept: usize,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl Changes,
     ) {
         let is_old =
@@ -124,13 +128,18 @@ impl EarlierUses {
                 .front()
                 .is_some_and(|oldest| is_old(oldest, &self.young))
         {
-            self.forget_oldest(key, room, changes);
+            self.forget_oldest(key, capacity, changes);
         }
     }
 
-    fn forget_oldest(&mut self, key: &ConsumptionKey, room: &Capacity, changes: &mut impl Changes) {
+    fn forget_oldest(
+        &mut self,
+        key: &ConsumptionKey,
+        capacity: &Capacity,
+        changes: &mut impl Changes,
+    ) {
         if let Some(earlier) = self.payments.get_mut(key).and_then(VecDeque::pop_front) {
-            self.forgotten(key, &earlier, room, changes);
+            self.forgotten(key, &earlier, capacity, changes);
         }
     }
 
@@ -138,18 +147,18 @@ impl EarlierUses {
         &mut self,
         key: &ConsumptionKey,
         earlier: &Earlier,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl Changes,
     ) {
         if self.payments.get(key).is_some_and(VecDeque::is_empty) {
             self.payments.remove(key);
         }
         self.young.remove(&earlier.number);
-        room.give_back(1);
+        capacity.give_back(1);
         changes.earlier_use(key, &earlier.id, Some(&earlier.known), None);
     }
 
-    fn note(&mut self, key: ConsumptionKey, id: UseId, known: Use) {
+    fn note(&mut self, key: ConsumptionKey, id: UseId, known: UseState) {
         self.granted += 1;
         self.young.insert(self.granted, (key, known.granted_at));
         self.payments.entry(key).or_default().push_back(Earlier {
@@ -160,17 +169,17 @@ impl EarlierUses {
     }
 }
 
-/// Taking in what a disk holds.
+/// Loading what a disk holds.
 #[cfg(feature = "replay-durable")]
 impl EarlierUses {
     pub(in crate::replay) fn load(
         &mut self,
         key: ConsumptionKey,
         id: UseId,
-        known: Use,
-        room: &Capacity,
+        known: UseState,
+        capacity: &Capacity,
     ) {
-        room.take_always(1);
+        capacity.take_always(1);
         self.loading.push((key, id, known));
     }
 
@@ -185,9 +194,9 @@ impl EarlierUses {
     }
 }
 
-/// How many earlier uses of one payment are remembered as long as the payment itself.
+/// How many earlier uses of a payment are remembered as long as the payment.
 const KEPT: usize = 4;
-/// How many of one payment are remembered at all.
+/// How many earlier uses of a payment are remembered at all.
 const MAX_REMEMBERED: usize = 1_024;
 
 #[cfg(test)]
@@ -195,26 +204,32 @@ mod tests {
     use super::*;
     use crate::{
         payment::{Network, PaymentHash},
-        replay::state::changes::Entry,
+        replay::state::changes::PaymentState,
     };
 
     const KEY: ConsumptionKey =
-        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+        ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: u64 = 10_000;
 
-    /// Counts the records of uses that a disk would hold.
+    /// Counts the records of earlier uses that a disk would hold.
     #[derive(Default)]
-    struct Counter(i32);
+    struct RecordedUses(i32);
 
-    impl Changes for Counter {
-        fn entry(&mut self, _: &ConsumptionKey, _: Option<&Entry>, _: Option<&Entry>) {}
+    impl Changes for RecordedUses {
+        fn payment(
+            &mut self,
+            _: &ConsumptionKey,
+            _: Option<&PaymentState>,
+            _: Option<&PaymentState>,
+        ) {
+        }
 
         fn earlier_use(
             &mut self,
             _: &ConsumptionKey,
             _: &UseId,
-            old: Option<&Use>,
-            new: Option<&Use>,
+            old: Option<&UseState>,
+            new: Option<&UseState>,
         ) {
             self.0 += i32::from(new.is_some()) - i32::from(old.is_some());
         }
@@ -224,28 +239,28 @@ mod tests {
 
     struct Scene {
         uses: EarlierUses,
-        room: Capacity,
-        written: Counter,
+        capacity: Capacity,
+        recorded: RecordedUses,
     }
 
     impl Scene {
         fn new(capacity: usize) -> Self {
             Self {
                 uses: EarlierUses::default(),
-                room: Capacity::new(capacity),
-                written: Counter::default(),
+                capacity: Capacity::new(capacity),
+                recorded: RecordedUses::default(),
             }
         }
 
-        fn insert(&mut self, number: u32, granted_at: u64, now: u64) -> Result<(), Full> {
+        fn insert(&mut self, number: u32, granted_at: u64, now: u64) -> Result<(), OutOfCapacity> {
             let now = Timestamp::from_unix_seconds(now);
             self.uses.insert(
                 &KEY,
                 id(number),
                 known(number, granted_at),
                 now,
-                &self.room,
-                &mut self.written,
+                &self.capacity,
+                &mut self.recorded,
             )
         }
 
@@ -253,8 +268,8 @@ mod tests {
             for _ in 0..times {
                 self.uses.prune(
                     Timestamp::from_unix_seconds(now),
-                    &self.room,
-                    &mut self.written,
+                    &self.capacity,
+                    &mut self.recorded,
                 );
             }
         }
@@ -264,7 +279,7 @@ mod tests {
             let held: Vec<_> = held.map(|earlier| earlier.known.remaining).collect();
             assert_eq!(
                 i32::try_from(held.len()).ok(),
-                Some(self.written.0),
+                Some(self.recorded.0),
                 "what is on disk"
             );
             held
@@ -277,8 +292,8 @@ mod tests {
         UseId::from_bytes(bytes)
     }
 
-    fn known(number: u32, granted_at: u64) -> Use {
-        Use {
+    fn known(number: u32, granted_at: u64) -> UseState {
+        UseState {
             granted_at: Timestamp::from_unix_seconds(granted_at),
             remaining: number,
             released: false,
@@ -286,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn old_uses_are_forgotten_but_for_the_last_few() {
+    fn old_uses_are_forgotten_except_the_last_few() {
         let mut scene = Scene::new(99);
         for number in 0..8 {
             assert!(scene.insert(number, START, START).is_ok());
@@ -305,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn one_payment_has_no_more_than_its_bound_remembered() {
+    fn of_one_payment_no_more_uses_are_remembered_than_the_bound() {
         let mut scene = Scene::new(9_999);
         for number in 0..MAX_REMEMBERED as u32 {
             assert!(scene.insert(number, START, START).is_ok());
@@ -326,20 +341,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out_leaves_nothing_behind() {
+    fn a_removed_use_or_payment_leaves_nothing_behind() {
         let mut scene = Scene::new(2);
         for number in [1, 2] {
             assert!(scene.insert(number, START, START).is_ok());
         }
         let removed = scene
             .uses
-            .remove(&KEY, id(1), &scene.room, &mut scene.written);
+            .remove(&KEY, id(1), &scene.capacity, &mut scene.recorded);
         assert_eq!(removed, Some(known(1, START)));
         assert_eq!((scene.held(), scene.uses.young.len()), (vec![2], 1));
         assert!(scene.insert(3, START, START).is_ok(), "there is room again");
         scene
             .uses
-            .remove_payment(&KEY, &scene.room, &mut scene.written);
+            .remove_payment(&KEY, &scene.capacity, &mut scene.recorded);
         assert_eq!(
             (
                 scene.held(),
@@ -358,10 +373,10 @@ mod tests {
         for (number, granted_at) in [(7, START + 1), (8, START), (9, START)] {
             scene
                 .uses
-                .load(KEY, id(number), known(number, granted_at), &scene.room);
+                .load(KEY, id(number), known(number, granted_at), &scene.capacity);
         }
         scene.uses.finish_load();
-        scene.written.0 = 3;
+        scene.recorded.0 = 3;
         assert_eq!(
             scene.held(),
             [9, 8, 7],

@@ -1,5 +1,5 @@
-//! The state machine that all stores of one process share: which uses were granted, given back and
-//! forgotten, and which records are kept. It reads no clock and does no I/O.
+//! The state machine that the memory store and the durable store share: which uses were granted,
+//! given back and forgotten, and which records are kept. It reads no clock and does no I/O.
 
 pub(super) mod capacity;
 pub(super) mod changes;

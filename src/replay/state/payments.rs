@@ -1,52 +1,43 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    capacity::{Full, Keys},
-    changes::{Changes, Entry, Use},
+    capacity::{Keys, OutOfCapacity},
+    changes::{Changes, PaymentState, UseState},
     earlier::EarlierUses,
     released::Released,
 };
 use crate::{
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, ReleaseReason, UseId, UseLimits},
+    replay::{Consumption, ConsumptionKey, ReleaseReason, UseId, UseRequest},
 };
 
-/// Which payments are spent, decided in memory: what [`MemoryStore`](crate::replay::MemoryStore) is, and
-/// what the durable store writes down the changes of.
+/// The uses of payments, counted in memory. [`MemoryStore`](crate::replay::MemoryStore) holds this
+/// and nothing else; the durable store also writes its changes to a disk.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct Payments {
-    entries: HashMap<ConsumptionKey, Entry>,
+    states: HashMap<ConsumptionKey, PaymentState>,
     expiries: BTreeMap<Timestamp, Vec<ConsumptionKey>>,
     earlier: EarlierUses,
     released: Released,
 }
 
-/// What [`ReplayStore::consume`](crate::replay::ReplayStore::consume) is asked.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::replay) struct UseRequest {
-    pub(in crate::replay) key: ConsumptionKey,
-    pub(in crate::replay) use_id: UseId,
-    pub(in crate::replay) limits: UseLimits,
-    pub(in crate::replay) retain_until: Timestamp,
-}
-
 impl Payments {
     pub(in crate::replay) fn consume(
         &mut self,
-        ask: &UseRequest,
+        request: &UseRequest,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) -> Result<Consumption, Full> {
+    ) -> Result<Consumption, OutOfCapacity> {
         self.prune(now, keys, changes);
-        let Some(entry) = self.entries.get(&ask.key).copied() else {
-            return self.consume_unknown(ask, now, keys, changes);
+        let Some(state) = self.states.get(&request.key()).copied() else {
+            return self.consume_unknown(request, now, keys, changes);
         };
-        let mut next = Entry {
-            retain_until: entry.retain_until.max(ask.retain_until),
-            ..entry
+        let mut next = PaymentState {
+            retain_until: state.retain_until.max(request.retain_until()),
+            ..state
         };
-        let answer = if let Some(known) = self.find_use(&entry, &ask.key, ask.use_id) {
+        let answer = if let Some(known) = self.find_use(&state, &request.key(), request.use_id()) {
             if known.released {
                 Consumption::Spent
             } else {
@@ -54,28 +45,28 @@ impl Payments {
                     remaining: known.remaining,
                 }
             }
-        } else if entry.taken >= ask.limits.uses.get()
-            || self.released.contains(&ask.key, ask.use_id)
+        } else if state.taken >= request.limits().uses.get()
+            || self.released.contains(&request.key(), request.use_id())
         {
             Consumption::Spent
         } else {
-            self.set_apart(&ask.key, &entry, now, keys, changes)?;
-            let remaining = ask.limits.uses.get() - entry.taken - 1;
+            self.set_apart(&request.key(), &state, now, keys, changes)?;
+            let remaining = request.limits().uses.get() - state.taken - 1;
             next.taken += 1;
-            next.restores = ask.limits.restores;
-            next.last = ask.use_id;
-            next.last_use = Use {
+            next.restores = request.limits().restores;
+            next.last = request.use_id();
+            next.last_use = UseState {
                 granted_at: now,
                 remaining,
                 released: false,
             };
             Consumption::Granted { remaining }
         };
-        self.rewrite(&ask.key, &entry, next, changes);
+        self.rewrite(&request.key(), &state, next, changes);
         Ok(answer)
     }
 
-    /// Whether it was of a use that is known and was not released before.
+    /// Gives a use back. Returns whether the use is known and was not released before.
     pub(in crate::replay) fn release(
         &mut self,
         key: ConsumptionKey,
@@ -86,112 +77,125 @@ impl Payments {
         changes: &mut impl Changes,
     ) -> bool {
         self.prune(now, keys, changes);
-        let entry = self.entries.get(&key).copied();
-        let Some((entry, known)) =
-            entry.and_then(|entry| Some((entry, self.find_use(&entry, &key, use_id)?)))
+        let state = self.states.get(&key).copied();
+        let Some((state, known)) =
+            state.and_then(|state| Some((state, self.find_use(&state, &key, use_id)?)))
         else {
             self.released.insert(key, use_id, now);
             return false;
         };
-        let mut next = entry;
+        let mut next = state;
         match known {
-            Use { released: true, .. } => return false,
-            _ if entry.last == use_id => next.last_use.released = true,
+            UseState { released: true, .. } => return false,
+            _ if state.last == use_id => next.last_use.released = true,
             _ => {
-                self.earlier.remove(&key, use_id, &keys.room, changes);
+                self.earlier.remove(&key, use_id, &keys.capacity, changes);
                 self.released.insert(key, use_id, now);
             }
         }
         match why {
             ReleaseReason::NotServed => next.taken -= 1,
-            ReleaseReason::Failed if entry.restored < entry.restores => {
+            ReleaseReason::Failed if state.restored < state.restores => {
                 next.taken -= 1;
                 next.restored += 1;
             }
             ReleaseReason::Failed => {}
         }
-        self.rewrite(&key, &entry, next, changes);
+        self.rewrite(&key, &state, next, changes);
         true
     }
 
     fn consume_unknown(
         &mut self,
-        ask: &UseRequest,
+        request: &UseRequest,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) -> Result<Consumption, Full> {
-        if keys.may_have_pruned(ask.retain_until) || self.released.contains(&ask.key, ask.use_id) {
+    ) -> Result<Consumption, OutOfCapacity> {
+        if keys.may_have_pruned(request.retain_until())
+            || self.released.contains(&request.key(), request.use_id())
+        {
             return Ok(Consumption::Spent);
         }
-        keys.room.take(1)?;
-        let remaining = ask.limits.uses.get() - 1;
-        let entry = Entry {
-            retain_until: ask.retain_until,
+        keys.capacity.take(1)?;
+        let remaining = request.limits().uses.get() - 1;
+        let state = PaymentState {
+            retain_until: request.retain_until(),
             taken: 1,
             restored: 0,
-            restores: ask.limits.restores,
-            last: ask.use_id,
-            last_use: Use {
+            restores: request.limits().restores,
+            last: request.use_id(),
+            last_use: UseState {
                 granted_at: now,
                 remaining,
                 released: false,
             },
         };
-        self.note(ask.key, entry);
-        changes.entry(&ask.key, None, Some(&entry));
+        self.note(request.key(), state);
+        changes.payment(&request.key(), None, Some(&state));
         Ok(Consumption::Granted { remaining })
     }
 
-    fn find_use(&self, entry: &Entry, key: &ConsumptionKey, use_id: UseId) -> Option<Use> {
-        if entry.last == use_id {
-            Some(entry.last_use)
+    fn find_use(
+        &self,
+        state: &PaymentState,
+        key: &ConsumptionKey,
+        use_id: UseId,
+    ) -> Option<UseState> {
+        if state.last == use_id {
+            Some(state.last_use)
         } else {
             self.earlier.find(key, use_id)
         }
     }
 
-    /// Makes place for a later use beside the one that was last.
+    /// Moves the last use to the earlier ones, so that another can be the last.
     fn set_apart(
         &mut self,
         key: &ConsumptionKey,
-        entry: &Entry,
+        state: &PaymentState,
         now: Timestamp,
         keys: &Keys,
         changes: &mut impl Changes,
-    ) -> Result<(), Full> {
-        if entry.last_use.released {
-            // what came back must cost no room, or one payment could come back until there is none
-            self.released.insert(*key, entry.last, now);
+    ) -> Result<(), OutOfCapacity> {
+        if state.last_use.released {
+            // What came back must take no capacity, or one payment could use up all of it.
+            self.released.insert(*key, state.last, now);
             return Ok(());
         }
-        self.earlier
-            .insert(key, entry.last, entry.last_use, now, &keys.room, changes)
+        self.earlier.insert(
+            key,
+            state.last,
+            state.last_use,
+            now,
+            &keys.capacity,
+            changes,
+        )
     }
 
     fn rewrite(
         &mut self,
         key: &ConsumptionKey,
-        old: &Entry,
-        new: Entry,
+        old: &PaymentState,
+        new: PaymentState,
         changes: &mut impl Changes,
     ) {
         if *old != new {
-            self.entries.insert(*key, new);
-            changes.entry(key, Some(old), Some(&new));
+            self.states.insert(*key, new);
+            changes.payment(key, Some(old), Some(&new));
         }
     }
 
-    fn note(&mut self, key: ConsumptionKey, entry: Entry) {
-        self.entries.insert(key, entry);
+    fn note(&mut self, key: ConsumptionKey, state: PaymentState) {
+        self.states.insert(key, state);
         self.expiries
-            .entry(entry.retain_until)
+            .entry(state.retain_until)
             .or_default()
             .push(key);
     }
 
-    /// Forgets a few things whose time has passed: more than one call can add, so that what is held
-    /// stays bounded and no call pays for many.
+    /// Forgets a few expired things. They are more than one call can add, so that memory stays
+    /// bounded, and few, so that no call pays for many.
     pub(in crate::replay) fn prune(
         &mut self,
         now: Timestamp,
@@ -199,13 +203,13 @@ impl Payments {
         changes: &mut impl Changes,
     ) {
         for _ in 0..PRUNED_AT_ONCE {
-            self.prune_entry(now, keys, changes);
-            self.earlier.prune(now, &keys.room, changes);
+            self.prune_payment(now, keys, changes);
+            self.earlier.prune(now, &keys.capacity, changes);
         }
         self.released.prune(now);
     }
 
-    fn prune_entry(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
+    fn prune_payment(&mut self, now: Timestamp, keys: &Keys, changes: &mut impl Changes) {
         let Some(mut first) = self
             .expiries
             .first_entry()
@@ -217,30 +221,30 @@ impl Payments {
         if first.get().is_empty() {
             first.remove();
         }
-        let Some((key, entry)) = key.and_then(|key| Some((key, *self.entries.get(&key)?))) else {
+        let Some((key, state)) = key.and_then(|key| Some((key, *self.states.get(&key)?))) else {
             return;
         };
-        if entry.retain_until >= now {
+        if state.retain_until >= now {
             self.expiries
-                .entry(entry.retain_until)
+                .entry(state.retain_until)
                 .or_default()
                 .push(key);
             return;
         }
-        self.entries.remove(&key);
-        self.earlier.remove_payment(&key, &keys.room, changes);
-        keys.room.give_back(1);
-        changes.entry(&key, Some(&entry), None);
-        if let Some(before) = keys.prune(entry.retain_until) {
-            changes.pruned_until(before, entry.retain_until);
+        self.states.remove(&key);
+        self.earlier.remove_payment(&key, &keys.capacity, changes);
+        keys.capacity.give_back(1);
+        changes.payment(&key, Some(&state), None);
+        if let Some(before) = keys.prune(state.retain_until) {
+            changes.pruned_until(before, state.retain_until);
         }
     }
 }
 
-/// Taking in what a disk holds.
+/// Loading what a disk holds.
 #[cfg(feature = "replay-durable")]
 impl Payments {
-    /// Forgets everything but the uses that no disk holds.
+    /// Forgets everything that a disk holds. Releases of unknown uses stay: no disk holds them.
     pub(in crate::replay) fn clear(&mut self) {
         *self = Self {
             released: std::mem::take(&mut self.released),
@@ -248,22 +252,27 @@ impl Payments {
         };
     }
 
-    pub(in crate::replay) fn load_entry(&mut self, key: ConsumptionKey, entry: Entry, keys: &Keys) {
-        keys.room.take_always(1);
-        self.note(key, entry);
+    pub(in crate::replay) fn load_payment(
+        &mut self,
+        key: ConsumptionKey,
+        state: PaymentState,
+        keys: &Keys,
+    ) {
+        keys.capacity.take_always(1);
+        self.note(key, state);
     }
 
     pub(in crate::replay) fn load_earlier_use(
         &mut self,
         key: ConsumptionKey,
         id: UseId,
-        known: Use,
+        known: UseState,
         keys: &Keys,
     ) {
-        self.earlier.load(key, id, known, &keys.room);
+        self.earlier.load(key, id, known, &keys.capacity);
     }
 
-    /// To be called once all is loaded.
+    /// Ends the load. Call it once everything is loaded.
     pub(in crate::replay) fn finish_load(&mut self) {
         self.earlier.finish_load();
     }

@@ -1,25 +1,28 @@
+//! The records of a store, in memory.
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::capacity::{Capacity, Full};
+use super::capacity::{Capacity, OutOfCapacity};
 use crate::{
     clock::Timestamp,
     replay::{RecordKey, StoreError, StoreErrorKind},
 };
 
-/// Small records with an expiry, in memory.
+/// Records in memory, in the order of their keys.
 #[derive(Debug, Default)]
 pub(in crate::replay) struct RecordTable {
     records: BTreeMap<RecordKey, Record>,
     expiries: BTreeSet<(Timestamp, RecordKey)>,
 }
 
+/// A value and the last second at which it is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::replay) struct Record {
     pub(in crate::replay) value: Vec<u8>,
     pub(in crate::replay) expires_at: Timestamp,
 }
 
-/// Hears what changed, with what was before.
+/// Learns of each change: the old record and the new one.
 pub(in crate::replay) trait RecordChanges {
     fn record(&mut self, key: &RecordKey, old: Option<&Record>, new: Option<&Record>);
 }
@@ -34,19 +37,19 @@ impl RecordTable {
         key: &RecordKey,
         record: Record,
         now: Timestamp,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl RecordChanges,
-    ) -> Result<bool, Full> {
-        self.prune(now, room, changes);
+    ) -> Result<bool, OutOfCapacity> {
+        self.prune(now, capacity, changes);
         match self.records.get(key) {
             Some(known) if !known.is_gone(now) => return Ok(false),
-            Some(_) => self.remove(key, room, changes),
+            Some(_) => self.remove(key, capacity, changes),
             None => {}
         }
         if record.is_gone(now) {
             return Ok(true);
         }
-        room.take(weight(key, &record))?;
+        capacity.take(weight(key, &record))?;
         changes.record(key, None, Some(&record));
         self.note(key.clone(), record);
         Ok(true)
@@ -63,11 +66,11 @@ impl RecordTable {
         &mut self,
         key: &RecordKey,
         now: Timestamp,
-        room: &Capacity,
+        capacity: &Capacity,
         changes: &mut impl RecordChanges,
     ) {
-        self.prune(now, room, changes);
-        self.remove(key, room, changes);
+        self.prune(now, capacity, changes);
+        self.remove(key, capacity, changes);
     }
 
     pub(in crate::replay) fn scan(
@@ -83,20 +86,20 @@ impl RecordTable {
             .collect()
     }
 
-    fn prune(&mut self, now: Timestamp, room: &Capacity, changes: &mut impl RecordChanges) {
+    fn prune(&mut self, now: Timestamp, capacity: &Capacity, changes: &mut impl RecordChanges) {
         for _ in 0..PRUNED_AT_ONCE {
             let Some((_, key)) = self.expiries.first().filter(|(at, _)| *at < now) else {
                 return;
             };
             let key = key.clone();
-            self.remove(&key, room, changes);
+            self.remove(&key, capacity, changes);
         }
     }
 
-    fn remove(&mut self, key: &RecordKey, room: &Capacity, changes: &mut impl RecordChanges) {
+    fn remove(&mut self, key: &RecordKey, capacity: &Capacity, changes: &mut impl RecordChanges) {
         if let Some(record) = self.records.remove(key) {
             self.expiries.remove(&(record.expires_at, key.clone()));
-            room.give_back(weight(key, &record));
+            capacity.give_back(weight(key, &record));
             changes.record(key, Some(&record), None);
         }
     }
@@ -109,8 +112,8 @@ impl RecordTable {
 
 #[cfg(feature = "replay-durable")]
 impl RecordTable {
-    pub(in crate::replay) fn load(&mut self, key: RecordKey, record: Record, room: &Capacity) {
-        room.take_always(weight(&key, &record));
+    pub(in crate::replay) fn load(&mut self, key: RecordKey, record: Record, capacity: &Capacity) {
+        capacity.take_always(weight(&key, &record));
         self.note(key, record);
     }
 }
@@ -121,15 +124,16 @@ impl Record {
     }
 }
 
-/// The key stands in two places; the rest is what the trees cost.
+/// How many bytes a record takes: its key twice, its value, and the tables.
 fn weight(key: &RecordKey, record: &Record) -> usize {
     2 * key.as_bytes().len() + record.value.len() + OVERHEAD
 }
 
+/// About how many bytes the two trees take for a record.
 const OVERHEAD: usize = 128;
 const PRUNED_AT_ONCE: usize = 4;
 
-/// A value may be no longer than the contract says.
+/// Checks that a value is no longer than the contract allows.
 pub(in crate::replay) fn check_value(value: &[u8], store: &'static str) -> Result<(), StoreError> {
     if value.len() <= MAX_VALUE {
         return Ok(());
@@ -137,7 +141,7 @@ pub(in crate::replay) fn check_value(value: &[u8], store: &'static str) -> Resul
     Err(StoreError::new(
         StoreErrorKind::Full,
         store,
-        "a value of at most 64 KiB was expected",
+        "expected a value of at most 64 KiB",
     ))
 }
 
@@ -149,9 +153,9 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Written(i32);
+    struct RecordCount(i32);
 
-    impl RecordChanges for Written {
+    impl RecordChanges for RecordCount {
         fn record(&mut self, _: &RecordKey, old: Option<&Record>, new: Option<&Record>) {
             self.0 += i32::from(new.is_some()) - i32::from(old.is_some());
         }
@@ -159,8 +163,8 @@ mod tests {
 
     struct Scene {
         records: RecordTable,
-        room: Capacity,
-        written: Written,
+        capacity: Capacity,
+        recorded: RecordCount,
     }
 
     const SHORT: usize = 2 + 3 + 128;
@@ -170,30 +174,35 @@ mod tests {
         fn new(records: usize) -> Self {
             Self {
                 records: RecordTable::default(),
-                room: Capacity::new(records * SHORT),
-                written: Written::default(),
+                capacity: Capacity::new(records * SHORT),
+                recorded: RecordCount::default(),
             }
         }
 
-        fn put(&mut self, name: u8, until: u64, now: u64) -> Result<bool, Full> {
+        fn put(&mut self, name: u8, until: u64, now: u64) -> Result<bool, OutOfCapacity> {
             let record = Record {
                 value: vec![name; 3],
                 expires_at: at(until),
             };
-            self.records
-                .put_if_absent(&key(name), record, at(now), &self.room, &mut self.written)
+            self.records.put_if_absent(
+                &key(name),
+                record,
+                at(now),
+                &self.capacity,
+                &mut self.recorded,
+            )
         }
 
         fn delete(&mut self, name: u8, now: u64) {
             self.records
-                .delete(&key(name), at(now), &self.room, &mut self.written);
+                .delete(&key(name), at(now), &self.capacity, &mut self.recorded);
         }
 
         fn held(&self) -> (usize, usize, i32) {
             (
                 self.records.records.len(),
                 self.records.expiries.len(),
-                self.written.0,
+                self.recorded.0,
             )
         }
     }
@@ -207,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn records_take_the_room_of_their_key_twice_their_value_and_the_tables() {
+    fn a_record_takes_its_key_twice_its_value_and_the_tables() {
         let mut scene = Scene::new(1);
         let record = |value: usize| Record {
             value: vec![0; value],
@@ -217,13 +226,25 @@ mod tests {
         assert!(
             scene
                 .records
-                .put_if_absent(&name, record(2), at(0), &scene.room, &mut scene.written)
+                .put_if_absent(
+                    &name,
+                    record(2),
+                    at(0),
+                    &scene.capacity,
+                    &mut scene.recorded
+                )
                 .is_err()
         );
         assert_eq!(
             scene
                 .records
-                .put_if_absent(&name, record(1), at(0), &scene.room, &mut scene.written)
+                .put_if_absent(
+                    &name,
+                    record(1),
+                    at(0),
+                    &scene.capacity,
+                    &mut scene.recorded
+                )
                 .ok(),
             Some(true)
         );
@@ -261,7 +282,7 @@ mod tests {
     #[test]
     fn a_record_that_has_expired_is_replaced_before_it_is_pruned() {
         let mut scene = Scene::new(9);
-        // more than one call forgets
+        // More than one call forgets.
         for name in 1..=8 {
             assert_eq!(scene.put(name, 10, 0).ok(), Some(true));
         }
@@ -277,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_has_expired_when_it_comes_is_taken_and_not_kept() {
+    fn a_record_that_is_expired_already_is_accepted_and_not_kept() {
         let mut scene = Scene::new(9);
         assert_eq!(scene.put(1, 10, 11).ok(), Some(true));
         assert_eq!(scene.held(), (0, 0, 0));
@@ -293,7 +314,7 @@ mod tests {
                 value: vec![1; 3],
                 expires_at: at(9),
             },
-            &scene.room,
+            &scene.capacity,
         );
         assert!(scene.put(2, 9, 0).is_err());
         assert_eq!(scene.put(2, 99, 10).ok(), Some(true));

@@ -1,60 +1,51 @@
-use std::{
-    collections::{HashSet, VecDeque},
-    time::Duration,
-};
+//! Ids of uses that ended without another trace.
+
+use std::time::Duration;
 
 use crate::{
     clock::Timestamp,
+    recent::Recent,
     replay::{ConsumptionKey, UseId},
 };
 
-/// Uses that are over although nothing else is known of them: released before they were granted, or
-/// once and for all. A consume of theirs that comes later is refused.
-#[derive(Debug, Default)]
-pub(in crate::replay) struct Released {
-    known: HashSet<(ConsumptionKey, UseId)>,
-    by_age: VecDeque<(Timestamp, ConsumptionKey, UseId)>,
+/// Uses that ended although nothing else is known of them, each with the moment at which it was
+/// noted. A use was released before it was granted, or an ended use was forgotten otherwise. A
+/// later consume of such a use is refused.
+#[derive(Debug)]
+pub(in crate::replay) struct Released(Recent<(ConsumptionKey, UseId), Timestamp>);
+
+impl Default for Released {
+    fn default() -> Self {
+        Self(Recent::new(MAX_RELEASED))
+    }
 }
 
 impl Released {
     pub(in crate::replay) fn contains(&self, key: &ConsumptionKey, id: UseId) -> bool {
-        !self.known.is_empty() && self.known.contains(&(*key, id))
+        self.0.contains(&(*key, id))
     }
 
     pub(in crate::replay) fn insert(&mut self, key: ConsumptionKey, id: UseId, now: Timestamp) {
-        if self.known.insert((key, id)) {
-            self.by_age.push_back((now, key, id));
-        }
-        if self.known.len() > MAX_RELEASED {
-            self.forget_oldest();
-        }
+        self.0.insert((key, id), now);
     }
 
     pub(in crate::replay) fn prune(&mut self, now: Timestamp) {
         for _ in 0..PRUNED_AT_ONCE {
-            if self
-                .by_age
-                .front()
-                .is_some_and(|(at, ..)| is_forgotten(*at, now))
-            {
-                self.forget_oldest();
+            match self.0.oldest() {
+                Some((_, at)) if is_forgotten(*at, now) => self.0.forget_oldest(),
+                _ => return,
             }
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        if let Some((_, key, id)) = self.by_age.pop_front() {
-            self.known.remove(&(key, id));
         }
     }
 }
 
-/// Whether the time has passed for which the id of a use is remembered that was granted or released
-/// at `at`. A moment that is as far ahead was told by a clock that went wrong.
+/// Returns whether the id of a use that was granted or released at `at` may be forgotten. A moment
+/// that is as far in the future came from a clock that was wrong.
 pub(in crate::replay) fn is_forgotten(at: Timestamp, now: Timestamp) -> bool {
     now.saturating_since(at).max(at.saturating_since(now)) > REMEMBERED
 }
 
+/// How long the id of a use is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
 const MAX_RELEASED: usize = 8_192;
 const PRUNED_AT_ONCE: usize = 4;
@@ -71,7 +62,7 @@ mod tests {
     }
 
     const KEY: ConsumptionKey =
-        ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([1; 32]));
+        ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([1; 32]));
     const START: Timestamp = Timestamp::from_unix_seconds(10_000);
 
     #[test]
@@ -82,7 +73,7 @@ mod tests {
         }
         assert!(
             released.contains(&KEY, id(0)),
-            "a second time is no second one"
+            "the same use twice counts once"
         );
         released.insert(KEY, id(MAX_RELEASED), START);
         assert!(!released.contains(&KEY, id(0)));

@@ -1,14 +1,12 @@
 //! What proofs of other servers need.
 
-use std::time::Duration;
-
 use super::ConfigError;
 use crate::{
     clock::Timestamp,
     dialect::Dialect,
     lightning::{KeyCustody, ReceiverProfile},
     payment::SKEW,
-    replay::{Durability, ReplayStore, check_birth},
+    replay::{Durability, ReplayStore, check_created_at, vouches_from},
     trace,
 };
 
@@ -38,10 +36,8 @@ pub(in crate::server) fn check(
             ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))",
         ));
     }
-    check_birth(store, now).map_err(ConfigError::new)?;
-    let first = store
-        .created_at()
-        .saturating_add(2 * SKEW + Duration::from_secs(1));
+    check_created_at(store, now).map_err(ConfigError::new)?;
+    let first = vouches_from(store, SKEW);
     if now < first {
         trace::warn(format_args!(
             "the replay store is new: proofs of other servers (.accept_foreign_proofs()) count if their invoice was made at {} or \

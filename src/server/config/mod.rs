@@ -16,6 +16,7 @@ pub use self::{
     charge::Charge,
     error::ConfigError,
     paywall::Paywall,
-    price::{BadRequest, BoxError, Price, PriceRequest, price_fn},
+    price::{BadRequest, Price, PriceRequest, price_fn},
     secret_file::SecretFileError,
 };
+pub use crate::boxed::BoxError;

@@ -7,10 +7,10 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, request::Parts};
 use sha2::{Digest as _, Sha256};
 
-use crate::{lightning::BoxFuture, payment::Amount};
-
-/// Any error, boxed.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::{
+    boxed::{BoxError, BoxFuture},
+    payment::Amount,
+};
 
 /// A fixed amount, or a function of the request: see [`price_fn`].
 #[derive(Clone)]

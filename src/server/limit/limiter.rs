@@ -76,7 +76,7 @@ impl Limiter {
     pub(crate) fn new(limits: UnpaidLimits) -> Self {
         Self {
             limits,
-            state: Mutex::default(),
+            state: Mutex::new(LimiterState::new(&limits)),
             lately: Lately::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! What a limiter knows: who holds which slots, when they come back, and who paid.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap},
     time::Duration,
 };
 
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     payment::PaymentHash,
+    recent::Recent,
     server::address::{Block, ClientKey},
 };
 
@@ -26,7 +27,7 @@ pub(crate) enum Full {
     All,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct LimiterState {
     next_id: u64,
     pub(super) slots: HashMap<u64, HeldSlot>,
@@ -37,7 +38,8 @@ pub(super) struct LimiterState {
     pub(super) by_block: HashMap<Block, usize>,
     pub(super) clients: HashMap<ClientKey, KnownClient>,
     pub(super) payers: BTreeSet<(Timestamp, ClientKey)>,
-    counted: Counted,
+    /// Payments that have made their payer known: the latest of them.
+    counted: Recent<PaymentHash>,
     pub(super) silence: Silence,
 }
 
@@ -59,6 +61,22 @@ pub(super) struct KnownClient {
 }
 
 impl LimiterState {
+    pub(super) fn new(limits: &UnpaidLimits) -> Self {
+        Self {
+            next_id: 0,
+            slots: HashMap::new(),
+            ends: BTreeSet::new(),
+            ends_by_client: BTreeSet::new(),
+            ends_by_block: BTreeSet::new(),
+            by_hash: HashMap::new(),
+            by_block: HashMap::new(),
+            clients: HashMap::new(),
+            payers: BTreeSet::new(),
+            counted: Recent::new(limits.payers()),
+            silence: Silence::default(),
+        }
+    }
+
     /// A slot for this client, or what is full and when a slot comes back at the latest, if that is
     /// known.
     pub(super) fn reserve(
@@ -259,7 +277,7 @@ impl LimiterState {
         let client = client
             .filter(|client| *client != ClientKey::Unknown)
             .unwrap_or(presenter);
-        if self.counted.insert(hash, limits.payers()) {
+        if self.counted.insert(hash, ()) {
             self.mark_paid(client, now, limits);
         }
         if let Some(id) = id {
@@ -320,28 +338,5 @@ impl LimiterState {
         {
             self.clients.remove(&client);
         }
-    }
-}
-
-/// Payments that have made their payer known: the latest of them.
-#[derive(Debug, Default)]
-struct Counted {
-    hashes: HashSet<PaymentHash>,
-    order: VecDeque<PaymentHash>,
-}
-
-impl Counted {
-    /// Whether it is new.
-    fn insert(&mut self, hash: PaymentHash, most: usize) -> bool {
-        if !self.hashes.insert(hash) {
-            return false;
-        }
-        self.order.push_back(hash);
-        if self.order.len() > most
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.hashes.remove(&oldest);
-        }
-        true
     }
 }

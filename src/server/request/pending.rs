@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header, request::Parts, uri::PathAndQuery};
+use http::{Response, header, request::Parts, uri::PathAndQuery};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
 use super::answers;
 use crate::{
-    body::{Held, RequestBody, Share},
+    body::{Held, ReadError, RequestBody, Share, read_to_end},
     clock::Timestamp,
     dialect::{Carrier, Claim, RequestView, keys::CurrentKeys},
     payment::{PaymentHash, Terms},
@@ -227,7 +227,7 @@ where
         };
         let (held, hash) = read(body, room, limit, time)
             .await
-            .map_err(|error| Box::new(error.answer(limit)))?;
+            .map_err(|error| Box::new(refusal(error, limit)))?;
         self.body = RequestBody::held(held);
         self.asked.body_hash = Some(hash);
         Ok(())
@@ -266,90 +266,57 @@ where
     let _ = tokio::time::timeout(time, to_its_end).await;
 }
 
-/// Why a body could not be read.
-#[derive(Debug)]
-enum BodyError {
-    Broken,
-    Large,
-    NoRoom,
-    Slow,
-}
-
-impl BodyError {
-    fn answer(&self, limit: usize) -> Response<Bytes> {
-        match self {
-            Self::Broken => answers::bad_request("the body broke off"),
-            Self::Large => answers::body_too_large(limit),
-            Self::NoRoom => {
-                trace::error(format_args!(
-                    "no room for another body: .body_pool(..) allows more"
-                ));
-                answers::unavailable("too many bodies are being read")
-            }
-            Self::Slow => answers::body_too_slow(),
+/// Returns the answer to a request whose body could not be read.
+fn refusal(error: ReadError, limit: usize) -> Response<Bytes> {
+    match error {
+        ReadError::Broken => answers::bad_request("the body broke off"),
+        ReadError::TooLong => answers::body_too_large(limit),
+        ReadError::NoRoom => {
+            trace::error(format_args!(
+                "no room for another body: .body_pool(..) allows more"
+            ));
+            answers::unavailable("too many bodies are being read")
         }
+        ReadError::TooSlow => answers::body_too_slow(),
     }
 }
 
+/// Reads a body and hashes it. It is held if there is `room` for it, which is asked once something
+/// came.
 async fn read<B>(
     body: B,
     room: impl FnOnce() -> Option<Share>,
     limit: usize,
     time: Duration,
-) -> Result<(Held, [u8; 32]), BodyError>
+) -> Result<(Held, [u8; 32]), ReadError>
 where
     B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
 {
-    if body.size_hint().lower() > limit as u64 {
-        return Err(BodyError::Large);
-    }
-    tokio::time::timeout(time, read_to_end(body, room, limit))
-        .await
-        .map_err(|_| BodyError::Slow)?
-}
-
-async fn read_to_end<B>(
-    body: B,
-    room: impl FnOnce() -> Option<Share>,
-    limit: usize,
-) -> Result<(Held, [u8; 32]), BodyError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let (mut room, mut share) = (Some(room), None);
-    let mut kept = Vec::new();
     let announced = body.size_hint().exact().map_or(0, |bytes| {
         usize::try_from(bytes).unwrap_or(limit).min(limit)
     });
-    let mut body = std::pin::pin!(body);
-    let (mut hash, mut seen, mut trailers) = (Sha256::new(), 0_usize, None::<HeaderMap>);
-    while let Some(frame) = body.as_mut().frame().await {
-        match frame.map_err(|_| BodyError::Broken)?.into_data() {
-            Ok(data) => {
-                seen = seen.saturating_add(data.len());
-                if seen > limit {
-                    return Err(BodyError::Large);
-                }
-                hash.update(&data);
-                if let Some(room) = room.take() {
-                    share = room();
-                }
-                if let Some(share) = &mut share {
-                    if kept.capacity() < seen {
-                        let capacity = capacity(kept.capacity(), seen, announced, limit);
-                        if !share.grow_to(capacity) {
-                            return Err(BodyError::NoRoom);
-                        }
-                        kept.reserve_exact(capacity - kept.len());
-                    }
-                    kept.extend_from_slice(&data);
-                }
-            }
-            Err(frame) => trailers = frame.into_trailers().ok(),
+    let (mut room, mut share) = (Some(room), None);
+    let (mut kept, mut hash) = (Vec::new(), Sha256::new());
+    let trailers = read_to_end(body, limit, time, |piece| {
+        hash.update(piece);
+        if let Some(room) = room.take() {
+            share = room();
         }
-    }
+        let Some(share) = &mut share else {
+            return Ok(());
+        };
+        let seen = kept.len() + piece.len();
+        if kept.capacity() < seen {
+            let capacity = capacity(kept.capacity(), seen, announced, limit);
+            if !share.grow_to(capacity) {
+                return Err(ReadError::NoRoom);
+            }
+            kept.reserve_exact(capacity - kept.len());
+        }
+        kept.extend_from_slice(piece);
+        Ok(())
+    })
+    .await?;
     Ok((
         Held::new(kept.into(), trailers, share),
         hash.finalize().into(),

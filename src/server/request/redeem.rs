@@ -249,11 +249,11 @@ pub(in crate::server) fn consume<B: Send + 'static>(
             None => End::Silent,
         });
         match outcome {
-            Some(Ok(Outcome::Granted { lease, remaining })) => Decision::Serve(Box::new(grant(
+            Some(Ok(Outcome::Granted { granted, remaining })) => Decision::Serve(Box::new(grant(
                 *pending,
                 dialect,
                 proof,
-                Some((lease, remaining)),
+                Some((granted, remaining)),
             ))),
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
@@ -292,7 +292,7 @@ fn grant<B>(
     pending: Pending<B>,
     dialect: usize,
     proof: Proof,
-    granted: Option<(Box<settle::Lease>, u32)>,
+    granted: Option<(Box<settle::GrantedUse>, u32)>,
 ) -> Admitted<B> {
     let Pending {
         asked:
@@ -315,7 +315,7 @@ fn grant<B>(
         now,
         granted.as_ref().map(|(_, left)| *left),
     );
-    let paid = granted.map(|(lease, _)| PaidUse::new(routes, dialect, receipt, lease));
+    let paid = granted.map(|(granted, _)| PaidUse::new(routes, dialect, receipt, granted));
     (
         Request::from_parts(head, body),
         Admission {

@@ -1,4 +1,4 @@
-//! From a proof to a receipt: consumed once, and given back where it was not served.
+//! From a proof to a receipt: a use is consumed, and given back if it was not served.
 
 use std::sync::Arc;
 
@@ -7,95 +7,74 @@ use http::{Response, request::Parts};
 use super::pending::RequestPlace;
 use crate::{
     clock::Timestamp,
-    payment::{PaymentReceipt, Proof},
-    replay::{
-        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreError, StoreErrorKind, UseId,
-        UseLimits,
-    },
+    payment::{PaymentHash, PaymentReceipt, Proof},
+    replay::{ConsumptionKey, Lease, ReleaseReason, StoreError, UseLimits},
     server::{config::paywall::PaywallState, routes::priced::PricedRoutes, state::spent::Spent},
 };
 
-/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is
-/// asked.
+/// A use that the store granted. When dropped it goes back to the store or is remembered as spent.
 #[derive(Debug)]
-pub(in crate::server) struct Lease {
-    store: Arc<dyn ReplayStore>,
-    key: ConsumptionKey,
-    use_id: UseId,
-    on_drop: Option<ReleaseReason>,
-    /// Where a granted use is remembered that never goes back.
-    spent: Option<Arc<Spent>>,
+pub(in crate::server) struct GrantedUse {
+    lease: Lease,
+    payment_hash: PaymentHash,
+    spent: Arc<Spent>,
 }
 
-impl Drop for Lease {
+impl Drop for GrantedUse {
     fn drop(&mut self) {
-        match (self.on_drop, &self.spent) {
-            (Some(why), granted) => {
-                self.store.release(self.key, self.use_id, why);
-                granted
-                    .iter()
-                    .for_each(|spent| spent.trust(self.key.payment_hash()));
-            }
-            (None, Some(spent)) => spent.add(self.key.payment_hash()),
-            (None, None) => {}
+        if self.lease.end() {
+            self.spent.trust(self.payment_hash);
+        } else {
+            self.spent.add(self.payment_hash);
         }
     }
 }
 
-/// What became of a proof at the store.
+/// The store's answer to a proof.
 #[derive(Debug)]
 pub(in crate::server) enum Outcome {
-    Granted { lease: Box<Lease>, remaining: u32 },
+    Granted {
+        granted: Box<GrantedUse>,
+        remaining: u32,
+    },
     Spent,
 }
 
-/// Consumes one use.
+/// Consumes one use of what a proof paid for.
 pub(in crate::server) async fn consume(
     setup: &PaywallState,
     proof: &Proof,
     (limits, retain_until): (UseLimits, Timestamp),
 ) -> Result<Outcome, StoreError> {
-    let store = setup.store.clone();
-    let key = ConsumptionKey::new(proof.network, proof.payment_hash);
-    let use_id = UseId::random()?;
-    let mut lease = Box::new(Lease {
-        store,
-        key,
-        use_id,
-        on_drop: Some(ReleaseReason::NotServed),
-        spent: None,
-    });
-    let consumed = lease.store.consume(key, use_id, limits, retain_until).await;
-    if consumed
-        .as_ref()
-        .is_err_and(|error| error.kind() == StoreErrorKind::Refused)
-    {
-        lease.on_drop = None;
-    }
-    match consumed? {
-        Consumption::Granted { remaining } => {
-            lease.spent = Some(setup.spent.clone());
-            Ok(Outcome::Granted { lease, remaining })
+    let payment_hash = proof.payment_hash;
+    let key = ConsumptionKey::lightning(proof.network, payment_hash);
+    match Lease::consume(setup.store.clone(), key, limits, retain_until).await? {
+        Some((lease, remaining)) => {
+            let granted = Box::new(GrantedUse {
+                lease,
+                payment_hash,
+                spent: setup.spent.clone(),
+            });
+            Ok(Outcome::Granted { granted, remaining })
         }
-        Consumption::Spent => {
-            lease.on_drop = None;
-            setup.spent.doubt(proof.payment_hash, limits.uses);
+        None => {
+            setup.spent.doubt(payment_hash, limits.uses);
             Ok(Outcome::Spent)
         }
     }
 }
 
-/// A request that a use was consumed for, on its way through the inner service.
+/// A paid request on its way through the inner service, with the use that was consumed for it.
 #[derive(Debug)]
 pub(in crate::server) struct PaidUse {
     routes: Arc<PricedRoutes>,
     dialect: usize,
     receipt: PaymentReceipt,
-    lease: Box<Lease>,
+    granted: Box<GrantedUse>,
 }
 
-/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
-/// application is told.
+/// Admits a request. It gets a receipt, its slot for an unpaid invoice is freed, and the receipt is
+/// sent to [`Settlements`](crate::server::Settlements).
 pub(in crate::server) fn accepted(
     setup: &PaywallState,
     proof: Proof,
@@ -121,32 +100,33 @@ impl PaidUse {
         routes: Arc<PricedRoutes>,
         dialect: usize,
         receipt: PaymentReceipt,
-        lease: Box<Lease>,
+        granted: Box<GrantedUse>,
     ) -> Self {
         Self {
             routes,
             dialect,
             receipt,
-            lease,
+            granted,
         }
     }
 
     fn on_drop(&mut self, why: Option<ReleaseReason>) {
-        self.lease.on_drop = why;
+        self.granted.lease.on_drop(why);
     }
 
-    /// Around each step of the inner service. A drop within the step is a panic, which is a
-    /// failure; a drop between two steps is a client that hung up, who may have been served.
+    /// Marks the begin and the end of each poll of the inner service. A drop within a poll is a
+    /// panic, which counts as a failure. A drop between two polls is a client that hung up: it may
+    /// have been served, so the use stays spent.
     pub(in crate::server) fn stepping(&mut self, within: bool) {
         self.on_drop(within.then_some(ReleaseReason::Failed));
     }
 
-    /// The inner service answered with an error of its own.
+    /// Ends the use: the inner service returned an error.
     pub(in crate::server) fn failed(mut self) {
         self.on_drop(Some(ReleaseReason::Failed));
     }
 
-    /// The inner service answered.
+    /// Ends the use: the inner service answered. Adds the receipt header to the response.
     pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(ReleaseReason::Failed));
@@ -157,7 +137,8 @@ impl PaidUse {
             self.receipt.accepted_at(),
         );
         if let Some((name, value)) = line {
-            // In the place of what a server behind this one may have said of a payment of its own.
+            // Replaces the receipt that a server behind this one may have sent for a payment of its
+            // own.
             response.headers_mut().insert(name, value);
         }
     }

@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::{pace::Pace, recent::Recent, turns::Turns};
-use crate::payment::PaymentHash;
+use super::{pace::Pace, turns::Turns};
+use crate::{payment::PaymentHash, recent::Recent};
 
 /// How often the receiver is asked about one payment at once, and after how long once more. All
 /// requests with that payment share this, and in between they share what was answered last.

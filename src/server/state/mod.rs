@@ -6,6 +6,5 @@ pub(super) mod holding;
 pub(super) mod notices;
 mod overlooked;
 pub(super) mod pace;
-pub(super) mod recent;
 pub(super) mod spent;
 pub(super) mod turns;

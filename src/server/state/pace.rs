@@ -8,9 +8,9 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::recent::Recent;
 use crate::{
     payment::PaymentHash,
+    recent::Recent,
     server::address::{Block, ClientKey},
 };
 

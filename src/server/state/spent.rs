@@ -6,8 +6,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::recent::Recent;
-use crate::payment::PaymentHash;
+use crate::{payment::PaymentHash, recent::Recent};
 
 /// How many payments are remembered. Of others the store is asked.
 const REMEMBERED: usize = 65_536;

@@ -1,7 +1,7 @@
 //! A disk under a page cache, and what a loss of power leaves of it.
 //!
 //! It promises what POSIX does and no more. What a file holds is safe after a sync of that file. A
-//! name is safe after a sync of its folder, and a sync of the file is none. Of what is not safe,
+//! name is safe after a sync of its folder; a sync of the file is not enough. Of what is not safe,
 //! each sector of 512 bytes may have reached the disk in any state since the last sync, in any
 //! order; names reach it in the order in which their folder changed. After a sync that failed, each
 //! page that it should have written may count as clean although it was not written: it is lost
@@ -66,7 +66,7 @@ struct Folder {
     syncing: usize,
 }
 
-/// What becomes of what is not safe.
+/// What survives of changes that are not safe.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate {
     Gone,
@@ -233,13 +233,13 @@ impl Disk {
         }
     }
 
-    /// Puts into `target`, a new folder, what may be left if the power is lost now.
+    /// Writes into the new folder `target` what may be left if the power is lost now.
     pub(super) fn leave(&self, target: &Path, fate: Fate, dice: &mut Dice) {
         self.leave_node(Self::ROOT, target, fate, dice);
     }
 
     fn leave_node(&self, node: Node, target: &Path, fate: Fate, dice: &mut Dice) {
-        // Of one file all may be kept, of the next nothing.
+        // One file may keep everything and the next nothing.
         let own = match fate {
             Fate::Torn => [Fate::Gone, Fate::Kept, Fate::Torn, Fate::Torn][dice.below(4)],
             other => other,

@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::join_all;
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, DurableStore, RecordKey, Records, ReplayStore, UseId},
+    replay::{Consumption, DurableStore, RecordKey, Records, ReplayStore, UseId, UseRequest},
 };
 
 use super::{dice::Dice, work};
@@ -23,19 +23,19 @@ pub(super) struct Ledger {
     /// Payments and records, the one asked for last at the end.
     recent: Vec<Asked>,
     line: usize,
-    /// When each question was asked that has no answer yet, in this life of the process.
+    /// When each request was made that has no answer yet, in this life of the process.
     asked: HashMap<String, usize>,
-    /// Releases that no later answer has vouched for, and when they were made.
+    /// Releases that no later answer has confirmed, and when they were made.
     loose: Vec<(usize, u64)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Use {
     payment: u64,
-    /// What was left, if it was granted; otherwise nobody knows whether it was taken.
+    /// What was left, if it was granted. Otherwise it is unknown whether the use was taken.
     granted: Option<u32>,
     release: Option<ReleaseReason>,
-    /// It was answered that this took nothing.
+    /// The store answered that this took nothing.
     is_void: bool,
 }
 
@@ -67,7 +67,7 @@ impl Ledger {
             .count()
     }
 
-    /// The process is no more; what it had asked for nobody will answer.
+    /// The process ended. Nobody will answer its open requests.
     pub(super) fn end_life(&mut self) {
         self.asked.clear();
         self.loose.clear();
@@ -140,7 +140,7 @@ impl Ledger {
         }
     }
 
-    /// An answer says that what was asked before is done too.
+    /// An answer confirms everything that was asked before it.
     fn vouch(&mut self, question: &str) {
         let asked = self.asked.remove(question).unwrap();
         let uses = &mut self.uses;
@@ -154,7 +154,7 @@ impl Ledger {
         });
     }
 
-    /// How many uses of a payment are taken, at least and at most.
+    /// Returns how many uses of a payment are taken, at least and at most.
     fn taken(&self, payment: u64) -> (u32, u32) {
         let uses = self.payments[&payment]
             .iter()
@@ -235,7 +235,7 @@ impl Ledger {
         salt: u64,
     ) -> Result<(), String> {
         let limits = work::limits(payment);
-        let ask = |id| store.consume(key(payment), id, limits, Timestamp::MAX);
+        let ask = |id| store.consume(UseRequest::new(key(payment), id, limits, Timestamp::MAX));
         for number in &self.payments[&payment] {
             if let Use {
                 granted: Some(remaining),
@@ -288,7 +288,7 @@ impl Ledger {
         if is_right {
             Ok(())
         } else {
-            Err(format!("record {record} is not as it was answered"))
+            Err(format!("record {record} differs from what was answered"))
         }
     }
 }

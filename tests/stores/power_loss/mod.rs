@@ -1,10 +1,10 @@
-//! A loss of power at any moment: what was answered before is kept, and nothing is granted beyond
-//! its uses.
+//! A loss of power at any moment: what was answered before is kept, and no payment is granted more
+//! than its uses.
 //!
-//! A child works on a store while `strace` writes down each call that changes a file, and each
-//! answer between them. From that the test builds the folder as a disk may have it after a loss of
-//! power (see [`disk`]) and opens the store on it, at thousands of moments. `X402_SEED` chooses
-//! other ones.
+//! A child works on a store while `strace` records each call that changes a file, and each answer
+//! between them. From that the test builds the folder as a disk may hold it after a loss of power
+//! (see [`disk`]), and opens the store on it, at thousands of moments. `X402_SEED` chooses other
+//! moments.
 
 mod dice;
 mod disk;
@@ -35,7 +35,7 @@ const TEST: &str = "power_loss::what_was_answered_outlives_a_loss_of_power";
 const OLD: &str = "power_loss::a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused";
 const UNSYNCED: &str = "power_loss::a_journal_that_cannot_be_synced_is_not_opened";
 
-/// Where the store is in the folder that loses power: it is made with the folders around it.
+/// The path of the store in the folder that loses power. The store creates it with its parents.
 const STORE: &str = "made/with/it";
 
 #[test]
@@ -50,7 +50,7 @@ fn what_was_answered_outlives_a_loss_of_power() {
     for life in 0..LIVES {
         let (first, step) = (5 + scene.dice.below(9), 9 + scene.dice.below(9));
         let syncs = format!("fdatasync:error=EIO:when={first}..70+{step}");
-        // the engine tries what it could not write two times more
+        // The engine tries a failed write two times more.
         let writes = format!("write:error=ENOSPC:when={}..{}", 9 * step, 9 * step + 2);
         let faults = match life {
             0 | 1 => vec![],
@@ -64,8 +64,8 @@ fn what_was_answered_outlives_a_loss_of_power() {
     eprintln!("{cuts} losses of power; X402_SEED={}", scene.seed);
 }
 
-/// The side file is for disks that lose what they said was safe. Its own sync may be a second late,
-/// and is not when the store is closed.
+/// The side file is for disks that lose what they reported as safe. Its own sync may be a second
+/// late, except when the store is closed.
 #[test]
 fn a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused() {
     if let Some(folder) = child::folder_of(OLD) {
@@ -81,7 +81,7 @@ fn a_journal_of_more_than_a_second_before_the_loss_of_power_is_refused() {
         for line in replay.step(&moment) {
             scene.ledger.hear(&line);
             match line.split(' ').next().unwrap() {
-                // each is followed by a batch
+                // A batch follows each.
                 "put" => {
                     let copy = scene.place.path().join(older.len().to_string());
                     replay.disk.leave(&copy, Fate::Gone, &mut scene.dice);
@@ -139,7 +139,7 @@ struct Scene {
 }
 
 impl Scene {
-    /// `None` if no process can be traced here, and need not.
+    /// Returns `None` if no process can be traced here, and this is allowed.
     fn new(test: &'static str) -> Option<Self> {
         let traced = Command::new("strace")
             .args(["-f", "-o", "/dev/null", "true"])
@@ -168,7 +168,7 @@ impl Scene {
         })
     }
 
-    /// Lets a child work, loses power at many moments of its work, and goes on from one of them.
+    /// Lets a child work, loses power at many moments of its work, and continues from one of them.
     fn live(&mut self, life: u64, faults: &[String]) -> usize {
         let disk = Disk::holding(&self.root, Dice::new(self.dice.next()));
         let moments = self.record(life, faults);
@@ -222,7 +222,7 @@ impl Scene {
         trace::read(&fs::read(trace).unwrap())
     }
 
-    /// Loses the power, and looks at what is left.
+    /// Loses the power, and checks what is left.
     fn cut(&mut self, disk: &Disk, fate: Fate, when: &str) {
         let left = self.place.path().join("left");
         disk.leave(&left, fate, &mut self.dice);
@@ -232,7 +232,7 @@ impl Scene {
         fs::remove_dir_all(left).unwrap();
     }
 
-    /// Loses the power, and with it the journal: there is an older one.
+    /// Loses the power and puts an older journal in place.
     fn refuses(&mut self, disk: &Disk, older: &[PathBuf], when: &str) {
         self.cut(disk, Fate::Gone, when);
         assert!(!older.is_empty());

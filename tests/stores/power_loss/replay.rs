@@ -1,4 +1,4 @@
-//! Does to a [`Disk`] what a process did to its own.
+//! Repeats on a [`Disk`] what a process did to its files.
 
 use std::{
     collections::HashMap,
@@ -26,7 +26,7 @@ struct Open {
 }
 
 impl Replay {
-    /// Of a process that works in `root`, where `disk` is.
+    /// Creates the replay of a process that works in `root`, whose files `disk` holds.
     pub(super) fn new(root: &Path, disk: Disk) -> Self {
         Self {
             disk,
@@ -36,7 +36,7 @@ impl Replay {
         }
     }
 
-    /// Replays a moment, and answers the lines that it finished saying.
+    /// Replays a moment. Returns the lines that the process finished at it.
     pub(super) fn step(&mut self, moment: &Moment) -> Vec<String> {
         match (&*moment.name, moment.ends) {
             ("write", true) if moment.number(0) == 1 && moment.result > 0 => {
@@ -47,7 +47,7 @@ impl Replay {
                     self.disk.begin_sync(open.node);
                 }
             }
-            // before its end another thread may get the number
+            // Another thread may get the number before the call ends.
             ("close", false) => drop(self.open.remove(&moment.number(0))),
             ("fsync" | "fdatasync", true) => {
                 if let Some(open) = self.open.get(&moment.number(0)) {

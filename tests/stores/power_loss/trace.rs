@@ -1,12 +1,12 @@
-//! What a process did to its files, read from what `strace` wrote down.
+//! What a process did to its files, read from the output of `strace`.
 
 use std::{collections::HashMap, path::Path};
 
-/// Words to put before a command so that what it does is written to `trace`. Each of `faults` is a
-/// fault of `strace --inject`.
+/// Returns the words to put before a command so that its system calls are written to `trace`. Each
+/// of `faults` is a fault of `strace --inject`.
 pub(super) fn words(trace: &Path, faults: &[String]) -> Vec<String> {
     let quiet = "--quiet=attach,exit,personality,superseded,thread-execve";
-    // What is read is left out, or a journal of zeros would fill the trace.
+    // Reads are left out: a journal full of zeros would fill the trace.
     let mut words = [
         "strace",
         "-f",
@@ -36,14 +36,14 @@ const TRACED: &str = "open,openat,openat2,creat,close,dup,dup2,dup3,fcntl,read,r
      ftruncate,truncate,fallocate,fsync,fdatasync,sync_file_range,sync,syncfs,msync,mmap,rename,renameat,renameat2,link,linkat,\
      symlink,symlinkat,unlink,unlinkat,rmdir,mkdir,mkdirat,copy_file_range,sendfile,splice,io_uring_setup,io_submit";
 
-/// A moment of a system call. What a call does is done by its end; a sync covers what was done by
-/// its begin.
+/// The begin or the end of a system call. A call has done its work by its end. A sync covers what
+/// was done by its begin.
 #[derive(Debug)]
 pub(super) struct Moment {
     pub(super) ends: bool,
     pub(super) name: String,
     pub(super) arguments: Vec<Argument>,
-    /// What it gave back, -1 for an error; 0 at its begin, where only the first argument is told.
+    /// The result, -1 for an error. At the begin it is 0, and only the first argument is known.
     pub(super) result: i64,
 }
 
@@ -74,7 +74,7 @@ impl Moment {
         changes && self.ends && self.result >= 0
     }
 
-    /// Whether it was made to fail, and is not what the process says.
+    /// Whether it is a write or a sync of a file that failed because of an injected fault.
     pub(super) fn is_fault(&self) -> bool {
         self.result < 0 && matches!(&*self.name, "fdatasync" | "write") && self.number(0) > 2
     }
@@ -82,13 +82,13 @@ impl Moment {
     pub(super) fn number(&self, at: usize) -> i64 {
         let word = self.arguments[at].word();
         word.and_then(number)
-            .unwrap_or_else(|| panic!("a number was expected: {self:?}"))
+            .unwrap_or_else(|| panic!("expected a number: {self:?}"))
     }
 
     pub(super) fn bytes(&self, at: usize) -> &[u8] {
         match &self.arguments[at] {
             Argument::Bytes(bytes) => bytes,
-            Argument::Word(_) => panic!("bytes were expected: {self:?}"),
+            Argument::Word(_) => panic!("expected bytes: {self:?}"),
         }
     }
 
@@ -223,7 +223,7 @@ fn read_bytes(mut rest: &[u8]) -> (Vec<u8>, &[u8]) {
 fn read_result(result: &[u8]) -> i64 {
     let result = String::from_utf8_lossy(result);
     let first = result.split(' ').next().unwrap();
-    number(first).unwrap_or_else(|| panic!("a result was expected: {result}"))
+    number(first).unwrap_or_else(|| panic!("expected a result: {result}"))
 }
 
 fn number(word: &str) -> Option<i64> {

@@ -1,4 +1,4 @@
-//! What the child does: it says each question before it asks it, and each answer once it has it.
+//! What the child does: it reports each request before it makes it, and each answer once it has it.
 
 use std::{
     num::NonZeroU32,
@@ -11,7 +11,7 @@ use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
         Consumption, DurableOptions, DurableStore, RecordKey, Records, ReleaseReason, ReplayStore,
-        StoreErrorKind, StoreId, UseId, UseLimits,
+        StoreErrorKind, StoreId, UseId, UseLimits, UseRequest,
     },
 };
 
@@ -52,7 +52,7 @@ pub(super) fn work(folder: &Path, life: u64, steps: usize, lasting: Duration) {
         while early.elapsed() < lasting {
             worker.step().await;
         }
-        // with the answer to the second, all is done that was to be done after the first
+        // Once the second is answered, all work that the first left to do is done.
         for _ in 0..2 {
             worker.next += 1;
             act(&worker.store, Step::Put(worker.next)).await;
@@ -145,12 +145,12 @@ async fn act(store: &DurableStore, step: Step) -> Done {
         Step::Consume(payment, number) => {
             say(format_args!("consume {payment} {number}"));
             match store
-                .consume(
+                .consume(UseRequest::new(
                     key(payment),
                     use_id(number),
                     limits(payment),
                     Timestamp::MAX,
-                )
+                ))
                 .await
             {
                 Ok(Consumption::Granted { remaining }) => {
@@ -235,7 +235,7 @@ pub(super) fn value(record: u64) -> Vec<u8> {
     vec![b'a' + (record % 26) as u8; length as usize]
 }
 
-/// With a clock that stands, so that nothing is forgotten for its age.
+/// Returns options with a clock that stands still, so that nothing is forgotten for its age.
 pub(super) fn options() -> DurableOptions {
     DurableOptions::new().clock(TestClock::at(Timestamp::from_unix_seconds(1_800_000_000)))
 }

@@ -1,21 +1,36 @@
 use std::num::NonZeroU32;
 
 use super::*;
-use crate::payment::{Network, PaymentHash};
+use crate::{
+    payment::{Network, PaymentHash},
+    replay::UseLimits,
+};
 
 /// Counts the records of payments that a disk would hold.
 #[derive(Default)]
-struct Written {
-    entries: i32,
+struct RecordedPayments {
+    states: i32,
     pruned: Vec<(Option<u64>, u64)>,
 }
 
-impl Changes for Written {
-    fn entry(&mut self, _: &ConsumptionKey, old: Option<&Entry>, new: Option<&Entry>) {
-        self.entries += i32::from(new.is_some()) - i32::from(old.is_some());
+impl Changes for RecordedPayments {
+    fn payment(
+        &mut self,
+        _: &ConsumptionKey,
+        old: Option<&PaymentState>,
+        new: Option<&PaymentState>,
+    ) {
+        self.states += i32::from(new.is_some()) - i32::from(old.is_some());
     }
 
-    fn earlier_use(&mut self, _: &ConsumptionKey, _: &UseId, _: Option<&Use>, _: Option<&Use>) {}
+    fn earlier_use(
+        &mut self,
+        _: &ConsumptionKey,
+        _: &UseId,
+        _: Option<&UseState>,
+        _: Option<&UseState>,
+    ) {
+    }
 
     fn pruned_until(&mut self, old: Option<Timestamp>, new: Timestamp) {
         self.pruned
@@ -28,18 +43,18 @@ fn at(seconds: u64) -> Timestamp {
 }
 
 fn key(number: u8) -> ConsumptionKey {
-    ConsumptionKey::new(Network::Regtest, PaymentHash::from_bytes([number; 32]))
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([number; 32]))
 }
 
 fn id(number: u8) -> UseId {
     UseId::from_bytes([number; 16])
 }
 
-/// A payments with its room and a disk; every ask is of payment `payment`, to be kept until `until`.
+/// The payments of a store, their capacity, and what a disk would hold.
 struct Scene {
     payments: Payments,
     keys: Keys,
-    written: Written,
+    recorded: RecordedPayments,
 }
 
 impl Scene {
@@ -47,7 +62,7 @@ impl Scene {
         Self {
             payments: Payments::default(),
             keys: Keys::new(capacity),
-            written: Written::default(),
+            recorded: RecordedPayments::default(),
         }
     }
 
@@ -57,16 +72,11 @@ impl Scene {
         limits: UseLimits,
         until: u64,
         now: u64,
-    ) -> Result<bool, Full> {
-        let ask = UseRequest {
-            key: key(payment),
-            use_id: id(use_id),
-            limits,
-            retain_until: at(until),
-        };
+    ) -> Result<bool, OutOfCapacity> {
+        let request = UseRequest::new(key(payment), id(use_id), limits, at(until));
         let answer = self
             .payments
-            .consume(&ask, at(now), &self.keys, &mut self.written)?;
+            .consume(&request, at(now), &self.keys, &mut self.recorded)?;
         Ok(matches!(answer, Consumption::Granted { .. }))
     }
 
@@ -77,7 +87,7 @@ impl Scene {
             why,
             at(now),
             &self.keys,
-            &mut self.written,
+            &mut self.recorded,
         )
     }
 }
@@ -101,14 +111,14 @@ fn what_has_ended_is_forgotten_in_memory_and_on_disk_and_makes_room() {
     );
     assert_eq!(
         (
-            scene.written.entries,
-            scene.payments.entries.len(),
+            scene.recorded.states,
+            scene.payments.states.len(),
             scene.payments.expiries.len()
         ),
         (2, 2, 2)
     );
     assert_eq!(
-        scene.written.pruned,
+        scene.recorded.pruned,
         [
             (None, at(10).as_unix_seconds()),
             (Some(at(10).as_unix_seconds()), at(20).as_unix_seconds())
@@ -145,7 +155,7 @@ fn a_release_forgets_what_has_ended_too() {
     let mut scene = Scene::new(9);
     assert!(scene.consume((1, 1), uses(1, 0), 10, 0).is_ok());
     assert!(!scene.release((2, 1), ReleaseReason::NotServed, 11));
-    assert!(scene.payments.entries.is_empty());
+    assert!(scene.payments.states.is_empty());
 }
 
 #[test]
@@ -207,12 +217,12 @@ fn what_was_asked_last_says_how_many_failed_uses_come_back() {
 fn what_is_read_again_replaces_all_but_the_uses_that_no_disk_holds() {
     let mut scene = Scene::new(1);
     assert!(scene.consume((1, 1), uses(1, 0), 99, 0).is_ok());
-    let entry = scene.payments.entries[&key(1)];
+    let state = scene.payments.states[&key(1)];
     assert!(!scene.release((2, 1), ReleaseReason::NotServed, 0));
     scene.payments.clear();
     scene.keys = Keys::new(2);
-    assert!(scene.payments.entries.is_empty() && scene.payments.expiries.is_empty());
-    scene.payments.load_entry(key(1), entry, &scene.keys);
+    assert!(scene.payments.states.is_empty() && scene.payments.expiries.is_empty());
+    scene.payments.load_payment(key(1), state, &scene.keys);
     scene.payments.finish_load();
     assert_eq!(scene.consume((1, 2), uses(1, 0), 99, 0).ok(), Some(false));
     assert_eq!(

@@ -8,9 +8,9 @@ use crate::{
 
 pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     let setup = Setup::new();
-    let first = a_new_store_exists_since_now(open, &setup).await;
+    let first = a_new_store_was_made_now(open, &setup).await;
     setup.clock.advance(A_WHILE);
-    let second = a_new_store_exists_since_now(
+    let second = a_new_store_was_made_now(
         open,
         &Setup {
             clock: setup.clock.clone(),
@@ -28,18 +28,18 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
         Durability::Durable => assert_eq!(
             again.store.created_at(),
             created_at,
-            "a durable store keeps since when it exists"
+            "a durable store must keep its `created_at`"
         ),
         Durability::Volatile => {
             assert!(
                 again.store.created_at() >= setup.clock.now(),
-                "a store that forgot must exist since it was made anew"
+                "a store that forgot its data must have a new `created_at`"
             );
         }
     }
 }
 
-async fn a_new_store_exists_since_now<S: ReplayStore>(
+async fn a_new_store_was_made_now<S: ReplayStore>(
     open: &impl AsyncFn(Setup) -> S,
     setup: &Setup,
 ) -> Subject<S> {
@@ -48,24 +48,24 @@ async fn a_new_store_exists_since_now<S: ReplayStore>(
     let created_at = subject.store.created_at();
     assert!(
         created_at <= now,
-        "a store cannot exist since {created_at}, which is after it was opened, at {now}"
+        "a store cannot have the `created_at` {created_at}, which is after it was opened, at {now}"
     );
     assert!(
         created_at >= now,
-        "a new store must not exist since {created_at}, before it was made, at {now}"
+        "a new store must not have the `created_at` {created_at}, which is before it was made, at {now}"
     );
     setup.clock.advance(A_WHILE);
     let _ = subject.consume(a_key(), a_use(), uses(1)).await;
     assert_eq!(
         subject.store.created_at(),
         created_at,
-        "since when a store exists must not change"
+        "`created_at` must not change"
     );
     setup.clock.set(now);
     assert_eq!(
         subject.store.created_at(),
         created_at,
-        "since when a store exists must not change if its clock goes back"
+        "`created_at` must not change if the clock is set back"
     );
     subject
 }

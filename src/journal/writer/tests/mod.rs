@@ -1,5 +1,9 @@
+mod gate;
+
 use super::*;
 use crate::journal::{JournalErrorKind, tests::bound};
+
+use self::gate::Gate;
 
 #[test]
 fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
@@ -70,7 +74,7 @@ fn whoever_was_answered_does_not_count_as_waiting() {
 }
 
 #[test]
-fn a_bound_that_lags_behind_is_raised_when_the_log_is_opened_and_synced_then() {
+fn a_bound_that_lags_behind_is_raised_when_the_journal_is_opened_and_synced_then() {
     let (folder, older) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let open = |folder: &Path| Engine::open(folder, [7; 16], |_, _| Ok(())).unwrap();
     let mut engine = open(folder.path());
@@ -320,8 +324,8 @@ struct Gated {
 }
 
 impl Machine for Gated {
-    type Ask = Asked;
-    type Answer = Asked;
+    type Command = Asked;
+    type Reply = Asked;
 
     fn clear(&mut self) {
         self.heard.lock().unwrap().push("clear");
@@ -340,7 +344,7 @@ impl Machine for Gated {
         self.heard.lock().unwrap().push("loaded");
     }
 
-    fn apply(&mut self, (ask, teller): Self::Ask, batch: &mut Batch) -> Self::Answer {
+    fn apply(&mut self, (ask, teller): Self::Command, batch: &mut Batch) -> Self::Reply {
         self.on_apply.pass();
         if let Ask::Write(key) = &ask {
             batch.change(key, None, Some(b"value"));
@@ -348,7 +352,10 @@ impl Machine for Gated {
         (ask, teller)
     }
 
-    fn tell((ask, teller): Self::Answer, written: Result<(), &JournalError>) -> Option<Self::Ask> {
+    fn tell(
+        (ask, teller): Self::Reply,
+        written: Result<(), &JournalError>,
+    ) -> Option<Self::Command> {
         match ask {
             Ask::Keep if written.is_err() => Some((ask, teller)),
             _ => {
@@ -358,43 +365,15 @@ impl Machine for Gated {
         }
     }
 
-    fn refuse(&mut self, (ask, teller): Self::Ask, failure: &JournalError) -> Option<Self::Ask> {
+    fn refuse(
+        &mut self,
+        (ask, teller): Self::Command,
+        failure: &JournalError,
+    ) -> Option<Self::Command> {
         Self::tell((ask, teller), Err(failure))
     }
 }
 
 /// Where a thread stands until it is let through.
-#[derive(Clone, Default)]
-struct Gate(Arc<(std::sync::Mutex<State>, std::sync::Condvar)>);
-
-#[derive(Default)]
-struct State {
-    shut: bool,
-    visitor: bool,
-}
-
-impl Gate {
-    fn shut(&self) {
-        self.0.0.lock().unwrap().shut = true;
-    }
-
-    fn open(&self) {
-        self.0.0.lock().unwrap().shut = false;
-        self.0.1.notify_all();
-    }
-
-    fn pass(&self) {
-        let mut state = self.0.0.lock().unwrap();
-        state.visitor = state.shut;
-        self.0.1.notify_all();
-        drop(self.0.1.wait_while(state, |state| state.shut).unwrap());
-    }
-
-    fn wait_for_visitor(&self) {
-        let state = self.0.0.lock().unwrap();
-        drop(self.0.1.wait_while(state, |state| !state.visitor).unwrap());
-    }
-}
-
 /// Too long for the engine, which panics.
 static NO_KEY: [u8; 70_000] = [7; 70_000];

@@ -1,0 +1,192 @@
+//! Bodies of requests and responses: passed through untouched, or held in memory.
+
+mod pool;
+mod read;
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+pub(crate) use self::{
+    pool::{Pool, Pools, Share},
+    read::{ReadError, read_to_end},
+};
+
+pin_project! {
+    /// The body of a request behind the layer. It is the original body, untouched, or one that the
+    /// layer read into memory first.
+    #[derive(Debug)]
+    pub struct RequestBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    /// The body of a response of the layer. It is the body of the inner service, untouched, or a
+    /// short body that the layer wrote.
+    #[derive(Debug)]
+    pub struct ResponseBody<B> {
+        #[pin]
+        kind: Kind<B>,
+    }
+}
+
+pin_project! {
+    #[project = KindProjection]
+    #[derive(Debug)]
+    enum Kind<B> {
+        // Boxed, because requests and responses with another body would be larger otherwise.
+        Held { held: Box<Held> },
+        Inner { #[pin] body: B },
+    }
+}
+
+/// A body in memory: one buffer, its trailers, and what it takes of the pools.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    data: Option<Bytes>,
+    trailers: Option<HeaderMap>,
+    _share: Option<Share>,
+}
+
+impl Held {
+    pub(crate) fn new(data: Bytes, trailers: Option<HeaderMap>, share: Option<Share>) -> Self {
+        Self {
+            data: Some(data).filter(|data| !data.is_empty()),
+            trailers,
+            _share: share,
+        }
+    }
+
+    pub(crate) fn data(&self) -> Bytes {
+        self.data.clone().unwrap_or_default()
+    }
+
+    fn next(&mut self) -> Option<Frame<Bytes>> {
+        self.data
+            .take()
+            .map(Frame::data)
+            .or_else(|| self.trailers.take().map(Frame::trailers))
+    }
+}
+
+impl<B> RequestBody<B> {
+    pub(crate) fn held(held: Held) -> Self {
+        Self {
+            kind: Kind::Held {
+                held: Box::new(held),
+            },
+        }
+    }
+
+    pub(crate) fn inner(body: B) -> Self {
+        Self {
+            kind: Kind::Inner { body },
+        }
+    }
+
+    /// Returns the bytes of a body that was read. Returns none for one that is passed through.
+    pub(crate) fn data(&self) -> Bytes {
+        match &self.kind {
+            Kind::Inner { .. } => Bytes::new(),
+            Kind::Held { held } => held.data(),
+        }
+    }
+
+    /// Returns the body that is passed through, or else the one that was read.
+    pub(crate) fn into_unread(self) -> Result<B, Box<Held>> {
+        match self.kind {
+            Kind::Inner { body } => Ok(body),
+            Kind::Held { held } => Err(held),
+        }
+    }
+}
+
+impl<B> ResponseBody<B> {
+    pub(crate) fn held(data: Bytes) -> Self {
+        Self {
+            kind: Kind::Held {
+                held: Box::new(Held::new(data, None, None)),
+            },
+        }
+    }
+
+    pub(crate) fn inner(body: B) -> Self {
+        Self {
+            kind: Kind::Inner { body },
+        }
+    }
+}
+
+/// Creates an empty body. Layers outside this one need it for their own answers, such as
+/// tower-http's CORS and timeouts.
+impl<B> Default for ResponseBody<B> {
+    fn default() -> Self {
+        Self::held(Bytes::new())
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Kind<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        match self.project() {
+            KindProjection::Held { held } => Poll::Ready(held.next().map(Ok)),
+            KindProjection::Inner { body } => body.poll_frame(cx),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Held { held } => {
+                SizeHint::with_exact(held.data.as_ref().map_or(0, |data| data.len() as u64))
+            }
+            Self::Inner { body } => body.size_hint(),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Held { held } => held.data.is_none() && held.trailers.is_none(),
+            Self::Inner { body } => body.is_end_stream(),
+        }
+    }
+}
+
+macro_rules! forward {
+    ($name:ident) => {
+        impl<B: Body<Data = Bytes>> Body for $name<B> {
+            type Data = Bytes;
+            type Error = B::Error;
+
+            fn poll_frame(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+            ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+                self.project().kind.poll_frame(cx)
+            }
+
+            fn size_hint(&self) -> SizeHint {
+                self.kind.size_hint()
+            }
+
+            fn is_end_stream(&self) -> bool {
+                self.kind.is_end_stream()
+            }
+        }
+    };
+}
+
+forward!(RequestBody);
+forward!(ResponseBody);
