@@ -21,14 +21,15 @@ async fn weather(Paid(receipt): Paid) -> String {
 
 /// A handler is a function: call it with a receipt made for tests.
 async fn the_handler_tells_what_was_paid() {
-    let receipt = PaymentReceipt::pretend(Amount::from_sat(10));
+    let receipt = PaymentReceipt::for_tests(Amount::from_sat(10));
     assert_eq!(weather(Paid(receipt)).await, "sunny; you paid 10 sat");
 }
 
 /// The layer puts the receipt into the request's extensions: a test of the router does the same.
 async fn the_router_finds_the_receipt() {
     let app = Router::new().route("/weather", get(weather));
-    let request = Request::get("/weather").extension(PaymentReceipt::pretend(Amount::from_sat(10)));
+    let request =
+        Request::get("/weather").extension(PaymentReceipt::for_tests(Amount::from_sat(10)));
     let answer = app
         .oneshot(request.body(Body::empty()).unwrap())
         .await

@@ -1,4 +1,4 @@
-//! Where "now" comes from.
+//! The clock: moments in whole seconds, the operating system's clock, and one for tests.
 
 use std::{
     fmt,
@@ -9,60 +9,70 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-/// Whole seconds since the Unix epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+/// A moment in time: whole seconds since the Unix epoch, in UTC.
+///
+/// `Display` and `Debug` print ISO 8601; serde serialises the seconds as a number.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// The latest moment that can be named.
+    /// The latest moment that this type can hold.
     pub const MAX: Self = Self(u64::MAX);
 
-    /// From whole seconds since the Unix epoch.
+    /// Creates a moment from whole seconds since the Unix epoch.
     #[must_use]
     pub const fn from_unix_seconds(seconds: u64) -> Self {
         Self(seconds)
     }
 
-    /// As whole seconds since the Unix epoch.
+    /// Returns the whole seconds since the Unix epoch.
     #[must_use]
     pub const fn as_unix_seconds(self) -> u64 {
         self.0
     }
 
-    /// Returns the moment in ISO 8601 and in UTC, as `2026-09-21T14:13:20Z`. A year after 9999 has
-    /// a plus sign in front.
+    /// Returns the moment in ISO 8601 and in UTC, for example `2026-09-21T14:13:20Z`. A year after
+    /// 9999 has a plus sign in front.
     #[must_use]
     pub fn to_iso_8601(self) -> String {
-        let (year, month, day) = date(self.0 / 86_400);
-        let (hour, minute, second) = (self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
-        let sign = if year > 9999 { "+" } else { "" };
-        format!("{sign}{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+        self.to_string()
     }
 
-    /// The moment `duration` later, its fraction of a second dropped; [`Timestamp::MAX`] where that
-    /// cannot be named.
+    /// Returns the moment `duration` later, or [`Timestamp::MAX`] if that overflows. A fraction of a
+    /// second in `duration` is ignored.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration.as_secs()))
     }
 
-    /// How long after `earlier` this is; zero where it is not after it.
+    /// Returns the time that passed since `earlier`, or zero if `earlier` is later than this.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_secs(self.0.saturating_sub(earlier.0))
     }
 }
 
-/// Seconds since the Unix epoch, as a decimal number.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
+        let (year, month, day) = date(self.0 / 86_400);
+        let (hour, minute, second) = (self.0 / 3600 % 24, self.0 / 60 % 60, self.0 % 60);
+        let sign = if year > 9999 { "+" } else { "" };
+        write!(
+            f,
+            "{sign}{year}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z"
+        )
     }
 }
 
-/// The Gregorian date of a day, counted from 1970-01-01. Years are counted from March, so that a
-/// leap day is the last of its year.
+impl fmt::Debug for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Timestamp({self})")
+    }
+}
+
+/// Returns the Gregorian year, month and day of a day number counted from 1970-01-01. Years are
+/// counted from March, so that a leap day is the last day of its year.
 const fn date(day: u64) -> (u64, u64, u64) {
     const DAYS_OF_400_YEARS: u64 = 146_097;
     let day = day + 719_468; // from 0000-03-01
@@ -83,11 +93,11 @@ const fn date(day: u64) -> (u64, u64, u64) {
 ///
 /// # Contract
 ///
-/// `now` does not block and may be asked for each request. It may jump, ahead or back: what was
-/// sold stays bound to the moments that were written into it, and a store answers "spent" for
-/// anything it has already forgotten.
+/// `now` does not block, and may be called for each request. The clock may jump forwards or
+/// backwards. A credential keeps the expiry that was written into it, and a store answers "spent"
+/// for any payment that it has already forgotten.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The present moment.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
@@ -105,7 +115,7 @@ fn _is_dyn_compatible(_: &dyn Clock) {}
 pub struct SystemClock;
 
 impl SystemClock {
-    /// The operating system's clock.
+    /// Creates a handle to the operating system's clock.
     #[must_use]
     pub const fn new() -> Self {
         Self
@@ -122,23 +132,23 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told otherwise, for tests. Clones share one time.
+/// A clock for tests that stands still until it is set or advanced. Clones share one time.
 #[derive(Clone, Debug)]
 pub struct TestClock(Arc<AtomicU64>);
 
 impl TestClock {
-    /// A clock that stands at `now`.
+    /// Creates a clock that stands at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
         Self(Arc::new(AtomicU64::new(now.0)))
     }
 
-    /// Moves the clock, ahead or back.
+    /// Sets the clock to `now`, which may be earlier or later than its present time.
     pub fn set(&self, now: Timestamp) {
         self.0.store(now.0, Ordering::SeqCst);
     }
 
-    /// Moves the clock ahead by whole seconds.
+    /// Advances the clock by whole seconds. A fraction of a second in `by` is ignored.
     pub fn advance(&self, by: Duration) {
         self.set(self.now().saturating_add(by));
     }
@@ -155,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_told_in_iso_8601_and_in_utc() {
+    fn a_moment_is_printed_in_iso_8601_and_in_utc_and_serialised_in_seconds() {
         for (seconds, text) in [
             (0, "1970-01-01T00:00:00Z"),
             (951_782_399, "2000-02-28T23:59:59Z"),
@@ -168,7 +178,11 @@ mod tests {
             (253_402_300_800, "+10000-01-01T00:00:00Z"),
             (u64::MAX, "+584554051223-11-09T07:00:15Z"),
         ] {
-            assert_eq!(Timestamp::from_unix_seconds(seconds).to_iso_8601(), text);
+            let moment = Timestamp::from_unix_seconds(seconds);
+            assert_eq!(moment.to_iso_8601(), text);
+            assert_eq!(format!("{moment}"), text);
+            assert_eq!(format!("{moment:?}"), format!("Timestamp({text})"));
+            assert_eq!(serde_json::to_value(moment).unwrap(), seconds);
         }
     }
 }

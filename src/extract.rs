@@ -35,7 +35,7 @@ use crate::payment::PaymentReceipt;
 /// #     format!("sunny; you paid {}", receipt.amount())
 /// # }
 /// # tokio_test::block_on(async {
-/// assert_eq!(weather(Paid(PaymentReceipt::pretend(Amount::from_sat(10)))).await, "sunny; you paid 10 sat");
+/// assert_eq!(weather(Paid(PaymentReceipt::for_tests(Amount::from_sat(10)))).await, "sunny; you paid 10 sat");
 /// # });
 /// # }
 /// ```

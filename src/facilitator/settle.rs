@@ -48,7 +48,7 @@ impl Inner {
             trace::warn(format_args!(
                 "the replay store is new: this facilitator settles payments whose invoice was made at {} or later, which is in {} s, \
                  and refuses older ones",
-                first.to_iso_8601(),
+                first,
                 first.saturating_since(now).as_secs()
             ));
         }
@@ -96,7 +96,7 @@ impl Facilitator {
                 let told = format!(
                     "the invoice is older than this facilitator's store of spent payments, which cannot tell whether it was settled \
                      before: pay a new invoice, made at {} or later{wait}",
-                    first.to_iso_8601()
+                    first
                 );
                 SettlementResponse::failed(network.unwrap_or_default(), reason).with_message(told)
             }

@@ -41,7 +41,7 @@ impl PaymentReceipt {
     /// handlers: so much, paid by L402 on regtest for `GET https://api.example.com/`, used up.
     #[cfg(feature = "conformance")]
     #[must_use]
-    pub fn pretend(amount: Amount) -> Self {
+    pub fn for_tests(amount: Amount) -> Self {
         let now = Timestamp::from_unix_seconds(1_700_000_000);
         let proof = Proof {
             dialect: DialectName::L402,
@@ -126,12 +126,8 @@ impl fmt::Display for PaymentReceipt {
         )?;
         match self.remaining_uses() {
             Some(0) => f.write_str(", used up"),
-            Some(remaining) => write!(
-                f,
-                ", {remaining} more until {}",
-                self.valid_until().to_iso_8601()
-            ),
-            None => write!(f, ", valid until {}", self.valid_until().to_iso_8601()),
+            Some(remaining) => write!(f, ", {remaining} more until {}", self.valid_until()),
+            None => write!(f, ", valid until {}", self.valid_until()),
         }
     }
 }
@@ -144,15 +140,9 @@ impl fmt::Debug for PaymentReceipt {
             .field("network", &self.network())
             .field("dialect", &self.dialect())
             .field("resource", &self.resource())
-            .field(
-                "accepted_at",
-                &format_args!("{}", self.accepted_at().to_iso_8601()),
-            )
+            .field("accepted_at", &format_args!("{}", self.accepted_at()))
             .field("remaining_uses", &self.remaining_uses())
-            .field(
-                "valid_until",
-                &format_args!("{}", self.valid_until().to_iso_8601()),
-            )
+            .field("valid_until", &format_args!("{}", self.valid_until()))
             .finish()
     }
 }
@@ -180,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_receipt_prints_its_times_in_iso_8601_and_serialises_them_in_seconds() {
-        let receipt = PaymentReceipt::pretend(Amount::from_sat(10));
+        let receipt = PaymentReceipt::for_tests(Amount::from_sat(10));
         let (mut proof, resource) = (
             receipt.0.proof.clone(),
             (

@@ -235,7 +235,11 @@ impl FileStore {
         let mut head = String::new();
         if BufReader::new(&file).read_line(&mut head).unwrap() == 0 {
             let id = StoreId::random().unwrap();
-            head = format!("{} {}\n", hex::encode(id.as_bytes()), setup.clock.now());
+            head = format!(
+                "{} {}\n",
+                hex::encode(id.as_bytes()),
+                setup.clock.now().as_unix_seconds()
+            );
             file.write_all(head.as_bytes()).unwrap();
         }
         let (id, created_at) = head.trim_end().split_once(' ').unwrap();
@@ -277,7 +281,7 @@ impl FileStore {
             );
         }
         let now = self.clock.now();
-        file.write_all(format!("{now} {}\n", step.text()).as_bytes())
+        file.write_all(format!("{} {}\n", now.as_unix_seconds(), step.text()).as_bytes())
             .unwrap();
         replayed.read_until = file.seek(SeekFrom::End(0)).unwrap();
         replayed.apply(now, step)
@@ -319,10 +323,11 @@ impl Step {
         };
         match self {
             Self::Consume(key, id, limits, until) => format!(
-                "{} {} {} {until}",
+                "{} {} {} {}",
                 name(key, id),
                 limits.uses,
-                limits.restores
+                limits.restores,
+                until.as_unix_seconds()
             ),
             Self::Release(key, id, why) => format!(
                 "{} {}",

@@ -136,8 +136,10 @@ impl ReplayStore for Remote {
             lock(&self.waiting).insert(number, asked);
             let (key, use_id) = (key_words(key), hex::encode(use_id.as_bytes()));
             self.say(format_args!(
-                "consume {number} {key} {use_id} {} {} {retain_until}",
-                limits.uses, limits.restores
+                "consume {number} {key} {use_id} {} {} {}",
+                limits.uses,
+                limits.restores,
+                retain_until.as_unix_seconds()
             ));
             let failed = || {
                 StoreError::new(
@@ -204,7 +206,7 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
     answer(format_args!(
         "open {} {} {durability}",
         hex::encode(store.id().as_bytes()),
-        store.created_at()
+        store.created_at().as_unix_seconds()
     ));
     let (questions, mut asked) = unbounded_channel();
     std::thread::spawn(move || {

@@ -77,7 +77,7 @@ fn the_lines_have_the_one_shape_that_every_client_reads() {
         text.replacen("L402", "LSAT", 1)
     );
 
-    let until = invoice.expires_at().saturating_add(DAY).to_string();
+    let until = invoice.expires_at().saturating_add(DAY).as_unix_seconds();
     assert_eq!(
         caveats(&read[0].macaroon().unwrap()).last(),
         Some(&&*format!("valid_until={until}"))
