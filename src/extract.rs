@@ -18,7 +18,7 @@ use crate::payment::PaymentReceipt;
 /// use tower_x402::Paid;
 ///
 /// async fn weather(Paid(receipt): Paid) -> String {
-///     format!("sunny; you paid {}", receipt.amount())
+///     format!("sunny; you paid {}", receipt.payment())
 /// }
 /// # let _: axum::Router = axum::Router::new().route("/", axum::routing::get(weather));
 /// ```
@@ -32,7 +32,7 @@ use crate::payment::PaymentReceipt;
 /// use tower_x402::{Amount, PaymentReceipt};
 ///
 /// # async fn weather(Paid(receipt): Paid) -> String {
-/// #     format!("sunny; you paid {}", receipt.amount())
+/// #     format!("sunny; you paid {}", receipt.payment())
 /// # }
 /// # tokio_test::block_on(async {
 /// assert_eq!(weather(Paid(PaymentReceipt::for_tests(Amount::from_sat(10)))).await, "sunny; you paid 10 sat");

@@ -27,7 +27,7 @@
 //! use tower_x402::{Amount, Devnet, MemoryStore, Paid, Paywall};
 //!
 //! async fn weather(Paid(receipt): Paid) -> String {
-//!     format!("sunny; you paid {}\n", receipt.amount())
+//!     format!("sunny; you paid {}\n", receipt.payment())
 //! }
 //!
 //! #[tokio::main]
@@ -172,8 +172,9 @@ pub use extract::{MissingReceipt, Paid};
 #[cfg(feature = "devnet")]
 pub use lightning::Devnet;
 pub use payment::{
-    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network,
-    PaymentHash, PaymentReceipt, Preimage, Refusal, RefusalKind,
+    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind,
+    LightningPayment, Network, Payment, PaymentHash, PaymentReceipt, Preimage, Refusal,
+    RefusalKind, ResolvedClient,
 };
 #[cfg(feature = "replay-durable")]
 pub use replay::DurableStore;

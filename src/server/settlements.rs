@@ -73,16 +73,16 @@ impl Announcer {
         Settlements { receipts, dropped }
     }
 
-    pub(super) fn announce(&self, receipt: &PaymentReceipt) {
+    pub(super) fn announce(&self, payment_hash: PaymentHash, receipt: &PaymentReceipt) {
         if !self.has_listeners.load(Ordering::Acquire) {
             return;
         }
         let mut inner = self.lock();
         inner.listeners.retain(|(sender, _)| !sender.is_closed());
-        if inner.listeners.is_empty() || !inner.told.insert(receipt.payment_hash()) {
+        if inner.listeners.is_empty() || !inner.told.insert(payment_hash) {
             return;
         }
-        inner.order.push_back(receipt.payment_hash());
+        inner.order.push_back(payment_hash);
         if inner.order.len() > REMEMBERED
             && let Some(oldest) = inner.order.pop_front()
         {
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
-        payment::{Amount, DialectName, Network, Proof, Spend},
+        payment::{Amount, DialectName, Network, Proof, ResolvedClient, Spend},
     };
 
     fn receipt(number: usize) -> PaymentReceipt {
@@ -125,7 +125,13 @@ mod tests {
             "https://api.example.com".into(),
             "/".parse().unwrap(),
         );
-        PaymentReceipt::new(proof, resource, Timestamp::MAX, None)
+        let client = ResolvedClient::UNKNOWN;
+        PaymentReceipt::new(proof, resource, client, Timestamp::MAX, None)
+    }
+
+    fn announce(announcer: &Announcer, number: usize) {
+        let receipt = receipt(number);
+        announcer.announce(receipt.payment_hash().unwrap(), &receipt);
     }
 
     #[tokio::test]
@@ -133,21 +139,21 @@ mod tests {
         let announcer = Announcer::default();
         let settlements = announcer.listen(1);
         for number in (0..REMEMBERED).chain([0]) {
-            announcer.announce(&receipt(number));
+            announce(&announcer, number);
         }
         assert_eq!(
             settlements.dropped(),
             REMEMBERED as u64 - 1,
             "one fits, and none is told twice"
         );
-        announcer.announce(&receipt(REMEMBERED));
-        announcer.announce(&receipt(1));
+        announce(&announcer, REMEMBERED);
+        announce(&announcer, 1);
         assert_eq!(
             settlements.dropped(),
             REMEMBERED as u64,
             "only the oldest is forgotten"
         );
-        announcer.announce(&receipt(0));
+        announce(&announcer, 0);
         assert_eq!(settlements.dropped(), REMEMBERED as u64 + 1);
         let inner = announcer.lock();
         assert_eq!(
@@ -160,10 +166,10 @@ mod tests {
     async fn whoever_listens_no_more_is_forgotten() {
         let announcer = Announcer::default();
         drop(announcer.listen(1));
-        announcer.announce(&receipt(1));
+        announce(&announcer, 1);
         let mut settlements = announcer.listen(0);
         assert_eq!(announcer.lock().listeners.len(), 1);
-        announcer.announce(&receipt(1));
+        announce(&announcer, 1);
         assert_eq!(
             settlements.next().await.unwrap().payment_hash(),
             receipt(1).payment_hash()

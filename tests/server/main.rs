@@ -53,6 +53,7 @@ mod readers;
 mod readiness;
 mod receipts;
 mod repriced;
+mod resolved;
 mod restores;
 mod retention;
 mod rounding;

@@ -121,7 +121,9 @@ use super::{
 use crate::{
     clock::Timestamp,
     codec::fields::{has_any, take_lines},
-    payment::{Access, Amount, DialectName, InvoiceDescription, PaymentReceipt, Refusal, Terms},
+    payment::{
+        Access, Amount, DialectName, InvoiceDescription, Payment, PaymentReceipt, Refusal, Terms,
+    },
 };
 
 const REQUIRED: HeaderName = HeaderName::from_static("payment-required");
@@ -266,9 +268,10 @@ impl Dialect for X402 {
     /// On any status: the payment is settled whatever the handler answered.
     fn receipt(&self, receipt: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
         (receipt.dialect() == DialectName::X402).then_some(())?;
+        let Payment::Lightning(paid) = receipt.payment();
         Some((
             RESPONSE,
-            SettlementResponse::settled(receipt.network(), receipt.payment_hash()).to_header()?,
+            SettlementResponse::settled(paid.network(), paid.payment_hash()).to_header()?,
         ))
     }
 

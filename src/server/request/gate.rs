@@ -71,6 +71,7 @@ where
         target,
         nested: rule.nested(&head),
         client: client.key,
+        address: client.address,
     };
     let declared = rule.charge.declared();
     let seen = declared.map(|declared| price::seen(declared, captures, &head));

@@ -13,7 +13,7 @@ use crate::{
     body::{Held, RequestBody, Share},
     clock::Timestamp,
     dialect::{Claim, RequestView, keys::CurrentKeys},
-    payment::{PaymentHash, Terms},
+    payment::{PaymentHash, ResolvedClient, Terms},
     server::{
         address::ClientKey,
         config::{
@@ -75,6 +75,8 @@ pub(in crate::server) struct RequestPlace {
     /// Prefix and pattern of a table within a nest.
     pub(in crate::server) nested: Option<String>,
     pub(in crate::server) client: ClientKey,
+    /// The whole address of the client.
+    pub(in crate::server) address: ResolvedClient,
 }
 
 impl RequestPlace {

@@ -97,6 +97,7 @@ pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
         paid: None,
         keep_private: asked.presented || aside.is_some(),
     };
+    asked.head.extensions.insert(asked.place.address);
     if let Some(aside) = aside {
         aside.keep_in(&mut asked.head.extensions);
     }
