@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::DialectName;
 
-/// Why a credential was turned away.
+/// The reason why a credential was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refusal {
     dialect: DialectName,
@@ -19,20 +19,20 @@ impl Refusal {
         }
     }
 
-    /// The dialect of the credential.
+    /// Returns the dialect of the credential.
     #[must_use]
     pub const fn dialect(&self) -> DialectName {
         self.dialect
     }
 
-    /// What was wrong, coarsely.
+    /// Returns the kind of refusal, which is the same in all dialects.
     #[must_use]
     pub const fn kind(&self) -> RefusalKind {
         self.kind
     }
 
-    /// What was wrong, in the dialect's own word: x402's `errorReason`, the name of an MPP problem,
-    /// a word of the L402 vectors.
+    /// Returns the dialect's own word for the reason: x402's `errorReason`, the name of an MPP
+    /// problem, or a word of this crate's for L402.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         self.code
@@ -47,30 +47,56 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// What was wrong with a credential. In alphabetical order.
+/// The kinds of [`Refusal`], in alphabetical order.
 ///
-/// The words of each dialect ([`Refusal::code`], the member `reason` of a 402) are finer. The page
-/// [`docs::refusals`](crate::docs::refusals) lists them with their kinds, what caused each, and what
-/// to do.
+/// Each dialect has finer words: [`Refusal::code`], which is the member `reason` of a 402. The page
+/// [`docs::refusals`](crate::docs::refusals) lists them with their kinds, their causes, and what to
+/// do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RefusalKind {
-    /// It is genuine and has expired.
+    /// The credential is genuine, and has expired.
     Expired,
-    /// This server did not issue it, or it was changed.
+    /// This server did not issue the credential, or somebody changed it.
     Forged,
-    /// It cannot be read.
+    /// The credential cannot be parsed.
     Malformed,
-    /// The operator withdrew it.
+    /// The operator revoked the payment.
     Revoked,
-    /// It is genuine and was used up.
+    /// The credential is genuine, and all its uses are taken.
     Spent,
-    /// The preimage in it is not the payment's: nothing proves that it was paid.
+    /// Nothing proves the payment: the preimage is not the payment's, or the receiver says that the
+    /// invoice is not settled.
     Unpaid,
-    /// It may have been used up before the store of spent payments was made, which cannot tell.
+    /// The payment is older than the store of spent payments, which cannot tell whether it was
+    /// used.
     Unremembered,
-    /// It is genuine and was bought for another request.
+    /// The credential is genuine, and was bought for another request.
     WrongRequest,
+}
+
+impl RefusalKind {
+    /// Returns the kind in lower case with underscores, for example `wrong_request`. It is the
+    /// member `kind` of a 402 and the field `kind` of the log event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Forged => "forged",
+            Self::Malformed => "malformed",
+            Self::Revoked => "revoked",
+            Self::Spent => "spent",
+            Self::Unpaid => "unpaid",
+            Self::Unremembered => "unremembered",
+            Self::WrongRequest => "wrong_request",
+        }
+    }
+}
+
+impl fmt::Display for RefusalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Response;
 
-use super::{answers, pending::PricedRequest, within};
+use super::{
+    answers::{self, Offer},
+    pending::PricedRequest,
+    within,
+};
 use crate::{
     clock::Timestamp,
     dialect::{self, Committed, Dialect, RequestView},
@@ -182,14 +186,13 @@ pub(in crate::server) fn answer(
     }
     let refusal_line = refused
         .and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
-    answers::payment_required(
+    let offer = Offer {
         lines,
-        &dialects,
-        asked.amount,
-        asked.terms.network,
-        asked.refused,
-        refusal_line,
-    )
+        dialects: &dialects,
+        amount: asked.amount,
+        terms: asked.terms,
+    };
+    answers::payment_required(offer, asked.refused, refusal_line)
 }
 
 /// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked

@@ -3,10 +3,11 @@
 mod caches;
 mod payment_required;
 mod problem;
+mod sold;
 
 pub(in crate::server) use self::{
     caches::keep_private,
-    payment_required::payment_required,
+    payment_required::{Offer, payment_required},
     problem::{
         bad_request, body_too_large, body_too_slow, misconfigured, misdirected, too_many,
         too_often, unavailable, unpriced,
