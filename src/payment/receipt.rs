@@ -124,6 +124,12 @@ impl PaymentReceipt {
         format!("{} {}{}", self.0.method, self.0.origin, self.0.target)
     }
 
+    /// The same without the query, for the log.
+    pub(crate) fn resource_without_query(&self) -> impl fmt::Display {
+        let (method, origin, path) = (&self.0.method, &self.0.origin, self.0.target.path());
+        fmt::from_fn(move |f| write!(f, "{method} {origin}{path}"))
+    }
+
     /// Returns when the credential was accepted.
     #[must_use]
     pub fn accepted_at(&self) -> Timestamp {
@@ -310,5 +316,13 @@ mod tests {
                 "valid_until": 1_790_000_000,
             })
         );
+    }
+
+    #[test]
+    fn the_resource_for_the_log_leaves_out_the_query() {
+        let shown = receipt(ResolvedClient::UNKNOWN)
+            .resource_without_query()
+            .to_string();
+        assert_eq!(shown, "GET https://a/b");
     }
 }

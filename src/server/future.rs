@@ -156,6 +156,7 @@ where
                     let answer = ready!(admission.within(|| future.poll(cx)));
                     let Admission {
                         paid,
+                        receipt,
                         keep_private: is_private,
                     } = std::mem::take(admission);
                     return Poll::Ready(match answer {
@@ -165,6 +166,9 @@ where
                             }
                             if let Some(paid) = paid {
                                 paid.answered(&mut response);
+                            }
+                            if let Some(receipt) = receipt {
+                                response.extensions_mut().insert(receipt);
                             }
                             Ok(response.map(ResponseBody::inner))
                         }

@@ -139,6 +139,7 @@ mod address;
 mod bench;
 mod config;
 pub mod cors;
+mod events;
 mod future;
 mod layer;
 mod limit;

@@ -65,8 +65,8 @@ where
                 };
                 aside.keep_in(request.extensions_mut());
                 let admission = Admission {
-                    paid: None,
                     keep_private: true,
+                    ..Admission::default()
                 };
                 ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
             }

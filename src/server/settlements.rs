@@ -11,17 +11,21 @@ use std::{
 use futures_core::Stream;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::payment::{PaymentHash, PaymentReceipt};
+use super::{events, state::recent::Recent};
+use crate::{
+    payment::{PaymentHash, PaymentReceipt},
+    trace,
+};
 
-/// How many payments are remembered as told already.
+/// How many payments are remembered as told or logged.
 const REMEMBERED: usize = 65_536;
 
-/// Settled payments, each once, from the moment on that this stream was made
-/// (see [`Paywall::settlements`](super::config::Paywall::settlements)).
+/// A stream of the receipts of settled payments, each once, from the moment on that the stream was
+/// created by [`Paywall::settlements`](super::config::Paywall::settlements).
 ///
-/// It never delays an answer: what does not fit the capacity is dropped and counted. A payment
-/// whose use was given back, or that is presented again after a restart, may be told again: its
-/// payment hash makes repeats harmless.
+/// It never delays an answer: receipts that do not fit the capacity are dropped and counted. A
+/// payment may appear again after a restart, or after many others. Use the payment hash to
+/// recognise repeats. [`PaymentReceipt::client`] tells which client paid.
 #[derive(Debug)]
 pub struct Settlements {
     receipts: mpsc::Receiver<PaymentReceipt>,
@@ -29,13 +33,14 @@ pub struct Settlements {
 }
 
 impl Settlements {
-    /// How many settlements did not fit so far.
+    /// Returns how many settlements were dropped so far because they did not fit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// The next settled payment; `None` once the paywall is gone.
+    /// Waits for the next settled payment. Returns `None` once the paywall and its layers are
+    /// dropped.
     pub async fn next(&mut self) -> Option<PaymentReceipt> {
         self.receipts.recv().await
     }
@@ -49,12 +54,24 @@ impl Stream for Settlements {
     }
 }
 
-/// Where settled payments are told.
-#[derive(Debug, Default)]
+/// Tells settled payments to the streams and the log.
+#[derive(Debug)]
 pub(super) struct Announcer {
-    /// Somebody has listened since the start: until then nothing is locked.
+    /// A stream was created. Until then nothing is locked.
     has_listeners: AtomicBool,
     inner: Mutex<Inner>,
+    /// The payments that were logged.
+    logged: Mutex<Recent<PaymentHash, bool>>,
+}
+
+impl Default for Announcer {
+    fn default() -> Self {
+        Self {
+            has_listeners: AtomicBool::new(false),
+            inner: Mutex::default(),
+            logged: Mutex::new(Recent::new(REMEMBERED)),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +88,18 @@ impl Announcer {
         self.lock().listeners.push((sender, dropped.clone()));
         self.has_listeners.store(true, Ordering::Release);
         Settlements { receipts, dropped }
+    }
+
+    /// Logs a settled payment, each once. Takes no lock if nobody listens at INFO.
+    pub(super) fn log(&self, payment_hash: PaymentHash, receipt: &PaymentReceipt) {
+        if trace::takes_info() {
+            let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+            let was_logged = std::mem::replace(logged.entry(payment_hash), true);
+            drop(logged);
+            if !was_logged {
+                events::settled(receipt);
+            }
+        }
     }
 
     pub(super) fn announce(&self, payment_hash: PaymentHash, receipt: &PaymentReceipt) {
@@ -174,5 +203,41 @@ mod tests {
             settlements.next().await.unwrap().payment_hash(),
             receipt(1).payment_hash()
         );
+    }
+
+    #[cfg(feature = "tracing")]
+    #[test]
+    fn a_payment_is_logged_once_until_many_others_came_after_it() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+
+        impl std::io::Write for Log {
+            fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(line)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let (announcer, log) = (Announcer::default(), Log::default());
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for number in [1, 1, 2, 1]
+                .into_iter()
+                .chain(3..=REMEMBERED + 1)
+                .chain([1])
+            {
+                let receipt = receipt(number);
+                announcer.log(receipt.payment_hash().unwrap(), &receipt);
+            }
+        });
+        let log = log.0.lock().unwrap();
+        let lines = log.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, REMEMBERED + 2, "payment 1 twice, every other once");
     }
 }

@@ -69,5 +69,6 @@ mod stale;
 mod stores;
 mod texts;
 mod tokens;
+mod visible;
 mod worlds;
 mod younger;

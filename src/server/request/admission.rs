@@ -1,7 +1,11 @@
 use http::{Request, request::Parts};
 
 use super::{aside, settle::PaidUse};
-use crate::{body::RequestBody, payment::Terms, server::config::paywall::PaywallState};
+use crate::{
+    body::RequestBody,
+    payment::{PaymentReceipt, Terms},
+    server::config::paywall::PaywallState,
+};
 
 /// What goes to the inner service.
 pub(in crate::server) type Admitted<B> = (Request<RequestBody<B>>, Admission);
@@ -10,6 +14,8 @@ pub(in crate::server) type Admitted<B> = (Request<RequestBody<B>>, Admission);
 #[derive(Default)]
 pub(in crate::server) struct Admission {
     pub(in crate::server) paid: Option<PaidUse>,
+    /// The receipt of what was paid, for the extensions of the answer.
+    pub(in crate::server) receipt: Option<PaymentReceipt>,
     /// A credential came with the request: shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
 }

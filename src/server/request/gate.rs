@@ -89,11 +89,12 @@ where
                 // What only time ends is admitted here and now, and nothing is moved to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
                     strip(setup, &mut head, terms);
-                    settle::accepted(setup, proof, (&mut head, place), now, None);
+                    let receipt = settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((
                         Request::from_parts(head, body),
                         Admission {
                             paid: None,
+                            receipt: Some(receipt),
                             keep_private: true,
                         },
                     ));

@@ -315,11 +315,12 @@ fn grant<B>(
         now,
         granted.as_ref().map(|(_, left)| *left),
     );
-    let paid = granted.map(|(lease, _)| PaidUse::new(routes, dialect, receipt, lease));
+    let paid = granted.map(|(lease, _)| PaidUse::new(routes, dialect, receipt.clone(), lease));
     (
         Request::from_parts(head, body),
         Admission {
             paid,
+            receipt: Some(receipt),
             keep_private: true,
         },
     )

@@ -113,8 +113,11 @@ pub(in crate::server) fn accepted(
     );
     let payment_hash = proof.payment_hash;
     let receipt = PaymentReceipt::new(proof, resource, address, now, remaining);
-    setup.limiter.paid(payment_hash, client, now);
+    let is_new = setup.limiter.paid(payment_hash, client, now);
     setup.announcer.announce(payment_hash, &receipt);
+    if is_new {
+        setup.announcer.log(payment_hash, &receipt);
+    }
     head.extensions.insert(receipt.clone());
     receipt
 }
