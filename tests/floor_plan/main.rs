@@ -47,7 +47,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "body", "boxed", "clock", "codec", "dialect", "payment", "replay", "trace",
         ],
     ),
-    ("extract", &["payment"]),
+    ("extract", &["payment", "trace"]),
 ];
 
 /// Foreign crates with an opinion, and their one home.
@@ -69,7 +69,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("fjall", &["journal"]),
     ("xxhash_rust", &["journal"]),
     ("matchit", &["server/routes/matching"]),
-    ("axum", &["server/origin", "server/address"]),
+    ("axum", &["server/origin", "server/address", "extract"]),
     ("axum_core", &["extract"]),
     ("reqwest", &[]),
 ];

@@ -156,7 +156,7 @@ pub(in crate::server) fn misconfigured() -> Response<Bytes> {
     plain(
         StatusCode::INTERNAL_SERVER_ERROR,
         "Misconfigured",
-        "this server's prices do not fit its routes; its log says how",
+        "this server is misconfigured",
     )
 }
 
