@@ -137,6 +137,7 @@ mod address;
     feature = "x402"
 ))]
 mod bench;
+mod caches;
 mod config;
 pub mod cors;
 mod events;
@@ -144,6 +145,7 @@ mod future;
 mod layer;
 mod limit;
 mod origin;
+mod own_answer;
 mod request;
 mod routes;
 mod service;
@@ -166,6 +168,7 @@ pub use self::{
     },
     future::ResponseFuture,
     layer::X402Layer,
+    own_answer::OwnAnswer,
     routes::RouteTable,
     service::X402Service,
     settlements::Settlements,

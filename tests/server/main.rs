@@ -43,6 +43,7 @@ mod named;
 mod nesting;
 mod notices;
 mod origins;
+mod own_answers;
 mod passed_on;
 mod paths;
 mod paying;

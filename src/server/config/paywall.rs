@@ -13,6 +13,7 @@ use crate::{
         address::Proxies,
         limit::Limiter,
         origin::Origins,
+        own_answer::AnswerHook,
         settlements::{Announcer, Settlements},
         state::{
             confirmations::Confirmations,
@@ -76,6 +77,7 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) max_restores: u32,
     pub(in crate::server) accept_foreign_proofs: bool,
     pub(in crate::server) keep_credentials: bool,
+    pub(in crate::server) answer_hook: Option<AnswerHook>,
     pub(in crate::server) spent: Arc<Spent>,
     /// Who may ask the store for a use.
     pub(in crate::server) turns: Arc<Turns>,
