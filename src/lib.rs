@@ -188,6 +188,8 @@ struct Readme;
 
 /// Pages about the crate as a whole.
 pub mod docs {
+    #[doc = include_str!("docs/answers.md")]
+    pub mod answers {}
     #[doc = include_str!("docs/design.md")]
     pub mod design {}
     #[doc = include_str!("docs/floor_plan.md")]

@@ -65,6 +65,7 @@ mod several;
 mod shares;
 mod siblings;
 mod slots;
+mod sold;
 mod stacked;
 mod stale;
 mod stores;
