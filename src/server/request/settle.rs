@@ -1,4 +1,4 @@
-//! From a proof to a receipt: consumed once, and given back where it was not served.
+//! Turns a proof into a receipt: consumes a use once, and gives it back if it was not served.
 
 use std::sync::Arc;
 
@@ -15,15 +15,15 @@ use crate::{
     server::{config::paywall::PaywallState, routes::priced::PricedRoutes, state::spent::Spent},
 };
 
-/// A use that goes back to the store when dropped, unless it is kept. Armed before `consume` is
-/// asked.
+/// A use that goes back to the store when this is dropped, unless it is kept. It exists before
+/// `consume` is called.
 #[derive(Debug)]
 pub(in crate::server) struct Lease {
     store: Arc<dyn ReplayStore>,
     key: ConsumptionKey,
     use_id: UseId,
     on_drop: Option<ReleaseReason>,
-    /// Where a granted use is remembered that never goes back.
+    /// Remembers a granted use that is not given back.
     spent: Option<Arc<Spent>>,
 }
 
@@ -42,14 +42,14 @@ impl Drop for Lease {
     }
 }
 
-/// What became of a proof at the store.
+/// The store's answer to a proof.
 #[derive(Debug)]
 pub(in crate::server) enum Outcome {
     Granted { lease: Box<Lease>, remaining: u32 },
     Spent,
 }
 
-/// Consumes one use.
+/// Consumes one use of a payment.
 pub(in crate::server) async fn consume(
     setup: &PaywallState,
     proof: &Proof,
@@ -85,7 +85,7 @@ pub(in crate::server) async fn consume(
     }
 }
 
-/// A request that a use was consumed for, on its way through the inner service.
+/// A consumed use while its request is in the inner service.
 #[derive(Debug)]
 pub(in crate::server) struct PaidUse {
     routes: Arc<PricedRoutes>,
@@ -94,8 +94,8 @@ pub(in crate::server) struct PaidUse {
     lease: Box<Lease>,
 }
 
-/// Admits a request: a receipt goes with it, its slot for an unpaid invoice is free again, and the
-/// application is told.
+/// Admits a request: puts a receipt into its extensions, frees its slot for an unpaid invoice, and
+/// tells the settlement stream and the log.
 pub(in crate::server) fn accepted(
     setup: &PaywallState,
     proof: Proof,
@@ -141,18 +141,19 @@ impl PaidUse {
         self.lease.on_drop = why;
     }
 
-    /// Around each step of the inner service. A drop within the step is a panic, which is a
-    /// failure; a drop between two steps is a client that hung up, who may have been served.
+    /// Called around each step of the inner service. A drop within the step is a panic, which counts
+    /// as a failure. A drop between two steps is a client that disconnected, which may have been
+    /// served.
     pub(in crate::server) fn stepping(&mut self, within: bool) {
         self.on_drop(within.then_some(ReleaseReason::Failed));
     }
 
-    /// The inner service answered with an error of its own.
+    /// Gives the use back: the inner service returned an error.
     pub(in crate::server) fn failed(mut self) {
         self.on_drop(Some(ReleaseReason::Failed));
     }
 
-    /// The inner service answered.
+    /// Keeps the use, or gives it back if the status is 5xx, and adds the dialect's receipt line.
     pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
         let failed = response.status().is_server_error();
         self.on_drop(failed.then_some(ReleaseReason::Failed));
@@ -163,7 +164,7 @@ impl PaidUse {
             self.receipt.accepted_at(),
         );
         if let Some((name, value)) = line {
-            // In the place of what a server behind this one may have said of a payment of its own.
+            // Replaces what a server behind this one may have said about its own payment.
             response.headers_mut().insert(name, value);
         }
     }

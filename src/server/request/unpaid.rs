@@ -1,4 +1,4 @@
-//! Step 5 of the gate: a request without a payment is let pass, or is told what to pay.
+//! Step 5 of the gate: a request without a payment passes for free, or is answered with 402.
 
 use bytes::Bytes;
 use http::Request;
@@ -104,12 +104,11 @@ where
     answer(issue::challenge(&asked, amount, slot, *refused).await)
 }
 
-/// To the inner service, unpaid.
+/// Passes the request to the inner service, unpaid. The client goes with it.
 pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
     let setup = asked.routes.paywall.setup();
-    // One that is nothing here, or that this route does not look for, is still worth something
-    // elsewhere.
+    // A credential that this route does not read may still be good on another route.
     let aside = aside::set_aside(setup, &mut asked.head.headers);
     if asked.presented {
         strip(setup, &mut asked.head, &asked.rule.terms);
