@@ -16,7 +16,7 @@ use tower_x402::{
 mod secret_file;
 
 async fn weather(Paid(receipt): Paid) -> String {
-    format!("sunny; you paid {}", receipt.amount())
+    format!("sunny; you paid {}", receipt.payment())
 }
 
 /// Calls the handler like any function, with a receipt made for tests.

@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let mut total_msat = 0;
         while let Some(receipt) = settlements.next().await {
             println!("{receipt}"); // or as JSON: a receipt implements `serde::Serialize`, and holds no secret
-            total_msat += receipt.amount().as_msat();
+            total_msat += receipt.amount().map_or(0, Amount::as_msat);
         }
         (Amount::from_msat(total_msat), settlements.dropped())
     });

@@ -29,7 +29,7 @@
 //! use tower_x402::{Amount, Devnet, MemoryStore, Paid, Paywall};
 //!
 //! async fn weather(Paid(receipt): Paid) -> String {
-//!     format!("sunny; you paid {}\n", receipt.amount())
+//!     format!("sunny; you paid {}\n", receipt.payment())
 //! }
 //!
 //! #[tokio::main]
@@ -178,8 +178,9 @@ pub use extract::{MissingReceipt, Paid};
 #[cfg(feature = "devnet")]
 pub use lightning::Devnet;
 pub use payment::{
-    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind, Network,
-    PaymentHash, PaymentReceipt, Preimage, Refusal, RefusalKind,
+    Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind,
+    LightningPayment, Network, Payment, PaymentHash, PaymentReceipt, Preimage, Refusal,
+    RefusalKind, ResolvedClient,
 };
 #[cfg(feature = "replay-durable")]
 pub use replay::DurableStore;
@@ -194,6 +195,8 @@ struct Readme;
 /// Pages about the crate as a whole: design, floor plan, glossary, refusals, reverse proxy, threat
 /// model.
 pub mod docs {
+    #[doc = include_str!("docs/answers.md")]
+    pub mod answers {}
     #[doc = include_str!("docs/design.md")]
     pub mod design {}
     #[doc = include_str!("docs/floor_plan.md")]

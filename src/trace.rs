@@ -1,8 +1,53 @@
-//! Logging through `tracing`. Without the feature `tracing` these functions do nothing.
+//! Logging through `tracing`. Without the feature `tracing` nothing here does anything.
 //!
 //! No event ever contains a preimage, a key, a macaroon, a header or a whole credential.
 
 use std::fmt;
+
+/// Logs an event with fields at a level: `event!(DEBUG, "what happened", path = uri.path())`.
+///
+/// A value is a string or an integer, or anything that implements `Display` in [`shown`]. The values
+/// are evaluated only if a subscriber takes the event, and never without the feature `tracing`.
+#[cfg(feature = "server")]
+macro_rules! event {
+    ($level:ident, $message:literal $(, $field:ident = $value:expr)+ $(,)?) => {{
+        #[cfg(feature = "tracing")]
+        tracing::event!(
+            target: "tower_x402",
+            tracing::Level::$level,
+            $($field = $value,)+
+            $message
+        );
+        #[cfg(not(feature = "tracing"))]
+        if false {
+            $(let _ = &$value;)+
+        }
+    }};
+}
+
+#[cfg(feature = "server")]
+pub(crate) use event;
+
+/// Makes a value for [`event!`] that is printed with `Display`.
+#[cfg(feature = "tracing")]
+pub(crate) fn shown<T: fmt::Display>(value: T) -> tracing::field::DisplayValue<T> {
+    tracing::field::display(value)
+}
+
+/// Makes a value for [`event!`] that is printed with `Display`.
+#[cfg(not(feature = "tracing"))]
+pub(crate) fn shown<T: fmt::Display>(value: T) -> T {
+    value
+}
+
+/// Returns whether a subscriber takes events at INFO.
+#[inline]
+pub(crate) fn takes_info() -> bool {
+    #[cfg(feature = "tracing")]
+    return tracing::enabled!(target: "tower_x402", tracing::Level::INFO);
+    #[cfg(not(feature = "tracing"))]
+    return false;
+}
 
 /// Logs at INFO.
 #[inline]
@@ -30,4 +75,38 @@ pub(crate) fn error(line: fmt::Arguments<'_>) {
     tracing::error!(target: "tower_x402", "{line}");
     #[cfg(not(feature = "tracing"))]
     let _ = line;
+}
+
+#[cfg(all(test, feature = "server", feature = "tracing"))]
+mod tests {
+    use tracing::{Level, subscriber::with_default};
+
+    use super::*;
+
+    /// Takes events up to this level, and throws them away.
+    fn up_to(level: Level) -> impl tracing::Subscriber {
+        tracing_subscriber::fmt()
+            .with_max_level(level)
+            .with_writer(std::io::sink)
+            .finish()
+    }
+
+    #[test]
+    fn the_values_of_an_event_are_evaluated_only_if_somebody_takes_it() {
+        let evaluated = |level| {
+            let (count, event) = (std::cell::Cell::new(0), "a test");
+            with_default(up_to(level), || {
+                let value = || count.replace(count.get() + 1);
+                event!(DEBUG, "of a test", event = event, value = value());
+            });
+            count.get()
+        };
+        assert_eq!((evaluated(Level::INFO), evaluated(Level::DEBUG)), (0, 1));
+    }
+
+    #[test]
+    fn info_is_taken_at_info_and_not_at_warn() {
+        let takes = |level| with_default(up_to(level), takes_info);
+        assert!(takes(Level::INFO) && !takes(Level::WARN));
+    }
 }

@@ -17,8 +17,10 @@ mod invoice;
 mod network;
 mod preimage;
 mod proof;
+mod rail;
 mod receipt;
 mod refusal;
+mod resolved_client;
 mod terms;
 
 pub use amount::Amount;
@@ -26,8 +28,10 @@ pub use dialect_name::DialectName;
 pub use invoice::{Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind};
 pub use network::Network;
 pub use preimage::{PaymentHash, Preimage};
+pub use rail::{LightningPayment, Payment};
 pub use receipt::PaymentReceipt;
 pub use refusal::{Refusal, RefusalKind};
+pub use resolved_client::ResolvedClient;
 
 #[cfg(feature = "x402")]
 pub(crate) use invoice::is_public_key;

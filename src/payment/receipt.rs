@@ -1,9 +1,11 @@
 use std::{fmt, sync::Arc};
 
-use http::{Method, uri::PathAndQuery};
+use http::{Extensions, Method, uri::PathAndQuery};
 use serde::ser::SerializeStruct as _;
 
-use super::{Amount, DialectName, Network, PaymentHash, Proof};
+use super::{
+    Amount, DialectName, LightningPayment, Network, Payment, PaymentHash, Proof, ResolvedClient,
+};
 use crate::clock::Timestamp;
 
 /// The receipt of a payment that was verified and, if its uses are counted, spent for this request.
@@ -13,36 +15,50 @@ use crate::clock::Timestamp;
 pub struct PaymentReceipt(Arc<Inner>);
 
 struct Inner {
-    proof: Proof,
+    payment: Payment,
+    dialect: DialectName,
     method: Method,
     origin: Arc<str>,
     target: PathAndQuery,
+    client: ResolvedClient,
     accepted_at: Timestamp,
     remaining: Option<u32>,
+    valid_until: Timestamp,
+    note: Option<Arc<str>>,
 }
 
 impl PaymentReceipt {
     pub(crate) fn new(
         proof: Proof,
         (method, origin, target): (Method, Arc<str>, PathAndQuery),
+        client: ResolvedClient,
         accepted_at: Timestamp,
         remaining: Option<u32>,
     ) -> Self {
+        let payment = Payment::Lightning(LightningPayment {
+            amount: proof.amount,
+            network: proof.network,
+            payment_hash: proof.payment_hash,
+        });
         Self(Arc::new(Inner {
-            proof,
+            payment,
+            dialect: proof.dialect,
             method,
             origin,
             target,
+            client,
             accepted_at,
             remaining,
+            valid_until: proof.valid_until,
+            note: proof.note,
         }))
     }
 
     /// Creates a receipt without any payment, for tests of handlers. Needs the feature
     /// `conformance`.
     ///
-    /// It says that `amount` was paid over L402 on regtest for `GET https://api.example.com/`, and
-    /// that no uses remain.
+    /// It says that an unknown client paid `amount` over L402 on regtest for
+    /// `GET https://api.example.com/`, and that no uses remain.
     #[cfg(feature = "conformance")]
     #[must_use]
     pub fn for_tests(amount: Amount) -> Self {
@@ -61,31 +77,44 @@ impl PaymentReceipt {
             Arc::from("https://api.example.com"),
             PathAndQuery::from_static("/"),
         );
-        Self::new(proof, resource, now, Some(0))
+        Self::new(proof, resource, ResolvedClient::UNKNOWN, now, Some(0))
     }
 
-    /// Returns the amount that was paid.
+    /// Returns what was paid. It prints as the amount with its unit.
     #[must_use]
-    pub fn amount(&self) -> Amount {
-        self.0.proof.amount
+    pub fn payment(&self) -> &Payment {
+        &self.0.payment
     }
 
-    /// Returns the hash that identifies the payment.
+    /// Returns the amount that was paid, or `None` if the payment was not made over Lightning.
     #[must_use]
-    pub fn payment_hash(&self) -> PaymentHash {
-        self.0.proof.payment_hash
+    pub fn amount(&self) -> Option<Amount> {
+        self.0.payment.as_lightning().map(LightningPayment::amount)
     }
 
-    /// Returns the network on which it was paid.
+    /// Returns the hash that identifies the payment, or `None` if it was not made over Lightning.
     #[must_use]
-    pub fn network(&self) -> Network {
-        self.0.proof.network
+    pub fn payment_hash(&self) -> Option<PaymentHash> {
+        let payment = self.0.payment.as_lightning();
+        payment.map(LightningPayment::payment_hash)
+    }
+
+    /// Returns the Lightning network on which it was paid, or `None` if it was not.
+    #[must_use]
+    pub fn network(&self) -> Option<Network> {
+        self.0.payment.as_lightning().map(LightningPayment::network)
+    }
+
+    /// Returns the client that presented the payment, as the layer resolved its address.
+    #[must_use]
+    pub fn client(&self) -> ResolvedClient {
+        self.0.client
     }
 
     /// Returns the dialect of the credential that was presented.
     #[must_use]
     pub fn dialect(&self) -> DialectName {
-        self.0.proof.dialect
+        self.0.dialect
     }
 
     /// Returns the method and URL of the request, for example
@@ -93,6 +122,12 @@ impl PaymentReceipt {
     #[must_use]
     pub fn resource(&self) -> String {
         format!("{} {}{}", self.0.method, self.0.origin, self.0.target)
+    }
+
+    /// The same without the query, for the log.
+    pub(crate) fn resource_without_query(&self) -> impl fmt::Display {
+        let (method, origin, path) = (&self.0.method, &self.0.origin, self.0.target.path());
+        fmt::from_fn(move |f| write!(f, "{method} {origin}{path}"))
     }
 
     /// Returns when the credential was accepted.
@@ -111,25 +146,42 @@ impl PaymentReceipt {
     /// Returns until when the credential is accepted, if it has uses left.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
-        self.0.proof.valid_until
+        self.0.valid_until
     }
 
     pub(crate) fn note(&self) -> Option<&str> {
-        self.0.proof.note.as_deref()
+        self.0.note.as_deref()
+    }
+}
+
+impl ResolvedClient {
+    /// Returns the client of a request that a rule prices, from the extensions of the request in
+    /// the handler: from the receipt if it was paid, else as the layer left it there.
+    ///
+    /// `None` if no rule prices the request, or no layer of this crate saw it.
+    #[must_use]
+    pub fn of(extensions: &Extensions) -> Option<Self> {
+        match extensions.get::<PaymentReceipt>() {
+            Some(receipt) => Some(receipt.client()),
+            None => extensions.get().copied(),
+        }
     }
 }
 
 /// Prints one line, with times in ISO 8601.
 impl fmt::Display for PaymentReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payment = self.payment();
         write!(
             f,
-            "{} paid by {} for {}, payment {}",
-            self.amount(),
+            "{payment} paid by {} for {}",
             self.dialect(),
-            self.resource(),
-            self.payment_hash()
+            self.resource()
         )?;
+        match payment {
+            Payment::Lightning(paid) => write!(f, ", payment {}", paid.payment_hash())?,
+        }
+        write!(f, ", client {}", self.client())?;
         match self.remaining_uses() {
             Some(0) => f.write_str(", used up"),
             Some(remaining) => write!(f, ", {remaining} more until {}", self.valid_until()),
@@ -141,11 +193,10 @@ impl fmt::Display for PaymentReceipt {
 impl fmt::Debug for PaymentReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PaymentReceipt")
-            .field("amount", &self.amount())
-            .field("payment_hash", &self.payment_hash())
-            .field("network", &self.network())
+            .field("payment", self.payment())
             .field("dialect", &self.dialect())
             .field("resource", &self.resource())
+            .field("client", &format_args!("{}", self.client()))
             .field("accepted_at", &format_args!("{}", self.accepted_at()))
             .field("remaining_uses", &self.remaining_uses())
             .field("valid_until", &format_args!("{}", self.valid_until()))
@@ -153,16 +204,18 @@ impl fmt::Debug for PaymentReceipt {
     }
 }
 
-/// Serialises an object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`,
-/// `accepted_at`, `remaining_uses` and `valid_until`. Times are in Unix seconds.
+/// Serialises an object of `amount_msat`, `payment_hash`, `network`, `dialect`, `resource`, `client`,
+/// `accepted_at`, `remaining_uses` and `valid_until`. Times are in Unix seconds. The first three are
+/// null if the payment was not made over Lightning, and `client` is null if its address is unknown.
 impl serde::Serialize for PaymentReceipt {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("PaymentReceipt", 8)?;
-        object.serialize_field("amount_msat", &self.amount().as_msat())?;
+        let mut object = serializer.serialize_struct("PaymentReceipt", 9)?;
+        object.serialize_field("amount_msat", &self.amount().map(Amount::as_msat))?;
         object.serialize_field("payment_hash", &self.payment_hash())?;
-        object.serialize_field("network", self.network().as_str())?;
+        object.serialize_field("network", &self.network().map(Network::as_str))?;
         object.serialize_field("dialect", &self.dialect())?;
         object.serialize_field("resource", &self.resource())?;
+        object.serialize_field("client", &self.client())?;
         object.serialize_field("accepted_at", &self.accepted_at())?;
         object.serialize_field("remaining_uses", &self.remaining_uses())?;
         object.serialize_field("valid_until", &self.valid_until())?;
@@ -170,28 +223,33 @@ impl serde::Serialize for PaymentReceipt {
     }
 }
 
-#[cfg(all(test, feature = "conformance"))]
+#[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment::Spend;
+
+    fn receipt(client: ResolvedClient) -> PaymentReceipt {
+        let proof = Proof {
+            dialect: DialectName::L402,
+            network: Network::Regtest,
+            payment_hash: PaymentHash::from_bytes([0xab; 32]),
+            amount: Amount::from_sat(10),
+            spend: Spend::Never,
+            valid_until: Timestamp::from_unix_seconds(1_790_000_000),
+            note: None,
+        };
+        let resource = (
+            Method::GET,
+            Arc::from("https://a"),
+            PathAndQuery::from_static("/b?key=c"),
+        );
+        let now = Timestamp::from_unix_seconds(1_700_000_000);
+        PaymentReceipt::new(proof, resource, client, now, Some(2))
+    }
 
     #[test]
     fn a_receipt_prints_its_times_in_iso_8601_and_serialises_them_in_seconds() {
-        let receipt = PaymentReceipt::for_tests(Amount::from_sat(10));
-        let (mut proof, resource) = (
-            receipt.0.proof.clone(),
-            (
-                Method::GET,
-                Arc::from("https://a"),
-                PathAndQuery::from_static("/"),
-            ),
-        );
-        proof.valid_until = Timestamp::from_unix_seconds(1_790_000_000);
-        let receipt = PaymentReceipt::new(
-            proof,
-            resource,
-            Timestamp::from_unix_seconds(1_700_000_000),
-            Some(2),
-        );
+        let receipt = receipt(ResolvedClient::UNKNOWN);
         assert!(
             receipt
                 .to_string()
@@ -208,5 +266,63 @@ mod tests {
             serde_json::to_value(&receipt).unwrap()["valid_until"],
             1_790_000_000
         );
+    }
+
+    #[test]
+    fn a_receipt_tells_which_client_paid_in_every_form() {
+        for (client, text, json) in [
+            (ResolvedClient::UNKNOWN, "unknown", serde_json::Value::Null),
+            (
+                ResolvedClient::new("2001:db8::1".parse().unwrap()),
+                "2001:db8::1",
+                "2001:db8::1".into(),
+            ),
+        ] {
+            let receipt = receipt(client);
+            assert_eq!(receipt.client(), client);
+            let hash = "ab".repeat(32);
+            assert_eq!(
+                receipt.to_string(),
+                format!(
+                    "10 sat paid by l402 for GET https://a/b?key=c, payment {hash}, client {text}, \
+                     2 more until 2026-09-21T14:13:20Z"
+                )
+            );
+            let debug = format!("{receipt:?}");
+            assert!(debug.contains(&format!("client: {text}")), "{debug}");
+            assert_eq!(serde_json::to_value(&receipt).unwrap()["client"], json);
+        }
+    }
+
+    #[test]
+    fn the_short_accessors_and_the_serialised_form_are_those_of_the_lightning_payment() {
+        let receipt = receipt(ResolvedClient::UNKNOWN);
+        let paid = receipt.payment().as_lightning().unwrap();
+        assert_eq!(receipt.amount(), Some(paid.amount()));
+        assert_eq!(receipt.network(), Some(paid.network()));
+        assert_eq!(receipt.payment_hash(), Some(paid.payment_hash()));
+        assert_eq!(receipt.payment().to_string(), "10 sat");
+        assert_eq!(
+            serde_json::to_value(&receipt).unwrap(),
+            serde_json::json!({
+                "amount_msat": 10_000,
+                "payment_hash": "ab".repeat(32),
+                "network": "regtest",
+                "dialect": "l402",
+                "resource": "GET https://a/b?key=c",
+                "client": null,
+                "accepted_at": 1_700_000_000,
+                "remaining_uses": 2,
+                "valid_until": 1_790_000_000,
+            })
+        );
+    }
+
+    #[test]
+    fn the_resource_for_the_log_leaves_out_the_query() {
+        let shown = receipt(ResolvedClient::UNKNOWN)
+            .resource_without_query()
+            .to_string();
+        assert_eq!(shown, "GET https://a/b");
     }
 }

@@ -75,6 +75,30 @@ pub enum RefusalKind {
     WrongRequest,
 }
 
+impl RefusalKind {
+    /// Returns the kind in lower case with underscores, for example `wrong_request`. It is the
+    /// member `kind` of a 402 and the field `kind` of the log event.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Expired => "expired",
+            Self::Forged => "forged",
+            Self::Malformed => "malformed",
+            Self::Revoked => "revoked",
+            Self::Spent => "spent",
+            Self::Unpaid => "unpaid",
+            Self::Unremembered => "unremembered",
+            Self::WrongRequest => "wrong_request",
+        }
+    }
+}
+
+impl fmt::Display for RefusalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 #[cfg(test)]
 impl RefusalKind {
     pub(crate) const ALL: [Self; 8] = [

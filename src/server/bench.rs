@@ -22,7 +22,7 @@ use super::{
 use crate::{
     dialect::{self, secrets::Secrets},
     lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
-    payment::{Amount, Invoice},
+    payment::{Amount, Invoice, ResolvedClient},
     replay::MemoryStore,
 };
 
@@ -78,6 +78,7 @@ impl Bench {
             target,
             nested: rule.nested(&head),
             client: ClientKey::Unknown,
+            address: ResolvedClient::UNKNOWN,
         };
         let current = (
             routes.paywall.setup().clock.now(),

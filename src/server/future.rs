@@ -11,13 +11,15 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
+    caches::keep_private,
     config::BoxError,
-    request::{admission::Admission, answers::keep_private, decision::Decision, redeem},
+    own_answer::AnswerHook,
+    request::{admission::Admission, decision::Decision, redeem},
 };
 use crate::body::{RequestBody, ResponseBody};
 
 pin_project! {
-    /// What [`X402Service`](super::X402Service) answers with.
+    /// The future of [`X402Service`](super::X402Service).
     pub struct ResponseFuture<S, B>
     where
         S: Service<Request<RequestBody<B>>>,
@@ -30,13 +32,13 @@ pin_project! {
 pin_project! {
     #[project = StateProjection]
     enum State<S, F, E, B> {
-        /// Asking the node, the store, the price function or the inner service whether it is ready,
-        /// or about to do what was decided.
-        Deciding { inner: S, decision: Option<Decision<B>> },
-        /// The inner service can serve nothing any more.
+        /// Waiting for the node, the store, the price function or the inner service to be ready, or
+        /// about to do what was decided.
+        Deciding { inner: S, decision: Option<Decision<B>>, hook: Option<AnswerHook> },
+        /// The inner service failed to become ready.
         Failed { error: Option<E> },
         Serving { #[pin] future: F, admission: Admission },
-        /// Nothing is done with the answer.
+        /// The answer passes unchanged.
         Free { #[pin] future: F },
     }
 }
@@ -45,16 +47,21 @@ impl<S, B> ResponseFuture<S, B>
 where
     S: Service<Request<RequestBody<B>>>,
 {
-    pub(super) const fn deciding(inner: S, decision: Decision<B>) -> Self {
+    pub(super) const fn deciding(
+        inner: S,
+        decision: Decision<B>,
+        hook: Option<AnswerHook>,
+    ) -> Self {
         Self {
             state: State::Deciding {
                 inner,
                 decision: Some(decision),
+                hook,
             },
         }
     }
 
-    /// For a request that is free by the table.
+    /// Serves a request that is free by the table.
     #[inline]
     pub(super) fn free(inner: S, request: Request<RequestBody<B>>) -> Self {
         Self::at_once(inner, request, Admission::default(), |future, _| {
@@ -62,7 +69,7 @@ where
         })
     }
 
-    /// For a request that needs no further asking.
+    /// Serves a request that is decided already.
     #[inline]
     pub(super) fn passing(
         inner: S,
@@ -74,7 +81,7 @@ where
         })
     }
 
-    /// Where the inner service is ready at once, as most are, it is called at once.
+    /// Calls the inner service at once if it is ready, as most are.
     #[inline(always)]
     fn at_once(
         mut inner: S,
@@ -92,11 +99,12 @@ where
             Poll::Ready(Err(error)) => Self {
                 state: State::Failed { error: Some(error) },
             },
-            // It is asked again with a waker that wakes, and keeps its place in a queue.
+            // It is polled again with a real waker, and keeps its place in a queue.
             Poll::Pending => Self {
                 state: State::Deciding {
                     inner,
                     decision: Some(Decision::Pass(Box::new((request, admission)))),
+                    hook: None,
                 },
             },
         }
@@ -115,8 +123,12 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProjection::Deciding { inner, decision } => {
-                    // Only now, and before a use is consumed, which is the last await.
+                StateProjection::Deciding {
+                    inner,
+                    decision,
+                    hook,
+                } => {
+                    // Made ready only now, and before a use is consumed, which is the last await.
                     if matches!(decision, Some(Decision::Pass(..) | Decision::Verified(..))) {
                         ready!(inner.poll_ready(cx))?;
                     }
@@ -127,6 +139,10 @@ where
                             this.state.set(State::Serving { future, admission });
                         }
                         Decision::Answer(response) => {
+                            let response = match hook {
+                                Some(hook) => hook.change(*response),
+                                None => *response,
+                            };
                             return Poll::Ready(Ok(response.map(ResponseBody::held)));
                         }
                         Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
@@ -156,6 +172,7 @@ where
                     let answer = ready!(admission.within(|| future.poll(cx)));
                     let Admission {
                         paid,
+                        receipt,
                         keep_private: is_private,
                     } = std::mem::take(admission);
                     return Poll::Ready(match answer {
@@ -165,6 +182,9 @@ where
                             }
                             if let Some(paid) = paid {
                                 paid.answered(&mut response);
+                            }
+                            if let Some(receipt) = receipt {
+                                response.extensions_mut().insert(receipt);
                             }
                             Ok(response.map(ResponseBody::inner))
                         }

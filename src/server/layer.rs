@@ -12,9 +12,10 @@ use super::{
     },
 };
 
-/// Wraps any tower service, and lets through what is free or paid.
+/// A layer around any tower service that passes requests which are free or paid, and answers the
+/// others itself.
 ///
-/// Made by [`Paywall::charge`] for one route and by [`Paywall::routes`] for a whole service.
+/// [`Paywall::charge`] creates one for one route, [`Paywall::routes`] one for a whole service.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct X402Layer {
@@ -22,22 +23,22 @@ pub struct X402Layer {
 }
 
 impl Paywall {
-    /// Charges for every request that comes to the wrapped service, whatever its path and method.
-    /// `OPTIONS` is answered with 204.
+    /// Creates a layer that charges for every request, whatever its path and method. It answers
+    /// `OPTIONS` with 204.
     ///
-    /// In axum put it on the method router: `get(handler).route_layer(..)`, where a method that the
-    /// route does not have stays 405 and costs nothing. On a whole `Router` it would charge for
-    /// wrong methods too, and with `.layer(..)` for paths that do not exist; there a table
-    /// ([`routes`](Self::routes)) is the thing. What the handler then answers is the buyer's: a 404
-    /// or 400 after payment is not given back.
+    /// In axum put it on the method router: `get(handler).route_layer(..)`. A method that the route
+    /// does not have is then answered with 405 and costs nothing. On a whole `Router` the layer
+    /// would charge for wrong methods too, and with `.layer(..)` for paths that do not exist. Use a
+    /// [`RouteTable`] and [`routes`](Self::routes) there. A paid request is spent even if the
+    /// handler answers 400 or 404.
     ///
     /// On a route that takes any method (`any(handler)`) axum's `route_layer` panics, because it
-    /// finds no method to stand around: use `any(handler).layer(..)` there. On other routes `layer`
-    /// would charge for methods that the route does not have.
+    /// finds no method. Use `any(handler).layer(..)` there. On other routes `layer` would charge for
+    /// methods that the route does not have.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] where no enabled dialect can say this charge.
+    /// A [`ConfigError`] if no enabled dialect can express this charge.
     pub fn charge(&self, charge: impl Into<Charge>) -> Result<X402Layer, ConfigError> {
         let charge = charge.into();
         let sold = SoldRule::new("", &charge);
@@ -51,16 +52,16 @@ impl Paywall {
         })
     }
 
-    /// Charges by a table of routes.
+    /// Creates a layer that charges by a table of routes.
     ///
-    /// axum's `.layer(..)` covers only routes that were added before it: put it last, or wrap the
-    /// whole (`Router::new().fallback_service(layer.layer(app))`), or what is added later is served
-    /// for nothing.
+    /// axum's `.layer(..)` covers only routes that were added before it. Call it last, or wrap the
+    /// whole router: `Router::new().fallback_service(layer.layer(app))`. Otherwise routes that are
+    /// added later are served without payment.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a bad pattern, for patterns that fall together, for a missing default,
-    /// and for a charge that no enabled dialect can say.
+    /// A [`ConfigError`] for a bad pattern, for two patterns that price the same paths, for a
+    /// missing default, and for a charge that no enabled dialect can express.
     pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
         let sold: Vec<_> = table
             .priced()

@@ -1,4 +1,4 @@
-//! Turning requests into 402s or served requests.
+//! The layer that charges for requests, and everything to set it up.
 //!
 //! ```text
 //!             no rule prices it                                        ┌────────────────┐
@@ -11,14 +11,15 @@
 //!     free allowance ─► limit of unpaid invoices ─► price ─► invoice ─► 402
 //! ```
 //!
-//! 1. A [`Paywall`] is set up once: the node that is paid, the public origin, the master secret,
+//! 1. A [`Paywall`] holds the set-up: the node that is paid, the public origin, the master secret,
 //!    the store of spent payments.
-//! 2. It makes [`X402Layer`]s: [`Paywall::charge`] for one route, [`Paywall::routes`] for a
+//! 2. It creates [`X402Layer`]s: [`Paywall::charge`] for one route, [`Paywall::routes`] for a
 //!    whole service by a [`RouteTable`].
-//! 3. A [`Charge`] says what a route asks: a [`Price`], what it buys, what is bound to it, what
-//!    is told about it.
+//! 3. A [`Charge`] sets what a route charges: the [`Price`], what one payment buys, the description
+//!    shown to payers, and the parts of the request that the payment is bound to.
 //! 4. The handler finds the [`PaymentReceipt`](crate::PaymentReceipt) in the request's
-//!    extensions, or takes it as [`Paid`](crate::Paid).
+//!    extensions, or takes it as [`Paid`](crate::Paid). The receipt tells what was paid, for which
+//!    request, and by which client.
 //!
 //! ```
 //! use std::{num::NonZeroU32, time::Duration};
@@ -66,68 +67,121 @@
 //! # }
 //! ```
 //!
-//! # Who is asking
+//! # Clients and proxies
 //!
-//! The limit of unpaid invoices and free allowances are counted for each client. Clients are told
-//! apart by the peer's address: serve axum with
-//! `into_make_service_with_connect_info::<SocketAddr>()`, or put a [`ClientAddr`] into the
-//! request's extensions. Behind a proxy name it with
-//! [`trusted_proxy`](PaywallBuilder::trusted_proxy). Requests from an unknown peer have no limit of
-//! their own, only the one for all clients ([`max_unpaid`](PaywallBuilder::max_unpaid)), and
-//! no allowance. The first of them is logged.
+//! The layer counts unpaid invoices and free allowances for each client, by the address of the other
+//! end of the connection. Serve axum with `into_make_service_with_connect_info::<SocketAddr>()`, or
+//! put a [`ClientAddr`] into the request's extensions. If the server runs behind a proxy, name it
+//! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Clients whose address is unknown share the
+//! limit for all clients ([`max_unpaid`](PaywallBuilder::max_unpaid)) and have no allowance. The
+//! first of them is logged.
 //!
-//! A proxy that you forgot to name is logged if its address is private and it sends
-//! `X-Forwarded-For` or `Forwarded`, after some dozens of requests. Two are not noticed, because
-//! they look like clients: a proxy that sends `X-Real-IP` alone, and one with a public address,
-//! such as a CDN. Check that you have named all of yours.
+//! The layer logs a proxy that you forgot to name if its address is private and it sends
+//! `X-Forwarded-For` or `Forwarded`, after some dozens of requests. It does not notice two kinds,
+//! because they look like clients: a proxy that sends only `X-Real-IP`, and one with a public
+//! address, such as a CDN. Check that you have named all your proxies.
 //!
 //! A client is an IPv4 address or an IPv6 network of 64 bits. The networks around an IPv6 client
-//! have shares, because a household gets up to 256 such networks and a site 65,536: one of 56 bits
-//! counts for four clients and one of 48 bits for sixteen, of unpaid invoices never more than half
-//! of all. Networks of IPv4 addresses have no shares, because one address can already stand for
-//! many clients, as with a mobile carrier.
+//! have shares, because a household gets up to 256 such networks and a site 65,536. A network of 56
+//! bits counts for four clients and one of 48 bits for sixteen, but never for more than half of all
+//! unpaid invoices. Networks of IPv4 addresses have no shares, because one address can already
+//! stand for many clients, for example at a mobile carrier.
+//!
+//! [`PaymentReceipt::client`](crate::PaymentReceipt::client) tells a handler which client paid.
+//! [`ResolvedClient::of`](crate::ResolvedClient::of) also covers requests that passed for free, and
+//! [`Paywall::client`] any request, for example in an access log.
 //!
 //! # Several services at one origin
 //!
 //! A credential is bound to the configured origin, the method and the path that the client asked
-//! for. If two services share these (two names of
-//! [`accept_authority`](PaywallBuilder::accept_authority), or a gateway that strips `/cheap` and
-//! `/dear`), and the master secret and the store too, give each its own label with
-//! [`service`](PaywallBuilder::service): then nothing that is bought at one opens the other, in any
-//! dialect. One [`Paywall`] is one service, however many layers and clones it has. Two paywalls of
-//! one process that could open each other and sell different things are logged once; across
-//! processes this is not noticed. A label has no effect in two cases: on
-//! [`accept_foreign_proofs`](PaywallBuilder::accept_foreign_proofs), which takes x402 proofs at the
-//! current price, and in a facilitator, which checks a proof against the requirements in the call.
+//! for. Two services can share all three: through two names of
+//! [`accept_authority`](PaywallBuilder::accept_authority), or behind a gateway that strips `/cheap`
+//! and `/dear`. If they also share the master secret and the store, give each its own label with
+//! [`service`](PaywallBuilder::service). Then nothing that is bought at one opens the other, in any
+//! dialect.
 //!
-//! # Answers of the layer's own
+//! One [`Paywall`] is one service, however many layers and clones it has. If two paywalls of one
+//! process could open each other and sell different things, this is logged once. Across processes it
+//! is not noticed. A label has no effect in two cases. [`accept_foreign_proofs`] takes x402 proofs
+//! at the current price, whoever issued them. A facilitator checks a proof against the requirements
+//! in the call.
 //!
-//! Problem details (RFC 9457), never cached. 402 if a new payment helps, with fresh challenges in
-//! `WWW-Authenticate` and `PAYMENT-REQUIRED`, and with `dialect` and `reason` if a credential was
-//! refused. 400 for a request that no payment can make right, 404 for a path that a table refuses,
-//! 405 for a method that no rule names, 408 and 413 for bodies, 421 for an authority that is not
-//! ours, 429 for too many unpaid invoices, and for a proof of another issuer that is presented too
-//! often while a price function decides what it is worth. 503 without a challenge if the node, the
-//! store or the price function fails: no client is asked to pay for a fault of the server. 500 if
-//! layers are in the wrong order. `OPTIONS` on a priced path is 204 (with `Allow` if a table lists
-//! the methods) and never reaches the service: put a CORS layer outside.
+//! [`accept_foreign_proofs`]: PaywallBuilder::accept_foreign_proofs
 //!
-//! # Where to stand
+//! # The layer's own answers
 //!
-//! Inside what answers for everybody (CORS, with [`cors`]'s lists; compression of answers), outside
-//! what should not work for the unpaid. A credential stops at this layer: it is taken out of the
-//! request, unless [`keep_credentials`](PaywallBuilder::keep_credentials). So do credentials of
-//! this server on a request that is free by the table, whatever they were bought for; the answer is
-//! then private. Credentials of others pass (another server's, `Bearer`). If the handler is another
-//! layer of this crate, that layer still finds the credentials that it issued itself, and no
-//! handler sees those of a layer further out. One request must be priced by one layer only: the
-//! outer one cannot tell that a second one within asks again, so a client that pays gets 500 and
-//! the log says why. Pay each route once before you open it. Keep timeouts inside: one outside that
-//! gives up while the handler works costs the payer the use, like any client that hangs up. The
-//! layer uses tokio's timers, so it needs a tokio runtime; it spawns nothing.
+//! Answers of the layer are problem details (RFC 9457) and are never cached. The page
+//! [answers](crate::docs::answers) lists them, with the body of a 402 and the log events.
 //!
-//! Only the log says why an answer was 500 or 503 (feature `tracing`, on by default): install a
-//! subscriber.
+//! - 402 if a new payment helps. It has fresh challenges in `WWW-Authenticate` and
+//!   `PAYMENT-REQUIRED`. If a credential was refused, the body says why.
+//! - 503 without a challenge if the node, the store or the price function fails: clients are never
+//!   asked to pay for a server fault.
+//! - 400 for a request that no payment can make right, 408 and 413 for bodies that are too slow or
+//!   too large, 421 for another server's authority.
+//! - 404 for a path that a table refuses, 405 for a method that no rule names.
+//! - 429 for too many unpaid invoices. Also for a proof of another issuer that is presented too often
+//!   while a price function decides what it is worth.
+//! - 500 if layers are in the wrong order.
+//! - 204 for `OPTIONS` on a priced path (with `Allow` if a table lists the methods). It never reaches
+//!   the inner service: put a CORS layer outside.
+//!
+//! [`answers`](PaywallBuilder::answers) changes their words, and nothing that clients pay by.
+//!
+//! # What layers outside can see
+//!
+//! The extensions of a response hold the [`Refusal`](crate::Refusal) of a refused credential or the
+//! [`PaymentReceipt`](crate::PaymentReceipt) of a paid request. An access log outside of the layer
+//! reads them:
+//!
+//! ```
+//! use axum::{Router, extract::Request, middleware::{self, Next}, response::Response, routing::get};
+//! use tower_x402::{PaymentReceipt, Refusal};
+//!
+//! async fn access_log(request: Request, next: Next) -> Response {
+//!     let path = request.uri().path().to_owned();
+//!     let response = next.run(request).await;
+//!     let status = response.status().as_u16();
+//!     if let Some(receipt) = response.extensions().get::<PaymentReceipt>() {
+//!         println!("{path} {status} {} paid {}", receipt.client(), receipt.payment());
+//!     } else if let Some(refusal) = response.extensions().get::<Refusal>() {
+//!         println!("{path} {status} {refusal} ({})", refusal.kind()); // l402 credential refused: spent (spent)
+//!     } else {
+//!         println!("{path} {status}");
+//!     }
+//!     response
+//! }
+//!
+//! # fn app(layer: tower_x402::X402Layer) -> Router {
+//! Router::new()
+//!     .route("/weather", get(|| async { "sunny" }).route_layer(layer))
+//!     .layer(middleware::from_fn(access_log)) // added last, so it is outside
+//! # }
+//! ```
+//!
+//! # Where to place it
+//!
+//! - **Among other layers.** Place this layer inside layers that answer everyone, such as CORS
+//!   (with the lists in [`cors`]) and compression, and outside anything that only paying requests may
+//!   reach.
+//! - **One layer for one request.** Only one layer may price a request. The outer one cannot tell
+//!   that an inner one charges again, so a client that pays gets 500 and the log says why. Pay each
+//!   route once before you open it.
+//! - **Timeouts.** Place them inside. If a timeout outside gives up while the handler works, the
+//!   client loses the use, as it does when it disconnects.
+//! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
+//! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
+//!   install a subscriber.
+//!
+//! # Where credentials go
+//!
+//! The layer removes credentials from the request before the inner service gets it, unless
+//! [`keep_credentials`](PaywallBuilder::keep_credentials) is set. On a request that is free by the
+//! table it removes the credentials that this server issued, whatever they were bought for, and the
+//! answer is then private. Credentials of others pass: another server's, or `Bearer`.
+//!
+//! If the inner service is another layer of this crate, that layer still finds the credentials that
+//! it issued itself. No handler sees those of a layer further out.
 
 mod address;
 #[cfg(all(
@@ -137,12 +191,15 @@ mod address;
     feature = "x402"
 ))]
 mod bench;
+mod caches;
 mod config;
 pub mod cors;
+mod events;
 mod future;
 mod layer;
 mod limit;
 mod origin;
+mod own_answer;
 mod request;
 mod routes;
 mod service;
@@ -165,6 +222,7 @@ pub use self::{
     },
     future::ResponseFuture,
     layer::X402Layer,
+    own_answer::OwnAnswer,
     routes::RouteTable,
     service::X402Service,
     settlements::Settlements,

@@ -11,6 +11,7 @@ use tower_service::Service;
 use super::{
     ResponseFuture,
     config::BoxError,
+    own_answer::AnswerHook,
     request::{admission::Admission, answers, aside, decision::Decision, gate},
     routes::{
         priced::PricedRoutes,
@@ -19,11 +20,10 @@ use super::{
 };
 use crate::body::{RequestBody, ResponseBody};
 
-/// The middleware that [`X402Layer`](super::X402Layer) makes.
+/// The service that [`X402Layer`](super::X402Layer) puts around another one.
 ///
-/// The inner service takes `Request<RequestBody<B>>`, `B` being the body type of what comes; a
-/// service that is fixed to `Request<Incoming>` cannot be wrapped, one of
-/// `Request<RequestBody<Incoming>>` can.
+/// The inner service takes `Request<RequestBody<B>>`, where `B` is the body type of the request. A
+/// service for `Request<RequestBody<Incoming>>` can be wrapped, one for `Request<Incoming>` cannot.
 #[derive(Clone, Debug)]
 pub struct X402Service<S> {
     inner: S,
@@ -33,6 +33,10 @@ pub struct X402Service<S> {
 impl<S> X402Service<S> {
     pub(super) const fn new(inner: S, routes: Arc<PricedRoutes>) -> Self {
         Self { inner, routes }
+    }
+
+    fn hook(&self) -> Option<AnswerHook> {
+        self.routes.paywall.setup().answer_hook.clone()
     }
 }
 
@@ -46,8 +50,8 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Always ready: the future makes its own clone ready once it knows that the request will be
-    /// served, so that undecided requests hold nothing of the inner service.
+    /// Returns that it is ready, always. The future makes its own clone of the inner service ready
+    /// once it knows that the request will be served. So undecided requests hold nothing of it.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }
@@ -65,20 +69,20 @@ where
                 };
                 aside.keep_in(request.extensions_mut());
                 let admission = Admission {
-                    paid: None,
                     keep_private: true,
+                    ..Admission::default()
                 };
                 ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
             }
             Triage::Priced(rule, captures) => {
                 match gate::decide(&self.routes, rule, captures, request) {
                     Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
-                    Err(decision) => ResponseFuture::deciding(inner, decision),
+                    Err(decision) => ResponseFuture::deciding(inner, decision, self.hook()),
                 }
             }
             Triage::Unpriced(why) => {
                 let answer = Box::new(answers::unpriced(why));
-                ResponseFuture::deciding(inner, Decision::Answer(answer))
+                ResponseFuture::deciding(inner, Decision::Answer(answer), self.hook())
             }
         }
     }

@@ -10,20 +10,22 @@ use std::{
 use futures_core::Stream;
 use tokio::sync::{Semaphore, mpsc};
 
+use super::events;
 use crate::{
     payment::{PaymentHash, PaymentReceipt},
     recent::Recent,
+    trace,
 };
 
-/// How many payments are remembered as told already.
+/// How many payments are remembered as told or logged.
 const REMEMBERED: usize = 65_536;
 
-/// Settled payments, each once, from the moment on that this stream was made
-/// (see [`Paywall::settlements`](super::config::Paywall::settlements)).
+/// A stream of the receipts of settled payments, each once, from the moment on that the stream was
+/// created by [`Paywall::settlements`](super::config::Paywall::settlements).
 ///
-/// It never delays an answer: what does not fit the capacity is dropped and counted. A payment
-/// whose use was given back, or that is presented again after a restart, may be told again: its
-/// payment hash makes repeats harmless.
+/// It never delays an answer: receipts that do not fit the capacity are dropped and counted. A
+/// payment may appear again after a restart, or after many others. Use the payment hash to
+/// recognise repeats. [`PaymentReceipt::client`] tells which client paid.
 #[derive(Debug)]
 pub struct Settlements {
     receipts: mpsc::Receiver<PaymentReceipt>,
@@ -31,13 +33,14 @@ pub struct Settlements {
 }
 
 impl Settlements {
-    /// How many settlements did not fit so far.
+    /// Returns how many settlements were dropped so far because they did not fit.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// The next settled payment; `None` once the paywall is gone.
+    /// Waits for the next settled payment. Returns `None` once the paywall and its layers are
+    /// dropped.
     pub async fn next(&mut self) -> Option<PaymentReceipt> {
         self.receipts.recv().await
     }
@@ -51,28 +54,33 @@ impl Stream for Settlements {
     }
 }
 
-/// Where settled payments are told.
+/// Tells settled payments to the streams and the log.
 #[derive(Debug)]
 pub(super) struct Announcer {
-    /// Somebody has listened since the start: until then nothing is locked.
+    /// A stream was created. Until then nothing is locked.
     has_listeners: AtomicBool,
     inner: Mutex<Inner>,
+    /// The payments that were logged.
+    logged: Mutex<Recent<PaymentHash>>,
+}
+
+impl Default for Announcer {
+    fn default() -> Self {
+        Self {
+            has_listeners: AtomicBool::new(false),
+            inner: Mutex::new(Inner {
+                listeners: Vec::new(),
+                told: Recent::new(REMEMBERED),
+            }),
+            logged: Mutex::new(Recent::new(REMEMBERED)),
+        }
+    }
 }
 
 #[derive(Debug)]
 struct Inner {
     listeners: Vec<(mpsc::Sender<PaymentReceipt>, Arc<AtomicU64>)>,
     told: Recent<PaymentHash>,
-}
-
-impl Default for Announcer {
-    fn default() -> Self {
-        let (listeners, told) = (Vec::new(), Recent::new(REMEMBERED));
-        Self {
-            has_listeners: AtomicBool::new(false),
-            inner: Mutex::new(Inner { listeners, told }),
-        }
-    }
 }
 
 impl Announcer {
@@ -84,13 +92,25 @@ impl Announcer {
         Settlements { receipts, dropped }
     }
 
-    pub(super) fn announce(&self, receipt: &PaymentReceipt) {
+    /// Logs a settled payment, each once. Takes no lock if nobody listens at INFO.
+    pub(super) fn log(&self, payment_hash: PaymentHash, receipt: &PaymentReceipt) {
+        if trace::takes_info() {
+            let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_new = logged.insert(payment_hash, ());
+            drop(logged);
+            if is_new {
+                events::settled(receipt);
+            }
+        }
+    }
+
+    pub(super) fn announce(&self, payment_hash: PaymentHash, receipt: &PaymentReceipt) {
         if !self.has_listeners.load(Ordering::Acquire) {
             return;
         }
         let mut inner = self.lock();
         inner.listeners.retain(|(sender, _)| !sender.is_closed());
-        if inner.listeners.is_empty() || !inner.told.insert(receipt.payment_hash(), ()) {
+        if inner.listeners.is_empty() || !inner.told.insert(payment_hash, ()) {
             return;
         }
         for (sender, dropped) in &inner.listeners {
@@ -110,7 +130,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Timestamp,
-        payment::{Amount, DialectName, Network, Proof, Spend},
+        payment::{Amount, DialectName, Network, Proof, ResolvedClient, Spend},
     };
 
     fn receipt(number: usize) -> PaymentReceipt {
@@ -130,7 +150,13 @@ mod tests {
             "https://api.example.com".into(),
             "/".parse().unwrap(),
         );
-        PaymentReceipt::new(proof, resource, Timestamp::MAX, None)
+        let client = ResolvedClient::UNKNOWN;
+        PaymentReceipt::new(proof, resource, client, Timestamp::MAX, None)
+    }
+
+    fn announce(announcer: &Announcer, number: usize) {
+        let receipt = receipt(number);
+        announcer.announce(receipt.payment_hash().unwrap(), &receipt);
     }
 
     #[tokio::test]
@@ -138,21 +164,21 @@ mod tests {
         let announcer = Announcer::default();
         let settlements = announcer.listen(1);
         for number in (0..REMEMBERED).chain([0]) {
-            announcer.announce(&receipt(number));
+            announce(&announcer, number);
         }
         assert_eq!(
             settlements.dropped(),
             REMEMBERED as u64 - 1,
             "one fits, and none is told twice"
         );
-        announcer.announce(&receipt(REMEMBERED));
-        announcer.announce(&receipt(1));
+        announce(&announcer, REMEMBERED);
+        announce(&announcer, 1);
         assert_eq!(
             settlements.dropped(),
             REMEMBERED as u64,
             "only the oldest is forgotten"
         );
-        announcer.announce(&receipt(0));
+        announce(&announcer, 0);
         assert_eq!(settlements.dropped(), REMEMBERED as u64 + 1);
         assert_eq!(announcer.lock().told.len(), REMEMBERED);
     }
@@ -161,13 +187,49 @@ mod tests {
     async fn whoever_listens_no_more_is_forgotten() {
         let announcer = Announcer::default();
         drop(announcer.listen(1));
-        announcer.announce(&receipt(1));
+        announce(&announcer, 1);
         let mut settlements = announcer.listen(0);
         assert_eq!(announcer.lock().listeners.len(), 1);
-        announcer.announce(&receipt(1));
+        announce(&announcer, 1);
         assert_eq!(
             settlements.next().await.unwrap().payment_hash(),
             receipt(1).payment_hash()
         );
+    }
+
+    #[cfg(feature = "tracing")]
+    #[test]
+    fn a_payment_is_logged_once_until_many_others_came_after_it() {
+        #[derive(Clone, Default)]
+        struct Log(Arc<Mutex<Vec<u8>>>);
+
+        impl std::io::Write for Log {
+            fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().write(line)
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let (announcer, log) = (Announcer::default(), Log::default());
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            for number in [1, 1, 2, 1]
+                .into_iter()
+                .chain(3..=REMEMBERED + 1)
+                .chain([1])
+            {
+                let receipt = receipt(number);
+                announcer.log(receipt.payment_hash().unwrap(), &receipt);
+            }
+        });
+        let log = log.0.lock().unwrap();
+        let lines = log.iter().filter(|byte| **byte == b'\n').count();
+        assert_eq!(lines, REMEMBERED + 2, "payment 1 twice, every other once");
     }
 }

@@ -51,7 +51,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "body", "boxed", "clock", "codec", "dialect", "payment", "replay", "trace",
         ],
     ),
-    ("extract", &["payment"]),
+    ("extract", &["payment", "trace"]),
 ];
 
 /// Foreign crates with an opinion, and their one home.
@@ -73,7 +73,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("fjall", &["journal"]),
     ("xxhash_rust", &["journal"]),
     ("matchit", &["server/routes/matching"]),
-    ("axum", &["server/origin", "server/address"]),
+    ("axum", &["server/origin", "server/address", "extract"]),
     ("axum_core", &["extract"]),
     ("reqwest", &[]),
 ];

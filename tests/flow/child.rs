@@ -74,7 +74,8 @@ pub(crate) fn serve_until_killed(folder: &Path) {
         // The kernel has this line before the answer is sent, so killing the process does not lose
         // it.
         let handler = async move |Paid(receipt): Paid| {
-            let line = format!("{} {}\n", receipt.payment_hash(), receipt.dialect());
+            let payment_hash = receipt.payment_hash().unwrap();
+            let line = format!("{payment_hash} {}\n", receipt.dialect());
             runs.lock().unwrap().write_all(line.as_bytes()).unwrap();
         };
         let wallet = async move |extract::Path(hash): extract::Path<String>| {

@@ -127,7 +127,7 @@ async fn any_capacity_of_settlements_will_do() {
     for settlement in &mut settlements {
         assert_eq!(
             settlement.next().await.unwrap().amount(),
-            Amount::from_sat(1)
+            Some(Amount::from_sat(1))
         );
     }
 }

@@ -167,7 +167,7 @@ async fn a_request_for_somebody_else_is_421_and_costs_nothing() {
         );
         let detail = problem(&answer)["detail"].as_str().unwrap().to_owned();
         assert!(
-            detail.contains("accept_authority") || detail.contains("a name with an optional port"),
+            detail.contains("send it there") || detail.contains("a name with an optional port"),
             "{detail}"
         );
     }

@@ -107,7 +107,7 @@ async fn unavailable(charge: Charge) {
     assert!(!asks_for_money(&answer) && answer.headers().contains_key("retry-after"));
     assert_eq!(
         problem(&answer)["detail"],
-        "the price of this request cannot be told now"
+        "the price of this request is not available now"
     );
     assert_eq!(shop.node.invoices_created(), 0);
 }

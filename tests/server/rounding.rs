@@ -65,7 +65,7 @@ fn in_query() -> Price {
 fn paid_amount() -> Router {
     Router::new().route(
         "/a",
-        on_get(async |Paid(receipt): Paid| receipt.amount().as_msat().to_string()),
+        on_get(async |Paid(receipt): Paid| receipt.amount().unwrap().as_msat().to_string()),
     )
 }
 

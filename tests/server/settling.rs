@@ -46,7 +46,7 @@ async fn each_payment_is_told_once() {
         let told = settlements.next().now_or_never().flatten().unwrap();
         assert_eq!(
             (told.dialect(), told.amount()),
-            (dialect, Amount::from_sat(10))
+            (dialect, Some(Amount::from_sat(10)))
         );
         assert_eq!(told.resource(), "GET https://api.example.com/a");
         assert!(settlements.next().now_or_never().is_none());

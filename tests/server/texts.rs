@@ -38,7 +38,7 @@ async fn a_target_that_no_dialect_can_say_is_400_and_costs_no_invoice() {
         );
         assert_eq!(
             problem(&answer)["detail"],
-            "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII"
+            "no enabled dialect can encode this request: shorten the URL and use ASCII in it and in bound headers"
         );
         assert_eq!(shop.node.invoices_created(), 0, "{dialect}");
     }

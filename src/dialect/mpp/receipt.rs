@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 use super::{challenge::METHOD, wire};
-use crate::payment::PaymentReceipt;
+use crate::payment::{Payment, PaymentReceipt};
 
 /// The response header of a receipt.
 pub const PAYMENT_RECEIPT: HeaderName = HeaderName::from_static("payment-receipt");
@@ -36,10 +36,11 @@ pub struct Receipt {
 impl Receipt {
     /// Creates the receipt of an accepted charge. `None` if its moment is beyond the year 9999.
     pub(super) fn of(receipt: &PaymentReceipt) -> Option<Self> {
+        let Payment::Lightning(paid) = receipt.payment();
         Some(Self {
             challenge_id: receipt.note().map(str::to_owned),
             method: METHOD.to_owned(),
-            reference: receipt.payment_hash().to_string(),
+            reference: paid.payment_hash().to_string(),
             status: "success".to_owned(),
             timestamp: wire::rfc3339(receipt.accepted_at())?,
         })

@@ -125,7 +125,8 @@ use crate::{
     clock::Timestamp,
     codec::fields::{has_any, take_lines},
     payment::{
-        Access, Amount, DialectName, InvoiceDescription, Network, PaymentReceipt, Refusal, Terms,
+        Access, Amount, DialectName, InvoiceDescription, Network, Payment, PaymentReceipt, Refusal,
+        Terms,
     },
 };
 
@@ -312,9 +313,10 @@ impl Dialect for X402 {
     /// On any status: the payment is settled whatever the handler answered.
     fn receipt(&self, receipt: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {
         (receipt.dialect() == DialectName::X402).then_some(())?;
+        let Payment::Lightning(paid) = receipt.payment();
         Some((
             RESPONSE,
-            Receipt::settled(receipt.network(), receipt.payment_hash()).to_header()?,
+            Receipt::settled(paid.network(), paid.payment_hash()).to_header()?,
         ))
     }
 

@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-use http::request::Parts;
+use http::Extensions;
 
 /// The address of whoever sent a request, for servers that do not run under axum's
 /// `into_make_service_with_connect_info`.
@@ -110,11 +110,11 @@ fn ipv6(network: &[u8]) -> Ipv6Addr {
 }
 
 /// The other end of the connection, or who the application says that it is.
-pub(in crate::server) fn peer(head: &Parts) -> Option<IpAddr> {
-    let told = head.extensions.get::<ClientAddr>().map(ClientAddr::ip);
+pub(in crate::server) fn peer(extensions: &Extensions) -> Option<IpAddr> {
+    let told = extensions.get::<ClientAddr>().map(ClientAddr::ip);
     #[cfg(feature = "axum")]
     let told = told.or_else(|| {
-        head.extensions
+        extensions
             .get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
             .map(|axum::extract::ConnectInfo(peer)| peer.ip())
     });

@@ -6,15 +6,18 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
-use http::{HeaderMap, HeaderName, header, request::Parts};
+use http::{Extensions, HeaderMap, HeaderName, header, request::Parts};
 use ipnet::IpNet;
 
 use super::client::{ClientKey, peer};
+use crate::payment::ResolvedClient;
 
 /// Who sent a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
     pub(crate) key: ClientKey,
+    /// The whole address behind the key.
+    pub(crate) address: ResolvedClient,
     /// The other end of the connection is a proxy whose word counts.
     pub(crate) is_behind_proxy: bool,
 }
@@ -43,6 +46,16 @@ pub(crate) struct NetworkError(String);
 /// Hops beyond this are not looked at.
 pub(in crate::server) const MAX_HOPS: usize = 32;
 
+impl Client {
+    fn at(address: Option<IpAddr>, is_behind_proxy: bool) -> Self {
+        Self {
+            key: address.map_or(ClientKey::Unknown, ClientKey::of),
+            address: address.map_or(ResolvedClient::UNKNOWN, ResolvedClient::new),
+            is_behind_proxy,
+        }
+    }
+}
+
 impl Proxies {
     /// From networks (`10.0.0.0/8`) and single addresses (`::1`).
     pub(crate) fn parse<'a>(
@@ -64,34 +77,30 @@ impl Proxies {
     }
 
     pub(crate) fn client(&self, head: &Parts) -> Client {
-        let Some(peer) = peer(head) else {
-            return Client {
-                key: ClientKey::Unknown,
-                is_behind_proxy: false,
-            };
+        self.resolve(&head.headers, &head.extensions)
+    }
+
+    /// Reads the client from the parts of a request.
+    pub(crate) fn resolve(&self, headers: &HeaderMap, extensions: &Extensions) -> Client {
+        let Some(peer) = peer(extensions) else {
+            return Client::at(None, false);
         };
         if !self.trusts(peer) {
-            return Client {
-                key: ClientKey::of(peer),
-                is_behind_proxy: false,
-            };
+            return Client::at(Some(peer), false);
         }
-        let mut hops = self.hops(&head.headers).take(MAX_HOPS).peekable();
-        let key = match hops.peek() {
+        let mut hops = self.hops(headers).take(MAX_HOPS).peekable();
+        let address = match hops.peek() {
             // The proxy itself asks, to see whether this server is well.
-            None => ClientKey::of(peer),
+            None => Some(peer),
             Some(_) => loop {
                 match (hops.next(), hops.peek()) {
                     (Some(Some(hop)), Some(_)) if self.trusts(hop) => {}
-                    (Some(Some(hop)), _) => break ClientKey::of(hop),
-                    _ => break ClientKey::Unknown,
+                    (Some(hop), _) => break hop,
+                    (None, _) => break None,
                 }
             },
         };
-        Client {
-            key,
-            is_behind_proxy: true,
-        }
+        Client::at(address, true)
     }
 
     /// The header that is read.

@@ -1,6 +1,7 @@
 use http::Request;
 
 use super::{proxies::Client, *};
+use crate::payment::ResolvedClient;
 
 fn key(text: &str) -> ClientKey {
     ClientKey::of(text.parse().unwrap())
@@ -32,6 +33,7 @@ fn a_strangers_word_about_its_address_is_not_read() {
         client,
         Client {
             key: key("203.0.113.9"),
+            address: ResolvedClient::new([203, 0, 113, 9].into()),
             is_behind_proxy: false
         }
     );
@@ -139,6 +141,7 @@ fn who_tells_no_address_is_unknown() {
         .0;
     let unknown = Client {
         key: ClientKey::Unknown,
+        address: ResolvedClient::UNKNOWN,
         is_behind_proxy: false,
     };
     assert_eq!(

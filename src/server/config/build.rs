@@ -104,6 +104,7 @@ impl PaywallBuilder {
             max_restores: self.max_restores,
             accept_foreign_proofs: self.accept_foreign_proofs,
             keep_credentials: self.keep_credentials,
+            answer_hook: self.answer_hook,
             spent: Default::default(),
             turns: Default::default(),
             doubted_turns: Default::default(),

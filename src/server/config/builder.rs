@@ -6,7 +6,11 @@ use crate::{
     lightning::Receiver,
     payment::DialectName,
     replay::{ReplayStore, Revocations},
-    server::{address::ForwardedBy, limit::UnpaidLimits},
+    server::{
+        address::ForwardedBy,
+        limit::UnpaidLimits,
+        own_answer::{AnswerHook, OwnAnswer},
+    },
 };
 
 /// Sets up a [`Paywall`](super::Paywall).
@@ -36,6 +40,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) max_restores: u32,
     pub(in crate::server) accept_foreign_proofs: bool,
     pub(in crate::server) keep_credentials: bool,
+    pub(in crate::server) answer_hook: Option<AnswerHook>,
     pub(in crate::server) allow_test_network: bool,
     pub(in crate::server) allow_volatile_replay_store: bool,
 }
@@ -65,6 +70,7 @@ impl PaywallBuilder {
             max_restores: 2,
             accept_foreign_proofs: false,
             keep_credentials: false,
+            answer_hook: None,
             allow_test_network: false,
             allow_volatile_replay_store: false,
         }
@@ -299,6 +305,35 @@ impl PaywallBuilder {
     /// out, unless this paywall issued it.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
+        self
+    }
+
+    /// Changes the layer's own answers with a function: the body, its content type and further
+    /// headers, never the status or a header that the layer sets. See [`OwnAnswer`].
+    ///
+    /// The function runs for each answer that does not come from the inner service: 402, and the
+    /// others that [`server`](crate::server) lists. It must not block. If it panics, the answer is
+    /// sent unchanged and the log says so. Called again, the last function counts.
+    ///
+    /// ```
+    /// use http::{HeaderName, HeaderValue, StatusCode};
+    /// use tower_x402::server::{OwnAnswer, PaywallBuilder};
+    ///
+    /// fn with_help(builder: PaywallBuilder) -> PaywallBuilder {
+    ///     builder.answers(|answer: &mut OwnAnswer| {
+    ///         answer.set_header(
+    ///             HeaderName::from_static("link"),
+    ///             HeaderValue::from_static("<https://example.com/pay>; rel=\"help\""),
+    ///         );
+    ///         if answer.status() == StatusCode::NOT_FOUND {
+    ///             answer.set_body(HeaderValue::from_static("text/plain"), "no such page\n");
+    ///         }
+    ///     })
+    /// }
+    /// # let _ = with_help;
+    /// ```
+    pub fn answers(mut self, change: impl Fn(&mut OwnAnswer) + Send + Sync + 'static) -> Self {
+        self.answer_hook = Some(AnswerHook::new(change));
         self
     }
 }

@@ -1,16 +1,19 @@
 use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
 
+use http::Request;
+
 use super::{PaywallBuilder, siblings::Sold};
 use crate::{
     clock::Clock,
     dialect::{Dialect, keys::KeyRing},
     lightning::{Receiver, ReceiverProfile},
-    payment::PaymentHash,
+    payment::{PaymentHash, ResolvedClient},
     replay::{ReplayStore, Revocations},
     server::{
         address::Proxies,
         limit::Limiter,
         origin::Origins,
+        own_answer::AnswerHook,
         settlements::{Announcer, Settlements},
         state::{
             confirmations::Confirmations,
@@ -74,6 +77,7 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) max_restores: u32,
     pub(in crate::server) accept_foreign_proofs: bool,
     pub(in crate::server) keep_credentials: bool,
+    pub(in crate::server) answer_hook: Option<AnswerHook>,
     pub(in crate::server) spent: Arc<Spent>,
     /// Who may ask the store for a use.
     pub(in crate::server) turns: Arc<Turns>,
@@ -95,6 +99,17 @@ impl Paywall {
     #[must_use]
     pub fn settlements(&self, capacity: usize) -> Settlements {
         self.0.announcer.listen(capacity)
+    }
+
+    /// Returns the client that sent a request, as this paywall's layers resolve it: the other end of
+    /// the connection, or what a trusted proxy reports.
+    ///
+    /// It is for routes that are free and for layers outside, such as an access log. A handler on a
+    /// priced route has it already: [`ResolvedClient::of`].
+    #[must_use]
+    pub fn client<B>(&self, request: &Request<B>) -> ResolvedClient {
+        let (headers, extensions) = (request.headers(), request.extensions());
+        self.0.proxies.resolve(headers, extensions).address
     }
 
     pub(in crate::server) fn new(setup: PaywallState) -> Self {

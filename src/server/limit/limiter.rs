@@ -118,11 +118,16 @@ impl Limiter {
     ///
     /// A further call for the same hash changes nothing, as long as the hash is one of the latest
     /// [`UnpaidLimits::payers`] that were told. One that was forgotten may make a payer once more.
-    pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) {
-        if !self.lately.contains(&hash) {
+    ///
+    /// Returns whether nobody told this payment lately. It may be `true` again for a payment that
+    /// was told before.
+    pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) -> bool {
+        let is_new = !self.lately.contains(&hash);
+        if is_new {
             self.state().paid(hash, presenter, now, &self.limits);
             self.lately.insert(&hash);
         }
+        is_new
     }
 
     fn state(&self) -> MutexGuard<'_, LimiterState> {

@@ -12,7 +12,7 @@ pub(crate) struct Origins {
     accepted: Vec<Authority<'static>>,
 }
 
-/// A request for somebody else, or for nobody: 421. `Display` names the fix.
+/// A request for another server, or for none: 421. `Display` is for the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuthorityError {
     pub(super) is_malformed: bool,
@@ -152,6 +152,13 @@ impl Origins {
     }
 }
 
+impl AuthorityError {
+    /// Returns whether the request names another server, in a well-formed way.
+    pub(crate) const fn names_another(&self) -> bool {
+        !self.is_malformed
+    }
+}
+
 impl fmt::Display for AuthorityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_malformed {
@@ -159,7 +166,7 @@ impl fmt::Display for AuthorityError {
         }
         write!(
             f,
-            "this server answers for {}: ask there, or have its operator add this name with `origin` or `accept_authority`",
+            "this server answers for {}, and not for the name in this request: send it there",
             self.origin
         )
     }

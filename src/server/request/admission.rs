@@ -1,21 +1,27 @@
 use http::{Request, request::Parts};
 
 use super::{aside, settle::PaidUse};
-use crate::{body::RequestBody, payment::Terms, server::config::paywall::PaywallState};
+use crate::{
+    body::RequestBody,
+    payment::{PaymentReceipt, Terms},
+    server::config::paywall::PaywallState,
+};
 
-/// What goes to the inner service.
+/// A request for the inner service, and what to do with the answer.
 pub(in crate::server) type Admitted<B> = (Request<RequestBody<B>>, Admission);
 
-/// What becomes of the inner service's answer.
+/// What the layer does with the inner service's answer.
 #[derive(Default)]
 pub(in crate::server) struct Admission {
     pub(in crate::server) paid: Option<PaidUse>,
-    /// A credential came with the request: shared caches must not keep the answer.
+    /// The receipt of what was paid, for the extensions of the answer.
+    pub(in crate::server) receipt: Option<PaymentReceipt>,
+    /// A credential came with the request, so shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
 }
 
 impl Admission {
-    /// A step of the inner service.
+    /// Runs a step of the inner service. A panic in it counts as a failure of the service.
     #[inline]
     pub(in crate::server) fn within<T>(&mut self, step: impl FnOnce() -> T) -> T {
         self.paid.iter_mut().for_each(|paid| paid.stepping(true));
@@ -25,8 +31,9 @@ impl Admission {
     }
 }
 
-/// Takes out the credentials that stop here: every dialect's, for one may read a field that another
-/// never looks at. A field that is the application's own loses those of this server.
+/// Removes the credentials of every enabled dialect, because one dialect may read a header that
+/// another ignores. If the route uses `Authorization` for something else, it removes only the
+/// credentials of this server from it.
 pub(in crate::server) fn strip(setup: &PaywallState, head: &mut Parts, terms: &Terms) {
     if !setup.keep_credentials {
         setup

@@ -1,14 +1,15 @@
-//! Credentials of ours on a request that costs nothing here: the handler has no use for them, and
-//! shared caches must not keep what it answers. They are set aside, not thrown away: a layer of
-//! this crate further in may ask for them.
+//! Sets aside credentials of this server on a request that is free here.
 //!
-//! Each layer knows its own credentials only. What a layer further out has set aside stays there,
-//! past all layers that do not know it: never in the headers, where a handler would find it. A
-//! layer brings back what it issued itself, and decides anew.
+//! The handler does not need them, and shared caches must not keep the answer. They are moved into
+//! the request's extensions, because a layer of this crate further in may need them.
 //!
-//! A credential is found in the spellings that a priced route accepts. A text that no priced route
-//! would accept (a tab after the scheme, `token=` before the token, `%3A` in place of the colon) is
-//! no credential, and passes.
+//! Each layer knows only its own credentials. Those that a layer further out has set aside stay in
+//! the extensions past all layers that do not know them. They never come back into the headers,
+//! where a handler would see them. A layer brings back those that it issued itself, and decides
+//! again.
+//!
+//! A credential is recognised in the spellings that a priced route accepts. Other texts (a tab after
+//! the scheme, `token=` before the token, `%3A` instead of the colon) are not credentials, and pass.
 
 use http::{Extensions, HeaderMap, Request};
 
@@ -17,12 +18,13 @@ use crate::{
     server::config::paywall::PaywallState,
 };
 
-/// What was taken out of a request, for its extensions. Private, so that no handler can read it.
+/// The header lines that were taken out of a request, for its extensions. The field is private, so
+/// that no handler can read them.
 #[derive(Clone)]
 pub(in crate::server) struct Aside(HeaderMap);
 
 impl Aside {
-    /// Puts it beside what layers further out have set aside.
+    /// Adds them to those that layers further out have set aside.
     pub(in crate::server) fn keep_in(self, extensions: &mut Extensions) {
         match extensions.get_mut::<Self>() {
             Some(Self(lines)) => append(lines, self.0),
@@ -31,14 +33,15 @@ impl Aside {
     }
 }
 
-/// Takes out the credentials that this server issued, unless the operator keeps them; `None` if
-/// there are none. Looks at nothing but names if no header may hold one.
+/// Takes the credentials that this server issued out of the headers, unless the operator keeps them
+/// there. Returns `None` if there are none. It reads only header names if none of them may hold a
+/// credential.
 #[inline]
 pub(in crate::server) fn set_aside(setup: &PaywallState, headers: &mut HeaderMap) -> Option<Aside> {
     may_hold_credential(headers).then(|| take(setup, headers))?
 }
 
-/// Puts back what a layer further out has set aside, if this server issued it.
+/// Puts back the credentials that a layer further out has set aside, if this server issued them.
 #[inline]
 pub(in crate::server) fn bring_back<B>(setup: &PaywallState, request: &mut Request<B>) {
     if request.extensions().get::<Aside>().is_some() {

@@ -1,4 +1,4 @@
-//! Asking a receiver whose key others know whether an invoice was settled.
+//! Asks the receiver whether an invoice was settled, if others know the receiver's key.
 
 use std::time::Duration;
 
@@ -14,24 +14,25 @@ use crate::{
     trace,
 };
 
-/// How often, and how long apart, one request has the receiver asked before an unsettled invoice
-/// counts as unpaid: a wallet's books may lag behind the preimage that its payer holds.
+/// How often one request asks the receiver before an unsettled invoice counts as unpaid, and the
+/// time between two questions. A wallet may record a payment later than the payer gets the preimage.
 const LOOK_UPS: usize = 3;
 const BETWEEN_LOOK_UPS: Duration = Duration::from_millis(300);
 
 impl PaywallState {
-    /// Whether the receiver must be asked if an invoice is settled.
+    /// Returns whether the receiver must be asked if an invoice is settled.
     pub(in crate::server) fn must_confirm(&self, payment_hash: &PaymentHash) -> bool {
         let exclusive = matches!(self.profile.key_custody, KeyCustody::Exclusive);
         !exclusive && !self.confirmations.is_settled(payment_hash)
     }
 }
 
-/// Whether the receiver calls the invoice settled, if others know its key.
+/// Returns whether the receiver says that the invoice is settled, or `true` if nobody else knows its
+/// key.
 ///
 /// # Errors
 ///
-/// Why nobody can say now.
+/// The reason, for the client, if it cannot be known now.
 pub(in crate::server) async fn confirm(
     setup: &PaywallState,
     proof: &Proof,
@@ -42,7 +43,7 @@ pub(in crate::server) async fn confirm(
         return Ok(true);
     }
     let answers = &setup.confirmations;
-    // Requests with the same payment wait here for the first one's answer.
+    // Requests with the same payment wait for the answer to the first one.
     let mut line = answers.turns.line_up(payment_hash, 1);
     if within(setup.time_limit, line.turn()).await.is_none() {
         return Err("the Lightning node did not confirm the payment in time");
@@ -81,11 +82,11 @@ pub(in crate::server) async fn confirm(
             None => return Err("the Lightning node did not confirm the payment in time"),
         }
     }
-    // A client that holds the preimage of an open invoice has paid it a moment ago, or was told it
-    // without paying: the first must not be asked to pay again, the second gets nothing either way.
+    // A client that holds the preimage of an open invoice has paid it a moment ago, or learned it
+    // without paying. The first must not be asked to pay again. The second gets nothing either way.
     match answers.last(&payment_hash) {
-        // An answer to an earlier request may be out of date, and an invoice that was paid since must
-        // not be asked for again.
+        // An answer to an earlier request may be out of date. If the invoice was paid since, the
+        // client must not be asked to pay again.
         Some(false) if was_asked => Ok(false),
         Some(true) => Err("the Lightning node has not settled this payment yet"),
         Some(false) | None => Err(
@@ -94,8 +95,8 @@ pub(in crate::server) async fn confirm(
     }
 }
 
-/// One look-up, if it is not too often. Waits once, if nothing is known: a request before this one
-/// may have been dropped before its answer came.
+/// Takes one look-up, if there were not too many. Waits once if nothing is known yet, because an
+/// earlier request may have been dropped before its answer came.
 async fn take(
     setup: &PaywallState,
     payment_hash: PaymentHash,

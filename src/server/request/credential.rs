@@ -1,4 +1,4 @@
-//! The credential of a request, and what the head alone tells of it.
+//! Finds the credential of a request, and verifies it as far as the head allows.
 
 use bytes::Bytes;
 use http::Response;
@@ -11,11 +11,14 @@ use crate::{
     server::config::paywall::PaywallState,
 };
 
-/// A credential and its dialect, authentic as far as the head tells.
+/// The number of a dialect, and its credential, authentic as far as the head tells.
 pub(in crate::server) type Found = (usize, Result<Box<dyn Claim>, Refusal>);
 
-/// Step 3: the one credential, if any. 400 where there are several, or one that no payment can
-/// cure.
+/// Step 3: finds the credential, if there is one.
+///
+/// # Errors
+///
+/// 400 if there are credentials of several dialects, or one that no payment can make right.
 pub(in crate::server) fn presented(
     setup: &PaywallState,
     view: &RequestView<'_>,
@@ -39,14 +42,15 @@ pub(in crate::server) fn presented(
     Ok(found)
 }
 
-/// What the head tells of a claim.
+/// The result of verifying a claim with the head alone.
 pub(in crate::server) enum Verdict {
     Told(Result<Proof, Refusal>),
-    /// The body, the price or the receiver must be asked.
+    /// The body, the price or the receiver is needed.
     Later,
 }
 
-/// Step 4, where the head tells all. `bound` is what the head binds beside method and target.
+/// Step 4, if the head is enough. `bound` returns the hash of what is bound beside method and
+/// target.
 pub(in crate::server) fn verify(
     setup: &PaywallState,
     view: &RequestView<'_>,

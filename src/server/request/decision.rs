@@ -1,4 +1,4 @@
-//! What is to be done with a request: each step of the gate ends in one.
+//! What to do next with a request. Each step of the gate ends in one of these.
 
 use bytes::Bytes;
 use http::Response;
@@ -9,24 +9,25 @@ use crate::{
     server::state::turns::InLine,
 };
 
-/// What is to be done with a request. Small, because the future of every request has room for it.
+/// What to do next with a request. It is small, because the future of every request holds one.
 pub(in crate::server) enum Decision<B> {
     Answer(Box<Response<Bytes>>),
-    /// Free, or paid for and only time ends the access: to the inner service, once it is ready.
+    /// Free, or paid by a credential whose uses are not counted: call the inner service once it is
+    /// ready.
     Pass(Box<Admitted<B>>),
-    /// Verified: make the inner service ready, then consume.
+    /// Verified: make the inner service ready, then consume a use.
     Verified(Box<Pending<B>>, usize, Box<Candidate>),
-    /// Consumed: to the inner service, which is ready, at once.
+    /// Consumed: call the inner service, which is ready, at once.
     Serve(Box<Admitted<B>>),
-    /// Spent after all: hold nothing of the inner service while the node is asked.
+    /// The store says spent: release the inner service while the node is asked for an invoice.
     Spent(Box<Pending<B>>, (usize, Option<Box<dyn Claim>>)),
     Wait(BoxFuture<'static, Self>),
 }
 
-/// A proof, and the credential to try where it is spent.
+/// A proof, and the credential to try next if the payment is spent.
 pub(in crate::server) struct Candidate {
     pub(in crate::server) proof: Proof,
-    /// What the store is asked.
+    /// The limits for the store, and until when it must remember the payment.
     pub(in crate::server) ask: (UseLimits, Timestamp),
     pub(in crate::server) next: Option<Box<dyn Claim>>,
     /// The turn to make the inner service ready and ask the store.

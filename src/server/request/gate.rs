@@ -1,15 +1,16 @@
 //! The order of everything that happens to a request. Read this first.
 //!
-//! 1. Which rule prices it: free requests (without our credentials) and closed ones end here, as
-//!    do `OPTIONS` and methods that no rule names.
-//! 2. Whose authority it names: one that is not ours ends here.
-//! 3. Its credential, parsed and authenticated from the head alone; more than one dialect's ends
-//!    here.
-//! 4. Accepted so far (`redeem`): the body, if the dialect binds it; verify; make the inner
-//!    service ready; consume as the last await; serve. A payment that is known to be used up is
-//!    refused at once. Of each other one some requests at a time are made ready.
-//! 5. None, or a refused one (`unpaid`): the free allowance; the limiter; the price; the body's
-//!    hash; the invoice; 402.
+//! 1. Find the rule that prices it. Free requests (without credentials of this server) and closed
+//!    ones end here, as do `OPTIONS` and methods that no rule names.
+//! 2. Find the origin that it names. A request for another server ends here.
+//! 3. Parse the credential, and authenticate it from the head alone. A request with credentials of
+//!    two dialects ends here.
+//! 4. If it is accepted so far (`redeem`): read the body, if the dialect binds it; verify; make the
+//!    inner service ready; consume a use as the last await; serve. A payment that is known to be
+//!    used up is refused at once. Of each other payment, a limited number of requests at a time make
+//!    the inner service ready.
+//! 5. If there is none, or it was refused (`unpaid`): the free allowance; the limiter; the price; the
+//!    body's hash; the invoice; 402.
 
 use std::sync::Arc;
 
@@ -38,8 +39,8 @@ use crate::{
     trace,
 };
 
-/// Decides from the head of a priced request, as far as that goes: admits what is paid for until a
-/// time, at once.
+/// Decides about a priced request from its head, as far as that is possible. A request with a valid
+/// credential for a duration is admitted at once.
 #[inline]
 pub(in crate::server) fn decide<B>(
     routes: &Arc<PricedRoutes>,
@@ -56,14 +57,19 @@ where
     let body = RequestBody::inner(body);
     if head.extensions.get::<PaymentReceipt>().is_some() {
         trace::error(format_args!(
-            "two layers price {}, so that what was paid at one is asked again at the other: keep one",
+            "two layers price {}, so a client that paid at one must pay at the other too: keep one",
             head.uri.path()
         ));
         return Err(answer(answers::misconfigured()));
     }
     let client = setup.proxies.client(&head);
     let origin = setup.authorities.matching(&head, client.is_behind_proxy);
-    let origin = origin.map_err(|fault| answer(answers::misdirected(&fault.to_string())))?;
+    let origin = origin.map_err(|fault| {
+        if fault.names_another() {
+            setup.notices.misdirected(setup.clock.now());
+        }
+        answer(answers::misdirected(&fault.to_string()))
+    })?;
     let target = origin::asked_for(&head)
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let place = RequestPlace {
@@ -71,6 +77,7 @@ where
         target,
         nested: rule.nested(&head),
         client: client.key,
+        address: client.address,
     };
     let declared = rule.charge.declared();
     let seen = declared.map(|declared| price::seen(declared, captures, &head));
@@ -85,14 +92,15 @@ where
         Some((dialect, Ok(claim))) => {
             let bound = || bound(terms, &head, seen.as_deref(), None);
             match verify(setup, &view, terms, now, (dialect, &*claim), bound) {
-                // What only time ends is admitted here and now, and nothing is moved to the heap.
+                // If uses are not counted, the request is admitted here, and nothing moves to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
                     strip(setup, &mut head, terms);
-                    settle::accepted(setup, proof, (&mut head, place), now, None);
+                    let receipt = settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((
                         Request::from_parts(head, body),
                         Admission {
                             paid: None,
+                            receipt: Some(receipt),
                             keep_private: true,
                         },
                     ));

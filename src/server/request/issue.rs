@@ -1,11 +1,15 @@
-//! From terms to a checked invoice, and from there to the 402.
+//! Gets an invoice for a request, checks it, and writes the challenges of the 402.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
 
-use super::{answers, pending::PricedRequest, within};
+use super::{
+    answers::{self, Offer},
+    pending::PricedRequest,
+    within,
+};
 use crate::{
     clock::Timestamp,
     dialect::{self, Committed, Dialect, RequestView},
@@ -18,8 +22,8 @@ use crate::{
     trace,
 };
 
-/// Asks the node for an invoice and answers 402 in every dialect that can say this request. 503 if
-/// the node fails.
+/// Asks the node for an invoice, and answers 402 in every dialect that can encode this request.
+/// Answers 503 if the node fails.
 pub(in crate::server) async fn challenge(
     asked: &PricedRequest,
     amount: Amount,
@@ -36,7 +40,7 @@ pub(in crate::server) async fn challenge(
     } = offered(setup, &view, terms, amount);
     if offered.is_empty() && unsayable {
         return answers::bad_request(
-            "no dialect that is spoken here can say this request: shorten its target, and write it and bound headers in ASCII",
+            "no enabled dialect can encode this request: shorten the URL and use ASCII in it and in bound headers",
         );
     }
     if offered.is_empty() {
@@ -47,12 +51,10 @@ pub(in crate::server) async fn challenge(
             }
         };
         trace::error(format_args!(
-            "no enabled dialect can say the price {amount} for {}: {fix}",
-            asked.place.target
+            "no enabled dialect can express the price {amount} for {}: {fix}",
+            asked.place.target.path()
         ));
-        return answers::unavailable(
-            "this request cannot be priced in any dialect that is spoken here",
-        );
+        return answers::unavailable("no enabled dialect can express the price of this request");
     }
     let (description, committed) = match committed {
         Some(Committed { text, hash }) => (Description::Hashed(text.into_bytes()), Some(hash)),
@@ -74,12 +76,12 @@ pub(in crate::server) async fn challenge(
                 NodeErrorKind::Refused => CallEnd::Refused,
                 NodeErrorKind::Unreachable => CallEnd::Unreachable,
             });
-            return answers::unavailable("the Lightning node could not make an invoice");
+            return answers::unavailable("the Lightning node could not create an invoice");
         }
         None => {
             trace::error(format_args!("no invoice within {:?}", setup.time_limit));
             slot.not_issued(CallEnd::TimedOut);
-            return answers::unavailable("the Lightning node did not make an invoice in time");
+            return answers::unavailable("the Lightning node did not create an invoice in time");
         }
     };
     if let Err(fault) = check(
@@ -93,7 +95,7 @@ pub(in crate::server) async fn challenge(
             "the node's invoice is not what was asked for: {fault}"
         ));
         slot.not_issued(CallEnd::WrongInvoice);
-        return answers::unavailable("the Lightning node made an invoice that was not asked for");
+        return answers::unavailable("the Lightning node created another invoice than requested");
     }
     slot.issued(invoice.payment_hash(), invoice.expires_at());
     let refusal = refused.as_ref().map(|(_, refusal)| refusal);
@@ -109,16 +111,16 @@ pub(in crate::server) async fn challenge(
     answer(setup, &offered, &asked, refused.as_ref())
 }
 
-/// Who can say a request, and what its invoice must commit to.
+/// The dialects that can encode a request, and what its invoice must commit to.
 pub(in crate::server) struct Offered<'a> {
     pub(in crate::server) dialects: Vec<&'a dyn Dialect>,
     pub(in crate::server) committed: Option<Committed>,
-    /// A dialect that sells at this amount cannot say this request.
+    /// A dialect that can express the amount cannot encode this request.
     pub(in crate::server) unsayable: bool,
 }
 
-/// The dialects that can say this request at this amount, and what the invoice must commit to in
-/// any of them.
+/// Finds the dialects that can encode this request at this amount, and what the invoice must commit
+/// to for them.
 pub(in crate::server) fn offered<'a>(
     setup: &'a PaywallState,
     view: &RequestView<'_>,
@@ -146,8 +148,8 @@ pub(in crate::server) fn offered<'a>(
     offered
 }
 
-/// The memo of an invoice that commits to nothing: the charge's description, or else who is paid.
-/// It is never empty, because some nodes put a text of their own in place of that.
+/// Returns the memo of an invoice that commits to nothing: the charge's description, or else the
+/// authority. It is never empty, because some nodes replace an empty one with a text of their own.
 fn memo(terms: &Terms, authority: &str) -> String {
     let description = terms
         .resource
@@ -159,7 +161,7 @@ fn memo(terms: &Terms, authority: &str) -> String {
         .to_owned()
 }
 
-/// No invoice carries a longer text, in bytes.
+/// The longest text that an invoice can carry, in bytes.
 const MAX_MEMO: usize = 639;
 
 pub(in crate::server) fn answer(
@@ -176,29 +178,27 @@ pub(in crate::server) fn answer(
         }
     }
     if lines.is_empty() {
-        return answers::unavailable(
-            "this request cannot be said in any dialect that is spoken here",
-        );
+        return answers::unavailable("no enabled dialect can encode this request");
     }
     let refusal_line = refused
         .and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
     let form = refused.map_or("", |(dialect, _)| {
         setup.dialects[*dialect].credential_form()
     });
-    answers::payment_required(
+    let offer = Offer {
         lines,
-        &dialects,
-        asked.amount,
-        asked.terms.network,
-        (asked.refused, form),
-        refusal_line,
-    )
+        dialects: &dialects,
+        amount: asked.amount,
+        terms: asked.terms,
+    };
+    answers::payment_required(offer, (asked.refused, form), refusal_line)
 }
 
-/// Whether the node made what was asked (lnbtc, server, step "verify own invoice"). If it was asked
-/// to commit to the request, all of it must be exact. Otherwise nothing binds the memo, which may
-/// be any, and the expiry, which may be shorter: every credential follows the invoice that was
-/// made.
+/// Checks that the node made the invoice that was asked for (lnbtc, server, step "verify own
+/// invoice").
+///
+/// If the invoice commits to the request, everything must be exact. Otherwise the memo may be any
+/// text and the expiry may be shorter, because every credential follows the invoice that was made.
 ///
 /// # Errors
 ///
@@ -259,6 +259,6 @@ pub(in crate::server) fn check(
         .map_or(Ok(()), |(_, fault)| Err(fault))
 }
 
-/// An invoice that may be paid for less than this is not offered, unless so much less was asked
-/// for: payments take their time.
+/// An invoice that expires sooner than this is not offered, unless a shorter expiry was asked for:
+/// payments take time.
 const SHORTEST: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! The life of a request. Read [`gate`] first: it names the steps in order.
+//! What happens to a request, step by step. Read [`gate`] first: it lists the steps in order.
 
 pub(super) mod admission;
 pub(super) mod answers;
@@ -16,7 +16,7 @@ mod unpaid;
 
 use std::time::Duration;
 
-/// The outcome of a call, or `None` if it took longer than `time`.
+/// Waits for a call. Returns `None` if it takes longer than `time`.
 async fn within<T>(time: Duration, call: impl Future<Output = T>) -> Option<T> {
     tokio::time::timeout(time, call).await.ok()
 }

@@ -1,4 +1,5 @@
-//! A request on its way through the gate, and its body: hashed, held, or left alone.
+//! A request on its way through the gate, and its body, which is hashed, held in memory or passed
+//! through.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +14,7 @@ use crate::{
     body::{Held, ReadError, RequestBody, Share, read_to_end},
     clock::Timestamp,
     dialect::{Carrier, Claim, RequestView, keys::CurrentKeys},
-    payment::{PaymentHash, Terms},
+    payment::{PaymentHash, ResolvedClient, Terms},
     server::{
         address::ClientKey,
         config::{
@@ -26,7 +27,7 @@ use crate::{
     trace,
 };
 
-/// A priced request: what the gate knows of it, and its body.
+/// A priced request with its body.
 #[derive(Debug)]
 pub(in crate::server) struct Pending<B> {
     pub(in crate::server) asked: PricedRequest,
@@ -45,40 +46,43 @@ pub(in crate::server) struct PricedRequest {
     pub(in crate::server) presented: bool,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
     keys: CurrentKeys,
-    /// What a price function sees; there only where one prices this request.
+    /// What the price function sees, if one prices this request.
     pub(in crate::server) seen: Option<Box<PriceRequest>>,
     bound: Option<[u8; 32]>,
 }
 
-/// Whether a body is kept once it was read, and at whose expense.
+/// Whether a body is kept after it was read, and which share of memory it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum Keep {
-    /// It is hashed and dropped.
+    /// The body is hashed and dropped.
     Nothing,
-    /// For a request with a genuine credential of this payment.
+    /// The body is kept, for a request with a genuine credential of this payment.
     Presented(PaymentHash),
-    /// The same, if the store called the payment spent lately: out of a small part that all of
-    /// these share. Another process may give back the use, so its body is still held, and the store
-    /// is asked.
+    /// The same, if the store lately said that the payment is spent. All of these requests share a
+    /// small part of memory. Another process may give back the use, so the body is kept and the
+    /// store is asked.
     Doubted,
-    /// For a price function: out of a part of the pool of its own, so that the unpaid never stand
-    /// in the way of the paid.
+    /// The body is kept for a price function. This part of memory is separate, so that unpaid
+    /// requests never block paid ones.
     Unpaid,
 }
 
-/// Which of our URLs was asked for, and by whom.
+/// The URL of this server that a client asked for, and the client.
 #[derive(Clone, Debug)]
 pub(in crate::server) struct RequestPlace {
-    /// Which of the configured origins.
+    /// The number of the configured origin.
     pub(in crate::server) origin: usize,
     pub(in crate::server) target: PathAndQuery,
-    /// Prefix and pattern of a table within a nest.
+    /// The nest's prefix and the rule's pattern, for a table inside a nest.
     pub(in crate::server) nested: Option<String>,
+    /// The client as limits count it.
     pub(in crate::server) client: ClientKey,
+    /// The whole address of the client.
+    pub(in crate::server) address: ResolvedClient,
 }
 
 impl RequestPlace {
-    /// What the dialects may look at, before a body is read and what is bound is known.
+    /// Returns what the dialects may look at before the body and the bound hash are known.
     pub(in crate::server) fn view<'a>(
         &'a self,
         (setup, rule): (&'a PaywallState, &'a Rule),
@@ -133,13 +137,13 @@ impl PricedRequest {
         }
     }
 
-    /// Whether a genuine credential is known to be used up, without the body and without the store.
+    /// Returns whether a genuine credential is known to be used up, without the body and the store.
     pub(in crate::server) fn is_used_up(&self, claim: &dyn Claim) -> bool {
         let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
         uses.is_some_and(|uses| self.setup().spent.is_used_up(claim.payment_hash(), uses))
     }
 
-    /// How the body of a request with a genuine credential is kept.
+    /// Returns how to keep the body of a request with a genuine credential.
     pub(in crate::server) fn keep(&self, claim: &dyn Claim) -> Keep {
         let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
         match uses.is_some_and(|uses| self.setup().spent.is_doubted(claim.payment_hash(), uses)) {
@@ -148,7 +152,7 @@ impl PricedRequest {
         }
     }
 
-    /// What is bound beside method and target, with this body.
+    /// Returns the hash of what is bound beside method and target, with this body.
     pub(in crate::server) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
         bound(
             &self.rule.terms,
@@ -158,13 +162,13 @@ impl PricedRequest {
         )
     }
 
-    /// Works that out with the body as far as it was read, for all views from now on.
+    /// Computes that hash with the body as far as it was read, for all later views.
     pub(in crate::server) fn bind(&mut self) {
         self.bound = self.bound(self.body_hash);
     }
 }
 
-/// What is bound beside method and target, where the terms have it.
+/// Returns the hash of what is bound beside method and target, if the terms bind more.
 pub(in crate::server) fn bound(
     terms: &Terms,
     head: &Parts,
@@ -185,12 +189,12 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    /// Reads the body: into memory where it is needed again, through the hash alone where it is
-    /// not.
+    /// Reads the body: into memory if it is needed again, otherwise only through the hash.
     ///
     /// # Errors
     ///
-    /// 408, 413, 400 for a body that breaks off, 503 where the pool for held bodies is empty.
+    /// 408 if it is too slow, 413 if it is too large, 400 if it breaks off, and 503 if the pool for
+    /// held bodies is empty.
     pub(in crate::server) async fn read_body(
         &mut self,
         keep: Keep,
@@ -201,7 +205,7 @@ where
         let setup = self.asked.setup();
         let (limit, time) = (setup.body_limit, setup.time_limit);
         let client = self.asked.place.client;
-        // Taken of only once something comes.
+        // A share is taken only when the first data arrives.
         let room = || match keep {
             Keep::Nothing => None,
             Keep::Presented(payment_hash) => Some(
@@ -234,15 +238,14 @@ where
     }
 }
 
-/// Reads to its end a body that nobody wants, where its length is told and within the limit: HTTP/1
-/// closes a connection with unread bytes on it, and that may take the answer away from a client
-/// which is still sending. Nothing is kept.
+/// Drains an unneeded body if its length is announced and within the limit. Otherwise HTTP/1 closes
+/// the connection, and a client that is still sending may miss the response. Nothing is kept.
 pub(in crate::server) async fn discard<B>(asked: &PricedRequest, body: RequestBody<B>)
 where
     B: Body<Data = Bytes>,
 {
     let (limit, time) = (asked.setup().body_limit, asked.setup().time_limit);
-    // Whoever waits for a word before it sends has not begun.
+    // A client that waits for `100 Continue` has not sent any of it.
     if asked.head.headers.contains_key(header::EXPECT) {
         return;
     }
@@ -273,9 +276,9 @@ fn refusal(error: ReadError, limit: usize) -> Response<Bytes> {
         ReadError::TooLong => answers::body_too_large(limit),
         ReadError::NoRoom => {
             trace::error(format_args!(
-                "no room for another body: .body_pool(..) allows more"
+                "no memory left for another body: raise .body_pool(..)"
             ));
-            answers::unavailable("too many bodies are being read")
+            answers::unavailable("the server reads too many bodies at the moment")
         }
         ReadError::TooSlow => answers::body_too_slow(),
     }
@@ -323,8 +326,8 @@ where
     ))
 }
 
-/// How much to take of the pool for a body of which `seen` bytes came: never more than twice that,
-/// or [`FIRST`], and never more than was announced.
+/// Returns how many bytes to take of the pool for a body of which `seen` bytes came: never more than
+/// twice that, or [`FIRST`], and never more than was announced.
 fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
     let most = if seen <= announced { announced } else { limit };
     seen.max(held * 2).max(FIRST).min(most)

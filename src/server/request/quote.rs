@@ -20,25 +20,30 @@ use crate::{
     trace,
 };
 
-/// What came of asking for the price.
+/// The result of asking for the price.
 pub(in crate::server) enum PriceAnswer {
     Amount(Amount),
     Free,
     Answer(Box<Response<Bytes>>),
 }
 
-/// Asks the price of a request. `body` is there where the charge reads it.
+/// Asks for the price of a request. `body` is empty unless the charge reads it.
 pub(in crate::server) async fn quote(asked: &PricedRequest, body: Bytes) -> PriceAnswer {
     let unavailable = |why: fmt::Arguments<'_>| {
-        trace::error(format_args!("no price for {}: {why}", asked.place.target));
+        trace::error(format_args!(
+            "no price for {}: {why}",
+            asked.place.target.path()
+        ));
         PriceAnswer::Answer(Box::new(answers::unavailable(
-            "the price of this request cannot be told now",
+            "the price of this request is not available now",
         )))
     };
     let answer = match (&asked.rule.charge.price.0, &asked.seen) {
         (PriceKind::Fixed(amount), _) => Ok(Some(*amount)),
         (PriceKind::Function(_), None) => {
-            return unavailable(format_args!("nothing to show to the price function"));
+            return unavailable(format_args!(
+                "there is nothing to show to the price function"
+            ));
         }
         (PriceKind::Function(function), Some(seen)) => {
             let (seen, misread) = seen.for_one_run(body);
@@ -57,16 +62,18 @@ pub(in crate::server) async fn quote(asked: &PricedRequest, body: Bytes) -> Pric
         }
     };
     match answer {
-        Ok(Some(amount)) if amount.is_zero() => {
-            unavailable(format_args!("a price of zero; `None` is free"))
-        }
-        Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => {
-            unavailable(format_args!("a price of more than all bitcoin"))
-        }
+        Ok(Some(amount)) if amount.is_zero() => unavailable(format_args!(
+            "the price function returned zero: return Ok(None) for free"
+        )),
+        Ok(Some(amount)) if amount > Amount::ALL_BITCOIN => unavailable(format_args!(
+            "the price function returned more than 21 million bitcoin"
+        )),
         Ok(Some(amount)) if asked.setup().profile.whole_sats_only => {
             match amount.rounded_up_to_sat() {
                 Some(amount) => PriceAnswer::Amount(amount),
-                None => unavailable(format_args!("a price that cannot be rounded")),
+                None => unavailable(format_args!(
+                    "the price cannot be rounded up to whole satoshis"
+                )),
             }
         }
         Ok(Some(amount)) => PriceAnswer::Amount(amount),
@@ -80,7 +87,7 @@ pub(in crate::server) async fn quote(asked: &PricedRequest, body: Bytes) -> Pric
 
 struct Panicked;
 
-/// Calls a price function so that its panic is an answer.
+/// Calls a price function, and turns its panic into an error.
 async fn caught(
     function: Arc<PriceFunction>,
     request: PriceRequest,

@@ -1,4 +1,4 @@
-//! Step 4 of the gate: a credential that is accepted so far is verified, and its use is consumed.
+//! Step 4 of the gate: verifies a credential that is accepted so far, and consumes a use.
 
 use bytes::Bytes;
 use http::Request;
@@ -27,7 +27,7 @@ use crate::{
     trace,
 };
 
-/// Step 4, as far as the head tells.
+/// Step 4, with what the head alone has shown.
 pub(in crate::server) fn weighed<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -40,7 +40,7 @@ where
 {
     match verdict {
         Verdict::Told(verdict) => decided(pending, dialect, claim.next(), verdict),
-        // Its body is not held, and it has no price.
+        // Neither its body nor its price is needed.
         Verdict::Later if pending.asked.is_used_up(&*claim) => {
             refuse_spent(pending, (dialect, claim.next()))
         }
@@ -48,9 +48,8 @@ where
     }
 }
 
-/// Step 4, verified: to the inner service where nothing is to be consumed, to the store where a use
-/// is; with a refusal, to the next credential of the same dialect, and to step 5 where the request
-/// has none.
+/// Step 4, verified. An uncounted proof goes to the inner service, a counted one to the store. After
+/// a refusal, the next credential of the same dialect is tried, or step 5 if there is none.
 fn decided<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -97,8 +96,8 @@ where
     }
 }
 
-/// Step 4, if others with the same payment are asking the store: waits for their answers, and holds
-/// nothing of the inner service.
+/// Step 4, if other requests with the same payment are asking the store. Waits for their answers, and
+/// holds nothing of the inner service.
 async fn take_turn<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -124,7 +123,7 @@ where
     Decision::Verified(pending, dialect, candidate)
 }
 
-/// Step 4, where the body, the price or the receiver must be asked.
+/// Step 4, if the body, the price or the receiver is needed.
 async fn verify_slowly<B>(
     mut pending: Box<Pending<B>>,
     dialect: usize,
@@ -190,8 +189,7 @@ where
     decided(pending, dialect, next, verdict)
 }
 
-/// Step 4 again with the next credential of the same dialect, where the request has one; step 5
-/// where it has none.
+/// Step 4 again with the next credential of the same dialect, or step 5 if the request has no other.
 fn refuse<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -227,7 +225,7 @@ where
     weighed(pending, dialect, claim, verdict)
 }
 
-/// Step 4, the last await before the inner service.
+/// Step 4, the last await before the inner service: consumes a use.
 pub(in crate::server) fn consume<B: Send + 'static>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -257,7 +255,7 @@ pub(in crate::server) fn consume<B: Send + 'static>(
             ))),
             Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
             Some(Err(error)) => {
-                trace::error(format_args!("nothing was consumed: {error}"));
+                trace::error(format_args!("no use was consumed: {error}"));
                 answer(answers::unavailable(
                     "the store of spent payments cannot answer",
                 ))
@@ -274,7 +272,7 @@ pub(in crate::server) fn consume<B: Send + 'static>(
     })
 }
 
-/// For a genuine credential that is used up.
+/// Refuses a genuine credential that is used up.
 pub(in crate::server) fn refuse_spent<B>(
     pending: Box<Pending<B>>,
     (dialect, next): (usize, Option<Box<dyn Claim>>),
@@ -287,7 +285,7 @@ where
     refuse(pending, dialect, next, refusal)
 }
 
-/// Paid for: a receipt goes with the request.
+/// Admits a paid request, with a receipt.
 fn grant<B>(
     pending: Pending<B>,
     dialect: usize,
@@ -315,11 +313,12 @@ fn grant<B>(
         now,
         granted.as_ref().map(|(_, left)| *left),
     );
-    let paid = granted.map(|(granted, _)| PaidUse::new(routes, dialect, receipt, granted));
+    let paid = granted.map(|(granted, _)| PaidUse::new(routes, dialect, receipt.clone(), granted));
     (
         Request::from_parts(head, body),
         Admission {
             paid,
+            receipt: Some(receipt),
             keep_private: true,
         },
     )

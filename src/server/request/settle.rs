@@ -82,15 +82,21 @@ pub(in crate::server) fn accepted(
     now: Timestamp,
     remaining: Option<u32>,
 ) -> PaymentReceipt {
-    let client = place.client;
+    let RequestPlace {
+        client, address, ..
+    } = place;
     let resource = (
         head.method.clone(),
         setup.origins[place.origin].clone(),
         place.target,
     );
-    let receipt = PaymentReceipt::new(proof, resource, now, remaining);
-    setup.limiter.paid(receipt.payment_hash(), client, now);
-    setup.announcer.announce(&receipt);
+    let payment_hash = proof.payment_hash;
+    let receipt = PaymentReceipt::new(proof, resource, address, now, remaining);
+    let is_new = setup.limiter.paid(payment_hash, client, now);
+    setup.announcer.announce(payment_hash, &receipt);
+    if is_new {
+        setup.announcer.log(payment_hash, &receipt);
+    }
     head.extensions.insert(receipt.clone());
     receipt
 }

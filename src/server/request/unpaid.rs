@@ -1,4 +1,4 @@
-//! Step 5 of the gate: a request without a payment is let pass, or is told what to pay.
+//! Step 5 of the gate: a request without a payment passes for free, or is answered with 402.
 
 use bytes::Bytes;
 use http::Request;
@@ -12,12 +12,35 @@ use super::{
     pending::{Keep, Pending, discard},
     quote::{PriceAnswer, quote},
 };
-use crate::{dialect::Dialect, payment::Refusal, server::config::BoxError};
+use crate::{
+    dialect::Dialect,
+    payment::Refusal,
+    server::{config::BoxError, events},
+};
 
-/// Step 5.
+/// Step 5. A refused credential is logged, and its refusal goes into the answer's extensions.
 pub(in crate::server) async fn ask<B>(
+    pending: Box<Pending<B>>,
+    mut refused: Option<(usize, Refusal)>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let target = refused.map(|_| pending.asked.place.target.clone());
+    let mut decision = pass_or_challenge(pending, &mut refused).await;
+    if let (Some((_, refusal)), Some(target)) = (refused, target) {
+        events::refused(&refusal, target.path());
+        if let Decision::Answer(response) = &mut decision {
+            response.extensions_mut().insert(refusal);
+        }
+    }
+    decision
+}
+
+async fn pass_or_challenge<B>(
     mut pending: Box<Pending<B>>,
-    refused: Option<(usize, Refusal)>,
+    refused: &mut Option<(usize, Refusal)>,
 ) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -74,29 +97,27 @@ where
     let Pending { mut asked, body } = *pending;
     discard(&asked, body).await;
     asked.bind();
-    let refused = refused.map(|(dialect, refusal)| {
-        (
-            dialect,
-            setup.dialects[dialect].reconsider(refusal, &asked.view(), &asked.rule.terms),
-        )
-    });
-    answer(issue::challenge(&asked, amount, slot, refused).await)
+    if let Some((dialect, refusal)) = refused {
+        let dialect = &setup.dialects[*dialect];
+        *refusal = dialect.reconsider(*refusal, &asked.view(), &asked.rule.terms);
+    }
+    answer(issue::challenge(&asked, amount, slot, *refused).await)
 }
 
-/// To the inner service, unpaid.
+/// Passes the request to the inner service, unpaid. The client goes with it.
 pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     let Pending { mut asked, body } = pending;
     let setup = asked.routes.paywall.setup();
-    // One that is nothing here, or that this route does not look for, is still worth something
-    // elsewhere.
+    // A credential that this route does not read may still be good on another route.
     let aside = aside::set_aside(setup, &mut asked.head.headers);
     if asked.presented {
         strip(setup, &mut asked.head, &asked.rule.terms);
     }
     let admission = Admission {
-        paid: None,
         keep_private: asked.presented || aside.is_some(),
+        ..Admission::default()
     };
+    asked.head.extensions.insert(asked.place.address);
     if let Some(aside) = aside {
         aside.keep_in(&mut asked.head.extensions);
     }

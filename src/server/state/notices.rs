@@ -37,6 +37,7 @@ pub(in crate::server) struct Notices {
     suspects: Mutex<HashMap<Overlooked, u32>>,
     full_for_one: Seldom,
     full_for_all: Seldom,
+    misdirected: Seldom,
 }
 
 impl Notices {
@@ -82,6 +83,16 @@ impl Notices {
                 self.advice(proxies, head)
             )),
             Full::All | Full::Block(_) | Full::Client(_) => {}
+        }
+    }
+
+    /// A request that names an authority which is not this server's.
+    pub(in crate::server) fn misdirected(&self, now: Timestamp) {
+        if self.misdirected.is_due(now) {
+            trace::warn(format_args!(
+                "a request named an authority that is not this server's and was answered with 421: if it is this server's, add it \
+                 with .origin(..) or .accept_authority(..)"
+            ));
         }
     }
 

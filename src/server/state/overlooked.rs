@@ -20,7 +20,7 @@ impl Proxies {
     /// addresses are suspected: any client may send the headers of a proxy, and few clients have
     /// such an address.
     pub(crate) fn overlooked(&self, head: &Parts) -> Option<Overlooked> {
-        let peer = peer(head)?;
+        let peer = peer(&head.extensions)?;
         let has = |header: ForwardedBy| head.headers.contains_key(header.name());
         let (other, read) = (has(self.header().other()), has(self.header()));
         if !self.trusts(peer) {

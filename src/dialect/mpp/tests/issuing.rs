@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     codec::{jcs, json},
     dialect::{Rank, mpp::wire::from_json},
-    payment::Network,
+    payment::{Network, ResolvedClient},
 };
 
 fn rank(accept: &'static str) -> Rank {
@@ -177,7 +177,13 @@ fn only_a_success_paid_in_this_dialect_gets_a_receipt() {
         )
     };
     let proof = bench.proof().unwrap();
-    let receipt = PaymentReceipt::new(proof.clone(), asked(), bench.now, Some(0));
+    let receipt = PaymentReceipt::new(
+        proof.clone(),
+        asked(),
+        ResolvedClient::UNKNOWN,
+        bench.now,
+        Some(0),
+    );
     for status in [200, 204] {
         let (name, value) = Mpp
             .receipt(&receipt, StatusCode::from_u16(status).unwrap(), bench.now)
@@ -204,6 +210,7 @@ fn only_a_success_paid_in_this_dialect_gets_a_receipt() {
             ..proof
         },
         asked(),
+        ResolvedClient::UNKNOWN,
         bench.now,
         Some(0),
     );

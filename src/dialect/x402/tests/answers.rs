@@ -3,7 +3,7 @@
 use http::{Method, StatusCode};
 
 use super::*;
-use crate::payment::{Amount, Network};
+use crate::payment::{Amount, Network, ResolvedClient};
 
 #[test]
 fn what_cannot_be_redeemed_is_not_offered() {
@@ -117,6 +117,7 @@ fn a_receipt_is_sent_on_any_status() {
     let receipt = PaymentReceipt::new(
         proof,
         (Method::GET, "https://a".into(), target),
+        ResolvedClient::UNKNOWN,
         bench.now,
         Some(0),
     );

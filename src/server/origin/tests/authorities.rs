@@ -54,7 +54,7 @@ fn a_name_that_is_not_ours_is_misdirected() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("https://a") && error.contains("`accept_authority`"),
+        error.contains("https://a") && error.contains("send it there"),
         "{error}"
     );
     assert!(!error.contains("evil"));

@@ -1,31 +1,45 @@
-//! 402: what to pay, in each dialect, and why a credential was refused.
+//! The 402: what to pay in each dialect, what that buys, and why a credential was refused.
 
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use super::problem::answer;
+use super::{problem::answer, sold};
 use crate::{
     dialect::{
         ChallengeLine, HeaderLine,
         problem::{PAYMENT_REQUIRED, problem_type},
     },
-    payment::{Amount, DialectName, Network, Refusal, RefusalKind},
+    payment::{Amount, DialectName, Refusal, RefusalKind, Terms},
 };
 
-/// 402 with fresh challenges in these dialects, and with the reason where a credential was refused.
+/// What a 402 offers.
+#[derive(Debug)]
+pub(in crate::server) struct Offer<'a> {
+    pub(in crate::server) lines: Vec<ChallengeLine>,
+    /// The dialects of these lines.
+    pub(in crate::server) dialects: &'a [DialectName],
+    pub(in crate::server) amount: Amount,
+    pub(in crate::server) terms: &'a Terms,
+}
+
+/// Answers 402 with fresh challenges, and with the reason if a credential was refused.
 ///
-/// The body is written out, not serialised: no text in it needs an escape.
+/// The body is written without a serialiser: only the description needs escapes.
+/// The page `docs/answers.md` lists its members.
 pub(in crate::server) fn payment_required(
-    mut lines: Vec<ChallengeLine>,
-    dialects: &[DialectName],
-    amount: Amount,
-    network: Network,
+    offer: Offer<'_>,
     (refused, form): (Option<&Refusal>, &str),
     refusal_line: Option<HeaderLine>,
 ) -> Response<Bytes> {
+    let Offer {
+        mut lines,
+        dialects,
+        amount,
+        terms,
+    } = offer;
     let kind = refused.map_or(PAYMENT_REQUIRED, |refused| problem_type(refused.kind()));
     let (title, [detail, form, rest]) = told(refused.map(Refusal::kind), form);
-    let mut body = String::with_capacity(768);
+    let mut body = String::with_capacity(1024);
     body.extend([
         "{\"type\":\"",
         kind,
@@ -43,11 +57,14 @@ pub(in crate::server) fn payment_required(
             refusal.dialect().as_str(),
             "\",\"reason\":\"",
             refusal.code(),
+            "\",\"kind\":\"",
+            refusal.kind().as_str(),
             "\"",
         ]);
     }
+    sold::write(&mut body, amount, terms);
     body.push_str(",\"accepts\":[");
-    let (mut digits, network, mut before) = (itoa::Buffer::new(), network.as_str(), "");
+    let (mut digits, network, mut before) = (itoa::Buffer::new(), terms.network.as_str(), "");
     let amount = digits.format(amount.as_msat());
     for dialect in dialects.iter().map(|dialect| dialect.as_str()) {
         body.extend([
@@ -121,19 +138,21 @@ const fn told(refused: Option<RefusalKind>, form: &str) -> (&'static str, [&str;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payment::{Access, Network};
 
+    const SOLD: &str = r#""price":{"msat":1500},"buys":{"uses":1,"summary":"one request"}"#;
     const FORM: &str = "Authorization: <credential>";
 
     fn body(dialects: &[DialectName], refused: Option<&Refusal>) -> String {
-        let amount = Amount::from_msat(1_500);
-        let answer = payment_required(
-            Vec::new(),
+        let mut terms = Terms::plain(Access::Once);
+        terms.network = Network::Signet;
+        let offer = Offer {
+            lines: Vec::new(),
             dialects,
-            amount,
-            Network::Signet,
-            (refused, FORM),
-            None,
-        );
+            amount: Amount::from_msat(1_500),
+            terms: &terms,
+        };
+        let answer = payment_required(offer, (refused, FORM), None);
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
         String::from_utf8(answer.into_body().to_vec()).unwrap()
     }
@@ -144,7 +163,7 @@ mod tests {
             format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#)
         };
         let expected = format!(
-            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request","accepts":[{},{}]}}"#,
+            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request",{SOLD},"accepts":[{},{}]}}"#,
             accepts("l402"),
             accepts("x402")
         );
@@ -162,7 +181,7 @@ mod tests {
             let [uri, title, detail] = [problem_type(kind), title, &detail.concat()]
                 .map(|text| serde_json::to_string(text).unwrap());
             let expected = format!(
-                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","accepts":[{}]}}"#,
+                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","kind":"{kind}",{SOLD},"accepts":[{}]}}"#,
                 accepts("mpp")
             );
             assert_eq!(body(&[DialectName::Mpp], Some(&refusal)), expected);

@@ -1,4 +1,5 @@
-//! Problem details, and the answers without a challenge.
+//! Problem details, and the answers without a challenge. Every text is for the client: what the
+//! operator should do goes to the log.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde::Serialize;
 
 use crate::server::routes::triage::Unpriced;
 
-/// How long a client should wait where the fault is ours, in seconds.
+/// How long a client should wait after a fault of the server, in seconds.
 const RETRY_AFTER: u64 = 5;
 
 #[derive(Debug, Serialize)]
@@ -57,17 +58,17 @@ fn plain(status: StatusCode, title: &'static str, detail: &str) -> Response<Byte
     .answer()
 }
 
-/// 400: what no payment can cure.
+/// 400: a request that no payment can make right.
 pub(in crate::server) fn bad_request(detail: &str) -> Response<Bytes> {
     plain(StatusCode::BAD_REQUEST, "Bad request", detail)
 }
 
-/// 404: closed by `otherwise_refuse`.
+/// 404: a path that `otherwise_refuse` closes.
 pub(in crate::server) fn not_found() -> Response<Bytes> {
     plain(StatusCode::NOT_FOUND, "Not found", "nothing is served here")
 }
 
-/// The answer to a request that no rule prices and that is not free.
+/// Answers a request that no rule prices and that is not free.
 pub(in crate::server) fn unpriced(why: Unpriced) -> Response<Bytes> {
     match why {
         Unpriced::BadRequest(detail) => bad_request(detail),
@@ -77,7 +78,7 @@ pub(in crate::server) fn unpriced(why: Unpriced) -> Response<Bytes> {
     }
 }
 
-/// 204 to OPTIONS; 405 to a method that no rule names.
+/// 204 for `OPTIONS`, 405 for a method that no rule names.
 pub(in crate::server) fn methods(
     status: StatusCode,
     allow: Option<HeaderValue>,
@@ -111,7 +112,7 @@ pub(in crate::server) fn body_too_slow() -> Response<Bytes> {
     )
 }
 
-/// 413: the body is larger than what is read here.
+/// 413: the body is larger than the limit.
 pub(in crate::server) fn body_too_large(limit: usize) -> Response<Bytes> {
     plain(
         StatusCode::PAYLOAD_TOO_LARGE,
@@ -120,7 +121,7 @@ pub(in crate::server) fn body_too_large(limit: usize) -> Response<Bytes> {
     )
 }
 
-/// 421: an authority that is not ours.
+/// 421: the request names another server.
 pub(in crate::server) fn misdirected(detail: &str) -> Response<Bytes> {
     plain(
         StatusCode::MISDIRECTED_REQUEST,
@@ -147,23 +148,23 @@ pub(in crate::server) fn too_many(
 /// 429: a payment, or all those of a client, were presented too often.
 pub(in crate::server) fn too_often(wait: Duration) -> Response<Bytes> {
     let detail =
-        "credentials of this payment or this client came too often: wait, then send this one again";
+        "too many credentials of this payment or this client: wait, then send this one again";
     retry_after(
         plain(StatusCode::TOO_MANY_REQUESTS, "Too many requests", detail),
         wait.as_secs() + 1,
     )
 }
 
-/// 500: the layer is placed or written wrongly; the log says how.
+/// 500: the layer is placed or configured wrongly. The log says how.
 pub(in crate::server) fn misconfigured() -> Response<Bytes> {
     plain(
         StatusCode::INTERNAL_SERVER_ERROR,
         "Misconfigured",
-        "this server's prices do not fit its routes; its log says how",
+        "this server is misconfigured",
     )
 }
 
-/// 503 without a challenge: the server is at fault, and nobody should pay for that.
+/// 503 without a challenge: clients are never asked to pay for a server fault.
 pub(in crate::server) fn unavailable(detail: &'static str) -> Response<Bytes> {
     retry_after(
         plain(

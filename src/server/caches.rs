@@ -1,12 +1,13 @@
-//! Keeps shared caches from answers that one person bought.
+//! Keeps shared caches from storing answers that one client bought.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Whether a header speaks to shared caches alone, most of which heed it before `Cache-Control`:
-/// every targeted field of RFC 9213 (`CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control`,
-/// `Akamai-Cache-Control`, `X-LiteSpeed-Cache-Control`), and those that are older. Fields that only
-/// name an answer for a later purge (`Surrogate-Key`, `Cache-Tag`) permit nothing.
-fn is_for_shared_caches(name: &HeaderName) -> bool {
+/// Returns whether a header is for shared caches only. Most of them prefer it to `Cache-Control`.
+///
+/// These are all targeted fields of RFC 9213 (`CDN-Cache-Control`, `Cloudflare-CDN-Cache-Control`,
+/// `Akamai-Cache-Control`, `X-LiteSpeed-Cache-Control`), and older ones. Fields that only name an
+/// answer for a later purge (`Surrogate-Key`, `Cache-Tag`) permit nothing.
+pub(in crate::server) fn is_for_shared_caches(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.ends_with("-cache-control")
         || matches!(
@@ -15,7 +16,7 @@ fn is_for_shared_caches(name: &HeaderName) -> bool {
         )
 }
 
-/// Keeps shared caches from serving to others what one person bought.
+/// Changes the headers so that shared caches do not serve to others what one client bought.
 pub(in crate::server) fn keep_private(headers: &mut HeaderMap) {
     while let Some(name) = headers
         .keys()
@@ -28,8 +29,8 @@ pub(in crate::server) fn keep_private(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, value);
 }
 
-/// What the handler said in `Cache-Control`, without what lets shared caches keep the answer, and
-/// with `private`; `None` if not every cache would read that alike.
+/// Returns the handler's `Cache-Control` without what lets shared caches keep the answer, and with
+/// `private`. Returns `None` if caches could read it in different ways.
 fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
     let (mut kept, mut is_private, mut is_understood) = (Vec::new(), false, false);
     for value in headers.get_all(header::CACHE_CONTROL) {
@@ -43,8 +44,8 @@ fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
             .split(is_comma)
             .map(<[u8]>::trim_ascii)
             .collect();
-        // After an open quote what is added would be part of a text; which one is open depends on
-        // who reads escapes.
+        // After an open quote, `private` would become part of a text. Whether a quote is open
+        // depends on how a cache reads escapes.
         if is_quoted || value.as_bytes().contains(&b'\\') {
             return None;
         }
@@ -58,7 +59,7 @@ fn private_directives(headers: &HeaderMap) -> Option<HeaderValue> {
             if directive.is_empty() || is("public") || is("s-maxage") {
                 continue;
             }
-            // `private="field"` covers that field alone, so it does not count.
+            // `private="field"` covers only that field, so it does not count.
             is_private |= directive.eq_ignore_ascii_case(b"private") || is("no-store");
             // A cache that knows it may store what says `no-store` (RFC 9111, "must-understand").
             is_understood |= is("must-understand");
