@@ -8,7 +8,6 @@ mod slow;
 mod trade;
 
 mod access;
-mod adapter;
 mod bindings;
 mod bodies;
 mod body_limits;

@@ -100,7 +100,7 @@ pub use self::bench::{Bench, Call};
 #[cfg(feature = "facilitator")]
 pub(crate) use self::verify::{proof, terms};
 pub use self::{
-    binding::{PublicOrigin, RequestBinding, RequestHash},
+    binding::{RequestBinding, RequestHash},
     challenge::PaymentRequired,
     client::{Challenge, Intent, PayerReport},
     credential::PaymentPayload,

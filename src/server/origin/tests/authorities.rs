@@ -124,6 +124,17 @@ fn only_a_trusted_proxy_is_asked_for_the_forwarded_host() {
     ];
     assert_eq!(asked_for(&lines, true), Ok(1));
     assert_eq!(asked_for(&lines, false), Err(false));
+
+    let lines = [
+        ("host", "internal:8080"),
+        ("x-forwarded-host", "api.example.com:443"),
+        ("x-forwarded-proto", "//"),
+    ];
+    assert_eq!(asked_for(&lines, false), Err(false));
+    assert_eq!(asked_for(&lines, true), Err(true));
+    assert_eq!(asked_for(&lines[..2], true), Ok(0));
+    let with_internal = origins(&["https://api.example.com"], &["internal:8080"]);
+    assert_eq!(with_internal.matching(&head("/a", &lines), false), Ok(0));
 }
 
 #[test]
@@ -169,50 +180,56 @@ fn two_origins_of_ours_in_one_request_are_nobodys() {
     assert_eq!(asked_for(&[], false), Ok(0), "none is named");
 }
 
-#[cfg(feature = "x402")]
 #[test]
-fn the_server_and_the_binding_of_x402_read_every_authority_alike() {
-    use crate::dialect::x402::{PublicOrigin, Reason};
-
+fn every_host_and_port_is_ours_or_misdirected_or_malformed() {
     let ours = origins(&["https://api.example.com"], &["internal", "lb:8080"]);
-    let bound =
-        PublicOrigin::new("https://api.example.com").with_accepted(&["internal", "lb:8080"]);
-    let hosts = [
-        "api.example.com",
-        "API.example.COM",
-        "api.example.com.",
-        "internal",
-        "lb",
-        "evil.example",
-        "[2001:db8::1]",
-        "",
+    let any_port = ["", ":", ":80", ":443", ":8080"];
+    // Each host, and the ports at which it is ours.
+    let hosts: [(&str, &[&str]); 8] = [
+        ("api.example.com", &["", ":", ":443"]),
+        ("API.example.COM", &["", ":", ":443"]),
+        ("api.example.com.", &[]),
+        ("internal", &["", ":", ":80", ":443"]),
+        ("lb", &[":8080"]),
+        ("evil.example", &[]),
+        ("[2001:db8::1]", &[]),
+        ("", &[]),
     ];
-    let ports = [
-        "", ":", ":80", ":443", ":8080", ":0", ":00", ":080", ":0443", ":000443", ":65536",
-        ":+443", ":443x", ":443:443", " ",
+    let malformed_ports = [
+        ":0", ":00", ":080", ":0443", ":000443", ":65536", ":+443", ":443x", ":443:443",
     ];
     let mut counted = [0; 3];
-    for host in hosts
-        .iter()
-        .flat_map(|host| ports.iter().map(move |port| format!("{host}{port}")))
-    {
-        for host in [
-            host.clone(),
-            format!("user@{host}"),
-            format!("{host}/"),
-            format!("internal, {host}"),
-        ] {
-            let lines = [("host", host.as_str())];
-            let asked = ours
-                .matching(&head("/x", &lines), false)
-                .map_err(|error| error.is_malformed);
-            let url = bound.bound_url([("host", host.as_bytes())], "/x");
-            let same = match &url {
-                Ok(url) => asked.is_ok() && url == "https://api.example.com/x",
-                Err(reason) => asked == Err(*reason == Reason::RequestBinding),
+    for (host, port, expected) in hosts.iter().flat_map(|(host, ours)| {
+        let well_formed = any_port.iter().map(move |port| {
+            let expected = match ours.contains(port) {
+                _ if host.is_empty() => Err(true),
+                true => Ok(0),
+                false => Err(false),
             };
-            assert!(same, "{host:?}: {asked:?}, {url:?}");
-            counted[asked.map_or_else(usize::from, |_| 2)] += 1;
+            (host, port, expected)
+        });
+        let malformed = malformed_ports
+            .iter()
+            .map(move |port| (host, port, Err(true)));
+        well_formed.chain(malformed)
+    }) {
+        let beside_ours = expected.or_else(|is_malformed| match is_malformed {
+            true => Err(true),
+            false => Ok(0),
+        });
+        for (host, expected) in [
+            (format!("{host}{port}"), expected),
+            // White space around a hop is no part of it.
+            (format!("{host}{port} "), expected),
+            (format!("user@{host}{port}"), Err(true)),
+            (format!("{host}{port}/"), Err(true)),
+            (format!("internal, {host}{port}"), beside_ours),
+        ] {
+            let found = ours
+                .matching(&head("/x", &[("host", host.as_str())]), false)
+                .map_err(|error| error.is_malformed);
+            assert_eq!(found, expected, "{host:?}");
+            counted[found.map_or_else(usize::from, |_| 2)] += 1;
         }
     }
     assert!(counted.iter().all(|count| *count > 10), "{counted:?}");

@@ -141,6 +141,23 @@ fn the_raw_target_keeps_its_spelling() {
     }
 }
 
+#[test]
+fn a_target_cannot_change_the_origin() {
+    for text in ["", ".evil.example/a", "@evil.example/a", "/a b"] {
+        assert!(
+            text.parse::<http::Uri>().is_err(),
+            "{text} reaches no server"
+        );
+    }
+    for bad in ["//evil.example/a", "evil.example:1", "*"] {
+        assert_eq!(super::asked_for(&head(bad, &[])), Err(TargetError), "{bad}");
+    }
+    for text in ["https://evil.example/a", "http://u@evil.example/a", "/a#b"] {
+        let target = super::asked_for(&head(text, &[])).unwrap();
+        assert_eq!(target.as_str(), "/a", "{text}");
+    }
+}
+
 #[cfg(feature = "axum")]
 #[test]
 fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
