@@ -26,14 +26,14 @@ use tower_x402::{Amount, DialectName, server::Charge};
 
 use crate::{
     bodies::{data, endless, service, with_body},
+    customer::Call,
     shop::{Shop, ask, problem, reason},
-    trade::Call,
 };
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_413_and_costs_no_invoice() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("POST", "/render");
     let (body, asked) = endless();
     let answer = ask(&app, with_body(&call, body)).await;
@@ -198,7 +198,7 @@ impl http_body::Body for Announced {
 #[tokio::test(start_paused = true)]
 async fn bodies_that_are_announced_and_never_come_take_the_pool_from_nobody() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'p'; 2 << 20]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let spent = shop.bought(&call, &ask(&app, call.request()).await);
@@ -263,7 +263,7 @@ fn counted(frames: usize) -> (Body, Arc<AtomicUsize>) {
 async fn an_announced_body_that_nobody_wants_is_read_away_so_that_its_sender_hears_the_402() {
     let shop = Shop::new();
     let app = service(
-        &shop.speaking_every_dialect(),
+        &shop.paywall_of_every_dialect(),
         Charge::new(Amount::from_sat(10)).stream_body(),
     );
     let call = Call::new("POST", "/render");

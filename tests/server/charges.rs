@@ -5,7 +5,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use tower_x402::{Amount, Charge, DialectName, Network, RouteTable, server::price_fn};
 
-use crate::{configuration::Node, shop::Shop, trade::EVERY};
+use crate::{configuration::Node, customer::ALL, shop::Shop};
 
 #[track_caller]
 fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
@@ -89,12 +89,12 @@ fn a_charge_that_contradicts_itself_is_refused() {
     let reads =
         "only a price function reads headers or the body: bind headers with .bind_headers(..)";
     refuses_charge(
-        &EVERY,
+        &ALL,
         Charge::new(Amount::ZERO),
         "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         Charge::new(Amount::from_msat(2_100_000_000_000_000_001)),
         "a price must be at most 21 million bitcoin, which is all there will be",
     );
@@ -102,31 +102,31 @@ fn a_charge_that_contradicts_itself_is_refused() {
     let one_thing =
         "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once";
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().uses(uses(3)).for_duration(Duration::from_secs(60)),
         one_thing,
     );
-    refuses_charge(&EVERY, sat().uses(uses(3)).uses(uses(4)), one_thing);
-    refuses_charge(&EVERY, sat().once().uses(uses(3)), one_thing);
+    refuses_charge(&ALL, sat().uses(uses(3)).uses(uses(4)), one_thing);
+    refuses_charge(&ALL, sat().once().uses(uses(3)), one_thing);
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().for_duration(Duration::from_millis(999)),
         "a duration must be a second at least",
     );
-    refuses_charge(&EVERY, sat().reads_body(), reads);
-    refuses_charge(&EVERY, sat().reads_headers(["x-frames"]), reads);
+    refuses_charge(&ALL, sat().reads_body(), reads);
+    refuses_charge(&ALL, sat().reads_headers(["x-frames"]), reads);
     refuses_charge(
-        &EVERY,
+        &ALL,
         priced().reads_body().stream_body(),
         "a body is either read for the price or left alone: choose .reads_body() or .stream_body()",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().bind_headers(["a b"]),
         "\"a b\" is no header name",
     );
     let text = "authorization carries credentials itself and cannot be bound or priced by";
-    refuses_charge(&EVERY, sat().bind_headers(["Authorization"]), text);
+    refuses_charge(&ALL, sat().bind_headers(["Authorization"]), text);
     for name in [
         "payment-authorization",
         "PAYMENT-SIGNATURE",
@@ -134,29 +134,29 @@ fn a_charge_that_contradicts_itself_is_refused() {
         "grpc-metadata-macaroon",
     ] {
         let text = format!("{name} carries credentials itself and cannot be bound or priced by");
-        refuses_charge(&EVERY, sat().bind_headers([name]), &text);
-        refuses_charge(&EVERY, priced().reads_headers([name]), &text);
+        refuses_charge(&ALL, sat().bind_headers([name]), &text);
+        refuses_charge(&ALL, priced().reads_headers([name]), &text);
     }
     let description = "a description must have at most 256 bytes and no control characters";
-    refuses_charge(&EVERY, sat().description("d".repeat(257)), description);
-    refuses_charge(&EVERY, sat().description("a\nb"), description);
+    refuses_charge(&ALL, sat().description("d".repeat(257)), description);
+    refuses_charge(&ALL, sat().description("a\nb"), description);
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().service_name("\u{e9}"),
         "a service name must have at most 32 printable ASCII characters",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().tags(["t"; 6]),
         "tags must be five at most, each of at most 32 printable ASCII characters",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().icon_url("i".repeat(2049)),
         "an icon's address must have at most 2048 printable ASCII characters",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().mime_type("\t"),
         "a media type must have at most 128 printable ASCII characters",
     );

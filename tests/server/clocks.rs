@@ -10,8 +10,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     shop::{Lasting, Shop, ask, reason},
-    trade::Call,
     younger::{OLDER, builder, facilitator, memory_store, opened, sold_elsewhere, taking},
 };
 

@@ -12,8 +12,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::ALL,
     shop::{Lasting, ORIGIN, Shop},
-    trade::EVERY,
 };
 
 /// A node that only has a profile.
@@ -291,7 +291,7 @@ fn money_that_is_worth_nothing_is_not_taken_unless_that_is_meant() {
             "the node is on {network}, whose money is worth nothing: call .allow_test_network() if that is meant"
         );
         refuses(Node::on(network).builder(), &text);
-        let dialects = EVERY
+        let dialects = ALL
             .into_iter()
             .filter(|name| network != Network::Testnet || *name != DialectName::Mpp);
         assert!(

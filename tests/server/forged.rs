@@ -30,8 +30,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{Call, PAYMENT_SIGNATURE},
     shop::{Lasting, NOW, Shop, ask, reason},
-    trade::{Call, PAYMENT_SIGNATURE},
 };
 
 fn key(byte: u8) -> SecretKey {
@@ -137,7 +137,7 @@ fn an_end_that_cannot_be_named_is_refused() {
 /// A genuine proof of this shop, as JSON, with the request that it is for and who serves it.
 pub(crate) async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));

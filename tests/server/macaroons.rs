@@ -7,9 +7,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     hostile::{l402, refused, service},
     shop::{Shop, ask, reason},
-    trade::Call,
 };
 
 #[tokio::test]

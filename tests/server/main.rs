@@ -5,7 +5,6 @@ mod customer;
 mod journal;
 mod shop;
 mod slow;
-mod trade;
 
 mod access;
 mod bindings;

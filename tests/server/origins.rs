@@ -10,8 +10,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     shop::{ORIGIN, Shop, ask, get, problem, reason},
-    trade::{Call, EVERY},
 };
 
 fn weather(shop: &Shop) -> Router {
@@ -92,7 +92,7 @@ async fn what_is_bound_is_the_configured_origin_whatever_the_requester_says() {
         }
         let answer = ask(&app, request).await;
         let bought = shop.bought(&Call::new("GET", "/weather"), &answer);
-        assert_eq!(bought.dialects(), EVERY);
+        assert_eq!(bought.dialects(), ALL);
         let required = decode_header(answer.headers()["payment-required"].as_bytes()).unwrap();
         assert_eq!(
             PaymentRequired::from_json(&required).unwrap().url(),

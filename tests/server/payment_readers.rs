@@ -8,9 +8,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     readers::{joined, lines, paid, service},
     shop::{Shop, ask},
-    trade::Call,
 };
 
 type Splitter = fn(&[String]) -> Vec<String>;

@@ -12,15 +12,16 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call, PAYMENT_SIGNATURE},
     shop::{Shop, ask},
-    trade::{Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 pub(crate) fn service(shop: &Shop) -> Router {
     let charge = Charge::new(Amount::from_sat(10)).description("weather, Payment included");
     Router::new().route(
         "/weather",
-        on_get(async || "sunny").route_layer(shop.speaking_every_dialect().charge(charge).unwrap()),
+        on_get(async || "sunny")
+            .route_layer(shop.paywall_of_every_dialect().charge(charge).unwrap()),
     )
 }
 
@@ -190,7 +191,7 @@ async fn every_habit_of_reading_l402_finds_a_token_that_is_served_once_paid() {
 async fn the_lines_stand_in_the_one_order_that_all_of_them_read() {
     let shop = Shop::new();
     let schemes = async |call: &Call, charge: Charge| {
-        let layer = shop.speaking_every_dialect().charge(charge).unwrap();
+        let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
         let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
         let answer = ask(&app, call.request()).await;
         let lines = lines(&answer);
@@ -299,9 +300,7 @@ async fn official_x402_clients_read_the_requirement_and_echo_it_with_more_around
     assert_eq!(
         shop.bought(&call, &ask(&app, call.request()).await)
             .dialects(),
-        EVERY
+        ALL
     );
-    assert!(
-        served.headers().contains_key("payment-response") && EVERY.contains(&DialectName::X402)
-    );
+    assert!(served.headers().contains_key("payment-response") && ALL.contains(&DialectName::X402));
 }

@@ -18,9 +18,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Bought, Call},
     journal::Journal,
     shop::{Lasting, Shop, ask, problem, reason},
-    trade::{Bought, Call, EVERY},
 };
 
 pub(crate) const OLDER: &str = "invalid_exact_lnbtc_invoice_older_than_store";
@@ -90,8 +90,8 @@ async fn a_foreign_proof_that_an_older_store_could_have_taken_is_refused_and_say
         let detail = problem(&answer)["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains("pay the fresh invoice"), "{detail}");
         let fresh = shop.bought(&call, &answer);
-        for dialect in EVERY {
-            let expected = if dialect == EVERY[0] {
+        for dialect in ALL {
+            let expected = if dialect == ALL[0] {
                 StatusCode::OK
             } else {
                 StatusCode::PAYMENT_REQUIRED
