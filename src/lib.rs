@@ -113,8 +113,20 @@
 pub mod body;
 mod boxed;
 pub mod clock;
-#[doc(hidden)]
-pub mod codec;
+// Some of it is unused if the server or a dialect is left out, and public for `internals` alone.
+#[cfg_attr(
+    not(all(
+        feature = "__internals",
+        feature = "server",
+        feature = "l402",
+        feature = "mpp",
+        feature = "x402",
+        feature = "replay-durable"
+    )),
+    allow(dead_code, unnameable_types, unreachable_pub, unused_imports)
+)]
+#[allow(missing_docs, reason = "no part of the public API")]
+mod codec;
 // Some of it is unused if the server or a dialect is left out.
 #[cfg_attr(
     not(all(
@@ -131,6 +143,9 @@ mod dialect;
 mod extract;
 #[cfg(feature = "facilitator")]
 pub mod facilitator;
+#[cfg(feature = "__internals")]
+#[doc(hidden)]
+pub mod internals;
 #[cfg(feature = "replay-durable")]
 mod journal;
 pub mod lightning;

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_x402::codec::{jcs, json};
+use tower_x402::internals::codec::{jcs, json};
 
 /// What `serde_json` names its numbers under `arbitrary_precision`. Nobody else may make a number
 /// of an object.

@@ -6,7 +6,7 @@ use http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
 use tower_x402::{
     clock::Timestamp,
-    codec::{base64, json},
+    internals::codec::{base64, json},
     x402::{Challenge, Conditions, Intent, PaymentRequired, decode_header},
 };
 

@@ -12,14 +12,14 @@ use std::{
 
 /// A host and an optional port.
 #[derive(Clone, Debug)]
-pub struct Authority<'a> {
+pub(crate) struct Authority<'a> {
     host: Cow<'a, str>,
     port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
     /// Reads one; `None` for anything else.
-    pub fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let host_end = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
             None => text.find(':').unwrap_or(text.len()),
@@ -41,13 +41,13 @@ impl<'a> Authority<'a> {
     }
 
     /// The same of bytes.
-    pub fn parse_bytes(text: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse_bytes(text: &'a [u8]) -> Option<Self> {
         Self::parse(std::str::from_utf8(text).ok()?)
     }
 
     /// The same, without what it was read from.
     #[must_use]
-    pub fn into_owned(self) -> Authority<'static> {
+    pub(crate) fn into_owned(self) -> Authority<'static> {
         Authority {
             host: Cow::Owned(self.host.into_owned()),
             port: self.port,
@@ -56,19 +56,19 @@ impl<'a> Authority<'a> {
 
     /// The host as it was written; an IPv6 address in its brackets.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// The port, if one was written.
     #[must_use]
-    pub const fn port(&self) -> Option<u16> {
+    pub(crate) const fn port(&self) -> Option<u16> {
         self.port
     }
 
     /// The same, without a port that is `default`.
     #[must_use]
-    pub fn without_default(self, default: u16) -> Self {
+    pub(crate) fn without_default(self, default: u16) -> Self {
         Self {
             port: self.port.filter(|port| *port != default),
             ..self
@@ -77,13 +77,13 @@ impl<'a> Authority<'a> {
 
     /// Whether both name the same place, if `default` is the port of one that names none.
     #[must_use]
-    pub fn is_same(&self, other: &Authority<'_>, default: u16) -> bool {
+    pub(crate) fn is_same(&self, other: &Authority<'_>, default: u16) -> bool {
         self.is_host(&other.host) && self.port.unwrap_or(default) == other.port.unwrap_or(default)
     }
 
     /// Whether `other` is at this authority, which stands for both default ports if it names none.
     #[must_use]
-    pub fn accepts(&self, other: &Authority<'_>) -> bool {
+    pub(crate) fn accepts(&self, other: &Authority<'_>) -> bool {
         let is_default = |port| matches!(port, None | Some(80 | 443));
         self.is_host(&other.host)
             && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
@@ -91,7 +91,7 @@ impl<'a> Authority<'a> {
 
     /// Whether this is `localhost` or a loopback address, written as one.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let v6 = self
             .host
             .strip_prefix('[')
@@ -145,7 +145,7 @@ fn is_registered_name(text: &str) -> bool {
 }
 
 /// RFC 3986, section "Scheme".
-pub fn is_scheme(text: &[u8]) -> bool {
+pub(crate) fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
         && text
             .iter()

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 /// SHA-256 over the prefix and the words before signature and checksum, packed into bytes, the last
 /// one filled with zeros (BOLT11, "Data Part"). `None` for a text that is too short; the caller has
 /// checked its alphabet and checksum.
-pub fn signed_hash(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn signed_hash(text: &str) -> Option<[u8; 32]> {
     let lower = text.to_ascii_lowercase();
     let (prefix, data) = lower.rsplit_once('1')?;
     let (words, _) = data

@@ -4,12 +4,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// Whether any of these fields is there. The few names that a message has are faster to look
 /// through than names that are no standard ones are to hash.
-pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+pub(crate) fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
     headers.keys().any(|name| names.contains(name))
 }
 
 /// Moves the lines that `is_ours` knows out of one header. The others stay in their order.
-pub fn take_lines(
+pub(crate) fn take_lines(
     headers: &mut HeaderMap,
     name: &HeaderName,
     is_ours: impl Fn(&HeaderValue) -> bool,

@@ -3,7 +3,7 @@
 use sha2::block_api::compress256;
 
 /// Where every hash starts (FIPS 180-4, section 5.3.3).
-pub const INITIAL: [u32; 8] = [
+pub(crate) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -15,14 +15,14 @@ pub const INITIAL: [u32; 8] = [
 ];
 
 /// The hash of 32 bytes.
-pub fn hash_of_32(message: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn hash_of_32(message: &[u8; 32]) -> [u8; 32] {
     let mut state = INITIAL;
     compress256(&mut state, &[padded::<1>(message)]);
     bytes(&state)
 }
 
 /// 32 bytes as the last of so many blocks, all others being full.
-pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
+pub(crate) fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
     block[..32].copy_from_slice(message);
     block
@@ -31,7 +31,7 @@ pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
 /// A state, as the hash that it is, as the last of so many blocks. Out of line for the same reason
 /// as [`bytes`].
 #[inline(never)]
-pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
+pub(crate) fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
     write(state, &mut block);
     block
@@ -40,7 +40,7 @@ pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
 /// A state as bytes. Out of line, so that words are swapped and stored four at a time: one at a
 /// time they would be slow to load as a block.
 #[inline(never)]
-pub fn bytes(state: &[u32; 8]) -> [u8; 32] {
+pub(crate) fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];
     write(state, &mut out);
     out

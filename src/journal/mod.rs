@@ -11,14 +11,14 @@ mod error;
 mod floor;
 mod folder;
 mod head;
-#[cfg(feature = "conformance")]
+#[cfg(feature = "__internals")]
 mod raw;
 #[cfg(test)]
 mod tests;
 mod wal;
 mod writer;
 
-#[cfg(feature = "conformance")]
+#[cfg(feature = "__internals")]
 pub(crate) use self::raw::RawEngine;
 pub(crate) use self::{
     batch::Batch,

@@ -60,7 +60,7 @@ pub(crate) struct Terms {
     pub(crate) authorization_taken: bool,
 }
 
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "__internals"))]
 impl Terms {
     /// With the defaults of the server, on regtest: for tests and benches.
     pub(crate) fn plain(access: Access) -> Self {

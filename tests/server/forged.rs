@@ -20,8 +20,8 @@ use tower::ServiceExt as _;
 use tower_x402::{
     Amount, DialectName, Invoice, InvoiceErrorKind, Network, Secrets,
     clock::Timestamp,
-    codec::{base64, hex},
     facilitator::{BearerTokens, Facilitator},
+    internals::codec::{base64, hex},
     lightning::{Description, InvoiceRequest, Receiver as _},
     replay::ReplayStore,
     x402::{

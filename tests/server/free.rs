@@ -9,7 +9,9 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tower_x402::{Amount, Charge, DialectName, Paywall, RouteTable, codec, l402, price_fn, x402};
+use tower_x402::{
+    Amount, Charge, DialectName, Paywall, RouteTable, internals::codec, l402, price_fn, x402,
+};
 
 use crate::{
     customer::{ALL, Bought, Call, PAYMENT_SIGNATURE},

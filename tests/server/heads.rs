@@ -86,7 +86,7 @@ fn unpaid(bought: &Bought, dialect: DialectName, answer: &Response<Bytes>) -> He
         _ => {
             let text = x402::decode_header(bought.of(dialect).1.as_bytes()).unwrap();
             let text = text.replace(&bought.preimage.expose_hex(), &wrong.expose_hex());
-            tower_x402::codec::base64::encode_standard(text)
+            tower_x402::internals::codec::base64::encode_standard(text)
                 .parse()
                 .unwrap()
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::{Router, routing::any};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use proptest::{prelude::*, test_runner::TestRunner};
-use tower_x402::{Amount, DialectName, codec::base64, l402::Macaroon, server::Charge};
+use tower_x402::{Amount, DialectName, internals::codec::base64, l402::Macaroon, server::Charge};
 
 use crate::{
     customer::{ALL, Call, PAYMENT_SIGNATURE},
@@ -55,7 +55,7 @@ async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason
     );
     let huge = "{\"x402Version\":2,\"accepted\":{\"amount\":1e400000,\"maxTimeoutSeconds\":99999999999999999999},\"payload\":{}}";
     let twice = "{\"x402Version\":2,\"x402Version\":2,\"accepted\":{},\"payload\":{}}";
-    let ours = tower_x402::codec::hex::encode(
+    let ours = tower_x402::internals::codec::hex::encode(
         Macaroon::mint([1; 32], [0; 66], ["a=b"])
             .unwrap()
             .to_bytes(),

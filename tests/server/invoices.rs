@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tower_x402::{
     Amount, DialectName, Invoice, Network, Preimage,
     clock::Clock as _,
-    codec::base64,
+    internals::codec::base64,
     lightning::{Description, InvoiceRequest, Lie, Receiver as _},
     x402::{self, Conditions, Intent, PaymentRequired, RequestBinding},
 };

@@ -29,7 +29,7 @@ fn seen(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 
 /// A token as stock gRPC clients send it, but for its preimage.
 fn metadata() -> String {
-    tower_x402::codec::hex::encode(
+    tower_x402::internals::codec::hex::encode(
         l402::Macaroon::mint([1; 32], [0; 66], ["a=b"])
             .unwrap()
             .to_bytes(),

@@ -6,7 +6,7 @@ use axum::{
     routing::{any, get as on_get},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use tower_x402::{Amount, Charge, DialectName, RouteTable, Secrets, codec, price_fn};
+use tower_x402::{Amount, Charge, DialectName, RouteTable, Secrets, internals::codec, price_fn};
 
 use crate::{
     customer::{ALL, Call, PAYMENT_SIGNATURE},

@@ -3,7 +3,7 @@
 
 use http::{StatusCode, header};
 use tower_x402::{
-    codec::{jcs, json},
+    internals::codec::{jcs, json},
     mpp,
 };
 
@@ -114,7 +114,8 @@ async fn every_habit_of_reading_payment_finds_one_charge_that_is_served_once_pai
         );
         assert!(challenge.expires.is_some());
         // Some clients write the request anew before they echo it: canonical JSON survives that.
-        let request = tower_x402::codec::base64::decode_url(&*challenge.request).unwrap();
+        let request =
+            tower_x402::internals::codec::base64::decode_url(&*challenge.request).unwrap();
         let request = String::from_utf8(request).unwrap();
         assert_eq!(
             jcs::canonical(&json::parse(&request).unwrap()).unwrap(),

@@ -159,7 +159,7 @@ async fn every_habit_of_reading_l402_finds_a_token_that_is_served_once_paid() {
         let (macaroon, invoice) =
             read(&lines(&answer)).unwrap_or_else(|| panic!("{habit}: nothing found"));
         // Released clients decode standard base64 with padding only.
-        let bytes = tower_x402::codec::base64::decode_standard(&macaroon)
+        let bytes = tower_x402::internals::codec::base64::decode_standard(&macaroon)
             .unwrap_or_else(|| panic!("{habit}: {macaroon}"));
         let macaroon_read = Macaroon::parse(bytes).unwrap();
         assert_eq!(
@@ -289,7 +289,7 @@ async fn official_x402_clients_read_the_requirement_and_echo_it_with_more_around
         "x402Version": 2,
         "extensions": {"of-the-client": {"info": {"a": 1.5}}},
     });
-    let header = tower_x402::codec::base64::encode_standard(payload.to_string());
+    let header = tower_x402::internals::codec::base64::encode_standard(payload.to_string());
     let served = ask(
         &app,
         call.with(&(PAYMENT_SIGNATURE, header.parse().unwrap()))

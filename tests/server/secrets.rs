@@ -22,7 +22,7 @@ fn at(origin: &str) -> PaywallBuilder {
 
 /// What people type and what programs fill memory with.
 fn weak() -> Vec<Vec<u8>> {
-    let hex = tower_x402::codec::hex::encode(Secrets::test_secret(1));
+    let hex = tower_x402::internals::codec::hex::encode(Secrets::test_secret(1));
     vec![
         vec![7; 32],
         vec![b'a'; 32],
@@ -38,7 +38,7 @@ fn weak() -> Vec<Vec<u8>> {
         b"0123456789abcdef0123456789abcdef".to_vec(),
         hex.clone().into(),
         format!("{hex}\n").into(),
-        tower_x402::codec::base64::encode_standard(Secrets::test_secret(1)).into(),
+        tower_x402::internals::codec::base64::encode_standard(Secrets::test_secret(1)).into(),
         "\u{43f}\u{430}\u{440}\u{43e}\u{43b}\u{44c} \u{43a}\u{43e}\u{442}\u{43e}\u{440}\u{44b}\u{439} \u{43d}\u{435}".into(),
     ]
 }
@@ -261,7 +261,7 @@ fn a_file_that_holds_no_secret_is_named_with_what_was_expected_and_nothing_of_it
 #[test]
 fn a_weak_secret_of_a_file_is_told_with_the_file_and_how_to_convert_it() {
     let folder = tempfile::tempdir().unwrap();
-    let hex = tower_x402::codec::hex::encode(Secrets::test_secret(1));
+    let hex = tower_x402::internals::codec::hex::encode(Secrets::test_secret(1));
     let path = file(folder.path(), hex.as_bytes());
     let shown = path.display();
     let by_file = at("https://api.example.com")

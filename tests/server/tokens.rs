@@ -4,7 +4,7 @@ use axum::{Router, routing::get as on_get};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tower_x402::{
     Amount, Charge,
-    codec::base64,
+    internals::codec::base64,
     l402::{Credential, Macaroon, Scheme},
 };
 

@@ -169,7 +169,7 @@ pub(crate) fn facilitator(
     shop: &Shop,
     store: Arc<dyn ReplayStore>,
 ) -> Result<Facilitator, FacilitatorConfigError> {
-    let key = tower_x402::codec::hex::encode(shop.node.profile().public_key.unwrap());
+    let key = tower_x402::internals::codec::hex::encode(shop.node.profile().public_key.unwrap());
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token"))
         .allow_volatile_replay_store();
     facilitator

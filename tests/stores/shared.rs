@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use tower_x402::{
     Network, PaymentHash,
     clock::{Clock as _, TestClock, Timestamp},
-    codec::hex,
+    internals::codec::hex,
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,

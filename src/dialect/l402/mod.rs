@@ -58,8 +58,8 @@ mod satisfier;
 mod scheme;
 mod verify;
 
-#[cfg(feature = "conformance")]
-mod bench;
+#[cfg(feature = "__internals")]
+pub(crate) mod bench;
 #[cfg(test)]
 mod tests;
 
@@ -67,9 +67,6 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
 
-#[cfg(feature = "conformance")]
-#[doc(hidden)]
-pub use self::bench::Bench;
 pub use self::{
     challenge::Challenge,
     credential::Credential,

@@ -14,7 +14,6 @@ use crate::{
 
 /// One server, one paid invoice and one request that shows its credential: for benches and tests,
 /// no part of the public API.
-#[doc(hidden)]
 pub struct Bench {
     pub(super) head: Parts,
     pub(super) origin: &'static str,

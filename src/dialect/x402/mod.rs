@@ -77,8 +77,8 @@
 //! # }
 //! ```
 
-#[cfg(any(test, feature = "conformance"))]
-mod bench;
+#[cfg(feature = "__internals")]
+pub(crate) mod bench;
 mod binding;
 mod challenge;
 mod claim;
@@ -94,9 +94,6 @@ mod wire;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-#[cfg(feature = "conformance")]
-#[doc(hidden)]
-pub use self::bench::{Bench, Call};
 #[cfg(feature = "facilitator")]
 pub(crate) use self::verify::{proof, terms};
 pub use self::{

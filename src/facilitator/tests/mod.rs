@@ -21,11 +21,11 @@ use crate::{
     boxed::BoxFuture,
     clock::{TestClock, Timestamp},
     codec::hex,
+    dialect::x402::bench::Bench,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
         StoreErrorKind, StoreId, UseId, UseLimits,
     },
-    x402::Bench,
 };
 
 /// A store that keeps what it was asked, and can be made to fail or to hang.
