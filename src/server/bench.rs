@@ -72,7 +72,7 @@ impl Bench {
             .body(())
             .expect("a request");
         let (head, ()) = request.into_parts();
-        let target = origin::asked_for(&head).expect("a target");
+        let target = origin::raw_target(&head).expect("a target");
         let place = RequestPlace {
             origin: 0,
             target,

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    ConfigError, Paywall, PaywallBuilder, foreign, paywall::PaywallState, secret_file,
-    siblings::Sold, spoken,
+    ConfigError, Paywall, PaywallBuilder, dialects, foreign, paywall::PaywallState, secret_file,
+    siblings::Sold,
 };
 use crate::{
     dialect::{
@@ -18,7 +18,7 @@ use crate::{
         address::Proxies,
         limit::Limiter,
         origin::{Origin, OriginError, Origins},
-        state::{holding::Holding, pace::Pace},
+        state::{body_memory::BodyMemory, pace::Pace},
     },
 };
 
@@ -53,7 +53,7 @@ impl PaywallBuilder {
         )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
-        let service = spoken::label(self.service.as_deref())?;
+        let service = dialects::service_label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities
             .all()
             .iter()
@@ -61,7 +61,7 @@ impl PaywallBuilder {
             .collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = spoken::dialects(
+        let dialects = dialects::enabled(
             self.dialects.as_deref(),
             &profile,
             self.l402_service.as_deref(),
@@ -92,8 +92,8 @@ impl PaywallBuilder {
             clock: self.clock,
             limiter: Arc::new(Limiter::new(self.limits)),
             announcer: Default::default(),
-            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
-            unpaid: Holding::new(self.body_pool / 2, body_limit),
+            presented: BodyMemory::new(self.body_pool - self.body_pool / 2, body_limit),
+            unpaid: BodyMemory::new(self.body_pool / 2, body_limit),
             body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,

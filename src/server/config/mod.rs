@@ -3,13 +3,13 @@
 mod build;
 mod builder;
 pub(super) mod charge;
+mod dialects;
 pub(super) mod error;
 mod foreign;
 pub(super) mod paywall;
 pub(super) mod price;
 mod secret_file;
 pub(super) mod siblings;
-mod spoken;
 
 pub use self::{
     builder::PaywallBuilder,

@@ -13,8 +13,8 @@ use crate::{
         origin::Origins,
         settlements::{Announcer, Settlements},
         state::{
+            body_memory::BodyMemory,
             confirmations::Confirmations,
-            holding::Holding,
             notices::Notices,
             pace::Pace,
             spent::Spent,
@@ -64,8 +64,8 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) announcer: Announcer,
     /// Memory for the bodies of requests with a genuine credential, and for those that a price
     /// function reads.
-    pub(in crate::server) presented: Holding,
-    pub(in crate::server) unpaid: Holding,
+    pub(in crate::server) presented: BodyMemory,
+    pub(in crate::server) unpaid: BodyMemory,
     pub(in crate::server) body_limit: usize,
     pub(in crate::server) time_limit: Duration,
     pub(in crate::server) invoice_expiry: Duration,
@@ -135,7 +135,7 @@ impl PaywallState {
         }
     }
 
-    pub(in crate::server) fn speaks_x402(&self) -> bool {
+    pub(in crate::server) fn offers_x402(&self) -> bool {
         self.dialects
             .iter()
             .any(|dialect| dialect.name() == DialectName::X402)

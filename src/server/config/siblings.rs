@@ -29,7 +29,7 @@ pub(in crate::server) struct Sold {
     /// It was compared with the others since its last rule.
     compared: AtomicBool,
     /// It was logged that it differs from another.
-    told: AtomicBool,
+    warned: AtomicBool,
 }
 
 /// Hashes of the rules whose uses a store counts, and of those that only time ends.
@@ -68,7 +68,7 @@ impl SoldRule {
 impl Sold {
     /// Of a new paywall, which sells nothing yet.
     pub(in crate::server) fn enrol(keys: Arc<KeyRing>) -> Arc<Self> {
-        let (rules, compared, told) = (
+        let (rules, compared, warned) = (
             Mutex::default(),
             AtomicBool::new(false),
             AtomicBool::new(false),
@@ -77,7 +77,7 @@ impl Sold {
             keys,
             rules,
             compared,
-            told,
+            warned,
         });
         let mut live = lock(&LIVE);
         live.retain(|other| other.strong_count() > 0);
@@ -110,7 +110,7 @@ impl Sold {
     }
 
     fn compare(&self, is_complete: bool) {
-        if self.told.load(Ordering::Relaxed) {
+        if self.warned.load(Ordering::Relaxed) {
             return;
         }
         let own = lock(&self.rules).clone();
@@ -124,8 +124,8 @@ impl Sold {
         let Some(other) = others.iter().find(is_other_service) else {
             return;
         };
-        other.told.store(true, Ordering::Relaxed);
-        if !self.told.swap(true, Ordering::Relaxed) {
+        other.warned.store(true, Ordering::Relaxed);
+        if !self.warned.swap(true, Ordering::Relaxed) {
             trace::warn(format_args!(
                 "two paywalls of this process have the same origin ({}), master secret, store and service label, but not the same \
                  priced routes: what is bought at one may open the other; if they are two services, give each its own label with \

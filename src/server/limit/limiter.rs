@@ -3,7 +3,7 @@
 //!
 //! 1. A [`Slot`] is [reserved](Limiter::reserve) before the node is called, or the request is
 //!    refused.
-//! 2. [`Slot::asked`] says that the node is being called: from then on an invoice may exist, and
+//! 2. [`Slot::node_called`] says that the node is being called: from then on an invoice may exist, and
 //!    whatever becomes of the request, the slot is held.
 //! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] says how the call ended
 //!    otherwise: the slot goes back at once if there is certainly no invoice, and after the time
@@ -27,7 +27,7 @@ use tokio::time::Instant;
 
 use super::{
     limits::UnpaidLimits,
-    silence::{Call, CallEnd},
+    silence::{CallEnd, NodeCall},
     state::{Full, LimiterState},
 };
 use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
@@ -41,7 +41,7 @@ use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
     state: Mutex<LimiterState>,
-    lately: Lately,
+    recently_paid: RecentlyPaid,
 }
 
 /// No further invoice for this client now: 429.
@@ -53,7 +53,7 @@ pub(crate) struct TooMany {
     pub(crate) full: Full,
 }
 
-/// The right to one unpaid invoice. Dropped before [`asked`](Self::asked) it goes back at once,
+/// The right to one unpaid invoice. Dropped before [`node_called`](Self::node_called) it goes back at once,
 /// dropped afterwards at the end that an invoice would have, or after the time limit if the node
 /// answered nobody while it was asked.
 #[derive(Debug)]
@@ -62,13 +62,13 @@ pub(crate) struct Slot {
     limiter: Arc<Limiter>,
     id: u64,
     /// What becomes of it when it is dropped.
-    then: Then,
+    on_drop: OnDrop,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Then {
+enum OnDrop {
     GiveBack,
-    HangUp(Call),
+    HangUp(NodeCall),
     Nothing,
 }
 
@@ -77,7 +77,7 @@ impl Limiter {
         Self {
             limits,
             state: Mutex::default(),
-            lately: Lately::new(),
+            recently_paid: RecentlyPaid::new(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Limiter {
         &self.limits
     }
 
-    /// A slot for one more invoice. Call it before the node, and before a price function.
+    /// A slot for one more invoice. NodeCall it before the node, and before a price function.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: ClientKey,
@@ -99,7 +99,7 @@ impl Limiter {
                 Ok(Slot {
                     limiter: self.clone(),
                     id,
-                    then: Then::GiveBack,
+                    on_drop: OnDrop::GiveBack,
                 })
             }
             Err((full, end)) => {
@@ -119,9 +119,9 @@ impl Limiter {
     /// A further call for the same hash changes nothing, as long as the hash is one of the latest
     /// [`UnpaidLimits::payers`] that were told. One that was forgotten may make a payer once more.
     pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) {
-        if !self.lately.contains(&hash) {
+        if !self.recently_paid.contains(&hash) {
             self.state().paid(hash, presenter, now, &self.limits);
-            self.lately.insert(&hash);
+            self.recently_paid.insert(&hash);
         }
     }
 
@@ -133,10 +133,10 @@ impl Limiter {
 impl Slot {
     /// The node is about to be asked for an invoice that lives so long. It has until the time limit
     /// to answer.
-    pub(crate) fn asked(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
+    pub(crate) fn node_called(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
         let end = now.saturating_add(life);
         let brief = now.saturating_add(time_limit).min(end);
-        self.then = Then::HangUp(Call {
+        self.on_drop = OnDrop::HangUp(NodeCall {
             began: Instant::now(),
             time_limit,
             end,
@@ -146,14 +146,14 @@ impl Slot {
 
     /// The invoice exists.
     pub(crate) fn issued(mut self, hash: PaymentHash, end: Timestamp) {
-        let call = match std::mem::replace(&mut self.then, Then::Nothing) {
-            Then::HangUp(call) => Some(call),
-            Then::GiveBack | Then::Nothing => None,
+        let call = match std::mem::replace(&mut self.on_drop, OnDrop::Nothing) {
+            OnDrop::HangUp(call) => Some(call),
+            OnDrop::GiveBack | OnDrop::Nothing => None,
         };
         self.limiter
             .state()
             .issued(self.id, call.as_ref(), (hash, end));
-        self.limiter.lately.remove(&hash);
+        self.limiter.recently_paid.remove(&hash);
     }
 
     /// There is no invoice to offer.
@@ -162,10 +162,10 @@ impl Slot {
     }
 
     fn ended(&mut self, why: CallEnd) {
-        match std::mem::replace(&mut self.then, Then::Nothing) {
-            Then::GiveBack => self.limiter.state().release(self.id),
-            Then::HangUp(call) => self.limiter.state().not_issued(self.id, &call, why),
-            Then::Nothing => {}
+        match std::mem::replace(&mut self.on_drop, OnDrop::Nothing) {
+            OnDrop::GiveBack => self.limiter.state().release(self.id),
+            OnDrop::HangUp(call) => self.limiter.state().not_issued(self.id, &call, why),
+            OnDrop::Nothing => {}
         }
     }
 }
@@ -179,9 +179,9 @@ impl Drop for Slot {
 /// Payments that were told lately, so that the next request with one of them takes no lock. It may
 /// forget one at any time.
 #[derive(Debug)]
-struct Lately(Box<[AtomicU64]>);
+struct RecentlyPaid(Box<[AtomicU64]>);
 
-impl Lately {
+impl RecentlyPaid {
     const PLACES: usize = 4096;
 
     fn new() -> Self {

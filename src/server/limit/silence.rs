@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 
 /// A call to the node for one invoice.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
+pub(super) struct NodeCall {
     pub(super) began: Instant,
     pub(super) time_limit: Duration,
     /// When the invoice that it asks for would end.
@@ -63,7 +63,7 @@ pub(super) struct Silence {
 
 impl Silence {
     /// The node made an invoice.
-    pub(super) fn made(&mut self, call: &Call) {
+    pub(super) fn made(&mut self, call: &NodeCall) {
         let slowest = self.slowest.unwrap_or_default().saturating_mul(7) / 8;
         self.slowest = Some(call.began.elapsed().max(slowest));
         self.heard();
@@ -78,7 +78,7 @@ impl Silence {
 
     /// Notes that the node did not answer this call. Returns whether that proves that it answers
     /// nobody.
-    pub(super) fn unanswered(&mut self, call: &Call, why: CallEnd) -> bool {
+    pub(super) fn unanswered(&mut self, call: &NodeCall, why: CallEnd) -> bool {
         let since = self.heard.map_or(call.began, |heard| heard.max(call.began));
         let patience = |slowest: Duration| {
             slowest
@@ -95,7 +95,7 @@ impl Silence {
     }
 
     /// Whether this call began before the node was found silent, and nothing was answered since.
-    pub(super) fn covers(&self, call: &Call) -> bool {
+    pub(super) fn covers(&self, call: &NodeCall) -> bool {
         self.noticed.is_some_and(|noticed| call.began < noticed)
     }
 }
@@ -128,7 +128,7 @@ mod tests {
         let mut slot = limiter
             .reserve(ClientKey::V4(Ipv4Addr::new(192, 0, 2, client)), now)
             .ok()?;
-        slot.asked(now, LIFE, LIMIT);
+        slot.node_called(now, LIFE, LIMIT);
         Some(slot)
     }
 

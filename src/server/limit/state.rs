@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     limits::UnpaidLimits,
-    silence::{Call, CallEnd, Silence},
+    silence::{CallEnd, NodeCall, Silence},
 };
 use crate::{
     clock::Timestamp,
@@ -147,7 +147,7 @@ impl LimiterState {
     pub(super) fn issued(
         &mut self,
         id: u64,
-        call: Option<&Call>,
+        call: Option<&NodeCall>,
         (hash, end): (PaymentHash, Timestamp),
     ) {
         call.into_iter().for_each(|call| self.silence.made(call));
@@ -160,7 +160,7 @@ impl LimiterState {
     }
 
     /// The call gave no invoice to offer.
-    pub(super) fn not_issued(&mut self, id: u64, call: &Call, why: CallEnd) {
+    pub(super) fn not_issued(&mut self, id: u64, call: &NodeCall, why: CallEnd) {
         let is_proof = match why {
             CallEnd::BadAnswer | CallEnd::Refused => {
                 self.silence.heard();

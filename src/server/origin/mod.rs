@@ -10,5 +10,5 @@ mod tests;
 pub(crate) use self::{
     origins::Origins,
     parse::{Origin, OriginError},
-    uri::{asked_for, is_rewritten, matched_path, original_uri, route},
+    uri::{is_rewritten, matched_path, original_uri, raw_target, route},
 };

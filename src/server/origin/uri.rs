@@ -19,7 +19,7 @@ pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a 
 
 /// Raw path and query as they were asked for, with a leading slash: what is bound after the
 /// configured origin.
-pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
+pub(crate) fn raw_target(head: &Parts) -> Result<PathAndQuery, TargetError> {
     let uri = original_uri(&head.extensions, &head.uri);
     match (
         uri.path_and_query(),

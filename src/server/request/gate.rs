@@ -64,7 +64,7 @@ where
     let client = setup.proxies.client(&head);
     let origin = setup.authorities.matching(&head, client.is_behind_proxy);
     let origin = origin.map_err(|fault| answer(answers::misdirected(&fault.to_string())))?;
-    let target = origin::asked_for(&head)
+    let target = origin::raw_target(&head)
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let place = RequestPlace {
         origin,

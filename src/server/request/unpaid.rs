@@ -29,7 +29,7 @@ where
     let client = pending.asked.place.client;
     setup
         .notices
-        .asked(&setup.proxies, &pending.asked.head, client);
+        .unpaid_request(&setup.proxies, &pending.asked.head, client);
     setup.sold.compare_once();
     if rule
         .allowance
@@ -49,7 +49,7 @@ where
             );
             return answer(answers::too_many(
                 refused.retry_after.as_secs(),
-                setup.speaks_x402(),
+                setup.offers_x402(),
             ));
         }
     };

@@ -42,9 +42,9 @@ impl Rule {
         let mut bound_headers: Vec<_> = names.into_iter().collect();
         bound_headers.sort_unstable();
         let fixed = charge.price.fixed();
-        let spoken = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
-        let carries_credentials =
-            spoken(DialectName::L402) || spoken(DialectName::Mpp) && !charge.authorization_taken;
+        let is_enabled = |name| setup.dialects.iter().any(|dialect| dialect.name() == name);
+        let carries_credentials = is_enabled(DialectName::L402)
+            || is_enabled(DialectName::Mpp) && !charge.authorization_taken;
         if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
             return wrong(
                 "authorization carries credentials itself and cannot be bound or priced by".into(),
@@ -96,7 +96,7 @@ impl Rule {
             .iter()
             .any(|dialect| dialect.offers(&terms, fixed))
         {
-            return wrong(unsayable(charge.stream_body, fixed).into());
+            return wrong(not_offered(charge.stream_body, fixed).into());
         }
         let allowance = charge.free_per_day.map(Allowance::new);
         Ok(Self {
@@ -129,7 +129,7 @@ impl Rule {
 }
 
 /// Why neither MPP nor x402 can sell one request for this, and what to change.
-fn unsayable(streams_body: bool, fixed: Option<Amount>) -> &'static str {
+fn not_offered(streams_body: bool, fixed: Option<Amount>) -> &'static str {
     match (
         streams_body,
         fixed.is_some_and(|amount| amount.as_whole_sat().is_none()),

@@ -41,7 +41,12 @@ pub(in crate::server) struct Notices {
 
 impl Notices {
     /// A request for an invoice, or for a free one.
-    pub(in crate::server) fn asked(&self, proxies: &Proxies, head: &Parts, client: ClientKey) {
+    pub(in crate::server) fn unpaid_request(
+        &self,
+        proxies: &Proxies,
+        head: &Parts,
+        client: ClientKey,
+    ) {
         if client == ClientKey::Unknown && !self.unknown.swap(true, Ordering::Relaxed) {
             trace::warn(format_args!(
                 "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
@@ -53,7 +58,7 @@ impl Notices {
             && let Some(overlooked) = proxies.overlooked(head)
             && self.count(overlooked) >= MANY
         {
-            self.tell_of(proxies, overlooked);
+            self.warn_of(proxies, overlooked);
         }
     }
 
@@ -86,7 +91,7 @@ impl Notices {
     }
 
     /// What else may help a client that holds too many. It does not use up the one notice of
-    /// [`tell_of`](Self::tell_of), because one request proves no proxy.
+    /// [`warn_of`](Self::tell_of), because one request proves no proxy.
     fn advice(&self, proxies: &Proxies, head: &Parts) -> String {
         match proxies.overlooked(head) {
             None => String::from(", and if it is a proxy, name it with .trusted_proxy(..)"),
@@ -110,7 +115,7 @@ impl Notices {
         *count
     }
 
-    fn tell_of(&self, proxies: &Proxies, overlooked: Overlooked) {
+    fn warn_of(&self, proxies: &Proxies, overlooked: Overlooked) {
         if self.overlooked.swap(true, Ordering::Relaxed) {
             return;
         }

@@ -25,14 +25,14 @@ type Often = (u32, Duration);
 #[derive(Debug)]
 pub(in crate::server) struct Pace {
     by_payment: Buckets<PaymentHash>,
-    by_client: Buckets<Asker>,
+    by_client: Buckets<PaceKey>,
     /// For the first time of each payment, if that counts apart.
-    firsts_by_client: Option<Buckets<Asker>>,
+    firsts_by_client: Option<Buckets<PaceKey>>,
 }
 
 /// A client, or a network that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Asker {
+enum PaceKey {
     Client(ClientKey),
     Block(Block),
 }
@@ -76,11 +76,11 @@ impl Pace {
             is_first: self.by_payment.take(payment_hash, 1, now)?,
         };
         let buckets = self.buckets(taken);
-        for (before, asker) in askers(client).enumerate() {
-            if let Err(too_often) = buckets.take(asker, asker.clients(), now) {
-                askers(client)
+        for (before, key) in pace_keys(client).enumerate() {
+            if let Err(too_often) = buckets.take(key, key.clients(), now) {
+                pace_keys(client)
                     .take(before)
-                    .for_each(|asker| buckets.give_back(asker, asker.clients()));
+                    .for_each(|key| buckets.give_back(key, key.clients()));
                 match taken.is_first {
                     true => self.by_payment.forget(payment_hash),
                     false => self.by_payment.give_back(payment_hash, 1),
@@ -94,10 +94,10 @@ impl Pace {
     /// It came to something good: it does not count for the client.
     pub(in crate::server) fn succeeded(&self, client: ClientKey, taken: Taken) {
         let buckets = self.buckets(taken);
-        askers(client).for_each(|asker| buckets.give_back(asker, asker.clients()));
+        pace_keys(client).for_each(|key| buckets.give_back(key, key.clients()));
     }
 
-    fn buckets(&self, taken: Taken) -> &Buckets<Asker> {
+    fn buckets(&self, taken: Taken) -> &Buckets<PaceKey> {
         self.firsts_by_client
             .as_ref()
             .filter(|_| taken.is_first)
@@ -107,14 +107,14 @@ impl Pace {
 
 /// Who is counted, from the widest network on: one that is refused adds no keys for what is within
 /// it.
-fn askers(client: ClientKey) -> impl Iterator<Item = Asker> {
-    let mut blocks = client.blocks().map(Asker::Block);
+fn pace_keys(client: ClientKey) -> impl Iterator<Item = PaceKey> {
+    let mut blocks = client.blocks().map(PaceKey::Block);
     let (narrow, wide) = (blocks.next(), blocks.next());
-    let client = (client != ClientKey::Unknown).then_some(Asker::Client(client));
+    let client = (client != ClientKey::Unknown).then_some(PaceKey::Client(client));
     [wide, narrow, client].into_iter().flatten()
 }
 
-impl Asker {
+impl PaceKey {
     /// For how many clients it counts.
     fn clients(self) -> u32 {
         match self {

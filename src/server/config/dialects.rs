@@ -15,7 +15,7 @@ fn is_service_name(name: &str) -> bool {
 }
 
 /// The label of the service, empty if it has none.
-pub(in crate::server) fn label(label: Option<&str>) -> Result<&str, ConfigError> {
+pub(in crate::server) fn service_label(label: Option<&str>) -> Result<&str, ConfigError> {
     let is_label = |text: &str| {
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     };
@@ -28,7 +28,7 @@ pub(in crate::server) fn label(label: Option<&str>) -> Result<&str, ConfigError>
 }
 
 /// The enabled dialects, each of which the receiver must be able to serve.
-pub(in crate::server) fn dialects(
+pub(in crate::server) fn enabled(
     names: Option<&[DialectName]>,
     profile: &ReceiverProfile,
     l402_service: Option<&str>,

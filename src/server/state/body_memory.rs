@@ -12,7 +12,7 @@ use crate::{
 /// A request that waits, for its body's end or in line for the store, keeps what it holds. So what
 /// can wait is bounded by these shares too.
 #[derive(Debug)]
-pub(in crate::server) struct Holding {
+pub(in crate::server) struct BodyMemory {
     whole: Pool,
     by_payment: Pools<PaymentHash>,
     doubted: Pool,
@@ -21,7 +21,7 @@ pub(in crate::server) struct Holding {
     by_site: Pools<Block>,
 }
 
-impl Holding {
+impl BodyMemory {
     /// So many bytes: at most two sixteenths for the bodies of one payment, as for those of all
     /// doubted payments together; four for one client, six for one IPv6 network of 56 bits and
     /// eight for one of 48 bits. But always enough for one body of `body_limit` bytes: if that is
