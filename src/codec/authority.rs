@@ -1,9 +1,8 @@
-//! The authority of a URL, of `Host` and of its like: RFC 3986, section "Authority". The one parser
-//! of it.
+//! The parser of authorities, in URLs and in `Host` and similar headers: [RFC
+//! 3986](https://www.rfc-editor.org/rfc/rfc3986), section "Authority".
 //!
-//! It takes no userinfo, and of what two readers could read differently it takes neither form: a
-//! port is a number from 1 to 65535 without leading zeros. An empty port (`name:`) is no port, as
-//! the RFC says.
+//! It refuses userinfo, and everything that two parsers could read differently: a port is a number
+//! from 1 to 65535 without leading zeros. An empty port (`name:`) means no port, as the RFC says.
 
 use std::{
     borrow::Cow,
@@ -18,7 +17,7 @@ pub(crate) struct Authority<'a> {
 }
 
 impl<'a> Authority<'a> {
-    /// Reads one; `None` for anything else.
+    /// Reads an authority. `None` if the text is not one.
     pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let host_end = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
@@ -40,12 +39,12 @@ impl<'a> Authority<'a> {
         })
     }
 
-    /// The same of bytes.
+    /// Reads an authority from bytes.
     pub(crate) fn parse_bytes(text: &'a [u8]) -> Option<Self> {
         Self::parse(std::str::from_utf8(text).ok()?)
     }
 
-    /// The same, without what it was read from.
+    /// Copies it, so that it borrows nothing.
     #[must_use]
     pub(crate) fn into_owned(self) -> Authority<'static> {
         Authority {
@@ -54,19 +53,19 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// The host as it was written; an IPv6 address in its brackets.
+    /// Returns the host as it was written. An IPv6 address keeps its brackets.
     #[must_use]
     pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, if one was written.
+    /// Returns the port, if one was written.
     #[must_use]
     pub(crate) const fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The same, without a port that is `default`.
+    /// Drops the port if it is `default`.
     #[must_use]
     pub(crate) fn without_default(self, default: u16) -> Self {
         Self {
@@ -75,13 +74,14 @@ impl<'a> Authority<'a> {
         }
     }
 
-    /// Whether both name the same place, if `default` is the port of one that names none.
+    /// Whether both have the same host and port. `default` is the port of an authority without one.
     #[must_use]
     pub(crate) fn is_same(&self, other: &Authority<'_>, default: u16) -> bool {
         self.is_host(&other.host) && self.port.unwrap_or(default) == other.port.unwrap_or(default)
     }
 
-    /// Whether `other` is at this authority, which stands for both default ports if it names none.
+    /// Whether this accepted authority covers `other`. Without a port it covers no port, 80 and
+    /// 443.
     #[must_use]
     pub(crate) fn accepts(&self, other: &Authority<'_>) -> bool {
         let is_default = |port| matches!(port, None | Some(80 | 443));
@@ -129,7 +129,7 @@ fn port(digits: &str) -> Option<Option<u16>> {
     }
 }
 
-/// RFC 3986's `reg-name`, which an IPv4 address is too; not an empty one.
+/// RFC 3986's `reg-name`, which includes IPv4 addresses. Must not be empty.
 fn is_registered_name(text: &str) -> bool {
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {

@@ -1,4 +1,4 @@
-//! What was bought for one request buys no other; each thing that is bound is changed alone.
+//! A payment for one request is refused for any other. Each bound part is changed alone.
 
 use axum::{Router, routing::any};
 use http::{StatusCode, header};

@@ -1,5 +1,5 @@
-//! Bodies: streamed if nothing binds them, held whole if something does, and bound if a price was
-//! made from them.
+//! Bodies: streamed if nothing binds them, buffered if something does, and bound if a price
+//! function read them.
 
 use std::{
     io,
@@ -79,7 +79,7 @@ pub(crate) fn data(bytes: &'static [u8]) -> Result<Frame<Bytes>, io::Error> {
 }
 
 #[tokio::test]
-async fn where_no_body_is_bound_an_endless_one_streams_to_the_handler() {
+async fn if_no_body_is_bound_an_endless_one_streams_to_the_handler() {
     let shop = Shop::new();
     let app = service(&shop.paywall(), Amount::from_sat(10));
     let call = Call::new("POST", "/render");
@@ -191,7 +191,7 @@ async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
 }
 
 #[tokio::test]
-async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
+async fn a_proof_of_another_route_reads_no_body_if_bodies_stream() {
     let shop = Shop::new();
     let paywall = shop.paywall_of_every_dialect();
     let streaming = paywall

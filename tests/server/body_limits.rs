@@ -1,5 +1,5 @@
 //! Bodies that are too long, too slow or too many: each has a limit in bytes, a limit in time and a
-//! part of one pool.
+//! share of one pool.
 
 use std::{
     io,
@@ -99,7 +99,7 @@ async fn a_body_that_stalls_is_408_after_the_time_limit() {
 }
 
 #[tokio::test]
-async fn where_the_pool_for_bodies_is_empty_it_is_503_and_nothing_is_spent() {
+async fn if_the_pool_for_bodies_is_empty_the_answer_is_503_and_nothing_is_spent() {
     let shop = Shop::new();
     let app = service(
         &shop
@@ -260,7 +260,7 @@ fn counted(frames: usize) -> (Body, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announced_body_that_nobody_wants_is_read_away_so_that_its_sender_hears_the_402() {
+async fn an_unneeded_body_of_known_length_is_drained_so_that_its_client_gets_the_402() {
     let shop = Shop::new();
     let app = service(
         &shop.paywall_of_every_dialect(),

@@ -1,5 +1,5 @@
-//! A cheap quote never opens a dear request: everything that a price saw is bound, in every
-//! dialect.
+//! A cheap quote never opens an expensive request: everything that a price function saw is bound,
+//! in every dialect.
 
 use std::num::NonZeroU32;
 
@@ -93,7 +93,7 @@ fn dearer(bought: &Call) -> Vec<Call> {
 }
 
 #[tokio::test]
-async fn a_cheap_quote_never_opens_a_dear_request() {
+async fn a_cheap_quote_never_opens_an_expensive_request() {
     let shop = Shop::new();
     let app = site(&shop, charge());
     let bought = Call::post("/make/a?size=1", b"scene").header("x-size", "9");
@@ -116,7 +116,7 @@ async fn a_cheap_quote_never_opens_a_dear_request() {
 }
 
 #[tokio::test]
-async fn nor_does_it_where_several_uses_or_a_duration_were_sold() {
+async fn a_cheap_quote_for_several_uses_or_a_duration_never_opens_an_expensive_request() {
     let charges = [
         charge().uses(NonZeroU32::new(50).unwrap()),
         charge().for_duration(std::time::Duration::from_secs(60)),

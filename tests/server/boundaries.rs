@@ -1,4 +1,4 @@
-//! What lies exactly on a limit of the configuration, and what every answer of ours carries.
+//! Values exactly at a limit of the configuration, and the headers of every answer of the layer.
 
 use std::{convert::Infallible, num::NonZeroU32, time::Duration};
 
@@ -137,7 +137,7 @@ fn from(proxy: &str, header: &str, client: &str) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn proxies_tell_their_clients_in_the_header_that_was_chosen() {
+async fn clients_behind_proxies_are_read_from_the_chosen_header() {
     for (forwarded, read, unread) in [
         (
             true,
@@ -179,7 +179,7 @@ async fn proxies_tell_their_clients_in_the_header_that_was_chosen() {
 }
 
 #[tokio::test]
-async fn an_address_in_half_a_bracket_is_nobodys() {
+async fn an_address_with_one_bracket_is_unknown() {
     let shop = Shop::new();
     let paywall = shop
         .builder()
@@ -221,7 +221,7 @@ async fn several_uses_are_of_the_whole_rule_without_a_router_that_tells_its_patt
 }
 
 #[tokio::test]
-async fn a_429_has_a_reason_for_x402_if_that_is_spoken() {
+async fn a_429_has_a_reason_for_x402_if_that_is_enabled() {
     for dialects in [
         &ALL[..],
         &[DialectName::X402],
@@ -251,7 +251,7 @@ async fn a_429_has_a_reason_for_x402_if_that_is_spoken() {
 }
 
 #[tokio::test]
-async fn every_answer_of_ours_is_a_problem_that_nobody_keeps() {
+async fn every_answer_of_the_layer_is_a_problem_that_is_never_stored() {
     let shop = Shop::new();
     let paywall = shop
         .builder()

@@ -1,4 +1,4 @@
-//! What shared caches may keep: nothing that one person bought, and no answer of the layer's own.
+//! Shared caches may store nothing that a client bought, and no answer of the layer itself.
 
 use std::{io, time::Duration};
 

@@ -1,5 +1,5 @@
-//! A charge or a table that cannot work is refused before anything is served, in words that name
-//! the fix.
+//! A charge or a table with a mistake is refused before anything is served, with an error that
+//! names the fix.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -28,7 +28,7 @@ fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
 }
 
 #[test]
-fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
+fn a_charge_that_no_enabled_dialect_can_offer_is_refused() {
     let sat = || Charge::new(Amount::from_sat(10));
     let reusable = "only L402 can sell several uses or a duration: enable it, or sell one request";
     let without = [DialectName::Mpp, DialectName::X402];
@@ -96,11 +96,10 @@ fn a_charge_that_contradicts_itself_is_refused() {
     refuses_charge(
         &ALL,
         Charge::new(Amount::from_msat(2_100_000_000_000_000_001)),
-        "a price must be at most 21 million bitcoin, which is all there will be",
+        "a price must be at most 21 million bitcoin",
     );
     let uses = |uses| NonZeroU32::new(uses).unwrap();
-    let one_thing =
-        "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once";
+    let one_thing = "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and call it once";
     refuses_charge(
         &ALL,
         sat().uses(uses(3)).for_duration(Duration::from_secs(60)),
@@ -111,7 +110,7 @@ fn a_charge_that_contradicts_itself_is_refused() {
     refuses_charge(
         &ALL,
         sat().for_duration(Duration::from_millis(999)),
-        "a duration must be a second at least",
+        "a duration must be at least one second",
     );
     refuses_charge(&ALL, sat().reads_body(), reads);
     refuses_charge(&ALL, sat().reads_headers(["x-frames"]), reads);
@@ -123,9 +122,9 @@ fn a_charge_that_contradicts_itself_is_refused() {
     refuses_charge(
         &ALL,
         sat().bind_headers(["a b"]),
-        "\"a b\" is no header name",
+        "\"a b\" is not a valid header name",
     );
-    let text = "authorization carries credentials itself and cannot be bound or priced by";
+    let text = "authorization carries credentials: it can neither be bound nor used for a price";
     refuses_charge(&ALL, sat().bind_headers(["Authorization"]), text);
     for name in [
         "payment-authorization",
@@ -133,7 +132,8 @@ fn a_charge_that_contradicts_itself_is_refused() {
         "macaroon",
         "grpc-metadata-macaroon",
     ] {
-        let text = format!("{name} carries credentials itself and cannot be bound or priced by");
+        let text =
+            format!("{name} carries credentials: it can neither be bound nor used for a price");
         refuses_charge(&ALL, sat().bind_headers([name]), &text);
         refuses_charge(&ALL, priced().reads_headers([name]), &text);
     }
@@ -148,12 +148,12 @@ fn a_charge_that_contradicts_itself_is_refused() {
     refuses_charge(
         &ALL,
         sat().tags(["t"; 6]),
-        "tags must be five at most, each of at most 32 printable ASCII characters",
+        "at most five tags are allowed, each of at most 32 printable ASCII characters",
     );
     refuses_charge(
         &ALL,
         sat().icon_url("i".repeat(2049)),
-        "an icon's address must have at most 2048 printable ASCII characters",
+        "an icon's URL must have at most 2048 printable ASCII characters",
     );
     refuses_charge(
         &ALL,
@@ -178,7 +178,7 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         ),
         (
             rules(&["GET /a"]),
-            "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
+            "the table does not say how to answer other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
         ),
         (
             rules(&["GET /a"]).otherwise_free().otherwise_refuse(),
@@ -190,11 +190,11 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         ),
         (
             rules(&["GET /a/{b}", "GET /a/{c}"]).otherwise_free(),
-            "rules `GET /a/{b}` and `GET /a/{c}`: they price the same paths, in some spelling of them: keep one",
+            "rules `GET /a/{b}` and `GET /a/{c}`: they price the same paths in some spelling: keep one",
         ),
         (
             rules(&["GET /a"]).free("GET /A/").otherwise_free(),
-            "rules `GET /a` and `GET /A/`: they price the same paths, in some spelling of them: keep one",
+            "rules `GET /a` and `GET /A/`: they price the same paths in some spelling: keep one",
         ),
         (
             rules(&["/a"]).otherwise_free(),
@@ -214,7 +214,7 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         ),
         (
             rules(&["OPTIONS /a"]).otherwise_free(),
-            "rule `OPTIONS /a`: the layer answers OPTIONS itself: take this rule out, put a CORS layer outside",
+            "rule `OPTIONS /a`: the layer answers OPTIONS itself: remove this rule, and put a CORS layer outside",
         ),
         (
             rules(&["GET /:a"]).otherwise_free(),
@@ -240,7 +240,7 @@ fn a_body_that_could_never_be_held_is_not_offered_for_sale() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a body of .body_limit(1048576) could never be held, because one request gets at most half of .body_pool(1048576), which is \
+        "a body of .body_limit(1048576) could never be buffered, because one request gets at most half of .body_pool(1048576), which is \
          524288 bytes: raise the pool to twice the limit, or lower the limit"
     );
     shop.builder()

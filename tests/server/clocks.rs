@@ -1,4 +1,4 @@
-//! Stores that were made under a wrong clock.
+//! Stores that were created while the clock was wrong.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,5 @@
-//! A page of another origin that pays: what its browser asks first, and what it lets the page read.
+//! A page of another origin that pays: the browser's preflight, and the headers that the page may
+//! read.
 
 use axum::{Router, routing::get as on_get};
 use http::{Method, Request, StatusCode};

@@ -1,4 +1,4 @@
-//! One payment, three dialects: redeemed once, in one of them.
+//! One payment in three dialects is redeemed once, in one of them, and for its own request only.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! A wallet that others know the key of: it tells anybody the preimage of an unpaid invoice.
+//! A receiver with a shared key, which shows anybody the preimage of an unpaid invoice.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -90,7 +90,7 @@ async fn a_settled_payment_is_asked_about_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wallet_whose_books_lag_behind_is_waited_for_a_little() {
+async fn a_wallet_that_books_payments_late_is_given_a_moment() {
     let shop = Shop::new();
     let (_, app) = site(&shop, Amount::from_sat(10));
     let call = Call::get("/a");

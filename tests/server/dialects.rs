@@ -1,4 +1,4 @@
-//! One payment, three dialects: redeemed in one of them.
+//! One payment in three dialects: redeemed in one of them, with the expiry and the refusals of each.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Bodies of payments that are spent, or that the store called spent.
+//! Bodies of payments that are spent, or that the store reported as spent.
 
 use std::num::NonZeroU32;
 

@@ -1,5 +1,5 @@
-//! Decision 10: a request that goes away gives its use back as long as the inner service was not
-//! called, and never after.
+//! A dropped request gives its use back as long as the inner service was not called, and never
+//! after.
 
 use std::{
     convert::Infallible,
@@ -76,7 +76,7 @@ fn site(shop: &Shop, charge: impl Into<Charge>) -> (Site, Arc<AtomicUsize>) {
     (paywall.charge(charge).unwrap().layer(handler), calls)
 }
 
-/// The call with a body that comes a byte at a time and pends before each.
+/// The call with a body that arrives one byte at a time and pends before each.
 fn slowly(call: &Call, credential: &HeaderLine) -> Request<Body> {
     let frames = futures_util::stream::iter(call.body.clone()).then(|byte| async move {
         pend(1).await;
@@ -85,7 +85,7 @@ fn slowly(call: &Call, credential: &HeaderLine) -> Request<Body> {
     call.paid(credential).map(|_| Body::from_stream(frames))
 }
 
-/// Polls so many times at most, then drops. Answers whether it came to an end.
+/// Polls at most this many times, then drops. Returns whether it finished.
 async fn polled(site: &Site, request: Request<Body>, times: usize) -> bool {
     let mut answer = pin!(site.clone().oneshot(request));
     for _ in 0..times {
@@ -144,7 +144,7 @@ async fn a_request_dropped_at_any_await_gives_its_use_back_until_the_handler_was
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_does_one_whose_body_the_price_function_reads() {
+async fn a_dropped_request_whose_body_the_price_function_reads_gives_its_use_back() {
     let by_length = price_fn(|q| async move {
         pend(2).await;
         Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?)))

@@ -1,4 +1,4 @@
-//! Our own faults: 503 without a challenge, never a free pass, and nothing lost that was paid for.
+//! Server faults: 503 without a challenge, never a free pass, and no paid use is lost.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Requests that cost nothing: credentials of ours stop there too.
+//! Free requests: the layer removes our credentials there too.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -172,7 +172,7 @@ async fn a_credential_of_ours_stops_at_a_free_route_and_the_answer_is_private() 
 }
 
 #[tokio::test]
-async fn it_stops_there_in_every_place_and_spelling() {
+async fn a_credential_of_ours_stops_at_a_free_route_in_every_place_and_spelling() {
     let shop = Shop::new();
     let app = site(&shop.paywall_of_every_dialect());
     let (one, other) = (
@@ -249,7 +249,7 @@ async fn it_stops_there_in_every_place_and_spelling() {
 }
 
 #[tokio::test]
-async fn what_it_is_still_worth_does_not_matter() {
+async fn a_spent_or_expired_credential_of_ours_stops_at_a_free_route_too() {
     let shop = Shop::new();
     let app = site(&shop.paywall_of_every_dialect());
     let bought = bought(&shop, &app, "/once").await;
@@ -307,7 +307,7 @@ async fn a_credential_in_a_field_that_a_priced_route_does_not_read_stops_too() {
 }
 
 #[tokio::test]
-async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote() {
+async fn if_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote() {
     let shop = Shop::new();
     let bought = bought(&shop, &site(&shop.paywall_of_every_dialect()), "/once").await;
     let text = x402::decode_header(bought.of(DialectName::X402).1.as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! What the head alone refuses: no body is read for it before the limiter was asked.
+//! Credentials that the head alone refuses: no body is read before the limiter admits the request.
 
 use std::{
     convert::Infallible,

@@ -1,5 +1,5 @@
-//! Headers of credentials are hostile: whatever they say is a 402 with a reason, no panic, and one
-//! fresh invoice.
+//! Hostile credential headers: each gets a 402 with a reason and one fresh invoice, and none
+//! panics.
 
 use std::time::Duration;
 
@@ -158,7 +158,7 @@ async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason
 }
 
 #[tokio::test]
-async fn a_genuine_credential_spelled_otherwise_is_refused_where_the_specification_is_strict() {
+async fn a_genuine_credential_spelled_otherwise_is_refused_if_the_specification_is_strict() {
     let shop = Shop::new();
     let app = service(&shop, &ALL);
     let call = Call::new("GET", "/weather");

@@ -1,4 +1,4 @@
-//! Invoices that somebody else had the node sign, and parts of two challenges put together.
+//! Invoices that somebody else made the node sign, and credentials made of two challenges.
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
@@ -157,7 +157,7 @@ async fn a_quote_of_one_invoice_beside_another_opens_nothing() {
 }
 
 #[tokio::test]
-async fn a_cheap_payment_never_proves_a_dear_one() {
+async fn a_cheap_payment_never_proves_an_expensive_one() {
     let shop = Shop::new();
     let app = site(&shop, false);
     let (dear, cheap) = (
@@ -185,7 +185,8 @@ async fn a_cheap_payment_never_proves_a_dear_one() {
         problem(&ask(&app, call.paid(&of_cheap)).await)["reason"],
         "wrong_target"
     );
-    // MPP's credential is the whole challenge: the dear one with the cheap one's preimage, by hand.
+    // MPP's credential is the whole challenge: here the expensive one with the cheap one's
+    // preimage.
     let challenge = tower_x402::mpp::Challenge::all(dear.headers()).remove(0);
     let forged = tower_x402::mpp::Credential::new(challenge, &paid);
     let line = (forged.header_name(), forged.to_header_value().unwrap());

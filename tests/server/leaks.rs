@@ -1,4 +1,4 @@
-//! Secrets: where none may ever stand.
+//! Secrets never appear in logs, `Debug` output, answers, or requests that go on.
 
 use std::{
     collections::HashMap,
@@ -207,7 +207,7 @@ async fn credentials_stay_only_where_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn where_authorization_is_taken_payment_has_a_header_of_its_own_and_it_goes() {
+async fn if_authorization_is_taken_mpp_has_a_header_of_its_own_and_the_layer_removes_it() {
     let shop = Shop::new();
     let app = seen(
         &shop.paywall_of_every_dialect(),

@@ -1,5 +1,4 @@
-//! Nodes that make of an invoice's text and life what they like: taken where nothing is bound to
-//! them, and nowhere else.
+//! Nodes that change an invoice's description or expiry: accepted only if nothing is bound to them.
 
 use std::{
     sync::{Arc, Mutex},
@@ -251,7 +250,7 @@ async fn what_x402_binds_must_be_exact_and_the_log_names_the_settings() {
 }
 
 #[tokio::test]
-async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
+async fn an_invoice_that_expires_before_it_can_be_paid_is_not_offered() {
     for (asked, made, is_offered) in [
         (300, 59, false),
         (300, 60, true),
@@ -285,7 +284,7 @@ async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
 }
 
 #[tokio::test]
-async fn the_log_says_how_each_invoice_that_is_not_offered_is_put_right() {
+async fn the_log_names_the_fix_for_each_invoice_that_is_not_offered() {
     for (lie, fix) in [
         (Lie::Amount, "exactly what it is asked for"),
         (Lie::Expired, "the node's clock"),

@@ -1,5 +1,5 @@
-//! Methods: a priced path is closed to whatever no rule names, and no method's credential opens
-//! another.
+//! Methods: a priced path refuses methods without a rule, and a credential for one method opens no
+//! other.
 
 use std::sync::{
     Arc,

@@ -1,4 +1,4 @@
-//! Nested routers: whose path is priced, and whose is bound.
+//! Nested routers: which path is priced, and which is bound.
 
 use std::num::NonZeroU32;
 

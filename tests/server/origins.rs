@@ -1,5 +1,5 @@
-//! Every spelling of an authority: what is bound is the configured origin, and nothing is served
-//! for somebody else.
+//! Every spelling of an authority: the configured origin is bound, and requests for other servers
+//! are refused.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;
@@ -34,7 +34,7 @@ fn weather(shop: &Shop) -> Router {
 }
 
 #[tokio::test]
-async fn what_is_bound_is_the_configured_origin_whatever_the_requester_says() {
+async fn what_is_bound_is_the_configured_origin_whatever_the_client_sends() {
     let shop = Shop::new();
     let app = weather(&shop);
     for (peer, target, lines) in [
@@ -108,7 +108,7 @@ async fn what_is_bound_is_the_configured_origin_whatever_the_requester_says() {
 }
 
 #[tokio::test]
-async fn a_request_for_somebody_else_is_421_and_costs_nothing() {
+async fn a_request_for_another_server_is_421_and_costs_nothing() {
     let shop = Shop::new();
     let app = weather(&shop);
     for (peer, target, lines) in [

@@ -1,5 +1,5 @@
-//! What a free request hands on: credentials of others, credentials for a layer within, and all of
-//! them if they are kept.
+//! Credentials that free requests pass on: those of others, those for an inner layer, and all if
+//! the operator keeps them.
 
 use axum::{
     Router,
@@ -111,7 +111,7 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
 }
 
 #[tokio::test]
-async fn where_credentials_are_kept_they_stay_and_the_answer_is_private() {
+async fn if_credentials_are_kept_they_stay_and_the_answer_is_private() {
     let shop = Shop::new();
     let app = site(
         &shop

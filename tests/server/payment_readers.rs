@@ -1,5 +1,4 @@
-//! How released clients read the lines of `Payment` in a 402: every one of them finds its challenge
-//! in ours.
+//! How released clients read the `Payment` lines of a 402: each finds its challenge in ours.
 
 use http::{StatusCode, header};
 use tower_x402::{

@@ -1,5 +1,5 @@
-//! Price functions: what they see, what they may answer, and what becomes of a request whose price
-//! is not known.
+//! Price functions: what they see, what they may return, and how a request is answered if they
+//! fail.
 
 use std::{
     sync::{Arc, Mutex},
@@ -294,7 +294,7 @@ async fn a_price_of_the_body_sees_all_of_it_and_the_handler_too() {
 }
 
 #[tokio::test]
-async fn a_dialect_that_cannot_say_a_price_is_left_out() {
+async fn a_dialect_that_cannot_express_a_price_is_left_out() {
     let shop = Shop::new();
     let app = route(
         &shop,
@@ -309,7 +309,7 @@ async fn a_dialect_that_cannot_say_a_price_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_fraction_that_no_dialect_can_say_is_503_and_the_log_names_the_fix() {
+async fn a_fraction_that_no_dialect_can_express_is_503_and_the_log_names_the_fix() {
     let shop = Shop::new();
     let paywall = shop.builder().dialects([DialectName::Mpp]).build().unwrap();
     let layer = paywall
@@ -350,7 +350,7 @@ async fn a_capture_that_the_pattern_lacks_is_503_and_the_log_names_the_fix() {
         );
         let lines = journal.lines();
         let told = format!(
-            "asks for the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into"
+            "reads the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into"
         );
         assert!(lines.contains(&told), "{lines}");
     }

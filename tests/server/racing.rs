@@ -91,7 +91,7 @@ async fn one_credential_presented_by_200_tasks_runs_the_handler_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn so_it_does_with_the_durable_store() {
+async fn one_credential_presented_by_200_tasks_runs_the_handler_once_with_the_durable_store() {
     for dialect in ALL {
         let (shop, folder) = (Shop::new(), tempfile::tempdir().unwrap());
         let store = durable(&shop, &folder);

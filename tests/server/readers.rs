@@ -1,5 +1,5 @@
-//! How released clients read a 402 of L402 and of x402, each habit as a small function: every
-//! one of them finds its challenge in ours.
+//! How released clients of L402 and x402 read a 402, each way as a small function: each finds its
+//! challenge in ours.
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;

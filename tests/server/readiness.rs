@@ -1,4 +1,4 @@
-//! The inner service is called only once it is ready, and held by nobody who has not paid.
+//! The inner service is called only when it is ready, and unpaid requests hold no permit of it.
 
 use std::{
     convert::Infallible,

@@ -1,5 +1,4 @@
-//! What an answer tells about the payment: the receipt of its dialect and no other, or why a proof
-//! was refused.
+//! Receipts: an answer carries the one of its own dialect, or says why a proof was refused.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;

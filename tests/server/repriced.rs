@@ -1,4 +1,4 @@
-//! Proofs of another issuer, for which a price function runs: how often.
+//! How often a price function runs for proofs of another issuer.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! Decision 10: what becomes of a payment whose handler failed.
+//! Payments whose handler failed: L402 gives the use back, the other dialects do not.
 
 use std::{
     convert::Infallible,
@@ -186,7 +186,7 @@ async fn in_x402_and_mpp_a_failed_use_stays_spent() {
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_while_the_handler_works_gets_nothing_back() {
+async fn a_client_that_hangs_up_while_the_handler_runs_gets_nothing_back() {
     for dialect in ALL {
         let shop = Shop::new();
         let paywall = shop.builder().dialects(ALL).build().unwrap();

@@ -1,6 +1,5 @@
-//! How long a payment is remembered: as long, to the second, whatever the dialect that redeemed it.
-//! A store that pruned too much while its clock was ahead knows what it forgot by that number
-//! alone.
+//! How long a payment is remembered: to the second the same in every dialect. A store that pruned
+//! too much while its clock was ahead knows what it forgot from that number alone.
 
 use std::{
     num::NonZeroU32,

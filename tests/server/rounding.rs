@@ -1,5 +1,5 @@
 //! A node that makes invoices for whole satoshis only: prices are rounded up, and the rounded price
-//! is what is bound.
+//! is bound.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;

@@ -1,5 +1,5 @@
-//! Two services at one origin, with one secret and one store: what keeps them apart, and what tells
-//! that nothing does.
+//! Two services at one origin, with one secret and one store: labels separate them, and a warning
+//! is logged if nothing does.
 
 use std::{
     num::NonZeroU32,
@@ -60,7 +60,7 @@ pub(crate) fn sat(sat: u32) -> Charge {
 pub(crate) const TOLD: &str = "give each its own label with .service(\"..\")";
 
 #[tokio::test]
-async fn a_payment_at_a_cheap_service_opens_no_dear_one_with_another_label() {
+async fn a_payment_at_a_cheap_service_opens_no_expensive_one_with_another_label() {
     let street = Street::new();
     let shop = &street.shop;
     let labels = ["cheap", "dear", "cheap ", "che", ""];
@@ -301,13 +301,13 @@ async fn the_name_of_a_service_in_caveats_is_in_no_key() {
 }
 
 #[test]
-fn a_label_that_is_none_is_refused() {
+fn an_invalid_label_is_refused() {
     let shop = Shop::new();
     for bad in ["", "caf\u{e9}", "a\nb", "a\u{7f}", &"a".repeat(65)] {
         let error = shop.builder().service(bad).build().unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("{bad:?} is no service label: expected 1 to 64 printable ASCII characters")
+            format!("{bad:?} is not a service label: expected 1 to 64 printable ASCII characters")
         );
     }
     for good in ["a", "weather api/v2 (\"beta\")", &"~".repeat(64)] {

@@ -1,4 +1,4 @@
-//! What the application hears of payments, what it gives away, and what it takes back.
+//! Settlement streams, free allowances and revocations.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 

@@ -1,5 +1,5 @@
-//! Memory for bodies: nothing is sold that cannot be held, and neither one payment nor one client
-//! holds it all.
+//! Memory for bodies: no request is sold whose body cannot be buffered, and neither one payment nor
+//! one client takes it all.
 
 use std::convert::Infallible;
 

@@ -1,5 +1,4 @@
-//! Layers of this crate around one another: a credential finds the layer that issued it, and no
-//! handler.
+//! Nested layers of this crate: a credential reaches the layer that issued it, and never a handler.
 
 use axum::{Router, response::IntoResponse as _, routing::any};
 use bytes::Bytes;

@@ -1,4 +1,4 @@
-//! What a wallet said a while ago.
+//! Old answers of a receiver with a shared key.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Targets, bound headers and descriptions of any length and in any letters: a dialect that cannot
-//! say them is left out, and what is offered can be read and redeemed.
+//! Targets, bound headers and descriptions of any length and with any characters: a dialect that
+//! cannot encode them is left out, and every offered challenge can be read and redeemed.
 
 use axum::{Router, routing::any};
 use http::{HeaderValue, StatusCode};
@@ -12,7 +12,7 @@ use crate::{
 };
 
 #[tokio::test]
-async fn a_target_that_no_dialect_can_say_is_400_and_costs_no_invoice() {
+async fn a_target_that_no_dialect_can_encode_is_400_and_costs_no_invoice() {
     for (dialect, target) in [
         (
             DialectName::L402,

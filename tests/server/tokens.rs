@@ -1,4 +1,4 @@
-//! Tokens that were tampered with, and tokens that are merely spelled otherwise.
+//! Tokens that were tampered with, and valid tokens in another spelling.
 
 use axum::{Router, routing::get as on_get};
 use http::{HeaderMap, HeaderValue, StatusCode, header};

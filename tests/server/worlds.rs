@@ -1,5 +1,5 @@
-//! No credential crosses from one network, service, store or secret to another, and none comes back
-//! to life.
+//! No credential is valid on another network, service, store or secret, and none becomes valid
+//! again.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! A store that is new, beside payments that an older one may have consumed.
+//! A new store, and payments that an older store may have consumed.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -239,7 +239,8 @@ async fn a_facilitator_settles_nothing_that_an_older_store_could_have_settled() 
 }
 
 #[tokio::test]
-async fn from_when_a_new_store_takes_proofs_is_logged_and_told_to_the_callers_of_a_facilitator() {
+async fn the_time_from_which_a_new_store_takes_proofs_is_logged_and_sent_to_a_facilitators_callers()
+{
     let (shop, call, folder) = (
         Shop::new(),
         Call::new("GET", "/weather"),

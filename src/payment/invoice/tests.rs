@@ -24,7 +24,7 @@ fn draft(expiry: Duration) -> InvoiceDraft {
 }
 
 #[test]
-fn an_end_that_cannot_be_named_is_refused() {
+fn an_expiry_that_overflows_the_timestamp_range_is_refused() {
     let key = SigningKey::random().unwrap();
     let invoice = draft(Duration::from_secs(300)).sign(&key).unwrap();
     assert_eq!(invoice.payee(), &key.public_key());

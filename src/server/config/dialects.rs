@@ -1,4 +1,4 @@
-//! Which dialects a paywall speaks, and under which names.
+//! The enabled dialects of a paywall, and the names it gives itself.
 
 use super::ConfigError;
 use crate::{
@@ -14,20 +14,20 @@ fn is_service_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// The label of the service, empty if it has none.
+/// Returns the label of the service, empty if it has none.
 pub(in crate::server) fn service_label(label: Option<&str>) -> Result<&str, ConfigError> {
     let is_label = |text: &str| {
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     };
     match label {
         Some(text) if !is_label(text) => Err(ConfigError::new(format!(
-            "{text:?} is no service label: expected 1 to 64 printable ASCII characters"
+            "{text:?} is not a service label: expected 1 to 64 printable ASCII characters"
         ))),
         label => Ok(label.unwrap_or_default()),
     }
 }
 
-/// The enabled dialects, each of which the receiver must be able to serve.
+/// Returns the enabled dialects. Refuses one that the receiver cannot serve.
 pub(in crate::server) fn enabled(
     names: Option<&[DialectName]>,
     profile: &ReceiverProfile,
@@ -35,7 +35,7 @@ pub(in crate::server) fn enabled(
 ) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
     if let Some(name) = l402_service.filter(|name| !is_service_name(name)) {
         return Err(ConfigError::new(format!(
-            "{name:?} is no L402 service name: letters, digits, `-`, `_` and `.`, at most 64"
+            "{name:?} is not an L402 service name: expected 1 to 64 letters, digits, `-`, `_` and `.`"
         )));
     }
     let compiled: Vec<(DialectName, Box<dyn Dialect>)> = vec![
@@ -68,12 +68,12 @@ pub(in crate::server) fn enabled(
         let fault = match name {
             DialectName::Mpp if profile.network == Network::Testnet => "has no name for testnet: ",
             DialectName::X402 if profile.public_key.is_none() => {
-                "needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or "
+                "needs the node's public key, which this receiver's profile does not have: set `public_key` in the receiver's profile, or "
             }
             DialectName::L402 | DialectName::Mpp | DialectName::X402 => continue,
         };
         return Err(ConfigError::new(format!(
-            "{name} {fault}name the dialects to speak with .dialects([..])"
+            "{name} {fault}name the dialects to enable with .dialects([..])"
         )));
     }
     if chosen.is_empty() {

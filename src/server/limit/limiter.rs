@@ -1,14 +1,14 @@
-//! How many unpaid invoices there may be: for one client, for the networks that it is in, and in
-//! all.
+//! Limits the unpaid invoices of one client, of the networks around it, and of all clients
+//! together.
 //!
 //! 1. A [`Slot`] is [reserved](Limiter::reserve) before the node is called, or the request is
 //!    refused.
-//! 2. [`Slot::node_called`] says that the node is being called: from then on an invoice may exist, and
-//!    whatever becomes of the request, the slot is held.
-//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] says how the call ended
-//!    otherwise: the slot goes back at once if there is certainly no invoice, and after the time
+//! 2. [`Slot::node_called`] notes that the node is being called. From then on an invoice may exist,
+//!    and the slot stays held even if the request ends.
+//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] notes how the call ended
+//!    otherwise. The slot is freed at once if there is certainly no invoice, and after the time
 //!    limit if the node did not answer.
-//! 4. It is held until [`Limiter::paid`] or the invoice's end.
+//! 4. It is held until [`Limiter::paid`] or until the invoice expires.
 //!
 //! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536, so
 //! the networks of 56 and 48 bits around a client have shares too: see [`UnpaidLimits::of_block`].
@@ -32,11 +32,11 @@ use super::{
 };
 use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
 
-/// Counts unpaid invoices. Its memory is bounded by its limits.
+/// The counter of unpaid invoices. Its limits bound its memory.
 ///
-/// A call costs the logarithm of what is held, once for each slot that comes back in it. A refusal
-/// also walks over the slots that clients hold in the part that is kept for those that paid: at
-/// most [`kept_percent`](UnpaidLimits::kept_percent) of the total.
+/// A call costs the logarithm of the number of slots, once for each slot that it frees. A refusal
+/// also walks over the slots in the part reserved for clients that paid: at most
+/// [`kept_percent`](UnpaidLimits::kept_percent) of the total.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
@@ -44,24 +44,24 @@ pub(crate) struct Limiter {
     recently_paid: RecentlyPaid,
 }
 
-/// No further invoice for this client now: 429.
+/// A refusal of one more unpaid invoice: 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany {
-    /// When the next slot comes back at the latest, or a second if nothing is known.
+    /// The time until a slot is free at the latest, or one second if that is unknown.
     pub(crate) retry_after: Duration,
-    /// The widest that has no slot left.
+    /// The widest limit that is reached.
     pub(crate) full: Full,
 }
 
-/// The right to one unpaid invoice. Dropped before [`node_called`](Self::node_called) it goes back at once,
-/// dropped afterwards at the end that an invoice would have, or after the time limit if the node
-/// answered nobody while it was asked.
+/// The right to one unpaid invoice. If it is dropped before [`node_called`](Self::node_called), it
+/// is freed at once. If it is dropped later, it is freed when the invoice would expire, or after
+/// the time limit if the node answered nobody meanwhile.
 #[derive(Debug)]
-#[must_use = "a slot that is dropped goes back"]
+#[must_use = "a slot that is dropped is freed"]
 pub(crate) struct Slot {
     limiter: Arc<Limiter>,
     id: u64,
-    /// What becomes of it when it is dropped.
+    /// What happens when it is dropped.
     on_drop: OnDrop,
 }
 
@@ -85,7 +85,7 @@ impl Limiter {
         &self.limits
     }
 
-    /// A slot for one more invoice. NodeCall it before the node, and before a price function.
+    /// Reserves a slot for one more invoice. Call it before the node, and before a price function.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: ClientKey,
@@ -112,12 +112,12 @@ impl Limiter {
         }
     }
 
-    /// This invoice was paid for, and `presenter` redeems it: its slot comes back, and the client
-    /// that it was made for counts as one that has paid. If nobody remembers whose invoice it was,
-    /// because it has ended or another server made it, the presenter counts.
+    /// Notes that an invoice was paid and `presenter` redeems it. This frees its slot, and the
+    /// client that it was made for counts as one that has paid. If that client is unknown, because
+    /// the invoice expired or another server made it, the presenter counts.
     ///
     /// A further call for the same hash changes nothing, as long as the hash is one of the latest
-    /// [`UnpaidLimits::payers`] that were told. One that was forgotten may make a payer once more.
+    /// [`UnpaidLimits::payers`] that were noted. After that it may make a payer once more.
     pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) {
         if !self.recently_paid.contains(&hash) {
             self.state().paid(hash, presenter, now, &self.limits);
@@ -131,8 +131,8 @@ impl Limiter {
 }
 
 impl Slot {
-    /// The node is about to be asked for an invoice that lives so long. It has until the time limit
-    /// to answer.
+    /// Notes that the node is about to be called for an invoice with this expiry, and has until the
+    /// time limit to answer.
     pub(crate) fn node_called(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
         let end = now.saturating_add(life);
         let brief = now.saturating_add(time_limit).min(end);
@@ -144,7 +144,7 @@ impl Slot {
         });
     }
 
-    /// The invoice exists.
+    /// Binds the slot to the invoice.
     pub(crate) fn issued(mut self, hash: PaymentHash, end: Timestamp) {
         let call = match std::mem::replace(&mut self.on_drop, OnDrop::Nothing) {
             OnDrop::HangUp(call) => Some(call),
@@ -156,7 +156,7 @@ impl Slot {
         self.limiter.recently_paid.remove(&hash);
     }
 
-    /// There is no invoice to offer.
+    /// Notes that the call gave no invoice to offer.
     pub(crate) fn not_issued(mut self, why: CallEnd) {
         self.ended(why);
     }
@@ -176,8 +176,8 @@ impl Drop for Slot {
     }
 }
 
-/// Payments that were told lately, so that the next request with one of them takes no lock. It may
-/// forget one at any time.
+/// Payments that were noted recently, so that the next request with one of them takes no lock. It
+/// may forget any of them at any time.
 #[derive(Debug)]
 struct RecentlyPaid(Box<[AtomicU64]>);
 
@@ -188,7 +188,8 @@ impl RecentlyPaid {
         Self((0..Self::PLACES).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Where a payment is noted, and as what. Nobody chooses a payment hash, so no two look alike.
+    /// The place of a payment, and the value noted there. Payment hashes are random, so two do not
+    /// collide in practice.
     fn note(&self, hash: &PaymentHash) -> (&AtomicU64, u64) {
         let [a, b, _, _, _, _, _, _, note @ ..] = hash.as_bytes();
         let [c, d, e, f, g, h, i, j, ..] = *note;

@@ -1,4 +1,5 @@
-//! Whose URL a request is for: the configured origin and the raw target, never a requester's word.
+//! The URL of a request: a configured origin and the raw target. What a client sends as its host
+//! never becomes part of it.
 
 mod origins;
 mod parse;

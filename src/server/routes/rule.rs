@@ -11,18 +11,18 @@ use crate::{
     },
 };
 
-/// A charge, checked, and what follows from it.
+/// A checked charge and its terms.
 #[derive(Debug)]
 pub(in crate::server) struct Rule {
     pub(in crate::server) charge: Charge,
     pub(in crate::server) terms: Terms,
     pub(in crate::server) allowance: Option<Allowance>,
-    /// The path of the rule in a table; `None` for a layer that charges for whatever comes.
+    /// The path of the rule in a table. `None` for a layer without a table.
     pattern: Option<Box<str>>,
 }
 
 impl Rule {
-    /// Checks a charge and works out its terms.
+    /// Checks a charge and computes its terms.
     pub(in crate::server) fn new(
         setup: &PaywallState,
         charge: Charge,
@@ -47,7 +47,8 @@ impl Rule {
             || is_enabled(DialectName::Mpp) && !charge.authorization_taken;
         if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
             return wrong(
-                "authorization carries credentials itself and cannot be bound or priced by".into(),
+                "authorization carries credentials: it can neither be bound nor used for a price"
+                    .into(),
             );
         }
         let terms = Terms {
@@ -107,15 +108,15 @@ impl Rule {
         })
     }
 
-    /// The nest's prefix and the rule's pattern, in a table within a nest.
+    /// Returns the nest's prefix and the rule's pattern, if the table is inside a nest.
     pub(in crate::server) fn nested(&self, head: &Parts) -> Option<String> {
         self.pattern
             .as_deref()
             .and_then(|pattern| origin::route(head, pattern))
     }
 
-    /// What several uses or a duration are bound to: the nest's prefix and the rule's
-    /// pattern; axum's matched path where there is no table; the path where there is neither.
+    /// Returns what several uses or a duration are bound to: the nest's prefix and the rule's
+    /// pattern. Without a table it is axum's matched path, and without that the path.
     pub(in crate::server) fn route<'a>(
         &'a self,
         head: &'a Parts,
@@ -128,7 +129,7 @@ impl Rule {
     }
 }
 
-/// Why neither MPP nor x402 can sell one request for this, and what to change.
+/// Explains why no enabled dialect offers this charge, and what to change.
 fn not_offered(streams_body: bool, fixed: Option<Amount>) -> &'static str {
     match (
         streams_body,
@@ -144,7 +145,7 @@ fn not_offered(streams_body: bool, fixed: Option<Amount>) -> &'static str {
             "MPP sells whole satoshis only: round the price, or enable another dialect"
         }
         (false, false) => {
-            "no enabled dialect can say this charge: name the dialects to speak with .dialects([..])"
+            "no enabled dialect can offer this charge: enable another one with .dialects([..])"
         }
     }
 }

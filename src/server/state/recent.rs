@@ -3,7 +3,7 @@ use std::{
     hash::Hash,
 };
 
-/// What is known of the keys that were added last. Beyond `most` keys it forgets the oldest.
+/// A bounded map that forgets the oldest key when it has more than `most`.
 #[derive(Debug)]
 pub(in crate::server) struct Recent<K, V> {
     most: usize,
@@ -28,7 +28,7 @@ impl<K: Copy + Eq + Hash, V: Default> Recent<K, V> {
         self.entries.get_mut(key)
     }
 
-    /// The entry of a key, which is added if it is not known.
+    /// Returns the entry of a key. Adds it if there is none.
     pub(in crate::server) fn entry(&mut self, key: K) -> &mut V {
         if !self.entries.contains_key(&key) {
             self.order.push_back(key);

@@ -150,11 +150,7 @@ fn a_target_cannot_change_the_origin() {
         );
     }
     for bad in ["//evil.example/a", "evil.example:1", "*"] {
-        assert_eq!(
-            raw_target(&head(bad, &[])),
-            Err(TargetError),
-            "{bad}"
-        );
+        assert_eq!(raw_target(&head(bad, &[])), Err(TargetError), "{bad}");
     }
     for text in ["https://evil.example/a", "http://u@evil.example/a", "/a#b"] {
         let target = raw_target(&head(text, &[])).unwrap();
