@@ -2,7 +2,7 @@
 //! and in each alone.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tower_x402::{mpp, server, x402};
+use tower_x402::internals::{mpp, server, x402};
 
 fn challenge(c: &mut Criterion) {
     let mut group = c.benchmark_group("challenge");

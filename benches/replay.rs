@@ -14,10 +14,10 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tower_x402::{
     Network, PaymentHash, Preimage,
     clock::Timestamp,
+    internals::replay::{RawEngine, RawRecord},
     replay::{
         Consumption, ConsumptionKey, DurableStore, MemoryStore, ReplayStore, UseId, UseLimits,
         UseRequest,
-        conformance::{RawEngine, RawRecord},
     },
 };
 

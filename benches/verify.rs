@@ -1,7 +1,7 @@
 //! Measures the time from a header's text to a proof, for a credential of each dialect.
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use tower_x402::{l402, mpp, x402};
+use tower_x402::internals::{l402, mpp, x402};
 
 fn verify(c: &mut Criterion) {
     let mut group = c.benchmark_group("verify");

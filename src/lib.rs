@@ -117,9 +117,21 @@
 pub mod body;
 mod boxed;
 pub mod clock;
-#[doc(hidden)]
-pub mod codec;
-// Parts of it are unused if the server or a dialect is disabled.
+// Some of it is unused if the server or a dialect is left out, and public for `internals` alone.
+#[cfg_attr(
+    not(all(
+        feature = "__internals",
+        feature = "server",
+        feature = "l402",
+        feature = "mpp",
+        feature = "x402",
+        feature = "replay-durable"
+    )),
+    allow(dead_code, unnameable_types, unreachable_pub, unused_imports)
+)]
+#[allow(missing_docs, reason = "no part of the public API")]
+mod codec;
+// Some of it is unused if the server or a dialect is left out.
 #[cfg_attr(
     not(all(
         feature = "server",
@@ -135,6 +147,9 @@ mod dialect;
 mod extract;
 #[cfg(feature = "facilitator")]
 pub mod facilitator;
+#[cfg(feature = "__internals")]
+#[doc(hidden)]
+pub mod internals;
 #[cfg(feature = "replay-durable")]
 mod journal;
 pub mod lightning;

@@ -5,7 +5,7 @@
 use http::{HeaderMap, Uri};
 use libfuzzer_sys::fuzz_target;
 use tower_x402::{
-    codec::{jcs, json},
+    internals::codec::{jcs, json},
     x402::RequestBinding,
 };
 

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use lightning_invoice::SignedRawBolt11Invoice;
-use tower_x402::{Invoice, x402::Bench};
+use tower_x402::{Invoice, internals::x402::Bench};
 
 const WORDS: &[u8; 32] = b"qpzry9x8gf2tvdw0s3jn54khce6mua7l";
 

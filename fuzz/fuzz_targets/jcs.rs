@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_x402::codec::{jcs, json};
+use tower_x402::internals::codec::{jcs, json};
 
 /// The member name that `serde_json` uses for numbers under `arbitrary_precision`. An object with
 /// this name in the text must not become a number.

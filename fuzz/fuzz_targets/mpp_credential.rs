@@ -2,7 +2,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tower_x402::{
-    codec::base64,
+    internals::codec::base64,
     mpp::{Credential, CredentialText, Receipt},
 };
 

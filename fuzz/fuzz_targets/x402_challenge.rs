@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 use tower_x402::{
     ClientConditions, ClientRequest, Network,
     clock::Timestamp,
-    codec::{base64, json},
+    internals::codec::{base64, json},
     x402::{Challenge, Payable, decode_header},
 };
 

@@ -12,8 +12,11 @@ use http::HeaderValue;
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use tower_x402::{
-    codec::base64,
-    x402::{Bench, Call, PaymentPayload, PaymentRequirements, decode_header},
+    internals::{
+        codec::base64,
+        x402::{Bench, Call},
+    },
+    x402::{PaymentPayload, PaymentRequirements, decode_header},
 };
 
 /// A genuine credential. Its node's key is random in each process, but all positions are the same.

@@ -13,14 +13,14 @@ use std::{
 
 /// A host and an optional port.
 #[derive(Clone, Debug)]
-pub struct Authority<'a> {
+pub(crate) struct Authority<'a> {
     host: Cow<'a, str>,
     port: Option<u16>,
 }
 
 impl<'a> Authority<'a> {
     /// Parses an authority. Returns `None` for any other text.
-    pub fn parse(text: &'a str) -> Option<Self> {
+    pub(crate) fn parse(text: &'a str) -> Option<Self> {
         let host_end = match text.strip_prefix('[') {
             Some(rest) => rest.find(']')? + 2,
             None => text.find(':').unwrap_or(text.len()),
@@ -42,13 +42,13 @@ impl<'a> Authority<'a> {
     }
 
     /// Parses an authority from bytes. Returns `None` if they are not UTF-8 or not an authority.
-    pub fn parse_bytes(text: &'a [u8]) -> Option<Self> {
+    pub(crate) fn parse_bytes(text: &'a [u8]) -> Option<Self> {
         Self::parse(std::str::from_utf8(text).ok()?)
     }
 
     /// Returns a copy that does not borrow from the parsed text.
     #[must_use]
-    pub fn into_owned(self) -> Authority<'static> {
+    pub(crate) fn into_owned(self) -> Authority<'static> {
         Authority {
             host: Cow::Owned(self.host.into_owned()),
             port: self.port,
@@ -57,19 +57,19 @@ impl<'a> Authority<'a> {
 
     /// Returns the host as it was written, with the brackets of an IPv6 address.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// Returns the port, if the text has one.
     #[must_use]
-    pub const fn port(&self) -> Option<u16> {
+    pub(crate) const fn port(&self) -> Option<u16> {
         self.port
     }
 
     /// Returns the authority without its port if that is `default`.
     #[must_use]
-    pub fn without_default(self, default: u16) -> Self {
+    pub(crate) fn without_default(self, default: u16) -> Self {
         Self {
             port: self.port.filter(|port| *port != default),
             ..self
@@ -79,14 +79,14 @@ impl<'a> Authority<'a> {
     /// Returns whether both name the same host and port. `default` is the port of one that has
     /// none.
     #[must_use]
-    pub fn is_same(&self, other: &Authority<'_>, default: u16) -> bool {
+    pub(crate) fn is_same(&self, other: &Authority<'_>, default: u16) -> bool {
         self.is_host(&other.host) && self.port.unwrap_or(default) == other.port.unwrap_or(default)
     }
 
     /// Returns whether `other` has this host and port. If this authority has no port, `other` may
     /// have none, 80 or 443.
     #[must_use]
-    pub fn accepts(&self, other: &Authority<'_>) -> bool {
+    pub(crate) fn accepts(&self, other: &Authority<'_>) -> bool {
         let is_default = |port| matches!(port, None | Some(80 | 443));
         self.is_host(&other.host)
             && (self.port == other.port || (self.port.is_none() && is_default(other.port)))
@@ -94,7 +94,7 @@ impl<'a> Authority<'a> {
 
     /// Returns whether the host is `localhost` or a loopback address.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         let v6 = self
             .host
             .strip_prefix('[')
@@ -148,7 +148,7 @@ fn is_registered_name(text: &str) -> bool {
 }
 
 /// Returns whether the text is a URL scheme (RFC 3986, "Scheme").
-pub fn is_scheme(text: &[u8]) -> bool {
+pub(crate) fn is_scheme(text: &[u8]) -> bool {
     text.first().is_some_and(u8::is_ascii_alphabetic)
         && text
             .iter()

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 /// The words are packed into bytes, and the last byte is filled with zeros
 /// ([BOLT11](https://github.com/lightning/bolts/blob/master/11-payment-encoding.md), "Data Part").
 /// Returns `None` if the text is too short. The caller has checked its alphabet and checksum.
-pub fn signed_hash(text: &str) -> Option<[u8; 32]> {
+pub(crate) fn signed_hash(text: &str) -> Option<[u8; 32]> {
     let lower = text.to_ascii_lowercase();
     let (prefix, data) = lower.rsplit_once('1')?;
     let (words, _) = data

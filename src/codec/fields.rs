@@ -5,13 +5,13 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 /// Returns whether the message has any of these fields.
 ///
 /// A message has few names, so comparing all of them is faster than hashing non-standard names.
-pub fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
+pub(crate) fn has_any(headers: &HeaderMap, names: &[HeaderName]) -> bool {
     headers.keys().any(|name| names.contains(name))
 }
 
 /// Removes the lines that `is_ours` accepts from one header and returns them. The other lines keep
 /// their order.
-pub fn take_lines(
+pub(crate) fn take_lines(
     headers: &mut HeaderMap,
     name: &HeaderName,
     is_ours: impl Fn(&HeaderValue) -> bool,

@@ -2,11 +2,11 @@
 //! benches and fuzzers; not part of the public API.
 
 pub mod auth_param;
-pub mod authority;
+pub(crate) mod authority;
 pub mod base64;
-pub mod bech32;
-pub mod fields;
+pub(crate) mod bech32;
+pub(crate) mod fields;
 pub mod hex;
 pub mod jcs;
 pub mod json;
-pub mod sha256;
+pub(crate) mod sha256;

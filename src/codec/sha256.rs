@@ -3,7 +3,7 @@
 use sha2::block_api::compress256;
 
 /// The initial hash value (FIPS 180-4, section 5.3.3).
-pub const INITIAL: [u32; 8] = [
+pub(crate) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
@@ -15,14 +15,14 @@ pub const INITIAL: [u32; 8] = [
 ];
 
 /// Returns the SHA-256 hash of 32 bytes.
-pub fn hash_of_32(message: &[u8; 32]) -> [u8; 32] {
+pub(crate) fn hash_of_32(message: &[u8; 32]) -> [u8; 32] {
     let mut state = INITIAL;
     compress256(&mut state, &[padded::<1>(message)]);
     bytes(&state)
 }
 
 /// Returns 32 bytes, padded as the last of `BLOCKS` blocks. All other blocks are full.
-pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
+pub(crate) fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
     block[..32].copy_from_slice(message);
     block
@@ -31,7 +31,7 @@ pub fn padded<const BLOCKS: u16>(message: &[u8; 32]) -> [u8; 64] {
 /// Returns a hash state, padded as the last of `BLOCKS` blocks. Not inlined for the same reason as
 /// [`bytes`].
 #[inline(never)]
-pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
+pub(crate) fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
     let mut block = const { padding(BLOCKS) };
     write(state, &mut block);
     block
@@ -42,7 +42,7 @@ pub fn padded_state<const BLOCKS: u16>(state: &[u32; 8]) -> [u8; 64] {
 /// Not inlined, so that the compiler swaps and stores four words at a time. Words stored one by one
 /// would be slow to load as a block.
 #[inline(never)]
-pub fn bytes(state: &[u32; 8]) -> [u8; 32] {
+pub(crate) fn bytes(state: &[u32; 8]) -> [u8; 32] {
     let mut out = [0; 32];
     write(state, &mut out);
     out

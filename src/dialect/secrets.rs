@@ -93,7 +93,7 @@ impl fmt::Display for SecretError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TooShort => make_one!("a master secret must have at least 32 random bytes, and this one has fewer:"),
-            Self::Zero => make_one!("a master secret must be random, and this one is nothing but zeros, as if it was never filled:"),
+            Self::Zero => make_one!("a master secret must be random, and this one is all zeros, as if it was never filled:"),
             Self::Text => make_one!(
                 "for an origin that is not a loopback address a master secret must be random bytes, and this one is text, or much of \
                  it is: convert hex with `xxd -r -p` or base64 with `base64 -d`, or"

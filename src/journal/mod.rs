@@ -13,13 +13,14 @@ mod folder;
 mod head;
 mod machine;
 #[cfg(feature = "conformance")]
+#[cfg(feature = "__internals")]
 mod raw;
 #[cfg(test)]
 mod tests;
 mod wal;
 mod writer;
 
-#[cfg(feature = "conformance")]
+#[cfg(feature = "__internals")]
 pub(crate) use self::raw::RawEngine;
 pub(crate) use self::{
     batch::Batch,

@@ -63,7 +63,7 @@ pub(crate) struct Terms {
     pub(crate) authorization_taken: bool,
 }
 
-#[cfg(any(test, feature = "conformance"))]
+#[cfg(any(test, feature = "__internals"))]
 impl Terms {
     /// Creates terms with the server's defaults, on regtest, for tests and benches.
     pub(crate) fn plain(access: Access) -> Self {

@@ -1,4 +1,4 @@
-//! What benches measure, through the server's own code.
+//! What benches measure of the server, through its own code.
 
 use std::sync::Arc;
 
@@ -26,8 +26,7 @@ use crate::{
     replay::MemoryStore,
 };
 
-/// A request without a credential, and the invoice that was made for it and checked. No part of the
-/// public API.
+/// A request without a credential, and its checked invoice.
 #[derive(Debug)]
 pub struct Bench {
     asked: PricedRequest,
@@ -38,8 +37,7 @@ pub struct Bench {
 const AMOUNT: Amount = Amount::from_sat(10);
 
 impl Bench {
-    /// Not for production: panics where the operating system has no randomness, and on what cannot
-    /// happen.
+    /// Creates one. Not for production: panics if the operating system has no randomness.
     #[must_use]
     #[expect(
         clippy::expect_used,
@@ -72,7 +70,7 @@ impl Bench {
             .body(())
             .expect("a request");
         let (head, ()) = request.into_parts();
-        let target = origin::asked_for(&head).expect("a target");
+        let target = origin::raw_target(&head).expect("a target");
         let place = RequestPlace {
             origin: 0,
             target,
@@ -104,8 +102,8 @@ impl Bench {
         }
     }
 
-    /// The 402 for an invoice that is decoded and checked. What the invoice commits to was worked
-    /// out before it was asked for, and is not part of this.
+    /// Writes the 402 for an invoice that is already decoded and checked. Computing what the
+    /// invoice commits to is not part of this.
     #[must_use]
     pub fn challenge(&self) -> Response<Bytes> {
         let (setup, terms, view) = (

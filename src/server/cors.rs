@@ -1,4 +1,5 @@
-//! What a CORS layer outside must let through, so that a page of another origin can pay.
+//! The headers that an outer CORS layer must allow and expose, so that a page of another origin can
+//! pay.
 //!
 //! ```
 //! use axum::{Router, routing::get};
@@ -30,8 +31,8 @@ use http::{HeaderName, header};
 
 use crate::dialect::list::{answer_fields, request_fields};
 
-/// Request headers to allow: the credentials of all dialects, and what their stock clients send
-/// beside them.
+/// Returns the request headers to allow: the credentials of all dialects, and what their released
+/// clients send beside them.
 #[must_use]
 pub fn request_headers() -> Vec<HeaderName> {
     [header::AUTHORIZATION, header::CONTENT_TYPE]
@@ -40,7 +41,7 @@ pub fn request_headers() -> Vec<HeaderName> {
         .collect()
 }
 
-/// Response headers to expose: the challenges and receipts of all dialects.
+/// Returns the response headers to expose: the challenges and receipts of all dialects.
 #[must_use]
 pub fn exposed_headers() -> Vec<HeaderName> {
     [header::WWW_AUTHENTICATE, header::RETRY_AFTER]

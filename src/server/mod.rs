@@ -185,12 +185,12 @@
 
 mod address;
 #[cfg(all(
-    feature = "conformance",
+    feature = "__internals",
     feature = "l402",
     feature = "mpp",
     feature = "x402"
 ))]
-mod bench;
+pub(crate) mod bench;
 mod caches;
 mod config;
 pub mod cors;
@@ -206,14 +206,6 @@ mod service;
 mod settlements;
 mod state;
 
-#[cfg(all(
-    feature = "conformance",
-    feature = "l402",
-    feature = "mpp",
-    feature = "x402"
-))]
-#[doc(hidden)]
-pub use self::bench::Bench;
 pub use self::{
     address::ClientAddr,
     config::{

@@ -52,6 +52,7 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     ("extract", &["payment", "trace"]),
+    ("internals", &["codec", "dialect", "replay", "server"]),
 ];
 
 /// Foreign crates with an opinion, and their one home.
@@ -167,6 +168,28 @@ fn only_verify_makes_a_proof_and_only_settle_a_receipt() {
             faults.push(format!("{file}: only settle makes a PaymentReceipt"));
         }
     });
+}
+
+#[test]
+fn nothing_is_public_and_hidden_but_the_internals() {
+    let (hidden, gate) = ("doc(hidden)", "#[cfg(feature = \"__internals\")]\n");
+    check(|file, _, line, faults| {
+        if line.contains(hidden) {
+            faults.push(format!("{file}: hand it out in src/internals.rs"));
+        }
+    });
+    let root = fs::read_to_string(source().join("lib.rs")).unwrap();
+    let doors: Vec<_> = root.match_indices(hidden).collect();
+    assert_eq!(doors.len(), 1, "lib.rs hides one module");
+    let door = format!("{gate}#[{hidden}]\npub mod internals;\n");
+    assert!(root.contains(&door), "the internals need their feature");
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let manifest = fs::read_to_string(manifest).unwrap();
+    let (features, _) = manifest.split_once("\n__internals = ").unwrap();
+    assert!(
+        !features.contains("\"__internals\""),
+        "no other feature turns it on"
+    );
 }
 
 #[test]

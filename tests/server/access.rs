@@ -1,4 +1,4 @@
-//! What one payment buys, and until when.
+//! What one payment buys, and how long it is valid.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -135,7 +135,7 @@ async fn a_credential_is_valid_before_its_end_and_not_at_it() {
 }
 
 #[tokio::test]
-async fn the_builder_says_how_long_a_payment_may_be_redeemed() {
+async fn the_builder_sets_how_long_a_payment_may_be_redeemed() {
     let shop = Shop::new();
     let paywall = shop
         .builder()

@@ -1,4 +1,4 @@
-//! What was bought for one request buys no other; each thing that is bound is changed alone.
+//! A payment for one request is refused for any other. Each bound part is changed alone.
 
 use axum::{Router, routing::any};
 use http::{StatusCode, header};
@@ -9,13 +9,13 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     shop::{Shop, ask, reason},
-    trade::{Call, EVERY},
 };
 
 fn service(shop: &Shop) -> Router {
     let charge = Charge::new(Amount::from_sat(10)).bind_headers(["Accept", "x-account"]);
-    let layer = shop.speaking_every_dialect().charge(charge).unwrap();
+    let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
     Router::new().route("/{*path}", any(async || "sunny").layer(layer))
 }
 
@@ -105,7 +105,7 @@ fn changed() -> Vec<(&'static str, Call, [&'static str; 3])> {
 
 #[tokio::test]
 async fn each_thing_that_is_bound_is_refused_when_it_changes_and_the_request_itself_still_passes() {
-    for (index, dialect) in EVERY.into_iter().enumerate() {
+    for (index, dialect) in ALL.into_iter().enumerate() {
         let shop = Shop::new();
         let app = service(&shop);
         let call = bought_for();
@@ -150,7 +150,7 @@ async fn a_challenge_that_was_made_first_or_meanwhile_is_honoured_once_each() {
     let shop = Shop::new();
     let app = service(&shop);
     let call = bought_for();
-    for dialect in EVERY {
+    for dialect in ALL {
         let (first, second) = (
             ask(&app, call.request()).await,
             ask(&app, call.request()).await,
@@ -188,12 +188,12 @@ async fn what_a_price_function_saw_is_bound_in_every_dialect_and_what_it_quoted_
         }
     });
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Charge::new(price).reads_headers(["x-frames"]))
         .unwrap();
     let app = Router::new().route("/render", any(async || "rendered").layer(layer));
     let cheap = Call::new("POST", "/render").header("x-frames", "2");
-    for (dialect, word) in EVERY.into_iter().zip([
+    for (dialect, word) in ALL.into_iter().zip([
         "wrong_bound",
         "invalid-challenge",
         "invalid_exact_lnbtc_request_mismatch",

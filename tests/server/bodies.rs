@@ -1,5 +1,5 @@
-//! Bodies: streamed if nothing binds them, held whole if something does, and bound if a price was
-//! made from them.
+//! Bodies: streamed if nothing binds them, buffered if something does, and bound if a price
+//! function read them.
 
 use std::{
     io,
@@ -21,8 +21,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     shop::{Shop, ask, problem},
-    trade::Call,
 };
 
 /// Answers with the first bytes of the body, and with its trailers where it ends.
@@ -79,7 +79,7 @@ pub(crate) fn data(bytes: &'static [u8]) -> Result<Frame<Bytes>, io::Error> {
 }
 
 #[tokio::test]
-async fn where_no_body_is_bound_an_endless_one_streams_to_the_handler() {
+async fn if_no_body_is_bound_an_endless_one_streams_to_the_handler() {
     let shop = Shop::new();
     let app = service(&shop.paywall(), Amount::from_sat(10));
     let call = Call::new("POST", "/render");
@@ -110,7 +110,7 @@ async fn where_no_body_is_bound_an_endless_one_streams_to_the_handler() {
 #[tokio::test]
 async fn a_body_that_breaks_off_is_400_and_spends_nothing() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body("whole");
     let broken = || {
         frames(vec![
@@ -170,7 +170,7 @@ async fn a_held_body_is_one_buffer_however_it_comes_and_keeps_its_trailers() {
 async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
     let shop = Shop::new();
     let app = service(
-        &shop.speaking_every_dialect(),
+        &shop.paywall_of_every_dialect(),
         Charge::new(Amount::from_sat(10)).stream_body(),
     );
     let call = Call::new("POST", "/render");
@@ -191,9 +191,9 @@ async fn a_charge_that_streams_bodies_reads_none_and_leaves_x402_out() {
 }
 
 #[tokio::test]
-async fn a_proof_of_another_route_reads_no_body_where_bodies_stream() {
+async fn a_proof_of_another_route_reads_no_body_if_bodies_stream() {
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let streaming = paywall
         .charge(Charge::new(Amount::from_sat(10)).stream_body())
         .unwrap();
@@ -226,7 +226,7 @@ async fn a_body_that_a_price_was_made_from_is_bound_and_reaches_the_handler() {
     for all in [false, true] {
         let shop = Shop::new();
         let paywall = if all {
-            shop.speaking_every_dialect()
+            shop.paywall_of_every_dialect()
         } else {
             shop.paywall()
         };
@@ -262,7 +262,7 @@ async fn a_body_that_a_price_was_made_from_is_bound_and_reaches_the_handler() {
 #[tokio::test]
 async fn what_turns_out_free_passes_with_its_body() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), priced_by_the_body());
+    let app = service(&shop.paywall_of_every_dialect(), priced_by_the_body());
     let call = Call::new("POST", "/render").body("free");
     let trailers = HeaderMap::from_iter([(
         "x-trailer".parse().unwrap(),
@@ -285,7 +285,7 @@ async fn what_turns_out_free_passes_with_its_body() {
     // A price that does not hang on the body leaves it untouched, whatever its length.
     let free = price_fn(|_| async { Ok(None) });
     let (body, asked) = endless();
-    let app = service(&shop.speaking_every_dialect(), free);
+    let app = service(&shop.paywall_of_every_dialect(), free);
     assert_eq!(
         ask(&app, with_body(&Call::new("POST", "/render"), body))
             .await

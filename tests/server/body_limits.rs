@@ -1,5 +1,5 @@
 //! Bodies that are too long, too slow or too many: each has a limit in bytes, a limit in time and a
-//! part of one pool.
+//! share of one pool.
 
 use std::{
     io,
@@ -26,14 +26,14 @@ use tower_x402::{Amount, DialectName, server::Charge};
 
 use crate::{
     bodies::{data, endless, service, with_body},
+    customer::Call,
     shop::{Shop, ask, problem, reason},
-    trade::Call,
 };
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_413_and_costs_no_invoice() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("POST", "/render");
     let (body, asked) = endless();
     let answer = ask(&app, with_body(&call, body)).await;
@@ -99,7 +99,7 @@ async fn a_body_that_stalls_is_408_after_the_time_limit() {
 }
 
 #[tokio::test]
-async fn where_the_pool_for_bodies_is_empty_it_is_503_and_nothing_is_spent() {
+async fn if_the_pool_for_bodies_is_empty_the_answer_is_503_and_nothing_is_spent() {
     let shop = Shop::new();
     let app = service(
         &shop
@@ -198,7 +198,7 @@ impl http_body::Body for Announced {
 #[tokio::test(start_paused = true)]
 async fn bodies_that_are_announced_and_never_come_take_the_pool_from_nobody() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("POST", "/render").body(vec![b'p'; 2 << 20]);
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let spent = shop.bought(&call, &ask(&app, call.request()).await);
@@ -260,10 +260,10 @@ fn counted(frames: usize) -> (Body, Arc<AtomicUsize>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announced_body_that_nobody_wants_is_read_away_so_that_its_sender_hears_the_402() {
+async fn an_unneeded_body_of_known_length_is_drained_so_that_its_client_gets_the_402() {
     let shop = Shop::new();
     let app = service(
-        &shop.speaking_every_dialect(),
+        &shop.paywall_of_every_dialect(),
         Charge::new(Amount::from_sat(10)).stream_body(),
     );
     let call = Call::new("POST", "/render");

@@ -1,15 +1,16 @@
-//! A cheap quote never opens a dear request: everything that a price saw is bound, in every
-//! dialect.
+//! A cheap quote never opens an expensive request: everything that a price function saw is bound,
+//! in every dialect.
 
 use std::num::NonZeroU32;
 
 use axum::{Router, routing::any};
+use bytes::Bytes;
 use http::StatusCode;
 use tower::Layer as _;
 use tower_x402::{Amount, Charge, DialectName, RouteTable, price_fn};
 
 use crate::{
-    customer::{ALL, Errand},
+    customer::{ALL, Call},
     shop::{Shop, ask, problem},
 };
 
@@ -39,52 +40,52 @@ fn site(shop: &Shop, charge: Charge) -> Router {
     Router::new().route("/make/{what}", any(async || "made").layer(layer))
 }
 
-fn dearer(bought: &Errand) -> Vec<Errand> {
+fn dearer(bought: &Call) -> Vec<Call> {
     let with_header = |value| {
-        let mut errand = bought.clone();
-        errand.headers.clear();
-        errand.header("x-size", value)
+        let mut call = bought.clone();
+        call.headers.clear();
+        call.header("x-size", value)
     };
     vec![
         with_header("99999999"),
         with_header("8"),
-        Errand {
+        Call {
             headers: http::HeaderMap::new(),
             ..bought.clone()
         },
-        Errand {
-            body: b"a much longer scene",
+        Call {
+            body: Bytes::from_static(b"a much longer scene"),
             ..bought.clone()
         },
-        Errand {
-            body: b"",
+        Call {
+            body: Bytes::new(),
             ..bought.clone()
         },
-        Errand {
-            body: b"scenf",
+        Call {
+            body: Bytes::from_static(b"scenf"),
             ..bought.clone()
         },
-        Errand {
+        Call {
             target: "/make/a?size=9999".into(),
             ..bought.clone()
         },
-        Errand {
+        Call {
             target: "/make/a?size=1&size=9999".into(),
             ..bought.clone()
         },
-        Errand {
+        Call {
             target: "/make/a?size=1&x".into(),
             ..bought.clone()
         },
-        Errand {
+        Call {
             target: "/make/a".into(),
             ..bought.clone()
         },
-        Errand {
+        Call {
             target: "/make/everything?size=1".into(),
             ..bought.clone()
         },
-        Errand {
+        Call {
             method: "PUT",
             ..bought.clone()
         },
@@ -92,14 +93,14 @@ fn dearer(bought: &Errand) -> Vec<Errand> {
 }
 
 #[tokio::test]
-async fn a_cheap_quote_never_opens_a_dear_request() {
+async fn a_cheap_quote_never_opens_an_expensive_request() {
     let shop = Shop::new();
     let app = site(&shop, charge());
-    let bought = Errand::post("/make/a?size=1", b"scene").header("x-size", "9");
+    let bought = Call::post("/make/a?size=1", b"scene").header("x-size", "9");
     for dialect in ALL {
         let credential = bought.buy(&shop, &app, dialect).await;
         for other in dearer(&bought) {
-            let answer = ask(&app, other.with(&credential)).await;
+            let answer = ask(&app, other.paid(&credential)).await;
             assert_eq!(
                 answer.status(),
                 StatusCode::PAYMENT_REQUIRED,
@@ -107,7 +108,7 @@ async fn a_cheap_quote_never_opens_a_dear_request() {
             );
         }
         assert_eq!(
-            ask(&app, bought.with(&credential)).await.status(),
+            ask(&app, bought.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
@@ -115,7 +116,7 @@ async fn a_cheap_quote_never_opens_a_dear_request() {
 }
 
 #[tokio::test]
-async fn nor_does_it_where_several_uses_or_a_duration_were_sold() {
+async fn a_cheap_quote_for_several_uses_or_a_duration_never_opens_an_expensive_request() {
     let charges = [
         charge().uses(NonZeroU32::new(50).unwrap()),
         charge().for_duration(std::time::Duration::from_secs(60)),
@@ -123,15 +124,15 @@ async fn nor_does_it_where_several_uses_or_a_duration_were_sold() {
     for charge in charges {
         let shop = Shop::new();
         let app = site(&shop, charge);
-        let bought = Errand::post("/make/a?size=1", b"scene").header("x-size", "9");
+        let bought = Call::post("/make/a?size=1", b"scene").header("x-size", "9");
         let credential = bought.buy(&shop, &app, DialectName::L402).await;
         for other in dearer(&bought) {
-            let answer = ask(&app, other.with(&credential)).await;
+            let answer = ask(&app, other.paid(&credential)).await;
             assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{other:?}");
         }
         for _ in 0..2 {
             assert_eq!(
-                ask(&app, bought.with(&credential)).await.status(),
+                ask(&app, bought.paid(&credential)).await.status(),
                 StatusCode::OK
             );
         }
@@ -155,17 +156,17 @@ async fn a_table_binds_the_same() {
         .routes(table)
         .unwrap();
     let app = layer.layer(Router::new().route("/make/{what}", any(async || "made")));
-    let bought = Errand::post("/make/a?size=1", b"scene").header("x-size", "9");
+    let bought = Call::post("/make/a?size=1", b"scene").header("x-size", "9");
     let credential = bought.buy(&shop, &app, DialectName::L402).await;
     for other in dearer(&bought)
         .into_iter()
         .filter(|other| other.method == "POST")
     {
-        let answer = ask(&app, other.with(&credential)).await;
+        let answer = ask(&app, other.paid(&credential)).await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{other:?}");
     }
     assert_eq!(
-        ask(&app, bought.with(&credential)).await.status(),
+        ask(&app, bought.paid(&credential)).await.status(),
         StatusCode::OK
     );
 }
@@ -177,19 +178,19 @@ async fn headers_bound_under_a_fixed_price_are_bound_in_every_dialect() {
         &shop,
         Charge::new(Amount::from_sat(3)).bind_headers(["X-Model"]),
     );
-    let bought = Errand::get("/make/a").header("x-model", "small");
+    let bought = Call::get("/make/a").header("x-model", "small");
     for dialect in ALL {
         let credential = bought.buy(&shop, &app, dialect).await;
         for other in [
-            Errand::get("/make/a"),
-            Errand::get("/make/a").header("x-model", "large"),
+            Call::get("/make/a"),
+            Call::get("/make/a").header("x-model", "large"),
             bought.clone().header("x-model", "large"),
             bought.clone().header("x-model", "small"),
-            Errand::get("/make/a")
+            Call::get("/make/a")
                 .header("x-model", "smal")
                 .header("x-model", "l"),
         ] {
-            let answer = ask(&app, other.with(&credential)).await;
+            let answer = ask(&app, other.paid(&credential)).await;
             assert_eq!(
                 answer.status(),
                 StatusCode::PAYMENT_REQUIRED,
@@ -202,7 +203,7 @@ async fn headers_bound_under_a_fixed_price_are_bound_in_every_dialect() {
         assert_eq!(
             ask(
                 &app,
-                bought.clone().header("x-other", "1").with(&credential)
+                bought.clone().header("x-other", "1").paid(&credential)
             )
             .await
             .status(),
@@ -229,11 +230,11 @@ async fn a_price_that_moved_is_honoured_as_it_was_quoted() {
         })),
     );
     for dialect in ALL {
-        let errand = Errand::get("/make/a");
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let call = Call::get("/make/a");
+        let credential = call.buy(&shop, &app, dialect).await;
         let asked = price.load(Ordering::SeqCst);
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );

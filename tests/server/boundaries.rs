@@ -1,4 +1,4 @@
-//! What lies exactly on a limit of the configuration, and what every answer of ours carries.
+//! Values exactly at a limit of the configuration, and the headers of every answer of the layer.
 
 use std::{convert::Infallible, num::NonZeroU32, time::Duration};
 
@@ -16,9 +16,8 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::Errand,
+    customer::{ALL, Call},
     shop::{Lasting, NOW, Shop, ask, get, paid, problem},
-    trade::EVERY,
 };
 
 /// 21 million bitcoin in millisatoshis.
@@ -76,7 +75,7 @@ fn an_l402_service_has_a_plain_name() {
 
 #[test]
 fn texts_of_a_charge_are_taken_up_to_their_limit() {
-    let paywall = Shop::new().builder().dialects(EVERY).build().unwrap();
+    let paywall = Shop::new().builder().dialects(ALL).build().unwrap();
     let taken = |charge: Charge| paywall.charge(charge).is_ok();
     let sat = || Charge::new(Amount::from_sat(1));
     let text = |length: usize| "t".repeat(length);
@@ -138,7 +137,7 @@ fn from(proxy: &str, header: &str, client: &str) -> Request<Body> {
 }
 
 #[tokio::test]
-async fn proxies_tell_their_clients_in_the_header_that_was_chosen() {
+async fn clients_behind_proxies_are_read_from_the_chosen_header() {
     for (forwarded, read, unread) in [
         (
             true,
@@ -180,7 +179,7 @@ async fn proxies_tell_their_clients_in_the_header_that_was_chosen() {
 }
 
 #[tokio::test]
-async fn an_address_in_half_a_bracket_is_nobodys() {
+async fn an_address_with_one_bracket_is_unknown() {
     let shop = Shop::new();
     let paywall = shop
         .builder()
@@ -222,9 +221,9 @@ async fn several_uses_are_of_the_whole_rule_without_a_router_that_tells_its_patt
 }
 
 #[tokio::test]
-async fn a_429_has_a_reason_for_x402_if_that_is_spoken() {
+async fn a_429_has_a_reason_for_x402_if_that_is_enabled() {
     for dialects in [
-        &EVERY[..],
+        &ALL[..],
         &[DialectName::X402],
         &[DialectName::L402],
         &[DialectName::L402, DialectName::Mpp],
@@ -252,7 +251,7 @@ async fn a_429_has_a_reason_for_x402_if_that_is_spoken() {
 }
 
 #[tokio::test]
-async fn every_answer_of_ours_is_a_problem_that_nobody_keeps() {
+async fn every_answer_of_the_layer_is_a_problem_that_is_never_stored() {
     let shop = Shop::new();
     let paywall = shop
         .builder()
@@ -299,10 +298,10 @@ async fn a_foreign_proof_is_priced_by_the_body_that_it_was_bought_for() {
         }))
         .reads_body()
     };
-    let other = shop.builder().dialects(EVERY).master_secret(*b"\x91\x0c\x4e\x77\xaa\x03\x1f\xd2\x88\x6b\x15\xe0\x5a\xc9\x30\xf4\x71\x0d\xb6\x2e\x93\x48\xfd\x66\x1b\xc7\x50\x8a\xef\x04\x39\xd5");
+    let other = shop.builder().dialects(ALL).master_secret(*b"\x91\x0c\x4e\x77\xaa\x03\x1f\xd2\x88\x6b\x15\xe0\x5a\xc9\x30\xf4\x71\x0d\xb6\x2e\x93\x48\xfd\x66\x1b\xc7\x50\x8a\xef\x04\x39\xd5");
     shop.clock.advance(Duration::from_secs(600));
-    let errand = Errand::post("/a", b"12345");
-    let credential = errand
+    let call = Call::post("/a", b"12345");
+    let credential = call
         .buy(
             &shop,
             &app(&other.build().unwrap(), by_length()),
@@ -311,12 +310,12 @@ async fn a_foreign_proof_is_priced_by_the_body_that_it_was_bought_for() {
         .await;
     let ours = shop
         .builder()
-        .dialects(EVERY)
+        .dialects(ALL)
         .replay_store(Lasting(shop.store.clone()))
         .accept_foreign_proofs();
     let served = ask(
         &app(&ours.build().unwrap(), by_length()),
-        errand.with(&credential),
+        call.paid(&credential),
     )
     .await;
     assert_eq!(

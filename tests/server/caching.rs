@@ -1,4 +1,4 @@
-//! What shared caches may keep: nothing that one person bought, and no answer of the layer's own.
+//! Shared caches may store nothing that a client bought, and no answer of the layer itself.
 
 use std::{io, time::Duration};
 
@@ -13,8 +13,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     shop::{Shop, ask, get, paid, request},
-    trade::{Call, EVERY},
 };
 
 /// A handler that wants to be cached by everybody, whatever it answers.
@@ -39,7 +39,7 @@ async fn cacheable(request: Request<Body>) -> axum::response::Response {
 
 fn service(shop: &Shop) -> Router {
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     Router::new()
@@ -88,7 +88,7 @@ async fn a_paid_answer_is_private_whatever_the_handler_says() {
         is_private(&answer);
     }
     for path in ["/weather", "/broken"] {
-        for dialect in EVERY {
+        for dialect in ALL {
             let call = Call::new("GET", path);
             let bought = shop.bought(&call, &ask(&app, call.request()).await);
             let answer = ask(&app, call.with(bought.of(dialect)).request()).await;

@@ -1,11 +1,11 @@
-//! A charge or a table that cannot work is refused before anything is served, in words that name
-//! the fix.
+//! A charge or a table with a mistake is refused before anything is served, with an error that
+//! names the fix.
 
 use std::{num::NonZeroU32, time::Duration};
 
 use tower_x402::{Amount, Charge, DialectName, Network, RouteTable, server::price_fn};
 
-use crate::{configuration::Node, shop::Shop, trade::EVERY};
+use crate::{configuration::Node, customer::ALL, shop::Shop};
 
 #[track_caller]
 fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
@@ -28,7 +28,7 @@ fn refuses_charge(dialects: &[DialectName], charge: Charge, text: &str) {
 }
 
 #[test]
-fn a_charge_that_no_enabled_dialect_can_say_is_refused() {
+fn a_charge_that_no_enabled_dialect_can_offer_is_refused() {
     let sat = || Charge::new(Amount::from_sat(10));
     let reusable = "no enabled dialect can sell this: mpp sells one request at a time, x402 sells one request at a time; enable l402, or change the charge";
     let without = [DialectName::Mpp, DialectName::X402];
@@ -89,74 +89,74 @@ fn a_charge_that_contradicts_itself_is_refused() {
     let reads =
         "only a price function reads headers or the body: bind headers with .bind_headers(..)";
     refuses_charge(
-        &EVERY,
+        &ALL,
         Charge::new(Amount::ZERO),
         "a price must be more than zero: leave out the layer, or name what is free with RouteTable::free(..)",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         Charge::new(Amount::from_msat(2_100_000_000_000_000_001)),
-        "a price must be at most 21 million bitcoin, which is all there will be",
+        "a price must be at most 21 million bitcoin",
     );
     let uses = |uses| NonZeroU32::new(uses).unwrap();
-    let one_thing =
-        "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once";
+    let one_thing = "a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and call it once";
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().uses(uses(3)).for_duration(Duration::from_secs(60)),
         one_thing,
     );
-    refuses_charge(&EVERY, sat().uses(uses(3)).uses(uses(4)), one_thing);
-    refuses_charge(&EVERY, sat().once().uses(uses(3)), one_thing);
+    refuses_charge(&ALL, sat().uses(uses(3)).uses(uses(4)), one_thing);
+    refuses_charge(&ALL, sat().once().uses(uses(3)), one_thing);
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().for_duration(Duration::from_millis(999)),
-        "a duration must be a second at least",
+        "a duration must be at least one second",
     );
-    refuses_charge(&EVERY, sat().reads_body(), reads);
-    refuses_charge(&EVERY, sat().reads_headers(["x-frames"]), reads);
+    refuses_charge(&ALL, sat().reads_body(), reads);
+    refuses_charge(&ALL, sat().reads_headers(["x-frames"]), reads);
     refuses_charge(
-        &EVERY,
+        &ALL,
         priced().reads_body().stream_body(),
         "a body is either read for the price or left alone: choose .reads_body() or .stream_body()",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().bind_headers(["a b"]),
-        "\"a b\" is no header name",
+        "\"a b\" is not a valid header name",
     );
-    let text = "authorization carries credentials itself and cannot be bound or priced by";
-    refuses_charge(&EVERY, sat().bind_headers(["Authorization"]), text);
+    let text = "authorization carries credentials: it can neither be bound nor used for a price";
+    refuses_charge(&ALL, sat().bind_headers(["Authorization"]), text);
     for name in [
         "payment-authorization",
         "PAYMENT-SIGNATURE",
         "macaroon",
         "grpc-metadata-macaroon",
     ] {
-        let text = format!("{name} carries credentials itself and cannot be bound or priced by");
-        refuses_charge(&EVERY, sat().bind_headers([name]), &text);
-        refuses_charge(&EVERY, priced().reads_headers([name]), &text);
+        let text =
+            format!("{name} carries credentials: it can neither be bound nor used for a price");
+        refuses_charge(&ALL, sat().bind_headers([name]), &text);
+        refuses_charge(&ALL, priced().reads_headers([name]), &text);
     }
     let description = "a description must have at most 256 bytes and no control characters";
-    refuses_charge(&EVERY, sat().description("d".repeat(257)), description);
-    refuses_charge(&EVERY, sat().description("a\nb"), description);
+    refuses_charge(&ALL, sat().description("d".repeat(257)), description);
+    refuses_charge(&ALL, sat().description("a\nb"), description);
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().service_name("\u{e9}"),
         "a service name must have at most 32 printable ASCII characters",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().tags(["t"; 6]),
-        "tags must be five at most, each of at most 32 printable ASCII characters",
+        "at most five tags are allowed, each of at most 32 printable ASCII characters",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().icon_url("i".repeat(2049)),
-        "an icon's address must have at most 2048 printable ASCII characters",
+        "an icon's URL must have at most 2048 printable ASCII characters",
     );
     refuses_charge(
-        &EVERY,
+        &ALL,
         sat().mime_type("\t"),
         "a media type must have at most 128 printable ASCII characters",
     );
@@ -178,7 +178,7 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         ),
         (
             rules(&["GET /a"]),
-            "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
+            "the table does not say how to answer other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`",
         ),
         (
             rules(&["GET /a"]).otherwise_free().otherwise_refuse(),
@@ -190,11 +190,11 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         ),
         (
             rules(&["GET /a/{b}", "GET /a/{c}"]).otherwise_free(),
-            "rules `GET /a/{b}` and `GET /a/{c}`: they price the same paths, in some spelling of them: keep one",
+            "rules `GET /a/{b}` and `GET /a/{c}`: they price the same paths in some spelling: keep one",
         ),
         (
             rules(&["GET /a"]).free("GET /A/").otherwise_free(),
-            "rules `GET /a` and `GET /A/`: they price the same paths, in some spelling of them: keep one",
+            "rules `GET /a` and `GET /A/`: they price the same paths in some spelling: keep one",
         ),
         (
             rules(&["/a"]).otherwise_free(),
@@ -214,7 +214,7 @@ fn a_table_that_leaves_a_price_open_is_refused() {
         ),
         (
             rules(&["OPTIONS /a"]).otherwise_free(),
-            "rule `OPTIONS /a`: the layer answers OPTIONS itself: take this rule out, put a CORS layer outside",
+            "rule `OPTIONS /a`: the layer answers OPTIONS itself: remove this rule, and put a CORS layer outside",
         ),
         (
             rules(&["GET /:a"]).otherwise_free(),
@@ -240,7 +240,7 @@ fn a_body_that_could_never_be_held_is_not_offered_for_sale() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "a body of .body_limit(1048576) could never be held, because one request gets at most half of .body_pool(1048576), which is \
+        "a body of .body_limit(1048576) could never be buffered, because one request gets at most half of .body_pool(1048576), which is \
          524288 bytes: raise the pool to twice the limit, or lower the limit"
     );
     shop.builder()

@@ -1,4 +1,4 @@
-//! Stores that were made under a wrong clock.
+//! Stores that were created while the clock was wrong.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,8 +10,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     shop::{Lasting, Shop, ask, reason},
-    trade::Call,
     younger::{OLDER, builder, facilitator, memory_store, opened, sold_elsewhere, taking},
 };
 

@@ -1,4 +1,4 @@
-//! A paywall that cannot work is refused before anything is served, in words that name the fix.
+//! A paywall with a mistake is refused before anything is served, with an error that names the fix.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::ALL,
     shop::{Lasting, ORIGIN, Shop},
-    trade::EVERY,
 };
 
 /// A node that only has a profile.
@@ -96,7 +96,8 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
         .origin(ORIGIN)
         .replay_store(store())
         .master_secret([0; 32]);
-    let zeros = "a master secret must be random, and this one is nothing but zeros, as if it was never filled";
+    let zeros =
+        "a master secret must be random, and this one is all zeros, as if it was never filled";
     refuses(secret, &format!("{zeros}: {MAKE_ONE}"));
     let origin = "no public origin is configured: add `.origin(\"https://api.example.com\")`";
     refuses(
@@ -127,7 +128,7 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
         ),
         (
             " https://api.example.com",
-            "has white space around it: take it out",
+            "has white space around it: remove it",
         ),
         ("https://api.example.com/", more),
         ("https://user@api.example.com", more),
@@ -156,7 +157,7 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
         "internal/",
         "internal:0",
     ] {
-        let text = "is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard";
+        let text = "is not an authority: expected `name` or `name:port`, without a scheme, a path or a wildcard";
         refuses(
             Shop::new().builder().accept_authority(authority),
             &format!("`{authority}` {text}"),
@@ -186,10 +187,10 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
 }
 
 #[test]
-fn a_store_that_forgets_is_not_taken_on_mainnet_unless_that_is_meant() {
+fn a_volatile_store_is_refused_on_mainnet_unless_it_is_allowed() {
     refuses(
         Node::on(Network::Bitcoin).builder(),
-        "this store forgets what was spent when the process ends: take a durable one, or accept it with .allow_volatile_replay_store()",
+        "this store forgets spent payments when the process ends: use a durable one, or allow it with .allow_volatile_replay_store()",
     );
     assert!(
         Node::on(Network::Bitcoin)
@@ -265,7 +266,7 @@ fn proofs_of_other_servers_need_x402_and_a_durable_store() {
     };
     refuses(
         real().accept_foreign_proofs(),
-        ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
+        ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: use one, such as \
          DurableStore::open(\"spent\")?, or leave it out (.allow_volatile_replay_store() does not change that)",
     );
     let nothing = ".accept_foreign_proofs() does nothing without x402: leave it out, or enable x402 (the feature, and .dialects([..]))";
@@ -285,13 +286,13 @@ fn proofs_of_other_servers_need_x402_and_a_durable_store() {
 }
 
 #[test]
-fn money_that_is_worth_nothing_is_not_taken_unless_that_is_meant() {
+fn a_test_network_is_refused_unless_it_is_allowed() {
     for network in [Network::Regtest, Network::Signet, Network::Testnet] {
         let text = format!(
-            "the node is on {network}, whose money is worth nothing: call .allow_test_network() if that is meant"
+            "the node is on {network}, whose money is worth nothing: call .allow_test_network() to allow that"
         );
         refuses(Node::on(network).builder(), &text);
-        let dialects = EVERY
+        let dialects = ALL
             .into_iter()
             .filter(|name| network != Network::Testnet || *name != DialectName::Mpp);
         assert!(
@@ -309,7 +310,7 @@ fn money_that_is_worth_nothing_is_not_taken_unless_that_is_meant() {
 fn a_dialect_that_the_node_cannot_serve_is_named() {
     refuses(
         Node::on(Network::Testnet).builder().allow_test_network(),
-        "mpp has no name for testnet: name the dialects to speak with .dialects([..])",
+        "mpp has no name for testnet: name the dialects to enable with .dialects([..])",
     );
     let keyless = || {
         Node(ReceiverProfile::new(Network::Bitcoin, KeyCustody::Shared))
@@ -318,8 +319,8 @@ fn a_dialect_that_the_node_cannot_serve_is_named() {
     };
     refuses(
         keyless(),
-        "x402 needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or \
-         name the dialects to speak with .dialects([..])",
+        "x402 needs the node's public key, which this receiver's profile does not have: set `public_key` in the receiver's profile, or \
+         name the dialects to enable with .dialects([..])",
     );
     assert!(
         keyless()

@@ -1,4 +1,5 @@
-//! A page of another origin that pays: what its browser asks first, and what it lets the page read.
+//! A page of another origin that pays: the browser's preflight, and the headers that the page may
+//! read.
 
 use axum::{Router, routing::get as on_get};
 use http::{Method, Request, StatusCode};
@@ -9,15 +10,15 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     shop::{Shop, ask},
-    trade::{Call, EVERY},
 };
 
 const PAGE: &str = "https://page.example";
 
 fn service(shop: &Shop) -> Router {
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     let cors = CorsLayer::new()
@@ -80,7 +81,7 @@ async fn a_page_of_another_origin_can_read_every_header_of_a_purchase() {
     let app = service(&shop);
     let call = Call::new("GET", "/weather").header("origin", PAGE);
     let mut read = Vec::new();
-    for dialect in EVERY {
+    for dialect in ALL {
         let unpaid = ask(&app, call.request()).await;
         let bought = shop.bought(&call, &unpaid);
         let served = ask(&app, call.with(bought.of(dialect)).request()).await;

@@ -1,4 +1,4 @@
-//! One payment, three dialects: redeemed once, in one of them.
+//! One payment in three dialects is redeemed once, in one of them, and for its own request only.
 
 use std::{
     sync::{
@@ -9,11 +9,12 @@ use std::{
 };
 
 use axum::{Router, routing::any};
+use bytes::Bytes;
 use http::StatusCode;
 use tower_x402::{Amount, DialectName, Paid};
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money, payment_hash},
+    customer::{ALL, Call, asks_for_money, payment_hash},
     shop::{Shop, ask, problem, reason},
 };
 
@@ -34,13 +35,13 @@ fn site(shop: &Shop, served: &Arc<AtomicUsize>) -> Router {
 async fn each_dialect_opens_what_was_bought_once() {
     let (shop, served) = (Shop::new(), Arc::default());
     let app = site(&shop, &served);
-    for errand in [
-        Errand::get("/render?size=2"),
-        Errand::post("/render", b"a scene"),
+    for call in [
+        Call::get("/render?size=2"),
+        Call::post("/render", b"a scene"),
     ] {
         for dialect in ALL {
-            let credential = errand.buy(&shop, &app, dialect).await;
-            let answer = ask(&app, errand.with(&credential)).await;
+            let credential = call.buy(&shop, &app, dialect).await;
+            let answer = ask(&app, call.paid(&credential)).await;
             assert_eq!(answer.status(), StatusCode::OK, "{answer:?}");
             assert_eq!(answer.body(), dialect.as_str());
             let expected = match dialect {
@@ -55,7 +56,7 @@ async fn each_dialect_opens_what_was_bought_once() {
                     "{dialect} {name}"
                 );
             }
-            let again = ask(&app, errand.with(&credential)).await;
+            let again = ask(&app, call.paid(&credential)).await;
             assert!(asks_for_money(&again));
             assert_eq!(problem(&again)["dialect"], dialect.as_str());
         }
@@ -65,19 +66,17 @@ async fn each_dialect_opens_what_was_bought_once() {
 
 #[tokio::test]
 async fn a_payment_redeemed_in_one_dialect_is_spent_in_the_others_now_and_hours_later() {
-    let errand = Errand::post("/render", b"a scene");
+    let call = Call::post("/render", b"a scene");
     for first in ALL {
         for wait in [0, 200, 3_600, 5 * 3_600, 23 * 3_600] {
             let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
             let app = site(&shop, &served);
-            let answer = ask(&app, errand.unpaid()).await;
+            let answer = ask(&app, call.request()).await;
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
             let credentials = ALL.map(|dialect| {
                 (
                     dialect,
-                    errand
-                        .credential(&shop, dialect, &answer, &preimage)
-                        .unwrap(),
+                    call.credential(&shop, dialect, &answer, &preimage).unwrap(),
                 )
             });
             let of = |name| {
@@ -88,16 +87,16 @@ async fn a_payment_redeemed_in_one_dialect_is_spent_in_the_others_now_and_hours_
                     .1
             };
             assert_eq!(
-                ask(&app, errand.with(of(first))).await.status(),
+                ask(&app, call.paid(of(first))).await.status(),
                 StatusCode::OK
             );
             shop.clock.advance(Duration::from_secs(wait));
             // Others come and go meanwhile, so that the store prunes what it may.
-            Errand::get("/render")
+            Call::get("/render")
                 .buy(&shop, &app, DialectName::L402)
                 .await;
             for (dialect, credential) in &credentials {
-                let answer = ask(&app, errand.with(credential)).await;
+                let answer = ask(&app, call.paid(credential)).await;
                 assert_eq!(
                     answer.status(),
                     StatusCode::PAYMENT_REQUIRED,
@@ -116,18 +115,15 @@ async fn a_payment_redeemed_in_one_dialect_is_spent_in_the_others_now_and_hours_
 async fn all_dialects_at_once_serve_one_request() {
     let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
     let app = site(&shop, &served);
-    let errand = Errand::post("/render", b"a scene");
+    let call = Call::post("/render", b"a scene");
     for _ in 0..20 {
-        let answer = ask(&app, errand.unpaid()).await;
+        let answer = ask(&app, call.request()).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        let [l402, mpp, x402] = ALL.map(|dialect| {
-            errand
-                .credential(&shop, dialect, &answer, &preimage)
-                .unwrap()
-        });
+        let [l402, mpp, x402] =
+            ALL.map(|dialect| call.credential(&shop, dialect, &answer, &preimage).unwrap());
         let before = served.load(Ordering::SeqCst);
         let racing = [l402, mpp, x402].map(|credential| {
-            let (app, request) = (app.clone(), errand.with(&credential));
+            let (app, request) = (app.clone(), call.paid(&credential));
             tokio::spawn(async move { ask(&app, request).await.status() })
         });
         let statuses: Vec<_> = futures_util::future::join_all(racing)
@@ -148,14 +144,14 @@ async fn all_dialects_at_once_serve_one_request() {
 async fn credentials_of_two_dialects_in_one_request_are_400_and_cost_nothing() {
     let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
     let app = site(&shop, &served);
-    let errand = Errand::get("/render");
+    let call = Call::get("/render");
     for (one, other) in [(0, 1), (0, 2), (1, 2)] {
         let (first, second) = (
-            errand.buy(&shop, &app, ALL[one]).await,
-            errand.buy(&shop, &app, ALL[other]).await,
+            call.buy(&shop, &app, ALL[one]).await,
+            call.buy(&shop, &app, ALL[other]).await,
         );
         let made = shop.node.invoices_created();
-        let mut both = errand.with(&first);
+        let mut both = call.paid(&first);
         both.headers_mut().append(&second.0, second.1.clone());
         let answer = ask(&app, both).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{answer:?}");
@@ -166,7 +162,7 @@ async fn credentials_of_two_dialects_in_one_request_are_400_and_cost_nothing() {
         );
         for credential in [&first, &second] {
             assert_eq!(
-                ask(&app, errand.with(credential)).await.status(),
+                ask(&app, call.paid(credential)).await.status(),
                 StatusCode::OK
             );
         }
@@ -178,73 +174,70 @@ async fn credentials_of_two_dialects_in_one_request_are_400_and_cost_nothing() {
 async fn two_payment_credentials_in_one_request_are_400() {
     let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
     let app = site(&shop, &served);
-    let errand = Errand::get("/render");
+    let call = Call::get("/render");
     let (first, second) = (
-        errand.buy(&shop, &app, DialectName::Mpp).await,
-        errand.buy(&shop, &app, DialectName::Mpp).await,
+        call.buy(&shop, &app, DialectName::Mpp).await,
+        call.buy(&shop, &app, DialectName::Mpp).await,
     );
-    let mut both = errand.with(&first);
+    let mut both = call.paid(&first);
     both.headers_mut().append(&second.0, second.1.clone());
     assert_eq!(ask(&app, both).await.status(), StatusCode::BAD_REQUEST);
-    assert_eq!(
-        ask(&app, errand.with(&first)).await.status(),
-        StatusCode::OK
-    );
+    assert_eq!(ask(&app, call.paid(&first)).await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
 async fn no_dialects_credential_opens_another_method_target_or_body() {
     let (shop, served) = (Shop::new(), Arc::<AtomicUsize>::default());
     let app = site(&shop, &served);
-    let bought = Errand::post("/render?a=1&b=2", b"a scene");
+    let bought = Call::post("/render?a=1&b=2", b"a scene");
     for dialect in ALL {
         let credential = bought.buy(&shop, &app, dialect).await;
         let mut others = vec![
-            Errand {
+            Call {
                 method: "PUT",
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 method: "GET",
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 method: "HEAD",
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 method: "FOO",
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 target: "/render?b=2&a=1".into(),
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 target: "/render?a=1".into(),
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 target: "/render?a=1&b=2&".into(),
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 target: "/render?a=1&b=%32".into(),
                 ..bought.clone()
             },
-            Errand {
+            Call {
                 target: "/%72ender?a=1&b=2".into(),
                 ..bought.clone()
             },
         ];
         if dialect != DialectName::L402 {
-            others.push(Errand {
-                body: b"another scene",
+            others.push(Call {
+                body: Bytes::from_static(b"another scene"),
                 ..bought.clone()
             });
         }
         for other in others {
-            let answer = ask(&app, other.with(&credential)).await;
+            let answer = ask(&app, other.paid(&credential)).await;
             assert!(
                 !answer.status().is_success(),
                 "{dialect} {} {}",
@@ -254,7 +247,7 @@ async fn no_dialects_credential_opens_another_method_target_or_body() {
         }
         assert_eq!(served.swap(0, Ordering::SeqCst), 0);
         assert_eq!(
-            ask(&app, bought.with(&credential)).await.status(),
+            ask(&app, bought.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );

@@ -1,4 +1,4 @@
-//! A wallet that others know the key of: it tells anybody the preimage of an unpaid invoice.
+//! A receiver with a shared key, which shows anybody the preimage of an unpaid invoice.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -7,7 +7,7 @@ use http::StatusCode;
 use tower_x402::{Amount, Charge, DialectName, Paywall, Secrets, lightning::LocalNode};
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money, payment_hash},
+    customer::{ALL, Call, asks_for_money, payment_hash},
     shop::{ORIGIN, Shop, ask, problem},
     slow::Slow,
 };
@@ -39,17 +39,17 @@ fn day() -> Charge {
 
 #[tokio::test(start_paused = true)]
 async fn the_preimage_of_an_unpaid_invoice_opens_nothing() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for charge in [Charge::new(Amount::from_sat(10)), uses(), day()] {
         for dialect in ALL {
             let shop = Shop::new();
             let (_, app) = site(&shop, charge.clone());
-            let answer = ask(&app, errand.unpaid()).await;
+            let answer = ask(&app, call.request()).await;
             let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-            let Some(credential) = errand.credential(&shop, dialect, &answer, &told) else {
+            let Some(credential) = call.credential(&shop, dialect, &answer, &told) else {
                 continue;
             };
-            let refused = ask(&app, errand.with(&credential)).await;
+            let refused = ask(&app, call.paid(&credential)).await;
             // It may be a payment that the wallet has not booked yet: nobody is asked to pay twice.
             assert_eq!(
                 refused.status(),
@@ -63,7 +63,7 @@ async fn the_preimage_of_an_unpaid_invoice_opens_nothing() {
             // Nothing was spent: once it is paid, it opens.
             shop.node.settle(payment_hash(&answer)).unwrap();
             assert_eq!(
-                ask(&app, errand.with(&credential)).await.status(),
+                ask(&app, call.paid(&credential)).await.status(),
                 StatusCode::OK,
                 "{dialect} {charge:?}"
             );
@@ -73,15 +73,15 @@ async fn the_preimage_of_an_unpaid_invoice_opens_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_settled_payment_is_asked_about_once() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for charge in [uses(), day()] {
         let shop = Shop::new();
         let (node, app) = site(&shop, charge);
-        let credential = errand.buy(&shop, &app, DialectName::L402).await;
+        let credential = call.buy(&shop, &app, DialectName::L402).await;
         let before = node.calls();
         for _ in 0..4 {
             assert_eq!(
-                ask(&app, errand.with(&credential)).await.status(),
+                ask(&app, call.paid(&credential)).await.status(),
                 StatusCode::OK
             );
         }
@@ -90,13 +90,13 @@ async fn a_settled_payment_is_asked_about_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wallet_whose_books_lag_behind_is_waited_for_a_little() {
+async fn a_wallet_that_books_payments_late_is_given_a_moment() {
     let shop = Shop::new();
     let (_, app) = site(&shop, Amount::from_sat(10));
-    let errand = Errand::get("/a");
-    let answer = ask(&app, errand.unpaid()).await;
+    let call = Call::get("/a");
+    let answer = ask(&app, call.request()).await;
     let preimage = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-    let credential = errand
+    let credential = call
         .credential(&shop, DialectName::L402, &answer, &preimage)
         .unwrap();
     let node = shop.node.clone();
@@ -105,7 +105,7 @@ async fn a_wallet_whose_books_lag_behind_is_waited_for_a_little() {
         node.settle(payment_hash(&answer)).unwrap();
     });
     assert_eq!(
-        ask(&app, errand.with(&credential)).await.status(),
+        ask(&app, call.paid(&credential)).await.status(),
         StatusCode::OK
     );
     late.await.unwrap();
@@ -113,13 +113,13 @@ async fn a_wallet_whose_books_lag_behind_is_waited_for_a_little() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wallet_that_cannot_be_asked_is_503_without_a_challenge() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for dialect in ALL {
         let shop = Shop::new();
         let (node, app) = site(&shop, Amount::from_sat(10));
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let credential = call.buy(&shop, &app, dialect).await;
         shop.node.reachable(false);
-        let answer = ask(&app, errand.with(&credential)).await;
+        let answer = ask(&app, call.paid(&credential)).await;
         assert_eq!(
             answer.status(),
             StatusCode::SERVICE_UNAVAILABLE,
@@ -128,7 +128,7 @@ async fn a_wallet_that_cannot_be_asked_is_503_without_a_challenge() {
         assert!(!asks_for_money(&answer));
         shop.node.reachable(true);
         node.answers_late(true);
-        let answer = ask(&app, errand.with(&credential)).await;
+        let answer = ask(&app, call.paid(&credential)).await;
         assert_eq!(
             answer.status(),
             StatusCode::SERVICE_UNAVAILABLE,
@@ -136,7 +136,7 @@ async fn a_wallet_that_cannot_be_asked_is_503_without_a_challenge() {
         );
         node.answers_late(false);
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
@@ -160,12 +160,10 @@ async fn a_node_of_ones_own_is_not_asked() {
         on_get(async || ()).route_layer(paywall.charge(Amount::from_sat(10)).unwrap()),
     );
     for dialect in ALL {
-        let credential = Errand::get("/a").buy(&shop, &app, dialect).await;
+        let credential = Call::get("/a").buy(&shop, &app, dialect).await;
         let before = node.calls();
         assert_eq!(
-            ask(&app, Errand::get("/a").with(&credential))
-                .await
-                .status(),
+            ask(&app, Call::get("/a").paid(&credential)).await.status(),
             StatusCode::OK
         );
         assert_eq!(node.calls(), before);
@@ -174,16 +172,16 @@ async fn a_node_of_ones_own_is_not_asked() {
 
 #[tokio::test(start_paused = true)]
 async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let shop = Shop::new();
     let (_, app) = site(&shop, Amount::from_sat(10));
-    let answer = ask(&app, errand.unpaid()).await;
+    let answer = ask(&app, call.request()).await;
     let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-    let credential = errand
+    let credential = call
         .credential(&shop, DialectName::L402, &answer, &told)
         .unwrap();
     shop.clock.advance(Duration::from_secs(400));
-    let refused = ask(&app, errand.with(&credential)).await;
+    let refused = ask(&app, call.paid(&credential)).await;
     assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED);
     assert_eq!(
         problem(&refused)["type"],
@@ -192,8 +190,8 @@ async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
     assert_eq!(problem(&refused)["reason"], "unpaid");
 
     // It hides no good one.
-    let (name, value) = errand.buy(&shop, &app, DialectName::L402).await;
-    let mut both = errand.with(&credential);
+    let (name, value) = call.buy(&shop, &app, DialectName::L402).await;
+    let mut both = call.paid(&credential);
     both.headers_mut().append(name, value);
     assert_eq!(ask(&app, both).await.status(), StatusCode::OK);
 }
@@ -210,17 +208,17 @@ fn from(request: http::Request<axum::body::Body>, client: u8) -> http::Request<a
 
 #[tokio::test(start_paused = true)]
 async fn a_wallet_is_asked_a_few_times_about_one_unpaid_payment_however_often_it_is_presented() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for at_once in [false, true] {
         let shop = Shop::new();
         let (node, app) = site(&shop, day());
-        let answer = ask(&app, errand.unpaid()).await;
+        let answer = ask(&app, call.request()).await;
         let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-        let credential = errand
+        let credential = call
             .credential(&shop, DialectName::L402, &answer, &told)
             .unwrap();
         let before = node.calls();
-        let requests = (0..100).map(|client| from(errand.with(&credential), client));
+        let requests = (0..100).map(|client| from(call.paid(&credential), client));
         if at_once {
             let answers =
                 futures_util::future::join_all(requests.map(|request| ask(&app, request))).await;
@@ -248,7 +246,7 @@ async fn a_wallet_is_asked_a_few_times_about_one_unpaid_payment_however_often_it
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (before, requests) = (
             node.calls(),
-            (0..100).map(|client| from(errand.with(&credential), client)),
+            (0..100).map(|client| from(call.paid(&credential), client)),
         );
         for answer in
             futures_util::future::join_all(requests.map(|request| ask(&app, request))).await
@@ -261,16 +259,15 @@ async fn a_wallet_is_asked_a_few_times_about_one_unpaid_payment_however_often_it
 
 #[tokio::test(start_paused = true)]
 async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_do_not_notice() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let shop = Shop::new();
     let (node, app) = site(&shop, day());
     let mut unpaid = Vec::new();
     for _ in 0..100 {
-        let answer = ask(&app, errand.unpaid()).await;
+        let answer = ask(&app, call.request()).await;
         let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
         unpaid.push(
-            errand
-                .credential(&shop, DialectName::L402, &answer, &told)
+            call.credential(&shop, DialectName::L402, &answer, &told)
                 .unwrap(),
         );
     }
@@ -278,7 +275,7 @@ async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_d
     let asked = futures_util::future::join_all(
         unpaid
             .iter()
-            .map(|credential| ask(&app, from(errand.with(credential), 1))),
+            .map(|credential| ask(&app, from(call.paid(credential), 1))),
     );
     assert!(asked.await.iter().all(
         |answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE && !asks_for_money(answer)
@@ -290,16 +287,16 @@ async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_d
     );
     // Payments that are settled cost a client nothing.
     for _ in 0..100 {
-        let paid = errand.buy(&shop, &app, DialectName::L402).await;
+        let paid = call.buy(&shop, &app, DialectName::L402).await;
         assert_eq!(
-            ask(&app, from(errand.with(&paid), 2)).await.status(),
+            ask(&app, from(call.paid(&paid), 2)).await.status(),
             StatusCode::OK
         );
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let paid = errand.buy(&shop, &app, DialectName::L402).await;
+    let paid = call.buy(&shop, &app, DialectName::L402).await;
     assert_eq!(
-        ask(&app, from(errand.with(&paid), 1)).await.status(),
+        ask(&app, from(call.paid(&paid), 1)).await.status(),
         StatusCode::OK
     );
 }
@@ -308,7 +305,7 @@ async fn a_wallet_is_asked_a_bounded_number_of_times_for_one_client_and_others_d
 async fn a_client_who_pays_waits_for_no_look_up_however_often_it_buys() {
     let shop = Shop::new();
     let (_, app) = site(&shop, Amount::from_sat(10));
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let from_one_client = |mut request: http::Request<axum::body::Body>| {
         request
             .extensions_mut()
@@ -319,13 +316,13 @@ async fn a_client_who_pays_waits_for_no_look_up_however_often_it_buys() {
     };
     let start = tokio::time::Instant::now();
     for number in 0..100 {
-        let answer = ask(&app, from_one_client(errand.unpaid())).await;
+        let answer = ask(&app, from_one_client(call.request())).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        let credential = errand
+        let credential = call
             .credential(&shop, DialectName::L402, &answer, &preimage)
             .unwrap();
         assert_eq!(
-            ask(&app, from_one_client(errand.with(&credential)))
+            ask(&app, from_one_client(call.paid(&credential)))
                 .await
                 .status(),
             StatusCode::OK,
@@ -338,25 +335,24 @@ async fn a_client_who_pays_waits_for_no_look_up_however_often_it_buys() {
 #[tokio::test(start_paused = true)]
 async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_address_from_a_first_look_up()
  {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let shop = Shop::new();
     let (node, app) = site(&shop, day());
     let mut unpaid = Vec::new();
     for _ in 0..64 {
-        let answer = ask(&app, errand.unpaid()).await;
+        let answer = ask(&app, call.request()).await;
         let told = shop.node.preimage_of(payment_hash(&answer)).unwrap();
         unpaid.push(
-            errand
-                .credential(&shop, DialectName::L402, &answer, &told)
+            call.credential(&shop, DialectName::L402, &answer, &told)
                 .unwrap(),
         );
     }
     let (begun, before) = (tokio::time::Instant::now(), node.calls());
     let attack = tokio::spawn({
-        let (app, errand) = (app.clone(), errand.clone());
+        let (app, call) = (app.clone(), call.clone());
         async move {
             for credential in unpaid.iter().cycle() {
-                let (app, request) = (app.clone(), from(errand.with(credential), 1));
+                let (app, request) = (app.clone(), from(call.paid(credential), 1));
                 tokio::spawn(async move { ask(&app, request).await });
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -365,8 +361,8 @@ async fn who_presents_unpaid_payments_over_and_over_keeps_nobody_at_the_same_add
     tokio::time::sleep(Duration::from_secs(6)).await;
     let mut neighbours = Vec::new();
     for _ in 0..8 {
-        let paid = errand.buy(&shop, &app, DialectName::L402).await;
-        neighbours.push(from(errand.with(&paid), 1));
+        let paid = call.buy(&shop, &app, DialectName::L402).await;
+        neighbours.push(from(call.paid(&paid), 1));
     }
     // The node takes a while, and meanwhile their look-ups count.
     shop.node.pause();

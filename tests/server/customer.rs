@@ -1,4 +1,5 @@
-//! A customer who knows what it wants, and pays in any of the three dialects.
+//! A customer that pays in any dialect: a call that can be made again, its 402, and the credentials
+//! that one payment gives.
 
 use std::convert::Infallible;
 
@@ -8,66 +9,96 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, he
 use sha2::{Digest as _, Sha256};
 use tower::Service;
 use tower_x402::{
-    ClientConditions, ClientRequest, DialectName, Invoice, Network, PaymentHash, Preimage, l402,
-    mpp, x402,
+    ClientConditions, ClientRequest, DialectName, Invoice, Network, PaymentHash, Paywall, Preimage,
+    clock::{Clock as _, Timestamp},
+    l402, mpp,
+    server::PaywallBuilder,
+    x402,
 };
 
 use crate::shop::{ORIGIN, Shop, ask};
 
 pub(crate) const ALL: [DialectName; 3] = [DialectName::L402, DialectName::Mpp, DialectName::X402];
+pub(crate) const PAYMENT_SIGNATURE: HeaderName = HeaderName::from_static("payment-signature");
 
 pub(crate) type HeaderLine = (HeaderName, HeaderValue);
 
-/// One request that can be made again and again.
+/// A request that can be made again.
 #[derive(Clone, Debug)]
-pub(crate) struct Errand {
+pub(crate) struct Call {
     pub(crate) method: &'static str,
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: &'static [u8],
+    pub(crate) body: Bytes,
 }
 
-impl Errand {
-    pub(crate) fn get(target: &str) -> Self {
+/// A challenge that passed the checks of its dialect's client.
+enum Challenge {
+    L402(l402::Challenge),
+    Mpp(mpp::Payable),
+    X402(x402::Payable),
+}
+
+/// What one payment gives: the credential of each dialect that was offered.
+#[derive(Debug)]
+pub(crate) struct Bought {
+    pub(crate) payment_hash: PaymentHash,
+    pub(crate) preimage: Preimage,
+    lines: Vec<(DialectName, HeaderLine)>,
+}
+
+impl Call {
+    pub(crate) fn new(method: &'static str, target: impl Into<String>) -> Self {
         Self {
-            method: "GET",
-            target: target.to_owned(),
+            method,
+            target: target.into(),
             headers: HeaderMap::new(),
-            body: b"",
+            body: Bytes::new(),
         }
+    }
+
+    pub(crate) fn get(target: &str) -> Self {
+        Self::new("GET", target)
     }
 
     pub(crate) fn post(target: &str, body: &'static [u8]) -> Self {
-        Self {
-            method: "POST",
-            body,
-            ..Self::get(target)
-        }
+        Self::new("POST", target).body(body)
     }
 
-    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub(crate) fn header(mut self, name: impl TryInto<HeaderName>, value: &str) -> Self {
+        let name = name.try_into().unwrap_or_else(|_| panic!("a header name"));
         self.headers.append(name, value.parse().unwrap());
         self
     }
 
-    pub(crate) fn unpaid(&self) -> Request<Body> {
+    pub(crate) fn with(&self, (name, value): &HeaderLine) -> Self {
+        let mut call = self.clone();
+        call.headers.append(name, value.clone());
+        call
+    }
+
+    pub(crate) fn request(&self) -> Request<Body> {
         let mut request = Request::builder()
             .method(self.method)
             .uri(&self.target)
-            .body(Body::from(self.body))
+            .body(Body::from(self.body.clone()))
             .unwrap();
         *request.headers_mut() = self.headers.clone();
         request
     }
 
-    pub(crate) fn with(&self, (name, value): &HeaderLine) -> Request<Body> {
-        let mut request = self.unpaid();
-        request.headers_mut().append(name, value.clone());
-        request
+    /// The request with a credential.
+    pub(crate) fn paid(&self, credential: &HeaderLine) -> Request<Body> {
+        self.with(credential).request()
     }
 
-    /// The credential for this errand, from its 402 and the preimage; `None` where the dialect is
-    /// not offered.
+    /// The credential of one dialect for this call, from its 402 and the preimage; `None` if the
+    /// dialect is not offered.
     pub(crate) fn credential(
         &self,
         shop: &Shop,
@@ -75,42 +106,8 @@ impl Errand {
         answer: &Response<Bytes>,
         preimage: &Preimage,
     ) -> Option<HeaderLine> {
-        use tower_x402::clock::Clock as _;
-
-        let headers = answer.headers();
-        let url = format!("{ORIGIN}{}", self.target);
-        let request = ClientRequest::Http {
-            method: self.method,
-            url: &url,
-            headers: &self.headers,
-            body_hash: Sha256::digest(self.body).into(),
-        };
-        // A staging server's customers have a wallet of its network.
-        let offered = l402::Challenge::in_headers(headers);
-        let invoice = offered
-            .first()
-            .map(|challenge| Invoice::parse(challenge.invoice()).unwrap());
-        let network = invoice.map_or(Network::Regtest, |invoice| invoice.network());
-        let conditions = ClientConditions::new(network, shop.clock.now());
-        match dialect {
-            DialectName::L402 => {
-                let challenge = l402::Challenge::in_headers(headers).into_iter().next()?;
-                Some((header::AUTHORIZATION, challenge.answer(preimage)))
-            }
-            DialectName::Mpp => {
-                let challenge = mpp::Challenge::in_headers(headers).into_iter().next()?;
-                mpp::Payable::check(&challenge, &request, &conditions)
-                    .unwrap()
-                    .credential(preimage)
-            }
-            DialectName::X402 => {
-                let challenge = x402::Challenge::in_headers(headers).into_iter().next()?;
-                x402::Payable::check(&challenge, &request, &conditions)
-                    .unwrap()
-                    .credential(preimage)
-            }
-            other => panic!("{other} is not known here"),
-        }
+        let challenges = self.challenges(shop.clock.now(), dialect, answer);
+        challenges.first()?.credential(preimage)
     }
 
     /// Asks, pays, and makes the credential of one dialect.
@@ -125,10 +122,118 @@ impl Errand {
         R: http_body::Body<Data = Bytes>,
         R::Error: std::fmt::Debug,
     {
-        let answer = ask(service, self.unpaid()).await;
+        let answer = ask(service, self.request()).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
         self.credential(shop, dialect, &answer, &preimage)
             .unwrap_or_else(|| panic!("{dialect} is not offered"))
+    }
+
+    /// The challenges of one dialect, with all checks of its clients.
+    fn challenges(
+        &self,
+        now: Timestamp,
+        dialect: DialectName,
+        answer: &Response<Bytes>,
+    ) -> Vec<Challenge> {
+        let headers = answer.headers();
+        let url = format!("{ORIGIN}{}", self.target);
+        let request = ClientRequest::Http {
+            method: self.method,
+            url: &url,
+            headers: &self.headers,
+            body_hash: Sha256::digest(&self.body).into(),
+        };
+        // The customers of a staging server have a wallet of its network.
+        let offered = l402::Challenge::in_headers(headers);
+        let invoice = offered
+            .first()
+            .map(|challenge| Invoice::parse(challenge.invoice()).unwrap());
+        let network = invoice.map_or(Network::Regtest, |invoice| invoice.network());
+        let conditions = ClientConditions::new(network, now);
+        match dialect {
+            DialectName::L402 => offered.into_iter().map(Challenge::L402).collect(),
+            DialectName::Mpp => mpp::Challenge::in_headers(headers)
+                .iter()
+                .map(|challenge| mpp::Payable::check(challenge, &request, &conditions).unwrap())
+                .map(Challenge::Mpp)
+                .collect(),
+            DialectName::X402 => x402::Challenge::in_headers(headers)
+                .iter()
+                .map(|challenge| x402::Payable::check(challenge, &request, &conditions).unwrap())
+                .map(Challenge::X402)
+                .collect(),
+            other => panic!("{other} is not known here"),
+        }
+    }
+}
+
+impl Challenge {
+    fn invoice(&self) -> Invoice {
+        match self {
+            Self::L402(challenge) => Invoice::parse(challenge.invoice()).unwrap(),
+            Self::Mpp(payable) => payable.invoice().clone(),
+            Self::X402(payable) => payable.invoice().clone(),
+        }
+    }
+
+    fn credential(&self, preimage: &Preimage) -> Option<HeaderLine> {
+        match self {
+            Self::L402(challenge) => Some((header::AUTHORIZATION, challenge.answer(preimage))),
+            Self::Mpp(payable) => payable.credential(preimage),
+            Self::X402(payable) => payable.credential(preimage),
+        }
+    }
+}
+
+impl Bought {
+    #[track_caller]
+    pub(crate) fn of(&self, dialect: DialectName) -> &HeaderLine {
+        let mut lines = self.lines.iter();
+        let (_, line) = lines
+            .find(|(name, _)| *name == dialect)
+            .unwrap_or_else(|| panic!("{dialect} was not offered"));
+        line
+    }
+
+    pub(crate) fn dialects(&self) -> Vec<DialectName> {
+        self.lines.iter().map(|(name, _)| *name).collect()
+    }
+}
+
+impl Shop {
+    pub(crate) fn builder_of_every_dialect(&self) -> PaywallBuilder {
+        self.builder().dialects(ALL)
+    }
+
+    pub(crate) fn paywall_of_every_dialect(&self) -> Paywall {
+        self.builder_of_every_dialect().build().unwrap()
+    }
+
+    /// Settles the one invoice of a 402 and makes the credential of each dialect that it offers, as
+    /// clients do: with all their checks.
+    #[track_caller]
+    pub(crate) fn bought(&self, call: &Call, answer: &Response<Bytes>) -> Bought {
+        assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{answer:?}");
+        let now = self.clock.now();
+        let offered = ALL.map(|dialect| (dialect, call.challenges(now, dialect, answer)));
+        let all = || offered.iter().flat_map(|(_, challenges)| challenges);
+        let invoice = all().next().expect("a challenge").invoice();
+        assert!(
+            all().all(|challenge| challenge.invoice().as_str() == invoice.as_str()),
+            "one invoice in every dialect"
+        );
+        let payment_hash = invoice.payment_hash();
+        let preimage = self.node.settle(payment_hash).unwrap();
+        let line = |challenge: &Challenge| challenge.credential(&preimage).unwrap();
+        let lines = offered
+            .iter()
+            .filter_map(|(dialect, challenges)| Some((*dialect, line(challenges.first()?))))
+            .collect();
+        Bought {
+            payment_hash,
+            preimage,
+            lines,
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! One payment, three dialects: redeemed in one of them.
+//! One payment in three dialects: redeemed in one of them, with the expiry and the refusals of each.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use http::{HeaderMap, Response, StatusCode, header};
 use tower_x402::{Amount, DialectName, x402};
 
 use crate::{
+    customer::{ALL, Call, PAYMENT_SIGNATURE},
     shop::{Shop, ask, problem, reason},
-    trade::{Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 pub(crate) fn service(shop: &Shop) -> Router {
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     let broken = on_get(async || StatusCode::BAD_GATEWAY).route_layer(layer.clone());
@@ -47,8 +47,8 @@ pub(crate) fn response_of(answer: &Response<Bytes>) -> (bool, String) {
 
 #[tokio::test]
 async fn a_payment_redeemed_in_one_dialect_is_refused_in_every_other() {
-    for first in EVERY {
-        for then in EVERY {
+    for first in ALL {
+        for then in ALL {
             let shop = Shop::new();
             let app = service(&shop);
             let call = Call::new("GET", "/weather");
@@ -59,7 +59,7 @@ async fn a_payment_redeemed_in_one_dialect_is_refused_in_every_other() {
             assert_eq!(reason(&refused), spent(then), "{first}, then {then}");
             assert_eq!(
                 shop.bought(&call, &refused).dialects(),
-                EVERY,
+                ALL,
                 "what cures it is there"
             );
         }
@@ -137,7 +137,7 @@ async fn two_dialects_in_one_request_are_400_and_spend_nothing() {
     let app = service(&shop);
     let call = Call::new("GET", "/weather");
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
-    for (one, other) in [(0, 1), (1, 2), (2, 0)].map(|(one, other)| (EVERY[one], EVERY[other])) {
+    for (one, other) in [(0, 1), (1, 2), (2, 0)].map(|(one, other)| (ALL[one], ALL[other])) {
         let both = call.with(bought.of(one)).with(bought.of(other));
         let answer = ask(&app, both.request()).await;
         assert_eq!(
@@ -202,7 +202,7 @@ async fn several_l402_lines_are_one_credential() {
 async fn a_macaroon_of_another_service_goes_by_untouched_and_is_no_second_dialect() {
     let shop = Shop::new();
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     let seen = on_get(async |headers: HeaderMap| {
@@ -214,7 +214,7 @@ async fn a_macaroon_of_another_service_goes_by_untouched_and_is_no_second_dialec
     let app = Router::new().route("/weather", seen.route_layer(layer));
     for foreign in ["0201036c6e64", "not even hex"] {
         let call = Call::new("GET", "/weather").header("grpc-metadata-macaroon", foreign);
-        for dialect in EVERY {
+        for dialect in ALL {
             let bought = shop.bought(&call, &ask(&app, call.request()).await);
             let served = ask(&app, call.with(bought.of(dialect)).request()).await;
             assert_eq!(
@@ -273,7 +273,7 @@ async fn a_failure_gives_back_what_l402_bought_and_leaves_the_others_spent() {
 async fn a_price_that_is_no_whole_satoshi_leaves_payment_out_and_the_others_in() {
     let shop = Shop::new();
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_msat(1_500))
         .unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));

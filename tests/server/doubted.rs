@@ -1,4 +1,4 @@
-//! Bodies of payments that are spent, or that the store called spent.
+//! Bodies of payments that are spent, or that the store reported as spent.
 
 use std::num::NonZeroU32;
 
@@ -8,18 +8,18 @@ use http::StatusCode;
 use tower_x402::{Amount, DialectName, server::Charge};
 
 use crate::{
+    customer::ALL,
     shares::{LIMIT, buy, call, for_one_body, priced_by_the_body, service, stalled, start},
     shop::{Shop, ask, reason},
-    trade::EVERY,
 };
 
 #[tokio::test(start_paused = true)]
 async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
     let twice = || priced_by_the_body().uses(NonZeroU32::new(2).unwrap());
     for (charge, dialects, uses) in [
-        (Charge::new(Amount::from_sat(10)), &EVERY[1..], 1),
-        (priced_by_the_body(), &EVERY[..], 1),
-        (twice(), &EVERY[..1], 2),
+        (Charge::new(Amount::from_sat(10)), &ALL[1..], 1),
+        (priced_by_the_body(), &ALL[..], 1),
+        (twice(), &ALL[..1], 2),
     ] {
         for dialect in dialects {
             let shop = Shop::new();
@@ -65,7 +65,10 @@ async fn the_body_of_a_payment_that_is_known_to_be_spent_is_not_held() {
 #[tokio::test]
 async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spent() {
     let shop = Shop::new();
-    let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
+    let (one, two) = (
+        shop.paywall_of_every_dialect(),
+        shop.paywall_of_every_dialect(),
+    );
     let (fail, failing) = tokio::sync::oneshot::channel::<()>();
     let failing = std::sync::Arc::new(tokio::sync::Mutex::new(Some(failing)));
     let fails = post(move |_: Bytes| {
@@ -108,7 +111,10 @@ async fn a_payment_whose_use_another_replica_gives_back_is_not_remembered_as_spe
 async fn bodies_of_payments_that_the_store_called_spent_hold_a_small_part_together_and_the_store_is_asked_about_them()
  {
     let shop = Shop::new();
-    let (one, two) = (shop.speaking_every_dialect(), shop.speaking_every_dialect());
+    let (one, two) = (
+        shop.paywall_of_every_dialect(),
+        shop.paywall_of_every_dialect(),
+    );
     let (one, two) = (
         service(&one, Amount::from_sat(10)),
         service(&two, Amount::from_sat(10)),

@@ -1,5 +1,5 @@
-//! Decision 10: a request that goes away gives its use back as long as the inner service was not
-//! called, and never after.
+//! A dropped request gives its use back as long as the inner service was not called, and never
+//! after.
 
 use std::{
     convert::Infallible,
@@ -21,7 +21,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, HeaderLine, payment_hash},
+    customer::{ALL, Call, HeaderLine, payment_hash},
     shop::{Shop, ask, problem},
     slow::{Slow, pend},
 };
@@ -76,16 +76,16 @@ fn site(shop: &Shop, charge: impl Into<Charge>) -> (Site, Arc<AtomicUsize>) {
     (paywall.charge(charge).unwrap().layer(handler), calls)
 }
 
-/// The errand with a body that comes a byte at a time and pends before each.
-fn slowly(errand: &Errand, credential: &HeaderLine) -> Request<Body> {
-    let frames = futures_util::stream::iter(errand.body.iter()).then(|byte| async move {
+/// The call with a body that arrives one byte at a time and pends before each.
+fn slowly(call: &Call, credential: &HeaderLine) -> Request<Body> {
+    let frames = futures_util::stream::iter(call.body.clone()).then(|byte| async move {
         pend(1).await;
-        Ok::<_, Infallible>(Bytes::from(vec![*byte]))
+        Ok::<_, Infallible>(Bytes::from(vec![byte]))
     });
-    errand.with(credential).map(|_| Body::from_stream(frames))
+    call.paid(credential).map(|_| Body::from_stream(frames))
 }
 
-/// Polls so many times at most, then drops. Answers whether it came to an end.
+/// Polls at most this many times, then drops. Returns whether it finished.
 async fn polled(site: &Site, request: Request<Body>, times: usize) -> bool {
     let mut answer = pin!(site.clone().oneshot(request));
     for _ in 0..times {
@@ -100,16 +100,16 @@ async fn polled(site: &Site, request: Request<Body>, times: usize) -> bool {
 
 /// Drops a paid request after each possible number of polls, each with a credential of its own.
 async fn dropped_everywhere(charge: Charge, dialects: &[DialectName]) {
-    let errand = Errand::post("/render", b"abc");
+    let call = Call::post("/render", b"abc");
     for dialect in dialects {
         let (mut before_the_call, mut after_the_call) = (0, 0);
         for polls in 0.. {
             let shop = Shop::new();
             let (site, calls) = site(&shop, charge.clone());
-            let credential = errand.buy(&shop, &site, *dialect).await;
-            let ended = polled(&site, slowly(&errand, &credential), polls).await;
+            let credential = call.buy(&shop, &site, *dialect).await;
+            let ended = polled(&site, slowly(&call, &credential), polls).await;
             let was_called = calls.load(Ordering::SeqCst) == 1;
-            let answer = ask(&site, errand.with(&credential)).await;
+            let answer = ask(&site, call.paid(&credential)).await;
             if was_called {
                 after_the_call += 1;
                 assert_eq!(
@@ -144,7 +144,7 @@ async fn a_request_dropped_at_any_await_gives_its_use_back_until_the_handler_was
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_does_one_whose_body_the_price_function_reads() {
+async fn a_dropped_request_whose_body_the_price_function_reads_gives_its_use_back() {
     let by_length = price_fn(|q| async move {
         pend(2).await;
         Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?)))
@@ -154,12 +154,12 @@ async fn so_does_one_whose_body_the_price_function_reads() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unpaid_request_dropped_at_any_await_runs_nothing_and_holds_no_slot_for_ever() {
-    let errand = Errand::post("/render", b"abc");
+    let call = Call::post("/render", b"abc");
     let none = (http::header::ACCEPT, http::HeaderValue::from_static("*/*"));
     let shop = Shop::new();
     let (site, calls) = site(&shop, Amount::from_sat(10));
     for polls in 0.. {
-        if polled(&site, slowly(&errand, &none), polls).await {
+        if polled(&site, slowly(&call, &none), polls).await {
             break;
         }
     }
@@ -167,33 +167,33 @@ async fn an_unpaid_request_dropped_at_any_await_runs_nothing_and_holds_no_slot_f
     // What the node was asked for holds a slot until its end, and no longer.
     shop.clock.advance(std::time::Duration::from_secs(301));
     for _ in 0..64 {
-        let answer = ask(&site, errand.unpaid()).await;
+        let answer = ask(&site, call.request()).await;
         let _ = payment_hash(&answer);
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn several_uses_lose_none_to_dropped_requests() {
-    let errand = Errand::get("/render");
+    let call = Call::get("/render");
     let shop = Shop::new();
     let charge = Charge::new(Amount::from_sat(10)).uses(std::num::NonZeroU32::new(3).unwrap());
     let (site, calls) = site(&shop, charge);
-    let credential = errand.buy(&shop, &site, DialectName::L402).await;
+    let credential = call.buy(&shop, &site, DialectName::L402).await;
     for polls in 0..12 {
         if calls.load(Ordering::SeqCst) == 1 {
             break;
         }
-        polled(&site, errand.with(&credential), polls).await;
+        polled(&site, call.paid(&credential), polls).await;
     }
     let spent_here = calls.load(Ordering::SeqCst);
     for _ in spent_here..3 {
         assert_eq!(
-            ask(&site, errand.with(&credential)).await.status(),
+            ask(&site, call.paid(&credential)).await.status(),
             StatusCode::OK
         );
     }
     assert_eq!(
-        problem(&ask(&site, errand.with(&credential)).await)["reason"],
+        problem(&ask(&site, call.paid(&credential)).await)["reason"],
         "spent"
     );
     assert_eq!(calls.load(Ordering::SeqCst), 3);

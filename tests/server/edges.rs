@@ -1,4 +1,4 @@
-//! Requests and set-ups at the edge of what is meant.
+//! Unusual requests and settings.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -111,7 +111,7 @@ async fn a_request_that_names_two_of_our_origins_is_421() {
 }
 
 #[tokio::test]
-async fn any_capacity_of_settlements_will_do() {
+async fn settlements_accept_any_capacity() {
     let shop = Shop::new();
     let paywall = shop.paywall();
     let mut settlements = [0, 1, usize::MAX].map(|capacity| paywall.settlements(capacity));
@@ -133,16 +133,16 @@ async fn any_capacity_of_settlements_will_do() {
 }
 
 #[test]
-fn what_could_never_sell_is_told_when_it_is_built() {
+fn settings_that_could_never_sell_are_refused_when_they_are_built() {
     let shop = Shop::new();
     let told =
         |builder: tower_x402::server::PaywallBuilder| builder.build().unwrap_err().to_string();
-    assert!(told(shop.builder().max_unpaid_per_client(0)).contains("must be one at least"));
-    assert!(told(shop.builder().max_unpaid(0)).contains("must be one at least"));
+    assert!(told(shop.builder().max_unpaid_per_client(0)).contains("must be at least 1"));
+    assert!(told(shop.builder().max_unpaid(0)).contains("must be at least 1"));
     assert!(
         told(shop.builder().invoice_expiry(Duration::MAX)).contains("between a second and a year")
     );
-    assert!(told(shop.builder().l402_service("a:b,c")).contains("no L402 service name"));
+    assert!(told(shop.builder().l402_service("a:b,c")).contains("not an L402 service name"));
     for builder in [shop.builder(), shop.builder().allow_volatile_replay_store()] {
         assert!(
             told(builder.accept_foreign_proofs())
@@ -157,7 +157,7 @@ fn what_could_never_sell_is_told_when_it_is_built() {
 }
 
 #[test]
-fn authorization_can_be_bound_where_no_credential_stands_in_it() {
+fn authorization_can_be_bound_if_it_carries_no_credential() {
     let shop = Shop::new();
     let bound = || Charge::new(Amount::from_sat(1)).bind_headers(["Authorization"]);
     let with =
@@ -178,7 +178,7 @@ fn authorization_can_be_bound_where_no_credential_stands_in_it() {
                 .charge(bound())
                 .unwrap_err()
                 .to_string()
-                .contains("cannot be bound"),
+                .contains("can neither be bound"),
             "{dialects:?}"
         );
     }
@@ -186,7 +186,7 @@ fn authorization_can_be_bound_where_no_credential_stands_in_it() {
 
 /// Half of the pool is for the unpaid, so that they never stand in the way of those who paid.
 #[tokio::test(start_paused = true)]
-async fn bodies_that_the_unpaid_hang_on_to_leave_room_for_the_paid() {
+async fn bodies_held_by_unpaid_requests_leave_room_for_paid_ones() {
     let shop = Shop::new();
     let priced =
         |q: PriceRequest| async move { Ok(Some(Amount::from_sat(1 + q.body().len() as u32))) };
@@ -268,7 +268,7 @@ async fn a_price_function_that_reads_what_was_not_declared_sells_nothing() {
 }
 
 #[tokio::test]
-async fn two_layers_that_price_one_request_are_a_mistake_that_is_told() {
+async fn two_layers_that_price_one_request_are_a_mistake_that_is_logged() {
     let shop = Shop::new();
     let layer = || shop.paywall().charge(Amount::from_sat(1)).unwrap();
     let inner = tower::util::MapRequest::new(

@@ -1,4 +1,4 @@
-//! Our own faults: 503 without a challenge, never a free pass, and nothing lost that was paid for.
+//! Server faults: 503 without a challenge, never a free pass, and no paid use is lost.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money},
+    customer::{ALL, Call, asks_for_money},
     shop::{ORIGIN, Shop, ask, problem, reason},
     slow::Slow,
 };
@@ -52,22 +52,22 @@ async fn a_store_that_cannot_answer_is_503_without_a_challenge_and_takes_nothing
         let shop = Shop::new();
         let (store, builder) = with_store(&shop);
         let app = route(&builder.build().unwrap());
-        let errand = Errand::get("/a");
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let call = Call::get("/a");
+        let credential = call.buy(&shop, &app, dialect).await;
         let made = shop.node.invoices_created();
         store.fails(true);
         for _ in 0..5 {
-            unavailable(&ask(&app, errand.with(&credential)).await);
+            unavailable(&ask(&app, call.paid(&credential)).await);
         }
         assert_eq!(shop.node.invoices_created(), made);
         store.fails(false);
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::PAYMENT_REQUIRED,
             "{dialect}"
         );
@@ -80,20 +80,20 @@ async fn a_store_that_answers_after_the_time_limit_serves_nothing_and_the_use_co
         let shop = Shop::new();
         let (store, builder) = with_store(&shop);
         let app = route(&builder.time_limit(Duration::from_secs(2)).build().unwrap());
-        let errand = Errand::get("/a");
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let call = Call::get("/a");
+        let credential = call.buy(&shop, &app, dialect).await;
         store.answers_late(true);
         let asked = tokio::time::Instant::now();
-        unavailable(&ask(&app, errand.with(&credential)).await);
+        unavailable(&ask(&app, call.paid(&credential)).await);
         assert_eq!(asked.elapsed().as_secs(), 2);
         store.answers_late(false);
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::PAYMENT_REQUIRED,
             "{dialect}"
         );
@@ -108,17 +108,14 @@ async fn a_full_store_is_503_without_a_challenge() {
         .with_clock(shop.clock.clone())
         .with_capacity(std::num::NonZeroUsize::MIN);
     let app = route(&shop.builder().replay_store(full).build().unwrap());
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let (first, second) = (
-        errand.buy(&shop, &app, DialectName::L402).await,
-        errand.buy(&shop, &app, DialectName::L402).await,
+        call.buy(&shop, &app, DialectName::L402).await,
+        call.buy(&shop, &app, DialectName::L402).await,
     );
-    assert_eq!(
-        ask(&app, errand.with(&first)).await.status(),
-        StatusCode::OK
-    );
-    unavailable(&ask(&app, errand.with(&second)).await);
-    assert_eq!(reason(&ask(&app, errand.with(&first)).await), "spent");
+    assert_eq!(ask(&app, call.paid(&first)).await.status(), StatusCode::OK);
+    unavailable(&ask(&app, call.paid(&second)).await);
+    assert_eq!(reason(&ask(&app, call.paid(&first)).await), "spent");
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,11 +123,11 @@ async fn a_node_that_cannot_be_reached_or_is_too_slow_is_503() {
     let shop = Shop::new();
     let app = route(&shop.builder().dialects(ALL).build().unwrap());
     shop.node.reachable(false);
-    unavailable(&ask(&app, Errand::get("/a").unpaid()).await);
+    unavailable(&ask(&app, Call::get("/a").request()).await);
     shop.node.reachable(true);
     shop.node.pause();
     let asked = tokio::time::Instant::now();
-    unavailable(&ask(&app, Errand::get("/a").unpaid()).await);
+    unavailable(&ask(&app, Call::get("/a").request()).await);
     assert_eq!(asked.elapsed().as_secs(), 10);
 }
 
@@ -155,14 +152,14 @@ async fn an_invoice_that_was_not_asked_for_is_never_offered() {
                     .unwrap(),
             );
             shop.node.lie(lie);
-            let answer = ask(&app, Errand::get("/a").unpaid()).await;
+            let answer = ask(&app, Call::get("/a").request()).await;
             if lie == Lie::Description && !dialects.contains(&DialectName::X402) {
                 assert!(asks_for_money(&answer), "nothing binds the text");
                 continue;
             }
             unavailable(&answer);
             shop.node.lie(None);
-            assert!(asks_for_money(&ask(&app, Errand::get("/a").unpaid()).await));
+            assert!(asks_for_money(&ask(&app, Call::get("/a").request()).await));
         }
     }
 }
@@ -201,15 +198,15 @@ async fn a_credential_is_verified_without_the_node_and_without_the_price() {
                 on_get(async || "served")
                     .route_layer(paywall.charge(Charge::new(price.clone())).unwrap()),
             );
-        let errand = Errand::get("/a");
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let call = Call::get("/a");
+        let credential = call.buy(&shop, &app, dialect).await;
         shop.node.reachable(false);
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
-        unavailable(&ask(&app, errand.with(&credential)).await);
-        unavailable(&ask(&app, Errand::get("/b?down").unpaid()).await);
+        unavailable(&ask(&app, call.paid(&credential)).await);
+        unavailable(&ask(&app, Call::get("/b?down").request()).await);
     }
 }

@@ -1,5 +1,4 @@
-//! Invoices that somebody made to be taken for another's, and a facilitator whose store somebody
-//! wants to fill.
+//! Invoices forged to look like another node's, and attempts to fill a facilitator's store.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +19,8 @@ use tower::ServiceExt as _;
 use tower_x402::{
     Amount, DialectName, Invoice, InvoiceErrorKind, Network, Secrets,
     clock::Timestamp,
-    codec::{base64, hex},
     facilitator::{BearerTokens, Facilitator},
+    internals::codec::{base64, hex},
     lightning::{Description, InvoiceRequest, Receiver as _},
     replay::ReplayStore,
     x402::{
@@ -30,8 +29,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{Call, PAYMENT_SIGNATURE},
     shop::{Lasting, NOW, Shop, ask, reason},
-    trade::{Call, PAYMENT_SIGNATURE},
 };
 
 fn key(byte: u8) -> SecretKey {
@@ -110,14 +109,14 @@ fn an_invoice_is_its_payees_only_with_that_payees_signature() {
         Invoice::parse(&forged).unwrap_err().kind(),
         InvoiceErrorKind::Signature
     );
-    // Where the payee is named only the low s counts; where it is recovered both do.
+    // If the invoice names the payee, only the low s is valid. If the payee is recovered, both are.
     assert!(Invoice::parse(&named.signed(&ours, high_s).to_string()).is_err());
     let recovered = Invoice::parse(&draft().signed(&ours, high_s).to_string()).unwrap();
     assert_eq!(recovered.payee(), &ours.public_key(SECP256K1).serialize());
 }
 
 #[test]
-fn an_end_that_cannot_be_named_is_refused() {
+fn an_expiry_that_overflows_the_timestamp_range_is_refused() {
     for (expiry, is_sayable) in [
         (u64::MAX, false),
         (u64::MAX - NOW + 1, false),
@@ -137,7 +136,7 @@ fn an_end_that_cannot_be_named_is_refused() {
 /// A genuine proof of this shop, as JSON, with the request that it is for and who serves it.
 pub(crate) async fn genuine(shop: &Shop) -> (serde_json::Value, Call, Router) {
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
@@ -214,7 +213,7 @@ async fn an_invoice_that_the_same_node_signed_for_the_same_request_buys_nothing(
 }
 
 #[tokio::test]
-async fn where_proofs_of_others_are_taken_they_count_at_the_current_price_and_once() {
+async fn accepted_foreign_proofs_count_once_at_the_current_price() {
     let shop = Shop::new();
     let builder = shop
         .builder_of_every_dialect()

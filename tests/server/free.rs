@@ -1,4 +1,4 @@
-//! Requests that cost nothing: credentials of ours stop there too.
+//! Free requests: the layer removes our credentials there too.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -9,11 +9,13 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
-use tower_x402::{Amount, Charge, DialectName, Paywall, RouteTable, codec, l402, price_fn, x402};
+use tower_x402::{
+    Amount, Charge, DialectName, Paywall, RouteTable, internals::codec, l402, price_fn, x402,
+};
 
 use crate::{
+    customer::{ALL, Bought, Call, PAYMENT_SIGNATURE},
     shop::{Lasting, Shop, ask},
-    trade::{Bought, Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 const BEARER: &str = "Bearer of-the-application";
@@ -129,7 +131,7 @@ pub(crate) fn metadata(name: &'static str, bought: &Bought) -> (HeaderName, Head
 #[tokio::test]
 async fn a_credential_of_ours_stops_at_a_free_route_and_the_answer_is_private() {
     let shop = Shop::new();
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let free = [
         ("GET", "/health"),
         ("GET", "/elsewhere"),
@@ -170,14 +172,14 @@ async fn a_credential_of_ours_stops_at_a_free_route_and_the_answer_is_private() 
 }
 
 #[tokio::test]
-async fn it_stops_there_in_every_place_and_spelling() {
+async fn a_credential_of_ours_stops_at_a_free_route_in_every_place_and_spelling() {
     let shop = Shop::new();
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let (one, other) = (
         bought(&shop, &app, "/once").await,
         bought(&shop, &app, "/uses").await,
     );
-    let [l402, mpp, x402] = EVERY.map(|dialect| one.of(dialect).1.to_str().unwrap().to_owned());
+    let [l402, mpp, x402] = ALL.map(|dialect| one.of(dialect).1.to_str().unwrap().to_owned());
     let lsat = other
         .of(DialectName::L402)
         .1
@@ -247,9 +249,9 @@ async fn it_stops_there_in_every_place_and_spelling() {
 }
 
 #[tokio::test]
-async fn what_it_is_still_worth_does_not_matter() {
+async fn a_spent_or_expired_credential_of_ours_stops_at_a_free_route_too() {
     let shop = Shop::new();
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let bought = bought(&shop, &app, "/once").await;
     let served = ask(
         &app,
@@ -261,7 +263,7 @@ async fn what_it_is_still_worth_does_not_matter() {
     assert_eq!(served.status(), StatusCode::OK);
     for age in [0, 3_600, 400 * 86_400] {
         shop.clock.advance(Duration::from_secs(age));
-        for dialect in EVERY {
+        for dialect in ALL {
             let line = bought.of(dialect).clone();
             stopped(
                 &asked(&app, &Call::new("GET", "/health"), &[line]).await,
@@ -274,7 +276,7 @@ async fn what_it_is_still_worth_does_not_matter() {
 #[tokio::test]
 async fn a_credential_in_a_field_that_a_priced_route_does_not_read_stops_too() {
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let app = site(&paywall);
     let mpp = bought(&shop, &app, "/once")
         .await
@@ -305,9 +307,9 @@ async fn a_credential_in_a_field_that_a_priced_route_does_not_read_stops_too() {
 }
 
 #[tokio::test]
-async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote() {
+async fn if_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote() {
     let shop = Shop::new();
-    let bought = bought(&shop, &site(&shop.speaking_every_dialect()), "/once").await;
+    let bought = bought(&shop, &site(&shop.paywall_of_every_dialect()), "/once").await;
     let text = x402::decode_header(bought.of(DialectName::X402).1.as_bytes()).unwrap();
     let mut proof: serde_json::Value = serde_json::from_str(&text).unwrap();
     proof["accepted"]["extra"]
@@ -337,7 +339,7 @@ async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote
         .await,
         "accepted",
     );
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     went_on(
         &asked(
             &app,
@@ -353,7 +355,7 @@ async fn where_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote
 #[tokio::test]
 async fn a_spelling_stops_at_a_free_route_if_a_priced_one_accepts_it_and_only_then() {
     let shop = Shop::new();
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let bought = bought(&shop, &app, "/uses").await;
     let token = bought
         .of(DialectName::L402)

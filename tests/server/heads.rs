@@ -1,4 +1,4 @@
-//! What the head alone refuses: no body is read for it before the limiter was asked.
+//! Credentials that the head alone refuses: no body is read before the limiter admits the request.
 
 use std::{
     convert::Infallible,
@@ -16,8 +16,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Bought, Call},
     shop::{Shop, ask, problem},
-    trade::{Bought, Call, EVERY},
 };
 
 /// Announces 2 MiB and sends no more than this.
@@ -44,7 +44,7 @@ impl http_body::Body for Stalls {
 
 fn app(builder: PaywallBuilder, charge: impl Into<Charge>) -> Router {
     let layer = builder
-        .dialects(EVERY)
+        .dialects(ALL)
         .build()
         .unwrap()
         .charge(charge)
@@ -87,7 +87,7 @@ fn unpaid(bought: &Bought, dialect: DialectName, answer: &Response<Bytes>) -> He
         _ => {
             let text = x402::decode_header(bought.of(dialect).1.as_bytes()).unwrap();
             let text = text.replace(&bought.preimage.expose_hex(), &wrong.expose_hex());
-            tower_x402::codec::base64::encode_standard(text)
+            tower_x402::internals::codec::base64::encode_standard(text)
                 .parse()
                 .unwrap()
         }
@@ -100,7 +100,7 @@ async fn a_credential_that_the_head_refuses_reads_no_body_past_the_limiter() {
         (Charge::new(Amount::from_sat(10)), true),
         (by_body(), false),
     ] {
-        for dialect in EVERY {
+        for dialect in ALL {
             let shop = Shop::new();
             let open = app(shop.builder(), charge.clone());
             let shut = app(

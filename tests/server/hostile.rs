@@ -1,16 +1,16 @@
-//! Headers of credentials are hostile: whatever they say is a 402 with a reason, no panic, and one
-//! fresh invoice.
+//! Hostile credential headers: each gets a 402 with a reason and one fresh invoice, and none
+//! panics.
 
 use std::time::Duration;
 
 use axum::{Router, routing::any};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use proptest::{prelude::*, test_runner::TestRunner};
-use tower_x402::{Amount, DialectName, codec::base64, l402::Macaroon, server::Charge};
+use tower_x402::{Amount, DialectName, internals::codec::base64, l402::Macaroon, server::Charge};
 
 use crate::{
+    customer::{ALL, Call, PAYMENT_SIGNATURE},
     shop::{Shop, ask, reason},
-    trade::{Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 pub(crate) fn service(shop: &Shop, dialects: &[DialectName]) -> Router {
@@ -47,7 +47,7 @@ pub(crate) fn l402(bytes: impl AsRef<[u8]>, preimage: &str) -> String {
 #[tokio::test]
 async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason() {
     let shop = Shop::new();
-    let app = service(&shop, &EVERY);
+    let app = service(&shop, &ALL);
     let deep = format!(
         "{{\"x402Version\":2,\"accepted\":{}1{}}}",
         "[".repeat(5_000),
@@ -55,7 +55,7 @@ async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason
     );
     let huge = "{\"x402Version\":2,\"accepted\":{\"amount\":1e400000,\"maxTimeoutSeconds\":99999999999999999999},\"payload\":{}}";
     let twice = "{\"x402Version\":2,\"x402Version\":2,\"accepted\":{},\"payload\":{}}";
-    let ours = tower_x402::codec::hex::encode(
+    let ours = tower_x402::internals::codec::hex::encode(
         Macaroon::mint([1; 32], [0; 66], ["a=b"])
             .unwrap()
             .to_bytes(),
@@ -158,9 +158,9 @@ async fn headers_that_are_no_text_too_long_or_too_many_are_refused_with_a_reason
 }
 
 #[tokio::test]
-async fn a_genuine_credential_spelled_otherwise_is_refused_where_the_specification_is_strict() {
+async fn a_genuine_credential_spelled_otherwise_is_refused_if_the_specification_is_strict() {
     let shop = Shop::new();
-    let app = service(&shop, &EVERY);
+    let app = service(&shop, &ALL);
     let call = Call::new("GET", "/weather");
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     let genuine = bought.of(DialectName::X402).1.to_str().unwrap();
@@ -217,7 +217,7 @@ fn no_bytes_in_a_credentials_header_make_anything_but_a_refusal() {
         .build()
         .unwrap();
     let shop = Shop::new();
-    let app = service(&shop, &EVERY);
+    let app = service(&shop, &ALL);
     let name = prop_oneof![
         Just("authorization"),
         Just("payment-authorization"),

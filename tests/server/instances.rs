@@ -1,5 +1,5 @@
-//! What an inner service that failed, panicked or was given up leaves behind: nothing that a later
-//! request waits for. The layer's own services live on, as on a connection that is kept.
+//! An inner service that failed, panicked or was dropped leaves nothing behind that a later request
+//! waits for. The layer's own services live on, as on a kept connection.
 
 use std::{
     convert::Infallible,

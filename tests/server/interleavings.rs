@@ -17,9 +17,9 @@ use tower::{Layer as _, service_fn};
 use tower_x402::Amount;
 
 use crate::{
+    customer::{ALL, Call},
     shop::{Shop, ask},
     slow::{Slow, pend},
-    trade::{Call, EVERY},
 };
 
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ fn run(dialects: &[usize], steps: &[Step]) -> Result<(), TestCaseError> {
     let app = paywall.charge(Amount::from_sat(10)).unwrap().layer(handler);
     let call = Call::new("GET", "/weather");
     let bought = shop.bought(&call, &runtime.block_on(ask(&app, call.request())));
-    let present = |dialect: usize| ask(&app, call.with(bought.of(EVERY[dialect])).request());
+    let present = |dialect: usize| ask(&app, call.with(bought.of(ALL[dialect])).request());
 
     let mut tasks: Vec<_> = dialects
         .iter()
@@ -157,7 +157,7 @@ async fn one_payment_in_three_dialects_and_sixty_tasks_runs_the_handler_once() {
             async { "sunny" }
         });
         let layer = shop
-            .speaking_every_dialect()
+            .paywall_of_every_dialect()
             .charge(Amount::from_sat(10))
             .unwrap();
         let app = axum::Router::new().route("/weather", handler.route_layer(layer));
@@ -165,7 +165,7 @@ async fn one_payment_in_three_dialects_and_sixty_tasks_runs_the_handler_once() {
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..60 {
-            let (app, call) = (app.clone(), call.with(bought.of(EVERY[task % 3])));
+            let (app, call) = (app.clone(), call.with(bought.of(ALL[task % 3])));
             tasks.spawn(async move { ask(&app, call.request()).await.status() });
         }
         let served = tasks

@@ -1,4 +1,4 @@
-//! Invoices that somebody else had the node sign, and parts of two challenges put together.
+//! Invoices that somebody else made the node sign, and credentials made of two challenges.
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use tower_x402::{
     Amount, ClientConditions, ClientRequest, DialectName, Invoice, Network, Preimage,
     clock::Clock as _,
-    codec::base64,
+    internals::codec::base64,
     lightning::{Description, InvoiceRequest, Lie, Receiver as _},
     x402::{self, RequestBinding},
 };
 
 use crate::{
-    customer::{ALL, Errand, HeaderLine, payment_hash},
+    customer::{ALL, Call, HeaderLine, payment_hash},
     shop::{Lasting, ORIGIN, Shop, ask, problem},
 };
 
@@ -89,7 +89,7 @@ async fn an_invoice_that_this_server_did_not_quote_opens_nothing_even_if_its_nod
         for with_quote in [false, true] {
             let shop = Shop::new();
             let app = site(&shop, foreign);
-            let mut terms = required(&ask(&app, Errand::get("/dear").unpaid()).await);
+            let mut terms = required(&ask(&app, Call::get("/dear").request()).await);
             let (invoice, preimage) = self_made(&shop, amount, "/dear").await;
             terms["accepts"][0]["amount"] = json!(amount.as_msat().to_string());
             terms["accepts"][0]["extra"]["invoice"] = json!(invoice.as_str());
@@ -101,7 +101,7 @@ async fn an_invoice_that_this_server_did_not_quote_opens_nothing_even_if_its_nod
             }
             let answer = ask(
                 &app,
-                Errand::get("/dear").with(&credential(&shop, &terms, "/dear", &preimage)),
+                Call::get("/dear").paid(&credential(&shop, &terms, "/dear", &preimage)),
             )
             .await;
             // A quote that is not this invoice's counts as none, which is how another server's
@@ -131,15 +131,15 @@ async fn a_quote_of_one_invoice_beside_another_opens_nothing() {
     let shop = Shop::new();
     let app = site(&shop, false);
     let (dear, cheap) = (
-        ask(&app, Errand::get("/dear").unpaid()).await,
-        ask(&app, Errand::get("/cheap").unpaid()).await,
+        ask(&app, Call::get("/dear").request()).await,
+        ask(&app, Call::get("/cheap").request()).await,
     );
     let (mut terms, other) = (required(&dear), required(&cheap));
     let preimage = shop.node.settle(payment_hash(&dear)).unwrap();
     let right = terms["accepts"][0]["extra"]["quote"].clone();
     terms["accepts"][0]["extra"]["quote"] = other["accepts"][0]["extra"]["quote"].clone();
     let mixed = credential(&shop, &terms, "/dear", &preimage);
-    let answer = ask(&app, Errand::get("/dear").with(&mixed)).await;
+    let answer = ask(&app, Call::get("/dear").paid(&mixed)).await;
     assert_eq!(
         problem(&answer)["reason"],
         "invalid_exact_lnbtc_extra_mismatch"
@@ -147,46 +147,45 @@ async fn a_quote_of_one_invoice_beside_another_opens_nothing() {
     terms["accepts"][0]["extra"]["quote"] = right;
     let whole = credential(&shop, &terms, "/dear", &preimage);
     assert_eq!(
-        ask(&app, Errand::get("/dear").with(&whole)).await.status(),
+        ask(&app, Call::get("/dear").paid(&whole)).await.status(),
         StatusCode::OK
     );
 }
 
 #[tokio::test]
-async fn a_cheap_payment_never_proves_a_dear_one() {
+async fn a_cheap_payment_never_proves_an_expensive_one() {
     let shop = Shop::new();
     let app = site(&shop, false);
     let (dear, cheap) = (
-        ask(&app, Errand::get("/dear").unpaid()).await,
-        ask(&app, Errand::get("/cheap").unpaid()).await,
+        ask(&app, Call::get("/dear").request()).await,
+        ask(&app, Call::get("/cheap").request()).await,
     );
     let paid = shop.node.settle(payment_hash(&cheap)).unwrap();
-    let errand = Errand::get("/dear");
+    let call = Call::get("/dear");
     assert!(
-        errand
-            .credential(&shop, DialectName::Mpp, &dear, &paid)
+        call.credential(&shop, DialectName::Mpp, &dear, &paid)
             .is_none(),
         "the client's half sees it"
     );
-    let token = errand
+    let token = call
         .credential(&shop, DialectName::L402, &dear, &paid)
         .unwrap();
     assert_eq!(
-        problem(&ask(&app, errand.with(&token)).await)["reason"],
+        problem(&ask(&app, call.paid(&token)).await)["reason"],
         "bad_preimage"
     );
-    let of_cheap = Errand::get("/cheap")
+    let of_cheap = Call::get("/cheap")
         .credential(&shop, DialectName::L402, &cheap, &paid)
         .unwrap();
     assert_eq!(
-        problem(&ask(&app, errand.with(&of_cheap)).await)["reason"],
+        problem(&ask(&app, call.paid(&of_cheap)).await)["reason"],
         "wrong_target"
     );
-    // MPP's credential is the whole challenge: the dear one with the cheap one's preimage, by hand.
+    // MPP's credential is the whole challenge: the expensive one with the cheap one's preimage, by hand.
     let challenge = tower_x402::mpp::Challenge::in_headers(dear.headers()).remove(0);
     let forged = tower_x402::mpp::Credential::new(challenge, &paid);
     let line = (forged.header_name(), forged.to_header_value().unwrap());
-    let answer = ask(&app, errand.with(&line)).await;
+    let answer = ask(&app, call.paid(&line)).await;
     assert_eq!(
         problem(&answer)["type"],
         "https://paymentauth.org/problems/verification-failed"
@@ -195,28 +194,25 @@ async fn a_cheap_payment_never_proves_a_dear_one() {
 
 #[tokio::test]
 async fn one_payment_hash_in_two_challenges_is_served_once() {
-    let errand = Errand::get("/cheap");
+    let call = Call::get("/cheap");
     for dialect in ALL {
         let shop = Shop::new();
         let app = site(&shop, false);
-        let first = ask(&app, errand.unpaid()).await;
+        let first = ask(&app, call.request()).await;
         shop.node.lie(Lie::PaymentHash);
-        let second = ask(&app, errand.unpaid()).await;
+        let second = ask(&app, call.request()).await;
         shop.node.lie(None);
         assert_eq!(payment_hash(&first), payment_hash(&second));
         let preimage = shop.node.settle(payment_hash(&first)).unwrap();
-        let lines = [&first, &second].map(|answer| {
-            errand
-                .credential(&shop, dialect, answer, &preimage)
-                .unwrap()
-        });
+        let lines = [&first, &second]
+            .map(|answer| call.credential(&shop, dialect, answer, &preimage).unwrap());
         assert_eq!(
-            ask(&app, errand.with(&lines[0])).await.status(),
+            ask(&app, call.paid(&lines[0])).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
         assert_eq!(
-            ask(&app, errand.with(&lines[1])).await.status(),
+            ask(&app, call.paid(&lines[1])).await.status(),
             StatusCode::PAYMENT_REQUIRED,
             "{dialect}"
         );
@@ -227,7 +223,7 @@ async fn one_payment_hash_in_two_challenges_is_served_once() {
 async fn a_re_encoded_invoice_with_the_same_payment_hash_is_not_what_was_quoted() {
     let shop = Shop::new();
     let app = site(&shop, false);
-    let mut terms = required(&ask(&app, Errand::get("/cheap").unpaid()).await);
+    let mut terms = required(&ask(&app, Call::get("/cheap").request()).await);
     // The node signs another text for the same payment: the secret in it is another one.
     shop.node.lie(Lie::PaymentHash);
     let (again, preimage) = self_made(&shop, Amount::from_sat(1), "/cheap").await;
@@ -239,7 +235,7 @@ async fn a_re_encoded_invoice_with_the_same_payment_hash_is_not_what_was_quoted(
     terms["accepts"][0]["extra"]["invoice"] = json!(again.as_str());
     let answer = ask(
         &app,
-        Errand::get("/cheap").with(&credential(&shop, &terms, "/cheap", &preimage)),
+        Call::get("/cheap").paid(&credential(&shop, &terms, "/cheap", &preimage)),
     )
     .await;
     assert_eq!(
@@ -263,7 +259,7 @@ async fn a_quote_with_any_bit_changed_opens_nothing() {
                 .unwrap(),
         ),
     );
-    let answer = ask(&app, Errand::get("/cheap").unpaid()).await;
+    let answer = ask(&app, Call::get("/cheap").request()).await;
     let (mut terms, preimage) = (
         required(&answer),
         shop.node.settle(payment_hash(&answer)).unwrap(),
@@ -276,7 +272,7 @@ async fn a_quote_with_any_bit_changed_opens_nothing() {
         terms["accepts"][0]["extra"]["quote"] = json!(base64::encode_url(changed));
         let answer = ask(
             &app,
-            Errand::get("/cheap").with(&credential(&shop, &terms, "/cheap", &preimage)),
+            Call::get("/cheap").paid(&credential(&shop, &terms, "/cheap", &preimage)),
         )
         .await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "byte {at}");

@@ -1,4 +1,4 @@
-//! Secrets: where none may ever stand.
+//! Secrets never appear in logs, `Debug` output, answers, or requests that go on.
 
 use std::{
     collections::HashMap,
@@ -13,9 +13,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Bought, Call},
     journal::Journal,
     shop::{Shop, ask, get},
-    trade::{Bought, Call, EVERY},
 };
 
 /// A route that hands out the headers that its handler sees.
@@ -29,7 +29,7 @@ fn seen(paywall: &Paywall, charge: impl Into<Charge>) -> Router {
 
 /// A token as stock gRPC clients send it, but for its preimage.
 fn metadata() -> String {
-    tower_x402::codec::hex::encode(
+    tower_x402::internals::codec::hex::encode(
         l402::Macaroon::mint([1; 32], [0; 66], ["a=b"])
             .unwrap()
             .to_bytes(),
@@ -43,7 +43,7 @@ fn secrets(bought: &Bought) -> Vec<String> {
         bought.preimage.expose_hex(),
         format!("{:?}", bought.preimage.expose_hex().as_bytes()),
     ];
-    for dialect in EVERY {
+    for dialect in ALL {
         let line = bought.of(dialect).1.to_str().unwrap();
         let text = line.split_once(' ').map_or(line, |(_, text)| text);
         secrets.push(text.chars().take(40).collect());
@@ -73,9 +73,9 @@ fn holds_none(text: &str, secrets: &[String], what: &str) {
 #[tokio::test]
 async fn credentials_stop_at_the_layer_and_foreign_ones_go_on() {
     let shop = Shop::new();
-    let app = seen(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = seen(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("GET", "/weather");
-    for dialect in EVERY {
+    for dialect in ALL {
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         let call = call
             .with(bought.of(dialect))
@@ -108,7 +108,7 @@ async fn credentials_stop_at_the_layer_and_foreign_ones_go_on() {
 async fn a_token_that_only_time_ends_stops_at_the_layer_too() {
     let shop = Shop::new();
     let charge = Charge::new(Amount::from_sat(10)).for_duration(std::time::Duration::from_secs(60));
-    let app = seen(&shop.speaking_every_dialect(), charge);
+    let app = seen(&shop.paywall_of_every_dialect(), charge);
     let token = shop.buy(&app, get("/weather")).await;
     for _ in 0..2 {
         let call =
@@ -128,7 +128,7 @@ async fn a_token_that_only_time_ends_stops_at_the_layer_too() {
 #[tokio::test]
 async fn a_credential_behind_white_space_is_a_credential() {
     let shop = Shop::new();
-    let app = seen(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = seen(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("GET", "/weather");
     for dialect in [DialectName::L402, DialectName::Mpp] {
         for (before, after) in [(" ", ""), ("\t ", " \t"), ("", " ")] {
@@ -157,7 +157,7 @@ async fn a_credential_behind_white_space_is_a_credential() {
 async fn a_refused_credential_does_not_reach_a_handler_that_serves_for_free() {
     let shop = Shop::new();
     let app = seen(
-        &shop.speaking_every_dialect(),
+        &shop.paywall_of_every_dialect(),
         tower_x402::price_fn(|_| async { Ok(None) }),
     );
     for (name, value) in [
@@ -195,7 +195,7 @@ async fn credentials_stay_only_where_the_operator_says_so() {
         Amount::from_sat(10),
     );
     let call = Call::new("GET", "/weather");
-    for dialect in EVERY {
+    for dialect in ALL {
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         let (name, _) = bought.of(dialect);
         let served = ask(&app, call.with(bought.of(dialect)).request()).await;
@@ -207,10 +207,10 @@ async fn credentials_stay_only_where_the_operator_says_so() {
 }
 
 #[tokio::test]
-async fn where_authorization_is_taken_payment_has_a_header_of_its_own_and_it_goes() {
+async fn if_authorization_is_taken_mpp_has_a_header_of_its_own_and_the_layer_removes_it() {
     let shop = Shop::new();
     let app = seen(
-        &shop.speaking_every_dialect(),
+        &shop.paywall_of_every_dialect(),
         Charge::new(Amount::from_sat(10)).authorization_taken(),
     );
     let call =
@@ -228,7 +228,7 @@ async fn where_authorization_is_taken_payment_has_a_header_of_its_own_and_it_goe
 async fn neither_the_log_nor_any_debug_nor_any_answer_holds_a_secret() {
     let journal = Journal::begin();
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let receipts = Arc::<Mutex<Vec<PaymentReceipt>>>::default();
     let kept = receipts.clone();
     let handler = async move |Paid(receipt): Paid| {
@@ -239,7 +239,7 @@ async fn neither_the_log_nor_any_debug_nor_any_answer_holds_a_secret() {
     let app = Router::new().route("/weather", on_get(handler).route_layer(layer.clone()));
     let call = Call::new("GET", "/weather");
     let mut all = Vec::new();
-    for dialect in EVERY {
+    for dialect in ALL {
         let unpaid = ask(&app, call.request()).await;
         let bought = shop.bought(&call, &unpaid);
         let secrets = secrets(&bought);
@@ -327,7 +327,7 @@ async fn neither_the_log_nor_any_debug_nor_any_answer_holds_a_secret() {
 #[tokio::test]
 async fn parsed_credentials_show_nothing_in_debug() {
     let shop = Shop::new();
-    let app = seen(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = seen(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let call = Call::new("GET", "/weather");
     let bought = shop.bought(&call, &ask(&app, get("/weather")).await);
     let secrets = secrets(&bought);

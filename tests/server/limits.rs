@@ -1,4 +1,4 @@
-//! How many unpaid invoices there may be: for one client, in all, and for whom.
+//! Limits on unpaid invoices: of one client, of networks, and of all.
 
 use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
 
@@ -90,7 +90,7 @@ async fn a_network_of_64_bits_is_one_client() {
 }
 
 #[tokio::test]
-async fn axum_tells_the_client_through_connect_info() {
+async fn the_client_is_read_from_axums_connect_info() {
     let shop = Shop::new();
     let app = service(&shop.builder().max_unpaid_per_client(2).build().unwrap());
     let request = |last: u8, port: u16| {
@@ -126,7 +126,7 @@ async fn a_header_that_anybody_can_send_makes_no_new_client() {
         for _ in 0..4 {
             told += 1;
             let mut request = from(peer);
-            // A proxy appends whom it heard from; what stands before is the client's own word.
+            // A proxy appends its client's address. Everything before it was sent by the client.
             let line = if prefix.is_empty() {
                 format!("192.0.2.{told}")
             } else {
@@ -184,7 +184,7 @@ async fn unknown_clients_share_what_is_there_for_all_and_the_first_is_logged() {
     assert_eq!(
         first,
         "WARN tower_x402 message=a client's address is not known: all such clients share one limit for unpaid invoices and get \
-         nothing for free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
+         no free requests; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
          request's extensions, and have trusted proxies name their clients"
     );
     assert!(

@@ -1,5 +1,5 @@
-//! Requests with one payment stand in line for the store: all that are paid for are served, and a
-//! few of the others hold permits.
+//! Requests with one payment queue for the store: all paid ones are served, and only a few others
+//! hold permits.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ fn uses(uses: u32) -> Charge {
     Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(uses).unwrap())
 }
 
-/// Answers as it is told to.
+/// Answers as the test says.
 #[derive(Debug)]
 struct Steered {
     inner: Arc<MemoryStore>,

@@ -1,4 +1,4 @@
-//! Macaroons that were cut, lengthened, changed or hung with caveats without end.
+//! Macaroons that were cut, extended, changed, or given too many caveats.
 
 use http::{StatusCode, header};
 use tower_x402::{
@@ -7,9 +7,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     hostile::{l402, refused, service},
     shop::{Shop, ask, reason},
-    trade::Call,
 };
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn a_macaroon_that_is_cut_lengthened_or_changed_anywhere_is_refused() {
 }
 
 #[tokio::test]
-async fn caveats_without_end_and_numbers_without_measure_are_refused() {
+async fn too_many_caveats_and_numbers_out_of_range_are_refused() {
     let shop = Shop::new();
     let app = service(&shop, &[DialectName::L402]);
     let call = Call::new("GET", "/weather");

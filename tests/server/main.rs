@@ -5,10 +5,8 @@ mod customer;
 mod journal;
 mod shop;
 mod slow;
-mod trade;
 
 mod access;
-mod adapter;
 mod bindings;
 mod bodies;
 mod body_limits;

@@ -1,5 +1,4 @@
-//! Nodes that make of an invoice's text and life what they like: taken where nothing is bound to
-//! them, and nowhere else.
+//! Nodes that change an invoice's description or expiry: accepted only if nothing is bound to them.
 
 use std::{
     sync::{Arc, Mutex},
@@ -19,7 +18,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money, invoice, payment_hash},
+    customer::{ALL, Call, asks_for_money, invoice, payment_hash},
     journal::Journal,
     shop::{Shop, ask, problem},
 };
@@ -117,14 +116,14 @@ async fn a_node_that_replaces_an_empty_memo_sells() {
         let shop = Shop::new();
         let node = Willful::new(&shop, replaces_an_empty_memo);
         let app = app(builder(&shop, &node, dialects), charge);
-        let errand = Errand::get("/a");
+        let call = Call::get("/a");
         for dialect in dialects
             .iter()
             .filter(|dialect| **dialect != DialectName::X402)
         {
-            let credential = errand.buy(&shop, &app, *dialect).await;
+            let credential = call.buy(&shop, &app, *dialect).await;
             assert_eq!(
-                ask(&app, errand.with(&credential)).await.status(),
+                ask(&app, call.paid(&credential)).await.status(),
                 StatusCode::OK,
                 "{dialect}"
             );
@@ -163,7 +162,7 @@ async fn the_memo_is_the_description_or_who_is_paid_and_never_empty() {
             .dialects(BOTH);
         let answer = ask(
             &app(builder, charge),
-            Errand::get("/a?token=of-the-application").unpaid(),
+            Call::get("/a?token=of-the-application").request(),
         )
         .await;
         assert_eq!(
@@ -189,33 +188,29 @@ async fn if_nothing_binds_them_the_memo_may_be_another_and_the_expiry_shorter() 
         for dialect in BOTH {
             let shop = Shop::new();
             let app = app(builder(&shop, &Willful::new(&shop, change), &BOTH), ten());
-            let errand = Errand::get("/a");
-            let answer = ask(&app, errand.unpaid()).await;
+            let call = Call::get("/a");
+            let answer = ask(&app, call.request()).await;
             let life = invoice(&answer).expiry();
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-            let credential = errand
-                .credential(&shop, dialect, &answer, &preimage)
-                .unwrap();
+            let credential = call.credential(&shop, dialect, &answer, &preimage).unwrap();
             shop.clock.advance(life - Duration::from_secs(1));
             assert_eq!(
-                ask(&app, errand.with(&credential)).await.status(),
+                ask(&app, call.paid(&credential)).await.status(),
                 StatusCode::OK,
                 "{dialect}"
             );
 
             // It ends with the invoice that was made: in MPP then, and in L402 a day after that.
-            let answer = ask(&app, errand.unpaid()).await;
+            let answer = ask(&app, call.request()).await;
             let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-            let credential = errand
-                .credential(&shop, dialect, &answer, &preimage)
-                .unwrap();
+            let credential = call.credential(&shop, dialect, &answer, &preimage).unwrap();
             let later = if dialect == DialectName::L402 {
                 Duration::from_secs(86_400)
             } else {
                 Duration::ZERO
             };
             shop.clock.advance(life + later);
-            let refused = ask(&app, errand.with(&credential)).await;
+            let refused = ask(&app, call.paid(&credential)).await;
             assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
             assert_eq!(
                 problem(&refused)["type"],
@@ -248,14 +243,14 @@ async fn what_x402_binds_must_be_exact_and_the_log_names_the_settings() {
     ] {
         let (journal, shop) = (Journal::begin(), Shop::new());
         let app = app(builder(&shop, &Willful::new(&shop, change), &ALL), ten());
-        is_not_offered(&ask(&app, Errand::get("/a").unpaid()).await);
+        is_not_offered(&ask(&app, Call::get("/a").request()).await);
         let lines = journal.lines();
         assert!(fix.iter().all(|fix| lines.contains(fix)), "{lines}");
     }
 }
 
 #[tokio::test]
-async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
+async fn an_invoice_that_expires_before_it_can_be_paid_is_not_offered() {
     for (asked, made, is_offered) in [
         (300, 59, false),
         (300, 60, true),
@@ -275,7 +270,7 @@ async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
         };
         let builder = builder(&shop, &Willful::new(&shop, change), &BOTH)
             .invoice_expiry(Duration::from_secs(asked));
-        let answer = ask(&app(builder, ten()), Errand::get("/a").unpaid()).await;
+        let answer = ask(&app(builder, ten()), Call::get("/a").request()).await;
         if is_offered {
             assert_eq!(
                 invoice(&answer).expiry().as_secs(),
@@ -289,7 +284,7 @@ async fn an_invoice_that_is_over_before_anybody_can_pay_it_is_not_offered() {
 }
 
 #[tokio::test]
-async fn the_log_says_how_each_invoice_that_is_not_offered_is_put_right() {
+async fn the_log_names_the_fix_for_each_invoice_that_is_not_offered() {
     for (lie, fix) in [
         (Lie::Amount, "exactly what it is asked for"),
         (Lie::Expired, "the node's clock"),
@@ -301,7 +296,7 @@ async fn the_log_says_how_each_invoice_that_is_not_offered_is_put_right() {
             let (journal, shop) = (Journal::begin(), Shop::new());
             let app = app(shop.builder().dialects(dialects.iter().copied()), ten());
             shop.node.lie(lie);
-            is_not_offered(&ask(&app, Errand::get("/a").unpaid()).await);
+            is_not_offered(&ask(&app, Call::get("/a").request()).await);
             let lines = journal.lines();
             assert!(
                 lines.contains("the node's invoice is not what was asked for")

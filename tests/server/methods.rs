@@ -1,5 +1,5 @@
-//! Methods: a priced path is closed to whatever no rule names, and no method's credential opens
-//! another.
+//! Methods: a priced path refuses methods without a rule, and a credential for one method opens no
+//! other.
 
 use std::sync::{
     Arc,
@@ -16,7 +16,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money},
+    customer::{ALL, Call, asks_for_money},
     shop::{Shop, ask, get, request},
 };
 
@@ -150,22 +150,22 @@ async fn a_credential_for_one_method_opens_no_other() {
     let methods = ["GET", "HEAD", "POST", "CONNECT"];
     for dialect in ALL {
         for bought in methods {
-            let errand = Errand {
+            let call = Call {
                 method: bought,
-                ..Errand::get("/weather/oslo")
+                ..Call::get("/weather/oslo")
             };
-            let answer = ask(&service, errand.unpaid()).await;
+            let answer = ask(&service, call.request()).await;
             assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{bought}");
             if bought == "CONNECT" && dialect == DialectName::X402 {
                 continue;
             }
-            let credential = errand.buy(&shop, &service, dialect).await;
+            let credential = call.buy(&shop, &service, dialect).await;
             for tried in methods.into_iter().filter(|tried| *tried != bought) {
-                let other = Errand {
+                let other = Call {
                     method: tried,
-                    ..errand.clone()
+                    ..call.clone()
                 };
-                let answer = ask(&service, other.with(&credential)).await;
+                let answer = ask(&service, other.paid(&credential)).await;
                 assert_eq!(
                     answer.status(),
                     StatusCode::PAYMENT_REQUIRED,
@@ -174,7 +174,7 @@ async fn a_credential_for_one_method_opens_no_other() {
             }
             assert_eq!(served.load(Ordering::SeqCst), 0);
             assert_eq!(
-                ask(&service, errand.with(&credential)).await.status(),
+                ask(&service, call.paid(&credential)).await.status(),
                 StatusCode::OK,
                 "{dialect} {bought}"
             );
@@ -270,13 +270,13 @@ async fn a_cors_layer_outside_lets_a_page_of_another_origin_pay() {
     ] {
         assert!(allowed.iter().any(|word| word == name), "{name}");
     }
-    let errand = Errand::get("/weather/oslo").header("origin", "https://page.example");
-    let asked = ask(&app, errand.unpaid()).await;
+    let call = Call::get("/weather/oslo").header("origin", "https://page.example");
+    let asked = ask(&app, call.request()).await;
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);
     let exposed = words("access-control-expose-headers", &asked);
     for dialect in ALL {
-        let credential = errand.buy(&shop, &app, dialect).await;
-        let answer = ask(&app, errand.with(&credential)).await;
+        let credential = call.buy(&shop, &app, dialect).await;
+        let answer = ask(&app, call.paid(&credential)).await;
         assert_eq!(answer.status(), StatusCode::OK);
         for name in asked
             .headers()

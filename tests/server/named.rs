@@ -1,4 +1,4 @@
-//! The threat model names tests that are there.
+//! The threat model names tests that exist.
 
 use std::{
     collections::BTreeMap,

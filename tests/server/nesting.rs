@@ -1,4 +1,4 @@
-//! Nested routers: whose path is priced, and whose is bound.
+//! Nested routers: which path is priced, and which is bound.
 
 use std::num::NonZeroU32;
 
@@ -12,7 +12,7 @@ use tower::ServiceExt as _;
 use tower_x402::{Amount, Charge, Paid, Paywall, RouteTable};
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money},
+    customer::{ALL, Call, asks_for_money},
     shop::{Shop, ask, get, paid, reason, request},
 };
 
@@ -57,21 +57,21 @@ async fn inside_a_nest_the_whole_url_is_bound_in_every_dialect() {
             Amount::from_sat(10).into(),
         );
         for dialect in ALL {
-            let errand = Errand::get("/v1/weather/oslo?day=1");
-            let credential = errand.buy(&shop, &app, dialect).await;
+            let call = Call::get("/v1/weather/oslo?day=1");
+            let credential = call.buy(&shop, &app, dialect).await;
             for other in [
                 "/v2/a/weather/oslo?day=1",
                 "/v1/weather/oslo",
                 "/v1/weather/bergen?day=1",
             ] {
-                let answer = ask(&app, Errand::get(other).with(&credential)).await;
+                let answer = ask(&app, Call::get(other).paid(&credential)).await;
                 assert_eq!(
                     answer.status(),
                     StatusCode::PAYMENT_REQUIRED,
                     "{dialect} {other}"
                 );
             }
-            let served = ask(&app, errand.with(&credential)).await;
+            let served = ask(&app, call.paid(&credential)).await;
             assert_eq!(
                 served.body(),
                 "GET https://api.example.com/v1/weather/oslo?day=1",
@@ -182,10 +182,10 @@ async fn a_layer_that_rewrites_paths_outside_the_table_is_priced_by_what_the_han
         *request.uri_mut() = target.parse().unwrap();
         request
     });
-    let cheap = Errand::get("/cheap/a")
+    let cheap = Call::get("/cheap/a")
         .buy(&shop, &rewritten, tower_x402::DialectName::L402)
         .await;
-    let answer = ask(&rewritten, Errand::get("/shop/a").with(&cheap)).await;
+    let answer = ask(&rewritten, Call::get("/shop/a").paid(&cheap)).await;
     assert_eq!(
         crate::customer::invoice(&answer).amount(),
         Some(Amount::from_sat(100))

@@ -1,4 +1,4 @@
-//! What an operator finds in the log about proxies that nobody named and limits that are reached.
+//! Log lines about proxies that are not configured, and about limits that are reached.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ fn lines_with(journal: &Journal, text: &str) -> usize {
 }
 
 #[tokio::test]
-async fn a_private_proxy_that_nobody_named_is_logged_once_with_the_fix() {
+async fn a_private_proxy_that_is_not_configured_is_logged_once_with_the_fix() {
     for header in ["x-forwarded-for", "forwarded"] {
         let journal = Journal::begin();
         let shop = Shop::new();
@@ -61,13 +61,13 @@ async fn a_private_proxy_that_nobody_named_is_logged_once_with_the_fix() {
         by_proxy(&app, "10.0.0.7", header, 60).await;
         assert_eq!(
             journal.lines(),
-            "WARN tower_x402 message=10.0.0.7 may be a proxy that nobody named: its requests carry `X-Forwarded-For` or \
+            "WARN tower_x402 message=10.0.0.7 may be a proxy that is not configured: its requests carry `X-Forwarded-For` or \
              `Forwarded`, as any client's can, and all clients behind it count as one, for unpaid invoices and for free requests; \
              only if it is your proxy, call `.trusted_proxy(\"10.0.0.7\")`: a trusted address can name any client\n"
         );
         by_proxy(&app, "10.0.0.8", header, 60).await;
         by_proxy(&app, "10.0.0.7", header, 60).await;
-        assert_eq!(lines_with(&journal, "nobody named"), 1);
+        assert_eq!(lines_with(&journal, "is not configured"), 1);
         assert_eq!(lines_with(&journal, "trusted_proxy"), 1);
         assert_eq!(
             lines_with(&journal, "the client 10.0.0.7: it holds its 64 unpaid ones"),
@@ -120,7 +120,7 @@ async fn one_request_with_a_forged_header_does_not_use_up_the_notice() {
     );
     by_proxy(&app, "10.0.0.7", "x-forwarded-for", 16).await;
     assert_eq!(
-        lines_with(&journal, "10.0.0.7 may be a proxy that nobody named"),
+        lines_with(&journal, "10.0.0.7 may be a proxy that is not configured"),
         1,
         "{}",
         journal.lines()

@@ -1,13 +1,13 @@
-//! Every spelling of an authority: what is bound is the configured origin, and nothing is served
-//! for somebody else.
+//! Every spelling of an authority: the configured origin is bound, and requests for other servers
+//! are refused.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;
 use tower_x402::{Amount, DialectName, RouteTable, mpp, server::ClientAddr, x402};
 
 use crate::{
+    customer::{ALL, Call},
     shop::{ORIGIN, Shop, ask, get, problem, reason},
-    trade::{Call, EVERY},
 };
 
 fn weather(shop: &Shop) -> Router {
@@ -30,7 +30,7 @@ fn weather(shop: &Shop) -> Router {
 }
 
 #[tokio::test]
-async fn what_is_bound_is_the_configured_origin_whatever_the_requester_says() {
+async fn what_is_bound_is_the_configured_origin_whatever_the_client_sends() {
     let shop = Shop::new();
     let app = weather(&shop);
     for (peer, target, lines) in [
@@ -88,7 +88,7 @@ async fn what_is_bound_is_the_configured_origin_whatever_the_requester_says() {
         }
         let answer = ask(&app, request).await;
         let bought = shop.bought(&Call::new("GET", "/weather"), &answer);
-        assert_eq!(bought.dialects(), EVERY);
+        assert_eq!(bought.dialects(), ALL);
         assert_eq!(
             x402::Challenge::in_headers(answer.headers())[0].url(),
             Some("https://api.example.com/weather"),
@@ -103,7 +103,7 @@ async fn what_is_bound_is_the_configured_origin_whatever_the_requester_says() {
 }
 
 #[tokio::test]
-async fn a_request_for_somebody_else_is_421_and_costs_nothing() {
+async fn a_request_for_another_server_is_421_and_costs_nothing() {
     let shop = Shop::new();
     let app = weather(&shop);
     for (peer, target, lines) in [

@@ -13,10 +13,10 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     journal::Journal,
     shop::{Shop, ask, get, paid, problem, request},
     slow::Slow,
-    trade::{Call, EVERY},
 };
 
 /// A table with a rule for each kind of answer.
@@ -118,7 +118,7 @@ async fn every_answer(
     ] {
         found.push((what, status, ask(&app, request).await));
     }
-    let x402 = built(builder().dialects([EVERY[2]]));
+    let x402 = built(builder().dialects([ALL[2]]));
     let long = get(&format!("/weather?{}", "q".repeat(14_000)));
     found.push(("long target", 400, ask(&x402, long).await));
     let one = built(builder().max_unpaid_per_client(1).max_unpaid(2));
@@ -139,7 +139,7 @@ async fn every_answer(
         let call = Call::new("GET", "/weather");
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         trouble(&store, true);
-        let call = call.with(bought.of(EVERY[0]));
+        let call = call.with(bought.of(ALL[0]));
         found.push(("store", 503, ask(&app, call.request()).await));
         trouble(&store, false);
     }
@@ -309,7 +309,7 @@ async fn a_402_with_another_body_is_paid_as_before_and_what_it_buys_is_not_chang
     let shop = Shop::new();
     let app = app(shop.builder_of_every_dialect().answers(change_all));
     let call = Call::new("GET", "/weather");
-    for dialect in EVERY {
+    for dialect in ALL {
         let bought = shop.bought(&call, &ask(&app, call.request()).await);
         let served = ask(&app, call.with(bought.of(dialect)).request()).await;
         assert_eq!(

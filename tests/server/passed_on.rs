@@ -1,23 +1,23 @@
-//! What a free request hands on: credentials of others, credentials for a layer within, and all of
-//! them if they are kept.
+//! Credentials that free requests pass on: those of others, those for an inner layer, and all if
+//! the operator keeps them.
 
 use axum::{
     Router,
     routing::{any, get as on_get},
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use tower_x402::{Amount, Charge, DialectName, RouteTable, Secrets, codec, price_fn};
+use tower_x402::{Amount, Charge, DialectName, RouteTable, Secrets, internals::codec, price_fn};
 
 use crate::{
+    customer::{ALL, Call, PAYMENT_SIGNATURE},
     free::{METADATA, PUBLIC, asked, bought, metadata, seen, site, stopped, went_on},
     shop::{Shop, ask, get},
-    trade::{Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 #[tokio::test]
 async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
     let (shop, others) = (Shop::new(), Shop::new());
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let foreign = site(
         &others
             .builder_of_every_dialect()
@@ -26,7 +26,7 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
             .unwrap(),
     );
     let theirs = bought(&others, &foreign, "/once").await;
-    for dialect in EVERY {
+    for dialect in ALL {
         let line = theirs.of(dialect).clone();
         went_on(
             &asked(
@@ -93,7 +93,7 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
         );
     }
     // Of both, ours alone stop.
-    for dialect in EVERY {
+    for dialect in ALL {
         let lines = [theirs.of(dialect).clone(), ours.of(dialect).clone()];
         let answer = asked(&app, &Call::new("GET", "/health"), &lines).await;
         let text = String::from_utf8_lossy(answer.body()).into_owned();
@@ -111,7 +111,7 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
 }
 
 #[tokio::test]
-async fn where_credentials_are_kept_they_stay_and_the_answer_is_private() {
+async fn if_credentials_are_kept_they_stay_and_the_answer_is_private() {
     let shop = Shop::new();
     let app = site(
         &shop
@@ -121,7 +121,7 @@ async fn where_credentials_are_kept_they_stay_and_the_answer_is_private() {
             .unwrap(),
     );
     let bought = bought(&shop, &app, "/once").await;
-    for dialect in EVERY {
+    for dialect in ALL {
         let (name, value) = bought.of(dialect);
         let answer = ask(
             &app,
@@ -151,7 +151,7 @@ async fn a_layer_within_gets_what_was_paid_to_it_and_its_handler_does_not() {
             .otherwise_free()
     };
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let other = shop
         .builder_of_every_dialect()
         .master_secret(Secrets::test_secret(9))
@@ -163,7 +163,7 @@ async fn a_layer_within_gets_what_was_paid_to_it_and_its_handler_does_not() {
             .route("/a", priced)
             .layer(outer.routes(free()).unwrap())
             .layer(paywall.routes(free()).unwrap());
-        for dialect in EVERY {
+        for dialect in ALL {
             let line = bought(&shop, &app, "/a").await.of(dialect).clone();
             let call = Call::new("GET", "/a");
             stopped(
@@ -182,7 +182,7 @@ async fn a_layer_within_gets_what_was_paid_to_it_and_its_handler_does_not() {
 #[tokio::test]
 async fn a_request_without_credentials_passes_as_it_came() {
     let shop = Shop::new();
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let answer = ask(&app, get("/health")).await;
     assert_eq!(
         (
@@ -203,7 +203,7 @@ async fn a_request_without_credentials_passes_as_it_came() {
 #[tokio::test]
 async fn what_cannot_be_read_is_not_ours_and_goes_on() {
     let shop = Shop::new();
-    let app = site(&shop.speaking_every_dialect());
+    let app = site(&shop.paywall_of_every_dialect());
     let line = |name: HeaderName, value: &'static str| (name, HeaderValue::from_static(value));
     let mpp = codec::base64::encode_url(
         br#"{"challenge":{"id":"x","realm":"r","method":"m","intent":"i","request":"e30"},"payload":{}}"#,
@@ -235,7 +235,7 @@ async fn what_cannot_be_read_is_not_ours_and_goes_on() {
 #[tokio::test]
 async fn what_a_layer_that_lets_pass_has_set_aside_is_worth_its_price_further_in() {
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let sold = Charge::new(Amount::from_sat(10)).authorization_taken();
     let inner = || any(|| async { "served" }).layer(paywall.charge(sold.clone()).unwrap());
     let free = paywall.charge(price_fn(|_| async { Ok(None) })).unwrap();

@@ -11,7 +11,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::Errand,
+    customer::Call,
     shop::{ORIGIN, Shop, ask},
 };
 
@@ -55,13 +55,13 @@ macro_rules! steps {
 
 const DIALECTS: [Steps; 3] = [steps!(l402), steps!(mpp), steps!(x402)];
 
-fn stored(shop: &Shop, answer: &Response<Bytes>, errand: &Errand, steps: &Steps) -> Vec<String> {
-    let url = format!("{ORIGIN}{}", errand.target);
+fn stored(shop: &Shop, answer: &Response<Bytes>, call: &Call, steps: &Steps) -> Vec<String> {
+    let url = format!("{ORIGIN}{}", call.target);
     let request = ClientRequest::Http {
-        method: errand.method,
+        method: call.method,
         url: &url,
-        headers: &errand.headers,
-        body_hash: Sha256::digest(errand.body).into(),
+        headers: &call.headers,
+        body_hash: Sha256::digest(&call.body).into(),
     };
     let conditions = ClientConditions::new(Network::Regtest, shop.clock.now());
     steps.0(answer.headers(), &request, &conditions)
@@ -70,13 +70,13 @@ fn stored(shop: &Shop, answer: &Response<Bytes>, errand: &Errand, steps: &Steps)
 #[tokio::test]
 async fn what_was_paid_before_the_client_died_is_redeemed_by_its_next_start_in_each_dialect() {
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let charge = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/a", on_get(async || "paid").route_layer(charge));
-    let errand = Errand::get("/a?b=c");
+    let call = Call::get("/a?b=c");
     for (index, steps) in DIALECTS.iter().enumerate() {
-        let answer = ask(&app, errand.unpaid()).await;
-        let stored = stored(&shop, &answer, &errand, steps);
+        let answer = ask(&app, call.request()).await;
+        let stored = stored(&shop, &answer, &call, steps);
         assert!(!stored.is_empty());
         let hash = steps.1(&stored[0]).unwrap();
         let preimage = shop.node.settle(hash).unwrap();
@@ -86,7 +86,7 @@ async fn what_was_paid_before_the_client_died_is_redeemed_by_its_next_start_in_e
         }
         assert!(steps.2(&stored[0], &Preimage::from_bytes([0; 32])).is_none());
         let line = steps.2(&stored[0], &preimage).unwrap();
-        let served = ask(&app, errand.with(&line)).await;
+        let served = ask(&app, call.paid(&line)).await;
         assert_eq!(served.status(), StatusCode::OK);
     }
 }
@@ -94,11 +94,11 @@ async fn what_was_paid_before_the_client_died_is_redeemed_by_its_next_start_in_e
 #[tokio::test]
 async fn a_challenge_of_another_network_or_bound_to_another_request_is_not_paid() {
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let charge = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/a", on_get(async || "paid").route_layer(charge));
-    let answer = ask(&app, Errand::get("/a").unpaid()).await;
-    let other = Errand::get("/b");
+    let answer = ask(&app, Call::get("/a").request()).await;
+    let other = Call::get("/b");
     assert!(stored(&shop, &answer, &other, &DIALECTS[2]).is_empty());
     let url = format!("{ORIGIN}/a");
     let request = ClientRequest::Http {

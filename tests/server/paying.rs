@@ -1,4 +1,4 @@
-//! The plain story: a price, a payment, one request.
+//! The normal case: a price, a payment, one request.
 
 use axum::{Router, extract::Path, routing::get as on_get};
 use http::StatusCode;

@@ -1,16 +1,15 @@
-//! How released clients read the lines of `Payment` in a 402: every one of them finds its challenge
-//! in ours.
+//! How released clients read the `Payment` lines of a 402: each finds its challenge in ours.
 
 use http::{StatusCode, header};
 use tower_x402::{
-    codec::{jcs, json},
+    internals::codec::{jcs, json},
     mpp,
 };
 
 use crate::{
+    customer::Call,
     readers::{joined, lines, paid, service},
     shop::{Shop, ask},
-    trade::Call,
 };
 
 type Splitter = fn(&[String]) -> Vec<String>;
@@ -114,7 +113,8 @@ async fn every_habit_of_reading_payment_finds_one_charge_that_is_served_once_pai
         );
         assert!(challenge.expires.is_some());
         // Some clients write the request anew before they echo it: canonical JSON survives that.
-        let request = tower_x402::codec::base64::decode_url(&*challenge.request).unwrap();
+        let request =
+            tower_x402::internals::codec::base64::decode_url(&*challenge.request).unwrap();
         let request = String::from_utf8(request).unwrap();
         assert_eq!(
             jcs::canonical(&json::parse(&request).unwrap()).unwrap(),

@@ -1,5 +1,5 @@
-//! Price functions: what they see, what they may answer, and what becomes of a request whose price
-//! is not known.
+//! Price functions: what they see, what they may return, and how a request is answered if they
+//! fail.
 
 use std::{
     sync::{Arc, Mutex},
@@ -21,7 +21,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money, invoice},
+    customer::{ALL, Call, asks_for_money, invoice},
     journal::Journal,
     shop::{Shop, ask, get, problem},
 };
@@ -185,11 +185,11 @@ async fn only_declared_headers_are_seen_and_each_may_occur_once() {
         }))
         .reads_headers(["X-Size"]),
     );
-    let errand = Errand::post("/a", b"not declared")
+    let call = Call::post("/a", b"not declared")
         .header("x-size", "9")
         .header("x-tier", "gold")
         .header("cookie", "a=b");
-    ask(&app, errand.unpaid()).await;
+    ask(&app, call.request()).await;
     let request = seen.lock().unwrap().take().unwrap();
     assert_eq!(
         [request.header("x-size"), request.header("X-SIZE")],
@@ -206,12 +206,10 @@ async fn only_declared_headers_are_seen_and_each_may_occur_once() {
     assert_eq!(request.method(), "POST");
     assert!(request.body().is_empty());
     for bad in [
-        Errand::get("/a")
-            .header("x-size", "9")
-            .header("x-size", "9"),
-        Errand::get("/a").header("x-size", "\u{e9}"),
+        Call::get("/a").header("x-size", "9").header("x-size", "9"),
+        Call::get("/a").header("x-size", "\u{e9}"),
     ] {
-        let answer = ask(&app, bad.unpaid()).await;
+        let answer = ask(&app, bad.request()).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
         assert!(seen.lock().unwrap().is_none());
     }
@@ -249,22 +247,22 @@ async fn captures_are_decoded_as_the_handler_sees_them() {
         ("/files/%2570remium/a", 1, "%70remium a"),
         ("/files/Premium/a", 1, "Premium a"),
     ] {
-        let errand = Errand::get(path);
+        let call = Call::get(path);
         let (one, other) = (
-            ask(&on_a_route, errand.unpaid()).await,
-            ask(&by_table, errand.unpaid()).await,
+            ask(&on_a_route, call.request()).await,
+            ask(&by_table, call.request()).await,
         );
         assert_eq!((sat(&one), sat(&other)), (price, price), "{path}");
         for dialect in ALL {
-            let credential = errand.buy(&shop, &on_a_route, dialect).await;
+            let credential = call.buy(&shop, &on_a_route, dialect).await;
             assert_eq!(
-                ask(&on_a_route, errand.with(&credential)).await.body(),
+                ask(&on_a_route, call.paid(&credential)).await.body(),
                 handled,
                 "{path}"
             );
-            let credential = errand.buy(&shop, &by_table, dialect).await;
+            let credential = call.buy(&shop, &by_table, dialect).await;
             assert_eq!(
-                ask(&by_table, errand.with(&credential)).await.body(),
+                ask(&by_table, call.paid(&credential)).await.body(),
                 handled,
                 "{path}"
             );
@@ -283,20 +281,20 @@ async fn a_price_of_the_body_sees_all_of_it_and_the_handler_too() {
         "/v1/chat",
         on_post(|body: Bytes| async move { body }).route_layer(layer),
     );
-    let errand = Errand::post("/v1/chat", b"a prompt of 22 letters");
+    let call = Call::post("/v1/chat", b"a prompt of 22 letters");
     for dialect in ALL {
-        assert_eq!(sat(&ask(&app, errand.unpaid()).await), 22);
-        let credential = errand.buy(&shop, &app, dialect).await;
+        assert_eq!(sat(&ask(&app, call.request()).await), 22);
+        let credential = call.buy(&shop, &app, dialect).await;
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.body(),
-            errand.body,
+            ask(&app, call.paid(&credential)).await.body(),
+            &call.body,
             "{dialect}"
         );
     }
 }
 
 #[tokio::test]
-async fn a_dialect_that_cannot_say_a_price_is_left_out() {
+async fn a_dialect_that_cannot_express_a_price_is_left_out() {
     let shop = Shop::new();
     let app = route(
         &shop,
@@ -311,7 +309,7 @@ async fn a_dialect_that_cannot_say_a_price_is_left_out() {
 }
 
 #[tokio::test]
-async fn a_fraction_that_no_dialect_can_say_is_503_and_the_log_names_the_fix() {
+async fn a_fraction_that_no_dialect_can_express_is_503_and_the_log_names_the_fix() {
     let shop = Shop::new();
     let paywall = shop.builder().dialects([DialectName::Mpp]).build().unwrap();
     let layer = paywall
@@ -352,7 +350,7 @@ async fn a_capture_that_the_pattern_lacks_is_503_and_the_log_names_the_fix() {
         );
         let lines = journal.lines();
         let told = format!(
-            "asks for the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into"
+            "reads the capture `id`, and the pattern of this route captures {captured}: write `{{id}}` into"
         );
         assert!(lines.contains(&told), "{lines}");
     }

@@ -16,7 +16,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money},
+    customer::{ALL, Call, asks_for_money},
     shop::{Shop, ask},
 };
 
@@ -51,12 +51,12 @@ async fn race(
         .max_unpaid_per_client(10_000);
     let layer = builder.build().unwrap().charge(charge).unwrap();
     let app = Router::new().route("/a", on_get(handler).route_layer(layer));
-    let errand = Errand::get("/a");
-    let credential = errand.buy(shop, &app, dialect).await;
+    let call = Call::get("/a");
+    let credential = call.buy(shop, &app, dialect).await;
     let start = Arc::new(tokio::sync::Barrier::new(TASKS));
     let racing: Vec<_> = (0..TASKS)
         .map(|_| {
-            let (app, request, start) = (app.clone(), errand.with(&credential), start.clone());
+            let (app, request, start) = (app.clone(), call.paid(&credential), start.clone());
             tokio::spawn(async move {
                 start.wait().await;
                 let answer = ask(&app, request).await;
@@ -91,7 +91,7 @@ async fn one_credential_presented_by_200_tasks_runs_the_handler_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn so_it_does_with_the_durable_store() {
+async fn one_credential_presented_by_200_tasks_runs_the_handler_once_with_the_durable_store() {
     for dialect in ALL {
         let (shop, folder) = (Shop::new(), tempfile::tempdir().unwrap());
         let store = durable(&shop, &folder);
@@ -134,11 +134,11 @@ async fn a_handler_that_always_fails_runs_three_times_for_200_tasks() {
         .charge(Amount::from_sat(10))
         .unwrap();
     let app = Router::new().route("/a", on_get(handler).route_layer(layer));
-    let errand = Errand::get("/a");
-    let credential = errand.buy(&shop, &app, DialectName::L402).await;
+    let call = Call::get("/a");
+    let credential = call.buy(&shop, &app, DialectName::L402).await;
     let racing: Vec<_> = (0..TASKS)
         .map(|_| {
-            let (app, request) = (app.clone(), errand.with(&credential));
+            let (app, request) = (app.clone(), call.paid(&credential));
             tokio::spawn(async move { ask(&app, request).await.status() })
         })
         .collect();
@@ -150,7 +150,7 @@ async fn a_handler_that_always_fails_runs_three_times_for_200_tasks() {
     }
     assert!(runs.load(Ordering::SeqCst) <= 3);
     for _ in 0..5 {
-        ask(&app, errand.with(&credential)).await;
+        ask(&app, call.paid(&credential)).await;
     }
     assert_eq!(runs.load(Ordering::SeqCst), 3);
 }

@@ -1,5 +1,5 @@
-//! How released clients read a 402 of L402 and of x402, each habit as a small function: every
-//! one of them finds its challenge in ours.
+//! How released clients of L402 and x402 read a 402, each way as a small function: each finds its
+//! challenge in ours.
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
@@ -12,15 +12,16 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call, PAYMENT_SIGNATURE},
     shop::{Shop, ask},
-    trade::{Call, EVERY, PAYMENT_SIGNATURE},
 };
 
 pub(crate) fn service(shop: &Shop) -> Router {
     let charge = Charge::new(Amount::from_sat(10)).description("weather, Payment included");
     Router::new().route(
         "/weather",
-        on_get(async || "sunny").route_layer(shop.speaking_every_dialect().charge(charge).unwrap()),
+        on_get(async || "sunny")
+            .route_layer(shop.paywall_of_every_dialect().charge(charge).unwrap()),
     )
 }
 
@@ -158,7 +159,7 @@ async fn every_habit_of_reading_l402_finds_a_token_that_is_served_once_paid() {
         let (macaroon, invoice) =
             read(&lines(&answer)).unwrap_or_else(|| panic!("{habit}: nothing found"));
         // Released clients decode standard base64 with padding only.
-        let bytes = tower_x402::codec::base64::decode_standard(&macaroon)
+        let bytes = tower_x402::internals::codec::base64::decode_standard(&macaroon)
             .unwrap_or_else(|| panic!("{habit}: {macaroon}"));
         let macaroon_read = Macaroon::parse(bytes).unwrap();
         assert_eq!(
@@ -190,7 +191,7 @@ async fn every_habit_of_reading_l402_finds_a_token_that_is_served_once_paid() {
 async fn the_lines_stand_in_the_one_order_that_all_of_them_read() {
     let shop = Shop::new();
     let schemes = async |call: &Call, charge: Charge| {
-        let layer = shop.speaking_every_dialect().charge(charge).unwrap();
+        let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
         let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
         let answer = ask(&app, call.request()).await;
         let lines = lines(&answer);
@@ -285,7 +286,7 @@ async fn official_x402_clients_read_the_requirement_and_echo_it_with_more_around
         "x402Version": 2,
         "extensions": {"of-the-client": {"info": {"a": 1.5}}},
     });
-    let header = tower_x402::codec::base64::encode_standard(payload.to_string());
+    let header = tower_x402::internals::codec::base64::encode_standard(payload.to_string());
     let served = ask(
         &app,
         call.with(&(PAYMENT_SIGNATURE, header.parse().unwrap()))
@@ -296,9 +297,7 @@ async fn official_x402_clients_read_the_requirement_and_echo_it_with_more_around
     assert_eq!(
         shop.bought(&call, &ask(&app, call.request()).await)
             .dialects(),
-        EVERY
+        ALL
     );
-    assert!(
-        served.headers().contains_key("payment-response") && EVERY.contains(&DialectName::X402)
-    );
+    assert!(served.headers().contains_key("payment-response") && ALL.contains(&DialectName::X402));
 }

@@ -1,4 +1,4 @@
-//! The inner service is called only once it is ready, and held by nobody who has not paid.
+//! The inner service is called only when it is ready, and unpaid requests hold no permit of it.
 
 use std::{
     convert::Infallible,
@@ -23,7 +23,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, payment_hash},
+    customer::{ALL, Call, payment_hash},
     shop::{Shop, ask},
 };
 
@@ -52,10 +52,10 @@ async fn under_a_concurrency_limit_all_that_was_paid_is_served() {
     let shop = Shop::new();
     let service = limited!(shop, 1);
     for dialect in ALL {
-        let errand = Errand::get("/a");
+        let call = Call::get("/a");
         let mut racing = Vec::new();
         for _ in 0..20 {
-            let request = errand.with(&errand.buy(&shop, &service, dialect).await);
+            let request = call.paid(&call.buy(&shop, &service, dialect).await);
             let service = service.clone();
             racing.push(tokio::spawn(async move {
                 ask(&service, request).await.status()
@@ -82,11 +82,7 @@ async fn under_a_concurrency_limit_all_that_is_free_is_served() {
     let service = shop.paywall().routes(table).unwrap().layer(inner);
     let ask_for_free = || {
         let service = service.clone();
-        tokio::spawn(async move {
-            ask(&service, Errand::get("/health").unpaid())
-                .await
-                .status()
-        })
+        tokio::spawn(async move { ask(&service, Call::get("/health").request()).await.status() })
     };
     for answer in (0..20).map(|_| ask_for_free()).collect::<Vec<_>>() {
         assert_eq!(answer.await.unwrap(), StatusCode::OK);
@@ -97,23 +93,23 @@ async fn under_a_concurrency_limit_all_that_is_free_is_served() {
 async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
     let shop = Shop::new();
     let service = limited!(shop, 2);
-    let errand = Errand::get("/a");
-    let spent = errand.buy(&shop, &service, DialectName::L402).await;
+    let call = Call::get("/a");
+    let spent = call.buy(&shop, &service, DialectName::L402).await;
     assert_eq!(
-        ask(&service, errand.with(&spent)).await.status(),
+        ask(&service, call.paid(&spent)).await.status(),
         StatusCode::OK
     );
     let mut credentials = Vec::new();
     for _ in 0..4 {
-        credentials.push(errand.buy(&shop, &service, DialectName::L402).await);
+        credentials.push(call.buy(&shop, &service, DialectName::L402).await);
     }
     shop.node.pause();
     let mut waiting = Vec::new();
     for i in 0..20 {
         let request = if i % 2 == 0 {
-            errand.unpaid()
+            call.request()
         } else {
-            errand.with(&spent)
+            call.paid(&spent)
         };
         let service = service.clone();
         waiting.push(tokio::spawn(async move {
@@ -123,11 +119,9 @@ async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
     let all_ask = tokio::time::timeout(Duration::from_secs(1), shop.node.paused_calls(20)).await;
     all_ask.expect("nobody waits for a permit");
     for credential in &credentials {
-        let served = tokio::time::timeout(
-            Duration::from_secs(5),
-            ask(&service, errand.with(credential)),
-        )
-        .await;
+        let served =
+            tokio::time::timeout(Duration::from_secs(5), ask(&service, call.paid(credential)))
+                .await;
         assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);
     }
     shop.node.resume();
@@ -140,9 +134,9 @@ async fn unpaid_and_spent_requests_that_wait_for_the_node_hold_no_permit() {
 async fn a_body_that_never_ends_holds_no_permit_either() {
     let shop = Shop::new();
     let service = limited!(shop, 1);
-    let errand = Errand::post("/a", b"abc");
-    let stuck = errand.buy(&shop, &service, DialectName::Mpp).await;
-    let endless = errand.with(&stuck).map(|_| {
+    let call = Call::post("/a", b"abc");
+    let stuck = call.buy(&shop, &service, DialectName::Mpp).await;
+    let endless = call.paid(&stuck).map(|_| {
         Body::from_stream(futures_util::stream::pending::<
             Result<bytes::Bytes, Infallible>,
         >())
@@ -152,16 +146,16 @@ async fn a_body_that_never_ends_holds_no_permit_either() {
         async move { ask(&service, endless).await.status() }
     });
     tokio::task::yield_now().await;
-    let credential = errand.buy(&shop, &service, DialectName::L402).await;
+    let credential = call.buy(&shop, &service, DialectName::L402).await;
     let served = tokio::time::timeout(
         Duration::from_secs(5),
-        ask(&service, errand.with(&credential)),
+        ask(&service, call.paid(&credential)),
     )
     .await;
     assert_eq!(served.expect("a permit is free").status(), StatusCode::OK);
     assert_eq!(waiting.await.unwrap(), StatusCode::REQUEST_TIMEOUT);
     assert_eq!(
-        ask(&service, errand.with(&stuck)).await.status(),
+        ask(&service, call.paid(&stuck)).await.status(),
         StatusCode::OK
     );
 }
@@ -174,7 +168,7 @@ async fn invoices_are_made_side_by_side() {
     let waiting: Vec<_> = (0..30)
         .map(|_| {
             let service = service.clone();
-            tokio::spawn(async move { ask(&service, Errand::get("/a").unpaid()).await.status() })
+            tokio::spawn(async move { ask(&service, Call::get("/a").request()).await.status() })
         })
         .collect();
     shop.node.paused_calls(30).await;
@@ -244,17 +238,17 @@ async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others
                 .build()
                 .unwrap();
             let service = paywall.charge(charge.clone()).unwrap().layer(inner);
-            let errand = Errand::get("/a");
-            let answer = ask(&service, errand.unpaid()).await;
+            let call = Call::get("/a");
+            let answer = ask(&service, call.request()).await;
             let replayed = payment_hash(&answer);
             let preimage = shop.node.settle(replayed).unwrap();
-            let credential = errand
+            let credential = call
                 .credential(&shop, *dialect, &answer, &preimage)
                 .unwrap();
             *store.payment.lock().unwrap() = Some(replayed);
             let mut replays = Vec::new();
             for _ in 0..100 {
-                let (service, request) = (service.clone(), errand.with(&credential));
+                let (service, request) = (service.clone(), call.paid(&credential));
                 let mut asking =
                     tokio_test::task::spawn(async move { ask(&service, request).await.status() });
                 assert!(asking.poll().is_pending());
@@ -262,8 +256,8 @@ async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others
             }
             assert_eq!(store.asked.load(Ordering::SeqCst), most, "{dialect}");
             for _ in 0..10 {
-                let paid = errand.buy(&shop, &service, *dialect).await;
-                let mut asking = tokio_test::task::spawn(ask(&service, errand.with(&paid)));
+                let paid = call.buy(&shop, &service, *dialect).await;
+                let mut asking = tokio_test::task::spawn(ask(&service, call.paid(&paid)));
                 assert!(asking.poll().is_ready(), "{dialect}: no permit was left");
             }
             // None waits for ever, and nothing is lost.
@@ -278,7 +272,7 @@ async fn one_payment_that_is_presented_to_a_slow_store_leaves_permits_for_others
             );
             *store.payment.lock().unwrap() = None;
             assert_eq!(
-                ask(&service, errand.with(&credential)).await.status(),
+                ask(&service, call.paid(&credential)).await.status(),
                 StatusCode::OK
             );
         }
@@ -305,21 +299,19 @@ async fn a_payment_that_is_known_to_be_spent_is_refused_without_the_store() {
             Ok::<_, Infallible>(Response::<Body>::default())
         });
         let service = paywall.charge(Amount::from_sat(10)).unwrap().layer(handler);
-        let errand = Errand::get("/a");
-        let answer = ask(&service, errand.unpaid()).await;
+        let call = Call::get("/a");
+        let answer = ask(&service, call.request()).await;
         let preimage = shop.node.settle(payment_hash(&answer)).unwrap();
-        let credential = errand
-            .credential(&shop, dialect, &answer, &preimage)
-            .unwrap();
+        let credential = call.credential(&shop, dialect, &answer, &preimage).unwrap();
         assert_eq!(
-            ask(&service, errand.with(&credential)).await.status(),
+            ask(&service, call.paid(&credential)).await.status(),
             StatusCode::OK
         );
         *store.payment.lock().unwrap() = Some(payment_hash(&answer));
         for again in ALL {
-            let credential = errand.credential(&shop, again, &answer, &preimage).unwrap();
+            let credential = call.credential(&shop, again, &answer, &preimage).unwrap();
             assert_eq!(
-                ask(&service, errand.with(&credential)).await.status(),
+                ask(&service, call.paid(&credential)).await.status(),
                 StatusCode::PAYMENT_REQUIRED,
                 "{dialect}, {again}"
             );

@@ -1,14 +1,13 @@
-//! What an answer tells about the payment: the receipt of its dialect and no other, or why a proof
-//! was refused.
+//! Receipts: an answer carries the one of its own dialect, or says why a proof was refused.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;
 use tower_x402::{Amount, DialectName, mpp, x402};
 
 use crate::{
+    customer::{ALL, Call},
     dialects::{response_of, service},
     shop::{Shop, ask, problem},
-    trade::{Call, EVERY},
 };
 
 #[tokio::test]
@@ -16,7 +15,7 @@ async fn an_answer_carries_the_receipt_of_its_dialect_and_no_other() {
     let shop = Shop::new();
     let app = service(&shop);
     for (path, status) in [("/weather", 200), ("/absent", 404), ("/broken", 502)] {
-        for dialect in EVERY {
+        for dialect in ALL {
             let call = Call::new("GET", path);
             let unpaid = ask(&app, call.request()).await;
             let challenge_id = mpp::Challenge::in_headers(unpaid.headers())[0]
@@ -75,7 +74,7 @@ async fn a_receipt_of_another_server_behind_does_not_stand_before_ours() {
         )
     });
     let layer = shop
-        .speaking_every_dialect()
+        .paywall_of_every_dialect()
         .charge(Amount::from_sat(10))
         .unwrap();
     let app = Router::new().route("/weather", forwarded.route_layer(layer));

@@ -1,4 +1,4 @@
-//! Proofs of another issuer, for which a price function runs: how often.
+//! How often a price function runs for proofs of another issuer.
 
 use std::{
     sync::{
@@ -16,9 +16,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     forged::{by_a_sub_wallet, genuine, presented},
     shop::{Lasting, Shop, ask, reason},
-    trade::Call,
 };
 
 /// A service that takes proofs of others, the price of which is a function; its runs, and the price

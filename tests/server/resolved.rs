@@ -9,8 +9,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::Call,
     shop::{Shop, ask, get},
-    trade::Call,
 };
 
 /// Peer, `X-Forwarded-For`, and the client that follows, if 10.0.0.0/8 is trusted.

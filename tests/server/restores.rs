@@ -1,4 +1,4 @@
-//! Decision 10: what becomes of a payment whose handler failed.
+//! Payments whose handler failed: L402 gives the use back, the other dialects do not.
 
 use std::{
     convert::Infallible,
@@ -15,7 +15,7 @@ use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_x402::{Amount, Charge, DialectName, Paywall, body::RequestBody};
 
 use crate::{
-    customer::{ALL, Errand, asks_for_money},
+    customer::{ALL, Call, asks_for_money},
     shop::Shop,
 };
 
@@ -98,12 +98,12 @@ async fn runs(
     let shown = shown.layer(service_fn(async |_: Request<RequestBody<Body>>| {
         Ok::<_, Infallible>(Response::<Body>::default())
     }));
-    let errand = Errand::get("/render");
-    let credential = errand.buy(shop, &shown, dialect).await;
+    let call = Call::get("/render");
+    let credential = call.buy(shop, &shown, dialect).await;
     let count = Arc::default();
     for _ in 0..12 {
         let before = count_of(&count);
-        let outcome = present(paywall, &charge, &count, failure, errand.with(&credential)).await;
+        let outcome = present(paywall, &charge, &count, failure, call.paid(&credential)).await;
         if count_of(&count) == before {
             assert_eq!(
                 outcome,
@@ -186,7 +186,7 @@ async fn in_x402_and_mpp_a_failed_use_stays_spent() {
 }
 
 #[tokio::test]
-async fn whoever_hangs_up_while_the_handler_works_gets_nothing_back() {
+async fn a_client_that_hangs_up_while_the_handler_runs_gets_nothing_back() {
     for dialect in ALL {
         let shop = Shop::new();
         let paywall = shop.builder().dialects(ALL).build().unwrap();
@@ -248,11 +248,11 @@ async fn a_failure_without_an_answer_never_asks_for_money_by_itself() {
     let failing = service.layer(service_fn(async |_: Request<RequestBody<Body>>| {
         Ok::<_, Infallible>(Response::builder().status(500).body(Body::empty()).unwrap())
     }));
-    let errand = Errand::get("/render");
-    let credential = errand.buy(&shop, &failing, DialectName::L402).await;
+    let call = Call::get("/render");
+    let credential = call.buy(&shop, &failing, DialectName::L402).await;
     let made = shop.node.invoices_created();
     for _ in 0..3 {
-        let answer = crate::shop::ask(&failing, errand.with(&credential)).await;
+        let answer = crate::shop::ask(&failing, call.paid(&credential)).await;
         assert_eq!(answer.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert!(!asks_for_money(&answer));
     }

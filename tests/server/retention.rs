@@ -1,6 +1,5 @@
-//! How long a payment is remembered: as long, to the second, whatever the dialect that redeemed it.
-//! A store that pruned too much while its clock was ahead knows what it forgot by that number
-//! alone.
+//! How long a payment is remembered: to the second the same in every dialect. A store that pruned
+//! too much while its clock was ahead knows what it forgot from that number alone.
 
 use std::{
     num::NonZeroU32,
@@ -21,8 +20,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     shop::{NOW, Shop, ask},
-    trade::{Call, EVERY},
 };
 
 /// A store that writes down until when it was asked to remember.
@@ -66,7 +65,7 @@ async fn every_dialect_asks_to_remember_a_payment_equally_long() {
         let ledger = Ledger(shop.store.clone(), Arc::default());
         let paywall = shop
             .builder()
-            .dialects(EVERY)
+            .dialects(ALL)
             .replay_store(ledger.clone())
             .redeem_within(life)
             .build()
@@ -74,7 +73,7 @@ async fn every_dialect_asks_to_remember_a_payment_equally_long() {
         let layer = paywall.charge(Amount::from_sat(10)).unwrap();
         let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
         let call = Call::new("GET", "/weather");
-        for dialect in EVERY {
+        for dialect in ALL {
             let bought = shop.bought(&call, &ask(&app, call.request()).await);
             let _ = ask(&app, call.with(bought.of(dialect)).request()).await;
         }
@@ -96,7 +95,7 @@ async fn twice(first: DialectName, then: DialectName, life: Duration) -> StatusC
     let shop = Shop::new();
     let layer = shop
         .builder()
-        .dialects(EVERY)
+        .dialects(ALL)
         .redeem_within(life)
         .build()
         .unwrap()
@@ -134,8 +133,8 @@ async fn twice(first: DialectName, then: DialectName, life: Duration) -> StatusC
 #[tokio::test]
 async fn a_jump_of_the_clock_serves_no_payment_twice_in_any_two_dialects() {
     for life in LIVES {
-        for first in EVERY {
-            for then in EVERY {
+        for first in ALL {
+            for then in ALL {
                 assert_eq!(
                     twice(first, then, life).await,
                     StatusCode::PAYMENT_REQUIRED,

@@ -1,5 +1,5 @@
 //! A node that makes invoices for whole satoshis only: prices are rounded up, and the rounded price
-//! is what is bound.
+//! is bound.
 
 use axum::{Router, routing::get as on_get};
 use http::StatusCode;
@@ -14,7 +14,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, invoice},
+    customer::{ALL, Call, invoice},
     shop::{Lasting, ORIGIN, Shop, ask, get},
 };
 
@@ -93,15 +93,15 @@ async fn a_node_of_whole_satoshis_is_asked_for_the_next_whole_one_and_that_is_wh
         (2_001_500, 2_002_000),
     ] {
         for dialect in ALL {
-            let errand = Errand::get(&format!("/a?msat={asked}"));
-            let answer = ask(&app, errand.unpaid()).await;
+            let call = Call::get(&format!("/a?msat={asked}"));
+            let answer = ask(&app, call.request()).await;
             assert_eq!(
                 invoice(&answer).amount(),
                 Some(Amount::from_msat(rounded)),
                 "{asked}"
             );
-            let credential = errand.buy(&shop, &app, dialect).await;
-            let served = ask(&app, errand.with(&credential)).await;
+            let credential = call.buy(&shop, &app, dialect).await;
+            let served = ask(&app, call.paid(&credential)).await;
             assert_eq!(
                 (served.status(), served.body().as_ref()),
                 (StatusCode::OK, rounded.to_string().as_bytes()),
@@ -147,16 +147,16 @@ async fn a_foreign_proof_at_a_node_of_whole_satoshis_must_be_for_the_rounded_pri
         builder(8).accept_foreign_proofs().build().unwrap(),
         in_query(),
     );
-    let errand = Errand::get("/a?msat=1500");
+    let call = Call::get("/a?msat=1500");
     for (price, status) in [
         (1, StatusCode::PAYMENT_REQUIRED),
         (2, StatusCode::OK),
         (3, StatusCode::PAYMENT_REQUIRED),
     ] {
         let theirs = sells(builder(7).build().unwrap(), Amount::from_sat(price).into());
-        let proof = errand.buy(&shop, &theirs, DialectName::X402).await;
+        let proof = call.buy(&shop, &theirs, DialectName::X402).await;
         assert_eq!(
-            ask(&takes, errand.with(&proof)).await.status(),
+            ask(&takes, call.paid(&proof)).await.status(),
             status,
             "{price} sat"
         );

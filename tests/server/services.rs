@@ -1,5 +1,5 @@
-//! Two services at one origin, with one secret and one store: what keeps them apart, and what tells
-//! that nothing does.
+//! Two services at one origin, with one secret and one store: labels separate them, and a warning
+//! is logged if nothing does.
 
 use std::{
     num::NonZeroU32,
@@ -15,7 +15,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand},
+    customer::{ALL, Call},
     journal::Journal,
     shop::{Lasting, Shop, ask, get, reason},
 };
@@ -60,7 +60,7 @@ pub(crate) fn sat(sat: u32) -> Charge {
 pub(crate) const TOLD: &str = "give each its own label with .service(\"..\")";
 
 #[tokio::test]
-async fn a_payment_at_a_cheap_service_opens_no_dear_one_with_another_label() {
+async fn a_payment_at_a_cheap_service_opens_no_expensive_one_with_another_label() {
     let street = Street::new();
     let shop = &street.shop;
     let labels = ["cheap", "dear", "cheap ", "che", ""];
@@ -76,11 +76,11 @@ async fn a_payment_at_a_cheap_service_opens_no_dear_one_with_another_label() {
         report(&cheap, sat(1)),
         others.map(|paywall| report(&paywall, sat(1_000_000))),
     );
-    let errand = Errand::get("/report");
+    let call = Call::get("/report");
     for dialect in ALL {
-        let credential = errand.buy(shop, &cheap, dialect).await;
+        let credential = call.buy(shop, &cheap, dialect).await;
         for (dear, label) in others.iter().zip(&labels[1..]) {
-            let refused = reason(&ask(dear, errand.with(&credential)).await);
+            let refused = reason(&ask(dear, call.paid(&credential)).await);
             let expected = match dialect {
                 DialectName::L402 => "unknown_key",
                 DialectName::Mpp => "invalid-challenge",
@@ -89,7 +89,7 @@ async fn a_payment_at_a_cheap_service_opens_no_dear_one_with_another_label() {
             assert_eq!(refused, expected, "{dialect} at {label:?}");
         }
         assert_eq!(
-            ask(&cheap, errand.with(&credential)).await.status(),
+            ask(&cheap, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
@@ -104,14 +104,14 @@ async fn several_uses_and_durations_cross_no_label_either() {
     for charge in [&day as &dyn Fn(u32) -> Charge, &five] {
         let (cheap, dear) = (street.service("cheap"), street.service("dear"));
         let (cheap, dear) = (report(&cheap, charge(1)), report(&dear, charge(1_000_000)));
-        let errand = Errand::get("/report");
-        let credential = errand.buy(&street.shop, &cheap, DialectName::L402).await;
+        let call = Call::get("/report");
+        let credential = call.buy(&street.shop, &cheap, DialectName::L402).await;
         assert_eq!(
-            reason(&ask(&dear, errand.with(&credential)).await),
+            reason(&ask(&dear, call.paid(&credential)).await),
             "unknown_key"
         );
         assert_eq!(
-            ask(&cheap, errand.with(&credential)).await.status(),
+            ask(&cheap, call.paid(&credential)).await.status(),
             StatusCode::OK
         );
     }
@@ -161,15 +161,15 @@ async fn labels_hold_under_two_accepted_names_and_behind_a_gateway_that_strips_p
             MapRequestLayer::new(at("cheap.internal")).layer(cheap.clone()),
             MapRequestLayer::new(at("dear.internal")).layer(dear.clone()),
         );
-        let errand = Errand::get("/report");
-        let credential = errand.buy(shop, &named.0, dialect).await;
+        let call = Call::get("/report");
+        let credential = call.buy(shop, &named.0, dialect).await;
         assert_eq!(
-            ask(&named.1, errand.with(&credential)).await.status(),
+            ask(&named.1, call.paid(&credential)).await.status(),
             StatusCode::PAYMENT_REQUIRED,
             "{dialect}"
         );
         assert_eq!(
-            ask(&named.0, errand.with(&credential)).await.status(),
+            ask(&named.0, call.paid(&credential)).await.status(),
             StatusCode::OK,
             "{dialect}"
         );
@@ -183,10 +183,8 @@ async fn labels_hold_under_two_accepted_names_and_behind_a_gateway_that_strips_p
             .node
             .settle(crate::customer::payment_hash(&answer))
             .unwrap();
-        let credential = errand
-            .credential(shop, dialect, &answer, &preimage)
-            .unwrap();
-        let shown = |prefix: &str| Errand::get(&format!("{prefix}/report")).with(&credential);
+        let credential = call.credential(shop, dialect, &answer, &preimage).unwrap();
+        let shown = |prefix: &str| Call::get(&format!("{prefix}/report")).paid(&credential);
         assert_eq!(
             ask(&behind.1, shown("/dear")).await.status(),
             StatusCode::PAYMENT_REQUIRED,
@@ -221,14 +219,12 @@ async fn replicas_of_one_service_take_what_the_other_sold_and_nothing_is_logged(
             .route("/report", on_get(async || "served"))
             .layer(layer)
     });
-    let errand = Errand::get("/report");
+    let call = Call::get("/report");
     for dialect in ALL {
         for (sold, shown) in [(0, 1), (1, 0)] {
-            let credential = errand.buy(&street.shop, &replicas[sold], dialect).await;
+            let credential = call.buy(&street.shop, &replicas[sold], dialect).await;
             assert_eq!(
-                ask(&replicas[shown], errand.with(&credential))
-                    .await
-                    .status(),
+                ask(&replicas[shown], call.paid(&credential)).await.status(),
                 StatusCode::OK,
                 "{dialect}"
             );
@@ -258,25 +254,25 @@ async fn a_label_separates_no_proofs_of_others_and_they_count_at_the_current_pri
         report(&street.service("cheap"), sat(1)),
         report(&street.service("other"), sat(10)),
     );
-    let errand = Errand::get("/report");
-    let proof = errand.buy(&street.shop, &cheap, DialectName::X402).await;
+    let call = Call::get("/report");
+    let proof = call.buy(&street.shop, &cheap, DialectName::X402).await;
     assert_eq!(
-        reason(&ask(&takes, errand.with(&proof)).await),
+        reason(&ask(&takes, call.paid(&proof)).await),
         "invalid_exact_lnbtc_amount_mismatch"
     );
-    let proof = errand.buy(&street.shop, &same, DialectName::X402).await;
+    let proof = call.buy(&street.shop, &same, DialectName::X402).await;
     assert_eq!(
-        ask(&takes, errand.with(&proof)).await.status(),
+        ask(&takes, call.paid(&proof)).await.status(),
         StatusCode::OK
     );
     assert_eq!(
-        reason(&ask(&same, errand.with(&proof)).await),
+        reason(&ask(&same, call.paid(&proof)).await),
         "duplicate_settlement"
     );
     for dialect in [DialectName::L402, DialectName::Mpp] {
-        let credential = errand.buy(&street.shop, &same, dialect).await;
+        let credential = call.buy(&street.shop, &same, dialect).await;
         assert_eq!(
-            ask(&takes, errand.with(&credential)).await.status(),
+            ask(&takes, call.paid(&credential)).await.status(),
             StatusCode::PAYMENT_REQUIRED,
             "{dialect}"
         );
@@ -293,11 +289,11 @@ async fn the_name_of_a_service_in_caveats_is_in_no_key() {
         )
     };
     let (one, other) = (named("one"), named("other"));
-    let credential = Errand::get("/report")
+    let credential = Call::get("/report")
         .buy(&street.shop, &one, DialectName::L402)
         .await;
     assert_eq!(
-        ask(&other, Errand::get("/report").with(&credential))
+        ask(&other, Call::get("/report").paid(&credential))
             .await
             .status(),
         StatusCode::OK
@@ -305,13 +301,13 @@ async fn the_name_of_a_service_in_caveats_is_in_no_key() {
 }
 
 #[test]
-fn a_label_that_is_none_is_refused() {
+fn an_invalid_label_is_refused() {
     let shop = Shop::new();
     for bad in ["", "caf\u{e9}", "a\nb", "a\u{7f}", &"a".repeat(65)] {
         let error = shop.builder().service(bad).build().unwrap_err().to_string();
         assert_eq!(
             error,
-            format!("{bad:?} is no service label: expected 1 to 64 printable ASCII characters")
+            format!("{bad:?} is not a service label: expected 1 to 64 printable ASCII characters")
         );
     }
     for good in ["a", "weather api/v2 (\"beta\")", &"~".repeat(64)] {

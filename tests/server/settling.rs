@@ -1,4 +1,4 @@
-//! What the application hears of payments, what it gives away, and what it takes back.
+//! Settlement streams, free allowances and revocations.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -11,7 +11,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand, invoice, payment_hash},
+    customer::{ALL, Call, invoice, payment_hash},
     shop::{Shop, ask, get, problem, reason},
 };
 
@@ -30,19 +30,19 @@ async fn each_payment_is_told_once() {
     let shop = Shop::new();
     let paywall = shop.builder().dialects(ALL).build().unwrap();
     let (mut settlements, mut second) = (paywall.settlements(16), paywall.settlements(16));
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for dialect in ALL {
         let app = route(&paywall, Amount::from_sat(10));
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let credential = call.buy(&shop, &app, dialect).await;
         assert!(
             settlements.next().now_or_never().is_none(),
             "nothing is told before it was redeemed"
         );
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK
         );
-        ask(&app, errand.with(&credential)).await;
+        ask(&app, call.paid(&credential)).await;
         let told = settlements.next().now_or_never().flatten().unwrap();
         assert_eq!(
             (told.dialect(), told.amount()),
@@ -56,10 +56,10 @@ async fn each_payment_is_told_once() {
         Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(60)),
     ] {
         let app = route(&paywall, charge);
-        let credential = errand.buy(&shop, &app, DialectName::L402).await;
+        let credential = call.buy(&shop, &app, DialectName::L402).await;
         for _ in 0..3 {
             assert_eq!(
-                ask(&app, errand.with(&credential)).await.status(),
+                ask(&app, call.paid(&credential)).await.status(),
                 StatusCode::OK
             );
         }
@@ -80,11 +80,11 @@ async fn a_listener_that_does_not_listen_delays_nobody_and_what_it_missed_is_cou
     let gone = paywall.settlements(1);
     drop(gone);
     let app = route(&paywall, Amount::from_sat(10));
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for _ in 0..5 {
-        let credential = errand.buy(&shop, &app, DialectName::L402).await;
+        let credential = call.buy(&shop, &app, DialectName::L402).await;
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK
         );
     }
@@ -148,9 +148,9 @@ async fn a_credential_is_used_before_the_allowance_is_touched() {
         &shop.paywall(),
         Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::MIN),
     );
-    let credential = Errand::get("/a").buy(&shop, &app, DialectName::L402).await;
+    let credential = Call::get("/a").buy(&shop, &app, DialectName::L402).await;
     assert_eq!(
-        ask(&app, from("192.0.2.1", Errand::get("/a").with(&credential)))
+        ask(&app, from("192.0.2.1", Call::get("/a").paid(&credential)))
             .await
             .body(),
         "paid"
@@ -181,7 +181,7 @@ async fn racing_requests_of_one_client_get_its_allowance_and_no_more() {
 
 #[tokio::test]
 async fn a_revoked_payment_opens_nothing_in_any_dialect() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let charges = [
         Charge::new(Amount::from_sat(10)),
         uses(5),
@@ -199,13 +199,13 @@ async fn a_revoked_payment_opens_nothing_in_any_dialect() {
                 .unwrap();
             let app = route(&paywall, charge.clone());
             let (first, second) = (
-                ask(&app, errand.unpaid()).await,
-                ask(&app, errand.unpaid()).await,
+                ask(&app, call.request()).await,
+                ask(&app, call.request()).await,
             );
             let mut lines = Vec::new();
             for answer in [&first, &second] {
                 let preimage = shop.node.settle(payment_hash(answer)).unwrap();
-                lines.extend(errand.credential(&shop, dialect, answer, &preimage));
+                lines.extend(call.credential(&shop, dialect, answer, &preimage));
             }
             let [revoked, kept] = &lines[..] else {
                 continue;
@@ -219,7 +219,7 @@ async fn a_revoked_payment_opens_nothing_in_any_dialect() {
                 .await
                 .unwrap();
             for _ in 0..2 {
-                let answer = ask(&app, errand.with(revoked)).await;
+                let answer = ask(&app, call.paid(revoked)).await;
                 assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
                 if dialect == DialectName::L402 {
                     assert_eq!(reason(&answer), "revoked");
@@ -231,7 +231,7 @@ async fn a_revoked_payment_opens_nothing_in_any_dialect() {
                 }
             }
             assert_eq!(
-                ask(&app, errand.with(kept)).await.status(),
+                ask(&app, call.paid(kept)).await.status(),
                 StatusCode::OK,
                 "{dialect}"
             );

@@ -1,5 +1,5 @@
-//! Several L402 credentials in one request: the first valid one counts, and nothing of the others
-//! is spent.
+//! Several L402 credentials in one request: the first valid one counts, and the others stay
+//! unspent.
 
 use axum::{Router, body::Body, routing::any};
 use http::{HeaderValue, Request, StatusCode, header};

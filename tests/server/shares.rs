@@ -1,5 +1,5 @@
-//! Memory for bodies: nothing is sold that cannot be held, and neither one payment nor one client
-//! holds it all.
+//! Memory for bodies: no request is sold whose body cannot be buffered, and neither one payment nor
+//! one client takes it all.
 
 use std::convert::Infallible;
 
@@ -17,8 +17,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Bought, Call},
     shop::{Shop, ask},
-    trade::{Bought, Call, EVERY},
 };
 
 pub(crate) const LIMIT: usize = 2 << 20;
@@ -137,7 +137,7 @@ async fn what_the_pool_cannot_hold_is_not_sold_whether_the_limit_was_set_or_not(
                 "{limit} of {pool}"
             );
             let largest = call(limit);
-            for dialect in EVERY {
+            for dialect in ALL {
                 let bought = buy(&shop, &app, &largest).await;
                 let served = ask(&app, from(&largest.with(bought.of(dialect)), 1)).await;
                 assert_eq!(served.status(), StatusCode::OK, "{dialect}, {pool}");
@@ -178,7 +178,7 @@ async fn a_small_pool_has_shares_too_if_the_limit_was_not_set() {
 async fn one_payment_that_is_presented_again_and_again_leaves_room_for_others() {
     for is_spent in [true, false] {
         let shop = Shop::new();
-        let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+        let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
         let large = call(LIMIT);
         let other = call(1 << 10);
         let paid = other.with(buy(&shop, &app, &other).await.of(DialectName::X402));
@@ -238,7 +238,7 @@ async fn one_client_with_many_payments_leaves_room_for_others() {
 #[tokio::test(start_paused = true)]
 async fn one_client_without_a_payment_leaves_room_for_other_prices() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), priced_by_the_body());
+    let app = service(&shop.paywall_of_every_dialect(), priced_by_the_body());
     let large = call(LIMIT);
     let (_waiting, refused) = start(&app, (0..20).map(|_| stalled(&large, LIMIT - 1, 1)));
     assert_eq!(refused, 16);
@@ -259,7 +259,7 @@ async fn one_household_and_one_site_leave_room_for_others() {
             } else {
                 priced_by_the_body()
             };
-            let app = service(&shop.speaking_every_dialect(), charge);
+            let app = service(&shop.paywall_of_every_dialect(), charge);
             let large = call(LIMIT);
             let mut stalling = Vec::new();
             for network in 0..20 {
@@ -297,7 +297,7 @@ async fn one_household_and_one_site_leave_room_for_others() {
 #[tokio::test(start_paused = true)]
 async fn memory_is_taken_as_bytes_come_and_not_as_they_are_announced() {
     let shop = Shop::new();
-    let app = service(&shop.speaking_every_dialect(), Amount::from_sat(10));
+    let app = service(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
     let large = call(LIMIT);
     let paid = large.with(buy(&shop, &app, &large).await.of(DialectName::X402));
     let mut stalling = Vec::new();

@@ -1,4 +1,4 @@
-//! A shop to test in: a local node, a memory store, a clock that stands still, and a customer.
+//! A shop for tests: a local node, a memory store and a clock that stands still.
 
 use std::{convert::Infallible, sync::Arc};
 

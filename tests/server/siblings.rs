@@ -1,4 +1,4 @@
-//! Paywalls of one process that nothing keeps apart.
+//! Paywalls of one process that accept each other's credentials.
 
 use std::time::Duration;
 

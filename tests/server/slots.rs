@@ -1,4 +1,4 @@
-//! How long an unpaid invoice holds its slot, and what gives the slot back.
+//! How long an unpaid invoice holds its slot, and what frees it.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Stores and nodes that hesitate, come too late, or fail.
+//! Stores and nodes that are slow, too late, or fail.
 
 use std::{
     sync::{

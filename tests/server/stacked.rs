@@ -1,5 +1,4 @@
-//! Layers of this crate around one another: a credential finds the layer that issued it, and no
-//! handler.
+//! Nested layers of this crate: a credential reaches the layer that issued it, and never a handler.
 
 use axum::{Router, response::IntoResponse as _, routing::any};
 use bytes::Bytes;
@@ -9,8 +8,8 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Bought, Call},
     shop::{Shop, ask},
-    trade::{Bought, Call, EVERY},
 };
 
 const BEARER: &str = "Bearer of-the-application";
@@ -74,7 +73,7 @@ fn stopped(answer: &Response<Bytes>, what: &str) {
 /// Each layer's credentials open what it sells, and are seen by nobody wherever they are presented.
 async fn each_finds_its_layer(shop: &Shop, paywalls: &[&Paywall]) {
     let app = stack(paywalls);
-    for (dialect, issuer) in EVERY
+    for (dialect, issuer) in ALL
         .into_iter()
         .flat_map(|dialect| (0..paywalls.len()).map(move |n| (dialect, n)))
     {
@@ -107,9 +106,9 @@ async fn each_finds_its_layer(shop: &Shop, paywalls: &[&Paywall]) {
     }
     // Beside a payment to a layer within, that of one further out is out of the way.
     let outer = bought(shop, &app, "/sold/0").await;
-    for (dialect, other) in EVERY
+    for (dialect, other) in ALL
         .into_iter()
-        .flat_map(|dialect| EVERY.map(|other| (dialect, other)))
+        .flat_map(|dialect| ALL.map(|other| (dialect, other)))
     {
         let paid = bought(shop, &app, "/sold/1").await;
         let call = Call::new("GET", "/sold/1")
@@ -137,7 +136,7 @@ async fn a_credential_finds_the_layer_that_issued_it_and_no_handler_whatever_lay
 #[tokio::test]
 async fn what_a_layer_of_another_store_or_of_fewer_dialects_does_not_know_stays_aside() {
     let shop = Shop::new();
-    let outer = shop.speaking_every_dialect();
+    let outer = shop.paywall_of_every_dialect();
     let store = MemoryStore::new().unwrap().with_clock(shop.clock.clone());
     let other_store = shop
         .builder_of_every_dialect()
@@ -146,7 +145,7 @@ async fn what_a_layer_of_another_store_or_of_fewer_dialects_does_not_know_stays_
         .unwrap();
     for inner in [&other_store, &shop.paywall()] {
         let app = stack(&[&outer, inner]);
-        for dialect in EVERY {
+        for dialect in ALL {
             let sold = bought(&shop, &app, "/sold/0").await;
             for target in ["/health", "/maybe/1", "/sold/0"] {
                 stopped(
@@ -167,7 +166,7 @@ async fn a_layer_that_keeps_credentials_keeps_its_own_and_none_of_a_layer_furthe
         let app = stack(&[outer, inner]);
         for (n, dialect) in [0, 1]
             .into_iter()
-            .flat_map(|n| EVERY.map(|dialect| (n, dialect)))
+            .flat_map(|n| ALL.map(|dialect| (n, dialect)))
         {
             let sold = bought(&shop, &app, &format!("/sold/{n}")).await;
             let (name, value) = sold.of(dialect);
@@ -217,7 +216,7 @@ async fn a_layer_that_keeps_credentials_keeps_its_own_and_none_of_a_layer_furthe
 #[tokio::test]
 async fn a_layer_that_serves_for_free_leaves_what_was_paid_to_one_within() {
     let shop = Shop::new();
-    let paywall = shop.speaking_every_dialect();
+    let paywall = shop.paywall_of_every_dialect();
     let free = price_fn(|_| async { Ok(None) });
     let priced = |charge: Charge| {
         paywall
@@ -228,7 +227,7 @@ async fn a_layer_that_serves_for_free_leaves_what_was_paid_to_one_within() {
         .fallback(any(seen))
         .layer(priced(Amount::from_sat(3).into()));
     let app = inner.layer(priced(Charge::new(free)));
-    for dialect in EVERY {
+    for dialect in ALL {
         let sold = bought(&shop, &app, "/a").await;
         stopped(
             &asked(&app, Call::new("GET", "/a").with(sold.of(dialect))).await,

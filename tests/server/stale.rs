@@ -1,4 +1,4 @@
-//! What a wallet said a while ago.
+//! Old answers of a receiver with a shared key.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use tower_x402::{Amount, DialectName};
 
 use crate::{
     custody::site,
-    customer::{Errand, asks_for_money, payment_hash},
+    customer::{Call, asks_for_money, payment_hash},
     shop::{Shop, ask},
 };
 
 #[tokio::test(start_paused = true)]
 async fn nobody_is_asked_to_pay_again_unless_the_wallet_was_asked_for_this_very_request() {
-    let (shop, errand) = (Shop::new(), Errand::get("/a"));
+    let (shop, call) = (Shop::new(), Call::get("/a"));
     let (node, app) = site(&shop, Amount::from_sat(10));
-    let answer = ask(&app, errand.unpaid()).await;
+    let answer = ask(&app, call.request()).await;
     let preimage = shop.node.preimage_of(payment_hash(&answer)).unwrap();
-    let credential = errand.credential(&shop, DialectName::L402, &answer, &preimage);
+    let credential = call.credential(&shop, DialectName::L402, &answer, &preimage);
     let credential = credential.unwrap();
     shop.clock.advance(Duration::from_secs(400)); // the invoice ended, and is not paid
     let mut calls = node.calls();
     let mut refused = Vec::new();
     for _ in 0..8 {
-        let answer = ask(&app, errand.with(&credential)).await;
+        let answer = ask(&app, call.paid(&credential)).await;
         // A 402 makes an invoice, which is a call too.
         let was_asked = node.calls() > calls + usize::from(asks_for_money(&answer));
         assert_eq!(asks_for_money(&answer), was_asked, "{answer:?}");

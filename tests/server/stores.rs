@@ -8,9 +8,9 @@ use http::{Response, StatusCode};
 use tower_x402::{Amount, MemoryStore};
 
 use crate::{
+    customer::{ALL, Call},
     shop::{Shop, ask, problem},
     slow::Slow,
-    trade::{Call, EVERY},
 };
 
 #[track_caller]
@@ -39,7 +39,7 @@ async fn a_store_in_trouble_serves_nobody_asks_for_no_payment_and_spends_nothing
     let layer = paywall.charge(Amount::from_sat(10)).unwrap();
     let app = Router::new().route("/weather", on_get(async || "sunny").route_layer(layer));
     let call = Call::new("GET", "/weather");
-    for dialect in EVERY {
+    for dialect in ALL {
         let paid = call.with(
             shop.bought(&call, &ask(&app, call.request()).await)
                 .of(dialect),
@@ -83,8 +83,8 @@ async fn a_store_that_is_full_forgets_nothing_that_is_live() {
         ask(&app, call.request()).await,
     );
     let (first, second) = (shop.bought(&call, &first), shop.bought(&call, &second));
-    for dialect in EVERY {
-        let status = if dialect == EVERY[0] {
+    for dialect in ALL {
+        let status = if dialect == ALL[0] {
             StatusCode::OK
         } else {
             StatusCode::PAYMENT_REQUIRED
@@ -123,7 +123,7 @@ async fn what_was_not_paid_is_not_stored() {
     }
     let bought = shop.bought(&call, &ask(&app, call.request()).await);
     assert_eq!(
-        ask(&app, call.with(bought.of(EVERY[2])).request())
+        ask(&app, call.with(bought.of(ALL[2])).request())
             .await
             .status(),
         StatusCode::OK
@@ -145,7 +145,7 @@ async fn a_use_is_given_back_only_if_nobody_knows_whether_it_was_taken() {
     };
     let (app, replica) = (site(), site());
     let call = Call::new("GET", "/weather");
-    for dialect in EVERY {
+    for dialect in ALL {
         let paid = call.with(
             shop.bought(&call, &ask(&app, call.request()).await)
                 .of(dialect),

@@ -1,18 +1,18 @@
-//! Targets, bound headers and descriptions of any length and in any letters: a dialect that cannot
-//! say them is left out, and what is offered can be read and redeemed.
+//! Targets, bound headers and descriptions of any length and with any characters: a dialect that
+//! cannot encode them is left out, and every offered challenge can be read and redeemed.
 
 use axum::{Router, routing::any};
 use http::{HeaderValue, StatusCode};
 use tower_x402::{Amount, DialectName, RouteTable, l402, server::Charge};
 
 use crate::{
+    customer::{ALL, Call},
     hostile::service,
     shop::{Shop, ask, get, problem},
-    trade::{Call, EVERY},
 };
 
 #[tokio::test]
-async fn a_target_that_no_dialect_can_say_is_400_and_costs_no_invoice() {
+async fn a_target_that_no_dialect_can_encode_is_400_and_costs_no_invoice() {
     for (dialect, target) in [
         (
             DialectName::L402,
@@ -48,7 +48,7 @@ async fn a_target_that_no_dialect_can_say_is_400_and_costs_no_invoice() {
 async fn whatever_is_offered_for_a_long_target_can_be_read_and_redeemed() {
     for length in [10, 1_000, 2_000, 3_000, 5_000, 6_500, 14_000, 40_000] {
         let shop = Shop::new();
-        let app = service(&shop, &EVERY);
+        let app = service(&shop, &ALL);
         let call = Call::new("GET", format!("/weather?{}", "q".repeat(length)));
         let answer = ask(&app, call.request()).await;
         let longest = answer
@@ -83,7 +83,7 @@ async fn whatever_is_offered_for_a_long_target_can_be_read_and_redeemed() {
 #[tokio::test]
 async fn a_bound_header_that_is_no_text_leaves_x402_out_and_the_others_in() {
     let shop = Shop::new();
-    let app = service(&shop, &EVERY);
+    let app = service(&shop, &ALL);
     let mut call = Call::new("GET", "/weather");
     call.headers
         .append("x-account", HeaderValue::from_bytes(b"\xe9").unwrap());
@@ -118,7 +118,7 @@ async fn quotes_commas_and_foreign_letters_in_a_description_split_no_challenge()
         &"x".repeat(256),
     ] {
         let shop = Shop::new();
-        let paywall = shop.speaking_every_dialect();
+        let paywall = shop.paywall_of_every_dialect();
         let charge = Charge::new(Amount::from_sat(10)).description(text);
         let table = RouteTable::new()
             .charge("GET /weather", charge)
@@ -134,7 +134,7 @@ async fn quotes_commas_and_foreign_letters_in_a_description_split_no_challenge()
         );
         let mut lines = answer.headers().get_all("www-authenticate").iter();
         assert!(lines.all(|line| line.to_str().is_ok()), "{text}");
-        assert_eq!(shop.bought(&call, &answer).dialects(), EVERY, "{text}");
+        assert_eq!(shop.bought(&call, &answer).dialects(), ALL, "{text}");
         assert_eq!(
             l402::Challenge::in_headers(answer.headers()).len(),
             2,

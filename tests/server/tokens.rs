@@ -1,10 +1,10 @@
-//! Tokens that were tampered with, and tokens that are merely spelled otherwise.
+//! Tokens that were tampered with, and valid tokens in another spelling.
 
 use axum::{Router, routing::get as on_get};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tower_x402::{
     Amount, Charge,
-    codec::base64,
+    internals::codec::base64,
     l402::{Credential, Macaroon, Scheme},
 };
 

@@ -10,13 +10,13 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Call},
     journal::Journal,
     shop::{Shop, ask, get, paid, problem},
-    trade::{Call, EVERY},
 };
 
 fn app(shop: &Shop, charge: impl Into<Charge>) -> Router {
-    let layer = shop.speaking_every_dialect().charge(charge).unwrap();
+    let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
     let route = on_get(async || "sunny").route_layer(layer);
     Router::new().route("/weather", route)
 }
@@ -145,7 +145,7 @@ async fn each_settled_payment_is_one_info_event_however_often_it_is_used() {
     let uses = once.clone().uses(NonZeroU32::new(3).unwrap());
     let day = once.clone().for_duration(Duration::from_secs(86_400));
     for (charge, dialects, times) in [
-        (once, &EVERY[..], 1),
+        (once, &ALL[..], 1),
         (uses, &[DialectName::L402], 3),
         (day, &[DialectName::L402], 3),
     ] {

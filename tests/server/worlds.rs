@@ -1,5 +1,5 @@
-//! No credential crosses from one network, service, store or secret to another, and none comes back
-//! to life.
+//! No credential is valid on another network, service, store or secret, and none becomes valid
+//! again.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Errand},
+    customer::{ALL, Call},
     shop::{NOW, ORIGIN, Shop, ask, get, paid, problem, reason},
 };
 
@@ -72,26 +72,22 @@ async fn a_credential_of_staging_opens_nothing_in_production() {
         .replay_store(shop.store.clone())
         .build()
         .unwrap();
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     let day = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
     for charge in [Charge::new(Amount::from_sat(10)), day] {
         for dialect in [DialectName::L402, DialectName::Mpp] {
-            let answer = ask(&route(&staging, charge.clone()), errand.unpaid()).await;
+            let answer = ask(&route(&staging, charge.clone()), call.request()).await;
             let preimage = shop
                 .node
                 .settle(crate::customer::payment_hash(&answer))
                 .unwrap();
-            let Some(credential) = errand.credential(&shop, dialect, &answer, &preimage) else {
+            let Some(credential) = call.credential(&shop, dialect, &answer, &preimage) else {
                 continue;
             };
-            let refused = ask(
-                &route(&production, charge.clone()),
-                errand.with(&credential),
-            )
-            .await;
+            let refused = ask(&route(&production, charge.clone()), call.paid(&credential)).await;
             assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
             assert_eq!(
-                ask(&route(&staging, charge.clone()), errand.with(&credential))
+                ask(&route(&staging, charge.clone()), call.paid(&credential))
                     .await
                     .status(),
                 StatusCode::OK
@@ -120,14 +116,12 @@ async fn a_credential_of_one_service_opens_nothing_at_another_with_the_same_secr
             if dialect != DialectName::L402 && format!("{charge:?}").contains("ForDuration") {
                 continue;
             }
-            let errand = Errand::get("/a");
-            let credential = errand
-                .buy(&shop, &route(&own, charge.clone()), dialect)
-                .await;
-            let refused = ask(&route(&other, charge.clone()), errand.with(&credential)).await;
+            let call = Call::get("/a");
+            let credential = call.buy(&shop, &route(&own, charge.clone()), dialect).await;
+            let refused = ask(&route(&other, charge.clone()), call.paid(&credential)).await;
             assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
             assert_eq!(
-                ask(&route(&own, charge.clone()), errand.with(&credential))
+                ask(&route(&own, charge.clone()), call.paid(&credential))
                     .await
                     .status(),
                 StatusCode::OK,
@@ -150,25 +144,21 @@ async fn counted_credentials_are_worth_nothing_at_a_store_that_does_not_remember
     };
     let restarted = Arc::new(MemoryStore::new().unwrap().with_clock(shop.clock.clone()));
     let (before, after) = (replica(&shop.store), replica(&restarted));
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for dialect in ALL {
-        let credential = errand
+        let credential = call
             .buy(&shop, &route(&before, Amount::from_sat(10)), dialect)
             .await;
         assert_eq!(
             ask(
                 &route(&before, Amount::from_sat(10)),
-                errand.with(&credential)
+                call.paid(&credential)
             )
             .await
             .status(),
             StatusCode::OK
         );
-        let again = ask(
-            &route(&after, Amount::from_sat(10)),
-            errand.with(&credential),
-        )
-        .await;
+        let again = ask(&route(&after, Amount::from_sat(10)), call.paid(&credential)).await;
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
     }
     let counted = shop.buy(&route(&before, uses.clone()), get("/a")).await;
@@ -186,29 +176,26 @@ async fn counted_credentials_are_worth_nothing_at_a_store_that_does_not_remember
 
 #[tokio::test]
 async fn a_clock_that_jumps_ahead_and_back_gives_nothing_twice() {
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for dialect in ALL {
         let shop = Shop::new();
         let app = route(
             &shop.builder().dialects(ALL).build().unwrap(),
             Amount::from_sat(10),
         );
-        let credential = errand.buy(&shop, &app, dialect).await;
+        let credential = call.buy(&shop, &app, dialect).await;
         assert_eq!(
-            ask(&app, errand.with(&credential)).await.status(),
+            ask(&app, call.paid(&credential)).await.status(),
             StatusCode::OK
         );
         shop.clock.advance(Duration::from_secs(400 * 86_400));
         // Makes the store forget what is over.
-        let other = errand.buy(&shop, &app, DialectName::L402).await;
-        assert_eq!(
-            ask(&app, errand.with(&other)).await.status(),
-            StatusCode::OK
-        );
+        let other = call.buy(&shop, &app, DialectName::L402).await;
+        assert_eq!(ask(&app, call.paid(&other)).await.status(), StatusCode::OK);
         shop.clock.set(Timestamp::from_unix_seconds(NOW));
         assert_eq!(shop.clock.now(), Timestamp::from_unix_seconds(NOW));
         for _ in 0..2 {
-            let answer = ask(&app, errand.with(&credential)).await;
+            let answer = ask(&app, call.paid(&credential)).await;
             assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
         }
     }
@@ -223,16 +210,14 @@ async fn secrets_rotate_over_two_replicas_without_anybody_paying_twice() {
         let paywall = shop.builder().dialects(ALL).secrets(ring).build().unwrap();
         route(&paywall, Amount::from_sat(10))
     });
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     // Bought at each of the two, presented at the other, in every dialect and at each step.
     let works = async || {
         for (sold, shown) in [(0, 1), (1, 0)] {
             for dialect in ALL {
-                let credential = errand.buy(&shop, &replicas[sold], dialect).await;
+                let credential = call.buy(&shop, &replicas[sold], dialect).await;
                 assert_eq!(
-                    ask(&replicas[shown], errand.with(&credential))
-                        .await
-                        .status(),
+                    ask(&replicas[shown], call.paid(&credential)).await.status(),
                     StatusCode::OK,
                     "{dialect}"
                 );
@@ -249,18 +234,18 @@ async fn secrets_rotate_over_two_replicas_without_anybody_paying_twice() {
     works().await;
     rings[1].mint_with(new).unwrap();
     works().await;
-    let sold_before = errand.buy(&shop, &replicas[0], DialectName::L402).await;
+    let sold_before = call.buy(&shop, &replicas[0], DialectName::L402).await;
     rings[1].mint_with(old).unwrap();
-    let sold_under_old = errand.buy(&shop, &replicas[1], DialectName::L402).await;
+    let sold_under_old = call.buy(&shop, &replicas[1], DialectName::L402).await;
     rings[1].mint_with(new).unwrap();
     for ring in &rings {
         ring.remove(old).unwrap();
     }
     works().await;
-    let refused = ask(&replicas[0], errand.with(&sold_under_old)).await;
+    let refused = ask(&replicas[0], call.paid(&sold_under_old)).await;
     assert_eq!(reason(&refused), "unknown_key");
     assert_eq!(
-        ask(&replicas[1], errand.with(&sold_before)).await.status(),
+        ask(&replicas[1], call.paid(&sold_before)).await.status(),
         StatusCode::OK
     );
 }
@@ -268,7 +253,7 @@ async fn secrets_rotate_over_two_replicas_without_anybody_paying_twice() {
 #[tokio::test]
 async fn a_credential_under_a_secret_that_is_not_ours_is_402_with_a_reason() {
     let shop = Shop::new();
-    let errand = Errand::get("/a");
+    let call = Call::get("/a");
     for dialect in ALL {
         let theirs = shop
             .builder()
@@ -277,14 +262,10 @@ async fn a_credential_under_a_secret_that_is_not_ours_is_402_with_a_reason() {
             .build()
             .unwrap();
         let ours = shop.builder().dialects(ALL).build().unwrap();
-        let credential = errand
+        let credential = call
             .buy(&shop, &route(&theirs, Amount::from_sat(10)), dialect)
             .await;
-        let answer = ask(
-            &route(&ours, Amount::from_sat(10)),
-            errand.with(&credential),
-        )
-        .await;
+        let answer = ask(&route(&ours, Amount::from_sat(10)), call.paid(&credential)).await;
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
         assert_eq!(
             problem(&answer)["type"],

@@ -1,4 +1,4 @@
-//! A store that is new, beside payments that an older one may have consumed.
+//! A new store, and payments that an older store may have consumed.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ use tower_x402::{
 };
 
 use crate::{
+    customer::{ALL, Bought, Call},
     journal::Journal,
     shop::{Lasting, Shop, ask, problem, reason},
-    trade::{Bought, Call, EVERY},
 };
 
 pub(crate) const OLDER: &str = "invalid_exact_lnbtc_invoice_older_than_store";
@@ -90,8 +90,8 @@ async fn a_foreign_proof_that_an_older_store_could_have_taken_is_refused_and_say
         let detail = problem(&answer)["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains("pay the fresh invoice"), "{detail}");
         let fresh = shop.bought(&call, &answer);
-        for dialect in EVERY {
-            let expected = if dialect == EVERY[0] {
+        for dialect in ALL {
+            let expected = if dialect == ALL[0] {
                 StatusCode::OK
             } else {
                 StatusCode::PAYMENT_REQUIRED
@@ -169,7 +169,7 @@ pub(crate) fn facilitator(
     shop: &Shop,
     store: Arc<dyn ReplayStore>,
 ) -> Result<Facilitator, ConfigError> {
-    let key = tower_x402::codec::hex::encode(shop.node.profile().public_key.unwrap());
+    let key = tower_x402::internals::codec::hex::encode(shop.node.profile().public_key.unwrap());
     let facilitator = Facilitator::builder(store, BearerTokens::new().with("shop", "token"))
         .allow_volatile_replay_store();
     facilitator
@@ -239,7 +239,8 @@ async fn a_facilitator_settles_nothing_that_an_older_store_could_have_settled() 
 }
 
 #[tokio::test]
-async fn from_when_a_new_store_takes_proofs_is_logged_and_told_to_the_callers_of_a_facilitator() {
+async fn the_time_from_which_a_new_store_takes_proofs_is_logged_and_sent_to_a_facilitators_callers()
+{
     let (shop, call, folder) = (
         Shop::new(),
         Call::new("GET", "/weather"),

@@ -13,7 +13,7 @@ use std::{
 use futures_util::FutureExt as _;
 use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
-    codec::hex,
+    internals::codec::hex,
     lightning::BoxFuture,
     replay::{
         Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,

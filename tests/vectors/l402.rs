@@ -3,7 +3,7 @@ use serde_json::Value;
 use tower_x402::{
     Preimage, Refusal,
     clock::Timestamp,
-    codec::base64,
+    internals::codec::base64,
     l402::{Credential, Identifier, Macaroon, verify},
 };
 
@@ -176,7 +176,7 @@ fn name(case: &Value) -> String {
 }
 
 fn bytes(value: &Value) -> Vec<u8> {
-    tower_x402::codec::hex::decode_vec(text(value)).expect("hex")
+    tower_x402::internals::codec::hex::decode_vec(text(value)).expect("hex")
 }
 
 fn now(value: &Value) -> Timestamp {

@@ -2,6 +2,7 @@
 //! `../shared/vectors`). If a file is missing, its tests print that they were skipped, or fail if
 //! `X402_REQUIRE_VECTORS=1`.
 
+mod authorities;
 mod l402;
 mod mpp;
 mod settlements;

@@ -1,6 +1,6 @@
 use serde_json::Value;
 use tower_x402::{
-    codec::{base64, hex, jcs, json},
+    internals::codec::{base64, hex, jcs, json},
     mpp::{Challenge, Credential, CredentialText, Receipt},
 };
 

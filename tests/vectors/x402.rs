@@ -8,7 +8,7 @@ use serde_json::Value;
 use tower_x402::{
     ClientConditions, ClientRequest, Network,
     clock::Timestamp,
-    x402::{Challenge, Payable, PayerReport, PublicOrigin, Reason, RequestBinding},
+    x402::{Challenge, Payable, PayerReport, Reason, RequestBinding},
 };
 
 use crate::{report, vectors};
@@ -40,45 +40,6 @@ fn http_binding() {
             )
         });
         compare_binding(&bound, &case["expect"])
-    });
-}
-
-#[test]
-fn http_server_adapter() {
-    run("http_server_adapter", |case| {
-        let origin = text(&case["public_origin"]);
-        let lines: Vec<_> = lines(&case["header_lines"])
-            .map(|(name, value)| (name, value.as_bytes()))
-            .collect();
-        let url = text(&case["url"]);
-        let target = &url[url.find("://").map_or(0, |at| at + 3)..];
-        let target = &target[target.find('/').expect("a path")..];
-        let bound = PublicOrigin::new(origin)
-            .behind_trusted_proxy()
-            .bound_url(lines, target);
-        let bound = bound
-            .and_then(|url| RequestBinding::http("GET", &url, &hash(b""), NONE, &HeaderMap::new()));
-        let expect = match text(&case["id"]) {
-            "request-origin-not-configured" | "host-differs-from-url" => {
-                let forbidden = text(&case["expect"]["forbidden_request_hash"]);
-                if bound
-                    .as_ref()
-                    .is_ok_and(|bound| bound.hash().to_string() == forbidden)
-                {
-                    return Err("bound to the requester's word".into());
-                }
-                serde_json::json!({"error": chosen(&case["expect"], "invalid_exact_lnbtc_request_mismatch")?})
-            }
-            "no-authority-header" => {
-                let choice = chosen(
-                    &case["expect"],
-                    "bind 0d6623f775e025501fa7f0a30b54da25aad62b6ccfe35c85da38016711e6c018",
-                )?;
-                serde_json::json!({"request_hash": choice.trim_start_matches("bind ")})
-            }
-            _ => case["expect"].clone(),
-        };
-        compare_binding(&bound, &expect)
     });
 }
 
@@ -179,8 +140,8 @@ fn compare_binding(bound: &Result<RequestBinding, Reason>, expect: &Value) -> Re
     }
 }
 
-/// Checks that this crate's result is one that the file allows.
-fn chosen<'a>(expect: &Value, choice: &'a str) -> Result<&'a str, String> {
+/// Makes sure that a choice of ours is one that the file allows.
+pub(crate) fn chosen<'a>(expect: &Value, choice: &'a str) -> Result<&'a str, String> {
     let allowed = expect["open"]
         .as_array()
         .is_some_and(|open| open.iter().any(|word| word == choice));
@@ -189,15 +150,13 @@ fn chosen<'a>(expect: &Value, choice: &'a str) -> Result<&'a str, String> {
         .ok_or_else(|| format!("{choice} is not among {}", expect["open"]))
 }
 
-const NONE: &[&str] = &[];
-
 fn conditions(case: &Value) -> ClientConditions {
     let seconds = |name: &str| case[name].as_u64().expect("whole seconds");
     let now = Timestamp::from_unix_seconds(seconds("now"));
     ClientConditions::new(Network::Bitcoin, now).with_skew(Duration::from_secs(seconds("skew")))
 }
 
-fn lines(value: &Value) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn lines(value: &Value) -> impl Iterator<Item = (&str, &str)> {
     value
         .as_array()
         .expect("lines")
@@ -233,7 +192,7 @@ fn bytes(hex: &str) -> Vec<u8> {
         .collect()
 }
 
-fn hash(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn hash(bytes: &[u8]) -> [u8; 32] {
     use sha2::Digest as _;
     sha2::Sha256::digest(bytes).into()
 }

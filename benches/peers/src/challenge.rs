@@ -3,7 +3,7 @@ use secp256k1::{
     Message, SECP256K1, SecretKey,
     hashes::{Hash as _, sha256},
 };
-use tower_x402::server::Bench;
+use tower_x402::internals::server::Bench;
 
 use crate::{
     measure::{ROUNDS, compare, job},

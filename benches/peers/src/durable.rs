@@ -18,9 +18,9 @@ use tokio::{runtime::Runtime, sync::oneshot};
 use tower_x402::{
     DurableStore, Network, PaymentHash,
     clock::{Clock as _, SystemClock},
+    internals::replay::{RawEngine, RawRecord},
     replay::{
         Consumption, ConsumptionKey, UseLimits, ReplayStore as _, UseId, UseRequest,
-        conformance::{RawEngine, RawRecord},
     },
 };
 

@@ -1,5 +1,5 @@
 use macaroon::{ByteString, Macaroon, MacaroonKey, Verifier};
-use tower_x402::l402::Bench;
+use tower_x402::internals::l402::Bench;
 
 use crate::{
     measure::{ROUNDS, compare, job},

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header::
 use http_body_util::Full;
 use tower::{Layer as _, Service, service_fn};
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_x402::{Amount, Charge, PaymentReceipt, RouteTable, X402Layer, l402};
+use tower_x402::{Amount, Charge, PaymentReceipt, RouteTable, X402Layer, internals::l402};
 
 use crate::{
     measure::{ROUNDS, in_turns, job, median_of},

@@ -5,7 +5,7 @@ use mpp::{
     ChargeMethod, ChargeRequest, PaymentCredential, Receipt, VerificationError,
     compute_challenge_id, format_authorization, parse_authorization, server::Mpp,
 };
-use tower_x402::{PaymentHash, Preimage, mpp::Bench};
+use tower_x402::{PaymentHash, Preimage, internals::mpp::Bench};
 
 use crate::{
     measure::{ROUNDS, compare, job},

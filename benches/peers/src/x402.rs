@@ -1,7 +1,7 @@
 use std::str::FromStr as _;
 
 use lightning_invoice::Bolt11Invoice;
-use tower_x402::x402::Bench;
+use tower_x402::internals::x402::Bench;
 use x402_types::{
     proto::v2::{PaymentPayload, PaymentRequirements},
     util::Base64Bytes,

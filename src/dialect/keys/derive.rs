@@ -75,7 +75,7 @@ impl OriginKeys {
     }
 
     /// Derives the keys of one secret outside any ring, for vectors, benches and tests.
-    #[cfg(any(test, feature = "conformance"))]
+    #[cfg(any(test, feature = "__internals"))]
     pub(crate) fn of_secret(
         secret: &[u8],
         purposes: &[Purpose],

@@ -73,8 +73,8 @@ mod satisfier;
 mod scheme;
 mod verify;
 
-#[cfg(feature = "conformance")]
-mod bench;
+#[cfg(feature = "__internals")]
+pub(crate) mod bench;
 #[cfg(test)]
 mod tests;
 
@@ -82,9 +82,6 @@ use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, header::WWW_AUTHENTICATE};
 
-#[cfg(feature = "conformance")]
-#[doc(hidden)]
-pub use self::bench::Bench;
 pub use self::{
     challenge::Challenge,
     client::Payable,

@@ -17,9 +17,8 @@ use crate::{
     },
 };
 
-/// One server, one paid invoice and one request with its credential: for benches and tests, not
-/// part of the public API.
-#[doc(hidden)]
+/// One server, one paid invoice and one request that shows its credential: for benches and tests,
+/// no part of the public API.
 pub struct Bench {
     pub(super) head: Parts,
     pub(super) origin: &'static str,

@@ -66,8 +66,8 @@
 //! ```
 
 mod accept;
-#[cfg(any(test, feature = "conformance"))]
-mod bench;
+#[cfg(feature = "__internals")]
+pub(crate) mod bench;
 mod challenge;
 mod client;
 mod credential;
@@ -79,9 +79,6 @@ mod wire;
 
 use http::{HeaderMap, HeaderName, StatusCode, header::AUTHORIZATION};
 
-#[cfg(any(test, feature = "conformance"))]
-#[doc(hidden)]
-pub use self::bench::Bench;
 pub use self::{
     accept::{ACCEPT_PAYMENT, AcceptPayment},
     challenge::Challenge,

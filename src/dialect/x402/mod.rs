@@ -80,8 +80,8 @@
 //! # }
 //! ```
 
-#[cfg(any(test, feature = "conformance"))]
-mod bench;
+#[cfg(feature = "__internals")]
+pub(crate) mod bench;
 mod binding;
 mod challenge;
 mod claim;
@@ -97,13 +97,10 @@ mod wire;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-#[cfg(feature = "conformance")]
-#[doc(hidden)]
-pub use self::bench::{Bench, Call};
 #[cfg(feature = "facilitator")]
 pub(crate) use self::verify::{proof, terms};
 pub use self::{
-    binding::{PublicOrigin, RequestBinding, RequestHash},
+    binding::{RequestBinding, RequestHash},
     challenge::Challenge,
     client::{Payable, PayerReport},
     credential::PaymentPayload,
@@ -160,7 +157,7 @@ impl Dialect for X402 {
     }
 
     fn receiver_fault(&self, _: Network, public_key: Option<&[u8; 33]>) -> Option<&'static str> {
-        let fault = "needs the node's public key, which this receiver does not tell: set `public_key` in the receiver's profile, or ";
+        let fault = "needs the node's public key, which this receiver's profile does not have: set `public_key` in the receiver's profile, or ";
         public_key.is_none().then_some(fault)
     }
 

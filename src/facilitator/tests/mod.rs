@@ -21,7 +21,7 @@ use crate::{
     boxed::BoxFuture,
     clock::{TestClock, Timestamp},
     codec::hex,
-    dialect::x402::{self, Bench},
+    dialect::x402::{self, bench::Bench},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
         StoreErrorKind, StoreId, UseId, UseRequest,

@@ -24,8 +24,8 @@ mod created_at;
 mod handles;
 mod model;
 mod process;
-#[cfg(feature = "replay-durable")]
-mod raw;
+#[cfg(all(feature = "__internals", feature = "replay-durable"))]
+pub(crate) mod raw;
 mod records;
 mod releases;
 mod restart;
@@ -35,9 +35,6 @@ mod uses;
 
 use std::{process::Command, sync::Arc};
 
-#[cfg(feature = "replay-durable")]
-#[doc(hidden)]
-pub use self::raw::{RawEngine, RawRecord};
 pub use self::records::records;
 pub use self::subject::Setup;
 use self::{handles::Pair, process::Remote};

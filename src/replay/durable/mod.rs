@@ -8,7 +8,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "conformance")]
+#[cfg(feature = "__internals")]
 pub(super) use self::{
     encoding::{payment_record_key, write_payment},
     machine::store_error,

@@ -1,4 +1,4 @@
-//! The address of a client, and what it is counted by.
+//! The address of a client, and the key that limits count it by.
 
 use std::{
     fmt,
@@ -7,32 +7,31 @@ use std::{
 
 use http::Extensions;
 
-/// The address of whoever sent a request, for servers that do not run under axum's
+/// The address of a request's client, for servers that do not use axum's
 /// `into_make_service_with_connect_info`.
 ///
-/// Insert it into the request's extensions before this crate's layer sees it: the address of the
-/// connection's other end, or of the client itself where something outside has established it. It
-/// goes before axum's `ConnectInfo<std::net::SocketAddr>`. Requests without either share one limit
-/// for unpaid invoices and get no free allowance.
+/// Insert it into the request's extensions before this crate's layer: the address of the
+/// connection's peer, or of the client itself if an outer layer has established it. Takes
+/// precedence over axum's `ConnectInfo<std::net::SocketAddr>`. Requests without either share one
+/// limit for unpaid invoices and get no free requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddr(IpAddr);
 
 impl ClientAddr {
-    /// This address.
+    /// Creates one from an address.
     #[must_use]
     pub const fn new(address: IpAddr) -> Self {
         Self(address)
     }
 
-    /// The address.
+    /// Returns the address.
     #[must_use]
     pub const fn ip(&self) -> IpAddr {
         self.0
     }
 }
 
-/// What one client is counted by: an IPv4 address, an IPv6 network of 64 bits, or nothing that is
-/// known.
+/// The key that limits count a client by: an IPv4 address, an IPv6 network of 64 bits, or unknown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum ClientKey {
     Unknown,
@@ -40,7 +39,8 @@ pub(crate) enum ClientKey {
     V6([u8; 8]),
 }
 
-/// A network of IPv6 around a client: what a household or a site gets, and divides as it likes.
+/// An IPv6 network around a client, as a provider assigns it to a household (56 bits) or a site (48
+/// bits).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Block {
     Bits48([u8; 6]),
@@ -58,7 +58,7 @@ impl ClientKey {
         }
     }
 
-    /// The networks around it that have a share of their own, from the narrowest on.
+    /// Returns the networks around it that have a share of their own, the narrowest first.
     pub(crate) fn blocks(self) -> impl Iterator<Item = Block> {
         let blocks = match self {
             Self::V6([a, b, c, d, e, f, g, _]) => [
@@ -72,7 +72,7 @@ impl ClientKey {
 }
 
 impl Block {
-    /// For how many clients it counts, however many it holds.
+    /// Returns how many clients' shares it gets, however many clients are in it.
     pub(crate) const fn clients(self) -> usize {
         match self {
             Self::Bits48(_) => 16,
@@ -109,7 +109,7 @@ fn ipv6(network: &[u8]) -> Ipv6Addr {
     octets.into()
 }
 
-/// The other end of the connection, or who the application says that it is.
+/// Returns the peer's address: the application's `ClientAddr`, or else the connection's.
 pub(in crate::server) fn peer(extensions: &Extensions) -> Option<IpAddr> {
     let told = extensions.get::<ClientAddr>().map(ClientAddr::ip);
     #[cfg(feature = "axum")]

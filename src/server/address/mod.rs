@@ -1,4 +1,4 @@
-//! Who asks: an address, as far as it can be known without a stranger's word.
+//! The address of a client, from trusted sources only.
 
 mod client;
 mod proxies;

@@ -1,4 +1,4 @@
-//! The proxies whose word counts, and the header in which they say it.
+//! The trusted proxies, and the header in which they report their clients.
 
 use std::{
     error::Error,
@@ -12,18 +12,18 @@ use ipnet::IpNet;
 use super::client::{ClientKey, peer};
 use crate::payment::ResolvedClient;
 
-/// Who sent a request.
+/// The client of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Client {
     pub(crate) key: ClientKey,
     /// The whole address behind the key.
     pub(crate) address: ResolvedClient,
-    /// The other end of the connection is a proxy whose word counts.
+    /// Whether the peer is a trusted proxy.
     pub(crate) is_behind_proxy: bool,
 }
 
-/// The header in which trusted proxies write whom they heard from. Only one is read, because a
-/// proxy passes on what its clients put into the other.
+/// The header in which trusted proxies report their clients. Only one is read, because a proxy
+/// passes on the other as its clients sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ForwardedBy {
     /// RFC 7239.
@@ -32,18 +32,18 @@ pub(crate) enum ForwardedBy {
     XForwardedFor,
 }
 
-/// The proxies whose word counts.
+/// The trusted proxies.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies {
     networks: Vec<IpNet>,
     header: ForwardedBy,
 }
 
-/// A trusted proxy that is no network.
+/// A text that was configured as a trusted proxy, and is neither an address nor a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NetworkError(String);
 
-/// Hops beyond this are not looked at.
+/// How many hops are read at most.
 pub(in crate::server) const MAX_HOPS: usize = 32;
 
 impl Client {
@@ -57,7 +57,7 @@ impl Client {
 }
 
 impl Proxies {
-    /// From networks (`10.0.0.0/8`) and single addresses (`::1`).
+    /// Reads networks (`10.0.0.0/8`) and single addresses (`::1`).
     pub(crate) fn parse<'a>(
         networks: impl IntoIterator<Item = &'a str>,
         header: ForwardedBy,
@@ -90,7 +90,7 @@ impl Proxies {
         }
         let mut hops = self.hops(headers).take(MAX_HOPS).peekable();
         let address = match hops.peek() {
-            // The proxy itself asks, to see whether this server is well.
+            // The proxy itself sent it, such as a health check.
             None => Some(peer),
             Some(_) => loop {
                 match (hops.next(), hops.peek()) {
@@ -103,7 +103,7 @@ impl Proxies {
         Client::at(address, true)
     }
 
-    /// The header that is read.
+    /// Returns the header that is read.
     pub(crate) const fn header(&self) -> ForwardedBy {
         self.header
     }
@@ -114,7 +114,7 @@ impl Proxies {
             .any(|network| network.contains(&address))
     }
 
-    /// The hops from the right, the nearest first: `None` for one that tells no address.
+    /// Returns the hops from right to left, the nearest first. `None` for a hop without an address.
     pub(in crate::server) fn hops<'a>(
         &self,
         headers: &'a HeaderMap,
@@ -122,8 +122,8 @@ impl Proxies {
         let header = self.header;
         let lines: Vec<_> = headers.get_all(header.name()).iter().collect();
         lines.into_iter().rev().flat_map(move |line| {
-            // Commas are looked for from the right and without regard for quotes: to the left
-            // stands what strangers wrote.
+            // Split at commas from the right, ignoring quotes: everything to the left may come from
+            // strangers.
             line.as_bytes()
                 .rsplit(|byte| *byte == b',')
                 .map(move |hop| header.read(std::str::from_utf8(hop).ok()?.trim()))

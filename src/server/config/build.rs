@@ -1,4 +1,4 @@
-//! Builds a paywall: every check that can be made before the first request.
+//! Builds a paywall, with every check that is possible before the first request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,16 +19,16 @@ use crate::{
         address::Proxies,
         limit::Limiter,
         origin::{Origin, OriginError, Origins},
-        state::{holding::Holding, pace::Pace},
+        state::{body_memory::BodyMemory, pace::Pace},
     },
 };
 
 impl PaywallBuilder {
-    /// Checks everything that can be checked before the first request.
+    /// Builds the paywall. Checks everything that is possible before the first request.
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] that names what is missing or does not fit, and the fix.
+    /// Returns a [`ConfigError`] that names what is missing or wrong, and the fix.
     pub fn build(mut self) -> Result<Paywall, ConfigError> {
         let profile = self.receiver.profile();
         let store = self.store.take().ok_or_else(|| {
@@ -54,7 +54,7 @@ impl PaywallBuilder {
         )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
-        let service = dialects::label(self.service.as_deref())?;
+        let service = dialects::service_label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities
             .all()
             .iter()
@@ -62,7 +62,7 @@ impl PaywallBuilder {
             .collect();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .map_err(|error| ConfigError::new(error.to_string()))?;
-        let dialects = dialects::dialects(
+        let dialects = dialects::enabled(
             self.dialects.as_deref(),
             &profile,
             self.l402_service.as_deref(),
@@ -94,8 +94,8 @@ impl PaywallBuilder {
             clock: self.clock,
             limiter: Arc::new(Limiter::new(self.limits)),
             announcer: Default::default(),
-            presented: Holding::new(self.body_pool - self.body_pool / 2, body_limit),
-            unpaid: Holding::new(self.body_pool / 2, body_limit),
+            presented: BodyMemory::new(self.body_pool - self.body_pool / 2, body_limit),
+            unpaid: BodyMemory::new(self.body_pool / 2, body_limit),
             body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,
@@ -115,7 +115,7 @@ impl PaywallBuilder {
         }))
     }
 
-    /// Money that is worth something is not forgotten, and test money is meant.
+    /// Refuses a volatile store on mainnet, and test money that is not allowed.
     fn money_fits(
         &self,
         profile: &ReceiverProfile,
@@ -126,12 +126,12 @@ impl PaywallBuilder {
             && !self.allow_volatile_replay_store
         {
             return Err(ConfigError::new(
-                "this store forgets what was spent when the process ends: take a durable one, or accept it with .allow_volatile_replay_store()",
+                "this store forgets spent payments when the process ends: use a durable one, or allow it with .allow_volatile_replay_store()",
             ));
         }
         if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {
             return Err(ConfigError::new(format!(
-                "the node is on {}, whose money is worth nothing: call .allow_test_network() if that is meant",
+                "the node is on {}, whose money is worth nothing: call .allow_test_network() to allow that",
                 profile.network
             )));
         }
@@ -165,7 +165,7 @@ impl PaywallBuilder {
         .map_err(wrong)
     }
 
-    /// How much of a body is read.
+    /// The longest body that is read, in bytes.
     fn body_limit_that_fits(&self) -> Result<usize, ConfigError> {
         let body_limit = self
             .body_limit
@@ -173,7 +173,7 @@ impl PaywallBuilder {
         if body_limit > self.body_pool / 2 {
             let (pool, half) = (self.body_pool, self.body_pool / 2);
             return Err(ConfigError::new(format!(
-                "a body of .body_limit({body_limit}) could never be held, because one request gets at most half of \
+                "a body of .body_limit({body_limit}) could never be buffered, because one request gets at most half of \
                  .body_pool({pool}), which is {half} bytes: raise the pool to twice the limit, or lower the limit"
             )));
         }
@@ -183,7 +183,7 @@ impl PaywallBuilder {
     fn unpaid_fit(&self) -> Result<(), ConfigError> {
         if self.limits.per_client == 0 || self.limits.total == 0 {
             return Err(ConfigError::new(
-                "no invoice could ever be issued: .max_unpaid_per_client(..) and .max_unpaid(..) must be one at least",
+                "no invoice could ever be issued: .max_unpaid_per_client(..) and .max_unpaid(..) must be at least 1",
             ));
         }
         Ok(())
@@ -193,10 +193,10 @@ impl PaywallBuilder {
 const BODY_LIMIT: usize = 2 << 20;
 const YEAR: Duration = Duration::from_secs(366 * 24 * 3600);
 
-/// How often credentials of one payment may have a price function run at once, and after how long
-/// once more (a proof of another issuer is worth the current price). After any refusal an honest
-/// client waits as long as `Retry-After` says.
+/// How many runs of a price function credentials of one payment may cause at once, and after how
+/// long one more. A foreign proof counts at the current price, so each needs a run. After a refusal
+/// an honest client waits for `Retry-After`.
 const RUNS_OF_ONE_PAYMENT: (u32, Duration) = (2, Duration::from_secs(5));
 
-/// The same for all payments of one client together. Only runs for proofs that fail count.
+/// The same for all payments of one client together. Only runs for failed proofs count.
 const RUNS_OF_ONE_CLIENT: (u32, Duration) = (64, Duration::from_secs(1));

@@ -8,7 +8,8 @@ use crate::{
     payment::{Access, Amount},
 };
 
-/// What a route asks: a price, what it buys, and what is told and bound with it.
+/// What a route charges: the price, what one payment buys, the description shown to payers, and the
+/// parts of the request that the payment is bound to.
 ///
 /// ```
 /// use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::{
 #[must_use]
 pub struct Charge {
     pub(in crate::server) price: Price,
-    /// All that was said of what is bought.
+    /// Every call of `once`, `uses` and `for_duration`.
     access: Vec<Access>,
     pub(in crate::server) description: Option<String>,
     pub(in crate::server) mime_type: Option<String>,
@@ -37,7 +38,8 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// A charge of a fixed amount, or of what a price function answers. It buys one request.
+    /// Creates a charge of a fixed amount, or of what a price function returns. One payment buys
+    /// one request.
     pub fn new(price: impl Into<Price>) -> Self {
         Self {
             price: price.into(),
@@ -56,22 +58,22 @@ impl Charge {
         }
     }
 
-    /// It buys one request of exactly the method, path and query that were priced. The default.
-    /// x402 and MPP bind the body too, unless it [streams](Self::stream_body); L402 does so only
-    /// where a price function reads it ([`reads_body`](Self::reads_body)).
+    /// Sells one request with exactly the method, path and query that were priced. This is the
+    /// default. x402 and MPP bind the body too, unless it [streams](Self::stream_body). L402 binds
+    /// it only if a price function reads it ([`reads_body`](Self::reads_body)).
     pub fn once(self) -> Self {
         self.buys(Access::Once)
     }
 
-    /// It buys so many requests of the priced method and pattern, within 30 days (see
-    /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 can say
+    /// Sells this many requests of the priced method and pattern, within 30 days (see
+    /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 supports
     /// this.
     pub fn uses(self, uses: NonZeroU32) -> Self {
         self.buys(Access::Uses(uses))
     }
 
-    /// It buys any number of requests of the priced method and pattern, until this long (whole
-    /// seconds) after the invoice's end. Only L402 can say this.
+    /// Sells any number of requests of the priced method and pattern, until this long (whole
+    /// seconds) after the invoice expires. Only L402 supports this.
     pub fn for_duration(self, duration: Duration) -> Self {
         self.buys(Access::ForDuration(duration))
     }
@@ -81,80 +83,86 @@ impl Charge {
         self
     }
 
-    /// What is sold, for whoever decides to pay: at most 256 bytes.
+    /// Sets the description of what is sold, shown to payers: at most 256 bytes, without control
+    /// characters. The default is none.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self
     }
 
-    /// The media type of the answer, told in x402.
+    /// Sets the media type of the answer, which x402's challenge contains: at most 128 printable
+    /// ASCII characters. The default is none.
     pub fn mime_type(mut self, mime_type: impl Into<String>) -> Self {
         self.mime_type = Some(mime_type.into());
         self
     }
 
-    /// The name of the service, told in x402: up to 32 printable ASCII characters.
+    /// Sets the name of the service, which x402's challenge contains: at most 32 printable ASCII
+    /// characters. The default is none.
     pub fn service_name(mut self, name: impl Into<String>) -> Self {
         self.service_name = Some(name.into());
         self
     }
 
-    /// Up to five words that the service is found by, told in x402: each up to 32 printable ASCII
-    /// characters.
+    /// Sets up to five search terms, which x402's challenge contains: each at most 32 printable
+    /// ASCII characters. The default is none.
     pub fn tags<I: IntoIterator<Item: Into<String>>>(mut self, tags: I) -> Self {
         self.tags = tags.into_iter().map(Into::into).collect();
         self
     }
 
-    /// The address of an icon, told in x402: up to 2,048 characters.
+    /// Sets the URL of an icon, which x402's challenge contains: at most 2,048 printable ASCII
+    /// characters. The default is none.
     pub fn icon_url(mut self, url: impl Into<String>) -> Self {
         self.icon_url = Some(url.into());
         self
     }
 
-    /// Binds the values of these headers: a credential is good only for a request that has the same
-    /// ones.
+    /// Binds the values of these headers: a credential is valid only for a request with the same
+    /// values. By default no header is bound.
     pub fn bind_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.bound_headers.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Lets the price function see these headers, and binds them. Each may occur once in a request
-    /// (otherwise 400).
+    /// Lets the price function see these headers, and binds them. If one occurs twice in a request,
+    /// the answer is 400. By default a price function sees no header.
     pub fn reads_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.read_headers.extend(names.into_iter().map(Into::into));
         self
     }
 
-    /// Lets the price function see the body, and binds it: it is read into memory before the price
-    /// is known.
+    /// Lets the price function see the body, and binds it. The layer reads the body into memory
+    /// before the price is known. By default a price function sees no body.
     pub fn reads_body(mut self) -> Self {
         self.reads_body = true;
         self
     }
 
-    /// Leaves bodies alone, whatever their size: none is read for a credential, none is bound, and
-    /// x402, which must bind them, is not offered. Clients that send much should ask first without
-    /// the body, or with `Expect: 100-continue`: HTTP/1 closes the connection behind a 402 to a
-    /// body that nobody read, and the answer may be lost with it (one of an announced length within
-    /// [`body_limit`](super::PaywallBuilder::body_limit) is read and thrown away before the 402, as
-    /// long as [`time_limit`](super::PaywallBuilder::time_limit) lets it).
+    /// Passes bodies through unread, whatever their size. They are not bound, and x402, which must
+    /// bind them, is not offered. By default bodies are bound.
+    ///
+    /// Clients with large bodies should first send the request without the body, or with `Expect:
+    /// 100-continue`. Otherwise HTTP/1 closes the connection after the 402, and the client may miss
+    /// it. The layer drains a body before the 402 if its length is known and within
+    /// [`body_limit`](super::PaywallBuilder::body_limit), for at most
+    /// [`time_limit`](super::PaywallBuilder::time_limit).
     pub fn stream_body(mut self) -> Self {
         self.stream_body = true;
         self
     }
 
-    /// `Authorization` is in use for something else on this route: MPP then asks for its credential
-    /// in `Payment-Authorization`, and there alone. L402's clients send a second `Authorization`
-    /// line there, or gRPC's `macaroon`, which not all of them can.
+    /// Declares that this route uses `Authorization` for something else. MPP then reads its
+    /// credential only from `Payment-Authorization`. L402 clients must send a second
+    /// `Authorization` line, or gRPC's `macaroon` header, which not all of them support.
     pub fn authorization_taken(mut self) -> Self {
         self.authorization_taken = true;
         self
     }
 
-    /// So many requests a day (UTC) are free for each client. Clients whose address is not known
-    /// get none. All clients of one IPv6 network of 56 bits together get four times as many, those
-    /// of one of 48 bits sixteen times as many.
+    /// Allows each client this many free requests a day (UTC). The default is none. Clients without
+    /// a known address get none. All clients of one IPv6 network of 56 bits together get four times
+    /// as many, those of one of 48 bits sixteen times as many.
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
         self
@@ -162,8 +170,8 @@ impl Charge {
 }
 
 impl Charge {
-    /// The headers that the price function declares, and whether it declares the body; `None` if the
-    /// price is fixed.
+    /// The headers that the price function declares, and whether it declares the body. `None` if
+    /// the price is fixed.
     pub(in crate::server) fn declared(&self) -> Option<(&[String], bool)> {
         let is_fixed = self.price.fixed().is_some();
         (!is_fixed).then_some((&self.read_headers, self.reads_body))
@@ -173,7 +181,7 @@ impl Charge {
         self.access.first().copied().unwrap_or(Access::Once)
     }
 
-    /// What is wrong with a charge whatever the dialects, in words that name the fix.
+    /// Checks what does not depend on the dialects. The error text names the fix.
     pub(in crate::server) fn check(&self) -> Result<(), String> {
         let printable = |text: &str, most: usize| {
             text.len() <= most && text.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
@@ -189,15 +197,13 @@ impl Charge {
             .fixed()
             .is_some_and(|price| price > Amount::ALL_BITCOIN)
         {
-            return Err(
-                "a price must be at most 21 million bitcoin, which is all there will be".into(),
-            );
+            return Err("a price must be at most 21 million bitcoin".into());
         }
         if self.access.windows(2).any(|pair| pair[0] != pair[1]) {
-            return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and say it once".into());
+            return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and call it once".into());
         }
         if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
-            return Err("a duration must be a second at least".into());
+            return Err("a duration must be at least one second".into());
         }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
@@ -207,11 +213,11 @@ impl Charge {
         }
         if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err())
         {
-            return Err(format!("{name:?} is no header name"));
+            return Err(format!("{name:?} is not a valid header name"));
         }
         if let Some(name) = headers().find(|name| is_credential_field(name)) {
             return Err(format!(
-                "{name} carries credentials itself and cannot be bound or priced by"
+                "{name} carries credentials: it can neither be bound nor used for a price"
             ));
         }
         if self
@@ -232,7 +238,8 @@ impl Charge {
         }
         if self.tags.len() > 5 || self.tags.iter().any(|tag| !printable(tag, 32)) {
             return Err(
-                "tags must be five at most, each of at most 32 printable ASCII characters".into(),
+                "at most five tags are allowed, each of at most 32 printable ASCII characters"
+                    .into(),
             );
         }
         if self
@@ -240,9 +247,7 @@ impl Charge {
             .as_ref()
             .is_some_and(|url| !printable(url, 2048))
         {
-            return Err(
-                "an icon's address must have at most 2048 printable ASCII characters".into(),
-            );
+            return Err("an icon's URL must have at most 2048 printable ASCII characters".into());
         }
         if self
             .mime_type

@@ -1,4 +1,4 @@
-//! Which dialects a paywall speaks, and under which names.
+//! The enabled dialects of a paywall, and the names it gives itself.
 
 use super::ConfigError;
 use crate::{
@@ -14,28 +14,28 @@ fn is_service_name(name: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
 }
 
-/// The label of the service, empty if it has none.
-pub(in crate::server) fn label(label: Option<&str>) -> Result<&str, ConfigError> {
+/// Returns the label of the service, empty if it has none.
+pub(in crate::server) fn service_label(label: Option<&str>) -> Result<&str, ConfigError> {
     let is_label = |text: &str| {
         (1..=64).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
     };
     match label {
         Some(text) if !is_label(text) => Err(ConfigError::new(format!(
-            "{text:?} is no service label: expected 1 to 64 printable ASCII characters"
+            "{text:?} is not a service label: expected 1 to 64 printable ASCII characters"
         ))),
         label => Ok(label.unwrap_or_default()),
     }
 }
 
-/// The enabled dialects, each of which the receiver must be able to serve.
-pub(in crate::server) fn dialects(
+/// Returns the enabled dialects. Refuses one that the receiver cannot serve.
+pub(in crate::server) fn enabled(
     names: Option<&[DialectName]>,
     profile: &ReceiverProfile,
     l402_service: Option<&str>,
 ) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
     if let Some(name) = l402_service.filter(|name| !is_service_name(name)) {
         return Err(ConfigError::new(format!(
-            "{name:?} is no L402 service name: letters, digits, `-`, `_` and `.`, at most 64"
+            "{name:?} is not an L402 service name: expected 1 to 64 letters, digits, `-`, `_` and `.`"
         )));
     }
     let absent = names
@@ -57,7 +57,7 @@ pub(in crate::server) fn dialects(
         let public_key = profile.public_key.as_ref();
         if let Some(fault) = dialect.receiver_fault(profile.network, public_key) {
             return Err(ConfigError::new(format!(
-                "{} {fault}name the dialects to speak with .dialects([..])",
+                "{} {fault}name the dialects to enable with .dialects([..])",
                 dialect.name()
             )));
         }

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// A paywall, a charge or a table that cannot work, found before anything is served. The text names
-/// the fix.
+/// A mistake in a paywall, a charge or a route table, found before anything is served. The text
+/// names the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(String);
 

@@ -1,4 +1,4 @@
-//! What proofs of other servers need.
+//! Checks that a paywall can accept proofs that other servers issued.
 
 use super::ConfigError;
 use crate::{
@@ -10,7 +10,8 @@ use crate::{
     trace,
 };
 
-/// Makes sure that a paywall can take them, and logs if none counts yet.
+/// Refuses a set-up in which foreign proofs are unsafe or useless. Logs if none counts yet because
+/// the store is new.
 pub(in crate::server) fn check(
     profile: &ReceiverProfile,
     store: &dyn ReplayStore,
@@ -24,7 +25,7 @@ pub(in crate::server) fn check(
     }
     if store.durability() == Durability::Volatile {
         return Err(ConfigError::new(
-            ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: take one, as \
+            ".accept_foreign_proofs() needs a durable store, shared by all servers of this receiver key: use one, such as \
              DurableStore::open(\"spent\")?, or leave it out (.allow_volatile_replay_store() does not change that)",
         ));
     }

@@ -1,4 +1,4 @@
-//! What an operator sets: the paywall and its builder, charges, prices, and secrets from files.
+//! The operator's settings: the paywall and its builder, charges, prices, and secrets from files.
 
 mod build;
 mod builder;

@@ -16,8 +16,8 @@ use crate::{
         own_answer::AnswerHook,
         settlements::{Announcer, Settlements},
         state::{
+            body_memory::BodyMemory,
             confirmations::Confirmations,
-            holding::Holding,
             notices::Notices,
             pace::Pace,
             spent::Spent,
@@ -26,8 +26,8 @@ use crate::{
     },
 };
 
-/// Everything that a server needs to be paid: set up once, shared by all its layers. Clones are
-/// cheap.
+/// The checked settings and the shared state of a server that charges. Build one and use it for all
+/// layers. Clones are cheap and share everything.
 ///
 /// ```
 /// # #[cfg(feature = "l402")] {
@@ -56,7 +56,7 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) store: Arc<dyn ReplayStore>,
     pub(in crate::server) revocations: Option<Revocations>,
     pub(in crate::server) dialects: Vec<Box<dyn Dialect>>,
-    /// The texts of the configured origins, which the numbers in `RequestPlace` count.
+    /// The texts of the configured origins. `RequestPlace::origin` is an index into them.
     pub(in crate::server) origins: Vec<Arc<str>>,
     pub(in crate::server) authorities: Origins,
     pub(in crate::server) proxies: Proxies,
@@ -65,10 +65,10 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limiter: Arc<Limiter>,
     pub(in crate::server) announcer: Announcer,
-    /// Memory for the bodies of requests with a genuine credential, and for those that a price
-    /// function reads.
-    pub(in crate::server) presented: Holding,
-    pub(in crate::server) unpaid: Holding,
+    /// Memory for the bodies of requests with a genuine credential.
+    pub(in crate::server) presented: BodyMemory,
+    /// Memory for the bodies that a price function reads.
+    pub(in crate::server) unpaid: BodyMemory,
     pub(in crate::server) body_limit: usize,
     pub(in crate::server) time_limit: Duration,
     pub(in crate::server) invoice_expiry: Duration,
@@ -79,23 +79,24 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) keep_credentials: bool,
     pub(in crate::server) answer_hook: Option<AnswerHook>,
     pub(in crate::server) spent: Arc<Spent>,
-    /// Who may ask the store for a use.
+    /// Limits how many requests of one payment ask the store at once.
     pub(in crate::server) turns: Arc<Turns>,
-    /// Of payments that the store called spent lately.
+    /// The same, for payments that the store recently reported as spent.
     pub(in crate::server) doubted_turns: Arc<Turns>,
     pub(in crate::server) confirmations: Confirmations,
-    /// How often credentials cause a run of a price function.
+    /// Limits how often credentials cause a run of a price function.
     pub(in crate::server) repricing: Pace,
     pub(in crate::server) notices: Notices,
 }
 
 impl Paywall {
-    /// Starts with the node that is to be paid.
+    /// Creates a builder for the node that gets paid.
     pub fn builder(receiver: impl Receiver) -> PaywallBuilder {
         PaywallBuilder::new(Arc::new(receiver))
     }
 
-    /// Settled payments from now on, as a stream that buffers up to `capacity` of them.
+    /// Returns a stream of the payments that settle from now on. It buffers up to `capacity` of
+    /// them.
     #[must_use]
     pub fn settlements(&self, capacity: usize) -> Settlements {
         self.0.announcer.listen(capacity)
@@ -133,10 +134,10 @@ impl fmt::Debug for Paywall {
 }
 
 impl PaywallState {
-    /// Gets in line to make the inner service ready and ask the store about a payment that is good
-    /// for so many uses. Payments that the store called spent lately have lines of their own, where
-    /// one request at a time has its turn: a child that is spent does not stand in the way of its
-    /// parent.
+    /// Queues a request that will make the inner service ready and ask the store about a payment
+    /// with this many uses. Payments that the store recently reported as spent have queues of their
+    /// own, with one turn at a time. So a narrowed token that is spent does not delay the token it
+    /// came from.
     pub(in crate::server) fn line_up(
         &self,
         payment_hash: PaymentHash,

@@ -12,7 +12,7 @@ use crate::{
     payment::Amount,
 };
 
-/// A fixed amount, or a function of the request: see [`price_fn`].
+/// A fixed amount, or a function of the request (see [`price_fn`]).
 #[derive(Clone)]
 pub struct Price(pub(in crate::server) PriceKind);
 
@@ -49,21 +49,23 @@ impl Price {
     }
 }
 
-/// A price that depends on the request.
+/// Creates a price that depends on the request.
 ///
-/// `Ok(Some(amount))` is the price, `Ok(None)` lets the request pass for free. An error of type
-/// [`BadRequest`] is answered with 400 and its text; any other error, a panic, a price of zero or
-/// too long a wait with 503. The function runs only where no credential was accepted, and
-/// everything that it sees is bound to what is bought: a cheap quote never opens a dear request.
+/// `Ok(Some(amount))` is the price. `Ok(None)` lets the request pass for free. An error of type
+/// [`BadRequest`] is answered with 400 and its text. Any other error, a panic, a price of zero, and
+/// a time-out are answered with 503.
+///
+/// The function runs only if no credential was accepted. Everything that it sees is bound to the
+/// payment: a cheap quote never opens an expensive request.
 ///
 /// If the node makes invoices for whole satoshis only
 /// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the
 /// amount is rounded up to the next whole satoshi before anything else happens: the rounded amount
 /// is in the invoice, in every challenge and in the receipt.
 ///
-/// MPP sells whole satoshis only. With any other node a price with a fraction of a satoshi leaves
-/// MPP out of the 402, and if MPP is the only dialect, the answer is 503: round the price, or
-/// enable another dialect.
+/// MPP sells whole satoshis only. With any other node, a price with a fraction of a satoshi leaves
+/// MPP out of the 402. If MPP is the only dialect, the answer is 503: round the price, or enable
+/// another dialect.
 ///
 /// ```
 /// use tower_x402::{Amount, server::{BadRequest, Charge, PriceRequest, price_fn}};
@@ -85,7 +87,7 @@ where
     })))
 }
 
-/// What a price function sees of a request: exactly what is bound to the payment.
+/// The parts of a request that a price function sees. Exactly these are bound to the payment.
 #[derive(Clone)]
 pub struct PriceRequest {
     pub(in crate::server) method: Method,
@@ -98,18 +100,19 @@ pub struct PriceRequest {
 }
 
 impl PriceRequest {
-    /// The method.
+    /// Returns the method.
     #[must_use]
     pub const fn method(&self) -> &Method {
         &self.method
     }
 
-    /// What the pattern captured under this name, percent-decoded, as the handler will see it.
+    /// Returns what the route's pattern captured under this name, percent-decoded, as the handler
+    /// will see it.
     ///
     /// # Errors
     ///
-    /// Where the pattern captures nothing of this name, which is a mistake of the price function:
-    /// the request is answered with 503 and the log says why.
+    /// Returns an error if the pattern has no capture of this name. That is a mistake in the price
+    /// function: the answer is 503, and the log says why.
     pub fn capture(&self, name: &str) -> Result<&str, BadRequest> {
         let found = self.captures.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str()).ok_or_else(|| {
@@ -117,19 +120,19 @@ impl PriceRequest {
                 let names: Vec<_> = self.captures.iter().map(|(name, _)| format!("`{name}`")).collect();
                 let captured = if names.is_empty() { "nothing".to_owned() } else { names.join(", ") };
                 format!(
-                    "the price function asks for the capture `{name}`, and the pattern of this route captures {captured}: write \
-                     `{{{name}}}` into the pattern, or ask for another name"
+                    "the price function reads the capture `{name}`, and the pattern of this route captures {captured}: write \
+                     `{{{name}}}` into the pattern, or read another name"
                 )
             });
             BadRequest::new(format!("the path has no {name}"))
         })
     }
 
-    /// The value of a query parameter, decoded; `None` where it is not there.
+    /// Returns the decoded value of a query parameter, or `None` if the query does not have it.
     ///
     /// # Errors
     ///
-    /// [`BadRequest`] where it occurs more than once: see [`query_all`](Self::query_all).
+    /// [`BadRequest`] if it occurs more than once: see [`query_all`](Self::query_all).
     pub fn query<'a>(&'a self, name: &'a str) -> Result<Option<&'a str>, BadRequest> {
         let mut values = self.query_all(name);
         match (values.next(), values.next()) {
@@ -140,7 +143,7 @@ impl PriceRequest {
         }
     }
 
-    /// All values of a query parameter, decoded, in their order.
+    /// Returns all decoded values of a query parameter, in their order.
     pub fn query_all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.query
             .iter()
@@ -148,10 +151,10 @@ impl PriceRequest {
             .map(|(_, value)| value.as_str())
     }
 
-    /// The value of a header that the charge declared with
-    /// [`reads_headers`](super::Charge::reads_headers); `None` where the request has none. Asking
-    /// for one that was not declared is a mistake of the price function, which would sell dear for
-    /// cheap: the request is answered with 503 and the log says why.
+    /// Returns the value of a header that the charge declared with
+    /// [`reads_headers`](super::Charge::reads_headers), or `None` if the request does not have it.
+    /// Reading an undeclared header is a mistake in the price function, because the header would
+    /// not be bound. The answer is then 503, and the log says why.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         let declared = self
@@ -166,8 +169,8 @@ impl PriceRequest {
         declared.and_then(|(_, value)| value.as_deref())
     }
 
-    /// The body, where the charge declared it with [`reads_body`](super::Charge::reads_body).
-    /// Asking for it otherwise is a mistake of the price function, answered with 503.
+    /// Returns the body, if the charge declared it with [`reads_body`](super::Charge::reads_body).
+    /// Otherwise reading it is a mistake in the price function, and the answer is 503.
     #[must_use]
     pub fn body(&self) -> &Bytes {
         if !self.reads_body {
@@ -178,8 +181,8 @@ impl PriceRequest {
         &self.body
     }
 
-    /// The same with its body, for one run of a price function, and where the run notes what it
-    /// asked for and was not declared.
+    /// Returns a copy with the body for one run of a price function, and the cell in which that run
+    /// notes a read that was not declared.
     pub(in crate::server) fn for_one_run(&self, body: Bytes) -> (Self, Arc<OnceLock<String>>) {
         let misread = Arc::new(OnceLock::new());
         (
@@ -192,14 +195,14 @@ impl PriceRequest {
         )
     }
 
-    /// Remembers what was asked for and not declared, whoever holds a clone.
+    /// Notes a read that was not declared, for all clones.
     fn misread(&self, why: impl FnOnce() -> String) {
         let _ = self.misread.get_or_init(why);
     }
 }
 
-/// The hash of everything that was seen or is bound, each part with its length so that no two
-/// requests read alike.
+/// Hashes everything that was seen or is bound. Each part has its length before it, so that no two
+/// requests have the same input.
 pub(in crate::server) fn bound_hash<'a, V>(
     seen: Option<&PriceRequest>,
     headers: impl Iterator<Item = (&'a str, V)>,
@@ -235,7 +238,7 @@ where
     hash.finalize().into()
 }
 
-/// Without values of headers and the body, which may hold secrets.
+/// Shows neither header values nor the body, which may hold secrets.
 impl fmt::Debug for PriceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PriceRequest")
@@ -245,12 +248,12 @@ impl fmt::Debug for PriceRequest {
     }
 }
 
-/// A request that cannot be priced because of what it says: answered with 400 and this text.
+/// A request that a price function rejects. The answer is 400 with this text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRequest(String);
 
 impl BadRequest {
-    /// With a text for the client: what was expected.
+    /// Creates one with a text for the client, which says what was expected.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -264,11 +267,11 @@ impl fmt::Display for BadRequest {
 
 impl std::error::Error for BadRequest {}
 
-/// What a price function will be shown, without the body: it may declare headers and the body.
+/// Collects what a price function will see, without the body.
 ///
 /// # Errors
 ///
-/// [`BadRequest`] for a declared header that occurs twice or is no visible text,
+/// [`BadRequest`] if a declared header occurs twice or is not visible ASCII text.
 pub(in crate::server) fn seen(
     (read_headers, reads_body): (&[String], bool),
     captures: Vec<(String, String)>,

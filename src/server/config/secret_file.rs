@@ -1,4 +1,4 @@
-//! A master secret in a file.
+//! Reads a master secret from a file.
 
 use std::{
     error::Error,
@@ -27,8 +27,8 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// A [`SecretFileError`] that names the path, if it is no regular file, cannot be read, is too
-    /// short or too long, or is nothing but zeros.
+    /// Returns a [`SecretFileError`] that names the path if it is not a regular file, cannot be
+    /// read, is too short or too long, or is all zeros.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretFileError> {
         let path = path.as_ref();
         read(path).map_err(|fault| SecretFileError {
@@ -39,8 +39,8 @@ impl Secrets {
 }
 
 fn read(path: &Path) -> Result<Secrets, Fault> {
-    // Looked at before it is opened, which waits for ever at a pipe. A device would give another
-    // secret at each start.
+    // Checked before opening: opening a pipe would wait forever. A device would give another secret
+    // at each start.
     let metadata = fs::metadata(path).map_err(Fault::Unreadable)?;
     if metadata.is_dir() {
         return Err(Fault::Folder);
@@ -49,7 +49,7 @@ fn read(path: &Path) -> Result<Secrets, Fault> {
         return Err(Fault::NoFile);
     }
     warn_if_open(path, &metadata);
-    // As long as it may become, so that no copy of it stays behind.
+    // Allocated at full length, so that growing leaves no copy behind.
     let mut secret = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
     let file = fs::File::open(path).map_err(Fault::Unreadable)?;
     file.take(LONGEST + 1)
@@ -61,7 +61,7 @@ fn read(path: &Path) -> Result<Secrets, Fault> {
     Secrets::read(&secret, path).map_err(Fault::Unfit)
 }
 
-/// Makes sure that all secrets of the ring are what a paywall demands.
+/// Checks that all secrets of the ring meet a paywall's demands.
 pub(in crate::server) fn require(secrets: &Secrets, demands: Demands) -> Result<(), ConfigError> {
     secrets
         .require(demands)
@@ -91,7 +91,7 @@ fn warn_if_open(path: &Path, metadata: &fs::Metadata) {
 #[cfg(not(unix))]
 fn warn_if_open(_: &Path, _: &fs::Metadata) {}
 
-/// A path as a shell reads it.
+/// A path, quoted for a shell if it must be.
 fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
@@ -102,8 +102,8 @@ fn word(path: &Path) -> String {
     }
 }
 
-/// A file that holds no master secret. The text names the path, what was expected and what to do,
-/// and nothing of what is in the file.
+/// A file that does not hold a usable master secret. The text names the path, what was expected and
+/// the fix. It shows nothing of the file's content.
 #[derive(Debug)]
 pub struct SecretFileError {
     path: PathBuf,
@@ -132,28 +132,28 @@ impl fmt::Display for SecretFileError {
             Fault::NoFile => {
                 write!(
                     f,
-                    "is no regular file and may differ at each start: {} and name that",
+                    "is not a regular file and may differ at each start: {} and name that",
                     make("master-secret")
                 )
             }
             Fault::TooLong => {
                 write!(
                     f,
-                    "has more than {LONGEST} bytes, so it seems to be another file: name the right one, or "
+                    "has more than {LONGEST} bytes, so it is probably the wrong file: name the right one, or "
                 )?;
                 write!(f, "{} and name that; {lost}", make("master-secret"))
             }
             Fault::Unfit(SecretError::TooShort) => {
                 write!(
                     f,
-                    "is too short, as if it was cut off or is a password: expected at least 32 random bytes; put the old "
+                    "is too short, so it is cut off or a password: expected at least 32 random bytes; put the old "
                 )?;
                 write!(f, "one back if there was one, or {}; {lost}", make(&word))
             }
             Fault::Unfit(SecretError::Zero) => {
                 write!(
                     f,
-                    "is nothing but zeros, as if it was never filled: put the old one back if there was one, or "
+                    "is all zeros, as if it was never filled: put the old one back if there was one, or "
                 )?;
                 write!(f, "{}; {lost}", make(&word))
             }
@@ -174,7 +174,7 @@ impl fmt::Display for SecretFileError {
             Fault::Unfit(SecretError::Pattern) => {
                 write!(
                     f,
-                    "repeats itself or counts, and {random}: {}; {lost}",
+                    "is a repeating or counting pattern, and {random}: {}; {lost}",
                     make(&word)
                 )
             }

@@ -1,5 +1,5 @@
-//! Paywalls of one process whose credentials open one another. That is right for replicas of one
-//! service and wrong for two services, which shows in what they sell.
+//! Warns if two paywalls of one process accept each other's credentials but sell different things.
+//! Replicas of one service sell the same. Two services need labels of their own.
 
 use std::{
     collections::BTreeSet,
@@ -13,29 +13,29 @@ use std::{
 use super::Charge;
 use crate::{dialect::keys::KeyRing, payment::Access, trace};
 
-/// The paywalls that are alive, but for those beyond [`MOST_PAYWALLS`].
+/// The live paywalls, at most [`MOST_PAYWALLS`].
 static LIVE: Mutex<Vec<Weak<Sold>>> = Mutex::new(Vec::new());
 
 const MOST_PAYWALLS: usize = 1_024;
 
-/// With more rules than this a paywall is not compared.
+/// A paywall with more rules than this is not compared.
 const MOST_RULES: usize = 4_096;
 
-/// What one paywall sells, and under which keys.
+/// The rules of one paywall and the keys that it sells under.
 #[derive(Debug)]
 pub(in crate::server) struct Sold {
     keys: Arc<KeyRing>,
     rules: Mutex<SoldRules>,
-    /// It was compared with the others since its last rule.
+    /// Whether it was compared with the others since its last rule.
     compared: AtomicBool,
-    /// It was logged that it differs from another.
-    told: AtomicBool,
+    /// Whether a warning about it was logged.
+    warned: AtomicBool,
 }
 
-/// Hashes of the rules whose uses a store counts, and of those that only time ends.
+/// Hashes of the rules whose uses the store counts, then of the rules that sell a duration.
 type SoldRules = [BTreeSet<u64>; 2];
 
-/// A rule as far as two services may differ in it.
+/// The parts of a rule in which two services may differ, hashed.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::server) struct SoldRule {
     is_timed: bool,
@@ -43,8 +43,8 @@ pub(in crate::server) struct SoldRule {
 }
 
 impl SoldRule {
-    /// `place` is the rule's text in a table, and empty for a layer that charges for whatever
-    /// comes. All price functions are taken for one.
+    /// `place` is the rule's text in a table. It is empty for a layer that charges for every
+    /// request. All price functions count as equal.
     pub(in crate::server) fn new(place: &str, charge: &Charge) -> Self {
         let mut hasher = DefaultHasher::new();
         let bound = (
@@ -66,9 +66,9 @@ impl SoldRule {
 }
 
 impl Sold {
-    /// Of a new paywall, which sells nothing yet.
+    /// Registers a new paywall, without rules.
     pub(in crate::server) fn enrol(keys: Arc<KeyRing>) -> Arc<Self> {
-        let (rules, compared, told) = (
+        let (rules, compared, warned) = (
             Mutex::default(),
             AtomicBool::new(false),
             AtomicBool::new(false),
@@ -77,7 +77,7 @@ impl Sold {
             keys,
             rules,
             compared,
-            told,
+            warned,
         });
         let mut live = lock(&LIVE);
         live.retain(|other| other.strong_count() > 0);
@@ -87,7 +87,7 @@ impl Sold {
         sold
     }
 
-    /// A layer with these rules was made.
+    /// Adds the rules of a new layer.
     pub(in crate::server) fn add(&self, rules: impl IntoIterator<Item = SoldRule>) {
         let mut own = lock(&self.rules);
         for rule in rules {
@@ -101,8 +101,8 @@ impl Sold {
         self.compare(false);
     }
 
-    /// Compares with all others at the first request for an invoice, when all layers are likely to
-    /// have been made.
+    /// Compares with all other paywalls at the first request for an invoice: by then all layers are
+    /// probably built.
     pub(in crate::server) fn compare_once(&self) {
         if !self.compared.load(Ordering::Relaxed) && !self.compared.swap(true, Ordering::Relaxed) {
             self.compare(true);
@@ -110,7 +110,7 @@ impl Sold {
     }
 
     fn compare(&self, is_complete: bool) {
-        if self.told.load(Ordering::Relaxed) {
+        if self.warned.load(Ordering::Relaxed) {
             return;
         }
         let own = lock(&self.rules).clone();
@@ -124,11 +124,11 @@ impl Sold {
         let Some(other) = others.iter().find(is_other_service) else {
             return;
         };
-        other.told.store(true, Ordering::Relaxed);
-        if !self.told.swap(true, Ordering::Relaxed) {
+        other.warned.store(true, Ordering::Relaxed);
+        if !self.warned.swap(true, Ordering::Relaxed) {
             trace::warn(format_args!(
                 "two paywalls of this process have the same origin ({}), master secret, store and service label, but not the same \
-                 priced routes: what is bought at one may open the other; if they are two services, give each its own label with \
+                 priced routes: what a client buys at one may be valid at the other; if they are two services, give each its own label with \
                  .service(\"..\")",
                 self.keys.origin()
             ));
@@ -136,9 +136,9 @@ impl Sold {
     }
 }
 
-/// Whether two sets of rules are not those of replicas. As long as more layers may follow, rules
-/// that are missing on one side say nothing: what counts is a rule of ours that the other lacks
-/// although it has at least as many.
+/// Whether two sets of rules belong to different services. While more layers may follow, a missing
+/// rule proves nothing. Then only this counts: we have a rule that the other lacks, although it has
+/// at least as many rules as we have.
 fn differ(own: &BTreeSet<u64>, theirs: &BTreeSet<u64>, is_complete: bool) -> bool {
     let can_tell =
         !own.is_empty() && !theirs.is_empty() && own.len().max(theirs.len()) < MOST_RULES;

@@ -1,4 +1,4 @@
-//! So many free requests a day for each client that is known.
+//! Free requests: a number a day for each client with a known address.
 
 use std::{
     collections::HashMap,
@@ -11,19 +11,18 @@ use crate::{
     server::address::{Block, ClientKey},
 };
 
-/// Clients that are counted in one day. Those beyond get nothing for free.
+/// How many clients are counted in one day. Further ones get no free requests.
 const CLIENTS: usize = 100_000;
 
-/// The part of them that one network may name.
+/// One network may use up to 1/64 of them.
 const BLOCKS: usize = 64;
 
 const DAY_SECONDS: u64 = 24 * 3600;
 
-/// Counts free requests by days of UTC. Its memory is bounded and all of it goes at the end of a
-/// day.
+/// Counts free requests by days of UTC. Its memory is bounded, and freed at the end of each day.
 ///
-/// The networks around an IPv6 client have shares, as they have of unpaid invoices: one of 56 bits
-/// gets the allowance of four clients, one of 48 bits that of sixteen.
+/// The networks around an IPv6 client share an allowance, as they share unpaid invoices: a network
+/// of 56 bits gets that of four clients, one of 48 bits that of sixteen.
 #[derive(Debug)]
 pub(crate) struct Allowance {
     per_day: NonZeroU32,
@@ -38,7 +37,7 @@ struct Today {
     blocks: HashMap<Block, Allowed>,
 }
 
-/// By all clients of a network.
+/// The counts of all clients of one network.
 #[derive(Clone, Copy, Debug, Default)]
 struct Allowed {
     requests: u64,
@@ -54,7 +53,7 @@ impl Allowance {
         }
     }
 
-    /// Takes one free request, or answers that none is left. Unknown clients have none.
+    /// Takes one free request. Returns false if none is left. Unknown clients have none.
     #[must_use = "what was taken is spent"]
     pub(crate) fn take(&self, client: ClientKey, now: Timestamp) -> bool {
         if client == ClientKey::Unknown {
@@ -62,8 +61,8 @@ impl Allowance {
         }
         let day = now.as_unix_seconds() / DAY_SECONDS;
         let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
-        // A clock that wavers about midnight gives no second allowance; one that was days ahead is
-        // forgiven.
+        // A clock that jumps back over midnight gives no second allowance. One that was days ahead
+        // may be corrected.
         if day > today.day || day.saturating_add(1) < today.day {
             *today = Today {
                 day,

@@ -1,14 +1,14 @@
-//! How many unpaid invoices there may be: for one client, for the networks that it is in, and in
-//! all.
+//! Limits the unpaid invoices of one client, of the networks around it, and of all clients
+//! together.
 //!
 //! 1. A [`Slot`] is [reserved](Limiter::reserve) before the node is called, or the request is
 //!    refused.
-//! 2. [`Slot::asked`] says that the node is being called: from then on an invoice may exist, and
-//!    whatever becomes of the request, the slot is held.
-//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] says how the call ended
-//!    otherwise: the slot goes back at once if there is certainly no invoice, and after the time
+//! 2. [`Slot::node_called`] notes that the node is being called. From then on an invoice may exist,
+//!    and the slot stays held even if the request ends.
+//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] notes how the call ended
+//!    otherwise. The slot is freed at once if there is certainly no invoice, and after the time
 //!    limit if the node did not answer.
-//! 4. It is held until [`Limiter::paid`] or the invoice's end.
+//! 4. It is held until [`Limiter::paid`] or until the invoice expires.
 //!
 //! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536, so
 //! the networks of 56 and 48 bits around a client have shares too: see [`UnpaidLimits::of_block`].
@@ -27,48 +27,48 @@ use tokio::time::Instant;
 
 use super::{
     limits::UnpaidLimits,
-    silence::{Call, CallEnd},
+    silence::{CallEnd, NodeCall},
     state::{Full, LimiterState},
 };
 use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
 
-/// Counts unpaid invoices. Its memory is bounded by its limits.
+/// The counter of unpaid invoices. Its limits bound its memory.
 ///
-/// A call costs the logarithm of what is held, once for each slot that comes back in it. A refusal
-/// also walks over the slots that clients hold in the part that is kept for those that paid: at
-/// most [`kept_percent`](UnpaidLimits::kept_percent) of the total.
+/// A call costs the logarithm of the number of slots, once for each slot that it frees. A refusal
+/// also walks over the slots in the part reserved for clients that paid: at most
+/// [`kept_percent`](UnpaidLimits::kept_percent) of the total.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
     state: Mutex<LimiterState>,
-    lately: Lately,
+    recently_paid: RecentlyPaid,
 }
 
-/// No further invoice for this client now: 429.
+/// A refusal of one more unpaid invoice: 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany {
-    /// When the next slot comes back at the latest, or a second if nothing is known.
+    /// The time until a slot is free at the latest, or one second if that is unknown.
     pub(crate) retry_after: Duration,
-    /// The widest that has no slot left.
+    /// The widest limit that is reached.
     pub(crate) full: Full,
 }
 
-/// The right to one unpaid invoice. Dropped before [`asked`](Self::asked) it goes back at once,
-/// dropped afterwards at the end that an invoice would have, or after the time limit if the node
-/// answered nobody while it was asked.
+/// The right to one unpaid invoice. If it is dropped before [`node_called`](Self::node_called), it
+/// is freed at once. If it is dropped later, it is freed when the invoice would expire, or after
+/// the time limit if the node answered nobody meanwhile.
 #[derive(Debug)]
-#[must_use = "a slot that is dropped goes back"]
+#[must_use = "a slot that is dropped is freed"]
 pub(crate) struct Slot {
     limiter: Arc<Limiter>,
     id: u64,
-    /// What becomes of it when it is dropped.
-    then: Then,
+    /// What happens when it is dropped.
+    on_drop: OnDrop,
 }
 
 #[derive(Clone, Copy, Debug)]
-enum Then {
+enum OnDrop {
     GiveBack,
-    HangUp(Call),
+    HangUp(NodeCall),
     Nothing,
 }
 
@@ -77,7 +77,7 @@ impl Limiter {
         Self {
             limits,
             state: Mutex::new(LimiterState::new(&limits)),
-            lately: Lately::new(),
+            recently_paid: RecentlyPaid::new(),
         }
     }
 
@@ -85,7 +85,7 @@ impl Limiter {
         &self.limits
     }
 
-    /// A slot for one more invoice. Call it before the node, and before a price function.
+    /// Reserves a slot for one more invoice. Call it before the node, and before a price function.
     pub(crate) fn reserve(
         self: &Arc<Self>,
         client: ClientKey,
@@ -99,7 +99,7 @@ impl Limiter {
                 Ok(Slot {
                     limiter: self.clone(),
                     id,
-                    then: Then::GiveBack,
+                    on_drop: OnDrop::GiveBack,
                 })
             }
             Err((full, end)) => {
@@ -112,20 +112,20 @@ impl Limiter {
         }
     }
 
-    /// This invoice was paid for, and `presenter` redeems it: its slot comes back, and the client
-    /// that it was made for counts as one that has paid. If nobody remembers whose invoice it was,
-    /// because it has ended or another server made it, the presenter counts.
+    /// Notes that an invoice was paid and `presenter` redeems it. This frees its slot, and the
+    /// client that it was made for counts as one that has paid. If that client is unknown, because
+    /// the invoice expired or another server made it, the presenter counts.
     ///
     /// A further call for the same hash changes nothing, as long as the hash is one of the latest
-    /// [`UnpaidLimits::payers`] that were told. One that was forgotten may make a payer once more.
+    /// [`UnpaidLimits::payers`] that were noted. After that it may make a payer once more.
     ///
-    /// Returns whether nobody told this payment lately. It may be `true` again for a payment that
-    /// was told before.
+    /// Returns whether the payment was not noted recently. It may be `true` again for a payment that
+    /// was noted before.
     pub(crate) fn paid(&self, hash: PaymentHash, presenter: ClientKey, now: Timestamp) -> bool {
-        let is_new = !self.lately.contains(&hash);
+        let is_new = !self.recently_paid.contains(&hash);
         if is_new {
             self.state().paid(hash, presenter, now, &self.limits);
-            self.lately.insert(&hash);
+            self.recently_paid.insert(&hash);
         }
         is_new
     }
@@ -136,12 +136,12 @@ impl Limiter {
 }
 
 impl Slot {
-    /// The node is about to be asked for an invoice that lives so long. It has until the time limit
-    /// to answer.
-    pub(crate) fn asked(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
+    /// Notes that the node is about to be called for an invoice with this expiry, and has until the
+    /// time limit to answer.
+    pub(crate) fn node_called(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {
         let end = now.saturating_add(life);
         let brief = now.saturating_add(time_limit).min(end);
-        self.then = Then::HangUp(Call {
+        self.on_drop = OnDrop::HangUp(NodeCall {
             began: Instant::now(),
             time_limit,
             end,
@@ -149,28 +149,28 @@ impl Slot {
         });
     }
 
-    /// The invoice exists.
+    /// Binds the slot to the invoice.
     pub(crate) fn issued(mut self, hash: PaymentHash, end: Timestamp) {
-        let call = match std::mem::replace(&mut self.then, Then::Nothing) {
-            Then::HangUp(call) => Some(call),
-            Then::GiveBack | Then::Nothing => None,
+        let call = match std::mem::replace(&mut self.on_drop, OnDrop::Nothing) {
+            OnDrop::HangUp(call) => Some(call),
+            OnDrop::GiveBack | OnDrop::Nothing => None,
         };
         self.limiter
             .state()
             .issued(self.id, call.as_ref(), (hash, end));
-        self.limiter.lately.remove(&hash);
+        self.limiter.recently_paid.remove(&hash);
     }
 
-    /// There is no invoice to offer.
+    /// Notes that the call gave no invoice to offer.
     pub(crate) fn not_issued(mut self, why: CallEnd) {
         self.ended(why);
     }
 
     fn ended(&mut self, why: CallEnd) {
-        match std::mem::replace(&mut self.then, Then::Nothing) {
-            Then::GiveBack => self.limiter.state().release(self.id),
-            Then::HangUp(call) => self.limiter.state().not_issued(self.id, &call, why),
-            Then::Nothing => {}
+        match std::mem::replace(&mut self.on_drop, OnDrop::Nothing) {
+            OnDrop::GiveBack => self.limiter.state().release(self.id),
+            OnDrop::HangUp(call) => self.limiter.state().not_issued(self.id, &call, why),
+            OnDrop::Nothing => {}
         }
     }
 }
@@ -181,19 +181,20 @@ impl Drop for Slot {
     }
 }
 
-/// Payments that were told lately, so that the next request with one of them takes no lock. It may
-/// forget one at any time.
+/// Payments that were noted recently, so that the next request with one of them takes no lock. It
+/// may forget any of them at any time.
 #[derive(Debug)]
-struct Lately(Box<[AtomicU64]>);
+struct RecentlyPaid(Box<[AtomicU64]>);
 
-impl Lately {
+impl RecentlyPaid {
     const PLACES: usize = 4096;
 
     fn new() -> Self {
         Self((0..Self::PLACES).map(|_| AtomicU64::new(0)).collect())
     }
 
-    /// Where a payment is noted, and as what. Nobody chooses a payment hash, so no two look alike.
+    /// The place of a payment, and the value noted there. Payment hashes are random, so two do not
+    /// collide in practice.
     fn note(&self, hash: &PaymentHash) -> (&AtomicU64, u64) {
         let [a, b, _, _, _, _, _, _, note @ ..] = hash.as_bytes();
         let [c, d, e, f, g, h, i, j, ..] = *note;

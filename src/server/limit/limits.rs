@@ -1,18 +1,18 @@
-//! How many unpaid invoices clients, networks and all together may hold.
+//! The limits on unpaid invoices of clients, networks and all together.
 
 use crate::server::address::Block;
 
 /// The numbers of a [`Limiter`](super::Limiter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct UnpaidLimits {
-    /// For one client.
+    /// Unpaid invoices of one client.
     pub(crate) per_client: usize,
-    /// In all.
+    /// Unpaid invoices of all clients together.
     pub(crate) total: usize,
-    /// The part of the total and of a network's share, in percent, that only clients that paid
-    /// before may take.
+    /// The part of the total and of a network's share, in percent, that is reserved for clients
+    /// that paid before.
     pub(crate) kept_percent: usize,
-    /// Clients that are told apart. Beyond, new ones are counted as unknown.
+    /// How many clients are counted separately. Further ones count as unknown.
     pub(crate) clients: usize,
 }
 
@@ -28,15 +28,15 @@ impl Default for UnpaidLimits {
 }
 
 impl UnpaidLimits {
-    /// For a network of one household (56 bits: four clients' worth) or one site (48 bits: sixteen
-    /// clients' worth), and never more than half of all.
+    /// Returns the limit of one household's network (56 bits: four clients) or one site's (48 bits:
+    /// sixteen clients). It is at most half of the total.
     pub(crate) fn of_block(&self, block: Block) -> usize {
         self.per_client
             .saturating_mul(block.clients())
             .min((self.total / 2).max(1))
     }
 
-    /// How much of a share is open to a client.
+    /// Returns how much of a share a client may use.
     pub(super) fn open(&self, share: usize, has_paid: bool) -> usize {
         let kept = share.saturating_mul(self.kept_percent.min(100)) / 100;
         if has_paid {
@@ -46,7 +46,7 @@ impl UnpaidLimits {
         }
     }
 
-    /// How many clients that paid are remembered.
+    /// Returns how many clients that paid are remembered.
     pub(super) const fn payers(&self) -> usize {
         self.clients / 2
     }

@@ -1,4 +1,4 @@
-//! How many unpaid invoices and free requests there may be.
+//! Limits on unpaid invoices and free requests.
 
 mod allowance;
 mod limiter;

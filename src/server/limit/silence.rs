@@ -1,8 +1,9 @@
-//! Whether the node answers, judged by how calls to it end.
+//! Decides from the results of calls whether the node answers at all.
 //!
-//! A client that resets its request while a healthy node works must not get its slot back: there is
-//! an invoice. While the node hangs there is none, and the same reset must not keep the client out
-//! after the node recovers. The two are told apart by time: a healthy node would have answered.
+//! If a client resets its request while a healthy node works, its slot must stay held, because
+//! there will be an invoice. If the node hangs, there is none, and the reset must not lock the
+//! client out after the node recovers. Time decides between the two: a healthy node would have
+//! answered.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -12,19 +13,19 @@ use crate::clock::Timestamp;
 
 /// A call to the node for one invoice.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Call {
+pub(super) struct NodeCall {
     pub(super) began: Instant,
     pub(super) time_limit: Duration,
-    /// When the invoice that it asks for would end.
+    /// When the requested invoice would expire.
     pub(super) end: Timestamp,
-    /// Until when the slot is held if the node did not answer.
+    /// When the slot is freed if the node does not answer.
     pub(super) brief: Timestamp,
 }
 
-/// How a call to the node ended that gave no invoice to offer.
+/// How a call to the node ended without an invoice to offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallEnd {
-    /// An answer that cannot be read: there may be an invoice.
+    /// The answer cannot be read: there may be an invoice.
     BadAnswer,
     /// The request was dropped before the node answered.
     HungUp,
@@ -32,53 +33,55 @@ pub(crate) enum CallEnd {
     Refused,
     /// No answer within the time limit.
     TimedOut,
-    /// The node could not be reached, or was lost: there may be an invoice.
+    /// The node could not be reached, or the connection broke: there may be an invoice.
     Unreachable,
-    /// An invoice that was not asked for.
+    /// The invoice is not the requested one.
     WrongInvoice,
 }
 
-/// The least time without an answer that counts as silence.
+/// The shortest time without an answer that counts as silence.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// A node is silent if it lets a call wait this many times as long as its slowest answer of late.
+/// A node is silent if a call waits this many times as long as its slowest recent answer.
 const PATIENCE: u32 = 4;
 
-/// How long the node has answered nothing.
+/// What is known of the node's answers and of its silence.
 ///
-/// Silence is known of the past only: a call that begins after it was noticed proves nothing before
-/// it has waited itself, because the node may be well again. So what was noticed once is worth
-/// nothing after one time limit, when all calls of that time are over.
+/// Silence is a fact about the past. A call that begins after it was noticed proves nothing until
+/// it has waited itself, because the node may have recovered. So a noticed silence means nothing
+/// after one time limit, when all calls of that time have ended.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     heard: Option<Instant>,
-    /// How long the slowest invoice of late took. Falls slowly with each faster one. Unknown before
+    /// How long the slowest recent invoice took. Each faster one lowers it a little. `None` before
     /// the first.
     slowest: Option<Duration>,
-    /// When a call was found unanswered last, since the node was heard.
+    /// When a call was last found unanswered, since the node's last answer.
     noticed: Option<Instant>,
-    /// Slots of requests that were dropped since the last answer, with their brief ends.
+    /// Slots of requests that were dropped since the last answer, and when each would be freed
+    /// early.
     pub(super) dropped: HashMap<u64, Timestamp>,
 }
 
 impl Silence {
-    /// The node made an invoice.
-    pub(super) fn made(&mut self, call: &Call) {
+    /// Notes that the node made an invoice.
+    pub(super) fn made(&mut self, call: &NodeCall) {
         let slowest = self.slowest.unwrap_or_default().saturating_mul(7) / 8;
         self.slowest = Some(call.began.elapsed().max(slowest));
         self.heard();
     }
 
-    /// The node answered something. How fast it refuses says nothing of how fast it makes invoices.
+    /// Notes that the node answered something. A fast refusal does not show that it makes invoices
+    /// fast.
     pub(super) fn heard(&mut self) {
         self.heard = Some(Instant::now());
         self.noticed = None;
         self.dropped.clear();
     }
 
-    /// Notes that the node did not answer this call. Returns whether that proves that it answers
-    /// nobody.
-    pub(super) fn unanswered(&mut self, call: &Call, why: CallEnd) -> bool {
+    /// Notes that the node did not answer this call. Returns whether that proves that it answers no
+    /// call.
+    pub(super) fn unanswered(&mut self, call: &NodeCall, why: CallEnd) -> bool {
         let since = self.heard.map_or(call.began, |heard| heard.max(call.began));
         let patience = |slowest: Duration| {
             slowest
@@ -94,8 +97,8 @@ impl Silence {
         is_proof
     }
 
-    /// Whether this call began before the node was found silent, and nothing was answered since.
-    pub(super) fn covers(&self, call: &Call) -> bool {
+    /// Whether this call began before the node was found silent, without an answer since.
+    pub(super) fn covers(&self, call: &NodeCall) -> bool {
         self.noticed.is_some_and(|noticed| call.began < noticed)
     }
 }
@@ -128,7 +131,7 @@ mod tests {
         let mut slot = limiter
             .reserve(ClientKey::V4(Ipv4Addr::new(192, 0, 2, client)), now)
             .ok()?;
-        slot.asked(now, LIFE, LIMIT);
+        slot.node_called(now, LIFE, LIMIT);
         Some(slot)
     }
 

@@ -1,4 +1,4 @@
-//! What a limiter knows: who holds which slots, when they come back, and who paid.
+//! The limiter's state: which clients hold which slots, when these are freed, and who paid.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     limits::UnpaidLimits,
-    silence::{Call, CallEnd, Silence},
+    silence::{CallEnd, NodeCall, Silence},
 };
 use crate::{
     clock::Timestamp,
@@ -16,10 +16,10 @@ use crate::{
     server::address::{Block, ClientKey},
 };
 
-/// How long it is remembered that a client paid.
+/// How long a client counts as one that paid.
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 
-/// What has no slot left.
+/// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
     Client(ClientKey),
@@ -45,9 +45,9 @@ pub(super) struct LimiterState {
 
 #[derive(Debug)]
 pub(super) struct HeldSlot {
-    /// Who asked.
+    /// The client of the request.
     pub(super) asker: ClientKey,
-    /// Whose count it is: the asker's, or that of all unknown clients if the table was full.
+    /// The client that it counts for: the request's, or `Unknown` if the table of clients was full.
     pub(super) client: ClientKey,
     pub(super) end: Option<Timestamp>,
     pub(super) hash: Option<PaymentHash>,
@@ -97,7 +97,7 @@ impl LimiterState {
         }
     }
 
-    /// The widest that is full, and when the last of all that are full has room again.
+    /// Returns the widest limit that is reached, and when all reached limits have room again.
     fn full(
         &self,
         asker: ClientKey,
@@ -161,11 +161,11 @@ impl LimiterState {
         id
     }
 
-    /// The node made the invoice.
+    /// Notes that the node made the invoice.
     pub(super) fn issued(
         &mut self,
         id: u64,
-        call: Option<&Call>,
+        call: Option<&NodeCall>,
         (hash, end): (PaymentHash, Timestamp),
     ) {
         call.into_iter().for_each(|call| self.silence.made(call));
@@ -177,8 +177,8 @@ impl LimiterState {
         self.set_end(id, Some(end));
     }
 
-    /// The call gave no invoice to offer.
-    pub(super) fn not_issued(&mut self, id: u64, call: &Call, why: CallEnd) {
+    /// Notes that the call gave no invoice to offer.
+    pub(super) fn not_issued(&mut self, id: u64, call: &NodeCall, why: CallEnd) {
         let is_proof = match why {
             CallEnd::BadAnswer | CallEnd::Refused => {
                 self.silence.heard();
@@ -193,15 +193,15 @@ impl LimiterState {
             }
         };
         if is_proof {
-            // Those who gave up before this call did: the node answered none of them either.
+            // The node did not answer requests that were dropped before this call ended either.
             for (id, brief) in std::mem::take(&mut self.silence.dropped) {
                 self.set_end(id, Some(brief));
             }
         }
         match why {
             CallEnd::Refused => self.release(id),
-            // There may be an invoice after all; but an outage must not lock clients out for the
-            // life of one.
+            // There may be an invoice, but an outage must not lock clients out until it would
+            // expire.
             CallEnd::BadAnswer | CallEnd::TimedOut | CallEnd::Unreachable => {
                 self.set_end(id, Some(call.brief))
             }
@@ -263,8 +263,8 @@ impl LimiterState {
         self.forget_idle(client);
     }
 
-    /// The client that the invoice was made for has paid; if that is not known (any more), the one
-    /// that presents the payment. One payment makes one payer.
+    /// Marks the client that the invoice was made for as one that paid. If it is not known (any
+    /// more), the client that presents the payment. One payment makes one payer.
     pub(super) fn paid(
         &mut self,
         hash: PaymentHash,
@@ -300,7 +300,7 @@ impl LimiterState {
             self.payers.remove(&(before, client));
         }
         self.payers.insert((now, client));
-        // Those that paid longest ago make room for strangers.
+        // Clients that paid longest ago make room for new ones.
         if self.payers.len() > limits.payers() {
             self.forget_oldest_payer();
         }
@@ -316,7 +316,7 @@ impl LimiterState {
         self.forget_idle(client);
     }
 
-    /// Lets go of invoices that have ended and of payments long ago.
+    /// Frees the slots of expired invoices and forgets old payments.
     pub(super) fn forget(&mut self, now: Timestamp) {
         while let Some((_, id)) = self.ends.first().copied().filter(|(end, _)| *end < now) {
             self.release(id);

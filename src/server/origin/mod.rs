@@ -1,4 +1,5 @@
-//! Whose URL a request is for: the configured origin and the raw target, never a requester's word.
+//! The URL of a request: a configured origin and the raw target. What a client sends as its host
+//! never becomes part of it.
 
 mod origins;
 mod parse;
@@ -10,5 +11,5 @@ mod tests;
 pub(crate) use self::{
     origins::Origins,
     parse::{Origin, OriginError},
-    uri::{asked_for, is_rewritten, matched_path, original_uri, route},
+    uri::{is_rewritten, matched_path, original_uri, raw_target, route},
 };

@@ -5,14 +5,14 @@ use http::{HeaderValue, header, request::Parts};
 use super::parse::{Origin, OriginError, is_host};
 use crate::codec::authority::{Authority, is_scheme};
 
-/// The public origins that this server answers for, and the other names that it accepts.
+/// The configured public origins, and the other authorities at which requests may arrive.
 #[derive(Debug)]
 pub(crate) struct Origins {
     origins: Vec<Origin>,
     accepted: Vec<Authority<'static>>,
 }
 
-/// A request for another server, or for none: 421. `Display` is for the client.
+/// A request for another server, or with a malformed authority: 421. `Display` names the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuthorityError {
     pub(super) is_malformed: bool,
@@ -20,8 +20,7 @@ pub(crate) struct AuthorityError {
 }
 
 impl Origins {
-    /// `accepted` are authorities (`name` or `name:port`) at which requests may arrive besides the
-    /// origins' own.
+    /// `accepted` are further authorities (`name` or `name:port`) at which requests may arrive.
     pub(crate) fn new(origins: Vec<Origin>, accepted: &[String]) -> Result<Self, OriginError> {
         if origins.is_empty() {
             return Err(OriginError::missing());
@@ -48,8 +47,8 @@ impl Origins {
         })
     }
 
-    /// Whether nobody but this machine can mean it: all names, the further ones too, are loopback
-    /// ones.
+    /// Whether only this machine can reach it: all names, the accepted ones too, are loopback
+    /// names.
     pub(crate) fn are_loopback(&self) -> bool {
         self.origins.iter().all(Origin::is_loopback)
             && self.accepted.iter().all(Authority::is_loopback)
@@ -59,11 +58,11 @@ impl Origins {
         &self.origins
     }
 
-    /// Which origin the request was made to: the first for one that names none, an accepted name or
-    /// a loopback one.
+    /// Returns the index of the origin that the request was made to. It is the first origin if the
+    /// request names no authority, an accepted one, or a loopback name.
     ///
-    /// Every hop of `Host` and of the request's own authority must be well formed, and, where the
-    /// peer is a trusted proxy, every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`; and one
+    /// Every hop of `Host` and of the request's own authority must be well formed. If the peer is a
+    /// trusted proxy, so must every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`. At least one
     /// name must be ours.
     pub(crate) fn matching(
         &self,
@@ -75,8 +74,8 @@ impl Origins {
         let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
             let found = self.position(text)?;
             any = true;
-            // The name of an origin goes before one that is merely accepted; two different origins
-            // are nobody's.
+            // An origin's own name takes precedence over an accepted one. A request that names two
+            // different origins is refused.
             ours = match (ours, found) {
                 (Some((held, true)), Some((found, true))) if held != found => {
                     return Err(self.error(false));
@@ -121,7 +120,7 @@ impl Origins {
         }
     }
 
-    /// The origin that an authority stands for, and whether it is that origin's own name.
+    /// Returns the origin that an authority stands for, and whether it is that origin's own name.
     fn position(&self, text: &[u8]) -> Result<Option<(usize, bool)>, AuthorityError> {
         let position = |is_it: &dyn Fn(&Origin) -> bool| {
             self.origins

@@ -2,24 +2,24 @@ use std::{error::Error, fmt};
 
 use crate::codec::authority::Authority;
 
-/// A public origin as it was configured: `https://api.example.com`, lower case, without a default
+/// A configured public origin, such as `https://api.example.com`: lower case, without a default
 /// port.
 ///
 /// Its text is safe in a quoted string, such as a realm.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     text: String,
-    /// Its port is there where it is not the default one.
+    /// Has a port only if it is not the default one.
     authority: Authority<'static>,
     default_port: u16,
 }
 
-/// What is wrong with a configured origin, and the fix.
+/// A mistake in a configured origin, and the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OriginError(String);
 
 impl Origin {
-    /// An `https` origin, or an `http` one of a literal loopback address or `localhost`.
+    /// Reads an `https` origin, or an `http` origin of a literal loopback address or `localhost`.
     pub(crate) fn parse(text: &str) -> Result<Self, OriginError> {
         let origin = Self::parse_insecure(text)?;
         if origin.is_secure() || origin.is_loopback() {
@@ -31,11 +31,11 @@ impl Origin {
         ))
     }
 
-    /// An origin of either scheme.
+    /// Reads an origin of either scheme.
     pub(crate) fn parse_insecure(text: &str) -> Result<Self, OriginError> {
         let expected = |expected: &str| OriginError::of(text, expected);
         if text.trim() != text {
-            return Err(expected("has white space around it: take it out"));
+            return Err(expected("has white space around it: remove it"));
         }
         let lower = text.to_ascii_lowercase();
         let (default_port, rest) = match (
@@ -83,7 +83,7 @@ impl Origin {
         &self.text
     }
 
-    /// Its host, without the port.
+    /// Returns its host, without the port.
     #[cfg(test)]
     pub(crate) fn host(&self) -> &str {
         self.authority.host()
@@ -98,7 +98,7 @@ impl Origin {
         self.authority.is_loopback()
     }
 
-    /// Whether `authority` is this origin's, letter by letter, as nearly all requesters write it.
+    /// Whether `authority` is this origin's, byte by byte, as nearly all clients write it.
     pub(super) fn is_written(&self, authority: &[u8]) -> bool {
         self.text
             .as_bytes()
@@ -106,7 +106,7 @@ impl Origin {
             .is_some_and(|scheme| matches!(scheme, b"https://" | b"http://"))
     }
 
-    /// Whether `authority` is this origin's, its default port dropped.
+    /// Whether `authority` is this origin's, in any case and with or without the default port.
     pub(super) fn is_at(&self, authority: &Authority<'_>) -> bool {
         self.authority.is_same(authority, self.default_port)
     }
@@ -119,7 +119,7 @@ impl OriginError {
 
     pub(super) fn authority(text: &str) -> Self {
         Self(format!(
-            "`{text}` is no authority: expected `name` or `name:port`, without a scheme, a path or a wildcard"
+            "`{text}` is not an authority: expected `name` or `name:port`, without a scheme, a path or a wildcard"
         ))
     }
 
@@ -138,7 +138,8 @@ impl fmt::Display for OriginError {
 
 impl Error for OriginError {}
 
-/// Stricter than a requester's host must be: nothing that a realm or a URL would have to escape.
+/// Stricter than the host of a request: only characters that neither a realm nor a URL has to
+/// escape.
 pub(super) fn is_host(host: &str) -> bool {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
     host.starts_with('[')

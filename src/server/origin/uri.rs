@@ -2,12 +2,12 @@ use std::{error::Error, fmt};
 
 use http::{Extensions, Uri, request::Parts, uri::PathAndQuery};
 
-/// A target that cannot be bound to a URL: it starts with `//`, or is no path at all.
+/// A target that cannot be part of a bound URL: it starts with `//`, or is not a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TargetError;
 
-/// The URI as it was asked for: axum's `OriginalUri` where there is one, because inside a nest the
-/// plain one lacks the prefix.
+/// Returns the URI as the client sent it: axum's `OriginalUri` if there is one, because a nest
+/// strips the prefix from the request's own.
 pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a Uri {
     #[cfg(feature = "axum")]
     if let Some(axum::extract::OriginalUri(original)) = extensions.get() {
@@ -17,15 +17,15 @@ pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a 
     uri
 }
 
-/// Raw path and query as they were asked for, with a leading slash: what is bound after the
-/// configured origin.
-pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
+/// Returns the raw path and query as the client sent them, with a leading slash. They are bound
+/// after the configured origin.
+pub(crate) fn raw_target(head: &Parts) -> Result<PathAndQuery, TargetError> {
     let uri = original_uri(&head.extensions, &head.uri);
     match (
         uri.path_and_query(),
         uri.path_and_query().map_or("", PathAndQuery::as_str),
     ) {
-        // Of an absolute form without a path.
+        // An absolute URI without a path.
         (_, "") if uri.scheme().is_some() => Ok(PathAndQuery::from_static("/")),
         (_, query) if query.starts_with('?') => {
             PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError)
@@ -37,10 +37,10 @@ pub(crate) fn asked_for(head: &Parts) -> Result<PathAndQuery, TargetError> {
     }
 }
 
-/// What reusable access is bound to: the nest's prefix (the original path less the inner one) and
-/// the pattern of the rule; `None` where that is the pattern alone.
+/// Returns what reusable access is bound to: the nest's prefix (the original path without the inner
+/// one) and the pattern of the rule. `None` if that is the pattern alone.
 ///
-/// Where a layer between rewrote the path there is no prefix to tell: the whole original path
+/// If a layer in between rewrote the path, the prefix is unknown. Then the whole original path
 /// stands for it, which is narrower than any prefix.
 pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
     let (original, inner) = (
@@ -55,8 +55,7 @@ pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
     }
 }
 
-/// The pattern that a charge without a table stands at, where a router has told it: axum's
-/// `MatchedPath`.
+/// Returns the route's pattern from axum's `MatchedPath`, if there is one.
 pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     #[cfg(feature = "axum")]
     if let Some(path) = extensions.get::<axum::extract::MatchedPath>() {
@@ -66,8 +65,8 @@ pub(crate) fn matched_path(extensions: &Extensions) -> Option<&str> {
     None
 }
 
-/// Whether a layer between an outer router and this one has changed the path to something else than
-/// its end: then what is priced is not what is bound.
+/// Whether a layer between an outer router and this one rewrote the path, and not only stripped a
+/// prefix. Then what is priced is not what is bound.
 pub(crate) fn is_rewritten(original: &str, inner: &str) -> bool {
     // axum serves the nest's own path as `/`.
     !original.ends_with(inner) && inner != "/"

@@ -70,7 +70,7 @@ where
         }
         answer(answers::misdirected(&fault.to_string()))
     })?;
-    let target = origin::asked_for(&head)
+    let target = origin::raw_target(&head)
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let place = RequestPlace {
         origin,

@@ -61,7 +61,7 @@ pub(in crate::server) async fn challenge(
         None => (Description::Text(memo(terms, view.authority())), None),
     };
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
-    slot.asked(setup.clock.now(), terms.invoice_expiry, setup.time_limit);
+    slot.node_called(setup.clock.now(), terms.invoice_expiry, setup.time_limit);
     let invoice = match within(
         setup.time_limit,
         setup.receiver.create_invoice(request.clone()),

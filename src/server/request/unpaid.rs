@@ -52,7 +52,7 @@ where
     let client = pending.asked.place.client;
     setup
         .notices
-        .asked(&setup.proxies, &pending.asked.head, client);
+        .unpaid_request(&setup.proxies, &pending.asked.head, client);
     setup.sold.compare_once();
     if rule
         .allowance

@@ -1,4 +1,4 @@
-//! Which rule prices a request: the table that an operator writes, and its lookup.
+//! Finds the rule that prices a request: the operator's route table and its lookup.
 
 mod matching;
 pub(super) mod priced;

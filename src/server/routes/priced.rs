@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::{matching::Rules, rule::Rule};
 use crate::server::config::Paywall;
 
-/// A paywall and the rules that it prices with.
+/// A paywall and the rules of one layer.
 #[derive(Debug)]
 pub(in crate::server) struct PricedRoutes {
     pub(in crate::server) paywall: Paywall,
@@ -12,7 +12,7 @@ pub(in crate::server) struct PricedRoutes {
 
 #[derive(Debug)]
 pub(in crate::server) enum Pricing {
-    /// One rule for every request that comes: `charge(..)` on a route.
+    /// One rule for every request of a layer without a table.
     Every(Arc<Rule>),
     Table(Rules<Arc<Rule>>),
 }

@@ -12,18 +12,18 @@ use crate::{
     },
 };
 
-/// A charge, checked, and what follows from it.
+/// A checked charge and its terms.
 #[derive(Debug)]
 pub(in crate::server) struct Rule {
     pub(in crate::server) charge: Charge,
     pub(in crate::server) terms: Terms,
     pub(in crate::server) allowance: Option<Allowance>,
-    /// The path of the rule in a table; `None` for a layer that charges for whatever comes.
+    /// The path of the rule in a table. `None` for a layer without a table.
     pattern: Option<Box<str>>,
 }
 
 impl Rule {
-    /// Checks a charge and works out its terms.
+    /// Checks a charge and computes its terms.
     pub(in crate::server) fn new(
         setup: &PaywallState,
         charge: Charge,
@@ -49,7 +49,8 @@ impl Rule {
             .any(|dialect| dialect.is_in_authorization(charge.authorization_taken));
         if carries_credentials && bound_headers.iter().any(|name| name == "authorization") {
             return wrong(
-                "authorization carries credentials itself and cannot be bound or priced by".into(),
+                "authorization carries credentials: it can neither be bound nor used for a price"
+                    .into(),
             );
         }
         let terms = Terms {
@@ -102,15 +103,15 @@ impl Rule {
         })
     }
 
-    /// The nest's prefix and the rule's pattern, in a table within a nest.
+    /// Returns the nest's prefix and the rule's pattern, if the table is inside a nest.
     pub(in crate::server) fn nested(&self, head: &Parts) -> Option<String> {
         self.pattern
             .as_deref()
             .and_then(|pattern| origin::route(head, pattern))
     }
 
-    /// What several uses or a duration are bound to: the nest's prefix and the rule's
-    /// pattern; axum's matched path where there is no table; the path where there is neither.
+    /// Returns what several uses or a duration are bound to: the nest's prefix and the rule's
+    /// pattern. Without a table it is axum's matched path, and without that the path.
     pub(in crate::server) fn route<'a>(
         &'a self,
         head: &'a Parts,

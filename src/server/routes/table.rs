@@ -1,13 +1,12 @@
 use super::matching::{Otherwise, Rules};
 use crate::server::config::{Charge, ConfigError};
 
-/// Which rule prices which request, for a whole service of any kind.
+/// The rules that price the requests of a whole service, axum or not.
 ///
-/// Rules are written like `GET /weather/{city}`: a method, one space, and a path as the router that
-/// the layer wraps would have it (axum's syntax: `{name}`, `{*rest}`). A rule for `GET` covers
-/// `HEAD`, and what is bought for one method of the two is no credential for the other. A path with
-/// any priced rule is closed to every method that no rule names; `OPTIONS` is answered by the
-/// layer.
+/// A rule looks like `GET /weather/{city}`: a method, one space, and a path as the inner router
+/// sees it, in axum's syntax (`{name}`, `{*rest}`). A rule for `GET` also covers `HEAD`, but a
+/// credential bought for one of the two methods is not valid for the other. If a path has a priced
+/// rule, methods without a rule get 405 there. The layer answers `OPTIONS` itself.
 ///
 /// ```
 /// use std::time::Duration;
@@ -36,11 +35,12 @@ use crate::server::config::{Charge, ConfigError};
 /// # }
 /// ```
 ///
-/// A path is looked up as it is and in a normal form (decoded, lower case, without doubled and
-/// trailing slashes), because a handler or a file server may take both for one thing. Where the two
-/// have different prices the answer is 400: beside a rule for `/w` that is so for `/w/`, `/W` and
-/// `//w`. Two rules that differ in nothing but such a spelling are refused: keep one, and let the
-/// router redirect or merge the others.
+/// Each path is looked up twice: as it is, and in a normal form (decoded, lower case, without
+/// doubled and trailing slashes). A handler or a file server may treat both as the same resource.
+/// If the two have different prices, the answer is 400: with a rule for `/w`, that is the case for
+/// `/w/`, `/W` and `//w`. Two rules that differ only in spelling are a
+/// [`ConfigError`](crate::server::ConfigError): keep one, and let the router redirect or merge the
+/// others.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouteTable {
@@ -49,46 +49,47 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// An empty table.
+    /// Creates an empty table.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A priced rule.
+    /// Adds a priced rule.
     pub fn charge(mut self, rule: impl Into<String>, charge: impl Into<Charge>) -> Self {
         self.rules.push((rule.into(), Some(charge.into())));
         self
     }
 
-    /// A rule for what is free although a default or another rule would close or price it.
+    /// Adds a rule for requests that are free, although the default or another rule would refuse or
+    /// price them.
     pub fn free(mut self, rule: impl Into<String>) -> Self {
         self.rules.push((rule.into(), None));
         self
     }
 
-    /// What no rule names is free: a rule that is misspelt, or that lacks what a nest takes away,
-    /// is then served for nothing. [`otherwise_refuse`](Self::otherwise_refuse) shows such a
-    /// mistake at once.
+    /// Serves all requests without a rule for free. A misspelt rule, or one with the prefix that a
+    /// nest strips, then makes a priced route free. [`otherwise_refuse`](Self::otherwise_refuse)
+    /// shows such a mistake at once. A table must call one of the two.
     pub fn otherwise_free(mut self) -> Self {
         self.otherwise.push(Otherwise::Free);
         self
     }
 
-    /// What no rule names is answered with 404, and no invoice.
+    /// Answers all requests without a rule with 404 and no invoice.
     pub fn otherwise_refuse(mut self) -> Self {
         self.otherwise.push(Otherwise::Refuse);
         self
     }
 
-    /// The priced rules as they were written.
+    /// Returns the priced rules as they were written.
     pub(in crate::server) fn priced(&self) -> impl Iterator<Item = (&str, &Charge)> {
         self.rules
             .iter()
             .filter_map(|(rule, charge)| Some((rule.as_str(), charge.as_ref()?)))
     }
 
-    /// Checks each charge with `rule`, which is told the whole rule and its path, and compiles the
-    /// table.
+    /// Makes a rule of each charge with `rule`, which gets the charge and its path, and compiles
+    /// the table.
     pub(in crate::server) fn compile<T>(
         self,
         rule: impl Fn(Charge, &str) -> Result<T, ConfigError>,

@@ -1,4 +1,4 @@
-//! Step 1 of the gate: which rule prices a request.
+//! Step 1 of the gate: finds the rule that prices a request.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{server::origin, trace};
 
-/// What the table says of a request. Told apart before anything is moved, so that free requests pay
-/// next to nothing.
+/// What the table decides about a request. It is decided before anything is moved, so that free
+/// requests cost almost nothing.
 pub(in crate::server) enum Triage<'s> {
     Free,
     Priced(&'s Arc<Rule>, Vec<(String, String)>),
@@ -21,17 +21,17 @@ pub(in crate::server) enum Triage<'s> {
 
 /// Why a request that is not free has no price.
 pub(in crate::server) enum Unpriced {
-    /// It cannot be read in one way only.
+    /// Its path is ambiguous.
     BadRequest(&'static str),
-    /// No rule names its path.
+    /// No rule matches its path.
     NotFound,
-    /// `OPTIONS`, or a method that no rule of the path names; the methods that rules name.
+    /// `OPTIONS`, or a method without a rule on this path, with the methods that have one.
     Methods(StatusCode, Option<HeaderValue>),
-    /// Layers are in the wrong order; the log says which.
+    /// The layers are in the wrong order. The log says which.
     Misconfigured,
 }
 
-/// Asks the table, or the one rule of a layer without.
+/// Looks up the table, or takes the one rule of a layer without a table.
 #[inline]
 pub(in crate::server) fn triage<'s, B>(
     routes: &'s PricedRoutes,
@@ -62,7 +62,8 @@ pub(in crate::server) fn triage<'s, B>(
                 is_connect_protocol,
             ) {
                 Lookup::Free => return Triage::Free,
-                // The rest of the path was looked up; a nest may capture what stands before it.
+                // Only the rest of the path was looked up. A nest may capture what stands before
+                // it.
                 Lookup::Priced { .. } if original.is_some_and(matching::is_broken) => {
                     Unpriced::BadRequest(BROKEN)
                 }
@@ -107,7 +108,7 @@ pub(in crate::server) fn triage<'s, B>(
     Triage::Unpriced(unpriced)
 }
 
-const BROKEN: &str = "the path holds control bytes, or bytes that are not UTF-8";
+const BROKEN: &str = "the path contains control bytes, or bytes that are not UTF-8";
 
 /// Whether the path is broken, as the client sent it or as the inner service sees it.
 fn is_broken<B>(request: &Request<B>) -> bool {
@@ -115,8 +116,7 @@ fn is_broken<B>(request: &Request<B>) -> bool {
     matching::is_broken(request.uri().path()) || matching::is_broken(original.path())
 }
 
-/// What the route's own pattern captures, where the layer stands on a route and a price function
-/// will see it.
+/// What the route's own pattern captures, for a layer on one route. The price function sees it.
 fn captures_of_the_route<B>(request: &Request<B>) -> Vec<(String, String)> {
     let path = origin::original_uri(request.extensions(), request.uri()).path();
     origin::matched_path(request.extensions())

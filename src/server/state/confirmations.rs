@@ -1,4 +1,4 @@
-//! What a receiver whose key others know has answered about invoices.
+//! The answers about invoices of a receiver whose key others share.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -8,27 +8,25 @@ use std::{
 use super::{pace::Pace, turns::Turns};
 use crate::{payment::PaymentHash, recent::Recent};
 
-/// How often the receiver is asked about one payment at once, and after how long once more. All
-/// requests with that payment share this, and in between they share what was answered last.
+/// How many look-ups of one payment run at once, and after how long one more. All requests with
+/// that payment share these, and in between they share the last answer.
 const OF_ONE_PAYMENT: (u32, Duration) = (4, Duration::from_secs(1));
 /// The same for all payments of one client together: for the first look-up of each, and for all
-/// others. Only look-ups that find nothing settled count. New payments that are not settled are as
-/// scarce as unpaid invoices, so nobody keeps those who pay behind the same address from being
-/// asked about once.
+/// others. Only look-ups of unsettled payments count. New unsettled payments are as scarce as
+/// unpaid invoices. So nobody can use up the first look-ups of others at the same address.
 const FIRSTS_OF_ONE_CLIENT: (u32, Duration) = (48, Duration::from_millis(250));
 const OF_ONE_CLIENT: (u32, Duration) = (16, Duration::from_millis(250));
 
-/// How many settled payments are remembered, and how many that were not settled when the receiver
-/// was asked last.
+/// How many settled payments are remembered, and how many that were unsettled at the last look-up.
 const SETTLED: usize = 100_000;
 const UNSETTLED: usize = 16_384;
 
-/// What a receiver with a shared key has answered: settled is remembered, everything else shared
-/// for a moment. Bounded.
+/// What a receiver with a shared key has answered. Settled payments are remembered, other answers
+/// are shared for a short time. Bounded.
 #[derive(Debug)]
 pub(in crate::server) struct Confirmations {
     settled: Mutex<Recent<PaymentHash, ()>>,
-    /// Whether a payment that was not settled may still be.
+    /// Whether an unsettled payment may still settle.
     may_settle: Mutex<Recent<PaymentHash, bool>>,
     pub(in crate::server) turns: Arc<Turns>,
     pub(in crate::server) pace: Pace,
@@ -46,7 +44,7 @@ impl Default for Confirmations {
 }
 
 impl Confirmations {
-    /// Whether the receiver called this payment settled.
+    /// Whether the receiver reported this payment as settled.
     pub(in crate::server) fn is_settled(&self, payment_hash: &PaymentHash) -> bool {
         lock(&self.settled).get(payment_hash).is_some()
     }
@@ -56,12 +54,12 @@ impl Confirmations {
         lock(&self.settled).entry(payment_hash);
     }
 
-    /// Remembers a payment that is not settled, and whether it still may be.
+    /// Remembers an unsettled payment, and whether it may still settle.
     pub(in crate::server) fn not_settled(&self, payment_hash: PaymentHash, may_settle: bool) {
         *lock(&self.may_settle).entry(payment_hash) = may_settle;
     }
 
-    /// Whether a payment that was not settled when the receiver was asked last may still be.
+    /// Returns whether a payment that was unsettled at the last look-up may still settle.
     pub(in crate::server) fn last(&self, payment_hash: &PaymentHash) -> Option<bool> {
         lock(&self.may_settle).get(payment_hash).copied()
     }

@@ -1,8 +1,8 @@
-//! What a server remembers between requests, always within bounds: turns, paces, spent payments,
-//! memory held for bodies, and which warnings were logged.
+//! What a server remembers between requests, always bounded: turns, paces, spent payments, memory
+//! for bodies, and which warnings were logged.
 
+pub(super) mod body_memory;
 pub(super) mod confirmations;
-pub(super) mod holding;
 pub(super) mod notices;
 mod overlooked;
 pub(super) mod pace;

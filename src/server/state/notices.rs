@@ -1,5 +1,5 @@
-//! What is logged once, or once in a while, so that neither a fault nor a crowd goes unnoticed and
-//! no crowd fills the log.
+//! Warnings that are logged once, or once in a while: faults become visible, and no client can fill
+//! the log.
 
 use std::{
     collections::HashMap,
@@ -21,13 +21,13 @@ use crate::{
     trace,
 };
 
-/// Requests from one address that make it a proxy which nobody named.
+/// After this many requests an address counts as a proxy that was not configured.
 const MANY: u32 = 16;
 
-/// Addresses that are suspected at the same time.
+/// How many addresses are counted at the same time.
 const SUSPECTS: usize = 64;
 
-/// What happens often is logged once in so many seconds.
+/// A frequent event is logged once in this many seconds.
 const SELDOM_SECONDS: u64 = 300;
 
 #[derive(Debug, Default)]
@@ -41,12 +41,17 @@ pub(in crate::server) struct Notices {
 }
 
 impl Notices {
-    /// A request for an invoice, or for a free one.
-    pub(in crate::server) fn asked(&self, proxies: &Proxies, head: &Parts, client: ClientKey) {
+    /// Notes an unpaid request.
+    pub(in crate::server) fn unpaid_request(
+        &self,
+        proxies: &Proxies,
+        head: &Parts,
+        client: ClientKey,
+    ) {
         if client == ClientKey::Unknown && !self.unknown.swap(true, Ordering::Relaxed) {
             trace::warn(format_args!(
-                "a client's address is not known: all such clients share one limit for unpaid invoices and get nothing for \
-                 free; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
+                "a client's address is not known: all such clients share one limit for unpaid invoices and get no \
+                 free requests; serve with `into_make_service_with_connect_info::<SocketAddr>()`, or insert a `ClientAddr` into each \
                  request's extensions, and have trusted proxies name their clients"
             ));
         }
@@ -54,11 +59,11 @@ impl Notices {
             && let Some(overlooked) = proxies.overlooked(head)
             && self.count(overlooked) >= MANY
         {
-            self.tell_of(proxies, overlooked);
+            self.warn_of(proxies, overlooked);
         }
     }
 
-    /// A request that got no invoice, because there are too many unpaid ones.
+    /// Notes a request that got no invoice, because there are too many unpaid ones.
     pub(in crate::server) fn full(
         &self,
         (proxies, limits): (&Proxies, &UnpaidLimits),
@@ -110,7 +115,7 @@ impl Notices {
         }
     }
 
-    /// How many requests came from it, this one included.
+    /// Counts a request from it. Returns how many there were.
     fn count(&self, overlooked: Overlooked) -> u32 {
         let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
         if suspects.len() >= SUSPECTS && !suspects.contains_key(&overlooked) {
@@ -121,13 +126,13 @@ impl Notices {
         *count
     }
 
-    fn tell_of(&self, proxies: &Proxies, overlooked: Overlooked) {
+    fn warn_of(&self, proxies: &Proxies, overlooked: Overlooked) {
         if self.overlooked.swap(true, Ordering::Relaxed) {
             return;
         }
         match overlooked {
             Overlooked::Proxy(address) => trace::warn(format_args!(
-                "{address} may be a proxy that nobody named: its requests carry `X-Forwarded-For` or `Forwarded`, as any client's \
+                "{address} may be a proxy that is not configured: its requests carry `X-Forwarded-For` or `Forwarded`, as any client's \
                  can, and all clients behind it count as one, for unpaid invoices and for free requests; only if it is your \
                  proxy, call `.trusted_proxy(\"{address}\")`: a trusted address can name any client"
             )),
@@ -150,16 +155,16 @@ impl Notices {
     }
 }
 
-/// When something was logged last.
+/// When an event was last logged.
 #[derive(Debug, Default)]
 struct Seldom(AtomicU64);
 
 impl Seldom {
-    /// Whether it is time to log it again. If so, it counts as logged.
+    /// Returns whether to log it again. If so, it counts as logged.
     fn is_due(&self, now: Timestamp) -> bool {
         let now = now.as_unix_seconds();
         let last = self.0.load(Ordering::Relaxed);
-        // A clock that was ahead is forgiven.
+        // A clock that was ahead may be corrected.
         let is_due = last == 0 || now < last || now - last >= SELDOM_SECONDS;
         is_due
             && self

@@ -1,4 +1,4 @@
-//! Proxies that nobody named, as far as a request betrays them.
+//! Proxies that were not configured, as far as a request shows them.
 
 use std::net::IpAddr;
 
@@ -6,19 +6,19 @@ use http::request::Parts;
 
 use crate::server::address::{ForwardedBy, MAX_HOPS, Proxies, peer};
 
-/// An address that stands for many clients although nobody said so.
+/// An address that probably stands for many clients, and is not configured as a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Overlooked {
-    /// A private address that forwards for others and is no trusted proxy.
+    /// A private address that forwards for others and is not a trusted proxy.
     Proxy(IpAddr),
-    /// A trusted proxy whose header is not the one that is read.
+    /// A trusted proxy that sends the other header than the one that is read.
     Header(IpAddr),
 }
 
 impl Proxies {
-    /// The proxy that a request came through and that is taken for its client. Only private
-    /// addresses are suspected: any client may send the headers of a proxy, and few clients have
-    /// such an address.
+    /// Returns the proxy that a request came through, if it counts as the client. Only private
+    /// addresses are suspected: any client can send a proxy's headers, and few clients have such an
+    /// address.
     pub(crate) fn overlooked(&self, head: &Parts) -> Option<Overlooked> {
         let peer = peer(&head.extensions)?;
         let has = |header: ForwardedBy| head.headers.contains_key(header.name());

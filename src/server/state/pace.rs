@@ -1,4 +1,4 @@
-//! How often something costly may be done for one payment, one client and one network.
+//! Limits how often something costly is done for one payment, one client and one network.
 
 use std::{
     hash::Hash,
@@ -14,42 +14,42 @@ use crate::{
     server::address::{Block, ClientKey},
 };
 
-/// Keys that are told apart. Of the oldest beyond it nothing is known.
+/// How many keys are counted. Beyond that the oldest is forgotten.
 const KEYS: usize = 16_384;
 
-/// How often at once, and after how long once more.
+/// How many times at once, and after how long one more.
 type Often = (u32, Duration);
 
-/// The pace of something that requests with a credential cause. Clients that cannot be told apart
+/// The pace of something that requests with a credential cause. Clients without a known address
 /// have no pace of their own.
 #[derive(Debug)]
 pub(in crate::server) struct Pace {
     by_payment: Buckets<PaymentHash>,
-    by_client: Buckets<Asker>,
-    /// For the first time of each payment, if that counts apart.
-    firsts_by_client: Option<Buckets<Asker>>,
+    by_client: Buckets<PaceKey>,
+    /// For the first time of each payment, if that is counted separately.
+    firsts_by_client: Option<Buckets<PaceKey>>,
 }
 
 /// A client, or a network that it is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Asker {
+enum PaceKey {
     Client(ClientKey),
     Block(Block),
 }
 
-/// It was done too often. After this long it may be done again.
+/// A refusal, with the time until it is allowed again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct TooOften(pub(in crate::server) Duration);
 
-/// It was counted.
+/// One time that was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) struct Taken {
     is_first: bool,
 }
 
 impl Pace {
-    /// For each payment and each client. IPv6 networks of 56 and 48 bits have the pace of four and
-    /// of sixteen clients.
+    /// Creates a pace for each payment and each client. IPv6 networks of 56 and 48 bits have the
+    /// pace of four and of sixteen clients.
     pub(in crate::server) fn new(payment: Often, client: Often) -> Self {
         Self {
             by_payment: Buckets::new(payment),
@@ -58,14 +58,15 @@ impl Pace {
         }
     }
 
-    /// Counts the first time of each payment apart, with this pace for each client: who does the
-    /// same for the same payments over and over takes nothing away from others at the same address.
+    /// Counts the first time of each payment separately, with this pace for each client. So a
+    /// client that repeats the same payments takes nothing from others at the same address.
     pub(in crate::server) fn with_firsts(mut self, client: Often) -> Self {
         self.firsts_by_client = Some(Buckets::new(client));
         self
     }
 
-    /// Counts one time for the payment, the client and its networks, or for none of them.
+    /// Counts one time for the payment, the client and its networks. If one of them refuses, none
+    /// is counted.
     pub(in crate::server) fn take(
         &self,
         payment_hash: PaymentHash,
@@ -76,11 +77,11 @@ impl Pace {
             is_first: self.by_payment.take(payment_hash, 1, now)?,
         };
         let buckets = self.buckets(taken);
-        for (before, asker) in askers(client).enumerate() {
-            if let Err(too_often) = buckets.take(asker, asker.clients(), now) {
-                askers(client)
+        for (before, key) in pace_keys(client).enumerate() {
+            if let Err(too_often) = buckets.take(key, key.clients(), now) {
+                pace_keys(client)
                     .take(before)
-                    .for_each(|asker| buckets.give_back(asker, asker.clients()));
+                    .for_each(|key| buckets.give_back(key, key.clients()));
                 match taken.is_first {
                     true => self.by_payment.forget(payment_hash),
                     false => self.by_payment.give_back(payment_hash, 1),
@@ -91,13 +92,13 @@ impl Pace {
         Ok(taken)
     }
 
-    /// It came to something good: it does not count for the client.
+    /// Uncounts one time for the client, because it succeeded.
     pub(in crate::server) fn succeeded(&self, client: ClientKey, taken: Taken) {
         let buckets = self.buckets(taken);
-        askers(client).for_each(|asker| buckets.give_back(asker, asker.clients()));
+        pace_keys(client).for_each(|key| buckets.give_back(key, key.clients()));
     }
 
-    fn buckets(&self, taken: Taken) -> &Buckets<Asker> {
+    fn buckets(&self, taken: Taken) -> &Buckets<PaceKey> {
         self.firsts_by_client
             .as_ref()
             .filter(|_| taken.is_first)
@@ -105,17 +106,17 @@ impl Pace {
     }
 }
 
-/// Who is counted, from the widest network on: one that is refused adds no keys for what is within
-/// it.
-fn askers(client: ClientKey) -> impl Iterator<Item = Asker> {
-    let mut blocks = client.blocks().map(Asker::Block);
+/// Returns the keys to count, the widest network first: if it refuses, no keys are added for what
+/// is inside it.
+fn pace_keys(client: ClientKey) -> impl Iterator<Item = PaceKey> {
+    let mut blocks = client.blocks().map(PaceKey::Block);
     let (narrow, wide) = (blocks.next(), blocks.next());
-    let client = (client != ClientKey::Unknown).then_some(Asker::Client(client));
+    let client = (client != ClientKey::Unknown).then_some(PaceKey::Client(client));
     [wide, narrow, client].into_iter().flatten()
 }
 
-impl Asker {
-    /// For how many clients it counts.
+impl PaceKey {
+    /// Returns how many clients' pace it gets.
     fn clients(self) -> u32 {
         match self {
             Self::Client(_) => 1,
@@ -128,7 +129,7 @@ impl Asker {
 struct Buckets<K> {
     at_once: u32,
     every: Duration,
-    /// When the bucket of a key is full again.
+    /// When the bucket of a key is full again. `None` before its first time.
     full_at: Mutex<Recent<K, Option<Instant>>>,
 }
 
@@ -141,7 +142,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
         }
     }
 
-    /// Counts one time for a key that stands for so many. Whether it is the first one.
+    /// Counts one time for a key with this many clients' pace. Returns whether it is the first.
     fn take(&self, key: K, many: u32, now: Instant) -> Result<bool, TooOften> {
         let mut recent = self.lock();
         let full_at = recent.entry(key);

@@ -8,26 +8,26 @@ use tokio::time::Instant;
 
 use crate::{payment::PaymentHash, recent::Recent};
 
-/// How many payments are remembered. Of others the store is asked.
+/// How many payments are remembered. For others the server asks the store.
 const REMEMBERED: usize = 65_536;
 
-/// How long a payment is doubted that the store called spent.
+/// How long a payment is doubted after the store reported it as spent.
 const DOUBTED: Duration = Duration::from_secs(30);
 
-/// Uses that are gone for good: this process was granted them and can give them back no more. A
-/// payment that is known to be used up needs neither memory for its body, nor a price, nor a permit
-/// of the inner service, nor the store.
+/// Uses that are gone for good: this process was granted them and can no longer give them back. A
+/// request with a used-up payment needs no memory for its body, no price, no permit of the inner
+/// service, and no call of the store.
 ///
-/// If the store said `Spent`, the use may still come back: another process may hold it. Such a
-/// payment is only doubted for a while, which says how much its requests may hold, and never what
-/// they are answered.
+/// If the store said `Spent`, the use may still come back, because another process may hold it.
+/// Such a payment is doubted for a while. Doubt limits what its requests may hold, and never
+/// decides their answer.
 #[derive(Debug)]
 pub(in crate::server) struct Spent {
     uses: Mutex<Recent<PaymentHash, u32>>,
     doubted: Mutex<Recent<PaymentHash, Option<Doubt>>>,
 }
 
-/// Of so many uses none was left at that time.
+/// None of this many uses was left at that time.
 #[derive(Clone, Copy, Debug)]
 struct Doubt {
     uses: NonZeroU32,
@@ -44,15 +44,14 @@ impl Default for Spent {
 }
 
 impl Spent {
-    /// A granted use ended and was not given back.
+    /// Notes a granted use that was not given back.
     pub(in crate::server) fn add(&self, payment_hash: PaymentHash) {
         let mut recent = lock(&self.uses);
         let uses = recent.entry(payment_hash);
         *uses = uses.saturating_add(1);
     }
 
-    /// Whether a payment that is good for so many uses has none left, whatever the store would
-    /// answer now.
+    /// Whether a payment with this many uses certainly has none left.
     pub(in crate::server) fn is_used_up(
         &self,
         payment_hash: PaymentHash,
@@ -63,7 +62,7 @@ impl Spent {
             .is_some_and(|gone| *gone >= uses.get())
     }
 
-    /// The store called a payment that is good for so many uses spent.
+    /// Notes that the store reported a payment with this many uses as spent.
     pub(in crate::server) fn doubt(&self, payment_hash: PaymentHash, uses: NonZeroU32) {
         let mut recent = lock(&self.doubted);
         let (doubt, at) = (recent.entry(payment_hash), Instant::now());
@@ -73,14 +72,14 @@ impl Spent {
         *doubt = Some(Doubt { uses: known, at });
     }
 
-    /// A use was given back.
+    /// Notes that a use was given back.
     pub(in crate::server) fn trust(&self, payment_hash: PaymentHash) {
         if let Some(doubt) = lock(&self.doubted).get_mut(&payment_hash) {
             *doubt = None;
         }
     }
 
-    /// Whether the store lately called a payment spent that is good for so many uses or more.
+    /// Whether the store recently reported the payment as spent, with this many uses or more.
     pub(in crate::server) fn is_doubted(
         &self,
         payment_hash: PaymentHash,

@@ -1,5 +1,4 @@
-//! Turns: of all requests with one payment only some at a time do what holds something that others
-//! need.
+//! Turns: only some requests of one payment at a time use a resource that others need.
 
 use std::{
     collections::HashMap,
@@ -10,60 +9,59 @@ use tokio::sync::Semaphore;
 
 use crate::payment::PaymentHash;
 
-/// A line of requests for each payment that some request is in line for.
+/// A queue for each payment that has waiting or running requests.
 #[derive(Debug, Default)]
 pub(in crate::server) struct Turns {
     lines: Mutex<HashMap<PaymentHash, Line>>,
 }
 
-/// How many have their turn at once follows from what became of earlier turns: it starts low, so
-/// that a payment of which nothing is known holds little; each success adds one, and each failure
-/// halves it.
+/// The queue of one payment. How many turns run at once depends on earlier turns. It starts low, so
+/// that an unknown payment holds little. Each success adds one turn, and each failure halves their
+/// number.
 #[derive(Debug)]
 struct Line {
     free: Arc<Semaphore>,
     /// Turns that are taken or free.
     turns: usize,
-    /// How many there should be, and may be at most.
+    /// How many there should be now, and at most.
     at_once: usize,
     most: usize,
     /// Turns that ended with an answer.
     answers: u64,
-    /// A turn ended without an answer, and no other turn had one meanwhile or since.
+    /// A turn ended without an answer, and no other turn got one during it or since.
     is_stalled: bool,
-    /// Requests that stand in it or have their turn. Without any it is forgotten.
+    /// Requests that wait or have their turn. The queue is removed when there are none.
     requests: usize,
 }
 
-/// A place in line. Dropping it ends its turn.
+/// A place in the queue. Dropping it ends its turn.
 #[derive(Debug)]
 pub(in crate::server) struct InLine {
     turns: Arc<Turns>,
     payment_hash: PaymentHash,
     free: Arc<Semaphore>,
-    /// The answers that had come when its turn began, if it has its turn.
+    /// The number of answers when its turn began. `None` before that.
     turn: Option<u64>,
 }
 
-/// What became of a turn.
+/// How a turn ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::server) enum End {
     Good,
     Bad,
     /// No answer came.
     Silent,
-    /// Given back unused.
+    /// The turn was not used.
     Unused,
 }
 
-/// So many requests of one payment have their turn at once before anything is known of it, and at
-/// most.
+/// How many turns run at once for a payment of which nothing is known, and at most.
 const AT_FIRST: usize = 2;
 pub(in crate::server) const AT_ONCE: usize = 64;
 
 impl Turns {
-    /// Gets in line. At most so many may have their turn at once, or what an earlier request in
-    /// this line said, if that is more.
+    /// Joins the queue. At most `most` turns run at once, or the number that an earlier request in
+    /// this queue gave, if that is more.
     pub(in crate::server) fn line_up(
         self: &Arc<Self>,
         payment_hash: PaymentHash,
@@ -103,10 +101,10 @@ impl Line {
         }
     }
 
-    /// How many turns are new.
+    /// Raises the highest number of turns. Returns how many turns are new.
     fn allow(&mut self, most: usize) -> usize {
         if most > self.most {
-            // What turned out badly stays narrow.
+            // A queue that was narrowed by failures stays narrow.
             if self.at_once == AT_FIRST.min(self.most) {
                 self.at_once = AT_FIRST.min(most);
             }
@@ -115,7 +113,7 @@ impl Line {
         self.fit()
     }
 
-    /// A turn ended. How many turns are free now that were not.
+    /// Ends a turn. Returns how many turns are new.
     fn end(&mut self, end: End, answers_before: u64) -> usize {
         match end {
             End::Good => self.at_once = (self.at_once + 1).min(self.most),
@@ -134,7 +132,7 @@ impl Line {
         self.fit()
     }
 
-    /// Makes as many turns as there should be, or takes away free ones. How many are new.
+    /// Adds missing turns or removes free ones. Returns how many are new.
     fn fit(&mut self) -> usize {
         self.turns -= self
             .free
@@ -146,14 +144,14 @@ impl Line {
 }
 
 impl InLine {
-    /// Takes the turn if nobody waits and one is free.
+    /// Takes a turn if one is free and nobody waits.
     pub(in crate::server) fn try_turn(&mut self) -> bool {
         let free = self.free.clone();
         free.try_acquire().map(|permit| self.begin(permit)).is_ok()
     }
 
-    /// Waits for the turn, in the order of arrival and for as long as those before have theirs.
-    /// Returns false if a turn before ended without an answer: then this one would too.
+    /// Waits for a turn, in the order of arrival. Returns false if an earlier turn ended without an
+    /// answer, because this one would too.
     pub(in crate::server) async fn turn(&mut self) -> bool {
         let free = self.free.clone();
         // The semaphore is never closed.
@@ -178,7 +176,7 @@ impl InLine {
         );
     }
 
-    /// Ends the turn, and says what became of it.
+    /// Ends the turn, and notes how it ended.
     pub(in crate::server) fn end(mut self, end: End) {
         self.end_turn(end);
     }

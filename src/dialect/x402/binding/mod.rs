@@ -9,24 +9,19 @@
 //! - A whole number beyond 2^53 - 1 in bound MCP values cannot be bound. Its canonical text would
 //!   be rounded, and a handler that reads it exactly would see another call than the one that was
 //!   paid for.
-//! - A request whose authorities are well formed, but none of them ours, is `request_mismatch`. A
-//!   request that names no authority at all is bound to the configured origin, like every other
-//!   (see [`PublicOrigin`]).
-//! - A port is a number from 1 to 65535 without leading zeros. An empty port is no port.
-//! - A raw `[` or `]` is allowed in path and query, because the reference implementations allow it
-//!   there.
+//! - The server refuses (421) a request whose authorities are well formed but none of them ours. It
+//!   binds a request without any authority to the configured origin.
+//! - A port is a number from 1 to 65535 without leading zeros; an empty one is none.
+//! - A raw `[` or `]` is allowed in path and query, because the reference implementations allow
+//!   it there.
 
 mod http;
 mod mcp;
-mod origin;
 mod params;
 mod request;
 mod url;
 
-pub use self::{
-    origin::PublicOrigin,
-    request::{RequestBinding, RequestHash},
-};
+pub use self::request::{RequestBinding, RequestHash};
 pub(crate) use self::{
     params::{Binding, Params},
     url::http_url,

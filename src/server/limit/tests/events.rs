@@ -151,7 +151,7 @@ proptest! {
             match step {
                 Step::Reserve(n) => slots.extend(limiter.reserve(someone(n), at(now))),
                 Step::Asked(i, seconds) => {
-                    slots.get_mut(i).into_iter().for_each(|slot| slot.asked(at(now), life(seconds), LIMIT));
+                    slots.get_mut(i).into_iter().for_each(|slot| slot.node_called(at(now), life(seconds), LIMIT));
                 }
                 Step::Issued(i, n, life) if i < slots.len() => slots.remove(i).issued(hash(n), at(now + life)),
                 Step::NotIssued(i, why) if i < slots.len() => slots.remove(i).not_issued(why),

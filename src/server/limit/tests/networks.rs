@@ -8,7 +8,7 @@ fn taken(limiter: &Arc<Limiter>, first: u64, count: u64) -> usize {
     let mut taken = 0_usize;
     for n in first..first + count {
         while let Ok(mut slot) = limiter.reserve(network(n), at(0)) {
-            slot.asked(at(0), life(300), LIMIT);
+            slot.node_called(at(0), life(300), LIMIT);
             taken += 1;
         }
     }

@@ -28,14 +28,14 @@ fn a_dropped_request_keeps_its_slot_once_the_node_was_asked() {
     drop(limiter.reserve(client(1), at(0)).unwrap());
     let mut slot = limiter.reserve(client(1), at(0)).unwrap();
     assert_eq!(retry_after(limiter.reserve(client(1), at(0))), 1);
-    slot.asked(at(0), life(300), LIMIT);
+    slot.node_called(at(0), life(300), LIMIT);
     drop(slot);
     assert_eq!(retry_after(limiter.reserve(client(1), at(1))), 299);
     let mut slot = limiter.reserve(client(1), at(301)).unwrap();
-    slot.asked(at(301), life(300), LIMIT);
+    slot.node_called(at(301), life(300), LIMIT);
     slot.not_issued(CallEnd::Refused);
     let mut slot = limiter.reserve(client(1), at(301)).unwrap();
-    slot.asked(at(301), life(300), LIMIT);
+    slot.node_called(at(301), life(300), LIMIT);
     slot.issued(hash(1), at(500));
     assert_eq!(retry_after(limiter.reserve(client(1), at(301))), 199);
 }
@@ -43,7 +43,7 @@ fn a_dropped_request_keeps_its_slot_once_the_node_was_asked() {
 /// A call that the node has not answered.
 fn called(limiter: &Arc<Limiter>, n: u8, now: u64) -> Slot {
     let mut slot = limiter.reserve(client(n), at(now)).unwrap();
-    slot.asked(at(now), life(300), LIMIT);
+    slot.node_called(at(now), life(300), LIMIT);
     slot
 }
 

@@ -1,22 +1,22 @@
-use super::{asked_for, head, origins};
+use super::{head, matching, origins};
 
 #[test]
 fn a_request_is_for_the_origin_that_it_names() {
-    assert_eq!(asked_for(&[], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "API.EXAMPLE.COM")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "api.example.com:443")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "b.example:8443")], false), Ok(1));
-    assert_eq!(asked_for(&[("host", "127.0.0.1:9999")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "[::1]")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "localhost:1")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "internal:80")], false), Ok(0));
-    assert_eq!(asked_for(&[("host", "lb:8080")], false), Ok(0));
+    assert_eq!(matching(&[], false), Ok(0));
+    assert_eq!(matching(&[("host", "API.EXAMPLE.COM")], false), Ok(0));
+    assert_eq!(matching(&[("host", "api.example.com:443")], false), Ok(0));
+    assert_eq!(matching(&[("host", "b.example:8443")], false), Ok(1));
+    assert_eq!(matching(&[("host", "127.0.0.1:9999")], false), Ok(0));
+    assert_eq!(matching(&[("host", "[::1]")], false), Ok(0));
+    assert_eq!(matching(&[("host", "localhost:1")], false), Ok(0));
+    assert_eq!(matching(&[("host", "internal:80")], false), Ok(0));
+    assert_eq!(matching(&[("host", "lb:8080")], false), Ok(0));
     assert_eq!(
-        asked_for(&[("host", "internal, b.example:8443")], false),
+        matching(&[("host", "internal, b.example:8443")], false),
         Ok(1)
     );
     assert_eq!(
-        asked_for(
+        matching(
             &[("host", "evil.example"), ("host", "b.example:8443")],
             false
         ),
@@ -47,7 +47,7 @@ fn a_name_that_is_not_ours_is_misdirected() {
         ".example.com",
         "example:8443",
     ] {
-        assert_eq!(asked_for(&[("host", host)], true), Err(false), "{host}");
+        assert_eq!(matching(&[("host", host)], true), Err(false), "{host}");
     }
     let error = origins(&["https://a"], &[])
         .matching(&head("/x", &[("host", "evil")]), false)
@@ -88,23 +88,23 @@ fn what_is_no_authority_is_misdirected_even_beside_a_good_one() {
         "s://api.example.com",
     ] {
         assert_eq!(
-            asked_for(&[("host", "api.example.com"), ("host", bad)], false),
+            matching(&[("host", "api.example.com"), ("host", bad)], false),
             Err(true),
             "{bad}"
         );
         let forwarded = [("host", "api.example.com"), ("x-forwarded-host", bad)];
-        assert_eq!(asked_for(&forwarded, true), Err(true), "{bad}");
-        assert_eq!(asked_for(&forwarded, false), Ok(0), "{bad}");
+        assert_eq!(matching(&forwarded, true), Err(true), "{bad}");
+        assert_eq!(matching(&forwarded, false), Ok(0), "{bad}");
     }
     for proto in ["https://api.example.com/path?", "https, ", "", "1x"] {
         assert_eq!(
-            asked_for(&[("x-forwarded-proto", proto)], true),
+            matching(&[("x-forwarded-proto", proto)], true),
             Err(true),
             "{proto}"
         );
     }
     assert_eq!(
-        asked_for(&[("x-forwarded-proto", "https, http")], true),
+        matching(&[("x-forwarded-proto", "https, http")], true),
         Ok(0)
     );
     let userinfo = head("http://user@api.example.com/x", &[]);
@@ -122,8 +122,19 @@ fn only_a_trusted_proxy_is_asked_for_the_forwarded_host() {
         ("host", "evil.example"),
         ("x-forwarded-host", "proxy:8080, b.example:8443"),
     ];
-    assert_eq!(asked_for(&lines, true), Ok(1));
-    assert_eq!(asked_for(&lines, false), Err(false));
+    assert_eq!(matching(&lines, true), Ok(1));
+    assert_eq!(matching(&lines, false), Err(false));
+
+    let lines = [
+        ("host", "internal:8080"),
+        ("x-forwarded-host", "api.example.com:443"),
+        ("x-forwarded-proto", "//"),
+    ];
+    assert_eq!(matching(&lines, false), Err(false));
+    assert_eq!(matching(&lines, true), Err(true));
+    assert_eq!(matching(&lines[..2], true), Ok(0));
+    let with_internal = origins(&["https://api.example.com"], &["internal:8080"]);
+    assert_eq!(with_internal.matching(&head("/a", &lines), false), Ok(0));
 }
 
 #[test]
@@ -139,7 +150,7 @@ fn a_name_that_is_no_address_and_no_name_is_malformed() {
         ("a b", true),
         ("a/b", true),
     ] {
-        let answer = asked_for(&[("host", host)], false);
+        let answer = matching(&[("host", host)], false);
         if host == "[2001:db8::1]:443" {
             assert_eq!(answer, Err(false), "well formed, and not ours");
         } else if is_malformed {
@@ -149,7 +160,7 @@ fn a_name_that_is_no_address_and_no_name_is_malformed() {
         }
     }
     assert_eq!(
-        asked_for(&[("host", "a%41%4a")], false),
+        matching(&[("host", "a%41%4a")], false),
         Err(false),
         "well formed, and not ours"
     );
@@ -157,7 +168,7 @@ fn a_name_that_is_no_address_and_no_name_is_malformed() {
 
 #[test]
 fn two_origins_of_ours_in_one_request_are_nobodys() {
-    let lines = |first, second| asked_for(&[("host", first), ("x-forwarded-host", second)], true);
+    let lines = |first, second| matching(&[("host", first), ("x-forwarded-host", second)], true);
     assert_eq!(lines("api.example.com", "b.example:8443"), Err(false));
     assert_eq!(
         lines("internal", "b.example:8443"),
@@ -166,53 +177,59 @@ fn two_origins_of_ours_in_one_request_are_nobodys() {
     );
     assert_eq!(lines("b.example:8443", "internal"), Ok(1));
     assert_eq!(lines("b.example:8443", "other.example"), Ok(1));
-    assert_eq!(asked_for(&[], false), Ok(0), "none is named");
+    assert_eq!(matching(&[], false), Ok(0), "none is named");
 }
 
-#[cfg(feature = "x402")]
 #[test]
-fn the_server_and_the_binding_of_x402_read_every_authority_alike() {
-    use crate::dialect::x402::{PublicOrigin, Reason};
-
+fn every_host_and_port_is_ours_or_misdirected_or_malformed() {
     let ours = origins(&["https://api.example.com"], &["internal", "lb:8080"]);
-    let bound =
-        PublicOrigin::new("https://api.example.com").with_accepted(&["internal", "lb:8080"]);
-    let hosts = [
-        "api.example.com",
-        "API.example.COM",
-        "api.example.com.",
-        "internal",
-        "lb",
-        "evil.example",
-        "[2001:db8::1]",
-        "",
+    let any_port = ["", ":", ":80", ":443", ":8080"];
+    // Each host, and the ports at which it is ours.
+    let hosts: [(&str, &[&str]); 8] = [
+        ("api.example.com", &["", ":", ":443"]),
+        ("API.example.COM", &["", ":", ":443"]),
+        ("api.example.com.", &[]),
+        ("internal", &["", ":", ":80", ":443"]),
+        ("lb", &[":8080"]),
+        ("evil.example", &[]),
+        ("[2001:db8::1]", &[]),
+        ("", &[]),
     ];
-    let ports = [
-        "", ":", ":80", ":443", ":8080", ":0", ":00", ":080", ":0443", ":000443", ":65536",
-        ":+443", ":443x", ":443:443", " ",
+    let malformed_ports = [
+        ":0", ":00", ":080", ":0443", ":000443", ":65536", ":+443", ":443x", ":443:443",
     ];
     let mut counted = [0; 3];
-    for host in hosts
-        .iter()
-        .flat_map(|host| ports.iter().map(move |port| format!("{host}{port}")))
-    {
-        for host in [
-            host.clone(),
-            format!("user@{host}"),
-            format!("{host}/"),
-            format!("internal, {host}"),
-        ] {
-            let lines = [("host", host.as_str())];
-            let asked = ours
-                .matching(&head("/x", &lines), false)
-                .map_err(|error| error.is_malformed);
-            let url = bound.bound_url([("host", host.as_bytes())], "/x");
-            let same = match &url {
-                Ok(url) => asked.is_ok() && url == "https://api.example.com/x",
-                Err(reason) => asked == Err(*reason == Reason::RequestBinding),
+    for (host, port, expected) in hosts.iter().flat_map(|(host, ours)| {
+        let well_formed = any_port.iter().map(move |port| {
+            let expected = match ours.contains(port) {
+                _ if host.is_empty() => Err(true),
+                true => Ok(0),
+                false => Err(false),
             };
-            assert!(same, "{host:?}: {asked:?}, {url:?}");
-            counted[asked.map_or_else(usize::from, |_| 2)] += 1;
+            (host, port, expected)
+        });
+        let malformed = malformed_ports
+            .iter()
+            .map(move |port| (host, port, Err(true)));
+        well_formed.chain(malformed)
+    }) {
+        let beside_ours = expected.or_else(|is_malformed| match is_malformed {
+            true => Err(true),
+            false => Ok(0),
+        });
+        for (host, expected) in [
+            (format!("{host}{port}"), expected),
+            // White space around a hop is no part of it.
+            (format!("{host}{port} "), expected),
+            (format!("user@{host}{port}"), Err(true)),
+            (format!("{host}{port}/"), Err(true)),
+            (format!("internal, {host}{port}"), beside_ours),
+        ] {
+            let found = ours
+                .matching(&head("/x", &[("host", host.as_str())]), false)
+                .map_err(|error| error.is_malformed);
+            assert_eq!(found, expected, "{host:?}");
+            counted[found.map_or_else(usize::from, |_| 2)] += 1;
         }
     }
     assert!(counted.iter().all(|count| *count > 10), "{counted:?}");

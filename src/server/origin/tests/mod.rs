@@ -26,7 +26,7 @@ pub(super) fn head(uri: &str, lines: &[(&str, &str)]) -> Parts {
 }
 
 #[track_caller]
-pub(super) fn asked_for(lines: &[(&str, &str)], is_trusted_proxy: bool) -> Result<usize, bool> {
+pub(super) fn matching(lines: &[(&str, &str)], is_trusted_proxy: bool) -> Result<usize, bool> {
     let origins = origins(
         &["https://api.example.com", "https://b.example:8443"],
         &["internal", "lb:8080"],
@@ -129,7 +129,7 @@ fn the_raw_target_keeps_its_spelling() {
         ("*", Err(TargetError)),
         ("other:443", Err(TargetError)),
     ] {
-        let found = super::asked_for(&head(uri, &[]));
+        let found = raw_target(&head(uri, &[]));
         assert_eq!(
             found
                 .as_ref()
@@ -138,6 +138,23 @@ fn the_raw_target_keeps_its_spelling() {
             target,
             "{uri}"
         );
+    }
+}
+
+#[test]
+fn a_target_cannot_change_the_origin() {
+    for text in ["", ".evil.example/a", "@evil.example/a", "/a b"] {
+        assert!(
+            text.parse::<http::Uri>().is_err(),
+            "{text} reaches no server"
+        );
+    }
+    for bad in ["//evil.example/a", "evil.example:1", "*"] {
+        assert_eq!(raw_target(&head(bad, &[])), Err(TargetError), "{bad}");
+    }
+    for text in ["https://evil.example/a", "http://u@evil.example/a", "/a#b"] {
+        let target = raw_target(&head(text, &[])).unwrap();
+        assert_eq!(target.as_str(), "/a", "{text}");
     }
 }
 
@@ -173,7 +190,7 @@ fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
 #[test]
 fn what_a_trusted_proxy_says_of_the_scheme_is_a_scheme() {
     let says = |proto| {
-        asked_for(
+        matching(
             &[("host", "api.example.com"), ("x-forwarded-proto", proto)],
             true,
         )

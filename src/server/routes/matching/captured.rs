@@ -1,4 +1,4 @@
-//! What a pattern captures of a path.
+//! Reads what a pattern captures of a path.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use percent_encoding::percent_decode_str;
 
 use super::tree::Tree;
 
-/// What the captures of a priced rule hold, read when it is asked for.
+/// The captures of a priced rule, read on demand.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Captured<'a> {
     tree: &'a Tree,
@@ -18,8 +18,8 @@ impl<'a> Captured<'a> {
         Self { tree, pattern }
     }
 
-    /// Names and values in the path that was looked up, decoded as axum decodes them. A path whose
-    /// captures are not UTF-8 is never priced.
+    /// Returns names and values in the path that was looked up, decoded as axum decodes them. A
+    /// path whose captures are not UTF-8 is never priced.
     pub(crate) fn decoded<'p>(&'p self, path: &'p str) -> Vec<(&'p str, Cow<'p, str>)> {
         let raw = self.tree.captures(self.pattern, path);
         raw.into_iter()
@@ -28,10 +28,11 @@ impl<'a> Captured<'a> {
     }
 }
 
-/// The matcher names captures `a` to `z` and panics beyond.
+/// The matcher names captures `a` to `z`, and panics if there are more.
 pub(super) const MAX_CAPTURES: usize = 24;
 
-/// What one pattern of the router captures of a path, decoded; nothing where it does not match.
+/// Returns what one pattern of the router captures of a path, decoded. Nothing if it does not
+/// match.
 pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {
     if pattern.matches('{').count() > MAX_CAPTURES {
         return Vec::new();

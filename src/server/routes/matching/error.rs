@@ -1,7 +1,7 @@
 use std::{error::Error, fmt};
 
-/// A table of routes that cannot be compiled. It names the rule, what was expected and, where there
-/// is one, the fix.
+/// A mistake in a route table. The text names the rule, what was expected and, if there is one, the
+/// fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RuleError(String);
 
@@ -18,7 +18,7 @@ impl RuleError {
 
     pub(super) fn no_default() -> Self {
         Self(
-            "the table does not say what becomes of other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`"
+            "the table does not say how to answer other paths: end it with `.otherwise_free()` or `.otherwise_refuse()`"
                 .to_owned(),
         )
     }
@@ -27,7 +27,7 @@ impl RuleError {
         let fix = if rule == earlier {
             "keep one"
         } else {
-            "they price the same paths, in some spelling of them: keep one"
+            "they price the same paths in some spelling: keep one"
         };
         Self(format!("rules `{earlier}` and `{rule}`: {fix}"))
     }

@@ -1,14 +1,14 @@
-//! The normal form of paths and patterns: what all spellings of one path have in common.
+//! The normal form of paths and patterns, which all spellings of one path share.
 //!
-//! A handler, a file system or a proxy may take `/%61rchive//x`, `/Archive/x/` and
-//! `/a/../archive/x;v=1` for one thing. The table looks a path up as it is and in normal form, and
-//! serves none that the two see differently.
+//! A handler, a file system or a proxy may treat `/%61rchive//x`, `/Archive/x/` and
+//! `/a/../archive/x;v=1` as the same path. The table looks a path up as it is and in normal form,
+//! and refuses the request if the two lookups disagree about a price.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// How often a path is percent-decoded.
+/// How many times a path is percent-decoded at most.
 const ROUNDS: usize = 3;
 
 /// A path in normal form: percent-decoded up to three rounds, `\` as `/`, empty segments, dot
@@ -16,7 +16,7 @@ const ROUNDS: usize = 3;
 #[derive(Debug)]
 pub(crate) struct Normal<'a> {
     pub(crate) text: Cow<'a, str>,
-    /// In some round there were control bytes, or bytes that are not UTF-8.
+    /// Some round of decoding gave control bytes, or bytes that are not UTF-8.
     pub(crate) is_broken: bool,
 }
 
@@ -64,8 +64,8 @@ pub(crate) fn is_broken(path: &str) -> bool {
         && decode(path).1
 }
 
-/// Whether `path` is in normal form without any doubt, which there is of segments that begin with a
-/// dot. The asterisk of `OPTIONS *` is no path and stays as it is.
+/// Whether `path` is certainly in normal form. Segments that begin with a dot are decided by the
+/// slow way. The asterisk of `OPTIONS *` is not a path and stays as it is.
 fn is_normal(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return path == "*";
@@ -78,7 +78,7 @@ fn is_normal(path: &str) -> bool {
     rest.is_empty() || (rest.bytes().all(follows) && before != b'/')
 }
 
-/// What no spelling of a path hides behind: visible ASCII but for `%`, `\`, `;` and capitals.
+/// Bytes that normalising never changes: visible ASCII except `%`, `\`, `;` and capitals.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = b'!';
@@ -107,8 +107,8 @@ fn push_lower_case(to: &mut String, text: &str) {
     to.extend(text.chars().flat_map(char::to_lowercase));
 }
 
-/// The normal form of a pattern, or what is wrong with it. Its braces were checked by the matcher
-/// before.
+/// Returns the normal form of a pattern, or what is wrong with it. The matcher has already checked
+/// its braces.
 pub(crate) fn normal_pattern(pattern: &str) -> Result<String, &'static str> {
     let path = pattern.strip_prefix('/').ok_or("a path starts with `/`")?;
     let mut normal = String::with_capacity(pattern.len());
@@ -131,7 +131,7 @@ pub(crate) fn normal_pattern(pattern: &str) -> Result<String, &'static str> {
     Ok(normal)
 }
 
-/// The literal text of a segment, its doubled braces undone, and the capture at its end.
+/// The literal text of a segment, with doubled braces undone, and the capture at its end.
 fn split_segment(segment: &str) -> (String, &str) {
     let mut literal = String::new();
     let mut rest = segment;

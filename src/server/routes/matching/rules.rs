@@ -9,7 +9,7 @@ use super::{
     tree::{self, Leaf, Selected, Tree},
 };
 
-/// What becomes of a path that no rule names.
+/// How requests without a rule are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Otherwise {
     Free,
@@ -22,7 +22,7 @@ pub(crate) struct Rules<T> {
     rules: Vec<PathRule<T>>,
     matchers: Vec<Matcher>,
     otherwise: Otherwise,
-    /// All patterns are in normal form, so that both lookups of a path in normal form are the same.
+    /// All patterns are in normal form: then one lookup is enough for a path in normal form.
     one_lookup: bool,
 }
 
@@ -41,19 +41,19 @@ struct Matcher {
     normal: Tree,
 }
 
-/// What the table says of a request.
+/// The result of a lookup.
 #[derive(Debug)]
 pub(crate) enum Lookup<'a, T> {
-    /// 400: the path as it is and its normal form do not have the same price, or it holds control
-    /// bytes or broken UTF-8.
+    /// 400: the path and its normal form have different prices, or the path contains control bytes
+    /// or broken UTF-8.
     Ambiguous,
     /// 404.
     Closed,
-    /// It passes.
+    /// Served without payment.
     Free,
     /// 405 with `Allow`.
     MethodNotAllowed { allow: HeaderValue },
-    /// 500 and a line in the log.
+    /// 500, and the mistake is logged.
     Misplaced(Misplaced<'a>),
     /// 204 with `Allow`.
     Options { allow: HeaderValue },
@@ -63,8 +63,7 @@ pub(crate) enum Lookup<'a, T> {
     },
 }
 
-/// The mistake that a layer sees another path than its rules were written for. `Display` is the
-/// line for the log.
+/// A layer sees another path than its rules were written for. `Display` is the text to log.
 #[derive(Debug)]
 pub(crate) struct Misplaced<'a> {
     method: &'a Method,
@@ -87,7 +86,7 @@ impl<T> Rules<T> {
         let otherwise = otherwise.ok_or_else(RuleError::no_default)?;
         let mut methods = Vec::new();
         for rule in &rules {
-            // GET is asked for most: it comes first.
+            // Most requests are GET: it comes first.
             match &rule.method {
                 method if methods.contains(method) => {}
                 &Method::GET => methods.insert(0, Method::GET),
@@ -107,8 +106,8 @@ impl<T> Rules<T> {
         })
     }
 
-    /// The matcher of one method: of its own rules, and for HEAD and CONNECT of those of GET that
-    /// they do not replace.
+    /// Makes the matcher of one method from its rules. HEAD and CONNECT also get the rules of GET
+    /// that they do not replace.
     fn matcher_of(method: Method, rules: &[PathRule<T>]) -> Result<Matcher, RuleError> {
         let of = |method: &Method| {
             rules
@@ -157,9 +156,9 @@ impl<T> Rules<T> {
         })
     }
 
-    /// What the table says of `method` and `path`, the path that the inner service will see.
-    /// `original_path` is the path before a nest or a rewriting layer changed it, where that is
-    /// known; `is_connect_protocol` tells the extended CONNECT of RFC 8441.
+    /// Looks up `method` and `path`, the path that the inner service will see. `original_path` is
+    /// the path before a nest or a rewriting layer changed it, if known. `is_connect_protocol`
+    /// marks the extended CONNECT of RFC 8441.
     pub(crate) fn lookup<'a>(
         &'a self,
         method: &Method,
@@ -199,7 +198,7 @@ impl<T> Rules<T> {
         match *method {
             Method::HEAD => of(method).or_else(|| of(&Method::GET)),
             Method::CONNECT if is_connect_protocol => of(method).or_else(|| of(&Method::GET)),
-            // The target of any other CONNECT names no path.
+            // The target of any other CONNECT has no path.
             Method::CONNECT => None,
             _ => of(method),
         }
@@ -216,7 +215,7 @@ impl<T> Rules<T> {
             (raw, other) if raw.agrees(other) && !(is_priced && normal.is_broken) => raw,
             _ if is_priced => Selected::Torn,
             (Selected::Rule(_), Selected::Rule(_)) => raw,
-            // Free in one spelling only: the default says which.
+            // Free in one spelling only: the default decides.
             _ => Selected::Nothing,
         }
     }
@@ -238,7 +237,7 @@ impl<T> Rules<T> {
         }
     }
 
-    /// The answer to a method that no rule names on this path.
+    /// Answers a method without a rule on this path.
     fn unnamed<'a>(&'a self, method: &Method, path: &str, normal: &Normal<'_>) -> Lookup<'a, T> {
         let (mut is_named, mut is_priced, mut is_torn) = (false, false, false);
         let mut allow = String::new();
@@ -278,7 +277,7 @@ impl<T> Rules<T> {
         }
     }
 
-    /// A rule that prices this path in any spelling, for any method.
+    /// Finds a rule that prices this path in any spelling, for any method.
     fn pricing(&self, path: &str) -> Option<&PathRule<T>> {
         let normal = Normal::of(path);
         let leaves = self
@@ -331,7 +330,7 @@ impl<T> PathRule<T> {
         if method == Method::OPTIONS {
             return Err(RuleError::of(
                 text,
-                "the layer answers OPTIONS itself: take this rule out, put a CORS layer outside",
+                "the layer answers OPTIONS itself: remove this rule, and put a CORS layer outside",
             ));
         }
         if pattern.matches('{').count() > MAX_CAPTURES {

@@ -1,15 +1,15 @@
-//! One tree of patterns, over the library that axum matches with.
+//! A tree of patterns, over the library that axum matches with.
 
 use matchit::{InsertError, Router};
 
-/// Rules by their patterns, one for each path.
+/// Rules by pattern. Each path has at most one.
 #[derive(Debug, Default)]
 pub(super) struct Tree {
     spelled: Router<Leaf>,
-    /// What a trailing `{*rest}` prices when the rest is empty, which axum's own pattern does not
-    /// match.
+    /// Paths with an empty rest, which a trailing `{*rest}` prices although axum's pattern does not
+    /// match them.
     empty_rests: Vec<(String, Leaf)>,
-    /// All of them; `None` where that is `spelled`.
+    /// Both together. `None` if there are no empty rests.
     all: Option<Router<Leaf>>,
 }
 
@@ -21,12 +21,12 @@ pub(super) struct Leaf {
     is_empty_rest: bool,
 }
 
-/// What one tree, or two together, say of a path.
+/// The result of looking up a path in one tree, or in two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Selected {
     Nothing,
     Rule(Leaf),
-    /// Two rules, or a rule and none, and at least one of them has a price.
+    /// The lookups disagree, and at least one result has a price.
     Torn,
 }
 
@@ -49,7 +49,7 @@ impl Selected {
         }
     }
 
-    /// Whether both say the same rule.
+    /// Whether both are the same result.
     pub(super) fn agrees(self, other: Self) -> bool {
         match (self, other) {
             (Self::Rule(one), Self::Rule(other)) => one.rule == other.rule,
@@ -77,8 +77,8 @@ impl Tree {
         Ok(())
     }
 
-    /// Adds the empty rests, after all that is spelled out: where one meets a rule of the same
-    /// shape, that rule stays.
+    /// Adds the empty rests after all patterns. If a rule has the same shape as one of them, the
+    /// rule wins.
     pub(super) fn with_empty_rests(mut self) -> Self {
         for (path, leaf) in self.empty_rests.drain(..) {
             let _ = self
@@ -103,8 +103,7 @@ impl Tree {
             return Selected::Nothing;
         };
         if leaf.is_empty_rest {
-            // The router that the rules were copied from would take the one that is spelled out:
-            // its price may be another.
+            // The inner router would take the rule that is spelled out, and its price may differ.
             match self.spelled.at(path) {
                 Ok(found) if found.value.is_priced && found.value.rule != leaf.rule => {
                     return Selected::Torn;
@@ -115,7 +114,7 @@ impl Tree {
         Selected::Rule(leaf)
     }
 
-    /// Names and raw values of the captures; an empty rest is there with an empty value.
+    /// Returns names and raw values of the captures. An empty rest has an empty value.
     pub(super) fn captures<'a>(
         &'a self,
         pattern: &'a str,
@@ -132,7 +131,7 @@ impl Tree {
     }
 }
 
-/// A pattern before and in its trailing `{*rest}`.
+/// Splits a pattern into the part before its trailing `{*rest}` and the name in it.
 fn split_rest(pattern: &str) -> Option<(&str, &str)> {
     let (base, rest) = pattern.rsplit_once("{*")?;
     // An odd number of braces: the last one opens the capture.
@@ -142,7 +141,7 @@ fn split_rest(pattern: &str) -> Option<(&str, &str)> {
         .map(|rest| (base, rest))
 }
 
-/// Whether a tree can hold this pattern.
+/// Checks that a tree can hold this pattern.
 pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     match Router::new().insert(pattern, ()) {
         Ok(()) => Ok(()),
@@ -152,13 +151,14 @@ pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     }
 }
 
-/// Whether no tree can hold both.
+/// Whether two patterns exclude each other from one tree.
 pub(super) fn conflict(one: &str, other: &str) -> bool {
     let mut router = Router::new();
     router.insert(one, ()).is_ok() && router.insert(other, ()).is_err()
 }
 
-/// A pattern without the names of its captures: equal for patterns that match the same paths.
+/// Returns a pattern without the names of its captures. It is equal for patterns that match the
+/// same paths.
 pub(super) fn shape(pattern: &str) -> String {
     let mut shape = String::with_capacity(pattern.len());
     let mut bytes = pattern.chars().peekable();

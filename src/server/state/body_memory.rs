@@ -1,5 +1,5 @@
-//! Memory for bodies: how many bytes all of them may take, and how many of these one payment,
-//! client or network may.
+//! Memory for bodies: how many bytes all of them may take, and the shares of one payment, client or
+//! network.
 
 use crate::{
     body::{Pool, Pools, Share},
@@ -9,10 +9,10 @@ use crate::{
 
 /// The memory for one kind of bodies.
 ///
-/// A request that waits, for its body's end or in line for the store, keeps what it holds. So what
-/// can wait is bounded by these shares too.
+/// A request keeps its share while it waits, for the end of its body or for the store. So these
+/// shares also bound how much can wait.
 #[derive(Debug)]
-pub(in crate::server) struct Holding {
+pub(in crate::server) struct BodyMemory {
     whole: Pool,
     by_payment: Pools<PaymentHash>,
     doubted: Pool,
@@ -21,11 +21,11 @@ pub(in crate::server) struct Holding {
     by_site: Pools<Block>,
 }
 
-impl Holding {
-    /// So many bytes: at most two sixteenths for the bodies of one payment, as for those of all
-    /// doubted payments together; four for one client, six for one IPv6 network of 56 bits and
-    /// eight for one of 48 bits. But always enough for one body of `body_limit` bytes: if that is
-    /// more than two sixteenths, the shares protect less.
+impl BodyMemory {
+    /// Creates a pool of this many bytes. One payment gets 2/16 of it, as do all doubted payments
+    /// together, one client 4/16, one IPv6 network of 56 bits 6/16 and one of 48 bits 8/16. Each
+    /// share is at least one body of `body_limit` bytes: if that is more than 2/16, the shares
+    /// protect less.
     pub(in crate::server) fn new(bytes: usize, body_limit: usize) -> Self {
         let share = |sixteenths: usize| (bytes / 16 * sixteenths).max(body_limit);
         Self {
@@ -38,18 +38,18 @@ impl Holding {
         }
     }
 
-    /// What a body of this payment takes of.
+    /// Returns the share of one payment.
     pub(in crate::server) fn of_payment(&self, payment_hash: PaymentHash) -> Pool {
         self.by_payment.of(payment_hash)
     }
 
-    /// What all bodies together take of whose payments the store called spent lately.
+    /// Returns the share of all payments that the store recently reported as spent.
     pub(in crate::server) fn of_doubted(&self) -> Pool {
         self.doubted.clone()
     }
 
-    /// Room for one body. Clients that cannot be told apart have no share but the whole, as in the
-    /// limiter.
+    /// Returns the shares that one body counts for. Clients without a known address have no share
+    /// of their own, as in the limiter.
     pub(in crate::server) fn share(&self, client: ClientKey, of: Option<Pool>) -> Share {
         let [mut household, mut site] = [None, None];
         for block in client.blocks() {
