@@ -1,16 +1,16 @@
 //! A request on its way through the gate, and its body: hashed, held, or left alone.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header, request::Parts, uri::PathAndQuery};
+use http::{Response, header, request::Parts, uri::PathAndQuery};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::answers;
+use super::reading::read;
 use crate::{
-    body::{Held, RequestBody, Share},
+    body::{Held, RequestBody},
     clock::Timestamp,
     dialect::{Claim, RequestView, keys::CurrentKeys},
     payment::{PaymentHash, Terms},
@@ -23,7 +23,6 @@ use crate::{
         },
         routes::{priced::PricedRoutes, rule::Rule},
     },
-    trace,
 };
 
 /// A priced request: what the gate knows of it, and its body.
@@ -264,132 +263,4 @@ where
         }
     };
     let _ = tokio::time::timeout(time, to_its_end).await;
-}
-
-/// Why a body could not be read.
-#[derive(Debug)]
-enum BodyError {
-    Broken,
-    Large,
-    NoRoom,
-    Slow,
-}
-
-impl BodyError {
-    fn answer(&self, limit: usize) -> Response<Bytes> {
-        match self {
-            Self::Broken => answers::bad_request("the body broke off"),
-            Self::Large => answers::body_too_large(limit),
-            Self::NoRoom => {
-                trace::error(format_args!(
-                    "no room for another body: .body_pool(..) allows more"
-                ));
-                answers::unavailable("too many bodies are being read")
-            }
-            Self::Slow => answers::body_too_slow(),
-        }
-    }
-}
-
-async fn read<B>(
-    body: B,
-    room: impl FnOnce() -> Option<Share>,
-    limit: usize,
-    time: Duration,
-) -> Result<(Held, [u8; 32]), BodyError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    if body.size_hint().lower() > limit as u64 {
-        return Err(BodyError::Large);
-    }
-    tokio::time::timeout(time, read_to_end(body, room, limit))
-        .await
-        .map_err(|_| BodyError::Slow)?
-}
-
-async fn read_to_end<B>(
-    body: B,
-    room: impl FnOnce() -> Option<Share>,
-    limit: usize,
-) -> Result<(Held, [u8; 32]), BodyError>
-where
-    B: Body<Data = Bytes>,
-    B::Error: Into<BoxError>,
-{
-    let (mut room, mut share) = (Some(room), None);
-    let mut kept = Vec::new();
-    let announced = body.size_hint().exact().map_or(0, |bytes| {
-        usize::try_from(bytes).unwrap_or(limit).min(limit)
-    });
-    let mut body = std::pin::pin!(body);
-    let (mut hash, mut seen, mut trailers) = (Sha256::new(), 0_usize, None::<HeaderMap>);
-    while let Some(frame) = body.as_mut().frame().await {
-        match frame.map_err(|_| BodyError::Broken)?.into_data() {
-            Ok(data) => {
-                seen = seen.saturating_add(data.len());
-                if seen > limit {
-                    return Err(BodyError::Large);
-                }
-                hash.update(&data);
-                if let Some(room) = room.take() {
-                    share = room();
-                }
-                if let Some(share) = &mut share {
-                    if kept.capacity() < seen {
-                        let capacity = capacity(kept.capacity(), seen, announced, limit);
-                        if !share.grow_to(capacity) {
-                            return Err(BodyError::NoRoom);
-                        }
-                        kept.reserve_exact(capacity - kept.len());
-                    }
-                    kept.extend_from_slice(&data);
-                }
-            }
-            Err(frame) => trailers = frame.into_trailers().ok(),
-        }
-    }
-    Ok((
-        Held::new(kept.into(), trailers, share),
-        hash.finalize().into(),
-    ))
-}
-
-/// How much to take of the pool for a body of which `seen` bytes came: never more than twice that,
-/// or [`FIRST`], and never more than was announced.
-fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
-    let most = if seen <= announced { announced } else { limit };
-    seen.max(held * 2).max(FIRST).min(most)
-}
-
-/// The least that is taken for a body, in bytes.
-const FIRST: usize = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_taken_for_what_came_and_not_for_what_was_announced() {
-        const LIMIT: usize = 2 << 20;
-        for announced in [0, 1, 100, 5_000, 1 << 20, LIMIT] {
-            let mut held = 0;
-            for seen in 1..20_000 {
-                if held < seen {
-                    held = capacity(held, seen, announced, LIMIT);
-                }
-                assert!(
-                    held >= seen && held <= (2 * seen).max(FIRST),
-                    "{held} for {seen} of {announced}"
-                );
-                assert!(seen > announced || held <= announced);
-            }
-        }
-        assert_eq!(
-            capacity(1_000, 1_500, 0, 1_600),
-            1_600,
-            "never more than the limit"
-        );
-    }
 }
