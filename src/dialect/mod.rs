@@ -162,6 +162,11 @@ pub(crate) trait Claim: fmt::Debug + Send {
         None
     }
 
+    /// Whether it is all that `Authorization` holds, so that it is taken out with the field.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// How many uses the credential is good for, as far as the head tells. `None` if nothing is
     /// counted.
     fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {

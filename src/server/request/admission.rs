@@ -1,4 +1,4 @@
-use http::{Request, request::Parts};
+use http::{Request, header, request::Parts};
 
 use super::{aside, settle::PaidUse};
 use crate::{body::RequestBody, payment::Terms, server::config::paywall::PaywallState};
@@ -26,9 +26,18 @@ impl Admission {
 }
 
 /// Takes out the credentials that stop here: every dialect's, for one may read a field that another
-/// never looks at. A field that is the application's own loses those of this server.
-pub(in crate::server) fn strip(setup: &PaywallState, head: &mut Parts, terms: &Terms) {
+/// never looks at. A field that is the application's own loses those of this server. If it is known
+/// of `Authorization` that it holds nothing but such a credential, it is not read again.
+pub(in crate::server) fn strip(
+    setup: &PaywallState,
+    head: &mut Parts,
+    terms: &Terms,
+    is_alone: bool,
+) {
     if !setup.keep_credentials {
+        if is_alone {
+            head.headers.remove(header::AUTHORIZATION);
+        }
         setup
             .dialects
             .iter()

@@ -87,7 +87,7 @@ where
             match verify(setup, &view, terms, now, (dialect, &*claim), bound) {
                 // What only time ends is admitted here and now, and nothing is moved to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
-                    strip(setup, &mut head, terms);
+                    strip(setup, &mut head, terms, claim.is_alone());
                     settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((
                         Request::from_parts(head, body),

@@ -91,7 +91,7 @@ pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     // elsewhere.
     let aside = aside::set_aside(setup, &mut asked.head.headers);
     if asked.presented {
-        strip(setup, &mut asked.head, &asked.rule.terms);
+        strip(setup, &mut asked.head, &asked.rule.terms, false);
     }
     let admission = Admission {
         paid: None,
