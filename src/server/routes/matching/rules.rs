@@ -160,6 +160,7 @@ impl<T> Rules<T> {
     /// What the table says of `method` and `path`, the path that the inner service will see.
     /// `original_path` is the path before a nest or a rewriting layer changed it, where that is
     /// known; `is_connect_protocol` tells the extended CONNECT of RFC 8441.
+    #[inline]
     pub(crate) fn lookup<'a>(
         &'a self,
         method: &Method,
@@ -205,6 +206,7 @@ impl<T> Rules<T> {
         }
     }
 
+    #[inline]
     fn select(&self, matcher: &Matcher, path: &str, normal: &Normal<'_>) -> Selected {
         let raw = matcher.raw.select(path);
         if self.one_lookup && normal.is_same() {
