@@ -212,6 +212,11 @@ pub(crate) trait Claim: fmt::Debug + Send {
         None
     }
 
+    /// Returns whether it is all that `Authorization` holds, so that it is removed with the field.
+    fn is_alone(&self) -> bool {
+        false
+    }
+
     /// Returns how many uses the credential buys, as far as the head shows. `None` if uses are not
     /// counted.
     fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {

@@ -126,6 +126,30 @@ async fn a_token_that_only_time_ends_stops_at_the_layer_too() {
 }
 
 #[tokio::test]
+async fn a_token_that_only_time_ends_takes_the_whole_field_with_it_only_if_it_is_alone() {
+    let shop = Shop::new();
+    let charge = Charge::new(Amount::from_sat(10)).for_duration(std::time::Duration::from_secs(60));
+    let app = seen(&shop.paywall_of_every_dialect(), charge);
+    let token = shop.buy(&app, get("/weather")).await;
+    let token = token.to_str().unwrap();
+    for (line, left) in [
+        (token.to_owned(), "{}"),
+        (
+            format!("{token}, Bearer of-the-application"),
+            "{\"authorization\": \"Bearer of-the-application\"}",
+        ),
+    ] {
+        let call = Call::new("GET", "/weather")
+            .header(header::AUTHORIZATION, &line)
+            .header("macaroon", &metadata())
+            .header("payment-authorization", "Payment e30");
+        let served = ask(&app, call.request()).await;
+        assert_eq!(served.status(), StatusCode::OK);
+        assert_eq!(&served.body()[..], left.as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn a_credential_behind_white_space_is_a_credential() {
     let shop = Shop::new();
     let app = seen(&shop.paywall_of_every_dialect(), Amount::from_sat(10));

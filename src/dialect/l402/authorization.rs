@@ -36,9 +36,13 @@ pub(super) fn presented(headers: &HeaderMap) -> Found<'_> {
         first: None,
         more: Vec::new(),
         given: 0,
+        is_alone: false,
     };
     match sole_credential(headers, &AUTHORIZATION) {
-        Some(credential) => found.first = ours(credential).map(Part::Authorization),
+        Some(credential) => {
+            found.first = ours(credential).map(Part::Authorization);
+            found.is_alone = found.first.is_some();
+        }
         None => {
             let lines = headers
                 .get_all(AUTHORIZATION)
@@ -63,6 +67,8 @@ pub(super) struct Found<'a> {
     first: Option<Part<'a>>,
     more: Vec<Part<'a>>,
     given: usize,
+    /// It is all that `Authorization` holds.
+    pub(super) is_alone: bool,
 }
 
 impl<'a> Found<'a> {
@@ -97,9 +103,11 @@ impl<'a> Iterator for Found<'a> {
 /// Removes this dialect's credentials. From a folded line only their parts are removed. Lines
 /// without any stay as they are.
 pub(super) fn strip(headers: &mut HeaderMap) {
-    remove_credentials(headers, &AUTHORIZATION, |credential| {
-        ours(credential).is_some()
-    });
+    if has_any(headers, &[AUTHORIZATION]) {
+        remove_credentials(headers, &AUTHORIZATION, |credential| {
+            ours(credential).is_some()
+        });
+    }
     if !has_any(headers, &METADATA) {
         return;
     }

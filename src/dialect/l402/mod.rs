@@ -165,10 +165,12 @@ impl Dialect for L402 {
         let found = authorization::presented(view.headers());
         // With one credential there is nothing to choose: its caveats are checked when it is
         // verified, unless a body is read before that.
+        let is_alone = found.is_alone;
         let is_chosen = found.is_one() && !self.binds_body(terms);
         for part in found {
-            let token = Credential::read(part)
-                .and_then(|credential| Genuine::of(credential, view.keys, self.service.as_ref()));
+            let token = Credential::read(part).and_then(|credential| {
+                Genuine::of((credential, is_alone), view.keys, self.service.as_ref())
+            });
             match token.map(|token| {
                 (
                     if is_chosen {

@@ -60,6 +60,8 @@ pub(super) struct Genuine {
     payment_hash: PaymentHash,
     macaroon: Macaroon,
     purpose: Purpose,
+    /// Whether it is all that `Authorization` holds.
+    is_alone: bool,
     /// The service in aperture's caveats. Without a name, the origin's host.
     service: Option<Arc<str>>,
     /// Another token in the same request that allows it, as far as the head shows.
@@ -68,7 +70,7 @@ pub(super) struct Genuine {
 
 impl Genuine {
     pub(super) fn of(
-        credential: Credential,
+        (credential, is_alone): (Credential, bool),
         keys: &OriginKeys,
         service: Option<&Arc<str>>,
     ) -> Result<Box<Self>, Reason> {
@@ -84,6 +86,7 @@ impl Genuine {
             payment_hash,
             macaroon,
             purpose,
+            is_alone,
             service: service.cloned(),
             next: None,
         }))
@@ -115,6 +118,10 @@ impl Genuine {
 impl Claim for Genuine {
     fn payment_hash(&self) -> PaymentHash {
         self.payment_hash
+    }
+
+    fn is_alone(&self) -> bool {
+        self.is_alone
     }
 
     fn next(self: Box<Self>) -> Option<Box<dyn Claim>> {

@@ -43,10 +43,11 @@ pub(crate) fn raw_target(head: &Parts) -> Result<PathAndQuery, TargetError> {
 /// If a layer in between rewrote the path, the prefix is unknown. Then the whole original path
 /// stands for it, which is narrower than any prefix.
 pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
-    let (original, inner) = (
-        original_uri(&head.extensions, &head.uri).path(),
-        head.uri.path(),
-    );
+    let original = original_uri(&head.extensions, &head.uri);
+    if std::ptr::eq(original, &head.uri) {
+        return None;
+    }
+    let (original, inner) = (original.path(), head.uri.path());
     match original.strip_suffix(inner) {
         Some("") => None,
         Some(prefix) => Some(format!("{prefix}{pattern}")),

@@ -1,4 +1,4 @@
-use http::{Request, request::Parts};
+use http::{Request, header, request::Parts};
 
 use super::{aside, settle::PaidUse};
 use crate::{
@@ -33,9 +33,18 @@ impl Admission {
 
 /// Removes the credentials of every enabled dialect, because one dialect may read a header that
 /// another ignores. If the route uses `Authorization` for something else, it removes only the
-/// credentials of this server from it.
-pub(in crate::server) fn strip(setup: &PaywallState, head: &mut Parts, terms: &Terms) {
+/// credentials of this server from it. `is_alone` says that `Authorization` holds nothing but such a
+/// credential: then it is not read again.
+pub(in crate::server) fn strip(
+    setup: &PaywallState,
+    head: &mut Parts,
+    terms: &Terms,
+    is_alone: bool,
+) {
     if !setup.keep_credentials {
+        if is_alone {
+            head.headers.remove(header::AUTHORIZATION);
+        }
         setup
             .dialects
             .iter()

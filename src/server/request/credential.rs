@@ -33,11 +33,12 @@ pub(in crate::server) fn presented(
             Presented::Authentic(claim) => Ok(claim),
             Presented::Refused(refusal) => Err(refusal),
         };
-        if found.replace((index, credential)).is_some() {
+        if found.is_some() {
             return Err(Box::new(answers::bad_request(
                 "a request must carry the credential of one dialect only",
             )));
         }
+        found = Some((index, credential));
     }
     Ok(found)
 }

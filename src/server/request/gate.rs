@@ -94,7 +94,7 @@ where
             match verify(setup, &view, terms, now, (dialect, &*claim), bound) {
                 // If uses are not counted, the request is admitted here, and nothing moves to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
-                    strip(setup, &mut head, terms);
+                    strip(setup, &mut head, terms, claim.is_alone());
                     let receipt = settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((
                         Request::from_parts(head, body),

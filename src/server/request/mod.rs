@@ -10,6 +10,7 @@ pub(super) mod gate;
 pub(super) mod issue;
 pub(super) mod pending;
 pub(super) mod quote;
+mod reading;
 pub(super) mod redeem;
 mod settle;
 mod unpaid;

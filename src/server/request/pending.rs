@@ -1,7 +1,7 @@
 //! A request on its way through the gate, and its body, which is hashed, held in memory or passed
 //! through.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Response, header, request::Parts, uri::PathAndQuery};
@@ -9,9 +9,9 @@ use http_body::Body;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 
-use super::answers;
+use super::reading::{read, refusal};
 use crate::{
-    body::{Held, ReadError, RequestBody, Share, read_to_end},
+    body::{Held, RequestBody},
     clock::Timestamp,
     dialect::{Carrier, Claim, RequestView, keys::CurrentKeys},
     payment::{PaymentHash, ResolvedClient, Terms},
@@ -24,7 +24,6 @@ use crate::{
         },
         routes::{priced::PricedRoutes, rule::Rule},
     },
-    trace,
 };
 
 /// A priced request with its body.
@@ -267,99 +266,4 @@ where
         }
     };
     let _ = tokio::time::timeout(time, to_its_end).await;
-}
-
-/// Returns the answer to a request whose body could not be read.
-fn refusal(error: ReadError, limit: usize) -> Response<Bytes> {
-    match error {
-        ReadError::Broken => answers::bad_request("the body broke off"),
-        ReadError::TooLong => answers::body_too_large(limit),
-        ReadError::NoRoom => {
-            trace::error(format_args!(
-                "no memory left for another body: raise .body_pool(..)"
-            ));
-            answers::unavailable("the server reads too many bodies at the moment")
-        }
-        ReadError::TooSlow => answers::body_too_slow(),
-    }
-}
-
-/// Reads a body and hashes it. It is held if there is `room` for it, which is asked once something
-/// came.
-async fn read<B>(
-    body: B,
-    room: impl FnOnce() -> Option<Share>,
-    limit: usize,
-    time: Duration,
-) -> Result<(Held, [u8; 32]), ReadError>
-where
-    B: Body<Data = Bytes>,
-{
-    let announced = body.size_hint().exact().map_or(0, |bytes| {
-        usize::try_from(bytes).unwrap_or(limit).min(limit)
-    });
-    let (mut room, mut share) = (Some(room), None);
-    let (mut kept, mut hash) = (Vec::new(), Sha256::new());
-    let trailers = read_to_end(body, limit, time, |piece| {
-        hash.update(piece);
-        if let Some(room) = room.take() {
-            share = room();
-        }
-        let Some(share) = &mut share else {
-            return Ok(());
-        };
-        let seen = kept.len() + piece.len();
-        if kept.capacity() < seen {
-            let capacity = capacity(kept.capacity(), seen, announced, limit);
-            if !share.grow_to(capacity) {
-                return Err(ReadError::NoRoom);
-            }
-            kept.reserve_exact(capacity - kept.len());
-        }
-        kept.extend_from_slice(piece);
-        Ok(())
-    })
-    .await?;
-    Ok((
-        Held::new(kept.into(), trailers, share),
-        hash.finalize().into(),
-    ))
-}
-
-/// Returns how many bytes to take of the pool for a body of which `seen` bytes came: never more than
-/// twice that, or [`FIRST`], and never more than was announced.
-fn capacity(held: usize, seen: usize, announced: usize, limit: usize) -> usize {
-    let most = if seen <= announced { announced } else { limit };
-    seen.max(held * 2).max(FIRST).min(most)
-}
-
-/// The least that is taken for a body, in bytes.
-const FIRST: usize = 1024;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn memory_is_taken_for_what_came_and_not_for_what_was_announced() {
-        const LIMIT: usize = 2 << 20;
-        for announced in [0, 1, 100, 5_000, 1 << 20, LIMIT] {
-            let mut held = 0;
-            for seen in 1..20_000 {
-                if held < seen {
-                    held = capacity(held, seen, announced, LIMIT);
-                }
-                assert!(
-                    held >= seen && held <= (2 * seen).max(FIRST),
-                    "{held} for {seen} of {announced}"
-                );
-                assert!(seen > announced || held <= announced);
-            }
-        }
-        assert_eq!(
-            capacity(1_000, 1_500, 0, 1_600),
-            1_600,
-            "never more than the limit"
-        );
-    }
 }

@@ -305,7 +305,7 @@ fn grant<B>(
         body,
     } = pending;
     let setup = routes.paywall.setup();
-    strip(setup, &mut head, &rule.terms);
+    strip(setup, &mut head, &rule.terms, false);
     let receipt = settle::accepted(
         setup,
         proof,

@@ -111,7 +111,7 @@ pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     // A credential that this route does not read may still be good on another route.
     let aside = aside::set_aside(setup, &mut asked.head.headers);
     if asked.presented {
-        strip(setup, &mut asked.head, &asked.rule.terms);
+        strip(setup, &mut asked.head, &asked.rule.terms, false);
     }
     let admission = Admission {
         keep_private: asked.presented || aside.is_some(),

@@ -70,23 +70,36 @@ fn is_normal(path: &str) -> bool {
     let Some(rest) = path.strip_prefix('/') else {
         return path == "*";
     };
-    let mut before = b'/';
-    let follows = |byte: u8| {
-        let begins = std::mem::replace(&mut before, byte) == b'/';
-        PLAIN[usize::from(byte)] && !(begins && matches!(byte, b'/' | b'.'))
-    };
-    rest.is_empty() || (rest.bytes().all(follows) && before != b'/')
+    // Reads to the end in any case, because that is faster for usual paths.
+    let (mut before, mut found) = (SLASH, 0);
+    for byte in rest.bytes() {
+        let is = KINDS[usize::from(byte)];
+        found |= is & NEVER | is & (before << 1) & NOT_FIRST;
+        before = is;
+    }
+    rest.is_empty() || found == 0 && before & SLASH == 0
 }
 
-/// Bytes that normalising never changes: visible ASCII except `%`, `\`, `;` and capitals.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
+/// The kind of a byte that is never in a normal path: all except visible ASCII, and `%`, `\`, `;` and
+/// capitals.
+const NEVER: u8 = 1;
+const SLASH: u8 = 1 << 1;
+/// A byte that is never behind a slash in a normal path.
+const NOT_FIRST: u8 = SLASH << 1;
+
+const KINDS: [u8; 256] = {
+    let mut kinds = [NEVER; 256];
     let mut byte = b'!';
     while byte <= b'~' {
-        plain[byte as usize] = !matches!(byte, b'%' | b'\\' | b';' | b'A'..=b'Z');
+        kinds[byte as usize] = match byte {
+            b'/' => SLASH | NOT_FIRST,
+            b'.' => NOT_FIRST,
+            b'%' | b'\\' | b';' | b'A'..=b'Z' => NEVER,
+            _ => 0,
+        };
         byte += 1;
     }
-    plain
+    kinds
 };
 
 fn decode(path: &str) -> (String, bool) {

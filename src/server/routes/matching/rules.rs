@@ -159,6 +159,7 @@ impl<T> Rules<T> {
     /// Looks up `method` and `path`, the path that the inner service will see. `original_path` is
     /// the path before a nest or a rewriting layer changed it, if known. `is_connect_protocol`
     /// marks the extended CONNECT of RFC 8441.
+    #[inline]
     pub(crate) fn lookup<'a>(
         &'a self,
         method: &Method,
@@ -204,6 +205,7 @@ impl<T> Rules<T> {
         }
     }
 
+    #[inline]
     fn select(&self, matcher: &Matcher, path: &str, normal: &Normal<'_>) -> Selected {
         let raw = matcher.raw.select(path);
         if self.one_lookup && normal.is_same() {

@@ -89,6 +89,7 @@ impl Tree {
         self
     }
 
+    #[inline]
     pub(super) fn leaf(&self, path: &str) -> Option<Leaf> {
         self.all
             .as_ref()
@@ -98,6 +99,7 @@ impl Tree {
             .map(|found| *found.value)
     }
 
+    #[inline]
     pub(super) fn select(&self, path: &str) -> Selected {
         let Some(leaf) = self.leaf(path) else {
             return Selected::Nothing;
