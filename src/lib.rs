@@ -113,7 +113,10 @@
 //! TLS: use a [reverse proxy](docs::reverse_proxy). It does not move money: the node does.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-#[cfg(feature = "server")]
+#[cfg(feature = "__body")]
+#[cfg_attr(docsrs, doc(cfg(feature = "server")))]
+// Some of it is unused without the server.
+#[cfg_attr(not(feature = "server"), allow(dead_code, unused_imports))]
 pub mod body;
 mod boxed;
 pub mod clock;
@@ -150,7 +153,8 @@ pub mod facilitator;
 #[cfg(feature = "__internals")]
 #[doc(hidden)]
 pub mod internals;
-#[cfg(feature = "replay-durable")]
+#[cfg(feature = "__journal")]
+#[cfg_attr(not(feature = "replay-durable"), allow(dead_code, unused_imports))]
 mod journal;
 pub mod lightning;
 #[cfg_attr(
