@@ -35,7 +35,7 @@ pub(crate) struct Call {
 /// A challenge that passed the checks of its dialect's client.
 enum Challenge {
     L402(l402::Challenge),
-    Mpp(mpp::Payable),
+    Mpp(Box<mpp::Payable>),
     X402(x402::Payable),
 }
 
@@ -155,7 +155,7 @@ impl Call {
             DialectName::Mpp => mpp::Challenge::in_headers(headers)
                 .iter()
                 .map(|challenge| mpp::Payable::check(challenge, &request, &conditions).unwrap())
-                .map(Challenge::Mpp)
+                .map(|payable| Challenge::Mpp(Box::new(payable)))
                 .collect(),
             DialectName::X402 => x402::Challenge::in_headers(headers)
                 .iter()

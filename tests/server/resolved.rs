@@ -98,12 +98,12 @@ async fn a_paywall_tells_the_client_of_any_request_of_a_free_one_too() {
         let call = Call::new("GET", "/free");
         let served = ask(&app, request(&call, peer, forwarded)).await;
         assert_eq!(served.body(), client, "{peer:?} {forwarded:?}");
-        let told = shop_client(&shop, request(&call, peer, forwarded));
+        let told = shop_client(&shop, &request(&call, peer, forwarded));
         assert_eq!(told, client, "a layer outside");
     }
 }
 
-fn shop_client(shop: &Shop, request: Request) -> String {
+fn shop_client(shop: &Shop, request: &Request) -> String {
     let paywall = builder(shop).build().unwrap();
-    paywall.client(&request).to_string()
+    paywall.client(request).to_string()
 }
