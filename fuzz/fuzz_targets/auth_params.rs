@@ -1,7 +1,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_x402::internals::codec::auth_param::{self, AuthChallenge, after_scheme, folded_credentials};
+use tower_x402::internals::codec::auth_param::{
+    self, AuthChallenge, after_scheme, folded_credentials,
+};
 
 fuzz_target!(|line: &[u8]| {
     let parts: Vec<_> = folded_credentials(line).collect();

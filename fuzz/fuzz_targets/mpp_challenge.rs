@@ -5,7 +5,7 @@ use libfuzzer_sys::fuzz_target;
 use tower_x402::{
     ClientConditions, ClientRequest, Network,
     clock::Timestamp,
-    codec::base64,
+    internals::codec::base64,
     mpp::{Challenge, Payable},
 };
 
