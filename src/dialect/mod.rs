@@ -143,14 +143,14 @@ pub(crate) struct Issuer<'a> {
 /// A dialect as the list of dialects has it: what is known before a paywall is built.
 pub(crate) struct Listed {
     pub(crate) name: DialectName,
-    pub(crate) fields: Fields,
+    pub(crate) fields: HttpFields,
     /// What it derives keys for.
     pub(crate) purposes: &'static [Purpose],
     pub(crate) make: fn(&Options<'_>) -> Box<dyn Dialect>,
 }
 
 /// The HTTP fields of a dialect, in lower case.
-pub(crate) struct Fields {
+pub(crate) struct HttpFields {
     /// Request fields that hold nothing but its credentials.
     pub(crate) credentials: &'static [&'static str],
     /// Request fields in which its credentials stand beside those of others.

@@ -25,9 +25,9 @@ use super::strength::{self, Weakness};
 /// longest that you sell. If you remove the secret sooner, clients with an older token must pay
 /// again.
 #[derive(Clone)]
-pub struct Secrets(Arc<Shared>);
+pub struct Secrets(Arc<RingState>);
 
-struct Shared {
+struct RingState {
     ring: Mutex<Arc<Ring>>,
     /// Counts the changes of the ring, so that readers see without a lock whether their keys are
     /// current.
@@ -142,7 +142,7 @@ impl Secrets {
             minting: 0,
             demands: Demands::default(),
         }));
-        Self(Arc::new(Shared {
+        Self(Arc::new(RingState {
             ring,
             version: AtomicU64::new(0),
             file,

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Callers, Facilitator, rate::Rate, settle::Inner};
+use super::{Callers, Facilitator, rate::Rate, settle::FacilitatorInner};
 use crate::{
     clock::{Clock, SystemClock},
     codec::hex,
@@ -173,7 +173,7 @@ impl FacilitatorBuilder {
         let keys: Option<Vec<[u8; 33]>> = self.pay_to.iter().map(hex::decode_lower).collect();
         match keys.filter(|keys| keys.iter().all(is_public_key)) {
             Some(pay_to) => {
-                let inner = Inner {
+                let inner = FacilitatorInner {
                     store: self.store,
                     callers: self.callers,
                     clock: self.clock,

@@ -19,9 +19,9 @@ use crate::{
 /// store from a backup. A new store settles nothing that an older one could have settled. See the
 /// [module](super).
 #[derive(Clone)]
-pub struct Facilitator(pub(super) Arc<Inner>);
+pub struct Facilitator(pub(super) Arc<FacilitatorInner>);
 
-pub(super) struct Inner {
+pub(super) struct FacilitatorInner {
     pub(super) store: Arc<dyn ReplayStore>,
     pub(super) callers: Arc<dyn Callers>,
     pub(super) clock: Arc<dyn Clock>,
@@ -34,7 +34,7 @@ pub(super) struct Inner {
     pub(super) time_limit: Duration,
 }
 
-impl Inner {
+impl FacilitatorInner {
     /// Returns the first moment from which on invoices count. The store knows all payments of
     /// invoices that were made then or later.
     pub(super) fn counts_from(&self) -> Timestamp {
@@ -54,7 +54,7 @@ impl Inner {
 }
 
 impl Facilitator {
-    pub(super) fn of(inner: Inner) -> Self {
+    pub(super) fn of(inner: FacilitatorInner) -> Self {
         Self(Arc::new(inner))
     }
 

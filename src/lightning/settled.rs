@@ -18,12 +18,12 @@ pub(crate) struct Listeners(Mutex<Vec<mpsc::Sender<PaymentHash>>>);
 
 impl Listeners {
     /// Returns a stream of everything that settles from now on.
-    pub(crate) fn listen(&self) -> Settlements {
+    pub(crate) fn listen(&self) -> SettledHashes {
         let (sender, receiver) = mpsc::channel(BEHIND);
         let mut listeners = self.lock();
         listeners.retain(|listener| !listener.is_closed());
         listeners.push(sender);
-        Settlements(receiver)
+        SettledHashes(receiver)
     }
 
     pub(crate) fn notify(&self, settled: PaymentHash) {
@@ -37,9 +37,9 @@ impl Listeners {
     }
 }
 
-pub(crate) struct Settlements(mpsc::Receiver<PaymentHash>);
+pub(crate) struct SettledHashes(mpsc::Receiver<PaymentHash>);
 
-impl Stream for Settlements {
+impl Stream for SettledHashes {
     type Item = PaymentHash;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<PaymentHash>> {

@@ -12,9 +12,9 @@ use crate::clock::Timestamp;
 ///
 /// It holds no secret. Clones share one allocation.
 #[derive(Clone)]
-pub struct PaymentReceipt(Arc<Inner>);
+pub struct PaymentReceipt(Arc<ReceiptData>);
 
-struct Inner {
+struct ReceiptData {
     payment: Payment,
     dialect: DialectName,
     method: Method,
@@ -40,7 +40,7 @@ impl PaymentReceipt {
             network: proof.network,
             payment_hash: proof.payment_hash,
         });
-        Self(Arc::new(Inner {
+        Self(Arc::new(ReceiptData {
             payment,
             dialect: proof.dialect,
             method,

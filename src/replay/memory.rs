@@ -11,7 +11,7 @@ use super::{
     created_at::created_at,
     state::{
         capacity::{Capacity, Keys, OutOfCapacity},
-        payments::Payments,
+        payments::SpentPayments,
         records::{Record, RecordTable, check_value},
     },
 };
@@ -59,7 +59,7 @@ pub struct MemoryStore {
     id: StoreId,
     created_at: Timestamp,
     clock: Arc<dyn Clock>,
-    shards: Box<[Mutex<Payments>]>,
+    shards: Box<[Mutex<SpentPayments>]>,
     hasher: std::hash::RandomState,
     records: Mutex<RecordTable>,
     keys: Keys,
@@ -118,7 +118,7 @@ impl MemoryStore {
     }
 
     /// The payments of one shard, among them that of `key`.
-    fn payments(&self, key: &ConsumptionKey) -> MutexGuard<'_, Payments> {
+    fn payments(&self, key: &ConsumptionKey) -> MutexGuard<'_, SpentPayments> {
         let hash = self.hasher.hash_one(key) as usize;
         lock(&self.shards[hash % SHARDS])
     }

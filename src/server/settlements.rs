@@ -59,7 +59,7 @@ impl Stream for Settlements {
 pub(super) struct Announcer {
     /// A stream was created. Until then nothing is locked.
     has_listeners: AtomicBool,
-    inner: Mutex<Inner>,
+    inner: Mutex<Listeners>,
     /// The payments that were logged.
     logged: Mutex<Recent<PaymentHash>>,
 }
@@ -68,7 +68,7 @@ impl Default for Announcer {
     fn default() -> Self {
         Self {
             has_listeners: AtomicBool::new(false),
-            inner: Mutex::new(Inner {
+            inner: Mutex::new(Listeners {
                 listeners: Vec::new(),
                 told: Recent::new(REMEMBERED),
             }),
@@ -78,7 +78,7 @@ impl Default for Announcer {
 }
 
 #[derive(Debug)]
-struct Inner {
+struct Listeners {
     listeners: Vec<(mpsc::Sender<PaymentReceipt>, Arc<AtomicU64>)>,
     told: Recent<PaymentHash>,
 }
@@ -120,7 +120,7 @@ impl Announcer {
         }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Inner> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Listeners> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -51,7 +51,7 @@ impl Macaroon {
         if bytes.first() != Some(&VERSION) {
             return Err(MacaroonError::Malformed);
         }
-        let mut fields = Fields {
+        let mut fields = PacketFields {
             bytes: &bytes,
             at: 1,
         };
@@ -131,7 +131,7 @@ impl Macaroon {
 
     /// Returns the caveats, in their order.
     pub fn caveats(&self) -> impl Iterator<Item = &[u8]> {
-        let mut fields = Fields {
+        let mut fields = PacketFields {
             bytes: &self.bytes,
             at: self.caveats,
         };
@@ -248,12 +248,12 @@ fn write(bytes: &mut Vec<u8>, tag: u8, field: &[u8]) {
 }
 
 /// A reader of fields. It remembers positions, so that a macaroon can own its bytes.
-struct Fields<'a> {
+struct PacketFields<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Fields<'_> {
+impl PacketFields<'_> {
     fn next_tag(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }

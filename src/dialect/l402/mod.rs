@@ -98,8 +98,8 @@ use self::{
     verify::Genuine,
 };
 use super::{
-    Asked, ChallengeLine, Committed, Dialect, Fields, HeaderLine, Issuer, Listed, Presented, Rank,
-    RequestView, Unsayable,
+    Asked, ChallengeLine, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed, Presented,
+    Rank, RequestView, Unsayable,
 };
 use crate::{
     clock::Timestamp,
@@ -117,7 +117,7 @@ pub(crate) struct L402 {
 /// As the list of dialects has it.
 pub(super) const LISTED: Listed = Listed {
     name: DialectName::L402,
-    fields: Fields {
+    fields: HttpFields {
         credentials: &["macaroon", "grpc-metadata-macaroon"],
         shared: &["authorization"],
         requests: &[],

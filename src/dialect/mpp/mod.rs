@@ -93,7 +93,7 @@ use self::{
     verify::{Body, Charged, Issuer},
 };
 use super::{
-    Asked, ChallengeLine, Claim, Committed, Dialect, Fields, HeaderLine, Listed, Presented,
+    Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, HttpFields, Listed, Presented,
     RequestView, Unsayable,
 };
 use crate::{
@@ -111,7 +111,7 @@ pub(crate) struct Mpp;
 /// As the list of dialects has it.
 pub(super) const LISTED: Listed = Listed {
     name: DialectName::Mpp,
-    fields: Fields {
+    fields: HttpFields {
         credentials: &["payment-authorization"],
         shared: &["authorization"],
         requests: &["payment-authorization", "accept-payment"],

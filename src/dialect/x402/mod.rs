@@ -115,8 +115,8 @@ use self::{
     verify::Core,
 };
 use super::{
-    Asked, ChallengeLine, Committed, Dialect, Fields, HeaderLine, Issuer, Listed, Presented, Rank,
-    RequestView, Unsayable,
+    Asked, ChallengeLine, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed, Presented,
+    Rank, RequestView, Unsayable,
 };
 use crate::{
     clock::Timestamp,
@@ -140,7 +140,7 @@ pub(crate) struct X402;
 /// As the list of dialects has it.
 pub(super) const LISTED: Listed = Listed {
     name: DialectName::X402,
-    fields: Fields {
+    fields: HttpFields {
         credentials: &["payment-signature"],
         shared: &[],
         // The stock client sends a list of fields to expose, which only answers should have.

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Lie, Payments,
     gate::Gate,
-    state::{Entry, Progress, State},
+    state::{Entry, LocalState, Progress},
 };
 use crate::{
     clock::{Clock, SystemClock},
@@ -64,16 +64,16 @@ const NAME: &str = "the local node";
 /// ```
 #[derive(Clone)]
 pub struct LocalNode {
-    inner: Arc<Inner>,
+    inner: Arc<LocalNodeInner>,
     clock: Arc<dyn Clock>,
     key_custody: KeyCustody,
 }
 
-struct Inner {
+struct LocalNodeInner {
     key: SigningKey,
     gate: Gate,
     listeners: Listeners,
-    state: Mutex<State>,
+    state: Mutex<LocalState>,
 }
 
 impl LocalNode {
@@ -85,11 +85,11 @@ impl LocalNode {
     #[must_use]
     pub fn new() -> Self {
         let key = SigningKey::random().expect("the operating system has randomness");
-        let inner = Inner {
+        let inner = LocalNodeInner {
             key,
             gate: Gate::new(),
             listeners: Listeners::default(),
-            state: Mutex::new(State::new()),
+            state: Mutex::new(LocalState::new()),
         };
         Self {
             inner: Arc::new(inner),
@@ -197,14 +197,14 @@ impl LocalNode {
         self.inner.gate.crowd(calls).await;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, LocalState> {
         self.inner
             .state
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn answer(&self) -> Result<MutexGuard<'_, State>, NodeError> {
+    async fn answer(&self) -> Result<MutexGuard<'_, LocalState>, NodeError> {
         self.inner.gate.pass().await;
         let state = self.state();
         if state.reachable {
@@ -221,7 +221,7 @@ impl LocalNode {
     fn make(
         &self,
         request: InvoiceRequest,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, LocalState>,
     ) -> Result<Invoice, NodeError> {
         if request.amount.is_zero() {
             return Err(refused("expected an amount above zero"));
@@ -272,7 +272,7 @@ impl LocalNode {
     fn pay_own(
         &self,
         invoice: &Invoice,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'_, LocalState>,
     ) -> Result<PaymentStatus, NodeError> {
         if invoice.network() != Network::Regtest {
             return Err(refused("expected a regtest invoice"));

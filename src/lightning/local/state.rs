@@ -26,7 +26,7 @@ pub enum Payments {
 }
 
 /// The mutable state of a local node.
-pub(super) struct State {
+pub(super) struct LocalState {
     pub(super) entries: Remembered<Entry>,
     pub(super) created: u64,
     pub(super) last: Option<Preimage>,
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) reachable: bool,
 }
 
-impl State {
+impl LocalState {
     pub(super) fn new() -> Self {
         let (payments, entries) = (Payments::Succeed, Remembered::new());
         Self {

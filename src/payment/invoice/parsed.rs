@@ -68,7 +68,7 @@ impl Invoice {
             return Err(InvoiceError::malformed("expected the canonical encoding"));
         }
         let raw = signed.raw_invoice();
-        let fields = Fields::of(raw)?;
+        let fields = TaggedFields::of(raw)?;
         let (message, signature) = (
             Message::from_digest(*signed.signable_hash()),
             &signed.signature().0,
@@ -177,7 +177,7 @@ impl fmt::Display for Invoice {
 }
 
 /// The fields that this crate reads. Each may occur at most once.
-struct Fields {
+struct TaggedFields {
     payment_hash: PaymentHash,
     description: InvoiceDescription,
     payee: Option<PublicKey>,
@@ -186,7 +186,7 @@ struct Fields {
     unknown_required_features: bool,
 }
 
-impl Fields {
+impl TaggedFields {
     fn of(raw: &RawBolt11Invoice) -> Result<Self, InvoiceError> {
         let (mut hash, mut payee, mut expiry, mut secret) = (None, None, None, None);
         let (mut final_cltv, mut features) = (None, None);

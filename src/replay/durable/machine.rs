@@ -15,7 +15,7 @@ use crate::{
         created_at::created_at,
         state::{
             capacity::{Capacity, Keys, OutOfCapacity},
-            payments::Payments,
+            payments::SpentPayments,
             records::{Record, RecordTable},
         },
     },
@@ -23,7 +23,7 @@ use crate::{
 
 /// The payments and records of the durable store, which its writer thread changes.
 pub(super) struct StoreMachine {
-    payments: Payments,
+    payments: SpentPayments,
     records: RecordTable,
     keys: Keys,
     record_bytes: Capacity,
@@ -71,8 +71,11 @@ impl StoreMachine {
             Keys::new(options.capacity),
             Capacity::new(options.record_capacity),
         );
-        let (payments, records, created_at) =
-            (Payments::default(), RecordTable::default(), Arc::default());
+        let (payments, records, created_at) = (
+            SpentPayments::default(),
+            RecordTable::default(),
+            Arc::default(),
+        );
         Self {
             payments,
             records,

@@ -14,14 +14,14 @@ use crate::{
 /// The uses of payments, counted in memory. [`MemoryStore`](crate::replay::MemoryStore) holds this
 /// and nothing else; the durable store also writes its changes to a disk.
 #[derive(Debug, Default)]
-pub(in crate::replay) struct Payments {
+pub(in crate::replay) struct SpentPayments {
     states: HashMap<ConsumptionKey, PaymentState>,
     expiries: BTreeMap<Timestamp, Vec<ConsumptionKey>>,
     earlier: EarlierUses,
     released: Released,
 }
 
-impl Payments {
+impl SpentPayments {
     pub(in crate::replay) fn consume(
         &mut self,
         request: &UseRequest,
@@ -243,7 +243,7 @@ impl Payments {
 
 /// Loading what a disk holds.
 #[cfg(feature = "replay-durable")]
-impl Payments {
+impl SpentPayments {
     /// Forgets everything that a disk holds. Releases of unknown uses stay: no disk holds them.
     pub(in crate::replay) fn clear(&mut self) {
         *self = Self {

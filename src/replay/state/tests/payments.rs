@@ -52,7 +52,7 @@ fn id(number: u8) -> UseId {
 
 /// The payments of a store, their capacity, and what a disk would hold.
 struct Scene {
-    payments: Payments,
+    payments: SpentPayments,
     keys: Keys,
     recorded: RecordedPayments,
 }
@@ -60,7 +60,7 @@ struct Scene {
 impl Scene {
     fn new(capacity: usize) -> Self {
         Self {
-            payments: Payments::default(),
+            payments: SpentPayments::default(),
             keys: Keys::new(capacity),
             recorded: RecordedPayments::default(),
         }
