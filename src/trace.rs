@@ -28,16 +28,52 @@ macro_rules! event {
 #[cfg(feature = "server")]
 pub(crate) use event;
 
-/// Makes a value for [`event!`] that is printed with `Display`.
+/// Makes a value for [`event!`] that is printed with `Display`, in one line.
 #[cfg(feature = "tracing")]
-pub(crate) fn shown<T: fmt::Display>(value: T) -> tracing::field::DisplayValue<T> {
-    tracing::field::display(value)
+pub(crate) fn shown(value: impl fmt::Display) -> tracing::field::DisplayValue<impl fmt::Display> {
+    tracing::field::display(OneLine(value))
 }
 
 /// Makes a value for [`event!`] that is printed with `Display`.
 #[cfg(not(feature = "tracing"))]
 pub(crate) fn shown<T: fmt::Display>(value: T) -> T {
     value
+}
+
+/// A text that may come from outside, printed so that it can neither begin a new line of the log nor
+/// change how the rest of it is shown: control characters, line separators and characters that
+/// change the direction of writing are escaped.
+#[cfg(feature = "tracing")]
+struct OneLine<T>(T);
+
+#[cfg(feature = "tracing")]
+impl<T: fmt::Display> fmt::Display for OneLine<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use fmt::Write as _;
+        write!(Escaping(f), "{}", self.0)
+    }
+}
+
+#[cfg(feature = "tracing")]
+struct Escaping<'a, 'b>(&'a mut fmt::Formatter<'b>);
+
+#[cfg(feature = "tracing")]
+impl fmt::Write for Escaping<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let breaks = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{61c}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        };
+        for part in text.split_inclusive(breaks) {
+            let last = part.char_indices().next_back().filter(|(_, c)| breaks(*c));
+            let end = last.map_or(part.len(), |(at, _)| at);
+            self.0.write_str(&part[..end])?;
+            if let Some((_, c)) = last {
+                write!(self.0, "{}", c.escape_unicode())?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Returns whether a subscriber takes events at INFO.
@@ -54,7 +90,7 @@ pub(crate) fn takes_info() -> bool {
 #[cfg(feature = "devnet")]
 pub(crate) fn info(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
-    tracing::info!(target: "tower_x402", "{line}");
+    tracing::info!(target: "tower_x402", "{}", OneLine(line));
     #[cfg(not(feature = "tracing"))]
     let _ = line;
 }
@@ -63,7 +99,7 @@ pub(crate) fn info(line: fmt::Arguments<'_>) {
 #[inline]
 pub(crate) fn warn(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
-    tracing::warn!(target: "tower_x402", "{line}");
+    tracing::warn!(target: "tower_x402", "{}", OneLine(line));
     #[cfg(not(feature = "tracing"))]
     let _ = line;
 }
@@ -72,7 +108,7 @@ pub(crate) fn warn(line: fmt::Arguments<'_>) {
 #[inline]
 pub(crate) fn error(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
-    tracing::error!(target: "tower_x402", "{line}");
+    tracing::error!(target: "tower_x402", "{}", OneLine(line));
     #[cfg(not(feature = "tracing"))]
     let _ = line;
 }
@@ -102,6 +138,20 @@ mod tests {
             count.get()
         };
         assert_eq!((evaluated(Level::INFO), evaluated(Level::DEBUG)), (0, 1));
+    }
+
+    #[test]
+    fn a_text_from_outside_begins_no_line_and_turns_no_direction() {
+        let texts = [
+            ("weather/oslo\u{e9}", "weather/oslo\u{e9}"),
+            ("a\nERROR b", "a\\u{a}ERROR b"),
+            ("\u{85}\u{9b}31m\u{2028}", "\\u{85}\\u{9b}31m\\u{2028}"),
+            ("\u{202e}x\u{2066}\u{feff}", "\\u{202e}x\\u{2066}\\u{feff}"),
+            ("", ""),
+        ];
+        for (text, printed) in texts {
+            assert_eq!(OneLine(text).to_string(), printed);
+        }
     }
 
     #[test]

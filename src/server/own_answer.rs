@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 
 use super::caches::is_for_shared_caches;
-use crate::{payment::Refusal, trace};
+use crate::{dialect::list::answer_fields, payment::Refusal, trace};
 
 /// An answer of the layer's own, for the function that
 /// [`PaywallBuilder::answers`](super::PaywallBuilder::answers) takes.
@@ -88,12 +88,6 @@ impl fmt::Debug for OwnAnswer {
 
 /// Whether the function may not add this header, although the layer has not set it.
 fn is_reserved(name: &HeaderName) -> bool {
-    let own = [
-        "payment-receipt",
-        "payment-required",
-        "payment-response",
-        "x-payment-response",
-    ];
     [
         header::ALLOW,
         header::CACHE_CONTROL,
@@ -110,7 +104,7 @@ fn is_reserved(name: &HeaderName) -> bool {
         header::WWW_AUTHENTICATE,
     ]
     .contains(name)
-        || own.contains(&name.as_str())
+        || answer_fields().any(|own| own == *name)
         || is_for_shared_caches(name)
 }
 

@@ -1,7 +1,7 @@
 //! Step 5 of the gate: a request without a payment passes for free, or is answered with 402.
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, uri::PathAndQuery};
 use http_body::Body;
 
 use super::{
@@ -21,26 +21,39 @@ use crate::{
 /// Step 5. A refused credential is logged, and its refusal goes into the answer's extensions.
 pub(in crate::server) async fn ask<B>(
     pending: Box<Pending<B>>,
-    mut refused: Option<(usize, Refusal)>,
+    refused: Option<(usize, Refusal)>,
 ) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let target = refused.map(|_| pending.asked.place.target.clone());
-    let mut decision = pass_or_challenge(pending, &mut refused).await;
-    if let (Some((_, refusal)), Some(target)) = (refused, target) {
-        events::refused(&refusal, target.path());
-        if let Decision::Answer(response) = &mut decision {
-            response.extensions_mut().insert(refusal);
-        }
+    let mut told = refused.map(|refusal| Told {
+        refusal,
+        target: pending.asked.place.target.clone(),
+    });
+    let mut decision =
+        pass_or_challenge(pending, told.as_mut().map(|told| &mut told.refusal)).await;
+    if let (Some(told), Decision::Answer(response)) = (&told, &mut decision) {
+        response.extensions_mut().insert(told.refusal.1);
     }
     decision
 }
 
+/// A refusal that is logged when this is dropped, even if the client hangs up before the answer.
+struct Told {
+    refusal: (usize, Refusal),
+    target: PathAndQuery,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        events::refused(&self.refusal.1, self.target.path());
+    }
+}
+
 async fn pass_or_challenge<B>(
     mut pending: Box<Pending<B>>,
-    refused: &mut Option<(usize, Refusal)>,
+    mut refused: Option<&mut (usize, Refusal)>,
 ) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
@@ -97,11 +110,11 @@ where
     let Pending { mut asked, body } = *pending;
     discard(&asked, body).await;
     asked.bind();
-    if let Some((dialect, refusal)) = refused {
+    if let Some((dialect, refusal)) = &mut refused {
         let dialect = &setup.dialects[*dialect];
         *refusal = dialect.reconsider(*refusal, &asked.view(), &asked.rule.terms);
     }
-    answer(issue::challenge(&asked, amount, slot, *refused).await)
+    answer(issue::challenge(&asked, amount, slot, refused.copied()).await)
 }
 
 /// Passes the request to the inner service, unpaid. The client goes with it.
