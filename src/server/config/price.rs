@@ -181,8 +181,8 @@ impl PriceRequest {
         &self.body
     }
 
-    /// Returns a copy with the body for one run of a price function, and the cell in which that run
-    /// notes a read that was not declared.
+    /// Returns a copy with the body for one run of a price function. Also returns the cell in which
+    /// that run notes a read that was not declared.
     pub(in crate::server) fn for_one_run(&self, body: Bytes) -> (Self, Arc<OnceLock<String>>) {
         let misread = Arc::new(OnceLock::new());
         (
