@@ -14,11 +14,12 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store was not opened: what it holds is damaged, or older than what it acknowledged.
+    /// The store was not opened, because its data is damaged, or older than what it acknowledged.
     Corrupt,
     /// The store has no room for another key or record.
     Full,
-    /// The store takes nothing now, and took nothing: there is nothing to release.
+    /// The store accepts nothing at the moment, and did not take this use: there is nothing to
+    /// release.
     Refused,
     /// The store cannot be reached, or cannot write.
     Unavailable,

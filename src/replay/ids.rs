@@ -37,7 +37,7 @@ impl ConsumptionKey {
     }
 
     /// Reads a key that [`as_bytes`](Self::as_bytes) returned, in this process or in an earlier
-    /// one. Returns `None` for bytes that are no key which this version of the crate can make.
+    /// one. Returns `None` for bytes that are not a key of this version of the crate.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key = Self(bytes.try_into().ok()?);

@@ -5,8 +5,8 @@ use crate::clock::Timestamp;
 
 /// One use of a payment that [`ReplayStore::consume`](super::ReplayStore::consume) is asked for.
 ///
-/// Later versions may add to it, such as a record that the store writes in the same atomic step. A
-/// store that does not know of an addition is asked for what it knows.
+/// Later versions may add fields, such as a record that the store writes in the same atomic step. A
+/// store that does not support an addition will not be asked for it.
 ///
 /// ```
 /// use std::num::NonZeroU32;
