@@ -8,8 +8,8 @@ use zeroize::Zeroizing;
 /// # Contract
 ///
 /// - The head comes from the caller, so nothing in it can be trusted without a check.
-/// - `None` refuses the call. A name says against whose rate the call counts. The caller must not
-///   be able to choose that name.
+/// - `None` refuses the call. Otherwise the call counts against the rate of the returned name. The
+///   caller must not be able to choose that name.
 /// - Secrets are compared in constant time.
 /// - The call does not block.
 pub trait Callers: Send + Sync + 'static {
