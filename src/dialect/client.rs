@@ -1,5 +1,5 @@
-//! What a client knows before it pays: its own request, its network and the time. And why it does
-//! not pay.
+//! What a client knows before it pays: its own request, its network and the time. Also the reasons
+//! not to pay.
 
 use std::{fmt, time::Duration};
 

@@ -99,7 +99,8 @@ impl PaymentReceipt {
         payment.map(LightningPayment::payment_hash)
     }
 
-    /// Returns the Lightning network on which it was paid, or `None` if it was not.
+    /// Returns the Bitcoin network on which it was paid, or `None` if it was not paid over
+    /// Lightning.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
         self.0.payment.as_lightning().map(LightningPayment::network)
@@ -143,7 +144,7 @@ impl PaymentReceipt {
         self.0.remaining
     }
 
-    /// Returns until when the credential is accepted, if it has uses left.
+    /// Returns until when the credential is accepted, provided that it has uses left.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.0.valid_until
@@ -156,7 +157,8 @@ impl PaymentReceipt {
 
 impl ResolvedClient {
     /// Returns the client of a request that a rule prices, from the extensions of the request in
-    /// the handler: from the receipt if it was paid, else as the layer left it there.
+    /// the handler. The client comes from the receipt if the request was paid, and otherwise from
+    /// what the layer stored there.
     ///
     /// `None` if no rule prices the request, or no layer of this crate saw it.
     #[must_use]

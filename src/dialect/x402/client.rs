@@ -107,8 +107,8 @@ impl Payable {
         self.invoice.network()
     }
 
-    /// Returns the invoice's end: from then on it must not be paid. Servers take the credential for
-    /// 60 seconds more.
+    /// Returns when the invoice expires. From then on it must not be paid. Servers accept the
+    /// credential for 60 seconds more.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.invoice.expires_at()
