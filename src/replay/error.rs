@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use crate::boxed::BoxError;
 
-/// An error of a store. The request that needed it is not served.
+/// An error of a store. A request that needs the store is then not served.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,

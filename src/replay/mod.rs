@@ -1,4 +1,4 @@
-//! Remembering which payments are spent.
+//! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
 //! expire, such as revocations. [`MemoryStore`] and [`DurableStore`] implement both traits. To
@@ -40,7 +40,7 @@ pub use self::{
 pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
 
-/// Remembers which payments are spent.
+/// A store that remembers which payments are spent.
 ///
 /// # Contract
 ///
@@ -69,11 +69,11 @@ use crate::clock::Timestamp;
 ///
 /// # Keys
 ///
-/// Key what you keep by [`ConsumptionKey::as_bytes`]: at most 64 bytes that mean nothing to a
-/// store, for example a binary column or a part of a Redis key. Do not key by a payment hash or by
-/// a network: payments of other rails, which may be added, have neither. The bytes of a payment
-/// never change, so they may be kept. Payment hashes and use ids are random: no client can choose
-/// one that is another's.
+/// Use [`ConsumptionKey::as_bytes`] as the key of what you keep: at most 64 bytes that mean nothing
+/// to a store, for example a binary column or a part of a Redis key. Do not key by a payment hash
+/// or by a network: payments of other rails, which may be added, have neither. The bytes of a
+/// payment never change, so they may be kept. Payment hashes and use ids are random: no client can
+/// choose one that belongs to another payment.
 ///
 /// # How to write your own
 ///

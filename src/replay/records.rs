@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use super::StoreError;
 use crate::{boxed::BoxFuture, clock::Timestamp};
 
-/// Keeps small records that expire, such as [`Revocations`](super::Revocations).
+/// A store of small records that expire, such as [`Revocations`](super::Revocations).
 ///
 /// # Contract
 ///

@@ -58,8 +58,8 @@ impl UseRequest {
         self.use_id
     }
 
-    /// Returns how often the payment may be used. Requests for one payment may differ in this,
-    /// after a change of configuration for example. The limits of the request at hand apply.
+    /// Returns how often the payment may be used. Two requests for one payment may have different
+    /// limits, for example after a change of configuration. The limits in this request apply to it.
     #[must_use]
     pub const fn limits(&self) -> UseLimits {
         self.limits

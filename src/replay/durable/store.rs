@@ -35,9 +35,9 @@ use crate::{
 /// # When the folder is damaged
 ///
 /// Each group in the journal contains a checksum over all records of the store. A side file in the
-/// folder says how much of the journal the store has acknowledged at least. The store writes it
-/// with each group, and syncs it each second and when it is closed. So if the journal was cut short
-/// or changed, opening it returns
+/// folder holds the number of a group that the journal must at least contain. The store writes the
+/// side file with each group, and syncs it each second and when the store is closed. So if the
+/// journal was cut short or changed, opening it returns
 /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt), and the store never forgets
 /// silently. (A group that was being written when the power was lost is dropped: none of its
 /// callers was answered.)
@@ -46,8 +46,8 @@ use crate::{
 ///
 /// - The new folder has a new [`StoreId`]. So what was sold for counted access before is refused,
 ///   spent or not.
-/// - A proof without a key of this server is refused if its invoice was made before the new folder,
-///   or within twice the skew after it. Such proofs are those of `accept_foreign_proofs`, and all
+/// - A proof without a key of this server is refused if its invoice is older than the new folder,
+///   or at most twice the skew younger. Such proofs are those of `accept_foreign_proofs`, and all
 ///   payments that a facilitator settles.
 ///
 /// # Never restore a backup
