@@ -21,7 +21,7 @@ use crate::{
 /// An axum extractor for the receipt of the payment for this request.
 ///
 /// `Option<Paid>` is `None` if the request passed for free: no rule prices it, its price is `None`,
-/// or a free allowance covered it. [`ResolvedClient::of`] tells who sent it.
+/// or a free allowance covered it. In the last two cases [`ResolvedClient::of`] tells who sent it.
 ///
 /// ```
 /// use tower_x402::Paid;

@@ -64,7 +64,7 @@
 //! # The dialects
 //!
 //! A dialect is a payment protocol over HTTP. The layer offers one invoice in every enabled
-//! dialect. A payment is redeemed once, in one of them.
+//! dialect. A payment that was redeemed in one dialect is spent in the others.
 //!
 //! | feature | headers of the 402 | header of the paid request | header of the paid answer |
 //! |---|---|---|---|

@@ -1,4 +1,4 @@
-//! The layer that charges for requests, and everything to set it up.
+//! The layer that charges for requests, and everything that you need to set it up.
 //!
 //! ```text
 //!             no rule prices it                                        ┌────────────────┐
@@ -117,8 +117,8 @@
 //!   `PAYMENT-REQUIRED`. If a credential was refused, the body says why.
 //! - 503 without a challenge if the node, the store or the price function fails: clients are never
 //!   asked to pay for a server fault.
-//! - 400 for a request that no payment can make valid, 421 for another server's authority. 408 for
-//!   a body that comes too slowly, 413 for one that is too large.
+//! - 400 for a request that no payment can make valid, and 421 for another server's authority. A
+//!   body that comes too slowly gets 408, and one that is too large gets 413.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.
 //! - 429 for too many unpaid invoices. Also for foreign proofs that make the price function run too
 //!   often.

@@ -196,9 +196,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets the name of this service in L402 caveats of aperture's kind (`services`,
-    /// `<name>_valid_until`). The default is the host of the origin. Holders narrow their tokens
-    /// with it. It does not separate two services: use [`service`](Self::service) for that.
+    /// Sets the name of this service in the L402 caveats `services` and `<name>_valid_until`, which
+    /// come from aperture, the L402 proxy of Lightning Labs. Holders narrow their tokens with them.
+    /// The default is the host of the origin. It does not separate two services: use
+    /// [`service`](Self::service) for that.
     pub fn l402_service(mut self, name: impl Into<String>) -> Self {
         self.l402_service = Some(name.into());
         self
@@ -231,7 +232,8 @@ impl PaywallBuilder {
     /// default is 2 MiB, or 1/16 of [`body_pool`](Self::body_pool) if that is less. The limit may
     /// be at most half of the pool: otherwise clients could pay for a request whose body can never
     /// be buffered. Above 1/16 the pool's shares protect other clients less. At one half, a single
-    /// body fills the memory for paid requests, and they wait for each other.
+    /// body fills the memory for paid requests. Meanwhile other paid requests whose body must be
+    /// buffered get 503.
     ///
     /// The layer does not read a body that it does not have to bind (L402 at a fixed price). Then
     /// this limit does not protect the handler: give such routes a limit of their own.
@@ -290,8 +292,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Accepts x402 proofs that another server with the same receiver key issued, at the current
-    /// price. Anyone who can make that node sign can choose the price. A proof for another
+    /// Accepts x402 proofs that another server with the same receiver key issued, if they are for
+    /// the current price. Anyone who can make the node sign an invoice can issue such proofs. So
+    /// nobody else may be able to
+    /// ([`KeyCustody::Exclusive`](crate::lightning::KeyCustody::Exclusive)). A proof for another
     /// [`service`](Self::service) at the same URL counts too. This paywall's own times
     /// ([`redeem_within`](Self::redeem_within)) decide how long the store remembers such proofs:
     /// servers that share a store must use the same times. By default foreign proofs are refused.

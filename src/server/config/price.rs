@@ -253,7 +253,7 @@ impl fmt::Debug for PriceRequest {
 pub struct BadRequest(String);
 
 impl BadRequest {
-    /// Creates one with a text for the client, which says what was expected.
+    /// Creates a rejection with a text for the client, which says what was expected.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
