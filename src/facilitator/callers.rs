@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use http::{header::AUTHORIZATION, request::Parts};
 use zeroize::Zeroizing;
 
-/// Decides which callers may settle.
+/// A rule that decides which callers may settle: a list of tokens, or a function of your own.
 ///
 /// # Contract
 ///

@@ -18,10 +18,9 @@
 //!
 //! # What an operator must know
 //!
-//! **Use one store for one receiver key.** A payment is redeemed once only if all servers that
-//! redeem it use the same store. If a facilitator and a paywall are paid on the same key, give each
-//! a clone of one store (`Arc`). On several machines, use a store that they share. With two stores,
-//! one payment can be settled once at each, and nothing notices.
+//! **Use one store for one receiver key.** With two stores, one payment can be settled once at
+//! each, and nothing detects that. If a facilitator and a paywall are paid on the same key, give
+//! each a clone of one store (`Arc`). On several machines, use a store that they share.
 //!
 //! **A new store refuses older invoices.** An older store could have settled them. The facilitator
 //! refuses each payment whose invoice was made before

@@ -23,7 +23,8 @@
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
 //!    a test.
 //! 6. If the node is on signet, testnet or regtest, call `.allow_test_network()` on the paywall's
-//!    builder. A paywall refuses test networks by default, because their money is worth nothing.
+//!    builder. By default a paywall refuses test networks, because their money is worth nothing,
+//!    unless the node runs in this process.
 //!
 //! Here is a complete implementation for a hosted wallet. Its client is called `Host` and uses
 //! hexadecimal text:

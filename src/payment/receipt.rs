@@ -8,7 +8,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// The receipt of a payment that was verified and, if its uses are counted, spent for this request.
+/// The receipt of a verified payment. If its uses are counted, one use was spent for this request.
 ///
 /// It holds no secret. Clones share one allocation.
 #[derive(Clone)]
