@@ -17,13 +17,13 @@ use super::strength::{self, Weakness};
 
 /// The ring of master secrets: a shared handle that can change while the server runs.
 ///
-/// A secret verifies before it mints. To rotate without asking anybody to pay twice:
-/// [`add`](Self::add) the new secret on every replica, then [`mint_with`](Self::mint_with) it on
-/// every replica, and [`remove`](Self::remove) the old one when its last token has expired. A token
-/// expires some time after its invoice, which expires after 5 minutes by default. This time is 24
-/// hours for one request, 30 days for several uses, and for a duration that duration. Wait for the
-/// longest time that you sell. If you remove the secret sooner, clients with an older token must
-/// pay again.
+/// A new secret first only verifies, and mints later. To rotate without asking anybody to pay
+/// twice: [`add`](Self::add) the new secret on every replica, then [`mint_with`](Self::mint_with)
+/// it on every replica, and [`remove`](Self::remove) the old one when its last token has expired. A
+/// token expires some time after its invoice, which expires after 5 minutes by default. This time
+/// is 24 hours for one request, 30 days for several uses, and for a duration that duration. Wait
+/// for the longest time that you sell. If you remove the secret sooner, clients with an older token
+/// must pay again.
 #[derive(Clone)]
 pub struct Secrets(Arc<Shared>);
 

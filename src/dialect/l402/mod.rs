@@ -10,7 +10,7 @@
 //! signature is a chain of MACs. Only this server can begin the chain, and anybody can continue it.
 //! So a holder can narrow a token, and nobody can widen it. The caveats that this server
 //! understands are `method`, `target`, `route`, `uses` and `valid_until` (Unix seconds). A caveat
-//! with a name that the server does not know has no effect. There is no receipt.
+//! with a name that the server does not know has no effect. L402 has no receipt.
 //!
 //! # As a client
 //!

@@ -36,8 +36,7 @@ pub struct Payable {
 impl Payable {
     /// Checks a challenge before it is paid (`lnbtc`, "Client").
     ///
-    /// An invoice that expires at this very moment is refused: the payment could not arrive in
-    /// time.
+    /// An invoice that expires right now is refused: the payment could not arrive in time.
     ///
     /// # Errors
     ///

@@ -31,7 +31,7 @@
 //!
 //! A JSON member that is repeated at any depth is refused. Types are strict: `300.0` is not a
 //! timeout, and `"025000"` is not an amount. A header of more than 64 KiB is not read.
-//! [`RequestBinding`] says what this crate chose if the specification's vectors leave a choice.
+//! [`RequestBinding`] says what this crate does if the specification's vectors leave a choice.
 //!
 //! # As a client
 //!

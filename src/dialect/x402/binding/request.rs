@@ -29,9 +29,9 @@ impl RequestBinding {
     /// Creates the binding of an HTTP request (`lnbtc`, profile `http:1`).
     ///
     /// `url` is the absolute URL of the request. Its case, escapes and order stay as they are, and
-    /// an empty path becomes `/`. `body_hash` is SHA-256 of the body as it was sent, after
-    /// transfer-decoding and before anything else. `names` are the bound headers: lower case,
-    /// sorted, unique, whether or not the request has them.
+    /// an empty path becomes `/`. `body_hash` is SHA-256 of the body after transfer-decoding, and
+    /// before any other decoding, such as that of `Content-Encoding`. `names` are the bound
+    /// headers: lower case, sorted, unique, whether or not the request has them.
     ///
     /// # Errors
     ///
