@@ -94,8 +94,8 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Sets how long a payment is remembered after its invoice expires. The least is one hour plus
-    /// [`skew`](Self::skew). The default is 24 hours, like the paywall's `redeem_within`.
+    /// Sets how long a payment is remembered after its invoice expires. The minimum is one hour
+    /// plus [`skew`](Self::skew). The default is 24 hours, like the paywall's `redeem_within`.
     ///
     /// If a paywall uses the same store, this must not be less than the longest life of its
     /// credentials.

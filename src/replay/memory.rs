@@ -30,9 +30,10 @@ use crate::{
 /// A new process has a new store with a new [`StoreId`] and a later
 /// [`created_at`](ReplayStore::created_at). Keys for counted access are derived from that id.
 /// Proofs without a key of this server must be for an invoice that is younger than the store. So
-/// what was sold before the restart is refused afterwards, spent or not. Nobody is served twice,
-/// but clients that had paid and not redeemed lose what they paid. Use this store for tests and
-/// test networks, and in production only if you accept that loss.
+/// the requests that were sold before the restart are refused afterwards, spent or not. Only access
+/// for a duration continues. Nobody is served twice, but clients that had paid and not redeemed
+/// lose what they paid. Use this store for tests and test networks, and in production only if you
+/// accept that loss.
 ///
 /// ```
 /// use tower_x402::replay::{

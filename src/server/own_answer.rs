@@ -14,9 +14,10 @@ use crate::{payment::Refusal, trace};
 /// [`PaywallBuilder::answers`](super::PaywallBuilder::answers) sees it.
 ///
 /// The function may set the body, its content type and further headers. It cannot change the status
-/// or a header that the layer has set. Some headers it cannot add either: challenges, receipts,
-/// `Retry-After`, `Allow`, directives for caches, and headers about the body's length and encoding
-/// or about the connection.
+/// or a header that the layer has set. It also cannot add challenges, receipts, `Retry-After`,
+/// `Allow` and directives for caches. The same holds for `Content-Type` (use
+/// [`set_body`](Self::set_body)), and for headers of the transfer and the connection, such as
+/// `Content-Length`.
 pub struct OwnAnswer {
     response: Response<Bytes>,
     body: Option<(HeaderValue, Bytes)>,

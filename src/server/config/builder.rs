@@ -220,9 +220,9 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets how many unpaid invoices all clients together may hold (default 10,000). Clients that
-    /// have not paid in the last 24 hours together get at most 90 % of these, and at most 90 % of
-    /// their network's share.
+    /// Sets how many unpaid invoices all clients together may hold (default 10,000). The last 10 %
+    /// of these, and of the share of each IPv6 network, are reserved for clients that have paid in
+    /// the last 24 hours.
     pub fn max_unpaid(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
@@ -268,9 +268,9 @@ impl PaywallBuilder {
     }
 
     /// Sets how long an L402 credential for one request stays valid after its invoice expires,
-    /// because a payment may settle late. The default is 24 h, the least 60 s. The other dialects
-    /// fix this time: x402 accepts a proof until 60 s after the invoice expires, MPP a credential
-    /// until it expires.
+    /// because a payment may settle late. The default is 24 h, and the minimum is 60 s. The other
+    /// dialects fix this time: x402 accepts a proof until 60 s after the invoice expires, MPP a
+    /// credential until it expires.
     pub fn redeem_within(mut self, time: Duration) -> Self {
         self.redeem_within = time;
         self

@@ -55,8 +55,9 @@ impl Price {
 /// [`BadRequest`] is answered with 400 and its text. Any other error, a panic, a price of zero, and
 /// a time-out are answered with 503.
 ///
-/// The function runs only if no credential was accepted. Everything that it sees is bound to the
-/// payment: a cheap quote never opens an expensive request.
+/// The function runs if no credential was accepted. It also runs to check a foreign proof
+/// ([`accept_foreign_proofs`](super::PaywallBuilder::accept_foreign_proofs)). Everything that it
+/// sees is bound to the payment: a cheap quote never opens an expensive request.
 ///
 /// If the node makes invoices for whole satoshis only
 /// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the
