@@ -37,7 +37,7 @@ pub(crate) fn check_created_at(
         return Ok(());
     }
     Err(
-        "the replay store would refuse all proofs of others: by its `created_at` it was made in the future, or while the clock was \
-         never set; set the clock and open the store again, and if that does not help, open an empty one",
+        "the replay store would refuse every proof of another server: its `created_at` is in the future, or it was made while the clock \
+         was not set; set the clock and open the store again, and if that does not help, open an empty one",
     )
 }

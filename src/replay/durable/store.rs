@@ -46,9 +46,9 @@ use crate::{
 ///
 /// - The new folder has a new [`StoreId`]. So what was sold for counted access before is refused,
 ///   spent or not.
-/// - A proof without a key of this server is refused if its invoice is older than the new folder,
-///   or at most twice the skew younger. Such proofs are those of `accept_foreign_proofs`, and all
-///   payments that a facilitator settles.
+/// - A proof without a key of this server needs an invoice that is younger than the new folder, by
+///   more than twice the skew. Such proofs are those of `accept_foreign_proofs`, and all payments
+///   that a facilitator settles.
 ///
 /// # Never restore a backup
 ///
