@@ -1,7 +1,7 @@
 //! An x402 facilitator for Lightning, which settles proofs for resource servers in any language.
 //!
-//! The node that makes the invoices and a wallet that pays them run beside it, so that you can try
-//! a server from end to end. The money is not real.
+//! A node that makes invoices and a wallet that pays them run in the same process. So you can try a
+//! resource server from end to end. The money is not real.
 //!
 //! `cargo run --example facilitator`
 #![allow(

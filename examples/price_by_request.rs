@@ -1,4 +1,5 @@
-//! A price that depends on the request: one satoshi a page, the first page free, at most 100 pages.
+//! A price that depends on the request: one satoshi a page. A single page is free, and more than
+//! 100 pages are refused.
 //!
 //! Everything that the price function reads is bound to the payment. A credential for 2 pages does
 //! not open 50.

@@ -18,10 +18,10 @@ use crate::{
     trace,
 };
 
-/// An axum extractor for the receipt of the payment that paid for this request.
+/// An axum extractor for the receipt of the payment for this request.
 ///
 /// `Option<Paid>` is `None` if the request passed for free: no rule prices it, its price is `None`,
-/// or a free allowance covered it. [`ResolvedClient::of`] tells who sent it.
+/// or a free allowance covered it. In the last two cases [`ResolvedClient::of`] tells who sent it.
 ///
 /// ```
 /// use tower_x402::Paid;
@@ -72,12 +72,12 @@ impl<S: Sync> OptionalFromRequestParts<S> for Paid {
     }
 }
 
-/// The rejection if a handler takes [`Paid`] and the request was not paid. It is a mistake in the
-/// server.
+/// The rejection if a handler takes [`Paid`] and the request was not paid. The cause is a mistake
+/// in the server's set-up.
 ///
-/// As an answer it is 500 with a body that tells clients nothing. The log then says at ERROR what to
-/// change, once for each route: put the layer on the route
-/// (`.route_layer(paywall.charge(..)?)`), or take `Option<Paid>` if requests may pass for free.
+/// The answer is 500 with a body that tells clients nothing. The log says at ERROR what to change,
+/// once for each route: put the layer on the route (`.route_layer(paywall.charge(..)?)`), or take
+/// `Option<Paid>` if requests may pass for free.
 #[derive(Clone, Debug)]
 pub struct MissingReceipt {
     /// A layer priced the request, and let it pass for free.

@@ -18,8 +18,8 @@
 //!
 //! - **Not published yet.** Depend on a checkout by its path.
 //! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money, or your
-//!   own node, for which you implement [`Receiver`](lightning::Receiver). Adapters for released
-//!   nodes and the paying client do not exist yet.
+//!   own node, for which you implement [`Receiver`](lightning::Receiver). There are no adapters for
+//!   existing node software (such as LND) yet, and no paying client.
 //! - **In production** the server runs [behind a reverse proxy](docs::reverse_proxy).
 //!
 //! # Charge for a route
@@ -64,7 +64,7 @@
 //! # The dialects
 //!
 //! A dialect is a payment protocol over HTTP. The layer offers one invoice in every enabled
-//! dialect. A payment is redeemed once, in one of them.
+//! dialect. A payment that was redeemed in one dialect is spent in the others.
 //!
 //! | feature | headers of the 402 | header of the paid request | header of the paid answer |
 //! |---|---|---|---|
@@ -72,7 +72,7 @@
 //! | `mpp` | `WWW-Authenticate: Payment ..` | `Authorization: Payment ..` | `Payment-Receipt` |
 //! | `x402` | `PAYMENT-REQUIRED` | `PAYMENT-SIGNATURE` | `PAYMENT-RESPONSE` |
 //!
-//! Where they differ:
+//! The differences:
 //!
 //! | | `l402` | `mpp` | `x402` |
 //! |---|---|---|---|
@@ -80,7 +80,7 @@
 //! | price unit | millisatoshi | whole satoshi | millisatoshi |
 //! | the payment is bound to the body | if a price function reads it | unless the charge streams it | yes |
 //! | a credential for one request is valid until | invoice's expiry + 24 h | invoice's expiry | invoice's expiry + 60 s |
-//! | if the handler fails (5xx) | the use is given back, twice at most | the use stays spent | the use stays spent |
+//! | if the handler fails (5xx) | the use is given back, at most twice for one payment | the use stays spent | the use stays spent |
 //!
 //! # What you need
 //!
@@ -211,8 +211,8 @@ pub use server::{Charge, Paywall, RouteTable, SecretFileError, X402Layer, price_
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Pages about the crate as a whole: design, floor plan, glossary, refusals, reverse proxy, threat
-/// model.
+/// Pages about the crate as a whole: the layer's own answers, design, floor plan, glossary,
+/// refusals, reverse proxy, threat model.
 pub mod docs {
     #[doc = include_str!("docs/answers.md")]
     pub mod answers {}

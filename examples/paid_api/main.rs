@@ -1,4 +1,4 @@
-//! A paid API that keeps running, to test paying clients in any language against.
+//! A paid API that keeps running, for testing paying clients in any language.
 //!
 //! It is paid over a real Lightning channel, but with money that is not real. Its wallet implements
 //! part of LND's REST interface.
@@ -13,8 +13,8 @@
 //! cargo run --example paid_api -- --listen 127.0.0.1:3000 --wallet 127.0.0.1:3001
 //! ```
 //!
-//! Then, in a second terminal, request, pay and request again. This uses L402. A client of MPP or
-//! x402 needs code.
+//! Then run these commands in a second terminal: they request, pay, and request again. They use
+//! L402, because MPP and x402 are too complex for a shell.
 //!
 //! ```sh
 //! url=http://127.0.0.1:3000/weather/oslo

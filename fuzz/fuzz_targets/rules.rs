@@ -1,5 +1,5 @@
-//! If axum routes a request to a priced handler, a table of the same routes never lets it pass for
-//! free and never gives it another price.
+//! If axum routes a request to a priced handler, a table of the same routes gives it the same
+//! price. It never lets it pass for free.
 //!
 //! The input is a list of lines: `$GET /pattern` is a priced route, `.GET /pattern` a free route,
 //! and `GET /path` a request.

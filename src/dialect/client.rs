@@ -1,5 +1,5 @@
-//! What a client knows before it pays: its own request, its network and the time. And why it does
-//! not pay.
+//! What a client knows before it pays: its own request, its network and the time. Also the reasons
+//! not to pay.
 
 use std::{fmt, time::Duration};
 
@@ -12,7 +12,8 @@ use crate::{
 
 /// The request that a client pays for.
 ///
-/// Fill it in from the client's own knowledge, never from the challenge: the checks compare the two.
+/// Fill it in from what the client itself knows, never from the challenge. The checks compare the
+/// two.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum ClientRequest<'a> {
@@ -93,7 +94,7 @@ impl ClientConditions {
         }
     }
 
-    /// Sets by how much clocks may differ, in whole seconds.
+    /// Sets by how much the server's clock may differ from the client's, in whole seconds.
     #[must_use]
     pub const fn with_skew(self, skew: Duration) -> Self {
         Self { skew, ..self }

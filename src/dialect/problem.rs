@@ -6,7 +6,7 @@ use crate::payment::RefusalKind;
 /// The `type` of a 402's problem details for a request without a credential.
 pub const PAYMENT_REQUIRED: &str = "https://paymentauth.org/problems/payment-required";
 
-/// The `type` of a 402's problem details for a refused credential, of whatever dialect.
+/// The `type` of a 402's problem details for a refused credential, in any dialect.
 #[must_use]
 pub const fn problem_type(kind: RefusalKind) -> &'static str {
     match kind {

@@ -17,13 +17,13 @@ use super::strength::{self, Weakness};
 
 /// The ring of master secrets: a shared handle that can change while the server runs.
 ///
-/// A secret verifies before it mints. To rotate without asking anybody to pay twice:
-/// [`add`](Self::add) the new secret on every replica, then [`mint_with`](Self::mint_with) it on
-/// every replica, and [`remove`](Self::remove) the old one when its last token has expired. The
-/// life of a token begins when its invoice expires (after 5 minutes by default). It is then 24
-/// hours for one request, 30 days for several uses, and for a duration that duration. Wait for the
-/// longest that you sell. If you remove the secret sooner, clients with an older token must pay
-/// again.
+/// A new secret first only verifies, and mints later. To rotate without asking anybody to pay
+/// twice: [`add`](Self::add) the new secret on every replica, then [`mint_with`](Self::mint_with)
+/// it on every replica, and [`remove`](Self::remove) the old one when its last token has expired. A
+/// token expires some time after its invoice, which expires after 5 minutes by default. This time
+/// is 24 hours for one request, 30 days for several uses, and for a duration that duration. Wait
+/// for the longest time that you sell. If you remove the secret sooner, clients with an older token
+/// must pay again.
 #[derive(Clone)]
 pub struct Secrets(Arc<RingState>);
 
@@ -162,9 +162,10 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]. Once a paywall
-    /// uses the ring that has an origin which is not a loopback address, also [`SecretError::Text`]
-    /// and [`SecretError::Pattern`]. Once a paywall on mainnet uses it, also [`SecretError::Test`].
+    /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`]. Once the ring
+    /// is used by a paywall that has an origin other than a loopback address, also
+    /// [`SecretError::Text`] and [`SecretError::Pattern`]. Once it is used by a paywall on mainnet,
+    /// also [`SecretError::Test`].
     pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         let secret = checked(secret.as_ref())?;
         self.change(|ring| {
@@ -177,7 +178,7 @@ impl Secrets {
         })
     }
 
-    /// Mints with a secret that the ring holds.
+    /// Sets the secret that mints from now on. The ring must hold it already.
     ///
     /// # Errors
     ///

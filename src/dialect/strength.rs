@@ -39,9 +39,9 @@ fn is_text(secret: &[u8]) -> bool {
         || str::from_utf8(secret).is_ok_and(|text| text.chars().all(is_letter))
 }
 
-/// 16 or more printable bytes in a row, and fewer other bytes than a secret needs. By chance, 1.4
-/// of a million secrets of 32 bytes have such a row, and 2.0 of a million of 39 bytes, which is the
-/// worst length.
+/// Returns whether a secret has 16 or more printable bytes in a row, and fewer other bytes than a
+/// secret needs. By chance, 1.4 of a million random secrets of 32 bytes have such a row. The worst
+/// length is 39 bytes, with 2.0 of a million.
 fn holds_text(secret: &[u8]) -> bool {
     let rows = secret.split(|byte| !matches!(byte, b' '..=b'~'));
     let longest = rows.map(<[u8]>::len).max().unwrap_or_default();

@@ -94,8 +94,8 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Sets how long a payment is remembered after its invoice expires, at least: one hour plus
-    /// [`skew`](Self::skew), or more. The default is 24 hours, as the paywall's `redeem_within`.
+    /// Sets how long a payment is remembered after its invoice expires. The minimum is one hour
+    /// plus [`skew`](Self::skew). The default is 24 hours, like the paywall's `redeem_within`.
     ///
     /// If a paywall uses the same store, this must not be less than the longest life of its
     /// credentials.
@@ -104,8 +104,9 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Sets how many calls each caller may make in each `per`. A caller may also make all of them
-    /// at once. 1 to 1,000,000 calls, in one second to one day. The default is 600 calls a minute.
+    /// Sets how many calls each caller may make in each period `per`. A caller may also make all of
+    /// them at once. Allowed are 1 to 1,000,000 calls, in one second to one day. The default is 600
+    /// calls a minute.
     pub fn rate(mut self, calls: u32, per: Duration) -> Self {
         self.rate = (calls, per);
         self
@@ -124,7 +125,7 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Accepts on mainnet a store that forgets everything when the process ends.
+    /// Accepts, on mainnet too, a store that forgets everything when the process ends.
     ///
     /// Nothing settles twice after a restart: every proof whose invoice was made before the
     /// restart, or within twice the skew after it, is refused. Clients whose payment was not

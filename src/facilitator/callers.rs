@@ -3,13 +3,13 @@ use std::{fmt, sync::Arc};
 use http::{header::AUTHORIZATION, request::Parts};
 use zeroize::Zeroizing;
 
-/// Decides which callers may settle.
+/// A rule that decides which callers may settle: a list of tokens, or a function of your own.
 ///
 /// # Contract
 ///
 /// - The head comes from the caller, so nothing in it can be trusted without a check.
-/// - `None` refuses the call. A name says against whose rate the call counts. The caller must not
-///   be able to choose that name.
+/// - `None` refuses the call. Otherwise the call counts against the rate of the returned name. The
+///   caller must not be able to choose that name.
 /// - Secrets are compared in constant time.
 /// - The call does not block.
 pub trait Callers: Send + Sync + 'static {

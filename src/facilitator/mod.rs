@@ -18,24 +18,23 @@
 //!
 //! # What an operator must know
 //!
-//! **Use one store for one receiver key.** A payment is redeemed once only if all servers that
-//! redeem it use the same store. If a facilitator and a paywall are paid on the same key, give both
-//! clones of one store (`Arc`), or a store that several machines share. With two stores, one
-//! payment can be settled once at each, and nothing notices.
+//! **Use one store for one receiver key.** With two stores, one payment can be settled once at
+//! each, and nothing detects that. If a facilitator and a paywall are paid on the same key, give
+//! each a clone of one store (`Arc`). On several machines, use a store that they share.
 //!
 //! **A new store refuses older invoices.** An older store could have settled them. The facilitator
 //! refuses each payment whose invoice was made before
 //! [`ReplayStore::created_at`](crate::replay::ReplayStore::created_at), or within twice the skew
 //! after it. The reason is `invalid_exact_lnbtc_invoice_older_than_store`, which only this crate
 //! uses. Its `errorMessage` tells the client to pay a new invoice, and from which time on invoices
-//! count.
+//! are accepted.
 //!
 //! With the default skew a facilitator therefore settles nothing for two minutes after its store
-//! was made. It logs that when it is built. Create the store beforehand.
+//! was made. It logs that when it is built. Create the store in advance.
 //!
-//! The margin is twice the skew because a receiver may sign any date. The older store's server took
-//! no invoice dated further ahead of its clock than the skew, and the two clocks differ by the skew
-//! at most.
+//! The margin is twice the skew because a receiver may sign any date. The older store's server
+//! accepted no invoice dated more than one skew ahead of its own clock. And the two clocks differ
+//! by at most one skew.
 //!
 //! **Use one skew.** The rule for a new store holds only if all servers that are paid on one key
 //! have the same skew. A paywall's is 60 s. Suppose that a facilitator with a greater
@@ -53,7 +52,7 @@
 //!
 //! **A facilitator checks no quotes and no service labels.** It checks a proof against the
 //! requirements and the amount that its caller sends. It cannot distinguish two services with one
-//! URL and one receiver key; a paywall can, with
+//! URL and one receiver key. A paywall can, with
 //! [`PaywallBuilder::service`](crate::server::PaywallBuilder::service).
 //!
 //! # Checks and answers
@@ -72,7 +71,8 @@
 //! The specification has no word for that; the reference implementation uses this one. The proof is
 //! then not spent, and can be sent again.
 //!
-//! If the store does not answer in time, or the caller disconnects, the use is released.
+//! If the store does not answer in time, or the caller disconnects before the answer, the use is
+//! released.
 
 mod builder;
 mod callers;

@@ -121,8 +121,8 @@ const SLOT: usize = 40;
 const MAGIC: &[u8] = b"tower-x402 floor 1";
 
 /// What an operator does with a damaged journal.
-pub(super) const FIX: &str = "keep the folder for inquiry and open an empty one instead: it has a new id and is made now, \
-     so whatever the old one may have forgotten is refused, counted tokens and proofs of others alike (never put \
+pub(super) const FIX: &str = "keep the folder for investigation and open an empty one instead: the new store refuses \
+     whatever the old one may have forgotten, tokens for counted access and proofs of other servers alike (never put \
      back an older copy of the folder)";
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ pub struct NodeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NodeErrorKind {
-    /// The node's answer cannot be true, or cannot be parsed.
+    /// The node's answer cannot be parsed or cannot be true, for example a preimage of another
+    /// payment.
     BadAnswer,
     /// The node refused the call.
     Refused,
@@ -24,7 +25,8 @@ pub enum NodeErrorKind {
 }
 
 impl NodeError {
-    /// Creates an error of the node that is called `node`. It states that no money can have left.
+    /// Creates an error of the node that is called `node`. It says that no money has left: see
+    /// [`maybe_paid`](Self::maybe_paid).
     pub fn new(kind: NodeErrorKind, node: &'static str, source: impl Into<BoxError>) -> Self {
         Self {
             kind,
@@ -34,7 +36,7 @@ impl NodeError {
         }
     }
 
-    /// Marks the error as one of a payment whose money may have left.
+    /// Marks the error: money may have left the wallet despite it.
     #[must_use]
     pub fn maybe_paid(mut self) -> Self {
         self.may_have_paid = true;

@@ -1,9 +1,10 @@
-//! The traits through which this crate talks to a Lightning node, and two nodes for tests.
+//! The traits through which this crate talks to a Lightning node, and two implementations of them
+//! for tests.
 //!
 //! A [`Receiver`] makes invoices and reports their status. A [`Payer`] pays invoices and returns
-//! the preimage. Two nodes run inside this process: [`LocalNode`], for tests, which signs and
-//! settles invoices by itself; and `Devnet` (feature `devnet`), which is two real nodes and a
-//! channel, on regtest.
+//! the preimage. Two implementations run inside this process. [`LocalNode`] signs and settles
+//! invoices by itself. `Devnet` (feature `devnet`) consists of two real nodes and a channel, on
+//! regtest.
 //!
 //! # How to connect your own node
 //!
@@ -23,7 +24,8 @@
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
 //!    a test.
 //! 6. If the node is on signet, testnet or regtest, call `.allow_test_network()` on the paywall's
-//!    builder. A paywall refuses test networks by default, because their money is worth nothing.
+//!    builder. By default a paywall refuses test networks, because their money is worth nothing,
+//!    unless the node runs in this process.
 //!
 //! Here is a complete implementation for a hosted wallet. Its client is called `Host` and uses
 //! hexadecimal text:

@@ -57,7 +57,7 @@ fn _is_dyn_compatible(_: &dyn Payer) {}
 pub struct PayerProfile {
     /// The network on which it pays.
     pub network: Network,
-    /// Whether it keeps to [`PayLimits::max_fee`].
+    /// Whether it never pays a fee above [`PayLimits::max_fee`].
     pub keeps_fee_limit: bool,
 }
 

@@ -19,7 +19,8 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 ///   before, and with exactly the requested amount and expiry. It never returns an earlier invoice.
 /// - The invoice has exactly the requested description: the hash of [`Description::Hashed`], or the
 ///   unchanged text of [`Description::Text`], which may be empty.
-/// - The caller sets the time limit. A dropped call may leave an invoice behind that nobody pays.
+/// - The caller sets the time limit, and drops a call that takes too long. A dropped call may leave
+///   an invoice behind that nobody pays.
 /// - No answer of these methods contains the preimage of an invoice.
 ///
 /// A paywall checks each invoice. If it differs from what was requested, the answer is 503 and the
@@ -27,13 +28,13 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 ///
 /// - If the paywall offers x402, description and expiry must be exact too, because the invoice
 ///   commits to the request.
-/// - If it offers only L402 and MPP, nothing is bound to these two. The text may then differ, and
-///   the expiry may be shorter than requested, down to one minute. Credentials expire with the
-///   invoice that was made.
+/// - If it offers only L402 and MPP, no credential is bound to description and expiry. The text may
+///   then differ, and the expiry may be shorter than requested, down to one minute. Credentials
+///   expire with the invoice that was made.
 ///
-/// So a node that changes the text or ignores description hashes breaks this contract, but can
-/// still sell over L402 and MPP: call `.dialects([DialectName::L402, DialectName::Mpp])` on the
-/// paywall's builder. The conformance suite panics for such a node and says so.
+/// A node that changes the text or ignores description hashes breaks this contract, and the
+/// conformance suite panics for it. But such a node can still sell over L402 and MPP: call
+/// `.dialects([DialectName::L402, DialectName::Mpp])` on the paywall's builder.
 pub trait Receiver: fmt::Debug + Send + Sync + 'static {
     /// Returns the properties of this node. A paywall calls this once, when it is built.
     fn profile(&self) -> ReceiverProfile;

@@ -1,4 +1,4 @@
-//! The nine types that describe a payment.
+//! The types that describe a payment.
 //!
 //! ```text
 //! Terms + Amount ─ issue ─► Invoice ─ pay ─► Preimage ─ present, verify ─► Proof ─ consume ─► PaymentReceipt

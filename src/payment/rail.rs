@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::{Amount, Network, PaymentHash};
 
-/// The payment behind a receipt, by the rail that it was made over.
+/// The payment behind a receipt, with one variant for each rail (way to move money).
 ///
 /// Lightning is the only rail today. The enum can grow, so match it with a last arm `_`, or use the
 /// short accessors of [`PaymentReceipt`](super::PaymentReceipt), which are `None` for other rails.
@@ -15,7 +15,7 @@ pub enum Payment {
 }
 
 impl Payment {
-    /// Returns the payment if it was made over Lightning.
+    /// Returns the payment, or `None` if it was not made over Lightning.
     #[must_use]
     pub const fn as_lightning(&self) -> Option<&LightningPayment> {
         match self {

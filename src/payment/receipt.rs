@@ -8,7 +8,7 @@ use super::{
 };
 use crate::clock::Timestamp;
 
-/// The receipt of a payment that was verified and, if its uses are counted, spent for this request.
+/// The receipt of a verified payment. If its uses are counted, one use was spent for this request.
 ///
 /// It holds no secret. Clones share one allocation.
 #[derive(Clone)]
@@ -99,7 +99,8 @@ impl PaymentReceipt {
         payment.map(LightningPayment::payment_hash)
     }
 
-    /// Returns the Lightning network on which it was paid, or `None` if it was not.
+    /// Returns the Bitcoin network on which it was paid, or `None` if it was not paid over
+    /// Lightning.
     #[must_use]
     pub fn network(&self) -> Option<Network> {
         self.0.payment.as_lightning().map(LightningPayment::network)
@@ -143,7 +144,7 @@ impl PaymentReceipt {
         self.0.remaining
     }
 
-    /// Returns until when the credential is accepted, if it has uses left.
+    /// Returns until when the credential is accepted, provided that it has uses left.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.0.valid_until
@@ -156,7 +157,8 @@ impl PaymentReceipt {
 
 impl ResolvedClient {
     /// Returns the client of a request that a rule prices, from the extensions of the request in
-    /// the handler: from the receipt if it was paid, else as the layer left it there.
+    /// the handler. The client comes from the receipt if the request was paid, and otherwise from
+    /// what the layer stored there.
     ///
     /// `None` if no rule prices the request, or no layer of this crate saw it.
     #[must_use]

@@ -19,9 +19,8 @@ pub(super) fn created_at(now: Timestamp) -> Option<Timestamp> {
     (now >= EARLIEST).then_some(now)
 }
 
-/// Returns the earliest creation time of an invoice that no earlier store can have seen paid, if
-/// all clocks differ from the right time by `skew` at most. The store can vouch for such an
-/// invoice.
+/// Returns the earliest creation time of an invoice that no earlier store can have seen paid. This
+/// holds if any two clocks differ by at most `skew`. The store can vouch for such an invoice.
 #[cfg(feature = "server")]
 pub(crate) fn vouches_from(store: &dyn ReplayStore, skew: Duration) -> Timestamp {
     let last_unknown = store.created_at().saturating_add(2 * skew);
@@ -38,7 +37,7 @@ pub(crate) fn check_created_at(
         return Ok(());
     }
     Err(
-        "the replay store would refuse all proofs of others: by its `created_at` it was made in the future, or while the clock was \
-         never set; set the clock and open the store again, and if that does not help, open an empty one",
+        "the replay store would refuse every proof of another server: its `created_at` is in the future, or it was made while the clock \
+         was not set; set the clock and open the store again, and if that does not help, open an empty one",
     )
 }

@@ -2,7 +2,7 @@ use std::{error::Error, fmt};
 
 use crate::boxed::BoxError;
 
-/// An error of a store. The request that needed it is not served.
+/// An error of a store. A request that needs the store is then not served.
 #[derive(Debug)]
 pub struct StoreError {
     kind: StoreErrorKind,
@@ -14,11 +14,12 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store was not opened: what it holds is damaged, or older than what it acknowledged.
+    /// The store was not opened, because its data is damaged, or older than what it acknowledged.
     Corrupt,
     /// The store has no room for another key or record.
     Full,
-    /// The store takes nothing now, and took nothing: there is nothing to release.
+    /// The store accepts nothing at the moment, and did not take this use: there is nothing to
+    /// release.
     Refused,
     /// The store cannot be reached, or cannot write.
     Unavailable,

@@ -5,12 +5,12 @@ use std::fmt;
 use super::{StoreError, StoreErrorKind};
 use crate::payment::{Network, PaymentHash};
 
-/// Names a payment for a [`ReplayStore`](super::ReplayStore), whatever rail it was made on and
-/// whatever dialect presents it.
+/// The name of a payment in a [`ReplayStore`](super::ReplayStore). It does not depend on the
+/// dialect of the credential.
 ///
-/// A store keys what it keeps by [`as_bytes`](Self::as_bytes), and needs no other part of it. Today
-/// every payment is a Lightning payment. Other rails may be added, and for their keys the accessors
-/// of Lightning's parts return `None`.
+/// A store uses [`as_bytes`](Self::as_bytes) as its key, and needs nothing else. Today every
+/// payment is a Lightning payment. Other rails (ways to move money) may be added. For their keys,
+/// [`network`](Self::network) and [`payment_hash`](Self::payment_hash) return `None`.
 ///
 /// ```
 /// use tower_x402::{Network, Preimage, replay::ConsumptionKey};
@@ -37,7 +37,7 @@ impl ConsumptionKey {
     }
 
     /// Reads a key that [`as_bytes`](Self::as_bytes) returned, in this process or in an earlier
-    /// one. Returns `None` for bytes that are no key which this version of the crate can make.
+    /// one. Returns `None` for bytes that are not a key of this version of the crate.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let key = Self(bytes.try_into().ok()?);
@@ -132,12 +132,13 @@ macro_rules! random_id {
 }
 
 random_id! {
-    /// Names one attempt to consume, so that it can be released even if its outcome is unknown.
+    /// The name of one attempt to consume. With it a use can be released even if the outcome is
+    /// unknown.
     UseId
 }
 
 random_id! {
-    /// Names one store for as long as it exists.
+    /// The name of one store. It never changes.
     StoreId
 }
 

@@ -23,16 +23,17 @@ use crate::{
 /// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].
 ///
 /// Its memory is bounded. It never evicts a live key: a full store returns
-/// [`StoreErrorKind::Full`]. Each call forgets a little of what has expired.
+/// [`StoreErrorKind::Full`]. Each call removes a few expired entries.
 ///
 /// # After a restart
 ///
 /// A new process has a new store with a new [`StoreId`] and a later
-/// [`created_at`](ReplayStore::created_at). Keys for counted access are derived from that id, and
-/// proofs without our keys must be younger than the store. So what was sold before the restart is
-/// refused afterwards, spent or not. Nobody is served twice, but clients that had paid and not
-/// redeemed lose what they paid. Use this store for tests and test networks, and in production only
-/// if you accept that loss.
+/// [`created_at`](ReplayStore::created_at). Keys for counted access are derived from that id.
+/// Proofs without a key of this server must be for an invoice that is younger than the store. So
+/// the requests that were sold before the restart are refused afterwards, spent or not. Only access
+/// for a duration continues. Nobody is served twice, but clients that had paid and not redeemed
+/// lose what they paid. Use this store for tests and test networks, and in production only if you
+/// accept that loss.
 ///
 /// ```
 /// use tower_x402::replay::{

@@ -1,8 +1,9 @@
-//! Remembering which payments are spent.
+//! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
-//! expire, such as revocations. [`MemoryStore`] and [`DurableStore`] are both. To write a store of
-//! your own, read the contract of [`ReplayStore`] and run the suites in [`conformance`].
+//! expire, such as revocations. [`MemoryStore`] and [`DurableStore`] implement both traits. To
+//! write a store of your own, read the contract of [`ReplayStore`] and run the suites in
+//! [`conformance`].
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -39,7 +40,7 @@ pub use self::{
 pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
 
-/// Remembers which payments are spent.
+/// A store that remembers which payments are spent.
 ///
 /// # Contract
 ///
@@ -54,36 +55,35 @@ use crate::clock::Timestamp;
 /// - If `consume` fails or its future is dropped, the outcome is unknown and the caller must call
 ///   `release`. Only [`StoreErrorKind::Refused`] says that this call took nothing.
 /// - `release` returns at once, never blocks, and may be called from `Drop`; the store carries it
-///   out itself. It is idempotent and harmless for a use that was never granted. It wins over a
-///   `consume` of the same use that is still under way or that comes later.
+///   out itself. It is idempotent, and does nothing to a use that was never granted. It also
+///   cancels a `consume` of the same use that is still under way or that comes later.
 /// - A later `consume` of a key may extend its `retain_until`, and never shortens it. The store
 ///   never evicts a live key: a full store returns an error.
 /// - The store remembers the greatest `retain_until` that it pruned, and answers
 ///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it.
-/// - [`created_at`](Self::created_at) is the moment at which the store was made, not a moment
-///   before that, and it never changes. All handles of a store return the same moment, so a store
-///   that several handles may have open keeps the moment in itself.
+/// - [`created_at`](Self::created_at) is the moment at which the store was made, never an earlier
+///   one, and it does not change. All handles of a store return the same moment. So if several
+///   handles may have the store open, the store itself keeps the moment.
 /// - The cost of one use does not grow with [`UseLimits::uses`].
 /// - A durable store answers after its record is safe from a loss of power.
 ///
 /// # Keys
 ///
-/// Key what you keep by [`ConsumptionKey::as_bytes`]: at most 64 bytes that mean nothing to a
-/// store, for example a binary column or a part of a Redis key. Do not key by a payment hash or by
-/// a network: payments of other rails, which may be added, have neither. The bytes of a payment
-/// never change, so they may be kept. Payment hashes and use ids are random: no client can choose
-/// one that is another's.
+/// Use [`ConsumptionKey::as_bytes`] as the key of what you keep: at most 64 bytes that mean nothing
+/// to a store, for example a binary column or a part of a Redis key. Do not key by a payment hash
+/// or by a network: payments of other rails, which may be added, have neither. The bytes of a
+/// payment never change, so they may be kept. Payment hashes and use ids are random: no client can
+/// choose one that belongs to another payment.
 ///
 /// # How to write your own
 ///
-/// This one keeps the contract, and is slow: it looks at every key each time. It leaves out two
-/// bounds that yours needs, because clients could fill its memory otherwise: `uses` and
-/// `released_early` grow without end. Remember a use id for ten minutes, or until 1,024 later
-/// uses of its payment, and an early release for ten minutes. Test yours with
-/// [`conformance::replay_store`] (feature `conformance`), as the last lines do. A store on a server
-/// takes its atomic step there (a script, or one statement that reads and writes), hands its
-/// releases to a task of its own, and also passes [`conformance::two_handles`] and
-/// [`conformance::two_processes`].
+/// This example keeps the contract, but it is slow: each call looks at every key. It also lacks two
+/// limits that yours needs, because clients could fill its memory: `uses` and `released_early` grow
+/// without end. Remember a use id for ten minutes, or until 1,024 later uses of its payment, and an
+/// early release for ten minutes. Test yours with [`conformance::replay_store`] (feature
+/// `conformance`), as the last lines do. If your store is on a server, do the atomic step there, in
+/// a script or in one statement that reads and writes. Hand the releases to a task of the store.
+/// Also run [`conformance::two_handles`] and [`conformance::two_processes`].
 ///
 /// ```
 /// use std::{
@@ -230,15 +230,15 @@ use crate::clock::Timestamp;
 /// # }
 /// ```
 pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
-    /// Returns the id of this store: made with it, and kept in it if it is durable or if several
-    /// handles may have it open. Keys of counted tokens are derived from the id, so that no token
-    /// can be spent at a store that does not remember it.
+    /// Returns the id of this store. Create the id together with the store. Keep it in the store if
+    /// the store is durable or if several handles may have it open. Keys of counted tokens are
+    /// derived from the id, so that no token can be spent at a store that does not remember it.
     fn id(&self) -> StoreId;
 
     /// Returns the moment at which this store was made, by its own clock. It never changes and is
     /// the same for all handles: keep it in the store if the store is durable or if several handles
-    /// may have it open. (The moment at which a handle was opened will do only for a store that one
-    /// value holds and that ends with it.)
+    /// may have it open. (Only a store that lives in a single value, and ends with it, may return
+    /// the moment at which that value was made.)
     ///
     /// An earlier store may have consumed a proof without a key of this server: an x402 proof that
     /// another server quoted, or a facilitator's payment. So such a proof is refused if its invoice
@@ -246,11 +246,11 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// **The clock must be right when a store is made**, within the skew (60 s). If it is behind,
     /// proofs that an earlier store consumed are accepted again. If it is ahead, no such proof is
-    /// accepted until then. So make a store only after the machine has set its clock; under
-    /// systemd, `After=time-sync.target` says that. A clock that was never set is found:
-    /// [`MemoryStore`] and [`DurableStore`] return [`Timestamp::MAX`] if it says a time before
-    /// 2020-09-13. A durable store that is opened again with the clock set then counts as made at
-    /// that moment. A clock that is behind by less is not found. A paywall with
+    /// accepted until that time. So make a store only after the machine has set its clock. Under
+    /// systemd, `After=time-sync.target` ensures that. A clock that was never set is detected: if
+    /// it shows a time before 2020-09-13, [`MemoryStore`] and [`DurableStore`] return
+    /// [`Timestamp::MAX`]. If such a durable store is opened again with the right time, it counts
+    /// as made at that moment. A clock that was set but is behind is not detected. A paywall with
     /// `accept_foreign_proofs` and a facilitator cannot be built with a store that was made in the
     /// future.
     fn created_at(&self) -> Timestamp;
@@ -263,9 +263,9 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// been taken, and the caller must call [`release`](Self::release).
     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>>;
 
-    /// Gives a use back. A use whose id is no longer remembered stays taken: [`MemoryStore`] and
-    /// [`DurableStore`] remember the last five uses of a payment as long as the payment, and the
-    /// 1,024 before the last one for ten minutes.
+    /// Gives a use back. A use whose id is no longer remembered stays taken. [`MemoryStore`] and
+    /// [`DurableStore`] remember the last five uses of a payment as long as the payment. They
+    /// remember the 1,024 before the last one for ten minutes.
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason);
 
     /// Returns whether what was consumed outlives this process.
@@ -296,7 +296,7 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
 
 fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records) {}
 
-/// What a store answered to [`consume`](ReplayStore::consume).
+/// The answer of a store to [`consume`](ReplayStore::consume).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "serve only what was granted"]
 #[non_exhaustive]

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use super::StoreError;
 use crate::{boxed::BoxFuture, clock::Timestamp};
 
-/// Keeps small records that expire, such as [`Revocations`](super::Revocations).
+/// A store of small records that expire, such as [`Revocations`](super::Revocations).
 ///
 /// # Contract
 ///
@@ -13,11 +13,11 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 ///   one returns `true`.
 /// - A record is there until its expiry, inclusive. After that its key is absent.
 /// - A durable store answers after its record is safe from a loss of power.
-/// - What is held is bounded. A full store returns an error, and never evicts a live record.
+/// - The store has a limit. If it is full, it returns an error, and never evicts a live record.
 ///
 /// # How to write your own
 ///
-/// This one is complete for one process. Test yours with
+/// This example is complete for one process. Test yours with
 /// [`conformance::records`](crate::replay::conformance::records) (feature `conformance`), as the
 /// last lines do.
 ///

@@ -5,8 +5,8 @@ use crate::clock::Timestamp;
 
 /// One use of a payment that [`ReplayStore::consume`](super::ReplayStore::consume) is asked for.
 ///
-/// Later versions may add to it, such as a record that the store writes in the same atomic step. A
-/// store that does not know of an addition is asked for what it knows.
+/// Later versions may add fields, such as a record that the store writes in the same atomic step. A
+/// store that does not support an addition will not be asked for it.
 ///
 /// ```
 /// use std::num::NonZeroU32;
@@ -58,8 +58,8 @@ impl UseRequest {
         self.use_id
     }
 
-    /// Returns how often the payment may be used. Requests for one payment may differ in this,
-    /// after a change of configuration for example. The limits of the request at hand apply.
+    /// Returns how often the payment may be used. Two requests for one payment may have different
+    /// limits, for example after a change of configuration. The limits in this request apply to it.
     #[must_use]
     pub const fn limits(&self) -> UseLimits {
         self.limits

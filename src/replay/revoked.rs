@@ -46,7 +46,7 @@ impl Revocations {
         Ok(revocations)
     }
 
-    /// Reads the records again: takes in what other processes revoked, and forgets what expired.
+    /// Reads the records again: learns what other processes revoked, and forgets what expired.
     ///
     /// # Errors
     ///
@@ -68,13 +68,14 @@ impl Revocations {
         Ok(())
     }
 
-    /// Revokes a payment until `until`, at once in this process. If its credentials expire later
-    /// than that, they are accepted again in between: [`Timestamp::MAX`] is never too early.
+    /// Revokes a payment until `until`, at once in this process. If one of its credentials expires
+    /// later, that credential may be accepted again after `until`. [`Timestamp::MAX`] revokes the
+    /// payment permanently.
     ///
     /// # Errors
     ///
-    /// If the record cannot be written. This process refuses the payment all the same, for as long
-    /// as the process lives. Call it again to write the record.
+    /// If the record cannot be written. This process still refuses the payment until the process
+    /// ends. Call this again to write the record.
     pub async fn revoke(
         &self,
         payment_hash: PaymentHash,

@@ -31,8 +31,8 @@ use http::{HeaderName, header};
 
 use crate::dialect::list::{answer_fields, request_fields};
 
-/// Returns the request headers to allow: the credentials of all dialects, and what their released
-/// clients send beside them.
+/// Returns the request headers to allow: the credentials of all dialects, and the other headers
+/// that existing clients of these dialects send.
 #[must_use]
 pub fn request_headers() -> Vec<HeaderName> {
     [header::AUTHORIZATION, header::CONTENT_TYPE]

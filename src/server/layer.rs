@@ -60,8 +60,8 @@ impl Paywall {
     ///
     /// # Errors
     ///
-    /// A [`ConfigError`] for a bad pattern, for two patterns that price the same paths, for a
-    /// missing default, and for a charge that no enabled dialect can express.
+    /// A [`ConfigError`] for a bad pattern, for two patterns that price the same paths, and for a
+    /// missing default (`otherwise_..`). Also for a charge that no enabled dialect can express.
     pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
         let sold: Vec<_> = table
             .priced()

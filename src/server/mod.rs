@@ -1,4 +1,4 @@
-//! The layer that charges for requests, and everything to set it up.
+//! The layer that charges for requests, and everything that you need to set it up.
 //!
 //! ```text
 //!             no rule prices it                                        ┌────────────────┐
@@ -6,7 +6,7 @@
 //!              │ priced                                                │ inner service  │
 //!              ▼                                                       │                │
 //!          credential? ── genuine, for this request ─► ready ─► consume ► (with receipt) │
-//!              │ none, or refused            one use, once, anywhere   └────────────────┘
+//!              │ none, or refused            takes one of its uses     └────────────────┘
 //!              ▼
 //!     free allowance ─► limit of unpaid invoices ─► price ─► invoice ─► 402
 //! ```
@@ -76,20 +76,20 @@
 //! limit for all clients ([`max_unpaid`](PaywallBuilder::max_unpaid)) and have no allowance. The
 //! first of them is logged.
 //!
-//! The layer logs a proxy that you forgot to name if its address is private and it sends
-//! `X-Forwarded-For` or `Forwarded`, after some dozens of requests. It does not notice two kinds,
-//! because they look like clients: a proxy that sends only `X-Real-IP`, and one with a public
-//! address, such as a CDN. Check that you have named all your proxies.
+//! If you forget to name a proxy, the layer logs that after 16 unpaid requests. The proxy's address
+//! must be private, and it must send `X-Forwarded-For` or `Forwarded`. The layer cannot notice two
+//! kinds of proxies, because they look like clients: a proxy that sends only `X-Real-IP`, and one
+//! with a public address, such as a CDN. Check that you have named all your proxies.
 //!
 //! A client is an IPv4 address or an IPv6 network of 64 bits. The networks around an IPv6 client
 //! have shares, because a household gets up to 256 such networks and a site 65,536. A network of 56
-//! bits counts for four clients and one of 48 bits for sixteen, but never for more than half of all
-//! unpaid invoices. Networks of IPv4 addresses have no shares, because one address can already
-//! stand for many clients, for example at a mobile carrier.
+//! bits may hold as much as four clients, and one of 48 bits as much as sixteen. Neither may hold
+//! more than half of all unpaid invoices. Networks of IPv4 addresses have no shares, because one
+//! address can already stand for many clients, for example at a mobile carrier.
 //!
 //! [`PaymentReceipt::client`](crate::PaymentReceipt::client) tells a handler which client paid.
-//! [`ResolvedClient::of`](crate::ResolvedClient::of) also covers requests that passed for free, and
-//! [`Paywall::client`] any request, for example in an access log.
+//! [`ResolvedClient::of`](crate::ResolvedClient::of) also covers priced requests that passed for
+//! free. [`Paywall::client`] covers any request, for example in an access log.
 //!
 //! # Several services at one origin
 //!
@@ -101,10 +101,10 @@
 //! dialect.
 //!
 //! One [`Paywall`] is one service, however many layers and clones it has. If two paywalls of one
-//! process could open each other and sell different things, this is logged once. Across processes it
-//! is not noticed. A label has no effect in two cases. [`accept_foreign_proofs`] takes x402 proofs
-//! at the current price, whoever issued them. A facilitator checks a proof against the requirements
-//! in the call.
+//! process accept each other's credentials but sell different things, this is logged once. Across
+//! processes it is not noticed. A label has no effect in two cases. [`accept_foreign_proofs`] takes
+//! x402 proofs at the current price, whoever issued them. A facilitator checks a proof against the
+//! requirements in the call.
 //!
 //! [`accept_foreign_proofs`]: PaywallBuilder::accept_foreign_proofs
 //!
@@ -117,16 +117,17 @@
 //!   `PAYMENT-REQUIRED`. If a credential was refused, the body says why.
 //! - 503 without a challenge if the node, the store or the price function fails: clients are never
 //!   asked to pay for a server fault.
-//! - 400 for a request that no payment can make right, 408 and 413 for bodies that are too slow or
-//!   too large, 421 for another server's authority.
+//! - 400 for a request that no payment can make valid, and 421 for another server's authority. A
+//!   body that comes too slowly gets 408, and one that is too large gets 413.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.
-//! - 429 for too many unpaid invoices. Also for a proof of another issuer that is presented too often
-//!   while a price function decides what it is worth.
+//! - 429 for too many unpaid invoices. Also for foreign proofs that make the price function run too
+//!   often.
 //! - 500 if layers are in the wrong order.
 //! - 204 for `OPTIONS` on a priced path (with `Allow` if a table lists the methods). It never reaches
 //!   the inner service: put a CORS layer outside.
 //!
-//! [`answers`](PaywallBuilder::answers) changes their words, and nothing that clients pay by.
+//! [`answers`](PaywallBuilder::answers) sets other bodies and further headers. It cannot change the
+//! status, the challenges or any other header that the layer sets.
 //!
 //! # What layers outside can see
 //!
@@ -162,11 +163,11 @@
 //! # Where to place it
 //!
 //! - **Among other layers.** Place this layer inside layers that answer everyone, such as CORS
-//!   (with the lists in [`cors`]) and compression, and outside anything that only paying requests may
-//!   reach.
-//! - **One layer for one request.** Only one layer may price a request. The outer one cannot tell
-//!   that an inner one charges again, so a client that pays gets 500 and the log says why. Pay each
-//!   route once before you open it.
+//!   (with the lists in [`cors`]) and compression. Place it outside anything that only paying
+//!   requests may reach.
+//! - **One layer for one request.** Only one layer may price a request. The outer one does not know
+//!   that an inner one charges too, so a client that pays gets 500 and the log says why. To find
+//!   such a mistake, pay for each route once before you publish it.
 //! - **Timeouts.** Place them inside. If a timeout outside gives up while the handler works, the
 //!   client loses the use, as it does when it disconnects.
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
@@ -176,12 +177,12 @@
 //! # Where credentials go
 //!
 //! The layer removes credentials from the request before the inner service gets it, unless
-//! [`keep_credentials`](PaywallBuilder::keep_credentials) is set. On a request that is free by the
-//! table it removes the credentials that this server issued, whatever they were bought for, and the
-//! answer is then private. Credentials of others pass: another server's, or `Bearer`.
+//! [`keep_credentials`](PaywallBuilder::keep_credentials) is set. If a table makes the request
+//! free, the layer removes the credentials that this server issued, whatever they were bought for.
+//! The answer is then private. Other credentials pass: those of another server, or `Bearer`.
 //!
 //! If the inner service is another layer of this crate, that layer still finds the credentials that
-//! it issued itself. No handler sees those of a layer further out.
+//! it issued itself. No handler sees credentials of an outer layer.
 
 mod address;
 #[cfg(all(

@@ -10,13 +10,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use super::caches::is_for_shared_caches;
 use crate::{dialect::list::answer_fields, payment::Refusal, trace};
 
-/// An answer of the layer's own, for the function that
-/// [`PaywallBuilder::answers`](super::PaywallBuilder::answers) takes.
+/// An answer that does not come from the inner service, as the function of
+/// [`PaywallBuilder::answers`](super::PaywallBuilder::answers) sees it.
 ///
 /// The function may set the body, its content type and further headers. It cannot change the status
-/// or a header that the layer has set. It cannot add a header that has a meaning of its own here
-/// either: challenges, receipts, `Retry-After`, `Allow`, those that permit caches to store the
-/// answer, and those that frame the body.
+/// or a header that the layer has set. It also cannot add challenges, receipts, `Retry-After`,
+/// `Allow` and directives for caches. The same holds for `Content-Type` (use
+/// [`set_body`](Self::set_body)), and for headers of the transfer and the connection, such as
+/// `Content-Length`.
 pub struct OwnAnswer {
     response: Response<Bytes>,
     body: Option<(HeaderValue, Bytes)>,

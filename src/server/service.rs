@@ -50,8 +50,9 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, B>;
 
-    /// Returns that it is ready, always. The future makes its own clone of the inner service ready
-    /// once it knows that the request will be served. So undecided requests hold nothing of it.
+    /// Returns `Ready`, always. The future makes its own clone of the inner service ready once it
+    /// knows that the request will be served. So a request that is not decided yet holds no
+    /// capacity of the inner service.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         Poll::Ready(Ok(()))
     }

@@ -20,12 +20,13 @@ use crate::{
 /// How many payments are remembered as told or logged.
 const REMEMBERED: usize = 65_536;
 
-/// A stream of the receipts of settled payments, each once, from the moment on that the stream was
-/// created by [`Paywall::settlements`](super::config::Paywall::settlements).
+/// A stream of the receipts of payments that settle after
+/// [`Paywall::settlements`](super::config::Paywall::settlements) created it.
 ///
-/// It never delays an answer: receipts that do not fit the capacity are dropped and counted. A
-/// payment may appear again after a restart, or after many others. Use the payment hash to
-/// recognise repeats. [`PaymentReceipt::client`] tells which client paid.
+/// It never delays an answer: receipts that do not fit the capacity are dropped and counted.
+/// Normally a payment appears once, when it is first used. It may appear again after a restart, or
+/// after many others. Use the payment hash to recognise repeats. [`PaymentReceipt::client`] tells
+/// which client paid.
 #[derive(Debug)]
 pub struct Settlements {
     receipts: mpsc::Receiver<PaymentReceipt>,

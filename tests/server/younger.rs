@@ -315,7 +315,7 @@ async fn the_advice_of_a_damaged_store_serves_nobody_twice() {
     assert!(
         error
             .to_string()
-            .contains("counted tokens and proofs of others alike"),
+            .contains("tokens for counted access and proofs of other servers alike"),
         "{error}"
     );
     let empty: Arc<dyn ReplayStore> = Arc::new(opened(&shop, &folder.path().join("empty")));

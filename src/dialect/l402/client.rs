@@ -13,8 +13,8 @@ use crate::{
 /// A challenge that passed the client's checks: its invoice can be paid, and its credential can be
 /// sent with the request.
 ///
-/// No check says what the token is good for: only its server can tell. Compare
-/// [`amount`](Self::amount) with what the request is worth.
+/// No check says what the token opens: only its server knows. Compare [`amount`](Self::amount) with
+/// what the request is worth.
 #[derive(Clone)]
 pub struct Payable {
     challenge: Challenge,
@@ -77,7 +77,8 @@ impl Payable {
         self.amount
     }
 
-    /// Returns the invoice's end: from then on it must not be paid. The token may live longer.
+    /// Returns when the invoice expires. From then on it must not be paid. The token may live
+    /// longer.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.invoice.expires_at()

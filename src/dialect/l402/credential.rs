@@ -55,8 +55,8 @@ impl Credential {
     /// # Errors
     ///
     /// A [`Refusal`] with the code `malformed` or `third_party_caveat`, in the place of a
-    /// credential that cannot be read. A single one if there are more than
-    /// [`MAX_PER_REQUEST`](Self::MAX_PER_REQUEST).
+    /// credential that cannot be read. If there are more than
+    /// [`MAX_PER_REQUEST`](Self::MAX_PER_REQUEST), a single refusal stands for all.
     pub fn in_headers(headers: &HeaderMap) -> impl Iterator<Item = Result<Self, Refusal>> {
         presented(headers).map(|part| Self::read(part).map_err(Refusal::from))
     }

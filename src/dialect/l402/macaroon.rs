@@ -8,8 +8,8 @@ use crate::dialect::MacKey;
 /// 02 [01 location] 02 identifier 00 { [01 location] 02 caveat 00 }* 00 06 signature
 /// ```
 ///
-/// Each field is a tag, an unsigned LEB128 length and bytes. A location is not authenticated: it is
-/// read and never written, and a caveat may only have an empty one. Bytes after the signature, a
+/// Each field is a tag, an unsigned LEB128 length and bytes. A location is not authenticated. It is
+/// read and never written, and the location of a caveat must be empty. Bytes after the signature, a
 /// third-party caveat, more than 64 caveats and more than 8 KiB are refused.
 ///
 /// ```

@@ -7,10 +7,10 @@
 //! ```
 //!
 //! The macaroon's identifier holds the payment hash, and its caveats say what was sold. Its
-//! signature is a chain of MACs that only this server can begin and that anybody can continue. So a
-//! holder may narrow a token, and nobody can widen it. The caveats that this server understands are
-//! `method`, `target`, `route`, `uses` and `valid_until` (Unix seconds). A name that the server
-//! does not know narrows nothing. There is no receipt.
+//! signature is a chain of MACs. Only this server can begin the chain, and anybody can continue it.
+//! So a holder can narrow a token, and nobody can widen it. The caveats that this server
+//! understands are `method`, `target`, `route`, `uses` and `valid_until` (Unix seconds). A caveat
+//! with a name that the server does not know has no effect. L402 has no receipt.
 //!
 //! # As a client
 //!

@@ -8,9 +8,9 @@ use crate::{
 
 /// Checks the caveats that others write: aperture's, and the `preimage` that clients append.
 ///
-/// As in aperture, each caveat is checked against the one before of the same name (it may only
-/// narrow), and the last one against the request. Other names are skipped, as the specification
-/// demands.
+/// As in aperture, each caveat is checked against the previous one of the same name: it may only
+/// narrow. The last one is checked against the request. Other names are skipped, as the
+/// specification demands.
 pub(super) struct Satisfier<'a> {
     service: Service<'a>,
     payment_hash: PaymentHash,

@@ -6,8 +6,8 @@ pub const ACCEPT_PAYMENT: HeaderName = HeaderName::from_static("accept-payment")
 const MAX_TEXT: usize = 4096;
 const MAX_RANGES: usize = 32;
 
-/// What a client can pay with, as `lightning/charge, */session;q=0.3` ([`Payment`](super),
-/// "Accept-Payment").
+/// The payments that a client can make, for example `lightning/charge, */session;q=0.3`
+/// ([`Payment`](super), "Accept-Payment").
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptPayment(Vec<Range>);
 
@@ -20,8 +20,8 @@ struct Range {
 }
 
 impl AcceptPayment {
-    /// Reads all `Accept-Payment` lines as one list. `None` if there is none or it is malformed: it
-    /// is then ignored.
+    /// Reads all `Accept-Payment` lines as one list. Returns `None` if there is no such line, or if
+    /// the list is malformed.
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let (mut ranges, mut length) = (Vec::new(), 0);
@@ -39,9 +39,9 @@ impl AcceptPayment {
         (!ranges.is_empty()).then_some(Self(ranges))
     }
 
-    /// Returns how much the client prefers this, in thousandths: the weight of the most specific
-    /// range that matches, and the greatest one of equally specific ranges. `None` if no range
-    /// matches.
+    /// Returns how much the client prefers this method and intent, in thousandths. This is the
+    /// weight of the most specific range that matches. Of several equally specific ranges, the
+    /// greatest weight counts. `None` if no range matches.
     #[must_use]
     pub fn weight(&self, method: &str, intent: &str) -> Option<u16> {
         let matching = self.0.iter().filter(|range| range.matches(method, intent));

@@ -181,9 +181,9 @@ impl<'a> Challenge<'a> {
     }
 
     /// Returns the text that the id is the MAC of:
-    /// `realm|method|intent|request|expires|digest|opaque`. A missing part is empty. `header`
-    /// stands before `opaque`, as deployed servers have it, and only if the challenge has one: its
-    /// slot is never just empty.
+    /// `realm|method|intent|request|expires|digest|opaque`. A missing part is empty. If the
+    /// challenge has a `header`, it is inserted before `opaque`, as deployed servers do. If it has
+    /// none, there is no empty slot for it.
     #[must_use]
     pub fn id_input(&self) -> String {
         let [expires, digest, opaque] =

@@ -29,9 +29,9 @@ pub struct Payable {
 impl Payable {
     /// Checks a challenge before it is paid.
     ///
-    /// A challenge without a digest binds no body ([`binds_a_body`](Self::binds_a_body)): it was
-    /// made for a request without one, or for a route that leaves bodies alone. Send the body with
-    /// the first request too, so that the server can bind it.
+    /// A challenge without a digest binds no body ([`binds_a_body`](Self::binds_a_body)). It was
+    /// made for a request without a body, or for a route that does not bind bodies. So send the
+    /// body with the first request too: then the server can bind it.
     ///
     /// # Errors
     ///
@@ -132,7 +132,7 @@ impl Payable {
         self.amount
     }
 
-    /// Returns the end of the invoice or of the challenge, whichever is earlier. From then on the
+    /// Returns when the invoice or the challenge expires, whichever is earlier. From then on the
     /// invoice must not be paid, and the server refuses the credential.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {

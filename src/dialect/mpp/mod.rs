@@ -9,12 +9,14 @@
 //! ```
 //!
 //! 1. Nothing is stored for a challenge. Its `id` is a MAC over realm, method, intent, `request`,
-//!    `expires`, `digest`, `header` and `opaque`. Old secrets verify until their challenges expire.
+//!    `expires`, `digest`, `header` and `opaque`. To rotate the master secret, keep the old one
+//!    until its challenges have expired.
 //! 2. `opaque` binds the challenge to one method, path and query, and to what a price function
-//!    read. `digest` binds it to one body; without it, to an empty one.
+//!    read. `digest` binds it to one body. A challenge without `digest` is for a request without a
+//!    body, or for a route that streams bodies and does not bind them.
 //! 3. Prices are whole satoshis. Testnet has no name in this protocol.
-//! 4. If `Authorization` is in use for something else, `header="Payment-Authorization"` selects
-//!    that header. Only the selected one is read.
+//! 4. If the route uses `Authorization` for something else, `header="Payment-Authorization"`
+//!    selects that header. Only the selected one is read.
 //!
 //! # As a client
 //!

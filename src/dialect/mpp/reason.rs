@@ -2,16 +2,16 @@
 //!
 //! | what is wrong | kind | `reason`, and the end of `type` | the lightning draft's own word |
 //! |---|---|---|---|
-//! | it cannot be read | `Malformed` | `malformed-credential` | `malformed-credential` |
-//! | never issued here, changed, or without `expires` | `Forged` | `invalid-challenge` | `unknown-challenge` |
-//! | bought for another method, path, query, header or body | `WrongRequest` | `invalid-challenge` | `unknown-challenge` |
-//! | used up | `Spent` | `invalid-challenge` | `unknown-challenge` |
-//! | withdrawn | `Revoked` | `invalid-challenge` | `unknown-challenge` |
-//! | too late | `Expired` | `payment-expired` | `expired-invoice` |
-//! | not this payment's preimage, or the receiver calls it unpaid | `Unpaid` | `verification-failed` | `invalid-preimage` |
+//! | the credential cannot be read | `Malformed` | `malformed-credential` | `malformed-credential` |
+//! | this server did not issue the challenge, or a member of it was changed or is missing | `Forged` | `invalid-challenge` | `unknown-challenge` |
+//! | the payment was for another method, path, query, header or body | `WrongRequest` | `invalid-challenge` | `unknown-challenge` |
+//! | the payment is used up | `Spent` | `invalid-challenge` | `unknown-challenge` |
+//! | the operator revoked the payment | `Revoked` | `invalid-challenge` | `unknown-challenge` |
+//! | the challenge has expired | `Expired` | `payment-expired` | `expired-invoice` |
+//! | the preimage is of another payment, or the receiver says that the invoice is not paid | `Unpaid` | `verification-failed` | `invalid-preimage` |
 //!
-//! The names are the core draft's, because those of the `lightning` draft have no pages. No
-//! released client reads either.
+//! This crate uses the names of the core draft, because the URIs of the `lightning` draft's names
+//! lead to no page. No known client reads either kind.
 
 pub use crate::dialect::problem::{PAYMENT_REQUIRED, problem_type};
 use crate::payment::{DialectName, Refusal, RefusalKind};

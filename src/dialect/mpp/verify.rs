@@ -90,9 +90,9 @@ impl Issuer<'_> {
         Ok(charged)
     }
 
-    /// 1. The slots that this server mints are there, and no others. None was minted with a `|` in
-    ///    it, so an echo that moves text from one slot into the next has one `|` too many for its
-    ///    id.
+    /// 1. The slots that this server mints are there, and no others. No slot is minted with a `|`
+    ///    in it. So if an echo moves text from one slot into the next, it has one `|` too many and
+    ///    its id does not match.
     fn check_echo(&self, echo: &Challenge<'_>) -> Option<Option<[u8; 32]>> {
         let ours = echo.realm == self.realm && echo.method == METHOD && echo.intent == CHARGE;
         let whole = echo.expires.is_some()

@@ -1,8 +1,8 @@
 //! The JSON objects of the charge intent, exactly as specified, and how they are sent: base64url of
 //! JSON.
 //!
-//! Members are declared in the order of their names and hold only strings, so what is written here
-//! is canonical (RFC 8785) without a second pass. A test compares. What is read need not be
+//! Members are declared in the order of their names and hold only strings. So what is written here
+//! is canonical (RFC 8785) without a second pass, which a test checks. What is read need not be
 //! canonical. A known member must not be repeated, and unknown ones are skipped.
 
 use std::{borrow::Cow, fmt, marker::PhantomData};

@@ -58,8 +58,9 @@ impl Challenge {
     /// Reads the challenges in the JSON text of a `PaymentRequired` object, as an MCP server sends
     /// it.
     ///
-    /// Returns none if the text is no such object of version 2, repeats a member, is longer than 64
-    /// KiB, or lists more than [`MAX_PER_RESPONSE`](Self::MAX_PER_RESPONSE) ways to pay.
+    /// Returns an empty list if the text is not such an object of version 2, or repeats a member.
+    /// The same holds for more than 64 KiB, and for more than
+    /// [`MAX_PER_RESPONSE`](Self::MAX_PER_RESPONSE) ways to pay.
     #[must_use]
     pub fn in_json(text: &str) -> Vec<Self> {
         Self::read(text).unwrap_or_default()
@@ -89,13 +90,13 @@ impl Challenge {
         accepts.into_iter().map(challenge).collect()
     }
 
-    /// Returns why payment is asked, in the server's words.
+    /// Returns why the server asks for payment, in its own words.
     #[must_use]
     pub fn error(&self) -> Option<&str> {
         self.shared.error.as_ref()?.as_str()
     }
 
-    /// Returns the URL that was asked for, as the server sees it.
+    /// Returns the URL of the request, as the server sees it.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.shared.resource.as_object()?.get("url")?.as_str()

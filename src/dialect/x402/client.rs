@@ -36,8 +36,7 @@ pub struct Payable {
 impl Payable {
     /// Checks a challenge before it is paid (`lnbtc`, "Client").
     ///
-    /// An invoice that expires at this very moment is refused: the payment could not arrive in
-    /// time.
+    /// An invoice that expires right now is refused: the payment could not arrive in time.
     ///
     /// # Errors
     ///
@@ -107,8 +106,8 @@ impl Payable {
         self.invoice.network()
     }
 
-    /// Returns the invoice's end: from then on it must not be paid. Servers take the credential for
-    /// 60 seconds more.
+    /// Returns when the invoice expires. From then on it must not be paid. Servers accept the
+    /// credential for 60 seconds more.
     #[must_use]
     pub const fn expires_at(&self) -> Timestamp {
         self.invoice.expires_at()

@@ -12,8 +12,9 @@
 //!
 //! Each header is standard base64, with padding, of a JSON object ([`decode_header`]). The
 //! invoice's description hash commits to the one request that is paid for ([`RequestBinding`]). The
-//! client sends the preimage. [`verify`] makes the first seven checks of a facilitator; the eighth
-//! is to consume the payment hash. The flow is `upfront`: all eight come before the handler.
+//! client sends the preimage. [`verify`] does the first seven steps of "Facilitator Validation".
+//! The eighth step is to consume the payment hash. The flow is `upfront`: all eight steps come
+//! before the handler.
 //!
 //! # Quotes, and proofs of other servers
 //!
@@ -30,7 +31,7 @@
 //!
 //! A JSON member that is repeated at any depth is refused. Types are strict: `300.0` is not a
 //! timeout, and `"025000"` is not an amount. A header of more than 64 KiB is not read.
-//! [`RequestBinding`] says what this crate chose if the specification's vectors leave a choice.
+//! [`RequestBinding`] says what this crate does if the specification's vectors leave a choice.
 //!
 //! # As a client
 //!

@@ -14,7 +14,7 @@ use crate::{
     payment::{Network, PaymentHash},
 };
 
-/// What became of a credential: a receipt if the payment was settled, otherwise why it was refused.
+/// The result for a credential: a receipt if the payment was settled, otherwise why it was refused.
 /// The specification calls it `SettlementResponse`. In this scheme it never has a `payer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -115,7 +115,7 @@ impl<'a> Receipt<'a> {
         self.success
     }
 
-    /// Returns the code of the reason why it was not settled.
+    /// Returns the code that says why the payment was not settled.
     #[must_use]
     pub fn error_reason(&self) -> Option<&str> {
         self.error_reason.as_deref()

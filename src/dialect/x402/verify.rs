@@ -43,9 +43,9 @@ impl<'a> Conditions<'a> {
         Self { skew, ..self }
     }
 
-    /// Sets when the store was made that will consume the payments. A payment that an earlier store
-    /// may have consumed is then refused. Set this to settle (`ReplayStore::created_at`). It is not
-    /// needed to read a proof.
+    /// Sets the creation time (`ReplayStore::created_at`) of the store that will consume the
+    /// payments. A payment that an earlier store may have consumed is then refused. Set it if you
+    /// settle payments. Without settling it is not needed.
     #[must_use]
     pub const fn with_store_created_at(self, store_created_at: Timestamp) -> Self {
         Self {
@@ -90,7 +90,7 @@ impl Verified {
         self.amount
     }
 
-    /// Returns the invoice's end.
+    /// Returns when the invoice expires.
     #[must_use]
     pub const fn ends_at(&self) -> Timestamp {
         self.ends_at
@@ -99,8 +99,8 @@ impl Verified {
 
 /// Checks that `payload` proves the payment that `required` asks for: steps 1 to 7.
 ///
-/// Of step 8 it checks the invoice's age, if [`Conditions::with_store_created_at`] was called. It
-/// consumes nothing.
+/// If [`Conditions::with_store_created_at`] was called, it also checks the invoice's age, which is
+/// a part of step 8. It consumes nothing.
 ///
 /// # Errors
 ///
@@ -248,8 +248,8 @@ impl Core {
             .map_or(Ok(invoice), |(_, reason)| Err(reason))
     }
 
-    /// Returns the reason to report. A `payTo` that is not a point of the curve belongs to step 2,
-    /// but is looked for only after a later step failed, because no such key can sign an invoice.
+    /// Returns the reason to report. A `payTo` that is not a point of the curve belongs to step 2.
+    /// It is checked only after a later step failed, because no such key can sign an invoice.
     pub(super) fn blame(&self, reason: Reason) -> Reason {
         if is_public_key(&self.pay_to) {
             reason
@@ -364,8 +364,8 @@ pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result
 }
 
 /// Part of step 8. A store does not know what an earlier store consumed. The server of the earlier
-/// store accepted no invoice dated more than the skew after its own clock (step 5), and its clock
-/// was at most the skew ahead of this store's. So what it consumed is dated at most twice the skew
+/// store accepted no invoice dated more than the skew after its own clock (step 5). Its clock was
+/// at most the skew ahead of this store's. So what it consumed is dated at most twice the skew
 /// after this store was made, whoever signed it. All servers of one receiver key must have the same
 /// skew.
 pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {

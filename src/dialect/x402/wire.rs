@@ -44,13 +44,13 @@ impl<'a> PaymentRequirements<'a> {
             .ok_or(Reason::InvalidPaymentRequirements)
     }
 
-    /// Returns the scheme, if it is a text.
+    /// Returns the scheme, if it is a string.
     #[must_use]
     pub fn scheme(&self) -> Option<&str> {
         self.member("scheme")?.as_str()
     }
 
-    /// Returns the CAIP-2 network, if it is a text.
+    /// Returns the CAIP-2 network, if it is a string.
     #[must_use]
     pub fn network(&self) -> Option<&str> {
         self.member("network")?.as_str()

@@ -34,8 +34,8 @@ const CONNECT: Duration = Duration::from_secs(3);
 ///
 /// The nodes, their encrypted connection over loopback TCP, the channel, its commitment
 /// transactions and its HTLCs are as on any network. Only the chain is missing: nothing is
-/// broadcast, and the nodes accept the channel without a confirmation. Nothing that these nodes
-/// receive can ever be spent. They refuse invoices of every network except regtest.
+/// broadcast, and the nodes accept the channel without a confirmation. The two nodes can only pay
+/// each other. They refuse invoices of every network except regtest.
 ///
 /// When the `Devnet` and all its handles are dropped, its tasks end and its state is lost.
 ///

@@ -165,7 +165,7 @@ impl LocalNode {
         self.state().created
     }
 
-    /// Sets the lie that the node tells from now on. `None` makes it honest again.
+    /// Sets the false answer that the node gives from now on. `None` makes it honest again.
     pub fn lie(&self, lie: impl Into<Option<Lie>>) {
         self.state().lie = lie.into();
     }

@@ -155,15 +155,15 @@ impl Invoice {
     }
 
     /// Returns how many blocks the payee may hold the payment before it claims or fails it
-    /// (`min_final_cltv_expiry_delta`): 18 if the invoice does not say. An invoice may ask for a
-    /// number that locks the payer's money for weeks.
+    /// (`min_final_cltv_expiry_delta`): 18 if the invoice does not say. A large number may lock the
+    /// payer's money for weeks.
     #[must_use]
     pub const fn final_cltv(&self) -> u64 {
         self.final_cltv
     }
 
     /// Reports whether the invoice requires a feature that this crate does not know (an even bit of
-    /// BOLT 9). BOLT 11 forbids to pay such an invoice.
+    /// BOLT 9). BOLT 11 forbids paying such an invoice.
     #[must_use]
     pub const fn unknown_required_features(&self) -> bool {
         self.unknown_required_features

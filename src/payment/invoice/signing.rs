@@ -31,8 +31,8 @@ impl InvoiceDraft {
     ///
     /// # Errors
     ///
-    /// If BOLT11 cannot encode the draft (the description is longer than 639 bytes or unclear, the
-    /// amount or the expiry is out of range), or if the operating system has no randomness.
+    /// If BOLT11 cannot encode the draft: the description is longer than 639 bytes or unclear, or
+    /// the amount or the expiry is out of range. Also if the operating system has no randomness.
     pub(crate) fn sign(self, key: &SigningKey) -> Result<Invoice, InvoiceError> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)

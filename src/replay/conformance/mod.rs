@@ -99,8 +99,8 @@ pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other
 }
 
 /// Returns whether this is the process that [`two_processes`] started. If it is, this first opens
-/// the store with `open` and serves it to the other process, over standard input and output, until
-/// that process ends.
+/// the store with `open`. It then serves the store to the other process, over standard input and
+/// output, until that process ends.
 ///
 /// # Panics
 ///

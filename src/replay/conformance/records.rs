@@ -5,8 +5,8 @@ use tokio::task::JoinSet;
 use super::subject::{Setup, a_use, after};
 use crate::replay::{RecordKey, Records};
 
-/// Tests a [`Records`] against its contract. `durable` says whether its data outlives its value. If
-/// so, it is dropped and opened again.
+/// Tests a [`Records`] against its contract. `durable` says whether the data outlives the value. If
+/// so, the suite drops the value and opens the data again.
 ///
 /// # Panics
 ///

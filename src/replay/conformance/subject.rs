@@ -36,8 +36,8 @@ pub struct Setup {
     pub is_open: bool,
     /// The clock that the store must use.
     pub clock: TestClock,
-    /// The number of keys that it must have room for, if that matters. A store without a bound of
-    /// its own may ignore it.
+    /// The number of keys that the store must have room for, if that matters. A store without a
+    /// limit may ignore it.
     pub capacity: Option<NonZeroUsize>,
 }
 

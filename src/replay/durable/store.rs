@@ -22,46 +22,47 @@ use crate::{
 ///
 /// One process may open a folder at a time. All callers share one writer thread, which
 /// [`open`](Self::open) starts and which syncs once for each group of callers. Dropping the store
-/// writes what was asked before and ends the thread. Everything that is live is also held in
+/// writes what was requested before, and ends the thread. Everything that is live is also held in
 /// memory, about 250 bytes for each key.
 ///
 /// # When writing fails
 ///
-/// On a full or failing disk every call is an error, at once, until writes succeed again. The store
-/// tries a small write twice a second. If that succeeds, it reads the folder again (less often, the
-/// longer the failure lasts). Nothing that was acknowledged is lost meanwhile, and the store keeps
-/// a release of a use that may have been granted until it can be written.
+/// On a full or failing disk every call returns an error at once, until writes succeed again. The
+/// store tries a small write twice a second. If that succeeds, it reads the folder again. The
+/// longer the failure lasts, the less often it reads. Nothing that was acknowledged is lost
+/// meanwhile. If a use may have been granted, the store keeps its release until it can be written.
 ///
 /// # When the folder is damaged
 ///
-/// Beside its journal the store keeps a lower bound of what it acknowledged (written with each
-/// group, synced each second and when the store is closed), and in each group a sum over all
-/// records. So if a journal was cut short or its bytes were changed, opening it is an error,
+/// Each group in the journal contains a checksum over all records of the store. A side file in the
+/// folder holds the number of a group that the journal must at least contain. The store writes the
+/// side file with each group, and syncs it each second and when the store is closed. So if the
+/// journal was cut short or changed, opening it returns
 /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt), and the store never forgets
-/// in silence. (A group that was being written when the power was lost is dropped: none of its
+/// silently. (A group that was being written when the power was lost is dropped: none of its
 /// callers was answered.)
 ///
-/// The way out is an empty folder. Clients that had paid and not redeemed must then pay again:
+/// To continue, open an empty folder. Clients that had paid and not redeemed must then pay again:
 ///
 /// - The new folder has a new [`StoreId`]. So what was sold for counted access before is refused,
 ///   spent or not.
-/// - A proof without a key of this server (a paywall's `accept_foreign_proofs`, every payment that
-///   a facilitator settles) is refused if its invoice was made before the new folder, or within
-///   twice the clocks' skew after that.
+/// - A proof without a key of this server needs an invoice that is younger than the new folder, by
+///   more than twice the skew. Such proofs are those of `accept_foreign_proofs`, and all payments
+///   that a facilitator settles.
 ///
 /// # Never restore a backup
 ///
-/// **Never put back an older copy of the folder.** Nothing on this machine then tells that payments
-/// were spent since, because the side file is older too: each of them could be spent once more
-/// until its credential expires. Only what the older copy had itself pruned stays refused. Open an
+/// **Never put back an older copy of the folder.** The side file in the copy is older too, so
+/// nothing shows that payments were spent since. Each of them could be spent again until its
+/// credential expires. Only payments that the older copy had already pruned stay refused. Open an
 /// empty folder instead.
 ///
 /// If an older copy must be put back, also set a new master secret, with no older one in the ring.
 /// That makes every older credential worthless, including those that were paid for and not
 /// redeemed. **It does nothing against proofs without a key of this server**: the older copy still
-/// says when the folder was first made, so each of those proofs that was spent since settles again.
-/// Keep `accept_foreign_proofs` and facilitators off until every invoice from before has expired,
-/// with the skew.
+/// says when the folder was first made. So each such proof that was spent since settles again. Keep
+/// `accept_foreign_proofs` and facilitators off until every earlier invoice has been expired for
+/// longer than the skew.
 ///
 /// ```
 /// use tower_x402::replay::{

@@ -12,8 +12,8 @@ use http::Extensions;
 ///
 /// Insert it into the request's extensions before this crate's layer: the address of the
 /// connection's peer, or of the client itself if an outer layer has established it. Takes
-/// precedence over axum's `ConnectInfo<std::net::SocketAddr>`. Requests without either share one
-/// limit for unpaid invoices and get no free requests.
+/// precedence over axum's `ConnectInfo<std::net::SocketAddr>`. Requests with neither of the two
+/// share one limit for unpaid invoices and get no free requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ClientAddr(IpAddr);
 

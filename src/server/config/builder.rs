@@ -77,9 +77,9 @@ impl PaywallBuilder {
     }
 
     /// Adds a public origin of the service, such as `https://api.example.com`. At least one is
-    /// required: clients call it, and credentials are bound to it. Plain `http` is allowed only for
-    /// loopback addresses and `localhost`. A request whose host is a loopback address counts as
-    /// made to the first origin.
+    /// required. It is the URL that clients call, and credentials are bound to it. Plain `http` is
+    /// allowed only for loopback addresses and `localhost`. A request whose host is a loopback
+    /// address counts as made to the first origin.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push((origin.into(), false));
         self
@@ -107,8 +107,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Reads the client's address from `Forwarded` (RFC 7239) instead of `X-Forwarded-For`. Only
-    /// trusted proxies are read.
+    /// Reads the client's address from `Forwarded` (RFC 7239) instead of `X-Forwarded-For`. The
+    /// layer reads either header only from trusted proxies.
     pub fn proxies_send_forwarded(mut self) -> Self {
         self.forwarded_by = ForwardedBy::Forwarded;
         self
@@ -168,7 +168,8 @@ impl PaywallBuilder {
     }
 
     /// Refuses credentials that these revocations name. Keep a clone to revoke with. If several
-    /// processes share the records, refresh it from time to time. By default nothing is revoked.
+    /// processes share the records, call [`refresh`](Revocations::refresh) on the clone from time
+    /// to time. By default nothing is revoked.
     pub fn revocations(mut self, revocations: Revocations) -> Self {
         self.revocations = Some(revocations);
         self
@@ -195,9 +196,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets the name of this service in L402 caveats of aperture's kind (`services`,
-    /// `<name>_valid_until`). The default is the host of the origin. Holders narrow their tokens
-    /// with it. It does not separate two services: use [`service`](Self::service) for that.
+    /// Sets the name of this service in the L402 caveats `services` and `<name>_valid_until`, which
+    /// come from aperture, the L402 proxy of Lightning Labs. Holders narrow their tokens with them.
+    /// The default is the host of the origin. It does not separate two services: use
+    /// [`service`](Self::service) for that.
     pub fn l402_service(mut self, name: impl Into<String>) -> Self {
         self.l402_service = Some(name.into());
         self
@@ -211,16 +213,16 @@ impl PaywallBuilder {
 
     /// Sets how many unpaid invoices one client may hold (default 64). Each 402 counts as one, also
     /// a 402 for a refused credential. Above the limit the answer is 429. An IPv6 network of 56
-    /// bits may hold four times as many (256), one of 48 bits sixteen times as many (1,024), and
-    /// neither more than half of [`max_unpaid`](Self::max_unpaid).
+    /// bits may hold four times as many (256), one of 48 bits sixteen times as many (1,024).
+    /// Neither may hold more than half of [`max_unpaid`](Self::max_unpaid).
     pub fn max_unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self
     }
 
-    /// Sets how many unpaid invoices all clients together may hold (default 10,000). Clients that
-    /// have not paid in the last 24 hours get at most 90 % of these, and 90 % of their network's
-    /// share.
+    /// Sets how many unpaid invoices all clients together may hold (default 10,000). The last 10 %
+    /// of these, and of the share of each IPv6 network, are reserved for clients that have paid in
+    /// the last 24 hours.
     pub fn max_unpaid(mut self, invoices: usize) -> Self {
         self.limits.total = invoices;
         self
@@ -230,10 +232,11 @@ impl PaywallBuilder {
     /// default is 2 MiB, or 1/16 of [`body_pool`](Self::body_pool) if that is less. The limit may
     /// be at most half of the pool: otherwise clients could pay for a request whose body can never
     /// be buffered. Above 1/16 the pool's shares protect other clients less. At one half, a single
-    /// body fills the memory for paid requests, and they wait for each other.
+    /// body fills the memory for paid requests. Meanwhile other paid requests whose body must be
+    /// buffered get 503.
     ///
-    /// The layer does not read a body that it need not bind (L402 at a fixed price). This limit
-    /// does not protect the handlers of such routes: give them a limit of their own.
+    /// The layer does not read a body that it does not have to bind (L402 at a fixed price). Then
+    /// this limit does not protect the handler: give such routes a limit of their own.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = Some(bytes);
         self
@@ -264,10 +267,10 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets how long an L402 credential for one request stays valid after its invoice expires
-    /// (default 24 h, at least 60 s), because a payment may settle late. The other dialects fix
-    /// this time: x402 accepts a proof until 60 s after the invoice expires, MPP a credential until
-    /// it expires.
+    /// Sets how long an L402 credential for one request stays valid after its invoice expires,
+    /// because a payment may settle late. The default is 24 h, and the minimum is 60 s. The other
+    /// dialects fix this time: x402 accepts a proof until 60 s after the invoice expires, MPP a
+    /// credential until it expires.
     pub fn redeem_within(mut self, time: Duration) -> Self {
         self.redeem_within = time;
         self
@@ -283,21 +286,23 @@ impl PaywallBuilder {
     /// Sets how many failed uses of one payment are given back (default 2). A use failed if the
     /// service answered 5xx or panicked. L402 only: in x402 and MPP the use stays spent. If the
     /// failure comes more than ten minutes after the use was granted, only the last five uses of a
-    /// payment are given back.
+    /// payment can be given back.
     pub fn max_restores(mut self, restores: u32) -> Self {
         self.max_restores = restores;
         self
     }
 
-    /// Accepts x402 proofs that another server with the same receiver key issued, at the current
-    /// price. Anyone who can make that node sign can choose the price. A proof for another
+    /// Accepts x402 proofs that another server with the same receiver key issued, if they are for
+    /// the current price. Anyone who can make the node sign an invoice can issue such proofs. So
+    /// nobody else may be able to
+    /// ([`KeyCustody::Exclusive`](crate::lightning::KeyCustody::Exclusive)). A proof for another
     /// [`service`](Self::service) at the same URL counts too. This paywall's own times
     /// ([`redeem_within`](Self::redeem_within)) decide how long the store remembers such proofs:
     /// servers that share a store must use the same times. By default foreign proofs are refused.
     ///
-    /// If a price function sets the price, it runs for one such payment at most twice at once, then
-    /// once more every 5 s. For proofs that fail, one client may cause 64 runs at once, then one
-    /// more each second. An IPv6 network of 56 bits gets four times as many, one of 48 bits sixteen
+    /// If a price function sets the price, it runs for each such payment at most twice in a burst,
+    /// then once every 5 s. For proofs that fail, one client may cause 64 runs in a burst, then one
+    /// each second. An IPv6 network of 56 bits gets four times as many, one of 48 bits sixteen
     /// times as many. Above that the answer is 429.
     ///
     /// All servers of one receiver key must share one durable store, because a second store accepts
@@ -308,8 +313,8 @@ impl PaywallBuilder {
     /// until when. The clock must be right when a store is created.
     ///
     /// A store restored from a backup accepts again what was redeemed since the backup, and a new
-    /// master secret does not change that. Leave this off until the invoices from before have
-    /// expired.
+    /// master secret does not change that. After a restore, leave this off until all earlier
+    /// invoices have expired.
     pub fn accept_foreign_proofs(mut self) -> Self {
         self.accept_foreign_proofs = true;
         self
@@ -317,10 +322,8 @@ impl PaywallBuilder {
 
     /// Leaves credentials in the request that the inner service gets, on priced and on free routes.
     /// By default the layer removes them. A gateway needs this if the server behind it has the same
-    /// master secrets and charges by itself. Shared caches still may not store the
-    /// answers.
-    /// Credentials that another layer further out removed stay removed, unless this paywall issued
-    /// them.
+    /// master secrets and charges by itself. Shared caches still may not store the answers.
+    /// Credentials that an outer layer removed stay removed, unless this paywall issued them.
     pub fn keep_credentials(mut self) -> Self {
         self.keep_credentials = true;
         self
@@ -331,7 +334,8 @@ impl PaywallBuilder {
     ///
     /// The function runs for each answer that does not come from the inner service: 402, and the
     /// others that [`server`](crate::server) lists. It must not block. If it panics, the answer is
-    /// sent unchanged and the log says so. Called again, the last function counts.
+    /// sent unchanged and the log says so. If this method is called again, the last function
+    /// counts.
     ///
     /// ```
     /// use http::{HeaderName, HeaderValue, StatusCode};

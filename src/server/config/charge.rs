@@ -65,7 +65,8 @@ impl Charge {
         self.buys(Access::Once)
     }
 
-    /// Sells this many requests of the priced method and pattern, within 30 days (see
+    /// Sells this many requests of the priced method and pattern. They are valid until 30 days
+    /// after the invoice expires (see
     /// [`PaywallBuilder::uses_within`](super::PaywallBuilder::uses_within)). Only L402 supports
     /// this.
     pub fn uses(self, uses: NonZeroU32) -> Self {

@@ -55,8 +55,9 @@ impl Price {
 /// [`BadRequest`] is answered with 400 and its text. Any other error, a panic, a price of zero, and
 /// a time-out are answered with 503.
 ///
-/// The function runs only if no credential was accepted. Everything that it sees is bound to the
-/// payment: a cheap quote never opens an expensive request.
+/// The function runs if no credential was accepted. It also runs to check a foreign proof
+/// ([`accept_foreign_proofs`](super::PaywallBuilder::accept_foreign_proofs)). Everything that it
+/// sees is bound to the payment: a cheap quote never opens an expensive request.
 ///
 /// If the node makes invoices for whole satoshis only
 /// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the
@@ -181,8 +182,8 @@ impl PriceRequest {
         &self.body
     }
 
-    /// Returns a copy with the body for one run of a price function, and the cell in which that run
-    /// notes a read that was not declared.
+    /// Returns a copy with the body for one run of a price function. Also returns the cell in which
+    /// that run notes a read that was not declared.
     pub(in crate::server) fn for_one_run(&self, body: Bytes) -> (Self, Arc<OnceLock<String>>) {
         let misread = Arc::new(OnceLock::new());
         (
@@ -253,7 +254,7 @@ impl fmt::Debug for PriceRequest {
 pub struct BadRequest(String);
 
 impl BadRequest {
-    /// Creates one with a text for the client, which says what was expected.
+    /// Creates a rejection with a text for the client, which says what was expected.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }

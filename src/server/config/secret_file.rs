@@ -27,8 +27,8 @@ impl Secrets {
     ///
     /// # Errors
     ///
-    /// Returns a [`SecretFileError`] that names the path if it is not a regular file, cannot be
-    /// read, is too short or too long, or is all zeros.
+    /// Returns a [`SecretFileError`] that names the path. It says that the file is not a regular
+    /// file, cannot be read, is too short or too long, or is all zeros.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretFileError> {
         let path = path.as_ref();
         read(path).map_err(|fault| SecretFileError {

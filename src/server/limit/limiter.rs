@@ -10,10 +10,10 @@
 //!    limit if the node did not answer.
 //! 4. It is held until [`Limiter::paid`] or until the invoice expires.
 //!
-//! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536, so
+//! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536. So
 //! the networks of 56 and 48 bits around a client have shares too: see [`UnpaidLimits::of_block`].
-//! IPv4 addresses are scarce, and many customers may stand behind one: there each address counts
-//! alone, and no network around it.
+//! IPv4 addresses are scarce, and many customers may share one. So each IPv4 address counts alone,
+//! and the networks around it have no share.
 
 use std::{
     sync::{

@@ -192,8 +192,8 @@ where
     ///
     /// # Errors
     ///
-    /// 408 if it is too slow, 413 if it is too large, 400 if it breaks off, and 503 if the pool for
-    /// held bodies is empty.
+    /// 408 if it is too slow, 413 if it is too large, 400 if it breaks off. If the pool for held
+    /// bodies is empty, 503.
     pub(in crate::server) async fn read_body(
         &mut self,
         keep: Keep,

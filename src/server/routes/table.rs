@@ -67,9 +67,10 @@ impl RouteTable {
         self
     }
 
-    /// Serves all requests without a rule for free. A misspelt rule, or one with the prefix that a
-    /// nest strips, then makes a priced route free. [`otherwise_refuse`](Self::otherwise_refuse)
-    /// shows such a mistake at once. A table must call one of the two.
+    /// Serves all requests without a rule for free. Then a mistake in a rule, such as a misspelt
+    /// path or the prefix that a nest strips, makes a priced route free. With
+    /// [`otherwise_refuse`](Self::otherwise_refuse) such a route answers 404 instead. Every table
+    /// must call one of these two methods.
     pub fn otherwise_free(mut self) -> Self {
         self.otherwise.push(Otherwise::Free);
         self

@@ -22,10 +22,10 @@ pub(in crate::server) struct BodyMemory {
 }
 
 impl BodyMemory {
-    /// Creates a pool of this many bytes. One payment gets 2/16 of it, as do all doubted payments
-    /// together, one client 4/16, one IPv6 network of 56 bits 6/16 and one of 48 bits 8/16. Each
-    /// share is at least one body of `body_limit` bytes: if that is more than 2/16, the shares
-    /// protect less.
+    /// Creates a pool of this many bytes. One payment gets 2/16 of it, and all doubted payments
+    /// together get 2/16. One client gets 4/16, one IPv6 network of 56 bits 6/16 and one of 48 bits
+    /// 8/16. Each share is at least one body of `body_limit` bytes: if that is more than 2/16, the
+    /// shares protect less.
     pub(in crate::server) fn new(bytes: usize, body_limit: usize) -> Self {
         let share = |sixteenths: usize| (bytes / 16 * sixteenths).max(body_limit);
         Self {

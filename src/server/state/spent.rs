@@ -15,8 +15,8 @@ const REMEMBERED: usize = 65_536;
 const DOUBTED: Duration = Duration::from_secs(30);
 
 /// Uses that are gone for good: this process was granted them and can no longer give them back. A
-/// request with a used-up payment needs no memory for its body, no price, no permit of the inner
-/// service, and no call of the store.
+/// request with a used-up payment needs no memory for its body and no price. It needs no permit of
+/// the inner service and no call of the store.
 ///
 /// If the store said `Spent`, the use may still come back, because another process may hold it.
 /// Such a payment is doubted for a while. Doubt limits what its requests may hold, and never

@@ -7,6 +7,18 @@ use super::{http, mcp};
 use crate::{codec::hex, dialect::x402::Reason};
 
 /// What a payment for one request commits to: the canonical text and its hash.
+///
+/// If the specification's vectors leave a choice, this crate takes the strict one:
+///
+/// - A whole number beyond 2^53 - 1 in bound MCP values cannot be bound. Its canonical text would
+///   be rounded. A handler that reads the exact number would see another call than the one that was
+///   paid for.
+/// - The server refuses (421) a request that names well-formed authorities, none of which is ours.
+///   It binds a request without any authority to the configured origin.
+/// - A port is a number from 1 to 65535 without leading zeros. An empty port counts as none.
+///
+/// One choice is not strict: a raw `[` or `]` is allowed in path and query, because the reference
+/// implementations allow it there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestBinding {
     canonical: String,
@@ -17,9 +29,9 @@ impl RequestBinding {
     /// Creates the binding of an HTTP request (`lnbtc`, profile `http:1`).
     ///
     /// `url` is the absolute URL of the request. Its case, escapes and order stay as they are, and
-    /// an empty path becomes `/`. `body_hash` is SHA-256 of the body as it was sent, after
-    /// transfer-decoding and before anything else. `names` are the bound headers: lower case,
-    /// sorted, unique, whether or not the request has them.
+    /// an empty path becomes `/`. `body_hash` is SHA-256 of the body after transfer-decoding, and
+    /// before any other decoding, such as that of `Content-Encoding`. `names` are the bound
+    /// headers: lower case, sorted, unique, whether or not the request has them.
     ///
     /// # Errors
     ///
