@@ -146,7 +146,8 @@ pub(crate) struct Listed {
     pub(crate) fields: HttpFields,
     /// What it derives keys for.
     pub(crate) purposes: &'static [Purpose],
-    pub(crate) make: fn(&Options<'_>) -> Box<dyn Dialect>,
+    /// Makes it with these settings. The error says which setting is wrong, and what it must be.
+    pub(crate) make: fn(&Options<'_>) -> Result<Box<dyn Dialect>, String>,
 }
 
 /// The HTTP fields of a dialect, in lower case.

@@ -30,6 +30,8 @@ pub(crate) struct Call {
     pub(crate) target: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+    /// The network of the wallet that pays for it.
+    pub(crate) network: Network,
 }
 
 /// A challenge that passed the checks of its dialect's client.
@@ -54,6 +56,7 @@ impl Call {
             target: target.into(),
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            network: Network::Regtest,
         }
     }
 
@@ -63,6 +66,12 @@ impl Call {
 
     pub(crate) fn post(target: &str, body: &'static [u8]) -> Self {
         Self::new("POST", target).body(body)
+    }
+
+    /// The same call of a customer whose wallet is on another network.
+    pub(crate) fn with_wallet_on(mut self, network: Network) -> Self {
+        self.network = network;
+        self
     }
 
     pub(crate) fn body(mut self, body: impl Into<Bytes>) -> Self {
@@ -143,15 +152,18 @@ impl Call {
             headers: &self.headers,
             body_hash: Sha256::digest(&self.body).into(),
         };
-        // The customers of a staging server have a wallet of its network.
-        let offered = l402::Challenge::in_headers(headers);
-        let invoice = offered
-            .first()
-            .map(|challenge| Invoice::parse(challenge.invoice()).unwrap());
-        let network = invoice.map_or(Network::Regtest, |invoice| invoice.network());
-        let conditions = ClientConditions::new(network, now);
+        let conditions = ClientConditions::new(self.network, now);
         match dialect {
-            DialectName::L402 => offered.into_iter().map(Challenge::L402).collect(),
+            DialectName::L402 => {
+                let challenges = l402::Challenge::in_headers(headers);
+                // A client refuses to pay if the request has the header that it needs.
+                if !self.headers.contains_key(header::AUTHORIZATION) {
+                    for challenge in &challenges {
+                        l402::Payable::check(challenge, &request, &conditions).unwrap();
+                    }
+                }
+                challenges.into_iter().map(Challenge::L402).collect()
+            }
             DialectName::Mpp => mpp::Challenge::in_headers(headers)
                 .iter()
                 .map(|challenge| mpp::Payable::check(challenge, &request, &conditions).unwrap())

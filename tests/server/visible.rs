@@ -171,3 +171,20 @@ async fn each_settled_payment_is_one_info_event_however_often_it_is_used() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_logged_even_if_the_client_hangs_up_before_the_answer() {
+    use tower::ServiceExt as _;
+
+    let shop = Shop::new();
+    let app = app(&shop, Amount::from_sat(10));
+    shop.node.pause();
+    let journal = Journal::begin();
+    let request = paid("/weather", &"L402 AAAA:00".parse().unwrap());
+    let asked = app.oneshot(request);
+    tokio::time::timeout(Duration::from_secs(1), asked)
+        .await
+        .unwrap_err();
+    let lines = journal.lines();
+    assert_eq!(lines.matches("credential refused").count(), 1, "{lines}");
+}

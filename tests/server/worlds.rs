@@ -72,7 +72,7 @@ async fn a_credential_of_staging_opens_nothing_in_production() {
         .replay_store(shop.store.clone())
         .build()
         .unwrap();
-    let call = Call::get("/a");
+    let call = Call::get("/a").with_wallet_on(Network::Signet);
     let day = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
     for charge in [Charge::new(Amount::from_sat(10)), day] {
         for dialect in [DialectName::L402, DialectName::Mpp] {

@@ -124,8 +124,20 @@ pub(super) const LISTED: Listed = Listed {
         answers: &[],
     },
     purposes: &[COUNTED, TIMED],
-    make: |options| Box::new(L402::new(options.l402_service.map(Into::into))),
+    make: |options| match options.l402_service {
+        Some(name) if !is_service_name(name) => Err(format!(
+            "{name:?} is not an L402 service name: expected 1 to 64 letters, digits, `-`, `_` and `.`"
+        )),
+        service => Ok(Box::new(L402::new(service.map(Into::into)))),
+    },
 };
+
+fn is_service_name(name: &str) -> bool {
+    (1..=64).contains(&name.len())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
 
 impl L402 {
     pub(crate) const fn new(service: Option<Arc<str>>) -> Self {

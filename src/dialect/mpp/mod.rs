@@ -120,7 +120,7 @@ pub(super) const LISTED: Listed = Listed {
         answers: &["payment-receipt"],
     },
     purposes: &[IDS],
-    make: |_| Box::new(Mpp),
+    make: |_| Ok(Box::new(Mpp)),
 };
 
 impl Dialect for Mpp {

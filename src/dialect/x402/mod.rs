@@ -149,7 +149,7 @@ pub(super) const LISTED: Listed = Listed {
         answers: &["payment-required", "payment-response", "x-payment-response"],
     },
     purposes: &[QUOTES],
-    make: |_| Box::new(X402),
+    make: |_| Ok(Box::new(X402)),
 };
 
 impl Dialect for X402 {

@@ -7,13 +7,6 @@ use crate::{
     payment::DialectName,
 };
 
-fn is_service_name(name: &str) -> bool {
-    (1..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
-}
-
 /// Returns the label of the service, empty if it has none.
 pub(in crate::server) fn service_label(label: Option<&str>) -> Result<&str, ConfigError> {
     let is_label = |text: &str| {
@@ -33,11 +26,6 @@ pub(in crate::server) fn enabled(
     profile: &ReceiverProfile,
     l402_service: Option<&str>,
 ) -> Result<Vec<Box<dyn Dialect>>, ConfigError> {
-    if let Some(name) = l402_service.filter(|name| !is_service_name(name)) {
-        return Err(ConfigError::new(format!(
-            "{name:?} is not an L402 service name: expected 1 to 64 letters, digits, `-`, `_` and `.`"
-        )));
-    }
     let absent = names
         .into_iter()
         .flatten()
@@ -51,8 +39,8 @@ pub(in crate::server) fn enabled(
     let chosen: Vec<_> = DIALECTS
         .iter()
         .filter(|listed| names.is_none_or(|names| names.contains(&listed.name)))
-        .map(|listed| (listed.make)(&options))
-        .collect();
+        .map(|listed| (listed.make)(&options).map_err(ConfigError::new))
+        .collect::<Result<_, _>>()?;
     for dialect in &chosen {
         let public_key = profile.public_key.as_ref();
         if let Some(fault) = dialect.receiver_fault(profile.network, public_key) {

@@ -12,7 +12,8 @@ pub(crate) struct Origins {
     accepted: Vec<Authority<'static>>,
 }
 
-/// A request for another server, or with a malformed authority: 421. `Display` names the fix.
+/// A request for another server, or with a malformed authority: 421. `Display` is for the client; the log
+/// names the fix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AuthorityError {
     pub(super) is_malformed: bool,

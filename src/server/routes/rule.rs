@@ -130,7 +130,7 @@ fn advice(setup: &PaywallState, terms: &Terms, fixed: Option<Amount>) -> String 
     let others = DIALECTS
         .iter()
         .filter(|listed| !is_enabled(listed.name))
-        .map(|listed| (listed.make)(&Options::default()))
+        .filter_map(|listed| (listed.make)(&Options::default()).ok())
         .filter(|dialect| dialect.offers(terms, fixed));
     let names: Vec<_> = others.map(|dialect| dialect.name().as_str()).collect();
     match names.is_empty() {

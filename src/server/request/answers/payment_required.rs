@@ -158,6 +158,15 @@ mod tests {
     }
 
     #[test]
+    fn no_form_of_a_credential_needs_an_escape() {
+        for listed in crate::dialect::list::DIALECTS {
+            let dialect = (listed.make)(&crate::dialect::Options::default()).unwrap();
+            let form = dialect.credential_form();
+            assert_eq!(serde_json::to_string(form).unwrap(), format!("\"{form}\""));
+        }
+    }
+
+    #[test]
     fn the_body_of_a_402_is_exact() {
         let accepts = |dialect: &str| {
             format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#)
