@@ -167,8 +167,16 @@
 //! - **One layer for one request.** Only one layer may price a request. The outer one cannot tell
 //!   that an inner one charges again, so a client that pays gets 500 and the log says why. Pay each
 //!   route once before you open it.
-//! - **Timeouts.** Place them inside. If a timeout outside gives up while the handler works, the
-//!   client loses the use, as it does when it disconnects.
+//! - **Timeouts.** Place them inside. Their 408 or 503, and the error of tower's own timeout, count as
+//!   failures: L402 gives the use back, at most
+//!   [`max_restores`](PaywallBuilder::max_restores) times. If a timeout outside gives up while the
+//!   handler works, the client loses the use, as it does when it disconnects.
+//! - **Limiters.** Place one that counts requests outside: its 429 comes before anything is spent. A
+//!   429 from inside counts as a failure, like a 408. A limit of concurrent requests that waits may be
+//!   inside: requests wait for it before their use is taken.
+//! - **Whose fault an answer is.** 408, 425, 429 and 5xx are the service's fault, and every other
+//!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing back,
+//!   unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
 //! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
 //!   install a subscriber.

@@ -1,8 +1,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
-use http::HeaderName;
+use http::{HeaderName, Response};
 
-use super::Price;
+use super::{Price, failures::Failures};
 use crate::{
     dialect::list::is_credential_field,
     payment::{Access, Amount},
@@ -35,6 +35,7 @@ pub struct Charge {
     pub(in crate::server) stream_body: bool,
     pub(in crate::server) authorization_taken: bool,
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
+    pub(in crate::server) failures: Failures,
 }
 
 impl Charge {
@@ -55,6 +56,7 @@ impl Charge {
             stream_body: false,
             authorization_taken: false,
             free_per_day: None,
+            failures: Failures::default(),
         }
     }
 
@@ -165,6 +167,47 @@ impl Charge {
     /// as many, those of one of 48 bits sixteen times as many.
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
+        self
+    }
+
+    /// Decides which answers of the inner service are failures of the service, whose use is given
+    /// back (see [`max_restores`](super::PaywallBuilder::max_restores)). By default these are 408,
+    /// 425, 429 and 5xx.
+    ///
+    /// The function sees status, headers and extensions, but not the body. It runs for each answer
+    /// to a payment whose uses are counted, so not for `for_duration`. It must not block. If it
+    /// panics, the default decides and the log says so. Errors and panics of the service always
+    /// count as failures. Called again, the last function counts.
+    ///
+    /// ```
+    /// use tower_x402::{Amount, server::Charge};
+    ///
+    /// // Only what the handler itself calls a failure.
+    /// let charge = Charge::new(Amount::from_sat(10)).failed_if(|answer| answer.headers().contains_key("x-failed"));
+    /// # let _ = charge;
+    /// ```
+    pub fn failed_if(
+        mut self,
+        is_failed: impl Fn(&Response<()>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.failures.decide_by(is_failed);
+        self
+    }
+
+    /// Gives failed uses back in x402 and MPP too, as often as
+    /// [`max_restores`](super::PaywallBuilder::max_restores) allows. By default only L402 gives them
+    /// back. The client sends the same credential again while it is valid: in MPP until the invoice
+    /// expires, in x402 for 60 s more.
+    ///
+    /// This departs from both specifications, which let a payment be consumed once. MPP
+    /// (`lightning`, "Verification") wants a consumed challenge to stay consumed if the handler
+    /// fails. `lnbtc` ("Settlement and Replay Protection") settles before the handler runs, and
+    /// names no refund. What they protect stays true: of one payment no more requests succeed than
+    /// it bought. Formats do not change. An x402 answer still has `PAYMENT-RESPONSE` with success
+    /// after a failure, because the payment is settled; it says nothing about the use. An MPP answer
+    /// has `Payment-Receipt` only if it is 2xx.
+    pub fn no_charge_for_failures(mut self) -> Self {
+        self.failures.in_every_dialect = true;
         self
     }
 }

@@ -80,6 +80,7 @@ where
             restores,
             retain_until,
         } => {
+            let restores = pending.asked.rule.restores(restores);
             let ask = (UseLimits::new(uses, restores), retain_until);
             let turn = pending.asked.setup().line_up(proof.payment_hash, uses);
             let mut candidate = Box::new(Candidate {
@@ -313,7 +314,8 @@ fn grant<B>(
         now,
         granted.as_ref().map(|(_, left)| *left),
     );
-    let paid = granted.map(|(granted, _)| PaidUse::new(routes, dialect, receipt.clone(), granted));
+    let paid =
+        granted.map(|(granted, _)| PaidUse::new((routes, rule), dialect, receipt.clone(), granted));
     (
         Request::from_parts(head, body),
         Admission {
