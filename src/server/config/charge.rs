@@ -35,6 +35,7 @@ pub struct Charge {
     pub(in crate::server) stream_body: bool,
     pub(in crate::server) authorization_taken: bool,
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
+    pub(in crate::server) free_is_public: bool,
     pub(in crate::server) failures: Failures,
 }
 
@@ -56,6 +57,7 @@ impl Charge {
             stream_body: false,
             authorization_taken: false,
             free_per_day: None,
+            free_is_public: false,
             failures: Failures::default(),
         }
     }
@@ -164,9 +166,20 @@ impl Charge {
 
     /// Allows each client this many free requests a day (UTC). The default is none. Clients without
     /// a known address get none. All clients of one IPv6 network of 56 bits together get four times
-    /// as many, those of one of 48 bits sixteen times as many.
+    /// as many, those of one of 48 bits sixteen times as many. The free answers are private (see
+    /// [`free_answers_are_public`](Self::free_answers_are_public)).
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
+        self
+    }
+
+    /// Leaves the handler's `Cache-Control` in answers to requests that passed for free, by an
+    /// allowance or by the price function. By default the layer makes them private, because a shared
+    /// cache would give the first free answer to everybody. Answers to requests with a credential stay
+    /// private. Say this only if everybody may have what is free, whatever headers the price function
+    /// reads: the layer does not set `Vary`.
+    pub fn free_answers_are_public(mut self) -> Self {
+        self.free_is_public = true;
         self
     }
 
