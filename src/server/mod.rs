@@ -120,6 +120,8 @@
 //! - 400 for a request that no payment can make right, 408 and 413 for bodies that are too slow or
 //!   too large, 421 for another server's authority.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.
+//! - 409 with `Retry-After` and without a challenge if what the credential bought is being served right
+//!   now, for example because a proxy repeated the request.
 //! - 429 for too many unpaid invoices. Also for a proof of another issuer that is presented too often
 //!   while a price function decides what it is worth.
 //! - 500 if layers are in the wrong order.

@@ -31,6 +31,7 @@ impl Drop for GrantedUse {
         } else {
             self.spent.add(self.payment_hash);
         }
+        self.spent.end(self.payment_hash);
     }
 }
 
@@ -54,6 +55,7 @@ pub(in crate::server) async fn consume(
     let key = ConsumptionKey::lightning(proof.network, payment_hash);
     match Lease::consume(setup.store.clone(), key, limits, retain_until).await? {
         Some((lease, remaining)) => {
+            setup.spent.begin(payment_hash);
             let granted = Box::new(GrantedUse {
                 lease,
                 payment_hash,
