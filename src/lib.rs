@@ -80,7 +80,7 @@
 //! | price unit | millisatoshi | whole satoshi | millisatoshi |
 //! | the payment is bound to the body | if a price function reads it | unless the charge streams it | yes |
 //! | a credential for one request is valid until | invoice's expiry + 24 h | invoice's expiry | invoice's expiry + 60 s |
-//! | if the handler fails (5xx) | the use is given back, at most twice for one payment | the use stays spent | the use stays spent |
+//! | if the handler fails (408, 425, 429, 5xx, error, panic) | the use is given back, twice at most | the use stays spent, unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures) | as in `mpp` |
 //!
 //! # What you need
 //!

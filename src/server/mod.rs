@@ -120,6 +120,8 @@
 //! - 400 for a request that no payment can make valid, and 421 for another server's authority. A
 //!   body that comes too slowly gets 408, and one that is too large gets 413.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.
+//! - 409 with `Retry-After` and without a challenge if what the credential bought is being served right
+//!   now, for example because a proxy repeated the request.
 //! - 429 for too many unpaid invoices. Also for foreign proofs that make the price function run too
 //!   often.
 //! - 500 if layers are in the wrong order.
@@ -163,13 +165,21 @@
 //! # Where to place it
 //!
 //! - **Among other layers.** Place this layer inside layers that answer everyone, such as CORS
-//!   (with the lists in [`cors`]) and compression. Place it outside anything that only paying
-//!   requests may reach.
+//!   (with the lists in [`cors`]) and compression, and outside anything that only paying requests may
+//!   reach.
 //! - **One layer for one request.** Only one layer may price a request. The outer one does not know
 //!   that an inner one charges too, so a client that pays gets 500 and the log says why. To find
 //!   such a mistake, pay for each route once before you publish it.
-//! - **Timeouts.** Place them inside. If a timeout outside gives up while the handler works, the
-//!   client loses the use, as it does when it disconnects.
+//! - **Timeouts.** Place them inside. Their 408 or 503, and the error of tower's own timeout, count as
+//!   failures: L402 gives the use back, at most
+//!   [`max_restores`](PaywallBuilder::max_restores) times. If a timeout outside gives up while the
+//!   handler works, the client loses the use, as it does when it disconnects.
+//! - **Limiters.** Place one that counts requests outside: its 429 comes before anything is spent. A
+//!   429 from inside counts as a failure, like a 408. A limit of concurrent requests that waits may be
+//!   inside: requests wait for it before their use is taken.
+//! - **Whose fault an answer is.** 408, 425, 429 and 5xx are the service's fault, and every other
+//!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing back,
+//!   unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
 //! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
 //!   install a subscriber.

@@ -1,6 +1,6 @@
 //! Shared caches may store nothing that a client bought, and no answer of the layer itself.
 
-use std::{io, time::Duration};
+use std::{io, num::NonZeroU32, time::Duration};
 
 use axum::{Router, body::Body, response::IntoResponse as _, routing::get as on_get};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use http::{Request, Response, StatusCode};
 use tower::{Layer as _, service_fn};
 use tower_x402::{
     Amount, DialectName, RouteTable,
-    server::{Charge, price_fn},
+    server::{Charge, ClientAddr, PriceRequest, price_fn},
 };
 
 use crate::{
@@ -98,21 +98,98 @@ async fn a_paid_answer_is_private_whatever_the_handler_says() {
     }
 }
 
-#[tokio::test]
-async fn a_free_answer_is_the_handlers_own_unless_a_credential_came_with_the_request() {
-    let shop = Shop::new();
-    let free = price_fn(|_| async { Ok(None) });
-    let app = Router::new().route(
-        "/",
-        on_get(cacheable).route_layer(shop.paywall().charge(free).unwrap()),
-    );
-    let answer = ask(&app, get("/")).await;
+/// The handler's own headers, unchanged.
+#[track_caller]
+fn is_the_handlers_own(answer: &Response<Bytes>) {
     assert_eq!(
         answer.headers()["cache-control"],
         "public, max-age=60, s-maxage=600"
     );
     assert_eq!(answer.headers().len(), 10);
-    is_private(&ask(&app, paid("/", &"L402 AAAA:00".parse().unwrap())).await);
+}
+
+/// Charges that let some requests pass without payment, the first of each client among them.
+fn charges_with_free_answers() -> [Charge; 4] {
+    let for_members = price_fn(|asked: PriceRequest| async move {
+        let is_member = asked.header("x-member").is_some();
+        Ok((!is_member).then_some(Amount::from_sat(10)))
+    });
+    [
+        price_fn(|_| async { Ok(None) }).into(),
+        Charge::new(for_members).reads_headers(["x-member"]),
+        Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::MIN),
+        Charge::new(Amount::from_sat(10))
+            .for_duration(Duration::from_secs(60))
+            .free_per_day(NonZeroU32::MIN),
+    ]
+}
+
+/// A request that passes for free: of a member, from an address that can be counted.
+fn of_a_member(method: &str, path: &str) -> Request<Body> {
+    let mut request = request(method, path, None);
+    let headers = request.headers_mut();
+    headers.insert("x-member", "yes".parse().unwrap());
+    let address = ClientAddr::new("192.0.2.7".parse().unwrap());
+    request.extensions_mut().insert(address);
+    request
+}
+
+#[tokio::test]
+async fn what_a_priced_rule_lets_through_for_free_is_private() {
+    for charge in charges_with_free_answers() {
+        for path in ["/weather", "/broken"] {
+            for method in ["GET", "HEAD", "POST"] {
+                let shop = Shop::new();
+                let paywall = shop.paywall();
+                let layer = paywall.charge(charge.clone()).unwrap();
+                let route = axum::routing::any(cacheable).layer(layer);
+                is_private(
+                    &ask(&Router::new().route(path, route), of_a_member(method, path)).await,
+                );
+                let table = RouteTable::new().charge(format!("{method} {path}"), charge.clone());
+                let table = paywall.routes(table.otherwise_free()).unwrap();
+                let app = Router::new().fallback(cacheable).layer(table);
+                is_private(&ask(&app, of_a_member(method, path)).await);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_table_names_as_free_keeps_the_handlers_own_directives() {
+    let shop = Shop::new();
+    let table = RouteTable::new()
+        .charge("GET /weather", Amount::from_sat(10))
+        .free("GET /health")
+        .otherwise_free();
+    let app = Router::new()
+        .fallback(cacheable)
+        .layer(shop.paywall().routes(table).unwrap());
+    for path in ["/health", "/elsewhere", "/broken"] {
+        is_the_handlers_own(&ask(&app, of_a_member("GET", path)).await);
+    }
+}
+
+#[tokio::test]
+async fn free_answers_are_the_handlers_own_if_the_charge_says_that_they_are_public() {
+    for charge in charges_with_free_answers() {
+        let shop = Shop::new();
+        let charge = charge.free_answers_are_public();
+        let layer = shop.paywall().charge(charge).unwrap();
+        let app = Router::new().route("/", on_get(cacheable).route_layer(layer));
+        is_the_handlers_own(&ask(&app, of_a_member("GET", "/")).await);
+    }
+    // What came with a credential stays private, and what was paid too.
+    let shop = Shop::new();
+    let charge = Charge::from(Amount::from_sat(10)).free_answers_are_public();
+    let free = Charge::from(price_fn(|_| async { Ok(None) })).free_answers_are_public();
+    let route = |charge| on_get(cacheable).route_layer(shop.paywall().charge(charge).unwrap());
+    let app = Router::new()
+        .route("/free", route(free))
+        .route("/", route(charge));
+    is_private(&ask(&app, paid("/free", &"L402 AAAA:00".parse().unwrap())).await);
+    let credential = shop.buy(&app, get("/")).await;
+    is_private(&ask(&app, paid("/", &credential)).await);
 }
 
 #[tokio::test(start_paused = true)]

@@ -105,10 +105,20 @@ fn run(dialects: &[usize], steps: &[Step]) -> Result<(), TestCaseError> {
         .filter(|status| **status == StatusCode::OK)
         .count();
     prop_assert!(
-        answers
-            .iter()
-            .all(|status| [StatusCode::OK, StatusCode::PAYMENT_REQUIRED].contains(status)),
+        answers.iter().all(|status| [
+            StatusCode::OK,
+            StatusCode::PAYMENT_REQUIRED,
+            StatusCode::CONFLICT
+        ]
+        .contains(status)),
         "{answers:?}"
+    );
+    let first = |status| answers.iter().position(|answer| *answer == status);
+    prop_assert!(
+        dropped
+            || first(StatusCode::PAYMENT_REQUIRED)
+                .is_none_or(|asked| first(StatusCode::OK).is_some_and(|served| served < asked)),
+        "somebody was asked to pay again while the payment was in use: {answers:?}"
     );
     prop_assert!(
         served <= 1 && runs.load(Ordering::SeqCst) <= 1,

@@ -28,6 +28,7 @@ mod forged;
 mod free;
 mod heads;
 mod hostile;
+mod in_use;
 mod instances;
 mod interleavings;
 mod invoices;

@@ -284,9 +284,12 @@ impl PaywallBuilder {
     }
 
     /// Sets how many failed uses of one payment are given back (default 2). A use failed if the
-    /// service answered 5xx or panicked. L402 only: in x402 and MPP the use stays spent. If the
-    /// failure comes more than ten minutes after the use was granted, only the last five uses of a
-    /// payment can be given back.
+    /// service answered 408, 425, 429 or 5xx, or returned an error, or panicked.
+    /// [`Charge::failed_if`](super::Charge::failed_if) decides by the answer instead. L402 only: in
+    /// x402 and MPP the use stays spent, unless the charge says
+    /// [`no_charge_for_failures`](super::Charge::no_charge_for_failures). If the failure comes more
+    /// than ten minutes after the use was granted, only the last five uses of a payment are given
+    /// back.
     pub fn max_restores(mut self, restores: u32) -> Self {
         self.max_restores = restores;
         self

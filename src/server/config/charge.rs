@@ -1,8 +1,8 @@
 use std::{num::NonZeroU32, time::Duration};
 
-use http::HeaderName;
+use http::{HeaderName, Response};
 
-use super::Price;
+use super::{Price, failures::Failures};
 use crate::{
     dialect::list::is_credential_field,
     payment::{Access, Amount},
@@ -35,6 +35,8 @@ pub struct Charge {
     pub(in crate::server) stream_body: bool,
     pub(in crate::server) authorization_taken: bool,
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
+    pub(in crate::server) free_is_public: bool,
+    pub(in crate::server) failures: Failures,
 }
 
 impl Charge {
@@ -55,6 +57,8 @@ impl Charge {
             stream_body: false,
             authorization_taken: false,
             free_per_day: None,
+            free_is_public: false,
+            failures: Failures::default(),
         }
     }
 
@@ -163,9 +167,61 @@ impl Charge {
 
     /// Allows each client this many free requests a day (UTC). The default is none. Clients without
     /// a known address get none. All clients of one IPv6 network of 56 bits together get four times
-    /// as many, those of one of 48 bits sixteen times as many.
+    /// as many, those of one of 48 bits sixteen times as many. The free answers are private (see
+    /// [`free_answers_are_public`](Self::free_answers_are_public)).
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
+        self
+    }
+
+    /// Leaves the handler's `Cache-Control` in answers to requests that passed for free, by an
+    /// allowance or by the price function. By default the layer makes them private, because a shared
+    /// cache would give the first free answer to everybody. Answers to requests with a credential stay
+    /// private. Say this only if everybody may have what is free, whatever headers the price function
+    /// reads: the layer does not set `Vary`.
+    pub fn free_answers_are_public(mut self) -> Self {
+        self.free_is_public = true;
+        self
+    }
+
+    /// Decides which answers of the inner service are failures of the service, whose use is given
+    /// back (see [`max_restores`](super::PaywallBuilder::max_restores)). By default these are 408,
+    /// 425, 429 and 5xx.
+    ///
+    /// The function sees status, headers and extensions, but not the body. It runs for each answer
+    /// to a payment whose uses are counted, so not for `for_duration`. It must not block. If it
+    /// panics, the default decides and the log says so. Errors and panics of the service always
+    /// count as failures. Called again, the last function counts.
+    ///
+    /// ```
+    /// use tower_x402::{Amount, server::Charge};
+    ///
+    /// // Only what the handler itself calls a failure.
+    /// let charge = Charge::new(Amount::from_sat(10)).failed_if(|answer| answer.headers().contains_key("x-failed"));
+    /// # let _ = charge;
+    /// ```
+    pub fn failed_if(
+        mut self,
+        is_failed: impl Fn(&Response<()>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.failures.decide_by(is_failed);
+        self
+    }
+
+    /// Gives failed uses back in x402 and MPP too, as often as
+    /// [`max_restores`](super::PaywallBuilder::max_restores) allows. By default only L402 gives them
+    /// back. The client sends the same credential again while it is valid: in MPP until the invoice
+    /// expires, in x402 for 60 s more.
+    ///
+    /// This departs from both specifications, which let a payment be consumed once. MPP
+    /// (`lightning`, "Verification") wants a consumed challenge to stay consumed if the handler
+    /// fails. `lnbtc` ("Settlement and Replay Protection") settles before the handler runs, and
+    /// names no refund. What they protect stays true: of one payment no more requests succeed than
+    /// it bought. Formats do not change. An x402 answer still has `PAYMENT-RESPONSE` with success
+    /// after a failure, because the payment is settled; it says nothing about the use. An MPP answer
+    /// has `Payment-Receipt` only if it is 2xx.
+    pub fn no_charge_for_failures(mut self) -> Self {
+        self.failures.in_every_dialect = true;
         self
     }
 }

@@ -5,6 +5,7 @@ mod builder;
 pub(super) mod charge;
 mod dialects;
 pub(super) mod error;
+mod failures;
 mod foreign;
 pub(super) mod paywall;
 pub(super) mod price;

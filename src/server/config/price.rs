@@ -51,7 +51,9 @@ impl Price {
 
 /// Creates a price that depends on the request.
 ///
-/// `Ok(Some(amount))` is the price. `Ok(None)` lets the request pass for free. An error of type
+/// `Ok(Some(amount))` is the price. `Ok(None)` lets the request pass for free, and its answer is
+/// private
+/// ([`Charge::free_answers_are_public`](super::Charge::free_answers_are_public)). An error of type
 /// [`BadRequest`] is answered with 400 and its text. Any other error, a panic, a price of zero, and
 /// a time-out are answered with 503.
 ///

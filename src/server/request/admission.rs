@@ -16,7 +16,8 @@ pub(in crate::server) struct Admission {
     pub(in crate::server) paid: Option<PaidUse>,
     /// The receipt of what was paid, for the extensions of the answer.
     pub(in crate::server) receipt: Option<PaymentReceipt>,
-    /// A credential came with the request, so shared caches must not keep the answer.
+    /// The request was paid, had a credential, or passed for free where others may have to pay. So
+    /// shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
 }
 

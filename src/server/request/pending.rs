@@ -43,6 +43,8 @@ pub(in crate::server) struct PricedRequest {
     pub(in crate::server) now: Timestamp,
     /// A credential came with it, accepted or not.
     pub(in crate::server) presented: bool,
+    /// A credential that came with it is genuine, and all that it bought is gone or being served.
+    pub(in crate::server) in_use: bool,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
     keys: CurrentKeys,
     /// What the price function sees, if one prices this request.
@@ -115,6 +117,7 @@ impl PricedRequest {
             place,
             now,
             presented: false,
+            in_use: false,
             body_hash: None,
             keys,
             seen,
@@ -140,6 +143,13 @@ impl PricedRequest {
     pub(in crate::server) fn is_used_up(&self, claim: &dyn Claim) -> bool {
         let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
         uses.is_some_and(|uses| self.setup().spent.is_used_up(claim.payment_hash(), uses))
+    }
+
+    /// Returns whether all uses of a genuine credential are gone or being served, and one is being
+    /// served.
+    pub(in crate::server) fn is_in_use(&self, claim: &dyn Claim) -> bool {
+        let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
+        uses.is_some_and(|uses| self.setup().spent.is_in_use(claim.payment_hash(), uses))
     }
 
     /// Returns how to keep the body of a request with a genuine credential.

@@ -10,7 +10,7 @@ use super::{
     confirm::confirm,
     credential::{Verdict, verify},
     decision::{Candidate, Decision, answer, wait},
-    pending::{Pending, PricedRequest},
+    pending::{Pending, PricedRequest, discard},
     quote::{PriceAnswer, quote},
     settle::{self, Outcome, PaidUse},
     unpaid::{ask, pass},
@@ -44,12 +44,16 @@ where
         Verdict::Later if pending.asked.is_used_up(&*claim) => {
             refuse_spent(pending, (dialect, claim.next()))
         }
+        Verdict::Later if pending.asked.is_in_use(&*claim) => {
+            refuse_in_use(pending, (dialect, claim.next()))
+        }
         Verdict::Later => wait(verify_slowly(pending, dialect, claim)),
     }
 }
 
 /// Step 4, verified. An uncounted proof goes to the inner service, a counted one to the store. After
-/// a refusal, the next credential of the same dialect is tried, or step 5 if there is none.
+/// a refusal, the next credential of the same dialect is tried, or step 5 if there is none. If all
+/// that a credential bought is gone or being served, the answer is 409 in place of step 5.
 fn decided<B>(
     pending: Box<Pending<B>>,
     dialect: usize,
@@ -75,11 +79,21 @@ where
         {
             refuse_spent(pending, (dialect, next))
         }
+        Spend::Times { uses, .. }
+            if pending
+                .asked
+                .setup()
+                .spent
+                .is_in_use(proof.payment_hash, uses) =>
+        {
+            refuse_in_use(pending, (dialect, next))
+        }
         Spend::Times {
             uses,
             restores,
             retain_until,
         } => {
+            let restores = pending.asked.rule.restores(restores);
             let ask = (UseLimits::new(uses, restores), retain_until);
             let turn = pending.asked.setup().line_up(proof.payment_hash, uses);
             let mut candidate = Box::new(Candidate {
@@ -114,11 +128,12 @@ where
         ));
     }
     let (limits, _) = candidate.ask;
-    if setup
-        .spent
-        .is_used_up(candidate.proof.payment_hash, limits.uses)
-    {
+    let payment_hash = candidate.proof.payment_hash;
+    if setup.spent.is_used_up(payment_hash, limits.uses) {
         return refuse_spent(pending, (dialect, candidate.next));
+    }
+    if setup.spent.is_in_use(payment_hash, limits.uses) {
+        return refuse_in_use(pending, (dialect, candidate.next));
     }
     Decision::Verified(pending, dialect, candidate)
 }
@@ -202,6 +217,11 @@ where
 {
     match next {
         Some(claim) => try_claim(pending, dialect, claim),
+        None if pending.asked.in_use => wait(async move {
+            let Pending { asked, body } = *pending;
+            discard(&asked, body).await;
+            answer(answers::in_use())
+        }),
         None => wait(ask(pending, Some((dialect, refusal)))),
     }
 }
@@ -227,7 +247,7 @@ where
 
 /// Step 4, the last await before the inner service: consumes a use.
 pub(in crate::server) fn consume<B: Send + 'static>(
-    pending: Box<Pending<B>>,
+    mut pending: Box<Pending<B>>,
     dialect: usize,
     candidate: Box<Candidate>,
 ) -> Decision<B> {
@@ -253,7 +273,10 @@ pub(in crate::server) fn consume<B: Send + 'static>(
                 proof,
                 Some((granted, remaining)),
             ))),
-            Some(Ok(Outcome::Spent)) => Decision::Spent(pending, (dialect, next)),
+            Some(Ok(Outcome::Spent)) => {
+                pending.asked.in_use |= setup.spent.is_served(proof.payment_hash);
+                Decision::Spent(pending, (dialect, next))
+            }
             Some(Err(error)) => {
                 trace::error(format_args!("no use was consumed: {error}"));
                 answer(answers::unavailable(
@@ -285,6 +308,20 @@ where
     refuse(pending, dialect, next, refusal)
 }
 
+/// Refuses a genuine credential of which nothing is left but what is being served: the client should
+/// wait for that answer. Another credential of the same request may still be good.
+fn refuse_in_use<B>(
+    mut pending: Box<Pending<B>>,
+    refused: (usize, Option<Box<dyn Claim>>),
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    pending.asked.in_use = true;
+    refuse_spent(pending, refused)
+}
+
 /// Admits a paid request, with a receipt.
 fn grant<B>(
     pending: Pending<B>,
@@ -313,7 +350,8 @@ fn grant<B>(
         now,
         granted.as_ref().map(|(_, left)| *left),
     );
-    let paid = granted.map(|(granted, _)| PaidUse::new(routes, dialect, receipt.clone(), granted));
+    let paid =
+        granted.map(|(granted, _)| PaidUse::new((routes, rule), dialect, receipt.clone(), granted));
     (
         Request::from_parts(head, body),
         Admission {

@@ -9,7 +9,11 @@ use crate::{
     clock::Timestamp,
     payment::{PaymentHash, PaymentReceipt, Proof},
     replay::{ConsumptionKey, Lease, ReleaseReason, StoreError, UseLimits},
-    server::{config::paywall::PaywallState, routes::priced::PricedRoutes, state::spent::Spent},
+    server::{
+        config::paywall::PaywallState,
+        routes::{priced::PricedRoutes, rule::Rule},
+        state::spent::Spent,
+    },
 };
 
 /// A use that the store granted. When dropped it goes back to the store or is remembered as spent.
@@ -27,6 +31,7 @@ impl Drop for GrantedUse {
         } else {
             self.spent.add(self.payment_hash);
         }
+        self.spent.end(self.payment_hash);
     }
 }
 
@@ -50,6 +55,7 @@ pub(in crate::server) async fn consume(
     let key = ConsumptionKey::lightning(proof.network, payment_hash);
     match Lease::consume(setup.store.clone(), key, limits, retain_until).await? {
         Some((lease, remaining)) => {
+            setup.spent.begin(payment_hash);
             let granted = Box::new(GrantedUse {
                 lease,
                 payment_hash,
@@ -68,6 +74,7 @@ pub(in crate::server) async fn consume(
 #[derive(Debug)]
 pub(in crate::server) struct PaidUse {
     routes: Arc<PricedRoutes>,
+    rule: Arc<Rule>,
     dialect: usize,
     receipt: PaymentReceipt,
     granted: Box<GrantedUse>,
@@ -103,13 +110,14 @@ pub(in crate::server) fn accepted(
 
 impl PaidUse {
     pub(in crate::server) fn new(
-        routes: Arc<PricedRoutes>,
+        (routes, rule): (Arc<PricedRoutes>, Arc<Rule>),
         dialect: usize,
         receipt: PaymentReceipt,
         granted: Box<GrantedUse>,
     ) -> Self {
         Self {
             routes,
+            rule,
             dialect,
             receipt,
             granted,
@@ -134,7 +142,7 @@ impl PaidUse {
 
     /// Ends the use: the inner service answered. Adds the receipt header to the response.
     pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
-        let failed = response.status().is_server_error();
+        let failed = self.rule.charge.failures.include(response);
         self.on_drop(failed.then_some(ReleaseReason::Failed));
         let setup = self.routes.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(

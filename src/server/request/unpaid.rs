@@ -126,8 +126,10 @@ pub(in crate::server) fn pass<B>(pending: Pending<B>) -> Decision<B> {
     if asked.presented {
         strip(setup, &mut asked.head, &asked.rule.terms, false);
     }
+    // The next client may have to pay for the same.
+    let is_public = asked.rule.charge.free_is_public;
     let admission = Admission {
-        keep_private: asked.presented || aside.is_some(),
+        keep_private: !is_public || asked.presented || aside.is_some(),
         ..Admission::default()
     };
     asked.head.extensions.insert(asked.place.address);

@@ -103,6 +103,14 @@ impl Rule {
         })
     }
 
+    /// Returns how many failed uses are given back. The dialect says how many by its specification.
+    pub(in crate::server) fn restores(&self, by_dialect: u32) -> u32 {
+        match self.charge.failures.in_every_dialect {
+            true => self.terms.max_restores,
+            false => by_dialect,
+        }
+    }
+
     /// Returns the nest's prefix and the rule's pattern, if the table is inside a nest.
     pub(in crate::server) fn nested(&self, head: &Parts) -> Option<String> {
         self.pattern

@@ -1,4 +1,5 @@
 use std::{
+    collections::HashMap,
     num::NonZeroU32,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -21,9 +22,14 @@ const DOUBTED: Duration = Duration::from_secs(30);
 /// If the store said `Spent`, the use may still come back, because another process may hold it.
 /// Such a payment is doubted for a while. Doubt limits what its requests may hold, and never
 /// decides their answer.
+///
+/// A use that the inner service is serving is not gone yet. A request that finds all uses gone or
+/// being served is told to wait, not to pay.
 #[derive(Debug)]
 pub(in crate::server) struct Spent {
     uses: Mutex<Recent<PaymentHash, u32>>,
+    /// How many uses of a payment the inner service is serving: a number for each such payment.
+    served: Mutex<HashMap<PaymentHash, u32>>,
     doubted: Mutex<Recent<PaymentHash, Option<Doubt>>>,
 }
 
@@ -38,6 +44,7 @@ impl Default for Spent {
     fn default() -> Self {
         Self {
             uses: Mutex::new(Recent::new(REMEMBERED)),
+            served: Mutex::default(),
             doubted: Mutex::new(Recent::new(REMEMBERED)),
         }
     }
@@ -49,6 +56,35 @@ impl Spent {
         let mut recent = lock(&self.uses);
         let uses = recent.entry(payment_hash);
         *uses = uses.saturating_add(1);
+    }
+
+    /// Notes a granted use that goes to the inner service. [`end`](Self::end) must follow.
+    pub(in crate::server) fn begin(&self, payment_hash: PaymentHash) {
+        *lock(&self.served).entry(payment_hash).or_default() += 1;
+    }
+
+    /// Notes that a granted use is no longer served. Whether it is gone must be noted before.
+    pub(in crate::server) fn end(&self, payment_hash: PaymentHash) {
+        let mut served = lock(&self.served);
+        if let Some(uses) = served.get_mut(&payment_hash) {
+            *uses -= 1;
+            if *uses == 0 {
+                served.remove(&payment_hash);
+            }
+        }
+    }
+
+    /// Whether the inner service is serving a use of this payment.
+    pub(in crate::server) fn is_served(&self, payment_hash: PaymentHash) -> bool {
+        lock(&self.served).contains_key(&payment_hash)
+    }
+
+    /// Whether a payment with this many uses has none left that is neither gone nor being served,
+    /// and one that is being served.
+    pub(in crate::server) fn is_in_use(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> bool {
+        let served = lock(&self.served).get(&payment_hash).copied();
+        let gone = || lock(&self.uses).get(&payment_hash).copied().unwrap_or(0);
+        served.is_some_and(|served| served.saturating_add(gone()) >= uses.get())
     }
 
     /// Whether a payment with this many uses certainly has none left.

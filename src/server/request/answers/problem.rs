@@ -112,6 +112,16 @@ pub(in crate::server) fn body_too_slow() -> Response<Bytes> {
     )
 }
 
+/// 409: what the credential bought is being served. There is no challenge: nobody should pay again
+/// because a machine on the way repeated a request.
+pub(in crate::server) fn in_use() -> Response<Bytes> {
+    let detail = "a request with this payment is being served: wait for its answer, and do not pay again meanwhile";
+    retry_after(
+        plain(StatusCode::CONFLICT, "The payment is in use", detail),
+        RETRY_AFTER,
+    )
+}
+
 /// 413: the body is larger than the limit.
 pub(in crate::server) fn body_too_large(limit: usize) -> Response<Bytes> {
     plain(
