@@ -73,7 +73,7 @@ impl Charge {
     }
 
     /// Sells any number of requests of the priced method and pattern, until this long (whole
-    /// seconds) after the invoice expires. Only L402 supports this.
+    /// seconds) after the invoice expires. Less than 60 s counts as 60 s. Only L402 supports this.
     pub fn for_duration(self, duration: Duration) -> Self {
         self.buys(Access::ForDuration(duration))
     }
@@ -202,8 +202,15 @@ impl Charge {
         if self.access.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and call it once".into());
         }
-        if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
-            return Err("a duration must be at least one second".into());
+        if let Access::ForDuration(duration) = self.access() {
+            if duration.as_secs() == 0 {
+                return Err("a duration must be at least one second".into());
+            }
+            if duration.subsec_nanos() != 0 {
+                return Err(format!(
+                    "a duration must be whole seconds, and this is {duration:?}: round it"
+                ));
+            }
         }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());

@@ -3,8 +3,8 @@ use crate::server::config::{Charge, ConfigError};
 
 /// The rules that price the requests of a whole service, axum or not.
 ///
-/// A rule looks like `GET /weather/{city}`: a method, one space, and a path as the inner router
-/// sees it, in axum's syntax (`{name}`, `{*rest}`). A rule for `GET` also covers `HEAD`, but a
+/// A rule looks like `GET /weather/{city}`: a method that HTTP registers, one space, and a path as
+/// the inner router sees it, in axum's syntax (`{name}`, `{*rest}`; no name twice). A rule for `GET` also covers `HEAD`, but a
 /// credential bought for one of the two methods is not valid for the other. If a path has a priced
 /// rule, methods without a rule get 405 there. The layer answers `OPTIONS` itself.
 ///

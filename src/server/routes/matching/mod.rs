@@ -9,6 +9,7 @@
 
 mod captured;
 mod error;
+mod methods;
 mod normal;
 mod rules;
 mod tree;

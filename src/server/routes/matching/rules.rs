@@ -5,6 +5,7 @@ use http::{HeaderValue, Method};
 use super::{
     captured::{Captured, MAX_CAPTURES},
     error::RuleError,
+    methods,
     normal::{Normal, normal_pattern},
     tree::{self, Leaf, Selected, Tree},
 };
@@ -344,6 +345,12 @@ impl<T> PathRule<T> {
                 "there is no method ANY: write one rule for each method",
             ));
         }
+        if !methods::is_known(&method) {
+            return Err(RuleError::of(
+                text,
+                "no request has this method: expected one that HTTP registers, as in `GET /weather/{city}`",
+            ));
+        }
         if !pattern.is_ascii() {
             return Err(RuleError::of(
                 text,
@@ -360,6 +367,12 @@ impl<T> PathRule<T> {
             return Err(RuleError::of(text, "expected a path that starts with `/`"));
         }
         tree::check(pattern).map_err(|why| RuleError::of(text, why))?;
+        if tree::names_twice(pattern) {
+            return Err(RuleError::of(
+                text,
+                "two captures have one name: give each its own",
+            ));
+        }
         let normal = normal_pattern(pattern).map_err(|why| RuleError::of(text, why))?;
         Ok(Self {
             method,

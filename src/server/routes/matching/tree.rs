@@ -153,6 +153,25 @@ pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
     }
 }
 
+/// Whether two captures of a pattern have the same name.
+pub(super) fn names_twice(pattern: &str) -> bool {
+    let (mut names, mut rest) = (Vec::new(), pattern);
+    while let Some((_, after)) = rest.split_once('{') {
+        if let Some(after) = after.strip_prefix('{') {
+            rest = after;
+            continue;
+        }
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        let name = name.strip_prefix('*').unwrap_or(name);
+        if names.contains(&name) {
+            return true;
+        }
+        names.push(name);
+        rest = after;
+    }
+    false
+}
+
 /// Whether two patterns exclude each other from one tree.
 pub(super) fn conflict(one: &str, other: &str) -> bool {
     let mut router = Router::new();
