@@ -52,6 +52,7 @@ mod prices;
 mod racing;
 mod readers;
 mod readiness;
+mod readings;
 mod receipts;
 mod repriced;
 mod resolved;

@@ -181,6 +181,40 @@ impl Charge {
         self.access.first().copied().unwrap_or(Access::Once)
     }
 
+    /// Returns whether a payment for one is worth a payment for the other, whatever is served: one
+    /// request at the same fixed price, bound to the same. A price function reads the captures of
+    /// its own pattern, access to a pattern is not access to another, and each free allowance
+    /// counts for itself.
+    pub(in crate::server) fn is_worth(&self, other: &Self) -> bool {
+        // Every field is named, so that a new one is thought about here.
+        let Self {
+            price,
+            access: _,
+            bound_headers,
+            stream_body,
+            authorization_taken,
+            free_per_day,
+            // Only a price function reads these.
+            read_headers: _,
+            reads_body: _,
+            // Only shown.
+            description: _,
+            mime_type: _,
+            service_name: _,
+            tags: _,
+            icon_url: _,
+        } = self;
+        let is_once = |charge: &Self| charge.access() == Access::Once;
+        price.fixed().is_some()
+            && price.fixed() == other.price.fixed()
+            && is_once(self)
+            && is_once(other)
+            && *bound_headers == other.bound_headers
+            && *stream_body == other.stream_body
+            && *authorization_taken == other.authorization_taken
+            && free_per_day.or(other.free_per_day).is_none()
+    }
+
     /// Checks what does not depend on the dialects. The error text names the fix.
     pub(in crate::server) fn check(&self) -> Result<(), String> {
         let printable = |text: &str, most: usize| {

@@ -40,7 +40,8 @@ pub(in crate::server) async fn challenge(
     } = offered(setup, &view, terms, amount);
     if offered.is_empty() && unsayable {
         return answers::bad_request(
-            "no enabled dialect can encode this request: shorten the URL and use ASCII in it and in bound headers",
+            "no enabled dialect can encode this request: shorten the URL, percent-encode what a URL may not contain (such as `{`, `|` and \
+             letters that are not ASCII), and use ASCII in bound headers",
         );
     }
     if offered.is_empty() {
