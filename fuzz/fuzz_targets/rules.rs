@@ -42,7 +42,8 @@ fn route(number: usize, line: &str) -> Option<Route<'_>> {
         method,
         filter,
         pattern,
-        price: is_priced.then_some(number + 1),
+        // Some cost the same.
+        price: is_priced.then_some(number % 4 + 1),
     })
 }
 
@@ -96,7 +97,7 @@ fuzz_target!(|text: &str| {
             );
         }
     }
-    let Ok(rules) = Rules::compile(table, Some(Otherwise::Free)) else {
+    let Ok(rules) = Rules::compile(table, Some(Otherwise::Free), PartialEq::eq) else {
         return;
     };
     for (method, path) in lines.iter().filter_map(|line| request(line)) {

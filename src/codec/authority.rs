@@ -3,8 +3,8 @@
 //! crate's only parser for it.
 //!
 //! It refuses userinfo, and any text that two parsers could read differently. A port is a number
-//! from 1 to 65535 without leading zeros. An empty port (`name:`) counts as no port, as the RFC
-//! says.
+//! from 1 to 65535 without leading zeros. An empty port (`name:`) counts as no port, and a name with
+//! a dot at its end is the same name, as the RFC says.
 
 use std::{
     borrow::Cow,
@@ -114,8 +114,13 @@ impl<'a> Authority<'a> {
     }
 
     fn is_host(&self, host: &str) -> bool {
-        self.host.eq_ignore_ascii_case(host)
+        without_dot(&self.host).eq_ignore_ascii_case(without_dot(host))
     }
+}
+
+/// Returns a name without the dot that may end it (RFC 3986, "Host").
+fn without_dot(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
 }
 
 /// Returns the port, `Some(None)` if it is empty, or `None` if it is not a port.
@@ -238,11 +243,18 @@ mod tests {
             of("A.example").is_same(&of("a.EXAMPLE:443"), 443)
                 && of("a:").is_same(&of("a:443"), 443)
         );
-        assert!(
-            !of("a").is_same(&of("a:80"), 443)
-                && !of("a").is_same(&of("a."), 443)
-                && !of("a").is_same(&of("b"), 443)
-        );
+        assert!(!of("a").is_same(&of("a:80"), 443) && !of("a").is_same(&of("b"), 443));
+        for (one, other, is_same) in [
+            ("a.example", "A.example.", true),
+            ("a.example.:443", "a.example", true),
+            ("a.example.", "a.example.", true),
+            ("a.example", "a.example..", false),
+            ("a.example", ".a.example", false),
+            ("a.example", "a.example.:80", false),
+            ("a", ".", false),
+        ] {
+            assert_eq!(of(one).is_same(&of(other), 443), is_same, "{one} {other}");
+        }
         assert!(
             of("a").accepts(&of("A:80"))
                 && of("a").accepts(&of("a:443"))
@@ -255,13 +267,14 @@ mod tests {
                 "LOCALHOST:1",
                 "127.0.0.1",
                 "127.9.9.9:80",
+                "localhost.:1",
                 "[::1]"
             ]
             .iter()
             .all(|text| of(text).is_loopback())
         );
         assert!(
-            ["localhost.", "127.0.0.1.nip.io", "0.0.0.0", "[::]", "a"]
+            ["localhost..", "127.0.0.1.nip.io", "0.0.0.0", "[::]", "a"]
                 .iter()
                 .all(|text| !of(text).is_loopback())
         );

@@ -67,9 +67,10 @@ impl Paywall {
             .priced()
             .map(|(rule, charge)| SoldRule::new(rule, charge))
             .collect();
-        let rules = table.compile(|charge, pattern| {
-            Rule::new(self.setup(), charge, Some(pattern)).map(Arc::new)
-        })?;
+        let rules = table.compile(
+            |charge, pattern| Rule::new(self.setup(), charge, Some(pattern)).map(Arc::new),
+            |one, other| one.charge.is_worth(&other.charge),
+        )?;
         self.setup().sold.add(sold);
         Ok(X402Layer {
             routes: Arc::new(PricedRoutes {

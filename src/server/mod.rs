@@ -72,7 +72,8 @@
 //! The layer counts unpaid invoices and free allowances for each client, by the address of the other
 //! end of the connection. Serve axum with `into_make_service_with_connect_info::<SocketAddr>()`, or
 //! put a [`ClientAddr`] into the request's extensions. If the server runs behind a proxy, name it
-//! with [`trusted_proxy`](PaywallBuilder::trusted_proxy). Clients whose address is unknown share the
+//! with [`trusted_proxy`](PaywallBuilder::trusted_proxy), or say how many there are with
+//! [`trusted_hops`](PaywallBuilder::trusted_hops). Clients whose address is unknown share the
 //! limit for all clients ([`max_unpaid`](PaywallBuilder::max_unpaid)) and have no allowance. The
 //! first of them is logged.
 //!

@@ -11,8 +11,8 @@ use http::{Response, StatusCode};
 use tower_x402::{
     Amount, Charge, DialectName, Invoice, InvoiceDescription, PaymentHash, Secrets,
     lightning::{
-        BoxFuture, Description, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError, Receiver,
-        ReceiverProfile,
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, Lie, LocalNode, NodeError,
+        NodeErrorKind, Receiver, ReceiverProfile,
     },
     server::PaywallBuilder,
 };
@@ -299,10 +299,74 @@ async fn the_log_names_the_fix_for_each_invoice_that_is_not_offered() {
             is_not_offered(&ask(&app, Call::get("/a").request()).await);
             let lines = journal.lines();
             assert!(
-                lines.contains("the node's invoice is not what was asked for")
+                lines.contains("the node's invoice is not what was asked for (10 sat for 300 s, but it made one for ")
                     && lines.contains(fix),
                 "{lie:?}: {lines}"
             );
         }
+    }
+}
+
+/// A node that makes no invoice with a description hash, or none at all.
+#[derive(Debug)]
+struct Unable {
+    node: LocalNode,
+    takes_memos: bool,
+}
+
+impl Receiver for Unable {
+    fn profile(&self) -> ReceiverProfile {
+        Receiver::profile(&self.node)
+    }
+
+    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        if self.takes_memos && matches!(request.description, Description::Text(_)) {
+            return self.node.create_invoice(request);
+        }
+        Box::pin(async {
+            Err(NodeError::new(
+                NodeErrorKind::Refused,
+                "a node",
+                "bad request",
+            ))
+        })
+    }
+
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        self.node.lookup_invoice(payment_hash)
+    }
+}
+
+#[tokio::test]
+async fn if_a_node_refuses_an_invoice_the_log_names_the_settings_it_may_dislike() {
+    let expiry = "set .invoice_expiry(..) to what it allows";
+    for (takes_memos, dialects, is_sold, fixes) in [
+        (true, &ALL[..], false, &[expiry, ".dialects([..])"][..]),
+        (false, &ALL[..], false, &[expiry, ".dialects([..])"]),
+        (false, &BOTH[..], false, &[expiry]),
+        (true, &BOTH[..], true, &[]),
+    ] {
+        let (journal, shop) = (Journal::begin(), Shop::new());
+        let node = Unable {
+            node: shop.node.clone(),
+            takes_memos,
+        };
+        let builder = tower_x402::Paywall::builder(node)
+            .origin(crate::shop::ORIGIN)
+            .master_secret(Secrets::test_secret(7))
+            .replay_store(shop.store.clone())
+            .clock(shop.clock.clone())
+            .dialects(dialects.iter().copied());
+        let answer = ask(&app(builder, ten()), Call::get("/a").request()).await;
+        assert_eq!(asks_for_money(&answer), is_sold);
+        let lines = journal.lines();
+        assert!(fixes.iter().all(|fix| lines.contains(fix)), "{lines}");
+        assert_eq!(
+            lines.contains(".dialects([..])"),
+            fixes.contains(&".dialects([..])")
+        );
     }
 }

@@ -51,10 +51,9 @@ impl ReplayStore for Ledger {
     }
 }
 
-const LIVES: [Duration; 4] = [
-    Duration::ZERO,
-    Duration::from_secs(59),
+const LIVES: [Duration; 3] = [
     Duration::from_secs(60),
+    Duration::from_secs(61),
     Duration::from_secs(86_400),
 ];
 

@@ -25,6 +25,8 @@ async fn a_target_that_no_dialect_can_encode_is_400_and_costs_no_invoice() {
         ),
         (DialectName::X402, format!("/weather?{}", "q".repeat(7_000))),
         (DialectName::X402, "/weather?a|b".to_owned()),
+        (DialectName::X402, "/weather?filter={a:1}".to_owned()),
+        (DialectName::X402, "/weather/{a}?x".to_owned()),
     ] {
         let shop = Shop::new();
         let app = service(&shop, &[dialect]);
@@ -38,7 +40,8 @@ async fn a_target_that_no_dialect_can_encode_is_400_and_costs_no_invoice() {
         );
         assert_eq!(
             problem(&answer)["detail"],
-            "no enabled dialect can encode this request: shorten the URL and use ASCII in it and in bound headers"
+            "no enabled dialect can encode this request: shorten the URL, percent-encode what a URL may not contain (such as `{`, `|` and \
+             letters that are not ASCII), and use ASCII in bound headers"
         );
         assert_eq!(shop.node.invoices_created(), 0, "{dialect}");
     }

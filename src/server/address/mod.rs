@@ -7,7 +7,10 @@ mod proxies;
 mod tests;
 
 pub use self::client::ClientAddr;
-pub(super) use self::{client::peer, proxies::MAX_HOPS};
+pub(super) use self::{
+    client::peer,
+    proxies::{MAX_HOPS, parameter},
+};
 pub(crate) use self::{
     client::{Block, ClientKey},
     proxies::{ForwardedBy, Proxies},

@@ -145,7 +145,7 @@ fn who_tells_no_address_is_unknown() {
         is_behind_proxy: false,
     };
     assert_eq!(
-        Proxies::parse(["0.0.0.0/0"], ForwardedBy::XForwardedFor)
+        Proxies::parse(["10.0.0.0/8"], ForwardedBy::XForwardedFor)
             .unwrap()
             .client(&head),
         unknown
@@ -165,6 +165,101 @@ fn axums_peer_is_the_client_unless_the_application_knows_better() {
     head.extensions
         .insert(ClientAddr::new("198.51.100.2".parse().unwrap()));
     assert_eq!(Proxies::default().client(&head).key, key("198.51.100.2"));
+}
+
+#[test]
+fn with_proxies_of_any_address_the_client_is_the_hop_that_the_outermost_appended() {
+    let resolved = |header: ForwardedBy, hops: usize, peer: Option<&str>, lines: &[&str]| {
+        let none: [&str; 0] = [];
+        let proxies = Proxies::parse(none, header)
+            .unwrap()
+            .with_hops(hops)
+            .unwrap();
+        let request = lines.iter().fold(Request::builder(), |request, line| {
+            request.header(header.name(), *line)
+        });
+        let mut head = request.body(()).unwrap().into_parts().0;
+        if let Some(peer) = peer {
+            head.extensions
+                .insert(ClientAddr::new(peer.parse().unwrap()));
+        }
+        let client = proxies.client(&head);
+        assert!(client.is_behind_proxy);
+        client.key
+    };
+    let x = ForwardedBy::XForwardedFor;
+    for peer in [None, Some("10.1.2.3"), Some("203.0.113.9")] {
+        assert_eq!(resolved(x, 1, peer, &["198.51.100.1"]), key("198.51.100.1"));
+        assert_eq!(
+            resolved(x, 1, peer, &["1.1.1.1, 198.51.100.1"]),
+            key("198.51.100.1"),
+            "what a client sends is further left"
+        );
+        assert_eq!(
+            resolved(x, 2, peer, &["1.1.1.1", "198.51.100.1, 203.0.113.7"]),
+            key("198.51.100.1")
+        );
+        for too_few in [
+            &["198.51.100.1"][..],
+            &["unknown"],
+            &["_hidden, 203.0.113.7"],
+        ] {
+            assert_eq!(resolved(x, 2, peer, too_few), ClientKey::Unknown);
+        }
+        assert_eq!(
+            resolved(
+                ForwardedBy::Forwarded,
+                2,
+                peer,
+                &["for=1.1.1.1, for=198.51.100.1;proto=https, for=203.0.113.7"]
+            ),
+            key("198.51.100.1")
+        );
+    }
+    assert_eq!(
+        resolved(x, 2, Some("10.1.2.3"), &[]),
+        key("10.1.2.3"),
+        "a health check"
+    );
+    assert_eq!(resolved(x, 2, None, &[]), ClientKey::Unknown);
+}
+
+#[test]
+fn a_network_that_holds_the_clients_too_is_no_proxy() {
+    for wide in [
+        "0.0.0.0/0",
+        "::/0",
+        "0.0.0.0/1",
+        "128.0.0.0/1",
+        "8.0.0.0/7",
+        "2000::/3",
+        "::ffff:0:0/96",
+        "::ffff:0.0.0.0/97",
+        "fc00::/6",
+        "8000::/1",
+    ] {
+        let parsed = Proxies::parse(["10.0.0.0/8", wide], ForwardedBy::default());
+        let error = parsed.unwrap_err().to_string();
+        assert!(
+            error.starts_with(&format!("trusted proxy `{wide}`: "))
+                && error.contains(".trusted_hops(..)"),
+            "{error}"
+        );
+    }
+    for fine in [
+        "10.0.0.0/8",
+        "fc00::/7",
+        "fe80::/16",
+        "2400:cb00::/32",
+        "::1",
+        "::ffff:10.0.0.0/104",
+    ] {
+        Proxies::parse([fine], ForwardedBy::default()).unwrap();
+    }
+    let mapped = Proxies::parse(["::ffff:10.0.0.0/104"], ForwardedBy::default()).unwrap();
+    assert!(
+        mapped.trusts("10.9.9.9".parse().unwrap()) && !mapped.trusts("11.0.0.1".parse().unwrap())
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
         secrets::{Demands, make_one},
     },
     lightning::ReceiverProfile,
-    payment::Network,
+    payment::{Network, SKEW},
     replay::{Durability, ReplayStore},
     server::{
         address::Proxies,
@@ -55,12 +55,15 @@ impl PaywallBuilder {
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
         let service = dialects::service_label(self.service.as_deref())?;
-        let origins: Vec<Arc<str>> = authorities
+        let (origins, keyed): (Vec<Arc<str>>, Vec<Arc<str>>) = authorities
             .all()
-            .iter()
-            .map(|origin| origin.as_str().into())
-            .collect();
+            .map(|(origin, keyed)| (Arc::from(origin.as_str()), Arc::from(keyed.as_str())))
+            .unzip();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
+            .and_then(|proxies| match self.trusted_hops {
+                Some(hops) => proxies.with_hops(hops),
+                None => Ok(proxies),
+            })
             .map_err(|error| ConfigError::new(error.to_string()))?;
         let dialects = dialects::enabled(
             self.dialects.as_deref(),
@@ -74,7 +77,7 @@ impl PaywallBuilder {
             secrets,
             list::purposes(),
             profile.network,
-            (origins.clone(), service),
+            (keyed, service),
             *store.id().as_bytes(),
         )
         .map(Arc::new)
@@ -149,6 +152,27 @@ impl PaywallBuilder {
                 )));
             }
         }
+        for (name, time) in [
+            ("redeem_within", self.redeem_within),
+            ("uses_within", self.uses_within),
+        ] {
+            if time < SKEW {
+                return Err(ConfigError::new(format!(
+                    ".{name}(..) must be at least 60 s, because payments settle late and clocks differ: raise it"
+                )));
+            }
+        }
+        for (name, time) in [
+            ("invoice_expiry", self.invoice_expiry),
+            ("redeem_within", self.redeem_within),
+            ("uses_within", self.uses_within),
+        ] {
+            if time.subsec_nanos() != 0 {
+                return Err(ConfigError::new(format!(
+                    ".{name}(..) must be whole seconds, and this is {time:?}: round it"
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -170,6 +194,12 @@ impl PaywallBuilder {
         let body_limit = self
             .body_limit
             .unwrap_or(BODY_LIMIT.min(self.body_pool / 16));
+        if self.body_limit == Some(0) {
+            return Err(ConfigError::new(
+                ".body_limit(0) refuses every request with a body: set a limit of at least 1 byte, or let bodies pass unread with \
+                 Charge::stream_body",
+            ));
+        }
         if body_limit > self.body_pool / 2 {
             let (pool, half) = (self.body_pool, self.body_pool / 2);
             return Err(ConfigError::new(format!(

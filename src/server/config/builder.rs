@@ -26,6 +26,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) origins: Vec<(String, bool)>,
     pub(in crate::server) authorities: Vec<String>,
     pub(in crate::server) proxies: Vec<String>,
+    pub(in crate::server) trusted_hops: Option<usize>,
     pub(in crate::server) forwarded_by: ForwardedBy,
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
@@ -57,6 +58,7 @@ impl PaywallBuilder {
             origins: Vec::new(),
             authorities: Vec::new(),
             proxies: Vec::new(),
+            trusted_hops: None,
             forwarded_by: ForwardedBy::default(),
             l402_service: None,
             clock: Arc::new(SystemClock::new()),
@@ -77,8 +79,9 @@ impl PaywallBuilder {
     }
 
     /// Adds a public origin of the service, such as `https://api.example.com`. At least one is
-    /// required. It is the URL that clients call, and credentials are bound to it. Plain `http` is
-    /// allowed only for loopback addresses and `localhost`. A request whose host is a loopback
+    /// required: clients call it, and credentials are bound to it. Plain `http` is allowed only for
+    /// loopback addresses and `localhost`. The names `localhost`, `127.0.0.1` and `[::1]` of such an
+    /// origin stand for each other, at the same port. Any other request whose host is a loopback
     /// address counts as made to the first origin.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push((origin.into(), false));
@@ -100,15 +103,28 @@ impl PaywallBuilder {
         self
     }
 
-    /// Trusts `X-Forwarded-For` and `X-Forwarded-Host` from peers in this
-    /// network, such as `10.0.0.0/8` or `::1`. By default no peer is trusted.
+    /// Trusts `X-Forwarded-For` and `X-Forwarded-Host` from peers in this network, such as
+    /// `10.0.0.0/8` or `::1`. By default no peer is trusted. [`build`](Self::build) refuses a
+    /// network wider than `10.0.0.0/8`, or than 16 bits in IPv6, because it holds clients too. If
+    /// your proxies have no fixed addresses, call [`trusted_hops`](Self::trusted_hops).
     pub fn trusted_proxy(mut self, network: impl Into<String>) -> Self {
         self.proxies.push(network.into());
         self
     }
 
-    /// Reads the client's address from `Forwarded` (RFC 7239) instead of `X-Forwarded-For`. The
-    /// layer reads either header only from trusted proxies.
+    /// Trusts this many proxies (1 to 32) of any address, for platforms whose proxies have no fixed
+    /// addresses. The client is this hop of `X-Forwarded-For`, counted from the right, so each proxy
+    /// must append the address of its peer. It replaces [`trusted_proxy`](Self::trusted_proxy).
+    ///
+    /// Every request must pass these proxies: anyone who reaches the server directly can say that
+    /// it is another client. If fewer hops are told, the client is unknown.
+    pub fn trusted_hops(mut self, proxies: usize) -> Self {
+        self.trusted_hops = Some(proxies);
+        self
+    }
+
+    /// Reads the client's address from `Forwarded` (RFC 7239) instead of `X-Forwarded-For`, and also
+    /// the host that the client named. The layer reads either header only from trusted proxies.
     pub fn proxies_send_forwarded(mut self) -> Self {
         self.forwarded_by = ForwardedBy::Forwarded;
         self
@@ -228,8 +244,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets the longest body that the layer reads, in bytes. A longer one is answered with 413. The
-    /// default is 2 MiB, or 1/16 of [`body_pool`](Self::body_pool) if that is less. The limit may
+    /// Sets the longest body that the layer reads, in bytes (at least 1). A longer one is answered
+    /// with 413. The default is 2 MiB, or 1/16 of [`body_pool`](Self::body_pool) if that is less. The limit may
     /// be at most half of the pool: otherwise clients could pay for a request whose body can never
     /// be buffered. Above 1/16 the pool's shares protect other clients less. At one half, a single
     /// body fills the memory for paid requests. Meanwhile other paid requests whose body must be
@@ -261,23 +277,23 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets how long an invoice can be paid, in whole seconds (default 300 s).
+    /// Sets how long an invoice can be paid, in whole seconds (default 300 s, at most a year).
     pub fn invoice_expiry(mut self, expiry: Duration) -> Self {
         self.invoice_expiry = expiry;
         self
     }
 
-    /// Sets how long an L402 credential for one request stays valid after its invoice expires,
-    /// because a payment may settle late. The default is 24 h, and the minimum is 60 s. The other
-    /// dialects fix this time: x402 accepts a proof until 60 s after the invoice expires, MPP a
-    /// credential until it expires.
+    /// Sets how long an L402 credential for one request stays valid after its invoice expires
+    /// (whole seconds, default 24 h, at least 60 s), because a payment may settle late. The other dialects fix
+    /// this time: x402 accepts a proof until 60 s after the invoice expires, MPP a credential until
+    /// it expires.
     pub fn redeem_within(mut self, time: Duration) -> Self {
         self.redeem_within = time;
         self
     }
 
     /// Sets how long an L402 credential for several uses stays valid after its invoice expires
-    /// (default 30 days).
+    /// (whole seconds, default 30 days, at least 60 s).
     pub fn uses_within(mut self, time: Duration) -> Self {
         self.uses_within = time;
         self

@@ -78,7 +78,7 @@ impl Charge {
     }
 
     /// Sells any number of requests of the priced method and pattern, until this long (whole
-    /// seconds) after the invoice expires. Only L402 supports this.
+    /// seconds) after the invoice expires. Less than 60 s counts as 60 s. Only L402 supports this.
     pub fn for_duration(self, duration: Duration) -> Self {
         self.buys(Access::ForDuration(duration))
     }
@@ -238,6 +238,45 @@ impl Charge {
         self.access.first().copied().unwrap_or(Access::Once)
     }
 
+    /// Returns whether a payment for one is worth a payment for the other, whatever is served: one
+    /// request at the same fixed price, bound to the same. A price function reads the captures of
+    /// its own pattern, access to a pattern is not access to another, and each free allowance
+    /// counts for itself.
+    pub(in crate::server) fn is_worth(&self, other: &Self) -> bool {
+        // Every field is named, so that a new one is thought about here.
+        let Self {
+            price,
+            access: _,
+            bound_headers,
+            stream_body,
+            authorization_taken,
+            free_per_day,
+            failures,
+            // A fixed price without a free allowance lets nothing through for free.
+            free_is_public: _,
+            // Only a price function reads these.
+            read_headers: _,
+            reads_body: _,
+            // Only shown.
+            description: _,
+            mime_type: _,
+            service_name: _,
+            tags: _,
+            icon_url: _,
+        } = self;
+        let is_once = |charge: &Self| charge.access() == Access::Once;
+        price.fixed().is_some()
+            && price.fixed() == other.price.fixed()
+            && is_once(self)
+            && is_once(other)
+            && *bound_headers == other.bound_headers
+            && *stream_body == other.stream_body
+            && *authorization_taken == other.authorization_taken
+            && free_per_day.or(other.free_per_day).is_none()
+            && failures.are_usual()
+            && other.failures.are_usual()
+    }
+
     /// Checks what does not depend on the dialects. The error text names the fix.
     pub(in crate::server) fn check(&self) -> Result<(), String> {
         let printable = |text: &str, most: usize| {
@@ -259,8 +298,15 @@ impl Charge {
         if self.access.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err("a payment buys one thing: choose .once(), .uses(..) or .for_duration(..), and call it once".into());
         }
-        if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
-            return Err("a duration must be at least one second".into());
+        if let Access::ForDuration(duration) = self.access() {
+            if duration.as_secs() == 0 {
+                return Err("a duration must be at least one second".into());
+            }
+            if duration.subsec_nanos() != 0 {
+                return Err(format!(
+                    "a duration must be whole seconds, and this is {duration:?}: round it"
+                ));
+            }
         }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());

@@ -30,6 +30,11 @@ impl Failures {
         self.is_failed = Some(Arc::new(is_failed));
     }
 
+    /// Returns whether nothing was set.
+    pub(in crate::server) const fn are_usual(&self) -> bool {
+        self.is_failed.is_none() && !self.in_every_dialect
+    }
+
     /// Returns whether this answer is a failure of the service.
     pub(in crate::server) fn include<R>(&self, response: &mut Response<R>) -> bool {
         let by_default = is_failure(response.status());

@@ -3,12 +3,18 @@ use std::fmt;
 use http::{HeaderValue, header, request::Parts};
 
 use super::parse::{Origin, OriginError, is_host};
-use crate::codec::authority::{Authority, is_scheme};
+use crate::{
+    codec::authority::{Authority, is_scheme},
+    server::address::{ForwardedBy, parameter},
+};
 
 /// The configured public origins, and the other authorities at which requests may arrive.
 #[derive(Debug)]
 pub(crate) struct Origins {
     origins: Vec<Origin>,
+    /// Other loopback names of origins, each with the index of that origin. Their indexes follow
+    /// those of `origins`.
+    aliases: Vec<(Origin, usize)>,
     accepted: Vec<Authority<'static>>,
 }
 
@@ -44,6 +50,7 @@ impl Origins {
         };
         Ok(Self {
             accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?,
+            aliases: aliases(&origins),
             origins,
         })
     }
@@ -55,23 +62,30 @@ impl Origins {
             && self.accepted.iter().all(Authority::is_loopback)
     }
 
-    pub(crate) fn all(&self) -> &[Origin] {
-        &self.origins
+    /// Returns all origins, with the other names of loopback origins. Beside each is the origin
+    /// whose keys it has: itself, or the one that it is another name of.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&Origin, &Origin)> {
+        let own = self.origins.iter().map(|origin| (origin, origin));
+        let aliases = self.aliases.iter();
+        own.chain(aliases.map(|(alias, index)| (alias, &self.origins[*index])))
     }
 
-    /// Returns the index of the origin that the request was made to. It is the first origin if the
-    /// request names no authority, an accepted one, or a loopback name.
+    /// Returns the index in [`all`](Self::all) of the origin that the request was made to. It is
+    /// the first origin if the request names no authority, an accepted one, or a loopback name that
+    /// no origin has.
     ///
-    /// Every hop of `Host` and of the request's own authority must be well formed. If the peer is a
-    /// trusted proxy, so must every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`. At least one
-    /// name must be ours.
+    /// `proxy` is the header that a trusted proxy writes, if the peer is one. Every hop of `Host` and
+    /// of the request's own authority must be well formed. If the peer is a trusted proxy, so must
+    /// every hop of `X-Forwarded-Host` and `X-Forwarded-Proto`, and `host` and `proto` in
+    /// `Forwarded` if that is read. Of these, an empty field says nothing. At least one name must
+    /// be ours.
     pub(crate) fn matching(
         &self,
         head: &Parts,
-        is_trusted_proxy: bool,
+        proxy: Option<ForwardedBy>,
     ) -> Result<usize, AuthorityError> {
         let mut ours = None;
-        let mut any = false;
+        let (mut any, mut is_blank) = (false, false);
         let mut hop = |text: &[u8]| -> Result<(), AuthorityError> {
             let found = self.position(text)?;
             any = true;
@@ -99,25 +113,37 @@ impl Origins {
             .get_all(header::HOST)
             .iter()
             .try_for_each(&mut hops)?;
-        if is_trusted_proxy {
-            head.headers
-                .get_all("x-forwarded-host")
-                .iter()
-                .try_for_each(&mut hops)?;
-        }
-        if is_trusted_proxy {
+        if let Some(header) = proxy {
+            let is_said = |line: &&HeaderValue| !line.as_bytes().trim_ascii().is_empty();
+            let lines = head.headers.get_all("x-forwarded-host").iter();
+            for line in lines {
+                if is_said(&line) {
+                    hops(line)?;
+                } else {
+                    is_blank = true;
+                }
+            }
             let lines = head.headers.get_all("x-forwarded-proto").iter();
             if !lines
+                .filter(is_said)
                 .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
                 .all(|text| is_scheme(text.trim_ascii()))
             {
                 return Err(self.error(true));
             }
+            for element in elements(head, header) {
+                let element = element.ok_or_else(|| self.error(true))?;
+                let said = |name| parameter(element, name).filter(|text| !text.is_empty());
+                said("host").map_or(Ok(()), |host| hop(host.as_bytes()))?;
+                if said("proto").is_some_and(|proto| !is_scheme(proto.as_bytes())) {
+                    return Err(self.error(true));
+                }
+            }
         }
         match ours {
             Some((index, _)) => Ok(index),
-            None if !any => Ok(0),
-            None => Err(self.error(false)),
+            None if !any && !is_blank => Ok(0),
+            None => Err(self.error(!any)),
         }
     }
 
@@ -133,6 +159,11 @@ impl Origins {
             return Ok(Some(found));
         }
         let authority = Authority::parse_bytes(text).ok_or_else(|| self.error(true))?;
+        let alias = || {
+            let position = |(alias, _): &(Origin, usize)| alias.is_at(&authority);
+            let index = self.aliases.iter().position(position)?;
+            Some((self.origins.len() + index, false))
+        };
         let is_accepted = || {
             authority.is_loopback()
                 || self
@@ -141,6 +172,7 @@ impl Origins {
                     .any(|accepted| accepted.accepts(&authority))
         };
         Ok(position(&|origin| origin.is_at(&authority))
+            .or_else(alias)
             .or_else(|| is_accepted().then_some((0, false))))
     }
 
@@ -150,6 +182,34 @@ impl Origins {
             origin: self.origins.first().map_or("", Origin::as_str).to_owned(),
         }
     }
+}
+
+/// Returns the other loopback names of the origins that are at one, each with the index of its
+/// origin. x402's clients refuse a challenge that names another host than they called.
+fn aliases(origins: &[Origin]) -> Vec<(Origin, usize)> {
+    let mut aliases: Vec<(Origin, usize)> = Vec::new();
+    for (index, origin) in origins.iter().enumerate() {
+        for alias in origin.loopback_names() {
+            let known = origins.iter().chain(aliases.iter().map(|(alias, _)| alias));
+            if known
+                .into_iter()
+                .all(|known| known.as_str() != alias.as_str())
+            {
+                aliases.push((alias, index));
+            }
+        }
+    }
+    aliases
+}
+
+/// Returns the elements of `Forwarded`, if a trusted proxy writes that. `None` for one that is not
+/// UTF-8.
+fn elements(head: &Parts, header: ForwardedBy) -> impl Iterator<Item = Option<&str>> {
+    let lines = head.headers.get_all(header::FORWARDED).iter();
+    lines
+        .filter(move |_| header.reads_forwarded())
+        .flat_map(|line| line.as_bytes().split(|byte| *byte == b','))
+        .map(|element| std::str::from_utf8(element).ok())
 }
 
 impl AuthorityError {

@@ -62,6 +62,14 @@ impl Origin {
             ));
         }
         let authority = Authority::parse(rest).filter(|authority| is_host(authority.host()));
+        if authority
+            .as_ref()
+            .is_some_and(|authority| authority.host().ends_with('.'))
+        {
+            return Err(expected(
+                "has a dot at the end of its name: remove it (requests may have one)",
+            ));
+        }
         let authority = authority
             .ok_or_else(|| {
                 expected("has no proper host: expected a name or address and an optional port")
@@ -96,6 +104,20 @@ impl Origin {
     /// Whether it names `localhost` or a loopback address.
     pub(crate) fn is_loopback(&self) -> bool {
         self.authority.is_loopback()
+    }
+
+    /// Returns the names that a loopback origin goes by, with its scheme and port. None for others.
+    pub(super) fn loopback_names(&self) -> impl Iterator<Item = Self> {
+        let scheme = if self.is_secure() { "https" } else { "http" };
+        let port = self
+            .authority
+            .port()
+            .map_or(String::new(), |port| format!(":{port}"));
+        let names = ["127.0.0.1", "localhost", "[::1]"];
+        names
+            .into_iter()
+            .filter(|_| self.is_loopback())
+            .filter_map(move |name| Self::parse(&format!("{scheme}://{name}{port}")).ok())
     }
 
     /// Whether `authority` is this origin's, byte by byte, as nearly all clients write it.

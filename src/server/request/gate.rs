@@ -63,7 +63,8 @@ where
         return Err(answer(answers::misconfigured()));
     }
     let client = setup.proxies.client(&head);
-    let origin = setup.authorities.matching(&head, client.is_behind_proxy);
+    let proxy = client.is_behind_proxy.then(|| setup.proxies.header());
+    let origin = setup.authorities.matching(&head, proxy);
     let origin = origin.map_err(|fault| {
         if fault.names_another() {
             setup.notices.misdirected(setup.clock.now());

@@ -40,7 +40,8 @@ pub(in crate::server) async fn challenge(
     } = offered(setup, &view, terms, amount);
     if offered.is_empty() && unsayable {
         return answers::bad_request(
-            "no enabled dialect can encode this request: shorten the URL and use ASCII in it and in bound headers",
+            "no enabled dialect can encode this request: shorten the URL, percent-encode what a URL may not contain (such as `{`, `|` and \
+             letters that are not ASCII), and use ASCII in bound headers",
         );
     }
     if offered.is_empty() {
@@ -70,16 +71,21 @@ pub(in crate::server) async fn challenge(
     {
         Some(Ok(invoice)) => invoice,
         Some(Err(error)) => {
-            trace::error(format_args!("no invoice: {error}"));
-            slot.not_issued(match error.kind() {
-                NodeErrorKind::BadAnswer => CallEnd::BadAnswer,
-                NodeErrorKind::Refused => CallEnd::Refused,
-                NodeErrorKind::Unreachable => CallEnd::Unreachable,
-            });
+            let (end, fix) = match error.kind() {
+                NodeErrorKind::BadAnswer => (CallEnd::BadAnswer, ""),
+                NodeErrorKind::Refused if committed.is_some() => (CallEnd::Refused, REFUSED_HASH),
+                NodeErrorKind::Refused => (CallEnd::Refused, REFUSED),
+                NodeErrorKind::Unreachable => (CallEnd::Unreachable, ""),
+            };
+            trace::error(format_args!("no invoice: {error}{fix}"));
+            slot.not_issued(end);
             return answers::unavailable("the Lightning node could not create an invoice");
         }
         None => {
-            trace::error(format_args!("no invoice within {:?}", setup.time_limit));
+            trace::error(format_args!(
+                "no invoice within {:?}: check the node, or set a longer .time_limit(..)",
+                setup.time_limit
+            ));
             slot.not_issued(CallEnd::TimedOut);
             return answers::unavailable("the Lightning node did not create an invoice in time");
         }
@@ -92,7 +98,10 @@ pub(in crate::server) async fn challenge(
         setup.clock.now(),
     ) {
         trace::error(format_args!(
-            "the node's invoice is not what was asked for: {fault}"
+            "the node's invoice is not what was asked for ({} for {} s, but it made one for {} s): {fault}",
+            request.amount,
+            request.expiry.as_secs(),
+            invoice.expiry().as_secs()
         ));
         slot.not_issued(CallEnd::WrongInvoice);
         return answers::unavailable("the Lightning node created another invoice than requested");
@@ -250,7 +259,8 @@ pub(in crate::server) fn check(
         ),
         (
             invoice.expires_at() <= now,
-            "expired already: set the node's clock, or this server's",
+            "expired already: set the node's clock, or this server's; if both are right, the node ignores \
+             .invoice_expiry(..): set it to what the node makes",
         ),
     ];
     faults
@@ -258,6 +268,15 @@ pub(in crate::server) fn check(
         .find(|(wrong, _)| *wrong)
         .map_or(Ok(()), |(_, fault)| Err(fault))
 }
+
+/// What to check if the node refuses to make an invoice.
+const REFUSED: &str = "; if it is not down, check that it takes an invoice of this amount, and set .invoice_expiry(..) to what it \
+                       allows";
+
+/// The same, if the invoice must commit to a hash.
+const REFUSED_HASH: &str = "; if it is not down, check that it takes an invoice of this amount, set .invoice_expiry(..) to what it \
+                            allows, and if it cannot set description hashes, which x402 needs, name the other dialects with \
+                            .dialects([..])";
 
 /// An invoice that expires sooner than this is not offered, unless a shorter expiry was asked for:
 /// payments take time.

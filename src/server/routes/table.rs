@@ -3,8 +3,8 @@ use crate::server::config::{Charge, ConfigError};
 
 /// The rules that price the requests of a whole service, axum or not.
 ///
-/// A rule looks like `GET /weather/{city}`: a method, one space, and a path as the inner router
-/// sees it, in axum's syntax (`{name}`, `{*rest}`). A rule for `GET` also covers `HEAD`, but a
+/// A rule looks like `GET /weather/{city}`: a method that HTTP registers, one space, and a path as
+/// the inner router sees it, in axum's syntax (`{name}`, `{*rest}`; no name twice). A rule for `GET` also covers `HEAD`, but a
 /// credential bought for one of the two methods is not valid for the other. If a path has a priced
 /// rule, methods without a rule get 405 there. The layer answers `OPTIONS` itself.
 ///
@@ -37,10 +37,17 @@ use crate::server::config::{Charge, ConfigError};
 ///
 /// Each path is looked up twice: as it is, and in a normal form (decoded, lower case, without
 /// doubled and trailing slashes). A handler or a file server may treat both as the same resource.
-/// If the two have different prices, the answer is 400: with a rule for `/w`, that is the case for
-/// `/w/`, `/W` and `//w`. Two rules that differ only in spelling are a
+/// If only one of the two has a price, or their prices differ, the answer is 400: with a rule for
+/// `/w`, that is the case for `/w/`, `/W` and `//w`. Two rules that differ only in spelling are a
 /// [`ConfigError`](crate::server::ConfigError): keep one, and let the router redirect or merge the
 /// others.
+///
+/// Some paths cannot be written more plainly, such as `/scrape/https%3A%2F%2Fexample.com%2Fa` for
+/// the rule `GET /scrape/{url}`. Take such values from the query (`/scrape?url=..`). Or write a
+/// second rule with the same charge for the other reading, here `GET /scrape/{url}/{*rest}`: if
+/// every reading of a path selects a rule with the same charge, the request is priced by the rule
+/// for the path as it is. Charges are the same if they sell one request at the same fixed price,
+/// bind the same headers, and have no free allowance.
 #[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct RouteTable {
@@ -90,10 +97,11 @@ impl RouteTable {
     }
 
     /// Makes a rule of each charge with `rule`, which gets the charge and its path, and compiles
-    /// the table.
+    /// the table. `is_same` says whether two rules charge the same.
     pub(in crate::server) fn compile<T>(
         self,
         rule: impl Fn(Charge, &str) -> Result<T, ConfigError>,
+        is_same: impl Fn(&T, &T) -> bool,
     ) -> Result<Rules<T>, ConfigError> {
         if self.otherwise.windows(2).any(|pair| pair[0] != pair[1]) {
             return Err(ConfigError::new(
@@ -109,7 +117,7 @@ impl RouteTable {
                 Ok((text, value))
             })
             .collect::<Result<Vec<_>, ConfigError>>()?;
-        Rules::compile(rules, self.otherwise.first().copied())
+        Rules::compile(rules, self.otherwise.first().copied(), is_same)
             .map_err(|error| ConfigError::new(error.to_string()))
     }
 }

@@ -96,7 +96,9 @@ pub(in crate::server) fn triage<'s, B>(
                     Unpriced::Methods(StatusCode::METHOD_NOT_ALLOWED, Some(allow))
                 }
                 Lookup::Ambiguous => Unpriced::BadRequest(
-                    "this path can be read in two ways that have different prices: write it plainly",
+                    "this path can be read in two ways that do not have the same price: write it in small letters, without encoded, \
+                     doubled or trailing slashes, dot segments, `\\` and `;`, or send such a value in the query if the server takes it \
+                     there",
                 ),
                 Lookup::Misplaced(mistake) => {
                     trace::error(format_args!("{mistake}"));

@@ -3,6 +3,7 @@ mod authorities;
 use http::{Request, request::Parts};
 
 use super::{uri::TargetError, *};
+use crate::server::address::ForwardedBy;
 
 pub(super) fn origins(texts: &[&str], accepted: &[&str]) -> Origins {
     let accepted: Vec<_> = accepted.iter().map(|text| (*text).to_owned()).collect();
@@ -27,12 +28,23 @@ pub(super) fn head(uri: &str, lines: &[(&str, &str)]) -> Parts {
 
 #[track_caller]
 pub(super) fn matching(lines: &[(&str, &str)], is_trusted_proxy: bool) -> Result<usize, bool> {
+    matching_by(
+        lines,
+        is_trusted_proxy.then_some(ForwardedBy::XForwardedFor),
+    )
+}
+
+#[track_caller]
+pub(super) fn matching_by(
+    lines: &[(&str, &str)],
+    proxy: Option<ForwardedBy>,
+) -> Result<usize, bool> {
     let origins = origins(
         &["https://api.example.com", "https://b.example:8443"],
         &["internal", "lb:8080"],
     );
     origins
-        .matching(&head("/x", lines), is_trusted_proxy)
+        .matching(&head("/x", lines), proxy)
         .map_err(|error| error.is_malformed)
 }
 
@@ -84,6 +96,8 @@ fn an_origin_is_a_scheme_a_host_and_a_port() {
         ("https://a:65536", "has no proper host"),
         ("https://[::1", "has no proper host"),
         ("https://a..b", "has no proper host"),
+        ("https://a.b.", "has a dot at the end of its name"),
+        ("http://localhost.:3000", "has a dot at the end of its name"),
     ] {
         let error = Origin::parse(text).unwrap_err().to_string();
         assert!(
@@ -195,10 +209,10 @@ fn what_a_trusted_proxy_says_of_the_scheme_is_a_scheme() {
             true,
         )
     };
-    for good in ["https", "http, https", "a+b-c.d1"] {
+    for good in ["https", "http, https", "a+b-c.d1", "", " "] {
         assert_eq!(says(good), Ok(0), "{good}");
     }
-    for bad in ["", "1a", "a b", "https,,http", "a_b", "+"] {
+    for bad in ["https, ", ",", "1a", "a b", "https,,http", "a_b", "+"] {
         assert_eq!(says(bad), Err(true), "{bad}");
     }
 }

@@ -101,7 +101,7 @@ const fn told(refused: Option<RefusalKind>, form: &str) -> (&'static str, [&str;
             return (
                 "The credential cannot be read",
                 [
-                    "the credential cannot be read; a payment already made is not lost: send its credential in the right form (`",
+                    "the credential cannot be read; if its invoice was paid, send it again in the right form (`",
                     form,
                     "`), or pay the fresh invoice",
                 ],
@@ -125,7 +125,7 @@ const fn told(refused: Option<RefusalKind>, form: &str) -> (&'static str, [&str;
         ),
         Some(RefusalKind::WrongRequest) => (
             "Bought for another request",
-            "the credential was bought for another request and is still good for that one; for this one pay the fresh invoice",
+            "the credential was bought for another request; for this one pay the fresh invoice",
         ),
         Some(RefusalKind::Forged | RefusalKind::Revoked) => (
             "The credential is not accepted",

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode;
 
 /// How many times a path is percent-decoded at most.
-const ROUNDS: usize = 3;
+pub(super) const ROUNDS: usize = 3;
 
 /// A path in normal form: percent-decoded up to three rounds, `\` as `/`, empty segments, dot
 /// segments and `;parameters` removed, lower case, no slash at the end.

@@ -3,9 +3,11 @@ use std::fmt;
 use http::{HeaderValue, Method};
 
 use super::{
-    captured::{Captured, MAX_CAPTURES},
+    captured::Captured,
     error::RuleError,
-    normal::{Normal, normal_pattern},
+    normal::Normal,
+    path_rule::PathRule,
+    readings,
     tree::{self, Leaf, Selected, Tree},
 };
 
@@ -24,14 +26,6 @@ pub(crate) struct Rules<T> {
     otherwise: Otherwise,
     /// All patterns are in normal form: then one lookup is enough for a path in normal form.
     one_lookup: bool,
-}
-
-#[derive(Debug)]
-struct PathRule<T> {
-    method: Method,
-    pattern: String,
-    normal: String,
-    value: Option<T>,
 }
 
 #[derive(Debug)]
@@ -71,12 +65,14 @@ pub(crate) struct Misplaced<'a> {
 }
 
 impl<T> Rules<T> {
-    /// Compiles rules written like `GET /weather/{city}`.
+    /// Compiles rules written like `GET /weather/{city}`. `is_same` says whether one value is worth
+    /// as much as another, whatever is served for it: then a path may mean either rule.
     pub(crate) fn compile(
         entries: impl IntoIterator<Item = (String, Option<T>)>,
         otherwise: Option<Otherwise>,
+        is_same: impl Fn(&T, &T) -> bool,
     ) -> Result<Self, RuleError> {
-        let rules = entries
+        let mut rules = entries
             .into_iter()
             .map(|(text, value)| PathRule::parse(&text, value))
             .collect::<Result<Vec<_>, _>>()?;
@@ -84,6 +80,13 @@ impl<T> Rules<T> {
             return Err(RuleError::empty());
         }
         let otherwise = otherwise.ok_or_else(RuleError::no_default)?;
+        for at in 0..rules.len() {
+            let same = |earlier: &PathRule<T>| match (&earlier.value, &rules[at].value) {
+                (Some(one), Some(other)) => is_same(one, other),
+                _ => false,
+            };
+            rules[at].charge = rules[..at].iter().position(same).unwrap_or(at);
+        }
         let mut methods = Vec::new();
         for rule in &rules {
             // Most requests are GET: it comes first.
@@ -130,7 +133,7 @@ impl<T> Rules<T> {
         }
         let (mut raw, mut normal) = (Tree::default(), Tree::default());
         for (i, &(index, rule)) in held.iter().enumerate() {
-            let leaf = Leaf::new(index, rule.value.is_some());
+            let leaf = Leaf::new(index, rule.charge, rule.value.is_some());
             if raw.insert(&rule.pattern, leaf).is_err()
                 || normal.insert(&rule.normal, leaf).is_err()
             {
@@ -215,6 +218,16 @@ impl<T> Rules<T> {
         let is_priced = raw.is_priced() || other.is_priced();
         match (raw, other) {
             (raw, other) if raw.agrees(other) && !(is_priced && normal.is_broken) => raw,
+            (raw, other)
+                if raw.costs_as(other)
+                    && !normal.is_broken
+                    && readings::all(path, |spelled, lower| {
+                        raw.costs_as(matcher.raw.select(spelled))
+                            && raw.costs_as(matcher.normal.select(lower))
+                    }) =>
+            {
+                raw
+            }
             _ if is_priced => Selected::Torn,
             (Selected::Rule(_), Selected::Rule(_)) => raw,
             // Free in one spelling only: the default decides.
@@ -301,71 +314,5 @@ impl fmt::Display for Misplaced<'_> {
             "the rule `{method} {pattern}` would price the path that was asked for, but a nest or a rewriting layer gives this \
              layer another one: write the rules as the inner router sees the paths, without the nest's prefix"
         )
-    }
-}
-
-impl<T> fmt::Display for PathRule<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.method, self.pattern)
-    }
-}
-
-impl<T> PathRule<T> {
-    fn parse(text: &str, value: Option<T>) -> Result<Self, RuleError> {
-        let shape = "expected a method, one space and a path, as in `GET /weather/{city}`";
-        let words = text
-            .split_once(' ')
-            .filter(|(method, _)| !method.is_empty());
-        let (method, pattern) = words.ok_or_else(|| RuleError::of(text, shape))?;
-        let is_upper = method
-            .bytes()
-            .all(|byte| byte.is_ascii_uppercase() || byte == b'-');
-        let method = Method::from_bytes(method.as_bytes())
-            .ok()
-            .filter(|_| is_upper);
-        let method = method.ok_or_else(|| {
-            RuleError::of(
-                text,
-                "expected a method in capitals, as in `GET /weather/{city}`",
-            )
-        })?;
-        if method == Method::OPTIONS {
-            return Err(RuleError::of(
-                text,
-                "the layer answers OPTIONS itself: remove this rule, and put a CORS layer outside",
-            ));
-        }
-        if pattern.matches('{').count() > MAX_CAPTURES {
-            return Err(RuleError::of(text, "expected at most 24 captures"));
-        }
-        if method.as_str() == "ANY" {
-            return Err(RuleError::of(
-                text,
-                "there is no method ANY: write one rule for each method",
-            ));
-        }
-        if !pattern.is_ascii() {
-            return Err(RuleError::of(
-                text,
-                "expected ASCII: write other characters percent-encoded, as requests carry them",
-            ));
-        }
-        if pattern.starts_with(' ') {
-            return Err(RuleError::of(
-                text,
-                "expected one space between the method and the path",
-            ));
-        }
-        if !pattern.starts_with('/') {
-            return Err(RuleError::of(text, "expected a path that starts with `/`"));
-        }
-        tree::check(pattern).map_err(|why| RuleError::of(text, why))?;
-        let normal = normal_pattern(pattern).map_err(|why| RuleError::of(text, why))?;
-        Ok(Self {
-            method,
-            pattern: pattern.to_owned(),
-            normal,
-            value,
-        })
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Tree {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Leaf {
     pub(super) rule: usize,
+    /// The same for rules that charge the same.
+    charge: usize,
     pub(super) is_priced: bool,
     is_empty_rest: bool,
 }
@@ -31,9 +33,10 @@ pub(super) enum Selected {
 }
 
 impl Leaf {
-    pub(super) const fn new(rule: usize, is_priced: bool) -> Self {
+    pub(super) const fn new(rule: usize, charge: usize, is_priced: bool) -> Self {
         Self {
             rule,
+            charge,
             is_priced,
             is_empty_rest: false,
         }
@@ -55,6 +58,21 @@ impl Selected {
             (Self::Rule(one), Self::Rule(other)) => one.rule == other.rule,
             (one, other) => one == other,
         }
+    }
+
+    /// Whether both are priced rules that charge the same.
+    pub(super) const fn costs_as(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Rule(one), Self::Rule(other)) => one.costs_as(other),
+            (Self::Nothing | Self::Rule(_) | Self::Torn, _) => false,
+        }
+    }
+}
+
+impl Leaf {
+    /// Whether both have a price, and the same one.
+    const fn costs_as(self, other: Self) -> bool {
+        self.is_priced && other.is_priced && self.charge == other.charge
     }
 }
 
@@ -107,7 +125,11 @@ impl Tree {
         if leaf.is_empty_rest {
             // The inner router would take the rule that is spelled out, and its price may differ.
             match self.spelled.at(path) {
-                Ok(found) if found.value.is_priced && found.value.rule != leaf.rule => {
+                Ok(found)
+                    if found.value.is_priced
+                        && found.value.rule != leaf.rule
+                        && !leaf.costs_as(*found.value) =>
+                {
                     return Selected::Torn;
                 }
                 _ => {}
@@ -151,6 +173,25 @@ pub(super) fn check(pattern: &str) -> Result<(), &'static str> {
         Err(InsertError::InvalidParamSegment) => Err("one segment holds one capture, at its end"),
         Err(_) => Err("a capture is written `{name}`, a brace itself `{{` or `}}`"),
     }
+}
+
+/// Whether two captures of a pattern have the same name.
+pub(super) fn names_twice(pattern: &str) -> bool {
+    let (mut names, mut rest) = (Vec::new(), pattern);
+    while let Some((_, after)) = rest.split_once('{') {
+        if let Some(after) = after.strip_prefix('{') {
+            rest = after;
+            continue;
+        }
+        let (name, after) = after.split_once('}').unwrap_or((after, ""));
+        let name = name.strip_prefix('*').unwrap_or(name);
+        if names.contains(&name) {
+            return true;
+        }
+        names.push(name);
+        rest = after;
+    }
+    false
 }
 
 /// Whether two patterns exclude each other from one tree.

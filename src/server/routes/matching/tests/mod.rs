@@ -11,6 +11,7 @@ pub(super) fn table(rules: &[(&str, u32)], otherwise: Otherwise) -> Result<Rules
             .iter()
             .map(|(rule, price)| ((*rule).to_owned(), (*price > 0).then_some(*price))),
         Some(otherwise),
+        PartialEq::eq,
     )
 }
 
@@ -195,6 +196,9 @@ fn what_cannot_be_looked_up_is_no_rule() {
         ("/x", "expected a method, one space and a path"),
         ("get /x", "expected a method in capitals"),
         ("ANY /x", "there is no method ANY"),
+        ("FOO /x", "no request has this method"),
+        ("GET /{x}/{x}", "two captures have one name"),
+        ("GET /{x}/{*x}", "two captures have one name"),
         ("GET /\u{e9}", "percent-encoded"),
         ("G@T /x", "expected a method in capitals"),
         (" /x", "expected a method, one space and a path"),
@@ -248,7 +252,7 @@ fn what_cannot_be_looked_up_is_no_rule() {
         );
     }
     assert!(refused(&[]).starts_with("the table has no rule"));
-    let unsaid = Rules::compile([("GET /x".to_owned(), Some(1))], None)
+    let unsaid = Rules::compile([("GET /x".to_owned(), Some(1))], None, PartialEq::eq)
         .unwrap_err()
         .to_string();
     assert!(

@@ -36,6 +36,95 @@ fn no_spelling_of_a_priced_path_is_free() {
     );
 }
 
+/// Prices 5, 5 and 9 for what a URL in a path may mean.
+const SCRAPE: &[(&str, u32)] = &[
+    ("GET /scrape/{url}", 5),
+    ("GET /scrape/{url}/{*rest}", 5),
+    ("GET /scrape/https:/dear.example/{*rest}", 9),
+    ("GET /free/{url}", 5),
+    ("GET /free/{url}/{*rest}", 0),
+    ("GET /other/{url}", 5),
+];
+
+#[test]
+fn a_path_of_which_every_reading_costs_the_same_is_priced_as_it_is() {
+    for otherwise in [Otherwise::Free, Otherwise::Refuse] {
+        expect(
+            SCRAPE,
+            otherwise,
+            &[
+                (
+                    "GET /scrape/https%3A%2F%2Fexample.com%2Fa",
+                    "5 url=https://example.com/a",
+                ),
+                (
+                    "GET /scrape/https%253A%252F%252Fexample.com%252Fa",
+                    "5 url=https%3A%2F%2Fexample.com%2Fa",
+                ),
+                ("GET /scrape/a%2Fb/c", "5 url=a/b rest=c"),
+                ("GET /scrape/a%5Cb", "5 url=a\\b"),
+                ("GET /scrape/..%2Fother%2Fx", "5 url=../other/x"),
+                ("GET /scrape/a/B//c", "5 url=a rest=B//c"),
+                ("HEAD /scrape/a%2Fb", "5 url=a/b"),
+                ("POST /scrape/a%2Fb", "405 GET, HEAD, OPTIONS"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_reading_that_costs_more_or_nothing_makes_a_path_ambiguous() {
+    for otherwise in [Otherwise::Free, Otherwise::Refuse] {
+        expect(
+            SCRAPE,
+            otherwise,
+            &[
+                ("GET /scrape/https%3A%2F%2Fdear.example%2Fa", "400"),
+                ("GET /scrape/https%3A%2F%2FDEAR.example%2Fa", "400"),
+                (
+                    "GET /scrape/https%3A%2F%2Fdear.example%2Fa%2F..%2F..%2Fb",
+                    "400",
+                ),
+                (
+                    "GET /scrape/https:%2Fdear.example%2Fa%2F..%2F..%2F..%2Fb%2Fc",
+                    "400",
+                ),
+                ("GET /scrape/https%253A%252F%252Fdear.example%252Fa", "400"),
+                (
+                    "GET /scrape/https:;v%2Fdear.example%2F..%2F..%2Fb%2Fc",
+                    "400",
+                ),
+                ("GET /scrape/a%2Fb%00", "400"),
+                ("GET /scrape/a%2Fb%FF", "400"),
+                ("GET /scrape/a%2F..%2F..", "400"),
+                ("GET /scrape/..%2Ffree%2Fx%2Fy", "400"),
+                ("GET /scrape/..%2Fother%2Fx%2Fy", "400"),
+                ("GET /free/a%2Fb", "400"),
+                ("GET /other/a%2Fb", "400"),
+                ("GET /Scrape/a%2Fb", "400"),
+            ],
+        );
+    }
+}
+
+#[test]
+fn an_empty_rest_that_costs_the_same_as_the_rule_for_its_path_is_priced() {
+    let rules = &[
+        ("GET /{x}", 5),
+        ("GET /a/{*rest}", 5),
+        ("GET /b/{*rest}", 6),
+    ];
+    expect(
+        rules,
+        Otherwise::Refuse,
+        &[
+            ("GET /a", "5 rest="),
+            ("GET /b", "400"),
+            ("GET /c", "5 x=c"),
+        ],
+    );
+}
+
 #[test]
 fn upper_case_in_a_pattern_is_part_of_the_route() {
     expect(
