@@ -120,6 +120,7 @@ impl Bench {
             invoice,
             committed,
             refused: None,
+            brief: false,
         };
         issue::answer(setup, &offered, &asked, None)
     }

@@ -12,6 +12,7 @@ mod bodies;
 mod body_limits;
 mod bound;
 mod boundaries;
+mod budget;
 mod caching;
 mod charges;
 mod clocks;

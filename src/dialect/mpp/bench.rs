@@ -122,6 +122,7 @@ impl Bench {
             invoice: &self.invoice,
             committed: None,
             refused: None,
+            brief: false,
         };
         Mpp.challenge(&asked).ok()?.pop()
     }

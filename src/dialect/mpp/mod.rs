@@ -94,7 +94,7 @@ use self::{
 };
 use super::{
     Asked, ChallengeLine, Claim, Committed, Dialect, Fields, HeaderLine, Listed, Presented,
-    RequestView, Unsayable,
+    RequestView, Unsayable, accept_authenticate,
 };
 use crate::{
     clock::Timestamp,
@@ -202,6 +202,10 @@ impl Dialect for Mpp {
 
     fn description(&self, _: &RequestView<'_>, _: &Terms) -> Result<Option<Committed>, Unsayable> {
         Ok(None)
+    }
+
+    fn is_named(&self, headers: &HeaderMap) -> bool {
+        issue::is_accepted(headers) || accept_authenticate::names(headers, challenge::SCHEME)
     }
 
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {

@@ -123,6 +123,7 @@ impl Bench {
             invoice,
             committed,
             refused: None,
+            brief: false,
         };
         X402.challenge(&asked)
             .ok()

@@ -123,7 +123,7 @@ use crate::{
     codec::fields::{has_any, take_lines},
     payment::{
         Access, Amount, DialectName, InvoiceDescription, Network, Payment, PaymentReceipt, Refusal,
-        Terms,
+        Resource, Terms,
     },
 };
 
@@ -260,6 +260,7 @@ impl Dialect for X402 {
             invoice,
             committed,
             refused,
+            brief,
         } = *asked;
         let request_hash = committed.ok_or(Unsayable)?;
         let pay_to = terms.pay_to.as_ref().ok_or(Unsayable)?;
@@ -288,10 +289,11 @@ impl Dialect for X402 {
             invoice: invoice.as_str(),
             request_hash,
         };
+        let plain = Resource::default();
         let said = challenge::Said {
             error: refused.map_or("Payment required", Refusal::code),
             url: &[view.origin, view.target].concat(),
-            resource: &terms.resource,
+            resource: if brief { &plain } else { &terms.resource },
             bound_headers: &terms.bound_headers,
             amount,
             pay_to,

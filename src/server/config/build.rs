@@ -54,6 +54,7 @@ impl PaywallBuilder {
         )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
+        self.challenge_headers_fit()?;
         let service = dialects::service_label(self.service.as_deref())?;
         let origins: Vec<Arc<str>> = authorities
             .all()
@@ -96,6 +97,7 @@ impl PaywallBuilder {
             announcer: Default::default(),
             presented: BodyMemory::new(self.body_pool - self.body_pool / 2, body_limit),
             unpaid: BodyMemory::new(self.body_pool / 2, body_limit),
+            challenge_header_bytes: self.challenge_header_bytes,
             body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,

@@ -1,5 +1,6 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
+use super::challenge_headers;
 use crate::{
     clock::{Clock, SystemClock},
     dialect::secrets::Secrets,
@@ -30,6 +31,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limits: UnpaidLimits,
+    pub(in crate::server) challenge_header_bytes: usize,
     /// `None` if it was not set.
     pub(in crate::server) body_limit: Option<usize>,
     pub(in crate::server) body_pool: usize,
@@ -61,6 +63,7 @@ impl PaywallBuilder {
             l402_service: None,
             clock: Arc::new(SystemClock::new()),
             limits: UnpaidLimits::default(),
+            challenge_header_bytes: challenge_headers::DEFAULT,
             body_limit: None,
             body_pool: 64 << 20,
             time_limit: Duration::from_secs(10),
@@ -189,7 +192,9 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets the enabled dialects. The default is all that are compiled in.
+    /// Sets the enabled dialects, the most preferred first. The default is all that are compiled in:
+    /// L402, MPP, x402. The order decides what a 402 leaves out if its headers are too long
+    /// ([`challenge_header_bytes`](Self::challenge_header_bytes)).
     pub fn dialects(mut self, names: impl IntoIterator<Item = DialectName>) -> Self {
         self.dialects = Some(names.into_iter().collect());
         self

@@ -2,6 +2,7 @@
 
 mod build;
 mod builder;
+mod challenge_headers;
 pub(super) mod charge;
 mod dialects;
 pub(super) mod error;

@@ -69,6 +69,7 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) presented: BodyMemory,
     /// Memory for the bodies that a price function reads.
     pub(in crate::server) unpaid: BodyMemory,
+    pub(in crate::server) challenge_header_bytes: usize,
     pub(in crate::server) body_limit: usize,
     pub(in crate::server) time_limit: Duration,
     pub(in crate::server) invoice_expiry: Duration,
