@@ -108,6 +108,12 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns whether its released clients say in each request that they speak it. A request that
+    /// does not comes from a client of another dialect, most likely.
+    fn is_named_by_clients(&self) -> bool {
+        false
+    }
+
     /// Returns the challenge lines for a checked invoice. The server sorts the lines of all
     /// dialects by rank.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
 
 mod customer;
+mod hinted;
 mod journal;
 mod shop;
 mod slow;

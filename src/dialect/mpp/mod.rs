@@ -208,6 +208,11 @@ impl Dialect for Mpp {
         issue::is_accepted(headers) || accept_authenticate::names(headers, challenge::SCHEME)
     }
 
+    /// They send `Accept-Payment`.
+    fn is_named_by_clients(&self) -> bool {
+        true
+    }
+
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         issue::line(asked).map(|line| vec![line]).ok_or(Unsayable)
     }

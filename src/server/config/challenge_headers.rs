@@ -2,10 +2,6 @@
 
 use super::{ConfigError, PaywallBuilder};
 
-/// Stock nginx takes 4 KiB of response headers. The rest of these is for the status line and for
-/// headers that are no challenge.
-pub(in crate::server) const DEFAULT: usize = 3_584;
-
 /// No challenge is shorter than half of this.
 const LEAST: usize = 1_024;
 
@@ -20,8 +16,8 @@ impl PaywallBuilder {
     ///    `Accept-Authenticate`,
     /// 2. the copy of L402's challenge for clients of `LSAT`, its older name,
     /// 3. optional members: MPP's description, and all that x402 says of the resource but its URL,
-    /// 4. whole dialects, the last named in [`dialects`](Self::dialects) first. The dialect of a
-    ///    refused credential stays longest.
+    /// 4. whole dialects: first MPP, because its clients send `Accept-Payment`, then the last named
+    ///    in [`dialects`](Self::dialects). The dialect of a refused credential stays longest.
     ///
     /// One dialect always stays, the shortest if none fits. The body has every challenge in full.
     /// The log says once what was left out. If only clients and proxies that take more call this

@@ -1,8 +1,6 @@
 //! Keeps the challenge headers of a 402 within a budget of bytes: proxies and clients refuse an
 //! answer whose headers are too long together.
 
-use std::cmp::Reverse;
-
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::{
@@ -59,7 +57,10 @@ pub(in crate::server) fn fit<'a>(
     }
     let shortest = written.iter().min_by_key(|one| size(one)).cloned();
     let refused = hints.refused.map(Dialect::name);
-    written.sort_by_key(|one| Reverse(Some(one.dialect.name()) == refused));
+    written.sort_by_key(|one| {
+        let is_refused = Some(one.dialect.name()) == refused;
+        (!is_refused, one.dialect.is_named_by_clients())
+    });
     let mut left = budget;
     written.retain(|one| match left.checked_sub(size(one)) {
         Some(rest) => {

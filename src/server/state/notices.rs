@@ -124,7 +124,7 @@ impl Notices {
             LeftOut::Spare => (&self.spare_cut, "what clients can pay without"),
             LeftOut::Dialects => (
                 &self.dialects_cut,
-                "whole dialects, the last of .dialects([..]) first, so some clients cannot pay",
+                "whole dialects (MPP if there was no `Accept-Payment`, then the last of .dialects([..])), so some clients cannot pay",
             ),
         };
         if !logged.swap(true, Ordering::Relaxed) {
