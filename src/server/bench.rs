@@ -74,6 +74,7 @@ impl Bench {
         let place = RequestPlace {
             origin: 0,
             target,
+            client_target: None,
             nested: rule.nested(&head),
             client: ClientKey::Unknown,
             address: ResolvedClient::UNKNOWN,

@@ -214,6 +214,7 @@ pub use self::{
     },
     future::ResponseFuture,
     layer::X402Layer,
+    origin::ClientUrl,
     own_answer::OwnAnswer,
     routes::RouteTable,
     service::X402Service,

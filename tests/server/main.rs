@@ -16,6 +16,7 @@ mod boundaries;
 mod budget;
 mod caching;
 mod charges;
+mod client_urls;
 mod clocks;
 mod configuration;
 mod cors;

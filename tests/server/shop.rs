@@ -45,8 +45,16 @@ impl Shop {
 
     /// The same over another node.
     pub(crate) fn builder_of(&self, node: impl Receiver) -> PaywallBuilder {
+        self.bare(node).origin(ORIGIN)
+    }
+
+    /// The same at another origin.
+    pub(crate) fn builder_at(&self, origin: &str) -> PaywallBuilder {
+        self.bare(self.node.clone()).origin(origin)
+    }
+
+    fn bare(&self, node: impl Receiver) -> PaywallBuilder {
         Paywall::builder(node)
-            .origin(ORIGIN)
             .master_secret(Secrets::test_secret(7))
             .replay_store(self.store.clone())
             .clock(self.clock.clone())

@@ -132,6 +132,7 @@ impl Bench {
             carrier: Carrier::Http(&self.head),
             origin: self.origin,
             target: &self.target,
+            client_target: None,
             route: "/weather",
             keys: &self.keys,
             body_hash: self.body_hash,

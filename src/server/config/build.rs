@@ -90,6 +90,7 @@ impl PaywallBuilder {
             origins,
             authorities,
             proxies,
+            proxies_send_prefix: self.proxies_send_prefix,
             sold: Sold::enrol(keys.clone()),
             keys,
             clock: self.clock,

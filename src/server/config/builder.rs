@@ -27,6 +27,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) authorities: Vec<String>,
     pub(in crate::server) proxies: Vec<String>,
     pub(in crate::server) forwarded_by: ForwardedBy,
+    pub(in crate::server) proxies_send_prefix: bool,
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limits: UnpaidLimits,
@@ -59,6 +60,7 @@ impl PaywallBuilder {
             authorities: Vec::new(),
             proxies: Vec::new(),
             forwarded_by: ForwardedBy::default(),
+            proxies_send_prefix: false,
             l402_service: None,
             clock: Arc::new(SystemClock::new()),
             limits: UnpaidLimits::default(),
@@ -82,7 +84,8 @@ impl PaywallBuilder {
     /// Adds a public origin of the service, such as `https://api.example.com`. At least one is
     /// required: clients call it, and credentials are bound to it. Plain `http` is allowed only for
     /// loopback addresses and `localhost`. A request whose host is a loopback address counts as
-    /// made to the first origin.
+    /// made to the first origin. If a proxy strips a prefix from each path, add it here:
+    /// `https://api.example.com/v1`.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push((origin.into(), false));
         self

@@ -4,6 +4,7 @@ mod build;
 mod builder;
 mod challenge_headers;
 pub(super) mod charge;
+mod client_url;
 mod dialects;
 pub(super) mod error;
 mod foreign;

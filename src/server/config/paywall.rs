@@ -60,6 +60,8 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) origins: Vec<Arc<str>>,
     pub(in crate::server) authorities: Origins,
     pub(in crate::server) proxies: Proxies,
+    /// Whether trusted proxies name the prefix that they strip.
+    pub(in crate::server) proxies_send_prefix: bool,
     pub(in crate::server) keys: Arc<KeyRing>,
     pub(in crate::server) sold: Arc<Sold>,
     pub(in crate::server) clock: Arc<dyn Clock>,
