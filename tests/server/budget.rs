@@ -326,6 +326,23 @@ async fn what_was_left_out_is_logged_once_with_the_sizes_and_the_setting_of_ngin
     assert!(logged.starts_with("WARN"));
 }
 
+#[tokio::test]
+async fn a_challenge_that_is_longer_than_the_budget_alone_is_logged_and_no_dialect_is_missed() {
+    let journal = Journal::begin();
+    let shop = Shop::new();
+    let builder = shop.builder().dialects([DialectName::X402]);
+    let app = app(builder, Charge::new(Amount::from_sat(10)));
+    ask(&app, Call::get("/a").request()).await;
+    tracing::callsite::rebuild_interest_cache();
+    for _ in 0..2 {
+        let call = Call::new("GET", format!("/a?{}", "q".repeat(3_000)));
+        ask(&app, call.request()).await;
+    }
+    let lines = journal.lines();
+    assert_eq!(lines.matches("proxy_buffer_size").count(), 1, "{lines}");
+    assert!(!lines.contains("whole dialects"), "{lines}");
+}
+
 #[test]
 fn a_budget_that_holds_no_challenge_is_refused() {
     for (bytes, is_good) in [

@@ -61,7 +61,7 @@ pub(in crate::server) fn fit<'a>(
         let is_refused = Some(one.dialect.name()) == refused;
         (!is_refused, one.dialect.is_named_by_clients())
     });
-    let mut left = budget;
+    let (mut left, before) = (budget, written.len());
     written.retain(|one| match left.checked_sub(size(one)) {
         Some(rest) => {
             left = rest;
@@ -72,7 +72,12 @@ pub(in crate::server) fn fit<'a>(
     if written.is_empty() {
         written.extend(shortest);
     }
-    (written, Some(LeftOut::Dialects))
+    let left_out = if written.len() < before {
+        LeftOut::Dialects
+    } else {
+        LeftOut::Spare
+    };
+    (written, Some(left_out))
 }
 
 /// Returns how many bytes the lines take in HTTP/1.1.
