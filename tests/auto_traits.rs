@@ -9,8 +9,8 @@ use tower_x402::{
     lightning::{Devnet, InvoiceRequest, LocalNode, NodeError, PaymentStatus},
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
-        BadRequest, ClientAddr, ConfigError, OwnAnswer, PaywallBuilder, Price, PriceRequest,
-        SecretFileError, Settlements, X402Service,
+        BadRequest, ClientAddr, ClientUrl, ConfigError, OwnAnswer, PaywallBuilder, Price,
+        PriceRequest, SecretFileError, Settlements, X402Service,
     },
     *,
 };
@@ -66,6 +66,7 @@ fn public_types_are_debug_send_and_sync() {
         StoreError,
         BadRequest,
         ClientAddr,
+        ClientUrl,
         ConfigError,
         OwnAnswer,
         PaywallBuilder,

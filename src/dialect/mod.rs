@@ -1,6 +1,8 @@
 //! How each protocol expresses the nouns of a payment over HTTP. Everything here is a pure
 //! function: no clock, no store, no node.
 
+#[cfg(any(feature = "l402", feature = "mpp"))]
+mod accept_authenticate;
 pub(crate) mod client;
 pub(crate) mod keys;
 pub(crate) mod list;
@@ -100,6 +102,18 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
         terms: &Terms,
     ) -> Result<Option<Committed>, Unsayable>;
 
+    /// Returns whether the request says that its client speaks this dialect. A credential does not
+    /// count.
+    fn is_named(&self, _headers: &HeaderMap) -> bool {
+        false
+    }
+
+    /// Returns whether its released clients say in each request that they speak it. A request that
+    /// does not comes from a client of another dialect, most likely.
+    fn is_named_by_clients(&self) -> bool {
+        false
+    }
+
     /// Returns the challenge lines for a checked invoice. The server sorts the lines of all
     /// dialects by rank.
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable>;
@@ -188,6 +202,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) committed: Option<&'a [u8; 32]>,
     /// Why a credential was refused, of this dialect or another.
     pub(crate) refused: Option<&'a Refusal>,
+    /// Leaves out what a client can pay without: copies for older clients, and optional members.
+    pub(crate) brief: bool,
 }
 
 /// What a request's head holds of one dialect.

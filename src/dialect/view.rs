@@ -12,6 +12,8 @@ pub(crate) struct RequestView<'a> {
     pub(crate) origin: &'a str,
     /// The target as it was requested: raw path and query, with a leading slash.
     pub(crate) target: &'a str,
+    /// The same as the client wrote it, if a proxy or a layer outside changed it.
+    pub(crate) client_target: Option<&'a str>,
     /// The prefix and pattern of the rule that prices this request, as `/v1/weather/{city}`.
     pub(crate) route: &'a str,
     /// The keys of this origin.
@@ -41,6 +43,12 @@ impl<'a> RequestView<'a> {
     pub(crate) fn method(&self) -> &'a str {
         let Carrier::Http(head) = self.carrier;
         head.method.as_str()
+    }
+
+    /// Returns the target as the client wrote it.
+    #[cfg(feature = "x402")]
+    pub(crate) fn client_target(&self) -> &'a str {
+        self.client_target.unwrap_or(self.target)
     }
 
     /// Returns the name and port of the origin.

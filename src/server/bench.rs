@@ -74,6 +74,7 @@ impl Bench {
         let place = RequestPlace {
             origin: 0,
             target,
+            client_target: None,
             nested: rule.nested(&head),
             client: ClientKey::Unknown,
             address: ResolvedClient::UNKNOWN,
@@ -120,6 +121,7 @@ impl Bench {
             invoice,
             committed,
             refused: None,
+            brief: false,
         };
         issue::answer(setup, &offered, &asked, None)
     }

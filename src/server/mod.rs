@@ -226,6 +226,7 @@ pub use self::{
     },
     future::ResponseFuture,
     layer::X402Layer,
+    origin::ClientUrl,
     own_answer::OwnAnswer,
     routes::RouteTable,
     service::X402Service,

@@ -113,7 +113,7 @@ fn what_is_missing_is_named_with_the_call_that_adds_it() {
 fn an_origin_is_secure_and_nothing_more_than_an_origin() {
     let insecure =
         "is not secure: credentials are money, use `https` (or `insecure_origin`, for tests)";
-    let more = "is more than an origin: expected no slash after the name, no path, query, fragment or user";
+    let more = "is more than an origin: expected no query, fragment or user, no slash at the end, and only a path of plain segments, such as `/v1`";
     let host = "has no proper host: expected a name or address and an optional port";
     for (origin, text) in [
         ("http://api.example.com", insecure),

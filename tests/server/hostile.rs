@@ -18,6 +18,7 @@ pub(crate) fn service(shop: &Shop, dialects: &[DialectName]) -> Router {
         .builder()
         .dialects(dialects.iter().copied())
         .max_unpaid(100_000)
+        .challenge_header_bytes(usize::MAX)
         .build()
         .unwrap();
     let layer = paywall

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
 
 mod customer;
+mod hinted;
 mod journal;
 mod shop;
 mod slow;
@@ -12,8 +13,10 @@ mod bodies;
 mod body_limits;
 mod bound;
 mod boundaries;
+mod budget;
 mod caching;
 mod charges;
+mod client_urls;
 mod clocks;
 mod configuration;
 mod cors;

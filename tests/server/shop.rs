@@ -11,7 +11,7 @@ use tower_x402::{
     DialectName, Invoice, MemoryStore, Paywall, Secrets,
     clock::{TestClock, Timestamp},
     l402,
-    lightning::{BoxFuture, LocalNode},
+    lightning::{BoxFuture, LocalNode, Receiver},
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError, StoreId,
         UseId, UseRequest,
@@ -40,8 +40,21 @@ impl Shop {
 
     /// A builder with everything that is required, which speaks L402 alone.
     pub(crate) fn builder(&self) -> PaywallBuilder {
-        Paywall::builder(self.node.clone())
-            .origin(ORIGIN)
+        self.builder_of(self.node.clone())
+    }
+
+    /// The same over another node.
+    pub(crate) fn builder_of(&self, node: impl Receiver) -> PaywallBuilder {
+        self.bare(node).origin(ORIGIN)
+    }
+
+    /// The same at another origin.
+    pub(crate) fn builder_at(&self, origin: &str) -> PaywallBuilder {
+        self.bare(self.node.clone()).origin(origin)
+    }
+
+    fn bare(&self, node: impl Receiver) -> PaywallBuilder {
+        Paywall::builder(node)
             .master_secret(Secrets::test_secret(7))
             .replay_store(self.store.clone())
             .clock(self.clock.clone())

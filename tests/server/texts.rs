@@ -121,7 +121,8 @@ async fn quotes_commas_and_foreign_letters_in_a_description_split_no_challenge()
         &"x".repeat(256),
     ] {
         let shop = Shop::new();
-        let paywall = shop.paywall_of_every_dialect();
+        let builder = shop.builder_of_every_dialect();
+        let paywall = builder.challenge_header_bytes(usize::MAX).build().unwrap();
         let charge = Charge::new(Amount::from_sat(10)).description(text);
         let table = RouteTable::new()
             .charge("GET /weather", charge)

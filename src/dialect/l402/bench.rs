@@ -170,6 +170,7 @@ fn view<'a>(head: &'a Parts, keys: &'a OriginKeys) -> RequestView<'a> {
         carrier: Carrier::Http(head),
         origin: ORIGIN,
         target: TARGET,
+        client_target: None,
         route: ROUTE,
         keys,
         body_hash: None,

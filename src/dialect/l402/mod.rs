@@ -99,7 +99,7 @@ use self::{
 };
 use super::{
     Asked, ChallengeLine, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed, Presented,
-    Rank, RequestView, Unsayable,
+    Rank, RequestView, Unsayable, accept_authenticate,
 };
 use crate::{
     clock::Timestamp,
@@ -229,6 +229,13 @@ impl Dialect for L402 {
         }
     }
 
+    fn is_named(&self, headers: &HeaderMap) -> bool {
+        let schemes = [Scheme::L402, Scheme::Lsat];
+        schemes
+            .iter()
+            .any(|scheme| accept_authenticate::names(headers, scheme.as_str()))
+    }
+
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {
         let invoice = asked.invoice;
         let macaroon = mint(
@@ -247,10 +254,17 @@ impl Dialect for L402 {
                 value,
             }
         };
-        Ok(vec![
+        let (l402, lsat) = (
             line(Rank::L402, Scheme::L402),
             line(Rank::Lsat, Scheme::Lsat),
-        ])
+        );
+        if !asked.brief {
+            return Ok(vec![l402, lsat]);
+        }
+        let names =
+            |scheme: Scheme| accept_authenticate::names(asked.view.headers(), scheme.as_str());
+        let is_old = names(Scheme::Lsat) && !names(Scheme::L402);
+        Ok(vec![if is_old { lsat } else { l402 }])
     }
 
     fn receipt(&self, _: &PaymentReceipt, _: StatusCode, _: Timestamp) -> Option<HeaderLine> {

@@ -122,6 +122,7 @@ impl Bench {
             invoice: &self.invoice,
             committed: None,
             refused: None,
+            brief: false,
         };
         Mpp.challenge(&asked).ok()?.pop()
     }
@@ -131,6 +132,7 @@ impl Bench {
             carrier: Carrier::Http(&self.head),
             origin: self.origin,
             target: &self.target,
+            client_target: None,
             route: "/weather",
             keys: &self.keys,
             body_hash: self.body_hash,

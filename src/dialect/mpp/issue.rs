@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use http::header::WWW_AUTHENTICATE;
+use http::{HeaderMap, header::WWW_AUTHENTICATE};
 
 use super::{
     AcceptPayment,
@@ -34,6 +34,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         terms,
         amount,
         invoice,
+        brief,
         ..
     } = asked;
     let sat = amount.as_whole_sat().filter(|sat| *sat > 0)?;
@@ -47,7 +48,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
             .resource
             .description
             .as_deref()
-            .filter(|text| is_plain(text))
+            .filter(|text| !brief && is_plain(text))
             .map(Cow::Borrowed),
         digest: match body(view, terms)? {
             Body::Streamed | Body::Hashed(EMPTY_BODY) => None,
@@ -70,9 +71,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         .mac
         .mac(challenge.id_input().as_bytes());
     challenge.id = base64::encode_url(mac).into();
-    let weight =
-        AcceptPayment::of(view.headers()).and_then(|accepted| accepted.weight(METHOD, CHARGE));
-    let rank = if weight.is_some_and(|weight| weight > 0) {
+    let rank = if is_accepted(view.headers()) {
         Rank::PaymentPreferred
     } else {
         Rank::Payment
@@ -82,6 +81,13 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
         name: WWW_AUTHENTICATE,
         value: challenge.to_header_value()?,
     })
+}
+
+/// Returns whether `Accept-Payment` names Lightning charges.
+pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
+    AcceptPayment::of(headers)
+        .and_then(|accepted| accepted.weight(METHOD, CHARGE))
+        .is_some_and(|weight| weight > 0)
 }
 
 /// Returns the parameter `header`, if `Authorization` is in use for something else.

@@ -96,7 +96,7 @@ use self::{
 };
 use super::{
     Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, HttpFields, Listed, Presented,
-    RequestView, Unsayable,
+    RequestView, Unsayable, accept_authenticate,
 };
 use crate::{
     clock::Timestamp,
@@ -204,6 +204,15 @@ impl Dialect for Mpp {
 
     fn description(&self, _: &RequestView<'_>, _: &Terms) -> Result<Option<Committed>, Unsayable> {
         Ok(None)
+    }
+
+    fn is_named(&self, headers: &HeaderMap) -> bool {
+        issue::is_accepted(headers) || accept_authenticate::names(headers, challenge::SCHEME)
+    }
+
+    /// They send `Accept-Payment`.
+    fn is_named_by_clients(&self) -> bool {
+        true
     }
 
     fn challenge(&self, asked: &Asked<'_>) -> Result<Vec<ChallengeLine>, Unsayable> {

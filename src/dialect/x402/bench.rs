@@ -123,6 +123,7 @@ impl Bench {
             invoice,
             committed,
             refused: None,
+            brief: false,
         };
         X402.challenge(&asked)
             .ok()
@@ -192,6 +193,7 @@ impl Bench {
             carrier: Carrier::Http(&call.head),
             origin: ORIGIN,
             target: call.target(),
+            client_target: None,
             route: "/weather/{city}",
             keys: &self.keys,
             body_hash: Some(call.body_hash),

@@ -1,5 +1,7 @@
 //! A credential in a request's head, and what the head leaves open.
 
+use sha2::{Digest, Sha256};
+
 use super::{
     Conditions, PaymentPayload, PaymentRequirements, Reason,
     binding::{Binding, Params, RequestBinding},
@@ -91,7 +93,8 @@ impl Authentic {
             verify::remembered(created_at, &conditions)?;
         }
         let is_foreign = foreign.is_some();
-        if !is_foreign && quote.bound.is_some() != terms.has_bound {
+        if !is_foreign && quote.bound.is_some() != (terms.has_bound || view.client_target.is_some())
+        {
             return Err(Reason::RequestMismatch);
         }
         Ok(Self {
@@ -124,8 +127,7 @@ impl Claim for Authentic {
             return Err(Reason::AmountMismatch.into());
         }
         let binding = binding(view, terms)?;
-        let same_bound =
-            self.is_foreign || self.quote.bound == view.bound.filter(|_| terms.has_bound);
+        let same_bound = self.is_foreign || self.quote.bound == bound(view, terms);
         if *binding.hash().as_bytes() != self.request_hash || !same_bound {
             return Err(Reason::RequestMismatch.into());
         }
@@ -146,12 +148,27 @@ impl Claim for Authentic {
     }
 }
 
+/// Returns what a quote is bound to beside the request hash: what a price function read and the
+/// bound headers. The request hash covers the URL as the client wrote it. If this server sees
+/// another target, the quote is bound to that too: two targets with one URL stay two.
+pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
+    let bound = view.bound.filter(|_| terms.has_bound);
+    if view.client_target.is_none() {
+        return bound;
+    }
+    let mut hash = Sha256::new_with_prefix(b"served target");
+    hash.update([u8::from(bound.is_some())]);
+    hash.update(bound.unwrap_or_default());
+    hash.update(view.target);
+    Some(hash.finalize().into())
+}
+
 /// Returns the binding of the request that will be executed.
 pub(super) fn binding(view: &RequestView<'_>, terms: &Terms) -> Result<RequestBinding, Reason> {
-    if !view.target.starts_with('/') {
+    if !view.client_target().starts_with('/') {
         return Err(Reason::RequestBinding);
     }
-    let url = [view.origin, view.target].concat();
+    let url = [view.origin, view.client_target()].concat();
     let body_hash = view.body_hash.as_ref().ok_or(Reason::RequestBinding)?;
     RequestBinding::http(
         view.method(),

@@ -124,7 +124,7 @@ use crate::{
     codec::fields::{has_any, take_lines},
     payment::{
         Access, Amount, DialectName, InvoiceDescription, Network, Payment, PaymentReceipt, Refusal,
-        Terms,
+        Resource, Terms,
     },
 };
 
@@ -240,7 +240,7 @@ impl Dialect for X402 {
         view: &RequestView<'_>,
         terms: &Terms,
     ) -> Result<Option<Committed>, Unsayable> {
-        (view.origin.len() + view.target.len() <= challenge::MAX_URL)
+        (view.origin.len() + view.client_target().len() <= challenge::MAX_URL)
             .then_some(())
             .ok_or(Unsayable)?;
         let binding = claim::binding(view, terms).map_err(|_| Unsayable)?;
@@ -261,6 +261,7 @@ impl Dialect for X402 {
             invoice,
             committed,
             refused,
+            brief,
         } = *asked;
         let request_hash = committed.ok_or(Unsayable)?;
         let pay_to = terms.pay_to.as_ref().ok_or(Unsayable)?;
@@ -270,12 +271,12 @@ impl Dialect for X402 {
             max_timeout: invoice.expiry().as_secs(),
             pay_to: *pay_to,
         };
-        let bound = view.bound.filter(|_| terms.has_bound);
+        let bound = claim::bound(view, terms);
         let fits = *invoice.description() == InvoiceDescription::Hash(*request_hash)
             && invoice.amount() == Some(amount)
             && invoice.network() == terms.network
             && invoice.payee() == pay_to
-            && bound.is_some() == terms.has_bound;
+            && (view.bound.is_some() || !terms.has_bound);
         fits.then_some(()).ok_or(Unsayable)?;
         let ends_at = invoice.expires_at();
         let quote = Quote {
@@ -289,10 +290,11 @@ impl Dialect for X402 {
             invoice: invoice.as_str(),
             request_hash,
         };
+        let plain = Resource::default();
         let said = challenge::Said {
             error: refused.map_or("Payment required", Refusal::code),
-            url: &[view.origin, view.target].concat(),
-            resource: &terms.resource,
+            url: &[view.origin, view.client_target()].concat(),
+            resource: if brief { &plain } else { &terms.resource },
             bound_headers: &terms.bound_headers,
             amount,
             pay_to,

@@ -54,6 +54,7 @@ impl PaywallBuilder {
         )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
+        self.challenge_headers_fit()?;
         let service = dialects::service_label(self.service.as_deref())?;
         let (origins, keyed): (Vec<Arc<str>>, Vec<Arc<str>>) = authorities
             .all()
@@ -92,6 +93,7 @@ impl PaywallBuilder {
             origins,
             authorities,
             proxies,
+            proxies_send_prefix: self.proxies_send_prefix,
             sold: Sold::enrol(keys.clone()),
             keys,
             clock: self.clock,
@@ -99,6 +101,7 @@ impl PaywallBuilder {
             announcer: Default::default(),
             presented: BodyMemory::new(self.body_pool - self.body_pool / 2, body_limit),
             unpaid: BodyMemory::new(self.body_pool / 2, body_limit),
+            challenge_header_bytes: self.challenge_header_bytes,
             body_limit,
             time_limit: self.time_limit,
             invoice_expiry: self.invoice_expiry,

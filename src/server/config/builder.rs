@@ -28,9 +28,11 @@ pub struct PaywallBuilder {
     pub(in crate::server) proxies: Vec<String>,
     pub(in crate::server) trusted_hops: Option<usize>,
     pub(in crate::server) forwarded_by: ForwardedBy,
+    pub(in crate::server) proxies_send_prefix: bool,
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limits: UnpaidLimits,
+    pub(in crate::server) challenge_header_bytes: usize,
     /// `None` if it was not set.
     pub(in crate::server) body_limit: Option<usize>,
     pub(in crate::server) body_pool: usize,
@@ -60,9 +62,12 @@ impl PaywallBuilder {
             proxies: Vec::new(),
             trusted_hops: None,
             forwarded_by: ForwardedBy::default(),
+            proxies_send_prefix: false,
             l402_service: None,
             clock: Arc::new(SystemClock::new()),
             limits: UnpaidLimits::default(),
+            // Stock nginx takes 4 KiB: the rest is for headers that are no challenge.
+            challenge_header_bytes: 3_584,
             body_limit: None,
             body_pool: 64 << 20,
             time_limit: Duration::from_secs(10),
@@ -82,7 +87,8 @@ impl PaywallBuilder {
     /// required: clients call it, and credentials are bound to it. Plain `http` is allowed only for
     /// loopback addresses and `localhost`. The names `localhost`, `127.0.0.1` and `[::1]` of such an
     /// origin stand for each other, at the same port. Any other request whose host is a loopback
-    /// address counts as made to the first origin.
+    /// address counts as made to the first origin. If a proxy strips a prefix from each path, add
+    /// it here: `https://api.example.com/v1`.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origins.push((origin.into(), false));
         self
@@ -206,7 +212,9 @@ impl PaywallBuilder {
         self
     }
 
-    /// Sets the enabled dialects. The default is all that are compiled in.
+    /// Sets the enabled dialects, the most preferred first. The default is all that are compiled in:
+    /// L402, MPP, x402. The order helps to decide what a 402 leaves out if its headers are too long:
+    /// see [`challenge_header_bytes`](Self::challenge_header_bytes).
     pub fn dialects(mut self, names: impl IntoIterator<Item = DialectName>) -> Self {
         self.dialects = Some(names.into_iter().collect());
         self

@@ -20,7 +20,8 @@ pub(in crate::server) fn service_label(label: Option<&str>) -> Result<&str, Conf
     }
 }
 
-/// Returns the enabled dialects. Refuses one that the receiver cannot serve.
+/// Returns the enabled dialects, in the order of their names. Refuses one that the receiver cannot
+/// serve.
 pub(in crate::server) fn enabled(
     names: Option<&[DialectName]>,
     profile: &ReceiverProfile,
@@ -36,9 +37,15 @@ pub(in crate::server) fn enabled(
         )));
     }
     let options = Options { l402_service };
-    let chosen: Vec<_> = DIALECTS
+    let mut listed: Vec<_> = DIALECTS
         .iter()
         .filter(|listed| names.is_none_or(|names| names.contains(&listed.name)))
+        .collect();
+    listed.sort_by_key(|listed| {
+        names.and_then(|names| names.iter().position(|name| *name == listed.name))
+    });
+    let chosen: Vec<_> = listed
+        .iter()
         .map(|listed| (listed.make)(&options).map_err(ConfigError::new))
         .collect::<Result<_, _>>()?;
     for dialect in &chosen {

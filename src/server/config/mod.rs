@@ -2,7 +2,9 @@
 
 mod build;
 mod builder;
+mod challenge_headers;
 pub(super) mod charge;
+mod client_url;
 mod dialects;
 pub(super) mod error;
 mod failures;

@@ -60,6 +60,8 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) origins: Vec<Arc<str>>,
     pub(in crate::server) authorities: Origins,
     pub(in crate::server) proxies: Proxies,
+    /// Whether trusted proxies name the prefix that they strip.
+    pub(in crate::server) proxies_send_prefix: bool,
     pub(in crate::server) keys: Arc<KeyRing>,
     pub(in crate::server) sold: Arc<Sold>,
     pub(in crate::server) clock: Arc<dyn Clock>,
@@ -69,6 +71,7 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) presented: BodyMemory,
     /// Memory for the bodies that a price function reads.
     pub(in crate::server) unpaid: BodyMemory,
+    pub(in crate::server) challenge_header_bytes: usize,
     pub(in crate::server) body_limit: usize,
     pub(in crate::server) time_limit: Duration,
     pub(in crate::server) invoice_expiry: Duration,

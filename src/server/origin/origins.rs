@@ -70,6 +70,15 @@ impl Origins {
         own.chain(aliases.map(|(alias, index)| (alias, &self.origins[*index])))
     }
 
+    /// Returns the prefix that proxies strip from paths at this origin, by its index in
+    /// [`all`](Self::all).
+    pub(crate) fn prefix(&self, origin: usize) -> &str {
+        let alias = origin.checked_sub(self.origins.len());
+        let own = alias.and_then(|alias| Some(self.aliases.get(alias)?.1));
+        let own = self.origins.get(own.unwrap_or(origin));
+        own.map_or("", Origin::prefix)
+    }
+
     /// Returns the index in [`all`](Self::all) of the origin that the request was made to. It is
     /// the first origin if the request names no authority, an accepted one, or a loopback name that
     /// no origin has.

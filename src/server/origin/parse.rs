@@ -1,14 +1,17 @@
 use std::{error::Error, fmt};
 
+use super::client_url::is_prefix;
 use crate::codec::authority::Authority;
 
 /// A configured public origin, such as `https://api.example.com`: lower case, without a default
-/// port.
+/// port. It may have a path, which is not part of its text.
 ///
 /// Its text is safe in a quoted string, such as a realm.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     text: String,
+    /// What proxies strip from each path: empty, or such as `/v1`.
+    prefix: String,
     /// Has a port only if it is not the default one.
     authority: Authority<'static>,
     default_port: u16,
@@ -56,9 +59,13 @@ impl Origin {
         if !text.is_ascii() {
             return Err(expected("is not ASCII: write the name in its `xn--` form"));
         }
-        if rest.contains(['/', '?', '#', '@', '\\']) {
+        let (rest, prefix) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        // In the case in which it was written.
+        let prefix = &text[text.len() - prefix.len()..];
+        if text.contains(['?', '#', '@', '\\']) || !(prefix.is_empty() || is_prefix(prefix)) {
             return Err(expected(
-                "is more than an origin: expected no slash after the name, no path, query, fragment or user",
+                "is more than an origin: expected no query, fragment or user, no slash at the end, and only a path of plain \
+                 segments, such as `/v1`",
             ));
         }
         let authority = Authority::parse(rest).filter(|authority| is_host(authority.host()));
@@ -82,6 +89,7 @@ impl Origin {
             .map_or_else(String::new, |port| format!(":{port}"));
         Ok(Self {
             text: format!("{scheme}://{}{port}", authority.host()),
+            prefix: prefix.to_owned(),
             authority,
             default_port,
         })
@@ -89,6 +97,11 @@ impl Origin {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.text
+    }
+
+    /// Returns what proxies strip from each path: empty, or such as `/v1`.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     /// Returns its host, without the port.

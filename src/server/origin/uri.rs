@@ -2,9 +2,14 @@ use std::{error::Error, fmt};
 
 use http::{Extensions, Uri, request::Parts, uri::PathAndQuery};
 
-/// A target that cannot be part of a bound URL: it starts with `//`, or is not a path.
+/// What cannot be part of a bound URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TargetError;
+pub(crate) enum TargetError {
+    /// A target that starts with `//`, or is not a path.
+    Target,
+    /// An `X-Forwarded-Prefix` that is not a path.
+    Prefix,
+}
 
 /// Returns the URI as the client sent it: axum's `OriginalUri` if there is one, because a nest
 /// strips the prefix from the request's own.
@@ -20,7 +25,10 @@ pub(crate) fn original_uri<'a>(extensions: &'a Extensions, uri: &'a Uri) -> &'a 
 /// Returns the raw path and query as the client sent them, with a leading slash. They are bound
 /// after the configured origin.
 pub(crate) fn raw_target(head: &Parts) -> Result<PathAndQuery, TargetError> {
-    let uri = original_uri(&head.extensions, &head.uri);
+    target_of(original_uri(&head.extensions, &head.uri))
+}
+
+pub(super) fn target_of(uri: &Uri) -> Result<PathAndQuery, TargetError> {
     match (
         uri.path_and_query(),
         uri.path_and_query().map_or("", PathAndQuery::as_str),
@@ -28,12 +36,12 @@ pub(crate) fn raw_target(head: &Parts) -> Result<PathAndQuery, TargetError> {
         // An absolute URI without a path.
         (_, "") if uri.scheme().is_some() => Ok(PathAndQuery::from_static("/")),
         (_, query) if query.starts_with('?') => {
-            PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError)
+            PathAndQuery::try_from(format!("/{query}")).map_err(|_| TargetError::Target)
         }
         (Some(target), text) if text.starts_with('/') && !text.starts_with("//") => {
             Ok(target.clone())
         }
-        _ => Err(TargetError),
+        _ => Err(TargetError::Target),
     }
 }
 
@@ -75,7 +83,10 @@ pub(crate) fn is_rewritten(original: &str, inner: &str) -> bool {
 
 impl fmt::Display for TargetError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a target that starts with one slash")
+        f.write_str(match self {
+            Self::Target => "expected a target that starts with one slash",
+            Self::Prefix => "expected x-forwarded-prefix to be a path such as `/v1`",
+        })
     }
 }
 

@@ -73,9 +73,14 @@ where
     })?;
     let target = origin::raw_target(&head)
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
+    let prefix = setup.authorities.prefix(origin);
+    let forwarded = setup.proxies_send_prefix && client.is_behind_proxy;
+    let client_target = origin::client_target(&head, &target, prefix, forwarded)
+        .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let place = RequestPlace {
         origin,
         target,
+        client_target,
         nested: rule.nested(&head),
         client: client.key,
         address: client.address,

@@ -7,6 +7,7 @@ use http::Response;
 
 use super::{
     answers::{self, Offer},
+    budget::{self, Hints, Written},
     pending::PricedRequest,
     within,
 };
@@ -116,6 +117,7 @@ pub(in crate::server) async fn challenge(
         invoice: &invoice,
         committed,
         refused: refusal,
+        brief: false,
     };
     answer(setup, &offered, &asked, refused.as_ref())
 }
@@ -173,20 +175,29 @@ fn memo(terms: &Terms, authority: &str) -> String {
 /// The longest text that an invoice can carry, in bytes.
 const MAX_MEMO: usize = 639;
 
+/// Answers 402 with the challenges for a checked invoice: in the headers as many as fit, in the body
+/// all.
 pub(in crate::server) fn answer(
     setup: &PaywallState,
     offered: &[&dyn Dialect],
     asked: &dialect::Asked<'_>,
     refused: Option<&(usize, Refusal)>,
 ) -> Response<Bytes> {
-    let (mut lines, mut dialects) = (Vec::with_capacity(4), Vec::with_capacity(4));
-    for dialect in offered {
-        if let Ok(own) = dialect.challenge(asked) {
-            lines.extend(own);
-            dialects.push(dialect.name());
-        }
-    }
-    if lines.is_empty() {
+    let challenge = |dialect: &dyn Dialect, asked: &dialect::Asked<'_>| {
+        let lines = dialect.challenge(asked).ok();
+        lines.filter(|lines| !lines.is_empty())
+    };
+    let written: Vec<_> = offered
+        .iter()
+        .filter_map(|dialect| {
+            let lines = challenge(*dialect, asked)?;
+            Some(Written {
+                dialect: *dialect,
+                lines,
+            })
+        })
+        .collect();
+    if written.is_empty() {
         return answers::unavailable("no enabled dialect can encode this request");
     }
     let refusal_line = refused
@@ -194,9 +205,29 @@ pub(in crate::server) fn answer(
     let form = refused.map_or("", |(dialect, _)| {
         setup.dialects[*dialect].credential_form()
     });
+    let limit = setup.challenge_header_bytes;
+    let reserved = refusal_line
+        .as_ref()
+        .map_or(0, |(name, value)| budget::line_size(name, value));
+    let hints = Hints {
+        headers: asked.view.headers(),
+        refused: refused.map(|(dialect, _)| &*setup.dialects[*dialect]),
+    };
+    let brief = dialect::Asked {
+        brief: true,
+        ..*asked
+    };
+    let room = limit.saturating_sub(reserved);
+    let (kept, left_out) = budget::fit(written.clone(), room, &hints, |dialect| {
+        challenge(dialect, &brief)
+    });
+    if let Some(left_out) = left_out {
+        let [full, kept] = [&written, &kept].map(|written| budget::sum(written) + reserved);
+        setup.notices.challenges_cut(left_out, full, kept, limit);
+    }
     let offer = Offer {
-        lines,
-        dialects: &dialects,
+        challenges: &written,
+        kept,
         amount: asked.amount,
         terms: asked.terms,
     };

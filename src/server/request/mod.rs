@@ -3,6 +3,7 @@
 pub(super) mod admission;
 pub(super) mod answers;
 pub(super) mod aside;
+mod budget;
 pub(super) mod confirm;
 mod credential;
 pub(super) mod decision;

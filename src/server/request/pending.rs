@@ -74,6 +74,8 @@ pub(in crate::server) struct RequestPlace {
     /// The number of the configured origin.
     pub(in crate::server) origin: usize,
     pub(in crate::server) target: PathAndQuery,
+    /// The target as the client wrote it, if it is another.
+    pub(in crate::server) client_target: Option<PathAndQuery>,
     /// The nest's prefix and the rule's pattern, for a table inside a nest.
     pub(in crate::server) nested: Option<String>,
     /// The client as limits count it.
@@ -94,6 +96,7 @@ impl RequestPlace {
             carrier: Carrier::Http(head),
             origin: &setup.origins[self.origin],
             target: self.target.as_str(),
+            client_target: self.client_target.as_ref().map(PathAndQuery::as_str),
             route: rule.route(head, self.nested.as_deref()),
             keys: keys.of(self.origin),
             body_hash: None,

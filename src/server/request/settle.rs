@@ -95,7 +95,7 @@ pub(in crate::server) fn accepted(
     let resource = (
         head.method.clone(),
         setup.origins[place.origin].clone(),
-        place.target,
+        place.client_target.unwrap_or(place.target),
     );
     let payment_hash = proof.payment_hash;
     let receipt = PaymentReceipt::new(proof, resource, address, now, remaining);

@@ -30,6 +30,15 @@ const SUSPECTS: usize = 64;
 /// A frequent event is logged once in this many seconds.
 const SELDOM_SECONDS: u64 = 300;
 
+/// What was left out of a 402's headers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server) enum LeftOut {
+    /// What the client can pay without: it named another dialect, or no dialect is missing.
+    Spare,
+    /// A dialect that the client may need.
+    Dialects,
+}
+
 #[derive(Debug, Default)]
 pub(in crate::server) struct Notices {
     unknown: AtomicBool,
@@ -38,6 +47,8 @@ pub(in crate::server) struct Notices {
     full_for_one: Seldom,
     full_for_all: Seldom,
     misdirected: Seldom,
+    spare_cut: AtomicBool,
+    dialects_cut: AtomicBool,
 }
 
 impl Notices {
@@ -97,6 +108,30 @@ impl Notices {
             trace::warn(format_args!(
                 "a request named an authority that is not this server's and was answered with 421: if it is this server's, add it \
                  with .origin(..) or .accept_authority(..)"
+            ));
+        }
+    }
+
+    /// Notes a 402 whose challenge headers were longer than their limit, all in bytes.
+    pub(in crate::server) fn challenges_cut(
+        &self,
+        left_out: LeftOut,
+        full: usize,
+        kept: usize,
+        limit: usize,
+    ) {
+        let (logged, what) = match left_out {
+            LeftOut::Spare => (&self.spare_cut, "what clients can pay without"),
+            LeftOut::Dialects => (
+                &self.dialects_cut,
+                "whole dialects (MPP if there was no `Accept-Payment`, then the last of .dialects([..])), so some clients cannot pay",
+            ),
+        };
+        if !logged.swap(true, Ordering::Relaxed) {
+            trace::warn(format_args!(
+                "a 402 would have had {full} bytes of challenge headers, and .challenge_header_bytes({limit}) allows fewer: \
+                 {kept} bytes were sent, which leave out {what}; the body has all challenges; .challenge_header_bytes(..) \
+                 allows more, if every proxy does too (nginx: `proxy_buffer_size 16k;`)"
             ));
         }
     }

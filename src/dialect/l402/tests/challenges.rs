@@ -58,6 +58,7 @@ fn the_lines_have_the_one_shape_that_every_client_reads() {
             invoice: &invoice,
             committed: None,
             refused: None,
+            brief: false,
         };
         scene.dialect.challenge(&asked).unwrap()
     });

@@ -72,6 +72,7 @@ impl Scene {
             carrier: Carrier::Http(&head),
             origin: ORIGIN,
             target,
+            client_target: None,
             route,
             keys,
             body_hash: None,

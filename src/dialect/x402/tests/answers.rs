@@ -43,6 +43,7 @@ fn an_invoice_that_says_anything_else_is_not_put_into_a_challenge() {
             invoice: &invoice,
             committed: Some(&committed),
             refused: None,
+            brief: false,
         };
         X402.challenge(&asked).is_ok()
     };
@@ -56,6 +57,7 @@ fn an_invoice_that_says_anything_else_is_not_put_into_a_challenge() {
             invoice: &invoice,
             committed,
             refused: None,
+            brief: false,
         };
         assert!(X402.challenge(&asked).is_err(), "{committed:?}");
     }
@@ -96,6 +98,7 @@ fn a_refusal_travels_in_both_headers() {
         invoice: &invoice,
         committed,
         refused: Some(&refusal),
+        brief: false,
     };
     let lines = X402.challenge(&asked).unwrap();
     let text = decode_header(lines[0].value.as_bytes()).unwrap();

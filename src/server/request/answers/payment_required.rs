@@ -5,19 +5,22 @@ use http::{Response, StatusCode};
 
 use super::{problem::answer, sold};
 use crate::{
+    codec::json,
     dialect::{
-        ChallengeLine, HeaderLine,
+        HeaderLine,
         problem::{PAYMENT_REQUIRED, problem_type},
     },
-    payment::{Amount, DialectName, Refusal, RefusalKind, Terms},
+    payment::{Amount, Refusal, RefusalKind, Terms},
+    server::request::budget::{self, Written},
 };
 
 /// What a 402 offers.
 #[derive(Debug)]
 pub(in crate::server) struct Offer<'a> {
-    pub(in crate::server) lines: Vec<ChallengeLine>,
-    /// The dialects of these lines.
-    pub(in crate::server) dialects: &'a [DialectName],
+    /// Every challenge in full, for the body.
+    pub(in crate::server) challenges: &'a [Written<'a>],
+    /// What stands in the headers.
+    pub(in crate::server) kept: Vec<Written<'a>>,
     pub(in crate::server) amount: Amount,
     pub(in crate::server) terms: &'a Terms,
 }
@@ -32,14 +35,14 @@ pub(in crate::server) fn payment_required(
     refusal_line: Option<HeaderLine>,
 ) -> Response<Bytes> {
     let Offer {
-        mut lines,
-        dialects,
+        challenges,
+        kept,
         amount,
         terms,
     } = offer;
     let kind = refused.map_or(PAYMENT_REQUIRED, |refused| problem_type(refused.kind()));
     let (title, [detail, form, rest]) = told(refused.map(Refusal::kind), form);
-    let mut body = String::with_capacity(1024);
+    let mut body = String::with_capacity(1024 + budget::sum(challenges));
     body.extend([
         "{\"type\":\"",
         kind,
@@ -66,7 +69,7 @@ pub(in crate::server) fn payment_required(
     body.push_str(",\"accepts\":[");
     let (mut digits, network, mut before) = (itoa::Buffer::new(), terms.network.as_str(), "");
     let amount = digits.format(amount.as_msat());
-    for dialect in dialects.iter().map(|dialect| dialect.as_str()) {
+    for dialect in challenges.iter().map(|one| one.dialect.name().as_str()) {
         body.extend([
             before,
             "{\"dialect\":\"",
@@ -79,8 +82,11 @@ pub(in crate::server) fn payment_required(
         ]);
         before = ",";
     }
+    body.push_str("],\"challenges\":[");
+    push_challenges(&mut body, challenges);
     body.push_str("]}");
     let mut response = answer(StatusCode::PAYMENT_REQUIRED, body);
+    let mut lines: Vec<_> = kept.into_iter().flat_map(|one| one.lines).collect();
     lines.sort_by_key(|line| line.rank);
     let headers = response.headers_mut();
     for line in lines {
@@ -88,6 +94,31 @@ pub(in crate::server) fn payment_required(
     }
     headers.extend(refusal_line);
     response
+}
+
+/// Writes the first line of every challenge. The others are copies of it for older clients.
+fn push_challenges(body: &mut String, challenges: &[Written<'_>]) {
+    let mut before = "";
+    for one in challenges {
+        let Some((line, value)) = one
+            .lines
+            .first()
+            .and_then(|line| Some((line, line.value.to_str().ok()?)))
+        else {
+            continue;
+        };
+        body.extend([
+            before,
+            "{\"dialect\":\"",
+            one.dialect.name().as_str(),
+            "\",\"header\":\"",
+            line.name.as_str(),
+            "\",\"value\":",
+        ]);
+        json::push_text(body, value);
+        body.push('}');
+        before = ",";
+    }
 }
 
 /// The title of a 402, and its detail in three pieces.
@@ -135,10 +166,15 @@ const fn told(refused: Option<RefusalKind>, form: &str) -> (&'static str, [&str;
     (title, [detail, "", ""])
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "l402", feature = "mpp", feature = "x402"))]
 mod tests {
+    use http::{HeaderValue, header::WWW_AUTHENTICATE};
+
     use super::*;
-    use crate::payment::{Access, Network};
+    use crate::{
+        dialect::{ChallengeLine, Options, Rank, list::DIALECTS},
+        payment::{Access, DialectName, Network},
+    };
 
     const SOLD: &str = r#""price":{"msat":1500},"buys":{"uses":1,"summary":"one request"}"#;
     const FORM: &str = "Authorization: <credential>";
@@ -146,9 +182,26 @@ mod tests {
     fn body(dialects: &[DialectName], refused: Option<&Refusal>) -> String {
         let mut terms = Terms::plain(Access::Once);
         terms.network = Network::Signet;
+        let listed = |name: &DialectName| DIALECTS.iter().find(|listed| listed.name == *name);
+        let made: Vec<_> = dialects
+            .iter()
+            .map(|name| (listed(name).unwrap().make)(&Options::default()).unwrap())
+            .collect();
+        let line = |rank, value| ChallengeLine {
+            rank,
+            name: WWW_AUTHENTICATE,
+            value: HeaderValue::from_static(value),
+        };
+        let written: Vec<_> = made
+            .iter()
+            .map(|dialect| Written {
+                dialect: &**dialect,
+                lines: vec![line(Rank::L402, "A b=\"c\""), line(Rank::Lsat, "copy")],
+            })
+            .collect();
         let offer = Offer {
-            lines: Vec::new(),
-            dialects,
+            challenges: &written,
+            kept: Vec::new(),
             amount: Amount::from_msat(1_500),
             terms: &terms,
         };
@@ -159,8 +212,8 @@ mod tests {
 
     #[test]
     fn no_form_of_a_credential_needs_an_escape() {
-        for listed in crate::dialect::list::DIALECTS {
-            let dialect = (listed.make)(&crate::dialect::Options::default()).unwrap();
+        for listed in DIALECTS {
+            let dialect = (listed.make)(&Options::default()).unwrap();
             let form = dialect.credential_form();
             assert_eq!(serde_json::to_string(form).unwrap(), format!("\"{form}\""));
         }
@@ -171,10 +224,15 @@ mod tests {
         let accepts = |dialect: &str| {
             format!(r#"{{"dialect":"{dialect}","amount_msat":1500,"network":"signet"}}"#)
         };
+        let challenge = |dialect: &str| {
+            format!(r#"{{"dialect":"{dialect}","header":"www-authenticate","value":"A b=\"c\""}}"#)
+        };
         let expected = format!(
-            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request",{SOLD},"accepts":[{},{}]}}"#,
+            r#"{{"type":"https://paymentauth.org/problems/payment-required","title":"Payment required","status":402,"detail":"pay the invoice and send the credential with the same request",{SOLD},"accepts":[{},{}],"challenges":[{},{}]}}"#,
             accepts("l402"),
-            accepts("x402")
+            accepts("x402"),
+            challenge("l402"),
+            challenge("x402")
         );
         assert_eq!(
             body(&[DialectName::L402, DialectName::X402], None),
@@ -190,8 +248,9 @@ mod tests {
             let [uri, title, detail] = [problem_type(kind), title, &detail.concat()]
                 .map(|text| serde_json::to_string(text).unwrap());
             let expected = format!(
-                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","kind":"{kind}",{SOLD},"accepts":[{}]}}"#,
-                accepts("mpp")
+                r#"{{"type":{uri},"title":{title},"status":402,"detail":{detail},"dialect":"{dialect}","reason":"some-code","kind":"{kind}",{SOLD},"accepts":[{}],"challenges":[{}]}}"#,
+                accepts("mpp"),
+                challenge("mpp")
             );
             assert_eq!(body(&[DialectName::Mpp], Some(&refusal)), expected);
         }
