@@ -36,6 +36,7 @@ pub struct Charge {
     pub(in crate::server) authorization_taken: bool,
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
     pub(in crate::server) free_is_public: bool,
+    pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
 }
 
@@ -58,6 +59,7 @@ impl Charge {
             authorization_taken: false,
             free_per_day: None,
             free_is_public: false,
+            ends_streams: false,
             failures: Failures::default(),
         }
     }
@@ -183,6 +185,31 @@ impl Charge {
         self
     }
 
+    /// Ends the body of an answer that is still being sent when the time is over that was bought: an
+    /// event stream, for example. By default the time is checked when a request comes, so an answer
+    /// may go on for ever after that. Only for [`for_duration`](Self::for_duration).
+    ///
+    /// A stream ends cleanly, as if the handler had ended it, and the handler's body is dropped. An
+    /// answer with `Content-Length` that is not complete by then breaks off. The time is
+    /// [`PaymentReceipt::valid_until`](crate::PaymentReceipt::valid_until), to about a second.
+    ///
+    /// An upgraded connection, such as a WebSocket, has no body: the server gives it to the handler,
+    /// and the layer cannot reach it. End it there:
+    ///
+    /// ```
+    /// use std::future::Future;
+    /// use tower_x402::PaymentReceipt;
+    ///
+    /// async fn until_the_end(receipt: &PaymentReceipt, conversation: impl Future<Output = ()>) {
+    ///     let bought = receipt.valid_until().saturating_since(receipt.accepted_at());
+    ///     let _ = tokio::time::timeout(bought, conversation).await; // then say goodbye and close
+    /// }
+    /// ```
+    pub fn ends_streams(mut self) -> Self {
+        self.ends_streams = true;
+        self
+    }
+
     /// Decides which answers of the inner service are failures of the service, whose use is given
     /// back (see [`max_restores`](super::PaywallBuilder::max_restores)). By default these are 408,
     /// 425, 429 and 5xx.
@@ -260,6 +287,11 @@ impl Charge {
         }
         if matches!(self.access(), Access::ForDuration(duration) if duration.as_secs() == 0) {
             return Err("a duration must be at least one second".into());
+        }
+        if self.ends_streams && !matches!(self.access(), Access::ForDuration(_)) {
+            return Err(
+                "only a duration ends: leave out .ends_streams(), or sell .for_duration(..)".into(),
+            );
         }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());

@@ -343,6 +343,7 @@ fn grant<B>(
     } = pending;
     let setup = routes.paywall.setup();
     strip(setup, &mut head, &rule.terms, false);
+    let ends_at = rule.ends_at(proof.valid_until, now);
     let receipt = settle::accepted(
         setup,
         proof,
@@ -358,6 +359,7 @@ fn grant<B>(
             paid,
             receipt: Some(receipt),
             keep_private: true,
+            ends_at,
         },
     )
 }
