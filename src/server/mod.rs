@@ -120,8 +120,8 @@
 //! - 400 for a request that no payment can make right, 408 and 413 for bodies that are too slow or
 //!   too large, 421 for another server's authority.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.
-//! - 409 with `Retry-After` and without a challenge if what the credential bought is being served right
-//!   now, for example because a proxy repeated the request.
+//! - 409 with `Retry-After` and without a challenge if what the credential bought is being served
+//!   right now, for example because a proxy repeated the request.
 //! - 429 for too many unpaid invoices. Also for a proof of another issuer that is presented too often
 //!   while a price function decides what it is worth.
 //! - 500 if layers are in the wrong order.
@@ -169,19 +169,19 @@
 //! - **One layer for one request.** Only one layer may price a request. The outer one cannot tell
 //!   that an inner one charges again, so a client that pays gets 500 and the log says why. Pay each
 //!   route once before you open it.
-//! - **Timeouts.** Place them inside. Their 408 or 503, and the error of tower's own timeout, count as
-//!   failures: L402 gives the use back, at most
-//!   [`max_restores`](PaywallBuilder::max_restores) times. If a timeout outside gives up while the
-//!   handler works, the client loses the use, as it does when it disconnects.
-//! - **Limiters.** Place one that counts requests outside: its 429 comes before anything is spent. A
-//!   429 from inside counts as a failure, like a 408. A limit of concurrent requests that waits may be
-//!   inside: requests wait for it before their use is taken.
+//! - **Timeouts.** Place them inside. Their 408 or 503, and the error of tower's own timeout, count
+//!   as failures: L402 gives the use back, at most [`max_restores`](PaywallBuilder::max_restores)
+//!   times. If a timeout outside gives up while the handler works, the client loses the use, as it
+//!   does when it disconnects.
+//! - **Limiters.** Place one that counts requests outside: its 429 comes before anything is spent.
+//!   A 429 from inside counts as a failure, like a 408. A limit of concurrent requests that waits
+//!   may be inside: requests wait for it before their use is taken.
 //! - **Whose fault an answer is.** 408, 425, 429 and 5xx are the service's fault, and every other
-//!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing back,
-//!   unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
+//!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing
+//!   back, unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
 //! - **Streams.** The time that was bought is checked when a request comes. An event stream or a
-//!   WebSocket that was opened before the end goes on after it. [`Charge::ends_streams`] ends bodies,
-//!   and its docs show how a handler ends a WebSocket.
+//!   WebSocket that was opened before the end goes on after it. [`Charge::ends_streams`] ends
+//!   bodies, and its docs show how a handler ends a WebSocket.
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
 //! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
 //!   install a subscriber.

@@ -308,8 +308,8 @@ where
     refuse(pending, dialect, next, refusal)
 }
 
-/// Refuses a genuine credential of which nothing is left but what is being served: the client should
-/// wait for that answer. Another credential of the same request may still be good.
+/// Refuses a genuine credential of which nothing is left but what is being served: the client
+/// should wait for that answer. Another credential of the same request may still be good.
 fn refuse_in_use<B>(
     mut pending: Box<Pending<B>>,
     refused: (usize, Option<Box<dyn Claim>>),

@@ -105,8 +105,8 @@ impl Rule {
         })
     }
 
-    /// Returns when the answer to a request ends whose credential is valid until then, if the charge
-    /// ends answers.
+    /// Returns when the answer to a request ends whose credential is valid until then, if the
+    /// charge ends answers.
     pub(in crate::server) fn ends_at(
         &self,
         valid_until: Timestamp,
