@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tokio::time::{Instant, Sleep, sleep_until};
 
 pub(crate) use self::{
     pool::{Pool, Pools, Share},
@@ -30,11 +31,14 @@ pin_project! {
 
 pin_project! {
     /// The body of a response of the layer. It is the body of the inner service, untouched, or a
-    /// short body that the layer wrote.
+    /// short body that the layer wrote. It ends with the time that was bought if the charge says so
+    /// (`Charge::ends_streams`).
     #[derive(Debug)]
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
+        // Ends the body when it fires.
+        end: Option<Pin<Box<Sleep>>>,
     }
 }
 
@@ -115,13 +119,51 @@ impl<B> ResponseBody<B> {
             kind: Kind::Held {
                 held: Box::new(Held::new(data, None, None)),
             },
+            end: None,
         }
     }
 
     pub(crate) fn inner(body: B) -> Self {
         Self {
             kind: Kind::Inner { body },
+            end: None,
         }
+    }
+
+    /// Passes the body through until this moment. Then it ends, and the inner body is dropped.
+    pub(crate) fn inner_until(body: B, end: Instant) -> Self {
+        Self {
+            kind: Kind::Inner { body },
+            end: Some(Box::pin(sleep_until(end))),
+        }
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let mut this = self.project();
+        if let Some(end) = this.end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            *this.end = None;
+            let held = Box::default();
+            this.kind.set(Kind::Held { held });
+        }
+        this.kind.poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.kind.size_hint()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.kind.is_end_stream()
     }
 }
 
@@ -164,29 +206,22 @@ impl<B: Body<Data = Bytes>> Body for Kind<B> {
     }
 }
 
-macro_rules! forward {
-    ($name:ident) => {
-        impl<B: Body<Data = Bytes>> Body for $name<B> {
-            type Data = Bytes;
-            type Error = B::Error;
+impl<B: Body<Data = Bytes>> Body for RequestBody<B> {
+    type Data = Bytes;
+    type Error = B::Error;
 
-            fn poll_frame(
-                self: Pin<&mut Self>,
-                cx: &mut Context<'_>,
-            ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-                self.project().kind.poll_frame(cx)
-            }
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().kind.poll_frame(cx)
+    }
 
-            fn size_hint(&self) -> SizeHint {
-                self.kind.size_hint()
-            }
+    fn size_hint(&self) -> SizeHint {
+        self.kind.size_hint()
+    }
 
-            fn is_end_stream(&self) -> bool {
-                self.kind.is_end_stream()
-            }
-        }
-    };
+    fn is_end_stream(&self) -> bool {
+        self.kind.is_end_stream()
+    }
 }
-
-forward!(RequestBody);
-forward!(ResponseBody);

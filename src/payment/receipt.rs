@@ -144,7 +144,8 @@ impl PaymentReceipt {
         self.0.remaining
     }
 
-    /// Returns until when the credential is accepted, provided that it has uses left.
+    /// Returns until when the credential is accepted, if it has uses left. On a charge that
+    /// `Charge::ends_streams` applies to, answers end then.
     #[must_use]
     pub fn valid_until(&self) -> Timestamp {
         self.0.valid_until

@@ -174,6 +174,7 @@ where
                         paid,
                         receipt,
                         keep_private: is_private,
+                        ends_at,
                     } = std::mem::take(admission);
                     return Poll::Ready(match answer {
                         Ok(mut response) => {
@@ -186,7 +187,12 @@ where
                             if let Some(receipt) = receipt {
                                 response.extensions_mut().insert(receipt);
                             }
-                            Ok(response.map(ResponseBody::inner))
+                            Ok(match ends_at {
+                                None => response.map(ResponseBody::inner),
+                                Some(end) => {
+                                    response.map(|body| ResponseBody::inner_until(body, end))
+                                }
+                            })
                         }
                         Err(error) => {
                             paid.into_iter().for_each(|paid| paid.failed());

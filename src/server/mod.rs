@@ -179,8 +179,11 @@
 //!   429 from inside counts as a failure, like a 408. A limit of concurrent requests that waits may be
 //!   inside: requests wait for it before their use is taken.
 //! - **Whose fault an answer is.** 408, 425, 429 and 5xx are the service's fault, and every other
-//!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing back,
-//!   unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
+//!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing
+//!   back, unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
+//! - **Streams.** The time that was bought is checked when a request comes. An event stream or a
+//!   WebSocket that was opened before the end goes on after it. [`Charge::ends_streams`] ends
+//!   bodies, and its docs show how a handler ends a WebSocket.
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
 //! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
 //!   install a subscriber.

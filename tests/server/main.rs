@@ -26,6 +26,7 @@ mod dialects;
 mod doubted;
 mod dropped;
 mod edges;
+mod ending;
 mod faults;
 mod forged;
 mod free;

@@ -36,6 +36,7 @@ pub struct Charge {
     pub(in crate::server) authorization_taken: bool,
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
     pub(in crate::server) free_is_public: bool,
+    pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
 }
 
@@ -58,6 +59,7 @@ impl Charge {
             authorization_taken: false,
             free_per_day: None,
             free_is_public: false,
+            ends_streams: false,
             failures: Failures::default(),
         }
     }
@@ -175,12 +177,37 @@ impl Charge {
     }
 
     /// Leaves the handler's `Cache-Control` in answers to requests that passed for free, by an
-    /// allowance or by the price function. By default the layer makes them private, because a shared
-    /// cache would give the first free answer to everybody. Answers to requests with a credential stay
-    /// private. Say this only if everybody may have what is free, whatever headers the price function
-    /// reads: the layer does not set `Vary`.
+    /// allowance or by the price function. By default the layer makes them private, because a
+    /// shared cache would give the first free answer to everybody. Answers to requests with a
+    /// credential stay private. Say this only if everybody may have what is free, whatever headers
+    /// the price function reads: the layer does not set `Vary`.
     pub fn free_answers_are_public(mut self) -> Self {
         self.free_is_public = true;
+        self
+    }
+
+    /// Ends the body of an answer that is still being sent when the time is over that was bought:
+    /// an event stream, for example. By default the time is checked when a request comes, so an
+    /// answer may go on for ever after that. Only for [`for_duration`](Self::for_duration).
+    ///
+    /// A stream ends cleanly, as if the handler had ended it, and the handler's body is dropped. An
+    /// answer with `Content-Length` that is not complete by then breaks off. The time is
+    /// [`PaymentReceipt::valid_until`](crate::PaymentReceipt::valid_until), to about a second.
+    ///
+    /// An upgraded connection, such as a WebSocket, has no body: the server gives it to the
+    /// handler, and the layer cannot reach it. End it there:
+    ///
+    /// ```
+    /// use std::future::Future;
+    /// use tower_x402::PaymentReceipt;
+    ///
+    /// async fn until_the_end(receipt: &PaymentReceipt, conversation: impl Future<Output = ()>) {
+    ///     let bought = receipt.valid_until().saturating_since(receipt.accepted_at());
+    ///     let _ = tokio::time::timeout(bought, conversation).await; // then say goodbye and close
+    /// }
+    /// ```
+    pub fn ends_streams(mut self) -> Self {
+        self.ends_streams = true;
         self
     }
 
@@ -209,17 +236,17 @@ impl Charge {
     }
 
     /// Gives failed uses back in x402 and MPP too, as often as
-    /// [`max_restores`](super::PaywallBuilder::max_restores) allows. By default only L402 gives them
-    /// back. The client sends the same credential again while it is valid: in MPP until the invoice
-    /// expires, in x402 for 60 s more.
+    /// [`max_restores`](super::PaywallBuilder::max_restores) allows. By default only L402 gives
+    /// them back. The client sends the same credential again while it is valid: in MPP until the
+    /// invoice expires, in x402 for 60 s more.
     ///
     /// This departs from both specifications, which let a payment be consumed once. MPP
     /// (`lightning`, "Verification") wants a consumed challenge to stay consumed if the handler
     /// fails. `lnbtc` ("Settlement and Replay Protection") settles before the handler runs, and
     /// names no refund. What they protect stays true: of one payment no more requests succeed than
     /// it bought. Formats do not change. An x402 answer still has `PAYMENT-RESPONSE` with success
-    /// after a failure, because the payment is settled; it says nothing about the use. An MPP answer
-    /// has `Payment-Receipt` only if it is 2xx.
+    /// after a failure, because the payment is settled; it says nothing about the use. An MPP
+    /// answer has `Payment-Receipt` only if it is 2xx.
     pub fn no_charge_for_failures(mut self) -> Self {
         self.failures.in_every_dialect = true;
         self
@@ -252,6 +279,8 @@ impl Charge {
             authorization_taken,
             free_per_day,
             failures,
+            // Only for a duration.
+            ends_streams: _,
             // A fixed price without a free allowance lets nothing through for free.
             free_is_public: _,
             // Only a price function reads these.
@@ -307,6 +336,11 @@ impl Charge {
                     "a duration must be whole seconds, and this is {duration:?}: round it"
                 ));
             }
+        }
+        if self.ends_streams && !matches!(self.access(), Access::ForDuration(_)) {
+            return Err(
+                "only a duration ends: leave out .ends_streams(), or sell .for_duration(..)".into(),
+            );
         }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());

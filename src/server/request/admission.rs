@@ -1,5 +1,7 @@
 use http::{Request, header, request::Parts};
 
+use tokio::time::Instant;
+
 use super::{aside, settle::PaidUse};
 use crate::{
     body::RequestBody,
@@ -19,6 +21,8 @@ pub(in crate::server) struct Admission {
     /// The request was paid, had a credential, or passed for free where others may have to pay. So
     /// shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
+    /// When the body of the answer ends, if the charge says so.
+    pub(in crate::server) ends_at: Option<Instant>,
 }
 
 impl Admission {

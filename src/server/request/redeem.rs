@@ -308,8 +308,8 @@ where
     refuse(pending, dialect, next, refusal)
 }
 
-/// Refuses a genuine credential of which nothing is left but what is being served: the client should
-/// wait for that answer. Another credential of the same request may still be good.
+/// Refuses a genuine credential of which nothing is left but what is being served: the client
+/// should wait for that answer. Another credential of the same request may still be good.
 fn refuse_in_use<B>(
     mut pending: Box<Pending<B>>,
     refused: (usize, Option<Box<dyn Claim>>),
@@ -343,6 +343,7 @@ fn grant<B>(
     } = pending;
     let setup = routes.paywall.setup();
     strip(setup, &mut head, &rule.terms, false);
+    let ends_at = rule.ends_at(proof.valid_until, now);
     let receipt = settle::accepted(
         setup,
         proof,
@@ -358,6 +359,7 @@ fn grant<B>(
             paid,
             receipt: Some(receipt),
             keep_private: true,
+            ends_at,
         },
     )
 }

@@ -1,8 +1,10 @@
 use std::collections::HashSet;
 
 use http::request::Parts;
+use tokio::time::Instant;
 
 use crate::{
+    clock::Timestamp,
     dialect::{Options, list::DIALECTS},
     payment::{Amount, Resource, Terms},
     server::{
@@ -101,6 +103,19 @@ impl Rule {
             allowance,
             pattern: pattern.map(Box::from),
         })
+    }
+
+    /// Returns when the answer to a request ends whose credential is valid until then, if the
+    /// charge ends answers.
+    pub(in crate::server) fn ends_at(
+        &self,
+        valid_until: Timestamp,
+        now: Timestamp,
+    ) -> Option<Instant> {
+        match self.charge.ends_streams {
+            true => Instant::now().checked_add(valid_until.saturating_since(now)),
+            false => None,
+        }
     }
 
     /// Returns how many failed uses are given back. The dialect says how many by its specification.
