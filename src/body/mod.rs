@@ -15,7 +15,7 @@ use pin_project_lite::pin_project;
 
 pub(crate) use self::{
     pool::{Pool, Pools, Share},
-    read::{ReadError, read_to_end},
+    read::{ReadError, fault, read_to_end},
 };
 
 pin_project! {

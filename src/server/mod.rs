@@ -165,6 +165,16 @@
 //! - **Among other layers.** Place this layer inside layers that answer everyone, such as CORS
 //!   (with the lists in [`cors`]) and compression, and outside anything that only paying requests may
 //!   reach.
+//! - **In a `ServiceBuilder`, and around services for axum's own body.** Call
+//!   [`for_axum`](X402Layer::for_axum) if the inner service takes `Request<axum::body::Body>`, such as
+//!   `middleware::from_fn`. Everything further in must be `Clone`.
+//! - **axum 0.8.** The layer reads the original URI, the matched path and the peer's address from the
+//!   extensions of axum 0.8. It cannot see those of another version: then a table inside a nest does
+//!   not know the prefix, and a peer is unknown unless you insert a [`ClientAddr`]. Wrap the whole
+//!   application there, with rules as clients write the paths.
+//! - **Limits of bodies.** A body over the limit of a layer outside, such as tower-http's
+//!   `RequestBodyLimitLayer`, is answered with 413, also if this layer reads it. axum's extractors
+//!   answer 413 to a body without a length only with [`for_axum`](X402Layer::for_axum), otherwise 400.
 //! - **One layer for one request.** Only one layer may price a request. The outer one cannot tell
 //!   that an inner one charges again, so a client that pays gets 500 and the log says why. Pay each
 //!   route once before you open it.
@@ -185,6 +195,8 @@
 //! it issued itself. No handler sees those of a layer further out.
 
 mod address;
+#[cfg(feature = "axum")]
+mod axum_layer;
 #[cfg(all(
     feature = "__internals",
     feature = "l402",
@@ -207,6 +219,8 @@ mod service;
 mod settlements;
 mod state;
 
+#[cfg(feature = "axum")]
+pub use self::axum_layer::{AxumBody, AxumLayer};
 pub use self::{
     address::ClientAddr,
     config::{
