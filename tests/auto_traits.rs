@@ -9,8 +9,8 @@ use tower_x402::{
     lightning::{Devnet, InvoiceRequest, LocalNode, NodeError, PaymentStatus},
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
-        BadRequest, ClientAddr, ClientUrl, ConfigError, OwnAnswer, PaywallBuilder, Price,
-        PriceRequest, SecretFileError, Settlements, X402Service,
+        AxumBody, AxumLayer, BadRequest, ClientAddr, ClientUrl, ConfigError, OwnAnswer,
+        PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
     },
     *,
 };
@@ -50,6 +50,8 @@ fn public_types_are_debug_send_and_sync() {
         Secrets,
         X402Layer,
         X402Service<()>,
+        AxumLayer,
+        AxumBody<()>,
         RequestBody<()>,
         ResponseBody<()>,
         SystemClock,

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 pub(crate) use self::{
     pool::{Pool, Pools, Share},
-    read::{ReadError, read_to_end},
+    read::{ReadError, fault, read_to_end},
 };
 
 pin_project! {

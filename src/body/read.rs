@@ -1,17 +1,19 @@
 //! Reading a body to its end, within bounds of length and time.
 
-use std::{pin::pin, time::Duration};
+use std::{error::Error, pin::pin, time::Duration};
 
 use bytes::Buf as _;
 use http::HeaderMap;
 use http_body::Body;
-use http_body_util::BodyExt as _;
+use http_body_util::{BodyExt as _, LengthLimitError};
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadError {
     /// It broke off.
     Broken,
+    /// A layer further out limits it to fewer bytes.
+    CutOff,
     /// There is no memory for it.
     NoRoom,
     /// It has more bytes than it may have.
@@ -21,7 +23,8 @@ pub(crate) enum ReadError {
 }
 
 /// Reads a body of at most `limit` bytes to its end, within `time`, and shows its data to `take`
-/// piece by piece. Returns the trailers, if there are any.
+/// piece by piece. Returns the trailers, if there are any. `fault` names what an error of the body
+/// stands for.
 ///
 /// A body that announces more than the limit is not read at all, and a piece that crosses the limit
 /// is not shown.
@@ -29,6 +32,7 @@ pub(crate) async fn read_to_end<B: Body>(
     body: B,
     limit: usize,
     time: Duration,
+    fault: impl Fn(B::Error) -> ReadError,
     mut take: impl FnMut(&[u8]) -> Result<(), ReadError>,
 ) -> Result<Option<HeaderMap>, ReadError> {
     if body.size_hint().lower() > limit as u64 {
@@ -37,7 +41,7 @@ pub(crate) async fn read_to_end<B: Body>(
     let reading = async {
         let (mut body, mut seen, mut trailers) = (pin!(body), 0_usize, None);
         while let Some(frame) = body.frame().await {
-            match frame.map_err(|_| ReadError::Broken)?.into_data() {
+            match frame.map_err(&fault)?.into_data() {
                 Ok(mut data) => {
                     seen = seen.saturating_add(data.remaining());
                     if seen > limit {
@@ -58,6 +62,17 @@ pub(crate) async fn read_to_end<B: Body>(
     tokio::time::timeout(time, reading)
         .await
         .map_err(|_| ReadError::TooSlow)?
+}
+
+/// Tells a limit of another layer (`LengthLimitError`) from all other faults of a body.
+pub(crate) fn fault(error: &(dyn Error + 'static)) -> ReadError {
+    let causes = std::iter::successors(Some(error), |error: &&(dyn Error + 'static)| {
+        (*error).source()
+    });
+    match causes.take(16).any(|error| error.is::<LengthLimitError>()) {
+        true => ReadError::CutOff,
+        false => ReadError::Broken,
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +105,7 @@ mod tests {
             whole.extend_from_slice(piece);
             Ok(())
         };
-        read_to_end(body, LIMIT, Duration::MAX, take).await?;
+        read_to_end(body, LIMIT, Duration::MAX, |_| ReadError::Broken, take).await?;
         Ok(whole)
     }
 

@@ -108,20 +108,26 @@ impl Facilitator {
             whole.extend_from_slice(piece);
             Ok(())
         };
-        read_to_end(body, MAX_BODY, self.0.time_limit, take)
-            .await
-            .map_err(|error| match error {
-                ReadError::TooLong | ReadError::NoRoom => {
-                    Denied::Status(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")
-                }
-                ReadError::Broken => {
-                    Denied::Status(StatusCode::BAD_REQUEST, "expected a complete body")
-                }
-                ReadError::TooSlow => Denied::Status(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "expected the body within the time limit",
-                ),
-            })?;
+        read_to_end(
+            body,
+            MAX_BODY,
+            self.0.time_limit,
+            |_| ReadError::Broken,
+            take,
+        )
+        .await
+        .map_err(|error| match error {
+            ReadError::TooLong | ReadError::NoRoom => {
+                Denied::Status(StatusCode::PAYLOAD_TOO_LARGE, "expected at most 64 KiB")
+            }
+            ReadError::Broken | ReadError::CutOff => {
+                Denied::Status(StatusCode::BAD_REQUEST, "expected a complete body")
+            }
+            ReadError::TooSlow => Denied::Status(
+                StatusCode::REQUEST_TIMEOUT,
+                "expected the body within the time limit",
+            ),
+        })?;
         String::from_utf8(whole)
             .map_err(|_| Denied::Status(StatusCode::BAD_REQUEST, "expected JSON in UTF-8"))
     }

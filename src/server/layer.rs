@@ -16,6 +16,19 @@ use super::{
 /// others itself.
 ///
 /// [`Paywall::charge`] creates one for one route, [`Paywall::routes`] one for a whole service.
+///
+/// The inner service must be `Clone`, because the layer makes a clone ready only when a request will
+/// be served. It gets a body of the type [`RequestBody`](crate::body::RequestBody). axum's routes
+/// and routers take any body. For an inner service that takes `Request<axum::body::Body>`, such as
+/// axum's `middleware::from_fn`, call [`for_axum`](Self::for_axum).
+///
+/// ```compile_fail,E0277
+/// # fn wrap(layer: tower_x402::X402Layer) {
+/// struct NotClone;
+/// // the trait bound `NotClone: Clone` is not satisfied
+/// let _ = tower::Layer::layer(&layer, NotClone);
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct X402Layer {
@@ -30,7 +43,8 @@ impl Paywall {
     /// does not have is then answered with 405 and costs nothing. On a whole `Router` the layer
     /// would charge for wrong methods too, and with `.layer(..)` for paths that do not exist. Use a
     /// [`RouteTable`] and [`routes`](Self::routes) there. A paid request is spent even if the
-    /// handler answers 400 or 404.
+    /// handler answers 400 or 404. Among `middleware::from_fn` in a `ServiceBuilder` call
+    /// [`for_axum`](X402Layer::for_axum) on it.
     ///
     /// On a route that takes any method (`any(handler)`) axum's `route_layer` panics, because it
     /// finds no method. Use `any(handler).layer(..)` there. On other routes `layer` would charge for
@@ -81,7 +95,7 @@ impl Paywall {
     }
 }
 
-impl<S> Layer<S> for X402Layer {
+impl<S: Clone> Layer<S> for X402Layer {
     type Service = X402Service<S>;
 
     fn layer(&self, inner: S) -> X402Service<S> {

@@ -184,6 +184,16 @@
 //! - **Streams.** The time that was bought is checked when a request comes. An event stream or a
 //!   WebSocket that was opened before the end goes on after it. [`Charge::ends_streams`] ends
 //!   bodies, and its docs show how a handler ends a WebSocket.
+//! - **In a `ServiceBuilder`, and around services for axum's own body.** Call
+//!   [`for_axum`](X402Layer::for_axum) if the inner service takes `Request<axum::body::Body>`, such as
+//!   `middleware::from_fn`. Everything further in must be `Clone`.
+//! - **axum 0.8.** The layer reads the original URI, the matched path and the peer's address from the
+//!   extensions of axum 0.8. It cannot see those of another version: then a table inside a nest does
+//!   not know the prefix, and a peer is unknown unless you insert a [`ClientAddr`]. Wrap the whole
+//!   application there, with rules as clients write the paths.
+//! - **Limits of bodies.** A body over the limit of a layer outside, such as tower-http's
+//!   `RequestBodyLimitLayer`, is answered with 413, also if this layer reads it. axum's extractors
+//!   answer 413 to a body without a length only with [`for_axum`](X402Layer::for_axum), otherwise 400.
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
 //! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
 //!   install a subscriber.
@@ -199,6 +209,8 @@
 //! it issued itself. No handler sees credentials of an outer layer.
 
 mod address;
+#[cfg(feature = "axum")]
+mod axum_layer;
 #[cfg(all(
     feature = "__internals",
     feature = "l402",
@@ -221,6 +233,8 @@ mod service;
 mod settlements;
 mod state;
 
+#[cfg(feature = "axum")]
+pub use self::axum_layer::{AxumBody, AxumLayer};
 pub use self::{
     address::ClientAddr,
     config::{

@@ -24,6 +24,7 @@ use crate::body::{RequestBody, ResponseBody};
 ///
 /// The inner service takes `Request<RequestBody<B>>`, where `B` is the body type of the request. A
 /// service for `Request<RequestBody<Incoming>>` can be wrapped, one for `Request<Incoming>` cannot.
+/// One for `Request<axum::body::Body>` can, with [`X402Layer::for_axum`](super::X402Layer::for_axum).
 #[derive(Clone, Debug)]
 pub struct X402Service<S> {
     inner: S,

@@ -74,7 +74,15 @@ const HOMES: &[(&str, &[&str])] = &[
     ("fjall", &["journal"]),
     ("xxhash_rust", &["journal"]),
     ("matchit", &["server/routes/matching"]),
-    ("axum", &["server/origin", "server/address", "extract"]),
+    (
+        "axum",
+        &[
+            "server/axum_layer",
+            "server/origin",
+            "server/address",
+            "extract",
+        ],
+    ),
     ("axum_core", &["extract"]),
     ("reqwest", &[]),
 ];

@@ -21,7 +21,7 @@ use tower_x402::{Amount, RouteTable, body::RequestBody, server::X402Service};
 
 use crate::shop::Shop;
 
-fn layered<S>(inner: S) -> X402Service<S> {
+fn layered<S: Clone>(inner: S) -> X402Service<S> {
     let table = RouteTable::new()
         .charge("GET /a", Amount::from_sat(10))
         .free("GET /health")

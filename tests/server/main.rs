@@ -80,4 +80,5 @@ mod tokens;
 mod traps;
 mod visible;
 mod worlds;
+mod wrapped;
 mod younger;

@@ -9,7 +9,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::answers;
 use crate::{
-    body::{Held, ReadError, Share, read_to_end},
+    body::{Held, ReadError, Share, fault, read_to_end},
+    boxed::BoxError,
     trace,
 };
 
@@ -17,6 +18,7 @@ use crate::{
 pub(super) fn refusal(error: ReadError, limit: usize) -> Response<Bytes> {
     match error {
         ReadError::Broken => answers::bad_request("the body broke off"),
+        ReadError::CutOff => answers::body_cut_off(),
         ReadError::TooLong => answers::body_too_large(limit),
         ReadError::NoRoom => {
             trace::error(format_args!(
@@ -38,6 +40,7 @@ pub(super) async fn read<B>(
 ) -> Result<(Held, [u8; 32]), ReadError>
 where
     B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
 {
     let announced = body.size_hint().exact().map_or(0, |bytes| {
         usize::try_from(bytes).unwrap_or(limit).min(limit)
@@ -47,45 +50,51 @@ where
     let (mut kept, mut hashed, mut hash) = (Vec::new(), 0, Sha256::new());
     // While `kept` stays shorter than this, a piece only has to be kept.
     let mut full = 0;
-    let trailers = read_to_end(body, limit, time, |piece| {
-        if kept.len() + piece.len() < full {
-            match piece {
-                // The shorter a piece, the more of them.
-                [byte] => kept.push(*byte),
-                _ => kept.extend_from_slice(piece),
-            }
-            return Ok(());
-        }
-        if let Some(room) = room.take() {
-            share = room();
-        }
-        if let Some(share) = &mut share {
-            let seen = kept.len() + piece.len();
-            if kept.capacity() < seen {
-                let capacity = capacity(kept.capacity(), seen, announced, limit);
-                if !share.grow_to(capacity) {
-                    return Err(ReadError::NoRoom);
+    let trailers = read_to_end(
+        body,
+        limit,
+        time,
+        |error| fault(&*error.into()),
+        |piece| {
+            if kept.len() + piece.len() < full {
+                match piece {
+                    // The shorter a piece, the more of them.
+                    [byte] => kept.push(*byte),
+                    _ => kept.extend_from_slice(piece),
                 }
-                kept.reserve_exact(capacity - kept.len());
+                return Ok(());
             }
-        } else if piece.len() >= PIECE {
-            hash.update(&kept);
-            hash.update(piece);
-            kept.clear();
-            full = 0;
-            return Ok(());
-        }
-        kept.extend_from_slice(piece);
-        if kept.len() - hashed >= PIECE {
-            hash.update(&kept[hashed..]);
-            if share.is_none() {
+            if let Some(room) = room.take() {
+                share = room();
+            }
+            if let Some(share) = &mut share {
+                let seen = kept.len() + piece.len();
+                if kept.capacity() < seen {
+                    let capacity = capacity(kept.capacity(), seen, announced, limit);
+                    if !share.grow_to(capacity) {
+                        return Err(ReadError::NoRoom);
+                    }
+                    kept.reserve_exact(capacity - kept.len());
+                }
+            } else if piece.len() >= PIECE {
+                hash.update(&kept);
+                hash.update(piece);
                 kept.clear();
+                full = 0;
+                return Ok(());
             }
-            hashed = kept.len();
-        }
-        full = kept.capacity().min(hashed + PIECE);
-        Ok(())
-    })
+            kept.extend_from_slice(piece);
+            if kept.len() - hashed >= PIECE {
+                hash.update(&kept[hashed..]);
+                if share.is_none() {
+                    kept.clear();
+                }
+                hashed = kept.len();
+            }
+            full = kept.capacity().min(hashed + PIECE);
+            Ok(())
+        },
+    )
     .await?;
     hash.update(&kept[hashed..]);
     if share.is_none() {

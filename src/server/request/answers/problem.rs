@@ -131,6 +131,15 @@ pub(in crate::server) fn body_too_large(limit: usize) -> Response<Bytes> {
     )
 }
 
+/// 413: the body is longer than a layer further out allows.
+pub(in crate::server) fn body_cut_off() -> Response<Bytes> {
+    plain(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "Content too large",
+        "the body has more bytes than this server allows: send a shorter one",
+    )
+}
+
 /// 421: the request names another server.
 pub(in crate::server) fn misdirected(detail: &str) -> Response<Bytes> {
     plain(
