@@ -152,7 +152,7 @@ async fn of_several_uses_all_that_are_left_are_served_and_only_the_next_is_409()
     let mut served = Vec::new();
     for _ in 0..3 {
         let first = begun(ask(&app, call.paid(&credential))).await;
-        served.push(first.err().expect("the handler waits"));
+        served.push(first.expect_err("the handler waits"));
     }
     for answered in 0..3 {
         let next = ask(&app, call.paid(&credential)).await;
