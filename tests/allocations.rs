@@ -112,7 +112,7 @@ fn a_request_allocates_little_and_the_same_however_large_the_configuration_is() 
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);
     eprintln!("unpaid: {count} allocations, {bytes} bytes");
     assert!(
-        count <= 60 && bytes <= 32 * 1024,
+        count <= 42 && bytes <= 32 * 1024,
         "{count} allocations of {bytes} bytes for a 402"
     );
 
@@ -122,7 +122,7 @@ fn a_request_allocates_little_and_the_same_however_large_the_configuration_is() 
     assert_eq!(served.status(), StatusCode::OK);
     eprintln!("paid: {count} allocations, {bytes} bytes");
     assert!(
-        count <= 30 && bytes <= 16 * 1024,
+        count <= 28 && bytes <= 8 * 1024,
         "{count} allocations of {bytes} bytes for a paid request"
     );
 }

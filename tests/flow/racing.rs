@@ -47,7 +47,9 @@ async fn one_credential_on_200_requests_runs_the_handler_once() {
         for answer in racing {
             match answer.await.unwrap() {
                 StatusCode::OK => served += 1,
-                other => assert_eq!(other, StatusCode::PAYMENT_REQUIRED),
+                // Used up, or being served to another request.
+                StatusCode::PAYMENT_REQUIRED | StatusCode::CONFLICT => {}
+                other => panic!("{other}"),
             }
         }
         assert_eq!(
