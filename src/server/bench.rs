@@ -50,6 +50,7 @@ impl Bench {
         let store = MemoryStore::new().expect("randomness");
         let builder = Paywall::builder(node.clone())
             .origin("https://api.example.com")
+            .challenge_header_bytes(1 << 16)
             .master_secret(Secrets::test_secret(7));
         let paywall = builder
             .replay_store(store)

@@ -84,7 +84,12 @@ async fn every_name_of_a_loopback_origin_sells_in_every_dialect() {
 async fn one_payment_at_a_loopback_origin_opens_once_whatever_name_it_is_presented_at() {
     for dialect in ALL {
         let shop = Shop::new();
-        let builder = shop.builder().origin("http://127.0.0.1:3000").dialects(ALL);
+        let builder = tower_x402::Paywall::builder(shop.node.clone())
+            .origin("http://127.0.0.1:3000")
+            .master_secret(tower_x402::Secrets::test_secret(7))
+            .replay_store(shop.store.clone())
+            .clock(shop.clock.clone())
+            .dialects(ALL);
         let app = service(builder, Amount::from_sat(10));
         let (_, line) = bought_at((&shop, &app), "localhost:3000", dialect).await;
         let mut served = 0;

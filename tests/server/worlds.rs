@@ -274,3 +274,26 @@ async fn a_credential_under_a_secret_that_is_not_ours_is_402_with_a_reason() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_is_bought_under_one_prefix_of_an_origin_opens_nothing_under_another() {
+    let shop = Shop::new();
+    let under = |prefix: &str| {
+        world(shop.node.clone(), &shop, &format!("{ORIGIN}{prefix}"))
+            .replay_store(shop.store.clone())
+            .build()
+            .unwrap()
+    };
+    let (cheap, dear) = (under("/cheap"), under("/dear"));
+    let day = Charge::new(Amount::from_sat(10)).for_duration(Duration::from_secs(86_400));
+    for charge in [Charge::new(Amount::from_sat(10)), day] {
+        let answer = ask(&route(&cheap, charge.clone()), Call::get("/a").request()).await;
+        let credential = shop.pay(&answer);
+        let request = paid("/a", &credential);
+        let refused = ask(&route(&dear, charge.clone()), request).await;
+        assert_eq!(refused.status(), StatusCode::PAYMENT_REQUIRED);
+        let request = paid("/a", &credential);
+        let served = ask(&route(&cheap, charge), request).await;
+        assert_eq!(served.status(), StatusCode::OK);
+    }
+}

@@ -58,7 +58,11 @@ impl PaywallBuilder {
         let service = dialects::service_label(self.service.as_deref())?;
         let (origins, keyed): (Vec<Arc<str>>, Vec<Arc<str>>) = authorities
             .all()
-            .map(|(origin, keyed)| (Arc::from(origin.as_str()), Arc::from(keyed.as_str())))
+            // Services under two prefixes of one origin are two services.
+            .map(|(origin, keyed)| {
+                let keyed = [keyed.as_str(), keyed.prefix()].concat();
+                (Arc::from(origin.as_str()), keyed.into())
+            })
             .unzip();
         let proxies = Proxies::parse(self.proxies.iter().map(String::as_str), self.forwarded_by)
             .and_then(|proxies| match self.trusted_hops {

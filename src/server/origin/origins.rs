@@ -50,7 +50,12 @@ impl Origins {
         };
         Ok(Self {
             accepted: accepted.iter().map(parse).collect::<Result<_, _>>()?,
-            aliases: aliases(&origins),
+            // Beside a public origin, a loopback name is how a proxy or a probe reaches this server.
+            aliases: if origins.iter().all(Origin::is_loopback) {
+                aliases(&origins)
+            } else {
+                Vec::new()
+            },
             origins,
         })
     }

@@ -343,7 +343,7 @@ fn grant<B>(
     } = pending;
     let setup = routes.paywall.setup();
     strip(setup, &mut head, &rule.terms, false);
-    let ends_at = rule.ends_at(proof.valid_until, now);
+    let ends_at = rule.ends_at(proof.valid_until, setup.clock.now());
     let receipt = settle::accepted(
         setup,
         proof,

@@ -26,12 +26,22 @@ pub(in crate::server) struct GrantedUse {
 
 impl Drop for GrantedUse {
     fn drop(&mut self) {
+        // Dropped last, also if the store panics.
+        let _served = Served(&self.spent, self.payment_hash);
         if self.lease.end() {
             self.spent.trust(self.payment_hash);
         } else {
             self.spent.add(self.payment_hash);
         }
-        self.spent.end(self.payment_hash);
+    }
+}
+
+/// A use that is being served, until this is dropped.
+struct Served<'a>(&'a Spent, PaymentHash);
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        self.0.end(self.1);
     }
 }
 

@@ -18,6 +18,10 @@ pub(crate) struct Normal<'a> {
     pub(crate) text: Cow<'a, str>,
     /// Some round of decoding gave control bytes, or bytes that are not UTF-8.
     pub(crate) is_broken: bool,
+    /// Whether it has a dot segment, and an encoded slash, a backslash or parameters. What the dots
+    /// remove then depends on what a reader undoes first: URL parsers resolve them before they
+    /// decode, other software after it.
+    pub(crate) is_entangled: bool,
 }
 
 impl<'a> Normal<'a> {
@@ -26,14 +30,19 @@ impl<'a> Normal<'a> {
             return Self {
                 text: Cow::Borrowed(path),
                 is_broken: false,
+                is_entangled: false,
             };
         }
         let (text, is_broken) = decode(path);
-        let mut segments = Vec::new();
+        let (mut segments, mut has_dots) = (Vec::new(), false);
         for segment in text.split(['/', '\\']) {
             match segment.split(';').next().unwrap_or_default() {
-                "" | "." => {}
-                ".." => drop(segments.pop()),
+                "" => {}
+                "." => has_dots = true,
+                ".." => {
+                    has_dots = true;
+                    segments.pop();
+                }
                 segment => segments.push(segment),
             }
         }
@@ -48,6 +57,7 @@ impl<'a> Normal<'a> {
         Self {
             text: Cow::Owned(normal),
             is_broken,
+            is_entangled: has_dots && (separators(&text) > slashes(path) || text.contains(';')),
         }
     }
 
@@ -55,6 +65,14 @@ impl<'a> Normal<'a> {
     pub(crate) const fn is_same(&self) -> bool {
         matches!(self.text, Cow::Borrowed(_))
     }
+}
+
+fn slashes(path: &str) -> usize {
+    path.matches('/').count()
+}
+
+fn separators(decoded: &str) -> usize {
+    decoded.matches(['/', '\\']).count()
 }
 
 /// Whether a path holds control bytes or bytes that are not UTF-8, in any round of decoding.

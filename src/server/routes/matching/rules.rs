@@ -214,6 +214,9 @@ impl<T> Rules<T> {
         if self.one_lookup && normal.is_same() {
             return raw;
         }
+        if normal.is_entangled {
+            return Selected::Torn;
+        }
         let other = matcher.normal.select(&normal.text);
         let is_priced = raw.is_priced() || other.is_priced();
         match (raw, other) {

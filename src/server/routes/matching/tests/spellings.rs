@@ -63,7 +63,7 @@ fn a_path_of_which_every_reading_costs_the_same_is_priced_as_it_is() {
                 ),
                 ("GET /scrape/a%2Fb/c", "5 url=a/b rest=c"),
                 ("GET /scrape/a%5Cb", "5 url=a\\b"),
-                ("GET /scrape/..%2Fother%2Fx", "5 url=../other/x"),
+                ("GET /scrape/..%2Fother%2Fx", "400"),
                 ("GET /scrape/a/B//c", "5 url=a rest=B//c"),
                 ("HEAD /scrape/a%2Fb", "5 url=a/b"),
                 ("POST /scrape/a%2Fb", "405 GET, HEAD, OPTIONS"),
@@ -197,4 +197,30 @@ fn a_path_that_two_free_rules_see_is_free_whatever_the_default() {
             ("GET /A/b", "404"),
         ],
     );
+}
+
+#[test]
+fn dots_beside_an_encoded_separator_are_refused_whatever_they_remove() {
+    let rules = &[
+        ("GET /archive/{*path}", 5),
+        ("GET /archive/pub/{*path}", 0),
+        ("GET /a/{*r}", 10),
+        ("GET /a/secret/{z}", 1000),
+    ];
+    for otherwise in [Otherwise::Free, Otherwise::Refuse] {
+        expect(
+            rules,
+            otherwise,
+            &[
+                ("GET /x%2Fy/../archive/q", "400"),
+                ("GET /x%252Fy/../archive/q", "400"),
+                ("GET /x\\y/../archive/q", "400"),
+                ("GET /archive/pub/x%2Fy/../../x.txt", "400"),
+                ("GET /a/x%2Fy/../secret/q", "400"),
+                ("GET /a/x%2Fy/%2e%2e/secret/q", "400"),
+                ("GET /a/..;/../secret/q", "400"),
+                ("GET /archive/pub/a%2Fb", "free"),
+            ],
+        );
+    }
 }
