@@ -51,6 +51,9 @@ pub(crate) async fn read_to_end<B: Body>(
                         let piece = data.chunk();
                         take(piece)?;
                         let taken = piece.len();
+                        if taken == data.remaining() {
+                            break;
+                        }
                         data.advance(taken);
                     }
                 }
