@@ -130,3 +130,12 @@ fn a_member_named_like_serde_jsons_own_is_a_member() {
         );
     }
 }
+
+proptest::proptest! {
+    #[test]
+    fn a_text_is_written_as_serde_writes_it(text in "[\\PC\\x00-\\x7f\"\\\\]{0,40}") {
+        let mut json = String::new();
+        push_text(&mut json, &text);
+        proptest::prop_assert_eq!(json, serde_json::to_string(&text).unwrap());
+    }
+}

@@ -24,17 +24,22 @@ pub struct Object<'a>(pub(super) Vec<(Cow<'a, str>, Json<'a>)>);
 
 /// Appends a JSON string in quotes, with escapes if they are needed.
 pub fn push_text(json: &mut String, text: &str) {
-    if text
-        .bytes()
-        .any(|byte| byte < b' ' || matches!(byte, b'"' | b'\\'))
-    {
+    let has_control = text.bytes().fold(false, |any, byte| any | (byte < b' '));
+    if has_control {
         json.push_str(
             &serde_json::to_string(text)
                 .unwrap_or_else(|_| unreachable!("a string can always be serialised")),
         );
-    } else {
-        json.extend(["\"", text, "\""]);
+        return;
     }
+    json.push('"');
+    let mut rest = text;
+    while let Some(at) = memchr::memchr2(b'"', b'\\', rest.as_bytes()) {
+        let (before, escaped) = rest.split_at(at);
+        json.extend([before, "\\", &escaped[..1]]);
+        rest = &escaped[1..];
+    }
+    json.extend([rest, "\""]);
 }
 
 impl<'a> Json<'a> {
