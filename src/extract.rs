@@ -1,10 +1,6 @@
 //! The axum extractor for the receipt of a paid request.
 
-use std::{
-    collections::BTreeSet,
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, fmt, sync::Mutex};
 
 use axum::extract::MatchedPath;
 use axum_core::{
@@ -14,6 +10,7 @@ use axum_core::{
 use http::{StatusCode, request::Parts};
 
 use crate::{
+    lock::lock,
     payment::{PaymentReceipt, ResolvedClient},
     trace,
 };
@@ -89,7 +86,7 @@ impl MissingReceipt {
     /// Logs what to change, once for each route.
     fn log(&self) {
         let route = self.route.as_ref().map_or("(unknown)", MatchedPath::as_str);
-        let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&LOGGED);
         if logged.len() >= MAX_LOGGED || !logged.insert(route.to_owned()) {
             return;
         }

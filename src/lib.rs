@@ -157,6 +157,7 @@ pub mod internals;
 #[cfg_attr(not(feature = "replay-durable"), allow(dead_code, unused_imports))]
 mod journal;
 pub mod lightning;
+mod lock;
 #[cfg_attr(
     not(all(
         feature = "server",

@@ -4,10 +4,12 @@ use std::{
     collections::HashMap,
     hash::Hash,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+use crate::lock::lock;
 
 /// A number of bytes that bodies share: each takes some, and gives them back when it ends.
 #[derive(Clone, Debug)]
@@ -62,8 +64,7 @@ impl<K: Eq + Hash> Pools<K> {
     }
 
     pub(crate) fn of(&self, key: K) -> Pool {
-        let Open { pools, sweep_at } =
-            &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let Open { pools, sweep_at } = &mut *lock(&self.open);
         // So the table holds at most twice as many pools as are in use, and the average cost of an
         // addition stays constant.
         if pools.len() >= *sweep_at {

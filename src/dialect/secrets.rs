@@ -5,7 +5,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, MutexGuard, Weak,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -14,6 +14,8 @@ use sha2::Digest as _;
 use zeroize::Zeroizing;
 
 use super::strength::{self, Weakness};
+
+use crate::lock;
 
 /// The ring of master secrets: a shared handle that can change while the server runs.
 ///
@@ -269,7 +271,7 @@ impl Secrets {
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Ring>> {
-        self.0.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0.ring)
     }
 }
 

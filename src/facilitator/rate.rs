@@ -1,14 +1,12 @@
 //! The rate limit of each caller: one token bucket for each, in a bounded table.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
 use super::Caller;
+
+use crate::lock::lock;
 
 /// How many callers have their own bucket. Further callers share one.
 const MAX_CALLERS: usize = 1024;
@@ -40,7 +38,7 @@ impl Rate {
     /// Takes one token, or returns how long to wait for one.
     pub(super) fn take(&self, caller: &Caller) -> Result<(), Duration> {
         let now = Instant::now();
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buckets = lock(&self.buckets);
         let mut key = Some(caller.clone());
         if !buckets.contains_key(&key) && buckets.len() >= MAX_CALLERS {
             buckets.retain(|_, bucket| bucket.full_at > now);

@@ -281,7 +281,7 @@ mod tests {
     /// A journal of three batches.
     struct WrittenJournal {
         folder: tempfile::TempDir,
-        /// Where each batch ends, and the side file as it was then.
+        /// The index of the byte after each batch, and the side file as it was then.
         ends: Vec<usize>,
         floors: Vec<Vec<u8>>,
     }

@@ -1,13 +1,13 @@
 use std::{
     pin::Pin,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     task::{Context, Poll},
 };
 
 use futures_core::Stream;
 use tokio::sync::mpsc;
 
-use crate::payment::PaymentHash;
+use crate::{lock, payment::PaymentHash};
 
 /// How many settlements a slow listener may fall behind before it misses some.
 const BEHIND: usize = 1_024;
@@ -33,7 +33,7 @@ impl Listeners {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<mpsc::Sender<PaymentHash>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.0)
     }
 }
 

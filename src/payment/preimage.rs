@@ -4,7 +4,7 @@ use zeroize::Zeroize;
 
 use crate::codec::{hex, sha256};
 
-/// The secret half of a payment, 32 bytes. Whoever has it can prove that the invoice was paid.
+/// The secret half of a payment, 32 bytes. Its holder can prove that the invoice was paid.
 ///
 /// It is wiped from memory when dropped. `Debug` prints `Preimage(..)`, and there is no `Display`.
 #[derive(Clone)]

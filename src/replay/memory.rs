@@ -2,7 +2,7 @@ use std::{
     fmt,
     hash::BuildHasher,
     num::NonZeroUsize,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use super::{
@@ -18,6 +18,7 @@ use super::{
 use crate::{
     boxed::BoxFuture,
     clock::{Clock, SystemClock, Timestamp},
+    lock::lock,
 };
 
 /// A store in memory: fast, and gone with the process. Both a [`ReplayStore`] and a [`Records`].
@@ -210,10 +211,6 @@ impl Records for MemoryStore {
     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
         Box::pin(async move { Ok(lock(&self.records).scan(&prefix, self.clock.now())) })
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn full_of_keys(OutOfCapacity: OutOfCapacity) -> StoreError {

@@ -2,13 +2,16 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use super::{RecordKey, Records, StoreError};
-use crate::{clock::Timestamp, payment::PaymentHash};
+use crate::{
+    lock,
+    {clock::Timestamp, payment::PaymentHash},
+};
 
 /// Payments whose credentials are refused from now on, whatever they were sold for.
 ///
@@ -57,7 +60,7 @@ impl Revocations {
             return Ok(());
         };
         let found = self.records.scan(prefix).await?;
-        let mut revoked = self.revoked.write().unwrap_or_else(PoisonError::into_inner);
+        let mut revoked = lock::write(&self.revoked);
         // What was revoked while the records were read is not among those found.
         revoked.retain(|hash, state| recorded.get(hash) != Some(state));
         for hash in found.iter().filter_map(|(key, _)| payment_hash(key)) {
@@ -93,17 +96,11 @@ impl Revocations {
     /// Returns whether a payment is revoked. Reads memory only.
     #[must_use]
     pub fn contains(&self, payment_hash: &PaymentHash) -> bool {
-        self.revoked
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(payment_hash)
+        lock::read(&self.revoked).contains_key(payment_hash)
     }
 
     fn note(&self, payment_hash: PaymentHash, state: RevocationState) {
-        self.revoked
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(payment_hash, state);
+        lock::write(&self.revoked).insert(payment_hash, state);
     }
 
     fn number_recorded(&self) -> RevocationState {
@@ -111,7 +108,7 @@ impl Revocations {
     }
 
     fn recorded(&self) -> HashMap<PaymentHash, RevocationState> {
-        let revoked = self.revoked.read().unwrap_or_else(PoisonError::into_inner);
+        let revoked = lock::read(&self.revoked);
         revoked
             .iter()
             .filter(|(_, state)| matches!(state, RevocationState::Recorded(_)))

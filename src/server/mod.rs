@@ -104,7 +104,7 @@
 //! One [`Paywall`] is one service, however many layers and clones it has. If two paywalls of one
 //! process accept each other's credentials but sell different things, this is logged once. Across
 //! processes it is not noticed. A label has no effect in two cases. [`accept_foreign_proofs`] takes
-//! x402 proofs at the current price, whoever issued them. A facilitator checks a proof against the
+//! x402 proofs of any issuer at the current price. A facilitator checks a proof against the
 //! requirements in the call.
 //!
 //! [`accept_foreign_proofs`]: PaywallBuilder::accept_foreign_proofs

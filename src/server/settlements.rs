@@ -1,7 +1,7 @@
 use std::{
     pin::Pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use super::events;
 use crate::{
+    lock,
     payment::{PaymentHash, PaymentReceipt},
     recent::Recent,
     trace,
@@ -96,7 +97,7 @@ impl Announcer {
     /// Logs a settled payment, each once. Takes no lock if nobody listens at INFO.
     pub(super) fn log(&self, payment_hash: PaymentHash, receipt: &PaymentReceipt) {
         if trace::takes_info() {
-            let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut logged = lock::lock(&self.logged);
             let is_new = logged.insert(payment_hash, ());
             drop(logged);
             if is_new {
@@ -122,7 +123,7 @@ impl Announcer {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Listeners> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.inner)
     }
 }
 
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_listens_no_more_is_forgotten() {
+    async fn a_listener_that_was_dropped_is_forgotten() {
         let announcer = Announcer::default();
         drop(announcer.listen(1));
         announce(&announcer, 1);

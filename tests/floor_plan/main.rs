@@ -11,23 +11,24 @@ use std::{
 
 /// Each room and the rooms that it may import from.
 const ROOMS: &[(&str, &[&str])] = &[
-    ("body", &[]),
+    ("body", &["lock"]),
     ("boxed", &[]),
     ("clock", &[]),
     ("codec", &[]),
+    ("lock", &[]),
     ("recent", &[]),
     ("trace", &[]),
-    ("journal", &["trace"]),
+    ("journal", &["lock", "trace"]),
     ("payment", &["clock", "codec"]),
-    ("dialect", &["clock", "codec", "payment"]),
+    ("dialect", &["clock", "codec", "lock", "payment"]),
     (
         "lightning",
-        &["boxed", "clock", "codec", "payment", "trace"],
+        &["boxed", "clock", "codec", "lock", "payment", "trace"],
     ),
     (
         "replay",
         &[
-            "boxed", "clock", "codec", "journal", "payment", "recent", "trace",
+            "boxed", "clock", "codec", "journal", "lock", "payment", "recent", "trace",
         ],
     ),
     (
@@ -39,6 +40,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "codec",
             "dialect",
             "lightning",
+            "lock",
             "payment",
             "recent",
             "replay",
@@ -48,10 +50,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     (
         "facilitator",
         &[
-            "body", "boxed", "clock", "codec", "dialect", "payment", "replay", "trace",
+            "body", "boxed", "clock", "codec", "dialect", "lock", "payment", "replay", "trace",
         ],
     ),
-    ("extract", &["payment", "trace"]),
+    ("extract", &["lock", "payment", "trace"]),
     ("internals", &["codec", "dialect", "replay", "server"]),
 ];
 

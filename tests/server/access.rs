@@ -10,22 +10,13 @@ use tower_x402::{
     l402::{Credential, Macaroon, Scheme},
 };
 
-use crate::{
-    customer::ALL,
-    shop::{Shop, ask, get, paid, reason, request},
-};
+use crate::shop::{Shop, ask, get, paid, reason, request};
 
 const EXPIRY: u64 = 300;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn site(shop: &Shop, charge: Charge) -> Router {
-    let layer = shop
-        .builder()
-        .dialects(ALL)
-        .build()
-        .unwrap()
-        .charge(charge)
-        .unwrap();
+    let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
     let handler = async |Path(_): Path<String>, Paid(receipt): Paid| {
         receipt
             .remaining_uses()

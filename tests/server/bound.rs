@@ -30,13 +30,7 @@ fn charge() -> Charge {
 }
 
 fn site(shop: &Shop, charge: Charge) -> Router {
-    let layer = shop
-        .builder()
-        .dialects(ALL)
-        .build()
-        .unwrap()
-        .charge(charge)
-        .unwrap();
+    let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
     Router::new().route("/make/{what}", any(async || "made").layer(layer))
 }
 
@@ -148,13 +142,7 @@ async fn a_table_binds_the_same() {
             charge().uses(NonZeroU32::new(50).unwrap()),
         )
         .otherwise_refuse();
-    let layer = shop
-        .builder()
-        .dialects(ALL)
-        .build()
-        .unwrap()
-        .routes(table)
-        .unwrap();
+    let layer = shop.paywall_of_every_dialect().routes(table).unwrap();
     let app = layer.layer(Router::new().route("/make/{what}", any(async || "made")));
     let bought = Call::post("/make/a?size=1", b"scene").header("x-size", "9");
     let credential = bought.buy(&shop, &app, DialectName::L402).await;

@@ -19,7 +19,7 @@ use crate::{
 };
 
 fn site(shop: &Shop, served: &Arc<AtomicUsize>) -> Router {
-    let paywall = shop.builder().dialects(ALL).build().unwrap();
+    let paywall = shop.paywall_of_every_dialect();
     let served = served.clone();
     let handler = move |Paid(receipt): Paid| async move {
         served.fetch_add(1, Ordering::SeqCst);

@@ -171,7 +171,7 @@ async fn a_node_of_ones_own_is_not_asked() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invoice_that_ended_unpaid_is_402_whoever_knows_its_preimage() {
+async fn an_invoice_that_ended_unpaid_is_402_even_to_a_holder_of_its_preimage() {
     let call = Call::get("/a");
     let shop = Shop::new();
     let (_, app) = site(&shop, Amount::from_sat(10));

@@ -121,7 +121,7 @@ async fn a_full_store_is_503_without_a_challenge() {
 #[tokio::test(start_paused = true)]
 async fn a_node_that_cannot_be_reached_or_is_too_slow_is_503() {
     let shop = Shop::new();
-    let app = route(&shop.builder().dialects(ALL).build().unwrap());
+    let app = route(&shop.paywall_of_every_dialect());
     shop.node.reachable(false);
     unavailable(&ask(&app, Call::get("/a").request()).await);
     shop.node.reachable(true);
@@ -186,7 +186,7 @@ async fn a_credential_is_verified_without_the_node_and_without_the_price() {
     for dialect in ALL {
         priced_once.store(false, std::sync::atomic::Ordering::SeqCst);
         shop.node.reachable(true);
-        let paywall = shop.builder().dialects(ALL).build().unwrap();
+        let paywall = shop.paywall_of_every_dialect();
         let app = Router::new()
             .route(
                 "/a",

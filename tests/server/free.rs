@@ -14,7 +14,7 @@ use tower_x402::{
 };
 
 use crate::{
-    customer::{ALL, Bought, Call, PAYMENT_SIGNATURE},
+    customer::{ALL, Bought, Call, HeaderLine, PAYMENT_SIGNATURE},
     shop::{Lasting, Shop, ask},
 };
 
@@ -68,6 +68,11 @@ pub(crate) fn site(paywall: &Paywall) -> Router {
 pub(crate) async fn bought(shop: &Shop, app: &Router, target: &str) -> Bought {
     let call = Call::new("GET", target);
     shop.bought(&call, &ask(app, call.request()).await)
+}
+
+/// Asks for the free route with this line.
+pub(crate) async fn health(app: &Router, line: &HeaderLine) -> Response<Bytes> {
+    asked(app, &Call::get("/health"), std::slice::from_ref(line)).await
 }
 
 /// A free request with these lines and one of the application's own.
@@ -330,26 +335,9 @@ async fn if_foreign_proofs_are_accepted_one_for_our_key_stops_without_a_quote() 
             .build()
             .unwrap(),
     );
-    stopped(
-        &asked(
-            &app,
-            &Call::new("GET", "/health"),
-            std::slice::from_ref(&line),
-        )
-        .await,
-        "accepted",
-    );
+    stopped(&health(&app, &line).await, "accepted");
     let app = site(&shop.paywall_of_every_dialect());
-    went_on(
-        &asked(
-            &app,
-            &Call::new("GET", "/health"),
-            std::slice::from_ref(&line),
-        )
-        .await,
-        &[line],
-        "not accepted",
-    );
+    went_on(&health(&app, &line).await, &[line], "not accepted");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ async fn inside_a_nest_the_whole_url_is_bound_in_every_dialect() {
     for site in [charged, tabled] {
         let shop = Shop::new();
         let app = site(
-            &shop.builder().dialects(ALL).build().unwrap(),
+            &shop.paywall_of_every_dialect(),
             Amount::from_sat(10).into(),
         );
         for dialect in ALL {
@@ -164,13 +164,7 @@ async fn a_layer_that_rewrites_paths_outside_the_table_is_priced_by_what_the_han
         .charge("GET /dear/{x}", Amount::from_sat(100))
         .charge("GET /cheap/{x}", Amount::from_sat(1))
         .otherwise_free();
-    let layer = shop
-        .builder()
-        .dialects(ALL)
-        .build()
-        .unwrap()
-        .routes(table)
-        .unwrap();
+    let layer = shop.paywall_of_every_dialect().routes(table).unwrap();
     let priced = tower::Layer::layer(
         &layer,
         Router::new()
@@ -255,7 +249,7 @@ async fn a_broken_path_before_the_nest_is_400_before_a_price() {
     for site in [charged, tabled] {
         let shop = Shop::new();
         let served = site(
-            &shop.builder().dialects(ALL).build().unwrap(),
+            &shop.paywall_of_every_dialect(),
             Amount::from_sat(10).into(),
         );
         let outer = Router::new().nest("/o/{org}", served.clone()).merge(served);

@@ -10,7 +10,7 @@ use tower_x402::{Amount, Charge, DialectName, RouteTable, Secrets, internals::co
 
 use crate::{
     customer::{ALL, Call, PAYMENT_SIGNATURE},
-    free::{METADATA, PUBLIC, asked, bought, metadata, seen, site, stopped, went_on},
+    free::{METADATA, PUBLIC, asked, bought, health, metadata, seen, site, stopped, went_on},
     shop::{Shop, ask, get},
 };
 
@@ -28,29 +28,11 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
     let theirs = bought(&others, &foreign, "/once").await;
     for dialect in ALL {
         let line = theirs.of(dialect).clone();
-        went_on(
-            &asked(
-                &app,
-                &Call::new("GET", "/health"),
-                std::slice::from_ref(&line),
-            )
-            .await,
-            &[line],
-            dialect.as_str(),
-        );
+        went_on(&health(&app, &line).await, &[line], dialect.as_str());
     }
     for name in METADATA {
         let line = metadata(name, &theirs);
-        went_on(
-            &asked(
-                &app,
-                &Call::new("GET", "/health"),
-                std::slice::from_ref(&line),
-            )
-            .await,
-            &[line],
-            name,
-        );
+        went_on(&health(&app, &line).await, &[line], name);
     }
     let ours = bought(&shop, &app, "/once").await;
     for text in [
@@ -61,16 +43,7 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
         "Digest u=\"a, L402 m:p\"",
     ] {
         let line = (header::AUTHORIZATION, HeaderValue::from_static(text));
-        went_on(
-            &asked(
-                &app,
-                &Call::new("GET", "/health"),
-                std::slice::from_ref(&line),
-            )
-            .await,
-            &[line],
-            text,
-        );
+        went_on(&health(&app, &line).await, &[line], text);
     }
     for (name, text) in [
         ("payment-signature", "e30="),
@@ -81,16 +54,7 @@ async fn credentials_of_others_pass_untouched_and_the_answer_stays_public() {
             HeaderName::from_static(name),
             HeaderValue::from_static(text),
         );
-        went_on(
-            &asked(
-                &app,
-                &Call::new("GET", "/health"),
-                std::slice::from_ref(&line),
-            )
-            .await,
-            &[line],
-            name,
-        );
+        went_on(&health(&app, &line).await, &[line], name);
     }
     // Of both, ours alone stop.
     for dialect in ALL {
@@ -221,12 +185,7 @@ async fn what_cannot_be_read_is_not_ours_and_goes_on() {
             format!("Payment {mpp}").parse().unwrap(),
         ),
     ] {
-        let answer = asked(
-            &app,
-            &Call::new("GET", "/health"),
-            std::slice::from_ref(&line),
-        )
-        .await;
+        let answer = health(&app, &line).await;
         went_on(&answer, std::slice::from_ref(&line), &format!("{line:?}"));
     }
 }

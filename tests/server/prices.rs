@@ -27,13 +27,7 @@ use crate::{
 };
 
 fn route(shop: &Shop, charge: impl Into<Charge>) -> Router {
-    let layer = shop
-        .builder()
-        .dialects(ALL)
-        .build()
-        .unwrap()
-        .charge(charge)
-        .unwrap();
+    let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
     Router::new().route("/a", any(|body: Bytes| async move { body }).layer(layer))
 }
 
@@ -225,7 +219,7 @@ fn by_tier() -> Charge {
 #[tokio::test]
 async fn captures_are_decoded_as_the_handler_sees_them() {
     let shop = Shop::new();
-    let paywall = shop.builder().dialects(ALL).build().unwrap();
+    let paywall = shop.paywall_of_every_dialect();
     let handler = async |Path((tier, name)): Path<(String, String)>| format!("{tier} {name}");
     let on_a_route = Router::new().route(
         "/files/{tier}/{name}",
@@ -270,7 +264,7 @@ async fn captures_are_decoded_as_the_handler_sees_them() {
 #[tokio::test]
 async fn a_price_of_the_body_sees_all_of_it_and_the_handler_too() {
     let shop = Shop::new();
-    let paywall = shop.builder().dialects(ALL).build().unwrap();
+    let paywall = shop.paywall_of_every_dialect();
     let by_length =
         price_fn(|q| async move { Ok(Some(Amount::from_sat(u32::try_from(q.body().len())?))) });
     let layer = paywall.charge(Charge::new(by_length).reads_body()).unwrap();

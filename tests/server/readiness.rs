@@ -37,10 +37,7 @@ macro_rules! limited {
             .concurrency_limit($limit)
             .service(handler);
         $shop
-            .builder()
-            .dialects(ALL)
-            .build()
-            .unwrap()
+            .paywall_of_every_dialect()
             .charge(Amount::from_sat(10))
             .unwrap()
             .layer(inner)

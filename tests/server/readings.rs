@@ -22,7 +22,7 @@ fn scraper(shop: &Shop, one: Charge, other: Charge) -> Router {
         .charge("GET /scrape/{url}", one)
         .charge("GET /scrape/{url}/{*rest}", other)
         .otherwise_refuse();
-    let paywall = shop.builder().dialects(ALL).build().unwrap();
+    let paywall = shop.paywall_of_every_dialect();
     Router::new()
         .route("/scrape/{url}", on_get(async |Path(url): Path<String>| url))
         .layer(paywall.routes(table).unwrap())

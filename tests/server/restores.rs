@@ -143,7 +143,7 @@ const FAILURES: [Failure; 9] = [
 async fn a_failed_use_of_l402_comes_back_twice_and_never_a_third_time() {
     for failure in FAILURES {
         let shop = Shop::new();
-        let paywall = shop.builder().dialects(ALL).build().unwrap();
+        let paywall = shop.paywall_of_every_dialect();
         assert_eq!(
             runs(
                 &shop,
@@ -180,7 +180,7 @@ async fn in_x402_and_mpp_a_failed_use_stays_spent() {
     for dialect in [DialectName::Mpp, DialectName::X402] {
         for failure in FAILURES {
             let shop = Shop::new();
-            let paywall = shop.builder().dialects(ALL).build().unwrap();
+            let paywall = shop.paywall_of_every_dialect();
             assert_eq!(
                 runs(
                     &shop,
@@ -201,7 +201,7 @@ async fn in_x402_and_mpp_a_failed_use_stays_spent() {
 async fn a_client_that_hangs_up_while_the_handler_runs_gets_nothing_back() {
     for dialect in ALL {
         let shop = Shop::new();
-        let paywall = shop.builder().dialects(ALL).build().unwrap();
+        let paywall = shop.paywall_of_every_dialect();
         assert_eq!(
             runs(
                 &shop,

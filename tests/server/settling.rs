@@ -28,7 +28,7 @@ fn uses(uses: u32) -> Charge {
 #[tokio::test]
 async fn each_payment_is_told_once() {
     let shop = Shop::new();
-    let paywall = shop.builder().dialects(ALL).build().unwrap();
+    let paywall = shop.paywall_of_every_dialect();
     let (mut settlements, mut second) = (paywall.settlements(16), paywall.settlements(16));
     let call = Call::get("/a");
     for dialect in ALL {
@@ -109,7 +109,7 @@ fn from(address: &str, mut request: Request<Body>) -> Request<Body> {
 async fn so_many_requests_a_day_are_free_for_each_client_that_is_known() {
     let shop = Shop::new();
     let app = route(
-        &shop.builder().dialects(ALL).build().unwrap(),
+        &shop.paywall_of_every_dialect(),
         Charge::new(Amount::from_sat(10)).free_per_day(NonZeroU32::new(2).unwrap()),
     );
     for client in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {

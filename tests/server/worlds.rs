@@ -179,10 +179,7 @@ async fn a_clock_that_jumps_ahead_and_back_gives_nothing_twice() {
     let call = Call::get("/a");
     for dialect in ALL {
         let shop = Shop::new();
-        let app = route(
-            &shop.builder().dialects(ALL).build().unwrap(),
-            Amount::from_sat(10),
-        );
+        let app = route(&shop.paywall_of_every_dialect(), Amount::from_sat(10));
         let credential = call.buy(&shop, &app, dialect).await;
         assert_eq!(
             ask(&app, call.paid(&credential)).await.status(),
@@ -261,7 +258,7 @@ async fn a_credential_under_a_secret_that_is_not_ours_is_402_with_a_reason() {
             .master_secret(Secrets::test_secret(9))
             .build()
             .unwrap();
-        let ours = shop.builder().dialects(ALL).build().unwrap();
+        let ours = shop.paywall_of_every_dialect();
         let credential = call
             .buy(&shop, &route(&theirs, Amount::from_sat(10)), dialect)
             .await;

@@ -46,7 +46,7 @@ async fn a_service_for_axums_own_body_sells_in_every_dialect() {
     for charge in [ten(), by_the_body()] {
         for dialect in ALL {
             let shop = Shop::new();
-            let paywall = shop.builder().dialects(ALL).build().unwrap();
+            let paywall = shop.paywall_of_every_dialect();
             let table = RouteTable::new()
                 .charge("POST /a", charge.clone())
                 .otherwise_refuse();
@@ -75,7 +75,7 @@ async fn a_stack_with_from_fn_on_both_sides_sells_in_every_dialect() {
     for charge in [ten(), by_the_body()] {
         for dialect in ALL {
             let shop = Shop::new();
-            let paywall = shop.builder().dialects(ALL).build().unwrap();
+            let paywall = shop.paywall_of_every_dialect();
             let stack = ServiceBuilder::new()
                 .layer(middleware::from_fn(pass))
                 .layer(paywall.charge(charge.clone()).unwrap().for_axum())
@@ -98,7 +98,7 @@ async fn a_stack_with_from_fn_on_both_sides_sells_in_every_dialect() {
 async fn a_body_that_a_layer_further_out_cuts_off_is_413_and_takes_nothing() {
     for dialect in ALL {
         let shop = Shop::new();
-        let paywall = shop.builder().dialects(ALL).build().unwrap();
+        let paywall = shop.paywall_of_every_dialect();
         let layer = paywall.charge(by_the_body()).unwrap().for_axum();
         let app = layer.layer(service_fn(echo));
         let call = Call::post("/a", b"a body");

@@ -13,7 +13,7 @@ use tower_x402::{
     },
 };
 
-use crate::{ONCE, consume, key};
+use crate::{ONCE, consume, consume_one_of, key};
 
 const GRANTED: Consumption = Consumption::Granted { remaining: 0 };
 
@@ -107,27 +107,12 @@ async fn after_a_clock_that_was_wrong_for_a_while_uses_are_forgotten_as_before()
         let now = two.clock.now();
         two.clock.advance(Duration::from_secs(30 * 86_400));
         for _ in 0..15 {
-            let _ = store
-                .consume(UseRequest::new(
-                    key(1),
-                    UseId::random().unwrap(),
-                    many,
-                    Timestamp::MAX,
-                ))
-                .await
-                .unwrap();
+            let _ = consume_one_of(store, key(1), many).await.unwrap();
         }
         two.clock.set(now);
         for number in 0..100 {
             two.clock.advance(Duration::from_secs(300));
-            let answer = store
-                .consume(UseRequest::new(
-                    key(1),
-                    UseId::random().unwrap(),
-                    many,
-                    Timestamp::MAX,
-                ))
-                .await;
+            let answer = consume_one_of(store, key(1), many).await;
             assert!(
                 answer.is_ok(),
                 "one use in five minutes, and use {number} has no room: {answer:?}"
@@ -148,27 +133,11 @@ async fn a_use_that_fails_hours_later_comes_back_although_others_came_after_it()
             .unwrap();
         for _ in 0..4 {
             two.clock.advance(Duration::from_secs(3_600));
-            let _ = store
-                .consume(UseRequest::new(
-                    key(1),
-                    UseId::random().unwrap(),
-                    limits,
-                    Timestamp::MAX,
-                ))
-                .await
-                .unwrap();
+            let _ = consume_one_of(store, key(1), limits).await.unwrap();
         }
         two.clock.advance(Duration::from_secs(3_600));
         store.release(key(1), slow, ReleaseReason::Failed);
-        let answer = store
-            .consume(UseRequest::new(
-                key(1),
-                UseId::random().unwrap(),
-                limits,
-                Timestamp::MAX,
-            ))
-            .await
-            .unwrap();
+        let answer = consume_one_of(store, key(1), limits).await.unwrap();
         assert_eq!(answer, GRANTED);
     }
 }
@@ -198,15 +167,7 @@ async fn the_last_uses_are_remembered_over_a_restart() {
     for id in &ids {
         store.release(key(1), *id, ReleaseReason::Failed);
     }
-    let answer = store
-        .consume(UseRequest::new(
-            key(1),
-            UseId::random().unwrap(),
-            limits,
-            Timestamp::MAX,
-        ))
-        .await
-        .unwrap();
+    let answer = consume_one_of(&store, key(1), limits).await.unwrap();
     assert_eq!(
         answer,
         Consumption::Granted {

@@ -90,13 +90,18 @@ async fn consume(
     store: &dyn ReplayStore,
     key: ConsumptionKey,
 ) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
+    consume_one_of(store, key, ONCE).await
+}
+
+/// Consumes one of several uses.
+async fn consume_one_of(
+    store: &dyn ReplayStore,
+    key: ConsumptionKey,
+    limits: UseLimits,
+) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
+    let use_id = UseId::random().unwrap();
     store
-        .consume(UseRequest::new(
-            key,
-            UseId::random().unwrap(),
-            ONCE,
-            Timestamp::MAX,
-        ))
+        .consume(UseRequest::new(key, use_id, limits, Timestamp::MAX))
         .await
 }
 

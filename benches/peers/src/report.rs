@@ -7,6 +7,9 @@ pub enum Target {
     None,
 }
 
+/// What was measured: ours, the reference, and their ratio.
+type Measured = (f64, f64, f64);
+
 pub struct Row {
     pub name: &'static str,
     pub ours: String,
@@ -17,70 +20,47 @@ pub struct Row {
 
 impl Row {
     /// Creates a row whose target is the highest ratio of our time to the reference's time.
-    pub fn at_most(
-        name: &'static str,
-        target: f64,
-        (ours, reference, ratio): (f64, f64, f64),
-    ) -> Self {
-        Self {
-            name,
-            ours: time(ours),
-            reference: time(reference),
-            ratio,
-            target: Target::AtMost(target),
-        }
+    pub fn at_most(name: &'static str, target: f64, measured: Measured) -> Self {
+        Self::new(name, Target::AtMost(target), measured, time)
     }
 
     /// Creates a row whose target is the lowest ratio of our speed to the reference's speed.
-    pub fn faster(
-        name: &'static str,
-        target: f64,
-        (ours, reference, ratio): (f64, f64, f64),
-    ) -> Self {
-        Self {
-            name,
-            ours: time(ours),
-            reference: time(reference),
-            ratio: 1.0 / ratio,
-            target: Target::AtLeast(target),
-        }
+    pub fn faster(name: &'static str, target: f64, measured: Measured) -> Self {
+        let (ours, reference, ratio) = measured;
+        let measured = (ours, reference, 1.0 / ratio);
+        Self::new(name, Target::AtLeast(target), measured, time)
     }
 
     /// Creates a row whose target is the highest ratio of our bytes to the reference's bytes.
-    pub fn bytes(
-        name: &'static str,
-        target: f64,
-        (ours, reference, ratio): (f64, f64, f64),
-    ) -> Self {
+    pub fn bytes(name: &'static str, target: f64, measured: Measured) -> Self {
         let size = |bytes: f64| format!("{:.1} KiB", bytes / 1024.0);
-        Self {
-            name,
-            ours: size(ours),
-            reference: size(reference),
-            ratio,
-            target: Target::AtMost(target),
-        }
+        Self::new(name, Target::AtMost(target), measured, size)
     }
 
     /// Creates a row whose target is the lowest ratio of our rate per second to the reference's
     /// rate.
-    pub fn rate(
-        name: &'static str,
-        target: f64,
-        (ours, reference, ratio): (f64, f64, f64),
-    ) -> Self {
+    pub fn rate(name: &'static str, target: f64, measured: Measured) -> Self {
         let rate = |per_second: f64| format!("{per_second:.0}/s");
+        Self::new(name, Target::AtLeast(target), measured, rate)
+    }
+
+    fn new(
+        name: &'static str,
+        target: Target,
+        (ours, reference, ratio): Measured,
+        shown: impl Fn(f64) -> String,
+    ) -> Self {
         Self {
             name,
-            ours: rate(ours),
-            reference: rate(reference),
+            ours: shown(ours),
+            reference: shown(reference),
             ratio,
-            target: Target::AtLeast(target),
+            target,
         }
     }
 
     /// Creates a row without a target, from two rates per second.
-    pub fn shown(name: &'static str, measured: (f64, f64, f64)) -> Self {
+    pub fn shown(name: &'static str, measured: Measured) -> Self {
         Self {
             target: Target::None,
             ..Self::rate(name, 0.0, measured)

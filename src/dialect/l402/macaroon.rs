@@ -27,7 +27,7 @@ pub struct Macaroon {
     bytes: Vec<u8>,
     location: Range<usize>,
     identifier: Range<usize>,
-    /// Where the first caveat begins.
+    /// The index of the first byte of the first caveat.
     caveats: usize,
     count: usize,
 }
@@ -100,7 +100,7 @@ impl Macaroon {
         Self::parse(bytes)
     }
 
-    /// Returns the same macaroon with one more caveat. Whoever holds a macaroon can narrow it, and
+    /// Returns the same macaroon with one more caveat. A holder of a macaroon can narrow it, and
     /// nobody can widen it.
     ///
     /// # Errors

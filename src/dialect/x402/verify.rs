@@ -366,7 +366,7 @@ pub(super) fn in_time(ends_at: Timestamp, conditions: &Conditions<'_>) -> Result
 /// Part of step 8. A store does not know what an earlier store consumed. The server of the earlier
 /// store accepted no invoice dated more than the skew after its own clock (step 5). Its clock was
 /// at most the skew ahead of this store's. So what it consumed is dated at most twice the skew
-/// after this store was made, whoever signed it. All servers of one receiver key must have the same
+/// after this store was made. It does not matter who signed it. All servers of one receiver key must have the same
 /// skew.
 pub(super) fn remembered(created_at: Timestamp, conditions: &Conditions<'_>) -> Result<(), Reason> {
     let is_younger = |store: Timestamp| created_at > store.saturating_add(2 * conditions.skew);

@@ -5,7 +5,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, RwLock,
         atomic::{AtomicUsize, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
@@ -19,6 +19,8 @@ use super::{
     folder::{self, Lock},
     machine::Machine,
 };
+
+use crate::lock;
 
 /// A journal with its writer thread. Dropping it writes what was asked before, syncs, and ends the
 /// thread.
@@ -88,7 +90,7 @@ impl<M: Machine> Journal<M> {
     /// Queues a command. Returns an error if the disk takes no writes now, or if too many commands
     /// wait already. Never blocks.
     pub(crate) fn ask(&self, command: M::Command) -> Result<(), JournalError> {
-        if let Some(failure) = &*self.failure.read().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(failure) = &*lock::read(&self.failure) {
             return Err(failure.refusal());
         }
         self.ask_within(MAX_WAITING, command)
@@ -235,14 +237,11 @@ impl<M: Machine> Writer<M> {
     }
 
     fn tell_all(&self, failure: Option<JournalError>) {
-        *self.failure.write().unwrap_or_else(PoisonError::into_inner) = failure;
+        *lock::write(&self.failure) = failure;
     }
 
     fn failure(&self) -> Option<JournalError> {
-        self.failure
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock::read(&self.failure).clone()
     }
 
     /// Polls the queue while the callers of the last group may ask again, for half the time that

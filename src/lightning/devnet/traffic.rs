@@ -1,4 +1,4 @@
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -9,6 +9,7 @@ use crate::{
         remembered::{Forgettable, PAID, Remembered, UNPAID},
         settled::Listeners,
     },
+    lock::lock,
     payment::{Amount, Invoice, PaymentHash, Preimage},
 };
 
@@ -192,8 +193,4 @@ impl Forgettable for Outgoing {
 
 fn now() -> Timestamp {
     SystemClock::new().now()
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

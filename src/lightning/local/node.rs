@@ -1,6 +1,6 @@
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
 
@@ -19,6 +19,7 @@ use crate::{
         NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
         settled::Listeners,
     },
+    lock::lock,
     payment::{
         Invoice, InvoiceDescription, InvoiceDraft, Network, PaymentHash, Preimage, SigningKey,
     },
@@ -198,10 +199,7 @@ impl LocalNode {
     }
 
     fn state(&self) -> MutexGuard<'_, LocalState> {
-        self.inner
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner.state)
     }
 
     async fn answer(&self) -> Result<MutexGuard<'_, LocalState>, NodeError> {

@@ -8,7 +8,7 @@ use std::{
     num::NonZeroU32,
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -24,6 +24,7 @@ use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
     codec::hex,
+    lock::lock,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
         StoreErrorKind, StoreId, UseId, UseLimits, UseRequest,
@@ -268,8 +269,4 @@ fn timestamp(text: &str) -> Timestamp {
     text.parse()
         .map(Timestamp::from_unix_seconds)
         .expect("a moment")
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

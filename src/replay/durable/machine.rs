@@ -35,7 +35,7 @@ pub(super) struct StoreMachine {
     is_whole: bool,
 }
 
-/// Where the caller waits for its reply.
+/// The sender of the reply for which a caller waits.
 pub(super) type ReplySender<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// A command to the writer thread.

@@ -205,7 +205,7 @@ fn a_release_is_carried_out_again_if_its_group_was_not_written() {
 }
 
 #[test]
-fn whoever_asks_a_disk_that_takes_nothing_hears_that_nothing_was_taken() {
+fn if_the_disk_takes_nothing_the_answer_says_that_nothing_was_taken() {
     fn refused<T: std::fmt::Debug>(
         machine: &mut StoreMachine,
         command: impl FnOnce(ReplySender<T>) -> Command,
@@ -274,7 +274,7 @@ enum Event {
     Refused,
 }
 
-/// A machine on a disk that fails when it is told to.
+/// A machine on a disk that fails if the test sets its flags.
 struct Faulty {
     machine: StoreMachine,
     /// Says since when it exists.

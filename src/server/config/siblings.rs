@@ -5,13 +5,16 @@ use std::{
     collections::BTreeSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        Arc, Mutex, Weak,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use super::Charge;
-use crate::{dialect::keys::KeyRing, payment::Access, trace};
+use crate::{
+    lock::lock,
+    {dialect::keys::KeyRing, payment::Access, trace},
+};
 
 /// The live paywalls, at most [`MOST_PAYWALLS`].
 static LIVE: Mutex<Vec<Weak<Sold>>> = Mutex::new(Vec::new());
@@ -148,8 +151,4 @@ fn differ(own: &BTreeSet<u64>, theirs: &BTreeSet<u64>, is_complete: bool) -> boo
         } else {
             own.len() <= theirs.len() && !own.is_subset(theirs)
         }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,13 +1,10 @@
 //! Free requests: a number a day for each client with a known address.
 
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    sync::{Mutex, PoisonError},
-};
+use std::{collections::HashMap, num::NonZeroU32, sync::Mutex};
 
 use crate::{
     clock::Timestamp,
+    lock::lock,
     server::address::{Block, ClientKey},
 };
 
@@ -60,7 +57,7 @@ impl Allowance {
             return false;
         }
         let day = now.as_unix_seconds() / DAY_SECONDS;
-        let mut today = self.today.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut today = lock(&self.today);
         // A clock that jumps back over midnight gives no second allowance. One that was days ahead
         // may be corrected.
         if day > today.day || day.saturating_add(1) < today.day {

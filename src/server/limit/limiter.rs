@@ -17,7 +17,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -30,7 +30,10 @@ use super::{
     silence::{CallEnd, NodeCall},
     state::{Full, LimiterState},
 };
-use crate::{clock::Timestamp, payment::PaymentHash, server::address::ClientKey};
+use crate::{
+    lock::lock,
+    {clock::Timestamp, payment::PaymentHash, server::address::ClientKey},
+};
 
 /// The counter of unpaid invoices. Its limits bound its memory.
 ///
@@ -131,7 +134,7 @@ impl Limiter {
     }
 
     fn state(&self) -> MutexGuard<'_, LimiterState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

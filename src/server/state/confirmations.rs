@@ -1,12 +1,15 @@
 //! The answers about invoices of a receiver whose key others share.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
 use super::{pace::Pace, turns::Turns};
-use crate::{payment::PaymentHash, recent::Recent};
+use crate::{
+    lock::lock,
+    {payment::PaymentHash, recent::Recent},
+};
 
 /// How many look-ups of one payment run at once, and after how long one more. All requests with
 /// that payment share these, and in between they share the last answer.
@@ -63,8 +66,4 @@ impl Confirmations {
     pub(in crate::server) fn last(&self, payment_hash: &PaymentHash) -> Option<bool> {
         lock(&self.may_settle).get(payment_hash).copied()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

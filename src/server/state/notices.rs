@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, PoisonError,
+        Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -14,6 +14,7 @@ use http::request::Parts;
 use super::overlooked::Overlooked;
 use crate::{
     clock::Timestamp,
+    lock::lock,
     server::{
         address::{ClientKey, Proxies},
         limit::{Full, UnpaidLimits},
@@ -152,7 +153,7 @@ impl Notices {
 
     /// Counts a request from it. Returns how many there were.
     fn count(&self, overlooked: Overlooked) -> u32 {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut suspects = lock(&self.suspects);
         if suspects.len() >= SUSPECTS && !suspects.contains_key(&overlooked) {
             return 0;
         }

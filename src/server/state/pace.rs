@@ -2,13 +2,14 @@
 
 use std::{
     hash::Hash,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
 use crate::{
+    lock,
     payment::PaymentHash,
     recent::Recent,
     server::address::{Block, ClientKey},
@@ -169,7 +170,7 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Recent<K, Option<Instant>>> {
-        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.full_at)
     }
 }
 

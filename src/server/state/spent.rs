@@ -1,13 +1,11 @@
-use std::{
-    collections::HashMap,
-    num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, num::NonZeroU32, sync::Mutex, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::{payment::PaymentHash, recent::Recent};
+use crate::{
+    lock::lock,
+    {payment::PaymentHash, recent::Recent},
+};
 
 /// How many payments are remembered. For others the server asks the store.
 const REMEMBERED: usize = 65_536;
@@ -124,10 +122,6 @@ impl Spent {
         let doubt = lock(&self.doubted).get(&payment_hash).copied().flatten();
         doubt.is_some_and(|doubt| uses <= doubt.uses && doubt.at.elapsed() < DOUBTED)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use tokio::sync::Semaphore;
 
-use crate::payment::PaymentHash;
+use crate::{lock, payment::PaymentHash};
 
 /// A queue for each payment that has waiting or running requests.
 #[derive(Debug, Default)]
@@ -83,7 +83,7 @@ impl Turns {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<PaymentHash, Line>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        lock::lock(&self.lines)
     }
 }
 

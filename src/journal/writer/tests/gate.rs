@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+/// Stops each thread that passes while it is shut.
 #[derive(Clone, Default)]
 pub(super) struct Gate(Arc<(std::sync::Mutex<State>, std::sync::Condvar)>);
 

@@ -6,7 +6,7 @@ use crate::journal::{JournalErrorKind, tests::bound};
 use self::gate::Gate;
 
 #[test]
-fn while_all_is_read_again_whoever_asks_is_refused_at_once() {
+fn while_all_is_read_again_every_command_is_refused_at_once() {
     let (folder, gate) = (tempfile::tempdir().unwrap(), Gate::default());
     let machine = Gated {
         on_load: gate.clone(),
@@ -60,7 +60,7 @@ fn a_disk_that_hangs_holds_a_bounded_number_of_asks() {
 }
 
 #[test]
-fn whoever_was_answered_does_not_count_as_waiting() {
+fn an_answered_command_does_not_count_as_waiting() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), [7; 16], Gated::default()).unwrap();
     for _ in 0..100 {
@@ -374,6 +374,5 @@ impl Machine for Gated {
     }
 }
 
-/// Where a thread stands until it is let through.
 /// Too long for the engine, which panics.
 static NO_KEY: [u8; 70_000] = [7; 70_000];

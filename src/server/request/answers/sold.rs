@@ -3,13 +3,17 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use crate::payment::{Access, Amount, Terms};
+use crate::{
+    codec::json,
+    payment::{Access, Amount, Terms},
+};
 
 /// Writes the members `description` (if the charge has one), `price` and `buys`, each after a comma.
 pub(super) fn write(body: &mut String, amount: Amount, terms: &Terms) {
     let description = terms.resource.description.as_deref();
-    if let Some(text) = description.and_then(|text| serde_json::to_string(text).ok()) {
-        body.extend([",\"description\":", &text]);
+    if let Some(text) = description {
+        body.push_str(",\"description\":");
+        json::push_text(body, text);
     }
     let mut digits = itoa::Buffer::new();
     body.extend([",\"price\":{\"msat\":", digits.format(amount.as_msat())]);
