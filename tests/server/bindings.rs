@@ -35,44 +35,21 @@ fn changed() -> Vec<(&'static str, Call, [&'static str; 3])> {
         change(&mut call);
         (what, call, [l402, MPP, X402])
     };
+    let target = |what, target: &str| {
+        let mut call = bought_for();
+        call.target = target.into();
+        (what, call, ["wrong_target", MPP, X402])
+    };
     vec![
         changed("the method", |call| call.method = "PUT", "wrong_method"),
         changed("GET", |call| call.method = "GET", "wrong_method"),
-        changed(
-            "the path",
-            |call| call.target = "/wether?city=oslo&day=1".into(),
-            "wrong_target",
-        ),
-        changed(
-            "an escape",
-            |call| call.target = "/%77eather?city=oslo&day=1".into(),
-            "wrong_target",
-        ),
-        changed(
-            "a slash",
-            |call| call.target = "/weather/?city=oslo&day=1".into(),
-            "wrong_target",
-        ),
-        changed(
-            "the query's order",
-            |call| call.target = "/weather?day=1&city=oslo".into(),
-            "wrong_target",
-        ),
-        changed(
-            "a value",
-            |call| call.target = "/weather?city=oslo&day=2".into(),
-            "wrong_target",
-        ),
-        changed(
-            "one parameter more",
-            |call| call.target = "/weather?city=oslo&day=1&day=2".into(),
-            "wrong_target",
-        ),
-        changed(
-            "no query",
-            |call| call.target = "/weather".into(),
-            "wrong_target",
-        ),
+        target("the path", "/wether?city=oslo&day=1"),
+        target("an escape", "/%77eather?city=oslo&day=1"),
+        target("a slash", "/weather/?city=oslo&day=1"),
+        target("the query's order", "/weather?day=1&city=oslo"),
+        target("a value", "/weather?city=oslo&day=2"),
+        target("one parameter more", "/weather?city=oslo&day=1&day=2"),
+        target("no query", "/weather"),
         changed("a byte of the body", |call| call.body = "bodz".into(), ""),
         changed("no body", |call| call.body = "".into(), ""),
         changed(
