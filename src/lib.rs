@@ -111,6 +111,9 @@
 //!
 //! It has no accounts, subscriptions, refunds, fiat money or other chains. It does not terminate
 //! TLS: use a [reverse proxy](docs::reverse_proxy). It does not move money: the node does.
+//!
+#![cfg_attr(not(feature = "devnet"), doc = "[`Devnet`]: #features")]
+#![cfg_attr(not(feature = "replay-durable"), doc = "[`DurableStore`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "__body")]

@@ -1,9 +1,9 @@
 //! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
-//! expire, such as revocations. [`MemoryStore`] and [`DurableStore`] implement both traits. To
-//! write a store of your own, read the contract of [`ReplayStore`] and run the suites in
-//! [`conformance`].
+//! expire, such as revocations. [`MemoryStore`] and `DurableStore` (feature `replay-durable`)
+//! implement both traits. To write a store of your own, read the contract of [`ReplayStore`] and
+//! run the suites in `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -80,10 +80,10 @@ use crate::clock::Timestamp;
 /// This example keeps the contract, but it is slow: each call looks at every key. It also lacks two
 /// limits that yours needs, because clients could fill its memory: `uses` and `released_early` grow
 /// without end. Remember a use id for ten minutes, or until 1,024 later uses of its payment, and an
-/// early release for ten minutes. Test yours with [`conformance::replay_store`] (feature
+/// early release for ten minutes. Test yours with `conformance::replay_store` (feature
 /// `conformance`), as the last lines do. If your store is on a server, do the atomic step there, in
 /// a script or in one statement that reads and writes. Hand the releases to a task of the store.
-/// Also run [`conformance::two_handles`] and [`conformance::two_processes`].
+/// Also run `conformance::two_handles` and `conformance::two_processes`.
 ///
 /// ```
 /// use std::{
@@ -248,11 +248,10 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// proofs that an earlier store consumed are accepted again. If it is ahead, no such proof is
     /// accepted until that time. So make a store only after the machine has set its clock. Under
     /// systemd, `After=time-sync.target` ensures that. A clock that was never set is detected: if
-    /// it shows a time before 2020-09-13, [`MemoryStore`] and [`DurableStore`] return
-    /// [`Timestamp::MAX`]. If such a durable store is opened again with the right time, it counts
-    /// as made at that moment. A clock that was set but is behind is not detected. A paywall with
-    /// `accept_foreign_proofs` and a facilitator cannot be built with a store that was made in the
-    /// future.
+    /// it shows a time before 2020-09-13, the stores of this crate return [`Timestamp::MAX`]. If
+    /// such a durable store is opened again with the right time, it counts as made at that moment.
+    /// A clock that was set but is behind is not detected. A paywall with `accept_foreign_proofs`
+    /// and a facilitator cannot be built with a store that was made in the future.
     fn created_at(&self) -> Timestamp;
 
     /// Takes one use of a payment, or answers that none is left.
@@ -263,9 +262,9 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// been taken, and the caller must call [`release`](Self::release).
     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>>;
 
-    /// Gives a use back. A use whose id is no longer remembered stays taken. [`MemoryStore`] and
-    /// [`DurableStore`] remember the last five uses of a payment as long as the payment. They
-    /// remember the 1,024 before the last one for ten minutes.
+    /// Gives a use back. A use whose id is no longer remembered stays taken. The stores of this
+    /// crate remember the last five uses of a payment as long as the payment. They remember the
+    /// 1,024 before the last one for ten minutes.
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason);
 
     /// Returns whether what was consumed outlives this process.

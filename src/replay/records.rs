@@ -17,9 +17,8 @@ use crate::{boxed::BoxFuture, clock::Timestamp};
 ///
 /// # How to write your own
 ///
-/// This example is complete for one process. Test yours with
-/// [`conformance::records`](crate::replay::conformance::records) (feature `conformance`), as the
-/// last lines do.
+/// This example is complete for one process. Test yours with `conformance::records` (feature
+/// `conformance`), as the last lines do.
 ///
 /// ```
 /// use std::{collections::BTreeMap, sync::Mutex};
