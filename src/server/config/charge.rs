@@ -3,7 +3,10 @@ use std::{num::NonZeroU32, time::Duration};
 use http::Response;
 
 use super::{Price, failures::Failures};
-use crate::payment::{Access, Amount};
+use crate::{
+    clock::Timestamp,
+    payment::{Access, Amount},
+};
 
 /// What a route charges: the price, what one payment buys, the description shown to payers, and the
 /// parts of the request that the payment is bound to.
@@ -15,6 +18,25 @@ use crate::payment::{Access, Amount};
 /// let day = Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)).description("one day of the archive");
 /// # let _ = day;
 /// ```
+///
+/// # When a charge changes
+///
+/// What was sold is served after a redeploy. An L402 or MPP credential says what it bought: method,
+/// target or pattern (without the names of captures), access, bound headers, amount. It is checked
+/// against that and not against today's charge. So the price, the access and the bound headers of a
+/// charge can change at any time.
+///
+/// Four things need a word from you:
+///
+/// - x402 forbids taking the bound headers from a proof. If they change, or a fixed price becomes a
+///   function, name the charge that you had with [`earlier`](Self::earlier).
+/// - If the pattern of a route changes by more than names of captures, name the old one with
+///   [`former_pattern`](Self::former_pattern). It counts for several uses and durations.
+/// - If a price function reads a header or the body that a credential did not bind, the credential
+///   is good only for requests without that header, or without a body. Nobody paid for more. With
+///   [`earlier`](Self::earlier) it is good for all requests again.
+/// - To void what was sold, use [`sold_since`](Self::sold_since),
+///   [`PaywallBuilder::revocations`](super::PaywallBuilder::revocations), or a new master secret.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Charge {
@@ -35,6 +57,10 @@ pub struct Charge {
     pub(in crate::server) free_is_public: bool,
     pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
+    pub(in crate::server) bind_multipart: bool,
+    pub(in crate::server) earlier: Vec<Self>,
+    pub(in crate::server) former_patterns: Vec<String>,
+    pub(in crate::server) sold_since: Option<Timestamp>,
 }
 
 impl Charge {
@@ -58,12 +84,20 @@ impl Charge {
             free_is_public: false,
             ends_streams: false,
             failures: Failures::default(),
+            bind_multipart: false,
+            earlier: Vec::new(),
+            former_patterns: Vec::new(),
+            sold_since: None,
         }
     }
 
     /// Sells one request with exactly the method, path and query that were priced. This is the
     /// default. x402 and MPP bind the body too, unless it [streams](Self::stream_body). L402 binds
     /// it only if a price function reads it ([`reads_body`](Self::reads_body)).
+    ///
+    /// A bound body must be sent again byte for byte. `fetch` makes a new boundary for `FormData` at
+    /// each try, so MPP leaves the body of a `multipart/form-data` request alone. It binds it if the
+    /// price depends on the body, or with [`bind_multipart`](Self::bind_multipart).
     pub fn once(self) -> Self {
         self.buys(Access::Once)
     }
@@ -123,7 +157,8 @@ impl Charge {
     }
 
     /// Binds the values of these headers: a credential is valid only for a request with the same
-    /// values. By default no header is bound.
+    /// values. By default no header is bound. Never bind a header that clients change from try to
+    /// try: an upload built with `FormData` has another boundary in its `content-type` each time.
     pub fn bind_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.bound_headers.extend(names.into_iter().map(Into::into));
         self
@@ -248,6 +283,16 @@ impl Charge {
         self.failures.in_every_dialect = true;
         self
     }
+
+    /// Binds bodies of `multipart/form-data` in MPP too. Without this they are left alone, because
+    /// clients that build the form again for the paid request send another boundary, and could not
+    /// redeem what they paid for. The handler must then read the upload to its end itself. x402 binds
+    /// every body, and so does a price function that [reads the body](Self::reads_body). The 402 names
+    /// the dialects that bind the body, and says that the same bytes must be sent again.
+    pub fn bind_multipart(mut self) -> Self {
+        self.bind_multipart = true;
+        self
+    }
 }
 
 impl Charge {
@@ -276,6 +321,10 @@ impl Charge {
             authorization_taken,
             free_per_day,
             failures,
+            bind_multipart,
+            earlier: _,
+            former_patterns: _,
+            sold_since: _,
             // Only for a duration.
             ends_streams: _,
             // A fixed price without a free allowance lets nothing through for free.
@@ -299,6 +348,9 @@ impl Charge {
             && *stream_body == other.stream_body
             && *authorization_taken == other.authorization_taken
             && free_per_day.or(other.free_per_day).is_none()
+            && *bind_multipart == other.bind_multipart
+            && !self.has_history()
+            && !other.has_history()
             && failures.are_usual()
             && other.failures.are_usual()
     }

@@ -8,7 +8,7 @@ use super::{
     admission::{Admission, Admitted, strip},
     answers,
     confirm::confirm,
-    credential::{Verdict, verify},
+    credential::{Verdict, may_be_free, verify},
     decision::{Candidate, Decision, answer, wait},
     pending::{Pending, PricedRequest, discard},
     quote::{PriceAnswer, quote},
@@ -152,12 +152,11 @@ where
     let setup = routes.paywall.setup();
     let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
     let keep = pending.asked.keep(&*claim);
-    if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
+    if claim.needs_body(&pending.asked.rule.terms)
         && let Err(answer) = pending.read_body(keep).await
     {
         return Decision::Answer(answer);
     }
-    pending.asked.bind();
     let (mut current, mut repriced) = (None, None);
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
@@ -176,6 +175,20 @@ where
             PriceAnswer::Free => return pass(*pending),
             PriceAnswer::Answer(answer) => return Decision::Answer(answer),
         };
+    }
+    if may_be_free(&pending.asked.rule, &*claim) && !claim.needs_price() {
+        if pending.asked.rule.charge.reads_body
+            && let Err(answer) = pending.read_body(keep).await
+        {
+            return Decision::Answer(answer);
+        }
+        // If it was asked too often, or cannot tell, what was sold is served.
+        if let Ok(taken) = setup.repricing.take(payment_hash, client) {
+            repriced = Some(taken);
+            if let PriceAnswer::Free = quote(&pending.asked, pending.body.data()).await {
+                return pass(*pending);
+            }
+        }
     }
     let verdict = claim.verify(
         &pending.asked.view(),
@@ -233,15 +246,8 @@ where
     B::Error: Into<BoxError>,
 {
     let asked = &pending.asked;
-    let (setup, terms) = (asked.setup(), &asked.rule.terms);
-    let verdict = verify(
-        setup,
-        &asked.view(),
-        terms,
-        asked.now,
-        (dialect, &*claim),
-        || asked.bound(None),
-    );
+    let (setup, rule) = (asked.setup(), &asked.rule);
+    let verdict = verify(setup, &asked.view(), rule, asked.now, (dialect, &*claim));
     weighed(pending, dialect, claim, verdict)
 }
 

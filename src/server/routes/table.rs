@@ -1,5 +1,8 @@
 use super::matching::{Otherwise, Rules};
-use crate::server::config::{Charge, ConfigError};
+use crate::{
+    dialect::nameless,
+    server::config::{Charge, ConfigError},
+};
 
 /// The rules that price the requests of a whole service, axum or not.
 ///
@@ -108,6 +111,7 @@ impl RouteTable {
                 "other paths are either free or refused: keep one of `.otherwise_..()`",
             ));
         }
+        self.check_former_patterns()?;
         let rules = self
             .rules
             .into_iter()
@@ -119,5 +123,30 @@ impl RouteTable {
             .collect::<Result<Vec<_>, ConfigError>>()?;
         Rules::compile(rules, self.otherwise.first().copied(), is_same)
             .map_err(|error| ConfigError::new(error.to_string()))
+    }
+    /// What was bought at one rule must not open another, dearer one.
+    fn check_former_patterns(&self) -> Result<(), ConfigError> {
+        let priced: Vec<_> = self
+            .priced()
+            .filter_map(|(text, charge)| Some((text.split_once(' ')?, charge)))
+            .collect();
+        for ((method, path), charge) in &priced {
+            let is_former = |other: &str| {
+                let same = |former: &String| nameless(former.bytes()).eq(nameless(other.bytes()));
+                charge.former_patterns.iter().any(same)
+            };
+            let mut others = priced.iter().map(|(rule, _)| rule);
+            if let Some((_, other)) =
+                others.find(|(of, other)| of == method && other != path && is_former(other))
+            {
+                return Err(ConfigError::at(
+                    path,
+                    format!(
+                        "`{other}` is a rule of its own, and what it sells must not open this one: leave .former_pattern(..) out"
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 }
