@@ -103,6 +103,7 @@
 //! | `tracing` | log events. Without them nothing says why an answer was 500 or 503. | yes |
 //! | `facilitator` | x402's `/settle`, `/verify` and `/supported` as a tower service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes and a channel inside your process, on regtest | |
+//! | `lnd`, `cln`, `phoenixd`, `lnbits`, `nwc`, `ldk` | adapters for nodes and wallets: see [`lightning::connect`] | |
 //! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
 //! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
 //! | `full` | all of these | |

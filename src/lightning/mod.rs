@@ -6,7 +6,20 @@
 //! invoices by itself. `Devnet` (feature `devnet`) consists of two real nodes and a channel, on
 //! regtest.
 //!
-//! # How to connect your own node
+//! # How to connect an existing node
+//!
+//! [`connect`] takes the URL of a node or wallet, and returns a [`Node`], which offers what the node
+//! can do:
+//!
+//! ```no_run
+//! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+//! let node = tower_x402::lightning::connect("lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert").await?;
+//! let receiver = node.receiver()?; // for Paywall::builder
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How to connect a node that has no adapter
 //!
 //! 1. Implement [`Receiver`] for a node that receives payments, [`Payer`] for a wallet that pays,
 //!    or both. Each method is one `Box::pin(async move { .. })` around calls of the node's own
@@ -193,21 +206,29 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod connect;
 #[cfg(feature = "devnet")]
 mod devnet;
 mod error;
 mod local;
+mod node;
 mod payer;
 mod receiver;
 mod remembered;
 mod settled;
+// Some of it is unused if an adapter is left out.
+#[allow(dead_code, unused_imports)]
+mod url;
 
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
 pub use self::{
+    connect::connect,
     error::{NodeError, NodeErrorKind},
     local::{Lie, LocalNode, Payments},
+    node::Node,
     payer::{PayLimits, Payer, PayerProfile, PaymentStatus},
     receiver::{Description, InvoiceRequest, InvoiceStatus, KeyCustody, Receiver, ReceiverProfile},
+    url::{ConnectError, ConnectErrorKind, Secret},
 };
 pub use crate::boxed::{BoxError, BoxFuture, BoxStream};

@@ -129,6 +129,9 @@ pub struct ReceiverProfile {
     pub whole_sats_only: bool,
     /// Whether it runs inside this process, for tests and examples, without real money.
     pub in_process: bool,
+    /// Whether its credential can also spend, if the node can tell. A paywall needs no right to
+    /// spend.
+    pub can_spend: Option<bool>,
 }
 
 impl ReceiverProfile {
@@ -141,6 +144,7 @@ impl ReceiverProfile {
             public_key: None,
             whole_sats_only: false,
             in_process: false,
+            can_spend: None,
         }
     }
 }

@@ -1,0 +1,83 @@
+use super::{ConnectError, ConnectErrorKind, Node, url::NodeUrl};
+
+/// The schemes of the adapters, and the feature that each needs.
+const SCHEMES: [(&str, &str); 8] = [
+    ("cln", "cln"),
+    ("lnbits+http", "lnbits"),
+    ("lnbits+https", "lnbits"),
+    ("lnd", "lnd"),
+    ("lnd+http", "lnd"),
+    ("nostr+walletconnect", "nwc"),
+    ("phoenixd", "phoenixd"),
+    ("phoenixd+https", "phoenixd"),
+];
+
+/// Connects the node or wallet that a URL names. It checks the host, the certificate, the credential
+/// and the network.
+///
+/// | URL | node | feature |
+/// |---|---|---|
+/// | `lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert` | LND | `lnd` |
+/// | `cln:///path/lightning-rpc` | Core Lightning | `cln` |
+/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` |
+/// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` |
+/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` |
+///
+/// A secret can also come from a file or an environment variable: write `key_file=/path` or
+/// `key_env=NAME` in place of `key=..`, and so with `password`. Characters such as `/`, `@`, `#`, `&`
+/// and `%` of a secret must be percent-encoded.
+///
+/// A server that only receives needs no right to spend. Each adapter's documentation names the
+/// smallest credential.
+///
+/// # Errors
+///
+/// [`ConnectError`], whose text names the part that is wrong and how to fix it.
+pub async fn connect(url: &str) -> Result<Node, ConnectError> {
+    let url = NodeUrl::parse(url)?;
+    #[allow(
+        clippy::match_single_binding,
+        reason = "without adapters nothing else is left"
+    )]
+    match url.scheme() {
+        scheme => Err(unknown(scheme)),
+    }
+}
+
+/// Returns the error for a scheme that no enabled adapter has.
+fn unknown(scheme: &str) -> ConnectError {
+    match SCHEMES.iter().find(|(known, _)| *known == scheme) {
+        Some((scheme, feature)) => ConnectError::new(
+            ConnectErrorKind::Feature,
+            format!(
+                "a {scheme} URL needs the feature {feature} of tower-x402: add it in Cargo.toml"
+            ),
+        ),
+        None => ConnectError::url(format!(
+            "no node has URLs that begin with {scheme}: expected {}",
+            SCHEMES.map(|(known, _)| known).join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_unknown_scheme_and_a_missing_feature_are_named() {
+        let error = connect("https://host?key=hunter2").await.unwrap_err();
+        assert_eq!(error.kind(), ConnectErrorKind::Url);
+        assert!(
+            error
+                .to_string()
+                .starts_with("no node has URLs that begin with https: expected cln, lnbits+http, ")
+        );
+        let error = unknown("nostr+walletconnect");
+        assert_eq!(error.kind(), ConnectErrorKind::Feature);
+        assert_eq!(
+            error.to_string(),
+            "a nostr+walletconnect URL needs the feature nwc of tower-x402: add it in Cargo.toml"
+        );
+    }
+}
