@@ -48,6 +48,13 @@ pub trait Receiver: fmt::Debug + Send + Sync + 'static {
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>>;
 
+    /// Checks that this node can answer, without making an invoice. `Paywall::ready` calls it. The
+    /// default looks up an invoice that does not exist. Override it if the node can tell more: that
+    /// its wallet is locked, or that it is not synced to the chain.
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move { self.lookup_invoice(NO_INVOICE).await.map(drop) })
+    }
+
     /// Returns a stream of the payment hashes of invoices that settle from now on. It may miss or
     /// repeat some. The default is empty.
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
@@ -71,10 +78,17 @@ impl<T: Receiver + ?Sized> Receiver for Arc<T> {
         (**self).lookup_invoice(payment_hash)
     }
 
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        (**self).ready()
+    }
+
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         (**self).settlements()
     }
 }
+
+/// Nobody knows a preimage of it, so no invoice has it.
+const NO_INVOICE: PaymentHash = PaymentHash::from_bytes(*b"tower-x402 asks if you are ready");
 
 fn _is_dyn_compatible(_: &dyn Receiver) {}
 

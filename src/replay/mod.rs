@@ -269,6 +269,16 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
 
     /// Returns whether what was consumed outlives this process.
     fn durability(&self) -> Durability;
+
+    /// Checks that the store can take a use, without taking one. `Paywall::ready` calls it. The
+    /// default says that it can. Override it if the store can be out of reach or unable to write.
+    ///
+    /// # Errors
+    ///
+    /// If `consume` would fail now.
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
@@ -290,6 +300,10 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
 
     fn durability(&self) -> Durability {
         (**self).durability()
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        (**self).ready()
     }
 }
 

@@ -227,6 +227,7 @@ mod layer;
 mod limit;
 mod origin;
 mod own_answer;
+mod ready;
 mod request;
 mod routes;
 mod service;
@@ -245,6 +246,7 @@ pub use self::{
     layer::X402Layer,
     origin::ClientUrl,
     own_answer::OwnAnswer,
+    ready::NotReady,
     routes::RouteTable,
     service::X402Service,
     settlements::Settlements,

@@ -59,6 +59,7 @@ mod racing;
 mod readers;
 mod readiness;
 mod readings;
+mod ready;
 mod receipts;
 mod redeploys;
 mod renamed;

@@ -91,6 +91,7 @@ fn fill_and_recover(folder: &Path) {
                 break;
             }
         }
+        assert!(store.ready().await.is_err(), "the disk is full");
         insist(&store).await;
         // Long enough for attempts that fail.
         let fails_until = Instant::now() + Duration::from_millis(1_500);
@@ -109,6 +110,7 @@ fn fill_and_recover(folder: &Path) {
                 "there is space again, but calls still fail"
             );
         }
+        store.ready().await.unwrap();
         assert_ne!(
             consume(&store, key(u64::MAX)).await.unwrap(),
             Consumption::Spent,

@@ -115,11 +115,17 @@ impl RecordChanges for Batch {
 
 /// Records in a new store when it was made.
 pub(super) fn note_created_at(at: Timestamp, batch: &mut Batch) {
-    batch.change(
-        &[CREATED_AT],
-        None,
-        Some(&at.as_unix_seconds().to_le_bytes()),
-    );
+    batch.change(&[CREATED_AT], None, Some(&created_at_bytes(at)));
+}
+
+/// Writes again when the store was made, which changes nothing.
+pub(super) fn repeat_created_at(at: Timestamp, batch: &mut Batch) {
+    let bytes = created_at_bytes(at);
+    batch.change(&[CREATED_AT], Some(&bytes), Some(&bytes));
+}
+
+const fn created_at_bytes(at: Timestamp) -> [u8; 8] {
+    at.as_unix_seconds().to_le_bytes()
 }
 
 pub(in crate::replay) fn payment_record_key(key: &ConsumptionKey) -> [u8; 1 + KEY_LENGTH] {

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::oneshot;
 
 use super::{
-    encoding::{Encoded, note_created_at},
+    encoding::{Encoded, note_created_at, repeat_created_at},
     options::DurableOptions,
 };
 use crate::{
@@ -44,6 +44,7 @@ pub(super) enum Command {
     Delete(RecordKey, ReplySender<()>),
     Get(RecordKey, ReplySender<Option<Vec<u8>>>),
     Put(RecordKey, Record, ReplySender<bool>),
+    Ready(ReplySender<()>),
     Release(ConsumptionKey, UseId, ReleaseReason),
     Scan(RecordKey, ReplySender<Vec<(RecordKey, Vec<u8>)>>),
 }
@@ -54,6 +55,7 @@ pub(super) enum Reply {
     Delete(UnsentReply<()>),
     Get(UnsentReply<Option<Vec<u8>>>),
     Put(UnsentReply<bool>),
+    Ready(UnsentReply<()>),
     /// A release has no caller who waits. This is the command to repeat if it was not written.
     Release(Option<Command>),
     Scan(UnsentReply<Vec<(RecordKey, Vec<u8>)>>),
@@ -173,6 +175,14 @@ impl Machine for StoreMachine {
                     .map_err(|OutOfCapacity| full("record", "record_capacity"));
                 Reply::Put(UnsentReply { sender, result })
             }
+            // Writes again what is written already: nothing changes, but a full disk shows.
+            Command::Ready(sender) => {
+                if let Some(at) = self.created_at.get() {
+                    repeat_created_at(*at, batch);
+                }
+                let result = Ok(());
+                Reply::Ready(UnsentReply { sender, result })
+            }
             Command::Release(key, id, why) => {
                 let known = self.payments.release(key, id, why, now, &self.keys, batch);
                 Reply::Release(known.then_some(Command::Release(key, id, why)))
@@ -190,6 +200,7 @@ impl Machine for StoreMachine {
             Reply::Delete(reply) => reply.send(written),
             Reply::Get(reply) => reply.send(written),
             Reply::Put(reply) => reply.send(written),
+            Reply::Ready(reply) => reply.send(written),
             Reply::Scan(reply) => reply.send(written),
             Reply::Release(again) => return again.filter(|_| written.is_err()),
         }
@@ -202,6 +213,7 @@ impl Machine for StoreMachine {
             Command::Delete(_, sender) => refuse(sender, failure),
             Command::Get(_, sender) => refuse(sender, failure),
             Command::Put(_, _, sender) => refuse(sender, failure),
+            Command::Ready(sender) => refuse(sender, failure),
             Command::Scan(_, sender) => refuse(sender, failure),
             // The disk may hold a use that memory does not know.
             Command::Release(..) if !self.is_whole => return Some(command),

@@ -171,6 +171,11 @@ impl ReplayStore for DurableStore {
     fn durability(&self) -> Durability {
         Durability::Durable
     }
+
+    /// Writes a few bytes and syncs them.
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.ask(Command::Ready))
+    }
 }
 
 impl Records for DurableStore {

@@ -42,6 +42,7 @@ impl PaywallBuilder {
             .unwrap_or_else(|| Err(make_one!("no master secret:").into()));
         let secrets = secrets.map_err(ConfigError::new)?;
         self.money_fits(&profile, &*store)?;
+        self.rights_fit(&profile)?;
         self.times_fit()?;
         let authorities = self.own_origins()?;
         let is_real_money = profile.network == Network::Bitcoin && !profile.in_process;
@@ -120,6 +121,7 @@ impl PaywallBuilder {
             doubted_turns: Default::default(),
             confirmations: Default::default(),
             repricing: Pace::new(RUNS_OF_ONE_PAYMENT, RUNS_OF_ONE_CLIENT),
+            readiness: Default::default(),
             notices: Default::default(),
             profile,
         }))

@@ -46,6 +46,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) answer_hook: Option<AnswerHook>,
     pub(in crate::server) allow_test_network: bool,
     pub(in crate::server) allow_volatile_replay_store: bool,
+    pub(in crate::server) receive_only: bool,
 }
 
 impl PaywallBuilder {
@@ -80,6 +81,7 @@ impl PaywallBuilder {
             answer_hook: None,
             allow_test_network: false,
             allow_volatile_replay_store: false,
+            receive_only: false,
         }
     }
 

@@ -13,6 +13,7 @@ mod history;
 mod mistakes;
 pub(super) mod paywall;
 pub(super) mod price;
+mod receive_only;
 mod secret_file;
 pub(super) mod siblings;
 

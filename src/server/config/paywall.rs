@@ -20,6 +20,7 @@ use crate::{
             confirmations::Confirmations,
             notices::Notices,
             pace::Pace,
+            readiness::Readiness,
             spent::Spent,
             turns::{self, Turns},
         },
@@ -89,6 +90,7 @@ pub(in crate::server) struct PaywallState {
     pub(in crate::server) confirmations: Confirmations,
     /// Limits how often credentials cause a run of a price function.
     pub(in crate::server) repricing: Pace,
+    pub(in crate::server) readiness: Readiness,
     pub(in crate::server) notices: Notices,
 }
 

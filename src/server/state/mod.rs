@@ -6,5 +6,6 @@ pub(super) mod confirmations;
 pub(super) mod notices;
 mod overlooked;
 pub(super) mod pace;
+pub(super) mod readiness;
 pub(super) mod spent;
 pub(super) mod turns;
