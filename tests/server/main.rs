@@ -14,6 +14,7 @@ mod body_limits;
 mod bound;
 mod boundaries;
 mod budget;
+mod bursts;
 mod caching;
 mod charges;
 mod client_urls;

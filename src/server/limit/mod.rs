@@ -3,8 +3,10 @@
 mod allowance;
 mod limiter;
 mod limits;
+mod pace;
 mod silence;
 mod state;
+mod waits;
 
 pub(crate) use self::{
     allowance::Allowance,

@@ -94,12 +94,13 @@ impl Notices {
                  .max_unpaid(..) allow more",
                 limits.of_block(block)
             )),
-            Full::Client(client) if self.full_for_one.is_due(now) => trace::warn(format_args!(
-                "no invoices for the client {client}: it holds its {} unpaid ones; .max_unpaid_per_client(..) allows more{}",
-                limits.per_client,
-                self.advice(proxies, head)
-            )),
-            Full::All | Full::Block(_) | Full::Client(_) => {}
+            Full::Client(client, most) if self.full_for_one.is_due(now) => {
+                trace::warn(format_args!(
+                    "no invoices for the client {client}: it holds its {most} unpaid ones; .max_unpaid_per_client(..) allows more{}",
+                    self.advice(proxies, head)
+                ))
+            }
+            Full::All | Full::Block(_) | Full::Client(..) => {}
         }
     }
 
