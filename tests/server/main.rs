@@ -8,6 +8,7 @@ mod shop;
 mod slow;
 
 mod access;
+mod allowances;
 mod bindings;
 mod bodies;
 mod body_limits;
@@ -37,6 +38,7 @@ mod in_use;
 mod instances;
 mod interleavings;
 mod invoices;
+mod kept_allowances;
 mod leaks;
 mod limits;
 mod lines;

@@ -3,7 +3,10 @@ use std::{num::NonZeroU32, time::Duration};
 use http::Response;
 
 use super::{Price, failures::Failures};
-use crate::payment::{Access, Amount};
+use crate::{
+    payment::{Access, Amount},
+    server::limit::FreeAllowance,
+};
 
 /// What a route charges: the price, what one payment buys, the description shown to payers, and the
 /// parts of the request that the payment is bound to.
@@ -31,7 +34,9 @@ pub struct Charge {
     pub(in crate::server) reads_body: bool,
     pub(in crate::server) stream_body: bool,
     pub(in crate::server) authorization_taken: bool,
+    /// For each route that the charge is used for.
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
+    pub(in crate::server) free_allowance: Option<FreeAllowance>,
     pub(in crate::server) free_is_public: bool,
     pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
@@ -55,6 +60,7 @@ impl Charge {
             stream_body: false,
             authorization_taken: false,
             free_per_day: None,
+            free_allowance: None,
             free_is_public: false,
             ends_streams: false,
             failures: Failures::default(),
@@ -164,12 +170,24 @@ impl Charge {
         self
     }
 
-    /// Allows each client this many free requests a day (UTC). The default is none. Clients without
-    /// a known address get none. All clients of one IPv6 network of 56 bits together get four times
-    /// as many, those of one of 48 bits sixteen times as many. The free answers are private (see
-    /// [`free_answers_are_public`](Self::free_answers_are_public)).
+    /// Allows each client this many free requests a day (UTC), on each route that has this charge or
+    /// a clone of it. The default is none. A restart forgets what was taken.
+    ///
+    /// This is a [`FreeAllowance`] for each route, which has the same rules. To share one among
+    /// several charges, or to keep it over a restart, call
+    /// [`free_allowance`](Self::free_allowance). The last of both calls counts. The free answers
+    /// are private (see [`free_answers_are_public`](Self::free_answers_are_public)).
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
+        self.free_allowance = None;
+        self
+    }
+
+    /// Allows each client the free requests of an allowance that several charges share, whatever
+    /// they cost. The default is none.
+    pub fn free_allowance(mut self, allowance: FreeAllowance) -> Self {
+        self.free_allowance = Some(allowance);
+        self.free_per_day = None;
         self
     }
 
@@ -275,6 +293,7 @@ impl Charge {
             stream_body,
             authorization_taken,
             free_per_day,
+            free_allowance,
             failures,
             // Only for a duration.
             ends_streams: _,
@@ -299,6 +318,10 @@ impl Charge {
             && *stream_body == other.stream_body
             && *authorization_taken == other.authorization_taken
             && free_per_day.or(other.free_per_day).is_none()
+            && free_allowance
+                .as_ref()
+                .or(other.free_allowance.as_ref())
+                .is_none()
             && failures.are_usual()
             && other.failures.are_usual()
     }

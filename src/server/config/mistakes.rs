@@ -6,6 +6,7 @@ use super::Charge;
 use crate::{
     dialect::list::is_credential_field,
     payment::{Access, Amount},
+    server::limit::FreeAllowance,
 };
 
 impl Charge {
@@ -44,6 +45,13 @@ impl Charge {
             return Err(
                 "only a duration ends: leave out .ends_streams(), or sell .for_duration(..)".into(),
             );
+        }
+        if let Some(mistake) = self
+            .free_allowance
+            .as_ref()
+            .and_then(FreeAllowance::mistake)
+        {
+            return Err(mistake.into());
         }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());

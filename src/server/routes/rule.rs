@@ -9,7 +9,7 @@ use crate::{
     payment::{Amount, Resource, Terms},
     server::{
         config::{Charge, ConfigError, paywall::PaywallState},
-        limit::Allowance,
+        limit::FreeAllowance,
         origin,
     },
 };
@@ -19,7 +19,7 @@ use crate::{
 pub(in crate::server) struct Rule {
     pub(in crate::server) charge: Charge,
     pub(in crate::server) terms: Terms,
-    pub(in crate::server) allowance: Option<Allowance>,
+    pub(in crate::server) allowance: Option<FreeAllowance>,
     /// The path of the rule in a table. `None` for a layer without a table.
     pattern: Option<Box<str>>,
 }
@@ -96,7 +96,10 @@ impl Rule {
                 advice(setup, &terms, fixed)
             ));
         }
-        let allowance = charge.free_per_day.map(Allowance::new);
+        let allowance = charge
+            .free_allowance
+            .clone()
+            .or_else(|| charge.free_per_day.map(FreeAllowance::per_day));
         Ok(Self {
             charge,
             terms,

@@ -17,7 +17,7 @@ use crate::{
     lock::lock,
     server::{
         address::{ClientKey, Proxies},
-        limit::{Full, UnpaidLimits},
+        limit::{Full, NotCounted, UnpaidLimits},
     },
     trace,
 };
@@ -47,6 +47,7 @@ pub(in crate::server) struct Notices {
     suspects: Mutex<HashMap<Overlooked, u32>>,
     full_for_one: Seldom,
     full_for_all: Seldom,
+    not_free: Seldom,
     misdirected: Seldom,
     spare_cut: AtomicBool,
     dialects_cut: AtomicBool,
@@ -101,6 +102,15 @@ impl Notices {
                 ))
             }
             Full::All | Full::Block(_) | Full::Client(..) => {}
+        }
+    }
+
+    /// Notes a request that was not free, because its free allowance could not be counted.
+    pub(in crate::server) fn not_free(&self, fault: &NotCounted, now: Timestamp) {
+        if self.not_free.is_due(now) {
+            trace::error(format_args!(
+                "a free allowance could not be counted, so clients are asked to pay: {fault}"
+            ));
         }
     }
 
