@@ -192,3 +192,22 @@ async fn a_client_that_paid_more_than_a_day_ago_has_no_more_than_others() {
     shop.clock.advance(Duration::from_secs(301));
     assert_eq!(invoices(&app, 20, || from("198.51.100.1")).await, 3);
 }
+
+#[tokio::test]
+async fn a_client_that_pays_and_fills_all_there_is_is_told_the_time_that_it_lately_took() {
+    for address in ["198.51.100.1", "2001:db8::1"] {
+        let shop = Shop::new();
+        let app = service(&shop.builder().max_unpaid(10).build().unwrap());
+        let first = burst(&app, 1, address).await;
+        shop.clock.advance(Duration::from_secs(3));
+        assert_eq!(pay_all(&shop, &app, &first, address).await, 1);
+        let answers = burst(&app, 11, address).await;
+        assert_eq!(refused(&answers).last(), Some(&3), "{address}");
+        // Nobody else knows when it pays.
+        let other = burst(&app, 1, "198.51.100.2").await;
+        assert!(refused(&other).iter().all(|wait| *wait == 300));
+        shop.clock.advance(Duration::from_secs(3));
+        pay_all(&shop, &app, &answers[..1], address).await;
+        assert_eq!(invoices(&app, 2, || from(address)).await, 1);
+    }
+}

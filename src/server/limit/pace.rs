@@ -39,3 +39,8 @@ impl PayingPace {
         rest.unwrap_or(since).min(LONGEST)
     }
 }
+
+/// Returns the earlier of two moments, as far as they are known.
+pub(super) fn sooner(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
+}

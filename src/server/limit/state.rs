@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     limits::UnpaidLimits,
-    pace::PayingPace,
+    pace::{PayingPace, sooner},
     silence::{CallEnd, NodeCall, Silence},
 };
 use crate::{
@@ -118,6 +118,11 @@ impl LimiterState {
             .clients
             .get(&client)
             .map_or((0, false), |known| (known.held, known.paid.is_some()));
+        // One payment of this client makes room where one slot is missing.
+        let pays = |excess| match excess {
+            0 => self.next_payment(client, now),
+            _ => None,
+        };
         let most = limits.of_client(has_paid && self.has_plenty(asker, limits));
         if client != ClientKey::Unknown && held >= most {
             add(
@@ -131,7 +136,8 @@ impl LimiterState {
                 let ends = self
                     .ends_by_block
                     .range((block, Timestamp::default(), 0)..=(block, Timestamp::MAX, u64::MAX));
-                add(Full::Block(block), ends.map(|(_, end, _)| *end).nth(excess));
+                let end = ends.map(|(_, end, _)| *end).nth(excess);
+                add(Full::Block(block), sooner(end, pays(excess)));
             }
         }
         if let Some(excess) = self
@@ -139,7 +145,8 @@ impl LimiterState {
             .len()
             .checked_sub(limits.open(limits.total, has_paid))
         {
-            add(Full::All, self.ends.iter().map(|(end, _)| *end).nth(excess));
+            let end = self.ends.iter().map(|(end, _)| *end).nth(excess);
+            add(Full::All, sooner(end, pays(excess)));
         }
         full
     }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::{pace::USUAL, state::LimiterState};
+use super::{
+    pace::{USUAL, sooner},
+    state::LimiterState,
+};
 use crate::{clock::Timestamp, server::address::ClientKey};
 
 /// Until its oldest invoice is this old, a client that never paid may be about to pay.
@@ -27,14 +30,15 @@ impl LimiterState {
         let is_new = || {
             oldest.is_some_and(|slot| slot.hash.is_some() && now.saturating_since(slot.since) < NEW)
         };
-        let wait = match self.clients.get(&client) {
-            Some(known) if known.paid.is_some() => Some(known.pace.wait(now)),
-            _ => is_new().then_some(USUAL),
-        };
-        let likely = wait.map(|wait| now.saturating_add(wait.max(Duration::from_secs(1))));
-        match ends.nth(excess).map(|(_, end, _)| *end) {
-            Some(end) => Some(likely.map_or(end, |likely| likely.min(end))),
-            None => likely,
-        }
+        let pays = self.next_payment(client, now);
+        let likely = pays.or_else(|| is_new().then(|| now.saturating_add(USUAL)));
+        sooner(likely, ends.nth(excess).map(|(_, end, _)| *end))
+    }
+
+    /// Returns when a client that pays likely pays for one of the slots that it holds.
+    pub(super) fn next_payment(&self, client: ClientKey, now: Timestamp) -> Option<Timestamp> {
+        let known = self.clients.get(&client)?;
+        let wait = known.pace.wait(now).max(Duration::from_secs(1));
+        (known.paid.is_some() && known.held > 0).then(|| now.saturating_add(wait))
     }
 }
