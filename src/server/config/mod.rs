@@ -15,6 +15,7 @@ pub(super) mod paywall;
 pub(super) mod price;
 mod secret_file;
 pub(super) mod siblings;
+mod worth;
 
 pub use self::{
     builder::PaywallBuilder,
