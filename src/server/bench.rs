@@ -76,7 +76,6 @@ impl Bench {
             origin: 0,
             target,
             client_target: None,
-            nested: rule.nested(&head),
             client: ClientKey::Unknown,
             address: ResolvedClient::UNKNOWN,
         };

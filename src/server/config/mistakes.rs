@@ -59,6 +59,9 @@ impl Charge {
         if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
             return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
         }
+        if self.earlier.iter().any(Self::has_history) {
+            return Err("an earlier charge has no history of its own: say .earlier(..), .former_pattern(..), .former_route(..) and .sold_since(..) on today's charge".into());
+        }
         if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err())
         {
             return Err(format!("{name:?} is not a valid header name"));

@@ -9,11 +9,13 @@ mod dialects;
 pub(super) mod error;
 mod failures;
 mod foreign;
+mod history;
 mod mistakes;
 pub(super) mod paywall;
 pub(super) mod price;
 mod secret_file;
 pub(super) mod siblings;
+mod worth;
 
 pub use self::{
     builder::PaywallBuilder,

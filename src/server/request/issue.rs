@@ -201,6 +201,12 @@ pub(in crate::server) fn answer(
     if written.is_empty() {
         return answers::unavailable("no enabled dialect can encode this request");
     }
+    let is_form = asked.view.is_multipart();
+    let form_bound_in: Vec<_> = written
+        .iter()
+        .filter(|one| is_form && one.dialect.binds_body(asked.view, asked.terms))
+        .map(|one| one.dialect.name())
+        .collect();
     let refusal_line = refused
         .and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
     let form = refused.map_or("", |(dialect, _)| {
@@ -229,6 +235,7 @@ pub(in crate::server) fn answer(
     let offer = Offer {
         challenges: &written,
         kept,
+        form_bound_in: &form_bound_in,
         amount: asked.amount,
         terms: asked.terms,
         free_again_at,

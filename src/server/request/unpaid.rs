@@ -101,16 +101,15 @@ where
         PriceAnswer::Answer(answer) => return Decision::Answer(answer),
     };
     let binds_body = |dialect: &dyn Dialect| {
-        dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
+        dialect.offers(&rule.terms, Some(amount))
+            && dialect.binds_body(&pending.asked.view(), &rule.terms)
     };
-    if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
-        && let Err(answer) = pending.read_body(Keep::Nothing).await
-    {
+    let is_body_bound = setup.dialects.iter().any(|dialect| binds_body(&**dialect));
+    if is_body_bound && let Err(answer) = pending.read_body(Keep::Nothing).await {
         return Decision::Answer(answer);
     }
-    let Pending { mut asked, body } = *pending;
+    let Pending { asked, body } = *pending;
     discard(&asked, body).await;
-    asked.bind();
     if let Some((dialect, refusal)) = &mut refused {
         let dialect = &setup.dialects[*dialect];
         *refusal = dialect.reconsider(*refusal, &asked.view(), &asked.rule.terms);

@@ -15,6 +15,7 @@ use super::overlooked::Overlooked;
 use crate::{
     clock::Timestamp,
     lock::lock,
+    payment::Amount,
     server::{
         address::{ClientKey, Proxies},
         limit::{Full, NotCounted, UnpaidLimits},
@@ -51,6 +52,7 @@ pub(in crate::server) struct Notices {
     misdirected: Seldom,
     spare_cut: AtomicBool,
     dialects_cut: AtomicBool,
+    sold_for_less: AtomicBool,
 }
 
 impl Notices {
@@ -120,6 +122,21 @@ impl Notices {
             trace::warn(format_args!(
                 "a request named an authority that is not this server's and was answered with 421: if it is this server's, add it \
                  with .origin(..) or .accept_authority(..)"
+            ));
+        }
+    }
+
+    /// Notes a credential that is accepted, sold for an amount that may be less than today's price.
+    #[inline]
+    pub(in crate::server) fn accepted(&self, price: Option<Amount>, sold_for: Amount) {
+        if let Some(price) = price
+            && sold_for < price
+            && !self.sold_for_less.swap(true, Ordering::Relaxed)
+        {
+            trace::info(format_args!(
+                "a credential that was sold for {sold_for} is accepted on a route whose price is {price} now, because what was \
+                 sold is served; if two charges serve this URL at the same time, give each its own paywall with a .service(..) \
+                 label, and to void what was sold call .sold_since(..)"
             ));
         }
     }
