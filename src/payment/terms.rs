@@ -49,8 +49,12 @@ pub(crate) struct Terms {
     pub(crate) bound_covers_body: bool,
     /// Every dialect that can bind a body binds `multipart/form-data` too.
     pub(crate) binds_multipart: bool,
-    /// The patterns that this route had before, without names of captures.
+    /// The patterns that this route had before, behind the same prefix.
     pub(crate) former_patterns: Vec<String>,
+    /// The routes that this one was before, with their prefixes.
+    pub(crate) former_routes: Vec<String>,
+    /// The patterns of the same table whose credentials must not open this route.
+    pub(crate) other_patterns: Vec<String>,
     /// What was sold before this moment is refused.
     pub(crate) sold_since: Option<Timestamp>,
     /// Of charges that this route had before: verified and never offered.
@@ -90,6 +94,8 @@ impl Terms {
             bound_covers_body: false,
             binds_multipart: false,
             former_patterns: Vec::new(),
+            former_routes: Vec::new(),
+            other_patterns: Vec::new(),
             sold_since: None,
             earlier: Vec::new(),
             invoice_expiry: Duration::from_secs(300),

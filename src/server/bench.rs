@@ -123,7 +123,7 @@ impl Bench {
             refused: None,
             brief: false,
         };
-        issue::answer(setup, &offered, &asked, None)
+        issue::answer(setup, &offered, &asked, None, None)
     }
 }
 

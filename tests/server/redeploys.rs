@@ -33,7 +33,7 @@ fn hour(charge: Charge) -> Charge {
     charge.for_duration(Duration::from_secs(3_600))
 }
 
-/// A price of a hundred satoshis for each letter of the capture, and for a header.
+/// A price of a hundred satoshis for each letter of a query parameter and of a header.
 fn by_size() -> Price {
     price_fn(|q| async move {
         let what = q.query("size")?.unwrap_or("1").len() as u64;
@@ -158,11 +158,14 @@ async fn outcome(app: &Router, call: &Call) -> String {
     match answer.status() {
         StatusCode::OK => "served".to_owned(),
         StatusCode::PAYMENT_REQUIRED => {
-            let reason = problem(&answer)["reason"]
-                .as_str()
-                .unwrap_or("not read")
-                .to_owned();
-            reason.replace("invalid_exact_lnbtc_", "")
+            let told = problem(&answer);
+            let [reason, kind] = ["reason", "kind"].map(|member| told[member].as_str());
+            match (reason, kind) {
+                (Some(reason), Some(kind)) => {
+                    format!("{kind} {}", reason.replace("invalid_exact_lnbtc_", ""))
+                }
+                _ => "not read".to_owned(),
+            }
         }
         status => status.as_u16().to_string(),
     }
@@ -210,29 +213,22 @@ async fn rows(bought: &Call, sent: &Call) -> Vec<Row> {
 
 /// Why a credential is refused, in a word for the table and in a sentence.
 fn why(row: &Row) -> (&'static str, &'static str) {
-    match (&*row.outcome, row.tomorrow) {
-        ("served", _) => ("ok", "served"),
-        ("not read", _) => ("off", "the dialect is not spoken any more"),
-        ("unknown_key" | "extra_mismatch", _) | (_, "another label" | "another secret") => {
+    match &*row.outcome {
+        "served" => ("ok", "served"),
+        "not read" => ("off", "the dialect is not spoken any more"),
+        "forged unknown_key" | "forged invalid-challenge" | "forged extra_mismatch" => {
             ("key", "another key signed it: the operator voided it")
         }
-        ("revoked" | "invalid_transaction_state", _) | (_, "sold since later") => (
-            "void",
-            "sold_since is later than the sale: the operator voided it",
-        ),
-        ("wrong_route", _) => (
-            "route",
-            "bought for a pattern that this route does not name",
-        ),
-        ("wrong_bound" | "invalid-challenge", _) => (
+        "revoked revoked" | "revoked invalid-challenge" | "revoked invalid_transaction_state" => {
+            ("void", "sold_since is later than the sale")
+        }
+        "wrong_request wrong_route" => ("route", "this route does not name that pattern"),
+        "wrong_request wrong_bound" | "wrong_request invalid-challenge" => (
             "open",
             "today's price reads what it left open: name the earlier charge",
         ),
-        ("request_mismatch" | "request_binding", _) => (
-            "x402",
-            "x402 takes no parameters from a proof: name the earlier charge",
-        ),
-        (other, _) => panic!("{other}"),
+        "wrong_request request_mismatch" => ("x402", "x402 needs the earlier charge"),
+        other => panic!("{other}: {} {} {}", row.sold, row.dialect, row.tomorrow),
     }
 }
 
@@ -274,8 +270,8 @@ sold since then        ok    ok    ok    ok    ok    ok    ok    ok    ok    ok 
 sold since later       void  void  void  void  void  void  void  void  void  void  void  void  void  void
 L402 alone             ok    off   off   ok    off   off   ok    off   off   ok    ok    ok    ok    ok
 short lives            ok    ok    ok    ok    ok    x402  ok    ok    x402  ok    ok    ok    ok    ok
-another label          key   key   key   key   key   key   key   key   key   key   key   key   key   key
-another secret         key   key   key   key   key   key   key   key   key   key   key   key   key   key
+another label          key   key   key   key   key   x402  key   key   x402  key   key   key   key   key
+another secret         key   key   key   key   key   x402  key   key   x402  key   key   key   key   key
 ";
 
 fn call() -> Call {
@@ -360,11 +356,15 @@ async fn what_todays_price_reads_and_nobody_paid_for_is_not_served() {
     let by_body = || Charge::new(by_query()).reads_body();
     for (tomorrow, sent, expected) in [
         (by_header(), with(None, ""), "served"),
-        (by_header(), with(Some("99999"), ""), "wrong_bound"),
+        (
+            by_header(),
+            with(Some("99999"), ""),
+            "wrong_request wrong_bound",
+        ),
         (
             by_header().earlier(sold()),
             with(Some("9"), ""),
-            "wrong_bound",
+            "wrong_request wrong_bound",
         ),
         (
             by_header().earlier(uses(sold())),
@@ -372,7 +372,11 @@ async fn what_todays_price_reads_and_nobody_paid_for_is_not_served() {
             "served",
         ),
         (by_body(), with(None, ""), "served"),
-        (by_body(), with(None, "a dear scene"), "wrong_bound"),
+        (
+            by_body(),
+            with(None, "a dear scene"),
+            "wrong_request wrong_bound",
+        ),
         (
             by_body().earlier(uses(sold())),
             with(None, "a dear scene"),

@@ -35,7 +35,7 @@ pub(super) struct Expected<'a> {
     pub(super) now: Timestamp,
     /// The token is one of those that only time ends.
     pub(super) is_timed: bool,
-    /// The body is known if the token needs it. Otherwise what hangs on it is not checked yet.
+    /// The body is known if the token needs it. Otherwise what depends on it is not checked yet.
     pub(super) has_body: bool,
 }
 

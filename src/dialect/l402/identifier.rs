@@ -71,7 +71,7 @@ impl Identifier {
     /// Creates the identifier of a token for a fresh payment hash. The token id is the key's id (4
     /// bytes), the moment of the sale (8 bytes, big-endian Unix seconds), and the rest of a MAC of
     /// the hash. So nothing random is drawn and nothing is stored. The token's root key is a MAC of
-    /// the token id, which so authenticates the moment.
+    /// the token id, so it authenticates the moment.
     pub(super) fn mint(payment_hash: PaymentHash, sold_at: Timestamp, key: &DerivedKey) -> Self {
         let mut message = [0; 40];
         message[..8].copy_from_slice(b"token id");
@@ -93,7 +93,7 @@ impl Identifier {
 }
 
 /// Returns when a token was sold. `None` for one of a version that did not say so: it has bytes of a
-/// MAC there, which with all but certainty are no plausible moment.
+/// MAC there, which almost never look like a moment before the year 36,000.
 pub(super) fn sold_at(token_id: &[u8; 32]) -> Option<Timestamp> {
     let seconds = u64::from_be_bytes(*token_id[4..].first_chunk()?);
     (seconds < 1 << 40).then(|| Timestamp::from_unix_seconds(seconds))

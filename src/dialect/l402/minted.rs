@@ -78,7 +78,7 @@ impl<'m> Minted<'m> {
     }
 
     /// Checks that this is the request that was bought, as far as its head shows. If `has_body`,
-    /// also what hangs on the body.
+    /// also what depends on the body.
     pub(super) fn check(
         &self,
         view: &RequestView<'_>,
@@ -141,7 +141,7 @@ impl<'m> Minted<'m> {
         Some(Err(Unbound))
     }
 
-    /// Returns the kind of access, for comparing kinds alone: a duration is not told.
+    /// Returns the kind of access. The length of a duration is not known and stands as zero.
     pub(super) const fn access(&self) -> Access {
         match self.place {
             Place::Target(_) => Access::Once,

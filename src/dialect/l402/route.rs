@@ -13,13 +13,24 @@ pub(super) fn caveat(route: Route<'_>) -> String {
     encoded("route=", route.bytes().collect::<Vec<_>>())
 }
 
-/// Returns whether a caveat is of this route, or of one of its former patterns. A former pattern
-/// stands in the place of the pattern, or of prefix and pattern.
+/// Returns whether a caveat is of this route, or of one that it was before. A former pattern stands
+/// behind the same prefix, a former route stands alone.
 pub(super) fn opens(value: &[u8], route: Route<'_>, terms: &Terms) -> bool {
+    let prefix = route.prefix;
     let is = |prefix, pattern| is_route(value, Route { prefix, pattern });
-    let mut former = terms.former_patterns.iter();
-    is(route.prefix, route.pattern)
-        || former.any(|former| is(route.prefix, former) || is("", former))
+    // The prefix of a nest is not known when the table is checked.
+    let is_sold_here = |former: &str| {
+        let mut others = terms.other_patterns.iter();
+        others.any(|pattern| {
+            Route { prefix, pattern }
+                .bytes()
+                .eq(nameless(former.bytes()))
+        })
+    };
+    let (mut patterns, mut routes) = (terms.former_patterns.iter(), terms.former_routes.iter());
+    is(prefix, route.pattern)
+        || patterns.any(|former| is(prefix, former))
+        || routes.any(|former| is("", former) && !is_sold_here(former))
 }
 
 /// Versions before this one minted the names, so they are skipped on both sides.

@@ -93,7 +93,7 @@ impl Genuine {
         }))
     }
 
-    /// Returns what the token buys. Without `has_body`, what hangs on the body is not checked.
+    /// Returns what the token buys. Without `has_body`, what depends on the body is not checked.
     pub(super) fn buys(
         &self,
         view: &RequestView<'_>,

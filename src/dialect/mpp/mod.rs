@@ -306,7 +306,7 @@ fn authenticate(
         keys: view.keys.all(IDS),
         dates_sales: terms.sold_since.is_some(),
     };
-    // What hangs on the body is checked later.
+    // What depends on the body is checked later.
     let bought = |charged: &Charged| charged.check_bound(view, terms, false);
     issuer.authenticate(credential, bought, now)
 }

@@ -165,7 +165,7 @@ impl Charged {
     }
 
     /// 4. Method, target and what else was bound. And what was sold is not void. If `has_body`,
-    ///    also what hangs on the body.
+    ///    also what depends on the body.
     pub(super) fn check_bound(
         &self,
         view: &RequestView<'_>,

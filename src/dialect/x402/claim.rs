@@ -31,7 +31,7 @@ pub(super) struct Authentic {
     request_hash: [u8; 32],
     quote: Quote,
     is_foreign: bool,
-    /// A charge that sold with these bound headers binds the body.
+    /// The proof is bound to a body.
     needs_body: bool,
     /// Today's charge sells with these bound headers.
     is_of_today: bool,
@@ -79,8 +79,7 @@ impl Authentic {
         // charge's and never the credential's (lnbtc, "Request Binding").
         let is_quoted = opened.is_some();
         let sold = || {
-            terms
-                .and_earlier()
+            sold(terms)
                 .take(if is_quoted { usize::MAX } else { 1 })
                 .filter(|terms| *headers == terms.bound_headers)
         };
@@ -156,10 +155,7 @@ impl Claim for Authentic {
             return Err(Reason::AmountMismatch.into());
         }
         let count = if self.is_foreign { 1 } else { usize::MAX };
-        let mut verdicts = terms
-            .and_earlier()
-            .take(count)
-            .map(|terms| self.check(view, terms));
+        let mut verdicts = sold(terms).take(count).map(|terms| self.check(view, terms));
         let todays = verdicts.next().unwrap_or(Err(Reason::RequestMismatch));
         todays.or_else(|reason| verdicts.find(Result::is_ok).unwrap_or(Err(reason)))?;
         verify::in_time(self.quote.ends_at, &Conditions::at(now))?;
@@ -179,6 +175,13 @@ impl Claim for Authentic {
     }
 }
 
+/// Returns the terms that may have sold a proof: today's, and those of earlier charges that sold one
+/// request, because x402 sells nothing else.
+fn sold(terms: &Terms) -> impl Iterator<Item = &Terms> {
+    let earlier = terms.earlier.iter();
+    std::iter::once(terms).chain(earlier.filter(|terms| terms.access == Access::Once))
+}
+
 /// Returns the hash of what a quote binds beside the request hash, if it binds anything. The
 /// request hash covers the URL as the client wrote it. If this server sees another target, the
 /// quote is bound to that too: two targets with one URL stay two.
@@ -196,7 +199,9 @@ pub(super) fn served(view: &RequestView<'_>, bound: Option<[u8; 32]>) -> Option<
 impl Authentic {
     /// Checks that a charge with these terms sold exactly this request.
     fn check(&self, view: &RequestView<'_>, terms: &Terms) -> Result<(), Reason> {
-        if *binding(view, terms)?.hash().as_bytes() != self.request_hash {
+        // Nobody reads a body that streams today, and no charge that bound it was named.
+        if view.body_hash.is_none() || *binding(view, terms)?.hash().as_bytes() != self.request_hash
+        {
             return Err(Reason::RequestMismatch);
         }
         let is_same = self.is_foreign || self.is_as_bound(view, terms);
@@ -214,7 +219,7 @@ impl Authentic {
             Hash::BeforeWords(hash) => served(view, view.bound_before_words(words)) == Some(hash),
         };
         let (Hash::OfWords(all) | Hash::BeforeWords(all)) = hash;
-        // Whether a price function saw query and body is no matter of today's charge.
+        // A price function may have seen query and body when it was sold, whatever it sees today.
         let sold = [(false, false), (true, false), (true, true)];
         let mut sold = sold.into_iter().map(|(is_priced, body)| {
             bound::words(Access::Once, is_priced, body, &terms.bound_headers)

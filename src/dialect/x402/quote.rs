@@ -3,9 +3,10 @@
 //!
 //! It is base64url of `version (1) | payment hash (32) | invoice end (8) | longest life (8) | key
 //! id (4) | MAC (32)`. In version 3 the hash of what is bound (32) stands before the MAC. Version 2
-//! is read too: it has that hash as versions before the words made it. Numbers are big-endian Unix seconds. The MAC also covers SHA-256 of the invoice's text, the
-//! request hash, and amount, timeout and payee of the requirements. So a quote replaces reading the
-//! invoice, and a quoted price stays valid after prices or the node change.
+//! is read too: it has that hash as versions before the words made it. Numbers are big-endian Unix
+//! seconds. The MAC also covers SHA-256 of the invoice's text, the request hash, and amount, timeout
+//! and payee of the requirements. So a quote replaces reading the invoice, and a quoted price stays
+//! valid after prices or the node change.
 
 use sha2::{Digest, Sha256};
 

@@ -10,7 +10,8 @@ impl Charge {
     /// [`PaywallBuilder::redeem_within`](super::PaywallBuilder::redeem_within)).
     ///
     /// What it sold is served for its old price, also if today's price function reads headers that
-    /// the old charge did not bind.
+    /// the old charge did not bind. The answer to a duration that was sold with
+    /// [`ends_streams`](Self::ends_streams) still ends with it.
     ///
     /// ```
     /// use tower_x402::{Amount, server::{Charge, price_fn}};
@@ -27,13 +28,29 @@ impl Charge {
         self
     }
 
-    /// Names a pattern that this route had before, as `/weather/{city}`. What was bought for it,
-    /// several uses or a duration, opens this route. In a nest the nest's prefix may be left out.
+    /// Names a pattern that this route had before, written as the rule's own: `/weather/{city}`, in
+    /// a nest without the nest's prefix. What was bought for it, several uses or a duration, opens
+    /// this route.
+    ///
+    /// The old pattern must not be sold elsewhere at the same time, because what is bought there
+    /// opens this route too. In a table that is an error, unless the other rule sells the same
+    /// access at a fixed price that is not lower. So a rule may be split in two. If the new pattern
+    /// matches more paths than the old one, what was sold opens these too.
+    ///
+    /// Under a price function a credential is bound to what the pattern captured. It is then
+    /// accepted only if the new pattern captures the same values.
     ///
     /// A credential for one request is bound to its URL and not to a pattern. It stays valid if the
     /// old URL is still served.
     pub fn former_pattern(mut self, pattern: impl Into<String>) -> Self {
         self.former_patterns.push(pattern.into());
+        self
+    }
+
+    /// Names the whole route that this one had before, with the prefix of its nest: `/v1/weather/{city}`.
+    /// Use it if the prefix changed. Otherwise it is like [`former_pattern`](Self::former_pattern).
+    pub fn former_route(mut self, route: impl Into<String>) -> Self {
+        self.former_routes.push(route.into());
         self
     }
 
@@ -49,6 +66,9 @@ impl Charge {
 impl Charge {
     /// Returns whether the charge says anything of the past.
     pub(super) fn has_history(&self) -> bool {
-        !self.earlier.is_empty() || !self.former_patterns.is_empty() || self.sold_since.is_some()
+        !self.earlier.is_empty()
+            || !self.former_patterns.is_empty()
+            || !self.former_routes.is_empty()
+            || self.sold_since.is_some()
     }
 }

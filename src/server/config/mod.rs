@@ -16,6 +16,7 @@ pub(super) mod price;
 mod receive_only;
 mod secret_file;
 pub(super) mod siblings;
+mod worth;
 
 pub use self::{
     builder::PaywallBuilder,

@@ -48,7 +48,7 @@ pub(super) fn target_of(uri: &Uri) -> Result<PathAndQuery, TargetError> {
 /// Returns the prefix of the nest that a request came through: the original path less the inner one.
 /// Empty outside of a nest.
 ///
-/// If a layer between rewrote the path, there is no prefix to tell. The whole original path stands
+/// If a layer between rewrote the path, no prefix is known. The whole original path stands
 /// for it, which is narrower than any prefix.
 pub(crate) fn prefix(head: &Parts) -> &str {
     let (original, inner) = (

@@ -99,7 +99,10 @@ where
                 // If uses are not counted, the request is admitted here, and nothing moves to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
                     strip(setup, &mut head, terms, claim.is_alone());
-                    let ends_at = rule.ends_at(proof.valid_until, now);
+                    setup
+                        .notices
+                        .accepted(rule.charge.price.fixed(), proof.amount);
+                    let ends_at = rule.ends_at(&proof, now);
                     let receipt = settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((
                         Request::from_parts(head, body),

@@ -41,6 +41,8 @@ pub(in crate::server) struct PricedRequest {
     pub(in crate::server) presented: bool,
     /// A credential that came with it is genuine, and all that it bought is gone or being served.
     pub(in crate::server) in_use: bool,
+    /// When the client has free requests again that it has used up.
+    pub(in crate::server) free_again_at: Option<Timestamp>,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
     keys: CurrentKeys,
     /// What the price function sees, if one prices this request.
@@ -116,6 +118,7 @@ impl PricedRequest {
             now,
             presented: false,
             in_use: false,
+            free_again_at: None,
             body_hash: None,
             keys,
             seen,

@@ -1,5 +1,7 @@
 //! Step 4 of the gate: verifies a credential that is accepted so far, and consumes a use.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Request;
 use http_body::Body;
@@ -138,6 +140,9 @@ where
     Decision::Verified(pending, dialect, candidate)
 }
 
+/// How long a price function may take to say that what was bought is free now.
+const WAIT_FOR_FREE: Duration = Duration::from_secs(1);
+
 /// Step 4, if the body, the price or the receiver is needed.
 async fn verify_slowly<B>(
     mut pending: Box<Pending<B>>,
@@ -185,7 +190,8 @@ where
         // If it was asked too often, or cannot tell, what was sold is served.
         if let Ok(taken) = setup.repricing.take(payment_hash, client) {
             repriced = Some(taken);
-            if let PriceAnswer::Free = quote(&pending.asked, pending.body.data()).await {
+            let price = quote(&pending.asked, pending.body.data());
+            if let Some(PriceAnswer::Free) = within(WAIT_FOR_FREE, price).await {
                 return pass(*pending);
             }
         }
@@ -349,7 +355,10 @@ fn grant<B>(
     } = pending;
     let setup = routes.paywall.setup();
     strip(setup, &mut head, &rule.terms, false);
-    let ends_at = rule.ends_at(proof.valid_until, setup.clock.now());
+    setup
+        .notices
+        .accepted(rule.charge.price.fixed(), proof.amount);
+    let ends_at = rule.ends_at(&proof, setup.clock.now());
     let receipt = settle::accepted(
         setup,
         proof,

@@ -67,12 +67,13 @@ where
         .notices
         .unpaid_request(&setup.proxies, &pending.asked.head, client);
     setup.sold.compare_once();
-    if rule
-        .allowance
-        .as_ref()
-        .is_some_and(|allowance| allowance.take(client, pending.asked.now))
-    {
-        return pass(*pending);
+    if let Some(allowance) = &rule.allowance {
+        let now = pending.asked.now;
+        match allowance.take(client, now, setup.time_limit).await {
+            Ok(true) => return pass(*pending),
+            Ok(false) => pending.asked.free_again_at = allowance.resets_at(client, now),
+            Err(fault) => setup.notices.not_free(&fault, now),
+        }
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,

@@ -7,10 +7,10 @@ use super::matching;
 use crate::{
     clock::Timestamp,
     dialect::{Captures, Options, Route, bound, list::DIALECTS},
-    payment::{Amount, Resource, Terms},
+    payment::{Amount, Proof, Resource, Spend, Terms},
     server::{
         config::{Charge, ConfigError, paywall::PaywallState},
-        limit::Allowance,
+        limit::FreeAllowance,
         origin,
     },
 };
@@ -20,7 +20,7 @@ use crate::{
 pub(in crate::server) struct Rule {
     pub(in crate::server) charge: Charge,
     pub(in crate::server) terms: Terms,
-    pub(in crate::server) allowance: Option<Allowance>,
+    pub(in crate::server) allowance: Option<FreeAllowance>,
     /// The path of the rule in a table. `None` for a layer without a table.
     pattern: Option<Box<str>>,
 }
@@ -37,9 +37,8 @@ impl Rule {
         charge
             .check()
             .map_err(|text| ConfigError::at(place, text))?;
-        if let Some(former) =
-            (charge.former_patterns.iter()).find(|text| !matching::is_pattern(text))
-        {
+        let mut former = charge.former_patterns.iter().chain(&charge.former_routes);
+        if let Some(former) = former.find(|text| !matching::is_pattern(text)) {
             return wrong(format!(
                 "{former:?} is no former pattern: write it like `/weather/{{city}}`"
             ));
@@ -74,7 +73,10 @@ impl Rule {
                 advice(setup, &terms, fixed)
             ));
         }
-        let allowance = charge.free_per_day.map(Allowance::new);
+        let allowance = charge
+            .free_allowance
+            .clone()
+            .or_else(|| charge.free_per_day.map(FreeAllowance::per_day));
         Ok(Self {
             charge,
             terms,
@@ -83,17 +85,14 @@ impl Rule {
         })
     }
 
-    /// Returns when the answer to a request ends whose credential is valid until then, if the
-    /// charge ends answers.
-    pub(in crate::server) fn ends_at(
-        &self,
-        valid_until: Timestamp,
-        now: Timestamp,
-    ) -> Option<Instant> {
-        match self.charge.ends_streams {
-            true => Instant::now().checked_add(valid_until.saturating_since(now)),
-            false => None,
-        }
+    /// Returns when the answer to a request ends, if the charge ends answers, today's or an earlier
+    /// one. Only a duration ends: other credentials are valid until then, and buy whole answers.
+    pub(in crate::server) fn ends_at(&self, proof: &Proof, now: Timestamp) -> Option<Instant> {
+        let mut earlier = self.charge.earlier.iter();
+        let ends = self.charge.ends_streams || earlier.any(|charge| charge.ends_streams);
+        (ends && proof.spend == Spend::Never)
+            .then(|| Instant::now().checked_add(proof.valid_until.saturating_since(now)))
+            .flatten()
     }
 
     /// Returns how many failed uses are given back. The dialect says how many by its specification.
@@ -178,6 +177,8 @@ fn terms(setup: &PaywallState, charge: &Charge) -> Result<Terms, String> {
         bound_covers_body: charge.reads_body,
         binds_multipart: charge.bind_multipart,
         former_patterns: charge.former_patterns.clone(),
+        former_routes: charge.former_routes.clone(),
+        other_patterns: charge.other_patterns.clone(),
         sold_since: charge.sold_since,
         earlier: Vec::new(),
         invoice_expiry: setup.invoice_expiry,

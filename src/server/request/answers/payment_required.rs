@@ -5,6 +5,7 @@ use http::{Response, StatusCode};
 
 use super::{problem::answer, sold};
 use crate::{
+    clock::Timestamp,
     codec::json,
     dialect::{
         HeaderLine,
@@ -25,6 +26,8 @@ pub(in crate::server) struct Offer<'a> {
     pub(in crate::server) form_bound_in: &'a [DialectName],
     pub(in crate::server) amount: Amount,
     pub(in crate::server) terms: &'a Terms,
+    /// When the client has free requests again that it has used up.
+    pub(in crate::server) free_again_at: Option<Timestamp>,
 }
 
 /// Answers 402 with fresh challenges, and with the reason if a credential was refused.
@@ -45,6 +48,7 @@ pub(in crate::server) fn payment_required(
         form_bound_in,
         amount,
         terms,
+        free_again_at,
     } = offer;
     let kind = refused.map_or(PAYMENT_REQUIRED, |refused| problem_type(refused.kind()));
     let (title, [detail, form, rest]) = told(refused.map(Refusal::kind), form);
@@ -80,6 +84,9 @@ pub(in crate::server) fn payment_required(
         ]);
     }
     sold::write(&mut body, amount, terms);
+    if let Some(at) = free_again_at {
+        body.extend([",\"free_again_at\":\"", &at.to_iso_8601(), "\""]);
+    }
     body.push_str(",\"accepts\":[");
     let (mut digits, network, mut before) = (itoa::Buffer::new(), terms.network.as_str(), "");
     let amount = digits.format(amount.as_msat());
@@ -223,6 +230,7 @@ mod tests {
             form_bound_in: &[],
             amount: Amount::from_msat(1_500),
             terms: &terms,
+            free_again_at: None,
         };
         let answer = payment_required(offer, (refused, FORM), None);
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
