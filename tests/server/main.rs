@@ -33,6 +33,7 @@ mod free;
 mod heads;
 mod hostile;
 mod in_use;
+mod in_use_elsewhere;
 mod instances;
 mod interleavings;
 mod invoices;

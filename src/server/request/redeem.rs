@@ -273,6 +273,10 @@ pub(in crate::server) fn consume<B: Send + 'static>(
                 proof,
                 Some((granted, remaining)),
             ))),
+            Some(Ok(Outcome::InUse)) => {
+                pending.asked.in_use = true;
+                Decision::Spent(pending, (dialect, next))
+            }
             Some(Ok(Outcome::Spent)) => {
                 pending.asked.in_use |= setup.spent.is_served(proof.payment_hash);
                 Decision::Spent(pending, (dialect, next))
