@@ -223,6 +223,7 @@ mod config;
 pub mod cors;
 mod events;
 mod future;
+mod kept;
 mod layer;
 mod limit;
 mod origin;
@@ -242,6 +243,7 @@ pub use self::{
         SecretFileError, price_fn,
     },
     future::ResponseFuture,
+    kept::KeptAnswers,
     layer::X402Layer,
     origin::ClientUrl,
     own_answer::OwnAnswer,

@@ -3,7 +3,10 @@ use std::{num::NonZeroU32, time::Duration};
 use http::Response;
 
 use super::{Price, failures::Failures};
-use crate::payment::{Access, Amount};
+use crate::{
+    payment::{Access, Amount},
+    server::kept::KeptAnswers,
+};
 
 /// What a route charges: the price, what one payment buys, the description shown to payers, and the
 /// parts of the request that the payment is bound to.
@@ -35,6 +38,7 @@ pub struct Charge {
     pub(in crate::server) free_is_public: bool,
     pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
+    pub(in crate::server) kept: Option<KeptAnswers>,
 }
 
 impl Charge {
@@ -58,6 +62,7 @@ impl Charge {
             free_is_public: false,
             ends_streams: false,
             failures: Failures::default(),
+            kept: None,
         }
     }
 
@@ -278,6 +283,8 @@ impl Charge {
             failures,
             // Only for a duration.
             ends_streams: _,
+            // Only who paid for it gets a kept answer.
+            kept: _,
             // A fixed price without a free allowance lets nothing through for free.
             free_is_public: _,
             // Only a price function reads these.

@@ -9,6 +9,7 @@ mod dialects;
 pub(super) mod error;
 mod failures;
 mod foreign;
+mod keep;
 mod mistakes;
 pub(super) mod paywall;
 pub(super) mod price;

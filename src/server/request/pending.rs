@@ -14,7 +14,7 @@ use crate::{
     body::{Held, RequestBody},
     clock::Timestamp,
     dialect::{Carrier, Claim, RequestView, keys::CurrentKeys},
-    payment::{PaymentHash, ResolvedClient, Terms},
+    payment::{PaymentHash, Proof, ResolvedClient, Terms},
     server::{
         address::ClientKey,
         config::{
@@ -22,6 +22,7 @@ use crate::{
             paywall::PaywallState,
             price::{self, PriceRequest},
         },
+        kept::key::AnswerKey,
         routes::{priced::PricedRoutes, rule::Rule},
     },
 };
@@ -46,6 +47,12 @@ pub(in crate::server) struct PricedRequest {
     /// A credential that came with it is genuine, and all that it bought is gone or being served.
     pub(in crate::server) in_use: bool,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
+    /// If the charge keeps answers: the body was read, and the identifier noted.
+    pub(in crate::server) prepared: bool,
+    /// The identifier that this request noted for its payment.
+    pub(in crate::server) identified: Option<AnswerKey>,
+    /// A proof of this request that is spent and may have a kept answer.
+    pub(in crate::server) spent: Option<Box<Proof>>,
     keys: CurrentKeys,
     /// What the price function sees, if one prices this request.
     pub(in crate::server) seen: Option<Box<PriceRequest>>,
@@ -121,6 +128,9 @@ impl PricedRequest {
             now,
             presented: false,
             in_use: false,
+            prepared: false,
+            identified: None,
+            spent: None,
             body_hash: None,
             keys,
             seen,

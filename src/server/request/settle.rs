@@ -163,8 +163,9 @@ impl PaidUse {
         self.on_drop(Some(ReleaseReason::Failed));
     }
 
-    /// Ends the use: the inner service answered. Adds the receipt header to the response.
-    pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
+    /// Notes that the inner service answered, and returns whether it failed. Adds the receipt header
+    /// to the response. The use ends when this is dropped.
+    pub(in crate::server) fn answered<R>(&mut self, response: &mut Response<R>) -> bool {
         let failed = self.rule.charge.failures.include(response);
         self.on_drop(failed.then_some(ReleaseReason::Failed));
         let setup = self.routes.paywall.setup();
@@ -178,5 +179,6 @@ impl PaidUse {
             // own.
             response.headers_mut().insert(name, value);
         }
+        failed
     }
 }

@@ -78,6 +78,7 @@ impl Rule {
                 .accept_foreign_proofs
                 .then(|| setup.store.created_at()),
             authorization_taken: charge.authorization_taken,
+            keeps_answers: charge.kept.is_some(),
         };
         let fraction = fixed.filter(|amount| amount.as_whole_sat().is_none());
         if let Some(amount) = fraction.filter(|_| setup.profile.whole_sats_only) {
