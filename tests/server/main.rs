@@ -41,6 +41,7 @@ mod invoices;
 mod kept;
 mod kept_bounds;
 mod kept_elsewhere;
+mod kept_slow;
 mod leaks;
 mod limits;
 mod lines;
