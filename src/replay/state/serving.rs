@@ -12,9 +12,31 @@ use crate::{
 /// It is bounded: uses above a bound are not noted, and then the answer is `Spent`, as without it.
 #[derive(Debug)]
 pub(in crate::replay) struct ServingUses {
-    payments: HashMap<ConsumptionKey, Vec<(UseId, Timestamp)>>,
+    payments: HashMap<ConsumptionKey, Uses>,
     /// How many payments are noted when the next sweep is due.
     sweep_at: usize,
+}
+
+/// The uses of one payment that are being served. Most have one, which needs no allocation.
+#[derive(Debug, Default)]
+struct Uses {
+    first: Option<(UseId, Timestamp)>,
+    others: Vec<(UseId, Timestamp)>,
+}
+
+impl Uses {
+    fn retain(&mut self, mut keep: impl FnMut(&(UseId, Timestamp)) -> bool) {
+        self.others.retain(&mut keep);
+        self.first = self.first.filter(keep).or_else(|| self.others.pop());
+    }
+
+    fn push(&mut self, known: (UseId, Timestamp)) {
+        match self.first {
+            None => self.first = Some(known),
+            Some(_) if self.others.len() < USES - 1 => self.others.push(known),
+            Some(_) => {}
+        }
+    }
 }
 
 /// The most payments that are noted, and the most uses of one payment.
@@ -61,7 +83,7 @@ impl ServingUses {
             return;
         };
         uses.retain(|(id, _)| *id != use_id);
-        if uses.is_empty() {
+        if uses.first.is_none() {
             self.payments.remove(key);
         }
     }
@@ -72,7 +94,7 @@ impl ServingUses {
         if self.payments.len() >= self.sweep_at {
             self.payments.retain(|_, uses| {
                 uses.retain(|(_, until)| now <= *until);
-                !uses.is_empty()
+                uses.first.is_some()
             });
             self.sweep_at = (2 * self.payments.len()).max(FEW);
         }
@@ -81,14 +103,15 @@ impl ServingUses {
         }
         let uses = self.payments.entry(key).or_default();
         uses.retain(|(id, until)| *id != use_id && now <= *until);
-        if uses.len() < USES {
-            uses.push((use_id, until));
-        }
+        uses.push((use_id, until));
     }
 
     fn is_serving(&self, key: &ConsumptionKey, now: Timestamp) -> bool {
         let uses = self.payments.get(key);
-        uses.is_some_and(|uses| uses.iter().any(|(_, until)| now <= *until))
+        uses.is_some_and(|uses| {
+            let mut all = uses.first.iter().chain(&uses.others);
+            all.any(|(_, until)| now <= *until)
+        })
     }
 }
 
@@ -128,7 +151,10 @@ mod tests {
         for id in 0..2 * USES as u64 {
             let _ = serving.answer(&request(7, id, 100), GRANTED, at(0));
         }
-        assert_eq!(serving.payments[&request(7, 1, 0).key()].len(), USES);
+        assert_eq!(
+            serving.payments[&request(7, 1, 0).key()].others.len(),
+            USES - 1
+        );
         serving.sweep_at = FEW;
         let _ = serving.answer(&request(1, 1, 200), GRANTED, at(101));
         assert_eq!(serving.payments.len(), 1, "the others are over");

@@ -12,7 +12,7 @@ use crate::{clock::Timestamp, replay::StoreError, server::address::ClientKey};
 pub(in crate::server) enum Identified {
     /// It stands for this credential, and was noted now.
     Noted,
-    /// It stood for this credential already.
+    /// It stood for this credential already, or for none.
     Known,
     /// It stands for another credential.
     OfAnother,
@@ -106,7 +106,8 @@ impl KeptAnswers {
         Ok(is_whole.then_some(answer))
     }
 
-    /// Notes that an identifier stands for a credential, unless it stands for another one.
+    /// Notes that an identifier stands for a credential, unless it stands for another one. If
+    /// `only_looks`, nothing is noted: the credential buys nothing now.
     ///
     /// # Errors
     ///
@@ -115,6 +116,7 @@ impl KeptAnswers {
         &self,
         key: AnswerKey,
         credential: &[u8; 32],
+        only_looks: bool,
         client: ClientKey,
         now: Timestamp,
     ) -> Result<Identified, StoreError> {
@@ -129,6 +131,9 @@ impl KeptAnswers {
                     true => Identified::Known,
                     false => Identified::OfAnother,
                 });
+            }
+            if only_looks {
+                return Ok(Identified::Known);
             }
             if !self.bounds.take(client, OVERHEAD, until, now) {
                 return Ok(Identified::Full);

@@ -107,9 +107,8 @@ where
     };
     pending.read_body(keep).await?;
     pending.asked.bind();
-    if spent.is_used_up(proof.payment_hash, uses) || spent.is_in_use(proof.payment_hash, uses) {
-        return Ok(());
-    }
+    let buys_nothing =
+        spent.is_used_up(proof.payment_hash, uses) || spent.is_in_use(proof.payment_hash, uses);
     let routes = pending.asked.routes.clone();
     let setup = routes.paywall.setup();
     let headers = &pending.asked.head.headers;
@@ -121,7 +120,7 @@ where
     let key = AnswerKey::of_identifier(&identifier, &pending.asked.view());
     let (client, now) = (pending.asked.place.client, setup.clock.now());
     let credential = credential(headers);
-    let noted = kept.identify(key, &credential, client, now);
+    let noted = kept.identify(key, &credential, buys_nothing, client, now);
     match within(setup.time_limit, noted).await {
         Some(Ok(Identified::Noted)) => pending.asked.identified = Some(key),
         Some(Ok(Identified::Known)) => {}
