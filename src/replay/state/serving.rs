@@ -48,7 +48,8 @@ const FEW: usize = 64;
 impl Default for ServingUses {
     fn default() -> Self {
         Self {
-            payments: HashMap::new(),
+            // So that the first use allocates nothing.
+            payments: HashMap::with_capacity(1),
             sweep_at: FEW,
         }
     }
