@@ -398,23 +398,3 @@ async fn a_credential_that_has_expired_still_gets_its_answer_while_that_is_kept(
         assert_eq!(runs.count(), 1, "{dialect}");
     }
 }
-
-#[tokio::test]
-async fn a_spent_credential_beside_another_one_spends_nothing() {
-    let (shop, runs) = (Shop::new(), Runs::default());
-    let app = numbered(&shop.paywall(), keeps(&shop), &runs);
-    let call = Call::get("/a");
-    let (one, two) = (
-        call.buy(&shop, &app, DialectName::L402).await,
-        call.buy(&shop, &app, DialectName::L402).await,
-    );
-    let both = call.with(&one).with(&two);
-    let first = ask(&app, both.request()).await;
-    same(&first, &ask(&app, both.request()).await, "both again");
-    assert_eq!(runs.count(), 1);
-    assert_eq!(
-        ask(&app, call.paid(&two)).await.body(),
-        "answer 2",
-        "it is unspent"
-    );
-}
