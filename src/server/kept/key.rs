@@ -81,7 +81,7 @@ fn request(view: &RequestView<'_>) -> [u8; 32] {
         view.origin.as_bytes(),
         view.route.as_bytes(),
         view.target.as_bytes(),
-        view.client_target().as_bytes(),
+        view.client_target.unwrap_or(view.target).as_bytes(),
         &view.body_hash.unwrap_or_default(),
         &[u8::from(view.bound.is_some())],
         &view.bound.unwrap_or_default(),
