@@ -108,7 +108,7 @@ async fn several_uses_are_in_use_once_all_are_taken_and_as_long_as_one_is_served
     let mut served = Vec::new();
     for app in [&one, &other, &one] {
         let first = begun(ask(app, call.paid(&credential))).await;
-        served.push(first.err().expect("the handler waits"));
+        served.push(first.expect_err("the handler waits"));
     }
     for _ in 0..3 {
         for app in [&one, &other] {

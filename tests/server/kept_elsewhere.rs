@@ -101,7 +101,7 @@ async fn a_client_that_hung_up_gets_its_answer_if_the_request_went_on() {
         let call = Call::get("/a");
         let credential = call.buy(&shop, &app, dialect).await;
         let first = begun(ask(&app, call.paid(&credential))).await;
-        drop(first.err().expect("the handler waits"));
+        drop(first.expect_err("the handler waits"));
         is_in_use(&ask(&app, call.paid(&credential)).await, dialect.as_str());
         gate.add_permits(1);
         let mut answer = ask(&app, call.paid(&credential)).await;
@@ -155,7 +155,7 @@ async fn an_answer_that_is_still_being_kept_is_in_use_and_a_drop_then_leaves_it_
     store.hangs(true);
     let first = begun(ask(&app, call.paid(&credential))).await;
     is_in_use(&ask(&app, call.paid(&credential)).await, "while it is kept");
-    drop(first.err().expect("the records hang"));
+    drop(first.expect_err("the records hang"));
     store.hangs(false);
     assert_eq!(reason(&ask(&app, call.paid(&credential)).await), "spent");
     assert_eq!(runs.count(), 1);
