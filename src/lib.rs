@@ -55,6 +55,7 @@
 //! - [`RouteTable`] prices all routes of a service in one place, with or without axum.
 //! - [`price_fn`] creates a price that depends on the request.
 //! - [`Charge`] sets what one payment buys: one request, several requests, or a duration.
+//! - [`FreeAllowance`] lets each client make some requests a day for free, on one route or on many.
 //! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among
 //!   other layers.
 //!
@@ -209,7 +210,9 @@ pub use payment::{
 pub use replay::DurableStore;
 pub use replay::MemoryStore;
 #[cfg(feature = "server")]
-pub use server::{Charge, Paywall, RouteTable, SecretFileError, X402Layer, price_fn};
+pub use server::{
+    Charge, FreeAllowance, Paywall, RouteTable, SecretFileError, X402Layer, price_fn,
+};
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

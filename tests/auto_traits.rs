@@ -30,6 +30,7 @@ fn public_types_are_debug_send_and_sync() {
         ClientConditions,
         ClientRequest<'static>,
         DialectName,
+        FreeAllowance,
         Invoice,
         LightningPayment,
         InvoiceDescription,

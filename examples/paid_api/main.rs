@@ -47,7 +47,8 @@ mod wallet;
 
 use std::{net::SocketAddr, path::Path, process::ExitCode};
 
-use axum::{Json, Router, extract::OriginalUri, routing::get};
+use axum::{Json, Router, body::Body, extract::OriginalUri, routing::get};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tower_x402::{
@@ -140,8 +141,11 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Handles every route: returns the path of the request and its receipt.
-async fn answer(OriginalUri(uri): OriginalUri, paid: Option<Paid>) -> Json<Value> {
+/// Handles every route: returns the path of the request and its receipt. It reads the body to its
+/// end, as an upload's handler does: some bodies are bound to no payment, and the layer leaves them
+/// unread. A server that answers before that closes the connection.
+async fn answer(OriginalUri(uri): OriginalUri, paid: Option<Paid>, mut body: Body) -> Json<Value> {
+    while let Some(Ok(_)) = body.frame().await {}
     Json(json!({ "path": uri.path(), "receipt": paid.map(|Paid(receipt)| receipt.to_string()) }))
 }
 

@@ -3,6 +3,7 @@
 
 #[cfg(any(feature = "l402", feature = "mpp"))]
 mod accept_authenticate;
+pub(crate) mod bound;
 pub(crate) mod client;
 pub(crate) mod keys;
 pub(crate) mod list;
@@ -12,6 +13,7 @@ pub(crate) mod problem;
 #[cfg(all(test, feature = "l402", feature = "mpp", feature = "x402"))]
 #[path = "tests/refusals.rs"]
 mod refusals;
+mod route;
 pub(crate) mod secrets;
 mod strength;
 mod view;
@@ -30,6 +32,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use self::keys::{OriginKeys, Purpose};
 pub(crate) use self::{
     mac::MacKey,
+    route::{Captures, Route, nameless},
     view::{Carrier, RequestView, authority},
 };
 use crate::{
@@ -78,11 +81,11 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
         self.cannot_sell(terms, amount).is_none()
     }
 
-    /// Returns whether a credential of this dialect cannot be verified without the body's hash.
-    fn binds_body(&self, terms: &Terms) -> bool;
+    /// Returns whether a challenge for this request cannot be made without the body's hash.
+    fn binds_body(&self, view: &RequestView<'_>, terms: &Terms) -> bool;
 
     /// Returns the credential of this dialect in the request's head, authenticated as far as the
-    /// head allows: `view.body_hash` is not known yet, nor is `view.bound` if it covers the body.
+    /// head allows: `view.body_hash` is not known yet.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented;
 
     /// Returns the identifier that the client gave this payment, so that it counts once.
@@ -248,6 +251,13 @@ pub(crate) trait Claim: fmt::Debug + Send {
     fn uses(&self, _view: &RequestView<'_>, _terms: &Terms, _now: Timestamp) -> Option<NonZeroU32> {
         Some(NonZeroU32::MIN)
     }
+
+    /// Returns whether verifying needs the body's hash.
+    fn needs_body(&self, terms: &Terms) -> bool;
+
+    /// Returns whether it binds what these terms bind, as far as the head shows. Otherwise an earlier
+    /// charge sold it, or another layer.
+    fn is_of(&self, terms: &Terms) -> bool;
 
     /// Returns whether verifying needs the current price, as for a proof that this operator did not
     /// issue.

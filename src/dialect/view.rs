@@ -1,6 +1,9 @@
-use http::{HeaderMap, request::Parts};
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, request::Parts};
 
-use super::keys::OriginKeys;
+use super::{
+    keys::OriginKeys,
+    route::{Captures, Route},
+};
 
 /// The parts of a request that a dialect may look at.
 #[derive(Clone, Copy, Debug)]
@@ -14,15 +17,14 @@ pub(crate) struct RequestView<'a> {
     pub(crate) target: &'a str,
     /// The same as the client wrote it, if a proxy or a layer outside changed it.
     pub(crate) client_target: Option<&'a str>,
-    /// The prefix and pattern of the rule that prices this request, as `/v1/weather/{city}`.
-    pub(crate) route: &'a str,
+    /// The prefix and pattern of the rule that prices this request.
+    pub(crate) route: Route<'a>,
+    /// What that pattern captured.
+    pub(crate) captures: Captures<'a>,
     /// The keys of this origin.
     pub(crate) keys: &'a OriginKeys,
     /// SHA-256 of the body, once it is known.
     pub(crate) body_hash: Option<[u8; 32]>,
-    /// SHA-256 of everything that a price function read and of the bound headers, if the terms have
-    /// any.
-    pub(crate) bound: Option<[u8; 32]>,
 }
 
 /// What carries a request and its credentials.
@@ -49,6 +51,24 @@ impl<'a> RequestView<'a> {
     #[cfg(feature = "x402")]
     pub(crate) fn client_target(&self) -> &'a str {
         self.client_target.unwrap_or(self.target)
+    }
+
+    /// Returns the query that the inner service will see.
+    pub(crate) fn query(&self) -> &'a str {
+        let Carrier::Http(head) = self.carrier;
+        head.uri.query().unwrap_or_default()
+    }
+
+    /// Returns whether the request says that its body is a form in parts. Clients make a new
+    /// boundary for each try, so they cannot send such a body twice.
+    pub(crate) fn is_multipart(&self) -> bool {
+        let value = self.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let essence = value.and_then(|value| value.split(|byte| *byte == b';').next());
+        essence.is_some_and(|essence| {
+            essence
+                .trim_ascii()
+                .eq_ignore_ascii_case(b"multipart/form-data")
+        })
     }
 
     /// Returns the name and port of the origin.

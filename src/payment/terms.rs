@@ -40,11 +40,25 @@ pub(crate) struct Terms {
     pub(crate) bound_headers: Vec<String>,
     /// The body is passed through unread. A dialect that must hash the body is not offered.
     pub(crate) streams_body: bool,
-    /// `RequestView::bound` is part of what was bought, because of a price function or bound
-    /// headers.
-    pub(crate) has_bound: bool,
-    /// `RequestView::bound` covers the body.
+    /// What is bound besides method and place, in the words of `dialect::bound`. Empty if nothing
+    /// is.
+    pub(crate) binds: String,
+    /// The headers that the price function reads: lower case.
+    pub(crate) priced_headers: Vec<String>,
+    /// The price function reads the body.
     pub(crate) bound_covers_body: bool,
+    /// Every dialect that can bind a body binds `multipart/form-data` too.
+    pub(crate) binds_multipart: bool,
+    /// The patterns that this route had before, behind the same prefix.
+    pub(crate) former_patterns: Vec<String>,
+    /// The routes that this one was before, with their prefixes.
+    pub(crate) former_routes: Vec<String>,
+    /// The patterns of the same table whose credentials must not open this route.
+    pub(crate) other_patterns: Vec<String>,
+    /// What was sold before this moment is refused.
+    pub(crate) sold_since: Option<Timestamp>,
+    /// Of charges that this route had before: verified and never offered.
+    pub(crate) earlier: Vec<Self>,
     /// How long an invoice can be paid.
     pub(crate) invoice_expiry: Duration,
     /// How long after its invoice expires an L402 credential for one request stays valid; at
@@ -77,8 +91,15 @@ impl Terms {
             resource: Resource::default(),
             bound_headers: Vec::new(),
             streams_body: false,
-            has_bound: false,
+            binds: String::new(),
+            priced_headers: Vec::new(),
             bound_covers_body: false,
+            binds_multipart: false,
+            former_patterns: Vec::new(),
+            former_routes: Vec::new(),
+            other_patterns: Vec::new(),
+            sold_since: None,
+            earlier: Vec::new(),
             invoice_expiry: Duration::from_secs(300),
             redeem_within: DAY,
             uses_within: 30 * DAY,
@@ -91,6 +112,24 @@ impl Terms {
 }
 
 impl Terms {
+    /// Returns these terms and those of earlier charges, in the order in which credentials that do
+    /// not say what they bind are tried.
+    pub(crate) fn and_earlier(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.earlier)
+    }
+
+    /// Returns whether anything is bound besides method and place.
+    pub(crate) const fn has_bound(&self) -> bool {
+        !self.binds.is_empty()
+    }
+
+    /// Returns whether what was sold at this moment is void. Of a credential that does not say when
+    /// it was sold, nobody can tell.
+    pub(crate) fn is_void(&self, sold_at: Option<Timestamp>) -> bool {
+        self.sold_since
+            .is_some_and(|since| sold_at.is_none_or(|sold_at| sold_at < since))
+    }
+
     /// Returns when the last credential expires that is minted for an invoice that expires at
     /// `invoice_end`, whatever the dialect.
     ///

@@ -1,9 +1,9 @@
 //! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
-//! expire, such as revocations. [`MemoryStore`] and `DurableStore` (feature `replay-durable`)
-//! implement both traits. To write a store of your own, read the contract of [`ReplayStore`] and
-//! run the suites in `conformance` (feature `conformance`).
+//! expire, such as revocations and free requests. [`MemoryStore`] and `DurableStore` (feature
+//! `replay-durable`) implement both traits. To write a store of your own, read the contract of
+//! [`ReplayStore`] and run the suites in `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;

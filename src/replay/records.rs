@@ -3,7 +3,8 @@ use std::{fmt, sync::Arc};
 use super::StoreError;
 use crate::{boxed::BoxFuture, clock::Timestamp};
 
-/// A store of small records that expire, such as [`Revocations`](super::Revocations).
+/// A store of small records that expire, such as [`Revocations`](super::Revocations) and free
+/// requests that were taken.
 ///
 /// # Contract
 ///

@@ -76,7 +76,6 @@ impl Bench {
             origin: 0,
             target,
             client_target: None,
-            nested: rule.nested(&head),
             client: ClientKey::Unknown,
             address: ResolvedClient::UNKNOWN,
         };
@@ -124,7 +123,7 @@ impl Bench {
             refused: None,
             brief: false,
         };
-        issue::answer(setup, &offered, &asked, None)
+        issue::answer(setup, &offered, &asked, None, None)
     }
 }
 

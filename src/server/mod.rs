@@ -92,6 +92,13 @@
 //! [`ResolvedClient::of`](crate::ResolvedClient::of) also covers priced requests that passed for
 //! free. [`Paywall::client`] covers any request, for example in an access log.
 //!
+//! # Free requests
+//!
+//! A [`FreeAllowance`] lets each client make a number of requests a day (UTC) without payment, over all
+//! charges that share it. [`Charge::free_per_day`] is the short form for one route. Counts in memory
+//! end with the process. [`FreeAllowance::kept_in`] keeps them in a store, for all processes that
+//! share it.
+//!
 //! # Several services at one origin
 //!
 //! A credential is bound to the configured origin, the method and the path that the client asked
@@ -248,6 +255,7 @@ pub use self::{
     future::ResponseFuture,
     kept::KeptAnswers,
     layer::X402Layer,
+    limit::FreeAllowance,
     origin::ClientUrl,
     own_answer::OwnAnswer,
     routes::RouteTable,

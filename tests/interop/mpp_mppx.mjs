@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { Credential, Method, Receipt, z } from "mppx";
 import { Mppx } from "mppx/client";
-import { api, expect, paid, run, saw, wallet } from "./seen.mjs";
+import { api, expect, form, paid, run, saw, wallet } from "./seen.mjs";
 import { decode, pay } from "./wallet.mjs";
 
 let payments = 0;
@@ -48,4 +48,10 @@ await run(async () => {
   }
   saw("Payment-Receipt parsed");
   expect(payments === 2, `two payments, not ${payments}`);
+
+  // Each try of the same form has another boundary.
+  const upload = await mppx.fetch(`${api}/render`, { method: "POST", body: form() });
+  await paid(upload, "mpp");
+  saw("a form uploaded");
+  expect(payments === 3, `one payment for a form, not ${payments - 2}`);
 });

@@ -14,6 +14,14 @@ export function saw(what) {
   lines.push(what);
 }
 
+/** A form with a file, as a page uploads it. */
+export function form() {
+  const data = new FormData();
+  data.append("frames", "1");
+  data.append("scene", new Blob(["pixels"]), "scene.txt");
+  return data;
+}
+
 /** Checks that an answer was paid for in this dialect, and returns its JSON. */
 export async function paid(answer, dialect) {
   const body = await answer.text();
@@ -31,6 +39,7 @@ export async function run(script) {
     console.log([...new Set(lines)].join("; "));
     process.exit(0);
   } catch (error) {
+    if (error?.cause) console.error(error.cause);
     console.log(String(error?.stack ?? error).split("\n").slice(0, 4).join(" | "));
     process.exit(1);
   }

@@ -3,7 +3,7 @@ import { decodePaymentResponseHeader, wrapFetchWithPayment, x402Client } from "@
 import { decodePaymentRequiredHeader } from "@x402/core/http";
 import { parsePaymentRequired } from "@x402/core/schemas";
 import { LnbtcClient } from "./lnbtc.mjs";
-import { api, expect, paid, run, saw, wallet } from "./seen.mjs";
+import { api, expect, form, paid, run, saw, wallet } from "./seen.mjs";
 
 const lnbtc = new LnbtcClient(wallet);
 const client = new x402Client().register("lnbtc:*", lnbtc);
@@ -48,4 +48,11 @@ await run(async () => {
   settled(second);
   saw("PAYMENT-RESPONSE parsed");
   expect(lnbtc.payments === 2, `two payments, not ${lnbtc.payments}`);
+
+  // It keeps the bytes of the form, and with them the boundary.
+  const upload = await payingFetch(`${api}/render`, { method: "POST", body: form() });
+  await paid(upload, "x402");
+  settled(upload);
+  saw("a form uploaded");
+  expect(lnbtc.payments === 3, `one payment for a form, not ${lnbtc.payments - 2}`);
 });

@@ -304,7 +304,7 @@ async fn what_was_left_out_is_logged_once_with_the_sizes_and_the_setting_of_ngin
         let own = lines.lines().filter(|line| line.contains("challenge"));
         own.map(str::to_owned).collect()
     };
-    assert_eq!(logged().len(), 0);
+    assert_eq!(logged().len(), 0, "{:?}", logged());
     // Another thread may have registered the event while this one began to listen.
     tracing::callsite::rebuild_interest_cache();
     let builder = shop.builder_of_every_dialect();

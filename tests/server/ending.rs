@@ -154,3 +154,46 @@ async fn only_a_duration_can_end_streams() {
         assert!(error.to_string().contains(".for_duration(..)"), "{error}");
     }
 }
+
+/// Ends what a redeploy finds: sold under one charge, presented under another.
+#[tokio::test(start_paused = true)]
+async fn after_a_redeploy_only_a_duration_ends_its_stream_and_a_request_keeps_its_whole_answer() {
+    let once = || Charge::new(Amount::from_sat(10));
+    for (sold, today, dialect, ends) in [
+        (once(), minute().ends_streams(), DialectName::L402, false),
+        (once(), minute().ends_streams(), DialectName::Mpp, false),
+        (once(), minute().ends_streams(), DialectName::X402, false),
+        (
+            once().uses(NonZeroU32::MIN),
+            minute().ends_streams(),
+            DialectName::L402,
+            false,
+        ),
+        (minute(), minute().ends_streams(), DialectName::L402, true),
+        (
+            minute().ends_streams(),
+            once().earlier(minute().ends_streams()),
+            DialectName::L402,
+            true,
+        ),
+    ] {
+        let shop = Shop::new();
+        let app = |charge| {
+            let handler = service_fn(async |_: Request<RequestBody<Body>>| {
+                Ok::<_, Infallible>(Response::new(words()))
+            });
+            let layer = shop.paywall_of_every_dialect().charge(charge).unwrap();
+            layer.layer(handler)
+        };
+        let call = Call::get("/events");
+        let asked = app(sold.clone()).oneshot(call.request()).await.unwrap();
+        let (head, body) = asked.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        let asked = Response::from_parts(head, body);
+        let credential = shop.bought(&call, &asked).of(dialect).clone();
+        let answer = app(today).oneshot(call.paid(&credential)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+        let heard = timeout(DAY, answer.into_body().collect()).await;
+        assert_eq!(heard.is_ok(), ends, "{sold:?} {dialect}");
+    }
+}

@@ -45,7 +45,8 @@ async fn a_slot_comes_back_when_its_invoice_is_redeemed_and_once_only() {
         ask(&app, redeem()).await.status(),
         StatusCode::PAYMENT_REQUIRED
     );
-    assert_eq!(invoices(&app, 3, || from("198.51.100.1")).await, 1);
+    // It has paid, so it may hold eight, and one is still held.
+    assert_eq!(invoices(&app, 12, || from("198.51.100.1")).await, 7);
 }
 
 #[tokio::test]
@@ -65,7 +66,8 @@ async fn a_slot_comes_back_when_timed_access_is_first_used() {
             StatusCode::OK
         );
     }
-    assert_eq!(invoices(&app, 2, || from("198.51.100.1")).await, 1);
+    // It has paid, so it may hold four.
+    assert_eq!(invoices(&app, 9, || from("198.51.100.1")).await, 4);
 }
 
 #[tokio::test(start_paused = true)]

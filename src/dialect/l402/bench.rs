@@ -17,7 +17,9 @@ use super::{
 use crate::{
     clock::Timestamp,
     codec::{auth_param, base64, hex},
-    dialect::{Carrier, Dialect as _, MacKey, Presented, RequestView, keys::OriginKeys},
+    dialect::{
+        Captures, Carrier, Dialect as _, MacKey, Presented, RequestView, Route, keys::OriginKeys,
+    },
     payment::{Access, Amount, Network, Preimage, Terms},
 };
 
@@ -67,7 +69,7 @@ impl Bench {
             &terms,
             Amount::from_sat(10),
             preimage.payment_hash(),
-            NOW,
+            (NOW, NOW),
         )
         .unwrap_or_else(|_| unreachable!("a short target"));
         let text = (
@@ -171,10 +173,13 @@ fn view<'a>(head: &'a Parts, keys: &'a OriginKeys) -> RequestView<'a> {
         origin: ORIGIN,
         target: TARGET,
         client_target: None,
-        route: ROUTE,
+        route: Route {
+            prefix: "",
+            pattern: ROUTE,
+        },
+        captures: Captures::Known(&[]),
         keys,
         body_hash: None,
-        bound: None,
     }
 }
 

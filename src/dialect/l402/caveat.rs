@@ -22,20 +22,23 @@ const KEPT: &AsciiSet = &NON_ALPHANUMERIC
 
 /// Returns a caveat: the name, which ends in `=`, and the encoding of a method, a target or a
 /// route.
-pub(super) fn encoded(name: &str, text: &str) -> String {
+pub(super) fn encoded(name: &str, text: impl AsRef<[u8]>) -> String {
+    let text = text.as_ref();
     let mut caveat = String::with_capacity(name.len() + text.len() + 16);
     caveat.push_str(name);
-    caveat.extend(percent_encode(text.as_bytes(), KEPT));
+    caveat.extend(percent_encode(text, KEPT));
     caveat
 }
 
 /// Returns whether `value` is the encoding of `text`.
 pub(super) fn encodes(value: &[u8], text: &str) -> bool {
-    let pieces = percent_encode(text.as_bytes(), KEPT);
-    pieces
-        .map(str::as_bytes)
-        .try_fold(value, |rest, piece| rest.strip_prefix(piece))
-        .is_some_and(<[u8]>::is_empty)
+    after(value, text).is_some_and(<[u8]>::is_empty)
+}
+
+/// Returns what follows the encoding of `text` in `value`. `None` if it does not begin with that.
+pub(super) fn after<'v>(value: &'v [u8], text: &str) -> Option<&'v [u8]> {
+    let mut pieces = percent_encode(text.as_bytes(), KEPT).map(str::as_bytes);
+    pieces.try_fold(value, |rest, piece| rest.strip_prefix(piece))
 }
 
 /// Returns the name and value of a caveat. `None` if it has no `=`.

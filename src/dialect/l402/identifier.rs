@@ -1,4 +1,5 @@
 use crate::{
+    clock::Timestamp,
     dialect::{
         MacKey,
         keys::{DerivedKey, OriginKeys, Purpose},
@@ -67,14 +68,17 @@ impl Identifier {
         &self.token_id
     }
 
-    /// Creates the identifier of a token for a fresh payment hash. The token id is the key's id and
-    /// a MAC of the hash, so nothing random is drawn and nothing is stored.
-    pub(super) fn mint(payment_hash: PaymentHash, key: &DerivedKey) -> Self {
+    /// Creates the identifier of a token for a fresh payment hash. The token id is the key's id (4
+    /// bytes), the moment of the sale (8 bytes, big-endian Unix seconds), and the rest of a MAC of
+    /// the hash. So nothing random is drawn and nothing is stored. The token's root key is a MAC of
+    /// the token id, so it authenticates the moment.
+    pub(super) fn mint(payment_hash: PaymentHash, sold_at: Timestamp, key: &DerivedKey) -> Self {
         let mut message = [0; 40];
         message[..8].copy_from_slice(b"token id");
         message[8..].copy_from_slice(payment_hash.as_bytes());
         let mut token_id = key.mac.mac(&message);
         token_id[..4].copy_from_slice(&key.id);
+        token_id[4..12].copy_from_slice(&sold_at.as_unix_seconds().to_be_bytes());
         Self {
             payment_hash,
             token_id,
@@ -86,6 +90,13 @@ impl Identifier {
         let (payment_hash, token_id) = bytes.strip_prefix(&VERSION)?.split_first_chunk()?;
         Some((payment_hash, token_id.try_into().ok()?))
     }
+}
+
+/// Returns when a token was sold. `None` for one of a version that did not say so: it has bytes of a
+/// MAC there, which almost never look like a moment before the year 36,000.
+pub(super) fn sold_at(token_id: &[u8; 32]) -> Option<Timestamp> {
+    let seconds = u64::from_be_bytes(*token_id[4..].first_chunk()?);
+    (seconds < 1 << 40).then(|| Timestamp::from_unix_seconds(seconds))
 }
 
 /// Returns the key that a token was minted under, and its purpose. The token's own root key is that

@@ -1,4 +1,4 @@
-use super::{caveat::encoded, identifier::Identifier, macaroon::Macaroon, verify::purpose};
+use super::{caveat::encoded, identifier::Identifier, macaroon::Macaroon, route, verify::purpose};
 use crate::{
     clock::Timestamp,
     codec::hex,
@@ -16,10 +16,10 @@ pub(super) fn mint(
     terms: &Terms,
     amount: Amount,
     payment_hash: PaymentHash,
-    invoice_end: Timestamp,
+    (sold_at, invoice_end): (Timestamp, Timestamp),
 ) -> Result<Macaroon, Unsayable> {
     let key = view.keys.minting(purpose(terms.access));
-    let identifier = Identifier::mint(payment_hash, key);
+    let identifier = Identifier::mint(payment_hash, sold_at, key);
     let caveats = caveats(view, terms, amount, invoice_end)?;
     let macaroon = |root_key: &[u8; 32]| Macaroon::mint(root_key, identifier.to_bytes(), caveats);
     key.mac
@@ -50,11 +50,9 @@ fn caveats(
     if let Access::Uses(uses) = terms.access {
         caveats.push(format!("uses={uses}"));
     }
-    if terms.has_bound {
-        caveats.push(format!(
-            "bound={}",
-            hex::encode(view.bound.ok_or(Unsayable)?)
-        ));
+    if terms.has_bound() {
+        let hash = hex::encode(view.bound(&terms.binds).ok_or(Unsayable)?);
+        caveats.push(["bound=", &terms.binds, ":", &hash].concat());
     }
     caveats.push(
         [
@@ -70,7 +68,7 @@ fn binding(view: &RequestView<'_>, access: Access) -> Result<[String; 2], Unsaya
     let method = encoded("method=", view.method());
     let place = match access {
         Access::Once => encoded("target=", view.target),
-        Access::Uses(_) | Access::ForDuration(_) => encoded("route=", view.route),
+        Access::Uses(_) | Access::ForDuration(_) => route::caveat(view.route),
     };
     if method.len() + place.len() > MAX_ENCODED {
         Err(Unsayable)

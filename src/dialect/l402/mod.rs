@@ -12,6 +12,10 @@
 //! understands are `method`, `target`, `route`, `uses` and `valid_until` (Unix seconds). A caveat
 //! with a name that the server does not know has no effect. L402 has no receipt.
 //!
+//! A token is checked against its own caveats and not against what its route sells today. So what
+//! was sold stays valid when a charge changes: see [`Charge`](crate::Charge), "When a charge
+//! changes".
+//!
 //! # As a client
 //!
 //! ```
@@ -68,7 +72,9 @@ mod credential;
 pub(super) mod identifier;
 mod macaroon;
 mod mint;
+mod minted;
 pub(crate) mod reason;
+mod route;
 mod satisfier;
 mod scheme;
 mod verify;
@@ -98,8 +104,8 @@ use self::{
     verify::Genuine,
 };
 use super::{
-    Asked, ChallengeLine, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed, Presented,
-    Rank, RequestView, Unsayable, accept_authenticate,
+    Asked, ChallengeLine, Claim as _, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed,
+    Presented, Rank, RequestView, Unsayable, accept_authenticate,
 };
 use crate::{
     clock::Timestamp,
@@ -164,7 +170,7 @@ impl Dialect for L402 {
             .then_some("sells nothing for zero: name what is free with RouteTable::free(..)")
     }
 
-    fn binds_body(&self, terms: &Terms) -> bool {
+    fn binds_body(&self, _: &RequestView<'_>, terms: &Terms) -> bool {
         terms.bound_covers_body
     }
 
@@ -178,17 +184,17 @@ impl Dialect for L402 {
         // With one credential there is nothing to choose: its caveats are checked when it is
         // verified, unless a body is read before that.
         let is_alone = found.is_alone;
-        let is_chosen = found.is_one() && !self.binds_body(terms);
+        let is_one = found.is_one();
         for part in found {
             let token = Credential::read(part).and_then(|credential| {
                 Genuine::of((credential, is_alone), view.keys, self.service.as_ref())
             });
             match token.map(|token| {
                 (
-                    if is_chosen {
+                    if is_one && !token.needs_body(terms) {
                         Ok(())
                     } else {
-                        token.buys(view, terms, now).map(|_| ())
+                        token.buys(view, terms, now, false).map(|_| ())
                     },
                     token,
                 )
@@ -243,7 +249,7 @@ impl Dialect for L402 {
             asked.terms,
             asked.amount,
             invoice.payment_hash(),
-            invoice.expires_at(),
+            (invoice.created_at(), invoice.expires_at()),
         )?;
         let token = base64::encode_standard(macaroon.as_bytes());
         let line = |rank, scheme| {

@@ -6,8 +6,9 @@ use super::{
     bought::{Bought, Expected, bought},
     caveat::split,
     credential::Credential,
-    identifier::{COUNTED, Identifier, TIMED, key},
+    identifier::{COUNTED, Identifier, TIMED, key, sold_at},
     macaroon::Macaroon,
+    minted,
     reason::Reason,
     satisfier::{Satisfier, Service},
 };
@@ -92,16 +93,20 @@ impl Genuine {
         }))
     }
 
-    /// Returns what the token buys, as far as the view shows: `bound` is not checked before it is
-    /// known.
+    /// Returns what the token buys. Without `has_body`, what depends on the body is not checked.
     pub(super) fn buys(
         &self,
         view: &RequestView<'_>,
         terms: &Terms,
         now: Timestamp,
+        has_body: bool,
     ) -> Result<Bought, Reason> {
-        if self.purpose != purpose(terms.access) {
-            return Err(Reason::WrongAccess);
+        if terms.sold_since.is_some() {
+            let sold_at = Identifier::split(self.macaroon.identifier())
+                .and_then(|(_, token_id)| sold_at(token_id));
+            if terms.is_void(sold_at) {
+                return Err(Reason::Revoked);
+            }
         }
         let service = self
             .service
@@ -110,7 +115,14 @@ impl Genuine {
         bought(
             self.macaroon.caveats(),
             self.payment_hash,
-            &Expected::of(view, terms, service, now),
+            &Expected {
+                view,
+                terms,
+                service,
+                now,
+                is_timed: self.purpose == TIMED,
+                has_body,
+            },
         )
     }
 }
@@ -129,12 +141,15 @@ impl Claim for Genuine {
     }
 
     fn uses(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Option<NonZeroU32> {
-        match terms.access {
-            Access::ForDuration(_) => None,
-            Access::Once | Access::Uses(_) => {
-                self.buys(view, terms, now).ok().map(|bought| bought.uses)
-            }
-        }
+        self.buys(view, terms, now, false).ok()?.uses
+    }
+
+    fn needs_body(&self, terms: &Terms) -> bool {
+        minted::needs_body(self.macaroon.caveats(), terms)
+    }
+
+    fn is_of(&self, terms: &Terms) -> bool {
+        minted::binds(self.macaroon.caveats(), &terms.binds)
     }
 
     fn verify(
@@ -144,17 +159,14 @@ impl Claim for Genuine {
         _: Option<Amount>,
         now: Timestamp,
     ) -> Result<Proof, Refusal> {
-        if terms.has_bound && view.bound.is_none() {
-            return Err(Reason::WrongBound.into());
-        }
-        let bought = self.buys(view, terms, now)?;
-        let spend = match terms.access {
-            Access::ForDuration(_) => Spend::Never,
+        let bought = self.buys(view, terms, now, true)?;
+        let spend = match bought.uses {
+            None => Spend::Never,
             // Taken from what was minted, which no client's caveat can shorten, and equal in every
             // dialect for one invoice. A store that forgot too much after its clock jumped tells
             // payments apart by this number alone.
-            Access::Once | Access::Uses(_) => Spend::Times {
-                uses: bought.uses,
+            Some(uses) => Spend::Times {
+                uses,
                 restores: terms.max_restores,
                 retain_until: retain_until(bought.minted_until),
             },

@@ -3,11 +3,12 @@ use std::{fmt, time::Duration};
 
 use http::{HeaderMap, HeaderValue, request::Parts};
 
-use super::{Challenge, Mpp, Payable, verify::EMPTY_BODY};
+use super::{Challenge, Mpp, Payable};
 use crate::{
     clock::Timestamp,
     dialect::{
-        Asked, Carrier, ChallengeLine, Dialect as _, Presented, RequestView,
+        Asked, Captures, Carrier, ChallengeLine, Dialect as _, Presented, RequestView, Route,
+        bound::EMPTY_BODY,
         client::{ChallengeError, ClientConditions, ClientRequest},
         keys::OriginKeys,
     },
@@ -29,7 +30,6 @@ pub struct Bench {
     pub(super) invoice: Invoice,
     pub(super) preimage: Preimage,
     pub(super) body_hash: Option<[u8; 32]>,
-    pub(super) bound: Option<[u8; 32]>,
     pub(super) now: Timestamp,
 }
 
@@ -64,7 +64,6 @@ impl Bench {
             invoice: draft.sign(&SigningKey::random().ok()?).ok()?,
             preimage,
             body_hash: Some(EMPTY_BODY),
-            bound: None,
             now: MADE,
         };
         bench.present()?;
@@ -109,7 +108,9 @@ impl Bench {
     /// Puts a freshly bought credential into the head.
     pub(super) fn present(&mut self) -> Option<()> {
         let credential = self.credential()?;
-        self.head.headers = HeaderMap::from_iter([(super::field(&self.terms), credential)]);
+        self.head
+            .headers
+            .insert(super::field(&self.terms), credential);
         Some(())
     }
 
@@ -133,10 +134,13 @@ impl Bench {
             origin: self.origin,
             target: &self.target,
             client_target: None,
-            route: "/weather",
+            route: Route {
+                prefix: "",
+                pattern: "/weather",
+            },
+            captures: Captures::Known(&[]),
             keys: &self.keys,
             body_hash: self.body_hash,
-            bound: self.bound,
         }
     }
 

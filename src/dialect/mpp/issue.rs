@@ -8,12 +8,12 @@ use super::{
     AcceptPayment,
     challenge::{CHARGE, Challenge, METHOD},
     credential::HEADER,
-    verify::{Body, EMPTY_BODY, bound_hash},
+    verify::bound_hash,
     wire,
 };
 use crate::{
     codec::base64,
-    dialect::{Asked, ChallengeLine, Rank, RequestView, keys::Purpose},
+    dialect::{Asked, ChallengeLine, Rank, RequestView, bound::EMPTY_BODY, keys::Purpose},
     payment::Terms,
 };
 
@@ -42,7 +42,23 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
     let network = wire::network_name(terms.network)?;
     let request = wire::request(sat, invoice.as_str(), network, invoice.payment_hash());
     let end = invoice.expires_at();
-    let opaque = wire::opaque(&bound(view, terms)?, terms.longest_life(end));
+    let is_any_body = !is_body_bound(view, terms);
+    let digest = if is_any_body {
+        None
+    } else {
+        Some(view.body_hash?).filter(|hash| *hash != EMPTY_BODY)
+    };
+    let words = if terms.has_bound() {
+        Some(view.bound(&terms.binds)?)
+    } else {
+        None
+    };
+    let opaque = wire::opaque(
+        &terms.binds,
+        is_any_body,
+        &bound_hash(view.method(), view.target, words.as_ref()),
+        terms.longest_life(end),
+    );
     let mut challenge = Challenge {
         description: terms
             .resource
@@ -50,10 +66,7 @@ pub(super) fn line(asked: &Asked<'_>) -> Option<ChallengeLine> {
             .as_deref()
             .filter(|text| !brief && is_plain(text))
             .map(Cow::Borrowed),
-        digest: match body(view, terms)? {
-            Body::Streamed | Body::Hashed(EMPTY_BODY) => None,
-            Body::Hashed(hash) => Some(wire::digest_text(&hash).into()),
-        },
+        digest: digest.map(|hash| wire::digest_text(&hash).into()),
         expires: Some(wire::rfc3339(end)?.into()),
         header: header(terms).map(Cow::Borrowed),
         id: Cow::Borrowed(""),
@@ -95,24 +108,14 @@ pub(super) fn header(terms: &Terms) -> Option<&'static str> {
     terms.authorization_taken.then_some(HEADER)
 }
 
-/// Returns the hash of what a credential for this request is bound to. `None` if a part of it is
-/// not known.
-pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
-    let more = if terms.has_bound {
-        Some(view.bound.as_ref()?)
-    } else {
-        None
-    };
-    Some(bound_hash(view.method(), view.target, more))
-}
-
-/// Returns the body, as far as a digest binds credentials to it. `None` if its hash is not known.
-pub(super) fn body(view: &RequestView<'_>, terms: &Terms) -> Option<Body> {
-    if terms.streams_body {
-        Some(Body::Streamed)
-    } else {
-        view.body_hash.map(Body::Hashed)
+/// Returns whether a digest binds the body of this request. A streamed body is never hashed. A form
+/// in parts has a new boundary each time, so clients that build it again could not redeem what they
+/// paid for. It is left alone unless the price depends on the body, or the charge says otherwise.
+pub(super) fn is_body_bound(view: &RequestView<'_>, terms: &Terms) -> bool {
+    if terms.bound_covers_body {
+        return true;
     }
+    !terms.streams_body && (terms.binds_multipart || !view.is_multipart())
 }
 
 /// Some clients split at quotes, unescape wrongly, or read Latin-1: nothing that they could misread

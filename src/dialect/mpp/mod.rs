@@ -92,7 +92,7 @@ pub use self::{
 use self::{
     credential::Found,
     issue::IDS,
-    verify::{Body, Charged, Issuer},
+    verify::{Charged, Issuer},
 };
 use super::{
     Asked, ChallengeLine, Claim, Committed, Dialect, HeaderLine, HttpFields, Listed, Presented,
@@ -155,13 +155,13 @@ impl Dialect for Mpp {
         }
     }
 
-    fn binds_body(&self, terms: &Terms) -> bool {
-        !terms.streams_body || terms.bound_covers_body
+    fn binds_body(&self, view: &RequestView<'_>, terms: &Terms) -> bool {
+        issue::is_body_bound(view, terms)
     }
 
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
         let text = match credential::find(view.headers(), &field(terms)) {
-            Found::Nothing => return Presented::Absent,
+            Found::Nothing => return bought_for_another_field(view, terms, now),
             Found::Several => {
                 return Presented::Wrong(
                     "a request may carry one `Payment` credential: send the one that was paid for it",
@@ -172,19 +172,7 @@ impl Dialect for Mpp {
         let Some(credential) = text.as_ref().and_then(CredentialText::read) else {
             return Presented::Refused(reason::refusal(RefusalKind::Malformed));
         };
-        let issuer = Issuer {
-            realm: view.authority(),
-            header: issue::header(terms),
-            network: terms.network,
-            keys: view.keys.all(IDS),
-        };
-        // What a price function read is known only later.
-        let bound = if terms.has_bound {
-            None
-        } else {
-            issue::bound(view, terms)
-        };
-        match issuer.authenticate(&credential, bound.as_ref(), now) {
+        match authenticate(&credential, issue::header(terms), view, terms, now) {
             Ok(charged) => Presented::Authentic(Box::new(charged)),
             Err(refusal) => Presented::Refused(refusal),
         }
@@ -267,6 +255,14 @@ impl Claim for Charged {
         self.payment_hash
     }
 
+    fn needs_body(&self, terms: &Terms) -> bool {
+        Self::needs_body(self, terms)
+    }
+
+    fn is_of(&self, terms: &Terms) -> bool {
+        Self::is_of(self, terms)
+    }
+
     fn verify(
         &self,
         view: &RequestView<'_>,
@@ -274,14 +270,48 @@ impl Claim for Charged {
         _: Option<Amount>,
         now: Timestamp,
     ) -> Result<Proof, Refusal> {
-        let bought = issue::bound(view, terms).zip(issue::body(view, terms));
-        let (bound, body): ([u8; 32], Body) =
-            bought.ok_or(reason::refusal(RefusalKind::WrongRequest))?;
-        Self::verify(self, &bound, body, now)
+        Self::verify(self, view, terms, now)
     }
 }
 
-/// Returns the one header in which this route reads credentials.
+/// Returns a credential in the header in which this route reads none today, but did when it sold
+/// this. That header may be the application's own, so whatever is not good there is left alone.
+fn bought_for_another_field(view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented {
+    let (name, header) = if terms.authorization_taken {
+        (AUTHORIZATION, None)
+    } else {
+        (PAYMENT_AUTHORIZATION, Some(credential::HEADER))
+    };
+    let Found::One(Some(text)) = credential::find(view.headers(), &name) else {
+        return Presented::Absent;
+    };
+    text.read()
+        .and_then(|credential| authenticate(&credential, header, view, terms, now).ok())
+        .map_or(Presented::Absent, |charged| {
+            Presented::Authentic(Box::new(charged))
+        })
+}
+
+fn authenticate(
+    credential: &Credential<'_>,
+    header: Option<&str>,
+    view: &RequestView<'_>,
+    terms: &Terms,
+    now: Timestamp,
+) -> Result<Charged, Refusal> {
+    let issuer = Issuer {
+        realm: view.authority(),
+        header,
+        network: terms.network,
+        keys: view.keys.all(IDS),
+        dates_sales: terms.sold_since.is_some(),
+    };
+    // What depends on the body is checked later.
+    let bought = |charged: &Charged| charged.check_bound(view, terms, false);
+    issuer.authenticate(credential, bought, now)
+}
+
+/// Returns the one header in which this route asks for credentials.
 fn field(terms: &Terms) -> HeaderName {
     if terms.authorization_taken {
         PAYMENT_AUTHORIZATION

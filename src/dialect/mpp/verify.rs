@@ -3,9 +3,9 @@
 //! "Verification", except that the preimage comes before what needs the body: nobody has a body
 //! read without paying.
 //!
-//! Nothing here looks at a request. The caller passes what a credential must have been bought for.
+//! A credential says what it bound. It is checked against that, not against today's charge.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use constant_time_eq::constant_time_eq_32;
 use sha2::{Digest as _, Sha256};
@@ -19,17 +19,16 @@ use super::{
 use crate::{
     clock::Timestamp,
     codec::{base64, hex},
-    dialect::keys::DerivedKey,
+    dialect::{
+        RequestView,
+        bound::{EMPTY_BODY, binds_body},
+        keys::DerivedKey,
+    },
     payment::{
-        Amount, DialectName, Network, PaymentHash, Proof, Refusal, RefusalKind, Spend, retain_until,
+        Access, Amount, DialectName, Invoice, Network, PaymentHash, Proof, Refusal, RefusalKind,
+        Spend, Terms, retain_until,
     },
 };
-
-/// SHA-256 of no bytes: the body that a credential without a digest was bought for.
-pub(super) const EMPTY_BODY: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
-];
 
 /// What this server put, or would have put, into a challenge.
 #[derive(Debug)]
@@ -38,15 +37,8 @@ pub(super) struct Issuer<'a> {
     pub(super) header: Option<&'a str>,
     pub(super) network: Network,
     pub(super) keys: &'a [DerivedKey],
-}
-
-/// A body, as far as credentials are bound to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Body {
-    /// SHA-256 of the body.
-    Hashed([u8; 32]),
-    /// The body streams: no credential is bound to it.
-    Streamed,
+    /// Whether it must be known when a credential was sold: then its invoice is read.
+    pub(super) dates_sales: bool,
 }
 
 /// A charge that this server issued and that was paid.
@@ -60,15 +52,22 @@ pub(super) struct Charged {
     longest_life: Timestamp,
     bound: [u8; 32],
     digest: Option<[u8; 32]>,
+    /// No digest binds the body.
+    is_any_body: bool,
+    /// The words for what `bound` covers besides method and target. Empty too if the challenge is of
+    /// a version that did not say so.
+    binds: String,
+    /// The moment of the sale, if it was asked for.
+    sold_at: Option<Timestamp>,
 }
 
 impl Issuer<'_> {
     /// Steps 1 to 5: the echo is one that this server could have issued, the id proves that it did,
-    /// and the invoice was paid. `bound` is given if the head tells what it must be.
+    /// and the invoice was paid. `bought` checks what the head tells of step 4.
     pub(super) fn authenticate(
         &self,
         credential: &Credential<'_>,
-        bound: Option<&[u8; 32]>,
+        bought: impl FnOnce(&Charged) -> Result<(), Refusal>,
         now: Timestamp,
     ) -> Result<Charged, Refusal> {
         let echo = &credential.challenge;
@@ -84,7 +83,7 @@ impl Issuer<'_> {
             .read(echo, digest)
             .ok_or(reason::refusal(RefusalKind::Forged))?;
         charged.check_end(now)?;
-        bound.map_or(Ok(()), |bound| charged.check_bound(bound))?;
+        bought(&charged)?;
         // 5. The preimage.
         check(charged.payment_hash.is_of(&preimage), RefusalKind::Unpaid)?;
         Ok(charged)
@@ -123,6 +122,12 @@ impl Issuer<'_> {
             longest_life: Timestamp::from_unix_seconds(wire::digits(&opaque.until)?),
             bound: base64::decode_url_array(&*opaque.bound)?,
             digest,
+            is_any_body: opaque.body.is_some_and(|body| body == "any"),
+            binds: opaque.binds.map(Cow::into_owned).unwrap_or_default(),
+            sold_at: match self.dates_sales {
+                true => Some(Invoice::parse(&details.invoice).ok()?.created_at()),
+                false => None,
+            },
         })
     }
 }
@@ -131,14 +136,14 @@ impl Charged {
     /// Steps 3, 4 and 6.
     pub(super) fn verify(
         &self,
-        bound: &[u8; 32],
-        body: Body,
+        view: &RequestView<'_>,
+        terms: &Terms,
         now: Timestamp,
     ) -> Result<Proof, Refusal> {
         self.check_end(now)?;
-        self.check_bound(bound)?;
+        self.check_bound(view, terms, true)?;
         // 6. The body.
-        check(self.covers(body), RefusalKind::WrongRequest)?;
+        check(self.covers(view.body_hash), RefusalKind::WrongRequest)?;
         Ok(Proof {
             dialect: DialectName::Mpp,
             network: self.network,
@@ -159,22 +164,62 @@ impl Charged {
         check(now < self.expires, RefusalKind::Expired)
     }
 
-    /// 4. Method, target and what the price function read.
-    fn check_bound(&self, bound: &[u8; 32]) -> Result<(), Refusal> {
-        check(
-            constant_time_eq_32(&self.bound, bound),
-            RefusalKind::WrongRequest,
-        )
+    /// 4. Method, target and what else was bound. And what was sold is not void. If `has_body`,
+    ///    also what depends on the body.
+    pub(super) fn check_bound(
+        &self,
+        view: &RequestView<'_>,
+        terms: &Terms,
+        has_body: bool,
+    ) -> Result<(), Refusal> {
+        check(!terms.is_void(self.sold_at), RefusalKind::Revoked)?;
+        let is_bound = self.is_as_bound(view, terms).unwrap_or(!has_body);
+        check(is_bound, RefusalKind::WrongRequest)
+    }
+
+    /// Returns whether what was bound is the same here, and today's price reads nothing that was
+    /// left open. `None` if the body must be known, and is not.
+    fn is_as_bound(&self, view: &RequestView<'_>, terms: &Terms) -> Option<bool> {
+        let is = |more: Option<[u8; 32]>| {
+            let bound = bound_hash(view.method(), view.target, more.as_ref());
+            constant_time_eq_32(&self.bound, &bound)
+        };
+        let words = match &*self.binds {
+            "" if is(None) => Some(""),
+            "" => {
+                // Versions before the words bound the hash alone.
+                let mut words = None;
+                for terms in terms.and_earlier().filter(|terms| terms.has_bound()) {
+                    if is(Some(view.bound_before_words(&terms.binds)?)) {
+                        words = Some(&*terms.binds);
+                    }
+                }
+                words
+            }
+            words => is(Some(view.bound(words)?)).then_some(words),
+        };
+        let Some(words) = words else {
+            return Some(false);
+        };
+        let is_body_bound = !self.is_any_body || binds_body(words);
+        Some(!view.is_open(terms, Access::Once, words, is_body_bound)?)
+    }
+
+    /// Returns whether verifying needs the body's hash.
+    pub(super) fn needs_body(&self, terms: &Terms) -> bool {
+        !self.is_any_body || terms.bound_covers_body || binds_body(&self.binds)
+    }
+
+    /// Returns whether it binds what these terms bind.
+    pub(super) fn is_of(&self, terms: &Terms) -> bool {
+        self.binds == terms.binds
     }
 
     /// A digest that nobody can check covers nothing.
-    fn covers(&self, body: Body) -> bool {
-        match (body, self.digest) {
-            (Body::Hashed(hash), digest) => {
-                constant_time_eq_32(&digest.unwrap_or(EMPTY_BODY), &hash)
-            }
-            (Body::Streamed, digest) => digest.is_none(),
-        }
+    fn covers(&self, body: Option<[u8; 32]>) -> bool {
+        let is_bought =
+            |hash: [u8; 32]| constant_time_eq_32(&self.digest.unwrap_or(EMPTY_BODY), &hash);
+        self.is_any_body || body.is_some_and(is_bought)
     }
 }
 

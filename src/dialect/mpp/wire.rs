@@ -71,6 +71,12 @@ pub struct MethodDetails<'a> {
 /// What a server of this crate puts into `opaque`: a flat map of strings.
 #[derive(Debug, PartialEq, Deserialize)]
 pub(super) struct Opaque<'a> {
+    /// The words for what the hash covers besides method and target. Missing for none.
+    #[serde(borrow, default, deserialize_with = "optional")]
+    pub(super) binds: Option<Cow<'a, str>>,
+    /// `any` if no digest binds the body. Missing if the digest does, or the body is empty.
+    #[serde(borrow, default, deserialize_with = "optional")]
+    pub(super) body: Option<Cow<'a, str>>,
     /// The hash of what is bound, in base64url.
     #[serde(borrow)]
     pub(super) bound: Cow<'a, str>,
@@ -96,11 +102,22 @@ pub(super) fn request(sat: u64, invoice: &str, network: &str, payment_hash: Paym
     .concat()
 }
 
-/// Returns the canonical JSON of an [`Opaque`], likewise.
-pub(super) fn opaque(bound: &[u8; 32], until: Timestamp) -> String {
-    let (bound, mut until_text) = (base64::encode_url(bound), itoa::Buffer::new());
+/// Returns the canonical JSON of an [`Opaque`], likewise: no header name needs an escape.
+pub(super) fn opaque(binds: &str, is_any_body: bool, bound: &[u8; 32], until: Timestamp) -> String {
+    let bound = base64::encode_url(bound);
+    let mut until_text = itoa::Buffer::new();
+    let (before, after) = if binds.is_empty() {
+        ("", "")
+    } else {
+        ("\"binds\":\"", "\",")
+    };
     [
-        "{\"bound\":\"",
+        "{",
+        before,
+        binds,
+        after,
+        if is_any_body { "\"body\":\"any\"," } else { "" },
+        "\"bound\":\"",
         &bound,
         "\",\"until\":\"",
         until_text.format(until.as_unix_seconds()),
@@ -303,17 +320,30 @@ mod tests {
         };
         let written = super::request(21, "lnbcrt1", "regtest", PaymentHash::from_bytes([7; 32]));
         assert_eq!(written, serde_json::to_string(&request).unwrap());
-        let written = opaque(&[0; 32], Timestamp::from_unix_seconds(9));
+        let until = Timestamp::from_unix_seconds(9);
+        let bound = "A".repeat(43);
+        let read = |binds: Option<&'static str>, body: Option<&'static str>| Opaque {
+            binds: binds.map(Into::into),
+            body: body.map(Into::into),
+            bound: bound.clone().into(),
+            until: "9".into(),
+        };
+        let written = opaque("", false, &[0; 32], until);
         assert_eq!(
             written,
-            format!("{{\"bound\":\"{}\",\"until\":\"9\"}}", "A".repeat(43))
+            format!("{{\"bound\":\"{bound}\",\"until\":\"9\"}}")
+        );
+        assert_eq!(from_json(written.as_bytes()), Some(read(None, None)));
+        let written = opaque("@query,x-a", true, &[0; 32], until);
+        assert_eq!(
+            written,
+            format!(
+                "{{\"binds\":\"@query,x-a\",\"body\":\"any\",\"bound\":\"{bound}\",\"until\":\"9\"}}"
+            )
         );
         assert_eq!(
             from_json(written.as_bytes()),
-            Some(Opaque {
-                bound: "A".repeat(43).into(),
-                until: "9".into()
-            })
+            Some(read(Some("@query,x-a"), Some("any")))
         );
     }
 

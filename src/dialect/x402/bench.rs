@@ -6,7 +6,7 @@ use super::{Challenge, Payable, REQUIRED, SIGNATURE, X402, decode_header, wire::
 use crate::{
     clock::Timestamp,
     dialect::{
-        Asked, Carrier, Committed, Dialect as _, Presented, RequestView,
+        Asked, Captures, Carrier, Committed, Dialect as _, Presented, RequestView, Route,
         client::{ClientConditions, ClientRequest},
         keys::OriginKeys,
     },
@@ -24,7 +24,6 @@ pub struct Bench {
     pub(super) signer: SigningKey,
     pub(super) terms: Terms,
     pub(super) now: Timestamp,
-    pub(super) bound: Option<[u8; 32]>,
 }
 
 /// A request that may carry a credential, and the hash of its body.
@@ -75,7 +74,6 @@ impl Bench {
             signer,
             terms,
             now: NOW,
-            bound: None,
         }
     }
 
@@ -194,10 +192,13 @@ impl Bench {
             origin: ORIGIN,
             target: call.target(),
             client_target: None,
-            route: "/weather/{city}",
+            route: Route {
+                prefix: "",
+                pattern: "/weather/{city}",
+            },
+            captures: Captures::Known(&[]),
             keys: &self.keys,
             body_hash: Some(call.body_hash),
-            bound: self.bound,
         }
     }
 }

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Conditions, PaymentPayload, PaymentRequirements, Reason,
     binding::{Binding, Params, RequestBinding},
-    quote::{Quote, Quoted},
+    quote::{Hash, Quote, Quoted},
     verify::{self, Core},
     wire::decode_header,
 };
@@ -15,9 +15,10 @@ use crate::{
         hex,
         json::{Json, Object},
     },
-    dialect::{Claim, Issuer, RequestView, keys::OriginKeys},
+    dialect::{Claim, Issuer, RequestView, bound, keys::OriginKeys},
     payment::{
-        Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms, retain_until,
+        Access, Amount, DialectName, Network, PaymentHash, Proof, Refusal, SKEW, Spend, Terms,
+        retain_until,
     },
 };
 
@@ -30,6 +31,10 @@ pub(super) struct Authentic {
     request_hash: [u8; 32],
     quote: Quote,
     is_foreign: bool,
+    /// The proof is bound to a body.
+    needs_body: bool,
+    /// Today's charge sells with these bound headers.
+    is_of_today: bool,
 }
 
 impl Authentic {
@@ -67,10 +72,22 @@ impl Authentic {
         verify::transfer_method(extra)?;
         verify::payment_flow(extra)?;
         let binding = Binding::read(extra)?;
-        match &binding.params {
-            Params::Http { headers } if *headers == terms.bound_headers => {}
-            _ => return Err(Reason::RequestMismatch),
+        let Params::Http { headers } = &binding.params else {
+            return Err(Reason::RequestMismatch);
+        };
+        // Another server's proof is for what is sold today. The parameters of a binding are the
+        // charge's and never the credential's (lnbtc, "Request Binding").
+        let is_quoted = opened.is_some();
+        let sold = || {
+            sold(terms)
+                .take(if is_quoted { usize::MAX } else { 1 })
+                .filter(|terms| *headers == terms.bound_headers)
+        };
+        if sold().next().is_none() {
+            return Err(Reason::RequestMismatch);
         }
+        let is_of_today = *headers == terms.bound_headers;
+        let needs_body = sold().any(|terms| !terms.streams_body);
         let (quote, foreign) = match opened {
             Some(quote) => (quote, None),
             None if terms.foreign_proofs_since.is_some() => {
@@ -93,9 +110,10 @@ impl Authentic {
             verify::remembered(created_at, &conditions)?;
         }
         let is_foreign = foreign.is_some();
-        if !is_foreign && quote.bound.is_some() != (terms.has_bound || view.client_target.is_some())
-        {
-            return Err(Reason::RequestMismatch);
+        let sold_at = quote.ends_at.as_unix_seconds();
+        let sold_at = Timestamp::from_unix_seconds(sold_at.saturating_sub(core.max_timeout));
+        if terms.is_void(Some(sold_at)) {
+            return Err(Reason::InvalidTransactionState);
         }
         Ok(Self {
             network: core.network,
@@ -103,6 +121,8 @@ impl Authentic {
             request_hash: binding.hash,
             quote,
             is_foreign,
+            needs_body,
+            is_of_today,
         })
     }
 }
@@ -110,6 +130,14 @@ impl Authentic {
 impl Claim for Authentic {
     fn payment_hash(&self) -> PaymentHash {
         self.quote.payment_hash
+    }
+
+    fn needs_body(&self, _: &Terms) -> bool {
+        self.needs_body
+    }
+
+    fn is_of(&self, terms: &Terms) -> bool {
+        self.is_foreign || self.is_of_today && self.quote.bound.is_some() == terms.has_bound()
     }
 
     fn needs_price(&self) -> bool {
@@ -126,11 +154,10 @@ impl Claim for Authentic {
         if self.is_foreign && price != Some(self.amount) {
             return Err(Reason::AmountMismatch.into());
         }
-        let binding = binding(view, terms)?;
-        let same_bound = self.is_foreign || self.quote.bound == bound(view, terms);
-        if *binding.hash().as_bytes() != self.request_hash || !same_bound {
-            return Err(Reason::RequestMismatch.into());
-        }
+        let count = if self.is_foreign { 1 } else { usize::MAX };
+        let mut verdicts = sold(terms).take(count).map(|terms| self.check(view, terms));
+        let todays = verdicts.next().unwrap_or(Err(Reason::RequestMismatch));
+        todays.or_else(|reason| verdicts.find(Result::is_ok).unwrap_or(Err(reason)))?;
         verify::in_time(self.quote.ends_at, &Conditions::at(now))?;
         Ok(Proof {
             dialect: DialectName::X402,
@@ -148,11 +175,17 @@ impl Claim for Authentic {
     }
 }
 
-/// Returns what a quote is bound to beside the request hash: what a price function read and the
-/// bound headers. The request hash covers the URL as the client wrote it. If this server sees
-/// another target, the quote is bound to that too: two targets with one URL stay two.
-pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
-    let bound = view.bound.filter(|_| terms.has_bound);
+/// Returns the terms that may have sold a proof: today's, and those of earlier charges that sold one
+/// request, because x402 sells nothing else.
+fn sold(terms: &Terms) -> impl Iterator<Item = &Terms> {
+    let earlier = terms.earlier.iter();
+    std::iter::once(terms).chain(earlier.filter(|terms| terms.access == Access::Once))
+}
+
+/// Returns the hash of what a quote binds beside the request hash, if it binds anything. The
+/// request hash covers the URL as the client wrote it. If this server sees another target, the
+/// quote is bound to that too: two targets with one URL stay two.
+pub(super) fn served(view: &RequestView<'_>, bound: Option<[u8; 32]>) -> Option<[u8; 32]> {
     if view.client_target.is_none() {
         return bound;
     }
@@ -161,6 +194,38 @@ pub(super) fn bound(view: &RequestView<'_>, terms: &Terms) -> Option<[u8; 32]> {
     hash.update(bound.unwrap_or_default());
     hash.update(view.target);
     Some(hash.finalize().into())
+}
+
+impl Authentic {
+    /// Checks that a charge with these terms sold exactly this request.
+    fn check(&self, view: &RequestView<'_>, terms: &Terms) -> Result<(), Reason> {
+        // Nobody reads a body that streams today, and no charge that bound it was named.
+        if view.body_hash.is_none() || *binding(view, terms)?.hash().as_bytes() != self.request_hash
+        {
+            return Err(Reason::RequestMismatch);
+        }
+        let is_same = self.is_foreign || self.is_as_bound(view, terms);
+        is_same.then_some(()).ok_or(Reason::RequestMismatch)
+    }
+
+    /// Returns whether what the quote bound is the same here.
+    fn is_as_bound(&self, view: &RequestView<'_>, terms: &Terms) -> bool {
+        // A fixed price saw nothing, and the binding covers all that a price function may see.
+        let Some(hash) = self.quote.bound else {
+            return view.client_target.is_none();
+        };
+        let is = |words: &str| match hash {
+            Hash::OfWords(hash) => served(view, view.bound(words)) == Some(hash),
+            Hash::BeforeWords(hash) => served(view, view.bound_before_words(words)) == Some(hash),
+        };
+        let (Hash::OfWords(all) | Hash::BeforeWords(all)) = hash;
+        // A price function may have seen query and body when it was sold, whatever it sees today.
+        let sold = [(false, false), (true, false), (true, true)];
+        let mut sold = sold.into_iter().map(|(is_priced, body)| {
+            bound::words(Access::Once, is_priced, body, &terms.bound_headers)
+        });
+        served(view, None) == Some(all) || is(&terms.binds) || sold.any(|words| is(&words))
+    }
 }
 
 /// Returns the binding of the request that will be executed.

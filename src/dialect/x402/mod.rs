@@ -113,7 +113,7 @@ pub use self::{
 };
 use self::{
     claim::Authentic,
-    quote::{QUOTES, Quote, Quoted},
+    quote::{Hash, QUOTES, Quote, Quoted},
     verify::Core,
 };
 use super::{
@@ -194,7 +194,7 @@ impl Dialect for X402 {
     }
 
     /// Always, unless the body streams: then no proof is accepted.
-    fn binds_body(&self, terms: &Terms) -> bool {
+    fn binds_body(&self, _: &RequestView<'_>, terms: &Terms) -> bool {
         !terms.streams_body
     }
 
@@ -276,12 +276,16 @@ impl Dialect for X402 {
             max_timeout: invoice.expiry().as_secs(),
             pay_to: *pay_to,
         };
-        let bound = claim::bound(view, terms);
+        let bound = if terms.has_bound() {
+            Some(view.bound(&terms.binds).ok_or(Unsayable)?)
+        } else {
+            None
+        };
+        let bound = claim::served(view, bound).map(Hash::OfWords);
         let fits = *invoice.description() == InvoiceDescription::Hash(*request_hash)
             && invoice.amount() == Some(amount)
             && invoice.network() == terms.network
-            && invoice.payee() == pay_to
-            && (view.bound.is_some() || !terms.has_bound);
+            && invoice.payee() == pay_to;
         fits.then_some(()).ok_or(Unsayable)?;
         let ends_at = invoice.expires_at();
         let quote = Quote {

@@ -2,10 +2,11 @@
 //! this amount.
 //!
 //! It is base64url of `version (1) | payment hash (32) | invoice end (8) | longest life (8) | key
-//! id (4) | MAC (32)`. In version 2 the hash of what a price function read (32) stands before the
-//! MAC. Numbers are big-endian Unix seconds. The MAC also covers SHA-256 of the invoice's text, the
-//! request hash, and amount, timeout and payee of the requirements. So a quote replaces reading the
-//! invoice, and a quoted price stays valid after prices or the node change.
+//! id (4) | MAC (32)`. In version 3 the hash of what is bound (32) stands before the MAC. Version 2
+//! is read too: it has that hash as versions before the words made it. Numbers are big-endian Unix
+//! seconds. The MAC also covers SHA-256 of the invoice's text, the request hash, and amount, timeout
+//! and payee of the requirements. So a quote replaces reading the invoice, and a quoted price stays
+//! valid after prices or the node change.
 
 use sha2::{Digest, Sha256};
 
@@ -30,8 +31,17 @@ pub(super) struct Quote {
     pub(super) ends_at: Timestamp,
     /// The last moment of any credential of this payment, in any dialect.
     pub(super) longest_life: Timestamp,
-    /// `RequestView::bound` of the request that it was made for.
-    pub(super) bound: Option<[u8; 32]>,
+    /// The hash of what is bound besides method and URL.
+    pub(super) bound: Option<Hash>,
+}
+
+/// The hash of what is bound, in either form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hash {
+    /// `RequestView::bound`.
+    OfWords([u8; 32]),
+    /// `RequestView::bound_before_words`.
+    BeforeWords([u8; 32]),
 }
 
 /// What the MAC of a quote covers besides the quote's own fields.
@@ -51,12 +61,17 @@ impl Quote {
     pub(super) fn seal(&self, keys: &OriginKeys, quoted: &Quoted<'_>) -> String {
         let key = keys.minting(QUOTES);
         let mut bytes = Vec::with_capacity(BOUND + MAC);
-        bytes.push(if self.bound.is_some() { 2 } else { 1 });
+        let (version, bound) = match &self.bound {
+            None => (1, None),
+            Some(Hash::BeforeWords(hash)) => (2, Some(hash)),
+            Some(Hash::OfWords(hash)) => (3, Some(hash)),
+        };
+        bytes.push(version);
         bytes.extend(self.payment_hash.as_bytes());
         bytes.extend(self.ends_at.as_unix_seconds().to_be_bytes());
         bytes.extend(self.longest_life.as_unix_seconds().to_be_bytes());
         bytes.extend(key.id);
-        bytes.extend(self.bound.iter().flatten());
+        bytes.extend(bound.into_iter().flatten());
         let mac = key.mac.mac(&quoted.message(&bytes));
         bytes.extend(mac);
         base64::encode_url(bytes)
@@ -74,7 +89,8 @@ impl Quote {
         let (key_id, rest) = rest.split_first_chunk()?;
         let bound = match (version, rest) {
             (1, []) => None,
-            (2, rest) => Some(rest.try_into().ok()?),
+            (2, rest) => Some(Hash::BeforeWords(rest.try_into().ok()?)),
+            (3, rest) => Some(Hash::OfWords(rest.try_into().ok()?)),
             _ => return None,
         };
         let expected = keys.by_id(QUOTES, *key_id)?.mac.mac(&quoted.message(said));
@@ -129,7 +145,7 @@ mod tests {
         )
     }
 
-    fn quote(bound: Option<[u8; 32]>) -> Quote {
+    fn quote(bound: Option<Hash>) -> Quote {
         let at = Timestamp::from_unix_seconds;
         Quote {
             payment_hash: PaymentHash::from_bytes([5; 32]),
@@ -142,7 +158,11 @@ mod tests {
     #[test]
     fn a_quote_opens_under_its_own_secret_origin_and_store_alone() {
         let ours = keys(1, "https://a", 1);
-        for bound in [None, Some([3; 32])] {
+        for bound in [
+            None,
+            Some(Hash::BeforeWords([3; 32])),
+            Some(Hash::OfWords([3; 32])),
+        ] {
             let text = quote(bound).seal(&ours, &QUOTED);
             assert_eq!(Quote::open(&text, &ours, &QUOTED), Some(quote(bound)));
             for other in [
@@ -194,7 +214,7 @@ mod tests {
         #[test]
         fn no_changed_byte_opens(at in 0..117_usize, flip in 1..=255_u8, bound: bool) {
             let keys = keys(1, "https://a", 1);
-            let mut bytes = base64::decode_url(quote(bound.then_some([3; 32])).seal(&keys, &QUOTED)).unwrap();
+            let mut bytes = base64::decode_url(quote(bound.then_some(Hash::OfWords([3; 32]))).seal(&keys, &QUOTED)).unwrap();
             let at = at % bytes.len();
             bytes[at] ^= flip;
             prop_assert_eq!(Quote::open(&base64::encode_url(bytes), &keys, &QUOTED), None);

@@ -239,6 +239,12 @@ impl PaywallBuilder {
     /// a 402 for a refused credential. Above the limit the answer is 429. An IPv6 network of 56
     /// bits may hold four times as many (256), one of 48 bits sixteen times as many (1,024).
     /// Neither may hold more than half of [`max_unpaid`](Self::max_unpaid).
+    ///
+    /// A client that paid in the last 24 hours may hold four times as many, while less than half of
+    /// [`max_unpaid`](Self::max_unpaid) and of its networks' shares is held. `Retry-After` of the
+    /// 429 estimates when a slot is free: after the time that the client lately took to pay (1 s to
+    /// 60 s), or when its first invoice expires if it never paid (5 s while that is younger than
+    /// 10 s).
     pub fn max_unpaid_per_client(mut self, invoices: usize) -> Self {
         self.limits.per_client = invoices;
         self

@@ -4,8 +4,9 @@ use http::Response;
 
 use super::{Price, failures::Failures};
 use crate::{
+    clock::Timestamp,
     payment::{Access, Amount},
-    server::kept::KeptAnswers,
+    server::{kept::KeptAnswers, limit::FreeAllowance},
 };
 
 /// What a route charges: the price, what one payment buys, the description shown to payers, and the
@@ -18,6 +19,34 @@ use crate::{
 /// let day = Charge::new(Amount::from_sat(500)).for_duration(Duration::from_secs(86_400)).description("one day of the archive");
 /// # let _ = day;
 /// ```
+///
+/// # When a charge changes
+///
+/// What was sold is served after a redeploy. An L402 or MPP credential says what it bought: method,
+/// target or pattern (without the names of captures), access, bound headers, amount. It is checked
+/// against that and not against today's charge. So the price, the access and, in these dialects, the
+/// bound headers may change. An x402 proof says only that this server quoted exactly this request.
+///
+/// Some changes need a setting:
+///
+/// - x402 forbids taking the names of bound headers from a proof. If they change, or bodies begin to
+///   stream, name the charge that you had with [`earlier`](Self::earlier).
+/// - If the pattern of a route changes by more than names of captures, name the old one with
+///   [`former_pattern`](Self::former_pattern). It counts for several uses and durations.
+/// - If a price function begins to read a header or the body, older credentials are good only for
+///   requests without that header, or without a body. Nobody paid for more. With
+///   [`earlier`](Self::earlier) they are good for all requests again.
+/// - If a dialect is no longer enabled, its credentials are no longer read. Keep it enabled until
+///   they have expired: in MPP and x402 that is a minute after the last invoice.
+/// - To void what was sold, use [`sold_since`](Self::sold_since),
+///   [`PaywallBuilder::revocations`](super::PaywallBuilder::revocations), or a new master secret.
+///
+/// # One URL, one charge
+///
+/// Because a credential is checked against what it bought, two charges that serve one URL at the
+/// same time open each other, also if one is dearer. An example is a router that chooses a service
+/// by a version header. Give each its own paywall with its own
+/// [`service`](super::PaywallBuilder::service) label. The rules of one table never share a URL.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Charge {
@@ -34,11 +63,20 @@ pub struct Charge {
     pub(in crate::server) reads_body: bool,
     pub(in crate::server) stream_body: bool,
     pub(in crate::server) authorization_taken: bool,
+    /// For each route that the charge is used for.
     pub(in crate::server) free_per_day: Option<NonZeroU32>,
+    pub(in crate::server) free_allowance: Option<FreeAllowance>,
     pub(in crate::server) free_is_public: bool,
     pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
     pub(in crate::server) kept: Option<KeptAnswers>,
+    pub(in crate::server) bind_multipart: bool,
+    pub(in crate::server) earlier: Vec<Self>,
+    pub(in crate::server) former_patterns: Vec<String>,
+    pub(in crate::server) former_routes: Vec<String>,
+    /// Set by the table: whose credentials must not open this rule.
+    pub(in crate::server) other_patterns: Vec<String>,
+    pub(in crate::server) sold_since: Option<Timestamp>,
 }
 
 impl Charge {
@@ -59,16 +97,27 @@ impl Charge {
             stream_body: false,
             authorization_taken: false,
             free_per_day: None,
+            free_allowance: None,
             free_is_public: false,
             ends_streams: false,
             failures: Failures::default(),
             kept: None,
+            bind_multipart: false,
+            earlier: Vec::new(),
+            former_patterns: Vec::new(),
+            former_routes: Vec::new(),
+            other_patterns: Vec::new(),
+            sold_since: None,
         }
     }
 
     /// Sells one request with exactly the method, path and query that were priced. This is the
     /// default. x402 and MPP bind the body too, unless it [streams](Self::stream_body). L402 binds
     /// it only if a price function reads it ([`reads_body`](Self::reads_body)).
+    ///
+    /// A bound body must be sent again byte for byte. `fetch` makes a new boundary for `FormData` at
+    /// each try, so MPP leaves the body of a `multipart/form-data` request alone. It binds it if the
+    /// price depends on the body, or with [`bind_multipart`](Self::bind_multipart).
     pub fn once(self) -> Self {
         self.buys(Access::Once)
     }
@@ -128,7 +177,8 @@ impl Charge {
     }
 
     /// Binds the values of these headers: a credential is valid only for a request with the same
-    /// values. By default no header is bound.
+    /// values. By default no header is bound. Never bind a header that clients change from try to
+    /// try: an upload built with `FormData` has another boundary in its `content-type` each time.
     pub fn bind_headers<I: IntoIterator<Item: Into<String>>>(mut self, names: I) -> Self {
         self.bound_headers.extend(names.into_iter().map(Into::into));
         self
@@ -169,12 +219,24 @@ impl Charge {
         self
     }
 
-    /// Allows each client this many free requests a day (UTC). The default is none. Clients without
-    /// a known address get none. All clients of one IPv6 network of 56 bits together get four times
-    /// as many, those of one of 48 bits sixteen times as many. The free answers are private (see
-    /// [`free_answers_are_public`](Self::free_answers_are_public)).
+    /// Allows each client this many free requests a day (UTC), on each route that has this charge or
+    /// a clone of it. The default is none. A restart forgets what was taken.
+    ///
+    /// This is a [`FreeAllowance`] for each route, which has the same rules. To share one among
+    /// several charges, or to keep it over a restart, call
+    /// [`free_allowance`](Self::free_allowance). The last of both calls counts. The free answers
+    /// are private (see [`free_answers_are_public`](Self::free_answers_are_public)).
     pub fn free_per_day(mut self, requests: NonZeroU32) -> Self {
         self.free_per_day = Some(requests);
+        self.free_allowance = None;
+        self
+    }
+
+    /// Allows each client the free requests of an allowance that several charges share, whatever
+    /// they cost. The default is none.
+    pub fn free_allowance(mut self, allowance: FreeAllowance) -> Self {
+        self.free_allowance = Some(allowance);
+        self.free_per_day = None;
         self
     }
 
@@ -253,6 +315,16 @@ impl Charge {
         self.failures.in_every_dialect = true;
         self
     }
+
+    /// Binds bodies of `multipart/form-data` in MPP too. Without this they are left alone, because
+    /// clients that build the form again for the paid request send another boundary, and could not
+    /// redeem what they paid for. The handler must then read the upload to its end itself. x402 binds
+    /// every body, and so does a price function that [reads the body](Self::reads_body). The 402 names
+    /// the dialects that bind the body, and says that the same bytes must be sent again.
+    pub fn bind_multipart(mut self) -> Self {
+        self.bind_multipart = true;
+        self
+    }
 }
 
 impl Charge {
@@ -265,49 +337,6 @@ impl Charge {
 
     pub(in crate::server) fn access(&self) -> Access {
         self.access.first().copied().unwrap_or(Access::Once)
-    }
-
-    /// Returns whether a payment for one is worth a payment for the other, whatever is served: one
-    /// request at the same fixed price, bound to the same. A price function reads the captures of
-    /// its own pattern, access to a pattern is not access to another, and each free allowance
-    /// counts for itself.
-    pub(in crate::server) fn is_worth(&self, other: &Self) -> bool {
-        // Every field is named, so that a new one is thought about here.
-        let Self {
-            price,
-            access: _,
-            bound_headers,
-            stream_body,
-            authorization_taken,
-            free_per_day,
-            failures,
-            // Only for a duration.
-            ends_streams: _,
-            // Only who paid for it gets a kept answer.
-            kept: _,
-            // A fixed price without a free allowance lets nothing through for free.
-            free_is_public: _,
-            // Only a price function reads these.
-            read_headers: _,
-            reads_body: _,
-            // Only shown.
-            description: _,
-            mime_type: _,
-            service_name: _,
-            tags: _,
-            icon_url: _,
-        } = self;
-        let is_once = |charge: &Self| charge.access() == Access::Once;
-        price.fixed().is_some()
-            && price.fixed() == other.price.fixed()
-            && is_once(self)
-            && is_once(other)
-            && *bound_headers == other.bound_headers
-            && *stream_body == other.stream_body
-            && *authorization_taken == other.authorization_taken
-            && free_per_day.or(other.free_per_day).is_none()
-            && failures.are_usual()
-            && other.failures.are_usual()
     }
 }
 

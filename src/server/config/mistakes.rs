@@ -6,6 +6,7 @@ use super::Charge;
 use crate::{
     dialect::list::is_credential_field,
     payment::{Access, Amount},
+    server::limit::FreeAllowance,
 };
 
 impl Charge {
@@ -54,11 +55,21 @@ impl Charge {
             }
             kept.check()?;
         }
+        if let Some(mistake) = self
+            .free_allowance
+            .as_ref()
+            .and_then(FreeAllowance::mistake)
+        {
+            return Err(mistake.into());
+        }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
         }
         if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
             return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
+        }
+        if self.earlier.iter().any(Self::has_history) {
+            return Err("an earlier charge has no history of its own: say .earlier(..), .former_pattern(..), .former_route(..) and .sold_since(..) on today's charge".into());
         }
         if let Some(name) = headers().find(|name| HeaderName::from_bytes(name.as_bytes()).is_err())
         {

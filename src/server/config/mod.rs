@@ -9,12 +9,14 @@ mod dialects;
 pub(super) mod error;
 mod failures;
 mod foreign;
+mod history;
 mod keep;
 mod mistakes;
 pub(super) mod paywall;
 pub(super) mod price;
 mod secret_file;
 pub(super) mod siblings;
+mod worth;
 
 pub use self::{
     builder::PaywallBuilder,

@@ -4,8 +4,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, request::Parts};
-use sha2::{Digest as _, Sha256};
+use http::{Method, request::Parts};
 
 use crate::{
     boxed::{BoxError, BoxFuture},
@@ -58,8 +57,9 @@ impl Price {
 /// a time-out are answered with 503.
 ///
 /// The function runs if no credential was accepted. It also runs to check a foreign proof
-/// ([`accept_foreign_proofs`](super::PaywallBuilder::accept_foreign_proofs)). Everything that it
-/// sees is bound to the payment: a cheap quote never opens an expensive request.
+/// ([`accept_foreign_proofs`](super::PaywallBuilder::accept_foreign_proofs)), and for a credential
+/// that an earlier charge sold: if the request is free now, nothing is taken of what was bought.
+/// Everything that it sees is bound to the payment: a cheap quote never opens an expensive request.
 ///
 /// If the node makes invoices for whole satoshis only
 /// ([`ReceiverProfile::whole_sats_only`](crate::lightning::ReceiverProfile::whole_sats_only)), the
@@ -204,43 +204,6 @@ impl PriceRequest {
     }
 }
 
-/// Hashes everything that was seen or is bound. Each part has its length before it, so that no two
-/// requests have the same input.
-pub(in crate::server) fn bound_hash<'a, V>(
-    seen: Option<&PriceRequest>,
-    headers: impl Iterator<Item = (&'a str, V)>,
-    body_hash: Option<[u8; 32]>,
-) -> [u8; 32]
-where
-    V: Iterator<Item = &'a HeaderValue>,
-{
-    let mut hash = Sha256::new_with_prefix(b"tower-x402 bound v1");
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_be_bytes());
-        hash.update(bytes);
-    };
-    let count = |pairs: usize| (pairs as u64).to_be_bytes();
-    part(&[u8::from(seen.is_some()), u8::from(body_hash.is_some())]);
-    if let Some(seen) = seen {
-        part(seen.method.as_str().as_bytes());
-        for pairs in [&seen.captures, &seen.query] {
-            part(&count(pairs.len()));
-            for (name, value) in pairs {
-                part(name.as_bytes());
-                part(value.as_bytes());
-            }
-        }
-    }
-    for (name, values) in headers {
-        part(name.as_bytes());
-        let values: Vec<_> = values.collect();
-        part(&count(values.len()));
-        values.iter().for_each(|value| part(value.as_bytes()));
-    }
-    part(&body_hash.unwrap_or_default());
-    hash.finalize().into()
-}
-
 /// Shows neither header values nor the body, which may hold secrets.
 impl fmt::Debug for PriceRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -311,7 +274,3 @@ pub(in crate::server) fn seen(
     };
     Ok(Box::new(seen))
 }
-
-#[cfg(test)]
-#[path = "tests/price.rs"]
-mod tests;

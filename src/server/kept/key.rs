@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     dialect::{RequestView, list::credential_lines},
-    payment::Proof,
+    payment::{Proof, Terms},
     replay::RecordKey,
 };
 
@@ -16,9 +16,9 @@ use crate::{
 pub(in crate::server) struct AnswerKey([u8; 32]);
 
 impl AnswerKey {
-    /// Returns the key for a proof and the request that it was verified for, whose body hash and
-    /// bound hash are known.
-    pub(in crate::server) fn new(proof: &Proof, view: &RequestView<'_>) -> Self {
+    /// Returns the key for a proof and the request that it was verified for, whose body hash is
+    /// known.
+    pub(in crate::server) fn new(proof: &Proof, view: &RequestView<'_>, terms: &Terms) -> Self {
         let headers = view.headers();
         Self::of_parts(&[
             b"answer",
@@ -26,15 +26,19 @@ impl AnswerKey {
             proof.payment_hash.as_bytes(),
             proof.dialect.as_str().as_bytes(),
             &credential(headers),
-            &request(view),
+            &request(view, terms),
             &selection(headers),
         ])
     }
 
     /// Returns the key under which a client's own identifier for a payment is noted: it is of use
     /// for one request only.
-    pub(in crate::server) fn of_identifier(identifier: &str, view: &RequestView<'_>) -> Self {
-        Self::of_parts(&[b"identifier", identifier.as_bytes(), &request(view)])
+    pub(in crate::server) fn of_identifier(
+        identifier: &str,
+        view: &RequestView<'_>,
+        terms: &Terms,
+    ) -> Self {
+        Self::of_parts(&[b"identifier", identifier.as_bytes(), &request(view, terms)])
     }
 
     /// Returns the key of one part of what is kept.
@@ -75,16 +79,16 @@ pub(super) fn values<'a>(
 }
 
 /// The request hash: what every dialect binds, the body and the route, whatever this dialect binds.
-fn request(view: &RequestView<'_>) -> [u8; 32] {
+fn request(view: &RequestView<'_>, terms: &Terms) -> [u8; 32] {
+    let route: Vec<u8> = view.route.bytes().collect();
     hash_of(&[
         view.method().as_bytes(),
         view.origin.as_bytes(),
-        view.route.as_bytes(),
+        &route,
         view.target.as_bytes(),
         view.client_target.unwrap_or(view.target).as_bytes(),
         &view.body_hash.unwrap_or_default(),
-        &[u8::from(view.bound.is_some())],
-        &view.bound.unwrap_or_default(),
+        &view.bound(&terms.binds).unwrap_or_default(),
     ])
 }
 

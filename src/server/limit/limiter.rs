@@ -10,6 +10,10 @@
 //!    limit if the node did not answer.
 //! 4. It is held until [`Limiter::paid`] or until the invoice expires.
 //!
+//! A client that paid in the last day may hold four times as many slots as others, while less than
+//! half of the total and of the shares of its networks is held. So bursts of clients that paid take
+//! nothing from the half that is left, nor from the part reserved for clients that paid.
+//!
 //! An IPv6 client is a network of 64 bits. A household has up to 256 of them and a site 65,536. So
 //! the networks of 56 and 48 bits around a client have shares too: see [`UnpaidLimits::of_block`].
 //! IPv4 addresses are scarce, and many customers may share one. So each IPv4 address counts alone,
@@ -39,7 +43,8 @@ use crate::{
 ///
 /// A call costs the logarithm of the number of slots, once for each slot that it frees. A refusal
 /// also walks over the slots in the part reserved for clients that paid: at most
-/// [`kept_percent`](UnpaidLimits::kept_percent) of the total.
+/// [`kept_percent`](UnpaidLimits::kept_percent) of the total. If a burst of the client is over, it
+/// walks over the slots that this client holds above its usual limit.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: UnpaidLimits,
@@ -50,7 +55,7 @@ pub(crate) struct Limiter {
 /// A refusal of one more unpaid invoice: 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany {
-    /// The time until a slot is free at the latest, or one second if that is unknown.
+    /// The time until a slot is likely free, at least one second.
     pub(crate) retry_after: Duration,
     /// The widest limit that is reached.
     pub(crate) full: Full,
@@ -96,7 +101,7 @@ impl Limiter {
     ) -> Result<Slot, TooMany> {
         let mut state = self.state();
         state.forget(now);
-        match state.reserve(client, &self.limits) {
+        match state.reserve(client, now, &self.limits) {
             Ok(id) => {
                 drop(state);
                 Ok(Slot {

@@ -36,6 +36,15 @@ impl UnpaidLimits {
             .min((self.total / 2).max(1))
     }
 
+    /// Returns the limit of one client. One that paid may hold four times as many as others, while
+    /// there is plenty of room.
+    pub(super) const fn of_client(&self, may_hold_more: bool) -> usize {
+        match may_hold_more {
+            true => self.per_client.saturating_mul(4),
+            false => self.per_client,
+        }
+    }
+
     /// Returns how much of a share a client may use.
     pub(super) fn open(&self, share: usize, has_paid: bool) -> usize {
         let kept = share.saturating_mul(self.kept_percent.min(100)) / 100;

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     limits::UnpaidLimits,
+    pace::{PayingPace, sooner},
     silence::{CallEnd, NodeCall, Silence},
 };
 use crate::{
@@ -22,7 +23,8 @@ const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// The limit that is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Full {
-    Client(ClientKey),
+    /// A client, and how many unpaid invoices it may hold.
+    Client(ClientKey, usize),
     Block(Block),
     All,
 }
@@ -45,6 +47,7 @@ pub(super) struct LimiterState {
 
 #[derive(Debug)]
 pub(super) struct HeldSlot {
+    pub(super) since: Timestamp,
     /// The client of the request.
     pub(super) asker: ClientKey,
     /// The client that it counts for: the request's, or `Unknown` if the table of clients was full.
@@ -58,6 +61,7 @@ pub(super) struct HeldSlot {
 pub(super) struct KnownClient {
     pub(super) held: usize,
     pub(super) paid: Option<Timestamp>,
+    pub(super) pace: PayingPace,
 }
 
 impl LimiterState {
@@ -77,11 +81,11 @@ impl LimiterState {
         }
     }
 
-    /// A slot for this client, or what is full and when a slot comes back at the latest, if that is
-    /// known.
+    /// A slot for this client, or what is full and when a slot is likely free, if that is known.
     pub(super) fn reserve(
         &mut self,
         asker: ClientKey,
+        now: Timestamp,
         limits: &UnpaidLimits,
     ) -> Result<u64, (Full, Option<Timestamp>)> {
         let is_told_apart =
@@ -91,17 +95,19 @@ impl LimiterState {
         } else {
             ClientKey::Unknown
         };
-        match self.full(asker, client, limits) {
+        match self.full(asker, client, now, limits) {
             Some(full) => Err(full),
-            None => Ok(self.hold(asker, client)),
+            None => Ok(self.hold(asker, client, now)),
         }
     }
 
-    /// Returns the widest limit that is reached, and when all reached limits have room again.
+    /// Returns the widest limit that is reached, and when all reached limits likely have room
+    /// again.
     fn full(
         &self,
         asker: ClientKey,
         client: ClientKey,
+        now: Timestamp,
         limits: &UnpaidLimits,
     ) -> Option<(Full, Option<Timestamp>)> {
         let mut full: Option<(Full, Option<Timestamp>)> = None;
@@ -112,13 +118,16 @@ impl LimiterState {
             .clients
             .get(&client)
             .map_or((0, false), |known| (known.held, known.paid.is_some()));
-        if client != ClientKey::Unknown && held >= limits.per_client {
-            let ends = self
-                .ends_by_client
-                .range((client, Timestamp::default(), 0)..=(client, Timestamp::MAX, u64::MAX));
+        // One payment of this client makes room where one slot is missing.
+        let pays = |excess| match excess {
+            0 => self.next_payment(client, now),
+            _ => None,
+        };
+        let most = limits.of_client(has_paid && self.has_plenty(asker, limits));
+        if client != ClientKey::Unknown && held >= most {
             add(
-                Full::Client(client),
-                ends.map(|(_, end, _)| *end).nth(held - limits.per_client),
+                Full::Client(client, most),
+                self.likely_free(client, held - most, now),
             );
         }
         for block in asker.blocks() {
@@ -127,7 +136,8 @@ impl LimiterState {
                 let ends = self
                     .ends_by_block
                     .range((block, Timestamp::default(), 0)..=(block, Timestamp::MAX, u64::MAX));
-                add(Full::Block(block), ends.map(|(_, end, _)| *end).nth(excess));
+                let end = ends.map(|(_, end, _)| *end).nth(excess);
+                add(Full::Block(block), sooner(end, pays(excess)));
             }
         }
         if let Some(excess) = self
@@ -135,17 +145,29 @@ impl LimiterState {
             .len()
             .checked_sub(limits.open(limits.total, has_paid))
         {
-            add(Full::All, self.ends.iter().map(|(end, _)| *end).nth(excess));
+            let end = self.ends.iter().map(|(end, _)| *end).nth(excess);
+            add(Full::All, sooner(end, pays(excess)));
         }
         full
     }
 
-    fn hold(&mut self, asker: ClientKey, client: ClientKey) -> u64 {
+    /// Returns whether less than half is held of the total and of the shares of the networks around
+    /// this client. Only then a client that paid may hold more than others.
+    fn has_plenty(&self, asker: ClientKey, limits: &UnpaidLimits) -> bool {
+        let held = |block| self.by_block.get(&block).copied().unwrap_or_default();
+        self.slots.len() < limits.total / 2
+            && asker
+                .blocks()
+                .all(|block| held(block) < limits.of_block(block) / 2)
+    }
+
+    fn hold(&mut self, asker: ClientKey, client: ClientKey, now: Timestamp) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.slots.insert(
             id,
             HeldSlot {
+                since: now,
                 asker,
                 client,
                 end: None,
@@ -153,7 +175,9 @@ impl LimiterState {
             },
         );
         if client != ClientKey::Unknown {
-            self.clients.entry(client).or_default().held += 1;
+            let known = self.clients.entry(client).or_default();
+            known.held += 1;
+            known.pace.asked(now);
         }
         asker
             .blocks()
@@ -273,12 +297,15 @@ impl LimiterState {
         limits: &UnpaidLimits,
     ) {
         let id = self.by_hash.get(&hash).copied();
-        let client = id.and_then(|id| self.slots.get(&id)).map(|held| held.asker);
-        let client = client
-            .filter(|client| *client != ClientKey::Unknown)
-            .unwrap_or(presenter);
+        let held = id.and_then(|id| self.slots.get(&id));
+        let held = held.filter(|held| held.asker != ClientKey::Unknown);
+        let took = held.map(|held| now.saturating_since(held.since));
+        let client = held.map_or(presenter, |held| held.asker);
         if self.counted.insert(hash, ()) {
             self.mark_paid(client, now, limits);
+            if let (Some(took), Some(known)) = (took, self.clients.get_mut(&client)) {
+                known.pace.paid(took);
+            }
         }
         if let Some(id) = id {
             self.release(id);

@@ -14,5 +14,5 @@ pub(crate) use self::{
     client_url::client_target,
     origins::Origins,
     parse::{Origin, OriginError},
-    uri::{is_rewritten, matched_path, original_uri, raw_target, route},
+    uri::{is_rewritten, matched_path, original_uri, prefix, raw_target},
 };

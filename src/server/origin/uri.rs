@@ -45,23 +45,18 @@ pub(super) fn target_of(uri: &Uri) -> Result<PathAndQuery, TargetError> {
     }
 }
 
-/// Returns what reusable access is bound to: the nest's prefix (the original path without the inner
-/// one) and the pattern of the rule. `None` if that is the pattern alone.
+/// Returns the prefix of the nest that a request came through: the original path less the inner one.
+/// Empty outside of a nest.
 ///
-/// If a layer in between rewrote the path, the prefix is unknown. Then the whole original path
-/// stands for it, which is narrower than any prefix.
-pub(crate) fn route(head: &Parts, pattern: &str) -> Option<String> {
-    let original = original_uri(&head.extensions, &head.uri);
-    if std::ptr::eq(original, &head.uri) {
-        return None;
-    }
-    let (original, inner) = (original.path(), head.uri.path());
-    match original.strip_suffix(inner) {
-        Some("") => None,
-        Some(prefix) => Some(format!("{prefix}{pattern}")),
-        // axum serves the nest's own path as `/`.
-        None => Some(format!("{original}{pattern}")),
-    }
+/// If a layer between rewrote the path, no prefix is known. The whole original path stands
+/// for it, which is narrower than any prefix.
+pub(crate) fn prefix(head: &Parts) -> &str {
+    let (original, inner) = (
+        original_uri(&head.extensions, &head.uri).path(),
+        head.uri.path(),
+    );
+    // axum serves the nest's own path as `/`.
+    original.strip_suffix(inner).unwrap_or(original)
 }
 
 /// Returns the route's pattern from axum's `MatchedPath`, if there is one.

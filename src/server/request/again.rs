@@ -51,7 +51,7 @@ impl PricedRequest {
         let is_personal = PERSONAL
             .iter()
             .any(|name| headers.contains_key(name) && !is_bound(name.as_str()));
-        (!is_personal).then(|| AnswerKey::new(proof, &self.view()))
+        (!is_personal).then(|| AnswerKey::new(proof, &self.view(), &self.rule.terms))
     }
 
     /// The headers of this request without credentials of this server.
@@ -106,7 +106,6 @@ where
         false => Keep::Presented(proof.payment_hash),
     };
     pending.read_body(keep).await?;
-    pending.asked.bind();
     let buys_nothing =
         spent.is_used_up(proof.payment_hash, uses) || spent.is_in_use(proof.payment_hash, uses);
     let routes = pending.asked.routes.clone();
@@ -117,7 +116,11 @@ where
     let (Some(identifier), Some(kept)) = (identifier, pending.asked.kept()) else {
         return Ok(());
     };
-    let key = AnswerKey::of_identifier(&identifier, &pending.asked.view());
+    let key = AnswerKey::of_identifier(
+        &identifier,
+        &pending.asked.view(),
+        &pending.asked.rule.terms,
+    );
     let (client, now) = (pending.asked.place.client, setup.clock.now());
     let credential = credential(headers);
     let noted = kept.identify(key, &credential, buys_nothing, client, now);
@@ -237,7 +240,6 @@ where
         if let Err(refused) = pending.read_body(Keep::Doubted).await {
             return Decision::Answer(refused);
         }
-        pending.asked.bind();
         let asked = &pending.asked;
         let Ok(proof) = claim.verify(&asked.view(), &asked.rule.terms, None, then) else {
             return otherwise(pending, claim);

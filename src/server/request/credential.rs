@@ -8,7 +8,7 @@ use crate::{
     clock::Timestamp,
     dialect::{Claim, Presented, RequestView},
     payment::{Proof, Refusal, Terms},
-    server::config::paywall::PaywallState,
+    server::{config::paywall::PaywallState, routes::rule::Rule},
 };
 
 /// The number of a dialect, and its credential, authentic as far as the head tells.
@@ -50,16 +50,22 @@ pub(in crate::server) enum Verdict {
     Later,
 }
 
-/// Step 4, if the head is enough. `bound` returns the hash of what is bound beside method and
-/// target.
+/// Returns whether the price function may let this request pass for free, and the credential is none
+/// of this charge's as it is today. Then it is asked first: an earlier charge may have sold what is
+/// free now, or a layer further in may have sold it.
+pub(in crate::server) fn may_be_free(rule: &Rule, claim: &dyn Claim) -> bool {
+    rule.charge.price.fixed().is_none() && !claim.is_of(&rule.terms)
+}
+
+/// Step 4, if the head is enough.
 pub(in crate::server) fn verify(
     setup: &PaywallState,
     view: &RequestView<'_>,
-    terms: &Terms,
+    rule: &Rule,
     now: Timestamp,
     (dialect, claim): (usize, &dyn Claim),
-    bound: impl FnOnce() -> Option<[u8; 32]>,
 ) -> Verdict {
+    let terms = &rule.terms;
     let payment_hash = claim.payment_hash();
     if setup
         .revocations
@@ -68,17 +74,9 @@ pub(in crate::server) fn verify(
     {
         return Verdict::Told(Err(setup.dialects[dialect].revoked()));
     }
-    let needs_body = setup.dialects[dialect].binds_body(terms);
-    if needs_body || claim.needs_price() || setup.must_confirm(&payment_hash) {
+    let asks_price = claim.needs_price() || may_be_free(rule, claim);
+    if claim.needs_body(terms) || asks_price || setup.must_confirm(&payment_hash) {
         return Verdict::Later;
     }
-    Verdict::Told(claim.verify(
-        &RequestView {
-            bound: bound(),
-            ..*view
-        },
-        terms,
-        None,
-        now,
-    ))
+    Verdict::Told(claim.verify(view, terms, None, now))
 }

@@ -23,7 +23,7 @@ use super::{
     again, answers,
     credential::{Found, Verdict, presented, verify},
     decision::{Decision, answer, wait},
-    pending::{Pending, PricedRequest, RequestPlace, bound},
+    pending::{Pending, PricedRequest, RequestPlace},
     redeem::weighed,
     settle,
     unpaid::ask,
@@ -83,7 +83,6 @@ where
         origin,
         target,
         client_target,
-        nested: rule.nested(&head),
         client: client.key,
         address: client.address,
     };
@@ -93,7 +92,7 @@ where
         .transpose()
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let (now, keys) = (setup.clock.now(), setup.keys.current());
-    let view = place.view((setup, rule), &head, &keys);
+    let view = place.view((setup, rule), &head, &keys, seen.as_deref());
     let mut was_good = None;
     let found = match presented(setup, &view, terms, now).map_err(Decision::Answer)? {
         None => None,
@@ -104,12 +103,14 @@ where
             Some((dialect, Err(refusal)))
         }
         Some((dialect, Ok(claim))) => {
-            let bound = || bound(terms, &head, seen.as_deref(), None);
-            match verify(setup, &view, terms, now, (dialect, &*claim), bound) {
+            match verify(setup, &view, rule, now, (dialect, &*claim)) {
                 // If uses are not counted, the request is admitted here, and nothing moves to the heap.
                 Verdict::Told(Ok(proof)) if proof.spend == Spend::Never => {
                     strip(setup, &mut head, terms, claim.is_alone());
-                    let ends_at = rule.ends_at(proof.valid_until, now);
+                    setup
+                        .notices
+                        .accepted(rule.charge.price.fixed(), proof.amount);
+                    let ends_at = rule.ends_at(&proof, now);
                     let receipt = settle::accepted(setup, proof, (&mut head, place), now, None);
                     return Ok((
                         Request::from_parts(head, body),

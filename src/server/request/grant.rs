@@ -34,7 +34,10 @@ pub(super) fn grant<B>(
     } = pending;
     let setup = routes.paywall.setup();
     strip(setup, &mut head, &rule.terms, false);
-    let ends_at = rule.ends_at(proof.valid_until, setup.clock.now());
+    setup
+        .notices
+        .accepted(rule.charge.price.fixed(), proof.amount);
+    let ends_at = rule.ends_at(&proof, setup.clock.now());
     let receipt = settle::accepted(
         setup,
         proof,

@@ -33,7 +33,7 @@ pub(in crate::server) async fn challenge(
 ) -> Response<Bytes> {
     let setup = asked.setup();
     let terms = &asked.rule.terms;
-    let view = asked.view();
+    let (view, free_again_at) = (asked.view(), asked.free_again_at);
     let Offered {
         dialects: offered,
         committed,
@@ -119,7 +119,7 @@ pub(in crate::server) async fn challenge(
         refused: refusal,
         brief: false,
     };
-    answer(setup, &offered, &asked, refused.as_ref())
+    answer(setup, &offered, &asked, refused.as_ref(), free_again_at)
 }
 
 /// The dialects that can encode a request, and what its invoice must commit to.
@@ -182,6 +182,7 @@ pub(in crate::server) fn answer(
     offered: &[&dyn Dialect],
     asked: &dialect::Asked<'_>,
     refused: Option<&(usize, Refusal)>,
+    free_again_at: Option<Timestamp>,
 ) -> Response<Bytes> {
     let challenge = |dialect: &dyn Dialect, asked: &dialect::Asked<'_>| {
         let lines = dialect.challenge(asked).ok();
@@ -200,6 +201,12 @@ pub(in crate::server) fn answer(
     if written.is_empty() {
         return answers::unavailable("no enabled dialect can encode this request");
     }
+    let is_form = asked.view.is_multipart();
+    let form_bound_in: Vec<_> = written
+        .iter()
+        .filter(|one| is_form && one.dialect.binds_body(asked.view, asked.terms))
+        .map(|one| one.dialect.name())
+        .collect();
     let refusal_line = refused
         .and_then(|(dialect, refusal)| setup.dialects[*dialect].refusal(refusal, asked.terms));
     let form = refused.map_or("", |(dialect, _)| {
@@ -228,8 +235,10 @@ pub(in crate::server) fn answer(
     let offer = Offer {
         challenges: &written,
         kept,
+        form_bound_in: &form_bound_in,
         amount: asked.amount,
         terms: asked.terms,
+        free_again_at,
     };
     answers::payment_required(offer, (asked.refused, form), refusal_line)
 }

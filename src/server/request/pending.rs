@@ -13,15 +13,11 @@ use super::reading::{read, refusal};
 use crate::{
     body::{Held, RequestBody},
     clock::Timestamp,
-    dialect::{Carrier, Claim, RequestView, keys::CurrentKeys},
-    payment::{PaymentHash, Proof, ResolvedClient, Terms},
+    dialect::{Captures, Carrier, Claim, RequestView, keys::CurrentKeys},
+    payment::{PaymentHash, Proof, ResolvedClient},
     server::{
         address::ClientKey,
-        config::{
-            BoxError,
-            paywall::PaywallState,
-            price::{self, PriceRequest},
-        },
+        config::{BoxError, paywall::PaywallState, price::PriceRequest},
         kept::key::AnswerKey,
         routes::{priced::PricedRoutes, rule::Rule},
     },
@@ -46,6 +42,8 @@ pub(in crate::server) struct PricedRequest {
     pub(in crate::server) presented: bool,
     /// A credential that came with it is genuine, and all that it bought is gone or being served.
     pub(in crate::server) in_use: bool,
+    /// When the client has free requests again that it has used up.
+    pub(in crate::server) free_again_at: Option<Timestamp>,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
     /// If the charge keeps answers: the body was read, and the identifier noted.
     pub(in crate::server) prepared: bool,
@@ -56,7 +54,6 @@ pub(in crate::server) struct PricedRequest {
     keys: CurrentKeys,
     /// What the price function sees, if one prices this request.
     pub(in crate::server) seen: Option<Box<PriceRequest>>,
-    bound: Option<[u8; 32]>,
 }
 
 /// Whether a body is kept after it was read, and which share of memory it takes.
@@ -83,8 +80,6 @@ pub(in crate::server) struct RequestPlace {
     pub(in crate::server) target: PathAndQuery,
     /// The target as the client wrote it, if it is another.
     pub(in crate::server) client_target: Option<PathAndQuery>,
-    /// The nest's prefix and the rule's pattern, for a table inside a nest.
-    pub(in crate::server) nested: Option<String>,
     /// The client as limits count it.
     pub(in crate::server) client: ClientKey,
     /// The whole address of the client.
@@ -92,22 +87,24 @@ pub(in crate::server) struct RequestPlace {
 }
 
 impl RequestPlace {
-    /// Returns what the dialects may look at before the body and the bound hash are known.
+    /// Returns what the dialects may look at before a body is read.
     pub(in crate::server) fn view<'a>(
         &'a self,
         (setup, rule): (&'a PaywallState, &'a Rule),
         head: &'a Parts,
         keys: &'a CurrentKeys,
+        seen: Option<&'a PriceRequest>,
     ) -> RequestView<'a> {
+        let unread = || rule.captures(head);
         RequestView {
             carrier: Carrier::Http(head),
             origin: &setup.origins[self.origin],
             target: self.target.as_str(),
             client_target: self.client_target.as_ref().map(PathAndQuery::as_str),
-            route: rule.route(head, self.nested.as_deref()),
+            route: rule.route(head),
+            captures: seen.map_or_else(unread, |seen| Captures::Known(&seen.captures)),
             keys: keys.of(self.origin),
             body_hash: None,
-            bound: None,
         }
     }
 }
@@ -131,10 +128,10 @@ impl PricedRequest {
             prepared: false,
             identified: None,
             spent: None,
+            free_again_at: None,
             body_hash: None,
             keys,
             seen,
-            bound: None,
         }
     }
 
@@ -145,10 +142,12 @@ impl PricedRequest {
     pub(in crate::server) fn view(&self) -> RequestView<'_> {
         RequestView {
             body_hash: self.body_hash,
-            bound: self.bound,
-            ..self
-                .place
-                .view((self.setup(), &self.rule), &self.head, &self.keys)
+            ..self.place.view(
+                (self.setup(), &self.rule),
+                &self.head,
+                &self.keys,
+                self.seen.as_deref(),
+            )
         }
     }
 
@@ -173,37 +172,6 @@ impl PricedRequest {
             false => Keep::Presented(claim.payment_hash()),
         }
     }
-
-    /// Returns the hash of what is bound beside method and target, with this body.
-    pub(in crate::server) fn bound(&self, body_hash: Option<[u8; 32]>) -> Option<[u8; 32]> {
-        bound(
-            &self.rule.terms,
-            &self.head,
-            self.seen.as_deref(),
-            body_hash,
-        )
-    }
-
-    /// Computes that hash with the body as far as it was read, for all later views.
-    pub(in crate::server) fn bind(&mut self) {
-        self.bound = self.bound(self.body_hash);
-    }
-}
-
-/// Returns the hash of what is bound beside method and target, if the terms bind more.
-pub(in crate::server) fn bound(
-    terms: &Terms,
-    head: &Parts,
-    seen: Option<&PriceRequest>,
-    body_hash: Option<[u8; 32]>,
-) -> Option<[u8; 32]> {
-    terms.has_bound.then(|| {
-        let headers = terms
-            .bound_headers
-            .iter()
-            .map(|name| (name.as_str(), head.headers.get_all(name.as_str()).iter()));
-        price::bound_hash(seen, headers, body_hash.filter(|_| terms.bound_covers_body))
-    })
 }
 
 impl<B> Pending<B>

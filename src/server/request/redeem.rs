@@ -1,12 +1,14 @@
 //! Step 4 of the gate: verifies a credential that is accepted so far, and consumes a use.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body::Body;
 
 use super::{
     again, answers,
     confirm::confirm,
-    credential::{Verdict, verify},
+    credential::{Verdict, may_be_free, verify},
     decision::{Candidate, Decision, answer, wait},
     grant::grant,
     pending::{Pending, discard},
@@ -179,6 +181,9 @@ where
     Decision::Verified(pending, dialect, candidate)
 }
 
+/// How long a price function may take to say that what was bought is free now.
+const WAIT_FOR_FREE: Duration = Duration::from_secs(1);
+
 /// Step 4, if the body, the price or the receiver is needed.
 async fn verify_slowly<B>(
     mut pending: Box<Pending<B>>,
@@ -193,12 +198,11 @@ where
     let setup = routes.paywall.setup();
     let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
     let keep = pending.asked.keep(&*claim);
-    if setup.dialects[dialect].binds_body(&pending.asked.rule.terms)
+    if claim.needs_body(&pending.asked.rule.terms)
         && let Err(answer) = pending.read_body(keep).await
     {
         return Decision::Answer(answer);
     }
-    pending.asked.bind();
     let (mut current, mut repriced) = (None, None);
     if claim.needs_price() {
         if pending.asked.rule.charge.reads_body
@@ -217,6 +221,21 @@ where
             PriceAnswer::Free => return pass(*pending),
             PriceAnswer::Answer(answer) => return Decision::Answer(answer),
         };
+    }
+    if may_be_free(&pending.asked.rule, &*claim) && !claim.needs_price() {
+        if pending.asked.rule.charge.reads_body
+            && let Err(answer) = pending.read_body(keep).await
+        {
+            return Decision::Answer(answer);
+        }
+        // If it was asked too often, or cannot tell, what was sold is served.
+        if let Ok(taken) = setup.repricing.take(payment_hash, client) {
+            repriced = Some(taken);
+            let price = quote(&pending.asked, pending.body.data());
+            if let Some(PriceAnswer::Free) = within(WAIT_FOR_FREE, price).await {
+                return pass(*pending);
+            }
+        }
     }
     let verdict = claim.verify(
         &pending.asked.view(),
@@ -279,15 +298,8 @@ where
     B::Error: Into<BoxError>,
 {
     let asked = &pending.asked;
-    let (setup, terms) = (asked.setup(), &asked.rule.terms);
-    let verdict = verify(
-        setup,
-        &asked.view(),
-        terms,
-        asked.now,
-        (dialect, &*claim),
-        || asked.bound(None),
-    );
+    let (setup, rule) = (asked.setup(), &asked.rule);
+    let verdict = verify(setup, &asked.view(), rule, asked.now, (dialect, &*claim));
     weighed(pending, dialect, claim, verdict)
 }
 

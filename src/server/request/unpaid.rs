@@ -67,12 +67,13 @@ where
         .notices
         .unpaid_request(&setup.proxies, &pending.asked.head, client);
     setup.sold.compare_once();
-    if rule
-        .allowance
-        .as_ref()
-        .is_some_and(|allowance| allowance.take(client, pending.asked.now))
-    {
-        return pass(*pending);
+    if let Some(allowance) = &rule.allowance {
+        let now = pending.asked.now;
+        match allowance.take(client, now, setup.time_limit).await {
+            Ok(true) => return pass(*pending),
+            Ok(false) => pending.asked.free_again_at = allowance.resets_at(client, now),
+            Err(fault) => setup.notices.not_free(&fault, now),
+        }
     }
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
@@ -100,16 +101,15 @@ where
         PriceAnswer::Answer(answer) => return Decision::Answer(answer),
     };
     let binds_body = |dialect: &dyn Dialect| {
-        dialect.offers(&rule.terms, Some(amount)) && dialect.binds_body(&rule.terms)
+        dialect.offers(&rule.terms, Some(amount))
+            && dialect.binds_body(&pending.asked.view(), &rule.terms)
     };
-    if setup.dialects.iter().any(|dialect| binds_body(&**dialect))
-        && let Err(answer) = pending.read_body(Keep::Nothing).await
-    {
+    let is_body_bound = setup.dialects.iter().any(|dialect| binds_body(&**dialect));
+    if is_body_bound && let Err(answer) = pending.read_body(Keep::Nothing).await {
         return Decision::Answer(answer);
     }
-    let Pending { mut asked, body } = *pending;
+    let Pending { asked, body } = *pending;
     discard(&asked, body).await;
-    asked.bind();
     if let Some((dialect, refusal)) = &mut refused {
         let dialect = &setup.dialects[*dialect];
         *refusal = dialect.reconsider(*refusal, &asked.view(), &asked.rule.terms);

@@ -1,5 +1,8 @@
 use super::matching::{Otherwise, Rules};
-use crate::server::config::{Charge, ConfigError};
+use crate::{
+    dialect::nameless,
+    server::config::{Charge, ConfigError},
+};
 
 /// The rules that price the requests of a whole service, axum or not.
 ///
@@ -99,7 +102,7 @@ impl RouteTable {
     /// Makes a rule of each charge with `rule`, which gets the charge and its path, and compiles
     /// the table. `is_same` says whether two rules charge the same.
     pub(in crate::server) fn compile<T>(
-        self,
+        mut self,
         rule: impl Fn(Charge, &str) -> Result<T, ConfigError>,
         is_same: impl Fn(&T, &T) -> bool,
     ) -> Result<Rules<T>, ConfigError> {
@@ -108,6 +111,7 @@ impl RouteTable {
                 "other paths are either free or refused: keep one of `.otherwise_..()`",
             ));
         }
+        self.separate_former_patterns()?;
         let rules = self
             .rules
             .into_iter()
@@ -120,4 +124,46 @@ impl RouteTable {
         Rules::compile(rules, self.otherwise.first().copied(), is_same)
             .map_err(|error| ConfigError::new(error.to_string()))
     }
+
+    /// Checks that what is bought at one rule opens no other one that is dearer. What needs the
+    /// prefix of a nest is checked for each request.
+    fn separate_former_patterns(&mut self) -> Result<(), ConfigError> {
+        let priced: Vec<(String, String, Charge)> = self
+            .priced()
+            .filter_map(|(text, charge)| {
+                let (method, path) = text.split_once(' ')?;
+                Some((method.to_owned(), path.to_owned(), charge.clone()))
+            })
+            .collect();
+        for (text, charge) in &mut self.rules {
+            let (Some((method, path)), Some(charge)) = (text.split_once(' '), charge) else {
+                continue;
+            };
+            let others = priced.iter().filter(|(of, other, sold)| {
+                other != path && share_requests(of, method) && !sold.covers(charge)
+            });
+            let others: Vec<String> = others.map(|(_, other, _)| other.clone()).collect();
+            let is_sold = |former: &&String| {
+                let same = |other: &String| nameless(former.bytes()).eq(nameless(other.bytes()));
+                others.iter().any(same)
+            };
+            if let Some(former) = charge.former_patterns.iter().find(is_sold) {
+                return Err(ConfigError::at(
+                    path,
+                    format!(
+                        "`{former}` is a rule of its own, and what it sells must not open this one: leave .former_pattern(..) out"
+                    ),
+                ));
+            }
+            charge.other_patterns = others;
+        }
+        Ok(())
+    }
+}
+
+/// Returns whether a request can have a method that both rules match. A rule for GET also matches
+/// HEAD and CONNECT.
+fn share_requests(one: &str, other: &str) -> bool {
+    let is_get = |method| matches!(method, "CONNECT" | "GET" | "HEAD");
+    one == other || is_get(one) && is_get(other)
 }

@@ -15,9 +15,10 @@ use super::overlooked::Overlooked;
 use crate::{
     clock::Timestamp,
     lock::lock,
+    payment::Amount,
     server::{
         address::{ClientKey, Proxies},
-        limit::{Full, UnpaidLimits},
+        limit::{Full, NotCounted, UnpaidLimits},
     },
     trace,
 };
@@ -47,9 +48,11 @@ pub(in crate::server) struct Notices {
     suspects: Mutex<HashMap<Overlooked, u32>>,
     full_for_one: Seldom,
     full_for_all: Seldom,
+    not_free: Seldom,
     misdirected: Seldom,
     spare_cut: AtomicBool,
     dialects_cut: AtomicBool,
+    sold_for_less: AtomicBool,
 }
 
 impl Notices {
@@ -94,12 +97,22 @@ impl Notices {
                  .max_unpaid(..) allow more",
                 limits.of_block(block)
             )),
-            Full::Client(client) if self.full_for_one.is_due(now) => trace::warn(format_args!(
-                "no invoices for the client {client}: it holds its {} unpaid ones; .max_unpaid_per_client(..) allows more{}",
-                limits.per_client,
-                self.advice(proxies, head)
-            )),
-            Full::All | Full::Block(_) | Full::Client(_) => {}
+            Full::Client(client, most) if self.full_for_one.is_due(now) => {
+                trace::warn(format_args!(
+                    "no invoices for the client {client}: it holds its {most} unpaid ones; .max_unpaid_per_client(..) allows more{}",
+                    self.advice(proxies, head)
+                ))
+            }
+            Full::All | Full::Block(_) | Full::Client(..) => {}
+        }
+    }
+
+    /// Notes a request that was not free, because its free allowance could not be counted.
+    pub(in crate::server) fn not_free(&self, fault: &NotCounted, now: Timestamp) {
+        if self.not_free.is_due(now) {
+            trace::error(format_args!(
+                "a free allowance could not be counted, so clients are asked to pay: {fault}"
+            ));
         }
     }
 
@@ -109,6 +122,21 @@ impl Notices {
             trace::warn(format_args!(
                 "a request named an authority that is not this server's and was answered with 421: if it is this server's, add it \
                  with .origin(..) or .accept_authority(..)"
+            ));
+        }
+    }
+
+    /// Notes a credential that is accepted, sold for an amount that may be less than today's price.
+    #[inline]
+    pub(in crate::server) fn accepted(&self, price: Option<Amount>, sold_for: Amount) {
+        if let Some(price) = price
+            && sold_for < price
+            && !self.sold_for_less.swap(true, Ordering::Relaxed)
+        {
+            trace::info(format_args!(
+                "a credential that was sold for {sold_for} is accepted on a route whose price is {price} now, because what was \
+                 sold is served; if two charges serve this URL at the same time, give each its own paywall with a .service(..) \
+                 label, and to void what was sold call .sold_since(..)"
             ));
         }
     }

@@ -1,3 +1,4 @@
+mod before;
 mod challenges;
 mod client;
 mod macaroons;
@@ -13,12 +14,13 @@ use http::{HeaderMap, HeaderValue, Request, header::AUTHORIZATION};
 use super::{Credential, L402, Macaroon, Scheme, mint::mint};
 use crate::{
     clock::Timestamp,
-    dialect::{Carrier, Dialect as _, Presented, RequestView, keys::OriginKeys},
+    dialect::{Captures, Carrier, Dialect as _, Presented, RequestView, Route, keys::OriginKeys},
     payment::{Access, Amount, Network, PaymentHash, Preimage, Proof, Terms},
 };
 
 const ORIGIN: &str = "https://api.example.com:8443";
 const END: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const SOLD: Timestamp = Timestamp::from_unix_seconds(1_799_999_700);
 const DAY: Duration = Duration::from_secs(86_400);
 const HOUR: Access = Access::ForDuration(Duration::from_secs(3600));
 const ONCE: Access = Access::Once;
@@ -33,7 +35,7 @@ struct Scene {
     target: String,
     route: String,
     headers: HeaderMap,
-    bound: Option<[u8; 32]>,
+    body_hash: Option<[u8; 32]>,
     terms: Terms,
     keys: OriginKeys,
     dialect: L402,
@@ -47,7 +49,7 @@ impl Scene {
             target: "/weather/oslo?units=metric".to_owned(),
             route: "/weather/{city}".to_owned(),
             headers: HeaderMap::new(),
-            bound: None,
+            body_hash: None,
             terms,
             keys: keys(1, ORIGIN, 1),
             dialect: L402::default(),
@@ -65,7 +67,7 @@ impl Scene {
             target,
             route,
             keys,
-            bound,
+            body_hash,
             ..
         } = self;
         look(&RequestView {
@@ -73,15 +75,18 @@ impl Scene {
             origin: ORIGIN,
             target,
             client_target: None,
-            route,
+            route: Route {
+                prefix: "",
+                pattern: route,
+            },
+            captures: Captures::Known(&[]),
             keys,
-            body_hash: None,
-            bound: *bound,
+            body_hash: *body_hash,
         })
     }
 
     fn mint(&self) -> Macaroon {
-        self.with(|view| mint(view, &self.terms, AMOUNT, hash(), END))
+        self.with(|view| mint(view, &self.terms, AMOUNT, hash(), (SOLD, END)))
             .unwrap()
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     codec::{base64, hex},
-    dialect::l402::Reason,
+    dialect::{bound::EMPTY_BODY, l402::Reason},
     payment::Refusal,
 };
 
@@ -36,32 +36,99 @@ fn another_method_path_or_query_is_refused() {
     scene.refused("wrong_route");
 }
 
+/// A charge whose price reads the body, and a request with a body.
+fn priced_by_body() -> Scene {
+    let mut scene = Scene::new(ONCE);
+    scene.terms.binds = "@query,@body".to_owned();
+    scene.terms.bound_covers_body = true;
+    scene.body_hash = Some([1; 32]);
+    scene
+}
+
 #[test]
 fn what_is_bound_must_be_the_same() {
-    let mut scene = Scene::new(ONCE);
-    scene.terms.has_bound = true;
-    scene.terms.bound_covers_body = true;
-    scene.bound = Some([1; 32]);
+    let scene = priced_by_body();
     let token = scene.mint();
     let mut scene = scene.bearing(&token);
-    assert!(scene.dialect.binds_body(&scene.terms));
+    assert!(scene.with(|view| scene.dialect.binds_body(view, &scene.terms)));
     assert!(scene.proof().is_ok());
-    scene.bound = Some([2; 32]);
+    scene.body_hash = Some([2; 32]);
     scene.refused("wrong_bound");
-    scene.bound = None;
-    scene.refused("wrong_bound");
-    scene.terms.has_bound = false;
+    scene.body_hash = None;
     scene.refused("wrong_bound");
 
+    // It says what it bound, whatever the charge binds now.
+    scene.terms = Terms::plain(ONCE);
+    scene.refused("wrong_bound");
+    scene.body_hash = Some([1; 32]);
+    assert!(scene.proof().is_ok());
+}
+
+#[test]
+fn a_bound_caveat_that_a_client_adds_grants_nothing() {
     let bare = Scene::new(ONCE).mint();
-    let mut scene = Scene::new(ONCE).bearing(
-        &bare
-            .attenuate(format!("bound={}", "01".repeat(32)))
-            .unwrap(),
-    );
-    scene.terms.has_bound = true;
-    scene.bound = Some([1; 32]);
-    scene.refused("missing_caveat");
+    for hash in ["01".repeat(32), format!("@query:{}", "01".repeat(32))] {
+        Scene::new(ONCE)
+            .bearing(&bare.attenuate(format!("bound={hash}")).unwrap())
+            .refused("widened");
+    }
+}
+
+#[test]
+fn what_todays_price_reads_and_a_token_left_open_must_be_absent() {
+    let token = Scene::new(ONCE).mint();
+    let mut scene = Scene::new(ONCE).bearing(&token);
+    scene.terms.priced_headers = vec!["x-size".to_owned()];
+    assert!(scene.proof().is_ok());
+    scene
+        .headers
+        .insert("x-size", HeaderValue::from_static("9"));
+    scene.refused("wrong_bound");
+    // A charge of then is named that bound as little.
+    for (access, binds, expected) in [
+        (ONCE, "", None),
+        (HOUR, "", Some("wrong_bound")),
+        (ONCE, "x-other", Some("wrong_bound")),
+    ] {
+        let mut earlier = Terms::plain(access);
+        binds.clone_into(&mut earlier.binds);
+        scene.terms.earlier = vec![earlier];
+        match expected {
+            None => assert!(scene.proof().is_ok()),
+            Some(code) => scene.refused(code),
+        }
+    }
+
+    let mut scene = priced_by_body().bearing(&token);
+    scene.refused("wrong_bound");
+    scene.body_hash = Some(EMPTY_BODY);
+    assert!(scene.proof().is_ok());
+}
+
+#[test]
+fn what_was_sold_before_a_moment_is_void() {
+    for access in [ONCE, uses(5), HOUR] {
+        let token = Scene::new(access).mint();
+        let mut scene = Scene::new(access).bearing(&token);
+        scene.terms.sold_since = Some(SOLD);
+        assert!(scene.proof().is_ok());
+        scene.terms.sold_since = Some(SOLD.saturating_add(Duration::from_secs(1)));
+        scene.refused("revoked");
+    }
+}
+
+#[test]
+fn capture_names_do_not_matter_and_former_patterns_count() {
+    let token = Scene::new(HOUR).mint();
+    let mut scene = Scene::new(HOUR).bearing(&token);
+    scene.route = "/weather/{town}".to_owned();
+    assert!(scene.proof().is_ok());
+    scene.route = "/forecast/{town}".to_owned();
+    scene.refused("wrong_route");
+    scene.terms.former_patterns = vec!["/weather/{anything}".to_owned()];
+    assert!(scene.proof().is_ok());
+    scene.terms.former_patterns = vec!["/weather/{*anything}".to_owned()];
+    scene.refused("wrong_route");
 }
 
 #[test]
@@ -121,10 +188,7 @@ fn the_first_credential_that_opens_the_request_counts() {
 
 #[test]
 fn a_later_credential_is_chosen_before_the_body_is_known() {
-    let mut scene = Scene::new(ONCE);
-    scene.terms.has_bound = true;
-    scene.terms.bound_covers_body = true;
-    scene.bound = Some([1; 32]);
+    let mut scene = priced_by_body();
     let good = scene.mint();
     scene.target = "/".to_owned();
     let elsewhere = scene.mint();
@@ -132,7 +196,7 @@ fn a_later_credential_is_chosen_before_the_body_is_known() {
     let scene = scene.bearing(&elsewhere).bearing(&good);
     let claim = scene.with(|view| {
         let head_only = RequestView {
-            bound: None,
+            body_hash: None,
             ..*view
         };
         match scene.dialect.credential(&head_only, &scene.terms, END) {
@@ -186,7 +250,7 @@ fn a_target_that_would_not_fit_is_not_offered() {
     assert!(!is_said(&scene));
     assert!(
         scene
-            .with(|view| mint(view, &scene.terms, AMOUNT, hash(), END))
+            .with(|view| mint(view, &scene.terms, AMOUNT, hash(), (SOLD, END)))
             .is_err()
     );
 }

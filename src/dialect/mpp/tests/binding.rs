@@ -3,9 +3,9 @@ use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 
 use super::*;
-use crate::dialect::mpp::{
-    challenge::Challenge,
-    verify::{EMPTY_BODY, bound_hash},
+use crate::dialect::{
+    bound::EMPTY_BODY,
+    mpp::{challenge::Challenge, verify::bound_hash},
 };
 
 fn hash(body: &[u8]) -> Option<[u8; 32]> {
@@ -75,49 +75,130 @@ fn a_credential_opens_no_other_body() {
 }
 
 #[test]
-fn a_streamed_body_is_not_bound_and_a_digest_that_nobody_checks_is_refused() {
+fn a_streamed_body_is_not_bound_and_what_was_bought_stays_when_the_charge_changes() {
     let mut bench = Bench::new().unwrap();
     bench.terms.streams_body = true;
     bench.body_hash = None;
     bench.present().unwrap();
     assert_eq!(refused(&bench), None);
-    assert!(!Mpp.binds_body(&bench.terms));
+    assert!(!Mpp.binds_body(&bench.view(), &bench.terms));
     bench.terms.bound_covers_body = true;
-    assert!(Mpp.binds_body(&bench.terms));
+    assert!(Mpp.binds_body(&bench.view(), &bench.terms));
 
-    bench.terms.streams_body = false;
+    bench.terms = Terms::plain(Access::Once);
     bench.body_hash = hash(b"{}");
-    assert_eq!(
-        refused(&bench),
-        OTHER_REQUEST,
-        "bought for a stream, shown with a body that is bound"
-    );
+    assert_eq!(refused(&bench), None, "bought for any body");
     bench.present().unwrap();
     bench.terms.streams_body = true;
-    assert_eq!(
-        refused(&bench),
-        OTHER_REQUEST,
-        "bought for one body, shown where none is hashed"
+    assert_eq!(refused(&bench), None, "bought for this body");
+    for other in [None, hash(b"")] {
+        bench.body_hash = other;
+        assert_eq!(refused(&bench), OTHER_REQUEST, "bought for another body");
+    }
+}
+
+fn form(bench: &mut Bench, content_type: &'static str) {
+    bench.head.headers.insert(
+        http::header::CONTENT_TYPE,
+        http::HeaderValue::from_static(content_type),
     );
 }
 
 #[test]
+fn a_form_in_parts_is_left_alone_because_no_client_can_send_it_twice() {
+    for (content_type, is_left) in [
+        ("multipart/form-data; boundary=a", true),
+        ("Multipart/Form-Data;boundary=\"b\"", true),
+        ("multipart/form-data", true),
+        ("multipart/mixed; boundary=a", false),
+        ("application/x-www-form-urlencoded", false),
+        ("text/plain; x=multipart/form-data", false),
+    ] {
+        let mut bench = Bench::new().unwrap();
+        form(&mut bench, content_type);
+        bench.body_hash = hash(b"--a");
+        bench.present().unwrap();
+        assert_eq!(refused(&bench), None);
+        bench.body_hash = hash(b"--b");
+        let expected = if is_left { None } else { OTHER_REQUEST };
+        assert_eq!(refused(&bench), expected, "{content_type}");
+        bench.target = "/dear".to_owned();
+        assert_eq!(refused(&bench), OTHER_REQUEST, "{content_type}");
+    }
+}
+
+#[test]
+fn a_form_in_parts_is_bound_if_the_price_reads_it_or_the_charge_says_so() {
+    let by_price = |terms: &mut Terms| terms.bound_covers_body = true;
+    let by_charge = |terms: &mut Terms| terms.binds_multipart = true;
+    for bind in [by_price, by_charge] {
+        let mut bench = Bench::new().unwrap();
+        form(&mut bench, "multipart/form-data; boundary=a");
+        bench.body_hash = hash(b"--a");
+        // Left alone when it was sold, and then its price reads it.
+        bench.present().unwrap();
+        let left = bench.head.clone();
+        bind(&mut bench.terms);
+        bench.present().unwrap();
+        assert_eq!(refused(&bench), None);
+        bench.body_hash = hash(b"--b");
+        assert_eq!(refused(&bench), OTHER_REQUEST);
+        bench.head = left;
+        let expected = if bench.terms.bound_covers_body {
+            OTHER_REQUEST
+        } else {
+            None
+        };
+        assert_eq!(refused(&bench), expected);
+    }
+}
+
+#[test]
 fn what_a_price_saw_is_bound() {
+    let header = |value: &'static str| http::HeaderValue::from_static(value);
     let mut bench = Bench::new().unwrap();
-    bench.terms.has_bound = true;
+    let sold_before = bench.head.headers.clone();
+    bench.terms.binds = "@query,@body,x-a".to_owned();
+    bench.body_hash = None;
     assert!(
         bench.challenge().is_none(),
         "nothing is sold before it is known"
     );
-    assert_eq!(refused(&bench), OTHER_REQUEST);
-    bench.bound = Some([1; 32]);
-    assert_eq!(refused(&bench), OTHER_REQUEST, "bought without");
+    bench.body_hash = Some(EMPTY_BODY);
+    bench.head.headers.insert("x-a", header("1"));
     bench.present().unwrap();
     assert_eq!(refused(&bench), None);
-    bench.bound = Some([2; 32]);
+    // It says what it bound, whatever the charge binds now.
+    for binds in ["@query,@body,x-a", "", "x-b"] {
+        binds.clone_into(&mut bench.terms.binds);
+        bench.head.headers.insert("x-a", header("1"));
+        assert_eq!(refused(&bench), None);
+        bench.head.headers.insert("x-a", header("2"));
+        assert_eq!(refused(&bench), OTHER_REQUEST);
+        bench.head.headers.remove("x-a");
+        assert_eq!(refused(&bench), OTHER_REQUEST);
+    }
+    // What it left open and today's price reads must be absent, unless an earlier charge is named.
+    bench.head.headers = sold_before;
+    bench.terms.priced_headers = vec!["x-a".to_owned()];
+    assert_eq!(refused(&bench), None);
+    bench.head.headers.insert("x-a", header("1"));
     assert_eq!(refused(&bench), OTHER_REQUEST);
-    bench.terms.has_bound = false;
-    assert_eq!(refused(&bench), OTHER_REQUEST);
+    bench.terms.earlier = vec![Terms::plain(Access::Once)];
+    assert_eq!(refused(&bench), None);
+}
+
+#[test]
+fn what_was_sold_before_a_moment_is_void() {
+    let mut bench = Bench::new().unwrap();
+    bench.terms.sold_since = Some(bench.invoice.created_at());
+    assert_eq!(refused(&bench), None);
+    let later = std::time::Duration::from_secs(1);
+    bench.terms.sold_since = Some(bench.invoice.created_at().saturating_add(later));
+    assert_eq!(
+        refused(&bench),
+        Some((RefusalKind::Revoked, "invalid-challenge"))
+    );
 }
 
 #[test]

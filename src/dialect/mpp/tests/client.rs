@@ -5,8 +5,9 @@ use super::*;
 use crate::{
     codec::base64,
     dialect::{
+        bound::EMPTY_BODY,
         client::{ClientConditions, ClientRequest},
-        mpp::{ChargeRequest, Payable, credential::HEADER, verify::EMPTY_BODY},
+        mpp::{ChargeRequest, Payable, credential::HEADER},
     },
     payment::{Network, Preimage},
 };

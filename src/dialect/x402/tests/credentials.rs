@@ -8,22 +8,19 @@ use super::*;
 use crate::{clock::Timestamp, codec::base64, payment::Network};
 
 #[test]
-fn the_head_tells_whether_a_price_function_saw_what_was_bought() {
-    for (sold, asked) in [(true, false), (false, true)] {
-        let mut bench = strict();
-        (bench.terms.has_bound, bench.bound) = (sold, sold.then_some([4; 32]));
-        let call = paid(&bench);
-        assert!(matches!(
-            X402.credential(&bench.view(&call), &bench.terms, bench.now),
-            Presented::Authentic(_)
-        ));
-        bench.terms.has_bound = asked;
-        let Presented::Refused(refusal) =
-            X402.credential(&bench.view(&call), &bench.terms, bench.now)
-        else {
-            panic!("{sold}")
-        };
-        assert_eq!(refusal.code(), "invalid_exact_lnbtc_request_mismatch");
+fn a_fixed_price_may_become_a_function_and_the_other_way_round() {
+    for sold in ["", "@query", "@query,@body"] {
+        for today in ["", "@query", "@query,@body"] {
+            let mut bench = strict();
+            sold.clone_into(&mut bench.terms.binds);
+            let call = paid(&bench);
+            today.clone_into(&mut bench.terms.binds);
+            assert_eq!(code(&bench, &call), "proof", "{sold} {today}");
+            let mut other = call.clone();
+            other.body_hash = [1; 32];
+            let mismatch = "invalid_exact_lnbtc_request_mismatch";
+            assert_eq!(code(&bench, &other), mismatch, "{sold} {today}");
+        }
     }
 }
 

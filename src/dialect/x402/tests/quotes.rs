@@ -202,17 +202,79 @@ fn each_part_of_the_request_changed_alone_is_another_request() {
     assert_eq!(code(&bench, &call), "proof");
 }
 
+const MISMATCH: &str = "invalid_exact_lnbtc_request_mismatch";
+
 #[test]
 fn what_a_price_function_saw_is_bound_under_the_quote() {
     let mut bench = strict();
-    bench.terms.has_bound = true;
-    bench.bound = Some([4; 32]);
-    let call = paid(&bench);
+    bench.terms.binds = "@query".to_owned();
+    let mut call = paid(&bench);
     assert_eq!(code(&bench, &call), "proof");
-    for other in [Some([5; 32]), None] {
-        bench.bound = other;
-        assert_eq!(code(&bench, &call), "invalid_exact_lnbtc_request_mismatch");
+    // A layer further out may rewrite the query, and leave the target alone that is bound.
+    let asked_for = bench.call();
+    let target = asked_for.head.uri.path_and_query().unwrap().as_str();
+    call.head.uri = "/weather/oslo?days=9".parse().unwrap();
+    for today in ["@query", "", "@query,@body"] {
+        today.clone_into(&mut bench.terms.binds);
+        let view = RequestView {
+            target,
+            ..bench.view(&call)
+        };
+        let Presented::Authentic(claim) = X402.credential(&view, &bench.terms, bench.now) else {
+            panic!("{today}")
+        };
+        let verdict = claim.verify(&view, &bench.terms, None, bench.now);
+        assert_eq!(verdict.unwrap_err().code(), MISMATCH, "{today}");
     }
+}
+
+#[test]
+fn an_earlier_charge_is_verified_and_its_parameters_are_never_taken_from_the_proof() {
+    let plain = strict().terms;
+    let bound = Terms {
+        bound_headers: vec!["accept".to_owned()],
+        binds: "accept".to_owned(),
+        ..plain.clone()
+    };
+    let both = Terms {
+        bound_headers: vec!["accept".to_owned(), "host".to_owned()],
+        binds: "accept,host".to_owned(),
+        ..plain.clone()
+    };
+    let all = [plain, bound, both];
+    for (sold, today) in (0..3).flat_map(|sold| (0..3).map(move |today| (sold, today))) {
+        let mut bench = strict();
+        let key = bench.terms.pay_to;
+        let of = |terms: &Terms| Terms {
+            pay_to: key,
+            ..terms.clone()
+        };
+        bench.terms = of(&all[sold]);
+        let call = paid(&bench);
+        bench.terms = of(&all[today]);
+        let expected = if sold == today { "proof" } else { MISMATCH };
+        assert_eq!(code(&bench, &call), expected, "{sold} {today}");
+        bench.terms.earlier = all.iter().map(of).collect();
+        assert_eq!(code(&bench, &call), "proof", "{sold} {today}");
+        let mut other = call.clone();
+        other
+            .head
+            .headers
+            .insert("accept", "text/plain".parse().unwrap());
+        let expected = if sold == 0 { "proof" } else { MISMATCH };
+        assert_eq!(code(&bench, &other), expected, "{sold} {today}");
+    }
+}
+
+#[test]
+fn what_was_sold_before_a_moment_is_void() {
+    let mut bench = strict();
+    let call = paid(&bench);
+    bench.terms.sold_since = Some(bench.now);
+    assert_eq!(code(&bench, &call), "proof");
+    let later = std::time::Duration::from_secs(1);
+    bench.terms.sold_since = Some(bench.now.saturating_add(later));
+    assert_eq!(code(&bench, &call), "invalid_transaction_state");
 }
 
 #[test]

@@ -65,16 +65,19 @@ fn check(state: &LimiterState, limits: &UnpaidLimits) {
         );
     }
     assert!(state.slots.len() <= limits.total && state.clients.len() <= limits.clients);
+    let mut bursts = 0;
     for (client, count) in by_client
         .iter()
         .filter(|(client, _)| **client != ClientKey::Unknown)
     {
-        assert!(*count <= limits.per_client);
+        assert!(*count <= 4 * limits.per_client);
+        bursts += count.saturating_sub(limits.per_client);
         assert_eq!(
             state.clients.get(client).map(|known| known.held),
             Some(*count)
         );
     }
+    assert!(bursts <= limits.total / 2);
     assert!(
         state
             .clients

@@ -129,6 +129,6 @@ fn a_client_waits_for_the_last_of_all_that_is_full() {
         let slot = limiter.reserve(client(n), at(0)).unwrap();
         slot.issued(hash(n), at(end));
     }
-    assert_eq!(retry_after(limiter.reserve(client(1), at(0))), 300);
-    assert_eq!(retry_after(limiter.reserve(client(3), at(0))), 100);
+    assert_eq!(retry_after(limiter.reserve(client(1), at(10))), 290);
+    assert_eq!(retry_after(limiter.reserve(client(3), at(10))), 90);
 }

@@ -188,7 +188,7 @@ fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
         head.extensions
             .insert(axum::extract::OriginalUri(original.parse().unwrap()));
         assert_eq!(original_uri(&head.extensions, &head.uri).path(), original);
-        route(&head, pattern).unwrap_or(pattern.to_owned())
+        format!("{}{pattern}", prefix(&head))
     };
     assert_eq!(
         bound("/v1/weather/rome", "/weather/rome", "/weather/{city}"),
@@ -204,7 +204,7 @@ fn the_route_of_reusable_access_has_the_prefix_of_its_nest() {
         bound("/old/rome", "/weather/rome", "/weather/{city}"),
         "/old/rome/weather/{city}"
     );
-    assert_eq!(route(&head("/a/b", &[]), "/a/{x}"), None);
+    assert_eq!(prefix(&head("/a/b", &[])), "");
     let plain = head("/a/b?c", &[]);
     assert_eq!(matched_path(&plain.extensions), None);
 }

@@ -5,12 +5,13 @@ use http::{Response, StatusCode};
 
 use super::{problem::answer, sold};
 use crate::{
+    clock::Timestamp,
     codec::json,
     dialect::{
         HeaderLine,
         problem::{PAYMENT_REQUIRED, problem_type},
     },
-    payment::{Amount, Refusal, RefusalKind, Terms},
+    payment::{Amount, DialectName, Refusal, RefusalKind, Terms},
     server::request::budget::{self, Written},
 };
 
@@ -21,11 +22,18 @@ pub(in crate::server) struct Offer<'a> {
     pub(in crate::server) challenges: &'a [Written<'a>],
     /// What stands in the headers.
     pub(in crate::server) kept: Vec<Written<'a>>,
+    /// The dialects that bind the body, if the request is a form in parts.
+    pub(in crate::server) form_bound_in: &'a [DialectName],
     pub(in crate::server) amount: Amount,
     pub(in crate::server) terms: &'a Terms,
+    /// When the client has free requests again that it has used up.
+    pub(in crate::server) free_again_at: Option<Timestamp>,
 }
 
 /// Answers 402 with fresh challenges, and with the reason if a credential was refused.
+///
+/// If the request is a form in parts, the dialects that bind its body are named too: a client that
+/// builds the form again must not pay in one of them.
 ///
 /// The body is written without a serialiser: only the description needs escapes.
 /// The page `docs/answers.md` lists its members.
@@ -37,8 +45,10 @@ pub(in crate::server) fn payment_required(
     let Offer {
         challenges,
         kept,
+        form_bound_in,
         amount,
         terms,
+        free_again_at,
     } = offer;
     let kind = refused.map_or(PAYMENT_REQUIRED, |refused| problem_type(refused.kind()));
     let (title, [detail, form, rest]) = told(refused.map(Refusal::kind), form);
@@ -52,8 +62,16 @@ pub(in crate::server) fn payment_required(
         detail,
         form,
         rest,
-        "\"",
     ]);
+    let mut before = "; a payment in ";
+    for dialect in form_bound_in {
+        body.extend([before, dialect.as_str()]);
+        before = " or ";
+    }
+    if !form_bound_in.is_empty() {
+        body.push_str(SAME_BYTES);
+    }
+    body.push('"');
     if let Some(refusal) = refused {
         body.extend([
             ",\"dialect\":\"",
@@ -66,6 +84,9 @@ pub(in crate::server) fn payment_required(
         ]);
     }
     sold::write(&mut body, amount, terms);
+    if let Some(at) = free_again_at {
+        body.extend([",\"free_again_at\":\"", &at.to_iso_8601(), "\""]);
+    }
     body.push_str(",\"accepts\":[");
     let (mut digits, network, mut before) = (itoa::Buffer::new(), terms.network.as_str(), "");
     let amount = digits.format(amount.as_msat());
@@ -95,6 +116,10 @@ pub(in crate::server) fn payment_required(
     headers.extend(refusal_line);
     response
 }
+
+/// For a form in parts. Clients make another boundary for each try unless they keep the bytes.
+const SAME_BYTES: &str =
+    " is valid for exactly this body: send the same bytes again, with the same boundary";
 
 /// Writes the first line of every challenge. The others are copies of it for older clients.
 fn push_challenges(body: &mut String, challenges: &[Written<'_>]) {
@@ -202,8 +227,10 @@ mod tests {
         let offer = Offer {
             challenges: &written,
             kept: Vec::new(),
+            form_bound_in: &[],
             amount: Amount::from_msat(1_500),
             terms: &terms,
+            free_again_at: None,
         };
         let answer = payment_required(offer, (refused, FORM), None);
         assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
@@ -254,5 +281,24 @@ mod tests {
             );
             assert_eq!(body(&[DialectName::Mpp], Some(&refusal)), expected);
         }
+    }
+
+    #[test]
+    fn a_form_is_told_where_its_body_is_bound() {
+        let bound_in = [DialectName::Mpp, DialectName::X402];
+        let terms = Terms::plain(Access::Once);
+        let offer = Offer {
+            challenges: &[],
+            kept: Vec::new(),
+            form_bound_in: &bound_in,
+            free_again_at: None,
+            amount: Amount::from_msat(1_500),
+            terms: &terms,
+        };
+        let answer = payment_required(offer, (None, ""), None);
+        let body: serde_json::Value = serde_json::from_slice(answer.body()).unwrap();
+        let detail = body["detail"].as_str().unwrap();
+        let told = format!("; a payment in mpp or x402{SAME_BYTES}");
+        assert!(detail.ends_with(&told), "{detail}");
     }
 }

@@ -31,6 +31,13 @@ impl<'a> Captured<'a> {
 /// The matcher names captures `a` to `z`, and panics if there are more.
 pub(super) const MAX_CAPTURES: usize = 24;
 
+/// Returns whether a router could have a route with this pattern.
+pub(crate) fn is_pattern(pattern: &str) -> bool {
+    pattern.starts_with('/')
+        && pattern.matches('{').count() <= MAX_CAPTURES
+        && matchit::Router::new().insert(pattern, ()).is_ok()
+}
+
 /// Returns what one pattern of the router captures of a path, decoded. Nothing if it does not
 /// match.
 pub(crate) fn captures(pattern: &str, path: &str) -> Vec<(String, String)> {

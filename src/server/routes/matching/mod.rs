@@ -22,7 +22,7 @@ mod against_axum;
 mod tests;
 
 pub(crate) use self::{
-    captured::{Captured, captures},
+    captured::{Captured, captures, is_pattern},
     normal::is_broken,
     rules::{Lookup, Otherwise, Rules},
 };
