@@ -9,8 +9,8 @@ use tower_x402::{
     lightning::{Devnet, InvoiceRequest, LocalNode, NodeError, PaymentStatus},
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
-        AxumBody, AxumLayer, BadRequest, ClientAddr, ClientUrl, ConfigError, OwnAnswer,
-        PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
+        AxumBody, AxumLayer, BadRequest, ClientAddr, ClientUrl, ConfigError, KeptAnswers,
+        OwnAnswer, PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
     },
     *,
 };
@@ -71,6 +71,7 @@ fn public_types_are_debug_send_and_sync() {
         ClientAddr,
         ClientUrl,
         ConfigError,
+        KeptAnswers,
         OwnAnswer,
         PaywallBuilder,
         Price,

@@ -4,6 +4,7 @@ mod pool;
 mod read;
 
 use std::{
+    collections::VecDeque,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -39,7 +40,16 @@ pin_project! {
         kind: Kind<B>,
         // Ends the body when it fires.
         end: Option<Pin<Box<Sleep>>>,
+        // Instead of `kind`.
+        rest: Option<Box<Rest<B>>>,
     }
+}
+
+/// A body of which the layer has read the beginning.
+#[derive(Debug)]
+struct Rest<B> {
+    first: VecDeque<Frame<Bytes>>,
+    body: Pin<Box<B>>,
 }
 
 pin_project! {
@@ -120,6 +130,28 @@ impl<B> ResponseBody<B> {
                 held: Box::new(Held::new(data, None, None)),
             },
             end: None,
+            rest: None,
+        }
+    }
+
+    /// Sends a body in memory, and gives its share back after that.
+    #[cfg(feature = "server")]
+    pub(crate) fn held_with(data: Bytes, share: Share) -> Self {
+        Self {
+            kind: Kind::Held {
+                held: Box::new(Held::new(data, None, Some(share))),
+            },
+            end: None,
+            rest: None,
+        }
+    }
+
+    /// Sends the frames that were read already, and passes the rest of the body through.
+    #[cfg(feature = "server")]
+    pub(crate) fn resumed(first: VecDeque<Frame<Bytes>>, body: Pin<Box<B>>) -> Self {
+        Self {
+            rest: Some(Box::new(Rest { first, body })),
+            ..Self::held(Bytes::new())
         }
     }
 
@@ -127,6 +159,7 @@ impl<B> ResponseBody<B> {
         Self {
             kind: Kind::Inner { body },
             end: None,
+            rest: None,
         }
     }
 
@@ -135,6 +168,7 @@ impl<B> ResponseBody<B> {
         Self {
             kind: Kind::Inner { body },
             end: Some(Box::pin(sleep_until(end))),
+            rest: None,
         }
     }
 }
@@ -155,16 +189,40 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             let held = Box::default();
             this.kind.set(Kind::Held { held });
         }
+        if let Some(rest) = this.rest {
+            return match rest.first.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => rest.body.as_mut().poll_frame(cx),
+            };
+        }
         this.kind.poll_frame(cx)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.kind.size_hint()
+        let Some(rest) = &self.rest else {
+            return self.kind.size_hint();
+        };
+        let first: u64 = rest.first.iter().map(length).sum();
+        let mut hint = rest.body.size_hint();
+        // The upper bound first: it may not be below the lower one.
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(first));
+        }
+        hint.set_lower(hint.lower().saturating_add(first));
+        hint
     }
 
     fn is_end_stream(&self) -> bool {
-        self.kind.is_end_stream()
+        match &self.rest {
+            Some(rest) => rest.first.is_empty() && rest.body.is_end_stream(),
+            None => self.kind.is_end_stream(),
+        }
     }
+}
+
+/// Returns how many bytes of data a frame has.
+fn length(frame: &Frame<Bytes>) -> u64 {
+    frame.data_ref().map_or(0, |data| data.len() as u64)
 }
 
 /// Creates an empty body. Layers outside this one need it for their own answers, such as

@@ -25,6 +25,18 @@ pub(crate) fn may_hold_credential(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| own(name.as_str()))
 }
 
+/// Returns the lines of the fields in which credentials of any dialect stand.
+#[cfg(feature = "server")]
+pub(crate) fn credential_lines(
+    headers: &HeaderMap,
+) -> impl Iterator<Item = (&'static str, &http::HeaderValue)> {
+    DIALECTS
+        .iter()
+        .flat_map(|dialect| [dialect.fields.credentials, dialect.fields.shared])
+        .flatten()
+        .flat_map(|name| headers.get_all(*name).iter().map(|value| (*name, value)))
+}
+
 /// Whether a request field holds nothing but credentials of some dialect.
 pub(crate) fn is_credential_field(name: &str) -> bool {
     let mut own = DIALECTS

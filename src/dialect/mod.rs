@@ -88,6 +88,15 @@ pub(crate) trait Dialect: fmt::Debug + Send + Sync {
     /// head allows: `view.body_hash` is not known yet.
     fn credential(&self, view: &RequestView<'_>, terms: &Terms, now: Timestamp) -> Presented;
 
+    /// Returns the identifier that the client gave this payment, so that it counts once.
+    ///
+    /// # Errors
+    ///
+    /// Why it is none.
+    fn identifier(&self, _headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+        Ok(None)
+    }
+
     /// Returns the refusal of a genuine credential that is used up.
     fn spent(&self) -> Refusal;
 

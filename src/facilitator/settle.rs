@@ -9,7 +9,7 @@ use crate::{
         self, Conditions, PaymentPayload, PaymentRequirements, Reason, Receipt, Verified,
     },
     payment::{Network, is_public_key, retain_until},
-    replay::{ConsumptionKey, Lease, ReplayStore, UseLimits, vouches_from},
+    replay::{ConsumptionKey, Lease, Leased, ReplayStore, UseLimits, vouches_from},
     trace,
 };
 
@@ -129,13 +129,13 @@ impl Facilitator {
         let key = ConsumptionKey::lightning(verified.network(), verified.payment_hash());
         let once = UseLimits::new(NonZeroU32::MIN, 0);
         let until = self.retain_until(verified);
-        let consumed = Lease::consume(self.0.store.clone(), key, once, until);
+        let consumed = Lease::consume(self.0.store.clone(), key, once, until, None);
         match tokio::time::timeout(self.0.time_limit, consumed).await {
-            Ok(Ok(Some((lease, _)))) => {
+            Ok(Ok(Leased::Granted(lease, _))) => {
                 lease.keep();
                 Ok(())
             }
-            Ok(Ok(None)) => Err(Reason::DuplicateSettlement),
+            Ok(Ok(Leased::InUse | Leased::Spent)) => Err(Reason::DuplicateSettlement),
             Ok(Err(_)) | Err(_) => Err(Reason::SettlementFailed),
         }
     }

@@ -73,6 +73,8 @@ pub(crate) struct Terms {
     /// quote such a proof, so it must be for the current price. Its invoice must be made after the
     /// store, by more than twice [`SKEW`]. `None` refuses all foreign proofs.
     pub(crate) foreign_proofs_since: Option<Timestamp>,
+    /// Answers are kept and given again, so a client may name its payment.
+    pub(crate) keeps_answers: bool,
     /// This route uses `Authorization` for something else, so MPP uses `Payment-Authorization`.
     pub(crate) authorization_taken: bool,
 }
@@ -103,6 +105,7 @@ impl Terms {
             uses_within: 30 * DAY,
             max_restores: 2,
             foreign_proofs_since: None,
+            keeps_answers: false,
             authorization_taken: false,
         }
     }

@@ -14,11 +14,23 @@ pub(crate) struct Lease {
     key: ConsumptionKey,
     use_id: UseId,
     on_drop: Option<ReleaseReason>,
+    /// The store was told that the use is being served.
+    is_serving: bool,
+}
+
+/// The answer of a store to a request for a lease.
+#[derive(Debug)]
+pub(crate) enum Leased {
+    /// The lease, and how many uses are left.
+    Granted(Lease, u32),
+    /// No use is left, and one is being served, in this process or in another.
+    InUse,
+    Spent,
 }
 
 impl Lease {
-    /// Consumes one use. Returns its lease and how many uses are left, or `None` if the payment is
-    /// spent.
+    /// Consumes one use. If the store knows which uses are being served, this one is until
+    /// `serving_until`, or until the lease ends.
     ///
     /// The lease exists before the store is asked. So the use goes back if this future is dropped,
     /// and after every error that does not say that nothing was taken.
@@ -27,20 +39,33 @@ impl Lease {
         key: ConsumptionKey,
         limits: UseLimits,
         retain_until: Timestamp,
-    ) -> Result<Option<(Self, u32)>, StoreError> {
+        serving_until: Option<Timestamp>,
+    ) -> Result<Leased, StoreError> {
         let use_id = UseId::random()?;
-        let lease = Self {
+        let mut lease = Self {
             store,
             key,
             use_id,
             on_drop: Some(ReleaseReason::NotServed),
+            is_serving: false,
         };
-        let request = UseRequest::new(key, use_id, limits, retain_until);
+        let mut request = UseRequest::new(key, use_id, limits, retain_until);
+        let serving_until = serving_until.filter(|_| lease.store.serving().is_some());
+        if let Some(deadline) = serving_until {
+            request = request.with_serving_until(deadline);
+        }
         match lease.store.consume(request).await {
-            Ok(Consumption::Granted { remaining }) => Ok(Some((lease, remaining))),
+            Ok(Consumption::Granted { remaining }) => {
+                lease.is_serving = serving_until.is_some();
+                Ok(Leased::Granted(lease, remaining))
+            }
+            Ok(Consumption::InUse) => {
+                lease.keep();
+                Ok(Leased::InUse)
+            }
             Ok(Consumption::Spent) => {
                 lease.keep();
-                Ok(None)
+                Ok(Leased::Spent)
             }
             Err(error) => {
                 if error.kind() == StoreErrorKind::Refused {
@@ -64,8 +89,11 @@ impl Lease {
     /// Ends the lease, and returns whether the use went back.
     pub(crate) fn end(&mut self) -> bool {
         let why = self.on_drop.take();
+        let was_serving = std::mem::take(&mut self.is_serving);
         if let Some(why) = why {
             self.store.release(self.key, self.use_id, why);
+        } else if was_serving && let Some(serving) = self.store.serving() {
+            serving.served(self.key, self.use_id);
         }
         why.is_some()
     }

@@ -7,12 +7,13 @@ use std::{
 
 use super::{
     Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
-    StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
+    Serving, StoreError, StoreErrorKind, StoreId, UseId, UseRequest,
     created_at::created_at,
     state::{
         capacity::{Capacity, Keys, OutOfCapacity},
         payments::SpentPayments,
         records::{Record, RecordTable, check_value},
+        serving::ServingUses,
     },
 };
 use crate::{
@@ -61,11 +62,18 @@ pub struct MemoryStore {
     id: StoreId,
     created_at: Timestamp,
     clock: Arc<dyn Clock>,
-    shards: Box<[Mutex<SpentPayments>]>,
+    shards: Box<[Mutex<Shard>]>,
     hasher: std::hash::RandomState,
     records: Mutex<RecordTable>,
     keys: Keys,
     record_bytes: Capacity,
+}
+
+/// Some of the payments, and which of their uses are being served.
+#[derive(Debug, Default)]
+struct Shard {
+    payments: SpentPayments,
+    serving: ServingUses,
 }
 
 impl MemoryStore {
@@ -119,8 +127,8 @@ impl MemoryStore {
         }
     }
 
-    /// The payments of one shard, among them that of `key`.
-    fn payments(&self, key: &ConsumptionKey) -> MutexGuard<'_, SpentPayments> {
+    /// The shard of `key`.
+    fn shard(&self, key: &ConsumptionKey) -> MutexGuard<'_, Shard> {
         let hash = self.hasher.hash_one(key) as usize;
         lock(&self.shards[hash % SHARDS])
     }
@@ -147,29 +155,41 @@ impl ReplayStore for MemoryStore {
     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
             let (key, now) = (request.key(), self.clock.now());
-            let answer = self
-                .payments(&key)
-                .consume(&request, now, &self.keys, &mut ());
-            answer
+            let consume = || {
+                let Shard { payments, serving } = &mut *self.shard(&key);
+                let answer = payments.consume(&request, now, &self.keys, &mut ())?;
+                Ok(serving.answer(&request, answer, now))
+            };
+            consume()
                 .or_else(|OutOfCapacity| {
                     self.shards
                         .iter()
-                        .for_each(|payments| lock(payments).prune(now, &self.keys, &mut ()));
-                    self.payments(&key)
-                        .consume(&request, now, &self.keys, &mut ())
+                        .for_each(|shard| lock(shard).payments.prune(now, &self.keys, &mut ()));
+                    consume()
                 })
                 .map_err(full_of_keys)
         })
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
-        let _ =
-            self.payments(&key)
-                .release(key, use_id, why, self.clock.now(), &self.keys, &mut ());
+        let now = self.clock.now();
+        let Shard { payments, serving } = &mut *self.shard(&key);
+        let _ = payments.release(key, use_id, why, now, &self.keys, &mut ());
+        serving.end(&key, use_id);
     }
 
     fn durability(&self) -> Durability {
         Durability::Volatile
+    }
+
+    fn serving(&self) -> Option<&dyn Serving> {
+        Some(self)
+    }
+}
+
+impl Serving for MemoryStore {
+    fn served(&self, key: ConsumptionKey, use_id: UseId) {
+        self.shard(&key).serving.end(&key, use_id);
     }
 }
 

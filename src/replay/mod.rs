@@ -18,6 +18,7 @@ mod memory;
 mod records;
 mod request;
 mod revoked;
+mod serving;
 mod state;
 
 use std::{fmt, sync::Arc};
@@ -27,7 +28,7 @@ pub use self::durable::{DurableOptions, DurableStore};
 #[cfg(feature = "server")]
 pub(crate) use self::{
     created_at::{check_created_at, vouches_from},
-    lease::Lease,
+    lease::{Lease, Leased},
 };
 pub use self::{
     error::{StoreError, StoreErrorKind},
@@ -36,6 +37,7 @@ pub use self::{
     records::{RecordKey, Records},
     request::{UseLimits, UseRequest},
     revoked::Revocations,
+    serving::Serving,
 };
 pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
@@ -279,6 +281,14 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
     }
+
+    /// Returns the store as one that knows which uses are being served, or `None`, the default, if
+    /// it does not. Then a client whose use is being served by another process is told that it is
+    /// spent, and to pay again. A store around another one should return that one's answer, if it
+    /// passes requests on unchanged.
+    fn serving(&self) -> Option<&dyn Serving> {
+        None
+    }
 }
 
 impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
@@ -305,9 +315,13 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).ready()
     }
+
+    fn serving(&self) -> Option<&dyn Serving> {
+        (**self).serving()
+    }
 }
 
-fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records) {}
+fn _is_dyn_compatible(_: &dyn ReplayStore, _: &dyn Records, _: &dyn Serving) {}
 
 /// The answer of a store to [`consume`](ReplayStore::consume).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -319,6 +333,9 @@ pub enum Consumption {
         /// The number of uses that are left after this one.
         remaining: u32,
     },
+    /// No use is left, and at least one is being served right now. Only for a request with
+    /// [`serving_until`](UseRequest::serving_until).
+    InUse,
     /// No use is left, or the store has forgotten too much to know that one is left.
     Spent,
 }

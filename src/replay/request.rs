@@ -27,6 +27,7 @@ pub struct UseRequest {
     use_id: UseId,
     limits: UseLimits,
     retain_until: Timestamp,
+    serving_until: Option<Timestamp>,
 }
 
 impl UseRequest {
@@ -43,7 +44,17 @@ impl UseRequest {
             use_id,
             limits,
             retain_until,
+            serving_until: None,
         }
+    }
+
+    /// Asks the store to note that the use is being served until this deadline, or until
+    /// [`Serving::served`](super::Serving::served). Only for stores with
+    /// [`serving`](super::ReplayStore::serving); others ignore it.
+    #[must_use]
+    pub const fn with_serving_until(mut self, deadline: Timestamp) -> Self {
+        self.serving_until = Some(deadline);
+        self
     }
 
     /// Returns the payment to use.
@@ -69,6 +80,13 @@ impl UseRequest {
     #[must_use]
     pub const fn retain_until(&self) -> Timestamp {
         self.retain_until
+    }
+
+    /// Returns the last second at which the use counts as being served, if the caller wants the
+    /// store to note that.
+    #[must_use]
+    pub const fn serving_until(&self) -> Option<Timestamp> {
+        self.serving_until
     }
 }
 

@@ -14,36 +14,41 @@ use super::{
     caches::keep_private,
     config::BoxError,
     own_answer::AnswerHook,
-    request::{admission::Admission, decision::Decision, redeem},
+    request::{admission::Admission, decision::Decision, keeping::Keeping, redeem},
 };
-use crate::body::{RequestBody, ResponseBody};
+use crate::{
+    body::{RequestBody, ResponseBody},
+    payment::PaymentReceipt,
+};
 
 pin_project! {
     /// The future of [`X402Service`](super::X402Service).
-    pub struct ResponseFuture<S, B>
+    pub struct ResponseFuture<S, B, R>
     where
         S: Service<Request<RequestBody<B>>>,
     {
         #[pin]
-        state: State<S, S::Future, S::Error, B>,
+        state: State<S, S::Future, S::Error, B, R>,
     }
 }
 
 pin_project! {
     #[project = StateProjection]
-    enum State<S, F, E, B> {
+    enum State<S, F, E, B, R> {
         /// Waiting for the node, the store, the price function or the inner service to be ready, or
         /// about to do what was decided.
         Deciding { inner: S, decision: Option<Decision<B>>, hook: Option<AnswerHook> },
         /// The inner service failed to become ready.
         Failed { error: Option<E> },
         Serving { #[pin] future: F, admission: Admission },
+        /// The answer is read and kept before it is sent.
+        Keeping { keeping: Box<Keeping<R>>, receipt: Option<PaymentReceipt> },
         /// The answer passes unchanged.
         Free { #[pin] future: F },
     }
 }
 
-impl<S, B> ResponseFuture<S, B>
+impl<S, B, R> ResponseFuture<S, B, R>
 where
     S: Service<Request<RequestBody<B>>>,
 {
@@ -87,7 +92,7 @@ where
         mut inner: S,
         request: Request<RequestBody<B>>,
         mut admission: Admission,
-        called: impl FnOnce(S::Future, Admission) -> State<S, S::Future, S::Error, B>,
+        called: impl FnOnce(S::Future, Admission) -> State<S, S::Future, S::Error, B, R>,
     ) -> Self {
         match inner.poll_ready(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(Ok(())) => {
@@ -111,11 +116,12 @@ where
     }
 }
 
-impl<S, B, R> Future for ResponseFuture<S, B>
+impl<S, B, R> Future for ResponseFuture<S, B, R>
 where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
+    R: Body<Data = Bytes>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -145,6 +151,9 @@ where
                             };
                             return Poll::Ready(Ok(response.map(ResponseBody::held)));
                         }
+                        Decision::Again(response) => {
+                            return Poll::Ready(Ok(response.map(ResponseBody::held)));
+                        }
                         Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
                             Poll::Ready(next) => *decision = Some(next),
                             Poll::Pending => {
@@ -168,12 +177,22 @@ where
                 StateProjection::Free { future } => {
                     return Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner)));
                 }
+                StateProjection::Keeping { keeping, receipt } => {
+                    let mut response = ready!(keeping.poll(cx));
+                    if let Some(receipt) = receipt.take() {
+                        response.extensions_mut().insert(receipt);
+                    }
+                    // The use ends now, when the answer can be found.
+                    this.state.set(State::Failed { error: None });
+                    return Poll::Ready(Ok(response));
+                }
                 StateProjection::Serving { future, admission } => {
                     let answer = ready!(admission.within(|| future.poll(cx)));
                     let Admission {
                         paid,
                         receipt,
                         keep_private: is_private,
+                        to_keep,
                         ends_at,
                     } = std::mem::take(admission);
                     return Poll::Ready(match answer {
@@ -181,8 +200,17 @@ where
                             if is_private {
                                 keep_private(response.headers_mut());
                             }
-                            if let Some(paid) = paid {
-                                paid.answered(&mut response);
+                            if let Some(mut paid) = paid {
+                                let failed = paid.answered(&mut response);
+                                if let Some(to_keep) = to_keep.filter(|_| !failed) {
+                                    match Keeping::begin(response, to_keep, paid) {
+                                        Ok(keeping) => {
+                                            this.state.set(State::Keeping { keeping, receipt });
+                                            continue;
+                                        }
+                                        Err(passed) => response = passed,
+                                    }
+                                }
                             }
                             if let Some(receipt) = receipt {
                                 response.extensions_mut().insert(receipt);
@@ -205,7 +233,7 @@ where
     }
 }
 
-impl<S, B> fmt::Debug for ResponseFuture<S, B>
+impl<S, B, R> fmt::Debug for ResponseFuture<S, B, R>
 where
     S: Service<Request<RequestBody<B>>>,
 {

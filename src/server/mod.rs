@@ -129,7 +129,8 @@
 //!   body that comes too slowly gets 408, and one that is too large gets 413.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.
 //! - 409 with `Retry-After` and without a challenge if what the credential bought is being served right
-//!   now, for example because a proxy repeated the request.
+//!   now, for example because a proxy repeated the request. It may be served by another process that
+//!   shares the store.
 //! - 429 for too many unpaid invoices. Also for foreign proofs that make the price function run too
 //!   often.
 //! - 500 if layers are in the wrong order.
@@ -188,6 +189,8 @@
 //! - **Whose fault an answer is.** 408, 425, 429 and 5xx are the service's fault, and every other
 //!   answer counts as served. [`Charge::failed_if`] decides otherwise. x402 and MPP give nothing
 //!   back, unless the charge says [`no_charge_for_failures`](Charge::no_charge_for_failures).
+//! - **Answers that get lost.** A used credential is spent, also if its answer never arrived.
+//!   [`Charge::keep_answers`] keeps answers for some minutes, for the same credential and request.
 //! - **Streams.** The time that was bought is checked when a request comes. An event stream or a
 //!   WebSocket that was opened before the end goes on after it. [`Charge::ends_streams`] ends
 //!   bodies, and its docs show how a handler ends a WebSocket.
@@ -230,6 +233,7 @@ mod config;
 pub mod cors;
 mod events;
 mod future;
+mod kept;
 mod layer;
 mod limit;
 mod origin;
@@ -250,6 +254,7 @@ pub use self::{
         SecretFileError, price_fn,
     },
     future::ResponseFuture,
+    kept::KeptAnswers,
     layer::X402Layer,
     limit::FreeAllowance,
     origin::ClientUrl,

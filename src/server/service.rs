@@ -46,10 +46,11 @@ where
     S: Service<Request<RequestBody<B>>, Response = Response<R>> + Clone,
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
+    R: Body<Data = Bytes>,
 {
     type Response = Response<ResponseBody<R>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S, B>;
+    type Future = ResponseFuture<S, B, R>;
 
     /// Returns `Ready`, always. The future makes its own clone of the inner service ready once it
     /// knows that the request will be served. So a request that is not decided yet holds no
@@ -59,7 +60,7 @@ where
     }
 
     #[inline]
-    fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B> {
+    fn call(&mut self, mut request: Request<B>) -> ResponseFuture<S, B, R> {
         let inner = self.inner.clone();
         aside::bring_back(self.routes.paywall.setup(), &mut request);
         match triage(&self.routes, &request) {

@@ -5,6 +5,7 @@ mod child;
 mod site;
 
 mod hung_up;
+mod kept;
 mod killed;
 mod racing;
 mod story;

@@ -17,10 +17,10 @@ use crate::{
 };
 
 /// Lets handlers go on, each with one permit.
-type Gate = Arc<Semaphore>;
+pub(crate) type Gate = Arc<Semaphore>;
 
 /// A service whose handler waits at the gate, then answers with what the path says.
-fn gated(paywall: &Paywall, charge: impl Into<Charge>, gate: &Gate) -> Router {
+pub(crate) fn gated(paywall: &Paywall, charge: impl Into<Charge>, gate: &Gate) -> Router {
     let gate = gate.clone();
     let handler = move |uri: Uri| async move {
         gate.acquire().await.unwrap().forget();
@@ -35,7 +35,7 @@ fn gated(paywall: &Paywall, charge: impl Into<Charge>, gate: &Gate) -> Router {
 }
 
 /// Asks, and waits until the answer is here or the handler waits at the gate.
-async fn begun<F: Future>(answer: F) -> Result<F::Output, std::pin::Pin<Box<F>>> {
+pub(crate) async fn begun<F: Future>(answer: F) -> Result<F::Output, std::pin::Pin<Box<F>>> {
     let mut answer = Box::pin(answer);
     for _ in 0..50 {
         let polled = poll_fn(|cx| Poll::Ready(answer.as_mut().poll(cx))).await;
@@ -48,7 +48,7 @@ async fn begun<F: Future>(answer: F) -> Result<F::Output, std::pin::Pin<Box<F>>>
 }
 
 #[track_caller]
-fn is_in_use(answer: &Response<Bytes>, what: &str) {
+pub(crate) fn is_in_use(answer: &Response<Bytes>, what: &str) {
     assert_eq!(answer.status(), StatusCode::CONFLICT, "{what}: {answer:?}");
     assert_eq!(answer.headers()[header::RETRY_AFTER], "5", "{what}");
     assert_eq!(
@@ -60,7 +60,7 @@ fn is_in_use(answer: &Response<Bytes>, what: &str) {
     assert_eq!(problem(answer)["title"], "The payment is in use", "{what}");
 }
 
-fn is_spent(answer: &Response<Bytes>, dialect: DialectName) -> bool {
+pub(crate) fn is_spent(answer: &Response<Bytes>, dialect: DialectName) -> bool {
     let word = match dialect {
         DialectName::X402 => "duplicate_settlement",
         DialectName::Mpp => "invalid-challenge",

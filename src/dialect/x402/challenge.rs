@@ -7,6 +7,7 @@ use http::{HeaderMap, HeaderValue};
 use super::{
     PaymentRequirements, REQUIRED,
     credential::Echo,
+    identifier::OFFER,
     wire::{MAX_HEADER, decode_header, encode_header},
 };
 use crate::{
@@ -134,6 +135,8 @@ pub(super) struct Said<'a> {
     pub(super) invoice: &'a Invoice,
     pub(super) request_hash: &'a [u8; 32],
     pub(super) quote: &'a str,
+    /// Whether the extension `payment-identifier` is supported.
+    pub(super) takes_identifier: bool,
 }
 
 /// Returns the `PAYMENT-REQUIRED` header's value. `None` if it would be longer than a reader may
@@ -158,7 +161,11 @@ fn object(said: &Said<'_>) -> String {
     push_resource(&mut text, said.resource);
     text.push_str("},\"accepts\":[");
     push_accepted(&mut text, said);
-    text.push_str("]}");
+    text.push(']');
+    if said.takes_identifier {
+        text.push_str(OFFER);
+    }
+    text.push('}');
     text
 }
 
@@ -287,6 +294,7 @@ mod tests {
                 invoice: &invoice,
                 request_hash: &[7; 32],
                 quote: "quote",
+                takes_identifier: false,
             };
             let expected = format!(
                 r#"{{"x402Version":2,"error":"some_error","resource":{{"url":"https://a/?b=\"c"{members}}},"accepts":[{{"scheme":"exact","network":"lnbtc:000000000019d6689c085ae165831e93","amount":"21000","asset":"BTC","payTo":"{pay_to}","maxTimeoutSeconds":300,"extra":{{"assetTransferMethod":"bolt11","paymentFlow":"upfront","requestHash":"{}","requestBindingProfile":"http:1","requestBindingParams":{{"headers":["accept","x-a"]}},"invoice":"{invoice}","quote":"quote"}}}}]}}"#,

@@ -88,6 +88,7 @@ mod challenge;
 mod claim;
 mod client;
 mod credential;
+mod identifier;
 pub(super) mod quote;
 pub(crate) mod reason;
 mod receipt;
@@ -223,6 +224,10 @@ impl Dialect for X402 {
         )
     }
 
+    fn identifier(&self, headers: &HeaderMap) -> Result<Option<String>, &'static str> {
+        identifier::in_headers(headers)
+    }
+
     fn spent(&self) -> Refusal {
         Reason::DuplicateSettlement.into()
     }
@@ -305,6 +310,7 @@ impl Dialect for X402 {
             invoice,
             request_hash,
             quote: &quote.seal(view.keys, &quoted),
+            takes_identifier: terms.keeps_answers && !brief,
         };
         let value = challenge::header(&said).ok_or(Unsayable)?;
         Ok(vec![ChallengeLine {

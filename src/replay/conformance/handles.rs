@@ -74,6 +74,7 @@ pub(super) async fn of(pair: &Pair) {
         what_one_gives_back_the_other_may_take(here, there).await;
         a_release_at_one_wins_over_a_later_consume_at_the_other(here, there).await;
         restores_are_counted_together(here, there).await;
+        super::serving::of_two(here, there).await;
     }
     both_were_made_at_one_moment(pair);
 }
@@ -107,7 +108,7 @@ async fn as_many_are_granted_as_were_bought(Pair { one, other }: &Pair, bought: 
         .into_iter()
         .filter_map(|answer| match answer {
             Consumption::Granted { remaining } => Some(remaining),
-            Consumption::Spent => None,
+            Consumption::InUse | Consumption::Spent => None,
         })
         .collect();
     remaining.sort_unstable();

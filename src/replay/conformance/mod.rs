@@ -30,6 +30,7 @@ mod records;
 mod releases;
 mod restart;
 mod retention;
+mod serving;
 mod subject;
 mod uses;
 
@@ -53,6 +54,7 @@ pub async fn replay_store<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
     retention::suite(&open).await;
     restart::suite(&open).await;
     created_at::suite(&open).await;
+    serving::suite(&open).await;
     model::suite(&open).await;
 }
 

@@ -26,7 +26,7 @@ use crate::{
     codec::hex,
     lock::lock,
     replay::{
-        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, StoreError,
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
         StoreErrorKind, StoreId, UseId, UseLimits, UseRequest,
     },
 };
@@ -45,6 +45,7 @@ pub(super) struct Remote {
     id: StoreId,
     created_at: Timestamp,
     durability: Durability,
+    knows_serving: bool,
 }
 
 impl Remote {
@@ -67,7 +68,7 @@ impl Remote {
                 };
                 let words: Vec<&str> = line.split(' ').collect();
                 match words[..] {
-                    ["open", id, created_at, durability] => {
+                    ["open", id, created_at, durability, serving] => {
                         let id = hex::decode_lower(id)
                             .map(StoreId::from_bytes)
                             .expect("an id");
@@ -76,7 +77,8 @@ impl Remote {
                         } else {
                             Durability::Volatile
                         };
-                        let _ = opened.send((id, timestamp(created_at), durability));
+                        let knows_serving = serving == "serving";
+                        let _ = opened.send((id, timestamp(created_at), durability, knows_serving));
                     }
                     [number, answer] => {
                         let asked = lock(&asking).remove(&number.parse().expect("a number"));
@@ -84,7 +86,11 @@ impl Remote {
                             .parse()
                             .ok()
                             .map(|remaining| Consumption::Granted { remaining });
-                        let answer = granted.or((answer == "spent").then_some(Consumption::Spent));
+                        let answer = match answer {
+                            "in_use" => Some(Consumption::InUse),
+                            "spent" => Some(Consumption::Spent),
+                            _ => granted,
+                        };
                         let _ = asked.map(|asked| asked.send(answer));
                     }
                     _ => panic!("the other process says {line:?}"),
@@ -92,7 +98,7 @@ impl Remote {
             }
             lock(&asking).clear();
         });
-        let (id, created_at, durability) = open.recv_timeout(6 * PATIENCE).expect(
+        let (id, created_at, durability, knows_serving) = open.recv_timeout(6 * PATIENCE).expect(
             "the other process must open the store: does it call `conformance::other_process`?",
         );
         Self {
@@ -103,6 +109,7 @@ impl Remote {
             id,
             created_at,
             durability,
+            knows_serving,
         }
     }
 
@@ -130,12 +137,15 @@ impl ReplayStore for Remote {
             lock(&self.waiting).insert(number, asked);
             let (key, use_id) = (request.key(), request.use_id());
             self.say(format_args!(
-                "consume {number} {} {} {} {} {}",
+                "consume {number} {} {} {} {} {} {}",
                 hex::encode(key.as_bytes()),
                 hex::encode(use_id.as_bytes()),
                 request.limits().uses,
                 request.limits().restores,
-                request.retain_until().as_unix_seconds()
+                request.retain_until().as_unix_seconds(),
+                request
+                    .serving_until()
+                    .map_or(0, Timestamp::as_unix_seconds)
             ));
             let failed = || {
                 StoreError::new(
@@ -163,6 +173,20 @@ impl ReplayStore for Remote {
 
     fn durability(&self) -> Durability {
         self.durability
+    }
+
+    fn serving(&self) -> Option<&dyn Serving> {
+        self.knows_serving.then_some(self as &dyn Serving)
+    }
+}
+
+impl Serving for Remote {
+    fn served(&self, key: ConsumptionKey, use_id: UseId) {
+        self.say(format_args!(
+            "served {} {}",
+            hex::encode(key.as_bytes()),
+            hex::encode(use_id.as_bytes())
+        ));
     }
 }
 
@@ -200,9 +224,10 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
         "volatile"
     };
     answer(format_args!(
-        "open {} {} {durability}",
+        "open {} {} {durability} {}",
         hex::encode(store.id().as_bytes()),
-        store.created_at().as_unix_seconds()
+        store.created_at().as_unix_seconds(),
+        store.serving().map_or("-", |_| "serving")
     ));
     let (requests, mut asked) = unbounded_channel();
     std::thread::spawn(move || {
@@ -213,21 +238,32 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
     while let Some(line) = asked.recv().await {
         let words: Vec<&str> = line.split(' ').collect();
         match words[..] {
-            ["consume", number, key, use_id, uses, restores, until] => {
+            [
+                "consume",
+                number,
+                key,
+                use_id,
+                uses,
+                restores,
+                until,
+                serving_until,
+            ] => {
                 let (key, use_id, until) = (key_of(key), use_id_of(use_id), timestamp(until));
                 let limits = UseLimits::new(
                     uses.parse::<NonZeroU32>().expect("uses"),
                     restores.parse().expect("restores"),
                 );
+                let mut request = UseRequest::new(key, use_id, limits, until);
+                if serving_until != "0" {
+                    request = request.with_serving_until(timestamp(serving_until));
+                }
                 let (store, number) = (store.clone(), number.to_owned());
                 tokio::spawn(async move {
-                    match store
-                        .consume(UseRequest::new(key, use_id, limits, until))
-                        .await
-                    {
+                    match store.consume(request).await {
                         Ok(Consumption::Granted { remaining }) => {
                             answer(format_args!("{number} {remaining}"))
                         }
+                        Ok(Consumption::InUse) => answer(format_args!("{number} in_use")),
                         Ok(Consumption::Spent) => answer(format_args!("{number} spent")),
                         Err(_) => answer(format_args!("{number} failed")),
                     }
@@ -240,6 +276,11 @@ pub(super) async fn serve<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) -> boo
                     ReleaseReason::NotServed
                 };
                 store.release(key_of(key), use_id_of(use_id), why);
+            }
+            ["served", key, use_id] => {
+                if let Some(serving) = store.serving() {
+                    serving.served(key_of(key), use_id_of(use_id));
+                }
             }
             _ => panic!("the first process says {line:?}"),
         }

@@ -23,7 +23,7 @@ async fn as_many_are_granted_as_were_bought<S: ReplayStore>(subject: &Subject<S>
         .into_iter()
         .filter_map(|answer| match answer {
             Consumption::Granted { remaining } => Some(remaining),
-            Consumption::Spent => None,
+            Consumption::InUse | Consumption::Spent => None,
         })
         .collect();
     remaining.sort_unstable();

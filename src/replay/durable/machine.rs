@@ -1,4 +1,4 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::oneshot;
 
@@ -9,6 +9,7 @@ use super::{
 use crate::{
     clock::Timestamp,
     journal::{Batch, JournalError, JournalErrorKind, Machine},
+    lock::lock,
     replay::{
         Consumption, ConsumptionKey, RecordKey, ReleaseReason, StoreError, StoreErrorKind, UseId,
         UseRequest,
@@ -17,6 +18,7 @@ use crate::{
             capacity::{Capacity, Keys, OutOfCapacity},
             payments::SpentPayments,
             records::{Record, RecordTable},
+            serving::ServingUses,
         },
     },
 };
@@ -24,6 +26,8 @@ use crate::{
 /// The payments and records of the durable store, which its writer thread changes.
 pub(super) struct StoreMachine {
     payments: SpentPayments,
+    /// Shared with the store, which ends a use without a command. No disk holds it.
+    serving: Arc<Mutex<ServingUses>>,
     records: RecordTable,
     keys: Keys,
     record_bytes: Capacity,
@@ -80,6 +84,7 @@ impl StoreMachine {
         );
         Self {
             payments,
+            serving: Arc::default(),
             records,
             keys,
             record_bytes,
@@ -87,6 +92,11 @@ impl StoreMachine {
             created_at,
             is_whole: false,
         }
+    }
+
+    /// Returns which uses are being served.
+    pub(super) fn serving(&self) -> Arc<Mutex<ServingUses>> {
+        self.serving.clone()
     }
 
     /// Returns where to read when the store was made, once everything is loaded.
@@ -156,6 +166,7 @@ impl Machine for StoreMachine {
                 let result = self
                     .payments
                     .consume(&request, now, &self.keys, batch)
+                    .map(|answer| lock(&self.serving).answer(&request, answer, now))
                     .map_err(|OutOfCapacity| full("key", "capacity"));
                 Reply::Consume(UnsentReply { sender, result })
             }
@@ -185,6 +196,7 @@ impl Machine for StoreMachine {
             }
             Command::Release(key, id, why) => {
                 let known = self.payments.release(key, id, why, now, &self.keys, batch);
+                lock(&self.serving).end(&key, id);
                 Reply::Release(known.then_some(Command::Release(key, id, why)))
             }
             Command::Scan(prefix, sender) => {

@@ -1,4 +1,7 @@
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use tokio::sync::oneshot;
 
@@ -10,10 +13,14 @@ use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
     journal::{Journal, gone},
+    lock::lock,
     replay::{
         Consumption, ConsumptionKey, Durability, RecordKey, Records, ReleaseReason, ReplayStore,
-        StoreError, StoreId, UseId, UseRequest,
-        state::records::{Record, check_value},
+        Serving, StoreError, StoreId, UseId, UseRequest,
+        state::{
+            records::{Record, check_value},
+            serving::ServingUses,
+        },
     },
 };
 
@@ -93,6 +100,7 @@ use crate::{
 pub struct DurableStore {
     journal: Journal<StoreMachine>,
     created_at: Timestamp,
+    serving: Arc<Mutex<ServingUses>>,
 }
 
 impl DurableStore {
@@ -120,7 +128,7 @@ impl DurableStore {
     ) -> Result<Self, StoreError> {
         let new_id = *StoreId::random()?.as_bytes();
         let machine = StoreMachine::new(options);
-        let created_at = machine.created_at();
+        let (created_at, serving) = (machine.created_at(), machine.serving());
         let journal = Journal::open(folder.as_ref(), new_id, machine).map_err(|error| {
             StoreError::new(
                 kind(&error),
@@ -132,6 +140,7 @@ impl DurableStore {
         Ok(Self {
             journal,
             created_at: created_at.get().copied().unwrap_or(Timestamp::MAX),
+            serving,
         })
     }
 
@@ -175,6 +184,17 @@ impl ReplayStore for DurableStore {
     /// Writes a few bytes and syncs them.
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.ask(Command::Ready))
+    }
+
+    fn serving(&self) -> Option<&dyn Serving> {
+        Some(self)
+    }
+}
+
+/// In memory alone: it costs no write, and a process that died serves nothing.
+impl Serving for DurableStore {
+    fn served(&self, key: ConsumptionKey, use_id: UseId) {
+        lock(&self.serving).end(&key, use_id);
     }
 }
 

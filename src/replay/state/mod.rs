@@ -7,3 +7,4 @@ mod earlier;
 pub(super) mod payments;
 pub(super) mod records;
 mod released;
+pub(super) mod serving;

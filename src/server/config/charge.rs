@@ -6,7 +6,7 @@ use super::{Price, failures::Failures};
 use crate::{
     clock::Timestamp,
     payment::{Access, Amount},
-    server::limit::FreeAllowance,
+    server::{kept::KeptAnswers, limit::FreeAllowance},
 };
 
 /// What a route charges: the price, what one payment buys, the description shown to payers, and the
@@ -69,6 +69,7 @@ pub struct Charge {
     pub(in crate::server) free_is_public: bool,
     pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
+    pub(in crate::server) kept: Option<KeptAnswers>,
     pub(in crate::server) bind_multipart: bool,
     pub(in crate::server) earlier: Vec<Self>,
     pub(in crate::server) former_patterns: Vec<String>,
@@ -100,6 +101,7 @@ impl Charge {
             free_is_public: false,
             ends_streams: false,
             failures: Failures::default(),
+            kept: None,
             bind_multipart: false,
             earlier: Vec::new(),
             former_patterns: Vec::new(),

@@ -46,6 +46,15 @@ impl Charge {
                 "only a duration ends: leave out .ends_streams(), or sell .for_duration(..)".into(),
             );
         }
+        if let Some(kept) = &self.kept {
+            if self.access() != Access::Once {
+                return Err("an answer can be kept only for one request: leave out .keep_answers(..), or sell .once()".into());
+            }
+            if self.stream_body {
+                return Err("an answer is kept for a request and its body, so the body must be read: leave out .keep_answers(..) or .stream_body()".into());
+            }
+            kept.check()?;
+        }
         if let Some(mistake) = self
             .free_allowance
             .as_ref()

@@ -10,6 +10,7 @@ pub(super) mod error;
 mod failures;
 mod foreign;
 mod history;
+mod keep;
 mod mistakes;
 pub(super) mod paywall;
 pub(super) mod price;

@@ -34,6 +34,8 @@ impl Charge {
             sold_since,
             // Only for a duration.
             ends_streams: _,
+            // Only who paid for it gets a kept answer.
+            kept: _,
             // A fixed price without a free allowance lets nothing through for free.
             free_is_public: _,
             // Only a price function reads these.

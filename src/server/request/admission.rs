@@ -1,8 +1,8 @@
-use http::{Request, header, request::Parts};
+use http::{HeaderMap, Request, header, request::Parts};
 
 use tokio::time::Instant;
 
-use super::{aside, settle::PaidUse};
+use super::{aside, keeping::ToKeep, settle::PaidUse};
 use crate::{
     body::RequestBody,
     payment::{PaymentReceipt, Terms},
@@ -21,6 +21,8 @@ pub(in crate::server) struct Admission {
     /// The request was paid, had a credential, or passed for free where others may have to pay. So
     /// shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
+    /// What is needed to keep the answer, if the charge keeps it.
+    pub(in crate::server) to_keep: Option<Box<ToKeep>>,
     /// When the body of the answer ends, if the charge says so.
     pub(in crate::server) ends_at: Option<Instant>,
 }
@@ -50,12 +52,29 @@ pub(in crate::server) fn strip(
         if is_alone {
             head.headers.remove(header::AUTHORIZATION);
         }
-        setup
-            .dialects
-            .iter()
-            .for_each(|dialect| dialect.strip(&mut head.headers, terms));
+        strip_dialects(setup, &mut head.headers, terms);
     }
     if terms.authorization_taken {
         drop(aside::set_aside(setup, &mut head.headers));
     }
+}
+
+/// Removes the credentials of every enabled dialect and of this server, whatever the inner service
+/// gets.
+pub(in crate::server) fn strip_headers(
+    setup: &PaywallState,
+    headers: &mut HeaderMap,
+    terms: &Terms,
+) {
+    strip_dialects(setup, headers, terms);
+    if terms.authorization_taken {
+        drop(aside::set_aside(setup, headers));
+    }
+}
+
+fn strip_dialects(setup: &PaywallState, headers: &mut HeaderMap, terms: &Terms) {
+    setup
+        .dialects
+        .iter()
+        .for_each(|dialect| dialect.strip(headers, terms));
 }

@@ -12,6 +12,8 @@ use crate::{
 /// What to do next with a request. It is small, because the future of every request holds one.
 pub(in crate::server) enum Decision<B> {
     Answer(Box<Response<Bytes>>),
+    /// An answer of the inner service that was kept: it is sent as it was.
+    Again(Box<Response<Bytes>>),
     /// Free, or paid by a credential whose uses are not counted: call the inner service once it is
     /// ready.
     Pass(Box<Admitted<B>>),

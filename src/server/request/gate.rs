@@ -15,13 +15,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body::Body;
 
 use super::{
     admission::{Admission, Admitted, strip},
-    answers,
-    credential::{Verdict, presented, verify},
+    again, answers,
+    credential::{Found, Verdict, presented, verify},
     decision::{Decision, answer, wait},
     pending::{Pending, PricedRequest, RequestPlace},
     redeem::weighed,
@@ -30,7 +30,9 @@ use super::{
 };
 use crate::{
     body::RequestBody,
-    payment::{PaymentReceipt, Spend},
+    clock::Timestamp,
+    dialect::Claim,
+    payment::{PaymentReceipt, Refusal, Spend},
     server::{
         config::{BoxError, price},
         origin,
@@ -91,9 +93,15 @@ where
         .map_err(|fault| answer(answers::bad_request(&fault.to_string())))?;
     let (now, keys) = (setup.clock.now(), setup.keys.current());
     let view = place.view((setup, rule), &head, &keys, seen.as_deref());
+    let mut was_good = None;
     let found = match presented(setup, &view, terms, now).map_err(Decision::Answer)? {
         None => None,
-        Some((dialect, Err(refusal))) => Some((dialect, Err(refusal))),
+        Some((dialect, Err(refusal))) => {
+            was_good = expired(rule, refusal, now, |then| {
+                presented(setup, &view, terms, then)
+            });
+            Some((dialect, Err(refusal)))
+        }
         Some((dialect, Ok(claim))) => {
             match verify(setup, &view, rule, now, (dialect, &*claim)) {
                 // If uses are not counted, the request is admitted here, and nothing moves to the heap.
@@ -110,6 +118,7 @@ where
                             paid: None,
                             receipt: Some(receipt),
                             keep_private: true,
+                            to_keep: None,
                             ends_at,
                         },
                     ));
@@ -129,7 +138,27 @@ where
     let pending = Box::new(Pending { asked, body });
     Err(match found {
         None => wait(ask(pending, None)),
+        Some((dialect, Err(refusal))) if let Some((claim, then)) = was_good => {
+            again::expired(pending, claim, then, move |pending, _| {
+                wait(ask(pending, Some((dialect, refusal))))
+            })
+        }
         Some((dialect, Err(refusal))) => wait(ask(pending, Some((dialect, refusal)))),
         Some((dialect, Ok((claim, verdict)))) => weighed(pending, dialect, claim, verdict),
     })
+}
+
+/// Returns the claim of a credential that has expired, as it was when an answer to it may have been
+/// kept, and that time. Only if the charge keeps answers.
+fn expired(
+    rule: &Rule,
+    refusal: Refusal,
+    now: Timestamp,
+    presented: impl FnOnce(Timestamp) -> Result<Option<Found>, Box<Response<Bytes>>>,
+) -> Option<(Box<dyn Claim>, Timestamp)> {
+    let then = again::when_it_was_good(rule, refusal, now)?;
+    match presented(then) {
+        Ok(Some((_, Ok(claim)))) => Some((claim, then)),
+        _ => None,
+    }
 }

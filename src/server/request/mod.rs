@@ -1,6 +1,7 @@
 //! What happens to a request, step by step. Read [`gate`] first: it lists the steps in order.
 
 pub(super) mod admission;
+mod again;
 pub(super) mod answers;
 pub(super) mod aside;
 mod budget;
@@ -8,12 +9,14 @@ pub(super) mod confirm;
 mod credential;
 pub(super) mod decision;
 pub(super) mod gate;
+mod grant;
 pub(super) mod issue;
+pub(super) mod keeping;
 pub(super) mod pending;
 pub(super) mod quote;
 mod reading;
 pub(super) mod redeem;
-mod settle;
+pub(super) mod settle;
 mod unpaid;
 
 use std::time::Duration;

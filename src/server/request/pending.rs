@@ -14,10 +14,11 @@ use crate::{
     body::{Held, RequestBody},
     clock::Timestamp,
     dialect::{Captures, Carrier, Claim, RequestView, keys::CurrentKeys},
-    payment::{PaymentHash, ResolvedClient},
+    payment::{PaymentHash, Proof, ResolvedClient},
     server::{
         address::ClientKey,
         config::{BoxError, paywall::PaywallState, price::PriceRequest},
+        kept::key::AnswerKey,
         routes::{priced::PricedRoutes, rule::Rule},
     },
 };
@@ -44,6 +45,12 @@ pub(in crate::server) struct PricedRequest {
     /// When the client has free requests again that it has used up.
     pub(in crate::server) free_again_at: Option<Timestamp>,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
+    /// If the charge keeps answers: the body was read, and the identifier noted.
+    pub(in crate::server) prepared: bool,
+    /// The identifier that this request noted for its payment.
+    pub(in crate::server) identified: Option<AnswerKey>,
+    /// A proof of this request that is spent and may have a kept answer.
+    pub(in crate::server) spent: Option<Box<Proof>>,
     keys: CurrentKeys,
     /// What the price function sees, if one prices this request.
     pub(in crate::server) seen: Option<Box<PriceRequest>>,
@@ -118,6 +125,9 @@ impl PricedRequest {
             now,
             presented: false,
             in_use: false,
+            prepared: false,
+            identified: None,
+            spent: None,
             free_again_at: None,
             body_hash: None,
             keys,

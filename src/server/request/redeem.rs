@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
 use http_body::Body;
 
 use super::{
-    admission::{Admission, Admitted, strip},
-    answers,
+    again, answers,
     confirm::confirm,
     credential::{Verdict, may_be_free, verify},
     decision::{Candidate, Decision, answer, wait},
-    pending::{Pending, PricedRequest, discard},
+    grant::grant,
+    pending::{Pending, discard},
     quote::{PriceAnswer, quote},
-    settle::{self, Outcome, PaidUse},
+    settle::{self, Outcome},
     unpaid::{ask, pass},
     within,
 };
@@ -41,15 +40,36 @@ where
     B::Error: Into<BoxError>,
 {
     match verdict {
-        Verdict::Told(verdict) => decided(pending, dialect, claim.next(), verdict),
+        Verdict::Told(verdict) => told(pending, dialect, claim, verdict),
         // Neither its body nor its price is needed.
-        Verdict::Later if pending.asked.is_used_up(&*claim) => {
+        Verdict::Later if pending.asked.kept().is_none() && pending.asked.is_used_up(&*claim) => {
             refuse_spent(pending, (dialect, claim.next()))
         }
         Verdict::Later if pending.asked.is_in_use(&*claim) => {
             refuse_in_use(pending, (dialect, claim.next()))
         }
         Verdict::Later => wait(verify_slowly(pending, dialect, claim)),
+    }
+}
+
+/// Step 4, with the result of verifying. A credential that has expired may have a kept answer.
+fn told<B>(
+    pending: Box<Pending<B>>,
+    dialect: usize,
+    claim: Box<dyn Claim>,
+    verdict: Result<Proof, Refusal>,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let asked = &pending.asked;
+    let refusal = verdict.as_ref().err().copied();
+    match refusal.and_then(|why| again::when_it_was_good(&asked.rule, why, asked.now)) {
+        Some(then) => again::expired(pending, claim, then, move |pending, claim| {
+            decided(pending, dialect, claim.next(), verdict)
+        }),
+        None => decided(pending, dialect, claim.next(), verdict),
     }
 }
 
@@ -72,6 +92,9 @@ where
     };
     match proof.spend {
         Spend::Never => Decision::Pass(Box::new(grant(*pending, dialect, proof, None))),
+        Spend::Times { .. } if pending.asked.kept().is_some() && !pending.asked.prepared => {
+            wait(prepare(pending, dialect, next, proof))
+        }
         Spend::Times { uses, .. }
             if pending
                 .asked
@@ -79,7 +102,7 @@ where
                 .spent
                 .is_used_up(proof.payment_hash, uses) =>
         {
-            refuse_spent(pending, (dialect, next))
+            refuse_spent(spent(pending, proof), (dialect, next))
         }
         Spend::Times { uses, .. }
             if pending
@@ -112,6 +135,24 @@ where
     }
 }
 
+/// Step 4, if the charge keeps answers. Then the proof is judged again.
+async fn prepare<B>(
+    mut pending: Box<Pending<B>>,
+    dialect: usize,
+    next: Option<Box<dyn Claim>>,
+    proof: Proof,
+) -> Decision<B>
+where
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    if let Err(refused) = again::prepare(&mut pending, dialect, &proof).await {
+        return Decision::Answer(refused);
+    }
+    pending.asked.prepared = true;
+    decided(pending, dialect, next, Ok(proof))
+}
+
 /// Step 4, if other requests with the same payment are asking the store. Waits for their answers, and
 /// holds nothing of the inner service.
 async fn take_turn<B>(
@@ -132,7 +173,7 @@ where
     let (limits, _) = candidate.ask;
     let payment_hash = candidate.proof.payment_hash;
     if setup.spent.is_used_up(payment_hash, limits.uses) {
-        return refuse_spent(pending, (dialect, candidate.next));
+        return refuse_spent(spent(pending, candidate.proof), (dialect, candidate.next));
     }
     if setup.spent.is_in_use(payment_hash, limits.uses) {
         return refuse_in_use(pending, (dialect, candidate.next));
@@ -202,7 +243,6 @@ where
         current,
         pending.asked.now,
     );
-    let next = claim.next();
     if let Ok(proof) = &verdict {
         if let Some(taken) = repriced {
             setup.repricing.succeeded(client, taken);
@@ -210,22 +250,18 @@ where
         match confirm(setup, proof, client).await {
             Ok(true) => {}
             Ok(false) => {
-                return decided(
-                    pending,
-                    dialect,
-                    next,
-                    Err(setup.dialects[dialect].unpaid()),
-                );
+                let unpaid = Err(setup.dialects[dialect].unpaid());
+                return decided(pending, dialect, claim.next(), unpaid);
             }
             Err(why) => return answer(answers::unavailable(why)),
         }
     }
-    decided(pending, dialect, next, verdict)
+    told(pending, dialect, claim, verdict)
 }
 
 /// Step 4 again with the next credential of the same dialect, or step 5 if the request has no other.
 fn refuse<B>(
-    pending: Box<Pending<B>>,
+    mut pending: Box<Pending<B>>,
     dialect: usize,
     next: Option<Box<dyn Claim>>,
     refusal: Refusal,
@@ -234,8 +270,18 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    // While the payment is in use, the same payload may be the one that is served.
+    if pending.asked.identified.is_some() && !pending.asked.in_use {
+        return wait(async move {
+            again::forget_identifier(&mut pending.asked).await;
+            refuse(pending, dialect, next, refusal)
+        });
+    }
     match next {
-        Some(claim) => try_claim(pending, dialect, claim),
+        Some(claim) => {
+            pending.asked.prepared = false;
+            try_claim(pending, dialect, claim)
+        }
         None if pending.asked.in_use => wait(async move {
             let Pending { asked, body } = *pending;
             discard(&asked, body).await;
@@ -285,8 +331,16 @@ pub(in crate::server) fn consume<B: Send + 'static>(
                 proof,
                 Some((granted, remaining)),
             ))),
+            Some(Ok(Outcome::InUse)) => {
+                pending.asked.in_use = true;
+                Decision::Spent(pending, (dialect, next))
+            }
             Some(Ok(Outcome::Spent)) => {
-                pending.asked.in_use |= setup.spent.is_served(proof.payment_hash);
+                let is_served = setup.spent.is_served(proof.payment_hash);
+                pending.asked.in_use |= is_served;
+                if !is_served {
+                    pending = spent(pending, proof);
+                }
                 Decision::Spent(pending, (dialect, next))
             }
             Some(Err(error)) => {
@@ -307,15 +361,26 @@ pub(in crate::server) fn consume<B: Send + 'static>(
     })
 }
 
-/// Refuses a genuine credential that is used up.
+/// Notes a proof that is spent, if its answer may be kept.
+fn spent<B>(mut pending: Box<Pending<B>>, proof: Proof) -> Box<Pending<B>> {
+    pending.asked.spent = pending.asked.kept().is_some().then(|| Box::new(proof));
+    pending
+}
+
+/// Refuses a genuine credential that is used up, or gives the answer again that it bought.
 pub(in crate::server) fn refuse_spent<B>(
-    pending: Box<Pending<B>>,
+    mut pending: Box<Pending<B>>,
     (dialect, next): (usize, Option<Box<dyn Claim>>),
 ) -> Decision<B>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    if let Some(proof) = pending.asked.spent.take() {
+        return again::or_else(pending, proof, move |pending| {
+            refuse_spent(pending, (dialect, next))
+        });
+    }
     let refusal = pending.asked.setup().dialects[dialect].spent();
     refuse(pending, dialect, next, refusal)
 }
@@ -332,49 +397,4 @@ where
 {
     pending.asked.in_use = true;
     refuse_spent(pending, refused)
-}
-
-/// Admits a paid request, with a receipt.
-fn grant<B>(
-    pending: Pending<B>,
-    dialect: usize,
-    proof: Proof,
-    granted: Option<(Box<settle::GrantedUse>, u32)>,
-) -> Admitted<B> {
-    let Pending {
-        asked:
-            PricedRequest {
-                routes,
-                rule,
-                mut head,
-                place,
-                now,
-                ..
-            },
-        body,
-    } = pending;
-    let setup = routes.paywall.setup();
-    strip(setup, &mut head, &rule.terms, false);
-    setup
-        .notices
-        .accepted(rule.charge.price.fixed(), proof.amount);
-    let ends_at = rule.ends_at(&proof, setup.clock.now());
-    let receipt = settle::accepted(
-        setup,
-        proof,
-        (&mut head, place),
-        now,
-        granted.as_ref().map(|(_, left)| *left),
-    );
-    let paid =
-        granted.map(|(granted, _)| PaidUse::new((routes, rule), dialect, receipt.clone(), granted));
-    (
-        Request::from_parts(head, body),
-        Admission {
-            paid,
-            receipt: Some(receipt),
-            keep_private: true,
-            ends_at,
-        },
-    )
 }

@@ -1,6 +1,6 @@
 //! From a proof to a receipt: a use is consumed, and given back if it was not served.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Response, request::Parts};
 
@@ -8,7 +8,7 @@ use super::pending::RequestPlace;
 use crate::{
     clock::Timestamp,
     payment::{PaymentHash, PaymentReceipt, Proof},
-    replay::{ConsumptionKey, Lease, ReleaseReason, StoreError, UseLimits},
+    replay::{ConsumptionKey, Lease, Leased, ReleaseReason, StoreError, UseLimits},
     server::{
         config::paywall::PaywallState,
         routes::{priced::PricedRoutes, rule::Rule},
@@ -52,8 +52,14 @@ pub(in crate::server) enum Outcome {
         granted: Box<GrantedUse>,
         remaining: u32,
     },
+    /// No use is left, and one is being served, perhaps by another process.
+    InUse,
     Spent,
 }
+
+/// How long a use counts as being served at most, for other processes. If a process dies while it
+/// serves one, they answer 409 until then.
+const SERVING: Duration = Duration::from_secs(300);
 
 /// Consumes one use of what a proof paid for.
 pub(in crate::server) async fn consume(
@@ -63,8 +69,10 @@ pub(in crate::server) async fn consume(
 ) -> Result<Outcome, StoreError> {
     let payment_hash = proof.payment_hash;
     let key = ConsumptionKey::lightning(proof.network, payment_hash);
-    match Lease::consume(setup.store.clone(), key, limits, retain_until).await? {
-        Some((lease, remaining)) => {
+    let serving_until = setup.clock.now().saturating_add(SERVING);
+    let store = setup.store.clone();
+    match Lease::consume(store, key, limits, retain_until, Some(serving_until)).await? {
+        Leased::Granted(lease, remaining) => {
             setup.spent.begin(payment_hash);
             let granted = Box::new(GrantedUse {
                 lease,
@@ -73,7 +81,12 @@ pub(in crate::server) async fn consume(
             });
             Ok(Outcome::Granted { granted, remaining })
         }
-        None => {
+        // What such a request may hold is limited too.
+        Leased::InUse => {
+            setup.spent.doubt(payment_hash, limits.uses);
+            Ok(Outcome::InUse)
+        }
+        Leased::Spent => {
             setup.spent.doubt(payment_hash, limits.uses);
             Ok(Outcome::Spent)
         }
@@ -150,8 +163,9 @@ impl PaidUse {
         self.on_drop(Some(ReleaseReason::Failed));
     }
 
-    /// Ends the use: the inner service answered. Adds the receipt header to the response.
-    pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
+    /// Notes that the inner service answered, and returns whether it failed. Adds the receipt header
+    /// to the response. The use ends when this is dropped.
+    pub(in crate::server) fn answered<R>(&mut self, response: &mut Response<R>) -> bool {
         let failed = self.rule.charge.failures.include(response);
         self.on_drop(failed.then_some(ReleaseReason::Failed));
         let setup = self.routes.paywall.setup();
@@ -165,5 +179,6 @@ impl PaidUse {
             // own.
             response.headers_mut().insert(name, value);
         }
+        failed
     }
 }

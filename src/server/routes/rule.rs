@@ -189,6 +189,7 @@ fn terms(setup: &PaywallState, charge: &Charge) -> Result<Terms, String> {
             .accept_foreign_proofs
             .then(|| setup.store.created_at()),
         authorization_taken: charge.authorization_taken,
+        keeps_answers: charge.kept.is_some(),
     })
 }
 

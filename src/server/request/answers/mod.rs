@@ -7,7 +7,7 @@ mod sold;
 pub(in crate::server) use self::{
     payment_required::{Offer, payment_required},
     problem::{
-        bad_request, body_cut_off, body_too_large, body_too_slow, in_use, misconfigured,
-        misdirected, too_many, too_often, unavailable, unpriced,
+        bad_request, body_cut_off, body_too_large, body_too_slow, identifier_taken, in_use,
+        misconfigured, misdirected, too_many, too_often, unavailable, unpriced,
     },
 };

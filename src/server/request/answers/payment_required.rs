@@ -291,6 +291,7 @@ mod tests {
             challenges: &[],
             kept: Vec::new(),
             form_bound_in: &bound_in,
+            free_again_at: None,
             amount: Amount::from_msat(1_500),
             terms: &terms,
         };

@@ -122,6 +122,17 @@ pub(in crate::server) fn in_use() -> Response<Bytes> {
     )
 }
 
+/// 409: the identifier that the client gave its payment stands for another payment.
+pub(in crate::server) fn identifier_taken() -> Response<Bytes> {
+    let detail = "another payment for this request has this payment-identifier: send the payload that it was first sent with, \
+                  or a new identifier";
+    plain(
+        StatusCode::CONFLICT,
+        "The payment identifier is taken",
+        detail,
+    )
+}
+
 /// 413: the body is larger than the limit.
 pub(in crate::server) fn body_too_large(limit: usize) -> Response<Bytes> {
     plain(

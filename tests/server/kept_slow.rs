@@ -1,0 +1,89 @@
+//! Records that do not answer.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use tower_x402::{
+    MemoryStore,
+    clock::Timestamp,
+    replay::{BoxFuture, RecordKey, Records, StoreError, StoreErrorKind},
+};
+
+/// Records in memory that can be told to hang or to fail.
+#[derive(Debug)]
+pub(crate) struct SlowRecords {
+    inner: Arc<MemoryStore>,
+    hangs: AtomicBool,
+    fails: AtomicBool,
+}
+
+impl SlowRecords {
+    pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
+        Self {
+            inner,
+            hangs: AtomicBool::new(false),
+            fails: AtomicBool::new(false),
+        }
+    }
+
+    /// Does nothing and never answers.
+    pub(crate) fn hangs(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::SeqCst);
+    }
+
+    /// Does nothing and answers with an error.
+    pub(crate) fn fails(&self, fails: bool) {
+        self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    async fn before(&self) -> Result<(), StoreError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending().await
+        }
+        match self.fails.load(Ordering::SeqCst) {
+            true => Err(StoreError::new(
+                StoreErrorKind::Unavailable,
+                "the test's records",
+                "the disk is full",
+            )),
+            false => Ok(()),
+        }
+    }
+}
+
+impl Records for SlowRecords {
+    fn put_if_absent(
+        &self,
+        key: RecordKey,
+        value: Vec<u8>,
+        expires_at: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        Box::pin(async move {
+            self.before().await?;
+            self.inner.put_if_absent(key, value, expires_at).await
+        })
+    }
+
+    fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        Box::pin(async move {
+            self.before().await?;
+            self.inner.get(key).await
+        })
+    }
+
+    fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.before().await?;
+            self.inner.delete(key).await
+        })
+    }
+
+    fn scan(
+        &self,
+        prefix: RecordKey,
+    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+        self.inner.scan(prefix)
+    }
+}
