@@ -5,6 +5,10 @@
 mod devnet;
 #[path = "nodes/fake/mod.rs"]
 mod fake;
+#[path = "server/journal.rs"]
+mod journal;
+#[path = "nodes/lnbits.rs"]
+mod lnbits;
 #[path = "nodes/lnd.rs"]
 mod lnd;
 #[path = "nodes/lnd_connect.rs"]
@@ -13,6 +17,8 @@ mod lnd_connect;
 mod lnd_pay;
 #[path = "nodes/local.rs"]
 mod local;
+#[path = "nodes/phoenixd.rs"]
+mod phoenixd;
 #[path = "nodes/real.rs"]
 mod real;
 

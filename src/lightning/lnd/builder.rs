@@ -16,7 +16,6 @@ use crate::{
 
 impl Lnd {
     /// Starts to describe how to connect a node, at a host and perhaps a port (8080 by default).
-    #[must_use]
     pub fn builder(host: impl Into<String>) -> LndBuilder {
         LndBuilder::new(host.into())
     }

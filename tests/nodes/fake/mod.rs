@@ -1,7 +1,9 @@
 //! Servers of ours that speak the protocols of nodes, in this process, and that can answer wrongly.
 
 pub(crate) mod ledger;
+pub(crate) mod lnbits;
 pub(crate) mod lnd;
+pub(crate) mod phoenixd;
 
 use std::{
     convert::Infallible,
