@@ -228,6 +228,10 @@ mod polling;
 mod receiver;
 mod remembered;
 #[cfg(feature = "__rest")]
+#[cfg_attr(
+    not(all(feature = "lnbits", feature = "lnd", feature = "phoenixd")),
+    allow(dead_code, unused_imports)
+)]
 mod rest;
 mod settled;
 // Some of it is unused if an adapter is left out.

@@ -110,6 +110,18 @@ async fn an_answer_that_is_lost_only_for_the_payment_is_found_by_a_lookup() {
 }
 
 #[tokio::test]
+async fn an_old_failure_says_nothing_of_a_payment_whose_answer_is_lost() {
+    let (fake, server, node) = node().await;
+    let made = invoice(&node, 21, 300).await;
+    fake.ledger.pays(Pays::Fail);
+    let status = node.pay(&made, LIMITS).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed));
+    // The second attempt may still arrive.
+    server.fault("/v2/router/send", Fault::Status(502));
+    assert!(node.pay(&made, LIMITS).await.unwrap_err().may_have_paid());
+}
+
+#[tokio::test]
 async fn a_payment_that_lnd_refused_or_never_got_is_an_error_without_doubt() {
     let (fake, server, node) = node().await;
     let made = invoice(&node, 21, 300).await;
