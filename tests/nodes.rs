@@ -7,6 +7,8 @@ mod devnet;
 mod fake;
 #[path = "server/journal.rs"]
 mod journal;
+#[path = "nodes/killed.rs"]
+mod killed;
 #[path = "nodes/lnbits.rs"]
 mod lnbits;
 #[path = "nodes/lnd.rs"]
