@@ -71,7 +71,7 @@ impl Lnd {
         let body = NewPayment {
             payment_request: invoice.as_str(),
             timeout_seconds: whole_seconds(limits.time),
-            fee_limit_msat: limits.max_fee.as_msat().to_string(),
+            fee_limit_msat: limits.max_fee.as_msat().min(i64::MAX as u64).to_string(),
         };
         let ask = Ask::post_json("/v2/router/send", &body).map_err(Unpaid::Unsent)?;
         let limit = limits.time.saturating_add(GRACE);
@@ -217,9 +217,28 @@ fn failure(reason: &str) -> &'static str {
     }
 }
 
-/// LND tries at least for a second.
+/// Returns the time in the whole seconds that LND takes: at least one, in 32 bits.
 fn whole_seconds(time: Duration) -> u64 {
-    time.as_secs()
-        .saturating_add(u64::from(time.subsec_nanos() > 0))
-        .max(1)
+    let rounded_up = time
+        .as_secs()
+        .saturating_add(u64::from(time.subsec_nanos() > 0));
+    rounded_up.clamp(1, i32::MAX as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rounded_up_to_seconds_that_lnd_takes() {
+        for (time, seconds) in [
+            (Duration::ZERO, 1),
+            (Duration::from_millis(1), 1),
+            (Duration::from_millis(1_001), 2),
+            (Duration::from_secs(60), 60),
+            (Duration::MAX, 2_147_483_647),
+        ] {
+            assert_eq!(whole_seconds(time), seconds, "{time:?}");
+        }
+    }
 }
