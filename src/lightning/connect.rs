@@ -15,17 +15,19 @@ const SCHEMES: [(&str, &str); 8] = [
 /// Connects the node or wallet that a URL names. It checks the host, the certificate, the credential
 /// and the network.
 ///
-/// | URL | node | feature |
-/// |---|---|---|
-/// | `lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert` | LND | `lnd` |
-/// | `cln:///path/lightning-rpc` | Core Lightning | `cln` |
-/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` |
-/// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` |
-/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` |
+/// | URL | node | feature | other fields |
+/// |---|---|---|---|
+/// | `lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_hex`, `macaroon_env`, `private_channels=true` |
+/// | `cln:///path/lightning-rpc` | Core Lightning | `cln` | |
+/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env` |
+/// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env` |
+/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | |
 ///
-/// A secret can also come from a file or an environment variable: write `key_file=/path` or
-/// `key_env=NAME` in place of `key=..`, and so with `password`. Characters such as `/`, `@`, `#`, `&`
-/// and `%` of a secret must be percent-encoded.
+/// A field that ends with `_file` names a file that holds the secret, and one that ends with `_env` an
+/// environment variable. LND's `macaroon` names a file too. Characters such as `/`, `@`, `#`, `&` and
+/// `%` of a secret must be percent-encoded.
+///
+/// `lnd+http` and `lnbits+http` connect without TLS, and `phoenixd+https` with it, to a proxy.
 ///
 /// A server that only receives needs no right to spend. Each adapter's documentation names the
 /// smallest credential.
@@ -40,6 +42,18 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
         reason = "without adapters nothing else is left"
     )]
     match url.scheme() {
+        #[cfg(feature = "lnbits")]
+        "lnbits+http" => super::lnbits::connect(&url, false).await,
+        #[cfg(feature = "lnbits")]
+        "lnbits+https" => super::lnbits::connect(&url, true).await,
+        #[cfg(feature = "lnd")]
+        "lnd" => super::lnd::connect(&url, true).await,
+        #[cfg(feature = "lnd")]
+        "lnd+http" => super::lnd::connect(&url, false).await,
+        #[cfg(feature = "phoenixd")]
+        "phoenixd" => super::phoenixd::connect(&url, false).await,
+        #[cfg(feature = "phoenixd")]
+        "phoenixd+https" => super::phoenixd::connect(&url, true).await,
         scheme => Err(unknown(scheme)),
     }
 }

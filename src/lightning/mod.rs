@@ -210,18 +210,44 @@ mod connect;
 #[cfg(feature = "devnet")]
 mod devnet;
 mod error;
+#[cfg(feature = "__rest")]
+mod exact;
+#[cfg(feature = "lnbits")]
+mod lnbits;
+#[cfg(feature = "lnd")]
+mod lnd;
 mod local;
 mod node;
+#[cfg(feature = "__rest")]
+mod outcome;
 mod payer;
+#[cfg(feature = "phoenixd")]
+mod phoenixd;
+#[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+mod polling;
 mod receiver;
 mod remembered;
+#[cfg(feature = "__rest")]
+#[cfg_attr(
+    not(all(feature = "lnbits", feature = "lnd", feature = "phoenixd")),
+    allow(dead_code, unused_imports)
+)]
+mod rest;
 mod settled;
 // Some of it is unused if an adapter is left out.
+#[cfg(feature = "__rest")]
+mod unfold;
 #[allow(dead_code, unused_imports)]
 mod url;
 
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
+#[cfg(feature = "lnbits")]
+pub use self::lnbits::{Lnbits, LnbitsBuilder};
+#[cfg(feature = "lnd")]
+pub use self::lnd::{Lnd, LndBuilder};
+#[cfg(feature = "phoenixd")]
+pub use self::phoenixd::{Phoenixd, PhoenixdBuilder};
 pub use self::{
     connect::connect,
     error::{NodeError, NodeErrorKind},

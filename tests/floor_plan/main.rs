@@ -86,6 +86,11 @@ const HOMES: &[(&str, &[&str])] = &[
         ],
     ),
     ("axum_core", &["extract"]),
+    ("hyper", &["lightning/rest"]),
+    ("hyper_rustls", &["lightning/rest"]),
+    ("hyper_util", &["lightning/rest"]),
+    ("rustls", &["lightning/rest"]),
+    ("webpki", &["lightning/rest"]),
     ("reqwest", &[]),
 ];
 

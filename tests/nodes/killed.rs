@@ -1,0 +1,135 @@
+//! Real nodes that are killed in mid-payment. They disturb other tests, so they run alone:
+//! `cargo test --test nodes killed:: -- --ignored --test-threads=1`, with the environment of `scripts/nodes`.
+
+use std::{env, process::Command, time::Duration};
+
+use sha2::{Digest as _, Sha256};
+use tower_x402::{
+    Amount, Invoice, Preimage,
+    lightning::{PayLimits, PaymentStatus, connect},
+};
+
+use crate::{asks, preimage};
+
+const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
+
+/// Runs `scripts/nodes` with these words.
+fn nodes(words: [&str; 2]) {
+    let script = env::var("X402_NODES_SCRIPT")
+        .unwrap_or_else(|_| format!("{}/scripts/nodes", env!("CARGO_MANIFEST_DIR")));
+    assert!(
+        Command::new(script).args(words).status().unwrap().success(),
+        "{words:?}"
+    );
+}
+
+/// Sends JSON, or nothing, to the REST interface of the LND that a URL names, and returns the answer.
+fn rest(url: &str, path: &str, body: &str) -> String {
+    let script = "import ssl, sys, urllib.request as u
+url, path, body = sys.argv[1:]
+host, fields = url.removeprefix('lnd://').split('?')
+fields = dict(field.split('=') for field in fields.split('&'))
+macaroon = open(fields['macaroon'], 'rb').read().hex()
+request = u.Request(f'https://{host}{path}', body.encode() or None, {'grpc-metadata-macaroon': macaroon})
+print(u.urlopen(request, context=ssl._create_unverified_context(), timeout=20).read().decode())";
+    let output = Command::new("python3")
+        .args(["-c", script, url, path, body])
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn url(variable: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| panic!("{variable} is not set: read scripts/nodes env"))
+}
+
+/// An invoice that its payee holds until it is told the preimage.
+fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
+    let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
+    let secret = Sha256::digest(format!("{number} {:?}", std::time::SystemTime::now()));
+    let preimage = Preimage::from_bytes(secret.into());
+    let hash = base64(preimage.payment_hash().as_bytes());
+    let body = format!(r#"{{"hash": "{hash}", "value_msat": "21001", "expiry": "600"}}"#);
+    let made: serde_json::Value =
+        serde_json::from_str(&rest(payee, "/v2/invoices/hodl", &body)).unwrap();
+    (
+        Invoice::parse(made["payment_request"].as_str().unwrap()).unwrap(),
+        preimage,
+    )
+}
+
+fn settle(payee: &str, preimage: &Preimage) {
+    let preimage = base64_simd::STANDARD.encode_to_string(preimage.expose());
+    rest(
+        payee,
+        "/v2/invoices/settle",
+        &format!(r#"{{"preimage": "{preimage}"}}"#),
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "kills a node"]
+async fn a_payer_that_is_killed_in_mid_payment_tells_the_outcome_after_its_restart() {
+    let (payer_url, payee) = (url("X402_NODE_LND_A"), url("X402_NODE_LND_B"));
+    let payer = connect(&payer_url).await.unwrap().payer().unwrap();
+    let (invoice, secret) = held(&payee, 1);
+    let hash = invoice.payment_hash();
+    let paying = tokio::spawn({
+        let (payer, invoice) = (payer.clone(), invoice.clone());
+        async move { payer.pay(&invoice, LIMITS).await }
+    });
+    while !matches!(
+        payer.lookup_payment(hash).await.unwrap(),
+        PaymentStatus::InFlight
+    ) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    while !rest(&payee, &format!("/v1/invoice/{hash}"), "").contains("\"state\":\"ACCEPTED\"") {}
+    nodes(["kill", "lnd_a"]);
+    // Neither paid nor failed.
+    match paying.await.unwrap() {
+        Ok(status) => assert!(matches!(status, PaymentStatus::InFlight), "{status:?}"),
+        Err(error) => assert!(error.may_have_paid(), "{error}"),
+    }
+    assert!(
+        payer
+            .lookup_payment(hash)
+            .await
+            .unwrap_err()
+            .may_have_paid()
+    );
+    settle(&payee, &secret);
+    nodes(["start", "lnd_a"]);
+    // The same connection, which was never made again.
+    let status = loop {
+        match payer.lookup_payment(hash).await {
+            Ok(PaymentStatus::InFlight) | Err(_) => {
+                tokio::time::sleep(Duration::from_millis(200)).await
+            }
+            Ok(status) => break status,
+        }
+    };
+    preimage(&invoice, status);
+    preimage(&invoice, payer.pay(&invoice, LIMITS).await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "kills a node"]
+async fn a_receiver_recovers_after_its_restart_without_a_new_connection() {
+    let receiver = connect(&url("X402_NODE_LND_B_INVOICE"))
+        .await
+        .unwrap()
+        .receiver()
+        .unwrap();
+    asks(&receiver).await.unwrap();
+    nodes(["kill", "lnd_b"]);
+    let error = asks(&receiver).await.unwrap_err();
+    assert!(error.to_string().contains("cannot be reached"), "{error}");
+    nodes(["start", "lnd_b"]);
+    asks(&receiver).await.unwrap();
+}
