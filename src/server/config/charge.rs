@@ -58,6 +58,7 @@ pub struct Charge {
     pub(in crate::server) ends_streams: bool,
     pub(in crate::server) failures: Failures,
     pub(in crate::server) bind_multipart: bool,
+    pub(in crate::server) grpc: bool,
     pub(in crate::server) earlier: Vec<Self>,
     pub(in crate::server) former_patterns: Vec<String>,
     pub(in crate::server) sold_since: Option<Timestamp>,
@@ -85,6 +86,7 @@ impl Charge {
             ends_streams: false,
             failures: Failures::default(),
             bind_multipart: false,
+            grpc: false,
             earlier: Vec::new(),
             former_patterns: Vec::new(),
             sold_since: None,
@@ -322,6 +324,7 @@ impl Charge {
             free_per_day,
             failures,
             bind_multipart,
+            grpc,
             earlier: _,
             former_patterns: _,
             sold_since: _,
@@ -349,6 +352,7 @@ impl Charge {
             && *authorization_taken == other.authorization_taken
             && free_per_day.or(other.free_per_day).is_none()
             && *bind_multipart == other.bind_multipart
+            && *grpc == other.grpc
             && !self.has_history()
             && !other.has_history()
             && failures.are_usual()

@@ -1,12 +1,10 @@
 use http::{Request, header, request::Parts};
 
-use tokio::time::Instant;
-
 use super::{aside, settle::PaidUse};
 use crate::{
     body::RequestBody,
     payment::{PaymentReceipt, Terms},
-    server::config::paywall::PaywallState,
+    server::{config::paywall::PaywallState, routes::rule::AnswerEnd},
 };
 
 /// A request for the inner service, and what to do with the answer.
@@ -22,7 +20,7 @@ pub(in crate::server) struct Admission {
     /// shared caches must not keep the answer.
     pub(in crate::server) keep_private: bool,
     /// When the body of the answer ends, if the charge says so.
-    pub(in crate::server) ends_at: Option<Instant>,
+    pub(in crate::server) ends_at: Option<AnswerEnd>,
 }
 
 impl Admission {

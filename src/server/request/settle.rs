@@ -152,7 +152,7 @@ impl PaidUse {
 
     /// Ends the use: the inner service answered. Adds the receipt header to the response.
     pub(in crate::server) fn answered<R>(mut self, response: &mut Response<R>) {
-        let failed = self.rule.charge.failures.include(response);
+        let failed = self.rule.charge.is_failed(response);
         self.on_drop(failed.then_some(ReleaseReason::Failed));
         let setup = self.routes.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(

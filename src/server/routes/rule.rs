@@ -25,6 +25,14 @@ pub(in crate::server) struct Rule {
     pattern: Option<Box<str>>,
 }
 
+/// When the body of an answer ends.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct AnswerEnd {
+    pub(in crate::server) at: Instant,
+    /// A gRPC client needs a status then.
+    pub(in crate::server) is_grpc: bool,
+}
+
 impl Rule {
     /// Checks a charge and computes its terms.
     pub(in crate::server) fn new(
@@ -89,11 +97,13 @@ impl Rule {
         &self,
         valid_until: Timestamp,
         now: Timestamp,
-    ) -> Option<Instant> {
-        match self.charge.ends_streams {
-            true => Instant::now().checked_add(valid_until.saturating_since(now)),
-            false => None,
-        }
+    ) -> Option<AnswerEnd> {
+        let at = match self.charge.ends_streams {
+            true => Instant::now().checked_add(valid_until.saturating_since(now))?,
+            false => return None,
+        };
+        let is_grpc = self.terms.is_grpc;
+        Some(AnswerEnd { at, is_grpc })
     }
 
     /// Returns how many failed uses are given back. The dialect says how many by its specification.
@@ -174,6 +184,7 @@ fn terms(setup: &PaywallState, charge: &Charge) -> Result<Terms, String> {
         binds: bound::words(access, is_priced, charge.reads_body, &bound_headers),
         bound_headers,
         streams_body: charge.stream_body,
+        is_grpc: charge.grpc,
         priced_headers: priced_headers.into_iter().collect(),
         bound_covers_body: charge.reads_body,
         binds_multipart: charge.bind_multipart,
