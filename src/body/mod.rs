@@ -38,8 +38,8 @@ pin_project! {
     pub struct ResponseBody<B> {
         #[pin]
         kind: Kind<B>,
-        // Ends the body when it fires.
-        end: Option<Pin<Box<Sleep>>>,
+        // If it is set, the body ends at a moment.
+        end: Option<Box<End>>,
         // Instead of `kind`.
         rest: Option<Box<Rest<B>>>,
     }
@@ -60,6 +60,13 @@ pin_project! {
         Held { held: Box<Held> },
         Inner { #[pin] body: B },
     }
+}
+
+/// When a body ends, and what comes then.
+#[derive(Debug)]
+struct End {
+    at: Pin<Box<Sleep>>,
+    then: Box<Held>,
 }
 
 /// A body in memory: one buffer, its trailers, and what it takes of the pools.
@@ -163,11 +170,16 @@ impl<B> ResponseBody<B> {
         }
     }
 
-    /// Passes the body through until this moment. Then it ends, and the inner body is dropped.
-    pub(crate) fn inner_until(body: B, end: Instant) -> Self {
+    /// Passes the body through until this moment. Then it ends, with these trailers if there are any,
+    /// and the inner body is dropped.
+    pub(crate) fn inner_until(body: B, end: Instant, trailers: Option<HeaderMap>) -> Self {
+        let end = End {
+            at: Box::pin(sleep_until(end)),
+            then: Box::new(Held::new(Bytes::new(), trailers, None)),
+        };
         Self {
             kind: Kind::Inner { body },
-            end: Some(Box::pin(sleep_until(end))),
+            end: Some(Box::new(end)),
             rest: None,
         }
     }
@@ -183,11 +195,10 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
         let mut this = self.project();
         if let Some(end) = this.end
-            && end.as_mut().poll(cx).is_ready()
+            && end.at.as_mut().poll(cx).is_ready()
+            && let Some(end) = this.end.take()
         {
-            *this.end = None;
-            let held = Box::default();
-            this.kind.set(Kind::Held { held });
+            this.kind.set(Kind::Held { held: end.then });
         }
         if let Some(rest) = this.rest {
             return match rest.first.pop_front() {

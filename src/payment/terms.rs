@@ -40,6 +40,9 @@ pub(crate) struct Terms {
     pub(crate) bound_headers: Vec<String>,
     /// The body is passed through unread. A dialect that must hash the body is not offered.
     pub(crate) streams_body: bool,
+    /// The route is a gRPC method: only a dialect that gRPC clients speak is offered and read, and no
+    /// body is.
+    pub(crate) is_grpc: bool,
     /// What is bound besides method and place, in the words of `dialect::bound`. Empty if nothing
     /// is.
     pub(crate) binds: String,
@@ -91,6 +94,7 @@ impl Terms {
             resource: Resource::default(),
             bound_headers: Vec::new(),
             streams_body: false,
+            is_grpc: false,
             binds: String::new(),
             priced_headers: Vec::new(),
             bound_covers_body: false,

@@ -11,10 +11,12 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use super::{
+    answer_form::AnswerForm,
     caches::keep_private,
     config::BoxError,
-    own_answer::AnswerHook,
-    request::{admission::Admission, decision::Decision, keeping::Keeping, redeem},
+    request::{
+        admission::Admission, answers::GrpcStatus, decision::Decision, keeping::Keeping, redeem,
+    },
 };
 use crate::{
     body::{RequestBody, ResponseBody},
@@ -37,7 +39,7 @@ pin_project! {
     enum State<S, F, E, B, R> {
         /// Waiting for the node, the store, the price function or the inner service to be ready, or
         /// about to do what was decided.
-        Deciding { inner: S, decision: Option<Decision<B>>, hook: Option<AnswerHook> },
+        Deciding { inner: S, decision: Option<Decision<B>>, form: AnswerForm },
         /// The inner service failed to become ready.
         Failed { error: Option<E> },
         Serving { #[pin] future: F, admission: Admission },
@@ -52,16 +54,12 @@ impl<S, B, R> ResponseFuture<S, B, R>
 where
     S: Service<Request<RequestBody<B>>>,
 {
-    pub(super) const fn deciding(
-        inner: S,
-        decision: Decision<B>,
-        hook: Option<AnswerHook>,
-    ) -> Self {
+    pub(super) const fn deciding(inner: S, decision: Decision<B>, form: AnswerForm) -> Self {
         Self {
             state: State::Deciding {
                 inner,
                 decision: Some(decision),
-                hook,
+                form,
             },
         }
     }
@@ -109,7 +107,7 @@ where
                 state: State::Deciding {
                     inner,
                     decision: Some(Decision::Pass(Box::new((request, admission)))),
-                    hook: None,
+                    form: AnswerForm::default(),
                 },
             },
         }
@@ -132,7 +130,7 @@ where
                 StateProjection::Deciding {
                     inner,
                     decision,
-                    hook,
+                    form,
                 } => {
                     // Made ready only now, and before a use is consumed, which is the last await.
                     if matches!(decision, Some(Decision::Pass(..) | Decision::Verified(..))) {
@@ -145,10 +143,7 @@ where
                             this.state.set(State::Serving { future, admission });
                         }
                         Decision::Answer(response) => {
-                            let response = match hook {
-                                Some(hook) => hook.change(*response),
-                                None => *response,
-                            };
+                            let response = form.written(*response);
                             return Poll::Ready(Ok(response.map(ResponseBody::held)));
                         }
                         Decision::Again(response) => {
@@ -218,7 +213,11 @@ where
                             Ok(match ends_at {
                                 None => response.map(ResponseBody::inner),
                                 Some(end) => {
-                                    response.map(|body| ResponseBody::inner_until(body, end))
+                                    let trailers =
+                                        end.is_grpc.then(|| GrpcStatus::time_is_over().trailers());
+                                    response.map(|body| {
+                                        ResponseBody::inner_until(body, end.at, trailers)
+                                    })
                                 }
                             })
                         }

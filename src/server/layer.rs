@@ -77,6 +77,11 @@ impl Paywall {
     /// A [`ConfigError`] for a bad pattern, for two patterns that price the same paths, and for a
     /// missing default (`otherwise_..`). Also for a charge that no enabled dialect can express.
     pub fn routes(&self, table: RouteTable) -> Result<X402Layer, ConfigError> {
+        for (rule, charge) in table.priced() {
+            charge
+                .check_grpc_rule(rule)
+                .map_err(|text| ConfigError::at(rule, text))?;
+        }
         let sold: Vec<_> = table
             .priced()
             .map(|(rule, charge)| SoldRule::new(rule, charge))

@@ -204,6 +204,11 @@
 //! - **Limits of bodies.** A body over the limit of a layer outside, such as tower-http's
 //!   `RequestBodyLimitLayer`, is answered with 413, also if this layer reads it. axum's extractors
 //!   answer 413 to a body without a length only with [`for_axum`](X402Layer::for_axum), otherwise 400.
+//! - **gRPC.** Say [`Charge::grpc`] on each charge for a gRPC method. With tonic put the layer into
+//!   `Server::builder().layer(..)`. tonic does not use axum's `ConnectInfo`, so insert a [`ClientAddr`]
+//!   before that layer: the example `grpc` of the source shows it. The limits of tonic's `Server` are
+//!   outside of the layer. So a call that its time limit ends, or the client's own `grpc-timeout`,
+//!   costs the client its use. Set a shorter limit in the method, and answer `DEADLINE_EXCEEDED`.
 //! - **Runtime.** The layer uses tokio's timers, so it needs a tokio runtime. It spawns nothing.
 //! - **Log.** Only the log says why an answer was 500 or 503 (feature `tracing`, on by default), so
 //!   install a subscriber.
@@ -219,6 +224,7 @@
 //! it issued itself. No handler sees credentials of an outer layer.
 
 mod address;
+mod answer_form;
 #[cfg(feature = "axum")]
 mod axum_layer;
 #[cfg(all(

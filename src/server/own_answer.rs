@@ -16,8 +16,11 @@ use crate::{dialect::list::answer_fields, payment::Refusal, trace};
 /// The function may set the body, its content type and further headers. It cannot change the status
 /// or a header that the layer has set. It also cannot add challenges, receipts, `Retry-After`,
 /// `Allow` and directives for caches. The same holds for `Content-Type` (use
-/// [`set_body`](Self::set_body)), and for headers of the transfer and the connection, such as
-/// `Content-Length`.
+/// [`set_body`](Self::set_body)), for headers of the transfer and the connection, such as
+/// `Content-Length`, and for gRPC's own (`grpc-..`).
+///
+/// For a route that is a gRPC method ([`Charge::grpc`](super::Charge::grpc)) the function sees the
+/// answer as it would be in HTTP. Further headers become metadata. The body is not sent.
 pub struct OwnAnswer {
     response: Response<Bytes>,
     body: Option<(HeaderValue, Bytes)>,
@@ -105,6 +108,7 @@ fn is_reserved(name: &HeaderName) -> bool {
         header::WWW_AUTHENTICATE,
     ]
     .contains(name)
+        || name.as_str().starts_with("grpc-")
         || answer_fields().any(|own| own == *name)
         || is_for_shared_caches(name)
 }

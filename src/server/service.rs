@@ -10,8 +10,8 @@ use tower_service::Service;
 
 use super::{
     ResponseFuture,
+    answer_form::AnswerForm,
     config::BoxError,
-    own_answer::AnswerHook,
     request::{admission::Admission, answers, aside, decision::Decision, gate},
     routes::{
         priced::PricedRoutes,
@@ -36,8 +36,9 @@ impl<S> X402Service<S> {
         Self { inner, routes }
     }
 
-    fn hook(&self) -> Option<AnswerHook> {
-        self.routes.paywall.setup().answer_hook.clone()
+    fn form(&self, is_grpc: bool) -> AnswerForm {
+        let hook = self.routes.paywall.setup().answer_hook.clone();
+        AnswerForm { hook, is_grpc }
     }
 }
 
@@ -78,14 +79,15 @@ where
                 ResponseFuture::passing(inner, request.map(RequestBody::inner), admission)
             }
             Triage::Priced(rule, captures) => {
+                let is_grpc = rule.terms.is_grpc;
                 match gate::decide(&self.routes, rule, captures, request) {
                     Ok((request, admission)) => ResponseFuture::passing(inner, request, admission),
-                    Err(decision) => ResponseFuture::deciding(inner, decision, self.hook()),
+                    Err(decision) => ResponseFuture::deciding(inner, decision, self.form(is_grpc)),
                 }
             }
             Triage::Unpriced(why) => {
                 let answer = Box::new(answers::unpriced(why));
-                ResponseFuture::deciding(inner, Decision::Answer(answer), self.hook())
+                ResponseFuture::deciding(inner, Decision::Answer(answer), self.form(false))
             }
         }
     }

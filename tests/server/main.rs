@@ -1,6 +1,7 @@
 //! The server half, over a node and a store in memory.
 #![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
 
+mod calls;
 mod customer;
 mod hinted;
 mod journal;
@@ -33,6 +34,9 @@ mod faults;
 mod forged;
 mod forms;
 mod free;
+mod grpc;
+mod grpc_failures;
+mod grpc_settings;
 mod heads;
 mod hostile;
 mod identifiers;

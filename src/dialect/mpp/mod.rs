@@ -146,6 +146,8 @@ impl Dialect for Mpp {
         let is_whole = |amount: Amount| amount.as_whole_sat().is_some_and(|sat| sat > 0);
         if terms.access != Access::Once {
             Some("sells one request at a time")
+        } else if terms.is_grpc {
+            Some("has no form for gRPC")
         } else if wire::network_name(terms.network).is_none() {
             Some("has no name for the node's network")
         } else if !amount.is_none_or(is_whole) {

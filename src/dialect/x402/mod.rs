@@ -182,6 +182,8 @@ impl Dialect for X402 {
     fn cannot_sell(&self, terms: &Terms, amount: Option<Amount>) -> Option<&'static str> {
         if terms.access != Access::Once {
             Some("sells one request at a time")
+        } else if terms.is_grpc {
+            Some("has no form for gRPC")
         } else if terms.streams_body {
             Some("must bind the body: leave .stream_body() out")
         } else if terms.pay_to.is_none() || terms.invoice_expiry.as_secs() == 0 {

@@ -36,8 +36,7 @@ impl Failures {
     }
 
     /// Returns whether this answer is a failure of the service.
-    pub(in crate::server) fn include<R>(&self, response: &mut Response<R>) -> bool {
-        let by_default = is_failure(response.status());
+    pub(super) fn include<R>(&self, response: &mut Response<R>, by_default: bool) -> bool {
         let Some(is_failed) = &self.is_failed else {
             return by_default;
         };
@@ -57,7 +56,7 @@ impl Failures {
 
 /// Whether a status says that the service did not do its work. 408, 425 and 429 come from time
 /// limits and limiters around the handler.
-fn is_failure(status: StatusCode) -> bool {
+pub(super) fn is_failure(status: StatusCode) -> bool {
     let too_early = status.as_u16() == 425;
     let refused = status == StatusCode::REQUEST_TIMEOUT || status == StatusCode::TOO_MANY_REQUESTS;
     status.is_server_error() || too_early || refused

@@ -65,6 +65,7 @@ impl Charge {
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
         }
+        self.check_grpc()?;
         if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
             return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
         }

@@ -9,6 +9,7 @@ mod dialects;
 pub(super) mod error;
 mod failures;
 mod foreign;
+mod grpc;
 mod history;
 mod keep;
 mod mistakes;

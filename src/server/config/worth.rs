@@ -27,6 +27,7 @@ impl Charge {
             free_allowance,
             failures,
             bind_multipart,
+            grpc,
             earlier,
             former_patterns: _,
             former_routes: _,
@@ -62,6 +63,7 @@ impl Charge {
                 .or(other.free_allowance.as_ref())
                 .is_none()
             && *bind_multipart == other.bind_multipart
+            && *grpc == other.grpc
             && *sold_since == other.sold_since
             && have_same_history(earlier, &other.earlier)
             && failures.are_usual()

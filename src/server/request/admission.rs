@@ -1,12 +1,10 @@
 use http::{HeaderMap, Request, header, request::Parts};
 
-use tokio::time::Instant;
-
 use super::{aside, keeping::ToKeep, settle::PaidUse};
 use crate::{
     body::RequestBody,
     payment::{PaymentReceipt, Terms},
-    server::config::paywall::PaywallState,
+    server::{config::paywall::PaywallState, routes::rule::AnswerEnd},
 };
 
 /// A request for the inner service, and what to do with the answer.
@@ -24,7 +22,7 @@ pub(in crate::server) struct Admission {
     /// What is needed to keep the answer, if the charge keeps it.
     pub(in crate::server) to_keep: Option<Box<ToKeep>>,
     /// When the body of the answer ends, if the charge says so.
-    pub(in crate::server) ends_at: Option<Instant>,
+    pub(in crate::server) ends_at: Option<AnswerEnd>,
 }
 
 impl Admission {

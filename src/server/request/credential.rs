@@ -14,7 +14,8 @@ use crate::{
 /// The number of a dialect, and its credential, authentic as far as the head tells.
 pub(in crate::server) type Found = (usize, Result<Box<dyn Claim>, Refusal>);
 
-/// Step 3: finds the credential, if there is one.
+/// Step 3: finds the credential, if there is one. For a gRPC method only dialects are read that it
+/// offers.
 ///
 /// # Errors
 ///
@@ -27,6 +28,9 @@ pub(in crate::server) fn presented(
 ) -> Result<Option<Found>, Box<Response<Bytes>>> {
     let mut found = None;
     for (index, dialect) in setup.dialects.iter().enumerate() {
+        if terms.is_grpc && !dialect.offers(terms, None) {
+            continue;
+        }
         let credential = match dialect.credential(view, terms, now) {
             Presented::Absent => continue,
             Presented::Wrong(why) => return Err(Box::new(answers::bad_request(why))),

@@ -235,8 +235,9 @@ where
     B: Body<Data = Bytes>,
 {
     let (limit, time) = (asked.setup().body_limit, asked.setup().time_limit);
-    // A client that waits for `100 Continue` has not sent any of it.
-    if asked.head.headers.contains_key(header::EXPECT) {
+    // A client that waits for `100 Continue` has not sent any of it. A client that streams over gRPC
+    // may wait for an answer before it sends the rest.
+    if asked.head.headers.contains_key(header::EXPECT) || asked.rule.terms.is_grpc {
         return;
     }
     let Ok(body) = body.into_unread() else { return };

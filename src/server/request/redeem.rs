@@ -198,7 +198,9 @@ where
     let setup = routes.paywall.setup();
     let (payment_hash, client) = (claim.payment_hash(), pending.asked.place.client);
     let keep = pending.asked.keep(&*claim);
+    // The body of a gRPC call is not read, so what binds one is refused below.
     if claim.needs_body(&pending.asked.rule.terms)
+        && !pending.asked.rule.terms.is_grpc
         && let Err(answer) = pending.read_body(keep).await
     {
         return Decision::Answer(answer);

@@ -166,7 +166,7 @@ impl PaidUse {
     /// Notes that the inner service answered, and returns whether it failed. Adds the receipt header
     /// to the response. The use ends when this is dropped.
     pub(in crate::server) fn answered<R>(&mut self, response: &mut Response<R>) -> bool {
-        let failed = self.rule.charge.failures.include(response);
+        let failed = self.rule.charge.is_failed(response);
         self.on_drop(failed.then_some(ReleaseReason::Failed));
         let setup = self.routes.paywall.setup();
         let line = setup.dialects[self.dialect].receipt(

@@ -25,6 +25,14 @@ pub(in crate::server) struct Rule {
     pattern: Option<Box<str>>,
 }
 
+/// When the body of an answer ends.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) struct AnswerEnd {
+    pub(in crate::server) at: Instant,
+    /// A gRPC client needs a status then.
+    pub(in crate::server) is_grpc: bool,
+}
+
 impl Rule {
     /// Checks a charge and computes its terms.
     pub(in crate::server) fn new(
@@ -87,12 +95,15 @@ impl Rule {
 
     /// Returns when the answer to a request ends, if the charge ends answers, today's or an earlier
     /// one. Only a duration ends: other credentials are valid until then, and buy whole answers.
-    pub(in crate::server) fn ends_at(&self, proof: &Proof, now: Timestamp) -> Option<Instant> {
+    pub(in crate::server) fn ends_at(&self, proof: &Proof, now: Timestamp) -> Option<AnswerEnd> {
         let mut earlier = self.charge.earlier.iter();
         let ends = self.charge.ends_streams || earlier.any(|charge| charge.ends_streams);
-        (ends && proof.spend == Spend::Never)
-            .then(|| Instant::now().checked_add(proof.valid_until.saturating_since(now)))
-            .flatten()
+        if !ends || proof.spend != Spend::Never {
+            return None;
+        }
+        let at = Instant::now().checked_add(proof.valid_until.saturating_since(now))?;
+        let is_grpc = self.terms.is_grpc;
+        Some(AnswerEnd { at, is_grpc })
     }
 
     /// Returns how many failed uses are given back. The dialect says how many by its specification.
@@ -173,6 +184,7 @@ fn terms(setup: &PaywallState, charge: &Charge) -> Result<Terms, String> {
         binds: bound::words(access, is_priced, charge.reads_body, &bound_headers),
         bound_headers,
         streams_body: charge.stream_body,
+        is_grpc: charge.grpc,
         priced_headers: priced_headers.into_iter().collect(),
         bound_covers_body: charge.reads_body,
         binds_multipart: charge.bind_multipart,
