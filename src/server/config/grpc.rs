@@ -64,7 +64,9 @@ impl Charge {
             return Ok(());
         }
         if self.kept.is_some() {
-            return Err("the answer to a gRPC call is a stream, which is not kept: leave out .keep_answers(..), or .grpc()");
+            return Err(
+                "the answer to a gRPC call is a stream, which is not kept: leave out .keep_answers(..), or .grpc()",
+            );
         }
         if self.reads_body {
             return Err(

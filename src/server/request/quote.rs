@@ -5,6 +5,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::Poll,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,6 +20,9 @@ use crate::{
     },
     trace,
 };
+
+/// How long a price function may take to say that what was bought is free now.
+pub(in crate::server) const WAIT_FOR_FREE: Duration = Duration::from_secs(1);
 
 /// The result of asking for the price.
 pub(in crate::server) enum PriceAnswer {

@@ -1,7 +1,5 @@
 //! Step 4 of the gate: verifies a credential that is accepted so far, and consumes a use.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use http_body::Body;
 
@@ -12,7 +10,7 @@ use super::{
     decision::{Candidate, Decision, answer, wait},
     grant::grant,
     pending::{Pending, discard},
-    quote::{PriceAnswer, quote},
+    quote::{PriceAnswer, WAIT_FOR_FREE, quote},
     settle::{self, Outcome},
     unpaid::{ask, pass},
     within,
@@ -180,9 +178,6 @@ where
     }
     Decision::Verified(pending, dialect, candidate)
 }
-
-/// How long a price function may take to say that what was bought is free now.
-const WAIT_FOR_FREE: Duration = Duration::from_secs(1);
 
 /// Step 4, if the body, the price or the receiver is needed.
 async fn verify_slowly<B>(
