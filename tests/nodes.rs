@@ -7,8 +7,6 @@ mod devnet;
 mod fake;
 #[path = "server/journal.rs"]
 mod journal;
-#[path = "nodes/killed.rs"]
-mod killed;
 #[path = "nodes/lnbits.rs"]
 mod lnbits;
 #[path = "nodes/lnd.rs"]
@@ -23,6 +21,8 @@ mod local;
 mod phoenixd;
 #[path = "nodes/real.rs"]
 mod real;
+#[path = "nodes/real_killed.rs"]
+mod real_killed;
 
 use std::time::Duration;
 

@@ -1,14 +1,21 @@
 //! The suites against real nodes, whose URLs are in the environment: `scripts/nodes test` sets them.
 
-use std::env;
-
-use futures_util::StreamExt as _;
-use tower_x402::{
-    Network,
-    lightning::{KeyCustody, Node, Receiver as _, conformance, connect},
+use std::{
+    env,
+    time::{Duration, Instant},
 };
 
-use crate::{invoice, pays};
+use futures_util::{StreamExt as _, future::join_all, stream};
+use tower_x402::{
+    Amount, Network,
+    lightning::{
+        KeyCustody, Node, PayLimits, Payer as _, PaymentStatus, Receiver as _, conformance, connect,
+    },
+};
+
+use crate::{asks, invoice, pays};
+
+const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
 
 /// The node whose URL is in a variable. Without it, a test says so and does nothing, unless
 /// `X402_REQUIRE_NODES=1`.
@@ -93,4 +100,49 @@ async fn a_real_lnbits_receives_with_an_invoice_key() {
     let made = invoice(&receiver, 21, 300).await;
     pays(&payer.payer().unwrap(), &made).await;
     while settlements.next().await != Some(made.payment_hash()) {}
+}
+
+/// Prints how fast a node is, in a line that `scripts/nodes test` repeats.
+async fn measure(kind: &str, payer: &str, receiver: &str) {
+    let (Some(payer), Some(receiver)) = (node(payer).await, node(receiver).await) else {
+        return;
+    };
+    let (payer, receiver) = (payer.payer().unwrap(), receiver.receiver().unwrap());
+    let mut times = Vec::new();
+    let mut made = Vec::new();
+    for _ in 0..64 {
+        let start = Instant::now();
+        made.push(asks(&receiver).await.unwrap());
+        times.push(start.elapsed());
+    }
+    times.sort();
+    let start = Instant::now();
+    let at_once = join_all((0..64).map(|_| asks(&receiver))).await;
+    assert!(at_once.iter().all(Result::is_ok));
+    let at_once = start.elapsed();
+    let start = Instant::now();
+    let paid = stream::iter(&made)
+        .map(|invoice| payer.pay(invoice, LIMITS))
+        .buffer_unordered(8);
+    let paid: Vec<_> = paid.collect().await;
+    let paid = paid
+        .into_iter()
+        .filter(|paid| matches!(paid, Ok(PaymentStatus::Paid { .. })));
+    assert_eq!(paid.count(), made.len());
+    println!(
+        "{kind}: an invoice in {:.1} ms, 64 at once in {:.0} ms, {:.0} payments a second",
+        times[32].as_secs_f64() * 1e3,
+        at_once.as_secs_f64() * 1e3,
+        made.len() as f64 / start.elapsed().as_secs_f64()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_lnd_is_measured() {
+    measure("lnd", "X402_NODE_LND_A", "X402_NODE_LND_B_INVOICE").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_lnbits_is_measured() {
+    measure("lnbits", "X402_NODE_LNBITS_A", "X402_NODE_LNBITS_B_INVOICE").await;
 }

@@ -40,8 +40,9 @@ impl RestError {
         };
         let fix = match self {
             Self::Unconnected(_) | Self::Late(_) => {
-                ": check the host and the port, and that the node runs"
+                ": check the host and the port, whether it uses TLS, and that the node runs"
             }
+            Self::Lost(_) => ": check that the port is that of its HTTP interface",
             _ => "",
         };
         ConnectError::new(
