@@ -158,6 +158,11 @@ async fn who_has_used_up_an_allowance_is_told_when_it_begins_again() {
         for target in ["/cheap", "/dear", "/day"] {
             let answer = ask(&app, from("192.0.2.1", get(target))).await;
             assert_eq!(problem(&answer)["free_again_at"], "2026-09-22T00:00:00Z");
+            let told = problem(&answer)["detail"].to_string();
+            assert!(
+                told.contains("free requests of today are used up"),
+                "{told}"
+            );
         }
     }
     let without = Router::new().fallback(async || "served");

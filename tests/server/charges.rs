@@ -86,8 +86,7 @@ fn a_node_of_whole_satoshis_sells_no_fraction_of_one() {
 fn a_charge_that_contradicts_itself_is_refused() {
     let sat = || Charge::new(Amount::from_sat(10));
     let priced = || Charge::new(price_fn(|_| async { Ok(None) }));
-    let reads =
-        "only a price function reads headers or the body: bind headers with .bind_headers(..)";
+    let reads = "only a price function reads headers or the body: bind headers with .bind_headers(..), and a body with a price function that .reads_body()";
     refuses_charge(
         &ALL,
         Charge::new(Amount::ZERO),
@@ -114,6 +113,11 @@ fn a_charge_that_contradicts_itself_is_refused() {
     );
     refuses_charge(&ALL, sat().reads_body(), reads);
     refuses_charge(&ALL, sat().reads_headers(["x-frames"]), reads);
+    refuses_charge(
+        &ALL,
+        sat().bind_multipart().stream_body(),
+        "a body is either bound or left alone: choose .bind_multipart() or .stream_body()",
+    );
     refuses_charge(
         &ALL,
         priced().reads_body().stream_body(),

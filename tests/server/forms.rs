@@ -88,7 +88,9 @@ async fn a_402_tells_a_form_where_its_bytes_are_bound() {
         let problem = problem(&answer);
         let detail = problem["detail"].as_str().unwrap();
         let named = detail.split_once("; a payment in ").map(|(_, told)| {
-            let (names, advice) = told.split_once(" is valid for exactly this body").unwrap();
+            let (names, advice) = told
+                .split_once(" is valid for exactly the body with which")
+                .unwrap();
             assert!(advice.contains("same boundary"), "{detail}");
             names.split(" or ").collect::<Vec<_>>()
         });

@@ -119,7 +119,7 @@ async fn each_answer_of_the_layer_has_a_form_in_grpc() {
     let app = app!(few, charge());
     pay(&shop, &ask(&app, call().request()).await);
     let many = ask(&app, call().request()).await;
-    let text = "too many unpaid invoices: pay one of them, or wait until they expire";
+    let text = "this client holds as many unredeemed invoices as it may: pay one and send its credential, then ask again after Retry-After";
     assert_eq!(status(&many), (8, text));
     let seconds: u64 = many.headers()[header::RETRY_AFTER]
         .to_str()

@@ -196,6 +196,7 @@ async fn rows(bought: &Call, sent: &Call) -> Vec<Row> {
                 if !credentials.dialects().contains(&dialect) {
                     continue;
                 }
+                shop.clock.advance(Duration::from_secs(1));
                 let name = tomorrow.name;
                 let paid = sent.with(credentials.of(dialect));
                 let outcome = outcome(&site(&shop, tomorrow), &paid).await;

@@ -5,12 +5,12 @@ use std::{num::NonZeroU32, time::Duration};
 use axum::{Router, routing::any};
 use http::{HeaderValue, StatusCode};
 use tower::Layer as _;
-use tower_x402::{Amount, Charge, RouteTable, price_fn};
+use tower_x402::{Amount, Charge, RouteTable, clock::Timestamp, price_fn};
 
 use crate::{
     customer::{ALL, Call},
     journal::Journal,
-    shop::{Shop, ask, get, paid, reason},
+    shop::{NOW, Shop, ask, get, paid, reason},
 };
 
 fn uses() -> Charge {
@@ -110,6 +110,10 @@ fn what_cannot_be_meant_is_a_mistake_that_names_the_fix() {
     };
     says(uses().former_pattern("w/{id}"), "write it like");
     says(uses().former_pattern("/w/{id"), "write it like");
+    let now = Timestamp::from_unix_seconds(NOW);
+    let later = Timestamp::from_unix_seconds(NOW + 1);
+    says(uses().sold_since(later), "lies in the future");
+    let _ = shop.paywall().charge(uses().sold_since(now)).unwrap();
     says(uses().earlier(uses().earlier(uses())), "on today's charge");
     says(
         uses().earlier(Charge::new(Amount::ZERO)),

@@ -238,7 +238,7 @@ impl PaywallBuilder {
     }
 
     /// Sets how many unpaid invoices one client may hold (default 64). Each 402 counts as one, also
-    /// a 402 for a refused credential. Above the limit the answer is 429. An IPv6 network of 56
+    /// a 402 for a refused credential, until its credential is accepted. Above the limit: 429. An IPv6 network of 56
     /// bits may hold four times as many (256), one of 48 bits sixteen times as many (1,024).
     /// Neither may hold more than half of [`max_unpaid`](Self::max_unpaid).
     ///

@@ -33,9 +33,9 @@ use crate::{
 ///   stream, name the charge that you had with [`earlier`](Self::earlier).
 /// - If the pattern of a route changes by more than names of captures, name the old one with
 ///   [`former_pattern`](Self::former_pattern). It counts for several uses and durations.
-/// - If a price function begins to read a header or the body, older credentials are good only for
-///   requests without that header, or without a body. Nobody paid for more. With
-///   [`earlier`](Self::earlier) they are good for all requests again.
+/// - If a price function begins to read a header or the body, older credentials of L402 and MPP are
+///   good only for requests without that header, or without a body. Nobody paid for more. x402
+///   proofs are refused. With [`earlier`](Self::earlier) all are good for all requests again.
 /// - If a dialect is no longer enabled, its credentials are no longer read. Keep it enabled until
 ///   they have expired: in MPP and x402 that is a minute after the last invoice.
 /// - To void what was sold, use [`sold_since`](Self::sold_since),
@@ -321,8 +321,9 @@ impl Charge {
     /// Binds bodies of `multipart/form-data` in MPP too. Without this they are left alone, because
     /// clients that build the form again for the paid request send another boundary, and could not
     /// redeem what they paid for. The handler must then read the upload to its end itself. x402 binds
-    /// every body, and so does a price function that [reads the body](Self::reads_body). The 402 names
-    /// the dialects that bind the body, and says that the same bytes must be sent again.
+    /// every body. L402 binds none: to bind it in every dialect, use a price function that
+    /// [reads the body](Self::reads_body), also for a price that never changes. The 402 names the
+    /// dialects that bind the body, and says that the same bytes must be sent again.
     pub fn bind_multipart(mut self) -> Self {
         self.bind_multipart = true;
         self

@@ -54,9 +54,15 @@ impl Charge {
         self
     }
 
-    /// Refuses what was sold on this route before this moment, in every dialect: the reason is that
-    /// of a revoked payment. A sale is dated by its invoice. L402 tokens of versions that did
-    /// not note the moment are refused too.
+    /// Refuses what was sold on this route before this second, in every dialect, also by its earlier
+    /// charges and former patterns. The reason is that of a revoked payment. Say it on each charge
+    /// that it is meant for.
+    ///
+    /// A sale is dated by its invoice, in whole seconds: what was sold in the second of the moment
+    /// stays valid. A client that pays an older invoice afterwards has paid for nothing. Write a
+    /// fixed moment: with the time of the start, each restart voids what was sold. A moment in the
+    /// future is an error, because what is sold until then would be refused. L402 tokens of versions
+    /// that did not note the moment are refused too.
     pub fn sold_since(mut self, since: Timestamp) -> Self {
         self.sold_since = Some(since);
         self

@@ -47,7 +47,7 @@ impl Charge {
     /// sent. If that takes longer than [`time_limit`](super::PaywallBuilder::time_limit), the answer
     /// goes on as it comes and is not kept. A body that breaks off meanwhile becomes a 503, and a
     /// failure. L402 requests are read into memory too, because the body tells one request from
-    /// another. Whoever learns a used credential can read the answer while it is kept: at most 16
+    /// another. Anyone who learns a used credential can read the answer while it is kept: at most 16
     /// times in each process.
     ///
     /// # If the client hangs up while the handler works
@@ -70,9 +70,11 @@ impl Charge {
     ///
     /// # x402's `payment-identifier`
     ///
-    /// The 402 offers this extension, unless it does not fit into the headers. A client may give its
-    /// payment an identifier. If another payment, or another payload, has the same identifier for
-    /// the same request, the answer is 409 without a challenge, and nothing is spent.
+    /// The 402 offers this extension, unless it does not fit into the headers. A client may put an
+    /// `id` into `extensions.payment-identifier.info` of its payload: 16 to 128 letters, digits, `-`
+    /// and `_`. If a different payload, of this or of another payment, came with the same `id` for
+    /// the same request before, the answer is 409 without a challenge, and nothing is spent. A charge
+    /// that keeps no answers ignores it.
     pub fn keep_answers(mut self, kept: KeptAnswers) -> Self {
         self.kept = Some(kept);
         self

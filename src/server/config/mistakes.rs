@@ -62,12 +62,18 @@ impl Charge {
         {
             return Err(mistake.into());
         }
+        if self.bind_multipart && self.stream_body {
+            return Err(
+                "a body is either bound or left alone: choose .bind_multipart() or .stream_body()"
+                    .into(),
+            );
+        }
         if self.reads_body && self.stream_body {
             return Err("a body is either read for the price or left alone: choose .reads_body() or .stream_body()".into());
         }
         self.check_grpc()?;
         if self.price.fixed().is_some() && (self.reads_body || !self.read_headers.is_empty()) {
-            return Err("only a price function reads headers or the body: bind headers with .bind_headers(..)".into());
+            return Err("only a price function reads headers or the body: bind headers with .bind_headers(..), and a body with a price function that .reads_body()".into());
         }
         if self.earlier.iter().any(Self::has_history) {
             return Err("an earlier charge has no history of its own: say .earlier(..), .former_pattern(..), .former_route(..) and .sold_since(..) on today's charge".into());

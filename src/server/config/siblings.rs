@@ -132,7 +132,7 @@ impl Sold {
             trace::warn(format_args!(
                 "two paywalls of this process have the same origin ({}), master secret, store and service label, but not the same \
                  priced routes: what a client buys at one may be valid at the other; if they are two services, give each its own label with \
-                 .service(\"..\")",
+                 .service(\"..\"), which voids what was sold; if one replaces the other in this process, drop the old one",
                 self.keys.origin()
             ));
         }

@@ -51,6 +51,14 @@ impl Rule {
                 "{former:?} is no former pattern: write it like `/weather/{{city}}`"
             ));
         }
+        if charge
+            .sold_since
+            .is_some_and(|since| since > setup.clock.now())
+        {
+            return wrong(
+                ".sold_since(..) lies in the future, and what is sold until then would be refused: name a moment that has passed".into(),
+            );
+        }
         let fixed = charge.price.fixed();
         let mut terms = terms(setup, &charge).map_err(|text| ConfigError::at(place, text))?;
         for earlier in &charge.earlier {

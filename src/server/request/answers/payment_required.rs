@@ -71,6 +71,9 @@ pub(in crate::server) fn payment_required(
     if !form_bound_in.is_empty() {
         body.push_str(SAME_BYTES);
     }
+    if free_again_at.is_some() {
+        body.push_str("; the free requests of today are used up");
+    }
     body.push('"');
     if let Some(refusal) = refused {
         body.extend([
@@ -118,8 +121,7 @@ pub(in crate::server) fn payment_required(
 }
 
 /// For a form in parts. Clients make another boundary for each try unless they keep the bytes.
-const SAME_BYTES: &str =
-    " is valid for exactly this body: send the same bytes again, with the same boundary";
+const SAME_BYTES: &str = " is valid for exactly the body with which its invoice was asked for: send the same bytes again, with the same boundary";
 
 /// Writes the first line of every challenge. The others are copies of it for older clients.
 fn push_challenges(body: &mut String, challenges: &[Written<'_>]) {
@@ -183,9 +185,13 @@ const fn told(refused: Option<RefusalKind>, form: &str) -> (&'static str, [&str;
             "Bought for another request",
             "the credential was bought for another request; for this one pay the fresh invoice",
         ),
-        Some(RefusalKind::Forged | RefusalKind::Revoked) => (
+        Some(RefusalKind::Forged) => (
             "The credential is not accepted",
-            "this server did not issue this credential, or it was changed or withdrawn; pay the fresh invoice and send its credential",
+            "this server did not issue this credential, or it was changed; pay the fresh invoice and send its credential",
+        ),
+        Some(RefusalKind::Revoked) => (
+            "The payment was withdrawn",
+            "the operator withdrew what this payment bought; pay the fresh invoice and send its credential",
         ),
     };
     (title, [detail, "", ""])

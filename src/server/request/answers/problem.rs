@@ -169,7 +169,7 @@ pub(in crate::server) fn too_many(
         r#type: "about:blank",
         title: "Too many unpaid invoices",
         status: 429,
-        detail: "too many unpaid invoices: pay one of them, or wait until they expire",
+        detail: "this client holds as many unredeemed invoices as it may: pay one and send its credential, then ask again after Retry-After",
         reason,
     };
     retry_after(problem.answer(), retry_after_seconds.max(1))
