@@ -255,3 +255,30 @@ fn settings_of_an_allowance_that_cannot_be_meant_are_refused() {
         "charge(..): only an allowance in a store writes records: call .kept_in(..), or leave out .max_records_per_day(..)"
     );
 }
+
+#[tokio::test]
+async fn one_network_takes_a_share_of_the_records_and_leaves_free_requests_to_others() {
+    let shop = Shop::new();
+    let allowance = per_day(21)
+        .kept_in(shop.store.clone(), "api")
+        .max_records_per_day(999);
+    let app = api(&shop.paywall(), &allowance);
+    let mut of_site = 0;
+    for network in 0..40 {
+        of_site += free(&app, 1, &format!("2001:db8:0:{network:x}::1")).await;
+    }
+    assert_eq!(of_site, 5, "1/64 of 999 records, three for each");
+    assert_eq!(free(&app, 30, "192.0.2.1").await, 21);
+    let none = per_day(1)
+        .kept_in(shop.store.clone(), "api")
+        .max_records_per_day(0);
+    let error = shop
+        .paywall()
+        .charge(Charge::new(Amount::from_sat(1)).free_allowance(none));
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("must be at least 1")
+    );
+}

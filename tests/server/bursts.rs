@@ -211,3 +211,19 @@ async fn a_client_that_pays_and_fills_all_there_is_is_told_the_time_that_it_late
         assert_eq!(invoices(&app, 2, || from(address)).await, 1);
     }
 }
+
+#[tokio::test]
+async fn after_a_burst_is_over_a_client_is_told_the_time_of_all_payments_that_it_needs() {
+    let shop = Shop::new();
+    let builder = shop.builder().max_unpaid_per_client(4).max_unpaid(40);
+    let app = service(&builder.build().unwrap());
+    let address = "198.51.100.1";
+    let first = burst(&app, 1, address).await;
+    shop.clock.advance(Duration::from_secs(3));
+    assert_eq!(pay_all(&shop, &app, &first, address).await, 1);
+    assert_eq!(invoices(&app, 16, || from(address)).await, 16);
+    // Others take the rest of the half in which bursts are allowed.
+    assert_eq!(invoices(&app, 4, || from("198.51.100.2")).await, 4);
+    let told = refused(&burst(&app, 1, address).await);
+    assert_eq!(told, [3 * 13], "it holds twelve more than it may");
+}

@@ -245,7 +245,7 @@ async fn if_the_records_fail_the_client_pays_the_log_says_why_and_nothing_is_los
                 Arc::default(),
             );
             let allowance = per_day(5).kept_in(store.clone(), "api");
-            let app = api(&shop.paywall(), &allowance.max_records_per_day(15));
+            let app = api(&shop.paywall(), &allowance.max_records_per_day(960));
             assert_eq!(free(&app, 2, address).await, 2);
             store.1.store(how, Ordering::Relaxed);
             for _ in 0..8 {

@@ -189,6 +189,7 @@ async fn a_rule_may_be_split_in_two_that_sell_the_same() {
         Charge::new(Amount::from_sat(11)).uses(NonZeroU32::new(9).unwrap()),
         Charge::new(Amount::from_sat(10)).uses(NonZeroU32::new(10).unwrap()),
         Charge::new(price_fn(|_| async { Ok(None) })).uses(NonZeroU32::new(9).unwrap()),
+        uses().bind_headers(["x-tenant"]),
     ] {
         split(dearer).unwrap_err();
     }

@@ -15,6 +15,7 @@ pub(in crate::replay) struct ServingUses {
     payments: HashMap<ConsumptionKey, Uses>,
     /// How many payments are noted when the next sweep is due.
     sweep_at: usize,
+    swept_at: Timestamp,
 }
 
 /// The uses of one payment that are being served. Most have one, which needs no allocation.
@@ -51,6 +52,7 @@ impl Default for ServingUses {
             // So that the first use allocates nothing.
             payments: HashMap::with_capacity(1),
             sweep_at: FEW,
+            swept_at: Timestamp::default(),
         }
     }
 }
@@ -91,13 +93,15 @@ impl ServingUses {
 
     fn begin(&mut self, key: ConsumptionKey, use_id: UseId, until: Timestamp, now: Timestamp) {
         // So memory holds at most twice what is being served, and the average cost of an addition
-        // stays constant.
-        if self.payments.len() >= self.sweep_at {
+        // stays constant. At the bound it sweeps once a second.
+        let is_full = self.payments.len() >= PAYMENTS;
+        if self.payments.len() >= self.sweep_at && !(is_full && now == self.swept_at) {
+            self.swept_at = now;
             self.payments.retain(|_, uses| {
                 uses.retain(|(_, until)| now <= *until);
                 uses.first.is_some()
             });
-            self.sweep_at = (2 * self.payments.len()).max(FEW);
+            self.sweep_at = (2 * self.payments.len()).clamp(FEW, PAYMENTS);
         }
         if self.payments.len() >= PAYMENTS && !self.payments.contains_key(&key) {
             return;
@@ -156,7 +160,6 @@ mod tests {
             serving.payments[&request(7, 1, 0).key()].others.len(),
             USES - 1
         );
-        serving.sweep_at = FEW;
         let _ = serving.answer(&request(1, 1, 200), GRANTED, at(101));
         assert_eq!(serving.payments.len(), 1, "the others are over");
     }

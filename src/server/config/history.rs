@@ -34,7 +34,8 @@ impl Charge {
     ///
     /// The old pattern must not be sold elsewhere at the same time, because what is bought there
     /// opens this route too. In a table that is an error, unless the other rule sells the same
-    /// access at a fixed price that is not lower. So a rule may be split in two. If the new pattern
+    /// access at a fixed price that is not lower, and binds at least the same headers. So a rule may be
+    /// split in two. If the new pattern
     /// matches more paths than the old one, what was sold opens these too.
     ///
     /// Under a price function a credential is bound to what the pattern captured. It is then

@@ -5,10 +5,16 @@ use crate::payment::Access;
 
 impl Charge {
     /// Returns whether what this charge sells may open a route with the other one: the same access,
-    /// at a fixed price that is not lower.
+    /// at a fixed price that is not lower, bound to all headers that the other one binds.
     pub(in crate::server) fn covers(&self, other: &Self) -> bool {
         let prices = self.price.fixed().zip(other.price.fixed());
-        self.access() == other.access() && prices.is_some_and(|(own, other)| own >= other)
+        let binds = |name: &String| {
+            let mut own = self.bound_headers.iter();
+            own.any(|bound| bound.eq_ignore_ascii_case(name))
+        };
+        self.access() == other.access()
+            && prices.is_some_and(|(own, other)| own >= other)
+            && other.bound_headers.iter().all(binds)
     }
 
     /// Returns whether a payment for one is worth a payment for the other, whatever is served: one

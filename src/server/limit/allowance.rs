@@ -81,6 +81,7 @@ impl FreeAllowance {
             limits: DayLimits {
                 per_day: requests.get(),
                 clients: CLIENTS,
+                records: None,
             },
             kept: None,
             records_per_day: None,
@@ -111,14 +112,21 @@ impl FreeAllowance {
             records: Arc::new(records),
             name: name.into().into(),
         };
-        self.with(|shared| shared.kept = Some(kept))
+        self.with(|shared| {
+            shared.kept = Some(kept);
+            shared.limits.records = Some(shared.records_per_day.unwrap_or(RECORDS));
+        })
     }
 
     /// Sets how many records one process may write in a day (default 100,000), so that an allowance
-    /// leaves room for other records, such as revocations. After that nothing is free until the
-    /// day ends, and the log says so. Call it before you clone.
+    /// leaves room for other records, such as revocations. One IPv6 network of 56 or 48 bits may write
+    /// 1/64 of them. After that nothing is free until the day ends, and the log says
+    /// so. Call it before you clone.
     pub fn max_records_per_day(self, records: usize) -> Self {
-        self.with(|shared| shared.records_per_day = Some(records))
+        self.with(|shared| {
+            shared.records_per_day = Some(records);
+            shared.limits.records = shared.kept.is_some().then_some(records);
+        })
     }
 
     /// Changes the settings. Earlier clones stay as they are.
@@ -139,6 +147,9 @@ impl FreeAllowance {
             None if self.0.records_per_day.is_some() => Some(
                 "only an allowance in a store writes records: call .kept_in(..), or leave out .max_records_per_day(..)",
             ),
+            Some(_) if self.0.records_per_day == Some(0) => {
+                Some("without records nothing is free: .max_records_per_day(..) must be at least 1")
+            }
             Some(kept)
                 if !(1..=32).contains(&kept.name.len())
                     || !kept.name.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) =>

@@ -4,8 +4,11 @@ use std::collections::HashMap;
 
 use crate::server::address::{Block, ClientKey};
 
-/// One network may use up to 1/64 of the clients that are counted.
+/// One network may use up to 1/64 of the clients that are counted, and of the records.
 const BLOCKS: usize = 64;
+
+/// How many records an IPv6 client's request takes at most.
+const RECORDS_OF_ONE: usize = 3;
 
 /// How much is free in a day, and how much memory that may take.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +16,8 @@ pub(super) struct DayLimits {
     pub(super) per_day: u32,
     /// How many clients are counted. Further ones get no free requests.
     pub(super) clients: usize,
+    /// How many records may be written, if requests are recorded.
+    pub(super) records: Option<usize>,
 }
 
 /// A client, or a network around it, whose clients share an allowance.
@@ -52,7 +57,13 @@ impl Holder {
             Self::Client(_) => 1,
             Self::Block(block) => block.clients() as u64,
         };
-        u64::from(limits.per_day).saturating_mul(clients)
+        let by_number = u64::from(limits.per_day).saturating_mul(clients);
+        match (self, limits.records) {
+            (Self::Block(_), Some(records)) => {
+                by_number.min((records / BLOCKS / RECORDS_OF_ONE).max(1) as u64)
+            }
+            _ => by_number,
+        }
     }
 }
 

@@ -120,7 +120,7 @@ impl LimiterState {
             .map_or((0, false), |known| (known.held, known.paid.is_some()));
         // One payment of this client makes room where one slot is missing.
         let pays = |excess| match excess {
-            0 => self.next_payment(client, now),
+            0 => self.next_payment(client, 0, now),
             _ => None,
         };
         let most = limits.of_client(has_paid && self.has_plenty(asker, limits));

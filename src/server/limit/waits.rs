@@ -30,15 +30,23 @@ impl LimiterState {
         let is_new = || {
             oldest.is_some_and(|slot| slot.hash.is_some() && now.saturating_since(slot.since) < NEW)
         };
-        let pays = self.next_payment(client, now);
+        let pays = self.next_payment(client, excess, now);
         let likely = pays.or_else(|| is_new().then(|| now.saturating_add(USUAL)));
         sooner(likely, ends.nth(excess).map(|(_, end, _)| *end))
     }
 
-    /// Returns when a client that pays likely pays for one of the slots that it holds.
-    pub(super) fn next_payment(&self, client: ClientKey, now: Timestamp) -> Option<Timestamp> {
+    /// Returns when a client that pays likely pays for one of the slots that it holds, after
+    /// `before` others.
+    pub(super) fn next_payment(
+        &self,
+        client: ClientKey,
+        before: usize,
+        now: Timestamp,
+    ) -> Option<Timestamp> {
         let known = self.clients.get(&client)?;
         let wait = known.pace.wait(now).max(Duration::from_secs(1));
+        let payments = u32::try_from(before).unwrap_or(u32::MAX).saturating_add(1);
+        let wait = wait.saturating_mul(payments);
         (known.paid.is_some() && known.held > 0).then(|| now.saturating_add(wait))
     }
 }
