@@ -254,3 +254,40 @@ async fn a_duration_is_never_in_use() {
     assert_eq!(second.status(), StatusCode::OK);
     assert_eq!(first.err().unwrap().await.status(), StatusCode::OK);
 }
+
+#[tokio::test]
+async fn a_credential_that_expires_while_it_is_served_is_in_use_and_then_spent() {
+    for dialect in ALL {
+        for charge in [
+            Charge::new(Amount::from_sat(10)),
+            Charge::new(price_fn(|_| async { Ok(Some(Amount::from_sat(10))) })),
+        ] {
+            let shop = Shop::new();
+            let gate = Gate::new(Semaphore::new(0));
+            let app = gated(&shop.paywall_of_every_dialect(), charge, &gate);
+            let call = Call::get("/a");
+            let credential = call.buy(&shop, &app, dialect).await;
+            let told = format!("{dialect}");
+            let Err(first) = begun(ask(&app, call.paid(&credential))).await else {
+                panic!("{told}: the handler waits")
+            };
+            shop.clock.advance(std::time::Duration::from_secs(400));
+            is_in_use(&ask(&app, call.paid(&credential)).await, &told);
+            // Of L402 the token lives for another day.
+            gate.add_permits(1);
+            assert_eq!(first.await.status(), StatusCode::OK, "{told}");
+            let after = ask(&app, call.paid(&credential)).await;
+            assert_eq!(after.status(), StatusCode::PAYMENT_REQUIRED, "{told}");
+            // Another credential that has expired has nothing to do with it.
+            let other = call.buy(&shop, &app, dialect).await;
+            let again = call.buy(&shop, &app, dialect).await;
+            let Err(_second) = begun(ask(&app, call.paid(&again))).await else {
+                panic!("{told}: the handler waits")
+            };
+            shop.clock
+                .advance(std::time::Duration::from_secs(2 * 86_400));
+            let answer = ask(&app, call.paid(&other)).await;
+            assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED, "{told}");
+        }
+    }
+}

@@ -20,7 +20,7 @@ use crate::{
     dialect::Claim,
     payment::{Proof, Refusal, RefusalKind},
     server::{
-        config::BoxError,
+        config::{BoxError, paywall::PaywallState},
         kept::{
             KeptAnswers,
             key::{AnswerKey, credential},
@@ -212,6 +212,31 @@ pub(in crate::server) fn when_it_was_good(
     let since = kept.for_how_long().saturating_add(LONGEST_HANDLER);
     let then = now.as_unix_seconds().saturating_sub(since.as_secs());
     (refusal.kind() == RefusalKind::Expired).then_some(Timestamp::from_unix_seconds(then))
+}
+
+/// Notes that a credential which has expired is being served.
+pub(in crate::server) fn note_use_of_expired(
+    asked: &mut PricedRequest,
+    refusal: Option<Refusal>,
+    claim: &dyn Claim,
+) {
+    if refusal.is_some_and(|why| why.kind() == RefusalKind::Expired) {
+        asked.in_use |= asked.setup().spent.is_served(claim.payment_hash());
+    }
+}
+
+/// Returns a time at which a credential was good that expired while it may be being served. Its
+/// client is told to wait, and not to pay again.
+pub(in crate::server) fn while_served(
+    setup: &PaywallState,
+    refusal: Refusal,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let then = now
+        .as_unix_seconds()
+        .saturating_sub(LONGEST_HANDLER.as_secs());
+    (refusal.kind() == RefusalKind::Expired && setup.spent.serves_any())
+        .then_some(Timestamp::from_unix_seconds(then))
 }
 
 /// An answer is kept when the handler is done, and its credential may have expired before that.

@@ -24,7 +24,7 @@ use super::{
     credential::{Found, Verdict, presented, verify},
     decision::{Decision, answer, wait},
     pending::{Pending, PricedRequest, RequestPlace},
-    redeem::weighed,
+    redeem::{refuse, weighed},
     settle,
     unpaid::ask,
 };
@@ -34,7 +34,7 @@ use crate::{
     dialect::Claim,
     payment::{PaymentReceipt, Refusal, Spend},
     server::{
-        config::{BoxError, price},
+        config::{BoxError, paywall::PaywallState, price},
         origin,
         routes::{priced::PricedRoutes, rule::Rule},
     },
@@ -97,7 +97,7 @@ where
     let found = match presented(setup, &view, terms, now).map_err(Decision::Answer)? {
         None => None,
         Some((dialect, Err(refusal))) => {
-            was_good = expired(rule, refusal, now, |then| {
+            was_good = expired((setup, rule), refusal, now, |then| {
                 presented(setup, &view, terms, then)
             });
             Some((dialect, Err(refusal)))
@@ -139,6 +139,11 @@ where
     Err(match found {
         None => wait(ask(pending, None)),
         Some((dialect, Err(refusal))) if let Some((claim, then)) = was_good => {
+            let mut pending = pending;
+            pending.asked.in_use = setup.spent.is_served(claim.payment_hash());
+            if pending.asked.in_use || pending.asked.kept().is_none() {
+                return Err(refuse(pending, dialect, None, refusal));
+            }
             again::expired(pending, claim, then, move |pending, _| {
                 wait(ask(pending, Some((dialect, refusal))))
             })
@@ -149,14 +154,16 @@ where
 }
 
 /// Returns the claim of a credential that has expired, as it was when an answer to it may have been
-/// kept, and that time. Only if the charge keeps answers.
+/// kept, and that time. Only if the charge keeps answers, or if a credential may have expired while
+/// it is being served.
 fn expired(
-    rule: &Rule,
+    (setup, rule): (&PaywallState, &Rule),
     refusal: Refusal,
     now: Timestamp,
     presented: impl FnOnce(Timestamp) -> Result<Option<Found>, Box<Response<Bytes>>>,
 ) -> Option<(Box<dyn Claim>, Timestamp)> {
-    let then = again::when_it_was_good(rule, refusal, now)?;
+    let while_served = || again::while_served(setup, refusal, now);
+    let then = again::when_it_was_good(rule, refusal, now).or_else(while_served)?;
     match presented(then) {
         Ok(Some((_, Ok(claim)))) => Some((claim, then)),
         _ => None,

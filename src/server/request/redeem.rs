@@ -52,7 +52,7 @@ where
 
 /// Step 4, with the result of verifying. A credential that has expired may have a kept answer.
 fn told<B>(
-    pending: Box<Pending<B>>,
+    mut pending: Box<Pending<B>>,
     dialect: usize,
     claim: Box<dyn Claim>,
     verdict: Result<Proof, Refusal>,
@@ -61,8 +61,9 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let asked = &pending.asked;
     let refusal = verdict.as_ref().err().copied();
+    again::note_use_of_expired(&mut pending.asked, refusal, &*claim);
+    let asked = &pending.asked;
     match refusal.and_then(|why| again::when_it_was_good(&asked.rule, why, asked.now)) {
         Some(then) => again::expired(pending, claim, then, move |pending, claim| {
             decided(pending, dialect, claim.next(), verdict)
@@ -257,7 +258,7 @@ where
 }
 
 /// Step 4 again with the next credential of the same dialect, or step 5 if the request has no other.
-fn refuse<B>(
+pub(in crate::server) fn refuse<B>(
     mut pending: Box<Pending<B>>,
     dialect: usize,
     next: Option<Box<dyn Claim>>,

@@ -72,6 +72,11 @@ impl Spent {
         }
     }
 
+    /// Whether the inner service is serving a use of any payment.
+    pub(in crate::server) fn serves_any(&self) -> bool {
+        !lock(&self.served).is_empty()
+    }
+
     /// Whether the inner service is serving a use of this payment.
     pub(in crate::server) fn is_served(&self, payment_hash: PaymentHash) -> bool {
         lock(&self.served).contains_key(&payment_hash)
