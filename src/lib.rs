@@ -20,7 +20,8 @@
 //! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money; the
 //!   node or wallet that you have, with [`lightning::connect`] and its URL; or any other, for which
 //!   you implement [`Receiver`](lightning::Receiver). There is no paying client yet.
-//! - **In production** the server runs [behind a reverse proxy](docs::reverse_proxy).
+//! - **In production**: the page [From devnet to production](docs::production), and the server runs
+//!   [behind a reverse proxy](docs::reverse_proxy).
 //!
 //! # Charge for a route
 //!
@@ -56,6 +57,7 @@
 //! - [`price_fn`] creates a price that depends on the request.
 //! - [`Charge`] sets what one payment buys: one request, several requests, or a duration.
 //! - [`FreeAllowance`] lets each client make some requests a day for free, on one route or on many.
+//! - [`Charge::keep_answers`] gives an answer again to a payer that never received it.
 //! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among
 //!   other layers.
 //!
@@ -220,8 +222,8 @@ pub use server::{
 #[doc = include_str!("../README.md")]
 struct Readme;
 
-/// Pages about the crate as a whole: the layer's own answers, design, floor plan, glossary,
-/// refusals, reverse proxy, threat model.
+/// Pages about the crate as a whole: the layer's own answers, design, floor plan, glossary, from
+/// devnet to production, refusals, reverse proxy, threat model.
 pub mod docs {
     #[doc = include_str!("docs/answers.md")]
     pub mod answers {}
@@ -231,6 +233,8 @@ pub mod docs {
     pub mod floor_plan {}
     #[doc = include_str!("docs/glossary.md")]
     pub mod glossary {}
+    #[doc = include_str!("docs/production.md")]
+    pub mod production {}
     #[doc = include_str!("docs/refusals.md")]
     pub mod refusals {}
     #[doc = include_str!("docs/reverse_proxy.md")]
