@@ -1,6 +1,9 @@
 //! Runs the conformance suites against every node of this crate, and tests what is specific to
 //! each.
 
+#[cfg(unix)]
+#[path = "nodes/cln/mod.rs"]
+mod cln;
 #[path = "nodes/devnet.rs"]
 mod devnet;
 #[path = "nodes/local.rs"]

@@ -40,6 +40,8 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
         reason = "without adapters nothing else is left"
     )]
     match url.scheme() {
+        #[cfg(all(feature = "cln", unix))]
+        "cln" => super::Cln::from_url(&url).await,
         scheme => Err(unknown(scheme)),
     }
 }

@@ -204,6 +204,8 @@
 //! # fn main() {}
 //! ```
 
+#[cfg(all(feature = "cln", unix))]
+mod cln;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
@@ -213,13 +215,21 @@ mod error;
 mod local;
 mod node;
 mod payer;
+#[cfg(feature = "cln")]
+mod proof;
 mod receiver;
 mod remembered;
+#[cfg(feature = "cln")]
+mod sending;
 mod settled;
+#[cfg(feature = "cln")]
+mod unfold;
 // Some of it is unused if an adapter is left out.
 #[allow(dead_code, unused_imports)]
 mod url;
 
+#[cfg(all(feature = "cln", unix))]
+pub use self::cln::Cln;
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
 pub use self::{
