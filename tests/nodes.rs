@@ -8,6 +8,8 @@ mod cln;
 mod devnet;
 #[path = "nodes/local.rs"]
 mod local;
+#[path = "nodes/nwc/mod.rs"]
+mod nwc;
 
 use std::time::Duration;
 

@@ -42,6 +42,8 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
     match url.scheme() {
         #[cfg(all(feature = "cln", unix))]
         "cln" => super::Cln::from_url(&url).await,
+        #[cfg(feature = "nwc")]
+        "nostr+walletconnect" => super::Nwc::from_url(&url).await,
         scheme => Err(unknown(scheme)),
     }
 }

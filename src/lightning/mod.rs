@@ -214,15 +214,17 @@ mod devnet;
 mod error;
 mod local;
 mod node;
+#[cfg(feature = "nwc")]
+mod nwc;
 mod payer;
-#[cfg(feature = "cln")]
+#[cfg(any(feature = "cln", feature = "nwc"))]
 mod proof;
 mod receiver;
 mod remembered;
 #[cfg(feature = "cln")]
 mod sending;
 mod settled;
-#[cfg(feature = "cln")]
+#[cfg(any(feature = "cln", feature = "nwc"))]
 mod unfold;
 // Some of it is unused if an adapter is left out.
 #[allow(dead_code, unused_imports)]
@@ -232,6 +234,8 @@ mod url;
 pub use self::cln::Cln;
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
+#[cfg(feature = "nwc")]
+pub use self::nwc::Nwc;
 pub use self::{
     connect::connect,
     error::{NodeError, NodeErrorKind},

@@ -87,6 +87,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ),
     ("axum_core", &["extract"]),
     ("reqwest", &[]),
+    ("nostr", &["lightning/nwc"]),
+    ("tokio_tungstenite", &["lightning/nwc"]),
 ];
 
 const DIALECTS: [&str; 3] = ["l402", "mpp", "x402"];
