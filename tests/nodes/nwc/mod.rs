@@ -144,6 +144,7 @@ async fn a_wallet_is_always_shared_and_its_rights_are_read() {
 #[tokio::test(start_paused = true)]
 async fn a_wrong_answer_about_an_invoice_is_an_error() {
     let (set, wallet, _) = Set::connected().await;
+    set.relay.inner.careless.store(true, Ordering::SeqCst);
     let asked = || request(10_000, Description::Hashed(b"a test".to_vec()));
     for (fault, kind) in [
         (Fault::OtherAmount, NodeErrorKind::BadAnswer),
@@ -217,6 +218,7 @@ async fn a_relay_that_was_down_is_used_again_and_requests_wait_for_it() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), NodeErrorKind::Unreachable, "{error}");
+    set.relay.inner.careless.store(true, Ordering::SeqCst);
     let mut settlements = wallet.settlements();
     let asked = wallet.lookup_invoice(before.payment_hash());
     let (status, ()) = tokio::join!(asked, set.relay.up());

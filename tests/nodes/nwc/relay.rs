@@ -29,9 +29,9 @@ pub(super) struct Inner {
     pub(super) events: broadcast::Sender<Event>,
     /// The events that are kept.
     kept: Mutex<Vec<Event>>,
-    /// Whether the next request closes the connection that it came over, unforwarded or forwarded.
-    pub(super) drops: AtomicBool,
     pub(super) rejects: AtomicBool,
+    /// Whether it sends events of the right kind to everybody, whoever signed them.
+    pub(super) careless: AtomicBool,
     pub(super) ends_subscriptions: AtomicBool,
     pub(super) connections: AtomicUsize,
 }
@@ -46,8 +46,8 @@ impl Relay {
             inner: Arc::new(Inner {
                 events: broadcast::Sender::new(1_024),
                 kept: Mutex::default(),
-                drops: AtomicBool::new(false),
                 rejects: AtomicBool::new(false),
+                careless: AtomicBool::new(false),
                 ends_subscriptions: AtomicBool::new(false),
                 connections: AtomicUsize::new(0),
             }),
@@ -116,9 +116,6 @@ async fn serve(inner: Arc<Inner>, stream: TcpStream) {
                         if !rejected {
                             inner.publish(event.into_owned());
                         }
-                        if inner.drops.load(Ordering::SeqCst) {
-                            return;
-                        }
                     }
                     ClientMessage::Req { subscription_id, filters } => {
                         let id = subscription_id.into_owned();
@@ -138,7 +135,9 @@ async fn serve(inner: Arc<Inner>, stream: TcpStream) {
             }
             event = events.recv() => {
                 let Ok(event) = event else { return };
-                let matching = |(_, filter): &&(SubscriptionId, Filter)| filter.match_event(&event, MatchEventOptions::default());
+                let careless = inner.careless.load(Ordering::SeqCst);
+                let options = MatchEventOptions { author: !careless, ..MatchEventOptions::default() };
+                let matching = |(_, filter): &&(SubscriptionId, Filter)| filter.match_event(&event, options);
                 answers.extend(subscriptions.iter().filter(matching).map(|(id, _)| RelayMessage::event(id.clone(), event.clone())));
             }
         }
