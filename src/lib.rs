@@ -17,9 +17,9 @@
 //! ```
 //!
 //! - **Not published yet.** Depend on a checkout by its path.
-//! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money, or your
-//!   own node, for which you implement [`Receiver`](lightning::Receiver). There are no adapters for
-//!   existing node software (such as LND) yet, and no paying client.
+//! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money; the
+//!   node or wallet that you have, with [`lightning::connect`] and its URL; or any other, for which
+//!   you implement [`Receiver`](lightning::Receiver). There is no paying client yet.
 //! - **In production** the server runs [behind a reverse proxy](docs::reverse_proxy).
 //!
 //! # Charge for a route
@@ -85,8 +85,9 @@
 //! # What you need
 //!
 //! - A [`Receiver`](lightning::Receiver), which is the node that receives the payments: [`Devnet`]
-//!   to start with, [`LocalNode`](lightning::LocalNode) for tests, or your own implementation. The
-//!   suite in `lightning::conformance` checks it.
+//!   to start with, [`LocalNode`](lightning::LocalNode) for tests, in production what
+//!   [`lightning::connect`] returns for your node's URL, or your own implementation. The suite in
+//!   `lightning::conformance` checks it.
 //! - A [`ReplayStore`](replay::ReplayStore), which remembers which payments are spent:
 //!   [`DurableStore`] on one machine, [`MemoryStore`] for tests.
 //! - A master secret of 32 random bytes in a file that survives restarts: `(umask 077; head -c 32

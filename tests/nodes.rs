@@ -6,16 +6,34 @@
 mod cln;
 #[path = "nodes/devnet.rs"]
 mod devnet;
+#[path = "nodes/fake/mod.rs"]
+mod fake;
+#[path = "server/journal.rs"]
+mod journal;
+#[path = "nodes/lnbits.rs"]
+mod lnbits;
+#[path = "nodes/lnd.rs"]
+mod lnd;
+#[path = "nodes/lnd_connect.rs"]
+mod lnd_connect;
+#[path = "nodes/lnd_pay.rs"]
+mod lnd_pay;
 #[path = "nodes/local.rs"]
 mod local;
 #[path = "nodes/nwc/mod.rs"]
 mod nwc;
+#[path = "nodes/phoenixd.rs"]
+mod phoenixd;
+#[path = "nodes/real.rs"]
+mod real;
 
 use std::time::Duration;
 
 use tower_x402::{
-    Amount, Invoice, Preimage,
-    lightning::{Description, InvoiceRequest, PayLimits, Payer, PaymentStatus, Receiver},
+    Amount, Invoice, PaymentHash, Preimage,
+    lightning::{
+        Description, InvoiceRequest, NodeError, PayLimits, Payer, PaymentStatus, Receiver,
+    },
 };
 
 const LIMITS: PayLimits = PayLimits::new(Amount::ZERO, Duration::from_secs(30));
@@ -29,6 +47,18 @@ async fn invoice(node: &impl Receiver, sat: u32, seconds: u64) -> Invoice {
     ))
     .await
     .expect("an invoice")
+}
+
+/// Asks for an invoice of 21 satoshis.
+async fn asks(node: &impl Receiver) -> Result<Invoice, NodeError> {
+    let what = Description::Hashed(b"a test".to_vec());
+    let expiry = Duration::from_secs(300);
+    node.create_invoice(InvoiceRequest::new(Amount::from_sat(21), what, expiry))
+        .await
+}
+
+fn unheard_of() -> PaymentHash {
+    PaymentHash::from_bytes([3; 32])
 }
 
 #[track_caller]

@@ -44,6 +44,18 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
         "cln" => super::Cln::from_url(&url).await,
         #[cfg(feature = "nwc")]
         "nostr+walletconnect" => super::Nwc::from_url(&url).await,
+        #[cfg(feature = "lnbits")]
+        "lnbits+http" => super::lnbits::connect(&url, false).await,
+        #[cfg(feature = "lnbits")]
+        "lnbits+https" => super::lnbits::connect(&url, true).await,
+        #[cfg(feature = "lnd")]
+        "lnd" => super::lnd::connect(&url, true).await,
+        #[cfg(feature = "lnd")]
+        "lnd+http" => super::lnd::connect(&url, false).await,
+        #[cfg(feature = "phoenixd")]
+        "phoenixd" => super::phoenixd::connect(&url, false).await,
+        #[cfg(feature = "phoenixd")]
+        "phoenixd+https" => super::phoenixd::connect(&url, true).await,
         scheme => Err(unknown(scheme)),
     }
 }

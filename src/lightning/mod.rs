@@ -212,19 +212,37 @@ mod connect;
 #[cfg(feature = "devnet")]
 mod devnet;
 mod error;
+#[cfg(any(feature = "__node", feature = "__rest"))]
+mod exact;
+#[cfg(feature = "lnbits")]
+mod lnbits;
+#[cfg(feature = "lnd")]
+mod lnd;
 mod local;
 mod node;
 #[cfg(feature = "nwc")]
 mod nwc;
+#[cfg(feature = "__rest")]
+mod outcome;
+#[cfg(feature = "__node")]
+mod payable;
 mod payer;
-#[cfg(any(feature = "cln", feature = "nwc"))]
-mod proof;
+#[cfg(feature = "phoenixd")]
+mod phoenixd;
+#[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+mod polling;
 mod receiver;
 mod remembered;
+#[cfg(feature = "__rest")]
+#[cfg_attr(
+    not(all(feature = "lnbits", feature = "lnd", feature = "phoenixd")),
+    allow(dead_code, unused_imports)
+)]
+mod rest;
 #[cfg(feature = "cln")]
 mod sending;
 mod settled;
-#[cfg(any(feature = "cln", feature = "nwc"))]
+#[cfg(any(feature = "__node", feature = "__rest"))]
 mod unfold;
 // Some of it is unused if an adapter is left out.
 #[allow(dead_code, unused_imports)]
@@ -234,8 +252,14 @@ mod url;
 pub use self::cln::Cln;
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
+#[cfg(feature = "lnbits")]
+pub use self::lnbits::{Lnbits, LnbitsBuilder};
+#[cfg(feature = "lnd")]
+pub use self::lnd::{Lnd, LndBuilder};
 #[cfg(feature = "nwc")]
 pub use self::nwc::Nwc;
+#[cfg(feature = "phoenixd")]
+pub use self::phoenixd::{Phoenixd, PhoenixdBuilder};
 pub use self::{
     connect::connect,
     error::{NodeError, NodeErrorKind},

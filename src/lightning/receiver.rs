@@ -18,7 +18,8 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 /// - Each call of `create_invoice` makes a new invoice, with a payment hash that was never used
 ///   before, and with exactly the requested amount and expiry. It never returns an earlier invoice.
 /// - The invoice has exactly the requested description: the hash of [`Description::Hashed`], or the
-///   unchanged text of [`Description::Text`], which may be empty.
+///   unchanged text of [`Description::Text`]. A node may refuse a text that is empty or has more
+///   than 128 characters, with [`NodeErrorKind::Refused`](super::NodeErrorKind::Refused).
 /// - The caller sets the time limit, and drops a call that takes too long. A dropped call may leave
 ///   an invoice behind that nobody pays.
 /// - No answer of these methods contains the preimage of an invoice.

@@ -1,34 +1,38 @@
 use std::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
 
-use super::BoxFuture;
+use super::{BoxFuture, BoxStream};
 
-/// An endless stream. Each item comes from a future, which also returns the state for the next.
-pub(crate) struct Unfold<'a, S, T> {
-    next: fn(S) -> BoxFuture<'a, (T, S)>,
-    future: BoxFuture<'a, (T, S)>,
+/// Makes a stream of what `next` returns, again and again, from a state that it hands on. The stream
+/// never ends.
+pub(crate) fn unfold<'a, S, T, F>(state: S, next: F) -> BoxStream<'a, T>
+where
+    S: Send + 'a,
+    T: 'a,
+    F: Fn(S) -> BoxFuture<'a, (T, S)> + Send + Unpin + 'a,
+{
+    let running = next(state);
+    Box::pin(Unfold { next, running })
 }
 
-impl<'a, S, T> Unfold<'a, S, T> {
-    pub(crate) fn new(state: S, next: fn(S) -> BoxFuture<'a, (T, S)>) -> Self {
-        Self {
-            next,
-            future: next(state),
-        }
-    }
+struct Unfold<'a, S, T, F> {
+    next: F,
+    running: BoxFuture<'a, (T, S)>,
 }
 
-impl<S, T> Stream for Unfold<'_, S, T> {
+impl<'a, S, T, F> Stream for Unfold<'a, S, T, F>
+where
+    F: Fn(S) -> BoxFuture<'a, (T, S)> + Unpin,
+{
     type Item = T;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<T>> {
-        self.future.as_mut().poll(context).map(|(item, state)| {
-            self.future = (self.next)(state);
-            Some(item)
-        })
+        let (item, state) = ready!(self.running.as_mut().poll(context));
+        self.running = (self.next)(state);
+        Poll::Ready(Some(item))
     }
 }

@@ -14,7 +14,7 @@ use super::{
 use crate::lightning::{
     BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
     InvoiceStatus, KeyCustody, Node, NodeError, PayLimits, Payer, PayerProfile, PaymentStatus,
-    Receiver, ReceiverProfile, proof, sending::Sending, url::NodeUrl,
+    Receiver, ReceiverProfile, exact, payable, sending::Sending, url::NodeUrl,
 };
 use crate::{
     codec::hex,
@@ -141,13 +141,9 @@ impl Cln {
             deschashonly: hashed,
         };
         let made: Made = rpc::call(&self.socket, "invoice", params, Some(ANSWER)).await?;
-        proof::made(
-            NAME,
-            &made.bolt11,
-            Some(&made.payment_hash),
-            request.amount,
-            self.network,
-        )
+        let (network, key) = (self.network, self.public_key);
+        let invoice = exact::invoice(NAME, &made.bolt11, request.amount, network, key)?;
+        exact::named(NAME, invoice, Some(&made.payment_hash))
     }
 }
 
@@ -201,7 +197,7 @@ impl Payer for Cln {
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            proof::payable(NAME, invoice, self.network)?;
+            payable::payable(NAME, invoice, self.network)?;
             payments::pay(&self.socket, &self.sending, invoice, limits).await
         })
     }

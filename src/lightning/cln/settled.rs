@@ -14,7 +14,7 @@ use super::{
     wire::{After, Settled},
 };
 use crate::{
-    lightning::{BoxStream, NodeError, unfold::Unfold},
+    lightning::{BoxStream, NodeError, unfold::unfold},
     payment::PaymentHash,
     trace,
 };
@@ -73,7 +73,7 @@ pub(super) fn stream<'a>(socket: &'a Path, known: &'a AtomicU64) -> BoxStream<'a
         known,
         index: known.load(Ordering::Relaxed),
     };
-    Box::pin(Unfold::new(start, |waiting| Box::pin(waiting.next())))
+    unfold(start, |waiting| Box::pin(waiting.next()))
 }
 
 struct Waiting<'a> {

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fault::{NAME, bad};
 use crate::{
-    lightning::{InvoiceStatus, NodeError, PaymentStatus, proof},
+    lightning::{InvoiceStatus, NodeError, PaymentStatus, exact},
     payment::{Amount, PaymentHash},
 };
 
@@ -105,7 +105,7 @@ pub(super) struct Sent {
 impl Sent {
     pub(super) fn status(self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
         let fee = fee(self.amount_sent_msat, Some(self.amount_msat));
-        proof::paid(NAME, payment_hash, Some(&self.payment_preimage), fee)
+        exact::paid(NAME, payment_hash, Some(&self.payment_preimage), fee)
     }
 }
 
@@ -135,7 +135,7 @@ impl Pays {
             match pay.status.as_str() {
                 "complete" => {
                     let fee = fee(pay.amount_sent_msat.unwrap_or_default(), pay.amount_msat);
-                    return proof::paid(NAME, payment_hash, pay.preimage.as_deref(), fee);
+                    return exact::paid(NAME, payment_hash, pay.preimage.as_deref(), fee);
                 }
                 "pending" => status = PaymentStatus::InFlight,
                 "failed" if matches!(status, PaymentStatus::Unknown) => {

@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use super::asking::{answer, invoice_status, make, together, unheard_of, what};
 use crate::{
-    lightning::{Description, InvoiceRequest, InvoiceStatus, Receiver},
+    lightning::{Description, InvoiceRequest, InvoiceStatus, NodeErrorKind, Receiver},
     payment::Amount,
 };
 
@@ -19,16 +19,26 @@ pub(super) async fn invoices_have_what_was_requested<R: Receiver + ?Sized>(node:
         ),
         (21, hashed(""), 60),
         (5, hashed(&"x".repeat(4_096)), 300),
-        (2, text(""), 300),
         (1_234, text("a weather report"), 3_600),
         (
             3,
             text("Ein Wetterbericht f\u{fc}r \u{c5}lesund, \u{5929}\u{6c14}"),
             301,
         ),
-        (100_000, text(&"x".repeat(639)), 86_400),
+        (100_000, text(&"x".repeat(128)), 86_400),
     ] {
         make(node, Amount::from_sat(sat), description, seconds).await;
+    }
+}
+
+pub(super) async fn an_empty_or_long_text_is_exact_or_refused<R: Receiver + ?Sized>(node: &R) {
+    for text in [String::new(), "x".repeat(639)] {
+        let (amount, expiry) = (Amount::from_sat(2), Duration::from_secs(300));
+        let request = InvoiceRequest::new(amount, Description::Text(text.clone()), expiry);
+        match answer("create_invoice", node.create_invoice(request)).await {
+            Err(error) if error.kind() == NodeErrorKind::Refused => {}
+            _ => drop(make(node, amount, Description::Text(text), 300).await),
+        }
     }
 }
 

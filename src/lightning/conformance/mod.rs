@@ -36,6 +36,7 @@ use super::{Payer, Receiver};
 /// If it does not.
 pub async fn receiver<R: Receiver + ?Sized>(node: &R) {
     invoices::invoices_have_what_was_requested(node).await;
+    invoices::an_empty_or_long_text_is_exact_or_refused(node).await;
     invoices::fractions_of_a_satoshi_are_exact_or_refused(node).await;
     invoices::no_invoice_is_handed_out_twice(node).await;
     invoices::lookups_distinguish_open_from_unknown(node).await;

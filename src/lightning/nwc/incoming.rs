@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
-    lightning::{BoxStream, NodeError, unfold::Unfold},
+    lightning::{BoxStream, NodeError, unfold::unfold},
     payment::PaymentHash,
     trace,
 };
@@ -36,7 +36,7 @@ pub(super) fn stream(wallet: &Wallet) -> BoxStream<'_, PaymentHash> {
         seen: VecDeque::new(),
         next: VecDeque::new(),
     };
-    Box::pin(Unfold::new(start, |polling| Box::pin(polling.next())))
+    unfold(start, |polling| Box::pin(polling.next()))
 }
 
 struct Polling<'a> {

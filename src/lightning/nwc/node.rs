@@ -18,7 +18,7 @@ use crate::{
     lightning::{
         BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
         InvoiceStatus, KeyCustody, Node, NodeError, PayLimits, Payer, PayerProfile, PaymentStatus,
-        Receiver, ReceiverProfile, proof, settled::Listeners, url::NodeUrl,
+        Receiver, ReceiverProfile, exact, payable, settled::Listeners, url::NodeUrl,
     },
     payment::{Invoice, Network, PaymentHash},
 };
@@ -147,11 +147,11 @@ impl Nwc {
     }
 
     async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
-        if !self.found.receives {
+        let Some(key) = self.found.public_key else {
             return Err(refused(
                 "expected a connection that may use make_invoice and lookup_invoice",
             ));
-        }
+        };
         if self.found.whole_sats_only && request.amount.as_whole_sat().is_none() {
             return Err(refused("expected an amount of whole satoshis"));
         }
@@ -169,13 +169,8 @@ impl Nwc {
             .wallet
             .ask("make_invoice", params, ANSWER, ANSWER)
             .await?;
-        proof::made(
-            NAME,
-            &made.invoice,
-            made.payment_hash.as_deref(),
-            request.amount,
-            self.found.network,
-        )
+        let invoice = exact::invoice(NAME, &made.invoice, request.amount, self.found.network, key)?;
+        exact::named(NAME, invoice, made.payment_hash.as_deref())
     }
 }
 
@@ -237,7 +232,7 @@ impl Payer for Nwc {
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            proof::payable(NAME, invoice, self.found.network)?;
+            payable::payable(NAME, invoice, self.found.network)?;
             if !self.found.pays {
                 return Err(refused(
                     "expected a connection that may use pay_invoice and lookup_invoice",

@@ -17,7 +17,9 @@ use super::{
 use crate::{
     boxed::BoxError,
     codec::hex,
-    lightning::{ConnectError, ConnectErrorKind, NodeError, proof, settled::Listeners},
+    lightning::{
+        ConnectError, ConnectErrorKind, NodeError, NodeErrorKind, exact, settled::Listeners,
+    },
     payment::{Amount, Invoice, InvoiceDescription, Network, Preimage},
     trace,
 };
@@ -149,15 +151,12 @@ impl Started {
             .wallet
             .ask("make_invoice", params, ANSWER, ANSWER)
             .await?;
-        let parsed = Invoice::parse(&made.invoice);
-        let network = parsed.map_or(Network::Bitcoin, |invoice| invoice.network());
-        proof::made(
-            NAME,
-            &made.invoice,
-            made.payment_hash.as_deref(),
-            amount,
-            network,
-        )
+        // The network and the key of the first invoice are those of the wallet.
+        let invoice = Invoice::parse(&made.invoice)
+            .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))?;
+        let (network, key) = (invoice.network(), *invoice.payee());
+        let invoice = exact::invoice(NAME, &made.invoice, amount, network, key)?;
+        exact::named(NAME, invoice, made.payment_hash.as_deref())
     }
 }
 

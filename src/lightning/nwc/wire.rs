@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::fault::{NAME, bad};
 use crate::{
     clock::Timestamp,
-    lightning::{InvoiceStatus, NodeError, PaymentStatus, proof},
+    lightning::{InvoiceStatus, NodeError, PaymentStatus, exact},
     payment::{Amount, PaymentHash, SKEW},
 };
 
@@ -76,7 +76,7 @@ pub(super) struct Paid {
 impl Paid {
     pub(super) fn status(&self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
         let fee = Amount::from_msat(self.fees_paid.unwrap_or_default());
-        proof::paid(NAME, payment_hash, self.preimage.as_deref(), fee)
+        exact::paid(NAME, payment_hash, self.preimage.as_deref(), fee)
     }
 }
 
@@ -199,7 +199,7 @@ impl Transaction {
             Outcome::Pending => Ok(PaymentStatus::InFlight),
             Outcome::Settled => {
                 let fee = Amount::from_msat(self.fees_paid.unwrap_or_default());
-                proof::paid(NAME, payment_hash, self.preimage.as_deref(), fee)
+                exact::paid(NAME, payment_hash, self.preimage.as_deref(), fee)
             }
         }
     }

@@ -1,0 +1,152 @@
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::{
+    Lnbits, NAME,
+    node::{LIMIT, call, permission},
+    receive,
+    wire::{Found, Wallet},
+};
+use crate::{
+    lightning::{
+        Description, InvoiceRequest, Node,
+        rest::{Ask, CallError, Origin, Rest},
+        url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
+    },
+    payment::{Amount, Invoice, Preimage},
+    trace,
+};
+
+/// How to connect a wallet of LNbits: see [`Lnbits::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LnbitsBuilder {
+    host: String,
+    prefix: String,
+    secure: bool,
+    key: Option<Secret>,
+}
+
+impl Lnbits {
+    /// Starts to describe how to connect a wallet, at a host and perhaps a port (443 by default).
+    pub fn builder(host: impl Into<String>) -> LnbitsBuilder {
+        LnbitsBuilder {
+            host: host.into(),
+            prefix: String::new(),
+            secure: true,
+            key: None,
+        }
+    }
+}
+
+impl LnbitsBuilder {
+    /// Sets the key of the wallet. To receive, use its invoice key.
+    pub fn key(mut self, key: Secret) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Sets the path under which LNbits is served, if it is not the root, for example `/wallets`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.prefix = path.into();
+        self
+    }
+
+    /// Connects without TLS, to port 80 by default. Whoever reads that network can take the key.
+    pub fn without_tls(mut self) -> Self {
+        self.secure = false;
+        self
+    }
+
+    /// Connects the wallet.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the key is wrong or the wallet does not work.
+    pub async fn connect(self) -> Result<Lnbits, ConnectError> {
+        let value = self
+            .key
+            .as_ref()
+            .and_then(Secret::text)
+            .map(HeaderValue::from_str);
+        let Some(Ok(value)) = value else {
+            return Err(ConnectError::url(
+                "LNbits needs a key of the wallet, which is text (lnbits+https://host?key=.., or key_file=/path)",
+            ));
+        };
+        let port = if self.secure { 443 } else { 80 };
+        let origin = Origin::new(self.secure, &self.host, port)?.under(&self.prefix);
+        let header = HeaderName::from_static("x-api-key");
+        let rest = Rest::new(NAME, origin.clone(), None, (header, value))?;
+        let failed = |error: CallError| error.into_connect_error(NAME, &origin);
+        let can_spend = is_admin(&rest).await.map_err(failed)?;
+        let invoice = first_invoice(&rest).await.map_err(failed)?;
+        say_who_learns_preimages(&rest, &invoice).await;
+        Ok(Lnbits {
+            rest,
+            network: invoice.network(),
+            public_key: *invoice.payee(),
+            can_spend,
+        })
+    }
+}
+
+async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
+    match call(rest, Ask::get("/api/v1/wallet")).await {
+        Ok(reply) => Ok(reply.json::<Wallet>()?.id.is_some()),
+        Err((
+            Some(StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+            CallError::Explained(why),
+        )) if why.kind == crate::lightning::NodeErrorKind::Refused => Err(permission(
+            "the key is of no wallet of it: copy the invoice key from the wallet's page (API docs)",
+        )),
+        Err((_, error)) => Err(error),
+    }
+}
+
+async fn first_invoice(rest: &Rest) -> Result<Invoice, CallError> {
+    let memo = Description::Text("a server of tower-x402 was started".to_owned());
+    let request = InvoiceRequest::new(Amount::from_sat(1), memo, Duration::from_secs(60));
+    let text = receive::make(rest, &request, 1).await?;
+    Invoice::parse(&text).map_err(|error| CallError::bad(error.to_string()))
+}
+
+/// Looks an unpaid invoice up without a key, and logs whether its preimage could be read.
+async fn say_who_learns_preimages(rest: &Rest, invoice: &Invoice) {
+    let ask = Ask::get(format!("/api/v1/payments/{}", invoice.payment_hash())).anonymous();
+    let found = match rest.call(ask, LIMIT).await {
+        Ok(reply) => reply.json::<Found>().ok(),
+        Err(_) => None,
+    };
+    let preimage = found.and_then(|found| Preimage::from_hex(&found.preimage?));
+    if preimage.is_some_and(|preimage| invoice.payment_hash().is_of(&preimage)) {
+        trace::warn(format_args!(
+            "LNbits at {} tells the preimage of an unpaid invoice to everybody who knows its payment hash: update it to 1.6 or newer; until \
+             then only its answer whether an invoice is paid protects this server",
+            rest.origin()
+        ));
+    } else {
+        trace::info(format_args!(
+            "LNbits at {} tells the preimage of an unpaid invoice to nobody without a key",
+            rest.origin()
+        ));
+    }
+}
+
+/// Connects the wallet that a URL names.
+pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, ConnectError> {
+    url.only(&["key", "key_file", "key_env"])?;
+    let mut builder = Lnbits::builder(url.authority(if secure { 443 } else { 80 })?);
+    builder.prefix = url.path().to_owned();
+    builder.secure = secure;
+    builder.key = url.secret("key")?;
+    let wallet = Arc::new(builder.connect().await?);
+    let payer = if wallet.can_spend {
+        Ok(wallet.clone() as _)
+    } else {
+        let text = "the invoice key of LNbits cannot pay: it needs the wallet's admin key";
+        Err(ConnectError::new(ConnectErrorKind::Permission, text))
+    };
+    Ok(Node::new(NAME, Ok(wallet), payer))
+}

@@ -1,0 +1,215 @@
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue};
+use zeroize::Zeroizing;
+
+use super::{Lnd, NAME, node::call, receive, rights::Rights, wire::Info};
+use crate::{
+    codec::hex,
+    lightning::{
+        Description, InvoiceRequest, InvoiceStatus, Node,
+        rest::{Ask, CallError, Origin, Pinned, Rest},
+        url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
+    },
+    payment::{Amount, Invoice, Network},
+};
+
+impl Lnd {
+    /// Starts to describe how to connect a node, at a host and perhaps a port (8080 by default).
+    pub fn builder(host: impl Into<String>) -> LndBuilder {
+        LndBuilder::new(host.into())
+    }
+}
+
+/// How to connect a node of LND: see [`Lnd::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct LndBuilder {
+    host: String,
+    secure: bool,
+    macaroon: Option<Secret>,
+    certificate: Option<PathBuf>,
+    private_channels: bool,
+}
+
+impl LndBuilder {
+    pub(super) const fn new(host: String) -> Self {
+        Self {
+            host,
+            secure: true,
+            macaroon: None,
+            certificate: None,
+            private_channels: false,
+        }
+    }
+
+    /// Sets the macaroon: the bytes of a macaroon file, or their hexadecimal text.
+    pub fn macaroon(mut self, macaroon: Secret) -> Self {
+        self.macaroon = Some(macaroon);
+        self
+    }
+
+    /// Sets the file of the only certificate to trust, which is LND's `tls.cert`. Without it the
+    /// well-known authorities are trusted.
+    pub fn certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.certificate = Some(path.into());
+        self
+    }
+
+    /// Connects without TLS, to an LND that was started with `no-rest-tls`. Whoever reads that
+    /// network can take the macaroon.
+    pub fn without_tls(mut self) -> Self {
+        self.secure = false;
+        self
+    }
+
+    /// Adds route hints to invoices, for a node all of whose channels are private.
+    pub fn private_channels(mut self) -> Self {
+        self.private_channels = true;
+        self
+    }
+
+    /// Connects the node.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the macaroon or the certificate is wrong, a right is missing, or the node
+    /// does not work.
+    pub async fn connect(self) -> Result<Lnd, ConnectError> {
+        let macaroon = self.macaroon.as_ref().and_then(bytes);
+        let macaroon = macaroon.ok_or_else(|| {
+            ConnectError::url(
+                "LND needs a macaroon: the bytes of its file, or their hexadecimal text (macaroon=/path/invoice.macaroon in a URL)",
+            )
+        })?;
+        let rights = Rights::of(&macaroon);
+        if rights.is_some_and(|rights| !rights.receives() && !rights.pays()) {
+            return Err(missing(
+                "receive or pay",
+                "invoices:read and invoices:write (invoice.macaroon has them)",
+            ));
+        }
+        let pinned = self
+            .certificate
+            .as_deref()
+            .map(Pinned::from_file)
+            .transpose()?;
+        let origin = Origin::new(self.secure, &self.host, 8080)?;
+        let text = Zeroizing::new(hex::encode(&*macaroon));
+        let value = HeaderValue::from_str(&text)
+            .map_err(|_| ConnectError::url("the macaroon is too long"))?;
+        let header = HeaderName::from_static("grpc-metadata-macaroon");
+        let rest = Rest::new(NAME, origin.clone(), pinned, (header, value))?;
+        let learned = if rights.is_none_or(Rights::receives) {
+            by_invoice(&rest, self.private_channels).await
+        } else {
+            by_info(&rest).await
+        };
+        let (network, public_key) =
+            learned.map_err(|error| error.into_connect_error(NAME, &origin))?;
+        Ok(Lnd {
+            rest,
+            network,
+            public_key,
+            rights,
+            private_channels: self.private_channels,
+        })
+    }
+}
+
+/// Makes an invoice and looks it up, and returns its network and its payee.
+async fn by_invoice(rest: &Rest, private_channels: bool) -> Result<(Network, [u8; 33]), CallError> {
+    let memo = Description::Text("a server of tower-x402 was started".to_owned());
+    let request = InvoiceRequest::new(Amount::from_sat(1), memo, Duration::from_secs(60));
+    let text = receive::make(rest, &request, private_channels).await?;
+    let invoice = Invoice::parse(&text).map_err(|error| CallError::bad(error.to_string()))?;
+    if receive::status(rest, invoice.payment_hash()).await? != InvoiceStatus::Open {
+        return Err(CallError::bad(
+            "expected to find the invoice that was just made",
+        ));
+    }
+    Ok((invoice.network(), *invoice.payee()))
+}
+
+async fn by_info(rest: &Rest) -> Result<(Network, [u8; 33]), CallError> {
+    let reply = call(rest, Ask::get("/v1/getinfo"))
+        .await
+        .map_err(|(_, error)| error)?;
+    let info: Info = reply.json()?;
+    let network = match info.chains.first().map(|chain| chain.network.as_str()) {
+        Some("mainnet") => Network::Bitcoin,
+        Some("regtest") => Network::Regtest,
+        Some("signet") => Network::Signet,
+        Some("testnet") => Network::Testnet,
+        _ => {
+            return Err(CallError::bad(
+                "expected the network mainnet, testnet, signet or regtest",
+            ));
+        }
+    };
+    let key = hex::decode_any_case(&info.identity_pubkey);
+    let key = key.ok_or_else(|| CallError::bad("expected a public key of 33 bytes"))?;
+    Ok((network, key))
+}
+
+/// Returns the bytes of a macaroon, which begin with its version. Its text begins with a 0.
+fn bytes(macaroon: &Secret) -> Option<Zeroizing<Vec<u8>>> {
+    let decoded = macaroon.text().and_then(hex::decode_vec);
+    let bytes = Zeroizing::new(decoded.unwrap_or_else(|| macaroon.bytes().to_vec()));
+    bytes.starts_with(&[2]).then_some(bytes)
+}
+
+fn missing(what: &str, needed: &str) -> ConnectError {
+    let text = format!("the macaroon of LND cannot {what}: it needs {needed}");
+    ConnectError::new(ConnectErrorKind::Permission, text)
+}
+
+/// Connects the node that a URL names.
+pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, ConnectError> {
+    url.only(&[
+        "macaroon",
+        "macaroon_file",
+        "macaroon_hex",
+        "macaroon_env",
+        "cert",
+        "private_channels",
+    ])?;
+    let macaroon = match (url.field("macaroon"), url.field("macaroon_hex")) {
+        (Some(path), None) => Some(Secret::from_file(path)?),
+        (None, Some(text)) => Some(Secret::new(text)),
+        (None, None) => url.secret("macaroon")?,
+        _ => return Err(ConnectError::url("the lnd URL has more than one macaroon")),
+    };
+    let mut builder = Lnd::builder(url.authority(8080)?);
+    builder.secure = secure;
+    builder.macaroon = macaroon;
+    builder.certificate = url.field("cert").map(PathBuf::from);
+    builder.private_channels = match url.field("private_channels") {
+        None | Some("false") => false,
+        Some("true") => true,
+        Some(_) => {
+            return Err(ConnectError::url(
+                "the field private_channels of the lnd URL must be true or false",
+            ));
+        }
+    };
+    let node = Arc::new(builder.connect().await?);
+    let rights = node.rights;
+    let receiver = if rights.is_none_or(Rights::receives) {
+        Ok(node.clone() as _)
+    } else {
+        Err(missing(
+            "receive",
+            "invoices:read and invoices:write (invoice.macaroon has them)",
+        ))
+    };
+    let payer = if rights.is_none_or(Rights::pays) {
+        Ok(node as _)
+    } else {
+        Err(missing(
+            "pay",
+            "offchain:read and offchain:write (lncli bakemacaroon offchain:read offchain:write info:read)",
+        ))
+    };
+    Ok(Node::new(NAME, receiver, payer))
+}

@@ -1,0 +1,118 @@
+//! What LND's errors mean, and what to do about them.
+
+use http::StatusCode;
+
+use super::wire::{Fault, Frame};
+use crate::lightning::{
+    NodeErrorKind,
+    rest::{self, CallError, Explained, Reply},
+    url::ConnectErrorKind,
+};
+
+/// gRPC code: the payment exists already.
+pub(super) const EXISTS: i64 = 6;
+
+/// gRPC code: nothing has this hash.
+pub(super) const UNKNOWN: i64 = 5;
+
+/// Parts of LND's texts, and what they mean.
+const TEXTS: [(&str, NodeErrorKind, ConnectErrorKind, &str); 10] = [
+    (
+        "wallet locked",
+        NodeErrorKind::Unreachable,
+        ConnectErrorKind::Node,
+        "its wallet is locked: unlock it (lncli unlock, or the setting wallet-unlock-password-file)",
+    ),
+    (
+        "wallet not created",
+        NodeErrorKind::Unreachable,
+        ConnectErrorKind::Node,
+        "it has no wallet: create one (lncli create)",
+    ),
+    (
+        "starting up",
+        NodeErrorKind::Unreachable,
+        ConnectErrorKind::Node,
+        "it is starting: try again in some seconds",
+    ),
+    (
+        "waiting to start",
+        NodeErrorKind::Unreachable,
+        ConnectErrorKind::Node,
+        "it is waiting to start: try again in some seconds",
+    ),
+    (
+        "still syncing",
+        NodeErrorKind::Unreachable,
+        ConnectErrorKind::Node,
+        "it is not synced to the chain yet: wait, and check its bitcoin node",
+    ),
+    (
+        "shutting down",
+        NodeErrorKind::Unreachable,
+        ConnectErrorKind::Node,
+        "it is shutting down",
+    ),
+    (
+        "permission denied",
+        NodeErrorKind::Refused,
+        ConnectErrorKind::Permission,
+        "the macaroon lacks a right: to receive it needs invoices:read and invoices:write (invoice.macaroon has them), to pay offchain:read and offchain:write",
+    ),
+    (
+        "macaroon has expired",
+        NodeErrorKind::Refused,
+        ConnectErrorKind::Permission,
+        "the macaroon has expired: bake another (lncli bakemacaroon)",
+    ),
+    (
+        "verification failed",
+        NodeErrorKind::Refused,
+        ConnectErrorKind::Permission,
+        "the macaroon is of another node, or has a caveat that is not met: use a macaroon file of this node",
+    ),
+    (
+        "cannot get macaroon",
+        NodeErrorKind::Refused,
+        ConnectErrorKind::Permission,
+        "the macaroon is not known to it: use a macaroon file of this node",
+    ),
+];
+
+/// Explains a whole answer that is an error. Returns its gRPC code too.
+pub(super) fn of_reply(reply: &Reply) -> (i64, CallError) {
+    of_answer(reply.status, &reply.body)
+}
+
+pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> (i64, CallError) {
+    // A stream wraps its error.
+    let fault = rest::parse::<Fault>(body)
+        .ok()
+        .or_else(|| rest::parse::<Frame<Fault>>(body).ok()?.error);
+    match fault {
+        Some(fault) => of(&fault),
+        None => (
+            0,
+            CallError::bad(format!(
+                "expected LND's REST interface, but the answer is {status}: check the port (8080 by default)"
+            )),
+        ),
+    }
+}
+
+pub(super) fn of(fault: &Fault) -> (i64, CallError) {
+    let known = TEXTS.iter().find(|(part, ..)| fault.message.contains(part));
+    let (kind, connect, text) = match known {
+        Some((_, kind, connect, fix)) => (*kind, *connect, (*fix).to_owned()),
+        None => {
+            let message = fault.message.chars().take(300).collect();
+            (NodeErrorKind::Refused, ConnectErrorKind::Node, message)
+        }
+    };
+    let explained = Explained {
+        kind,
+        connect,
+        text,
+    };
+    (fault.code, CallError::Explained(explained))
+}

@@ -1,0 +1,84 @@
+use std::{fmt, time::Duration};
+
+use super::{fault, rights::Rights};
+use crate::{
+    codec::hex,
+    lightning::rest::{Ask, CallError, Reply, Rest},
+    payment::Network,
+};
+
+/// How long a call may take that does not pay.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
+/// A node of [LND](https://lightning.engineering/api-docs/api/lnd/), over its REST interface. It is
+/// a [`Receiver`](crate::lightning::Receiver) and a [`Payer`](crate::lightning::Payer).
+///
+/// # The smallest credential
+///
+/// - To receive: a macaroon with `invoices:read` and `invoices:write`. LND writes one,
+///   `invoice.macaroon`, when it creates its wallet. `admin.macaroon` can spend everything: do not
+///   use it in a server that only receives.
+/// - To pay: `lncli bakemacaroon offchain:read offchain:write info:read`.
+///
+/// The rights are read from the macaroon itself, so
+/// [`ReceiverProfile::can_spend`](crate::lightning::ReceiverProfile::can_spend) is known.
+///
+/// # When it is connected
+///
+/// If the macaroon can make invoices, one is made, for 1 satoshi, which expires after a minute. It
+/// tells the network and the public key, which an invoice macaroon may not ask for. Otherwise
+/// `/v1/getinfo` tells them, for which the macaroon needs `info:read`.
+///
+/// Only the certificate of the file is trusted, while it is valid and for the hosts that it names.
+/// Without a file, the well-known authorities are trusted.
+///
+/// # What it does
+///
+/// - Amounts are exact to the millisatoshi, and invoices have exactly the requested description and
+///   expiry. LND does not say if it lacks inbound liquidity: then payments fail.
+/// - `settlements()` is LND's own stream. It connects again after 1 second and then at longer
+///   intervals, up to one minute, and misses nothing in between.
+/// - `pay` keeps to the fee limit. LND pays an invoice once, also if it is asked again after a
+///   restart of this process.
+/// - Calls run concurrently, over HTTP/1 connections that are kept for three seconds. It needs a
+///   tokio runtime.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_x402::lightning::{Lnd, Secret};
+///
+/// let node = Lnd::builder("127.0.0.1:8080")
+///     .macaroon(Secret::from_file("/home/me/.lnd/data/chain/bitcoin/mainnet/invoice.macaroon")?)
+///     .certificate_file("/home/me/.lnd/tls.cert")
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Lnd {
+    pub(super) rest: Rest,
+    pub(super) network: Network,
+    pub(super) public_key: [u8; 33],
+    pub(super) rights: Option<Rights>,
+    pub(super) private_channels: bool,
+}
+
+/// Sends a request that may be sent twice without harm. Any answer but 200 is an error.
+pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (i64, CallError)> {
+    match rest.call(ask, LIMIT).await {
+        Ok(reply) if reply.status.is_success() => Ok(reply),
+        Ok(reply) => Err(fault::of_reply(&reply)),
+        Err(error) => Err((0, error.into())),
+    }
+}
+
+impl fmt::Debug for Lnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lnd")
+            .field("at", &format_args!("{}", self.rest.origin()))
+            .field("network", &self.network)
+            .field("public_key", &hex::encode(self.public_key))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Lnd, NAME, fault,
+    node::call,
+    settle,
+    wire::{KnownInvoice, MadeInvoice, NewInvoice, number},
+};
+use crate::{
+    clock::{Clock as _, SystemClock, Timestamp},
+    codec::base64,
+    lightning::{
+        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+        Receiver, ReceiverProfile, exact,
+        rest::{Ask, CallError, Rest},
+    },
+    payment::{Invoice, PaymentHash},
+};
+
+impl Receiver for Lnd {
+    fn profile(&self) -> ReceiverProfile {
+        let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
+        profile.public_key = Some(self.public_key);
+        profile.can_spend = self.rights.map(|rights| rights.spend);
+        profile
+    }
+
+    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        Box::pin(async move {
+            let made = make(&self.rest, &request, self.private_channels).await;
+            let text = made.map_err(|error| error.into_node_error(NAME))?;
+            exact::invoice(NAME, &text, request.amount, self.network, self.public_key)
+        })
+    }
+
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        Box::pin(async move {
+            let status = status(&self.rest, payment_hash).await;
+            status.map_err(|error| error.into_node_error(NAME))
+        })
+    }
+
+    fn settlements(&self) -> BoxStream<'_, PaymentHash> {
+        settle::stream(&self.rest)
+    }
+}
+
+/// Makes an invoice, and returns its text.
+pub(super) async fn make(
+    rest: &Rest,
+    request: &InvoiceRequest,
+    private_channels: bool,
+) -> Result<String, CallError> {
+    let (memo, hash) = match &request.description {
+        Description::Hashed(bytes) => (None, Some(Sha256::digest(bytes))),
+        Description::Text(text) => (Some(text.as_str()), None),
+    };
+    let body = NewInvoice {
+        value_msat: request.amount.as_msat().to_string(),
+        expiry: request.expiry.as_secs().to_string(),
+        memo,
+        description_hash: hash.map(base64::encode_standard),
+        private: private_channels,
+    };
+    let ask = Ask::post_json("/v1/invoices", &body)?;
+    let reply = call(rest, ask).await.map_err(|(_, error)| error)?;
+    let made: MadeInvoice = reply.json()?;
+    Ok(made.payment_request)
+}
+
+/// Returns the status of an invoice.
+pub(super) async fn status(
+    rest: &Rest,
+    payment_hash: PaymentHash,
+) -> Result<InvoiceStatus, CallError> {
+    let reply = match call(rest, Ask::get(format!("/v1/invoice/{payment_hash}"))).await {
+        Ok(reply) => reply,
+        Err((fault::UNKNOWN, _)) => return Ok(InvoiceStatus::Unknown),
+        Err((_, error)) => return Err(error),
+    };
+    let invoice: KnownInvoice = reply.json()?;
+    if invoice.payment_hash() != Some(payment_hash) {
+        return Err(CallError::bad("expected the invoice that was asked for"));
+    }
+    match invoice.state.as_str() {
+        "SETTLED" => Ok(InvoiceStatus::Settled),
+        // LND cancels invoices that have expired, some time later.
+        "CANCELED" => Ok(InvoiceStatus::Expired),
+        "ACCEPTED" => Ok(InvoiceStatus::Open),
+        "OPEN" => {
+            let made = Timestamp::from_unix_seconds(number(&invoice.creation_date)?);
+            let end = made.saturating_add(Duration::from_secs(number(&invoice.expiry)?));
+            Ok(if SystemClock::new().now() < end {
+                InvoiceStatus::Open
+            } else {
+                InvoiceStatus::Expired
+            })
+        }
+        _ => Err(CallError::bad("expected the state of an invoice")),
+    }
+}

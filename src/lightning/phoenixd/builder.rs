@@ -1,0 +1,161 @@
+use std::sync::Arc;
+
+use http::{HeaderValue, StatusCode, header};
+use zeroize::Zeroizing;
+
+use super::{
+    NAME, Phoenixd,
+    node::{LIMIT, call, explain},
+    wire::Info,
+};
+use crate::{
+    codec::{base64, hex},
+    lightning::{
+        Node,
+        rest::{Ask, CallError, Origin, Rest},
+        url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
+    },
+    payment::Network,
+};
+
+/// How to connect phoenixd: see [`Phoenixd::builder`].
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct PhoenixdBuilder {
+    host: String,
+    prefix: String,
+    secure: bool,
+    password: Option<Secret>,
+}
+
+impl Phoenixd {
+    /// Starts to describe how to connect phoenixd, at a host and perhaps a port (9740 by default).
+    pub fn builder(host: impl Into<String>) -> PhoenixdBuilder {
+        PhoenixdBuilder {
+            host: host.into(),
+            prefix: String::new(),
+            secure: false,
+            password: None,
+        }
+    }
+}
+
+impl PhoenixdBuilder {
+    /// Sets one of the two passwords of `phoenix.conf`. To receive, use the limited one.
+    pub fn password(mut self, password: Secret) -> Self {
+        self.password = Some(password);
+        self
+    }
+
+    /// Connects over TLS, to a proxy in front of phoenixd whose certificate a well-known authority
+    /// signed.
+    pub fn with_tls(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
+    /// Connects the node.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the password is wrong or the node does not work.
+    pub async fn connect(self) -> Result<Phoenixd, ConnectError> {
+        let password = self.password.as_ref().and_then(Secret::text).ok_or_else(|| {
+            ConnectError::url("phoenixd needs a password, which is text (phoenixd://:PASSWORD@host:9740, or password_file=/path)")
+        })?;
+        let pair = Zeroizing::new(format!(":{password}"));
+        let text = Zeroizing::new(format!(
+            "Basic {}",
+            base64::encode_standard(pair.as_bytes())
+        ));
+        let value = HeaderValue::from_str(&text)
+            .map_err(|_| ConnectError::url("the password of phoenixd is too long"))?;
+        let origin = Origin::new(self.secure, &self.host, 9740)?.under(&self.prefix);
+        let rest = Rest::new(NAME, origin.clone(), None, (header::AUTHORIZATION, value))?;
+        let failed = |error: CallError| error.into_connect_error(NAME, &origin);
+        let (network, public_key) = info(&rest).await.map_err(failed)?;
+        let can_spend = may_pay(&rest).await.map_err(failed)?;
+        Ok(Phoenixd {
+            rest,
+            network,
+            public_key,
+            can_spend,
+        })
+    }
+}
+
+async fn info(rest: &Rest) -> Result<(Network, [u8; 33]), CallError> {
+    let reply = call(rest, Ask::get("/getinfo"))
+        .await
+        .map_err(|(_, error)| error)?;
+    let info: Info = reply.json()?;
+    if is_too_old(&info.version) {
+        // It cannot look a payment up by its hash.
+        return Err(CallError::bad("expected phoenixd 0.5 or newer: update it"));
+    }
+    let network = match info.chain.as_str() {
+        "mainnet" => Network::Bitcoin,
+        "regtest" => Network::Regtest,
+        "signet" => Network::Signet,
+        "testnet" | "testnet3" => Network::Testnet,
+        _ => {
+            return Err(CallError::bad(
+                "expected the chain mainnet, testnet, signet or regtest",
+            ));
+        }
+    };
+    let key = hex::decode_any_case(&info.node_id);
+    let key = key.ok_or_else(|| CallError::bad("expected a public key of 33 bytes"))?;
+    Ok((network, key))
+}
+
+/// Returns whether a version such as `0.4.2-24b817a` is before 0.5.
+fn is_too_old(version: &str) -> bool {
+    let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
+    matches!(
+        (numbers.next(), numbers.next()),
+        (Some(Ok(0)), Some(Ok(0..5)))
+    )
+}
+
+/// Asks for a payment without an invoice, which phoenixd refuses in two ways.
+async fn may_pay(rest: &Rest) -> Result<bool, CallError> {
+    let reply = rest.call(Ask::post_form("/payinvoice", &[]), LIMIT).await?;
+    match reply.status {
+        StatusCode::BAD_REQUEST => Ok(true),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Ok(false),
+        _ => Err(explain(&reply)),
+    }
+}
+
+/// Connects the node that a URL names.
+pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, ConnectError> {
+    url.only(&["password", "password_file", "password_env"])?;
+    let password = match (url.password(), url.secret("password")?) {
+        (Some(_), Some(_)) => {
+            return Err(ConnectError::url(
+                "the phoenixd URL has more than one password",
+            ));
+        }
+        (password, None) => password,
+        (None, password) => password,
+    };
+    if !url.user().is_empty() {
+        return Err(ConnectError::url(
+            "phoenixd has no user names: write phoenixd://:PASSWORD@host:9740, with a colon before the password",
+        ));
+    }
+    let mut builder = Phoenixd::builder(url.authority(9740)?);
+    builder.prefix = url.path().to_owned();
+    builder.secure = secure;
+    builder.password = password;
+    let node = Arc::new(builder.connect().await?);
+    let payer = if node.can_spend {
+        Ok(node.clone() as _)
+    } else {
+        let text =
+            "the limited password of phoenixd cannot pay: it needs http-password of phoenix.conf";
+        Err(ConnectError::new(ConnectErrorKind::Permission, text))
+    };
+    Ok(Node::new(NAME, Ok(node), payer))
+}

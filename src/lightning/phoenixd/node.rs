@@ -1,0 +1,107 @@
+use std::{fmt, time::Duration};
+
+use http::StatusCode;
+
+use super::NAME;
+use crate::{
+    codec::hex,
+    lightning::{
+        NodeErrorKind,
+        rest::{Ask, CallError, Explained, Reply, Rest},
+        url::ConnectErrorKind,
+    },
+    payment::Network,
+};
+
+/// How long a call may take that does not pay.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+
+/// A node of [phoenixd](https://phoenix.acinq.co/server/api), 0.5 or newer, over its HTTP
+/// interface. It is a [`Receiver`](crate::lightning::Receiver) and a
+/// [`Payer`](crate::lightning::Payer).
+///
+/// # The smallest credential
+///
+/// - To receive: the password `http-password-limited-access` of `phoenix.conf`, which cannot pay.
+/// - To pay: the password `http-password`.
+///
+/// When it is connected, `payinvoice` is called without an invoice. phoenixd answers differently to
+/// the two passwords, so [`ReceiverProfile::can_spend`](crate::lightning::ReceiverProfile::can_spend)
+/// is known.
+///
+/// # What it does
+///
+/// - Amounts are whole satoshis. A text description has at most 128 characters; a longer one is
+///   refused.
+/// - phoenixd buys inbound liquidity by itself and takes its price from what arrives. The payer
+///   always pays the whole amount.
+/// - `settlements()` asks phoenixd every 2 seconds, and at longer intervals, up to one minute, while
+///   it does not answer. It sees a settlement up to 2 seconds late.
+/// - `pay` has no fee limit, because phoenixd has none: its fee is fixed (0.4 % and 4 satoshis).
+///   [`PayLimits::max_fee`](crate::lightning::PayLimits::max_fee) is ignored, and
+///   [`PayerProfile::keeps_fee_limit`](crate::lightning::PayerProfile::keeps_fee_limit) is false.
+///   phoenixd pays an invoice once, also if it is asked again after a restart of this process.
+/// - phoenixd speaks plain HTTP and is meant for the same machine. It needs a tokio runtime.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_x402::lightning::{Phoenixd, Secret};
+///
+/// let node = Phoenixd::builder("127.0.0.1:9740").password(Secret::from_file("limited-password")?).connect().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Phoenixd {
+    pub(super) rest: Rest,
+    pub(super) network: Network,
+    pub(super) public_key: [u8; 33],
+    pub(super) can_spend: bool,
+}
+
+/// Sends a request that may be sent twice without harm. Any answer but 200 is an error.
+pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (Option<StatusCode>, CallError)> {
+    match rest.call(ask, LIMIT).await {
+        Ok(reply) if reply.status.is_success() => Ok(reply),
+        Ok(reply) => Err((Some(reply.status), explain(&reply))),
+        Err(error) => Err((None, error.into())),
+    }
+}
+
+/// Explains an answer that is an error. phoenixd's are texts.
+pub(super) fn explain(reply: &Reply) -> CallError {
+    let text: String = String::from_utf8_lossy(&reply.body)
+        .chars()
+        .take(300)
+        .collect();
+    let (kind, connect, text) = match reply.status {
+        StatusCode::UNAUTHORIZED => (
+            NodeErrorKind::Refused,
+            ConnectErrorKind::Permission,
+            "the password is wrong, or is the limited one and cannot pay: see phoenix.conf (http-password, http-password-limited-access)".to_owned(),
+        ),
+        StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR if !text.starts_with('<') => {
+            (NodeErrorKind::Refused, ConnectErrorKind::Node, text)
+        }
+        status => (
+            NodeErrorKind::BadAnswer,
+            ConnectErrorKind::Node,
+            format!("expected phoenixd's interface, but the answer is {status}: check the port (9740 by default)"),
+        ),
+    };
+    CallError::Explained(Explained {
+        kind,
+        connect,
+        text,
+    })
+}
+
+impl fmt::Debug for Phoenixd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct(NAME)
+            .field("at", &format_args!("{}", self.rest.origin()))
+            .field("network", &self.network)
+            .field("public_key", &hex::encode(self.public_key))
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,166 @@
+use std::{error::Error, fmt, io, time::Duration};
+
+use rustls::CertificateError;
+
+use super::Origin;
+use crate::lightning::{
+    NodeError, NodeErrorKind,
+    url::{ConnectError, ConnectErrorKind},
+};
+
+/// The reason why a call got no whole answer.
+#[derive(Debug)]
+pub(crate) enum RestError {
+    /// TLS failed because of the certificate. Nothing was sent.
+    Certificate(&'static str),
+    /// No connection. Nothing was sent.
+    Unconnected(String),
+    /// The request was sent, perhaps in part.
+    Lost(String),
+    /// The time is over.
+    Late(Duration),
+    /// The answer is too long.
+    TooLong,
+}
+
+impl RestError {
+    pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Self {
+        match certificate(error) {
+            Some(fault) => Self::Certificate(fault),
+            None if error.is_connect() => Self::Unconnected(causes(error)),
+            None => Self::Lost(causes(error)),
+        }
+    }
+
+    fn into_connect_error(self, node: &'static str, origin: &Origin) -> ConnectError {
+        let kind = match self {
+            Self::Certificate(_) => ConnectErrorKind::Certificate,
+            Self::TooLong => ConnectErrorKind::Node,
+            _ => ConnectErrorKind::Unreachable,
+        };
+        let fix = match self {
+            Self::Unconnected(_) | Self::Late(_) => {
+                ": check the host and the port, and that the node runs"
+            }
+            _ => "",
+        };
+        ConnectError::new(
+            kind,
+            format!("{node} at {origin} cannot be reached: {self}{fix}"),
+        )
+    }
+}
+
+/// The reason why a call failed.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// There is no whole answer.
+    Rest(RestError),
+    /// The node answered, but not with what was asked for.
+    Explained(Explained),
+}
+
+/// An answer that is not what was asked for, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    pub(crate) kind: NodeErrorKind,
+    pub(crate) connect: ConnectErrorKind,
+    pub(crate) text: String,
+}
+
+impl CallError {
+    /// Creates the error of an answer that cannot be used.
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
+        Self::Explained(Explained {
+            kind: NodeErrorKind::BadAnswer,
+            connect: ConnectErrorKind::Node,
+            text: text.into(),
+        })
+    }
+
+    /// Returns whether the node surely did not get the request.
+    pub(crate) const fn is_unsent(&self) -> bool {
+        matches!(
+            self,
+            Self::Rest(RestError::Certificate(_) | RestError::Unconnected(_))
+        )
+    }
+
+    pub(crate) fn into_node_error(self, node: &'static str) -> NodeError {
+        match self {
+            Self::Rest(RestError::TooLong) => NodeError::new(
+                NodeErrorKind::BadAnswer,
+                node,
+                RestError::TooLong.to_string(),
+            ),
+            Self::Rest(error) => {
+                NodeError::new(NodeErrorKind::Unreachable, node, error.to_string())
+            }
+            Self::Explained(why) => NodeError::new(why.kind, node, why.text),
+        }
+    }
+
+    pub(crate) fn into_connect_error(self, node: &'static str, origin: &Origin) -> ConnectError {
+        match self {
+            Self::Rest(error) => error.into_connect_error(node, origin),
+            Self::Explained(why) => {
+                ConnectError::new(why.connect, format!("{node} at {origin}: {}", why.text))
+            }
+        }
+    }
+}
+
+impl From<RestError> for CallError {
+    fn from(error: RestError) -> Self {
+        Self::Rest(error)
+    }
+}
+
+impl fmt::Display for RestError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate(fault) => f.write_str(fault),
+            Self::Unconnected(cause) => write!(f, "no connection: {cause}"),
+            Self::Lost(cause) => write!(f, "the answer was lost: {cause}"),
+            Self::Late(limit) => write!(f, "no answer within {} seconds", limit.as_secs()),
+            Self::TooLong => f.write_str("the answer is longer than 1 MiB"),
+        }
+    }
+}
+
+/// Returns what is wrong with the node's certificate, if that is the cause.
+fn certificate(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    chain(error).find_map(|mut cause| {
+        // rustls's error is inside one or two I/O errors, whose `source` skips it.
+        while let Some(inner) = cause.downcast_ref().and_then(io::Error::get_ref) {
+            cause = inner;
+        }
+        match cause.downcast_ref()? {
+            rustls::Error::InvalidCertificate(fault) => Some(match fault {
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                    "its certificate has expired: renew it (LND makes a new one if you delete tls.cert and tls.key and restart it)"
+                }
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                    "its certificate is not valid yet: check the clocks of both machines"
+                }
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                    "its certificate is for another host: use a host that it names, or add yours to it (LND: tlsextradomain or tlsextraip)"
+                }
+                _ => {
+                    "its certificate is not trusted: name the node's own certificate file (LND: cert=/path/tls.cert)"
+                }
+            }),
+            _ => None,
+        }
+    })
+}
+
+/// Returns the texts of all causes, because hyper's own says little.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let texts: Vec<_> = chain(error).map(ToString::to_string).collect();
+    texts.join(": ")
+}
+
+fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
+}

@@ -1,0 +1,16 @@
+//! HTTP/1 over TLS for the nodes that have a REST interface. It bounds every answer and every call,
+//! and never sends a payment twice.
+
+mod certificate;
+mod client;
+mod error;
+mod lines;
+mod origin;
+
+pub(crate) use self::{
+    certificate::Pinned,
+    client::{Ask, Reply, Rest, parse},
+    error::{CallError, Explained, RestError},
+    lines::Lines,
+    origin::Origin,
+};

@@ -1,0 +1,245 @@
+//! A server that speaks the REST interface of LND 0.21, as it was seen to answer.
+
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tower_x402::{Invoice, PaymentHash};
+
+use super::{
+    Answer, Asked, Protocol, Server, Tls,
+    ledger::{Entry, Ledger, Outgoing, What},
+};
+
+pub(crate) struct FakeLnd {
+    pub(crate) ledger: Ledger,
+    /// The error that every call answers.
+    pub(crate) fault: Mutex<Option<Value>>,
+    listeners: Mutex<Vec<mpsc::UnboundedSender<String>>>,
+}
+
+impl FakeLnd {
+    pub(crate) async fn start() -> (Arc<Self>, Server) {
+        Self::with(None).await
+    }
+
+    pub(crate) async fn with(tls: Option<Tls>) -> (Arc<Self>, Server) {
+        let node = Arc::new(Self {
+            ledger: Ledger::default(),
+            fault: Mutex::new(None),
+            listeners: Mutex::default(),
+        });
+        let server = Server::start(node.clone(), tls).await;
+        (node, server)
+    }
+
+    /// Makes every call fail with a text of LND.
+    pub(crate) fn fails(&self, message: impl Into<Option<&'static str>>) {
+        let fault = message.into().map(|message| error(2, message));
+        *self.fault.lock().unwrap() = fault;
+    }
+
+    /// Ends the streams of settlements.
+    pub(crate) fn hang_up(&self) {
+        self.listeners.lock().unwrap().clear();
+    }
+
+    fn make(&self, body: &Value) -> Answer {
+        let text = |name: &str| body[name].as_str().unwrap_or_default();
+        let what = match text("description_hash") {
+            "" => What::Text(text("memo").to_owned()),
+            hash => What::Hash(from_base64(hash).try_into().unwrap()),
+        };
+        let msat = text("value_msat").parse().unwrap();
+        let invoice = self
+            .ledger
+            .make(msat, what, text("expiry").parse().unwrap());
+        ok(&json!({ "r_hash": "", "payment_request": invoice, "add_index": "1" }))
+    }
+
+    fn send(&self, body: &Value) -> Answer {
+        let Ok(invoice) = Invoice::parse(body["payment_request"].as_str().unwrap()) else {
+            return Answer::Text(500, error(2, "invalid bech32 string").to_string());
+        };
+        let hash = invoice.payment_hash();
+        let known = self.ledger.0.lock().unwrap().entries.contains_key(&hash);
+        if !known {
+            return Answer::Text(
+                500,
+                error(2, "invoice not for current active network").to_string(),
+            );
+        }
+        if !self.ledger.pay(hash) {
+            let text = "invoice is already paid";
+            return Answer::Text(409, json!({ "error": error(6, text) }).to_string());
+        }
+        let (sender, lines) = mpsc::unbounded_channel();
+        let frame = |status: &str, preimage: &str| {
+            let reason = match status {
+                "FAILED" => "FAILURE_REASON_NO_ROUTE",
+                _ => "FAILURE_REASON_NONE",
+            };
+            json!({ "result": {
+                "payment_hash": hash.to_string(), "payment_preimage": preimage, "status": status, "fee_msat": "7", "failure_reason": reason
+            } })
+            .to_string()
+        };
+        let zeros = "0".repeat(64);
+        sender.send(frame("IN_FLIGHT", &zeros)).unwrap();
+        match self.outgoing(hash) {
+            Some(Outgoing::Failed) => sender.send(frame("FAILED", &zeros)).unwrap(),
+            Some(Outgoing::Paid) => {
+                let preimage = self.ledger.told_preimage(hash).unwrap_or_default();
+                sender.send(frame("SUCCEEDED", &preimage)).unwrap();
+                self.notify(hash);
+            }
+            _ => std::mem::forget(sender),
+        }
+        Answer::Lines(lines)
+    }
+
+    fn track(&self, hash: &str, wait: bool) -> Answer {
+        let bytes: [u8; 32] = from_base64(hash).try_into().unwrap();
+        let hash = PaymentHash::from_bytes(bytes);
+        let Some(outgoing) = self.outgoing(hash) else {
+            let text = "payment isn't initiated";
+            return Answer::Text(404, json!({ "error": error(5, text) }).to_string());
+        };
+        let (status, preimage) = match outgoing {
+            Outgoing::Failed => ("FAILED", "0".repeat(64)),
+            Outgoing::InFlight => ("IN_FLIGHT", "0".repeat(64)),
+            Outgoing::Paid => (
+                "SUCCEEDED",
+                self.ledger.told_preimage(hash).unwrap_or_default(),
+            ),
+        };
+        let (sender, lines) = mpsc::unbounded_channel();
+        let frame = json!({ "result": {
+            "payment_hash": hash.to_string(), "payment_preimage": preimage, "status": status, "fee_msat": "7"
+        } });
+        if !(wait && outgoing == Outgoing::InFlight) {
+            sender.send(frame.to_string()).unwrap();
+        }
+        // The stream of a payment that is not over stays open.
+        if outgoing == Outgoing::InFlight {
+            std::mem::forget(sender);
+        }
+        Answer::Lines(lines)
+    }
+
+    fn outgoing(&self, hash: PaymentHash) -> Option<Outgoing> {
+        self.ledger.0.lock().unwrap().entries.get(&hash)?.outgoing
+    }
+
+    fn lookup(&self, hash: &str) -> Answer {
+        let hash = PaymentHash::from_hex(hash).unwrap();
+        let state = self.ledger.0.lock().unwrap();
+        match state.entries.get(&hash) {
+            Some(entry) => ok(&invoice(entry)),
+            None => Answer::Text(404, error(5, "unable to locate invoice").to_string()),
+        }
+    }
+
+    fn list(&self) -> Answer {
+        let state = self.ledger.0.lock().unwrap();
+        let all: Vec<_> = state.entries.values().map(invoice).collect();
+        ok(&json!({ "invoices": all }))
+    }
+
+    fn subscribe(&self, query: &str) -> Answer {
+        let (sender, lines) = mpsc::unbounded_channel();
+        if let Some(after) = query.strip_prefix("settle_index=") {
+            let after: u64 = after.parse().unwrap();
+            let state = self.ledger.0.lock().unwrap();
+            let mut later: Vec<_> = state
+                .entries
+                .values()
+                .filter(|entry| entry.settled > Some(after))
+                .collect();
+            later.sort_by_key(|entry| entry.settled);
+            for entry in later {
+                sender
+                    .send(json!({ "result": invoice(entry) }).to_string())
+                    .unwrap();
+            }
+        }
+        self.listeners.lock().unwrap().push(sender);
+        Answer::Lines(lines)
+    }
+
+    fn notify(&self, hash: PaymentHash) {
+        let state = self.ledger.0.lock().unwrap();
+        let line = json!({ "result": invoice(&state.entries[&hash]) }).to_string();
+        for listener in self.listeners.lock().unwrap().iter() {
+            let _ = listener.send(line.clone());
+        }
+    }
+}
+
+impl Protocol for FakeLnd {
+    fn answer(&self, asked: &Asked) -> Answer {
+        let macaroon = asked.headers.get("grpc-metadata-macaroon").unwrap();
+        assert!(macaroon.to_str().unwrap().starts_with("0201"));
+        if let Some(fault) = &*self.fault.lock().unwrap() {
+            return Answer::Text(500, fault.to_string());
+        }
+        let body = || serde_json::from_slice(&asked.body).unwrap();
+        let path = asked.path.as_str();
+        match (asked.method.as_str(), path) {
+            ("POST", "/v1/invoices") => self.make(&body()),
+            ("GET", "/v1/invoices") => self.list(),
+            ("GET", "/v1/invoices/subscribe") => self.subscribe(&asked.query),
+            ("GET", "/v1/getinfo") => {
+                let key = secp256k1::SecretKey::from_slice(&[7; 32]).unwrap();
+                let key = key.public_key(secp256k1::SECP256K1).to_string();
+                ok(
+                    &json!({ "identity_pubkey": key, "chains": [{ "chain": "bitcoin", "network": "regtest" }] }),
+                )
+            }
+            ("POST", "/v2/router/send") => self.send(&body()),
+            ("GET", path) => match (
+                path.strip_prefix("/v1/invoice/"),
+                path.strip_prefix("/v2/router/track/"),
+            ) {
+                (Some(hash), _) => self.lookup(hash),
+                (_, Some(hash)) => self.track(hash, asked.query == "no_inflight_updates=true"),
+                _ => panic!("{path} is not there"),
+            },
+            _ => panic!("{path} is not there"),
+        }
+    }
+}
+
+fn invoice(entry: &Entry) -> Value {
+    let state = match entry.settled {
+        Some(_) => "SETTLED",
+        None => "OPEN",
+    };
+    json!({
+        "r_hash": base64(entry.invoice.payment_hash().as_bytes()),
+        // A paid invoice tells it, and an open one too.
+        "r_preimage": base64(&(0..32).map(|_| 1).collect::<Vec<u8>>()),
+        "state": state,
+        "creation_date": entry.invoice.created_at().as_unix_seconds().to_string(),
+        "expiry": entry.invoice.expiry().as_secs().to_string(),
+        "settle_index": entry.settled.unwrap_or(0).to_string(),
+        "settle_date": entry.settled_at.to_string(),
+    })
+}
+
+fn ok(body: &Value) -> Answer {
+    Answer::Text(200, body.to_string())
+}
+
+fn error(code: i64, message: &str) -> Value {
+    json!({ "code": code, "message": message, "details": [] })
+}
+
+fn base64(bytes: &[u8]) -> String {
+    base64_simd::STANDARD.encode_to_string(bytes)
+}
+
+fn from_base64(text: &str) -> Vec<u8> {
+    let text = text.replace('-', "+").replace('_', "/");
+    base64_simd::STANDARD.decode_to_vec(text).unwrap()
+}
