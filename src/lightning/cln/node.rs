@@ -30,7 +30,7 @@ use crate::{
 /// | amounts | exact msat, for invoices and fees |
 /// | keys | the operator's own: [`KeyCustody::Exclusive`] |
 /// | settlements | pushed, by `waitanyinvoice`; after a lost connection it tries again, at first after 1 second, later after at most 1 minute. The stream begins with the invoices that were paid since the node was connected. |
-/// | paying twice | asks `listpays` first, and pays nothing that succeeded or is under way. The node remembers that across restarts of this process. |
+/// | paying twice | asks `listpays` first, and pays nothing that succeeded or is under way. The node remembers that across restarts of this process, from the moment when it has found a first route. |
 ///
 /// # Least privilege
 ///

@@ -89,6 +89,19 @@ impl Link {
     }
 }
 
+impl Ask {
+    /// Returns what is to be sent, unless the request has expired or nobody waits for its answer.
+    fn begin(self) -> Option<(Event, oneshot::Sender<Result<Box<Event>, Fault>>)> {
+        if self.event.is_expired() {
+            let why = "the request expired before a relay was reached";
+            let _ = self.answer.send(Err(Fault::Unsent(why.into())));
+            return None;
+        }
+        self.sent.store(true, Ordering::SeqCst);
+        (!self.answer.is_closed()).then_some((self.event, self.answer))
+    }
+}
+
 struct Task {
     cipher: Arc<Cipher>,
     settled: Arc<Listeners>,
@@ -149,10 +162,9 @@ impl Task {
             tokio::select! {
                 ask = self.asks.recv() => {
                     let Some(ask) = ask else { return Ok(()) };
-                    ask.sent.store(true, Ordering::SeqCst);
-                    if !ask.answer.is_closed() {
-                        self.pending.insert(ask.event.id, ask.answer);
-                        relay.publish(&ask.event).await?;
+                    if let Some((event, answer)) = ask.begin() {
+                        self.pending.insert(event.id, answer);
+                        relay.publish(&event).await?;
                     }
                 }
                 news = relay.next() => {
@@ -205,6 +217,41 @@ impl Task {
             && let Some(hash) = notification.notification.payment_hash()
         {
             self.settled.notify(hash);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nostr::{EventBuilder, Keys, Tag};
+
+    use super::*;
+
+    #[test]
+    fn a_request_that_has_expired_or_that_nobody_waits_for_is_not_sent() {
+        let now = Timestamp::now().as_secs();
+        for (expires, waits, begins) in [
+            (now + 60, true, true),
+            (now + 60, false, false),
+            (now - 1, true, false),
+            (now - 1, false, false),
+        ] {
+            let event = EventBuilder::new(Kind::WalletConnectRequest, "")
+                .tag(Tag::expiration(Timestamp::from_secs(expires)));
+            let (answer, mut answered) = oneshot::channel();
+            let ask = Ask {
+                event: event.sign_with_keys(&Keys::generate()).unwrap(),
+                sent: Arc::default(),
+                answer,
+            };
+            let sent = Arc::clone(&ask.sent);
+            if !waits {
+                answered.close();
+            }
+            assert_eq!(ask.begin().is_some(), begins);
+            assert_eq!(sent.load(Ordering::SeqCst), expires > now);
+            let unsent = matches!(answered.try_recv(), Ok(Err(Fault::Unsent(_))));
+            assert_eq!(unsent, waits && expires < now);
         }
     }
 }

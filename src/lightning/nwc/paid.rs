@@ -24,8 +24,9 @@ struct Attempt {
 pub(super) enum State {
     /// It is being made.
     Underway,
-    /// It was asked for, and the outcome is unknown.
-    Unclear,
+    /// It was asked for, and the outcome is unknown. If an attempt had failed before, a failure that
+    /// the wallet tells may be that one.
+    Unclear { failed_before: bool },
     /// It was paid.
     Paid { preimage: Preimage, fee: Amount },
     /// It was not paid, and can be tried again.
@@ -42,10 +43,13 @@ impl Forgettable for Attempt {
     }
 }
 
+/// Whether an attempt had failed before the one whose outcome is unclear.
+pub(super) type FailedBefore = bool;
+
 /// The outcome of [`Attempts::begin`].
 pub(super) enum Begin {
     /// The caller makes the payment, which may have been asked for before.
-    Yours { unclear: bool },
+    Yours { unclear: Option<FailedBefore> },
     /// The payment has this status, and nothing is to be done.
     Already(PaymentStatus),
     /// There is no room for another payment.
@@ -70,8 +74,8 @@ impl Attempts {
                     fee: *fee,
                 });
             }
-            Some(State::Unclear) => true,
-            Some(State::Over) | None => false,
+            Some(State::Unclear { failed_before }) => Some(*failed_before),
+            Some(State::Over) | None => None,
         };
         let attempt = Attempt {
             state: State::Underway,
@@ -97,7 +101,9 @@ impl Attempts {
         let attempts = lock(&self.0);
         let attempt = attempts.get(payment_hash)?;
         Some(match attempt.state {
-            State::Unclear if attempt.invoice_ends <= SystemClock::new().now() => State::Over,
+            State::Unclear { .. } if attempt.invoice_ends <= SystemClock::new().now() => {
+                State::Over
+            }
             ref state => state.clone(),
         })
     }
@@ -134,12 +140,22 @@ mod tests {
             let (attempts, hash) = (Attempts::new(), invoice.payment_hash());
             assert!(attempts.get(hash).is_none());
             let begun = attempts.begin(&invoice);
-            assert!(matches!(begun, Begin::Yours { unclear: false }));
+            assert!(matches!(begun, Begin::Yours { unclear: None }));
             assert!(matches!(attempts.get(hash), Some(State::Underway)));
-            attempts.set(hash, State::Unclear);
+            attempts.set(
+                hash,
+                State::Unclear {
+                    failed_before: true,
+                },
+            );
             assert_eq!(matches!(attempts.get(hash), Some(State::Over)), over);
             let begun = attempts.begin(&invoice);
-            assert!(matches!(begun, Begin::Yours { unclear: true }));
+            assert!(matches!(
+                begun,
+                Begin::Yours {
+                    unclear: Some(true)
+                }
+            ));
             let begun = attempts.begin(&invoice);
             assert!(matches!(begun, Begin::Already(PaymentStatus::InFlight)));
         }

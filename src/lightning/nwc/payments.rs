@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     fault::{Fault, NAME, refused},
-    paid::{Attempts, Begin, State},
+    paid::{Attempts, Begin, FailedBefore, State},
     wallet::Wallet,
     wire::{Paid, PayInvoice},
 };
@@ -80,10 +80,23 @@ pub(super) async fn status(
         return Ok(PaymentStatus::Paid { preimage, fee });
     }
     let found = found(wallet, payment_hash).await;
-    match (found.map_err(NodeError::maybe_paid)?, known) {
-        (PaymentStatus::Failed | PaymentStatus::Unknown, Some(State::Underway))
-        | (PaymentStatus::Unknown, Some(State::Unclear)) => Ok(PaymentStatus::InFlight),
-        (status, _) => Ok(status),
+    let found = found.map_err(NodeError::maybe_paid)?;
+    Ok(match known {
+        Some(State::Underway) if !is_sure(&found, true) => PaymentStatus::InFlight,
+        Some(State::Unclear { failed_before }) if !is_sure(&found, failed_before) => {
+            PaymentStatus::InFlight
+        }
+        _ => found,
+    })
+}
+
+/// Returns whether what the wallet says settles a payment that was asked for. It may not have heard
+/// of the request yet, and a failure may be an earlier one.
+const fn is_sure(found: &PaymentStatus, failed_before: bool) -> bool {
+    match found {
+        PaymentStatus::Unknown => false,
+        PaymentStatus::Failed => !failed_before,
+        _ => true,
     }
 }
 
@@ -98,7 +111,7 @@ async fn found(wallet: &Wallet, payment_hash: PaymentHash) -> Result<PaymentStat
 struct Payment {
     wallet: Arc<Wallet>,
     invoice: Invoice,
-    unclear: bool,
+    unclear: Option<FailedBefore>,
     time: Duration,
 }
 
@@ -107,53 +120,64 @@ type Outcome = (State, Result<PaymentStatus, NodeError>);
 impl Payment {
     async fn make(&self) -> Outcome {
         let live = SystemClock::new().now() < self.invoice.expires_at();
-        match found(&self.wallet, self.invoice.payment_hash()).await {
-            Ok(PaymentStatus::Unknown) if self.unclear && live => {
-                (State::Unclear, Ok(PaymentStatus::InFlight))
+        let found = found(&self.wallet, self.invoice.payment_hash()).await;
+        match (found, self.unclear) {
+            (Ok(found), Some(failed_before)) if live && !is_sure(&found, failed_before) => (
+                State::Unclear { failed_before },
+                Ok(PaymentStatus::InFlight),
+            ),
+            (Ok(PaymentStatus::Failed), _) => self.send(true).await,
+            (Ok(PaymentStatus::Unknown), _) => self.send(false).await,
+            (Ok(status), _) => (state(&status), Ok(status)),
+            (Err(error), Some(failed_before)) => {
+                (State::Unclear { failed_before }, Err(error.maybe_paid()))
             }
-            Ok(PaymentStatus::Failed | PaymentStatus::Unknown) => self.send().await,
-            Ok(status) => (state(&status), Ok(status)),
-            Err(error) if self.unclear => (State::Unclear, Err(error.maybe_paid())),
-            Err(error) => (State::Over, Err(error)),
+            (Err(error), None) => (State::Over, Err(error)),
         }
     }
 
-    async fn send(&self) -> Outcome {
+    async fn send(&self, failed_before: FailedBefore) -> Outcome {
         let params = PayInvoice {
             invoice: self.invoice.as_str().to_owned(),
         };
         let expiry = self.time.max(RECEIVE);
-        let sent: Result<Paid, Fault> = self
+        let asked = self
             .wallet
-            .ask("pay_invoice", params, expiry, expiry + LISTEN)
-            .await;
+            .ask("pay_invoice", params, expiry, expiry + LISTEN);
+        let sent: Result<Paid, Fault> = asked.await;
+        let unclear = State::Unclear { failed_before };
         match sent {
             Ok(paid) => match paid.status(self.invoice.payment_hash()) {
                 Ok(status) => (state(&status), Ok(status)),
-                Err(error) => (State::Unclear, Err(error)),
+                Err(error) => (unclear, Err(error)),
             },
             Err(fault @ Fault::Unsent(_)) => (State::Over, Err(fault.into())),
-            Err(Fault::Refused { code, message }) => self.refused(code, message).await,
-            Err(fault) => (State::Unclear, Err(NodeError::from(fault).maybe_paid())),
+            Err(Fault::Refused { code, message }) => {
+                self.refused(code, message, failed_before).await
+            }
+            Err(fault) => (unclear, Err(NodeError::from(fault).maybe_paid())),
         }
     }
 
     /// Finds out what an error means. It may also say that the invoice was paid before.
-    async fn refused(&self, code: String, message: String) -> Outcome {
+    async fn refused(&self, code: String, message: String, failed_before: FailedBefore) -> Outcome {
         let definite = NOT_PAID.contains(&code.as_str());
         let failed = code == "PAYMENT_FAILED";
         let error = NodeError::from(Fault::Refused { code, message });
         if definite {
             return (State::Over, Err(error));
         }
+        let unclear = State::Unclear { failed_before };
         match found(&self.wallet, self.invoice.payment_hash()).await {
-            Ok(PaymentStatus::Unknown) if !failed => (State::Unclear, Err(error.maybe_paid())),
+            Ok(found) if !failed && !is_sure(&found, failed_before) => {
+                (unclear, Err(error.maybe_paid()))
+            }
             Ok(PaymentStatus::Failed | PaymentStatus::Unknown) => {
                 trace::warn(format_args!("a payment failed: {error}"));
                 (State::Over, Ok(PaymentStatus::Failed))
             }
             Ok(status) => (state(&status), Ok(status)),
-            Err(error) => (State::Unclear, Err(error.maybe_paid())),
+            Err(error) => (unclear, Err(error.maybe_paid())),
         }
     }
 }
@@ -164,6 +188,8 @@ fn state(status: &PaymentStatus) -> State {
             preimage: preimage.clone(),
             fee: *fee,
         },
-        _ => State::Unclear,
+        _ => State::Unclear {
+            failed_before: false,
+        },
     }
 }

@@ -248,3 +248,27 @@ async fn what_a_connection_may_not_do_is_refused_unasked() {
     );
     assert!(set.payer.calls("make_invoice").is_empty());
 }
+
+#[tokio::test]
+async fn an_old_failure_says_nothing_of_a_payment_whose_answer_is_lost() {
+    let (set, receiver, payer) = Set::connected().await;
+    let invoice = invoice(&receiver, 21, 60).await;
+    set.ledger.payments(Payments::Fail);
+    let status = payer.pay(&invoice, LIMITS).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+    // The second attempt is lost, and the wallet still tells of the first one.
+    set.payer.fault("pay_invoice", Fault::Garbage);
+    let error = payer.pay(&invoice, LIMITS).await.unwrap_err();
+    assert!(error.may_have_paid());
+    set.payer.honest();
+    for _ in 0..2 {
+        let status = payer.lookup_payment(invoice.payment_hash()).await.unwrap();
+        assert!(matches!(status, PaymentStatus::InFlight), "{status:?}");
+        let status = payer.pay(&invoice, LIMITS).await.unwrap();
+        assert!(matches!(status, PaymentStatus::InFlight), "{status:?}");
+    }
+    assert_eq!(set.payer.calls("pay_invoice").len(), 2);
+    set.ledger.settle(invoice.payment_hash());
+    pays(&payer, &invoice).await;
+    assert_eq!(set.payer.calls("pay_invoice").len(), 2);
+}
