@@ -1,9 +1,6 @@
 //! What is found out when a wallet is connected.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, atomic::Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use lightning_invoice::Currency;
 use tower_x402::{
@@ -21,7 +18,7 @@ use super::{
     request,
     service::Service,
 };
-use crate::invoice;
+use crate::{invoice, journal::Journal};
 
 #[tokio::test]
 async fn a_url_is_taken_as_wallets_show_it() {
@@ -207,14 +204,14 @@ async fn a_trial_invoice_shows_what_the_wallet_changes() {
 async fn the_log_says_whether_the_wallet_tells_unpaid_preimages_and_keeps_hashes() {
     let relay = Arc::new(Relay::start().await);
     let ledger = Arc::new(Ledger::new());
-    let log = Log::default();
-    let _guard = tracing::subscriber::set_default(log.subscriber());
-    let says = async |options: Options| {
+    let journal = Journal::begin();
+    let mut before = 0;
+    let mut says = async |options: Options| {
         let service = Service::start(&relay, &ledger, options);
         Nwc::connect(&service.url).await.unwrap();
         let entries = ledger.entries();
-        let said = std::mem::take(&mut *log.0.lock().unwrap());
-        let said = String::from_utf8(said).unwrap();
+        let said = journal.lines().split_off(before);
+        before += said.len();
         assert!(
             entries
                 .iter()
@@ -247,28 +244,4 @@ async fn the_log_says_whether_the_wallet_tells_unpaid_preimages_and_keeps_hashes
         said.contains(".dialects([DialectName::L402, DialectName::Mpp])"),
         "{said}"
     );
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn subscriber(&self) -> impl tracing::Subscriber + use<> {
-        let log = self.clone();
-        tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || log.clone())
-            .finish()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
