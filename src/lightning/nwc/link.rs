@@ -41,11 +41,14 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(super) struct Link(mpsc::Sender<Ask>);
 
+/// Where the answer to a request goes.
+type Answer = oneshot::Sender<Result<Box<Event>, Fault>>;
+
 struct Ask {
     event: Event,
     /// Whether the event may have been sent.
     sent: Arc<AtomicBool>,
-    answer: oneshot::Sender<Result<Box<Event>, Fault>>,
+    answer: Answer,
 }
 
 impl Link {
@@ -91,7 +94,7 @@ impl Link {
 
 impl Ask {
     /// Returns what is to be sent, unless the request has expired or nobody waits for its answer.
-    fn begin(self) -> Option<(Event, oneshot::Sender<Result<Box<Event>, Fault>>)> {
+    fn begin(self) -> Option<(Event, Answer)> {
         if self.event.is_expired() {
             let why = "the request expired before a relay was reached";
             let _ = self.answer.send(Err(Fault::Unsent(why.into())));
@@ -106,7 +109,7 @@ struct Task {
     cipher: Arc<Cipher>,
     settled: Arc<Listeners>,
     asks: mpsc::Receiver<Ask>,
-    pending: HashMap<EventId, oneshot::Sender<Result<Box<Event>, Fault>>>,
+    pending: HashMap<EventId, Answer>,
 }
 
 impl Task {
