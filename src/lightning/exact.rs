@@ -51,7 +51,7 @@ pub(crate) fn paid(
 }
 
 /// Checks the payment hash that a node names beside an invoice, if it names one.
-#[cfg(feature = "__node")]
+#[cfg(any(feature = "cln", feature = "nwc"))]
 pub(crate) fn named(
     node: &'static str,
     invoice: Invoice,

@@ -214,6 +214,8 @@ mod devnet;
 mod error;
 #[cfg(any(feature = "__node", feature = "__rest"))]
 mod exact;
+#[cfg(feature = "ldk")]
+mod ldk;
 #[cfg(feature = "lnbits")]
 mod lnbits;
 #[cfg(feature = "lnd")]
@@ -239,7 +241,7 @@ mod remembered;
     allow(dead_code, unused_imports)
 )]
 mod rest;
-#[cfg(feature = "cln")]
+#[cfg(any(feature = "cln", feature = "ldk"))]
 mod sending;
 mod settled;
 #[cfg(any(feature = "__node", feature = "__rest"))]
@@ -252,6 +254,8 @@ mod url;
 pub use self::cln::Cln;
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
+#[cfg(feature = "ldk")]
+pub use self::ldk::LdkNode;
 #[cfg(feature = "lnbits")]
 pub use self::lnbits::{Lnbits, LnbitsBuilder};
 #[cfg(feature = "lnd")]

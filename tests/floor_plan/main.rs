@@ -92,6 +92,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("rustls", &["lightning/nwc", "lightning/rest"]),
     ("webpki", &["lightning/rest"]),
     ("reqwest", &[]),
+    ("ldk_node", &["lightning/ldk"]),
     ("nostr", &["lightning/nwc"]),
     ("tokio_tungstenite", &["lightning/nwc"]),
 ];
