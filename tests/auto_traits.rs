@@ -7,8 +7,8 @@ use tower_x402::{
     clock::{SystemClock, TestClock, Timestamp},
     facilitator::Facilitator,
     lightning::{
-        ConnectError, Devnet, InvoiceRequest, Lnbits, LnbitsBuilder, Lnd, LndBuilder, LocalNode,
-        Node, NodeError, PaymentStatus, Phoenixd, PhoenixdBuilder, Secret,
+        Cln, ConnectError, Devnet, InvoiceRequest, Lnbits, LnbitsBuilder, Lnd, LndBuilder,
+        LocalNode, Node, NodeError, Nwc, PaymentStatus, Phoenixd, PhoenixdBuilder, Secret,
     },
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
@@ -62,6 +62,7 @@ fn public_types_are_debug_send_and_sync() {
         TestClock,
         Timestamp,
         Devnet,
+        Cln,
         ConnectError,
         InvoiceRequest,
         Lnbits,
@@ -71,6 +72,7 @@ fn public_types_are_debug_send_and_sync() {
         LocalNode,
         Node,
         NodeError,
+        Nwc,
         Phoenixd,
         PhoenixdBuilder,
         Secret,

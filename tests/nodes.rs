@@ -1,6 +1,9 @@
 //! Runs the conformance suites against every node of this crate, and tests what is specific to
 //! each.
 
+#[cfg(unix)]
+#[path = "nodes/cln/mod.rs"]
+mod cln;
 #[path = "nodes/devnet.rs"]
 mod devnet;
 #[path = "nodes/fake/mod.rs"]
@@ -17,6 +20,8 @@ mod lnd_connect;
 mod lnd_pay;
 #[path = "nodes/local.rs"]
 mod local;
+#[path = "nodes/nwc/mod.rs"]
+mod nwc;
 #[path = "nodes/phoenixd.rs"]
 mod phoenixd;
 #[path = "nodes/real.rs"]

@@ -42,6 +42,10 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
         reason = "without adapters nothing else is left"
     )]
     match url.scheme() {
+        #[cfg(all(feature = "cln", unix))]
+        "cln" => super::Cln::from_url(&url).await,
+        #[cfg(feature = "nwc")]
+        "nostr+walletconnect" => super::Nwc::from_url(&url).await,
         #[cfg(feature = "lnbits")]
         "lnbits+http" => super::lnbits::connect(&url, false).await,
         #[cfg(feature = "lnbits")]

@@ -49,3 +49,17 @@ pub(crate) fn paid(
         }
     }
 }
+
+/// Checks the payment hash that a node names beside an invoice, if it names one.
+#[cfg(any(feature = "cln", feature = "nwc"))]
+pub(crate) fn named(
+    node: &'static str,
+    invoice: Invoice,
+    payment_hash: Option<&str>,
+) -> Result<Invoice, NodeError> {
+    if payment_hash.is_none_or(|hash| PaymentHash::from_hex(hash) == Some(invoice.payment_hash())) {
+        return Ok(invoice);
+    }
+    let why = "expected an invoice with the payment hash that is named beside it";
+    Err(NodeError::new(NodeErrorKind::BadAnswer, node, why))
+}

@@ -204,22 +204,30 @@
 //! # fn main() {}
 //! ```
 
+#[cfg(all(feature = "cln", unix))]
+mod cln;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
 #[cfg(feature = "devnet")]
 mod devnet;
 mod error;
-#[cfg(feature = "__rest")]
+#[cfg(any(feature = "__node", feature = "__rest"))]
 mod exact;
+#[cfg(feature = "ldk")]
+mod ldk;
 #[cfg(feature = "lnbits")]
 mod lnbits;
 #[cfg(feature = "lnd")]
 mod lnd;
 mod local;
 mod node;
+#[cfg(feature = "nwc")]
+mod nwc;
 #[cfg(feature = "__rest")]
 mod outcome;
+#[cfg(feature = "__node")]
+mod payable;
 mod payer;
 #[cfg(feature = "phoenixd")]
 mod phoenixd;
@@ -233,19 +241,27 @@ mod remembered;
     allow(dead_code, unused_imports)
 )]
 mod rest;
+#[cfg(any(feature = "cln", feature = "ldk"))]
+mod sending;
 mod settled;
-// Some of it is unused if an adapter is left out.
-#[cfg(feature = "__rest")]
+#[cfg(any(feature = "__node", feature = "__rest"))]
 mod unfold;
+// Some of it is unused if an adapter is left out.
 #[allow(dead_code, unused_imports)]
 mod url;
 
+#[cfg(all(feature = "cln", unix))]
+pub use self::cln::Cln;
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
+#[cfg(feature = "ldk")]
+pub use self::ldk::LdkNode;
 #[cfg(feature = "lnbits")]
 pub use self::lnbits::{Lnbits, LnbitsBuilder};
 #[cfg(feature = "lnd")]
 pub use self::lnd::{Lnd, LndBuilder};
+#[cfg(feature = "nwc")]
+pub use self::nwc::Nwc;
 #[cfg(feature = "phoenixd")]
 pub use self::phoenixd::{Phoenixd, PhoenixdBuilder};
 pub use self::{

@@ -89,9 +89,12 @@ const HOMES: &[(&str, &[&str])] = &[
     ("hyper", &["lightning/rest"]),
     ("hyper_rustls", &["lightning/rest"]),
     ("hyper_util", &["lightning/rest"]),
-    ("rustls", &["lightning/rest"]),
+    ("rustls", &["lightning/nwc", "lightning/rest"]),
     ("webpki", &["lightning/rest"]),
     ("reqwest", &[]),
+    ("ldk_node", &["lightning/ldk"]),
+    ("nostr", &["lightning/nwc"]),
+    ("tokio_tungstenite", &["lightning/nwc"]),
 ];
 
 const DIALECTS: [&str; 3] = ["l402", "mpp", "x402"];

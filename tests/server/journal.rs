@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracing::{
-    Event, Metadata, Subscriber,
+    Dispatch, Event, Metadata, Subscriber,
     field::{Field, Visit},
     span,
     subscriber::DefaultGuard,
@@ -16,6 +16,9 @@ use tracing::{
 pub(crate) struct Journal {
     lines: Arc<Mutex<String>>,
     _guard: DefaultGuard,
+    /// As long as `tracing` knows of one subscriber only, an event that another thread logs first is
+    /// off for this thread too.
+    _second: Dispatch,
 }
 
 impl Journal {
@@ -25,6 +28,7 @@ impl Journal {
         Self {
             lines,
             _guard: guard,
+            _second: Dispatch::new(Writer(Arc::default())),
         }
     }
 

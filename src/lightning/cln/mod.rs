@@ -1,0 +1,13 @@
+//! Core Lightning, over its unix socket.
+//!
+//! The methods are those of the
+//! [JSON-RPC reference](https://docs.corelightning.org/reference/get_list_methods_resource).
+
+mod fault;
+mod node;
+mod payments;
+mod rpc;
+mod settled;
+mod wire;
+
+pub use self::node::Cln;

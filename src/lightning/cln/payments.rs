@@ -1,0 +1,115 @@
+//! Payments.
+
+use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{
+    fault::{NAME, refused},
+    rpc::{self, ANSWER, Fault},
+    wire::{OfPayment, Pays, Sent, Xpay},
+};
+use crate::{
+    lightning::{
+        NodeError, NodeErrorKind, PayLimits, PaymentStatus,
+        sending::{Begin, Sending},
+    },
+    payment::{Invoice, PaymentHash},
+    trace,
+};
+
+/// The error codes of a payment that failed, as the reference of `xpay` and `pay` lists them.
+const FAILED: RangeInclusive<i64> = 200..=219;
+
+/// The error codes of a call that the node did not understand, so that it did nothing.
+const NOT_UNDERSTOOD: [i64; 2] = [-32601, -32602];
+
+/// Pays an invoice, or waits for an earlier call that pays it. After the time limit the payment
+/// goes on without the caller.
+pub(super) async fn pay(
+    socket: &Arc<Path>,
+    sending: &Arc<Sending>,
+    invoice: &Invoice,
+    limits: PayLimits,
+) -> Result<PaymentStatus, NodeError> {
+    let payment_hash = invoice.payment_hash();
+    let underway = match sending.begin(payment_hash) {
+        Begin::Yours(underway) => underway,
+        Begin::Underway => return Ok(PaymentStatus::InFlight),
+        Begin::Full => return Err(refused("too many payments are under way: try again later")),
+    };
+    let (socket, xpay) = (
+        Arc::clone(socket),
+        Xpay {
+            invstring: invoice.as_str().to_owned(),
+            maxfee: limits.max_fee.as_msat(),
+            retry_for: limits.time.as_secs().max(1),
+        },
+    );
+    // A task of its own: a caller that goes away must not make the payment forgotten.
+    let paying = tokio::spawn(async move {
+        let outcome = send(&socket, payment_hash, xpay).await;
+        drop(underway);
+        outcome
+    });
+    match timeout(limits.time, paying).await {
+        Ok(Ok(outcome)) => outcome,
+        Ok(Err(error)) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, error).maybe_paid()),
+        Err(_) => Ok(PaymentStatus::InFlight),
+    }
+}
+
+/// Returns the status of a payment. One that this process still makes is in flight, also before
+/// the node knows of it.
+pub(super) async fn status(
+    socket: &Path,
+    sending: &Sending,
+    payment_hash: PaymentHash,
+) -> Result<PaymentStatus, NodeError> {
+    let underway = sending.has(payment_hash);
+    let listed = listed(socket, payment_hash).await;
+    match listed.map_err(NodeError::maybe_paid)? {
+        PaymentStatus::Failed | PaymentStatus::Unknown if underway => Ok(PaymentStatus::InFlight),
+        status => Ok(status),
+    }
+}
+
+async fn listed(socket: &Path, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
+    let params = OfPayment::from(payment_hash);
+    let pays: Pays = rpc::call(socket, "listpays", params, Some(ANSWER)).await?;
+    pays.status(payment_hash)
+}
+
+async fn send(
+    socket: &Path,
+    payment_hash: PaymentHash,
+    xpay: Xpay,
+) -> Result<PaymentStatus, NodeError> {
+    match listed(socket, payment_hash).await? {
+        PaymentStatus::Failed | PaymentStatus::Unknown => {}
+        earlier => return Ok(earlier),
+    }
+    let no_limit: Option<Duration> = None;
+    let fault = match rpc::call::<Sent>(socket, "xpay", xpay, no_limit).await {
+        Ok(sent) => return sent.status(payment_hash),
+        Err(fault @ Fault::Unsent(_)) => return Err(fault.into()),
+        Err(fault) => fault,
+    };
+    let Fault::Refused { code, .. } = fault else {
+        return Err(NodeError::from(fault).maybe_paid());
+    };
+    let error = NodeError::from(fault);
+    if NOT_UNDERSTOOD.contains(&code) {
+        return Err(error);
+    }
+    // Some parts of it may still be under way, or it was paid before.
+    match listed(socket, payment_hash).await {
+        Ok(PaymentStatus::Failed | PaymentStatus::Unknown) if FAILED.contains(&code) => {
+            trace::warn(format_args!("a payment failed: {error}"));
+            Ok(PaymentStatus::Failed)
+        }
+        Ok(PaymentStatus::Failed | PaymentStatus::Unknown) => Err(error.maybe_paid()),
+        Ok(status) => Ok(status),
+        Err(error) => Err(error.maybe_paid()),
+    }
+}

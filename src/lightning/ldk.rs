@@ -1,0 +1,397 @@
+//! A node of LDK Node that the application runs.
+//!
+//! The methods are those of [`ldk_node::Node`](https://docs.rs/ldk-node/0.7/ldk_node/struct.Node.html).
+
+use std::{
+    collections::{HashSet, VecDeque},
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use ldk_node::{
+    NodeError as LdkError,
+    bitcoin::{
+        Network as BitcoinNetwork,
+        hashes::{Hash as _, sha256},
+    },
+    lightning::ln::channelmanager::PaymentId,
+    lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description as Text, Sha256},
+    payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus as Progress},
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout_at},
+};
+
+use super::{
+    BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
+    InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile,
+    PaymentStatus, Receiver, ReceiverProfile, exact, payable,
+    remembered::{Forgettable, PAID, Remembered},
+    sending::{Begin, Sending},
+    unfold::unfold,
+};
+use crate::{
+    clock::{Clock as _, SystemClock, Timestamp},
+    codec::hex,
+    lock::lock,
+    payment::{Amount, Invoice, Network, PaymentHash},
+};
+
+const NAME: &str = "LDK Node";
+
+/// How long to wait before the node is asked again: at first, and at most.
+const FIRST_DELAY: Duration = Duration::from_millis(5);
+const LAST_DELAY: Duration = Duration::from_millis(200);
+
+/// How often the node is asked for settled invoices.
+const POLL: Duration = Duration::from_secs(1);
+
+/// An [`ldk_node::Node`] that the application runs. It receives and pays.
+///
+/// It never touches the node's event queue, because each event must be acknowledged by exactly one
+/// party. The application goes on handling events as if this adapter were not there, and must
+/// acknowledge them, or the queue grows.
+///
+/// | | |
+/// |---|---|
+/// | amounts | exact msat, for invoices and fees |
+/// | keys | the application's own: [`KeyCustody::Exclusive`] |
+/// | settlements | polled every second from the node's list of payments |
+/// | time limit | the node itself retries for 10 seconds. After [`PayLimits::time`] the payment is reported as in flight. |
+/// | paying twice | the node refuses it, also after a restart |
+///
+/// The node must be started. It keeps every unpaid invoice in its store: remove old ones with
+/// [`ldk_node::Node::remove_payment`]. It does not store when an invoice expires, so this adapter
+/// remembers that. After a restart it reports an unpaid invoice as open even if it has expired.
+///
+/// # Least privilege
+///
+/// A node in the same process can always spend, so [`ReceiverProfile::can_spend`] is true. Keep
+/// only little money on a node that receives.
+///
+/// ```no_run
+/// # fn run(node: ldk_node::Node) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::sync::Arc;
+/// use tower_x402::lightning::LdkNode;
+///
+/// let node = Arc::new(node);
+/// node.start()?;
+/// let receiver = LdkNode::new(Arc::clone(&node))?;
+/// # let _ = receiver;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LdkNode {
+    node: Arc<ldk_node::Node>,
+    network: Network,
+    ends: Arc<Mutex<Remembered<End>>>,
+    sending: Arc<Sending>,
+}
+
+/// When an invoice expires.
+struct End(Timestamp);
+
+impl Forgettable for End {
+    fn forget_at(&self) -> Timestamp {
+        self.0.saturating_add(PAID)
+    }
+}
+
+impl LdkNode {
+    /// Creates the adapter of a node. The node may be started before or after that.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] if the node is on a network that is not supported.
+    pub fn new(node: Arc<ldk_node::Node>) -> Result<Self, ConnectError> {
+        let network = match node.config().network {
+            BitcoinNetwork::Bitcoin => Network::Bitcoin,
+            BitcoinNetwork::Testnet => Network::Testnet,
+            BitcoinNetwork::Signet => Network::Signet,
+            BitcoinNetwork::Regtest => Network::Regtest,
+            other => {
+                return Err(ConnectError::new(
+                    ConnectErrorKind::Node,
+                    format!(
+                        "LDK Node is on {other}, which is not supported: expected bitcoin, testnet, signet or regtest"
+                    ),
+                ));
+            }
+        };
+        Ok(Self {
+            node,
+            network,
+            ends: Arc::new(Mutex::new(Remembered::new())),
+            sending: Arc::default(),
+        })
+    }
+
+    /// Calls the node on a thread where it may block while it writes to its store.
+    async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&ldk_node::Node) -> T + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let node = Arc::clone(&self.node);
+        spawn_blocking(move || call(&node))
+            .await
+            .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
+    }
+
+    async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
+        if request.amount.is_zero() {
+            return Err(refused("expected an amount above zero"));
+        }
+        let description = match request.description {
+            Description::Hashed(bytes) => {
+                Bolt11InvoiceDescription::Hash(Sha256(sha256::Hash::hash(&bytes)))
+            }
+            Description::Text(text) => Bolt11InvoiceDescription::Direct(
+                Text::new(text)
+                    .map_err(|_| refused("expected a description of at most 639 bytes"))?,
+            ),
+        };
+        let expiry = u32::try_from(request.expiry.as_secs())
+            .map_err(|_| refused("expected an expiry below 2^32 seconds"))?;
+        let (msat, key) = (request.amount.as_msat(), self.node.node_id().serialize());
+        let made = self
+            .call(move |node| node.bolt11_payment().receive(msat, &description, expiry))
+            .await?
+            .map_err(error)?;
+        let invoice = exact::invoice(NAME, &made.to_string(), request.amount, self.network, key)?;
+        let end = End(invoice.expires_at());
+        // If there is no room, it is only not known when the invoice expires.
+        let now = SystemClock::new().now();
+        let _ = lock(&self.ends).insert(invoice.payment_hash(), end, now);
+        Ok(invoice)
+    }
+
+    fn invoice_status(&self, payment_hash: PaymentHash) -> InvoiceStatus {
+        let found = self.details(payment_hash);
+        let Some(found) = found.filter(|found| found.direction == PaymentDirection::Inbound) else {
+            return InvoiceStatus::Unknown;
+        };
+        let expired = || {
+            let ends = lock(&self.ends);
+            let end = ends.get(payment_hash);
+            end.is_some_and(|end| end.0 <= SystemClock::new().now())
+        };
+        match found.status {
+            Progress::Succeeded => InvoiceStatus::Settled,
+            Progress::Pending if !expired() => InvoiceStatus::Open,
+            Progress::Pending | Progress::Failed => InvoiceStatus::Expired,
+        }
+    }
+
+    fn payment_status(&self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
+        let underway = self.sending.has(payment_hash);
+        let found = self.details(payment_hash);
+        let found = found.filter(|found| found.direction == PaymentDirection::Outbound);
+        let Some(found) = found.filter(|found| !underway || found.status != Progress::Failed)
+        else {
+            return Ok(if underway {
+                PaymentStatus::InFlight
+            } else {
+                PaymentStatus::Unknown
+            });
+        };
+        match found.status {
+            Progress::Pending => Ok(PaymentStatus::InFlight),
+            Progress::Failed => Ok(PaymentStatus::Failed),
+            Progress::Succeeded => {
+                let preimage = match found.kind {
+                    PaymentKind::Bolt11 { preimage, .. }
+                    | PaymentKind::Bolt11Jit { preimage, .. } => preimage,
+                    _ => None,
+                };
+                let preimage = preimage.map(|preimage| hex::encode(preimage.0));
+                let fee = Amount::from_msat(found.fee_paid_msat.unwrap_or_default());
+                exact::paid(NAME, payment_hash, preimage.as_deref(), fee)
+            }
+        }
+    }
+
+    fn details(&self, payment_hash: PaymentHash) -> Option<PaymentDetails> {
+        self.node.payment(&PaymentId(*payment_hash.as_bytes()))
+    }
+
+    async fn pay_once(
+        &self,
+        invoice: &Invoice,
+        limits: PayLimits,
+    ) -> Result<PaymentStatus, NodeError> {
+        payable::payable(NAME, invoice, self.network)?;
+        let end = Instant::now() + limits.time;
+        let parsed: Bolt11Invoice = invoice
+            .as_str()
+            .parse()
+            .map_err(|_| refused("expected an invoice with the features that BOLT11 requires"))?;
+        // The node does not know of a payment before its method has returned.
+        let underway = match self.sending.begin(invoice.payment_hash()) {
+            Begin::Yours(underway) => underway,
+            Begin::Underway => return Ok(PaymentStatus::InFlight),
+            Begin::Full => return Err(refused("too many payments are under way: try again later")),
+        };
+        let max_fee = limits.max_fee.as_msat();
+        let sent = self
+            .call(move |node| {
+                let mut route = node.config().route_parameters.unwrap_or_default();
+                route.max_total_routing_fee_msat = Some(max_fee);
+                let sent = node.bolt11_payment().send(&parsed, Some(route));
+                drop(underway);
+                sent
+            })
+            .await
+            .map_err(NodeError::maybe_paid)?;
+        match sent {
+            Ok(_) | Err(LdkError::DuplicatePayment) => {}
+            Err(LdkError::PaymentSendingFailed) => return Ok(PaymentStatus::Failed),
+            Err(refusal @ (LdkError::NotRunning | LdkError::InvalidInvoice)) => {
+                return Err(error(refusal));
+            }
+            Err(unclear) => return Err(error(unclear).maybe_paid()),
+        }
+        let ended = timeout_at(end, self.ended(invoice.payment_hash())).await;
+        ended.unwrap_or(Ok(PaymentStatus::InFlight))
+    }
+
+    /// Waits until a payment has ended, and returns its status.
+    async fn ended(&self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
+        let mut delay = FIRST_DELAY;
+        loop {
+            match self.payment_status(payment_hash)? {
+                PaymentStatus::InFlight | PaymentStatus::Unknown => {}
+                status => return Ok(status),
+            }
+            sleep(delay).await;
+            delay = LAST_DELAY.min(delay * 2);
+        }
+    }
+}
+
+impl fmt::Debug for LdkNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LdkNode")
+            .field("node_id", &self.node.node_id())
+            .field("network", &self.network)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Receiver for LdkNode {
+    fn profile(&self) -> ReceiverProfile {
+        let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
+        profile.public_key = Some(self.node.node_id().serialize());
+        profile.can_spend = Some(true);
+        profile
+    }
+
+    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        Box::pin(self.make(request))
+    }
+
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        Box::pin(async move { Ok(self.invoice_status(payment_hash)) })
+    }
+
+    fn settlements(&self) -> BoxStream<'_, PaymentHash> {
+        let start = Polling {
+            node: &self.node,
+            since: SystemClock::new().now(),
+            seen: HashSet::new(),
+            next: VecDeque::new(),
+        };
+        unfold(start, |polling| Box::pin(polling.next()))
+    }
+}
+
+impl Payer for LdkNode {
+    fn profile(&self) -> PayerProfile {
+        PayerProfile::new(self.network, true)
+    }
+
+    fn pay<'a>(
+        &'a self,
+        invoice: &'a Invoice,
+        limits: PayLimits,
+    ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
+        Box::pin(self.pay_once(invoice, limits))
+    }
+
+    fn lookup_payment(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
+        Box::pin(async move { self.payment_status(payment_hash) })
+    }
+}
+
+/// A stream of settled invoices.
+struct Polling<'a> {
+    node: &'a ldk_node::Node,
+    /// Invoices that settled before this second were reported, or settled before the stream began.
+    since: Timestamp,
+    /// Those that settled in that second or later, and were reported.
+    seen: HashSet<PaymentHash>,
+    next: VecDeque<PaymentHash>,
+}
+
+impl Polling<'_> {
+    async fn next(mut self) -> (PaymentHash, Self) {
+        loop {
+            if let Some(hash) = self.next.pop_front() {
+                return (hash, self);
+            }
+            self.poll();
+            if self.next.is_empty() {
+                sleep(POLL).await;
+            }
+        }
+    }
+
+    fn poll(&mut self) {
+        let since = self.since.as_unix_seconds();
+        let settled = self.node.list_payments_with_filter(|payment| {
+            payment.direction == PaymentDirection::Inbound
+                && payment.status == Progress::Succeeded
+                && payment.latest_update_timestamp >= since
+        });
+        let latest = settled
+            .iter()
+            .map(|payment| payment.latest_update_timestamp)
+            .max();
+        let latest = Timestamp::from_unix_seconds(latest.unwrap_or(since));
+        let mut seen = HashSet::new();
+        for payment in settled {
+            let hash = PaymentHash::from_bytes(payment.id.0);
+            if !self.seen.contains(&hash) {
+                self.next.push_back(hash);
+            }
+            if payment.latest_update_timestamp >= latest.as_unix_seconds() {
+                seen.insert(hash);
+            }
+        }
+        self.since = latest;
+        self.seen = seen;
+    }
+}
+
+fn refused(why: &'static str) -> NodeError {
+    NodeError::new(NodeErrorKind::Refused, NAME, why)
+}
+
+fn error(error: LdkError) -> NodeError {
+    match error {
+        LdkError::NotRunning => NodeError::new(
+            NodeErrorKind::Unreachable,
+            NAME,
+            "it is not running: call its start method",
+        ),
+        error => NodeError::new(NodeErrorKind::Refused, NAME, error),
+    }
+}

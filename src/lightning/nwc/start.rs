@@ -1,0 +1,273 @@
+//! What is found out about a wallet when it is connected.
+
+use std::{sync::Arc, time::Duration};
+
+use nostr::Event;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    address::Address,
+    cipher::{Cipher, Encryption},
+    fault::{Fault, NAME},
+    link::Link,
+    relay::{Relay, about},
+    wallet::{ANSWER, Wallet},
+    wire::{Info, Made, MakeInvoice, Nothing},
+};
+use crate::{
+    boxed::BoxError,
+    codec::hex,
+    lightning::{
+        ConnectError, ConnectErrorKind, NodeError, NodeErrorKind, exact, settled::Listeners,
+    },
+    payment::{Amount, Invoice, InvoiceDescription, Network, Preimage},
+    trace,
+};
+
+/// The amounts of the trial invoice: the first has a fraction of a satoshi.
+const TRIALS: [Amount; 2] = [Amount::from_msat(21_001), Amount::from_msat(21_000)];
+
+/// The description and the expiry of the trial invoice.
+const DESCRIPTION: &str = "tower-x402 checks what this wallet can do: do not pay this invoice";
+const EXPIRY: Duration = Duration::from_secs(60);
+
+/// A wallet, and what was found out about it.
+pub(super) struct Started {
+    pub(super) wallet: Wallet,
+    pub(super) settled: Arc<Listeners>,
+    pub(super) network: Network,
+    pub(super) public_key: Option<[u8; 33]>,
+    pub(super) whole_sats_only: bool,
+    pub(super) methods: Vec<String>,
+    pub(super) notifies: bool,
+}
+
+/// Connects a wallet, asks what it can do, and tries it out with an invoice that nobody pays.
+pub(super) async fn start(address: Address) -> Result<Started, ConnectError> {
+    let (relays, about) = relays(&address).await?;
+    let encryption = match &about {
+        Some(about) if about.has("encryption", "nip44_v2") => Encryption::Nip44,
+        _ => Encryption::Nip04,
+    };
+    let cipher = Arc::new(Cipher {
+        keys: address.keys,
+        wallet: address.wallet,
+        encryption,
+    });
+    let settled = Arc::new(Listeners::default());
+    let link = Link::start(Arc::clone(&cipher), relays, Arc::clone(&settled));
+    let wallet = Wallet { link, cipher };
+    let info = info(&wallet, about.as_ref()).await?;
+    let notifies = match &info.notifications {
+        Some(kinds) => kinds.iter().any(|kind| kind == RECEIVED),
+        None => about.is_some_and(|about| about.has("notifications", RECEIVED)),
+    };
+    let mut started = Started {
+        wallet,
+        settled,
+        network: info
+            .network
+            .as_deref()
+            .and_then(network)
+            .unwrap_or(Network::Bitcoin),
+        public_key: None,
+        whole_sats_only: false,
+        methods: info.methods,
+        notifies,
+    };
+    if started.receives() {
+        started.try_out().await?;
+    }
+    Ok(started)
+}
+
+const RECEIVED: &str = "payment_received";
+
+impl Started {
+    pub(super) fn receives(&self) -> bool {
+        self.can("make_invoice") && self.can("lookup_invoice")
+    }
+
+    pub(super) fn can(&self, method: &str) -> bool {
+        self.methods.iter().any(|known| known == method)
+    }
+
+    /// Makes an invoice, and learns from it the network, the key that signs invoices, and what the
+    /// wallet changes. Logs whether the wallet tells the preimage of an unpaid invoice.
+    async fn try_out(&mut self) -> Result<(), ConnectError> {
+        let mut made = None;
+        for amount in TRIALS {
+            self.whole_sats_only = amount.as_whole_sat().is_some();
+            made = Some(self.trial(amount).await);
+            if matches!(&made, Some(Ok(_))) {
+                break;
+            }
+        }
+        let invoice = match made {
+            Some(Ok(invoice)) => invoice,
+            Some(Err(error)) => {
+                return Err(ConnectError::new(
+                    ConnectErrorKind::Node,
+                    "the wallet behind Nostr Wallet Connect makes no invoice of 21 sat: look into its log",
+                )
+                .because(error));
+            }
+            None => return Ok(()),
+        };
+        self.network = invoice.network();
+        self.public_key = Some(*invoice.payee());
+        let hashed = InvoiceDescription::Hash(Sha256::digest(DESCRIPTION).into());
+        if *invoice.description() != hashed || invoice.expiry() != EXPIRY {
+            trace::warn(format_args!(
+                "the wallet behind Nostr Wallet Connect does not keep to the requested description hash or expiry, so it can sell over L402 and MPP only: .dialects([DialectName::L402, DialectName::Mpp])"
+            ));
+        }
+        let found = self
+            .wallet
+            .lookup(invoice.payment_hash())
+            .await
+            .map_err(unusable)?;
+        let preimage = found.and_then(|found| Preimage::from_hex(found.preimage.as_deref()?));
+        if preimage.is_some_and(|preimage| invoice.payment_hash().is_of(&preimage)) {
+            trace::warn(format_args!(
+                "the wallet behind Nostr Wallet Connect tells the preimage of an unpaid invoice to every connection of this wallet: the server asks it whether an invoice is settled before it serves, and never trusts a preimage alone"
+            ));
+        } else {
+            trace::info(format_args!(
+                "the wallet behind Nostr Wallet Connect does not tell the preimage of an unpaid invoice"
+            ));
+        }
+        Ok(())
+    }
+
+    async fn trial(&self, amount: Amount) -> Result<Invoice, NodeError> {
+        let params = MakeInvoice {
+            amount: amount.as_msat(),
+            description: None,
+            description_hash: Some(hex::encode(Sha256::digest(DESCRIPTION))),
+            expiry: EXPIRY.as_secs(),
+        };
+        let made: Made = self
+            .wallet
+            .ask("make_invoice", params, ANSWER, ANSWER)
+            .await?;
+        // The network and the key of the first invoice are those of the wallet.
+        let invoice = Invoice::parse(&made.invoice)
+            .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))?;
+        let (network, key) = (invoice.network(), *invoice.payee());
+        let invoice = exact::invoice(NAME, &made.invoice, amount, network, key)?;
+        exact::named(NAME, invoice, made.payment_hash.as_deref())
+    }
+}
+
+/// What a wallet publishes about itself.
+struct About(Event);
+
+impl About {
+    /// Returns whether a tag lists a word. The words are separated by spaces.
+    fn has(&self, tag: &str, word: &str) -> bool {
+        let tags = self.0.tags.iter().map(|tag| tag.as_slice());
+        tags.filter(|parts| parts.first().is_some_and(|name| name == tag))
+            .flat_map(|parts| parts.iter().skip(1))
+            .any(|words| words.split(' ').any(|known| known == word))
+    }
+
+    fn methods(&self) -> Vec<String> {
+        self.0
+            .content
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// Returns the relays, with the one first that has what the wallet publishes about itself.
+async fn relays(address: &Address) -> Result<(Vec<String>, Option<About>), ConnectError> {
+    let mut relays = address.relays.clone();
+    let (mut reached, mut failed) = (None, None);
+    for (at, url) in address.relays.iter().enumerate() {
+        match ask_about(url, address).await {
+            Ok(Some(about)) => {
+                relays.rotate_left(at);
+                return Ok((relays, Some(About(*about))));
+            }
+            Ok(None) => reached = reached.or(Some(at)),
+            Err(error) => failed = Some((url, error)),
+        }
+    }
+    match (reached, failed) {
+        (None, Some((url, error))) => Err(ConnectError::new(
+            ConnectErrorKind::Unreachable,
+            format!(
+                "the relay {url} of Nostr Wallet Connect is not reached: check the network, or make a new connection in the wallet"
+            ),
+        )
+        .because(error)),
+        (at, _) => {
+            relays.rotate_left(at.unwrap_or_default());
+            Ok((relays, None))
+        }
+    }
+}
+
+async fn ask_about(url: &str, address: &Address) -> Result<Option<Box<Event>>, BoxError> {
+    let mut relay = Relay::open(url).await?;
+    let about = about(&mut relay, &address.wallet).await?;
+    Ok(about.filter(|event| event.pubkey == address.wallet && event.verify().is_ok()))
+}
+
+/// Asks the wallet what this connection may do. A wallet that does not tell may do what it publishes.
+async fn info(wallet: &Wallet, about: Option<&About>) -> Result<Info, ConnectError> {
+    let refused: Result<Info, Fault> = wallet.ask("get_info", Nothing {}, ANSWER, ANSWER).await;
+    match (refused, about) {
+        (Ok(info), _) if !info.methods.is_empty() => Ok(info),
+        (Ok(info), Some(about)) => Ok(Info {
+            methods: about.methods(),
+            ..info
+        }),
+        (Ok(_), None) => Err(unusable(Fault::Unreadable(
+            "expected the methods that the connection may use".into(),
+        ))),
+        (Err(Fault::Refused { code, .. }), Some(about))
+            if code == "NOT_IMPLEMENTED" || code == "RESTRICTED" =>
+        {
+            Ok(Info {
+                network: None,
+                methods: about.methods(),
+                notifications: None,
+            })
+        }
+        (Err(fault), _) => Err(unusable(fault)),
+    }
+}
+
+fn unusable(fault: Fault) -> ConnectError {
+    let (kind, text) = match &fault {
+        Fault::Refused { code, .. } if code == "UNAUTHORIZED" => (
+            ConnectErrorKind::Permission,
+            "the wallet does not know this connection of Nostr Wallet Connect: make a new one in the wallet",
+        ),
+        Fault::Refused { code, .. } if code == "RESTRICTED" => (
+            ConnectErrorKind::Permission,
+            "this connection of Nostr Wallet Connect lacks a right: allow it get_info, make_invoice and lookup_invoice",
+        ),
+        Fault::Unsent(_) | Fault::Lost(_) => (
+            ConnectErrorKind::Unreachable,
+            "the wallet behind Nostr Wallet Connect does not answer: check that it runs, and that the connection was not deleted",
+        ),
+        Fault::Refused { .. } | Fault::Unreadable(_) => (
+            ConnectErrorKind::Node,
+            "the wallet behind Nostr Wallet Connect cannot be used: look into its log",
+        ),
+    };
+    ConnectError::new(kind, text).because(NodeError::from(fault))
+}
+
+fn network(name: &str) -> Option<Network> {
+    match name {
+        "mainnet" => Some(Network::Bitcoin),
+        name => Network::ALL
+            .into_iter()
+            .find(|network| network.as_str() == name),
+    }
+}

@@ -1,0 +1,294 @@
+//! Two nodes of LDK Node with a channel, on the bitcoind that `scripts/nodes up` starts. It names itself in
+//! `X402_NODE_BITCOIND_RPC`, as `http://user:password@host:port`.
+
+use std::{net::TcpListener, path::Path, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use ldk_node::{
+    Builder, Event, Node,
+    bitcoin::{Network as BitcoinNetwork, secp256k1::PublicKey},
+    lightning::ln::msgs::SocketAddress,
+};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+use tower_x402::{
+    Amount, Invoice, Network,
+    lightning::{
+        Description, InvoiceRequest, InvoiceStatus, KeyCustody, LdkNode, Lie, LocalNode,
+        NodeErrorKind, PayLimits, Payer, PaymentStatus, Receiver, conformance,
+    },
+};
+
+const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
+
+/// How long the chain and the nodes may take for each step.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+#[derive(Clone)]
+struct Bitcoind {
+    host: String,
+    port: u16,
+    user: String,
+    password: String,
+}
+
+impl Bitcoind {
+    fn of(url: &str) -> Self {
+        let rest = url.strip_prefix("http://").expect("an http URL");
+        let (user, host) = rest.split_once('@').expect("a user and a host");
+        let (user, password) = user.split_once(':').expect("a user and a password");
+        let (host, port) = host
+            .trim_end_matches('/')
+            .split_once(':')
+            .expect("a host and a port");
+        Self {
+            host: host.to_owned(),
+            port: port.parse().expect("a port"),
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    async fn call(&self, method: &str, params: Value) -> Value {
+        let body = json!({ "id": 1, "method": method, "params": params }).to_string();
+        let basic = STANDARD.encode(format!("{}:{}", self.user, self.password));
+        let request = format!(
+            "POST / HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {basic}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        let mut stream = TcpStream::connect((self.host.as_str(), self.port))
+            .await
+            .unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").expect("a body");
+        let mut body: Value = serde_json::from_str(body).expect("JSON");
+        assert!(body["error"].is_null(), "{method}: {}", body["error"]);
+        body["result"].take()
+    }
+
+    async fn mine(&self, blocks: u32, address: &str) {
+        self.call("generatetoaddress", json!([blocks, address]))
+            .await;
+    }
+
+    fn node(&self, folder: &Path, port: u16) -> Arc<Node> {
+        let mut builder = Builder::new();
+        builder
+            .set_network(BitcoinNetwork::Regtest)
+            .set_storage_dir_path(folder.to_str().unwrap().to_owned())
+            .set_chain_source_bitcoind_rpc(
+                self.host.clone(),
+                self.port,
+                self.user.clone(),
+                self.password.clone(),
+            );
+        builder
+            .set_listening_addresses(vec![address(port)])
+            .unwrap();
+        let node = Arc::new(builder.build_with_fs_store().unwrap());
+        node.start().unwrap();
+        node
+    }
+}
+
+fn address(port: u16) -> SocketAddress {
+    SocketAddress::TcpIpV4 {
+        addr: [127, 0, 0, 1],
+        port,
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// Handles events as an application does, beside the adapter.
+fn handle_events(node: &Arc<Node>) -> JoinHandle<()> {
+    let node = Arc::clone(node);
+    tokio::spawn(async move {
+        loop {
+            let event: Event = node.next_event_async().await;
+            drop(event);
+            node.event_handled().unwrap();
+        }
+    })
+}
+
+async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    let started = Instant::now();
+    while !is().await {
+        assert!(started.elapsed() < PATIENCE, "waited too long for {what}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Funds the first node, and opens a channel to the second with money on both sides.
+async fn open_channel(bitcoind: &Bitcoind, first: &Node, second: &Node, port: u16) {
+    let to = first.onchain_payment().new_address().unwrap().to_string();
+    bitcoind.mine(101, &to).await;
+    until("the chain", async || {
+        first.sync_wallets().unwrap();
+        first.list_balances().spendable_onchain_balance_sats > 2_000_000
+    })
+    .await;
+    let peer: PublicKey = second.node_id();
+    first
+        .open_channel(peer, address(port), 1_000_000, Some(500_000_000), None)
+        .unwrap();
+    until("a channel", async || {
+        bitcoind.mine(1, &to).await;
+        first.sync_wallets().unwrap();
+        second.sync_wallets().unwrap();
+        let usable = |node: &Node| node.list_channels().iter().any(|channel| channel.is_usable);
+        usable(first) && usable(second)
+    })
+    .await;
+}
+
+async fn invoice(node: &impl Receiver, seconds: u64) -> Invoice {
+    let what = Description::Hashed(b"a test".to_vec());
+    let expiry = Duration::from_secs(seconds);
+    node.create_invoice(InvoiceRequest::new(Amount::from_sat(21), what, expiry))
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_of_ldk_node_do_what_every_node_must() {
+    let Ok(url) = std::env::var("X402_NODE_BITCOIND_RPC") else {
+        let required = std::env::var("X402_REQUIRE_NODES").is_ok_and(|required| required == "1");
+        assert!(
+            !required,
+            "X402_NODE_BITCOIND_RPC is not set: run scripts/nodes up"
+        );
+        eprintln!("skipped: X402_NODE_BITCOIND_RPC is not set. Run scripts/nodes up first.");
+        return;
+    };
+    let bitcoind = Bitcoind::of(&url);
+    let folder = tempfile::tempdir().unwrap();
+    let (paying, receiving) = (
+        folder.path().join("paying"),
+        folder.path().join("receiving"),
+    );
+    let (first_port, port) = (free_port(), free_port());
+    let (first, second) = (
+        bitcoind.node(&paying, first_port),
+        bitcoind.node(&receiving, port),
+    );
+    let events = [handle_events(&first), handle_events(&second)];
+    open_channel(&bitcoind, &first, &second, port).await;
+
+    let payer = LdkNode::new(Arc::clone(&first)).unwrap();
+    let receiver = LdkNode::new(Arc::clone(&second)).unwrap();
+    let profile = Receiver::profile(&receiver);
+    assert_eq!(
+        (profile.network, profile.key_custody),
+        (Network::Regtest, KeyCustody::Exclusive)
+    );
+    assert_eq!(profile.public_key, Some(second.node_id().serialize()));
+    assert_eq!(profile.can_spend, Some(true));
+    conformance::receiver(&receiver).await;
+    conformance::payer(&receiver, &payer).await;
+    // Money flows back too, so each is both.
+    conformance::payer(&payer, &receiver).await;
+
+    expired_and_foreign_invoices_are_not_paid(&receiver, &payer).await;
+
+    // After a restart of the paying process the payment is found, and not made again.
+    let paid = invoice(&receiver, 600).await;
+    let PaymentStatus::Paid { preimage, .. } = payer.pay(&paid, LIMITS).await.unwrap() else {
+        panic!("not paid")
+    };
+    let sent = first.list_payments().len();
+    for events in events {
+        events.abort();
+        let _ = events.await;
+    }
+    first.stop().unwrap();
+    let other = invoice(&receiver, 600).await;
+    let error = payer.pay(&other, LIMITS).await.unwrap_err();
+    assert_eq!(error.kind(), NodeErrorKind::Unreachable);
+    assert!(
+        !error.may_have_paid() && error.to_string().contains("start"),
+        "{error}"
+    );
+    drop((payer, first));
+    let first = bitcoind.node(&paying, first_port);
+    let payer = LdkNode::new(Arc::clone(&first)).unwrap();
+    for status in [
+        payer.lookup_payment(paid.payment_hash()).await.unwrap(),
+        payer.pay(&paid, LIMITS).await.unwrap(),
+    ] {
+        let PaymentStatus::Paid {
+            preimage: again, ..
+        } = status
+        else {
+            panic!("{status:?}")
+        };
+        assert_eq!(again.expose(), preimage.expose());
+    }
+    assert_eq!(first.list_payments().len(), sent);
+    first.stop().unwrap();
+    second.stop().unwrap();
+}
+
+async fn expired_and_foreign_invoices_are_not_paid(receiver: &LdkNode, payer: &LdkNode) {
+    let brief = invoice(receiver, 1).await;
+    until("the expiry of an invoice", async || {
+        receiver.lookup_invoice(brief.payment_hash()).await.unwrap() == InvoiceStatus::Expired
+    })
+    .await;
+    let status = payer.pay(&brief, LIMITS).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+    let status = payer.lookup_payment(brief.payment_hash()).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+
+    let elsewhere = LocalNode::new();
+    let unreachable = invoice(&elsewhere, 60).await;
+    let status = payer.pay(&unreachable, LIMITS).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+    elsewhere.lie(Lie::Network);
+    let signet = invoice(&elsewhere, 60).await;
+    let error = payer.pay(&signet, LIMITS).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("expected an invoice for regtest"),
+        "{error}"
+    );
+    assert!(!error.may_have_paid());
+
+    // What was received is no payment, and what was paid is no invoice.
+    let paid = invoice(receiver, 600).await;
+    payer.pay(&paid, LIMITS).await.unwrap();
+    let status = receiver.lookup_payment(paid.payment_hash()).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Unknown), "{status:?}");
+    let status = payer.lookup_invoice(paid.payment_hash()).await.unwrap();
+    assert_eq!(status, InvoiceStatus::Unknown);
+
+    // A time limit of zero leaves the payment to the node.
+    let slow = invoice(receiver, 600).await;
+    let no_time = PayLimits::new(Amount::ZERO, Duration::ZERO);
+    let status = payer.pay(&slow, no_time).await.unwrap();
+    assert!(
+        matches!(status, PaymentStatus::InFlight | PaymentStatus::Paid { .. }),
+        "{status:?}"
+    );
+    until("a payment", async || {
+        let status = payer.lookup_payment(slow.payment_hash()).await.unwrap();
+        matches!(status, PaymentStatus::Paid { .. })
+    })
+    .await;
+}

@@ -1,0 +1,247 @@
+//! What is found out when a wallet is connected.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use lightning_invoice::Currency;
+use tower_x402::{
+    Network,
+    lightning::{
+        ConnectErrorKind, Description, NodeErrorKind, Nwc, Receiver, conformance, connect,
+    },
+};
+
+use super::{
+    Set,
+    ledger::Ledger,
+    options::{Fault, Options},
+    relay::Relay,
+    request,
+    service::Service,
+};
+use crate::{invoice, journal::Journal};
+
+#[tokio::test]
+async fn a_url_is_taken_as_wallets_show_it() {
+    let set = Set::with(Options::default()).await;
+    let plain = &set.receiver.url;
+    let empty = Relay::start().await;
+    let dead = Relay::start().await;
+    dead.kill().await;
+    let several = |first: &str| plain.replacen('?', &format!("?relay={first}&"), 1);
+    let (host, query) = plain.split_once('?').unwrap();
+    for url in [
+        plain.clone(),
+        plain.replace("%3A", ":").replace("%2F", "/"),
+        plain.replace("nostr+walletconnect", "NOSTR+WALLETCONNECT"),
+        format!("{plain}&name=Caf%C3%A9&lud16="),
+        format!("{}?{query}", host.to_uppercase()),
+        format!(" {plain}\n"),
+        several(&empty.url),
+        several(&dead.url),
+        several(&format!("{}&relay={}", dead.url, empty.url)),
+    ] {
+        let wallet = Nwc::connect(&url).await.unwrap();
+        invoice(&wallet, 10, 60).await;
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_url_is_named_and_no_secret_is_printed() {
+    let set = Set::with(Options::default()).await;
+    let url = &set.receiver.url;
+    let secret = url
+        .split_once("secret=")
+        .unwrap()
+        .1
+        .split('&')
+        .next()
+        .unwrap();
+    let relay = url
+        .split_once("relay=")
+        .unwrap()
+        .1
+        .split('&')
+        .next()
+        .unwrap();
+    let wallet = &url["nostr+walletconnect://".len()..][..64];
+    for (url, part) in [
+        (
+            url.replace(wallet, "npub1xyz"),
+            "does not begin with the public key of a wallet",
+        ),
+        (
+            url.replace(wallet, &"ff".repeat(32)),
+            "does not begin with the public key of a wallet",
+        ),
+        (
+            url.replace(&format!("relay={relay}&"), ""),
+            "names no relay",
+        ),
+        (
+            url.replace(relay, "https://relay.example"),
+            "does not begin with wss:// or ws://",
+        ),
+        (
+            url.replacen(
+                '?',
+                &format!("?{}", format!("relay={relay}&").repeat(10)),
+                1,
+            ),
+            "more than 10 relays",
+        ),
+        (url.replace("secret=", "key="), "has no secret"),
+        (url.replace(secret, &secret[..62]), "64 hexadecimal digits"),
+        (
+            url.replace(secret, &"00".repeat(32)),
+            "64 hexadecimal digits",
+        ),
+    ] {
+        let error = connect(&url).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert_eq!(error.kind(), ConnectErrorKind::Url, "{text}");
+        assert!(
+            text.contains(part) && !text.contains(&secret[..62]),
+            "{text}"
+        );
+    }
+    let wallet = Nwc::connect(url).await.unwrap();
+    assert!(!format!("{wallet:?} {wallet:#?}").contains(secret));
+}
+
+/// The time is paused, so that no test waits for an answer that does not come.
+#[tokio::test(start_paused = true)]
+async fn a_wallet_that_cannot_be_used_is_named_with_the_fix() {
+    let set = Set::with(Options::default()).await;
+    let fails = async |kind: ConnectErrorKind, part: &str| {
+        let error = connect(&set.receiver.url).await.unwrap_err();
+        assert!(error.to_string().contains(part), "{error}");
+        assert_eq!(error.kind(), kind, "{error}");
+    };
+    for (method, fault, kind, part) in [
+        (
+            "get_info",
+            Fault::Error("UNAUTHORIZED"),
+            ConnectErrorKind::Permission,
+            "make a new one in the wallet",
+        ),
+        (
+            "get_info",
+            Fault::Error("INTERNAL"),
+            ConnectErrorKind::Node,
+            "no luck (INTERNAL)",
+        ),
+        (
+            "get_info",
+            Fault::Garbage,
+            ConnectErrorKind::Node,
+            "that NIP-47 describes",
+        ),
+        (
+            "get_info",
+            Fault::Silent,
+            ConnectErrorKind::Unreachable,
+            "check that it runs",
+        ),
+        (
+            "make_invoice",
+            Fault::Error("INTERNAL"),
+            ConnectErrorKind::Node,
+            "makes no invoice of 21 sat",
+        ),
+        (
+            "lookup_invoice",
+            Fault::Error("RESTRICTED"),
+            ConnectErrorKind::Permission,
+            "allow it get_info, make_invoice and lookup_invoice",
+        ),
+    ] {
+        set.receiver.fault(method, fault);
+        fails(kind, part).await;
+    }
+    set.receiver.honest();
+    set.relay.inner.rejects.store(true, Ordering::SeqCst);
+    fails(
+        ConnectErrorKind::Unreachable,
+        "does not forward the request: blocked",
+    )
+    .await;
+    set.relay.kill().await;
+    fails(ConnectErrorKind::Unreachable, &set.relay.url).await;
+}
+
+#[tokio::test]
+async fn a_trial_invoice_shows_what_the_wallet_changes() {
+    let relay = Arc::new(Relay::start().await);
+    let ledger = Arc::new(Ledger::new());
+    let whole = Options {
+        whole_sats: true,
+        ..Options::default()
+    };
+    let service = Service::start(&relay, &ledger, whole);
+    let wallet = Nwc::connect(&service.url).await.unwrap();
+    assert!(Receiver::profile(&wallet).whole_sats_only);
+    let error = wallet
+        .create_invoice(request(1_001, Description::Text(String::new())))
+        .await;
+    assert_eq!(error.unwrap_err().kind(), NodeErrorKind::Refused);
+    conformance::receiver(&wallet).await;
+
+    // The network that it names is empty or wrong, and its invoices tell the right one.
+    for network in [None, Some(""), Some("testnet")] {
+        let options = Options {
+            network,
+            currency: Currency::Signet,
+            ..Options::default()
+        };
+        let service = Service::start(&relay, &ledger, options);
+        let wallet = Nwc::connect(&service.url).await.unwrap();
+        assert_eq!(Receiver::profile(&wallet).network, Network::Signet);
+        invoice(&wallet, 1, 60).await;
+    }
+}
+
+#[tokio::test]
+async fn the_log_says_whether_the_wallet_tells_unpaid_preimages_and_keeps_hashes() {
+    let relay = Arc::new(Relay::start().await);
+    let ledger = Arc::new(Ledger::new());
+    let journal = Journal::begin();
+    let mut before = 0;
+    let mut says = async |options: Options| {
+        let service = Service::start(&relay, &ledger, options);
+        Nwc::connect(&service.url).await.unwrap();
+        let entries = ledger.entries();
+        let said = journal.lines().split_off(before);
+        before += said.len();
+        assert!(
+            entries
+                .iter()
+                .all(|entry| !said.contains(&entry.preimage.expose_hex())),
+            "{said}"
+        );
+        said
+    };
+    let said = says(Options::default()).await;
+    assert!(
+        said.contains("does not tell the preimage of an unpaid invoice"),
+        "{said}"
+    );
+    assert!(!said.contains(".dialects"), "{said}");
+    let said = says(Options {
+        tells_preimages: true,
+        ..Options::default()
+    })
+    .await;
+    assert!(
+        said.contains("WARN") && said.contains(" tells the preimage of an unpaid invoice"),
+        "{said}"
+    );
+    let said = says(Options {
+        keeps_hashes: false,
+        ..Options::default()
+    })
+    .await;
+    assert!(
+        said.contains(".dialects([DialectName::L402, DialectName::Mpp])"),
+        "{said}"
+    );
+}
