@@ -110,7 +110,7 @@
 //! | `lnd`, `cln`, `phoenixd`, `lnbits`, `nwc`, `ldk` | adapters for nodes and wallets: see [`lightning::connect`] | |
 //! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
 //! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
-//! | `full` | all of these | |
+//! | `full` | all of these but `ldk` | |
 //!
 //! # What it does not do
 //!
