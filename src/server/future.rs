@@ -137,7 +137,7 @@ where
                     decision,
                     form,
                 } => {
-                    // Made ready only now, and before a use is consumed, which is the last await.
+                    // Made ready only now, and before a use is consumed, which is the last step.
                     if matches!(decision, Some(Decision::Pass(..) | Decision::Verified(..))) {
                         ready!(inner.poll_ready(cx))?;
                     }
