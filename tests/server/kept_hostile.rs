@@ -122,6 +122,7 @@ async fn one_household_or_site_leaves_room_for_the_answers_to_others() {
             .fallback(async || vec![7; 15 << 10])
             .layer(layer);
         let call = Call::get("/a");
+        let journal = Journal::begin();
         for n in 0..8 {
             let token = call.buy(&shop, &app, DialectName::L402).await;
             let address = match network.ends_with(':') {
@@ -131,6 +132,9 @@ async fn one_household_or_site_leaves_room_for_the_answers_to_others() {
             let answer = ask(&app, from(&address, call.paid(&token))).await;
             assert_eq!(answer.status(), StatusCode::OK);
         }
+        let lines = journal.lines();
+        let logged = lines.matches("an answer was not kept, because there is no room");
+        assert_eq!(logged.count(), 1, "{lines}");
         let token = call.buy(&shop, &app, DialectName::L402).await;
         for _ in 0..2 {
             let answer = ask(&app, from("198.51.100.7", call.paid(&token))).await;

@@ -316,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_of_any_length_is_read_as_it_was_kept() {
-        let store = std::sync::Arc::new(MemoryStore::new().unwrap());
+        let store = Arc::new(MemoryStore::new().unwrap());
         let kept = KeptAnswers::new(store).bytes_in_all(64 << 20);
         for length in [
             0,
@@ -346,7 +346,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_answer_of_which_a_part_is_missing_or_changed_is_none() {
-        let store = std::sync::Arc::new(MemoryStore::new().unwrap());
+        let store = Arc::new(MemoryStore::new().unwrap());
         let kept = KeptAnswers::new(store.clone());
         for (lost, with) in [
             (0, None),
