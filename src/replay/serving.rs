@@ -8,8 +8,9 @@ use super::{ConsumptionKey, UseId};
 ///
 /// - A use that was granted to a request with
 ///   [`serving_until`](super::UseRequest::serving_until) is being served from the grant on. That
-///   ends with [`served`](Self::served), with [`release`](super::ReplayStore::release), and at the
-///   latest when the deadline has passed: a process that died holds nothing for ever.
+///   ends with [`served`](Self::served), with [`release`](super::ReplayStore::release) (also if the
+///   use stays spent, because it failed too often), and at the latest when the deadline has passed: a
+///   process that died holds nothing for ever.
 /// - If no use is left, and at least one is being served, the answer to a request with
 ///   `serving_until` is [`Consumption::InUse`](super::Consumption::InUse). Every other request gets
 ///   [`Consumption::Spent`](super::Consumption::Spent), as from a store that does not know.

@@ -15,7 +15,11 @@ use super::{
     caches::keep_private,
     config::BoxError,
     request::{
-        admission::Admission, answers::GrpcStatus, decision::Decision, keeping::Keeping, redeem,
+        admission::Admission,
+        answers::GrpcStatus,
+        decision::Decision,
+        keeping::{Keeping, Kept},
+        redeem,
     },
 };
 use crate::{
@@ -120,6 +124,7 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
     R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
 {
     type Output = Result<Response<ResponseBody<R>>, S::Error>;
 
@@ -132,7 +137,7 @@ where
                     decision,
                     form,
                 } => {
-                    // Made ready only now, and before a use is consumed, which is the last await.
+                    // Made ready only now, and before a use is consumed, which is the last step.
                     if matches!(decision, Some(Decision::Pass(..) | Decision::Verified(..))) {
                         ready!(inner.poll_ready(cx))?;
                     }
@@ -146,8 +151,11 @@ where
                             let response = form.written(*response);
                             return Poll::Ready(Ok(response.map(ResponseBody::held)));
                         }
-                        Decision::Again(response) => {
-                            return Poll::Ready(Ok(response.map(ResponseBody::held)));
+                        Decision::Again(answer) => {
+                            let (response, share) = *answer;
+                            let response =
+                                response.map(|data| ResponseBody::held_with(data, share));
+                            return Poll::Ready(Ok(response));
                         }
                         Decision::Wait(mut waiting) => match waiting.as_mut().poll(cx) {
                             Poll::Ready(next) => *decision = Some(next),
@@ -173,7 +181,17 @@ where
                     return Poll::Ready(Ok(ready!(future.poll(cx))?.map(ResponseBody::inner)));
                 }
                 StateProjection::Keeping { keeping, receipt } => {
-                    let mut response = ready!(keeping.poll(cx));
+                    let mut response = match ready!(keeping.poll(cx)) {
+                        Kept::Answer(answer) => answer,
+                        Kept::Own {
+                            answer,
+                            hook,
+                            is_grpc,
+                        } => {
+                            let form = AnswerForm { hook, is_grpc };
+                            form.written(*answer).map(ResponseBody::held)
+                        }
+                    };
                     if let Some(receipt) = receipt.take() {
                         response.extensions_mut().insert(receipt);
                     }

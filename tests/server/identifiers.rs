@@ -13,14 +13,14 @@ use crate::{
     shop::{Shop, ask, problem},
 };
 
-const ID: &str = "pay_7d5d747be160e280504c099d984bcfe0";
+pub(crate) const ID: &str = "pay_7d5d747be160e280504c099d984bcfe0";
 
 fn read(value: &HeaderValue) -> Value {
     serde_json::from_slice(&base64::decode_standard(value.as_bytes()).unwrap()).unwrap()
 }
 
 /// The credential with this identifier, as a client appends it to what the server sent.
-fn named((name, value): &HeaderLine, id: impl Into<Value>) -> HeaderLine {
+pub(crate) fn named((name, value): &HeaderLine, id: impl Into<Value>) -> HeaderLine {
     let mut payload = read(value);
     payload["extensions"]["payment-identifier"]["info"]["id"] = id.into();
     let text = base64::encode_standard(serde_json::to_vec(&payload).unwrap());

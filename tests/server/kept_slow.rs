@@ -1,7 +1,7 @@
-//! Records that do not answer.
+//! Records that do not answer, or not as one hopes.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -78,6 +78,81 @@ impl Records for SlowRecords {
             self.before().await?;
             self.inner.delete(key).await
         })
+    }
+
+    fn scan(
+        &self,
+        prefix: RecordKey,
+    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
+        self.inner.scan(prefix)
+    }
+}
+
+/// What becomes of a record that is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    Works,
+    /// Somebody else writes another one first.
+    Exists,
+    Fails,
+    Full,
+    /// It is written, and the answer never comes.
+    WorksAndHangs,
+}
+
+/// Records in memory of which only writing goes wrong.
+#[derive(Debug)]
+pub(crate) struct PutRecords {
+    inner: Arc<MemoryStore>,
+    put: Mutex<Put>,
+}
+
+impl PutRecords {
+    pub(crate) fn new(inner: Arc<MemoryStore>) -> Self {
+        Self {
+            inner,
+            put: Mutex::new(Put::Works),
+        }
+    }
+
+    pub(crate) fn set(&self, put: Put) {
+        *self.put.lock().unwrap() = put;
+    }
+}
+
+impl Records for PutRecords {
+    fn put_if_absent(
+        &self,
+        key: RecordKey,
+        value: Vec<u8>,
+        until: Timestamp,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let put = *self.put.lock().unwrap();
+        let error = |kind| Err(StoreError::new(kind, "the test's records", "no luck"));
+        Box::pin(async move {
+            match put {
+                Put::Works => self.inner.put_if_absent(key, value, until).await,
+                Put::Exists => {
+                    let other = vec![7; 32];
+                    self.inner.put_if_absent(key, other, until).await?;
+                    Ok(false)
+                }
+                Put::Fails => error(StoreErrorKind::Unavailable),
+                Put::Full => error(StoreErrorKind::Full),
+                Put::WorksAndHangs => {
+                    self.inner.put_if_absent(key, value, until).await?;
+                    std::future::pending().await
+                }
+            }
+        })
+    }
+
+    fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        self.inner.get(key)
+    }
+
+    fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.delete(key)
     }
 
     fn scan(

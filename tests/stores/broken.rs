@@ -13,7 +13,7 @@ use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
     lightning::BoxFuture,
     replay::{
-        Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore,
+        Consumption, ConsumptionKey, Durability, MemoryStore, ReleaseReason, ReplayStore, Serving,
         StoreError, StoreId, UseId, UseRequest, conformance,
     },
 };
@@ -71,6 +71,19 @@ async fn a_store_that_says_wrongly_since_when_it_exists_is_caught() {
     .await;
     assert!(
         caught.contains("a durable store must keep its `created_at`"),
+        "{caught}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_store_that_serves_on_after_a_failure_is_caught() {
+    let caught = caught(|setup| ServesOn {
+        inner: MemoryStore::new().unwrap().with_clock(setup.clock),
+        failed: Mutex::default(),
+    })
+    .await;
+    assert!(
+        caught.contains("a failure ends the serving, also of a use that does not come back"),
         "{caught}"
     );
 }
@@ -207,5 +220,48 @@ impl<S: ReplayStore> ReplayStore for Misdated<S> {
 
     fn durability(&self) -> Durability {
         self.inner.durability()
+    }
+}
+
+/// Says that a use is being served which failed and does not come back.
+#[derive(Debug)]
+struct ServesOn {
+    inner: MemoryStore,
+    failed: Mutex<HashSet<ConsumptionKey>>,
+}
+
+impl ReplayStore for ServesOn {
+    fn id(&self) -> StoreId {
+        self.inner.id()
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.inner.created_at()
+    }
+
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move {
+            let (key, asks) = (request.key(), request.serving_until().is_some());
+            let has_failed = asks && self.failed.lock().unwrap().contains(&key);
+            Ok(match self.inner.consume(request).await? {
+                Consumption::Spent if has_failed => Consumption::InUse,
+                answer => answer,
+            })
+        })
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
+        if why == ReleaseReason::Failed {
+            self.failed.lock().unwrap().insert(key);
+        }
+        self.inner.release(key, use_id, why);
+    }
+
+    fn durability(&self) -> Durability {
+        self.inner.durability()
+    }
+
+    fn serving(&self) -> Option<&dyn Serving> {
+        self.inner.serving()
     }
 }

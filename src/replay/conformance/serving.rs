@@ -14,6 +14,7 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
     only_who_asks_for_it_learns_it(&subject).await;
     one_of_several_uses_is_enough(&subject).await;
     what_comes_back_is_not_in_use(&subject).await;
+    what_failed_too_often_is_spent_and_not_in_use(&subject).await;
     a_deadline_ends_it(&subject).await;
 }
 
@@ -121,6 +122,46 @@ async fn what_comes_back_is_not_in_use<S: ReplayStore>(subject: &Subject<S>) {
             "a release ends the serving and gives the use back"
         );
         subject.release(key, id, why);
+    }
+}
+
+/// A failure ends the serving, also if the use stays spent because none is left to give back.
+async fn what_failed_too_often_is_spent_and_not_in_use<S: ReplayStore>(subject: &Subject<S>) {
+    for failures in [0, 1] {
+        let (key, limits) = (a_key(), restorable(1, failures));
+        for failure in 0..=failures {
+            let id = a_use();
+            let answer = answer_but(Consumption::InUse, subject, key, id, limits).await;
+            assert_eq!(
+                answer,
+                Consumption::Granted { remaining: 0 },
+                "failure {failure} of {failures} gives the use back"
+            );
+            subject.release(key, id, ReleaseReason::Failed);
+        }
+        assert_eq!(
+            answer_but(Consumption::InUse, subject, key, a_use(), limits).await,
+            Consumption::Spent,
+            "a failure ends the serving, also of a use that does not come back"
+        );
+    }
+}
+
+/// Asks until there is another answer than this one.
+async fn answer_but<S: ReplayStore>(
+    unwanted: Consumption,
+    subject: &Subject<S>,
+    key: ConsumptionKey,
+    id: UseId,
+    limits: UseLimits,
+) -> Consumption {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        let answer = serve(subject, key, id, limits).await;
+        if answer != unwanted || Instant::now() >= given_up {
+            return answer;
+        }
+        tokio::task::yield_now().await;
     }
 }
 

@@ -37,7 +37,10 @@ impl Charge {
     ///   says who asks, such as an API key, bind it ([`bind_headers`](Self::bind_headers)).
     /// - Answers that set a cookie, have trailers, are longer than
     ///   [`bytes_per_answer`](KeptAnswers::bytes_per_answer), or say `Vary: *`.
-    /// - Streams: `text/event-stream`, `multipart/x-mixed-replace`, gRPC, and upgraded connections.
+    /// - Streams: `text/event-stream`, `multipart/x-mixed-replace`, `application/x-ndjson`,
+    ///   `application/jsonl`, `application/json-seq`, `application/stream+json`, gRPC, and upgraded
+    ///   connections.
+    /// - Answers to a token that was sold for several uses, before the charge kept answers.
     ///
     /// `Cache-Control: no-store` is for caches: such an answer is kept, and given again with it.
     ///
@@ -53,7 +56,8 @@ impl Charge {
     /// # If the client hangs up while the handler works
     ///
     /// Then hyper drops the request and its handler, and there is no answer to keep: the payment is
-    /// spent. The layer starts no tasks, so a layer outside of it must let such requests go on:
+    /// spent. The same holds while the finished answer is being written to the records: it may be
+    /// lost. The layer starts no tasks, so a layer outside of it must let such requests go on:
     ///
     /// ```
     /// use axum::{Router, extract::Request, http::StatusCode, middleware::{Next, from_fn}, response::Response};
@@ -72,9 +76,11 @@ impl Charge {
     ///
     /// The 402 offers this extension, unless it does not fit into the headers. A client may put an
     /// `id` into `extensions.payment-identifier.info` of its payload: 16 to 128 letters, digits, `-`
-    /// and `_`. If a different payload, of this or of another payment, came with the same `id` for
-    /// the same request before, the answer is 409 without a challenge, and nothing is spent. A charge
-    /// that keeps no answers ignores it.
+    /// and `_`. If a different payload, of this or of another payment, bought the same request with
+    /// the same `id` before, the answer is 409 without a challenge, and nothing is spent. A payment
+    /// takes its `id` when its use is granted, so an unspent one takes none. If there is no room for
+    /// another `id` ([`bytes_in_all`](KeptAnswers::bytes_in_all)), the request is served and the
+    /// `id` is not noted. A charge that keeps no answers ignores it.
     pub fn keep_answers(mut self, kept: KeptAnswers) -> Self {
         self.kept = Some(kept);
         self

@@ -28,11 +28,15 @@ pub(in crate::server) fn is_keepable(method: &Method, head: &response::Parts) ->
         && vary(&head.headers).is_some()
 }
 
-/// Media types of answers that have no end, or that need trailers.
-const STREAMS: [&str; 3] = [
+/// Media types of answers that may have no end or come bit by bit, or that need trailers.
+const STREAMS: [&str; 7] = [
     "text/event-stream",
     "multipart/x-mixed-replace",
     "application/grpc",
+    "application/x-ndjson",
+    "application/jsonl",
+    "application/json-seq",
+    "application/stream+json",
 ];
 
 /// Returns the request headers that an answer depends on, or `None` if it depends on more.
@@ -213,6 +217,9 @@ mod tests {
         for status in [200, 204, 206, 303, 304, 400, 404] {
             assert!(is_kept(status, &[("vary", "accept")]), "{status}");
         }
+        for kind in ["application/json", "application/jsonp", "text/plain"] {
+            assert!(is_kept(200, &[("content-type", kind)]), "{kind}");
+        }
         for status in [101, 103, 402] {
             assert!(!is_kept(status, &[]), "{status}");
         }
@@ -221,6 +228,10 @@ mod tests {
             ("content-type", "Text/Event-Stream; charset=utf-8"),
             ("content-type", "application/grpc+proto"),
             ("content-type", "multipart/x-mixed-replace; boundary=a"),
+            ("content-type", "application/x-ndjson"),
+            ("content-type", "application/jsonl; charset=utf-8"),
+            ("content-type", "Application/JSON-Seq"),
+            ("content-type", "application/stream+json"),
             ("set-cookie", "a=b"),
             ("trailer", "x-end"),
             ("vary", "*"),

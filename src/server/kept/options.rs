@@ -46,7 +46,10 @@ impl KeptAnswers {
     }
 
     /// Sets how many bytes all answers together may take that this process keeps (default 16 MiB).
-    /// One client gets a quarter of it. Above that, answers are sent and not kept.
+    /// One client gets 4/16 of it, one IPv6 network of 56 bits 6/16 and one of 48 bits 8/16. Above
+    /// that, answers are sent and not kept. Identifiers of payments are counted apart: a process
+    /// notes up to 16,384 of them, and clients get the same parts. Above that, a request is served
+    /// and its identifier is not noted.
     pub fn bytes_in_all(mut self, bytes: usize) -> Self {
         self.bounds = Arc::new(Bounds::new(bytes));
         self
@@ -54,7 +57,11 @@ impl KeptAnswers {
 
     /// Checks the limits. The error text names the fix.
     pub(in crate::server) fn check(&self) -> Result<(), String> {
-        let (time, bytes, total) = (self.time, self.bytes_per_answer, self.bounds.total());
+        let (time, bytes, total) = (
+            self.time,
+            self.bytes_per_answer,
+            self.bounds.answers.total(),
+        );
         if time.as_secs() == 0 || time > HOUR || time.subsec_nanos() != 0 {
             return Err(format!(
                 "answers are kept for whole seconds, from one to an hour, and this is {time:?}: change .time(..)"

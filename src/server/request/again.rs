@@ -1,7 +1,7 @@
 //! Answers that are kept: what to do before a use is consumed, and how a spent credential gets the
 //! answer that it bought.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
@@ -13,18 +13,22 @@ use super::{
     decision::{Decision, wait},
     keeping::ToKeep,
     pending::{Keep, Pending, PricedRequest},
+    settle::GrantedUse,
     within,
 };
 use crate::{
+    body::Share,
     clock::Timestamp,
     dialect::Claim,
-    payment::{Proof, Refusal, RefusalKind},
+    payment::{PaymentHash, Proof, Refusal, RefusalKind, Spend},
+    replay::{ReleaseReason, StoreError},
     server::{
         config::{BoxError, paywall::PaywallState},
         kept::{
             KeptAnswers,
+            identifiers::Identified,
             key::{AnswerKey, credential},
-            shelf::Identified,
+            shelf::Found,
         },
         routes::rule::Rule,
     },
@@ -35,6 +39,25 @@ impl PricedRequest {
     /// How answers are kept, if the charge keeps them.
     pub(in crate::server) fn kept(&self) -> Option<&KeptAnswers> {
         self.rule.charge.kept.as_ref()
+    }
+
+    /// Whether the answer to this proof may be kept: one use buys one answer. A token that was sold
+    /// for several uses, before the charge kept answers, buys an answer with each.
+    pub(in crate::server) fn keeps(&self, proof: &Proof) -> bool {
+        self.kept().is_some()
+            && matches!(proof.spend, Spend::Times { uses, .. } if uses == NonZeroU32::MIN)
+    }
+
+    /// Whether a payment with this many uses is used up and its answer is not kept any more, as far
+    /// as this process knows.
+    pub(in crate::server) fn is_over(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> bool {
+        let spent = &self.setup().spent;
+        match self.kept() {
+            Some(kept) if uses == NonZeroU32::MIN => {
+                spent.is_used_up_since(payment_hash, uses, kept.for_how_long())
+            }
+            _ => spent.is_used_up(payment_hash, uses),
+        }
     }
 
     /// What this request's answer is kept under. `None` if it is not kept, because the request has
@@ -61,22 +84,28 @@ impl PricedRequest {
         headers
     }
 
+    /// Memory for an answer to this proof.
+    fn share(&self, proof: &Proof) -> Share {
+        let memory = &self.setup().presented;
+        let of_payment = memory.of_payment(proof.payment_hash);
+        memory.share(self.place.client, Some(of_payment))
+    }
+
     /// What is needed to keep the answer to this request, if it is kept.
     pub(in crate::server) fn to_keep(&self, proof: &Proof) -> Option<Box<ToKeep>> {
-        let kept = self.kept()?.clone();
+        let kept = self.kept().filter(|_| self.keeps(proof))?.clone();
         let headers = self.plain_headers();
         let key = self.answer_key(proof, &headers)?;
-        let (setup, client) = (self.setup(), self.place.client);
-        let of_payment = setup.presented.of_payment(proof.payment_hash);
+        let client = self.place.client;
         Some(Box::new(ToKeep {
             kept,
             key,
             client,
             method: self.head.method.clone(),
             headers,
-            clock: setup.clock.clone(),
-            share: setup.presented.share(client, Some(of_payment)),
-            time_limit: setup.time_limit,
+            routes: self.routes.clone(),
+            share: self.share(proof),
+            is_grpc: self.rule.terms.is_grpc,
         }))
     }
 }
@@ -85,7 +114,7 @@ impl PricedRequest {
 const PERSONAL: [header::HeaderName; 2] = [header::AUTHORIZATION, header::COOKIE];
 
 /// Step 4, before a use is consumed, if the charge keeps answers: reads the body, which tells one
-/// request from another, and notes the identifier that the client gave its payment.
+/// request from another, and looks up the identifier that the client gave its payment. It is noted later.
 ///
 /// # Errors
 ///
@@ -99,15 +128,10 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    let spent = pending.asked.setup().spent.clone();
-    let uses = std::num::NonZeroU32::MIN;
-    let keep = match spent.is_doubted(proof.payment_hash, uses) {
-        true => Keep::Doubted,
-        false => Keep::Presented(proof.payment_hash),
-    };
+    let asked = &mut pending.asked;
+    asked.identifier = None;
+    let keep = asked.keep_for(proof.payment_hash, NonZeroU32::MIN);
     pending.read_body(keep).await?;
-    let buys_nothing =
-        spent.is_used_up(proof.payment_hash, uses) || spent.is_in_use(proof.payment_hash, uses);
     let routes = pending.asked.routes.clone();
     let setup = routes.paywall.setup();
     let headers = &pending.asked.head.headers;
@@ -121,72 +145,95 @@ where
         &pending.asked.view(),
         &pending.asked.rule.terms,
     );
-    let (client, now) = (pending.asked.place.client, setup.clock.now());
     let credential = credential(headers);
-    let noted = kept.identify(key, &credential, buys_nothing, client, now);
-    match within(setup.time_limit, noted).await {
-        Some(Ok(Identified::Noted)) => pending.asked.identified = Some(key),
-        Some(Ok(Identified::Known)) => {}
-        Some(Ok(Identified::OfAnother)) => return Err(Box::new(answers::identifier_taken())),
-        Some(Ok(Identified::Full)) => {
-            trace::error(format_args!(
-                "no room for another payment identifier: raise .bytes_in_all(..) of KeptAnswers"
-            ));
-            return Err(Box::new(answers::unavailable(UNANSWERED)));
-        }
+    let known = within(setup.time_limit, kept.identified(key, &credential)).await;
+    known_as(known)?;
+    pending.asked.identifier = Some(Box::new((key, credential)));
+    Ok(())
+}
+
+/// Notes the identifier that the client gave its payment, once a use is granted. So one payment takes
+/// one identifier, and only if its use is gone: if the client hangs up meanwhile, the use stays
+/// spent. If the identifier was taken meanwhile, or if the records fail, the use goes back.
+///
+/// # Errors
+///
+/// 409 if the identifier stands for another payload, 503 if the records fail.
+pub(in crate::server) async fn note_identifier(
+    asked: &mut PricedRequest,
+    mut granted: Box<GrantedUse>,
+) -> Result<Box<GrantedUse>, Box<Response<Bytes>>> {
+    let (Some(noted), Some(kept)) = (asked.identifier.take(), asked.kept()) else {
+        return Ok(granted);
+    };
+    let (key, credential) = *noted;
+    let (setup, client) = (asked.setup(), asked.place.client);
+    granted.on_drop(None);
+    let identify = kept.identify(key, &credential, client, setup.clock.now());
+    let known = within(setup.time_limit, identify).await;
+    granted.on_drop(Some(ReleaseReason::NotServed));
+    if known_as(known)? == Identified::Nothing {
+        setup.notices.identifier_not_noted(setup.clock.now());
+    }
+    Ok(granted)
+}
+
+/// What the records say of an identifier.
+fn known_as(
+    known: Option<Result<Identified, StoreError>>,
+) -> Result<Identified, Box<Response<Bytes>>> {
+    match known {
+        Some(Ok(Identified::Another)) => Err(Box::new(answers::identifier_taken())),
+        Some(Ok(known)) => Ok(known),
         Some(Err(error)) => {
             trace::error(format_args!("a payment identifier was not noted: {error}"));
-            return Err(Box::new(answers::unavailable(UNANSWERED)));
+            Err(Box::new(answers::unavailable(UNANSWERED)))
         }
-        None => return Err(Box::new(answers::unavailable(UNANSWERED))),
+        None => {
+            trace::error(format_args!(
+                "a payment identifier was not noted: the records did not answer in time"
+            ));
+            Err(Box::new(answers::unavailable(UNANSWERED)))
+        }
     }
-    Ok(())
 }
 
 const UNANSWERED: &str = "the store of answers cannot answer";
 
-/// Forgets the identifier that this request noted, because its payment bought nothing: nobody may
-/// take one without paying.
-pub(in crate::server) async fn forget_identifier(asked: &mut PricedRequest) {
-    let (Some(key), Some(kept)) = (asked.identified.take(), asked.kept()) else {
-        return;
-    };
-    if !matches!(
-        within(asked.setup().time_limit, kept.forget_identifier(key)).await,
-        Some(Ok(()))
-    ) {
-        trace::error(format_args!(
-            "a payment identifier of a spent payment could not be forgotten before it expires"
-        ));
-    }
-}
-
-/// Returns the answer that a spent payment bought, if it is kept for exactly this credential and
-/// request.
+/// Returns the answer that a spent payment bought, and the memory that it takes, if it is kept for
+/// exactly this credential and request.
 ///
 /// # Errors
 ///
-/// 503 if the records cannot say: nobody is asked to pay again for a fault of the server.
+/// 503 if the records cannot say, or if there is too little memory: nobody is asked to pay again for
+/// a fault of the server.
 async fn given_again(
     asked: &PricedRequest,
     proof: &Proof,
-) -> Result<Option<Box<Response<Bytes>>>, Box<Response<Bytes>>> {
+) -> Result<Option<Box<(Response<Bytes>, Share)>>, Box<Response<Bytes>>> {
     let headers = asked.plain_headers();
     let key = asked.answer_key(proof, &headers);
-    let (Some(kept), Some(key)) = (asked.kept(), key) else {
+    let (Some(kept), Some(key)) = (asked.kept().filter(|_| asked.keeps(proof)), key) else {
         return Ok(None);
     };
-    match within(asked.setup().time_limit, kept.get(key, &headers)).await {
-        Some(Ok(answer)) => {
-            if answer.is_some() {
-                trace::event!(
-                    DEBUG,
-                    "a kept answer was given again",
-                    payment = trace::shown(proof.payment_hash),
-                    path = asked.place.target.path(),
-                );
-            }
-            Ok(answer.map(Box::new))
+    let share = asked.share(proof);
+    match within(asked.setup().time_limit, kept.get(key, &headers, share)).await {
+        Some(Ok(Found::Answer(answer))) => {
+            trace::event!(
+                DEBUG,
+                "a kept answer was given again",
+                payment = trace::shown(proof.payment_hash),
+                path = asked.place.target.path(),
+            );
+            Ok(Some(answer))
+        }
+        Some(Ok(Found::Nothing)) => Ok(None),
+        Some(Ok(Found::NoRoom)) => {
+            trace::error(format_args!(
+                "no memory left for another kept answer: raise .body_pool(..)"
+            ));
+            let why = "the server sends too many kept answers at the moment";
+            Err(Box::new(answers::unavailable(why)))
         }
         Some(Err(error)) => {
             trace::error(format_args!("a kept answer could not be read: {error}"));
@@ -256,8 +303,9 @@ where
 {
     let revocations = pending.asked.setup().revocations.as_ref();
     let is_revoked = revocations.is_some_and(|revoked| revoked.contains(&claim.payment_hash()));
+    let is_over = pending.asked.is_over(claim.payment_hash(), NonZeroU32::MIN);
     // The price of then is not known.
-    if is_revoked || claim.needs_price() {
+    if is_revoked || is_over || claim.needs_price() {
         return otherwise(pending, claim);
     }
     wait(async move {

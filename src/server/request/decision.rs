@@ -5,15 +5,15 @@ use http::Response;
 
 use super::{admission::Admitted, pending::Pending};
 use crate::{
-    clock::Timestamp, dialect::Claim, lightning::BoxFuture, payment::Proof, replay::UseLimits,
-    server::state::turns::InLine,
+    body::Share, clock::Timestamp, dialect::Claim, lightning::BoxFuture, payment::Proof,
+    replay::UseLimits, server::state::turns::InLine,
 };
 
 /// What to do next with a request. It is small, because the future of every request holds one.
 pub(in crate::server) enum Decision<B> {
     Answer(Box<Response<Bytes>>),
-    /// An answer of the inner service that was kept: it is sent as it was.
-    Again(Box<Response<Bytes>>),
+    /// An answer of the inner service that was kept, and its memory: it is sent as it was.
+    Again(Box<(Response<Bytes>, Share)>),
     /// Free, or paid by a credential whose uses are not counted: call the inner service once it is
     /// ready.
     Pass(Box<Admitted<B>>),

@@ -6,9 +6,9 @@
 //! 3. Parse the credential, and authenticate it from the head alone. A request with credentials of
 //!    two dialects ends here.
 //! 4. If it is accepted so far (`redeem`): read the body, if the dialect binds it; verify; make the
-//!    inner service ready; consume a use as the last await; serve. A payment that is known to be
-//!    used up is refused at once. Of each other payment, a limited number of requests at a time make
-//!    the inner service ready.
+//!    inner service ready; consume a use, then note the identifier of its payment if it has one, as
+//!    the last awaits; serve. A payment that is known to be used up is refused at once. Of each other
+//!    payment, a limited number of requests at a time make the inner service ready.
 //! 5. If there is none, or it was refused (`unpaid`): the free allowance; the limiter; the price; the
 //!    body's hash; the invoice; 402.
 

@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    error::Error,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
@@ -16,15 +17,17 @@ use tokio::time::Sleep;
 use super::{answers, settle::PaidUse};
 use crate::{
     body::{ResponseBody, Share},
-    boxed::BoxFuture,
-    clock::Clock,
+    boxed::{BoxError, BoxFuture},
     server::{
         address::ClientKey,
         kept::{
             KeptAnswers,
             answer::{encode, is_keepable},
             key::AnswerKey,
+            shelf::{Put, memory},
         },
+        own_answer::AnswerHook,
+        routes::priced::PricedRoutes,
     },
     trace,
 };
@@ -37,11 +40,11 @@ pub(in crate::server) struct ToKeep {
     pub(in crate::server) method: Method,
     /// The headers of the request, without credentials.
     pub(in crate::server) headers: HeaderMap,
-    pub(in crate::server) clock: Arc<dyn Clock>,
+    pub(in crate::server) routes: Arc<PricedRoutes>,
     /// Memory for the body.
     pub(in crate::server) share: Share,
-    /// How long the body and the records may each take.
-    pub(in crate::server) time_limit: Duration,
+    /// The request is for a gRPC method.
+    pub(in crate::server) is_grpc: bool,
 }
 
 /// An answer that is being read or kept. Its use counts as being served meanwhile, so nobody who
@@ -64,7 +67,18 @@ struct Storing {
     share: Option<Share>,
 }
 
-impl<R: Body<Data = Bytes>> Keeping<R> {
+impl ToKeep {
+    /// How long the body and the records may each take.
+    fn time_limit(&self) -> Duration {
+        self.routes.paywall.setup().time_limit
+    }
+}
+
+impl<R> Keeping<R>
+where
+    R: Body<Data = Bytes>,
+    R::Error: Into<BoxError>,
+{
     /// Begins to read an answer, if it is one that is kept. Otherwise returns it.
     pub(in crate::server) fn begin(
         response: Response<R>,
@@ -76,7 +90,7 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
         if !fits || !is_keepable(&to_keep.method, &head) {
             return Err(Response::from_parts(head, body));
         }
-        let deadline = Box::pin(tokio::time::sleep(to_keep.time_limit));
+        let deadline = Box::pin(tokio::time::sleep(to_keep.time_limit()));
         Ok(Box::new(Self {
             head: Some(head),
             body: Some(Box::pin(body)),
@@ -90,15 +104,12 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
     }
 
     /// Returns the answer once it is kept, or once it is known that it will not be.
-    pub(in crate::server) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Response<ResponseBody<R>>> {
+    pub(in crate::server) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Kept<R>> {
         if self.storing.is_none() {
             match ready!(self.poll_read(cx)) {
                 Read::Whole => self.store(),
-                Read::Broken => return Poll::Ready(self.broken()),
-                Read::Part => return Poll::Ready(self.resumed()),
+                Read::Broken(error) => return Poll::Ready(self.broken(&*error)),
+                Read::Part => return Poll::Ready(Kept::Answer(self.resumed())),
             }
         }
         let storing = self.storing.as_mut().expect("it was read");
@@ -108,7 +119,8 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
             Some(share) => ResponseBody::held_with(whole, share),
             None => ResponseBody::held(whole),
         };
-        Poll::Ready(Response::from_parts(self.take_head(), body))
+        let answer = Response::from_parts(self.take_head(), body);
+        Poll::Ready(Kept::Answer(answer))
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Read> {
@@ -116,9 +128,13 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
             return Poll::Ready(Read::Part);
         };
         loop {
-            let frame = match body.as_mut().poll_frame(cx) {
+            // Nothing was sent yet, so a panic counts as a failure.
+            self.paid.stepping(true);
+            let polled = body.as_mut().poll_frame(cx);
+            self.paid.stepping(false);
+            let frame = match polled {
                 Poll::Ready(Some(Ok(frame))) => frame,
-                Poll::Ready(Some(Err(_))) => return Poll::Ready(Read::Broken),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Read::Broken(error.into())),
                 Poll::Ready(None) => return Poll::Ready(Read::Whole),
                 Poll::Pending => {
                     ready!(self.deadline.as_mut().poll(cx));
@@ -160,25 +176,30 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
         };
         let to_keep = self.to_keep.take();
         let answer = self.head.as_ref().zip(to_keep.as_ref());
-        let answer = answer.and_then(|(head, to_keep)| encode(head, &whole, &to_keep.headers));
+        let mut answer = answer.and_then(|(head, to_keep)| encode(head, &whole, &to_keep.headers));
         let (written, share) = match to_keep.map(|to_keep| *to_keep) {
-            Some(to_keep) => {
+            Some(mut to_keep) => {
+                // Only what can be read again is kept.
+                let share = &mut to_keep.share;
+                answer = answer.filter(|answer| share.grow_to(memory(answer.len())));
+                let time_limit = to_keep.time_limit();
                 let ToKeep {
                     kept,
                     key,
                     client,
-                    clock,
+                    routes,
                     share,
-                    time_limit,
                     ..
                 } = to_keep;
                 let written: BoxFuture<'static, ()> = Box::pin(async move {
                     let Some(answer) = answer else { return };
-                    let put = kept.put(key, client, answer, clock.now());
+                    let setup = routes.paywall.setup();
+                    let put = kept.put(key, client, answer, setup.clock.now());
                     match tokio::time::timeout(time_limit, put).await {
-                        Ok(Ok(true)) => {}
-                        Ok(Ok(false)) => trace::warn(format_args!(
-                            "an answer was not kept, because there is no room: raise .bytes_in_all(..) of KeptAnswers"
+                        Ok(Ok(Put::Done)) => {}
+                        Ok(Ok(Put::Full)) => setup.notices.answer_not_kept(setup.clock.now()),
+                        Ok(Ok(Put::Exists)) => trace::warn(format_args!(
+                            "an answer was not kept, because an earlier one to the same credential and request is kept"
                         )),
                         Ok(Err(error)) => {
                             trace::error(format_args!("an answer was not kept: {error}"));
@@ -201,10 +222,18 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
 
     /// The body broke off. Nothing was sent yet, so the payer gets no half answer, and the use counts
     /// as failed.
-    fn broken(&mut self) -> Response<ResponseBody<R>> {
+    fn broken(&mut self, error: &dyn Error) -> Kept<R> {
+        trace::error(format_args!(
+            "an answer was not sent, because its body broke off while it was read to be kept: {error}"
+        ));
         let mut response = answers::unavailable("the server could not finish its answer");
         self.paid.answered(&mut response);
-        response.map(ResponseBody::held)
+        let to_keep = self.to_keep.as_ref();
+        Kept::Own {
+            answer: Box::new(response),
+            hook: to_keep.and_then(|to_keep| to_keep.routes.paywall.setup().answer_hook.clone()),
+            is_grpc: to_keep.is_some_and(|to_keep| to_keep.is_grpc),
+        }
     }
 
     /// The answer is too long, too slow, or has trailers: it goes on as it is.
@@ -222,9 +251,20 @@ impl<R: Body<Data = Bytes>> Keeping<R> {
     }
 }
 
+/// What is sent.
+pub(in crate::server) enum Kept<R> {
+    Answer(Response<ResponseBody<R>>),
+    /// An answer of the layer's own, because the body broke off.
+    Own {
+        answer: Box<Response<Bytes>>,
+        hook: Option<AnswerHook>,
+        is_grpc: bool,
+    },
+}
+
 /// How reading an answer ended.
 enum Read {
-    Broken,
+    Broken(BoxError),
     /// No more is read.
     Part,
     Whole,

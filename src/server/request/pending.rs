@@ -1,7 +1,7 @@
 //! A request on its way through the gate, and its body, which is hashed, held in memory or passed
 //! through.
 
-use std::sync::Arc;
+use std::{num::NonZeroU32, sync::Arc};
 
 use bytes::Bytes;
 use http::{Response, header, request::Parts, uri::PathAndQuery};
@@ -45,10 +45,10 @@ pub(in crate::server) struct PricedRequest {
     /// When the client has free requests again that it has used up.
     pub(in crate::server) free_again_at: Option<Timestamp>,
     pub(in crate::server) body_hash: Option<[u8; 32]>,
-    /// If the charge keeps answers: the body was read, and the identifier noted.
+    /// If the charge keeps answers: the body was read, and the identifier looked up.
     pub(in crate::server) prepared: bool,
-    /// The identifier that this request noted for its payment.
-    pub(in crate::server) identified: Option<AnswerKey>,
+    /// The identifier of its payment, to note once a use is granted, and its credential.
+    pub(in crate::server) identifier: Option<Box<(AnswerKey, [u8; 32])>>,
     /// A proof of this request that is spent and may have a kept answer.
     pub(in crate::server) spent: Option<Box<Proof>>,
     keys: CurrentKeys,
@@ -63,7 +63,7 @@ pub(in crate::server) enum Keep {
     Nothing,
     /// The body is kept, for a request with a genuine credential of this payment.
     Presented(PaymentHash),
-    /// The same, if the store lately said that the payment is spent. All of these requests share a
+    /// The same, if the payment is used up, or if the store lately said that it is spent. All of these requests share a
     /// small part of memory. Another process may give back the use, so the body is kept and the
     /// store is asked.
     Doubted,
@@ -126,7 +126,7 @@ impl PricedRequest {
             presented: false,
             in_use: false,
             prepared: false,
-            identified: None,
+            identifier: None,
             spent: None,
             free_again_at: None,
             body_hash: None,
@@ -151,10 +151,11 @@ impl PricedRequest {
         }
     }
 
-    /// Returns whether a genuine credential is known to be used up, without the body and the store.
-    pub(in crate::server) fn is_used_up(&self, claim: &dyn Claim) -> bool {
+    /// Returns whether a genuine credential is known to buy nothing, not even a kept answer, without
+    /// the body and the store.
+    pub(in crate::server) fn buys_nothing(&self, claim: &dyn Claim) -> bool {
         let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
-        uses.is_some_and(|uses| self.setup().spent.is_used_up(claim.payment_hash(), uses))
+        uses.is_some_and(|uses| self.is_over(claim.payment_hash(), uses))
     }
 
     /// Returns whether all uses of a genuine credential are gone or being served, and one is being
@@ -166,10 +167,19 @@ impl PricedRequest {
 
     /// Returns how to keep the body of a request with a genuine credential.
     pub(in crate::server) fn keep(&self, claim: &dyn Claim) -> Keep {
-        let uses = claim.uses(&self.view(), &self.rule.terms, self.now);
-        match uses.is_some_and(|uses| self.setup().spent.is_doubted(claim.payment_hash(), uses)) {
+        let payment_hash = claim.payment_hash();
+        match claim.uses(&self.view(), &self.rule.terms, self.now) {
+            Some(uses) => self.keep_for(payment_hash, uses),
+            None => Keep::Presented(payment_hash),
+        }
+    }
+
+    /// Returns how to keep the body of a request with a genuine credential that buys so many uses.
+    pub(in crate::server) fn keep_for(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> Keep {
+        let spent = &self.setup().spent;
+        match spent.is_used_up(payment_hash, uses) || spent.is_doubted(payment_hash, uses) {
             true => Keep::Doubted,
-            false => Keep::Presented(claim.payment_hash()),
+            false => Keep::Presented(payment_hash),
         }
     }
 }

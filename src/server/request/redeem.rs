@@ -40,7 +40,7 @@ where
     match verdict {
         Verdict::Told(verdict) => told(pending, dialect, claim, verdict),
         // Neither its body nor its price is needed.
-        Verdict::Later if pending.asked.kept().is_none() && pending.asked.is_used_up(&*claim) => {
+        Verdict::Later if pending.asked.buys_nothing(&*claim) => {
             refuse_spent(pending, (dialect, claim.next()))
         }
         Verdict::Later if pending.asked.is_in_use(&*claim) => {
@@ -91,7 +91,11 @@ where
     };
     match proof.spend {
         Spend::Never => Decision::Pass(Box::new(grant(*pending, dialect, proof, None))),
-        Spend::Times { .. } if pending.asked.kept().is_some() && !pending.asked.prepared => {
+        Spend::Times { uses, .. }
+            if pending.asked.keeps(&proof)
+                && !pending.asked.prepared
+                && !pending.asked.is_over(proof.payment_hash, uses) =>
+        {
             wait(prepare(pending, dialect, next, proof))
         }
         Spend::Times { uses, .. }
@@ -268,16 +272,10 @@ where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    // While the payment is in use, the same payload may be the one that is served.
-    if pending.asked.identified.is_some() && !pending.asked.in_use {
-        return wait(async move {
-            again::forget_identifier(&mut pending.asked).await;
-            refuse(pending, dialect, next, refusal)
-        });
-    }
     match next {
         Some(claim) => {
             pending.asked.prepared = false;
+            pending.asked.identifier = None;
             try_claim(pending, dialect, claim)
         }
         None if pending.asked.in_use => wait(async move {
@@ -301,7 +299,8 @@ where
     weighed(pending, dialect, claim, verdict)
 }
 
-/// Step 4, the last await before the inner service: consumes a use.
+/// Step 4, the last awaits before the inner service: consumes a use, and notes the identifier of its
+/// payment if it has one.
 pub(in crate::server) fn consume<B: Send + 'static>(
     mut pending: Box<Pending<B>>,
     dialect: usize,
@@ -323,12 +322,15 @@ pub(in crate::server) fn consume<B: Send + 'static>(
             None => End::Silent,
         });
         match outcome {
-            Some(Ok(Outcome::Granted { granted, remaining })) => Decision::Serve(Box::new(grant(
-                *pending,
-                dialect,
-                proof,
-                Some((granted, remaining)),
-            ))),
+            Some(Ok(Outcome::Granted { granted, remaining })) => {
+                match again::note_identifier(&mut pending.asked, granted).await {
+                    Ok(granted) => {
+                        let granted = Some((granted, remaining));
+                        Decision::Serve(Box::new(grant(*pending, dialect, proof, granted)))
+                    }
+                    Err(refused) => Decision::Answer(refused),
+                }
+            }
             Some(Ok(Outcome::InUse)) => {
                 pending.asked.in_use = true;
                 Decision::Spent(pending, (dialect, next))
@@ -361,7 +363,7 @@ pub(in crate::server) fn consume<B: Send + 'static>(
 
 /// Notes a proof that is spent, if its answer may be kept.
 fn spent<B>(mut pending: Box<Pending<B>>, proof: Proof) -> Box<Pending<B>> {
-    pending.asked.spent = pending.asked.kept().is_some().then(|| Box::new(proof));
+    pending.asked.spent = pending.asked.prepared.then(|| Box::new(proof));
     pending
 }
 

@@ -24,6 +24,13 @@ pub(in crate::server) struct GrantedUse {
     spent: Arc<Spent>,
 }
 
+impl GrantedUse {
+    /// Sets why the use goes back if this is dropped; `None` keeps it.
+    pub(in crate::server) fn on_drop(&mut self, why: Option<ReleaseReason>) {
+        self.lease.on_drop(why);
+    }
+}
+
 impl Drop for GrantedUse {
     fn drop(&mut self) {
         // Dropped last, also if the store panics.
@@ -148,7 +155,7 @@ impl PaidUse {
     }
 
     fn on_drop(&mut self, why: Option<ReleaseReason>) {
-        self.granted.lease.on_drop(why);
+        self.granted.on_drop(why);
     }
 
     /// Marks the begin and the end of each poll of the inner service. A drop within a poll is a

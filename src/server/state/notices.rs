@@ -49,6 +49,8 @@ pub(in crate::server) struct Notices {
     full_for_one: Seldom,
     full_for_all: Seldom,
     not_free: Seldom,
+    identifier_not_noted: Seldom,
+    answer_not_kept: Seldom,
     misdirected: Seldom,
     spare_cut: AtomicBool,
     dialects_cut: AtomicBool,
@@ -112,6 +114,25 @@ impl Notices {
         if self.not_free.is_due(now) {
             trace::error(format_args!(
                 "a free allowance could not be counted, so clients are asked to pay: {fault}"
+            ));
+        }
+    }
+
+    /// Notes a payment identifier for which there was no room.
+    pub(in crate::server) fn identifier_not_noted(&self, now: Timestamp) {
+        if self.identifier_not_noted.is_due(now) {
+            trace::warn(format_args!(
+                "a request was served and its payment identifier was not noted, because there is no room: the client, its network or \
+                 all clients together have too many, or the records of KeptAnswers are full; a shorter .time(..) frees them sooner"
+            ));
+        }
+    }
+
+    /// Notes an answer for which there was no room.
+    pub(in crate::server) fn answer_not_kept(&self, now: Timestamp) {
+        if self.answer_not_kept.is_due(now) {
+            trace::warn(format_args!(
+                "an answer was not kept, because there is no room: raise .bytes_in_all(..) of KeptAnswers"
             ));
         }
     }

@@ -25,10 +25,17 @@ const DOUBTED: Duration = Duration::from_secs(30);
 /// being served is told to wait, not to pay.
 #[derive(Debug)]
 pub(in crate::server) struct Spent {
-    uses: Mutex<Recent<PaymentHash, u32>>,
+    uses: Mutex<Recent<PaymentHash, Gone>>,
     /// How many uses of a payment the inner service is serving: a number for each such payment.
     served: Mutex<HashMap<PaymentHash, u32>>,
     doubted: Mutex<Recent<PaymentHash, Option<Doubt>>>,
+}
+
+/// So many uses are gone, the last one since then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Gone {
+    uses: u32,
+    since: Option<Instant>,
 }
 
 /// None of this many uses was left at that time.
@@ -52,8 +59,9 @@ impl Spent {
     /// Notes a granted use that was not given back.
     pub(in crate::server) fn add(&self, payment_hash: PaymentHash) {
         let mut recent = lock(&self.uses);
-        let uses = recent.entry(payment_hash);
-        *uses = uses.saturating_add(1);
+        let gone = recent.entry(payment_hash);
+        gone.uses = gone.uses.saturating_add(1);
+        gone.since = Some(Instant::now());
     }
 
     /// Notes a granted use that goes to the inner service. [`end`](Self::end) must follow.
@@ -86,7 +94,11 @@ impl Spent {
     /// and one that is being served.
     pub(in crate::server) fn is_in_use(&self, payment_hash: PaymentHash, uses: NonZeroU32) -> bool {
         let served = lock(&self.served).get(&payment_hash).copied();
-        let gone = || lock(&self.uses).get(&payment_hash).copied().unwrap_or(0);
+        let gone = || {
+            lock(&self.uses)
+                .get(&payment_hash)
+                .map_or(0, |gone| gone.uses)
+        };
         served.is_some_and(|served| served.saturating_add(gone()) >= uses.get())
     }
 
@@ -98,7 +110,21 @@ impl Spent {
     ) -> bool {
         lock(&self.uses)
             .get(&payment_hash)
-            .is_some_and(|gone| *gone >= uses.get())
+            .is_some_and(|gone| gone.uses >= uses.get())
+    }
+
+    /// Whether a payment with this many uses has had none left for longer than this.
+    pub(in crate::server) fn is_used_up_since(
+        &self,
+        payment_hash: PaymentHash,
+        uses: NonZeroU32,
+        time: Duration,
+    ) -> bool {
+        let gone = lock(&self.uses).get(&payment_hash).copied();
+        gone.is_some_and(|gone| {
+            let is_long_ago = |since: Instant| since.elapsed() > time;
+            gone.uses >= uses.get() && gone.since.is_some_and(is_long_ago)
+        })
     }
 
     /// Notes that the store reported a payment with this many uses as spent.
