@@ -1,6 +1,8 @@
 //! Runs the conformance suites against every node of this crate, and tests what is specific to
 //! each.
 
+#[path = "flow/buyer.rs"]
+mod buyer;
 #[path = "nodes/devnet.rs"]
 mod devnet;
 #[path = "nodes/fake/mod.rs"]
@@ -23,6 +25,13 @@ mod phoenixd;
 mod real;
 #[path = "nodes/real_killed.rs"]
 mod real_killed;
+#[path = "nodes/real_sells.rs"]
+mod real_sells;
+#[path = "nodes/selling.rs"]
+mod selling;
+#[allow(dead_code, reason = "the tests in `tests/flow` use all of it")]
+#[path = "flow/site.rs"]
+mod site;
 
 use std::time::Duration;
 
