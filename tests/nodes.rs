@@ -17,6 +17,8 @@ mod lnd;
 mod lnd_connect;
 #[path = "nodes/lnd_pay.rs"]
 mod lnd_pay;
+#[path = "nodes/lnd_shop.rs"]
+mod lnd_shop;
 #[path = "nodes/local.rs"]
 mod local;
 #[path = "nodes/phoenixd.rs"]

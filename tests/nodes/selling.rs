@@ -107,6 +107,18 @@ impl Shop {
         assert_eq!((answer.body(), self.served()), (&text.into(), before + 1));
     }
 
+    /// Expects that a request is answered with 503, without a challenge, and reaches no handler.
+    pub(crate) async fn expect_closed(&self, headers: HeaderMap) {
+        let served = self.served();
+        let answer = self.ask(headers).await;
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.headers().contains_key("retry-after"), "{answer:?}");
+        for name in ["www-authenticate", "payment-required"] {
+            assert!(!answer.headers().contains_key(name), "{answer:?}");
+        }
+        assert_eq!(self.served(), served, "nothing is free");
+    }
+
     /// How many requests reached the handler.
     pub(crate) fn served(&self) -> usize {
         self.served.load(Ordering::SeqCst)
