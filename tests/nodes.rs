@@ -25,6 +25,8 @@ mod local;
 mod phoenixd;
 #[path = "nodes/real.rs"]
 mod real;
+#[path = "nodes/real_down.rs"]
+mod real_down;
 #[path = "nodes/real_killed.rs"]
 mod real_killed;
 #[path = "nodes/real_sells.rs"]
