@@ -1,6 +1,8 @@
 //! Runs the conformance suites against every node of this crate, and tests what is specific to
 //! each.
 
+#[path = "flow/buyer.rs"]
+mod buyer;
 #[cfg(unix)]
 #[path = "nodes/cln/mod.rs"]
 mod cln;
@@ -18,6 +20,8 @@ mod lnd;
 mod lnd_connect;
 #[path = "nodes/lnd_pay.rs"]
 mod lnd_pay;
+#[path = "nodes/lnd_shop.rs"]
+mod lnd_shop;
 #[path = "nodes/local.rs"]
 mod local;
 #[path = "nodes/nwc/mod.rs"]
@@ -26,8 +30,17 @@ mod nwc;
 mod phoenixd;
 #[path = "nodes/real.rs"]
 mod real;
+#[path = "nodes/real_down.rs"]
+mod real_down;
 #[path = "nodes/real_killed.rs"]
 mod real_killed;
+#[path = "nodes/real_sells.rs"]
+mod real_sells;
+#[path = "nodes/selling.rs"]
+mod selling;
+#[allow(dead_code, reason = "the tests in `tests/flow` use all of it")]
+#[path = "flow/site.rs"]
+mod site;
 
 use std::time::Duration;
 

@@ -1,6 +1,7 @@
 //! Whole purchases over real sockets. Some of them use real payments through a channel.
 #![allow(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+mod buyer;
 mod child;
 mod site;
 

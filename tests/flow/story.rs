@@ -1,70 +1,20 @@
 //! In each dialect: a request that is paid through a channel between two Lightning nodes, and
 //! served once.
 
-use std::time::Duration;
-
 use axum::{Router, routing::post};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use sha2::{Digest as _, Sha256};
+use http::{HeaderMap, Method, StatusCode};
 use tower_x402::{
-    Amount, ClientConditions, ClientRequest, Devnet, DialectName, Invoice, Network, Paid, Preimage,
-    clock::{Clock as _, SystemClock},
-    l402,
-    lightning::{InvoiceStatus, PayLimits, Payer, PaymentStatus, Receiver as _},
-    mpp, x402,
+    Amount, Devnet, DialectName, Network, Paid,
+    lightning::{InvoiceStatus, Receiver as _},
 };
 
-use crate::site::{Client, Place, send};
+use crate::{
+    buyer::Payable,
+    site::{Client, Place, send},
+};
 
 const BODY: &[u8] = b"a scene";
 const PRICE: Amount = Amount::from_sat(25);
-
-/// Pays an invoice through the channel.
-async fn pay(devnet: &Devnet, invoice: &Invoice) -> Preimage {
-    assert_eq!(invoice.amount(), Some(PRICE));
-    let limits = PayLimits::new(Amount::from_sat(1), Duration::from_secs(20));
-    let PaymentStatus::Paid { preimage, .. } = devnet.client().pay(invoice, limits).await.unwrap()
-    else {
-        panic!("not paid")
-    };
-    preimage
-}
-
-/// Does what a client of this dialect does with a 402: pays, and returns the credential.
-async fn credential(
-    devnet: &Devnet,
-    dialect: DialectName,
-    url: &str,
-    headers: &HeaderMap,
-) -> (HeaderName, HeaderValue) {
-    let request = ClientRequest::Http {
-        method: "POST",
-        url,
-        headers: &HeaderMap::new(),
-        body_hash: Sha256::digest(BODY).into(),
-    };
-    let conditions = ClientConditions::new(Network::Regtest, SystemClock::new().now());
-    match dialect {
-        DialectName::L402 => {
-            let challenge = l402::Challenge::in_headers(headers).remove(0);
-            let payable = l402::Payable::check(&challenge, &request, &conditions).unwrap();
-            let preimage = pay(devnet, payable.invoice()).await;
-            payable.credential(&preimage).unwrap()
-        }
-        DialectName::Mpp => {
-            let challenge = mpp::Challenge::in_headers(headers).remove(0);
-            let payable = mpp::Payable::check(&challenge, &request, &conditions).unwrap();
-            let preimage = pay(devnet, payable.invoice()).await;
-            payable.credential(&preimage).unwrap()
-        }
-        _ => {
-            let challenge = x402::Challenge::in_headers(headers).remove(0);
-            let payable = x402::Payable::check(&challenge, &request, &conditions).unwrap();
-            let preimage = pay(devnet, payable.invoice()).await;
-            payable.credential(&preimage).unwrap()
-        }
-    }
-}
 
 async fn story(dialect: DialectName) {
     let devnet = Devnet::start().await.unwrap();
@@ -85,8 +35,8 @@ async fn story(dialect: DialectName) {
     let asked = send(&client, Method::POST, &url, HeaderMap::new(), BODY).await;
     assert_eq!(asked.status(), StatusCode::PAYMENT_REQUIRED);
     assert_eq!(asked.headers()["cache-control"], "no-store");
-    let (name, value) = credential(&devnet, dialect, &url, asked.headers()).await;
-    let headers = HeaderMap::from_iter([(name, value)]);
+    let payable = Payable::of(dialect, Network::Regtest, &url, BODY, asked.headers());
+    let headers = payable.pay(&devnet.client(), PRICE).await;
 
     let other_body = send(
         &client,

@@ -24,6 +24,7 @@ use crate::{
     invoice,
     journal::Journal,
     preimage,
+    selling::sells_and_serves_once,
 };
 
 const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(5));
@@ -48,6 +49,12 @@ async fn lnbits_does_what_every_node_must() {
     let (_fake, _server, receiver, payer) = wallets().await;
     conformance::receiver(&receiver).await;
     conformance::payer(&receiver, &payer).await;
+}
+
+#[tokio::test]
+async fn lnbits_sells_over_http_in_every_dialect_and_serves_once() {
+    let (_fake, _server, receiver, payer) = wallets().await;
+    sells_and_serves_once(receiver, payer).await;
 }
 
 #[tokio::test]

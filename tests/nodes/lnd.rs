@@ -13,6 +13,7 @@ use tower_x402::{
 use crate::{
     fake::{Fault, Server, ledger::Lie, lnd::FakeLnd},
     invoice, preimage,
+    selling::sells_and_serves_once,
 };
 
 pub(crate) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(5));
@@ -84,6 +85,12 @@ async fn lnd_does_what_every_node_must() {
     let (_fake, _server, node) = node().await;
     conformance::receiver(&node).await;
     conformance::payer(&node, &node).await;
+}
+
+#[tokio::test]
+async fn lnd_sells_over_http_in_every_dialect_and_serves_once() {
+    let (_fake, _server, node) = node().await;
+    sells_and_serves_once(node.clone(), node).await;
 }
 
 #[tokio::test]

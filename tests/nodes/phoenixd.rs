@@ -19,6 +19,7 @@ use crate::{
         phoenixd::{FULL, FakePhoenixd, LIMITED},
     },
     invoice, preimage,
+    selling::sells_and_serves_once,
 };
 
 const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(5));
@@ -43,6 +44,12 @@ async fn phoenixd_does_what_every_node_must() {
     let (_fake, _server, node) = node().await;
     conformance::receiver(&node).await;
     conformance::payer(&node, &node).await;
+}
+
+#[tokio::test]
+async fn phoenixd_sells_over_http_in_every_dialect_and_serves_once() {
+    let (_fake, _server, node) = node().await;
+    sells_and_serves_once(node.clone(), node).await;
 }
 
 #[tokio::test]

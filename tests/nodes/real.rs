@@ -19,7 +19,7 @@ const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_se
 
 /// The node whose URL is in a variable. Without it, a test says so and does nothing, unless
 /// `X402_REQUIRE_NODES=1`.
-async fn node(variable: &str) -> Option<Node> {
+pub(crate) async fn node(variable: &str) -> Option<Node> {
     let Ok(url) = env::var(variable) else {
         assert!(
             env::var("X402_REQUIRE_NODES").as_deref() != Ok("1"),

@@ -11,10 +11,10 @@ use tower_x402::{
 
 use crate::{asks, preimage};
 
-const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
+pub(crate) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
 
 /// Runs `scripts/nodes` with these words.
-fn nodes(words: [&str; 2]) {
+pub(crate) fn nodes(words: [&str; 2]) {
     let script = env::var("X402_NODES_SCRIPT")
         .unwrap_or_else(|_| format!("{}/scripts/nodes", env!("CARGO_MANIFEST_DIR")));
     assert!(
@@ -45,7 +45,7 @@ print(u.urlopen(request, context=ssl._create_unverified_context(), timeout=20).r
 }
 
 /// The URLs in these variables. Without `X402_REQUIRE_NODES=1`, a test says so and does nothing.
-fn urls<const N: usize>(variables: [&str; N]) -> Option<[String; N]> {
+pub(crate) fn urls<const N: usize>(variables: [&str; N]) -> Option<[String; N]> {
     if env::var("X402_REQUIRE_NODES").as_deref() != Ok("1") {
         println!("skipped: it kills a node, run scripts/nodes test");
         return None;

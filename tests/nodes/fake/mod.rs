@@ -27,7 +27,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
 };
 
@@ -78,8 +78,10 @@ struct Shared {
     protocol: Arc<dyn Protocol>,
     fault: Mutex<Option<(&'static str, Fault)>>,
     seen: Mutex<Vec<String>>,
-    /// How many requests wait in [`Fault::Silent`].
+    /// How many requests wait in [`Fault::Silent`], or are held.
     silent: watch::Sender<usize>,
+    /// The text in the path of the next request that is held, and what ends that.
+    held: Mutex<Option<(&'static str, oneshot::Receiver<()>)>>,
 }
 
 impl Server {
@@ -91,6 +93,7 @@ impl Server {
             fault: Mutex::new(None),
             seen: Mutex::new(Vec::new()),
             silent: watch::Sender::new(0),
+            held: Mutex::new(None),
         });
         let task = tokio::spawn(accept(listener, tls.map(|tls| tls.0), shared.clone()));
         Self {
@@ -118,7 +121,14 @@ impl Server {
         self.shared.seen.lock().unwrap().clone()
     }
 
-    /// Waits until this many requests wait for an answer that never comes.
+    /// Holds the answer to the next request whose path contains a text, until the sender is used or dropped.
+    pub(crate) fn hold_next(&self, path: &'static str) -> oneshot::Sender<()> {
+        let (release, held) = oneshot::channel();
+        *self.shared.held.lock().unwrap() = Some((path, held));
+        release
+    }
+
+    /// Waits until this many requests wait for an answer that never comes, or that is held.
     pub(crate) async fn waiting(&self, requests: usize) {
         let mut silent = self.shared.silent.subscribe();
         silent.wait_for(|now| *now >= requests).await.unwrap();
@@ -211,6 +221,14 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> io::Result<Respo
         .lock()
         .unwrap()
         .push(format!("{} {}", asked.method, asked.path));
+    let held = {
+        let mut held = shared.held.lock().unwrap();
+        held.take_if(|(path, _)| asked.path.contains(*path))
+    };
+    if let Some((_, release)) = held {
+        shared.silent.send_modify(|now| *now += 1);
+        let _ = release.await;
+    }
     let fault = *shared.fault.lock().unwrap();
     let fault = fault
         .filter(|(path, _)| asked.path.contains(path))

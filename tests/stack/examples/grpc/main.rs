@@ -7,8 +7,11 @@
 //! costs 10 sat for one call, and the two streaming methods 10 sat for an hour. `wallet.Wallet/Pay` is
 //! free and pays an invoice, so that a client needs no wallet of its own. All messages are
 //! `google.protobuf.StringValue`.
+//!
+//! With the URL of a node after the address, that node gets paid, and clients need a wallet of their own.
+//! It must be on a test network. [`lightning::connect`] has the form of the URLs.
 
-use std::{error::Error, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use http::uri::PathAndQuery;
 use tonic::{
@@ -24,7 +27,7 @@ use tonic_prost::ProstCodec;
 use tower::util::MapRequestLayer;
 use tower_x402::{
     Amount, Charge, Devnet, Invoice, MemoryStore, Paywall, RouteTable, Secrets, l402,
-    lightning::{PayLimits, Payer as _, PaymentStatus},
+    lightning::{self, PayLimits, Payer as _, PaymentStatus, Receiver},
     server::ClientAddr,
 };
 
@@ -44,13 +47,21 @@ fn with_client(mut request: http::Request<Body>) -> http::Request<Body> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init(); // the log says why an answer was UNAVAILABLE
-    let address = std::env::args().nth(1);
+    let mut arguments = std::env::args().skip(1);
+    let (address, node) = (arguments.next(), arguments.next());
     let listener =
         tokio::net::TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:0")).await?;
     let origin = format!("http://{}", listener.local_addr()?);
 
-    let devnet = Devnet::start().await?;
-    let paywall = Paywall::builder(devnet.server())
+    let (receiver, wallet): (Arc<dyn Receiver>, _) = match node {
+        Some(url) => (lightning::connect(&url).await?.receiver()?, None),
+        None => {
+            let devnet = Devnet::start().await?;
+            (Arc::new(devnet.server()), Some(devnet.client()))
+        }
+    };
+    let paywall = Paywall::builder(receiver)
+        .allow_test_network() // in production: leave it out
         .origin(&origin)
         .master_secret(Secrets::test_secret(7)) // in production: `.master_secret_file("master-secret")`
         .replay_store(MemoryStore::new()?)
@@ -66,12 +77,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .layer(MapRequestLayer::new(with_client))
         .layer(paywall.routes(table)?)
         .add_service(weather::Weather)
-        .add_service(wallet::Wallet(devnet.client()))
+        .add_optional_service(wallet.clone().map(wallet::Wallet))
         .serve_with_incoming(TcpIncoming::from(listener));
     println!("A paid gRPC service runs at {origin}.");
-    if address.is_some() {
+    let (None, Some(wallet)) = (address, wallet) else {
         return Ok(server.await?);
-    }
+    };
     tokio::spawn(server);
 
     let channel = Channel::from_shared(origin)?.connect().await?;
@@ -91,7 +102,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         invoice.amount().unwrap_or_default()
     );
     let limits = PayLimits::new(Amount::from_sat(1), Duration::from_secs(10));
-    let PaymentStatus::Paid { preimage, .. } = devnet.client().pay(&invoice, limits).await? else {
+    let PaymentStatus::Paid { preimage, .. } = wallet.pay(&invoice, limits).await? else {
         return Err("the payment did not succeed".into());
     };
 
