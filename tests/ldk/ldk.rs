@@ -1,6 +1,15 @@
 //! Two nodes of LDK Node with a channel, on the bitcoind that `scripts/nodes up` starts. It names itself in
 //! `X402_NODE_BITCOIND_RPC`, as `http://user:password@host:port`.
 
+#[path = "../flow/buyer.rs"]
+mod buyer;
+#[path = "../nodes/selling.rs"]
+#[allow(dead_code, reason = "the tests in `tests/nodes` use all of it")]
+mod selling;
+#[path = "../flow/site.rs"]
+#[allow(dead_code, reason = "the tests in `tests/flow` use all of it")]
+mod site;
+
 use std::{net::TcpListener, path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -203,6 +212,9 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     conformance::payer(&receiver, &payer).await;
     // Money flows back too, so each is both.
     conformance::payer(&payer, &receiver).await;
+
+    selling::sells_and_serves_once(receiver.clone(), payer.clone()).await;
+    println!("ldk: paid over HTTP in three dialects and served once each");
 
     expired_and_foreign_invoices_are_not_paid(&receiver, &payer).await;
 

@@ -15,7 +15,7 @@ use tower_x402::{
 };
 
 use self::lightningd::{Fault, Lightningd};
-use crate::invoice;
+use crate::{invoice, selling::sells_and_serves_once};
 
 async fn connected() -> (Lightningd, Cln) {
     let server = Lightningd::start();
@@ -33,6 +33,12 @@ async fn core_lightning_does_what_every_node_must() {
     assert_eq!(both.name(), "Core Lightning");
     conformance::receiver(&*both.receiver().unwrap()).await;
     conformance::payer(&*both.receiver().unwrap(), &*both.payer().unwrap()).await;
+}
+
+#[tokio::test]
+async fn core_lightning_sells_over_http_in_every_dialect() {
+    let (_server, node) = connected().await;
+    sells_and_serves_once(node.clone(), node).await;
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use self::{
     relay::Relay,
     service::Service,
 };
-use crate::invoice;
+use crate::{invoice, selling::sells_and_serves_once};
 
 /// A relay, and a wallet that receives and one that pays.
 struct Set {
@@ -59,6 +59,12 @@ impl Set {
         let payer = Nwc::connect(&set.payer.url).await.unwrap();
         (set, receiver, payer)
     }
+}
+
+#[tokio::test]
+async fn a_wallet_behind_a_relay_sells_over_http() {
+    let (_set, receiver, payer) = Set::connected().await;
+    sells_and_serves_once(receiver, payer).await;
 }
 
 fn request(msat: u64, description: Description) -> InvoiceRequest {
