@@ -20,8 +20,8 @@ use crate::{
 pub(in crate::server) struct Offer<'a> {
     /// Every challenge in full, for the body.
     pub(in crate::server) challenges: &'a [Written<'a>],
-    /// What stands in the headers.
-    pub(in crate::server) kept: Vec<Written<'a>>,
+    /// What stands in the headers, if that is less.
+    pub(in crate::server) kept: Option<Vec<Written<'a>>>,
     /// The dialects that bind the body, if the request is a form in parts.
     pub(in crate::server) form_bound_in: &'a [DialectName],
     pub(in crate::server) amount: Amount,
@@ -110,11 +110,12 @@ pub(in crate::server) fn payment_required(
     push_challenges(&mut body, challenges);
     body.push_str("]}");
     let mut response = answer(StatusCode::PAYMENT_REQUIRED, body);
-    let mut lines: Vec<_> = kept.into_iter().flat_map(|one| one.lines).collect();
+    let sent = kept.as_deref().unwrap_or(challenges);
+    let mut lines: Vec<_> = sent.iter().flat_map(|one| &one.lines).collect();
     lines.sort_by_key(|line| line.rank);
     let headers = response.headers_mut();
     for line in lines {
-        headers.append(line.name, line.value);
+        headers.append(&line.name, line.value.clone());
     }
     headers.extend(refusal_line);
     response
@@ -232,7 +233,7 @@ mod tests {
             .collect();
         let offer = Offer {
             challenges: &written,
-            kept: Vec::new(),
+            kept: Some(Vec::new()),
             form_bound_in: &[],
             amount: Amount::from_msat(1_500),
             terms: &terms,
@@ -295,7 +296,7 @@ mod tests {
         let terms = Terms::plain(Access::Once);
         let offer = Offer {
             challenges: &[],
-            kept: Vec::new(),
+            kept: Some(Vec::new()),
             form_bound_in: &bound_in,
             free_again_at: None,
             amount: Amount::from_msat(1_500),
