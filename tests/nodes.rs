@@ -8,6 +8,8 @@ mod buyer;
 mod cln;
 #[path = "nodes/devnet.rs"]
 mod devnet;
+#[path = "nodes/electrum.rs"]
+mod electrum;
 #[path = "nodes/fake/mod.rs"]
 mod fake;
 #[path = "server/journal.rs"]

@@ -55,6 +55,7 @@ pub async fn payer<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer:
         "payer and receiver must be on one network"
     );
     payments::a_payment_is_proved_and_seen(receiver, payer).await;
+    payments::an_invoice_of_another_network_is_not_paid(payer).await;
     payments::fractions_of_a_satoshi_are_paid(receiver, payer).await;
     payments::paying_again_pays_once(receiver, payer).await;
     payments::paying_at_the_same_time_pays_once(receiver, payer).await;

@@ -1,6 +1,6 @@
 //! The checks of every payer.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, time::Duration};
 
 use tokio::time::timeout;
 
@@ -9,7 +9,7 @@ use super::asking::{
     what,
 };
 use crate::{
-    lightning::{InvoiceStatus, Payer, PaymentStatus, Receiver},
+    lightning::{InvoiceRequest, InvoiceStatus, Lie, LocalNode, Payer, PaymentStatus, Receiver},
     payment::Amount,
 };
 
@@ -73,6 +73,24 @@ pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer 
         seen.await.is_ok(),
         "a stream of settlements must contain each, or end at once if the node has no stream"
     );
+}
+
+pub(super) async fn an_invoice_of_another_network_is_not_paid<P: Payer + ?Sized>(payer: &P) {
+    let stranger = LocalNode::new(); // on regtest
+    if payer.profile().network == Receiver::profile(&stranger).network {
+        stranger.lie(Lie::Network);
+    }
+    let request = InvoiceRequest::new(Amount::from_sat(21), what(), Duration::from_secs(300));
+    let invoice = stranger.create_invoice(request).await;
+    let invoice = invoice.unwrap_or_else(|error| panic!("a local node makes invoices: {error}"));
+    let paid = payer.pay(&invoice, LIMITS).await;
+    let looked_up = payment_status(payer, invoice.payment_hash()).await;
+    for status in paid.into_iter().chain([looked_up]) {
+        assert!(
+            matches!(status, PaymentStatus::Failed | PaymentStatus::Unknown),
+            "an invoice of another network must not be paid, and is {status:?}"
+        );
+    }
 }
 
 pub(super) async fn fractions_of_a_satoshi_are_paid<R: Receiver + ?Sized, P: Payer + ?Sized>(
