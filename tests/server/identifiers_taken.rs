@@ -75,7 +75,7 @@ async fn a_client_that_hangs_up_before_its_use_is_granted_takes_no_identifier() 
     let mine = call.buy(&shop, &app, DialectName::X402).await;
     for n in 0..8 {
         let asked = begun(ask(&busy, call.paid(&named(&mine, theirs_id(n))))).await;
-        drop(asked.err().expect("the inner service is not ready"));
+        drop(asked.expect_err("the inner service is not ready"));
     }
     are_all_free(&shop, &app, &call, None).await;
     assert_eq!(ask(&app, call.paid(&mine)).await.status(), StatusCode::OK);
@@ -155,7 +155,7 @@ async fn a_client_that_hangs_up_while_its_identifier_is_noted_takes_no_other() {
     let mine = call.buy(&shop, &app, DialectName::X402).await;
     records.set(Put::WorksAndHangs);
     let asked = begun(ask(&app, call.paid(&named(&mine, theirs_id(0))))).await;
-    drop(asked.err().expect("the records hang"));
+    drop(asked.expect_err("the records hang"));
     for n in 1..8 {
         let answer = ask(&app, call.paid(&named(&mine, theirs_id(n)))).await;
         assert!(is_spent(&answer, DialectName::X402));

@@ -57,15 +57,15 @@ impl Service {
             keys: Keys::generate(),
             client: Keys::generate(),
             relay: Arc::clone(relay),
-            options: options.clone(),
+            options,
             state: Mutex::default(),
             forgets: AtomicBool::new(false),
         });
-        let mut about = EventBuilder::new(Kind::WalletConnectInfo, options.methods);
-        if options.nip44 {
+        let mut about = EventBuilder::new(Kind::WalletConnectInfo, inner.options.methods);
+        if inner.options.nip44 {
             about = about.tag(Tag::parse(["encryption", "nip44_v2 nip04"]).unwrap());
         }
-        if options.notifies {
+        if inner.options.notifies {
             let kinds = "payment_received payment_sent";
             about = about.tag(Tag::parse(["notifications", kinds]).unwrap());
         }
@@ -82,7 +82,7 @@ impl Service {
                 }
             }
         });
-        if options.notifies {
+        if inner.options.notifies {
             tasks.spawn(Arc::clone(&inner).notify());
         }
         let url = format!(
