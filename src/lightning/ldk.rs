@@ -45,6 +45,9 @@ const NAME: &str = "LDK Node";
 const FIRST_DELAY: Duration = Duration::from_millis(5);
 const LAST_DELAY: Duration = Duration::from_millis(200);
 
+/// The longest time that one call waits for a payment.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
 /// How often the node is asked for settled invoices.
 const POLL: Duration = Duration::from_secs(1);
 
@@ -140,7 +143,16 @@ impl LdkNode {
             .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
     }
 
+    /// Returns an error if the node does not run: it would still make invoices.
+    fn check_running(&self) -> Result<(), NodeError> {
+        match self.node.status().is_running {
+            true => Ok(()),
+            false => Err(error(LdkError::NotRunning)),
+        }
+    }
+
     async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
+        self.check_running()?;
         if request.amount.is_zero() {
             return Err(refused("expected an amount above zero"));
         }
@@ -223,7 +235,7 @@ impl LdkNode {
         limits: PayLimits,
     ) -> Result<PaymentStatus, NodeError> {
         payable::payable(NAME, invoice, self.network)?;
-        let end = Instant::now() + limits.time;
+        let end = Instant::now() + limits.time.min(LONGEST);
         let parsed: Bolt11Invoice = invoice
             .as_str()
             .parse()
@@ -299,6 +311,10 @@ impl Receiver for LdkNode {
         Box::pin(async move { Ok(self.invoice_status(payment_hash)) })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move { self.check_running() })
+    }
+
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         let start = Polling {
             node: &self.node,
@@ -357,7 +373,11 @@ impl Polling<'_> {
     fn poll(&mut self) {
         let since = self.since.as_unix_seconds();
         let settled = self.node.list_payments_with_filter(|payment| {
-            payment.direction == PaymentDirection::Inbound
+            // Deposits on the chain are listed too, under their transactions.
+            matches!(
+                payment.kind,
+                PaymentKind::Bolt11 { .. } | PaymentKind::Bolt11Jit { .. }
+            ) && payment.direction == PaymentDirection::Inbound
                 && payment.status == Progress::Succeeded
                 && payment.latest_update_timestamp >= since
         });

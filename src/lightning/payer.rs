@@ -9,7 +9,8 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 ///
 /// - A wallet that cannot return the preimage must not implement this trait.
 /// - Calling `pay` twice with one invoice never pays twice.
-/// - [`NodeError::may_have_paid`] is true for every error after which money may have left.
+/// - [`NodeError::may_have_paid`] is true for every error after which money may have left in this
+///   call. It says nothing about earlier calls: [`lookup_payment`](Self::lookup_payment) does.
 pub trait Payer: fmt::Debug + Send + Sync + 'static {
     /// Returns the properties of this wallet.
     fn profile(&self) -> PayerProfile;

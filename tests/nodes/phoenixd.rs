@@ -187,6 +187,8 @@ async fn false_invoices_and_answers_are_errors() {
     }
     for (fault, kind) in [
         (Fault::Status(502), NodeErrorKind::BadAnswer),
+        // A proxy's, which is no statement about a payment.
+        (Fault::Status(404), NodeErrorKind::BadAnswer),
         (Fault::Garbage, NodeErrorKind::BadAnswer),
         (Fault::Half, NodeErrorKind::Unreachable),
         (Fault::Lost, NodeErrorKind::Unreachable),

@@ -19,6 +19,9 @@ const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_se
 
 /// The node whose URL is in a variable. Without it, a test says so and does nothing, unless
 /// `X402_REQUIRE_NODES=1`.
+/// How long a real node may take.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
 pub(crate) async fn node(variable: &str) -> Option<Node> {
     let Ok(url) = env::var(variable) else {
         assert!(
@@ -67,7 +70,10 @@ async fn a_real_lnd_receives_with_an_invoice_macaroon() {
     let mut settlements = receiver.settlements();
     let made = invoice(&receiver, 21, 300).await;
     pays(&payer.payer().unwrap(), &made).await;
-    while settlements.next().await != Some(made.payment_hash()) {}
+    let told = async { while settlements.next().await != Some(made.payment_hash()) {} };
+    tokio::time::timeout(PATIENCE, told)
+        .await
+        .expect("a settlement");
 }
 
 #[tokio::test]
@@ -99,7 +105,10 @@ async fn a_real_lnbits_receives_with_an_invoice_key() {
     let mut settlements = receiver.settlements();
     let made = invoice(&receiver, 21, 300).await;
     pays(&payer.payer().unwrap(), &made).await;
-    while settlements.next().await != Some(made.payment_hash()) {}
+    let told = async { while settlements.next().await != Some(made.payment_hash()) {} };
+    tokio::time::timeout(PATIENCE, told)
+        .await
+        .expect("a settlement");
 }
 
 /// Prints how fast a node is, in a line that `scripts/nodes test` repeats.

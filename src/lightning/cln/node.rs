@@ -13,8 +13,8 @@ use super::{
 };
 use crate::lightning::{
     BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
-    InvoiceStatus, KeyCustody, Node, NodeError, PayLimits, Payer, PayerProfile, PaymentStatus,
-    Receiver, ReceiverProfile, exact, payable, sending::Sending, url::NodeUrl,
+    InvoiceStatus, KeyCustody, Node, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile,
+    PaymentStatus, Receiver, ReceiverProfile, exact, payable, sending::Sending, url::NodeUrl,
 };
 use crate::{
     codec::hex,
@@ -34,7 +34,7 @@ use crate::{
 ///
 /// # Least privilege
 ///
-/// Whoever can open the socket can do everything, also spend, and the node cannot limit that: runes
+/// Anyone who can open the socket can do everything, also spend, and the node cannot limit that: runes
 /// work over other interfaces only. So [`ReceiverProfile::can_spend`] is always true. Give the
 /// server's user access to the socket through a group (`rpc-file-mode=0660`), keep only little
 /// money on such a node, or let another node receive.
@@ -183,6 +183,16 @@ impl Receiver for Cln {
 
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         settled::stream(&self.socket, &self.settled)
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move {
+            let info: Info = rpc::call(&self.socket, "getinfo", Nothing {}, Some(ANSWER)).await?;
+            match info.syncing() {
+                None => Ok(()),
+                Some(why) => Err(NodeError::new(NodeErrorKind::Unreachable, NAME, why)),
+            }
+        })
     }
 }
 

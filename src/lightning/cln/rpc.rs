@@ -89,16 +89,13 @@ pub(super) async fn call<T: DeserializeOwned>(
         params,
     });
     let request = request.map_err(|error| Fault::Unsent(error.into()))?;
-    let mut stream = match limit {
-        Some(limit) => timeout(limit, connect(socket)).await.map_err(|_| {
-            Fault::Unsent(io::Error::new(
-                io::ErrorKind::TimedOut,
-                "the socket accepts no connection",
-            ))
-        })?,
-        None => connect(socket).await,
-    }
-    .map_err(Fault::Unsent)?;
+    let connected = timeout(limit.unwrap_or(ANSWER), connect(socket)).await;
+    let mut stream = connected
+        .unwrap_or_else(|_| {
+            let why = "the socket accepts no connection";
+            Err(io::Error::new(io::ErrorKind::TimedOut, why))
+        })
+        .map_err(Fault::Unsent)?;
     let answer = async {
         stream.write_all(&request).await?;
         read(&mut stream).await

@@ -50,6 +50,15 @@ impl From<PaymentHash> for OfPayment {
 pub(super) struct Info {
     pub(super) id: String,
     pub(super) network: String,
+    warning_bitcoind_sync: Option<String>,
+    warning_lightningd_sync: Option<String>,
+}
+
+impl Info {
+    /// Returns what the node is still waiting for.
+    pub(super) fn syncing(self) -> Option<String> {
+        self.warning_bitcoind_sync.or(self.warning_lightningd_sync)
+    }
 }
 
 #[derive(Deserialize)]

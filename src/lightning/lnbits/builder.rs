@@ -29,7 +29,7 @@ pub struct LnbitsBuilder {
 }
 
 impl Lnbits {
-    /// Starts to describe how to connect a wallet, at a host and perhaps a port (443 by default).
+    /// Creates a builder for a wallet, at a host and perhaps a port (443 by default).
     pub fn builder(host: impl Into<String>) -> LnbitsBuilder {
         LnbitsBuilder {
             host: host.into(),
@@ -53,7 +53,7 @@ impl LnbitsBuilder {
         self
     }
 
-    /// Connects without TLS, to port 80 by default. Whoever reads that network can take the key.
+    /// Connects without TLS, to port 80 by default. Anyone who reads that network can take the key.
     pub fn without_tls(mut self) -> Self {
         self.secure = false;
         self

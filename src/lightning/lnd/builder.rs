@@ -15,7 +15,7 @@ use crate::{
 };
 
 impl Lnd {
-    /// Starts to describe how to connect a node, at a host and perhaps a port (8080 by default).
+    /// Creates a builder for a node, at a host and perhaps a port (8080 by default).
     pub fn builder(host: impl Into<String>) -> LndBuilder {
         LndBuilder::new(host.into())
     }
@@ -56,7 +56,7 @@ impl LndBuilder {
         self
     }
 
-    /// Connects without TLS, to an LND that was started with `no-rest-tls`. Whoever reads that
+    /// Connects without TLS, to an LND that was started with `no-rest-tls`. Anyone who reads that
     /// network can take the macaroon.
     pub fn without_tls(mut self) -> Self {
         self.secure = false;

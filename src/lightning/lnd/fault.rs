@@ -12,6 +12,10 @@ use crate::lightning::{
 /// gRPC code: the payment exists already.
 pub(super) const EXISTS: i64 = 6;
 
+/// gRPC codes of a call that was cancelled, late, broken off or not connected: `CANCELLED`,
+/// `DEADLINE_EXCEEDED`, `INTERNAL` and `UNAVAILABLE`.
+pub(super) const UNCLEAR: [i64; 4] = [1, 4, 13, 14];
+
 /// gRPC code: nothing has this hash.
 pub(super) const UNKNOWN: i64 = 5;
 

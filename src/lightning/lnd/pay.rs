@@ -88,11 +88,11 @@ impl Lnd {
                 };
             }
             while let Some(payment) = frame(&mut lines).await? {
-                began = true;
                 let payment = match payment {
                     Ok(payment) => payment,
                     Err(fault) => return Ok(Err(fault)),
                 };
+                began = true;
                 if payment.is_final() {
                     return Ok(Ok(payment));
                 }
@@ -106,6 +106,10 @@ impl Lnd {
             Ok(Ok(Err((fault::EXISTS, _)))) => Ok(None),
             // An error in the middle of the stream says nothing about the payment.
             Ok(Ok(Err(_)) | Err(_)) | Err(_) if began => Ok(Some(PaymentStatus::InFlight)),
+            // LND's own proxy gives these, also while the call goes on behind it.
+            Ok(Ok(Err((code, error)))) if fault::UNCLEAR.contains(&code) => {
+                Err(Unpaid::Lost(error))
+            }
             Ok(Ok(Err((_, error)))) => Err(Unpaid::Refused(error)),
             Ok(Err(error)) => Err(Unpaid::of(error)),
             Err(_) => Err(Unpaid::Lost(RestError::Late(limit).into())),

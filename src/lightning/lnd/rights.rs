@@ -79,12 +79,11 @@ impl Rights {
             _ => {}
         }
         self.spend |= match (entity, action) {
-            // Baking a macaroon or signing gives every right.
-            ("offchain" | "onchain", "write") | ("macaroon" | "signer", "generate" | "write") => {
-                true
-            }
             ("uri", call) => !HARMLESS.contains(&call),
-            _ => false,
+            (_, "read") | ("address" | "invoices" | "message" | "peers", "write") => false,
+            // Also what is not known here: baking a macaroon or signing gives every right, and
+            // other programs around LND have entities of their own.
+            _ => true,
         };
     }
 }
@@ -202,6 +201,10 @@ mod tests {
             ("uri", "/walletrpc.WalletKit/SendOutputs", true),
             ("uri", "/lnrpc.Lightning/AddInvoice", false),
             ("uri", "/lnrpc.Lightning/LookupInvoice", false),
+            ("swap", "execute", true),
+            ("account", "write", true),
+            ("an entity of tomorrow", "write", true),
+            ("peers", "write", false),
             ("invoices", "write", false),
             ("address", "write", false),
             ("offchain", "read", false),

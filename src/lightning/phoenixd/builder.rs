@@ -29,7 +29,7 @@ pub struct PhoenixdBuilder {
 }
 
 impl Phoenixd {
-    /// Starts to describe how to connect phoenixd, at a host and perhaps a port (9740 by default).
+    /// Creates a builder for phoenixd, at a host and perhaps a port (9740 by default).
     pub fn builder(host: impl Into<String>) -> PhoenixdBuilder {
         PhoenixdBuilder {
             host: host.into(),

@@ -63,6 +63,11 @@ pub struct Phoenixd {
 pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (Option<StatusCode>, CallError)> {
     match rest.call(ask, LIMIT).await {
         Ok(reply) if reply.status.is_success() => Ok(reply),
+        // A wrong path, and a proxy, also answer 404, but not with these words.
+        Ok(reply) if reply.status == StatusCode::NOT_FOUND => {
+            let is_phoenixds = reply.body.trim_ascii().eq_ignore_ascii_case(b"not found");
+            Err((is_phoenixds.then_some(reply.status), explain(&reply)))
+        }
         Ok(reply) => Err((Some(reply.status), explain(&reply))),
         Err(error) => Err((None, error.into())),
     }

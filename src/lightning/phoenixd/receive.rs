@@ -68,6 +68,14 @@ impl Receiver for Phoenixd {
         })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move {
+            let info = call(&self.rest, Ask::get("/getinfo")).await;
+            info.map(drop)
+                .map_err(|(_, error)| error.into_node_error(NAME))
+        })
+    }
+
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         polling::stream(NAME, |since| Box::pin(settled(&self.rest, since)))
     }

@@ -73,6 +73,7 @@ struct Inner {
 struct State {
     fault: Option<(&'static str, Fault)>,
     network: Option<&'static str>,
+    is_syncing: bool,
     pays: Option<Value>,
     /// The invoices that `xpay` was called with, and the calls in order.
     invoices: Vec<Invoice>,
@@ -104,6 +105,11 @@ impl Lightningd {
         };
         started.up(128);
         started
+    }
+
+    /// Says from now on that it waits for blocks.
+    pub(super) fn syncs(&self) {
+        self.inner.state.lock().unwrap().is_syncing = true;
     }
 
     /// Listens on the socket. `queue` connections may wait until they are accepted.
@@ -226,9 +232,12 @@ impl Inner {
             "getinfo" => {
                 let profile = tower_x402::lightning::Receiver::profile(&self.node);
                 let network = self.state.lock().unwrap().network.unwrap_or("regtest");
-                Ok(
-                    json!({ "id": hex(&profile.public_key.unwrap()), "network": network, "version": "v26.06" }),
-                )
+                let mut info = json!({ "id": hex(&profile.public_key.unwrap()), "network": network, "version": "v26.06" });
+                if self.state.lock().unwrap().is_syncing {
+                    info["warning_lightningd_sync"] =
+                        "Still loading latest blocks from bitcoind.".into();
+                }
+                Ok(info)
             }
             "invoice" => self.invoice(params, fault).await,
             "listinvoices" => {

@@ -36,6 +36,15 @@ async fn core_lightning_does_what_every_node_must() {
 }
 
 #[tokio::test]
+async fn core_lightning_is_ready_once_it_is_synced() {
+    let (server, node) = connected().await;
+    node.ready().await.unwrap();
+    server.syncs();
+    let error = node.ready().await.unwrap_err().to_string();
+    assert!(error.contains("Still loading latest blocks"), "{error}");
+}
+
+#[tokio::test]
 async fn core_lightning_sells_over_http_in_every_dialect() {
     let (_server, node) = connected().await;
     sells_and_serves_once(node.clone(), node).await;
