@@ -20,7 +20,7 @@ const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_se
 /// The node whose URL is in a variable. Without it, a test says so and does nothing, unless
 /// `X402_REQUIRE_NODES=1`.
 /// How long a real node may take.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn node(variable: &str) -> Option<Node> {
     let Ok(url) = env::var(variable) else {
