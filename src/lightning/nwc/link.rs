@@ -191,8 +191,9 @@ impl Task {
             News::Event(event) if self.cipher.is_of_wallet(&event) => self.event(event),
             News::Rejected(id, why) => {
                 if let Some(answer) = self.pending.remove(&id) {
-                    let why = format!("the relay does not forward the request: {why}");
-                    let _ = answer.send(Err(Fault::Unsent(why.into())));
+                    // Whether it did is not known: only the wallet can tell.
+                    let why = format!("the relay says that it does not forward the request: {why}");
+                    let _ = answer.send(Err(Fault::Lost(why.into())));
                 }
             }
             News::Closed(why) => {

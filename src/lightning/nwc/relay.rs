@@ -27,7 +27,7 @@ pub(super) enum News {
     Event(Box<Event>),
     /// All stored events of a subscription were sent.
     Stored,
-    /// The relay does not forward this event.
+    /// The relay says that it does not forward this event. That is no proof.
     Rejected(EventId, String),
     /// The relay ended a subscription.
     Closed(String),

@@ -162,7 +162,7 @@ async fn a_wallet_that_cannot_be_used_is_named_with_the_fix() {
     set.relay.inner.rejects.store(true, Ordering::SeqCst);
     fails(
         ConnectErrorKind::Unreachable,
-        "does not forward the request: blocked",
+        "it does not forward the request: blocked",
     )
     .await;
     set.relay.kill().await;

@@ -1,6 +1,7 @@
 //! Nostr Wallet Connect, with a relay and wallet services of ours.
 
 mod connecting;
+mod doubtful;
 mod ledger;
 mod options;
 mod payments;
