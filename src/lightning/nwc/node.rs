@@ -45,7 +45,8 @@ use crate::{
 /// # Least privilege
 ///
 /// Make a connection in the wallet that can only receive: without `pay_invoice`, and with a budget
-/// of zero. [`ReceiverProfile::can_spend`] tells what the wallet grants.
+/// of zero. [`ReceiverProfile::can_spend`] tells what the wallet grants. Each method that pays counts
+/// (`pay_..`, `multi_pay_..`, keysend), and so does `create_connection`.
 ///
 /// # The trial invoice
 ///
@@ -122,19 +123,13 @@ impl Nwc {
     }
 
     fn new(started: Started) -> Self {
-        let spends = [
-            "pay_invoice",
-            "multi_pay_invoice",
-            "pay_keysend",
-            "multi_pay_keysend",
-        ];
         let found = Found {
             network: started.network,
             public_key: started.public_key,
             whole_sats_only: started.whole_sats_only,
             receives: started.receives(),
             pays: started.can("pay_invoice") && started.can("lookup_invoice"),
-            can_spend: spends.iter().any(|method| started.can(method)),
+            can_spend: started.can_spend(),
             notifies: started.notifies,
             lists: started.can("list_transactions"),
         };

@@ -139,8 +139,23 @@ async fn a_wallet_is_always_shared_and_its_rights_are_read() {
             .contains("allow it make_invoice and lookup_invoice")
     );
     pays.unwrap();
-    let (receives, _) = lacks("get_info make_invoice lookup_invoice pay_keysend").await;
-    assert_eq!(receives, Ok(Some(true)));
+    for spends in [
+        "pay_keysend",
+        "multi_pay_invoice",
+        "multi_pay_keysend",
+        "pay_offer",
+        "pay_onchain",
+        "multi_pay_offer",
+        "probe_keysend_route",
+        "create_connection",
+    ] {
+        let methods = format!("get_info make_invoice lookup_invoice {spends}");
+        let (receives, _) = lacks(methods.leak()).await;
+        assert_eq!(receives, Ok(Some(true)), "{spends}");
+    }
+    let (receives, _) =
+        lacks("get_info make_invoice lookup_invoice get_balance sign_message").await;
+    assert_eq!(receives, Ok(Some(false)));
     // This one does not grant `get_info`, so what it publishes counts.
     let (receives, _) = lacks("make_invoice lookup_invoice pay_invoice").await;
     assert_eq!(receives, Ok(Some(true)));
