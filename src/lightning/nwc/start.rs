@@ -65,11 +65,7 @@ pub(super) async fn start(address: Address) -> Result<Started, ConnectError> {
     let mut started = Started {
         wallet,
         settled,
-        network: info
-            .network
-            .as_deref()
-            .and_then(network)
-            .unwrap_or(Network::Bitcoin),
+        network: network(info.network.as_deref())?,
         public_key: None,
         whole_sats_only: false,
         methods: info.methods,
@@ -274,11 +270,20 @@ fn unusable(fault: Fault) -> ConnectError {
     ConnectError::new(kind, text).because(NodeError::from(fault))
 }
 
-fn network(name: &str) -> Option<Network> {
-    match name {
-        "mainnet" => Some(Network::Bitcoin),
-        name => Network::ALL
-            .into_iter()
-            .find(|network| network.as_str() == name),
-    }
+/// Returns the network with a name. A wallet that names none, or an empty one, is on mainnet.
+fn network(name: Option<&str>) -> Result<Network, ConnectError> {
+    let name = match name {
+        None | Some("" | "mainnet") => return Ok(Network::Bitcoin),
+        Some(name) => name,
+    };
+    let mut all = Network::ALL.into_iter();
+    all.find(|network| network.as_str() == name).ok_or_else(|| {
+        let name: String = name.chars().take(40).collect();
+        ConnectError::new(
+            ConnectErrorKind::Node,
+            format!(
+                "the wallet behind Nostr Wallet Connect is on the network {name:?}, and expected is mainnet, testnet, signet or regtest: use a wallet of one of these"
+            ),
+        )
+    })
 }

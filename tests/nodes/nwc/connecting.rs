@@ -6,7 +6,7 @@ use lightning_invoice::Currency;
 use tower_x402::{
     Network,
     lightning::{
-        ConnectErrorKind, Description, NodeErrorKind, Nwc, Receiver, conformance, connect,
+        ConnectErrorKind, Description, NodeErrorKind, Nwc, Payer, Receiver, conformance, connect,
     },
 };
 
@@ -198,6 +198,43 @@ async fn a_trial_invoice_shows_what_the_wallet_changes() {
         assert_eq!(Receiver::profile(&wallet).network, Network::Signet);
         invoice(&wallet, 1, 60).await;
     }
+}
+
+#[tokio::test]
+async fn a_network_that_is_unknown_is_named_and_only_a_missing_one_is_mainnet() {
+    let set = Set::with(Options::default()).await;
+    let pays = |network| {
+        let options = Options {
+            network,
+            methods: "get_info lookup_invoice pay_invoice",
+            ..Options::default()
+        };
+        Service::start(&set.relay, &set.ledger, options)
+    };
+    for (name, network) in [
+        (None, Network::Bitcoin),
+        (Some(""), Network::Bitcoin),
+        (Some("mainnet"), Network::Bitcoin),
+        (Some("testnet"), Network::Testnet),
+        (Some("signet"), Network::Signet),
+        (Some("regtest"), Network::Regtest),
+    ] {
+        let wallet = Nwc::connect(&pays(name).url).await.unwrap();
+        assert_eq!(Payer::profile(&wallet).network, network, "{name:?}");
+    }
+    for name in ["mutinynet", "liquid", "main net", " "] {
+        let error = Nwc::connect(&pays(Some(name)).url).await.unwrap_err();
+        assert_eq!(error.kind(), ConnectErrorKind::Node, "{error}");
+        let named = format!("the network {name:?}");
+        assert!(error.to_string().contains(&named), "{error}");
+    }
+    let receives = Options {
+        network: Some("mutinynet"),
+        ..Options::default()
+    };
+    let service = Service::start(&set.relay, &set.ledger, receives);
+    let error = Nwc::connect(&service.url).await.unwrap_err();
+    assert!(error.to_string().contains("mutinynet"), "{error}");
 }
 
 #[tokio::test]
