@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     cipher::{Cipher, Encryption, answered},
     fault::Fault,
-    relay::{News, Relay},
+    relay::{News, Relay, place},
     wire::Notification,
 };
 use crate::{boxed::BoxError, lightning::settled::Listeners, trace};
@@ -132,7 +132,8 @@ impl Task {
             // Their answers would come over the lost connection.
             self.pending.clear();
             trace::warn(format_args!(
-                "the wallet's relay {url} is not reached, and the next attempt is in {} s: {error}",
+                "the wallet's relay {} is not reached, and the next attempt is in {} s: {error}",
+                place(url),
                 delay.as_secs()
             ));
             sleep(delay).await;

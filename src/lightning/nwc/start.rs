@@ -10,7 +10,7 @@ use super::{
     cipher::{Cipher, Encryption},
     fault::{Fault, NAME},
     link::Link,
-    relay::{Relay, about},
+    relay::{Relay, about, place},
     wallet::{ANSWER, Wallet},
     wire::{Info, Made, MakeInvoice, Nothing},
 };
@@ -206,7 +206,8 @@ async fn relays(address: &Address) -> Result<(Vec<String>, Option<About>), Conne
         (None, Some((url, error))) => Err(ConnectError::new(
             ConnectErrorKind::Unreachable,
             format!(
-                "the relay {url} of Nostr Wallet Connect is not reached: check the network, or make a new connection in the wallet"
+                "the relay {} of Nostr Wallet Connect is not reached: check the network, or make a new connection in the wallet",
+                place(url)
             ),
         )
         .because(error)),

@@ -238,6 +238,59 @@ async fn a_network_that_is_unknown_is_named_and_only_a_missing_one_is_mainnet() 
 }
 
 #[tokio::test]
+async fn of_a_relay_only_the_scheme_the_host_and_the_port_are_printed() {
+    let set = Set::with(Options::default()).await;
+    let journal = Journal::begin();
+    let mut wallets = Vec::new();
+    let places = [
+        ("alice:hunter2@", "/"),
+        ("", "/hunter2/x"),
+        ("", "/?token=hunter2"),
+        ("hunter2@", "/?a=hunter2"),
+    ];
+    let encoded = |text: &str| {
+        let text = text.replace('?', "%3F").replace('=', "%3D");
+        text.replace('#', "%23").replace('@', "%40")
+    };
+    let url = |(user, rest): (&str, &str)| {
+        let (host, path) = (encoded(user), encoded(rest));
+        let plain = set
+            .receiver
+            .url
+            .replacen("%3A%2F%2F", &format!("://{host}"), 1);
+        plain.replacen("&secret=", &format!("{path}&secret="), 1)
+    };
+    for place in places {
+        wallets.push(Nwc::connect(&url(place)).await.unwrap());
+    }
+    set.relay.kill().await;
+    while journal.lines().matches("is not reached").count() < wallets.len() {
+        tokio::task::yield_now().await;
+    }
+    let unreadable = set
+        .receiver
+        .url
+        .replacen("relay=ws%3A%2F%2F", "relay=ws://hunter2%20@", 1);
+    let error = Nwc::connect(&unreadable).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("a URL that cannot be read"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    for place in places {
+        let error = Nwc::connect(&url(place)).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(&set.relay.url), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let said = journal.lines();
+    assert!(
+        said.contains(&format!("relay {} is not", set.relay.url)),
+        "{said}"
+    );
+    let warnings = said.lines().filter(|line| line.contains("is not reached"));
+    assert!(!warnings.collect::<String>().contains("hunter2"), "{said}");
+}
+
+#[tokio::test]
 async fn the_log_says_whether_the_wallet_tells_unpaid_preimages_and_keeps_hashes() {
     let relay = Arc::new(Relay::start().await);
     let ledger = Arc::new(Ledger::new());
