@@ -294,6 +294,12 @@ async fn a_wallet_without_notifications_is_polled_and_one_without_a_list_is_not(
         let (next, ()) = tokio::join!(settlements.next(), settle);
         assert_eq!(next, Some(invoice.payment_hash()));
     }
+    for call in set.receiver.calls("list_transactions") {
+        assert_eq!(
+            call["limit"], 20,
+            "a longer list may not fit into a message"
+        );
+    }
     let methods = "get_info make_invoice lookup_invoice";
     let service = Service::start(&set.relay, &set.ledger, Options { methods, ..options });
     let wallet = Nwc::connect(&service.url).await.unwrap();
