@@ -37,6 +37,9 @@ const NOTIFICATION_NIP44: u16 = 23_197;
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(60);
 
+/// How long a connection must last, so that the delay begins anew without an answer of the wallet.
+const LASTING: Duration = Duration::from_secs(30);
+
 /// A handle of the task. The task ends when all handles are dropped.
 #[derive(Clone)]
 pub(super) struct Link(mpsc::Sender<Ask>);
@@ -60,6 +63,7 @@ impl Link {
             settled,
             asks: receiver,
             pending: HashMap::new(),
+            answered: false,
         };
         tokio::spawn(task.run(relays));
         Self(sender)
@@ -110,6 +114,8 @@ struct Task {
     settled: Arc<Listeners>,
     asks: mpsc::Receiver<Ask>,
     pending: HashMap<EventId, Answer>,
+    /// Whether the wallet answered over the present connection.
+    answered: bool,
 }
 
 impl Task {
@@ -121,8 +127,14 @@ impl Task {
             }
             let error = match self.open(url).await {
                 Ok(mut relay) => {
-                    delay = FIRST_DELAY;
-                    match self.serve(&mut relay).await {
+                    let opened = Instant::now();
+                    self.answered = false;
+                    let served = self.serve(&mut relay).await;
+                    // A relay that only takes connections is not asked more often for that.
+                    if self.answered || opened.elapsed() >= LASTING {
+                        delay = FIRST_DELAY;
+                    }
+                    match served {
                         Ok(()) => return,
                         Err(error) => error,
                     }
@@ -208,6 +220,7 @@ impl Task {
     fn event(&mut self, event: Box<Event>) {
         if event.kind == Kind::WalletConnectResponse {
             if let Some(answer) = answered(&event).and_then(|id| self.pending.remove(&id)) {
+                self.answered = true;
                 let _ = answer.send(Ok(event));
             }
             return;

@@ -5,6 +5,7 @@ mod doubtful;
 mod ledger;
 mod options;
 mod payments;
+mod reconnecting;
 mod relay;
 mod service;
 
