@@ -22,8 +22,8 @@ const POLL: Duration = Duration::from_secs(5);
 /// How long ago an invoice may have been made.
 const AGE: Duration = Duration::from_secs(86_400);
 
-/// How many transactions are asked for at a time.
-const MOST: u64 = 100;
+/// How many transactions are asked for at a time. More may not fit into a message.
+const MOST: u64 = 20;
 
 /// How many settled invoices are remembered, so that they are not repeated.
 const REMEMBERED: usize = 1_000;

@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     cipher::{Cipher, Encryption, answered},
     fault::Fault,
-    relay::{News, Relay},
+    relay::{News, Relay, place},
     wire::Notification,
 };
 use crate::{boxed::BoxError, lightning::settled::Listeners, trace};
@@ -36,6 +36,9 @@ const NOTIFICATION_NIP44: u16 = 23_197;
 
 const FIRST_DELAY: Duration = Duration::from_secs(1);
 const LAST_DELAY: Duration = Duration::from_secs(60);
+
+/// How long a connection must last, so that the delay begins anew without an answer of the wallet.
+const LASTING: Duration = Duration::from_secs(30);
 
 /// A handle of the task. The task ends when all handles are dropped.
 #[derive(Clone)]
@@ -60,6 +63,7 @@ impl Link {
             settled,
             asks: receiver,
             pending: HashMap::new(),
+            answered: false,
         };
         tokio::spawn(task.run(relays));
         Self(sender)
@@ -110,6 +114,8 @@ struct Task {
     settled: Arc<Listeners>,
     asks: mpsc::Receiver<Ask>,
     pending: HashMap<EventId, Answer>,
+    /// Whether the wallet answered over the present connection.
+    answered: bool,
 }
 
 impl Task {
@@ -121,8 +127,14 @@ impl Task {
             }
             let error = match self.open(url).await {
                 Ok(mut relay) => {
-                    delay = FIRST_DELAY;
-                    match self.serve(&mut relay).await {
+                    let opened = Instant::now();
+                    self.answered = false;
+                    let served = self.serve(&mut relay).await;
+                    // A relay that only takes connections is not asked more often for that.
+                    if self.answered || opened.elapsed() >= LASTING {
+                        delay = FIRST_DELAY;
+                    }
+                    match served {
                         Ok(()) => return,
                         Err(error) => error,
                     }
@@ -132,7 +144,8 @@ impl Task {
             // Their answers would come over the lost connection.
             self.pending.clear();
             trace::warn(format_args!(
-                "the wallet's relay {url} is not reached, and the next attempt is in {} s: {error}",
+                "the wallet's relay {} is not reached, and the next attempt is in {} s: {error}",
+                place(url),
                 delay.as_secs()
             ));
             sleep(delay).await;
@@ -191,8 +204,9 @@ impl Task {
             News::Event(event) if self.cipher.is_of_wallet(&event) => self.event(event),
             News::Rejected(id, why) => {
                 if let Some(answer) = self.pending.remove(&id) {
-                    let why = format!("the relay does not forward the request: {why}");
-                    let _ = answer.send(Err(Fault::Unsent(why.into())));
+                    // Whether it did is not known: only the wallet can tell.
+                    let why = format!("the relay says that it does not forward the request: {why}");
+                    let _ = answer.send(Err(Fault::Lost(why.into())));
                 }
             }
             News::Closed(why) => {
@@ -206,6 +220,7 @@ impl Task {
     fn event(&mut self, event: Box<Event>) {
         if event.kind == Kind::WalletConnectResponse {
             if let Some(answer) = answered(&event).and_then(|id| self.pending.remove(&id)) {
+                self.answered = true;
                 let _ = answer.send(Ok(event));
             }
             return;

@@ -32,7 +32,7 @@ use crate::{
 /// | keys | always [`KeyCustody::Shared`], because the wallet's host can learn a preimage. |
 /// | settlements | pushed, if the wallet sends `payment_received` notifications. Otherwise polled every 5 seconds with `list_transactions`. Without that method there are none. |
 /// | fees | NIP-47 has no limit for them, so [`PayerProfile::keeps_fee_limit`] is false: set a budget in the wallet. |
-/// | paying twice | asks `lookup_invoice` first, and pays nothing that the wallet knows as settled or pending. It also remembers in this process what it asked for. If an answer is lost and the wallet knows nothing of the payment, the invoice is not paid again until it has expired. After a restart of this process only the wallet's own record protects against that. |
+/// | paying twice | asks `lookup_invoice` first, and pays nothing that the wallet knows as settled or pending. It also remembers in this process what it asked for. If an answer is lost, or a relay rejects the request, or the wallet says that the payment failed, and the wallet knows nothing of the payment, the invoice is not paid again until it has expired. After a restart of this process only the wallet's own record protects against that. |
 ///
 /// It needs the methods `get_info`, `make_invoice` and `lookup_invoice` to receive, and `get_info`,
 /// `pay_invoice` and `lookup_invoice` to pay. Requests are encrypted with NIP-44, or with NIP-04 if
@@ -45,7 +45,8 @@ use crate::{
 /// # Least privilege
 ///
 /// Make a connection in the wallet that can only receive: without `pay_invoice`, and with a budget
-/// of zero. [`ReceiverProfile::can_spend`] tells what the wallet grants.
+/// of zero. [`ReceiverProfile::can_spend`] tells what the wallet grants. Each method that pays counts
+/// (`pay_..`, `multi_pay_..`, keysend), and so does `create_connection`.
 ///
 /// # The trial invoice
 ///
@@ -122,19 +123,13 @@ impl Nwc {
     }
 
     fn new(started: Started) -> Self {
-        let spends = [
-            "pay_invoice",
-            "multi_pay_invoice",
-            "pay_keysend",
-            "multi_pay_keysend",
-        ];
         let found = Found {
             network: started.network,
             public_key: started.public_key,
             whole_sats_only: started.whole_sats_only,
             receives: started.receives(),
             pays: started.can("pay_invoice") && started.can("lookup_invoice"),
-            can_spend: spends.iter().any(|method| started.can(method)),
+            can_spend: started.can_spend(),
             notifies: started.notifies,
             lists: started.can("list_transactions"),
         };

@@ -132,7 +132,8 @@ impl Payment {
             (Err(error), Some(failed_before)) => {
                 (State::Unclear { failed_before }, Err(error.maybe_paid()))
             }
-            (Err(error), None) => (State::Over, Err(error)),
+            // An earlier process may have paid.
+            (Err(error), None) => (State::Over, Err(error.maybe_paid())),
         }
     }
 
@@ -141,9 +142,8 @@ impl Payment {
             invoice: self.invoice.as_str().to_owned(),
         };
         let expiry = self.time.max(RECEIVE);
-        let asked = self
-            .wallet
-            .ask("pay_invoice", params, expiry, expiry + LISTEN);
+        let wait = expiry.saturating_add(LISTEN);
+        let asked = self.wallet.ask("pay_invoice", params, expiry, wait);
         let sent: Result<Paid, Fault> = asked.await;
         let unclear = State::Unclear { failed_before };
         match sent {
@@ -160,6 +160,7 @@ impl Payment {
     }
 
     /// Finds out what an error means. It may also say that the invoice was paid before.
+    /// NIP-47 says that a failure may be due to a timeout. So only a lookup tells what is sure.
     async fn refused(&self, code: String, message: String, failed_before: FailedBefore) -> Outcome {
         let definite = NOT_PAID.contains(&code.as_str());
         let failed = code == "PAYMENT_FAILED";
@@ -169,10 +170,10 @@ impl Payment {
         }
         let unclear = State::Unclear { failed_before };
         match found(&self.wallet, self.invoice.payment_hash()).await {
-            Ok(found) if !failed && !is_sure(&found, failed_before) => {
+            Ok(found) if !is_sure(&found, failed_before && !failed) => {
                 (unclear, Err(error.maybe_paid()))
             }
-            Ok(PaymentStatus::Failed | PaymentStatus::Unknown) => {
+            Ok(PaymentStatus::Failed) => {
                 trace::warn(format_args!("a payment failed: {error}"));
                 (State::Over, Ok(PaymentStatus::Failed))
             }

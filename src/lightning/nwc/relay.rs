@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use http::Uri;
 use nostr::{Event, EventId, JsonUtil as _, Kind};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ pub(super) enum News {
     Event(Box<Event>),
     /// All stored events of a subscription were sent.
     Stored,
-    /// The relay does not forward this event.
+    /// The relay says that it does not forward this event. That is no proof.
     Rejected(EventId, String),
     /// The relay ended a subscription.
     Closed(String),
@@ -100,6 +101,21 @@ impl News {
             _ => Self::Other,
         }
     }
+}
+
+/// Returns a relay's URL as it may be printed: the scheme, the host and the port. The rest may hold a
+/// secret.
+pub(super) fn place(url: &str) -> String {
+    let Ok(uri) = url.parse::<Uri>() else {
+        return "(a URL that cannot be read)".to_owned();
+    };
+    let port = uri.port().map(|port| format!(":{port}"));
+    format!(
+        "{}://{}{}",
+        uri.scheme_str().unwrap_or_default(),
+        uri.host().unwrap_or_default(),
+        port.unwrap_or_default()
+    )
 }
 
 /// Returns what the wallet publishes about itself, if this relay has it.

@@ -10,7 +10,7 @@ use super::{
     cipher::{Cipher, Encryption},
     fault::{Fault, NAME},
     link::Link,
-    relay::{Relay, about},
+    relay::{Relay, about, place},
     wallet::{ANSWER, Wallet},
     wire::{Info, Made, MakeInvoice, Nothing},
 };
@@ -65,11 +65,7 @@ pub(super) async fn start(address: Address) -> Result<Started, ConnectError> {
     let mut started = Started {
         wallet,
         settled,
-        network: info
-            .network
-            .as_deref()
-            .and_then(network)
-            .unwrap_or(Network::Bitcoin),
+        network: network(info.network.as_deref())?,
         public_key: None,
         whole_sats_only: false,
         methods: info.methods,
@@ -90,6 +86,17 @@ impl Started {
 
     pub(super) fn can(&self, method: &str) -> bool {
         self.methods.iter().any(|known| known == method)
+    }
+
+    /// Returns whether money can leave through this connection. Methods that pay in a way that is
+    /// not known here count too, and so does one that makes connections.
+    pub(super) fn can_spend(&self) -> bool {
+        self.methods.iter().any(|method| {
+            method.starts_with("pay_")
+                || method.starts_with("multi_pay_")
+                || method.contains("keysend")
+                || method == "create_connection"
+        })
     }
 
     /// Makes an invoice, and learns from it the network, the key that signs invoices, and what the
@@ -199,7 +206,8 @@ async fn relays(address: &Address) -> Result<(Vec<String>, Option<About>), Conne
         (None, Some((url, error))) => Err(ConnectError::new(
             ConnectErrorKind::Unreachable,
             format!(
-                "the relay {url} of Nostr Wallet Connect is not reached: check the network, or make a new connection in the wallet"
+                "the relay {} of Nostr Wallet Connect is not reached: check the network, or make a new connection in the wallet",
+                place(url)
             ),
         )
         .because(error)),
@@ -263,11 +271,20 @@ fn unusable(fault: Fault) -> ConnectError {
     ConnectError::new(kind, text).because(NodeError::from(fault))
 }
 
-fn network(name: &str) -> Option<Network> {
-    match name {
-        "mainnet" => Some(Network::Bitcoin),
-        name => Network::ALL
-            .into_iter()
-            .find(|network| network.as_str() == name),
-    }
+/// Returns the network with a name. A wallet that names none, or an empty one, is on mainnet.
+fn network(name: Option<&str>) -> Result<Network, ConnectError> {
+    let name = match name {
+        None | Some("" | "mainnet") => return Ok(Network::Bitcoin),
+        Some(name) => name,
+    };
+    let mut all = Network::ALL.into_iter();
+    all.find(|network| network.as_str() == name).ok_or_else(|| {
+        let name: String = name.chars().take(40).collect();
+        ConnectError::new(
+            ConnectErrorKind::Node,
+            format!(
+                "the wallet behind Nostr Wallet Connect is on the network {name:?}, and expected is mainnet, testnet, signet or regtest: use a wallet of one of these"
+            ),
+        )
+    })
 }

@@ -6,7 +6,7 @@ use lightning_invoice::Currency;
 use tower_x402::{
     Network,
     lightning::{
-        ConnectErrorKind, Description, NodeErrorKind, Nwc, Receiver, conformance, connect,
+        ConnectErrorKind, Description, NodeErrorKind, Nwc, Payer, Receiver, conformance, connect,
     },
 };
 
@@ -162,7 +162,7 @@ async fn a_wallet_that_cannot_be_used_is_named_with_the_fix() {
     set.relay.inner.rejects.store(true, Ordering::SeqCst);
     fails(
         ConnectErrorKind::Unreachable,
-        "does not forward the request: blocked",
+        "it does not forward the request: blocked",
     )
     .await;
     set.relay.kill().await;
@@ -198,6 +198,96 @@ async fn a_trial_invoice_shows_what_the_wallet_changes() {
         assert_eq!(Receiver::profile(&wallet).network, Network::Signet);
         invoice(&wallet, 1, 60).await;
     }
+}
+
+#[tokio::test]
+async fn a_network_that_is_unknown_is_named_and_only_a_missing_one_is_mainnet() {
+    let set = Set::with(Options::default()).await;
+    let pays = |network| {
+        let options = Options {
+            network,
+            methods: "get_info lookup_invoice pay_invoice",
+            ..Options::default()
+        };
+        Service::start(&set.relay, &set.ledger, options)
+    };
+    for (name, network) in [
+        (None, Network::Bitcoin),
+        (Some(""), Network::Bitcoin),
+        (Some("mainnet"), Network::Bitcoin),
+        (Some("testnet"), Network::Testnet),
+        (Some("signet"), Network::Signet),
+        (Some("regtest"), Network::Regtest),
+    ] {
+        let wallet = Nwc::connect(&pays(name).url).await.unwrap();
+        assert_eq!(Payer::profile(&wallet).network, network, "{name:?}");
+    }
+    for name in ["mutinynet", "liquid", "main net", " "] {
+        let error = Nwc::connect(&pays(Some(name)).url).await.unwrap_err();
+        assert_eq!(error.kind(), ConnectErrorKind::Node, "{error}");
+        let named = format!("the network {name:?}");
+        assert!(error.to_string().contains(&named), "{error}");
+    }
+    let receives = Options {
+        network: Some("mutinynet"),
+        ..Options::default()
+    };
+    let service = Service::start(&set.relay, &set.ledger, receives);
+    let error = Nwc::connect(&service.url).await.unwrap_err();
+    assert!(error.to_string().contains("mutinynet"), "{error}");
+}
+
+#[tokio::test]
+async fn of_a_relay_only_the_scheme_the_host_and_the_port_are_printed() {
+    let set = Set::with(Options::default()).await;
+    let journal = Journal::begin();
+    let mut wallets = Vec::new();
+    let places = [
+        ("alice:hunter2@", "/"),
+        ("", "/hunter2/x"),
+        ("", "/?token=hunter2"),
+        ("hunter2@", "/?a=hunter2"),
+    ];
+    let encoded = |text: &str| {
+        let text = text.replace('?', "%3F").replace('=', "%3D");
+        text.replace('#', "%23").replace('@', "%40")
+    };
+    let url = |(user, rest): (&str, &str)| {
+        let (host, path) = (encoded(user), encoded(rest));
+        let plain = set
+            .receiver
+            .url
+            .replacen("%3A%2F%2F", &format!("://{host}"), 1);
+        plain.replacen("&secret=", &format!("{path}&secret="), 1)
+    };
+    for place in places {
+        wallets.push(Nwc::connect(&url(place)).await.unwrap());
+    }
+    set.relay.kill().await;
+    while journal.lines().matches("is not reached").count() < wallets.len() {
+        tokio::task::yield_now().await;
+    }
+    let unreadable = set
+        .receiver
+        .url
+        .replacen("relay=ws%3A%2F%2F", "relay=ws://hunter2%20@", 1);
+    let error = Nwc::connect(&unreadable).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(text.contains("a URL that cannot be read"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+    for place in places {
+        let error = Nwc::connect(&url(place)).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(&set.relay.url), "{text}");
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+    let said = journal.lines();
+    assert!(
+        said.contains(&format!("relay {} is not", set.relay.url)),
+        "{said}"
+    );
+    let warnings = said.lines().filter(|line| line.contains("is not reached"));
+    assert!(!warnings.collect::<String>().contains("hunter2"), "{said}");
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! Nostr Wallet Connect, with a relay and wallet services of ours.
 
 mod connecting;
+mod doubtful;
 mod ledger;
 mod options;
 mod payments;
+mod reconnecting;
 mod relay;
 mod service;
 
@@ -138,8 +140,23 @@ async fn a_wallet_is_always_shared_and_its_rights_are_read() {
             .contains("allow it make_invoice and lookup_invoice")
     );
     pays.unwrap();
-    let (receives, _) = lacks("get_info make_invoice lookup_invoice pay_keysend").await;
-    assert_eq!(receives, Ok(Some(true)));
+    for spends in [
+        "pay_keysend",
+        "multi_pay_invoice",
+        "multi_pay_keysend",
+        "pay_offer",
+        "pay_onchain",
+        "multi_pay_offer",
+        "probe_keysend_route",
+        "create_connection",
+    ] {
+        let methods = format!("get_info make_invoice lookup_invoice {spends}");
+        let (receives, _) = lacks(methods.leak()).await;
+        assert_eq!(receives, Ok(Some(true)), "{spends}");
+    }
+    let (receives, _) =
+        lacks("get_info make_invoice lookup_invoice get_balance sign_message").await;
+    assert_eq!(receives, Ok(Some(false)));
     // This one does not grant `get_info`, so what it publishes counts.
     let (receives, _) = lacks("make_invoice lookup_invoice pay_invoice").await;
     assert_eq!(receives, Ok(Some(true)));
@@ -277,6 +294,12 @@ async fn a_wallet_without_notifications_is_polled_and_one_without_a_list_is_not(
         };
         let (next, ()) = tokio::join!(settlements.next(), settle);
         assert_eq!(next, Some(invoice.payment_hash()));
+    }
+    for call in set.receiver.calls("list_transactions") {
+        assert_eq!(
+            call["limit"], 20,
+            "a longer list may not fit into a message"
+        );
     }
     let methods = "get_info make_invoice lookup_invoice";
     let service = Service::start(&set.relay, &set.ledger, Options { methods, ..options });

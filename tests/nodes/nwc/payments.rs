@@ -1,4 +1,4 @@
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tower_x402::{
@@ -74,7 +74,8 @@ async fn a_wrong_answer_about_a_payment_may_have_paid() {
     let invoice = invoice(&receiver, 21, 60).await;
     set.payer.fault("lookup_invoice", Fault::OtherHash);
     set.ledger.payments(Payments::Fail);
-    payer.pay(&invoice, LIMITS).await.unwrap_err();
+    let error = payer.pay(&invoice, LIMITS).await.unwrap_err();
+    assert!(error.may_have_paid(), "{error}");
 }
 
 #[tokio::test]
@@ -202,23 +203,6 @@ async fn a_caller_that_goes_away_leaves_the_payment_under_way() {
         preimage(invoice, found);
     }
     assert_eq!(set.payer.calls("pay_invoice").len(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_payment_that_no_relay_took_has_not_paid() {
-    let (set, receiver, payer) = Set::connected().await;
-    let invoice = invoice(&receiver, 21, 600).await;
-    set.relay.inner.rejects.store(true, Ordering::SeqCst);
-    let error = payer.pay(&invoice, LIMITS).await.unwrap_err();
-    assert_eq!(error.kind(), NodeErrorKind::Unreachable);
-    assert!(!error.may_have_paid());
-    set.relay.inner.rejects.store(false, Ordering::SeqCst);
-    set.relay.kill().await;
-    let long = PayLimits::new(Amount::ZERO, Duration::from_secs(120));
-    let error = payer.pay(&invoice, long).await.unwrap_err();
-    assert!(!error.may_have_paid(), "{error}");
-    set.relay.up().await;
-    pays(&payer, &invoice).await;
 }
 
 #[tokio::test]

@@ -30,6 +30,10 @@ pub(super) struct Inner {
     /// The events that are kept.
     kept: Mutex<Vec<Event>>,
     pub(super) rejects: AtomicBool,
+    /// How many events until it also rejects one: 1 is the next. 0 is none.
+    pub(super) rejects_in: AtomicUsize,
+    /// Whether it forwards what it rejects.
+    pub(super) forwards_rejected: AtomicBool,
     /// Whether it sends events of the right kind to everybody, whoever signed them.
     pub(super) careless: AtomicBool,
     pub(super) ends_subscriptions: AtomicBool,
@@ -47,6 +51,8 @@ impl Relay {
                 events: broadcast::Sender::new(1_024),
                 kept: Mutex::default(),
                 rejects: AtomicBool::new(false),
+                rejects_in: AtomicUsize::new(0),
+                forwards_rejected: AtomicBool::new(false),
                 careless: AtomicBool::new(false),
                 ends_subscriptions: AtomicBool::new(false),
                 connections: AtomicUsize::new(0),
@@ -84,6 +90,13 @@ impl Relay {
 }
 
 impl Inner {
+    fn rejects_next(&self) -> bool {
+        let left = self.rejects_in.load(Ordering::SeqCst);
+        self.rejects_in
+            .store(left.saturating_sub(1), Ordering::SeqCst);
+        left == 1 || self.rejects.load(Ordering::SeqCst)
+    }
+
     fn publish(&self, event: Event) {
         // Kinds from 20,000 to 29,999 are not kept.
         if event.kind == Kind::WalletConnectInfo {
@@ -111,9 +124,9 @@ async fn serve(inner: Arc<Inner>, stream: TcpStream) {
                 match ClientMessage::from_json(text.as_bytes()).expect("a message of NIP-01") {
                     ClientMessage::Event(event) => {
                         event.verify().expect("a signed event");
-                        let rejected = inner.rejects.load(Ordering::SeqCst);
+                        let rejected = inner.rejects_next();
                         answers.push(RelayMessage::ok(event.id, !rejected, "blocked: a test"));
-                        if !rejected {
+                        if !rejected || inner.forwards_rejected.load(Ordering::SeqCst) {
                             inner.publish(event.into_owned());
                         }
                     }
