@@ -2,8 +2,9 @@
 //!
 //! The methods are those of [`ldk_node::Node`](https://docs.rs/ldk-node/0.7/ldk_node/struct.Node.html).
 
+mod settled;
+
 use std::{
-    collections::{HashSet, VecDeque},
     fmt,
     sync::{Arc, Mutex},
     time::Duration,
@@ -30,7 +31,6 @@ use super::{
     PaymentStatus, Receiver, ReceiverProfile, exact, payable,
     remembered::{Forgettable, PAID, Remembered},
     sending::{Begin, Sending},
-    unfold::unfold,
 };
 use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
@@ -47,9 +47,6 @@ const LAST_DELAY: Duration = Duration::from_millis(200);
 
 /// The longest time that one call waits for a payment.
 const LONGEST: Duration = Duration::from_secs(86_400);
-
-/// How often the node is asked for settled invoices.
-const POLL: Duration = Duration::from_secs(1);
 
 /// An [`ldk_node::Node`] that the application runs. It receives and pays.
 ///
@@ -316,13 +313,7 @@ impl Receiver for LdkNode {
     }
 
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
-        let start = Polling {
-            node: &self.node,
-            since: SystemClock::new().now(),
-            seen: HashSet::new(),
-            next: VecDeque::new(),
-        };
-        unfold(start, |polling| Box::pin(polling.next()))
+        settled::stream(&self.node)
     }
 }
 
@@ -344,60 +335,6 @@ impl Payer for LdkNode {
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         Box::pin(async move { self.payment_status(payment_hash) })
-    }
-}
-
-/// A stream of settled invoices.
-struct Polling<'a> {
-    node: &'a ldk_node::Node,
-    /// Invoices that settled before this second were reported, or settled before the stream began.
-    since: Timestamp,
-    /// Those that settled in that second or later, and were reported.
-    seen: HashSet<PaymentHash>,
-    next: VecDeque<PaymentHash>,
-}
-
-impl Polling<'_> {
-    async fn next(mut self) -> (PaymentHash, Self) {
-        loop {
-            if let Some(hash) = self.next.pop_front() {
-                return (hash, self);
-            }
-            self.poll();
-            if self.next.is_empty() {
-                sleep(POLL).await;
-            }
-        }
-    }
-
-    fn poll(&mut self) {
-        let since = self.since.as_unix_seconds();
-        let settled = self.node.list_payments_with_filter(|payment| {
-            // Deposits on the chain are listed too, under their transactions.
-            matches!(
-                payment.kind,
-                PaymentKind::Bolt11 { .. } | PaymentKind::Bolt11Jit { .. }
-            ) && payment.direction == PaymentDirection::Inbound
-                && payment.status == Progress::Succeeded
-                && payment.latest_update_timestamp >= since
-        });
-        let latest = settled
-            .iter()
-            .map(|payment| payment.latest_update_timestamp)
-            .max();
-        let latest = Timestamp::from_unix_seconds(latest.unwrap_or(since));
-        let mut seen = HashSet::new();
-        for payment in settled {
-            let hash = PaymentHash::from_bytes(payment.id.0);
-            if !self.seen.contains(&hash) {
-                self.next.push_back(hash);
-            }
-            if payment.latest_update_timestamp >= latest.as_unix_seconds() {
-                seen.insert(hash);
-            }
-        }
-        self.since = latest;
-        self.seen = seen;
     }
 }
 
