@@ -104,8 +104,8 @@ use self::{
     verify::Genuine,
 };
 use super::{
-    Asked, ChallengeLine, Claim as _, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed,
-    Presented, Rank, RequestView, Unsayable, accept_authenticate,
+    Asked, ChallengeLine, Committed, Dialect, HeaderLine, HttpFields, Issuer, Listed, Presented,
+    Rank, RequestView, Unsayable, accept_authenticate,
 };
 use crate::{
     clock::Timestamp,
@@ -182,16 +182,17 @@ impl Dialect for L402 {
         let mut last = &mut first;
         let found = authorization::presented(view.headers());
         // With one credential there is nothing to choose: its caveats are checked when it is
-        // verified, unless a body is read before that.
+        // verified, unless a charge of this route has a body read before that.
         let is_alone = found.is_alone;
-        let is_one = found.is_one();
+        let reads_body = terms.and_earlier().any(|terms| terms.bound_covers_body);
+        let is_checked_later = found.is_one() && !reads_body;
         for part in found {
             let token = Credential::read(part).and_then(|credential| {
                 Genuine::of((credential, is_alone), view.keys, self.service.as_ref())
             });
             match token.map(|token| {
                 (
-                    if is_one && !token.needs_body(terms) {
+                    if is_checked_later {
                         Ok(())
                     } else {
                         token.buys(view, terms, now, false).map(|_| ())
