@@ -1,5 +1,7 @@
 //! Electrum as a wallet that pays: it shares no code with LND or LDK. Only for tests.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tower_x402::{
@@ -80,7 +82,15 @@ impl Payer for Electrum {
         _: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            let told = self.call("lnpay", json!([invoice.as_str()])).await?;
+            let mut told = Value::Null;
+            // After a kill of the payee it takes a while until their channel is open again.
+            for _ in 0..120 {
+                told = self.call("lnpay", json!([invoice.as_str()])).await?;
+                if told["success"] != Value::Bool(false) {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
             let preimage = told["preimage"].as_str().and_then(Preimage::from_hex);
             match preimage.filter(|preimage| invoice.payment_hash().is_of(preimage)) {
                 Some(preimage) => Ok(PaymentStatus::Paid {
