@@ -23,18 +23,19 @@ pub(in crate::server) struct Hints<'a> {
 }
 
 /// Reduces the challenges, the most preferred first, until they have at most `budget` bytes.
-/// Returns the rest, at least one, and what was left out.
+/// Returns the rest, at least one, and what was left out, or `None` if all of them fit.
 ///
 /// `brief` writes a dialect's challenge without what a client can pay without.
 pub(in crate::server) fn fit<'a>(
-    mut written: Vec<Written<'a>>,
+    written: &[Written<'a>],
     budget: usize,
     hints: &Hints<'_>,
     brief: impl Fn(&dyn Dialect) -> Option<Vec<ChallengeLine>>,
-) -> (Vec<Written<'a>>, Option<LeftOut>) {
-    if sum(&written) <= budget {
-        return (written, None);
+) -> Option<(Vec<Written<'a>>, LeftOut)> {
+    if sum(written) <= budget {
+        return None;
     }
+    let mut written = written.to_vec();
     let is_named = |one: &Written<'_>| one.dialect.is_named(hints.headers);
     if written.iter().any(is_named) {
         written.retain(is_named);
@@ -42,7 +43,7 @@ pub(in crate::server) fn fit<'a>(
     // First the copies of a challenge for older clients, then optional members.
     for has_copies in [true, false] {
         if sum(&written) <= budget {
-            return (written, Some(LeftOut::Spare));
+            return Some((written, LeftOut::Spare));
         }
         for one in &mut written {
             if (one.lines.len() > 1) == has_copies
@@ -53,7 +54,7 @@ pub(in crate::server) fn fit<'a>(
         }
     }
     if sum(&written) <= budget {
-        return (written, Some(LeftOut::Spare));
+        return Some((written, LeftOut::Spare));
     }
     let shortest = written.iter().min_by_key(|one| size(one)).cloned();
     let refused = hints.refused.map(Dialect::name);
@@ -77,7 +78,7 @@ pub(in crate::server) fn fit<'a>(
     } else {
         LeftOut::Spare
     };
-    (written, Some(left_out))
+    Some((written, left_out))
 }
 
 /// Returns how many bytes the lines take in HTTP/1.1.

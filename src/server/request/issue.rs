@@ -225,16 +225,10 @@ pub(in crate::server) fn answer(
         ..*asked
     };
     let room = limit.saturating_sub(reserved);
-    let cut = (budget::sum(&written) > room).then(|| {
-        budget::fit(written.clone(), room, &hints, |dialect| {
-            challenge(dialect, &brief)
-        })
-    });
+    let cut = budget::fit(&written, room, &hints, |dialect| challenge(dialect, &brief));
     let kept = cut.map(|(kept, left_out)| {
         let [full, sent] = [&written, &kept].map(|written| budget::sum(written) + reserved);
-        if let Some(left_out) = left_out {
-            setup.notices.challenges_cut(left_out, full, sent, limit);
-        }
+        setup.notices.challenges_cut(left_out, full, sent, limit);
         kept
     });
     let offer = Offer {
