@@ -87,12 +87,6 @@ pub(crate) fn takes_info() -> bool {
 
 /// Logs at INFO.
 #[inline]
-#[cfg(any(
-    feature = "devnet",
-    feature = "lnbits",
-    feature = "nwc",
-    feature = "server"
-))]
 pub(crate) fn info(line: fmt::Arguments<'_>) {
     #[cfg(feature = "tracing")]
     tracing::info!(target: "tower_x402", "{}", OneLine(line));

@@ -32,6 +32,14 @@ pub(crate) fn invoice(
     Ok(invoice)
 }
 
+/// Returns an amount for a node that only knows whole satoshis.
+#[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+pub(crate) fn whole_sats(node: &'static str, amount: Amount) -> Result<u64, NodeError> {
+    let why = "expected an amount of whole satoshis";
+    let refused = || NodeError::new(NodeErrorKind::Refused, node, why);
+    amount.as_whole_sat().ok_or_else(refused)
+}
+
 /// Reads the preimage that a wallet returned, and checks that it is of this payment.
 pub(crate) fn paid(
     node: &'static str,

@@ -209,6 +209,8 @@ mod cln;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod connect;
+#[cfg(any(all(feature = "cln", unix), feature = "nwc"))]
+mod detached;
 #[cfg(feature = "devnet")]
 mod devnet;
 mod error;
@@ -226,12 +228,17 @@ mod node;
 mod nwc;
 #[cfg(feature = "__rest")]
 mod outcome;
-#[cfg(feature = "__node")]
+#[cfg(any(feature = "__node", feature = "__rest"))]
 mod payable;
 mod payer;
 #[cfg(feature = "phoenixd")]
 mod phoenixd;
-#[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+#[cfg(any(
+    feature = "ldk",
+    feature = "lnbits",
+    feature = "nwc",
+    feature = "phoenixd"
+))]
 mod polling;
 mod receiver;
 mod remembered;
@@ -246,8 +253,17 @@ mod sending;
 mod settled;
 #[cfg(any(feature = "__node", feature = "__rest"))]
 mod unfold;
-// Some of it is unused if an adapter is left out.
-#[allow(dead_code, unused_imports)]
+#[cfg_attr(
+    not(all(
+        feature = "cln",
+        feature = "lnbits",
+        feature = "lnd",
+        feature = "nwc",
+        feature = "phoenixd",
+        unix
+    )),
+    allow(dead_code, unused_imports)
+)]
 mod url;
 
 #[cfg(all(feature = "cln", unix))]

@@ -4,36 +4,49 @@ use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::sleep;
 
-use super::{BoxFuture, BoxStream, rest::CallError, unfold::unfold};
+use super::{BoxFuture, BoxStream, NodeError, unfold::unfold};
 use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
     payment::PaymentHash,
     trace,
 };
 
-/// How often the node is asked, and how seldom if it fails.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// How long to wait before the node is asked again, and how long at most if it fails.
+#[derive(Clone, Copy)]
+pub(crate) struct Pauses {
+    pub(crate) usual: Duration,
+    pub(crate) longest: Duration,
+}
+
+impl Pauses {
+    /// For a node that is asked over REST.
+    #[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+    pub(crate) const REST: Self = Self {
+        usual: Duration::from_secs(2),
+        longest: Duration::from_secs(60),
+    };
+}
 
 /// How far back each question goes. A node may list a settlement some time after it.
 const OVERLAP: Duration = Duration::from_secs(60);
 
-/// How many payment hashes are remembered, so that none is told twice soon.
+/// How many payment hashes are remembered, so that a settlement is not reported again.
 const REMEMBERED: usize = 10_000;
 
 /// Returns the payment hashes that `list` returns for what settled since a moment, each once.
-pub(crate) fn stream<'a, F>(node: &'static str, list: F) -> BoxStream<'a, PaymentHash>
+pub(crate) fn stream<'a, F>(pauses: Pauses, list: F) -> BoxStream<'a, PaymentHash>
 where
-    F: Fn(Timestamp) -> BoxFuture<'a, Result<Vec<PaymentHash>, CallError>> + Send + 'a,
+    F: Fn(Timestamp) -> BoxFuture<'a, Result<Vec<PaymentHash>, NodeError>> + Send + 'a,
 {
     let now = SystemClock::new().now();
     let polling = Polling {
-        node,
+        pauses,
         list,
         begin: now,
         asked: now,
-        told: VecDeque::new(),
+        reported: VecDeque::new(),
         found: VecDeque::new(),
-        pause: PAUSES.0,
+        pause: pauses.usual,
     };
     unfold(polling, |mut polling| {
         Box::pin(async move { (polling.next().await, polling) })
@@ -41,26 +54,26 @@ where
 }
 
 struct Polling<F> {
-    node: &'static str,
+    pauses: Pauses,
     list: F,
     begin: Timestamp,
     /// When the node last answered.
     asked: Timestamp,
-    told: VecDeque<PaymentHash>,
+    reported: VecDeque<PaymentHash>,
     found: VecDeque<PaymentHash>,
     pause: Duration,
 }
 
 impl<'a, F> Polling<F>
 where
-    F: Fn(Timestamp) -> BoxFuture<'a, Result<Vec<PaymentHash>, CallError>>,
+    F: Fn(Timestamp) -> BoxFuture<'a, Result<Vec<PaymentHash>, NodeError>>,
 {
     async fn next(&mut self) -> PaymentHash {
         loop {
             if let Some(found) = self.found.pop_front() {
-                self.told.push_back(found);
-                if self.told.len() > REMEMBERED {
-                    self.told.pop_front();
+                self.reported.push_back(found);
+                if self.reported.len() > REMEMBERED {
+                    self.reported.pop_front();
                 }
                 return found;
             }
@@ -73,22 +86,29 @@ where
             match (self.list)(since.max(self.begin)).await {
                 Ok(settled) => {
                     self.asked = now;
-                    self.pause = PAUSES.0;
-                    let new = settled.into_iter().filter(|hash| !self.told.contains(hash));
-                    self.found.extend(new);
+                    self.pause = self.pauses.usual;
+                    for hash in settled {
+                        if !self.knows(hash) {
+                            self.found.push_back(hash);
+                        }
+                    }
                 }
                 Err(error) => {
                     trace::warn(format_args!(
-                        "settlements cannot be asked for, again in {} seconds: {}",
-                        self.pause.as_secs(),
-                        error.into_node_error(self.node)
+                        "settlements cannot be asked for, again in {} seconds: {error}",
+                        self.pause.as_secs()
                     ));
-                    self.pause = PAUSES.1.min(self.pause * 2);
+                    self.pause = self.pauses.longest.min(self.pause * 2);
                 }
             }
             if self.found.is_empty() {
                 sleep(self.pause).await;
             }
         }
+    }
+
+    fn knows(&self, hash: PaymentHash) -> bool {
+        let latest_first = self.reported.iter().rev();
+        latest_first.chain(&self.found).any(|known| *known == hash)
     }
 }

@@ -2,8 +2,6 @@
 
 use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 
-use tokio::time::timeout;
-
 use super::{
     fault::{NAME, refused},
     rpc::{self, ANSWER, Fault},
@@ -11,7 +9,7 @@ use super::{
 };
 use crate::{
     lightning::{
-        NodeError, NodeErrorKind, PayLimits, PaymentStatus,
+        NodeError, PayLimits, PaymentStatus, detached,
         sending::{Begin, Sending},
     },
     payment::{Invoice, PaymentHash},
@@ -46,17 +44,12 @@ pub(super) async fn pay(
             retry_for: limits.time.as_secs().max(1),
         },
     );
-    // A task of its own: a caller that goes away must not make the payment forgotten.
-    let paying = tokio::spawn(async move {
+    let payment = async move {
         let outcome = send(&socket, payment_hash, xpay).await;
         drop(underway);
         outcome
-    });
-    match timeout(limits.time, paying).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, error).maybe_paid()),
-        Err(_) => Ok(PaymentStatus::InFlight),
-    }
+    };
+    detached::pay(NAME, limits.time, payment).await
 }
 
 /// Returns the status of a payment. One that this process still makes is in flight, also before

@@ -146,7 +146,7 @@ async fn read(stream: &mut UnixStream) -> io::Result<Vec<u8>> {
 }
 
 fn parse<T: DeserializeOwned>(id: &str, answer: &[u8]) -> Result<T, Fault> {
-    // The error of serde_json can quote what it read, so only its place is told.
+    // The error of serde_json can quote what it read, so only its position is reported.
     let answer: Answer<T> = serde_json::from_slice(answer).map_err(|error| {
         Fault::Unreadable(
             format!(

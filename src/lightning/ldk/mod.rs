@@ -129,7 +129,8 @@ impl LdkNode {
         })
     }
 
-    /// Calls the node on a thread where it may block while it writes to its store.
+    /// Calls the node on a thread for blocking calls, because the node blocks while it writes to its
+    /// store.
     async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&ldk_node::Node) -> T + Send + 'static,

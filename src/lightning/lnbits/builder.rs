@@ -4,14 +4,14 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{
     Lnbits, NAME,
-    node::{LIMIT, call, permission},
+    node::{call, permission},
     receive,
     wire::{Found, Wallet},
 };
 use crate::{
     lightning::{
         Description, InvoiceRequest, Node,
-        rest::{Ask, CallError, Origin, Rest},
+        rest::{Ask, CallError, LIMIT, Origin, Rest},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::{Amount, Invoice, Preimage},
@@ -122,13 +122,13 @@ async fn say_who_learns_preimages(rest: &Rest, invoice: &Invoice) {
     let preimage = found.and_then(|found| Preimage::from_hex(&found.preimage?));
     if preimage.is_some_and(|preimage| invoice.payment_hash().is_of(&preimage)) {
         trace::warn(format_args!(
-            "LNbits at {} tells the preimage of an unpaid invoice to everybody who knows its payment hash: update it to 1.6 or newer; until \
+            "LNbits at {} gives the preimage of an unpaid invoice to everybody who knows its payment hash: update it to 1.6 or newer; until \
              then only its answer whether an invoice is paid protects this server",
             rest.origin()
         ));
     } else {
         trace::info(format_args!(
-            "LNbits at {} tells the preimage of an unpaid invoice to nobody without a key",
+            "LNbits at {} gives the preimage of an unpaid invoice to nobody without a key",
             rest.origin()
         ));
     }

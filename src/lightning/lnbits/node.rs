@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use http::StatusCode;
 
@@ -7,17 +7,13 @@ use super::{
     wire::{Detail, Fault, Found},
 };
 use crate::{
-    codec::hex,
     lightning::{
         NodeErrorKind,
-        rest::{Ask, CallError, Explained, Reply, Rest},
+        rest::{self, Ask, CallError, Explained, Reply, Rest},
         url::ConnectErrorKind,
     },
     payment::{Network, PaymentHash},
 };
-
-/// How long a call may take that does not pay.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A wallet of [LNbits](https://demo.lnbits.com/docs), over its HTTP interface. It is a
 /// [`Receiver`](crate::lightning::Receiver) and a [`Payer`](crate::lightning::Payer).
@@ -27,19 +23,19 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 /// - To receive: the wallet's invoice key, which cannot pay.
 /// - To pay: its admin key.
 ///
-/// LNbits tells which of the two a key is, so
+/// LNbits says which of the two a key is, so
 /// [`ReceiverProfile::can_spend`](crate::lightning::ReceiverProfile::can_spend) is known.
 ///
 /// # Others learn the preimages
 ///
-/// The host of the wallet knows every preimage before the invoice is paid, and so does whoever has
-/// the invoice key. LNbits before 1.6 tells it to everybody who knows the payment hash. So the key
-/// custody is always [`KeyCustody::Shared`](crate::lightning::KeyCustody::Shared): a server asks
+/// The host of the wallet knows every preimage before the invoice is paid. Anyone who has the invoice
+/// key can read it too, and before LNbits 1.6 anyone who knows the payment hash. So the key custody
+/// is always [`KeyCustody::Shared`](crate::lightning::KeyCustody::Shared): a server asks
 /// LNbits whether an invoice is paid before it serves a request.
 ///
-/// When it is connected, an invoice for 1 satoshi is made, which expires after a minute. It tells the
-/// network and the public key. Then it is looked up without a key, and the log says whether its
-/// preimage could be read.
+/// When the wallet is connected, it is asked for an invoice of 1 satoshi, which expires after a minute.
+/// The network and the public key are read from this invoice. Then it is looked up without a key, and
+/// the log says whether its preimage could be read.
 ///
 /// # What it does
 ///
@@ -71,11 +67,8 @@ pub struct Lnbits {
 
 /// Sends a request that may be sent twice without harm. Any answer but a success is an error.
 pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (Option<StatusCode>, CallError)> {
-    match rest.call(ask, LIMIT).await {
-        Ok(reply) if reply.status.is_success() => Ok(reply),
-        Ok(reply) => Err((Some(reply.status), explain(&reply))),
-        Err(error) => Err((None, error.into())),
-    }
+    rest.success(ask, |reply| (Some(reply.status), explain(reply)))
+        .await
 }
 
 /// Asks for a payment, in or out. Returns `None` if the wallet has none with this hash.
@@ -140,10 +133,6 @@ fn refused(connect: ConnectErrorKind, text: String) -> CallError {
 
 impl fmt::Debug for Lnbits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(NAME)
-            .field("at", &format_args!("{}", self.rest.origin()))
-            .field("network", &self.network)
-            .field("public_key", &hex::encode(self.public_key))
-            .finish_non_exhaustive()
+        rest::show(f, NAME, &self.rest, self.network, &self.public_key)
     }
 }

@@ -9,14 +9,12 @@ use crate::{
     lightning::{
         BoxFuture, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, exact,
         outcome::Unpaid,
-        rest::{Ask, CallError},
+        payable,
+        rest::{Ask, CallError, GRACE},
     },
     payment::{Amount, Invoice, PaymentHash},
     trace,
 };
-
-/// How much longer than the time of a payment this waits for the answer.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Returns [`PaymentStatus::InFlight`] if the time is over and the payment is not. LNbits itself
 /// waits for some seconds only.
@@ -31,10 +29,7 @@ impl Payer for Lnbits {
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            if invoice.network() != self.network || invoice.amount().is_none() {
-                let why = format!("expected an invoice for {}, with an amount", self.network);
-                return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
-            }
+            payable::payable(NAME, invoice, self.network)?;
             match self.send(invoice, limits.time).await {
                 Ok(status) => Ok(status),
                 Err(unpaid) => unpaid.look_up(NAME, self, invoice.payment_hash()).await,

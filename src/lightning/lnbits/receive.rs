@@ -10,7 +10,8 @@ use crate::{
     codec::hex,
     lightning::{
         BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
-        NodeErrorKind, Receiver, ReceiverProfile, exact, polling,
+        NodeErrorKind, Receiver, ReceiverProfile, exact,
+        polling::{self, Pauses},
         rest::{Ask, CallError, Rest},
     },
     payment::{Invoice, PaymentHash},
@@ -31,10 +32,7 @@ impl Receiver for Lnbits {
 
     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
         Box::pin(async move {
-            let sat = request.amount.as_whole_sat().ok_or_else(|| {
-                let why = "expected an amount of whole satoshis";
-                NodeError::new(NodeErrorKind::Refused, NAME, why)
-            })?;
+            let sat = exact::whole_sats(NAME, request.amount)?;
             if matches!(&request.description, Description::Text(text) if text.is_empty()) {
                 let why = "expected a description, because it puts its own title in place of an empty one";
                 return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
@@ -56,7 +54,12 @@ impl Receiver for Lnbits {
     }
 
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
-        polling::stream(NAME, |since| Box::pin(settled(&self.rest, since)))
+        polling::stream(Pauses::REST, move |since| {
+            Box::pin(async move {
+                let settled = settled(&self.rest, since).await;
+                settled.map_err(|error| error.into_node_error(NAME))
+            })
+        })
     }
 }
 

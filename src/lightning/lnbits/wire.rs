@@ -6,7 +6,7 @@ use crate::{lightning::rest::CallError, payment::PaymentHash};
 
 #[derive(Deserialize)]
 pub(super) struct Wallet {
-    /// Told to an admin key only.
+    /// Only an admin key gets this.
     pub(super) id: Option<String>,
 }
 
@@ -24,7 +24,7 @@ pub(super) struct NewInvoice<'a> {
     pub(super) description_hash: Option<String>,
 }
 
-/// Without its preimage, which LNbits tells before the invoice is paid.
+/// Without its preimage, which LNbits gives out before the invoice is paid.
 #[derive(Deserialize)]
 pub(super) struct MadeInvoice {
     pub(super) bolt11: Option<String>,
@@ -58,7 +58,7 @@ pub(super) struct Payment {
 /// The answer to a question for a payment.
 #[derive(Deserialize)]
 pub(super) struct Found {
-    /// Told only to a key of the wallet that the payment is of.
+    /// Only a key of the wallet that made or received the payment gets this.
     pub(super) details: Option<Payment>,
     pub(super) preimage: Option<String>,
 }

@@ -1,14 +1,10 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use super::{fault, rights::Rights};
 use crate::{
-    codec::hex,
-    lightning::rest::{Ask, CallError, Reply, Rest},
+    lightning::rest::{self, Ask, CallError, Reply, Rest},
     payment::Network,
 };
-
-/// How long a call may take that does not pay.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A node of [LND](https://lightning.engineering/api-docs/api/lnd/), over its REST interface. It is
 /// a [`Receiver`](crate::lightning::Receiver) and a [`Payer`](crate::lightning::Payer).
@@ -25,9 +21,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(30);
 ///
 /// # When it is connected
 ///
-/// If the macaroon can make invoices, one is made, for 1 satoshi, which expires after a minute. It
-/// tells the network and the public key, which an invoice macaroon may not ask for. Otherwise
-/// `/v1/getinfo` tells them, for which the macaroon needs `info:read`.
+/// If the macaroon can make invoices, LND is asked for one of 1 satoshi, which expires after a minute.
+/// The network and the public key are read from it, because an invoice macaroon may not ask for them.
+/// Otherwise they are read from `/v1/getinfo`, for which the macaroon needs `info:read`.
 ///
 /// Only the certificate of the file is trusted, while it is valid and for the hosts that it names.
 /// Without a file, the well-known authorities are trusted.
@@ -66,19 +62,11 @@ pub struct Lnd {
 
 /// Sends a request that may be sent twice without harm. Any answer but 200 is an error.
 pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (i64, CallError)> {
-    match rest.call(ask, LIMIT).await {
-        Ok(reply) if reply.status.is_success() => Ok(reply),
-        Ok(reply) => Err(fault::of_reply(&reply)),
-        Err(error) => Err((0, error.into())),
-    }
+    rest.success(ask, fault::of_reply).await
 }
 
 impl fmt::Debug for Lnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lnd")
-            .field("at", &format_args!("{}", self.rest.origin()))
-            .field("network", &self.network)
-            .field("public_key", &hex::encode(self.public_key))
-            .finish_non_exhaustive()
+        rest::show(f, "Lnd", &self.rest, self.network, &self.public_key)
     }
 }

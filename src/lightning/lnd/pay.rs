@@ -4,7 +4,6 @@ use tokio::time::timeout;
 
 use super::{
     Lnd, NAME, fault,
-    node::LIMIT,
     wire::{Frame, KnownPayment, NewPayment, number},
 };
 use crate::{
@@ -12,14 +11,12 @@ use crate::{
     lightning::{
         BoxFuture, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, exact,
         outcome::Unpaid,
-        rest::{self, Ask, CallError, Lines, RestError},
+        payable,
+        rest::{self, Ask, CallError, GRACE, LIMIT, Lines, RestError},
     },
     payment::{Amount, Invoice, PaymentHash},
     trace,
 };
-
-/// How much longer than LND itself this waits for the outcome of a payment.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Returns [`PaymentStatus::InFlight`] if the time is over and the payment is not.
 impl Payer for Lnd {
@@ -33,10 +30,7 @@ impl Payer for Lnd {
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            if invoice.network() != self.network || invoice.amount().is_none() {
-                let why = format!("expected an invoice for {}, with an amount", self.network);
-                return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
-            }
+            payable::payable(NAME, invoice, self.network)?;
             let hash = invoice.payment_hash();
             match self.send(invoice, limits).await {
                 Ok(Some(status)) => Ok(status),

@@ -44,7 +44,7 @@ const LASTING: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub(super) struct Link(mpsc::Sender<Ask>);
 
-/// Where the answer to a request goes.
+/// Sends the answer to the caller who waits for it.
 type Answer = oneshot::Sender<Result<Box<Event>, Fault>>;
 
 struct Ask {

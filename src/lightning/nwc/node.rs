@@ -45,14 +45,14 @@ use crate::{
 /// # Least privilege
 ///
 /// Make a connection in the wallet that can only receive: without `pay_invoice`, and with a budget
-/// of zero. [`ReceiverProfile::can_spend`] tells what the wallet grants. Each method that pays counts
+/// of zero. [`ReceiverProfile::can_spend`] says whether the wallet lets this connection pay. Each method that pays counts
 /// (`pay_..`, `multi_pay_..`, keysend), and so does `create_connection`.
 ///
 /// # The trial invoice
 ///
 /// [`connect`](Self::connect) makes one or two invoices of 21 satoshis that expire after a minute.
 /// They show the key that signs invoices, which x402 needs, and whether description hashes are
-/// kept. The log says whether the wallet tells the preimage of such an unpaid invoice.
+/// kept. The log says whether the wallet gives out the preimage of such an unpaid invoice.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -99,7 +99,7 @@ impl Nwc {
         Ok(Self::new(start(Address::of(&url)?).await?))
     }
 
-    /// Connects the wallet of a URL, and tells what it can do.
+    /// Connects the wallet of a URL, and finds out what it can do.
     pub(crate) async fn from_url(url: &NodeUrl) -> Result<Node, ConnectError> {
         let wallet = Arc::new(Self::new(start(Address::of(url)?).await?));
         let may = |allowed: bool, methods: &str| {

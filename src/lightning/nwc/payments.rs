@@ -2,8 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::timeout;
-
 use super::{
     fault::{Fault, NAME, refused},
     paid::{Attempts, Begin, FailedBefore, State},
@@ -12,12 +10,12 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock},
-    lightning::{NodeError, NodeErrorKind, PayLimits, PaymentStatus},
+    lightning::{NodeError, PayLimits, PaymentStatus, detached},
     payment::{Invoice, PaymentHash},
     trace,
 };
 
-/// How long to listen for the answer to a payment. After that only lookups tell the outcome.
+/// How long to listen for the answer to a payment. After that only lookups show the outcome.
 const LISTEN: Duration = Duration::from_secs(600);
 
 /// The shortest time in which the wallet must receive a request, because clocks differ.
@@ -55,17 +53,12 @@ pub(super) async fn pay(
         time: limits.time,
     };
     let (attempts, payment_hash) = (Arc::clone(attempts), invoice.payment_hash());
-    // A task of its own: a caller that goes away must not make the payment forgotten.
-    let paying = tokio::spawn(async move {
+    let paying = async move {
         let (state, outcome) = payment.make().await;
         attempts.set(payment_hash, state);
         outcome
-    });
-    match timeout(limits.time, paying).await {
-        Ok(Ok(outcome)) => outcome,
-        Ok(Err(error)) => Err(NodeError::new(NodeErrorKind::BadAnswer, NAME, error).maybe_paid()),
-        Err(_) => Ok(PaymentStatus::InFlight),
-    }
+    };
+    detached::pay(NAME, limits.time, paying).await
 }
 
 /// Returns the status of a payment. One that may have been made is in flight until the wallet or the
@@ -160,7 +153,7 @@ impl Payment {
     }
 
     /// Finds out what an error means. It may also say that the invoice was paid before.
-    /// NIP-47 says that a failure may be due to a timeout. So only a lookup tells what is sure.
+    /// NIP-47 says that a failure may be due to a timeout. So only a lookup is trusted.
     async fn refused(&self, code: String, message: String, failed_before: FailedBefore) -> Outcome {
         let definite = NOT_PAID.contains(&code.as_str());
         let failed = code == "PAYMENT_FAILED";

@@ -100,7 +100,7 @@ impl Started {
     }
 
     /// Makes an invoice, and learns from it the network, the key that signs invoices, and what the
-    /// wallet changes. Logs whether the wallet tells the preimage of an unpaid invoice.
+    /// wallet changes. Logs whether the wallet gives out the preimage of an unpaid invoice.
     async fn try_out(&mut self) -> Result<(), ConnectError> {
         let mut made = None;
         for amount in TRIALS {
@@ -224,7 +224,7 @@ async fn ask_about(url: &str, address: &Address) -> Result<Option<Box<Event>>, B
     Ok(about.filter(|event| event.pubkey == address.wallet && event.verify().is_ok()))
 }
 
-/// Asks the wallet what this connection may do. A wallet that does not tell may do what it publishes.
+/// Asks the wallet what this connection may do. A wallet that does not say may do what it publishes.
 async fn info(wallet: &Wallet, about: Option<&About>) -> Result<Info, ConnectError> {
     let refused: Result<Info, Fault> = wallet.ask("get_info", Nothing {}, ANSWER, ANSWER).await;
     match (refused, about) {

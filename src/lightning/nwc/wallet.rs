@@ -36,7 +36,7 @@ impl Wallet {
         let request = self.cipher.request(&content, Timestamp::now() + expiry)?;
         let answer = self.link.ask(request, wait).await?;
         let text = self.cipher.open(&answer)?;
-        // The error of serde_json can quote what it read, so it is not told.
+        // The error of serde_json can quote what it read, so it is not reported.
         let unreadable = |_| {
             Fault::Unreadable(
                 format!("expected the answer to {method} that NIP-47 describes").into(),

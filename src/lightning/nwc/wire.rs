@@ -145,7 +145,7 @@ impl Transaction {
         self.kind.as_deref() == Some(kind)
     }
 
-    /// Older wallets have no `state`. A preimage says nothing: some wallets tell it before the
+    /// Older wallets have no `state`. A preimage says nothing: some wallets give it out before the
     /// payment.
     fn outcome(&self) -> Result<Outcome, NodeError> {
         match self.state.as_deref() {

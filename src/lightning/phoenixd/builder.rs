@@ -5,14 +5,14 @@ use zeroize::Zeroizing;
 
 use super::{
     NAME, Phoenixd,
-    node::{LIMIT, call, explain},
+    node::{call, explain},
     wire::Info,
 };
 use crate::{
     codec::{base64, hex},
     lightning::{
         Node,
-        rest::{Ask, CallError, Origin, Rest},
+        rest::{Ask, CallError, LIMIT, Origin, Rest},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::Network,

@@ -1,20 +1,16 @@
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use http::StatusCode;
 
 use super::NAME;
 use crate::{
-    codec::hex,
     lightning::{
         NodeErrorKind,
-        rest::{Ask, CallError, Explained, Reply, Rest},
+        rest::{self, Ask, CallError, Explained, Reply, Rest},
         url::ConnectErrorKind,
     },
     payment::Network,
 };
-
-/// How long a call may take that does not pay.
-pub(super) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A node of [phoenixd](https://phoenix.acinq.co/server/api), 0.5 or newer, over its HTTP
 /// interface. It is a [`Receiver`](crate::lightning::Receiver) and a
@@ -61,16 +57,16 @@ pub struct Phoenixd {
 
 /// Sends a request that may be sent twice without harm. Any answer but 200 is an error.
 pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (Option<StatusCode>, CallError)> {
-    match rest.call(ask, LIMIT).await {
-        Ok(reply) if reply.status.is_success() => Ok(reply),
+    let status = |reply: &Reply| match reply.status {
         // A wrong path, and a proxy, also answer 404, but not with these words.
-        Ok(reply) if reply.status == StatusCode::NOT_FOUND => {
+        StatusCode::NOT_FOUND => {
             let is_phoenixds = reply.body.trim_ascii().eq_ignore_ascii_case(b"not found");
-            Err((is_phoenixds.then_some(reply.status), explain(&reply)))
+            is_phoenixds.then_some(reply.status)
         }
-        Ok(reply) => Err((Some(reply.status), explain(&reply))),
-        Err(error) => Err((None, error.into())),
-    }
+        status => Some(status),
+    };
+    rest.success(ask, |reply| (status(reply), explain(reply)))
+        .await
 }
 
 /// Explains an answer that is an error. phoenixd's are texts.
@@ -103,10 +99,6 @@ pub(super) fn explain(reply: &Reply) -> CallError {
 
 impl fmt::Debug for Phoenixd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct(NAME)
-            .field("at", &format_args!("{}", self.rest.origin()))
-            .field("network", &self.network)
-            .field("public_key", &hex::encode(self.public_key))
-            .finish_non_exhaustive()
+        rest::show(f, NAME, &self.rest, self.network, &self.public_key)
     }
 }

@@ -11,15 +11,13 @@ use crate::{
     lightning::{
         BoxFuture, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, exact,
         outcome::Unpaid,
-        rest::{Ask, CallError, Explained},
+        payable,
+        rest::{Ask, CallError, Explained, GRACE},
         url::ConnectErrorKind,
     },
     payment::{Amount, Invoice, PaymentHash},
     trace,
 };
-
-/// How much longer than the time of a payment this waits for the answer.
-const GRACE: Duration = Duration::from_secs(5);
 
 /// Returns [`PaymentStatus::InFlight`] if the time is over and the payment is not. phoenixd itself
 /// has no time limit.
@@ -34,10 +32,7 @@ impl Payer for Phoenixd {
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            if invoice.network() != self.network || invoice.amount().is_none() {
-                let why = format!("expected an invoice for {}, with an amount", self.network);
-                return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
-            }
+            payable::payable(NAME, invoice, self.network)?;
             match self.send(invoice, limits.time).await {
                 Ok(status) => Ok(status),
                 Err(unpaid) => unpaid.look_up(NAME, self, invoice.payment_hash()).await,

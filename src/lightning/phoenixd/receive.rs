@@ -11,7 +11,8 @@ use crate::{
     codec::hex,
     lightning::{
         BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
-        NodeErrorKind, Receiver, ReceiverProfile, exact, polling,
+        NodeErrorKind, Receiver, ReceiverProfile, exact,
+        polling::{self, Pauses},
         rest::{Ask, CallError, Rest},
     },
     payment::{Invoice, PaymentHash},
@@ -34,15 +35,14 @@ impl Receiver for Phoenixd {
 
     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
         Box::pin(async move {
-            let refused = |why: &'static str| NodeError::new(NodeErrorKind::Refused, NAME, why);
-            let sat = request.amount.as_whole_sat();
-            let sat = sat.ok_or_else(|| refused("expected an amount of whole satoshis"))?;
+            let sat = exact::whole_sats(NAME, request.amount)?;
             let description = match &request.description {
                 Description::Hashed(bytes) => {
                     ("descriptionHash", hex::encode(Sha256::digest(bytes)))
                 }
                 Description::Text(text) if text.encode_utf16().count() > LONGEST => {
-                    return Err(refused("expected a description of at most 128 characters"));
+                    let why = "expected a description of at most 128 characters";
+                    return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
                 }
                 Description::Text(text) => ("description", text.clone()),
             };
@@ -77,7 +77,12 @@ impl Receiver for Phoenixd {
     }
 
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
-        polling::stream(NAME, |since| Box::pin(settled(&self.rest, since)))
+        polling::stream(Pauses::REST, move |since| {
+            Box::pin(async move {
+                let settled = settled(&self.rest, since).await;
+                settled.map_err(|error| error.into_node_error(NAME))
+            })
+        })
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct MadeInvoice {
     pub(super) serialized: String,
 }
 
-/// Without its preimage, which phoenixd tells before the invoice is paid.
+/// Without its preimage, which phoenixd gives out before the invoice is paid.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Incoming {

@@ -16,7 +16,13 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{CallError, Lines, Origin, Pinned, RestError, certificate, lines::LONGEST};
-use crate::lightning::url::ConnectError;
+use crate::{codec::hex, lightning::url::ConnectError, payment::Network};
+
+/// How long a call may take that does not pay.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// How much longer than the time of a payment to wait for the answer.
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 
 /// How long a connection may be unused before it is closed. Some servers close theirs after 5
 /// seconds, and a request must not meet that.
@@ -162,6 +168,20 @@ impl Rest {
             .unwrap_or(Err(RestError::Late(limit)))
     }
 
+    /// Sends a request as [`call`](Self::call) does. Any answer but a success is an error, which
+    /// `explain` reads. Without an answer, the code before the error is its default.
+    pub(crate) async fn success<C: Default>(
+        &self,
+        ask: Ask,
+        explain: impl FnOnce(&Reply) -> (C, CallError),
+    ) -> Result<Reply, (C, CallError)> {
+        match self.call(ask, LIMIT).await {
+            Ok(reply) if reply.status.is_success() => Ok(reply),
+            Ok(reply) => Err(explain(&reply)),
+            Err(error) => Err((C::default(), error.into())),
+        }
+    }
+
     /// Sends a request once, and returns the whole answer.
     pub(crate) async fn call_once(&self, ask: Ask, limit: Duration) -> Result<Reply, RestError> {
         timeout(limit, self.whole(ask))
@@ -214,6 +234,21 @@ impl Rest {
         let (head, body) = answer.map_err(|error| RestError::of(&error))?.into_parts();
         Ok((head.status, body))
     }
+}
+
+/// Writes the `Debug` text of a connected node: nothing of it is secret.
+pub(crate) fn show(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    rest: &Rest,
+    network: Network,
+    public_key: &[u8; 33],
+) -> fmt::Result {
+    f.debug_struct(name)
+        .field("at", &format_args!("{}", rest.origin))
+        .field("network", &network)
+        .field("public_key", &hex::encode(public_key))
+        .finish_non_exhaustive()
 }
 
 impl fmt::Debug for Rest {

@@ -9,7 +9,7 @@ mod origin;
 
 pub(crate) use self::{
     certificate::Pinned,
-    client::{Ask, Reply, Rest, parse},
+    client::{Ask, GRACE, LIMIT, Reply, Rest, parse, show},
     error::{CallError, Explained, RestError},
     lines::Lines,
     origin::Origin,
