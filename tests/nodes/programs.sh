@@ -35,12 +35,12 @@ programs() {
   install electrum install_electrum "$here/electrum/wallet.txt"
 }
 
-# Unpacks packages of Debian into the folder `root`, and changes nothing else on this machine: `unpack_debian SUITE,SUITE PACKAGE..`.
+# Unpacks packages of Debian into the folder `unpacked`, and changes nothing else on this machine: `unpack_debian SUITE,SUITE PACKAGE..`.
 # The mirror is the one that apt uses. If Debian drops a package, this fails and names it.
 unpack_debian() {
   local mirror suite deb apt
   mirror=$(grep -rhoE 'https?://[^ ]+/debian/?( |$)' /etc/apt --include='*.list' --include='*.sources' | sed -n '1s, *$,,p')
-  mkdir -p apt/state/lists/partial apt/cache/archives/partial debs root
+  mkdir -p apt/state/lists/partial apt/cache/archives/partial debs unpacked
   : > apt/status
   for suite in ${1//,/ }; do
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
@@ -50,7 +50,7 @@ unpack_debian() {
     -o Dir::State::status="$PWD/apt/status" -o Dir::Cache="$PWD/apt/cache" -o APT::Sandbox::User=root -o Acquire::Languages=none)
   "${apt[@]}" update
   (cd debs && "${apt[@]}" download "$@")
-  for deb in debs/*.deb; do dpkg -x "$deb" root; done
+  for deb in debs/*.deb; do dpkg -x "$deb" unpacked; done
   rm -rf debs apt
 }
 
@@ -61,10 +61,10 @@ unpack_bitcoind() {
     libpgm-5.3-0t64 libnorm1t64 libsqlite3-0 libsodium23 libgssapi-krb5-2 libkrb5-3 libk5crypto3 libkrb5support0 libcom-err2
     libkeyutils1 libbsd0 libmd0 libxml2 liblzma5 zlib1g)
   unpack_debian sid,trixie bitcoin-knots "${libraries[@]/%//trixie}"
-  lib=$PWD/root/usr/lib/$(uname -m)-linux-gnu
+  lib=$PWD/unpacked/usr/lib/$(uname -m)-linux-gnu
   mkdir bin
   for program in bitcoind bitcoin-cli; do
-    printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$lib"/ld-linux-*.so.* "$lib" "$PWD/root/usr/bin/$program" > "bin/$program"
+    printf '#!/bin/sh\nexec "%s" --library-path "%s" "%s" "$@"\n' "$lib"/ld-linux-*.so.* "$lib" "$PWD/unpacked/usr/bin/$program" > "bin/$program"
     chmod +x "bin/$program"
   done
   bin/bitcoind --version
@@ -102,8 +102,8 @@ install_electrum() {
   mkdir bin
   cat > bin/electrum <<END
 #!/bin/sh
-export PYTHONPATH="$PWD/root/usr/lib/python3/dist-packages" LD_LIBRARY_PATH="$(dirname "$PWD"/root/usr/lib/*/libsecp256k1.so.1)"
-exec "$PWD/venv/bin/python" "$PWD/root/usr/bin/electrum" "\$@"
+export PYTHONPATH="$PWD/unpacked/usr/lib/python3/dist-packages" LD_LIBRARY_PATH="$(dirname "$PWD"/unpacked/usr/lib/*/libsecp256k1.so.1)"
+exec "$PWD/venv/bin/python" "$PWD/unpacked/usr/bin/electrum" "\$@"
 END
   chmod +x bin/electrum
   bin/electrum version --offline
