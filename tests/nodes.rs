@@ -1,6 +1,8 @@
 //! Runs the conformance suites against every node of this crate, and tests what is specific to
 //! each.
 
+#[path = "nodes/adapter.rs"]
+mod adapter;
 #[path = "flow/buyer.rs"]
 mod buyer;
 #[cfg(unix)]

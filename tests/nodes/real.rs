@@ -2,6 +2,7 @@
 
 use std::{
     env,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use futures_util::{StreamExt as _, future::join_all, stream};
 use tower_x402::{
     Amount, Network,
     lightning::{
-        KeyCustody, Node, PayLimits, Payer as _, PaymentStatus, Receiver as _, conformance, connect,
+        KeyCustody, Node, PayLimits, Payer, PaymentStatus, Receiver, conformance, connect,
     },
 };
 
@@ -17,35 +18,52 @@ use crate::{asks, invoice, pays};
 
 const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
 
-/// The node whose URL is in a variable. Without it, a test says so and does nothing, unless
-/// `X402_REQUIRE_NODES=1`.
 /// How long a real node may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-pub(crate) async fn node(variable: &str) -> Option<Node> {
-    let Ok(url) = env::var(variable) else {
+/// The URL in a variable. Without it, a test says so and does nothing, unless
+/// `X402_REQUIRE_NODES=1`.
+pub(crate) fn url(variable: &str) -> Option<String> {
+    let url = env::var(variable).ok();
+    if url.is_none() {
         assert!(
             env::var("X402_REQUIRE_NODES").as_deref() != Ok("1"),
             "{variable} is not set: run scripts/nodes test"
         );
         println!("skipped: {variable} is not set, run scripts/nodes test");
-        return None;
-    };
-    Some(
-        connect(&url)
-            .await
-            .unwrap_or_else(|error| panic!("{variable}: {error}")),
-    )
+    }
+    url
+}
+
+/// The node whose URL is in a variable.
+pub(crate) async fn node(variable: &str) -> Option<Node> {
+    let connected = connect(&url(variable)?).await;
+    Some(connected.unwrap_or_else(|error| panic!("{variable}: {error}")))
+}
+
+/// Two nodes: one that pays, and one that receives.
+pub(crate) async fn pair(payer: &str, receiver: &str) -> Option<(Arc<dyn Payer>, Node)> {
+    let (payer, receiver) = (node(payer).await, node(receiver).await);
+    Some((payer?.payer().unwrap(), receiver?))
+}
+
+/// Pays an invoice, whose settlement must be reported.
+async fn expect_settlement(payer: &impl Payer, receiver: &impl Receiver) {
+    let mut settlements = receiver.settlements();
+    let made = invoice(receiver, 21, 300).await;
+    pays(payer, &made).await;
+    let reported = async { while settlements.next().await != Some(made.payment_hash()) {} };
+    tokio::time::timeout(PATIENCE, reported)
+        .await
+        .expect("a settlement");
 }
 
 #[tokio::test]
 async fn a_real_lnd_does_what_every_node_must() {
-    let (Some(payer), Some(receiver)) =
-        (node("X402_NODE_LND_A").await, node("X402_NODE_LND_B").await)
-    else {
+    let Some((payer, node)) = pair("X402_NODE_LND_A", "X402_NODE_LND_B").await else {
         return;
     };
-    let (payer, receiver) = (payer.payer().unwrap(), receiver.receiver().unwrap());
+    let receiver = node.receiver().unwrap();
     assert_eq!(receiver.profile().can_spend, Some(true));
     conformance::receiver(&*receiver).await;
     conformance::payer(&*receiver, &*payer).await;
@@ -53,10 +71,7 @@ async fn a_real_lnd_does_what_every_node_must() {
 
 #[tokio::test]
 async fn a_real_lnd_receives_with_an_invoice_macaroon() {
-    let (Some(payer), Some(node)) = (
-        node("X402_NODE_LND_A").await,
-        node("X402_NODE_LND_B_INVOICE").await,
-    ) else {
+    let Some((payer, node)) = pair("X402_NODE_LND_A", "X402_NODE_LND_B_INVOICE").await else {
         return;
     };
     let receiver = node.receiver().unwrap();
@@ -67,24 +82,15 @@ async fn a_real_lnd_receives_with_an_invoice_macaroon() {
     );
     assert!(node.payer().is_err());
     conformance::receiver(&*receiver).await;
-    let mut settlements = receiver.settlements();
-    let made = invoice(&receiver, 21, 300).await;
-    pays(&payer.payer().unwrap(), &made).await;
-    let told = async { while settlements.next().await != Some(made.payment_hash()) {} };
-    tokio::time::timeout(PATIENCE, told)
-        .await
-        .expect("a settlement");
+    expect_settlement(&payer, &receiver).await;
 }
 
 #[tokio::test]
 async fn a_real_lnbits_does_what_every_node_must() {
-    let (Some(payer), Some(receiver)) = (
-        node("X402_NODE_LNBITS_A").await,
-        node("X402_NODE_LNBITS_B").await,
-    ) else {
+    let Some((payer, node)) = pair("X402_NODE_LNBITS_A", "X402_NODE_LNBITS_B").await else {
         return;
     };
-    let (payer, receiver) = (payer.payer().unwrap(), receiver.receiver().unwrap());
+    let receiver = node.receiver().unwrap();
     assert_eq!(receiver.profile().can_spend, Some(true));
     assert_eq!(receiver.profile().key_custody, KeyCustody::Shared);
     conformance::receiver(&*receiver).await;
@@ -93,30 +99,21 @@ async fn a_real_lnbits_does_what_every_node_must() {
 
 #[tokio::test]
 async fn a_real_lnbits_receives_with_an_invoice_key() {
-    let (Some(payer), Some(node)) = (
-        node("X402_NODE_LNBITS_A").await,
-        node("X402_NODE_LNBITS_B_INVOICE").await,
-    ) else {
+    let Some((payer, node)) = pair("X402_NODE_LNBITS_A", "X402_NODE_LNBITS_B_INVOICE").await else {
         return;
     };
     let receiver = node.receiver().unwrap();
     assert_eq!(receiver.profile().can_spend, Some(false));
     assert!(node.payer().is_err());
-    let mut settlements = receiver.settlements();
-    let made = invoice(&receiver, 21, 300).await;
-    pays(&payer.payer().unwrap(), &made).await;
-    let told = async { while settlements.next().await != Some(made.payment_hash()) {} };
-    tokio::time::timeout(PATIENCE, told)
-        .await
-        .expect("a settlement");
+    expect_settlement(&payer, &receiver).await;
 }
 
 /// Prints how fast a node is, in a line that `scripts/nodes test` repeats.
 async fn measure(kind: &str, payer: &str, receiver: &str) {
-    let (Some(payer), Some(receiver)) = (node(payer).await, node(receiver).await) else {
+    let Some((payer, node)) = pair(payer, receiver).await else {
         return;
     };
-    let (payer, receiver) = (payer.payer().unwrap(), receiver.receiver().unwrap());
+    let receiver = node.receiver().unwrap();
     let mut times = Vec::new();
     let mut made = Vec::new();
     for _ in 0..64 {

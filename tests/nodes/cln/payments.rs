@@ -4,11 +4,11 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use tower_x402::{
     Amount,
-    lightning::{LocalNode, NodeErrorKind, PayLimits, Payer as _, PaymentStatus, Payments},
+    lightning::{NodeErrorKind, PayLimits, Payer as _, PaymentStatus, Payments},
 };
 
 use super::{connected, lightningd::Fault};
-use crate::{LIMITS, invoice, pays, preimage};
+use crate::{LIMITS, adapter::expect_own_network_only, invoice, pays, preimage};
 
 #[tokio::test]
 async fn limits_go_to_the_node_and_the_fee_comes_back() {
@@ -214,16 +214,6 @@ async fn of_several_attempts_a_success_counts_most_and_a_failure_least() {
 #[tokio::test]
 async fn invoices_of_other_networks_are_not_paid() {
     let (server, node) = connected().await;
-    let other = LocalNode::new();
-    other.lie(tower_x402::lightning::Lie::Network);
-    let signet = invoice(&other, 21, 60).await;
-    let error = node.pay(&signet, LIMITS).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("expected an invoice for regtest"),
-        "{error}"
-    );
-    assert!(!error.may_have_paid());
+    expect_own_network_only(&node).await;
     assert!(server.calls("xpay").is_empty());
 }
