@@ -283,8 +283,8 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Returns the store as one that knows which uses are being served, or `None`, the default, if
-    /// it does not. Then a client whose use is being served by another process is told that it is
-    /// spent, and to pay again. A store around another one should return that one's answer, if it
+    /// it does not. Then a client whose use another process is serving is refused as if its payment
+    /// was spent, and asked to pay again. A store around another one should return that one's answer, if it
     /// passes requests on unchanged.
     fn serving(&self) -> Option<&dyn Serving> {
         None

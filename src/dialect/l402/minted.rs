@@ -30,7 +30,7 @@ pub(super) struct Minted<'m> {
     pub(super) is_timed: bool,
 }
 
-/// Where a token is valid.
+/// What a token is valid for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place<'m> {
     /// For one request: exactly this target.

@@ -7,8 +7,8 @@ impl Charge {
     /// Keeps the answer to a paid request for some minutes, and gives it again to the same
     /// credential for the same request. So a payer whose connection broke, or whose proxy gave up,
     /// gets what it paid for: it sends the same request again. By default nothing is kept, and the
-    /// second request is told that its payment is spent. Only for one request
-    /// ([`once`](Self::once)), in every dialect.
+    /// second request is refused, because its payment is spent. This works for charges for one
+    /// request ([`once`](Self::once)), in every dialect.
     ///
     /// The answer is given again as it was, with its receipt, whatever the handler would say now.
     /// The handler does not run again. The same request has the same method, URL, body and bound

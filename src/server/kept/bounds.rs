@@ -14,7 +14,7 @@ use crate::{
     server::address::{Block, ClientKey},
 };
 
-/// How often a process gives one answer again. Whoever holds a credential can ask for the answer,
+/// How often a process gives one answer again. Anyone who has the credential can ask for the answer,
 /// so without a limit one payment would serve any number of readers.
 const TIMES: u32 = 16;
 /// For how many answers that is counted.

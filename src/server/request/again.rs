@@ -273,7 +273,7 @@ pub(in crate::server) fn note_use_of_expired(
 }
 
 /// Returns a time at which a credential was good that expired while it may be being served. Its
-/// client is told to wait, and not to pay again.
+/// client is asked to wait, and not to pay again.
 pub(in crate::server) fn while_served(
     setup: &PaywallState,
     refusal: Refusal,

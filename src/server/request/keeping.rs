@@ -47,8 +47,8 @@ pub(in crate::server) struct ToKeep {
     pub(in crate::server) is_grpc: bool,
 }
 
-/// An answer that is being read or kept. Its use counts as being served meanwhile, so nobody who
-/// repeats the request is told that it is spent before the answer can be found.
+/// An answer that is being read or kept. Its use counts as being served meanwhile, so a
+/// repeated request is not refused as spent before the answer can be found.
 pub(in crate::server) struct Keeping<R> {
     head: Option<response::Parts>,
     body: Option<Pin<Box<R>>>,

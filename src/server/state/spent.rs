@@ -22,7 +22,7 @@ const DOUBTED: Duration = Duration::from_secs(30);
 /// decides their answer.
 ///
 /// A use that the inner service is serving is not gone yet. A request that finds all uses gone or
-/// being served is told to wait, not to pay.
+/// being served is asked to wait, not to pay.
 #[derive(Debug)]
 pub(in crate::server) struct Spent {
     uses: Mutex<Recent<PaymentHash, Gone>>,
