@@ -45,6 +45,8 @@ mod selling;
 #[allow(dead_code, reason = "the tests in `tests/flow` use all of it")]
 #[path = "flow/site.rs"]
 mod site;
+#[path = "nodes/starting.rs"]
+mod starting;
 
 use std::time::Duration;
 

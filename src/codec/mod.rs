@@ -9,4 +9,6 @@ pub(crate) mod fields;
 pub mod hex;
 pub mod jcs;
 pub mod json;
+#[cfg(any(feature = "__rest", feature = "server"))]
+pub(crate) mod private;
 pub(crate) mod sha256;

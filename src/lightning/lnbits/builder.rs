@@ -1,4 +1,4 @@
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     lightning::{
         Description, InvoiceRequest, Node,
-        rest::{Ask, CallError, LIMIT, Origin, Rest},
+        rest::{Ask, CallError, LIMIT, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::{Amount, Invoice, Preimage},
@@ -24,8 +24,9 @@ use crate::{
 pub struct LnbitsBuilder {
     host: String,
     prefix: String,
-    secure: bool,
+    transport: Transport,
     key: Option<Secret>,
+    certificate: Option<PathBuf>,
 }
 
 impl Lnbits {
@@ -34,8 +35,9 @@ impl Lnbits {
         LnbitsBuilder {
             host: host.into(),
             prefix: String::new(),
-            secure: true,
+            transport: Transport::Tls,
             key: None,
+            certificate: None,
         }
     }
 }
@@ -53,9 +55,23 @@ impl LnbitsBuilder {
         self
     }
 
-    /// Connects without TLS, to port 80 by default. Anyone who reads that network can take the key.
+    /// Sets the file of the only certificate to trust, in PEM form. Without it the well-known
+    /// authorities are trusted.
+    pub fn certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.certificate = Some(path.into());
+        self
+    }
+
+    /// Connects without TLS, to port 80 by default. The host must be this machine, in a private
+    /// network (with a warning in the log) or an onion service.
     pub fn without_tls(mut self) -> Self {
-        self.secure = false;
+        self.transport = Transport::Plain;
+        self
+    }
+
+    /// Connects without TLS to any host. Anyone who reads a network on the way can take the key.
+    pub fn insecure_without_tls(mut self) -> Self {
+        self.transport = Transport::Insecure;
         self
     }
 
@@ -75,10 +91,14 @@ impl LnbitsBuilder {
                 "LNbits needs a key of the wallet, which is text (lnbits+https://host?key=.., or key_file=/path)",
             ));
         };
-        let port = if self.secure { 443 } else { 80 };
-        let origin = Origin::new(self.secure, &self.host, port)?.under(&self.prefix);
+        let port = match self.transport {
+            Transport::Insecure | Transport::Plain => 80,
+            Transport::Tls => 443,
+        };
+        let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;
+        let origin = Origin::new(self.transport, &self.host, port)?.under(&self.prefix);
         let header = HeaderName::from_static("x-api-key");
-        let rest = Rest::new(NAME, origin.clone(), None, (header, value))?;
+        let rest = Rest::new(NAME, origin.clone(), pinned, (header, value))?;
         let failed = |error: CallError| error.into_connect_error(NAME, &origin);
         let can_spend = is_admin(&rest).await.map_err(failed)?;
         let invoice = first_invoice(&rest).await.map_err(failed)?;
@@ -136,10 +156,11 @@ async fn say_who_learns_preimages(rest: &Rest, invoice: &Invoice) {
 
 /// Connects the wallet that a URL names.
 pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, ConnectError> {
-    url.only(&["key", "key_file", "key_env"])?;
+    url.only(&["key", "key_file", "key_env", "cert", "insecure"])?;
     let mut builder = Lnbits::builder(url.authority(if secure { 443 } else { 80 })?);
     builder.prefix = url.path().to_owned();
-    builder.secure = secure;
+    builder.transport = Transport::of(url, secure)?;
+    builder.certificate = url.field("cert").map(PathBuf::from);
     builder.key = url.secret("key")?;
     let wallet = Arc::new(builder.connect().await?);
     let payer = if wallet.can_spend {

@@ -8,7 +8,7 @@ use crate::{
     codec::hex,
     lightning::{
         Description, InvoiceRequest, InvoiceStatus, Node,
-        rest::{Ask, CallError, Origin, Pinned, Rest},
+        rest::{Ask, CallError, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::{Amount, Invoice, Network},
@@ -26,7 +26,7 @@ impl Lnd {
 #[must_use]
 pub struct LndBuilder {
     host: String,
-    secure: bool,
+    transport: Transport,
     macaroon: Option<Secret>,
     certificate: Option<PathBuf>,
     private_channels: bool,
@@ -36,7 +36,7 @@ impl LndBuilder {
     pub(super) const fn new(host: String) -> Self {
         Self {
             host,
-            secure: true,
+            transport: Transport::Tls,
             macaroon: None,
             certificate: None,
             private_channels: false,
@@ -56,10 +56,17 @@ impl LndBuilder {
         self
     }
 
-    /// Connects without TLS, to an LND that was started with `no-rest-tls`. Anyone who reads that
-    /// network can take the macaroon.
+    /// Connects without TLS, to an LND that was started with `no-rest-tls`. It must be on this
+    /// machine, in a private network (with a warning in the log) or an onion service.
     pub fn without_tls(mut self) -> Self {
-        self.secure = false;
+        self.transport = Transport::Plain;
+        self
+    }
+
+    /// Connects without TLS to any host. Anyone who reads a network on the way can take the
+    /// macaroon.
+    pub fn insecure_without_tls(mut self) -> Self {
+        self.transport = Transport::Insecure;
         self
     }
 
@@ -89,12 +96,8 @@ impl LndBuilder {
                 "invoices:read and invoices:write (invoice.macaroon has them)",
             ));
         }
-        let pinned = self
-            .certificate
-            .as_deref()
-            .map(Pinned::from_file)
-            .transpose()?;
-        let origin = Origin::new(self.secure, &self.host, 8080)?;
+        let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;
+        let origin = Origin::new(self.transport, &self.host, 8080)?;
         let text = Zeroizing::new(hex::encode(&*macaroon));
         let value = HeaderValue::from_str(&text)
             .map_err(|_| ConnectError::url("the macaroon is too long"))?;
@@ -173,6 +176,7 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
         "macaroon_env",
         "cert",
         "private_channels",
+        "insecure",
     ])?;
     let macaroon = match (url.field("macaroon"), url.field("macaroon_hex")) {
         (Some(path), None) => Some(Secret::from_file(path)?),
@@ -181,18 +185,10 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
         _ => return Err(ConnectError::url("the lnd URL has more than one macaroon")),
     };
     let mut builder = Lnd::builder(url.authority(8080)?);
-    builder.secure = secure;
+    builder.transport = Transport::of(url, secure)?;
     builder.macaroon = macaroon;
     builder.certificate = url.field("cert").map(PathBuf::from);
-    builder.private_channels = match url.field("private_channels") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            return Err(ConnectError::url(
-                "the field private_channels of the lnd URL must be true or false",
-            ));
-        }
-    };
+    builder.private_channels = url.flag("private_channels")?;
     let node = Arc::new(builder.connect().await?);
     let rights = node.rights;
     let receiver = if rights.is_none_or(Rights::receives) {

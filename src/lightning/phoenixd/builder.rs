@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use http::{HeaderValue, StatusCode, header};
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::{
     codec::{base64, hex},
     lightning::{
         Node,
-        rest::{Ask, CallError, LIMIT, Origin, Rest},
+        rest::{Ask, CallError, LIMIT, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::Network,
@@ -24,8 +24,9 @@ use crate::{
 pub struct PhoenixdBuilder {
     host: String,
     prefix: String,
-    secure: bool,
+    transport: Transport,
     password: Option<Secret>,
+    certificate: Option<PathBuf>,
 }
 
 impl Phoenixd {
@@ -34,8 +35,9 @@ impl Phoenixd {
         PhoenixdBuilder {
             host: host.into(),
             prefix: String::new(),
-            secure: false,
+            transport: Transport::Plain,
             password: None,
+            certificate: None,
         }
     }
 }
@@ -47,10 +49,24 @@ impl PhoenixdBuilder {
         self
     }
 
-    /// Connects over TLS, to a proxy in front of phoenixd whose certificate a well-known authority
-    /// signed.
+    /// Connects over TLS, to a proxy in front of phoenixd. By default the host must be this machine,
+    /// in a private network (with a warning in the log) or an onion service.
     pub fn with_tls(mut self) -> Self {
-        self.secure = true;
+        self.transport = Transport::Tls;
+        self
+    }
+
+    /// Sets the file of the only certificate to trust, in PEM form. Without it the well-known
+    /// authorities are trusted.
+    pub fn certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.certificate = Some(path.into());
+        self
+    }
+
+    /// Connects without TLS to any host. Anyone who reads a network on the way can take the
+    /// password.
+    pub fn insecure_without_tls(mut self) -> Self {
+        self.transport = Transport::Insecure;
         self
     }
 
@@ -70,8 +86,9 @@ impl PhoenixdBuilder {
         ));
         let value = HeaderValue::from_str(&text)
             .map_err(|_| ConnectError::url("the password of phoenixd is too long"))?;
-        let origin = Origin::new(self.secure, &self.host, 9740)?.under(&self.prefix);
-        let rest = Rest::new(NAME, origin.clone(), None, (header::AUTHORIZATION, value))?;
+        let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;
+        let origin = Origin::new(self.transport, &self.host, 9740)?.under(&self.prefix);
+        let rest = Rest::new(NAME, origin.clone(), pinned, (header::AUTHORIZATION, value))?;
         let failed = |error: CallError| error.into_connect_error(NAME, &origin);
         let (network, public_key) = info(&rest).await.map_err(failed)?;
         let can_spend = may_pay(&rest).await.map_err(failed)?;
@@ -130,7 +147,13 @@ async fn may_pay(rest: &Rest) -> Result<bool, CallError> {
 
 /// Connects the node that a URL names.
 pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, ConnectError> {
-    url.only(&["password", "password_file", "password_env"])?;
+    url.only(&[
+        "password",
+        "password_file",
+        "password_env",
+        "cert",
+        "insecure",
+    ])?;
     let password = match (url.password(), url.secret("password")?) {
         (Some(_), Some(_)) => {
             return Err(ConnectError::url(
@@ -147,7 +170,8 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
     }
     let mut builder = Phoenixd::builder(url.authority(9740)?);
     builder.prefix = url.path().to_owned();
-    builder.secure = secure;
+    builder.transport = Transport::of(url, secure)?;
+    builder.certificate = url.field("cert").map(PathBuf::from);
     builder.password = password;
     let node = Arc::new(builder.connect().await?);
     let payer = if node.can_spend {

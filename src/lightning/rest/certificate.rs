@@ -15,6 +15,7 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
+use super::Transport;
 use crate::lightning::url::{ConnectError, ConnectErrorKind};
 
 /// A node's own certificate, read from its file. No other is trusted.
@@ -22,12 +23,30 @@ use crate::lightning::url::{ConnectError, ConnectErrorKind};
 pub(crate) struct Pinned(CertificateDer<'static>);
 
 impl Pinned {
+    /// Reads the certificate of a builder, if it names one.
+    ///
+    /// # Errors
+    ///
+    /// If the file has none, or there is no TLS that would use it.
+    pub(crate) fn of(
+        path: Option<&Path>,
+        transport: Transport,
+    ) -> Result<Option<Self>, ConnectError> {
+        match (path, transport) {
+            (None, _) => Ok(None),
+            (Some(path), Transport::Tls) => Self::from_file(path).map(Some),
+            (Some(_), Transport::Insecure | Transport::Plain) => Err(ConnectError::url(
+                "a certificate file is for TLS only: connect with TLS, or leave the file out",
+            )),
+        }
+    }
+
     /// Reads the first certificate of a PEM file.
     ///
     /// # Errors
     ///
     /// If there is none.
-    pub(crate) fn from_file(path: &Path) -> Result<Self, ConnectError> {
+    fn from_file(path: &Path) -> Result<Self, ConnectError> {
         let wrong = |what: &str| {
             let text = format!("the certificate file {} {what}", path.display());
             ConnectError::new(ConnectErrorKind::File, text)

@@ -148,7 +148,7 @@ fn certificate(error: &(dyn Error + 'static)) -> Option<&'static str> {
                     "its certificate is for another host: use a host that it names, or add yours to it (LND: tlsextradomain or tlsextraip)"
                 }
                 _ => {
-                    "its certificate is not trusted: name the node's own certificate file (LND: cert=/path/tls.cert)"
+                    "its certificate is not trusted: name the node's own certificate file (cert=/path/tls.cert in a URL)"
                 }
             }),
             _ => None,

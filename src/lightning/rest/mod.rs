@@ -12,5 +12,5 @@ pub(crate) use self::{
     client::{Ask, GRACE, LIMIT, Reply, Rest, parse, show},
     error::{CallError, Explained, RestError},
     lines::Lines,
-    origin::Origin,
+    origin::{Origin, Transport},
 };

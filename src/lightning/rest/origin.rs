@@ -1,6 +1,10 @@
 use std::fmt;
 
-use crate::{codec::authority::Authority, lightning::url::ConnectError, trace};
+use crate::{
+    codec::{authority::Authority, private::is_private_host},
+    lightning::url::{ConnectError, NodeUrl},
+    trace,
+};
 
 /// The beginning of every URL of a node: scheme, host, port, and perhaps a path.
 #[derive(Clone)]
@@ -10,26 +14,46 @@ pub(crate) struct Origin {
     prefix: String,
 }
 
+/// How the requests to a node travel.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Transport {
+    /// Plain HTTP to any host.
+    Insecure,
+    /// Plain HTTP to this machine, a private network or an onion service.
+    Plain,
+    /// HTTPS.
+    Tls,
+}
+
 impl Origin {
     /// Creates the origin of a node, from a host with an optional port.
     ///
     /// # Errors
     ///
-    /// If it is no host.
-    pub(crate) fn new(secure: bool, host: &str, port: u16) -> Result<Self, ConnectError> {
+    /// If it is no host, or if others could read the credential on its way.
+    pub(crate) fn new(transport: Transport, host: &str, port: u16) -> Result<Self, ConnectError> {
         let parsed = Authority::parse(host).ok_or_else(|| {
             ConnectError::url(format!(
                 "expected a host with an optional port, such as 127.0.0.1:{port}"
             ))
         })?;
         let authority = format!("{}:{}", parsed.host(), parsed.port().unwrap_or(port));
-        if !secure && !parsed.is_loopback() {
-            trace::warn(format_args!(
+        let is_onion = parsed.host().to_ascii_lowercase().ends_with(".onion");
+        match transport {
+            Transport::Tls => {}
+            Transport::Insecure | Transport::Plain if parsed.is_loopback() || is_onion => {}
+            Transport::Plain if !is_private_host(&parsed) => {
+                return Err(ConnectError::url(format!(
+                    "the credential for {authority} would be sent without TLS over a public network: connect with TLS, or through a \
+                     tunnel to a private address; to send it nevertheless, call .insecure_without_tls(), or write insecure=true in the URL"
+                )));
+            }
+            Transport::Insecure | Transport::Plain => trace::warn(format_args!(
                 "the credential for {authority} is sent without TLS: make sure that nobody else can read that network"
-            ));
+            )),
         }
         Ok(Self {
-            secure,
+            secure: matches!(transport, Transport::Tls),
             authority,
             prefix: String::new(),
         })
@@ -50,6 +74,26 @@ impl Origin {
     pub(super) fn url(&self, path: &str) -> String {
         let scheme = if self.secure { "https" } else { "http" };
         format!("{scheme}://{}{}{path}", self.authority, self.prefix)
+    }
+}
+
+impl Transport {
+    /// Returns the transport of a URL whose scheme says whether it uses TLS. Its field `insecure`
+    /// allows plain HTTP to any host.
+    ///
+    /// # Errors
+    ///
+    /// If the field has another value than true or false, or the URL uses TLS.
+    pub(crate) fn of(url: &NodeUrl, secure: bool) -> Result<Self, ConnectError> {
+        match (url.flag("insecure")?, secure) {
+            (true, true) => Err(ConnectError::url(format!(
+                "the {} URL uses TLS: leave insecure=true out",
+                url.scheme()
+            ))),
+            (true, false) => Ok(Self::Insecure),
+            (false, true) => Ok(Self::Tls),
+            (false, false) => Ok(Self::Plain),
+        }
     }
 }
 

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use http::request::Parts;
 
-use crate::server::address::{ForwardedBy, MAX_HOPS, Proxies, peer};
+use crate::{
+    codec::private::is_private,
+    server::address::{ForwardedBy, MAX_HOPS, Proxies, peer},
+};
 
 /// An address that probably stands for many clients, and is not configured as a proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,21 +35,6 @@ impl Proxies {
         let mut hops = self.hops(&head.headers).take(MAX_HOPS);
         let hop = hops.find_map(|hop| hop.filter(|hop| !self.trusts(*hop)))?;
         (hops.next().is_some() && is_private(hop)).then_some(Overlooked::Proxy(hop))
-    }
-}
-
-/// Loopback, link-local, and networks that no client on the internet has: RFC 1918, RFC 6598,
-/// unique local addresses.
-fn is_private(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            v4.is_loopback()
-                || v4.is_private()
-                || v4.is_link_local()
-                || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
     }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tower_x402::{Invoice, PaymentHash};
 
 use super::{
-    Answer, Asked, Protocol, Server,
+    Answer, Asked, Protocol, Server, Tls,
     ledger::{Entry, Ledger, Outgoing, What},
 };
 
@@ -32,8 +32,12 @@ pub(crate) struct FakeLnbits {
 
 impl FakeLnbits {
     pub(crate) async fn start() -> (Arc<Self>, Server) {
+        Self::with(None).await
+    }
+
+    pub(crate) async fn with(tls: Option<Tls>) -> (Arc<Self>, Server) {
         let node = Arc::new(Self::default());
-        let server = Server::start(node.clone(), None).await;
+        let server = Server::start(node.clone(), tls).await;
         (node, server)
     }
 

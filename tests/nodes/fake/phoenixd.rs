@@ -1,12 +1,15 @@
 //! A server that speaks the HTTP interface of phoenixd 0.8, as its documentation and its source say.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use serde_json::{Value, json};
 use tower_x402::{Invoice, PaymentHash};
 
 use super::{
-    Answer, Asked, Protocol, Server,
+    Answer, Asked, Protocol, Server, Tls,
     ledger::{Entry, Ledger, Outgoing, What},
 };
 
@@ -16,6 +19,8 @@ pub(crate) const LIMITED: &str = "limited-password";
 pub(crate) struct FakePhoenixd {
     pub(crate) ledger: Ledger,
     version: &'static str,
+    /// The payment of which every page of its list is full.
+    pub(crate) fills_pages: Mutex<Option<PaymentHash>>,
 }
 
 impl FakePhoenixd {
@@ -23,10 +28,21 @@ impl FakePhoenixd {
         Self::of("0.8.0-de6f8ae").await
     }
 
+    pub(crate) async fn with(tls: Option<Tls>) -> (Arc<Self>, Server) {
+        Self::of_with("0.8.0-de6f8ae", tls).await
+    }
+
     pub(crate) async fn of(version: &'static str) -> (Arc<Self>, Server) {
-        let ledger = Ledger::default();
-        let node = Arc::new(Self { ledger, version });
-        let server = Server::start(node.clone(), None).await;
+        Self::of_with(version, None).await
+    }
+
+    async fn of_with(version: &'static str, tls: Option<Tls>) -> (Arc<Self>, Server) {
+        let node = Arc::new(Self {
+            ledger: Ledger::default(),
+            version,
+            fills_pages: Mutex::default(),
+        });
+        let server = Server::start(node.clone(), tls).await;
         (node, server)
     }
 
@@ -107,6 +123,10 @@ impl FakePhoenixd {
             .collect();
         settled.retain(|entry| entry.settled_at * 1_000 >= field("from"));
         settled.sort_by_key(|entry| std::cmp::Reverse(entry.settled));
+        if let Some(hash) = &*self.fills_pages.lock().unwrap() {
+            let page = vec![incoming(&state.entries[hash]); 100];
+            return ok(&Value::Array(page));
+        }
         let (skip, take) = (field("offset"), field("limit"));
         let page = settled
             .into_iter()
