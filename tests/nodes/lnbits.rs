@@ -98,6 +98,16 @@ async fn whoever_learns_a_preimage_too_early_is_logged() {
             assert!(!shown.contains(&entry.preimage), "{shown}");
         }
     }
+    for fault in [Fault::Status(502), Fault::Garbage, Fault::Half] {
+        server.fault("/api/v1/payments/", fault);
+        let journal = Journal::begin();
+        connect(&url(&server, INVOICE)).await.unwrap();
+        let lines = journal.lines();
+        assert!(
+            lines.contains("it is not known whether LNbits") && !lines.contains("to nobody"),
+            "{fault:?}: {lines}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     lightning::{
-        Description, InvoiceRequest, Node,
-        rest::{Ask, CallError, LIMIT, Origin, Pinned, Rest, Transport},
+        Description, InvoiceRequest, Node, NodeErrorKind,
+        rest::{Ask, CallError, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::{Amount, Invoice, Preimage},
@@ -118,7 +118,7 @@ async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
         Err((
             Some(StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
             CallError::Explained(why),
-        )) if why.kind == crate::lightning::NodeErrorKind::Refused => Err(permission(
+        )) if why.kind == NodeErrorKind::Refused => Err(permission(
             "the key is of no wallet of it: copy the invoice key from the wallet's page (API docs)",
         )),
         Err((_, error)) => Err(error),
@@ -134,24 +134,39 @@ async fn first_invoice(rest: &Rest) -> Result<Invoice, CallError> {
 
 /// Looks an unpaid invoice up without a key, and logs whether its preimage could be read.
 async fn say_who_learns_preimages(rest: &Rest, invoice: &Invoice) {
-    let ask = Ask::get(format!("/api/v1/payments/{}", invoice.payment_hash())).anonymous();
-    let found = match rest.call(ask, LIMIT).await {
-        Ok(reply) => reply.json::<Found>().ok(),
-        Err(_) => None,
-    };
-    let preimage = found.and_then(|found| Preimage::from_hex(&found.preimage?));
-    if preimage.is_some_and(|preimage| invoice.payment_hash().is_of(&preimage)) {
-        trace::warn(format_args!(
-            "LNbits at {} gives the preimage of an unpaid invoice to everybody who knows its payment hash: update it to 1.6 or newer; until \
-             then only its answer whether an invoice is paid protects this server",
-            rest.origin()
-        ));
-    } else {
-        trace::info(format_args!(
-            "LNbits at {} gives the preimage of an unpaid invoice to nobody without a key",
-            rest.origin()
-        ));
+    let at = rest.origin();
+    match is_told_to_everybody(rest, invoice).await {
+        Ok(true) => trace::warn(format_args!(
+            "LNbits at {at} gives the preimage of an unpaid invoice to everybody who knows its payment hash: update it to 1.6 or newer; until \
+             then only its answer whether an invoice is paid protects this server"
+        )),
+        Ok(false) => trace::info(format_args!(
+            "LNbits at {at} gives the preimage of an unpaid invoice to nobody without a key"
+        )),
+        Err(error) => trace::warn(format_args!(
+            "it is not known whether LNbits at {at} gives the preimage of an unpaid invoice to everybody who knows its payment hash, because \
+             the check failed; its answer whether an invoice is paid protects this server: {}",
+            error.into_node_error(NAME)
+        )),
     }
+}
+
+async fn is_told_to_everybody(rest: &Rest, invoice: &Invoice) -> Result<bool, CallError> {
+    let hash = invoice.payment_hash();
+    let ask = Ask::get(format!("/api/v1/payments/{hash}")).anonymous();
+    let found = match call(rest, ask).await {
+        Ok(reply) => reply.json::<Found>()?,
+        // It answers only those who have a key.
+        Err((
+            Some(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+            CallError::Explained(why),
+        )) if why.kind == NodeErrorKind::Refused => {
+            return Ok(false);
+        }
+        Err((_, error)) => return Err(error),
+    };
+    let preimage = found.preimage.as_deref().and_then(Preimage::from_hex);
+    Ok(preimage.is_some_and(|preimage| hash.is_of(&preimage)))
 }
 
 /// Connects the wallet that a URL names.
