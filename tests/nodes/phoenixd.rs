@@ -251,6 +251,32 @@ async fn a_payment_that_fails_stays_in_flight_or_never_began_is_told_so() {
 }
 
 #[tokio::test]
+async fn a_list_of_settlements_without_an_end_is_read_for_fifty_pages() {
+    let (fake, server, node) = node().await;
+    let mut settlements = node.settlements();
+    let made = invoice(&node, 21, 300).await;
+    preimage(&made, node.pay(&made, LIMITS).await.unwrap());
+    *fake.fills_pages.lock().unwrap() = Some(made.payment_hash());
+    let pages = || {
+        let seen = server.seen();
+        seen.iter()
+            .filter(|call| *call == "GET /payments/incoming")
+            .count()
+    };
+    let too_many = async {
+        while pages() <= 50 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = too_many => panic!("it reads on"),
+        told = settlements.next() => assert_eq!(told, Some(made.payment_hash())),
+    }
+    assert_eq!(pages(), 50);
+}
+
+#[tokio::test]
 async fn settlements_are_each_told_once_also_on_several_pages() {
     let (_fake, server, node) = node().await;
     let mut settlements = node.settlements();

@@ -21,8 +21,9 @@ use crate::{
 /// The longest description, in characters as Kotlin counts them.
 const LONGEST: usize = 128;
 
-/// How many settlements phoenixd is asked for at once.
+/// How many settlements phoenixd is asked for at once, and how many pages at most.
 const PAGE: usize = 100;
+const PAGES: usize = 50;
 
 impl Receiver for Phoenixd {
     fn profile(&self) -> ReceiverProfile {
@@ -111,10 +112,11 @@ async fn status(rest: &Rest, payment_hash: PaymentHash) -> Result<InvoiceStatus,
     })
 }
 
-/// Returns what settled since a moment, page by page: phoenixd lists the newest first.
+/// Returns what settled since a moment, page by page: phoenixd lists the newest first. The oldest are
+/// left out if there are more than the pages hold.
 async fn settled(rest: &Rest, since: Timestamp) -> Result<Vec<PaymentHash>, CallError> {
     let mut settled = Vec::new();
-    loop {
+    for _ in 0..PAGES {
         let path = format!(
             "/payments/incoming?from={}000&limit={PAGE}&offset={}",
             since.as_unix_seconds(),
@@ -130,8 +132,9 @@ async fn settled(rest: &Rest, since: Timestamp) -> Result<Vec<PaymentHash>, Call
         let hashes: Option<Vec<_>> = hashes.collect();
         settled.extend(hashes.ok_or_else(|| CallError::bad("expected payment hashes"))?);
         if page.len() < PAGE {
-            settled.reverse();
-            return Ok(settled);
+            break;
         }
     }
+    settled.reverse();
+    Ok(settled)
 }
