@@ -4,15 +4,18 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use tower_x402::{
-    Amount, Paywall,
+    Amount, PaymentHash, Paywall,
     lightning::{
-        InvoiceStatus, Lnd, NodeErrorKind, PayLimits, Payer, Receiver, Secret, conformance, connect,
+        BoxStream, InvoiceStatus, Lnd, NodeErrorKind, PayLimits, Payer, Receiver, Secret,
+        conformance, connect,
     },
 };
 
 use crate::{
     fake::{Fault, Server, ledger::Lie, lnd::FakeLnd},
-    invoice, preimage,
+    invoice,
+    journal::Journal,
+    preimage,
     selling::sells_and_serves_once,
 };
 
@@ -202,6 +205,59 @@ async fn settlements_go_on_after_the_stream_broke_and_miss_none() {
     let fourth = pays().await;
     seen.push(settlements.next().await.unwrap());
     assert_eq!(seen, [second, third, fourth]);
+}
+
+#[tokio::test]
+async fn a_settlement_that_is_told_at_length_is_left_out_and_holds_up_no_other() {
+    let (fake, _server, node) = node().await;
+    let pays = async |is_long: bool| {
+        let made = invoice(&node, 21, 300).await;
+        if is_long {
+            fake.tells_at_length(made.payment_hash());
+        }
+        preimage(&made, node.pay(&made, LIMITS).await.unwrap());
+        made.payment_hash()
+    };
+    let mut settlements = node.settlements();
+    let first = pays(false).await;
+    assert_eq!(settlements.next().await, Some(first));
+    let opened = async {
+        while !fake.is_listened_to() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = settlements.next() => panic!("nothing settled"),
+        () = opened => {}
+    }
+    let journal = Journal::begin();
+    let interrupted = async || {
+        while !journal.lines().contains("is interrupted") {
+            tokio::task::yield_now().await;
+        }
+    };
+    pays(true).await;
+    let third = pays(false).await;
+    tokio::select! {
+        told = settlements.next() => assert_eq!(told, Some(third)),
+        () = interrupted() => panic!("{}", journal.lines()),
+    }
+    assert!(journal.lines().contains("longer than 1 MiB"));
+    // The list of the newest invoices has the long one too.
+    let mut later = node.settlements();
+    let fourth = pays(false).await;
+    tokio::select! {
+        () = reports(&mut later, fourth) => {}
+        () = interrupted() => panic!("{}", journal.lines()),
+    }
+    // LND tells the long one again to a new stream.
+    fake.hang_up();
+    reports(&mut settlements, pays(false).await).await;
+}
+
+/// Waits until a settlement is reported.
+async fn reports(settlements: &mut BoxStream<'_, PaymentHash>, hash: PaymentHash) {
+    while settlements.next().await != Some(hash) {}
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
     lightning::{
         BoxStream,
-        rest::{self, Ask, CallError, Lines, Rest},
+        rest::{self, Ask, CallError, Lines, Rest, RestError},
         unfold::unfold,
     },
     payment::PaymentHash,
@@ -26,6 +26,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// How long nothing may come before it connects again. A connection that broke without a sign would
 /// wait for ever.
 const SILENCE: Duration = Duration::from_secs(600);
+
+/// How many of the newest invoices are read when the stream begins.
+const NEWEST: u32 = 100;
 
 /// Returns the payment hashes of the invoices that settle from now on.
 pub(super) fn stream(rest: &Rest) -> BoxStream<'_, PaymentHash> {
@@ -96,6 +99,13 @@ impl Settlements<'_> {
         loop {
             let line = match timeout(SILENCE, lines.next()).await {
                 Ok(Ok(Some(line))) => line,
+                Ok(Err(RestError::TooLong)) => {
+                    // LND would send it again after each new connection.
+                    trace::warn(format_args!(
+                        "{NAME}: a settlement is left out, because its line is longer than 1 MiB"
+                    ));
+                    continue;
+                }
                 Ok(Ok(None)) => return Err(CallError::bad("it ended the stream")),
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => return Ok(None),
@@ -121,8 +131,17 @@ impl Settlements<'_> {
     /// Finds the last settlement among the newest invoices, and those since the stream began, because
     /// LND's stream begins with the next one if it is given no index.
     async fn list(&mut self) -> Result<(), CallError> {
-        let ask = Ask::get("/v1/invoices?reversed=true&num_max_invoices=100");
-        let reply = call(self.rest, ask).await.map_err(|(_, error)| error)?;
+        let mut count = NEWEST;
+        let reply = loop {
+            let path = format!("/v1/invoices?reversed=true&num_max_invoices={count}");
+            match call(self.rest, Ask::get(path)).await {
+                Ok(reply) => break reply,
+                Err((_, CallError::Rest(RestError::TooLong))) if count > 1 => count /= 2,
+                // The newest invoice is too long, so the stream begins with the next settlement.
+                Err((_, CallError::Rest(RestError::TooLong))) => return Ok(()),
+                Err((_, error)) => return Err(error),
+            }
+        };
         for invoice in reply.json::<Invoices>()?.invoices {
             self.seen = self
                 .seen

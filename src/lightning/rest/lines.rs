@@ -11,6 +11,8 @@ pub(super) const LONGEST: usize = 1024 * 1024;
 pub(crate) struct Lines {
     body: Incoming,
     read: Zeroizing<Vec<u8>>,
+    /// Whether the end of a line that is too long is still to come.
+    skips: bool,
 }
 
 impl Lines {
@@ -18,11 +20,12 @@ impl Lines {
         Self {
             body,
             read: Zeroizing::default(),
+            skips: false,
         }
     }
 
     /// Returns the next line that is not empty, or `None` at the end. It can be dropped and called
-    /// again.
+    /// again. After [`RestError::TooLong`] it goes on with the line after the long one.
     pub(crate) async fn next(&mut self) -> Result<Option<Zeroizing<Vec<u8>>>, RestError> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
@@ -31,12 +34,16 @@ impl Lines {
                 let left = self.read.len() - end - 1;
                 self.read[left..].zeroize();
                 self.read.truncate(left);
-                if line.iter().all(u8::is_ascii_whitespace) {
+                let is_end_of_skipped = std::mem::take(&mut self.skips);
+                if is_end_of_skipped || line.iter().all(u8::is_ascii_whitespace) {
                     continue;
                 }
                 return Ok(Some(line));
             }
-            if self.read.len() > LONGEST {
+            if self.skips {
+                self.read.clear();
+            } else if self.read.len() > LONGEST {
+                self.skips = true;
                 return Err(RestError::TooLong);
             }
             match self.body.frame().await {

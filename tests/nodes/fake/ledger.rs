@@ -55,6 +55,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Entry {
     pub(crate) invoice: Invoice,
     pub(crate) preimage: String,
+    /// The number of the invoice, from 1.
+    pub(crate) made: u64,
     /// The number of the settlement, from 1.
     pub(crate) settled: Option<u64>,
     pub(crate) settled_at: u64,
@@ -133,6 +135,7 @@ impl Ledger {
         let entry = Entry {
             invoice: parsed.clone(),
             preimage: Preimage::from_bytes(preimage).expose_hex(),
+            made: state.made,
             settled: None,
             settled_at: 0,
             outgoing: None,

@@ -1,6 +1,9 @@
 //! A server that speaks the REST interface of LND 0.21, as it was seen to answer.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -16,6 +19,11 @@ pub(crate) struct FakeLnd {
     /// The error that every call answers.
     pub(crate) fault: Mutex<Option<Value>>,
     listeners: Mutex<Vec<mpsc::UnboundedSender<String>>>,
+    state: Mutex<&'static str>,
+    is_unsynced: AtomicBool,
+    has_no_inbound: AtomicBool,
+    /// The invoice that is told in more than a mebibyte.
+    long: Mutex<Option<PaymentHash>>,
 }
 
 impl FakeLnd {
@@ -28,6 +36,10 @@ impl FakeLnd {
             ledger: Ledger::default(),
             fault: Mutex::new(None),
             listeners: Mutex::default(),
+            state: Mutex::new("SERVER_ACTIVE"),
+            is_unsynced: AtomicBool::new(false),
+            has_no_inbound: AtomicBool::new(false),
+            long: Mutex::default(),
         });
         let server = Server::start(node.clone(), tls).await;
         (node, server)
@@ -39,9 +51,46 @@ impl FakeLnd {
         *self.fault.lock().unwrap() = fault;
     }
 
+    /// Sets the state that `/v1/state` tells.
+    pub(crate) fn is_in(&self, state: &'static str) {
+        *self.state.lock().unwrap() = state;
+    }
+
+    pub(crate) fn is_synced(&self, is_synced: bool) {
+        self.is_unsynced.store(!is_synced, Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_inbound(&self, has_inbound: bool) {
+        self.has_no_inbound.store(!has_inbound, Ordering::Relaxed);
+    }
+
+    /// Tells an invoice in more than a mebibyte.
+    pub(crate) fn tells_at_length(&self, hash: PaymentHash) {
+        *self.long.lock().unwrap() = Some(hash);
+    }
+
+    /// What LND answers to every other call in its state.
+    fn refusal(&self) -> Option<Value> {
+        let text = match *self.state.lock().unwrap() {
+            "LOCKED" => "wallet locked, unlock it to enable full RPC access",
+            "NON_EXISTING" => "wallet not created, create one to enable full RPC access",
+            "UNLOCKED" => {
+                "the RPC server is in the process of starting up, but not yet ready to accept calls"
+            }
+            "WAITING_TO_START" => "waiting to start, RPC services not available",
+            _ => return self.fault.lock().unwrap().clone(),
+        };
+        Some(error(2, text))
+    }
+
     /// Ends the streams of settlements.
     pub(crate) fn hang_up(&self) {
         self.listeners.lock().unwrap().clear();
+    }
+
+    /// Whether a stream of settlements is open.
+    pub(crate) fn is_listened_to(&self) -> bool {
+        !self.listeners.lock().unwrap().is_empty()
     }
 
     fn make(&self, body: &Value) -> Answer {
@@ -135,14 +184,21 @@ impl FakeLnd {
         let hash = PaymentHash::from_hex(hash).unwrap();
         let state = self.ledger.0.lock().unwrap();
         match state.entries.get(&hash) {
-            Some(entry) => ok(&invoice(entry)),
+            Some(entry) => ok(&self.invoice(entry)),
             None => Answer::Text(404, error(5, "unable to locate invoice").to_string()),
         }
     }
 
-    fn list(&self) -> Answer {
+    fn list(&self, query: &str) -> Answer {
         let state = self.ledger.0.lock().unwrap();
-        let all: Vec<_> = state.entries.values().map(invoice).collect();
+        let count = query.rsplit_once("num_max_invoices=").unwrap().1;
+        let mut newest: Vec<_> = state.entries.values().collect();
+        newest.sort_by_key(|entry| std::cmp::Reverse(entry.made));
+        newest.truncate(count.parse().unwrap());
+        let all: Vec<_> = newest
+            .into_iter()
+            .map(|entry| self.invoice(entry))
+            .collect();
         ok(&json!({ "invoices": all }))
     }
 
@@ -159,7 +215,7 @@ impl FakeLnd {
             later.sort_by_key(|entry| entry.settled);
             for entry in later {
                 sender
-                    .send(json!({ "result": invoice(entry) }).to_string())
+                    .send(json!({ "result": self.invoice(entry) }).to_string())
                     .unwrap();
             }
         }
@@ -167,9 +223,32 @@ impl FakeLnd {
         Answer::Lines(lines)
     }
 
+    fn invoice(&self, entry: &Entry) -> Value {
+        let state = match entry.settled {
+            Some(_) => "SETTLED",
+            None => "OPEN",
+        };
+        let hash = entry.invoice.payment_hash();
+        let memo = match *self.long.lock().unwrap() == Some(hash) {
+            true => "x".repeat(1_500_000),
+            false => String::new(),
+        };
+        json!({
+            "memo": memo,
+            "r_hash": base64(entry.invoice.payment_hash().as_bytes()),
+            // A paid invoice tells it, and an open one too.
+            "r_preimage": base64(&(0..32).map(|_| 1).collect::<Vec<u8>>()),
+            "state": state,
+            "creation_date": entry.invoice.created_at().as_unix_seconds().to_string(),
+            "expiry": entry.invoice.expiry().as_secs().to_string(),
+            "settle_index": entry.settled.unwrap_or(0).to_string(),
+            "settle_date": entry.settled_at.to_string(),
+        })
+    }
+
     fn notify(&self, hash: PaymentHash) {
         let state = self.ledger.0.lock().unwrap();
-        let line = json!({ "result": invoice(&state.entries[&hash]) }).to_string();
+        let line = json!({ "result": self.invoice(&state.entries[&hash]) }).to_string();
         for listener in self.listeners.lock().unwrap().iter() {
             let _ = listener.send(line.clone());
         }
@@ -178,23 +257,33 @@ impl FakeLnd {
 
 impl Protocol for FakeLnd {
     fn answer(&self, asked: &Asked) -> Answer {
+        if asked.path == "/v1/state" {
+            assert!(!asked.headers.contains_key("grpc-metadata-macaroon"));
+            return ok(&json!({ "state": *self.state.lock().unwrap() }));
+        }
         let macaroon = asked.headers.get("grpc-metadata-macaroon").unwrap();
         assert!(macaroon.to_str().unwrap().starts_with("0201"));
-        if let Some(fault) = &*self.fault.lock().unwrap() {
+        if let Some(fault) = self.refusal() {
             return Answer::Text(500, fault.to_string());
         }
         let body = || serde_json::from_slice(&asked.body).unwrap();
         let path = asked.path.as_str();
         match (asked.method.as_str(), path) {
             ("POST", "/v1/invoices") => self.make(&body()),
-            ("GET", "/v1/invoices") => self.list(),
+            ("GET", "/v1/invoices") => self.list(&asked.query),
             ("GET", "/v1/invoices/subscribe") => self.subscribe(&asked.query),
             ("GET", "/v1/getinfo") => {
                 let key = secp256k1::SecretKey::from_slice(&[7; 32]).unwrap();
                 let key = key.public_key(secp256k1::SECP256K1).to_string();
-                ok(
-                    &json!({ "identity_pubkey": key, "chains": [{ "chain": "bitcoin", "network": "regtest" }] }),
-                )
+                let synced = !self.is_unsynced.load(Ordering::Relaxed);
+                ok(&json!({
+                    "identity_pubkey": key, "synced_to_chain": synced, "chains": [{ "chain": "bitcoin", "network": "regtest" }]
+                }))
+            }
+            ("GET", "/v1/balance/channels") => {
+                let none = self.has_no_inbound.load(Ordering::Relaxed);
+                let msat = if none { "0" } else { "2000000000" };
+                ok(&json!({ "balance": "0", "remote_balance": { "sat": "0", "msat": msat } }))
             }
             ("POST", "/v2/router/send") => self.send(&body()),
             ("GET", path) => match (
@@ -208,23 +297,6 @@ impl Protocol for FakeLnd {
             _ => panic!("{path} is not there"),
         }
     }
-}
-
-fn invoice(entry: &Entry) -> Value {
-    let state = match entry.settled {
-        Some(_) => "SETTLED",
-        None => "OPEN",
-    };
-    json!({
-        "r_hash": base64(entry.invoice.payment_hash().as_bytes()),
-        // A paid invoice tells it, and an open one too.
-        "r_preimage": base64(&(0..32).map(|_| 1).collect::<Vec<u8>>()),
-        "state": state,
-        "creation_date": entry.invoice.created_at().as_unix_seconds().to_string(),
-        "expiry": entry.invoice.expiry().as_secs().to_string(),
-        "settle_index": entry.settled.unwrap_or(0).to_string(),
-        "settle_date": entry.settled_at.to_string(),
-    })
 }
 
 fn ok(body: &Value) -> Answer {
