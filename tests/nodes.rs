@@ -26,6 +26,8 @@ mod lnd_connect;
 mod lnd_pay;
 #[path = "nodes/lnd_shop.rs"]
 mod lnd_shop;
+#[path = "nodes/lnd_states.rs"]
+mod lnd_states;
 #[path = "nodes/local.rs"]
 mod local;
 #[path = "nodes/nwc/mod.rs"]

@@ -89,7 +89,8 @@ impl<T: Receiver + ?Sized> Receiver for Arc<T> {
 }
 
 /// Nobody knows a preimage of it, so no invoice has it.
-const NO_INVOICE: PaymentHash = PaymentHash::from_bytes(*b"tower-x402 asks if you are ready");
+pub(crate) const NO_INVOICE: PaymentHash =
+    PaymentHash::from_bytes(*b"tower-x402 asks if you are ready");
 
 fn _is_dyn_compatible(_: &dyn Receiver) {}
 
@@ -147,6 +148,9 @@ pub struct ReceiverProfile {
     /// Whether its credential can also spend, if the node can tell. A paywall needs no right to
     /// spend.
     pub can_spend: Option<bool>,
+    /// Why its credential cannot make and look up invoices, if the node can tell: the missing
+    /// rights, and how to get them. A paywall of such a node is then not built.
+    pub cannot_receive: Option<&'static str>,
 }
 
 impl ReceiverProfile {
@@ -160,6 +164,7 @@ impl ReceiverProfile {
             whole_sats_only: false,
             in_process: false,
             can_spend: None,
+            cannot_receive: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use tower_x402::{
     MemoryStore, Paywall, Secrets,
-    lightning::{ConnectErrorKind, Node, Phoenixd, Receiver, Secret, connect},
+    lightning::{ConnectErrorKind, Lnd, Node, Phoenixd, Receiver, Secret, connect},
     server::PaywallBuilder,
 };
 
@@ -16,7 +16,7 @@ use crate::{
         pem,
         phoenixd::{FakePhoenixd, LIMITED},
     },
-    lnd::{RECEIVES, macaroon},
+    lnd::{ALL, RECEIVES, macaroon},
 };
 
 const ADAPTERS: [Adapter; 3] = [Adapter::Lnbits, Adapter::Lnd, Adapter::Phoenixd];
@@ -149,4 +149,23 @@ async fn a_credential_is_sent_without_tls_only_near_by_or_if_the_url_says_insecu
         error.to_string().contains(".insecure_without_tls()"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_macaroon_that_can_only_pay_builds_no_paywall() {
+    let (_fake, server) = FakeLnd::start().await;
+    let connected = async |rights: &[(&str, &str)]| {
+        let builder = Lnd::builder(server.address().to_string());
+        let builder = builder.macaroon(Secret::new(macaroon(rights)));
+        builder.without_tls().connect().await.unwrap()
+    };
+    let pays = [ALL[0], ALL[3], ALL[4]];
+    let built = builder(connected(&pays).await).allow_test_network().build();
+    let text = built.unwrap_err().to_string();
+    assert!(
+        text.contains("it needs invoices:read and invoices:write (invoice.macaroon has them)"),
+        "{text}"
+    );
+    assert_eq!(connected(&ALL).await.profile().cannot_receive, None);
+    assert_eq!(connected(&RECEIVES).await.profile().cannot_receive, None);
 }

@@ -3,12 +3,12 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::{Lnd, NAME, node::call, receive, rights::Rights, wire::Info};
+use super::{Lnd, NAME, node::info, receive, rights::Rights};
 use crate::{
     codec::hex,
     lightning::{
         Description, InvoiceRequest, InvoiceStatus, Node,
-        rest::{Ask, CallError, Origin, Pinned, Rest, Transport},
+        rest::{CallError, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
     payment::{Amount, Invoice, Network},
@@ -116,6 +116,7 @@ impl LndBuilder {
             public_key,
             rights,
             private_channels: self.private_channels,
+            was_short: Arc::default(),
         })
     }
 }
@@ -135,10 +136,7 @@ async fn by_invoice(rest: &Rest, private_channels: bool) -> Result<(Network, [u8
 }
 
 async fn by_info(rest: &Rest) -> Result<(Network, [u8; 33]), CallError> {
-    let reply = call(rest, Ask::get("/v1/getinfo"))
-        .await
-        .map_err(|(_, error)| error)?;
-    let info: Info = reply.json()?;
+    let info = info(rest).await?;
     let network = match info.chains.first().map(|chain| chain.network.as_str()) {
         Some("mainnet") => Network::Bitcoin,
         Some("regtest") => Network::Regtest,
@@ -191,13 +189,9 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
     builder.private_channels = url.flag("private_channels")?;
     let node = Arc::new(builder.connect().await?);
     let rights = node.rights;
-    let receiver = if rights.is_none_or(Rights::receives) {
-        Ok(node.clone() as _)
-    } else {
-        Err(missing(
-            "receive",
-            "invoices:read and invoices:write (invoice.macaroon has them)",
-        ))
+    let receiver = match node.cannot_receive() {
+        None => Ok(node.clone() as _),
+        Some(why) => Err(ConnectError::new(ConnectErrorKind::Permission, why)),
     };
     let payer = if rights.is_none_or(Rights::pays) {
         Ok(node as _)

@@ -34,7 +34,7 @@ const TEXTS: [(&str, NodeErrorKind, ConnectErrorKind, &str); 10] = [
         "it has no wallet: create one (lncli create)",
     ),
     (
-        "starting up",
+        "process of starting",
         NodeErrorKind::Unreachable,
         ConnectErrorKind::Node,
         "it is starting: try again in some seconds",
@@ -102,6 +102,15 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> (i64, CallError) {
             )),
         ),
     }
+}
+
+/// Explains a part of LND's texts.
+pub(super) fn of_text(message: &str) -> CallError {
+    of(&Fault {
+        code: 0,
+        message: message.to_owned(),
+    })
+    .1
 }
 
 pub(super) fn of(fault: &Fault) -> (i64, CallError) {

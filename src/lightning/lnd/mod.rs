@@ -7,6 +7,7 @@ mod pay;
 mod receive;
 mod rights;
 mod settle;
+mod state;
 mod wire;
 
 pub(super) use self::builder::connect;

@@ -1,6 +1,9 @@
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
-use super::{fault, rights::Rights};
+use super::{fault, rights::Rights, wire::Info};
 use crate::{
     lightning::rest::{self, Ask, CallError, Reply, Rest},
     payment::Network,
@@ -14,6 +17,8 @@ use crate::{
 /// - To receive: a macaroon with `invoices:read` and `invoices:write`. LND writes one,
 ///   `invoice.macaroon`, when it creates its wallet. `admin.macaroon` can spend everything: do not
 ///   use it in a server that only receives.
+/// - To receive, and to learn more when it is asked if it is ready: `lncli bakemacaroon invoices:read
+///   invoices:write info:read offchain:read`. It cannot spend either.
 /// - To pay: `lncli bakemacaroon offchain:read offchain:write info:read`.
 ///
 /// The rights are read from the macaroon itself, so
@@ -26,14 +31,31 @@ use crate::{
 /// Otherwise they are read from `/v1/getinfo`, for which the macaroon needs `info:read`.
 ///
 /// Only the certificate of the file is trusted, while it is valid and for the hosts that it names.
-/// Without a file, the well-known authorities are trusted.
+/// Without a file, the well-known authorities are trusted. Without TLS, it must be on this machine,
+/// in a private network or an onion service, unless the builder or the URL says `insecure`.
+///
+/// # When it cannot be paid
+///
+/// Its wallet may be locked, or it may be starting or waiting for the chain. Then invoices and lookups
+/// are errors that say what to do, for example to run `lncli unlock`. It is used again as soon as it
+/// answers.
+///
+/// `ready()` asks LND whether it is started, and looks up an invoice that does not exist. What else it
+/// can tell depends on the macaroon:
+///
+/// - With `info:read`, an LND that is not synced to the chain is not ready. With an invoice macaroon, this is
+///   not known. LND also calls itself not synced if the newest block is older than two hours, which
+///   happens on test networks.
+/// - With `offchain:read`, a warning is logged when its channels have nothing on the other side, so
+///   that nobody can pay it. With an invoice macaroon, this is not known.
 ///
 /// # What it does
 ///
 /// - Amounts are exact to the millisatoshi, and invoices have exactly the requested description and
 ///   expiry. LND does not say if it lacks inbound liquidity: then payments fail.
 /// - `settlements()` is LND's own stream. It connects again after 1 second and then at longer
-///   intervals, up to one minute, and misses nothing in between.
+///   intervals, up to one minute, and misses nothing in between. It leaves out a settlement that LND
+///   tells in more than 1 MiB, and logs that.
 /// - `pay` keeps to the fee limit. LND pays an invoice once, also if it is asked again after a
 ///   restart of this process.
 /// - Calls run concurrently, over HTTP/1 connections that are kept for three seconds. It needs a
@@ -58,11 +80,18 @@ pub struct Lnd {
     pub(super) public_key: [u8; 33],
     pub(super) rights: Option<Rights>,
     pub(super) private_channels: bool,
+    /// Whether it had no inbound liquidity when it was last asked.
+    pub(super) was_short: Arc<AtomicBool>,
 }
 
 /// Sends a request that may be sent twice without harm. Any answer but 200 is an error.
 pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (i64, CallError)> {
     rest.success(ask, fault::of_reply).await
+}
+
+pub(super) async fn info(rest: &Rest) -> Result<Info, CallError> {
+    let reply = call(rest, Ask::get("/v1/getinfo")).await;
+    reply.map_err(|(_, error)| error)?.json()
 }
 
 impl fmt::Debug for Lnd {

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     Lnd, NAME, fault,
     node::call,
-    settle,
+    settle, state,
     wire::{KnownInvoice, MadeInvoice, NewInvoice, number},
 };
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     lightning::{
         BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
         Receiver, ReceiverProfile, exact,
+        receiver::NO_INVOICE,
         rest::{Ask, CallError, Rest},
     },
     payment::{Invoice, PaymentHash},
@@ -24,6 +25,7 @@ impl Receiver for Lnd {
         let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
         profile.public_key = Some(self.public_key);
         profile.can_spend = self.rights.map(|rights| rights.spend);
+        profile.cannot_receive = self.cannot_receive();
         profile
     }
 
@@ -45,8 +47,29 @@ impl Receiver for Lnd {
         })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move {
+            let ready = async {
+                state::active(&self.rest).await?;
+                status(&self.rest, NO_INVOICE).await?;
+                state::synced(self).await?;
+                state::warn_of_no_inbound_liquidity(self).await
+            };
+            ready.await.map_err(|error| error.into_node_error(NAME))
+        })
+    }
+
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         settle::stream(&self.rest)
+    }
+}
+
+impl Lnd {
+    /// Returns why its macaroon cannot receive, if it cannot.
+    pub(super) fn cannot_receive(&self) -> Option<&'static str> {
+        self.rights.filter(|rights| !rights.receives()).map(|_| {
+            "the macaroon of LND cannot receive: it needs invoices:read and invoices:write (invoice.macaroon has them)"
+        })
     }
 }
 
@@ -68,8 +91,8 @@ pub(super) async fn make(
         private: private_channels,
     };
     let ask = Ask::post_json("/v1/invoices", &body)?;
-    let reply = call(rest, ask).await.map_err(|(_, error)| error)?;
-    let made: MadeInvoice = reply.json()?;
+    let made = async { call(rest, ask).await.map_err(|(_, error)| error) };
+    let made: MadeInvoice = state::or_inactive(rest, made).await?.json()?;
     Ok(made.payment_request)
 }
 

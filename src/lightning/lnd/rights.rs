@@ -13,16 +13,18 @@ pub(super) struct Rights {
     pub(super) pay: bool,
     pub(super) see_payments: bool,
     pub(super) see_info: bool,
+    pub(super) see_channels: bool,
     /// Whether money can leave through any of its rights.
     pub(super) spend: bool,
 }
 
 /// Calls that move no money, by which a macaroon may be limited.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 11] = [
     "/invoicesrpc.Invoices/AddHoldInvoice",
     "/invoicesrpc.Invoices/LookupInvoiceV2",
     "/invoicesrpc.Invoices/SubscribeSingleInvoice",
     ADD,
+    BALANCE,
     "/lnrpc.Lightning/DecodePayReq",
     INFO,
     "/lnrpc.Lightning/ListInvoices",
@@ -32,6 +34,7 @@ const HARMLESS: [&str; 10] = [
 ];
 
 const ADD: &str = "/lnrpc.Lightning/AddInvoice";
+const BALANCE: &str = "/lnrpc.Lightning/ChannelBalance";
 const INFO: &str = "/lnrpc.Lightning/GetInfo";
 const LOOKUP: &str = "/lnrpc.Lightning/LookupInvoice";
 const SEND: &str = "/routerrpc.Router/SendPaymentV2";
@@ -70,6 +73,7 @@ impl Rights {
     }
 
     fn add(&mut self, entity: &str, action: &str) {
+        self.see_channels |= matches!((entity, action), ("offchain", "read") | ("uri", BALANCE));
         match (entity, action) {
             ("invoices", "read") | ("uri", LOOKUP) => self.see_invoices = true,
             ("invoices", "write") | ("uri", ADD) => self.make_invoices = true,

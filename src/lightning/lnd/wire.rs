@@ -71,6 +71,24 @@ pub(super) struct KnownPayment {
 pub(super) struct Info {
     pub(super) identity_pubkey: String,
     pub(super) chains: Vec<Chain>,
+    #[serde(default)]
+    pub(super) synced_to_chain: bool,
+}
+
+#[derive(Deserialize)]
+pub(super) struct State {
+    pub(super) state: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ChannelBalance {
+    pub(super) remote_balance: Balance,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Balance {
+    #[serde(default)]
+    pub(super) msat: String,
 }
 
 #[derive(Deserialize)]

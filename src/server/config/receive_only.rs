@@ -1,4 +1,5 @@
-//! What the credential of the node may do. A paywall needs no right to spend.
+//! What the credential of the node may do. A paywall needs the right to make invoices, and none to
+//! spend.
 
 use super::{ConfigError, PaywallBuilder};
 use crate::{lightning::ReceiverProfile, trace};
@@ -14,6 +15,9 @@ impl PaywallBuilder {
     }
 
     pub(super) fn rights_fit(&self, profile: &ReceiverProfile) -> Result<(), ConfigError> {
+        if let Some(why) = profile.cannot_receive {
+            return Err(ConfigError::new(why));
+        }
         match profile.can_spend {
             Some(false) => Ok(()),
             Some(true) if self.receive_only => Err(ConfigError::new(
