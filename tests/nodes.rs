@@ -40,6 +40,8 @@ mod real;
 mod real_down;
 #[path = "nodes/real_killed.rs"]
 mod real_killed;
+#[path = "nodes/real_locked.rs"]
+mod real_locked;
 #[path = "nodes/real_sells.rs"]
 mod real_sells;
 #[path = "nodes/selling.rs"]

@@ -7,12 +7,12 @@ use tokio::task::JoinSet;
 use tower_x402::{
     Invoice, Preimage,
     lightning::{Payer, PaymentStatus, connect},
-    server::PaywallBuilder,
+    server::{NotReady, PaywallBuilder},
 };
 
 use crate::{
     preimage,
-    real_killed::{LIMITS, nodes, urls},
+    real_killed::{LIMITS, in_flight, nodes, urls, within},
     selling::{PRICE, Shop},
 };
 
@@ -38,13 +38,7 @@ async fn a_real_lnd_that_is_killed_stops_sales_but_not_the_server_until_it_is_ba
         shop.redeem(*dialect, bought).await;
         shop.expect_closed(bought.clone()).await;
     }
-    // The last good answer of the node is trusted for a second.
-    let reason = loop {
-        if let Err(reason) = shop.paywall.ready().await {
-            break reason;
-        }
-        tokio::task::yield_now().await;
-    };
+    let reason = not_ready(&shop).await;
     assert!(!reason.is_node_ready() && reason.is_store_ready());
     assert!(reason.to_string().contains("cannot be reached"), "{reason}");
 
@@ -65,6 +59,20 @@ async fn a_real_lnd_that_is_killed_stops_sales_but_not_the_server_until_it_is_ba
     println!(
         "lnd: killed and started again: 503 without a challenge meanwhile, then sold as before"
     );
+}
+
+/// Waits until a server is not ready, and returns the reason. The last good answer of the node is
+/// trusted for a second.
+pub(crate) async fn not_ready(shop: &Shop) -> NotReady {
+    within("the server to be not ready", async {
+        loop {
+            if let Err(reason) = shop.paywall.ready().await {
+                break reason;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
 }
 
 /// A process that does nothing until this is dropped.
@@ -93,13 +101,16 @@ impl Drop for Stopped {
 
 /// Pays until the payment has succeeded. An invoice is never paid twice.
 async fn outcome(payer: &impl Payer, invoice: &Invoice) -> Preimage {
-    loop {
-        match payer.lookup_payment(invoice.payment_hash()).await.unwrap() {
-            PaymentStatus::InFlight => tokio::time::sleep(Duration::from_millis(100)).await,
-            status @ PaymentStatus::Paid { .. } => return preimage(invoice, status),
-            _ => drop(payer.pay(invoice, LIMITS).await.unwrap()),
+    within("the outcome of a payment", async {
+        loop {
+            match payer.lookup_payment(invoice.payment_hash()).await.unwrap() {
+                PaymentStatus::InFlight => tokio::time::sleep(Duration::from_millis(100)).await,
+                status @ PaymentStatus::Paid { .. } => break preimage(invoice, status),
+                _ => drop(payer.pay(invoice, LIMITS).await.unwrap()),
+            }
         }
-    }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -123,13 +134,7 @@ async fn a_real_lnd_that_is_killed_while_it_is_being_paid_loses_no_payment() {
         paying.spawn(async move { payer.pay(&invoice, LIMITS).await });
     }
     for (_, offer) in &offers {
-        let hash = offer.invoice().payment_hash();
-        while !matches!(
-            payer.lookup_payment(hash).await.unwrap(),
-            PaymentStatus::InFlight
-        ) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        in_flight(&payer, offer.invoice().payment_hash()).await;
     }
     // It is slow, and then it is gone.
     shop.expect_closed(HeaderMap::new()).await;
@@ -145,7 +150,7 @@ async fn a_real_lnd_that_is_killed_while_it_is_being_paid_loses_no_payment() {
         let again = shop.ask(paid).await;
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{dialect}");
     }
-    while let Some(told) = paying.join_next().await {
+    while let Some(told) = within("the broken payments", paying.join_next()).await {
         match told.unwrap() {
             Ok(status) => assert!(
                 !matches!(status, PaymentStatus::Unknown),

@@ -5,13 +5,35 @@ use std::{env, process::Command, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    Amount, Invoice, Preimage,
-    lightning::{PayLimits, PaymentStatus, connect},
+    Amount, Invoice, PaymentHash, Preimage,
+    lightning::{PayLimits, Payer, PaymentStatus, connect},
 };
 
 use crate::{asks, preimage};
 
 pub(crate) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
+
+/// Waits for something that a real node does, and fails if that takes more than a minute.
+pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
+    let patience = Duration::from_secs(60);
+    match tokio::time::timeout(patience, happens).await {
+        Ok(result) => result,
+        Err(_) => panic!("waited longer than {patience:?} for {what}"),
+    }
+}
+
+/// Waits until a payment is in flight.
+pub(crate) async fn in_flight(payer: &impl Payer, hash: PaymentHash) {
+    within("a payment to be in flight", async {
+        while !matches!(
+            payer.lookup_payment(hash).await.unwrap(),
+            PaymentStatus::InFlight
+        ) {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
+}
 
 /// Runs `scripts/nodes` with these words.
 pub(crate) fn nodes(words: [&str; 2]) {
@@ -24,7 +46,7 @@ pub(crate) fn nodes(words: [&str; 2]) {
 }
 
 /// Sends JSON, or nothing, to the REST interface of the LND that a URL names, and returns the answer.
-fn rest(url: &str, path: &str, body: &str) -> String {
+pub(crate) fn rest(url: &str, path: &str, body: &str) -> String {
     let script = "import ssl, sys, urllib.request as u
 url, path, body = sys.argv[1:]
 host, fields = url.removeprefix('lnd://').split('?')
@@ -89,16 +111,17 @@ async fn a_real_lnd_that_is_killed_in_mid_payment_tells_the_outcome_after_its_re
         let (payer, invoice) = (payer.clone(), invoice.clone());
         async move { payer.pay(&invoice, LIMITS).await }
     });
-    while !matches!(
-        payer.lookup_payment(hash).await.unwrap(),
-        PaymentStatus::InFlight
-    ) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    while !rest(&payee, &format!("/v1/invoice/{hash}"), "").contains("\"state\":\"ACCEPTED\"") {}
+    in_flight(&payer, hash).await;
+    within("the payee to hold the payment", async {
+        let path = format!("/v1/invoice/{hash}");
+        while !rest(&payee, &path, "").contains("\"state\":\"ACCEPTED\"") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    })
+    .await;
     nodes(["kill", "lnd_a"]);
     // Neither paid nor failed.
-    match paying.await.unwrap() {
+    match within("the broken payment", paying).await.unwrap() {
         Ok(status) => assert!(matches!(status, PaymentStatus::InFlight), "{status:?}"),
         Err(error) => assert!(error.may_have_paid(), "{error}"),
     }
@@ -112,14 +135,17 @@ async fn a_real_lnd_that_is_killed_in_mid_payment_tells_the_outcome_after_its_re
     settle(&payee, &secret);
     nodes(["start", "lnd_a"]);
     // The same connection, which was never made again.
-    let status = loop {
-        match payer.lookup_payment(hash).await {
-            Ok(PaymentStatus::InFlight) | Err(_) => {
-                tokio::time::sleep(Duration::from_millis(200)).await
+    let status = within("the outcome of the payment", async {
+        loop {
+            match payer.lookup_payment(hash).await {
+                Ok(PaymentStatus::InFlight) | Err(_) => {
+                    tokio::time::sleep(Duration::from_millis(200)).await
+                }
+                Ok(status) => break status,
             }
-            Ok(status) => break status,
         }
-    };
+    })
+    .await;
     preimage(&invoice, status);
     preimage(&invoice, payer.pay(&invoice, LIMITS).await.unwrap());
 }
