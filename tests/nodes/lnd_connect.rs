@@ -126,6 +126,16 @@ async fn what_is_wrong_is_named_when_it_is_connected() {
             "invoices:read and invoices:write",
         ),
         (
+            r#"caveat "time-before 2026-11-28T00:24:39.37847962Z" not satisfied: macaroon has expired"#,
+            ConnectErrorKind::Permission,
+            "the macaroon has expired: bake another",
+        ),
+        (
+            r#"caveat "ipaddr 10.1.1.1" not satisfied: macaroon locked to different IP address"#,
+            ConnectErrorKind::Permission,
+            "to another IP address: use one without that limit",
+        ),
+        (
             "verification failed: signature mismatch after caveat verification",
             ConnectErrorKind::Permission,
             "of another node",

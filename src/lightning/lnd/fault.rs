@@ -20,7 +20,7 @@ pub(super) const UNCLEAR: [i64; 4] = [1, 4, 13, 14];
 pub(super) const UNKNOWN: i64 = 5;
 
 /// Parts of LND's texts, and what they mean.
-const TEXTS: [(&str, NodeErrorKind, ConnectErrorKind, &str); 10] = [
+const TEXTS: [(&str, NodeErrorKind, ConnectErrorKind, &str); 11] = [
     (
         "wallet locked",
         NodeErrorKind::Unreachable,
@@ -68,6 +68,12 @@ const TEXTS: [(&str, NodeErrorKind, ConnectErrorKind, &str); 10] = [
         NodeErrorKind::Refused,
         ConnectErrorKind::Permission,
         "the macaroon has expired: bake another (lncli bakemacaroon)",
+    ),
+    (
+        "not satisfied",
+        NodeErrorKind::Refused,
+        ConnectErrorKind::Permission,
+        "the macaroon is limited to something else, for example to another IP address: use one without that limit",
     ),
     (
         "verification failed",
