@@ -17,17 +17,23 @@ const SCHEMES: [(&str, &str); 8] = [
 ///
 /// | URL | node | feature | other fields |
 /// |---|---|---|---|
-/// | `lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_hex`, `macaroon_env`, `private_channels=true` |
+/// | `lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_hex`, `macaroon_env`, `private_channels=true`, `insecure=true` |
 /// | `cln:///path/lightning-rpc` | Core Lightning | `cln` | |
-/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env` |
-/// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env` |
+/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env`, `cert`, `insecure=true` |
+/// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env`, `cert`, `insecure=true` |
 /// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | |
 ///
 /// A field that ends with `_file` names a file that holds the secret, and one that ends with `_env` an
 /// environment variable. LND's `macaroon` names a file too. Characters such as `/`, `@`, `#`, `&` and
 /// `%` of a secret must be percent-encoded.
 ///
-/// `lnd+http` and `lnbits+http` connect without TLS, and `phoenixd+https` with it, to a proxy.
+/// `lnd+http` and `lnbits+http` connect without TLS, and `phoenixd+https` with it, to a proxy. With
+/// TLS, `cert` names the file of the only certificate to trust.
+///
+/// Without TLS, the host must be this machine, an onion service, or of a private network: a private
+/// address, a name of one word (a container), or one that ends with `.local`, `.internal`, `.lan` or
+/// `.home.arpa`. For a private network the log has a warning. `insecure=true` allows any host: anyone
+/// who reads a network on the way can take the credential.
 ///
 /// A server that only receives needs no right to spend. Each adapter's documentation names the
 /// smallest credential.

@@ -35,7 +35,10 @@ use crate::{
 ///
 /// When the wallet is connected, it is asked for an invoice of 1 satoshi, which expires after a minute.
 /// The network and the public key are read from this invoice. Then it is looked up without a key, and
-/// the log says whether its preimage could be read.
+/// the log says whether its preimage could be read, or that this could not be found out.
+///
+/// Without TLS, LNbits must be on this machine, in a private network or an onion service, unless the
+/// builder or the URL says `insecure`.
 ///
 /// # What it does
 ///

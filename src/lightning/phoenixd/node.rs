@@ -32,12 +32,15 @@ use crate::{
 /// - phoenixd buys inbound liquidity by itself and takes its price from what arrives. The payer
 ///   always pays the whole amount.
 /// - `settlements()` asks phoenixd every 2 seconds, and at longer intervals, up to one minute, while
-///   it does not answer. It sees a settlement up to 2 seconds late.
+///   it does not answer. It sees a settlement up to 2 seconds late. It reads at most 5,000 settlements
+///   each time, the newest first.
 /// - `pay` has no fee limit, because phoenixd has none: its fee is fixed (0.4 % and 4 satoshis).
 ///   [`PayLimits::max_fee`](crate::lightning::PayLimits::max_fee) is ignored, and
 ///   [`PayerProfile::keeps_fee_limit`](crate::lightning::PayerProfile::keeps_fee_limit) is false.
 ///   phoenixd pays an invoice once, also if it is asked again after a restart of this process.
-/// - phoenixd speaks plain HTTP and is meant for the same machine. It needs a tokio runtime.
+/// - phoenixd speaks plain HTTP and is meant for the same machine. Without TLS, it must be there, in a
+///   private network or an onion service, unless the builder or the URL says `insecure`.
+/// - It needs a tokio runtime.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
