@@ -184,15 +184,7 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
     builder.secure = secure;
     builder.macaroon = macaroon;
     builder.certificate = url.field("cert").map(PathBuf::from);
-    builder.private_channels = match url.field("private_channels") {
-        None | Some("false") => false,
-        Some("true") => true,
-        Some(_) => {
-            return Err(ConnectError::url(
-                "the field private_channels of the lnd URL must be true or false",
-            ));
-        }
-    };
+    builder.private_channels = url.flag("private_channels")?;
     let node = Arc::new(builder.connect().await?);
     let rights = node.rights;
     let receiver = if rights.is_none_or(Rights::receives) {

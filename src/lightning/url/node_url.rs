@@ -108,6 +108,22 @@ impl NodeUrl {
             .map(|(_, value)| value.as_str())
     }
 
+    /// Returns the value of a field that is true or false, and false if it is missing.
+    ///
+    /// # Errors
+    ///
+    /// If it is something else.
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, ConnectError> {
+        match self.field(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(ConnectError::url(format!(
+                "the field {name} of the {} URL must be true or false",
+                self.scheme
+            ))),
+        }
+    }
+
     /// Returns the values of a field that may occur several times.
     pub(crate) fn fields<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields
