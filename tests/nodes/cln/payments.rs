@@ -82,7 +82,7 @@ async fn a_payment_whose_answer_is_lost_is_found_and_made_once() {
         let found = node.lookup_payment(invoice.payment_hash()).await.unwrap();
         let first = preimage(&invoice, found);
         // Another process of ours: it knows of no payment.
-        let again = super::Cln::connect(&server.socket).await.unwrap();
+        let again = super::Cln::builder(&server.socket).connect().await.unwrap();
         assert_eq!(first.expose(), pays(&again, &invoice).await.expose());
         assert_eq!(server.calls("xpay").len(), 1);
     }
