@@ -147,7 +147,14 @@ impl Inner {
         let mut pay =
             json!({ "payment_hash": shown(hash, fault), "created_at": 1, "status": "failed" });
         match status {
-            PaymentStatus::Failed => pay["amount_sent_msat"] = json!(0),
+            PaymentStatus::Failed => {
+                let mut state = self.state.lock().unwrap();
+                pay["amount_sent_msat"] = json!(0);
+                if state.tidies > 0 {
+                    state.tidies -= 1;
+                    pay["status"] = json!("pending");
+                }
+            }
             PaymentStatus::InFlight => pay["status"] = json!("pending"),
             PaymentStatus::Paid { preimage, .. } => {
                 let invoices = self.state.lock().unwrap().invoices.clone();

@@ -73,6 +73,8 @@ pub(super) struct State {
     pub(super) warning: Option<&'static str>,
     pub(super) is_syncing: bool,
     pub(super) pays: Option<Value>,
+    /// How many times `listpays` still says that a payment is under way after it failed.
+    pub(super) tidies: usize,
     /// The invoices that `xpay` was called with, and the calls in order.
     pub(super) invoices: Vec<Invoice>,
     calls: Vec<(String, Value)>,
@@ -163,6 +165,11 @@ impl Lightningd {
     /// Sets what `listpays` answers.
     pub(super) fn pays(&self, pays: Value) {
         self.inner.state.lock().unwrap().pays = Some(pays);
+    }
+
+    /// Makes `listpays` say so many times that a payment is under way after it failed.
+    pub(super) fn tidies(&self, times: usize) {
+        self.inner.state.lock().unwrap().tidies = times;
     }
 
     /// Returns the parameters of every call of a method.

@@ -179,6 +179,18 @@ async fn an_error_of_the_node_is_a_failure_a_refusal_or_unknown() {
 }
 
 #[tokio::test]
+async fn a_payment_that_failed_is_no_longer_under_way_when_the_node_has_tidied_up() {
+    let (server, node) = connected().await;
+    server.node.payments(Payments::Fail);
+    let invoice = invoice(&node, 21, 60).await;
+    server.tidies(2);
+    let status = node.pay(&invoice, LIMITS).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+    let status = node.lookup_payment(invoice.payment_hash()).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+}
+
+#[tokio::test]
 async fn of_several_attempts_a_success_counts_most_and_a_failure_least() {
     let (server, node) = connected().await;
     let invoice = invoice(&node, 21, 60).await;
