@@ -24,7 +24,7 @@ pub(crate) fn nodes(words: [&str; 2]) {
 }
 
 /// Sends JSON, or nothing, to the REST interface of the LND that a URL names, and returns the answer.
-fn rest(url: &str, path: &str, body: &str) -> String {
+pub(crate) fn rest(url: &str, path: &str, body: &str) -> String {
     let script = "import ssl, sys, urllib.request as u
 url, path, body = sys.argv[1:]
 host, fields = url.removeprefix('lnd://').split('?')
@@ -54,7 +54,7 @@ pub(crate) fn urls<const N: usize>(variables: [&str; N]) -> Option<[String; N]> 
 }
 
 /// An invoice that its payee holds until it is told the preimage.
-fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
+pub(crate) fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
     let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
     let secret = Sha256::digest(format!("{number} {:?}", std::time::SystemTime::now()));
     let preimage = Preimage::from_bytes(secret.into());
@@ -68,7 +68,7 @@ fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
     )
 }
 
-fn settle(payee: &str, preimage: &Preimage) {
+pub(crate) fn settle(payee: &str, preimage: &Preimage) {
     let preimage = base64_simd::STANDARD.encode_to_string(preimage.expose());
     rest(
         payee,

@@ -1,6 +1,7 @@
 //! Core Lightning, as a server of ours speaks its protocol.
 
 mod answers;
+mod by_hand;
 mod lightningd;
 mod payments;
 
