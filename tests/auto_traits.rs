@@ -7,8 +7,9 @@ use tower_x402::{
     clock::{SystemClock, TestClock, Timestamp},
     facilitator::Facilitator,
     lightning::{
-        Cln, ConnectError, Devnet, InvoiceRequest, Lnbits, LnbitsBuilder, Lnd, LndBuilder,
-        LocalNode, Node, NodeError, Nwc, PaymentStatus, Phoenixd, PhoenixdBuilder, Secret,
+        Cln, ClnBuilder, ConnectError, Devnet, InvoiceRequest, Lnbits, LnbitsBuilder, Lnd,
+        LndBuilder, LocalNode, Node, NodeError, Nwc, PaymentStatus, Phoenixd, PhoenixdBuilder,
+        Secret,
     },
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
@@ -63,6 +64,7 @@ fn public_types_are_debug_send_and_sync() {
         Timestamp,
         Devnet,
         Cln,
+        ClnBuilder,
         ConnectError,
         InvoiceRequest,
         Lnbits,

@@ -267,7 +267,7 @@ mod unfold;
 mod url;
 
 #[cfg(all(feature = "cln", unix))]
-pub use self::cln::Cln;
+pub use self::cln::{Cln, ClnBuilder};
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
 #[cfg(feature = "ldk")]

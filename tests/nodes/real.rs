@@ -48,7 +48,7 @@ pub(crate) async fn pair(payer: &str, receiver: &str) -> Option<(Arc<dyn Payer>,
 }
 
 /// Pays an invoice, whose settlement must be reported.
-async fn expect_settlement(payer: &impl Payer, receiver: &impl Receiver) {
+pub(crate) async fn expect_settlement(payer: &impl Payer, receiver: &impl Receiver) {
     let mut settlements = receiver.settlements();
     let made = invoice(receiver, 21, 300).await;
     pays(payer, &made).await;
@@ -108,12 +108,14 @@ async fn a_real_lnbits_receives_with_an_invoice_key() {
     expect_settlement(&payer, &receiver).await;
 }
 
-/// Prints how fast a node is, in a line that `scripts/nodes test` repeats.
 async fn measure(kind: &str, payer: &str, receiver: &str) {
-    let Some((payer, node)) = pair(payer, receiver).await else {
-        return;
-    };
-    let receiver = node.receiver().unwrap();
+    if let Some((payer, node)) = pair(payer, receiver).await {
+        print_speed(kind, payer, node.receiver().unwrap()).await;
+    }
+}
+
+/// Prints how fast a node is, in a line that `scripts/nodes test` repeats.
+pub(crate) async fn print_speed(kind: &str, payer: Arc<dyn Payer>, receiver: Arc<dyn Receiver>) {
     let mut times = Vec::new();
     let mut made = Vec::new();
     for _ in 0..64 {

@@ -76,7 +76,7 @@ pub(crate) fn urls<const N: usize>(variables: [&str; N]) -> Option<[String; N]> 
 }
 
 /// An invoice that its payee holds until it is told the preimage.
-fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
+pub(crate) fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
     let base64 = |bytes: &[u8]| base64_simd::STANDARD.encode_to_string(bytes);
     let secret = Sha256::digest(format!("{number} {:?}", std::time::SystemTime::now()));
     let preimage = Preimage::from_bytes(secret.into());
@@ -90,7 +90,7 @@ fn held(payee: &str, number: u8) -> (Invoice, Preimage) {
     )
 }
 
-fn settle(payee: &str, preimage: &Preimage) {
+pub(crate) fn settle(payee: &str, preimage: &Preimage) {
     let preimage = base64_simd::STANDARD.encode_to_string(preimage.expose());
     rest(
         payee,

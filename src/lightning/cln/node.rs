@@ -1,20 +1,21 @@
 use std::{
-    fmt, io,
-    path::{Path, PathBuf},
+    fmt,
+    path::Path,
     sync::{Arc, atomic::AtomicU64},
 };
 
 use super::{
     fault::{NAME, refused},
     payments,
-    rpc::{self, ANSWER, Fault},
+    rpc::{self, ANSWER},
     settled,
+    version::Version,
     wire::{Info, Invoices, Made, NewInvoice, Nothing, OfPayment},
 };
 use crate::lightning::{
-    BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
-    InvoiceStatus, KeyCustody, Node, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile,
-    PaymentStatus, Receiver, ReceiverProfile, exact, payable, sending::Sending, url::NodeUrl,
+    BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+    NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile, exact,
+    payable, sending::Sending,
 };
 use crate::{
     codec::hex,
@@ -23,11 +24,13 @@ use crate::{
 
 /// A Core Lightning node, reached through its unix socket. It receives and pays.
 ///
-/// It needs Core Lightning 24.11 or newer, because it pays with `xpay`.
+/// It pays with `xpay`, and needs Core Lightning 26.06 or newer for that: older versions can list a
+/// payment as failed while they still try to make it. An older node only receives.
 ///
 /// | | |
 /// |---|---|
 /// | amounts | exact msat, for invoices and fees |
+/// | inbound liquidity | the node says when its channels cannot receive an amount. Then `create_invoice` is an error, whose text names the reason. |
 /// | keys | the operator's own: [`KeyCustody::Exclusive`] |
 /// | settlements | pushed, by `waitanyinvoice`; after a lost connection it tries again, at first after 1 second, later after at most 1 minute. The stream begins with the invoices that were paid since the node was connected. |
 /// | paying twice | asks `listpays` first, and pays nothing that succeeded or is under way. The node remembers that across restarts of this process, from the moment when it has found a first route. |
@@ -48,73 +51,26 @@ use crate::{
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// use tower_x402::lightning::Cln;
 ///
-/// let node = Cln::connect("/home/bitcoin/.lightning/bitcoin/lightning-rpc").await?;
+/// let node = Cln::builder("/home/bitcoin/.lightning/bitcoin/lightning-rpc")
+///     .connect()
+///     .await?;
 /// # let _ = node;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct Cln {
-    socket: Arc<Path>,
-    network: Network,
-    public_key: [u8; 33],
-    sending: Arc<Sending>,
+    pub(super) socket: Arc<Path>,
+    pub(super) network: Network,
+    pub(super) public_key: [u8; 33],
+    pub(super) version: Version,
+    pub(super) private_channels: bool,
+    pub(super) sending: Arc<Sending>,
     /// The `pay_index` of the last settled invoice that is known.
-    settled: Arc<AtomicU64>,
+    pub(super) settled: Arc<AtomicU64>,
 }
 
 impl Cln {
-    /// Connects the node that has this socket, which is called `lightning-rpc`. It asks for the
-    /// node's network and public key.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] if the socket cannot be opened, or the node does not answer as documented.
-    pub async fn connect(socket: impl Into<PathBuf>) -> Result<Self, ConnectError> {
-        let socket: Arc<Path> = socket.into().into();
-        let failed = |fault| failed(&socket, fault);
-        let info: Info = rpc::call(&socket, "getinfo", Nothing {}, Some(ANSWER))
-            .await
-            .map_err(failed)?;
-        let network = Network::ALL
-            .into_iter()
-            .find(|network| network.as_str() == info.network)
-            .ok_or_else(|| {
-                ConnectError::new(
-                    ConnectErrorKind::Node,
-                    format!(
-                        "Core Lightning at {} is on a network that is not supported: expected bitcoin, testnet, signet or regtest",
-                        socket.display()
-                    ),
-                )
-            })?;
-        let public_key = hex::decode_any_case(&info.id).ok_or_else(|| {
-            failed(Fault::Unreadable(
-                "expected the public key of the node".into(),
-            ))
-        })?;
-        let settled = settled::last(&socket).await.map_err(failed)?;
-        Ok(Self {
-            socket: Arc::clone(&socket),
-            network,
-            public_key,
-            sending: Arc::default(),
-            settled: Arc::new(AtomicU64::new(settled)),
-        })
-    }
-
-    /// Connects the node of a `cln` URL.
-    pub(crate) async fn from_url(url: &NodeUrl) -> Result<Node, ConnectError> {
-        url.only(&[])?;
-        if !url.host().is_empty() || url.path().len() < 2 {
-            return Err(ConnectError::url(
-                "expected a cln URL with three slashes and the path of the socket, for example cln:///home/bitcoin/.lightning/bitcoin/lightning-rpc",
-            ));
-        }
-        let node = Arc::new(Self::connect(url.path()).await?);
-        Ok(Node::new(NAME, Ok(node.clone()), Ok(node)))
-    }
-
     async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
         let (description, hashed) = match request.description {
             Description::Hashed(bytes) => {
@@ -139,8 +95,12 @@ impl Cln {
             description: &description,
             expiry: request.expiry.as_secs(),
             deschashonly: hashed,
+            exposeprivatechannels: self.private_channels.then_some(true),
         };
         let made: Made = rpc::call(&self.socket, "invoice", params, Some(ANSWER)).await?;
+        if let Some(why) = made.unpayable() {
+            return Err(refused(why));
+        }
         let (network, key) = (self.network, self.public_key);
         let invoice = exact::invoice(NAME, &made.bolt11, request.amount, network, key)?;
         exact::named(NAME, invoice, Some(&made.payment_hash))
@@ -207,6 +167,7 @@ impl Payer for Cln {
         limits: PayLimits,
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
+            self.version.pays().map_err(refused)?;
             payable::payable(NAME, invoice, self.network)?;
             payments::pay(&self.socket, &self.sending, invoice, limits).await
         })
@@ -216,50 +177,11 @@ impl Payer for Cln {
         &self,
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
-        Box::pin(payments::status(&self.socket, &self.sending, payment_hash))
-    }
-}
-
-/// Returns why a node with this socket could not be connected, and what to do.
-fn failed(socket: &Path, fault: Fault) -> ConnectError {
-    let path = socket.display();
-    match fault {
-        Fault::Unsent(error) => {
-            let (kind, fix) = match error.kind() {
-                io::ErrorKind::NotFound => (
-                    ConnectErrorKind::File,
-                    "there is no such file: name the file lightning-rpc in the folder of the node's network, and start lightningd",
-                ),
-                io::ErrorKind::PermissionDenied => (
-                    ConnectErrorKind::File,
-                    "this user may not open it: start lightningd with rpc-file-mode=0660 and put the user into its group",
-                ),
-                io::ErrorKind::ConnectionRefused => (
-                    ConnectErrorKind::Unreachable,
-                    "nobody listens on it: name the file lightning-rpc, and start lightningd",
-                ),
-                _ => (
-                    ConnectErrorKind::Unreachable,
-                    "it does not accept connections: check that lightningd runs",
-                ),
-            };
-            ConnectError::new(
-                kind,
-                format!("the socket of Core Lightning, {path}, cannot be opened: {fix}"),
-            )
-            .because(error)
-        }
-        Fault::Lost(error) => ConnectError::new(
-            ConnectErrorKind::Unreachable,
-            format!("Core Lightning at {path} does not answer: check that lightningd runs"),
-        )
-        .because(error),
-        fault => ConnectError::new(
-            ConnectErrorKind::Node,
-            format!(
-                "the answer at {path} is not one of Core Lightning: name the file lightning-rpc"
-            ),
-        )
-        .because(NodeError::from(fault)),
+        Box::pin(async move {
+            // It could list a payment as failed that is still being made.
+            let known = self.version.pays();
+            known.map_err(|why| refused(why).maybe_paid())?;
+            payments::status(&self.socket, &self.sending, payment_hash).await
+        })
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
 
+use tokio::time::sleep;
+
 use super::{
     fault::{NAME, refused},
     rpc::{self, ANSWER, Fault},
@@ -21,6 +23,10 @@ const FAILED: RangeInclusive<i64> = 200..=219;
 
 /// The error codes of a call that the node did not understand, so that it did nothing.
 const NOT_UNDERSTOOD: [i64; 2] = [-32601, -32602];
+
+/// The first and the longest pause before `listpays` is asked again after an error. The node lists a
+/// payment that failed as under way until it has tidied up, which takes some milliseconds.
+const TIDYING: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 /// Pays an invoice, or waits for an earlier call that pays it. After the time limit the payment
 /// goes on without the caller.
@@ -73,6 +79,20 @@ async fn listed(socket: &Path, payment_hash: PaymentHash) -> Result<PaymentStatu
     pays.status(payment_hash)
 }
 
+/// Returns the status of a payment for which `xpay` has just returned an error. Some parts of it may
+/// still be under way, or it was paid before.
+async fn after_error(socket: &Path, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
+    let mut pause = TIDYING.0;
+    loop {
+        let status = listed(socket, payment_hash).await?;
+        if pause > TIDYING.1 || !matches!(status, PaymentStatus::InFlight) {
+            return Ok(status);
+        }
+        sleep(pause).await;
+        pause *= 2;
+    }
+}
+
 async fn send(
     socket: &Path,
     payment_hash: PaymentHash,
@@ -95,8 +115,7 @@ async fn send(
     if NOT_UNDERSTOOD.contains(&code) {
         return Err(error);
     }
-    // Some parts of it may still be under way, or it was paid before.
-    match listed(socket, payment_hash).await {
+    match after_error(socket, payment_hash).await {
         Ok(PaymentStatus::Failed | PaymentStatus::Unknown) if FAILED.contains(&code) => {
             trace::warn(format_args!("a payment failed: {error}"));
             Ok(PaymentStatus::Failed)

@@ -14,7 +14,7 @@ use super::{
     wire::{After, Settled},
 };
 use crate::{
-    lightning::{BoxStream, NodeError, unfold::unfold},
+    lightning::{BoxFuture, BoxStream, NodeError, unfold::unfold},
     payment::PaymentHash,
     trace,
 };
@@ -68,35 +68,47 @@ pub(super) async fn last(socket: &Path) -> Result<u64, Fault> {
 /// Returns a stream of the invoices that settle after the one that `known` names. It updates
 /// `known`.
 pub(super) fn stream<'a>(socket: &'a Path, known: &'a AtomicU64) -> BoxStream<'a, PaymentHash> {
+    asking(known, move |index| Box::pin(after(socket, index, WAIT)))
+}
+
+fn asking<'a, A>(known: &'a AtomicU64, ask: A) -> BoxStream<'a, PaymentHash>
+where
+    A: Fn(u64) -> BoxFuture<'a, Result<Option<Settled>, Fault>> + Send + 'a,
+{
     let start = Waiting {
-        socket,
+        ask,
         known,
         index: known.load(Ordering::Relaxed),
     };
-    unfold(start, |waiting| Box::pin(waiting.next()))
+    unfold(start, |mut waiting| {
+        Box::pin(async move { (waiting.next().await, waiting) })
+    })
 }
 
-struct Waiting<'a> {
-    socket: &'a Path,
+struct Waiting<'a, A> {
+    /// Waits for the first settled invoice after an index.
+    ask: A,
     known: &'a AtomicU64,
     index: u64,
 }
 
-impl Waiting<'_> {
-    async fn next(mut self) -> (PaymentHash, Self) {
+impl<'a, A: Fn(u64) -> BoxFuture<'a, Result<Option<Settled>, Fault>>> Waiting<'a, A> {
+    async fn next(&mut self) -> PaymentHash {
         let mut delay = FIRST_DELAY;
         loop {
-            let error = match after(self.socket, self.index, WAIT).await {
+            let error = match (self.ask)(self.index).await {
                 Ok(Some(settled)) => {
                     let hash = PaymentHash::from_hex(&settled.payment_hash);
                     if let Some(hash) = hash.filter(|_| self.index < settled.pay_index) {
                         self.index = settled.pay_index;
                         self.known.fetch_max(self.index, Ordering::Relaxed);
-                        return (hash, self);
+                        return hash;
                     }
                     bad("expected a payment hash and a later pay_index")
                 }
                 Ok(None) => {
+                    // The node should have waited, but perhaps it did not.
+                    sleep(FIRST_DELAY).await;
                     delay = FIRST_DELAY;
                     continue;
                 }
@@ -109,5 +121,30 @@ impl Waiting<'_> {
             sleep(delay).await;
             delay = LAST_DELAY.min(delay * 2);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, sync::atomic::AtomicUsize};
+
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// The time is paused, so that no second passes.
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_never_waits_is_asked_once_a_second() {
+        let (known, asked) = (AtomicU64::new(0), AtomicUsize::new(0));
+        let mut stream = asking(&known, |_| {
+            let before = asked.fetch_add(1, Ordering::Relaxed);
+            assert!(before < 100, "it is asked without a pause");
+            Box::pin(async { Ok(None) })
+        });
+        let next = poll_fn(|context| stream.as_mut().poll_next(context));
+        timeout(Duration::from_millis(9_500), next)
+            .await
+            .unwrap_err();
+        assert_eq!(asked.load(Ordering::Relaxed), 10);
     }
 }

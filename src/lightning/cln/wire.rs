@@ -18,6 +18,8 @@ pub(super) struct NewInvoice<'a> {
     pub(super) description: &'a str,
     pub(super) expiry: u64,
     pub(super) deschashonly: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) exposeprivatechannels: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -50,6 +52,7 @@ impl From<PaymentHash> for OfPayment {
 pub(super) struct Info {
     pub(super) id: String,
     pub(super) network: String,
+    pub(super) version: String,
     warning_bitcoind_sync: Option<String>,
     warning_lightningd_sync: Option<String>,
 }
@@ -65,6 +68,29 @@ impl Info {
 pub(super) struct Made {
     pub(super) bolt11: String,
     pub(super) payment_hash: String,
+    warning_capacity: Option<String>,
+    warning_offline: Option<String>,
+    warning_private_unused: Option<String>,
+}
+
+impl Made {
+    /// Returns why nobody can pay this invoice, and what to do.
+    pub(super) fn unpayable(&self) -> Option<&'static str> {
+        if self.warning_capacity.is_some() {
+            return Some(
+                "its channels have too little inbound liquidity: open a channel to it, or spend from one",
+            );
+        }
+        if self.warning_offline.is_some() {
+            return Some(
+                "the peers of the channels that could receive it are offline: wait for them",
+            );
+        }
+        self.warning_private_unused.as_ref()?;
+        Some(
+            "only private channels could receive it: connect with private_channels (private_channels=true in a URL)",
+        )
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,7 +4,6 @@ use std::{
     fs,
     path::PathBuf,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use futures_util::StreamExt as _;
@@ -15,14 +14,10 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::watch,
     task::JoinSet,
-    time::timeout,
 };
 use tower_x402::{
-    Amount, Invoice, PaymentHash,
-    lightning::{
-        Description, InvoiceRequest, InvoiceStatus, LocalNode, PayLimits, Payer as _,
-        PaymentStatus, Receiver as _,
-    },
+    Invoice, PaymentHash,
+    lightning::{LocalNode, Receiver as _},
 };
 
 /// What is wrong with the answers to a method.
@@ -62,21 +57,26 @@ pub(super) struct Lightningd {
     _folder: tempfile::TempDir,
 }
 
-struct Inner {
-    node: LocalNode,
+pub(super) struct Inner {
+    pub(super) node: LocalNode,
     /// The settled invoices, in order.
-    settled: watch::Sender<Vec<PaymentHash>>,
-    state: Mutex<State>,
+    pub(super) settled: watch::Sender<Vec<PaymentHash>>,
+    pub(super) state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct State {
+pub(super) struct State {
     fault: Option<(&'static str, Fault)>,
-    network: Option<&'static str>,
-    is_syncing: bool,
-    pays: Option<Value>,
+    pub(super) network: Option<&'static str>,
+    pub(super) version: Option<&'static str>,
+    /// The name of a warning that invoices come with.
+    pub(super) warning: Option<&'static str>,
+    pub(super) is_syncing: bool,
+    pub(super) pays: Option<Value>,
+    /// How many times `listpays` still says that a payment is under way after it failed.
+    pub(super) tidies: usize,
     /// The invoices that `xpay` was called with, and the calls in order.
-    invoices: Vec<Invoice>,
+    pub(super) invoices: Vec<Invoice>,
     calls: Vec<(String, Value)>,
 }
 
@@ -153,9 +153,23 @@ impl Lightningd {
         self.inner.state.lock().unwrap().network = Some(network);
     }
 
+    pub(super) fn version(&self, version: &'static str) {
+        self.inner.state.lock().unwrap().version = Some(version);
+    }
+
+    /// Makes invoices come with a warning.
+    pub(super) fn warns(&self, warning: &'static str) {
+        self.inner.state.lock().unwrap().warning = Some(warning);
+    }
+
     /// Sets what `listpays` answers.
     pub(super) fn pays(&self, pays: Value) {
         self.inner.state.lock().unwrap().pays = Some(pays);
+    }
+
+    /// Makes `listpays` say so many times that a payment is under way after it failed.
+    pub(super) fn tidies(&self, times: usize) {
+        self.inner.state.lock().unwrap().tidies = times;
     }
 
     /// Returns the parameters of every call of a method.
@@ -210,7 +224,7 @@ async fn serve(inner: Arc<Inner>, mut stream: UnixStream) {
         }
     };
     // Core Lightning ends each answer with an empty line.
-    let mut answer = format!("{answer:#}\n\n").into_bytes();
+    let mut answer = format!("{answer}\n\n").into_bytes();
     match fault {
         Some(Fault::Closes) => return,
         Some(Fault::Half) => answer.truncate(answer.len() / 2),
@@ -219,181 +233,4 @@ async fn serve(inner: Arc<Inner>, mut stream: UnixStream) {
         _ => {}
     }
     let _ = stream.write_all(&answer).await;
-}
-
-impl Inner {
-    async fn answer(
-        &self,
-        method: &str,
-        params: &Value,
-        fault: Option<Fault>,
-    ) -> Result<Value, i64> {
-        match method {
-            "getinfo" => {
-                let profile = tower_x402::lightning::Receiver::profile(&self.node);
-                let network = self.state.lock().unwrap().network.unwrap_or("regtest");
-                let mut info = json!({ "id": hex(&profile.public_key.unwrap()), "network": network, "version": "v26.06" });
-                if self.state.lock().unwrap().is_syncing {
-                    info["warning_lightningd_sync"] =
-                        "Still loading latest blocks from bitcoind.".into();
-                }
-                Ok(info)
-            }
-            "invoice" => self.invoice(params, fault).await,
-            "listinvoices" => {
-                let hash = of_payment(params)?;
-                let listed = |status: &str| json!({ "invoices": [{ "payment_hash": shown(hash, fault), "status": status, "label": "x" }] });
-                Ok(
-                    match self.node.lookup_invoice(hash).await.map_err(|_| -1)? {
-                        InvoiceStatus::Open => listed("unpaid"),
-                        InvoiceStatus::Settled => listed("paid"),
-                        InvoiceStatus::Expired => listed("expired"),
-                        _ => json!({ "invoices": [] }),
-                    },
-                )
-            }
-            "waitanyinvoice" => {
-                only(params, &["lastpay_index", "timeout"])?;
-                let last = params["lastpay_index"].as_u64().ok_or(-32602)?;
-                let wait = Duration::from_secs(params["timeout"].as_u64().ok_or(-32602)?);
-                let last = usize::try_from(last).unwrap();
-                let mut settled = self.settled.subscribe();
-                let later = settled.wait_for(|settled| settled.len() > last);
-                let hash = timeout(wait, later).await.map_err(|_| 904)?.unwrap()[last];
-                Ok(
-                    json!({ "payment_hash": shown(hash, fault), "pay_index": last + 1, "status": "paid" }),
-                )
-            }
-            "xpay" => self.xpay(params, fault).await,
-            "listpays" => self.listpays(of_payment(params)?, fault).await,
-            _ => Err(-32601),
-        }
-    }
-
-    async fn invoice(&self, params: &Value, fault: Option<Fault>) -> Result<Value, i64> {
-        only(
-            params,
-            &[
-                "amount_msat",
-                "label",
-                "description",
-                "expiry",
-                "deschashonly",
-            ],
-        )?;
-        let (text, label) = (&params["description"], &params["label"]);
-        let text = text.as_str().ok_or(-32602)?.to_owned();
-        assert!(
-            label.as_str().is_some_and(|label| label.len() > 20),
-            "{label}"
-        );
-        let description = match params["deschashonly"].as_bool() {
-            Some(true) => Description::Hashed(text.into_bytes()),
-            _ => Description::Text(text),
-        };
-        let mut msat = params["amount_msat"].as_u64().ok_or(-32602)?;
-        msat += u64::from(fault == Some(Fault::OtherAmount));
-        let expiry = Duration::from_secs(params["expiry"].as_u64().ok_or(-32602)?);
-        let request = InvoiceRequest::new(Amount::from_msat(msat), description, expiry);
-        let made = self.node.create_invoice(request).await.map_err(|_| -1)?;
-        Ok(json!({
-            "bolt11": made.as_str(), "payment_hash": shown(made.payment_hash(), fault), "payment_secret": "00".repeat(32),
-            "expires_at": made.expires_at().as_unix_seconds(), "created_index": 1, "warning_capacity": "none",
-        }))
-    }
-
-    async fn xpay(&self, params: &Value, fault: Option<Fault>) -> Result<Value, i64> {
-        only(params, &["invstring", "maxfee", "retry_for"])?;
-        let invoice = params["invstring"]
-            .as_str()
-            .and_then(|text| Invoice::parse(text).ok());
-        let invoice = invoice.ok_or(-32602)?;
-        let paid = self
-            .node
-            .lookup_payment(invoice.payment_hash())
-            .await
-            .map_err(|_| -1)?;
-        if matches!(paid, PaymentStatus::Paid { .. }) {
-            return Err(219);
-        }
-        self.state.lock().unwrap().invoices.push(invoice.clone());
-        let time = Duration::from_secs(params["retry_for"].as_u64().ok_or(-32602)?);
-        let limits = PayLimits::new(
-            Amount::from_msat(params["maxfee"].as_u64().ok_or(-32602)?),
-            time,
-        );
-        match self.node.pay(&invoice, limits).await {
-            Ok(PaymentStatus::Paid { preimage, .. }) => {
-                let msat = invoice.amount().unwrap().as_msat();
-                let mut sent = json!({ "amount_msat": msat, "amount_sent_msat": msat + 7, "failed_parts": 0, "successful_parts": 1 });
-                if let Some(preimage) = told(&preimage.expose_hex(), &invoice, fault) {
-                    sent["payment_preimage"] = json!(preimage);
-                }
-                Ok(sent)
-            }
-            _ => Err(205),
-        }
-    }
-
-    async fn listpays(&self, hash: PaymentHash, fault: Option<Fault>) -> Result<Value, i64> {
-        if let Some(pays) = &self.state.lock().unwrap().pays {
-            return Ok(json!({ "pays": pays }));
-        }
-        let status = self.node.lookup_payment(hash).await.map_err(|_| -1)?;
-        let mut pay =
-            json!({ "payment_hash": shown(hash, fault), "created_at": 1, "status": "failed" });
-        match status {
-            PaymentStatus::Failed => {}
-            PaymentStatus::InFlight => pay["status"] = json!("pending"),
-            PaymentStatus::Paid { preimage, .. } => {
-                let invoices = self.state.lock().unwrap().invoices.clone();
-                let of_hash = |invoice: &&Invoice| invoice.payment_hash() == hash;
-                pay["status"] = json!("complete");
-                pay["amount_sent_msat"] = json!("21007msat");
-                pay["amount_msat"] = json!("21000msat");
-                if let Some(invoice) = invoices.iter().find(of_hash)
-                    && let Some(preimage) = told(&preimage.expose_hex(), invoice, fault)
-                {
-                    pay["preimage"] = json!(preimage);
-                }
-            }
-            _ => return Ok(json!({ "pays": [] })),
-        }
-        Ok(json!({ "pays": [pay] }))
-    }
-}
-
-/// Core Lightning refuses parameters that it does not know.
-fn only(params: &Value, known: &[&str]) -> Result<(), i64> {
-    let all = params.as_object().ok_or(-32602)?;
-    let known = all.keys().all(|name| known.contains(&name.as_str()));
-    known.then_some(()).ok_or(-32602)
-}
-
-fn of_payment(params: &Value) -> Result<PaymentHash, i64> {
-    only(params, &["payment_hash"])?;
-    params["payment_hash"]
-        .as_str()
-        .and_then(PaymentHash::from_hex)
-        .ok_or(-32602)
-}
-
-fn shown(hash: PaymentHash, fault: Option<Fault>) -> String {
-    match fault {
-        Some(Fault::OtherHash) => "ab".repeat(32),
-        _ => hash.to_string(),
-    }
-}
-
-fn told(preimage: &str, invoice: &Invoice, fault: Option<Fault>) -> Option<String> {
-    match fault {
-        Some(Fault::NoPreimage) => None,
-        Some(Fault::WrongPreimage) => Some("cd".repeat(32)),
-        Some(Fault::InvoiceAsPreimage) => Some(invoice.as_str().to_owned()),
-        _ => Some(preimage.to_owned()),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

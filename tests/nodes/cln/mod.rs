@@ -1,25 +1,28 @@
 //! Core Lightning, as a server of ours speaks its protocol.
 
+mod answers;
+mod by_hand;
 mod lightningd;
 mod payments;
 
 use std::{fs, time::Duration};
 
 use futures_util::{StreamExt as _, future::join_all};
+use serde_json::json;
 use tower_x402::{
     Amount, Network,
     lightning::{
         Cln, ConnectErrorKind, Description, InvoiceRequest, InvoiceStatus, KeyCustody,
-        NodeErrorKind, Receiver, conformance, connect,
+        NodeErrorKind, Payer as _, Receiver, conformance, connect,
     },
 };
 
 use self::lightningd::{Fault, Lightningd};
-use crate::{invoice, selling::sells_and_serves_once};
+use crate::{LIMITS, asks, invoice, selling::sells_and_serves_once};
 
 async fn connected() -> (Lightningd, Cln) {
     let server = Lightningd::start();
-    let node = Cln::connect(&server.socket).await.unwrap();
+    let node = Cln::builder(&server.socket).connect().await.unwrap();
     (server, node)
 }
 
@@ -122,6 +125,74 @@ async fn a_node_that_cannot_be_connected_is_named_with_the_fix() {
 }
 
 #[tokio::test]
+async fn a_version_that_may_list_a_payment_under_way_as_failed_only_receives() {
+    let server = Lightningd::start();
+    server.version("v25.12.1");
+    let node = Cln::builder(&server.socket).connect().await.unwrap();
+    let invoice = invoice(&node, 21, 60).await;
+    let error = node.pay(&invoice, LIMITS).await.unwrap_err();
+    assert!(error.to_string().contains("26.06 or newer"), "{error}");
+    assert!(!error.may_have_paid());
+    let error = node.lookup_payment(invoice.payment_hash()).await;
+    assert!(error.unwrap_err().may_have_paid());
+    assert!(server.calls("xpay").is_empty() && server.calls("listpays").is_empty());
+    let url = format!("cln://{}", server.socket.display());
+    let both = connect(&url).await.unwrap();
+    both.receiver().unwrap();
+    let error = both.payer().err().unwrap().to_string();
+    assert!(
+        error.contains("cannot pay") && error.contains("v25.12.1"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_invoice_that_no_channel_can_receive_is_not_handed_out() {
+    for (warning, fix) in [
+        ("warning_capacity", "inbound liquidity"),
+        ("warning_offline", "offline"),
+        ("warning_private_unused", "private_channels"),
+    ] {
+        let (server, node) = connected().await;
+        server.warns(warning);
+        let error = asks(&node).await.unwrap_err();
+        assert_eq!(error.kind(), NodeErrorKind::Refused);
+        assert!(error.to_string().contains(fix), "{error}");
+    }
+    for warning in ["warning_mpp", "warning_deadends"] {
+        let (server, node) = connected().await;
+        server.warns(warning);
+        asks(&node).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn route_hints_for_private_channels_are_asked_for() {
+    let server = Lightningd::start();
+    let url = format!("cln://{}", server.socket.display());
+    for (url, asked) in [
+        (url.clone(), json!(null)),
+        (format!("{url}?private_channels=false"), json!(null)),
+        (format!("{url}?private_channels=true"), json!(true)),
+    ] {
+        let receiver = connect(&url).await.unwrap().receiver().unwrap();
+        asks(&receiver).await.unwrap();
+        let call = server.calls("invoice").pop().unwrap();
+        assert_eq!(call["exposeprivatechannels"], asked, "{url}");
+    }
+    let builder = Cln::builder(&server.socket).private_channels();
+    asks(&builder.connect().await.unwrap()).await.unwrap();
+    let call = server.calls("invoice").pop().unwrap();
+    assert_eq!(call["exposeprivatechannels"], true);
+    let error = connect(&format!("{url}?private_channels=1")).await;
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("private_channels of the cln URL must be true or false"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn a_wrong_answer_about_an_invoice_is_an_error() {
     let (server, node) = connected().await;
     let request = || {
@@ -191,7 +262,7 @@ async fn a_slow_answer_delays_no_other() {
     let asked = async {
         server.node.paused_calls(64).await;
         // The server answers this one itself.
-        Cln::connect(&server.socket).await.unwrap();
+        Cln::builder(&server.socket).connect().await.unwrap();
         server.node.resume();
     };
     let (invoices, ()) = tokio::join!(join_all(slow), asked);
@@ -237,7 +308,7 @@ async fn settlements_go_on_after_the_node_was_restarted_and_none_is_missed() {
     assert_eq!(later.next().await, Some(fifth.payment_hash()));
 
     // A node that is connected later begins after what settled before.
-    let node = Cln::connect(&server.socket).await.unwrap();
+    let node = Cln::builder(&server.socket).connect().await.unwrap();
     let another = invoice(&node, 10, 600).await;
     let mut settlements = node.settlements();
     server.node.settle(another.payment_hash()).unwrap();

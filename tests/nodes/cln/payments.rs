@@ -82,7 +82,7 @@ async fn a_payment_whose_answer_is_lost_is_found_and_made_once() {
         let found = node.lookup_payment(invoice.payment_hash()).await.unwrap();
         let first = preimage(&invoice, found);
         // Another process of ours: it knows of no payment.
-        let again = super::Cln::connect(&server.socket).await.unwrap();
+        let again = super::Cln::builder(&server.socket).connect().await.unwrap();
         assert_eq!(first.expose(), pays(&again, &invoice).await.expose());
         assert_eq!(server.calls("xpay").len(), 1);
     }
@@ -176,6 +176,18 @@ async fn an_error_of_the_node_is_a_failure_a_refusal_or_unknown() {
     server.fault("xpay", Fault::Error(205));
     let status = node.pay(&invoice, LIMITS).await.unwrap();
     assert!(matches!(status, PaymentStatus::InFlight), "{status:?}");
+}
+
+#[tokio::test]
+async fn a_payment_that_failed_is_no_longer_under_way_when_the_node_has_tidied_up() {
+    let (server, node) = connected().await;
+    server.node.payments(Payments::Fail);
+    let invoice = invoice(&node, 21, 60).await;
+    server.tidies(2);
+    let status = node.pay(&invoice, LIMITS).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
+    let status = node.lookup_payment(invoice.payment_hash()).await.unwrap();
+    assert!(matches!(status, PaymentStatus::Failed), "{status:?}");
 }
 
 #[tokio::test]
