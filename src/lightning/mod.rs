@@ -204,6 +204,8 @@
 //! # fn main() {}
 //! ```
 
+#[cfg(any(feature = "ldk", test))]
+mod blocking;
 #[cfg(all(feature = "cln", unix))]
 mod cln;
 #[cfg(feature = "conformance")]
@@ -271,7 +273,7 @@ pub use self::cln::Cln;
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
 #[cfg(feature = "ldk")]
-pub use self::ldk::LdkNode;
+pub use self::ldk::{LdkNode, LdkNodeBuilder};
 #[cfg(feature = "lnbits")]
 pub use self::lnbits::{Lnbits, LnbitsBuilder};
 #[cfg(feature = "lnd")]

@@ -199,8 +199,8 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     let events = [handle_events(&first), handle_events(&second)];
     open_channel(&bitcoind, &first, &second, port).await;
 
-    let payer = LdkNode::new(Arc::clone(&first)).unwrap();
-    let receiver = LdkNode::new(Arc::clone(&second)).unwrap();
+    let payer = LdkNode::builder(Arc::clone(&first)).build().unwrap();
+    let receiver = LdkNode::builder(Arc::clone(&second)).build().unwrap();
     let profile = Receiver::profile(&receiver);
     assert_eq!(
         (profile.network, profile.key_custody),
@@ -208,6 +208,9 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     );
     assert_eq!(profile.public_key, Some(second.node_id().serialize()));
     assert_eq!(profile.can_spend, Some(true));
+    let shared = LdkNode::builder(Arc::clone(&second)).key_custody(KeyCustody::Shared);
+    let profile = Receiver::profile(&shared.build().unwrap());
+    assert_eq!(profile.key_custody, KeyCustody::Shared);
     conformance::receiver(&receiver).await;
     conformance::payer(&receiver, &payer).await;
     // Money flows back too, so each is both.
@@ -238,7 +241,7 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     );
     drop((payer, first));
     let first = bitcoind.node(&paying, first_port);
-    let payer = LdkNode::new(Arc::clone(&first)).unwrap();
+    let payer = LdkNode::builder(Arc::clone(&first)).build().unwrap();
     for status in [
         payer.lookup_payment(paid.payment_hash()).await.unwrap(),
         payer.pay(&paid, LIMITS).await.unwrap(),
