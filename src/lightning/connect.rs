@@ -21,7 +21,7 @@ const SCHEMES: [(&str, &str); 8] = [
 /// | `cln:///path/lightning-rpc` | Core Lightning | `cln` | |
 /// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env` |
 /// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env` |
-/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | |
+/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | in place of `secret`: `secret_file`, `secret_env` |
 ///
 /// A field that ends with `_file` names a file that holds the secret, and one that ends with `_env` an
 /// environment variable. LND's `macaroon` names a file too. Characters such as `/`, `@`, `#`, `&` and
@@ -45,7 +45,7 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
         #[cfg(all(feature = "cln", unix))]
         "cln" => super::Cln::from_url(&url).await,
         #[cfg(feature = "nwc")]
-        "nostr+walletconnect" => super::Nwc::from_url(&url).await,
+        "nostr+walletconnect" => super::nwc::connect(&url).await,
         #[cfg(feature = "lnbits")]
         "lnbits+http" => super::lnbits::connect(&url, false).await,
         #[cfg(feature = "lnbits")]

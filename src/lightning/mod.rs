@@ -279,7 +279,7 @@ pub use self::lnbits::{Lnbits, LnbitsBuilder};
 #[cfg(feature = "lnd")]
 pub use self::lnd::{Lnd, LndBuilder};
 #[cfg(feature = "nwc")]
-pub use self::nwc::Nwc;
+pub use self::nwc::{Nwc, NwcBuilder};
 #[cfg(feature = "phoenixd")]
 pub use self::phoenixd::{Phoenixd, PhoenixdBuilder};
 pub use self::{
