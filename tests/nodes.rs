@@ -28,6 +28,8 @@ mod lnd_pay;
 mod lnd_shop;
 #[path = "nodes/local.rs"]
 mod local;
+#[path = "nodes/measured.rs"]
+mod measured;
 #[path = "nodes/nwc/mod.rs"]
 mod nwc;
 #[path = "nodes/phoenixd.rs"]

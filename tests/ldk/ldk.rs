@@ -3,6 +3,8 @@
 
 #[path = "../flow/buyer.rs"]
 mod buyer;
+#[path = "../nodes/measured.rs"]
+mod measured;
 #[path = "../nodes/selling.rs"]
 #[allow(dead_code, reason = "the tests in `tests/nodes` use all of it")]
 mod selling;
@@ -219,6 +221,7 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     selling::sells_and_serves_once(receiver.clone(), payer.clone()).await;
     println!("ldk: paid over HTTP in three dialects and served once each");
 
+    measured::measured("ldk", &receiver, &payer).await;
     expired_and_foreign_invoices_are_not_paid(&receiver, &payer).await;
 
     // After a restart of the paying process the payment is found, and not made again.

@@ -30,7 +30,7 @@ use self::{
     relay::Relay,
     service::Service,
 };
-use crate::{invoice, selling::sells_and_serves_once};
+use crate::{invoice, measured::measured, selling::sells_and_serves_once};
 
 /// Connects the wallet of a URL.
 async fn open(url: &str) -> Result<Nwc, ConnectError> {
@@ -73,6 +73,12 @@ impl Set {
 async fn a_wallet_behind_a_relay_sells_over_http() {
     let (_set, receiver, payer) = Set::connected().await;
     sells_and_serves_once(receiver, payer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nwc_is_measured_without_a_real_wallet() {
+    let (_set, receiver, payer) = Set::connected().await;
+    measured("nwc, with a relay and wallet of ours", &receiver, &payer).await;
 }
 
 fn request(msat: u64, description: Description) -> InvoiceRequest {
