@@ -3,6 +3,7 @@
 mod builder;
 mod connecting;
 mod doubtful;
+mod hostile;
 mod ledger;
 mod options;
 mod payments;
