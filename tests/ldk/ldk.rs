@@ -15,6 +15,7 @@ mod site;
 use std::{net::TcpListener, path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::FutureExt as _;
 use ldk_node::{
     Builder, Event, Node,
     bitcoin::{Network as BitcoinNetwork, secp256k1::PublicKey},
@@ -211,6 +212,10 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     assert_eq!(profile.public_key, Some(second.node_id().serialize()));
     assert_eq!(profile.can_spend, Some(true));
     let shared = LdkNode::builder(Arc::clone(&second)).key_custody(KeyCustody::Shared);
+    for (asked, kept) in [(Duration::ZERO, "10ms"), (Duration::MAX, "3600s")] {
+        let text = format!("{:?}", shared.clone().poll_every(asked));
+        assert!(text.contains(&format!("pause: {kept},")), "{text}");
+    }
     let profile = Receiver::profile(&shared.build().unwrap());
     assert_eq!(profile.key_custody, KeyCustody::Shared);
     conformance::receiver(&receiver).await;
@@ -296,17 +301,21 @@ async fn expired_and_foreign_invoices_are_not_paid(receiver: &LdkNode, payer: &L
     let status = payer.lookup_invoice(paid.payment_hash()).await.unwrap();
     assert_eq!(status, InvoiceStatus::Unknown);
 
-    // A time limit of zero leaves the payment to the node.
+    // A time limit of zero leaves the payment to the node, and so does a caller that goes away.
     let slow = invoice(receiver, 600).await;
+    let dropped = invoice(receiver, 600).await;
+    assert!(payer.pay(&dropped, LIMITS).now_or_never().is_none());
     let no_time = PayLimits::new(Amount::ZERO, Duration::ZERO);
     let status = payer.pay(&slow, no_time).await.unwrap();
     assert!(
         matches!(status, PaymentStatus::InFlight | PaymentStatus::Paid { .. }),
         "{status:?}"
     );
-    until("a payment", async || {
-        let status = payer.lookup_payment(slow.payment_hash()).await.unwrap();
-        matches!(status, PaymentStatus::Paid { .. })
-    })
-    .await;
+    for invoice in [&slow, &dropped] {
+        until("a payment", async || {
+            let status = payer.lookup_payment(invoice.payment_hash()).await;
+            matches!(status.unwrap(), PaymentStatus::Paid { .. })
+        })
+        .await;
+    }
 }
