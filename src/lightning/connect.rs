@@ -29,6 +29,20 @@ const SCHEMES: [(&str, &str); 8] = [
 ///
 /// `lnd+http` and `lnbits+http` connect without TLS, and `phoenixd+https` with it, to a proxy.
 ///
+/// ```no_run
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_x402::lightning::connect;
+///
+/// let node = connect(&std::env::var("NODE_URL")?).await?;
+/// let receiver = node.receiver()?; // for Paywall::builder
+/// let payer = node.payer()?; // an error if the credential cannot pay
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Each adapter also has a builder, for example `Lnd::builder`. A node of LDK Node has no URL,
+/// because the application runs it: see `LdkNode::builder`.
+///
 /// A server that only receives needs no right to spend. Each adapter's documentation names the
 /// smallest credential.
 ///

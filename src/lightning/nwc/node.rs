@@ -59,7 +59,9 @@ use crate::{
 ///
 /// let url = Secret::from_env("NWC_URL")?; // as the wallet shows it
 /// let wallet = Nwc::builder(url).connect().await?;
-/// # let _ = wallet;
+/// // The same as a node:
+/// let node = tower_x402::lightning::connect(&std::env::var("NWC_URL")?).await?;
+/// # let _ = (wallet, node);
 /// # Ok(())
 /// # }
 /// ```
