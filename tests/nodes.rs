@@ -30,6 +30,8 @@ mod lnd_shop;
 mod lnd_states;
 #[path = "nodes/local.rs"]
 mod local;
+#[path = "nodes/measured.rs"]
+mod measured;
 #[path = "nodes/nwc/mod.rs"]
 mod nwc;
 #[path = "nodes/phoenixd.rs"]

@@ -21,7 +21,7 @@ const SCHEMES: [(&str, &str); 8] = [
 /// | `cln:///path/lightning-rpc` | Core Lightning | `cln` | `private_channels=true` |
 /// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env`, `cert`, `insecure=true` |
 /// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env`, `cert`, `insecure=true` |
-/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | |
+/// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | in place of `secret`: `secret_file`, `secret_env` |
 ///
 /// A field that ends with `_file` names a file that holds the secret, and one that ends with `_env` an
 /// environment variable. LND's `macaroon` names a file too. Characters such as `/`, `@`, `#`, `&` and
@@ -34,6 +34,20 @@ const SCHEMES: [(&str, &str); 8] = [
 /// address, a name of one word (a container), or one that ends with `.local`, `.internal`, `.lan` or
 /// `.home.arpa`. For a private network the log has a warning. `insecure=true` allows any host: anyone
 /// who reads a network on the way can take the credential.
+///
+/// ```no_run
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_x402::lightning::connect;
+///
+/// let node = connect(&std::env::var("NODE_URL")?).await?;
+/// let receiver = node.receiver()?; // for Paywall::builder
+/// let payer = node.payer()?; // an error if the credential cannot pay
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Each adapter also has a builder, for example `Lnd::builder`. A node of LDK Node has no URL,
+/// because the application runs it: see `LdkNode::builder`.
 ///
 /// A server that only receives needs no right to spend. Each adapter's documentation names the
 /// smallest credential.
@@ -51,7 +65,7 @@ pub async fn connect(url: &str) -> Result<Node, ConnectError> {
         #[cfg(all(feature = "cln", unix))]
         "cln" => super::cln::connect(&url).await,
         #[cfg(feature = "nwc")]
-        "nostr+walletconnect" => super::Nwc::from_url(&url).await,
+        "nostr+walletconnect" => super::nwc::connect(&url).await,
         #[cfg(feature = "lnbits")]
         "lnbits+http" => super::lnbits::connect(&url, false).await,
         #[cfg(feature = "lnbits")]

@@ -204,6 +204,8 @@
 //! # fn main() {}
 //! ```
 
+#[cfg(any(feature = "ldk", test))]
+mod blocking;
 #[cfg(all(feature = "cln", unix))]
 mod cln;
 #[cfg(feature = "conformance")]
@@ -271,13 +273,13 @@ pub use self::cln::{Cln, ClnBuilder};
 #[cfg(feature = "devnet")]
 pub use self::devnet::{Devnet, DevnetNode};
 #[cfg(feature = "ldk")]
-pub use self::ldk::LdkNode;
+pub use self::ldk::{LdkNode, LdkNodeBuilder};
 #[cfg(feature = "lnbits")]
 pub use self::lnbits::{Lnbits, LnbitsBuilder};
 #[cfg(feature = "lnd")]
 pub use self::lnd::{Lnd, LndBuilder};
 #[cfg(feature = "nwc")]
-pub use self::nwc::Nwc;
+pub use self::nwc::{Nwc, NwcBuilder};
 #[cfg(feature = "phoenixd")]
 pub use self::phoenixd::{Phoenixd, PhoenixdBuilder};
 pub use self::{

@@ -3,6 +3,8 @@
 
 #[path = "../flow/buyer.rs"]
 mod buyer;
+#[path = "../nodes/measured.rs"]
+mod measured;
 #[path = "../nodes/selling.rs"]
 #[allow(dead_code, reason = "the tests in `tests/nodes` use all of it")]
 mod selling;
@@ -13,6 +15,7 @@ mod site;
 use std::{net::TcpListener, path::Path, sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use futures_util::FutureExt as _;
 use ldk_node::{
     Builder, Event, Node,
     bitcoin::{Network as BitcoinNetwork, secp256k1::PublicKey},
@@ -199,8 +202,8 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     let events = [handle_events(&first), handle_events(&second)];
     open_channel(&bitcoind, &first, &second, port).await;
 
-    let payer = LdkNode::new(Arc::clone(&first)).unwrap();
-    let receiver = LdkNode::new(Arc::clone(&second)).unwrap();
+    let payer = LdkNode::builder(Arc::clone(&first)).build().unwrap();
+    let receiver = LdkNode::builder(Arc::clone(&second)).build().unwrap();
     let profile = Receiver::profile(&receiver);
     assert_eq!(
         (profile.network, profile.key_custody),
@@ -208,6 +211,13 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     );
     assert_eq!(profile.public_key, Some(second.node_id().serialize()));
     assert_eq!(profile.can_spend, Some(true));
+    let shared = LdkNode::builder(Arc::clone(&second)).key_custody(KeyCustody::Shared);
+    for (asked, kept) in [(Duration::ZERO, "10ms"), (Duration::MAX, "3600s")] {
+        let text = format!("{:?}", shared.clone().poll_every(asked));
+        assert!(text.contains(&format!("pause: {kept},")), "{text}");
+    }
+    let profile = Receiver::profile(&shared.build().unwrap());
+    assert_eq!(profile.key_custody, KeyCustody::Shared);
     conformance::receiver(&receiver).await;
     conformance::payer(&receiver, &payer).await;
     // Money flows back too, so each is both.
@@ -216,6 +226,7 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     selling::sells_and_serves_once(receiver.clone(), payer.clone()).await;
     println!("ldk: paid over HTTP in three dialects and served once each");
 
+    measured::measured("ldk", &receiver, &payer).await;
     expired_and_foreign_invoices_are_not_paid(&receiver, &payer).await;
 
     // After a restart of the paying process the payment is found, and not made again.
@@ -238,7 +249,7 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     );
     drop((payer, first));
     let first = bitcoind.node(&paying, first_port);
-    let payer = LdkNode::new(Arc::clone(&first)).unwrap();
+    let payer = LdkNode::builder(Arc::clone(&first)).build().unwrap();
     for status in [
         payer.lookup_payment(paid.payment_hash()).await.unwrap(),
         payer.pay(&paid, LIMITS).await.unwrap(),
@@ -290,17 +301,21 @@ async fn expired_and_foreign_invoices_are_not_paid(receiver: &LdkNode, payer: &L
     let status = payer.lookup_invoice(paid.payment_hash()).await.unwrap();
     assert_eq!(status, InvoiceStatus::Unknown);
 
-    // A time limit of zero leaves the payment to the node.
+    // A time limit of zero leaves the payment to the node, and so does a caller that goes away.
     let slow = invoice(receiver, 600).await;
+    let dropped = invoice(receiver, 600).await;
+    assert!(payer.pay(&dropped, LIMITS).now_or_never().is_none());
     let no_time = PayLimits::new(Amount::ZERO, Duration::ZERO);
     let status = payer.pay(&slow, no_time).await.unwrap();
     assert!(
         matches!(status, PaymentStatus::InFlight | PaymentStatus::Paid { .. }),
         "{status:?}"
     );
-    until("a payment", async || {
-        let status = payer.lookup_payment(slow.payment_hash()).await.unwrap();
-        matches!(status, PaymentStatus::Paid { .. })
-    })
-    .await;
+    for invoice in [&slow, &dropped] {
+        until("a payment", async || {
+            let status = payer.lookup_payment(invoice.payment_hash()).await;
+            matches!(status.unwrap(), PaymentStatus::Paid { .. })
+        })
+        .await;
+    }
 }

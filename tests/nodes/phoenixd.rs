@@ -18,7 +18,9 @@ use crate::{
         ledger::{Ledger, Pays, What},
         phoenixd::{FULL, FakePhoenixd, LIMITED},
     },
-    invoice, preimage,
+    invoice,
+    measured::measured,
+    preimage,
     selling::sells_and_serves_once,
 };
 
@@ -50,6 +52,12 @@ async fn phoenixd_does_what_every_node_must() {
 async fn phoenixd_sells_over_http_in_every_dialect_and_serves_once() {
     let (_fake, _server, node) = node().await;
     sells_and_serves_once(node.clone(), node).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn phoenixd_is_measured_without_a_real_one() {
+    let (_fake, _server, node) = node().await;
+    measured("phoenixd, a server of ours", &node, &node).await;
 }
 
 #[tokio::test]

@@ -1,22 +1,14 @@
 //! The suites against real nodes, whose URLs are in the environment: `scripts/nodes test` sets them.
 
-use std::{
-    env,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{env, sync::Arc, time::Duration};
 
-use futures_util::{StreamExt as _, future::join_all, stream};
+use futures_util::StreamExt as _;
 use tower_x402::{
-    Amount, Network,
-    lightning::{
-        KeyCustody, Node, PayLimits, Payer, PaymentStatus, Receiver, conformance, connect,
-    },
+    Network,
+    lightning::{KeyCustody, Node, Payer, Receiver, conformance, connect},
 };
 
-use crate::{asks, invoice, pays};
-
-const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
+use crate::{invoice, measured::measured, pays};
 
 /// How long a real node may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -109,40 +101,10 @@ async fn a_real_lnbits_receives_with_an_invoice_key() {
 }
 
 async fn measure(kind: &str, payer: &str, receiver: &str) {
-    if let Some((payer, node)) = pair(payer, receiver).await {
-        print_speed(kind, payer, node.receiver().unwrap()).await;
-    }
-}
-
-/// Prints how fast a node is, in a line that `scripts/nodes test` repeats.
-pub(crate) async fn print_speed(kind: &str, payer: Arc<dyn Payer>, receiver: Arc<dyn Receiver>) {
-    let mut times = Vec::new();
-    let mut made = Vec::new();
-    for _ in 0..64 {
-        let start = Instant::now();
-        made.push(asks(&receiver).await.unwrap());
-        times.push(start.elapsed());
-    }
-    times.sort();
-    let start = Instant::now();
-    let at_once = join_all((0..64).map(|_| asks(&receiver))).await;
-    assert!(at_once.iter().all(Result::is_ok));
-    let at_once = start.elapsed();
-    let start = Instant::now();
-    let paid = stream::iter(&made)
-        .map(|invoice| payer.pay(invoice, LIMITS))
-        .buffer_unordered(8);
-    let paid: Vec<_> = paid.collect().await;
-    let paid = paid
-        .into_iter()
-        .filter(|paid| matches!(paid, Ok(PaymentStatus::Paid { .. })));
-    assert_eq!(paid.count(), made.len());
-    println!(
-        "{kind}: an invoice in {:.1} ms, 64 at once in {:.0} ms, {:.0} payments a second",
-        times[32].as_secs_f64() * 1e3,
-        at_once.as_secs_f64() * 1e3,
-        made.len() as f64 / start.elapsed().as_secs_f64()
-    );
+    let Some((payer, node)) = pair(payer, receiver).await else {
+        return;
+    };
+    measured(kind, &node.receiver().unwrap(), &payer).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

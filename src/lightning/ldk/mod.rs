@@ -2,7 +2,10 @@
 //!
 //! The methods are those of [`ldk_node::Node`](https://docs.rs/ldk-node/0.7/ldk_node/struct.Node.html).
 
+mod builder;
 mod settled;
+
+pub use self::builder::LdkNodeBuilder;
 
 use std::{
     fmt,
@@ -12,23 +15,18 @@ use std::{
 
 use ldk_node::{
     NodeError as LdkError,
-    bitcoin::{
-        Network as BitcoinNetwork,
-        hashes::{Hash as _, sha256},
-    },
+    bitcoin::hashes::{Hash as _, sha256},
     lightning::ln::channelmanager::PaymentId,
     lightning_invoice::{Bolt11Invoice, Bolt11InvoiceDescription, Description as Text, Sha256},
     payment::{PaymentDetails, PaymentDirection, PaymentKind, PaymentStatus as Progress},
 };
-use tokio::{
-    task::spawn_blocking,
-    time::{Instant, sleep, timeout_at},
-};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
-    BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
-    InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile,
-    PaymentStatus, Receiver, ReceiverProfile, exact, payable,
+    BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+    NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
+    blocking::Blocking,
+    exact, payable,
     remembered::{Forgettable, PAID, Remembered},
     sending::{Begin, Sending},
 };
@@ -57,10 +55,13 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// | | |
 /// |---|---|
 /// | amounts | exact msat, for invoices and fees |
-/// | keys | the application's own: [`KeyCustody::Exclusive`] |
-/// | settlements | polled every second from the node's list of payments |
+/// | keys | the application's own: [`KeyCustody::Exclusive`], unless [the builder](LdkNodeBuilder::key_custody) says otherwise |
+/// | settlements | polled from the node's list of payments, by default every second |
 /// | time limit | the node itself retries for 10 seconds. After [`PayLimits::time`] the payment is reported as in flight. |
 /// | paying twice | the node refuses it, also after a restart |
+///
+/// The methods of LDK Node block while it writes to its store. So they are called on threads of tokio
+/// for blocking calls, at most 16 at a time.
 ///
 /// The node must be started. It keeps every unpaid invoice in its store: remove old ones with
 /// [`ldk_node::Node::remove_payment`]. It does not store when an invoice expires, so this adapter
@@ -78,15 +79,19 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 ///
 /// let node = Arc::new(node);
 /// node.start()?;
-/// let receiver = LdkNode::new(Arc::clone(&node))?;
+/// let receiver = LdkNode::builder(Arc::clone(&node)).build()?;
 /// # let _ = receiver;
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 pub struct LdkNode {
-    node: Arc<ldk_node::Node>,
+    node: Arc<Blocking<ldk_node::Node>>,
     network: Network,
+    public_key: [u8; 33],
+    key_custody: KeyCustody,
+    /// How long to wait before the node is asked for settled invoices again.
+    pause: Duration,
     ends: Arc<Mutex<Remembered<End>>>,
     sending: Arc<Sending>,
 }
@@ -101,56 +106,16 @@ impl Forgettable for End {
 }
 
 impl LdkNode {
-    /// Creates the adapter of a node. The node may be started before or after that.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] if the node is on a network that is not supported.
-    pub fn new(node: Arc<ldk_node::Node>) -> Result<Self, ConnectError> {
-        let network = match node.config().network {
-            BitcoinNetwork::Bitcoin => Network::Bitcoin,
-            BitcoinNetwork::Testnet => Network::Testnet,
-            BitcoinNetwork::Signet => Network::Signet,
-            BitcoinNetwork::Regtest => Network::Regtest,
-            other => {
-                return Err(ConnectError::new(
-                    ConnectErrorKind::Node,
-                    format!(
-                        "LDK Node is on {other}, which is not supported: expected bitcoin, testnet, signet or regtest"
-                    ),
-                ));
-            }
-        };
-        Ok(Self {
-            node,
-            network,
-            ends: Arc::new(Mutex::new(Remembered::new())),
-            sending: Arc::default(),
-        })
-    }
-
-    /// Calls the node on a thread for blocking calls, because the node blocks while it writes to its
-    /// store.
-    async fn call<T: Send + 'static>(
-        &self,
-        call: impl FnOnce(&ldk_node::Node) -> T + Send + 'static,
-    ) -> Result<T, NodeError> {
-        let node = Arc::clone(&self.node);
-        spawn_blocking(move || call(&node))
-            .await
-            .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
-    }
-
     /// Returns an error if the node does not run: it would still make invoices.
-    fn check_running(&self) -> Result<(), NodeError> {
-        match self.node.status().is_running {
+    async fn check_running(&self) -> Result<(), NodeError> {
+        match self.node.call(|node| node.status().is_running).await? {
             true => Ok(()),
             false => Err(error(LdkError::NotRunning)),
         }
     }
 
     async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
-        self.check_running()?;
+        self.check_running().await?;
         if request.amount.is_zero() {
             return Err(refused("expected an amount above zero"));
         }
@@ -165,8 +130,9 @@ impl LdkNode {
         };
         let expiry = u32::try_from(request.expiry.as_secs())
             .map_err(|_| refused("expected an expiry below 2^32 seconds"))?;
-        let (msat, key) = (request.amount.as_msat(), self.node.node_id().serialize());
+        let (msat, key) = (request.amount.as_msat(), self.public_key);
         let made = self
+            .node
             .call(move |node| node.bolt11_payment().receive(msat, &description, expiry))
             .await?
             .map_err(error)?;
@@ -178,26 +144,27 @@ impl LdkNode {
         Ok(invoice)
     }
 
-    fn invoice_status(&self, payment_hash: PaymentHash) -> InvoiceStatus {
-        let found = self.details(payment_hash);
+    async fn invoice_status(&self, payment_hash: PaymentHash) -> Result<InvoiceStatus, NodeError> {
+        let found = self.details(payment_hash).await?;
         let Some(found) = found.filter(|found| found.direction == PaymentDirection::Inbound) else {
-            return InvoiceStatus::Unknown;
+            return Ok(InvoiceStatus::Unknown);
         };
         let expired = || {
             let ends = lock(&self.ends);
             let end = ends.get(payment_hash);
             end.is_some_and(|end| end.0 <= SystemClock::new().now())
         };
-        match found.status {
+        Ok(match found.status {
             Progress::Succeeded => InvoiceStatus::Settled,
             Progress::Pending if !expired() => InvoiceStatus::Open,
             Progress::Pending | Progress::Failed => InvoiceStatus::Expired,
-        }
+        })
     }
 
-    fn payment_status(&self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
+    async fn payment_status(&self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
         let underway = self.sending.has(payment_hash);
-        let found = self.details(payment_hash);
+        let found = self.details(payment_hash).await;
+        let found = found.map_err(NodeError::maybe_paid)?;
         let found = found.filter(|found| found.direction == PaymentDirection::Outbound);
         let Some(found) = found.filter(|found| !underway || found.status != Progress::Failed)
         else {
@@ -223,8 +190,12 @@ impl LdkNode {
         }
     }
 
-    fn details(&self, payment_hash: PaymentHash) -> Option<PaymentDetails> {
-        self.node.payment(&PaymentId(*payment_hash.as_bytes()))
+    async fn details(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> Result<Option<PaymentDetails>, NodeError> {
+        let id = PaymentId(*payment_hash.as_bytes());
+        self.node.call(move |node| node.payment(&id)).await
     }
 
     async fn pay_once(
@@ -244,18 +215,22 @@ impl LdkNode {
             Begin::Underway => return Ok(PaymentStatus::InFlight),
             Begin::Full => return Err(refused("too many payments are under way: try again later")),
         };
+        let Ok(turn) = timeout_at(end, self.node.turn()).await else {
+            return Err(busy());
+        };
         let max_fee = limits.max_fee.as_msat();
-        let sent = self
-            .call(move |node| {
-                let mut route = node.config().route_parameters.unwrap_or_default();
-                route.max_total_routing_fee_msat = Some(max_fee);
-                let sent = node.bolt11_payment().send(&parsed, Some(route));
-                drop(underway);
-                sent
-            })
-            .await
-            .map_err(NodeError::maybe_paid)?;
-        match sent {
+        let sending = self.node.call_now(turn?, move |node| {
+            let mut route = node.config().route_parameters.unwrap_or_default();
+            route.max_total_routing_fee_msat = Some(max_fee);
+            let sent = node.bolt11_payment().send(&parsed, Some(route));
+            drop(underway);
+            sent
+        });
+        // After the time limit, or if the caller goes away, the node still gets the call.
+        let Ok(sent) = timeout_at(end, sending).await else {
+            return Ok(PaymentStatus::InFlight);
+        };
+        match sent.map_err(NodeError::maybe_paid)? {
             Ok(_) | Err(LdkError::DuplicatePayment) => {}
             Err(LdkError::PaymentSendingFailed) => return Ok(PaymentStatus::Failed),
             Err(refusal @ (LdkError::NotRunning | LdkError::InvalidInvoice)) => {
@@ -271,7 +246,7 @@ impl LdkNode {
     async fn ended(&self, payment_hash: PaymentHash) -> Result<PaymentStatus, NodeError> {
         let mut delay = FIRST_DELAY;
         loop {
-            match self.payment_status(payment_hash)? {
+            match self.payment_status(payment_hash).await? {
                 PaymentStatus::InFlight | PaymentStatus::Unknown => {}
                 status => return Ok(status),
             }
@@ -284,7 +259,7 @@ impl LdkNode {
 impl fmt::Debug for LdkNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LdkNode")
-            .field("node_id", &self.node.node_id())
+            .field("public_key", &hex::encode(self.public_key))
             .field("network", &self.network)
             .finish_non_exhaustive()
     }
@@ -292,8 +267,8 @@ impl fmt::Debug for LdkNode {
 
 impl Receiver for LdkNode {
     fn profile(&self) -> ReceiverProfile {
-        let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
-        profile.public_key = Some(self.node.node_id().serialize());
+        let mut profile = ReceiverProfile::new(self.network, self.key_custody);
+        profile.public_key = Some(self.public_key);
         profile.can_spend = Some(true);
         profile
     }
@@ -306,15 +281,15 @@ impl Receiver for LdkNode {
         &self,
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
-        Box::pin(async move { Ok(self.invoice_status(payment_hash)) })
+        Box::pin(self.invoice_status(payment_hash))
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
-        Box::pin(async move { self.check_running() })
+        Box::pin(self.check_running())
     }
 
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
-        settled::stream(&self.node)
+        settled::stream(&self.node, self.pause)
     }
 }
 
@@ -335,12 +310,18 @@ impl Payer for LdkNode {
         &self,
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
-        Box::pin(async move { self.payment_status(payment_hash) })
+        Box::pin(self.payment_status(payment_hash))
     }
 }
 
 fn refused(why: &'static str) -> NodeError {
     NodeError::new(NodeErrorKind::Refused, NAME, why)
+}
+
+/// Returns the error for a payment that was not begun.
+fn busy() -> NodeError {
+    let why = "it is busy: no call could be made within the time limit";
+    NodeError::new(NodeErrorKind::Unreachable, NAME, why)
 }
 
 fn error(error: LdkError) -> NodeError {

@@ -7,19 +7,24 @@ use ldk_node::payment::{PaymentDirection, PaymentKind, PaymentStatus as Progress
 use crate::{
     boxed::BoxStream,
     clock::Timestamp,
-    lightning::polling::{self, Pauses},
+    lightning::{
+        blocking::Blocking,
+        polling::{self, Pauses},
+    },
     payment::PaymentHash,
 };
 
-const PAUSES: Pauses = Pauses {
-    usual: Duration::from_secs(1),
-    longest: Duration::from_secs(1),
-};
-
 /// Returns a stream of the invoices of a node that settle from now on.
-pub(super) fn stream(node: &ldk_node::Node) -> BoxStream<'_, PaymentHash> {
-    polling::stream(PAUSES, move |since| {
-        Box::pin(async move { Ok(settled(node, since)) })
+pub(super) fn stream(
+    node: &Blocking<ldk_node::Node>,
+    pause: Duration,
+) -> BoxStream<'_, PaymentHash> {
+    let pauses = Pauses {
+        usual: pause,
+        longest: pause,
+    };
+    polling::stream(pauses, move |since| {
+        Box::pin(node.call(move |node| settled(node, since)))
     })
 }
 

@@ -57,6 +57,8 @@ use crate::{
 /// use tower_x402::lightning::{Lnbits, Secret};
 ///
 /// let wallet = Lnbits::builder("lnbits.example.com").key(Secret::from_file("invoice-key")?).connect().await?;
+/// // The same by its URL:
+/// let wallet = tower_x402::lightning::connect("lnbits+https://lnbits.example.com?key_file=invoice-key").await?;
 /// # Ok(())
 /// # }
 /// ```

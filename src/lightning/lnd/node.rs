@@ -70,6 +70,9 @@ use crate::{
 ///     .certificate_file("/home/me/.lnd/tls.cert")
 ///     .connect()
 ///     .await?;
+/// // The same by its URL:
+/// let url = "lnd://127.0.0.1:8080?macaroon=/home/me/.lnd/data/chain/bitcoin/mainnet/invoice.macaroon&cert=/home/me/.lnd/tls.cert";
+/// let node = tower_x402::lightning::connect(url).await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -232,6 +232,7 @@ impl Task {
             return;
         };
         if notification.notification_type == "payment_received"
+            && notification.notification.was_received()
             && let Some(hash) = notification.notification.payment_hash()
         {
             self.settled.notify(hash);

@@ -3,6 +3,7 @@
 //! The methods are those of [NIP-47](https://github.com/nostr-protocol/nips/blob/master/47.md).
 
 mod address;
+mod builder;
 mod cipher;
 mod fault;
 mod incoming;
@@ -15,4 +16,5 @@ mod start;
 mod wallet;
 mod wire;
 
-pub use self::node::Nwc;
+pub(super) use self::builder::connect;
+pub use self::{builder::NwcBuilder, node::Nwc};

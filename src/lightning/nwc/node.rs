@@ -3,12 +3,11 @@ use std::{fmt, sync::Arc};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    address::Address,
     fault::{NAME, refused},
     incoming,
     paid::Attempts,
     payments,
-    start::{Started, start},
+    start::Started,
     wallet::{ANSWER, Wallet},
     wire::{Made, MakeInvoice},
 };
@@ -16,9 +15,9 @@ use crate::{
     clock::{Clock as _, SystemClock},
     codec::hex,
     lightning::{
-        BoxFuture, BoxStream, ConnectError, ConnectErrorKind, Description, InvoiceRequest,
-        InvoiceStatus, KeyCustody, Node, NodeError, PayLimits, Payer, PayerProfile, PaymentStatus,
-        Receiver, ReceiverProfile, exact, payable, settled::Listeners, url::NodeUrl,
+        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+        PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile, exact, payable,
+        settled::Listeners,
     },
     payment::{Invoice, Network, PaymentHash},
 };
@@ -50,17 +49,19 @@ use crate::{
 ///
 /// # The trial invoice
 ///
-/// [`connect`](Self::connect) makes one or two invoices of 21 satoshis that expire after a minute.
+/// [`connect`](super::NwcBuilder::connect) makes one or two invoices of 21 satoshis that expire after a minute.
 /// They show the key that signs invoices, which x402 needs, and whether description hashes are
 /// kept. The log says whether the wallet gives out the preimage of such an unpaid invoice.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-/// use tower_x402::lightning::Nwc;
+/// use tower_x402::lightning::{Nwc, Secret};
 ///
-/// let url = std::env::var("NWC_URL")?; // as the wallet shows it
-/// let wallet = Nwc::connect(&url).await?;
-/// # let _ = wallet;
+/// let url = Secret::from_env("NWC_URL")?; // as the wallet shows it
+/// let wallet = Nwc::builder(url).connect().await?;
+/// // The same as a node:
+/// let node = tower_x402::lightning::connect(&std::env::var("NWC_URL")?).await?;
+/// # let _ = (wallet, node);
 /// # Ok(())
 /// # }
 /// ```
@@ -86,43 +87,7 @@ struct Found {
 }
 
 impl Nwc {
-    /// Connects the wallet of a `nostr+walletconnect` URL, exactly as the wallet shows it.
-    ///
-    /// It starts a task on the current tokio runtime.
-    ///
-    /// # Errors
-    ///
-    /// [`ConnectError`] if the URL is wrong, no relay is reached, or the wallet does not answer or
-    /// does not know the connection.
-    pub async fn connect(url: &str) -> Result<Self, ConnectError> {
-        let url = NodeUrl::parse(url)?;
-        Ok(Self::new(start(Address::of(&url)?).await?))
-    }
-
-    /// Connects the wallet of a URL, and finds out what it can do.
-    pub(crate) async fn from_url(url: &NodeUrl) -> Result<Node, ConnectError> {
-        let wallet = Arc::new(Self::new(start(Address::of(url)?).await?));
-        let may = |allowed: bool, methods: &str| {
-            let lacks = || {
-                ConnectError::new(
-                    ConnectErrorKind::Permission,
-                    format!(
-                        "this connection of Nostr Wallet Connect lacks a right: allow it {methods}"
-                    ),
-                )
-            };
-            allowed.then(|| Arc::clone(&wallet)).ok_or_else(lacks)
-        };
-        let receiver = may(wallet.found.receives, "make_invoice and lookup_invoice");
-        let payer = may(wallet.found.pays, "pay_invoice and lookup_invoice");
-        Ok(Node::new(
-            NAME,
-            receiver.map(|wallet| wallet as Arc<dyn Receiver>),
-            payer.map(|wallet| wallet as Arc<dyn Payer>),
-        ))
-    }
-
-    fn new(started: Started) -> Self {
+    pub(super) fn new(started: Started) -> Self {
         let found = Found {
             network: started.network,
             public_key: started.public_key,
@@ -139,6 +104,14 @@ impl Nwc {
             settled: started.settled,
             found,
         }
+    }
+
+    pub(super) const fn receives(&self) -> bool {
+        self.found.receives
+    }
+
+    pub(super) const fn pays(&self) -> bool {
+        self.found.pays
     }
 
     async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {

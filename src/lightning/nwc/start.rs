@@ -43,7 +43,10 @@ pub(super) struct Started {
 }
 
 /// Connects a wallet, asks what it can do, and tries it out with an invoice that nobody pays.
-pub(super) async fn start(address: Address) -> Result<Started, ConnectError> {
+pub(super) async fn start(
+    address: Address,
+    expected: Option<Network>,
+) -> Result<Started, ConnectError> {
     let (relays, about) = relays(&address).await?;
     let encryption = match &about {
         Some(about) if about.has("encryption", "nip44_v2") => Encryption::Nip44,
@@ -65,7 +68,7 @@ pub(super) async fn start(address: Address) -> Result<Started, ConnectError> {
     let mut started = Started {
         wallet,
         settled,
-        network: network(info.network.as_deref())?,
+        network: network(info.network.as_deref(), expected)?,
         public_key: None,
         whole_sats_only: false,
         methods: info.methods,
@@ -74,7 +77,16 @@ pub(super) async fn start(address: Address) -> Result<Started, ConnectError> {
     if started.receives() {
         started.try_out().await?;
     }
-    Ok(started)
+    match expected {
+        Some(expected) if expected != started.network => Err(ConnectError::new(
+            ConnectErrorKind::Node,
+            format!(
+                "the wallet behind Nostr Wallet Connect is on {}, and .network(..) says {expected}: use a wallet of that network",
+                started.network
+            ),
+        )),
+        _ => Ok(started),
+    }
 }
 
 const RECEIVED: &str = "payment_received";
@@ -271,10 +283,12 @@ fn unusable(fault: Fault) -> ConnectError {
     ConnectError::new(kind, text).because(NodeError::from(fault))
 }
 
-/// Returns the network with a name. A wallet that names none, or an empty one, is on mainnet.
-fn network(name: Option<&str>) -> Result<Network, ConnectError> {
+/// Returns the network with a name. A wallet that names none, or an empty one, is on the expected
+/// network, or else on mainnet.
+fn network(name: Option<&str>, expected: Option<Network>) -> Result<Network, ConnectError> {
     let name = match name {
-        None | Some("" | "mainnet") => return Ok(Network::Bitcoin),
+        None | Some("") => return Ok(expected.unwrap_or(Network::Bitcoin)),
+        Some("mainnet") => return Ok(Network::Bitcoin),
         Some(name) => name,
     };
     let mut all = Network::ALL.into_iter();

@@ -141,6 +141,12 @@ impl Transaction {
             && since <= at.saturating_add(SKEW)
     }
 
+    /// Returns whether the transaction of a notification that money was received says so too. Older
+    /// wallets leave out its type and its state.
+    pub(super) fn was_received(&self) -> bool {
+        !self.is(OUTGOING) && matches!(self.state.as_deref(), None | Some("" | "settled"))
+    }
+
     fn is(&self, kind: &str) -> bool {
         self.kind.as_deref() == Some(kind)
     }

@@ -47,6 +47,8 @@ use crate::{
 /// use tower_x402::lightning::{Phoenixd, Secret};
 ///
 /// let node = Phoenixd::builder("127.0.0.1:9740").password(Secret::from_file("limited-password")?).connect().await?;
+/// // The same by its URL:
+/// let node = tower_x402::lightning::connect("phoenixd://127.0.0.1:9740?password_file=limited-password").await?;
 /// # Ok(())
 /// # }
 /// ```

@@ -16,8 +16,10 @@ use tower_x402::{
 };
 
 use crate::{
-    asks, invoice, preimage,
-    real::{expect_settlement, print_speed},
+    asks, invoice,
+    measured::measured,
+    preimage,
+    real::expect_settlement,
     real_killed::{held, rest, settle},
     selling::{PRICE, Shop, sells_and_serves_once},
 };
@@ -113,7 +115,7 @@ async fn core_lightning_is_measured() {
     let Some((payer, receiver)) = pair().await else {
         return;
     };
-    print_speed("core lightning", payer, receiver).await;
+    measured("core lightning", &receiver, &payer).await;
 }
 
 #[tokio::test]

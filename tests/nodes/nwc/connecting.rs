@@ -6,13 +6,14 @@ use lightning_invoice::Currency;
 use tower_x402::{
     Network,
     lightning::{
-        ConnectErrorKind, Description, NodeErrorKind, Nwc, Payer, Receiver, conformance, connect,
+        ConnectErrorKind, Description, NodeErrorKind, Payer, Receiver, conformance, connect,
     },
 };
 
 use super::{
     Set,
     ledger::Ledger,
+    open,
     options::{Fault, Options},
     relay::Relay,
     request,
@@ -40,7 +41,7 @@ async fn a_url_is_taken_as_wallets_show_it() {
         several(&dead.url),
         several(&format!("{}&relay={}", dead.url, empty.url)),
     ] {
-        let wallet = Nwc::connect(&url).await.unwrap();
+        let wallet = open(&url).await.unwrap();
         invoice(&wallet, 10, 60).await;
     }
 }
@@ -104,7 +105,7 @@ async fn a_wrong_url_is_named_and_no_secret_is_printed() {
             "{text}"
         );
     }
-    let wallet = Nwc::connect(url).await.unwrap();
+    let wallet = open(url).await.unwrap();
     assert!(!format!("{wallet:?} {wallet:#?}").contains(secret));
 }
 
@@ -178,7 +179,7 @@ async fn a_trial_invoice_shows_what_the_wallet_changes() {
         ..Options::default()
     };
     let service = Service::start(&relay, &ledger, whole);
-    let wallet = Nwc::connect(&service.url).await.unwrap();
+    let wallet = open(&service.url).await.unwrap();
     assert!(Receiver::profile(&wallet).whole_sats_only);
     let error = wallet
         .create_invoice(request(1_001, Description::Text(String::new())))
@@ -194,7 +195,7 @@ async fn a_trial_invoice_shows_what_the_wallet_changes() {
             ..Options::default()
         };
         let service = Service::start(&relay, &ledger, options);
-        let wallet = Nwc::connect(&service.url).await.unwrap();
+        let wallet = open(&service.url).await.unwrap();
         assert_eq!(Receiver::profile(&wallet).network, Network::Signet);
         invoice(&wallet, 1, 60).await;
     }
@@ -219,11 +220,11 @@ async fn a_network_that_is_unknown_is_named_and_only_a_missing_one_is_mainnet() 
         (Some("signet"), Network::Signet),
         (Some("regtest"), Network::Regtest),
     ] {
-        let wallet = Nwc::connect(&pays(name).url).await.unwrap();
+        let wallet = open(&pays(name).url).await.unwrap();
         assert_eq!(Payer::profile(&wallet).network, network, "{name:?}");
     }
     for name in ["mutinynet", "liquid", "main net", " "] {
-        let error = Nwc::connect(&pays(Some(name)).url).await.unwrap_err();
+        let error = open(&pays(Some(name)).url).await.unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Node, "{error}");
         let named = format!("the network {name:?}");
         assert!(error.to_string().contains(&named), "{error}");
@@ -233,7 +234,7 @@ async fn a_network_that_is_unknown_is_named_and_only_a_missing_one_is_mainnet() 
         ..Options::default()
     };
     let service = Service::start(&set.relay, &set.ledger, receives);
-    let error = Nwc::connect(&service.url).await.unwrap_err();
+    let error = open(&service.url).await.unwrap_err();
     assert!(error.to_string().contains("mutinynet"), "{error}");
 }
 
@@ -261,7 +262,7 @@ async fn of_a_relay_only_the_scheme_the_host_and_the_port_are_printed() {
         plain.replacen("&secret=", &format!("{path}&secret="), 1)
     };
     for place in places {
-        wallets.push(Nwc::connect(&url(place)).await.unwrap());
+        wallets.push(open(&url(place)).await.unwrap());
     }
     set.relay.kill().await;
     while journal.lines().matches("is not reached").count() < wallets.len() {
@@ -271,12 +272,12 @@ async fn of_a_relay_only_the_scheme_the_host_and_the_port_are_printed() {
         .receiver
         .url
         .replacen("relay=ws%3A%2F%2F", "relay=ws://hunter2%20@", 1);
-    let error = Nwc::connect(&unreadable).await.unwrap_err();
+    let error = open(&unreadable).await.unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(text.contains("a URL that cannot be read"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
     for place in places {
-        let error = Nwc::connect(&url(place)).await.unwrap_err();
+        let error = open(&url(place)).await.unwrap_err();
         let text = format!("{error} {error:?}");
         assert!(text.contains(&set.relay.url), "{text}");
         assert!(!text.contains("hunter2"), "{text}");
@@ -298,7 +299,7 @@ async fn the_log_says_whether_the_wallet_tells_unpaid_preimages_and_keeps_hashes
     let mut before = 0;
     let mut says = async |options: Options| {
         let service = Service::start(&relay, &ledger, options);
-        Nwc::connect(&service.url).await.unwrap();
+        open(&service.url).await.unwrap();
         let entries = ledger.entries();
         let said = journal.lines().split_off(before);
         before += said.len();

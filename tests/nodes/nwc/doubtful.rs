@@ -4,10 +4,10 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tower_x402::{
     Amount,
-    lightning::{NodeErrorKind, Nwc, PayLimits, Payer as _, PaymentStatus},
+    lightning::{NodeErrorKind, PayLimits, Payer as _, PaymentStatus},
 };
 
-use super::{Payments, Set, options::Fault};
+use super::{Payments, Set, open, options::Fault};
 use crate::{LIMITS, invoice, pays, preimage};
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn an_error_before_a_payment_may_hide_that_an_earlier_process_paid() {
         Fault::Garbage,
         Fault::OtherHash,
     ] {
-        let restarted = Nwc::connect(&set.payer.url).await.unwrap();
+        let restarted = open(&set.payer.url).await.unwrap();
         set.payer.fault("lookup_invoice", fault);
         let error = restarted.pay(&invoice, LIMITS).await.unwrap_err();
         assert!(error.may_have_paid(), "{fault:?}: {error}");

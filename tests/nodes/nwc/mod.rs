@@ -1,7 +1,9 @@
 //! Nostr Wallet Connect, with a relay and wallet services of ours.
 
+mod builder;
 mod connecting;
 mod doubtful;
+mod hostile;
 mod ledger;
 mod options;
 mod payments;
@@ -18,8 +20,8 @@ use futures_util::StreamExt as _;
 use tower_x402::{
     Amount, InvoiceDescription, Network,
     lightning::{
-        Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeErrorKind, Nwc, PayerProfile,
-        Receiver, conformance, connect,
+        ConnectError, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeErrorKind, Nwc,
+        PayerProfile, Receiver, Secret, conformance, connect,
     },
 };
 
@@ -29,7 +31,12 @@ use self::{
     relay::Relay,
     service::Service,
 };
-use crate::{invoice, selling::sells_and_serves_once};
+use crate::{invoice, measured::measured, selling::sells_and_serves_once};
+
+/// Connects the wallet of a URL.
+async fn open(url: &str) -> Result<Nwc, ConnectError> {
+    Nwc::builder(Secret::new(url)).connect().await
+}
 
 /// A relay, and a wallet that receives and one that pays.
 struct Set {
@@ -57,8 +64,8 @@ impl Set {
 
     async fn connected() -> (Self, Nwc, Nwc) {
         let set = Self::with(Options::default()).await;
-        let receiver = Nwc::connect(&set.receiver.url).await.unwrap();
-        let payer = Nwc::connect(&set.payer.url).await.unwrap();
+        let receiver = open(&set.receiver.url).await.unwrap();
+        let payer = open(&set.payer.url).await.unwrap();
         (set, receiver, payer)
     }
 }
@@ -67,6 +74,12 @@ impl Set {
 async fn a_wallet_behind_a_relay_sells_over_http() {
     let (_set, receiver, payer) = Set::connected().await;
     sells_and_serves_once(receiver, payer).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nwc_is_measured_without_a_real_wallet() {
+    let (_set, receiver, payer) = Set::connected().await;
+    measured("nwc, with a relay and wallet of ours", &receiver, &payer).await;
 }
 
 fn request(msat: u64, description: Description) -> InvoiceRequest {
@@ -213,7 +226,7 @@ async fn a_preimage_or_a_payment_is_no_settlement_of_an_invoice() {
             ..Options::default()
         };
         let set = Set::with(options).await;
-        let wallet = Nwc::connect(&set.receiver.url).await.unwrap();
+        let wallet = open(&set.receiver.url).await.unwrap();
         let (unpaid, sent) = (
             invoice(&wallet, 10, 60).await,
             invoice(&wallet, 10, 60).await,
@@ -276,7 +289,7 @@ async fn a_wallet_without_notifications_is_polled_and_one_without_a_list_is_not(
         ..Options::default()
     };
     let set = Set::with(options.clone()).await;
-    let wallet = Nwc::connect(&set.receiver.url).await.unwrap();
+    let wallet = open(&set.receiver.url).await.unwrap();
     let mut invoices = Vec::new();
     for _ in 0..3 {
         invoices.push(invoice(&wallet, 10, 600).await);
@@ -303,7 +316,7 @@ async fn a_wallet_without_notifications_is_polled_and_one_without_a_list_is_not(
     }
     let methods = "get_info make_invoice lookup_invoice";
     let service = Service::start(&set.relay, &set.ledger, Options { methods, ..options });
-    let wallet = Nwc::connect(&service.url).await.unwrap();
+    let wallet = open(&service.url).await.unwrap();
     assert_eq!(wallet.settlements().next().await, None);
     assert!(ALL.contains(methods));
 }

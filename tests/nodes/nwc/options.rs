@@ -13,6 +13,8 @@ pub(super) enum Fault {
     Undecryptable,
     /// The answer is to another method.
     OtherMethod,
+    /// The answer names an earlier request.
+    OtherRequest,
     /// Another key signs the answer.
     Forged,
     /// Neither a result nor an error.

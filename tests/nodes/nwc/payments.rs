@@ -3,10 +3,10 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use tower_x402::{
     Amount,
-    lightning::{NodeErrorKind, Nwc, PayLimits, Payer as _, PaymentStatus},
+    lightning::{NodeErrorKind, PayLimits, Payer as _, PaymentStatus},
 };
 
-use super::{Payments, Set, options::Fault};
+use super::{Payments, Set, open, options::Fault};
 use crate::{LIMITS, adapter::expect_own_network_only, invoice, pays, preimage};
 
 #[tokio::test]
@@ -21,7 +21,7 @@ async fn the_fee_comes_back_and_is_looked_up() {
     }
     assert_eq!(set.payer.calls("pay_invoice").len(), 1);
     // Another process of ours has to ask the wallet.
-    let again = Nwc::connect(&set.payer.url).await.unwrap();
+    let again = open(&set.payer.url).await.unwrap();
     let found = again.lookup_payment(invoice.payment_hash()).await.unwrap();
     let PaymentStatus::Paid { fee, .. } = found else {
         panic!("{found:?}")

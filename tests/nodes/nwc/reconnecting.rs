@@ -6,16 +6,15 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tower_x402::lightning::Nwc;
 
-use super::{Set, options::Options};
+use super::{Set, open, options::Options};
 use crate::{invoice, journal::Journal};
 
 /// The time is paused, so that no test waits for the delay before the next attempt.
 #[tokio::test(start_paused = true)]
 async fn a_relay_that_only_takes_connections_is_tried_ever_more_rarely() {
     let set = Set::with(Options::default()).await;
-    let _wallet = Nwc::connect(&set.receiver.url).await.unwrap();
+    let _wallet = open(&set.receiver.url).await.unwrap();
     let relay = Arc::clone(&set.relay.inner);
     relay.ends_subscriptions.store(true, Ordering::SeqCst);
     set.relay.kill().await;
@@ -32,7 +31,7 @@ async fn a_relay_that_only_takes_connections_is_tried_ever_more_rarely() {
 async fn after_an_answer_of_the_wallet_a_lost_connection_is_made_again_soon() {
     let journal = Journal::begin();
     let set = Set::with(Options::default()).await;
-    let wallet = Nwc::connect(&set.receiver.url).await.unwrap();
+    let wallet = open(&set.receiver.url).await.unwrap();
     for lost in 1..=3 {
         set.relay.kill().await;
         set.relay.up().await;

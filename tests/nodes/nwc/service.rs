@@ -48,6 +48,8 @@ struct State {
     /// What `pay_invoice` was called for.
     sent: HashSet<PaymentHash>,
     calls: Vec<(String, Value)>,
+    /// The last request that was answered.
+    earlier: Option<Event>,
 }
 
 impl Service {
@@ -116,6 +118,21 @@ impl Service {
         let state = self.inner.state.lock().unwrap();
         let calls = state.calls.iter().filter(|(called, _)| called == method);
         calls.map(|(_, params)| params.clone()).collect()
+    }
+
+    /// Publishes a notification of this transaction, which the wallet signs at this time.
+    pub(super) fn notify(&self, transaction: &Value, at: Timestamp) {
+        let content =
+            json!({ "notification_type": "payment_received", "notification": transaction });
+        let sealed = self.inner.sealed(&content.to_string());
+        let event = EventBuilder::new(Kind::from(23_197), sealed).custom_created_at(at);
+        self.inner.send(event, &self.inner.keys, None);
+    }
+
+    /// Publishes an answer that the wallet signs, and that is too long for a message.
+    pub(super) fn publish_too_much(&self) {
+        let event = EventBuilder::new(Kind::WalletConnectResponse, "x".repeat(300_000));
+        self.inner.send(event, &self.inner.keys, None);
     }
 
     /// Publishes a notification that the wallet did not sign.
@@ -214,21 +231,28 @@ impl Inner {
                 let event = EventBuilder::new(Kind::WalletConnectResponse, sealed.unwrap());
                 self.send(event, &forger, Some(&request));
             }
-            _ => self.publish(23_195, &answer, Some(&request)),
+            Some(Fault::OtherRequest) => {
+                let other = self.state.lock().unwrap().earlier.clone();
+                self.publish(23_195, &answer, other.as_ref());
+            }
+            _ => {
+                self.publish(23_195, &answer, Some(&request));
+                self.state.lock().unwrap().earlier = Some(request);
+            }
+        }
+    }
+
+    fn sealed(&self, content: &str) -> String {
+        let (secret, client) = (self.keys.secret_key(), self.client.public_key());
+        match self.options.nip44 {
+            true => nip44::encrypt(secret, &client, content, Version::V2).unwrap(),
+            false => nip04::encrypt(secret, &client, content).unwrap(),
         }
     }
 
     fn publish(&self, kind: u16, content: &str, answers: Option<&Event>) {
-        let (secret, client) = (self.keys.secret_key(), self.client.public_key());
-        let sealed = match self.options.nip44 {
-            true => nip44::encrypt(secret, &client, content, Version::V2).unwrap(),
-            false => nip04::encrypt(secret, &client, content).unwrap(),
-        };
-        self.send(
-            EventBuilder::new(Kind::from(kind), sealed),
-            &self.keys,
-            answers,
-        );
+        let event = EventBuilder::new(Kind::from(kind), self.sealed(content));
+        self.send(event, &self.keys, answers);
     }
 
     fn send(&self, event: EventBuilder, keys: &Keys, answers: Option<&Event>) {
