@@ -45,6 +45,8 @@ mod selling;
 #[allow(dead_code, reason = "the tests in `tests/flow` use all of it")]
 #[path = "flow/site.rs"]
 mod site;
+#[path = "nodes/suites/mod.rs"]
+mod suites;
 
 use std::time::Duration;
 
@@ -55,7 +57,7 @@ use tower_x402::{
     },
 };
 
-const LIMITS: PayLimits = PayLimits::new(Amount::ZERO, Duration::from_secs(30));
+const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(1), Duration::from_secs(30));
 
 async fn invoice(node: &impl Receiver, sat: u32, seconds: u64) -> Invoice {
     let what = Description::Hashed(b"a test".to_vec());

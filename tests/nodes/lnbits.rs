@@ -18,6 +18,7 @@ use crate::{
     adapter::{expect_doubt, expect_no_connection, expect_no_false_answer},
     fake::{
         Fault, Server,
+        faults::Faulty,
         ledger::{Ledger, Pays, What},
         lnbits::{ADMIN, FakeLnbits, INVOICE, PAYER},
     },
@@ -49,6 +50,14 @@ async fn lnbits_does_what_every_node_must() {
     let (_fake, _server, receiver, payer) = wallets().await;
     conformance::receiver(&receiver).await;
     conformance::payer(&receiver, &payer).await;
+}
+
+#[tokio::test]
+async fn lnbits_may_fail_and_lie() {
+    let (fake, server) = FakeLnbits::start().await;
+    let urls = [url(&server, INVOICE), url(&server, PAYER)];
+    let faulty = Faulty::new(&fake.ledger, server, urls, "/api/v1/payments");
+    faulty.suites().await;
 }
 
 #[tokio::test]

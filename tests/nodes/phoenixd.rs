@@ -15,6 +15,7 @@ use crate::{
     adapter::{expect_doubt, expect_no_connection, expect_no_false_answer},
     fake::{
         Fault, Server,
+        faults::Faulty,
         ledger::{Ledger, Pays, What},
         phoenixd::{FULL, FakePhoenixd, LIMITED},
     },
@@ -44,6 +45,14 @@ async fn phoenixd_does_what_every_node_must() {
     let (_fake, _server, node) = node().await;
     conformance::receiver(&node).await;
     conformance::payer(&node, &node).await;
+}
+
+#[tokio::test]
+async fn phoenixd_may_fail_and_lie() {
+    let (fake, server) = FakePhoenixd::start().await;
+    let urls = [url(&server, LIMITED), url(&server, FULL)];
+    let faulty = Faulty::new(&fake.ledger, server, urls, "/payinvoice");
+    faulty.suites().await;
 }
 
 #[tokio::test]

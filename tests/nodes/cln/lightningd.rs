@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -25,38 +25,16 @@ use tower_x402::{
     },
 };
 
-/// What is wrong with the answers to a method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The connection ends instead of the answer.
-    Closes,
-    /// The connection ends after half of the answer.
-    Half,
-    /// The answer is no JSON.
-    Garbage,
-    /// The answer never ends.
-    Endless,
-    /// The answer is to another call.
-    OtherCall,
-    /// Neither a result nor an error.
-    Neither,
-    /// An error with this code, instead of doing anything.
-    Error(i64),
-    /// An invoice for one millisatoshi more.
-    OtherAmount,
-    /// Another payment hash beside the invoice or the payment.
-    OtherHash,
-    /// A paid payment without its preimage.
-    NoPreimage,
-    /// The preimage of another payment.
-    WrongPreimage,
-    /// The invoice in the preimage's place.
-    InvoiceAsPreimage,
-}
+use super::fault::{ANY, Fault, shown, told};
+
+/// The fee of each payment, in millisatoshi.
+const FEE: u64 = 7;
 
 pub(super) struct Lightningd {
     pub(super) node: LocalNode,
     pub(super) socket: PathBuf,
+    /// Whether the time is paused until it answers again.
+    pub(super) is_silent: AtomicBool,
     inner: Arc<Inner>,
     tasks: Mutex<JoinSet<()>>,
     _folder: tempfile::TempDir,
@@ -99,6 +77,7 @@ impl Lightningd {
         let started = Self {
             node,
             socket,
+            is_silent: AtomicBool::new(false),
             inner,
             tasks: Mutex::default(),
             _folder: folder,
@@ -153,6 +132,17 @@ impl Lightningd {
         self.inner.state.lock().unwrap().network = Some(network);
     }
 
+    /// Ends the payments that are in flight.
+    pub(super) async fn settle_in_flight(&self) {
+        let invoices = self.inner.state.lock().unwrap().invoices.clone();
+        for hash in invoices.iter().map(Invoice::payment_hash) {
+            let status = self.node.lookup_payment(hash).await.unwrap();
+            if matches!(status, PaymentStatus::InFlight) {
+                self.node.settle(hash).unwrap();
+            }
+        }
+    }
+
     /// Sets what `listpays` answers.
     pub(super) fn pays(&self, pays: Value) {
         self.inner.state.lock().unwrap().pays = Some(pays);
@@ -191,7 +181,7 @@ async fn serve(inner: Arc<Inner>, mut stream: UnixStream) {
         state.calls.push((method.to_owned(), params.clone()));
         state
             .fault
-            .filter(|(faulty, _)| *faulty == method)
+            .filter(|(faulty, _)| [method, ANY].contains(faulty))
             .map(|(_, fault)| fault)
     };
     let answered = match fault {
@@ -322,10 +312,13 @@ impl Inner {
             Amount::from_msat(params["maxfee"].as_u64().ok_or(-32602)?),
             time,
         );
+        if limits.max_fee < Amount::from_msat(FEE) {
+            return Err(206);
+        }
         match self.node.pay(&invoice, limits).await {
             Ok(PaymentStatus::Paid { preimage, .. }) => {
                 let msat = invoice.amount().unwrap().as_msat();
-                let mut sent = json!({ "amount_msat": msat, "amount_sent_msat": msat + 7, "failed_parts": 0, "successful_parts": 1 });
+                let mut sent = json!({ "amount_msat": msat, "amount_sent_msat": msat + FEE, "failed_parts": 0, "successful_parts": 1 });
                 if let Some(preimage) = told(&preimage.expose_hex(), &invoice, fault) {
                     sent["payment_preimage"] = json!(preimage);
                 }
@@ -376,22 +369,6 @@ fn of_payment(params: &Value) -> Result<PaymentHash, i64> {
         .as_str()
         .and_then(PaymentHash::from_hex)
         .ok_or(-32602)
-}
-
-fn shown(hash: PaymentHash, fault: Option<Fault>) -> String {
-    match fault {
-        Some(Fault::OtherHash) => "ab".repeat(32),
-        _ => hash.to_string(),
-    }
-}
-
-fn told(preimage: &str, invoice: &Invoice, fault: Option<Fault>) -> Option<String> {
-    match fault {
-        Some(Fault::NoPreimage) => None,
-        Some(Fault::WrongPreimage) => Some("cd".repeat(32)),
-        Some(Fault::InvoiceAsPreimage) => Some(invoice.as_str().to_owned()),
-        _ => Some(preimage.to_owned()),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

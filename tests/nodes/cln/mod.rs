@@ -1,5 +1,7 @@
 //! Core Lightning, as a server of ours speaks its protocol.
 
+mod fault;
+mod faults;
 mod lightningd;
 mod payments;
 
@@ -14,7 +16,7 @@ use tower_x402::{
     },
 };
 
-use self::lightningd::{Fault, Lightningd};
+use self::{fault::Fault, lightningd::Lightningd};
 use crate::{invoice, selling::sells_and_serves_once};
 
 async fn connected() -> (Lightningd, Cln) {

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod doubtful;
+mod faults;
 mod ledger;
 mod options;
 mod payments;
@@ -10,7 +11,10 @@ mod relay;
 mod service;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,6 +41,7 @@ struct Set {
     ledger: Arc<Ledger>,
     receiver: Service,
     payer: Service,
+    is_down: AtomicBool,
 }
 
 impl Set {
@@ -52,6 +57,7 @@ impl Set {
             payer: Service::start(&relay, &ledger, pays),
             relay,
             ledger,
+            is_down: AtomicBool::new(false),
         }
     }
 
