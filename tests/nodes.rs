@@ -36,6 +36,8 @@ mod phoenixd;
 mod real;
 #[path = "nodes/real_down.rs"]
 mod real_down;
+#[path = "nodes/real_faults.rs"]
+mod real_faults;
 #[path = "nodes/real_killed.rs"]
 mod real_killed;
 #[path = "nodes/real_sells.rs"]

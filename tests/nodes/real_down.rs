@@ -68,10 +68,10 @@ async fn a_real_lnd_that_is_killed_stops_sales_but_not_the_server_until_it_is_ba
 }
 
 /// A process that does nothing until this is dropped.
-struct Stopped(String);
+pub(crate) struct Stopped(String);
 
 impl Stopped {
-    fn new(variable: &str) -> Self {
+    pub(crate) fn new(variable: &str) -> Self {
         let pid = std::fs::read_to_string(env::var(variable).unwrap()).unwrap();
         let stopped = Self(pid.trim().to_owned());
         assert!(stopped.signal("-STOP"));
