@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::lightning::{BoxFuture, Payer, Receiver};
 
 /// A node that a test can break, for the suites of [`faults`](super::faults()) and
-/// [`lies`](super::lies()).
+/// [`lies`](super::lies()). The [module](super) has an example.
 ///
 /// The receiver and the payer may be two nodes. A fault is then one of both nodes.
 ///

@@ -1,26 +1,73 @@
 //! Test suites that check the contracts of [`Receiver`] and [`Payer`] against your own node.
 //!
 //! Each check panics with a sentence that says what was expected. Run them in a test, against a
-//! real node or a wallet with some test money. They need a tokio runtime with time enabled and not
-//! paused. They make about 70 invoices. The payer makes twelve payments of less than 300 satoshis
-//! in total, plus their fees.
+//! real node or a wallet with some test money, on a tokio runtime with time enabled.
+//!
+//! | suite | what it checks | what it needs |
+//! |---|---|---|
+//! | [`receiver`] | invoices and their status, also of expired and unknown ones | a node |
+//! | [`payer`] | payments and their status, each paid once; expired invoices and those of another network are not paid | a node, and one that pays |
+//! | [`fee_limit`] | a fee above the limit is not paid | a payee that costs a fee |
+//! | [`faults()`] | a node that is down, silent or killed in mid-payment, a restart of your process, a lost answer | [`Faults`] |
+//! | [`lies()`] | false invoices, payment hashes and preimages | [`Faults`], over a server of your own |
+//!
+//! [`receiver`] and [`payer`] take some seconds, because they wait until an invoice expires. They
+//! make about 70 invoices. The payer makes twelve payments of less than 300 satoshis in total, plus
+//! their fees.
 //!
 //! ```
-//! use tower_x402::lightning::{LocalNode, conformance};
+//! use std::sync::Arc;
+//! use tower_x402::lightning::{
+//!     BoxFuture, LocalNode, Payer, Payments, Receiver,
+//!     conformance::{self, Fault, Faults},
+//! };
+//!
+//! /// The faults that a test can cause. With a real node, these stop and start its process.
+//! struct Breakable(LocalNode);
+//!
+//! impl Faults for Breakable {
+//!     fn receiver(&self) -> BoxFuture<'_, Arc<dyn Receiver>> {
+//!         Box::pin(async { Arc::new(self.0.clone()) as _ })
+//!     }
+//!
+//!     fn payer(&self) -> BoxFuture<'_, Arc<dyn Payer>> {
+//!         Box::pin(async { Arc::new(self.0.clone()) as _ })
+//!     }
+//!
+//!     fn begin(&self, fault: Fault) -> BoxFuture<'_, ()> {
+//!         Box::pin(async move {
+//!             match fault {
+//!                 Fault::Down => self.0.reachable(false),
+//!                 Fault::LostAnswers => self.0.payments(Payments::LoseAnswer),
+//!                 _ => panic!("this test cannot cause {fault:?}"),
+//!             }
+//!         })
+//!     }
+//!
+//!     fn end(&self) -> BoxFuture<'_, ()> {
+//!         Box::pin(async {
+//!             self.0.reachable(true);
+//!             self.0.payments(Payments::Succeed);
+//!         })
+//!     }
+//! }
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! let node = LocalNode::new();
 //! conformance::receiver(&node).await;
 //! conformance::payer(&node, &node).await;
+//!
+//! let node = Breakable(node);
+//! conformance::node_down(&node).await;
+//! conformance::answers_lost(&node).await;
 //! # }
 //! ```
 //!
 //! They cannot check everything. Make sure yourself that
 //!
-//! - a payment hash is new after a restart too,
-//! - an error says so if the payment may have left
-//!   ([`NodeError::may_have_paid`](super::NodeError::may_have_paid)),
+//! - a payment hash is new after a restart of the node too,
+//! - no money leaves twice for one invoice: compare the balance of the wallet,
 //! - nothing logs a preimage.
 
 mod asking;
@@ -36,7 +83,7 @@ mod payments;
 pub use self::faults::{Fault, Faults};
 use super::{Payer, Receiver};
 
-/// Checks that a [`Receiver`] keeps its contract.
+/// Checks that a [`Receiver`] keeps its contract. One of the invoices expires after a second.
 ///
 /// # Panics
 ///
@@ -52,7 +99,8 @@ pub async fn receiver<R: Receiver + ?Sized>(node: &R) {
 }
 
 /// Checks that a [`Payer`] keeps its contract. It pays invoices of `receiver`, which must be
-/// another node, or a node that can pay itself.
+/// another node, or a node that can pay itself. It does not pay invoices that have expired, or are
+/// for another network.
 ///
 /// # Panics
 ///
