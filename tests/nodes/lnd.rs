@@ -94,7 +94,7 @@ async fn lnd_keeps_to_a_fee_limit() {
 }
 
 #[tokio::test]
-async fn lnd_may_fail_and_lie() {
+async fn no_fault_or_lie_of_lnd_loses_or_invents_a_payment() {
     let (fake, server) = FakeLnd::start().await;
     let urls = [url(&server, &RECEIVES), url(&server, &ALL)];
     let faulty = Faulty::new(&fake.ledger, server, urls, "/v2/router/send");

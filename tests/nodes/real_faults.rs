@@ -102,7 +102,7 @@ impl Faults for Real {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_lnd_may_fail_in_every_way() {
+async fn no_fault_of_a_real_lnd_loses_a_payment() {
     let variables = ["X402_NODE_LND_A", "X402_NODE_LND_B_INVOICE"];
     let Some(lnd) = Real::new(variables, &["lnd_a", "lnd_b"]) else {
         return;
@@ -115,7 +115,7 @@ async fn a_real_lnd_may_fail_in_every_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_lnbits_may_be_silent() {
+async fn a_real_lnbits_that_is_silent_loses_no_payment() {
     let variables = ["X402_NODE_LNBITS_A", "X402_NODE_LNBITS_B_INVOICE"];
     let Some(lnbits) = Real::new(variables, &["lnbits"]) else {
         return;

@@ -12,7 +12,9 @@ use super::{
     },
 };
 use crate::{
-    lightning::{InvoiceStatus, NodeError, PayLimits, Payer, PaymentStatus, Receiver},
+    lightning::{
+        InvoiceStatus, NodeError, NodeErrorKind, PayLimits, Payer, PaymentStatus, Receiver,
+    },
     payment::{Amount, Invoice, Preimage},
 };
 
@@ -25,17 +27,17 @@ pub(super) async fn a_node_that_is_down_loses_nothing<F: Faults + ?Sized>(node: 
 
     node.begin(Fault::Down).await;
     let made = answer("create_invoice", receiver.create_invoice(request())).await;
-    says_no_money_left("create_invoice", made.err());
+    is_unreachable("create_invoice", made.err());
     for hash in [
         known.open.payment_hash(),
         known.paid.payment_hash(),
         unheard_of(),
     ] {
         let looked_up = answer("lookup_invoice", receiver.lookup_invoice(hash)).await;
-        says_no_money_left("lookup_invoice", looked_up.err());
+        is_unreachable("lookup_invoice", looked_up.err());
     }
     let ready = answer("ready", receiver.ready()).await;
-    says_no_money_left("ready", ready.err());
+    is_unreachable("ready", ready.err());
     let attempt = answer("pay", payer.pay(&known.open, BRIEF)).await;
     let in_doubt = may_have_left(&attempt);
     known.is_not_guessed(payer).await;
@@ -70,8 +72,13 @@ pub(super) async fn a_node_without_answers_holds_up_no_payer<F: Faults + ?Sized>
     known.is_remembered(receiver, payer, in_doubt).await;
 }
 
-fn says_no_money_left(call: &str, error: Option<NodeError>) {
+fn is_unreachable(call: &str, error: Option<NodeError>) {
     let error = error.unwrap_or_else(|| panic!("{call} must fail while the node is down"));
+    assert_eq!(
+        error.kind(),
+        NodeErrorKind::Unreachable,
+        "{call} must say that the node cannot be reached while it is down: {error}"
+    );
     assert!(
         !error.may_have_paid(),
         "{call} pays nothing, so its error must not say that money may have left: {error}"

