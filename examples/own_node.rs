@@ -75,7 +75,8 @@ const NAME: &str = "my node";
 
 #[tokio::main]
 async fn main() {
-    // Write the same two lines in a test, against your node on regtest.
+    // Write the same line in a test, against your node on regtest. `conformance` has more suites:
+    // for a node that is down, killed in mid-payment or silent, and for one that lies.
     conformance::receiver(&MyNode(Client(LocalNode::new()))).await;
     println!("this node passes every check; use it with Paywall::builder(MyNode(..))");
 }

@@ -40,6 +40,8 @@ mod phoenixd;
 mod real;
 #[path = "nodes/real_down.rs"]
 mod real_down;
+#[path = "nodes/real_faults.rs"]
+mod real_faults;
 #[path = "nodes/real_killed.rs"]
 mod real_killed;
 #[path = "nodes/real_locked.rs"]
@@ -53,6 +55,8 @@ mod selling;
 mod site;
 #[path = "nodes/starting.rs"]
 mod starting;
+#[path = "nodes/suites/mod.rs"]
+mod suites;
 
 use std::time::Duration;
 
@@ -63,7 +67,7 @@ use tower_x402::{
     },
 };
 
-const LIMITS: PayLimits = PayLimits::new(Amount::ZERO, Duration::from_secs(30));
+const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(1), Duration::from_secs(30));
 
 async fn invoice(node: &impl Receiver, sat: u32, seconds: u64) -> Invoice {
     let what = Description::Hashed(b"a test".to_vec());

@@ -35,7 +35,9 @@
 //!    time limit, a broken connection), mark the error with
 //!    [`maybe_paid`](NodeError::maybe_paid).
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
-//!    a test.
+//!    a test. If the payer keeps to a fee limit, run `conformance::fee_limit` too. Implement
+//!    `conformance::Faults` to test what happens if the node is down, killed in mid-payment or
+//!    silent, and if it lies.
 //! 6. If the node is on signet, testnet or regtest, call `.allow_test_network()` on the paywall's
 //!    builder. By default a paywall refuses test networks, because their money is worth nothing,
 //!    unless the node runs in this process.

@@ -8,7 +8,11 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 /// # Contract
 ///
 /// - A wallet that cannot return the preimage must not implement this trait.
-/// - Calling `pay` twice with one invoice never pays twice.
+/// - Calling `pay` twice with one invoice never pays twice, also not after a restart of this process
+///   or of the node. `lookup_payment` finds every payment that began.
+/// - An invoice that has expired, or is for another network, is not paid. The result is
+///   [`PaymentStatus::Failed`], or an error after which no money has left.
+/// - `pay` returns at most a minute after [`PayLimits::time`], also if the node does not answer.
 /// - [`NodeError::may_have_paid`] is true for every error after which money may have left in this
 ///   call. It says nothing about earlier calls: [`lookup_payment`](Self::lookup_payment) does.
 pub trait Payer: fmt::Debug + Send + Sync + 'static {

@@ -1,17 +1,14 @@
 //! What every adapter must do with a node that answers wrongly.
 
-use tower_x402::{
-    Invoice,
-    lightning::{
-        ConnectErrorKind, Lie as LocalLie, LocalNode, NodeErrorKind, Payer, Receiver, connect,
-    },
+use tower_x402::lightning::{
+    ConnectErrorKind, Lie as LocalLie, LocalNode, NodeErrorKind, Payer, Receiver, connect,
 };
 
 use crate::{
     LIMITS, asks,
     fake::{
         Fault, Server,
-        ledger::{Ledger, Lie, Pays},
+        ledger::{Ledger, Lie},
     },
     invoice, unheard_of,
 };
@@ -24,26 +21,6 @@ pub(crate) async fn expect_no_connection(url: &str, kind: ConnectErrorKind, text
         error.to_string().contains(text) && !format!("{error} {error:?}").contains("hunter2"),
         "{error}"
     );
-}
-
-/// Pays an invoice, whose preimage the node gets wrong. Returns the invoice.
-pub(crate) async fn expect_doubt(
-    lie: Pays,
-    ledger: &Ledger,
-    receiver: &impl Receiver,
-    payer: &impl Payer,
-) -> Invoice {
-    let made = invoice(receiver, 21, 300).await;
-    ledger.pays(lie);
-    for result in [
-        payer.pay(&made, LIMITS).await,
-        payer.lookup_payment(made.payment_hash()).await,
-    ] {
-        let error = result.unwrap_err();
-        assert_eq!(error.kind(), NodeErrorKind::BadAnswer, "{lie:?}");
-        assert!(error.may_have_paid(), "{lie:?}");
-    }
-    made
 }
 
 /// Asks for invoices and for their status, while the node lies and fails on a path.

@@ -1,4 +1,4 @@
-//! Electrum as a wallet that pays: it shares no code with LND or LDK. Only for tests.
+//! Electrum as a wallet that shares no code with LND or LDK. Only for tests.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tower_x402::{
     Amount, Invoice, Network, PaymentHash, Preimage,
     lightning::{
-        BoxFuture, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus,
+        BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
+        NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
     },
 };
 
@@ -68,6 +69,49 @@ impl Electrum {
                 told.to_string(),
             )),
         }
+    }
+}
+
+/// It knows only texts, and whole satoshis.
+impl Receiver for Electrum {
+    fn profile(&self) -> ReceiverProfile {
+        let mut profile = ReceiverProfile::new(Network::Regtest, KeyCustody::Exclusive);
+        profile.whole_sats_only = true;
+        profile
+    }
+
+    fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
+        Box::pin(async move {
+            let (Description::Text(memo), Some(sat)) =
+                (request.description, request.amount.as_whole_sat())
+            else {
+                let why = "expected a text and whole satoshis";
+                return Err(NodeError::new(NodeErrorKind::Refused, "Electrum", why));
+            };
+            let amount = format!("{}.{:08}", sat / 100_000_000, sat % 100_000_000);
+            let asked = json!({ "amount": amount, "memo": memo, "expiration": request.expiry.as_secs(), "force": true });
+            let made = self.call("add_request", asked).await?;
+            let text = made["lightning_invoice"].as_str().unwrap_or_default();
+            Invoice::parse(text)
+                .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, "Electrum", error))
+        })
+    }
+
+    fn lookup_invoice(
+        &self,
+        payment_hash: PaymentHash,
+    ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
+        Box::pin(async move {
+            let all = self.call("list_requests", json!([])).await?;
+            let mut all = all.as_array().into_iter().flatten();
+            let found = all.find(|request| request["rhash"] == payment_hash.to_string());
+            Ok(match found.map(|request| &request["status"]) {
+                None => InvoiceStatus::Unknown,
+                Some(status) if *status == 3 => InvoiceStatus::Settled,
+                Some(status) if *status == 1 => InvoiceStatus::Expired,
+                Some(_) => InvoiceStatus::Open,
+            })
+        })
     }
 }
 

@@ -15,9 +15,10 @@ use tower_x402::{
 };
 
 use crate::{
-    adapter::{expect_doubt, expect_no_connection, expect_no_false_answer},
+    adapter::{expect_no_connection, expect_no_false_answer},
     fake::{
         Fault, Server,
+        faults::Faulty,
         ledger::{Ledger, Pays, What},
         lnbits::{ADMIN, FakeLnbits, INVOICE, PAYER},
     },
@@ -49,6 +50,14 @@ async fn lnbits_does_what_every_node_must() {
     let (_fake, _server, receiver, payer) = wallets().await;
     conformance::receiver(&receiver).await;
     conformance::payer(&receiver, &payer).await;
+}
+
+#[tokio::test]
+async fn no_fault_or_lie_of_lnbits_loses_or_invents_a_payment() {
+    let (fake, server) = FakeLnbits::start().await;
+    let urls = [url(&server, INVOICE), url(&server, PAYER)];
+    let faulty = Faulty::new(&fake.ledger, server, urls, "/api/v1/payments");
+    faulty.suites().await;
 }
 
 #[tokio::test]
@@ -226,14 +235,6 @@ async fn an_invoice_of_the_wallet_is_no_payment_and_a_payment_no_invoice() {
 async fn false_invoices_and_answers_are_errors() {
     let (fake, server, receiver, _payer) = wallets().await;
     expect_no_false_answer("/api", (&fake.ledger, &server), &receiver).await;
-}
-
-#[tokio::test]
-async fn a_false_preimage_is_an_error_after_which_money_may_have_left() {
-    for lie in Pays::UNPROVEN {
-        let (fake, _server, receiver, payer) = wallets().await;
-        expect_doubt(lie, &fake.ledger, &receiver, &payer).await;
-    }
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tower_x402::{
 };
 
 use crate::{
-    fake::{Fault, Server, ledger::Lie, lnd::FakeLnd},
+    fake::{Fault, Server, faults::Faulty, ledger::Lie, lnd::FakeLnd},
     invoice,
     journal::Journal,
     preimage,
@@ -88,6 +88,20 @@ async fn lnd_does_what_every_node_must() {
     let (_fake, _server, node) = node().await;
     conformance::receiver(&node).await;
     conformance::payer(&node, &node).await;
+}
+
+#[tokio::test]
+async fn lnd_keeps_to_a_fee_limit() {
+    let (_fake, _server, node) = node().await;
+    conformance::fee_limit(&node, &node).await;
+}
+
+#[tokio::test]
+async fn no_fault_or_lie_of_lnd_loses_or_invents_a_payment() {
+    let (fake, server) = FakeLnd::start().await;
+    let urls = [url(&server, &RECEIVES), url(&server, &ALL)];
+    let faulty = Faulty::new(&fake.ledger, server, urls, "/v2/router/send");
+    faulty.suites().await;
 }
 
 #[tokio::test]

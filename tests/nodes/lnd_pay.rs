@@ -6,7 +6,6 @@ use tower_x402::{
 };
 
 use crate::{
-    adapter::expect_doubt,
     fake::{
         Fault,
         ledger::{Ledger, Lie, Pays, What},
@@ -15,17 +14,6 @@ use crate::{
     lnd::{ALL, LIMITS, node, url},
     preimage,
 };
-
-#[tokio::test]
-async fn a_false_preimage_is_an_error_after_which_money_may_have_left() {
-    for lie in Pays::UNPROVEN {
-        let (fake, _server, node) = node().await;
-        let made = expect_doubt(lie, &fake.ledger, &node, &node).await;
-        fake.ledger.pays(Pays::Succeed);
-        let status = node.lookup_payment(made.payment_hash()).await.unwrap();
-        preimage(&made, status);
-    }
-}
 
 #[tokio::test]
 async fn a_payment_that_fails_or_stays_in_flight_is_told_so() {

@@ -12,9 +12,10 @@ use tower_x402::{
 };
 
 use crate::{
-    adapter::{expect_doubt, expect_no_connection, expect_no_false_answer},
+    adapter::{expect_no_connection, expect_no_false_answer},
     fake::{
         Fault, Server,
+        faults::Faulty,
         ledger::{Ledger, Pays, What},
         phoenixd::{FULL, FakePhoenixd, LIMITED},
     },
@@ -46,6 +47,14 @@ async fn phoenixd_does_what_every_node_must() {
     let (_fake, _server, node) = node().await;
     conformance::receiver(&node).await;
     conformance::payer(&node, &node).await;
+}
+
+#[tokio::test]
+async fn no_fault_or_lie_of_phoenixd_loses_or_invents_a_payment() {
+    let (fake, server) = FakePhoenixd::start().await;
+    let urls = [url(&server, LIMITED), url(&server, FULL)];
+    let faulty = Faulty::new(&fake.ledger, server, urls, "/payinvoice");
+    faulty.suites().await;
 }
 
 #[tokio::test]
@@ -182,14 +191,6 @@ async fn what_phoenixd_cannot_do_exactly_is_refused() {
 async fn false_invoices_and_answers_are_errors() {
     let (fake, server, node) = node().await;
     expect_no_false_answer("/", (&fake.ledger, &server), &node).await;
-}
-
-#[tokio::test]
-async fn a_false_preimage_is_an_error_after_which_money_may_have_left() {
-    for lie in Pays::UNPROVEN {
-        let (fake, _server, node) = node().await;
-        expect_doubt(lie, &fake.ledger, &node, &node).await;
-    }
 }
 
 #[tokio::test]

@@ -8,10 +8,10 @@ use tower_x402::{
     lightning::{KeyCustody, Node, Payer, Receiver, conformance, connect},
 };
 
-use crate::{invoice, measured::measured, pays};
+use crate::{electrum::Electrum, invoice, measured::measured, pays};
 
 /// How long a real node may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The URL in a variable. Without it, a test says so and does nothing, unless
 /// `X402_REQUIRE_NODES=1`.
@@ -59,6 +59,25 @@ async fn a_real_lnd_does_what_every_node_must() {
     assert_eq!(receiver.profile().can_spend, Some(true));
     conformance::receiver(&*receiver).await;
     conformance::payer(&*receiver, &*payer).await;
+}
+
+#[tokio::test]
+async fn a_real_lnd_keeps_to_a_fee_limit() {
+    let (Some((payer, between)), Some(url)) = (
+        pair("X402_NODE_LND_A", "X402_NODE_LND_B").await,
+        url("X402_NODE_ELECTRUM"),
+    ) else {
+        return;
+    };
+    let electrum = Electrum::of(&url);
+    // So that the node between them has money on its side of their channel.
+    pays(
+        &electrum,
+        &invoice(&between.receiver().unwrap(), 150_000, 300).await,
+    )
+    .await;
+    conformance::fee_limit(&electrum, &*payer).await;
+    println!("lnd: a fee on the way to Electrum is kept to its limit");
 }
 
 #[tokio::test]

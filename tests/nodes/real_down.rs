@@ -76,10 +76,10 @@ pub(crate) async fn not_ready(shop: &Shop) -> NotReady {
 }
 
 /// A process that does nothing until this is dropped.
-struct Stopped(String);
+pub(crate) struct Stopped(String);
 
 impl Stopped {
-    fn new(variable: &str) -> Self {
+    pub(crate) fn new(variable: &str) -> Self {
         let pid = std::fs::read_to_string(env::var(variable).unwrap()).unwrap();
         let stopped = Self(pid.trim().to_owned());
         assert!(stopped.signal("-STOP"));

@@ -9,7 +9,7 @@ use tower_x402::{
     lightning::{PayLimits, Payer, PaymentStatus, connect},
 };
 
-use crate::{asks, preimage};
+use crate::preimage;
 
 pub(crate) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
 
@@ -148,18 +148,4 @@ async fn a_real_lnd_that_is_killed_in_mid_payment_tells_the_outcome_after_its_re
     .await;
     preimage(&invoice, status);
     preimage(&invoice, payer.pay(&invoice, LIMITS).await.unwrap());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_real_lnd_is_asked_again_after_its_restart_without_a_new_connection() {
-    let Some([url]) = urls(["X402_NODE_LND_B_INVOICE"]) else {
-        return;
-    };
-    let receiver = connect(&url).await.unwrap().receiver().unwrap();
-    asks(&receiver).await.unwrap();
-    nodes(["kill", "lnd_b"]);
-    let error = asks(&receiver).await.unwrap_err();
-    assert!(error.to_string().contains("cannot be reached"), "{error}");
-    nodes(["start", "lnd_b"]);
-    asks(&receiver).await.unwrap();
 }

@@ -1,14 +1,9 @@
 //! Calls a node and checks its answers.
 
-use std::{
-    future::poll_fn,
-    pin::Pin,
-    task::Poll,
-    time::{Duration, Instant},
-};
+use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
 
 use sha2::{Digest as _, Sha256};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     clock::{Clock as _, SystemClock},
@@ -20,10 +15,16 @@ use crate::{
 };
 
 /// How long a payment may take.
-const ANSWER: Duration = Duration::from_secs(60);
+pub(super) const ANSWER: Duration = Duration::from_secs(60);
 
 /// How long after a payment its receiver must know of it.
 pub(super) const NEWS: Duration = Duration::from_secs(20);
+
+/// How long after a fault of its node an adapter may need to work again.
+const RECOVERY: Duration = Duration::from_secs(120);
+
+/// How long to wait until a node is asked again.
+pub(super) const PAUSE: Duration = Duration::from_millis(20);
 
 /// The limits of each payment.
 pub(super) const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), ANSWER);
@@ -35,22 +36,27 @@ pub(super) async fn make<R: Receiver + ?Sized>(
     description: Description,
     seconds: u64,
 ) -> Invoice {
+    let request = InvoiceRequest::new(amount, description, Duration::from_secs(seconds));
+    let made = answer("create_invoice", node.create_invoice(request.clone())).await;
+    let invoice =
+        made.unwrap_or_else(|error| panic!("an invoice of {amount} must be made: {error}"));
+    is_as_requested(node, &invoice, &request);
+    invoice
+}
+
+pub(super) fn is_as_requested<R: Receiver + ?Sized>(
+    node: &R,
+    invoice: &Invoice,
+    request: &InvoiceRequest,
+) {
     let profile = node.profile();
-    let expected = match &description {
+    let expected = match &request.description {
         Description::Hashed(bytes) => InvoiceDescription::Hash(Sha256::digest(bytes).into()),
         Description::Text(text) => InvoiceDescription::Text(text.clone()),
     };
-    let expiry = Duration::from_secs(seconds);
-    let made = answer(
-        "create_invoice",
-        node.create_invoice(InvoiceRequest::new(amount, description, expiry)),
-    )
-    .await;
-    let invoice =
-        made.unwrap_or_else(|error| panic!("an invoice of {amount} must be made: {error}"));
     assert_eq!(
         invoice.amount(),
-        Some(amount),
+        Some(request.amount),
         "an invoice must be for exactly the requested amount"
     );
     assert_eq!(
@@ -61,7 +67,7 @@ pub(super) async fn make<R: Receiver + ?Sized>(
     );
     assert_eq!(
         invoice.expiry(),
-        expiry,
+        request.expiry,
         "an invoice must have exactly the requested expiry"
     );
     assert_eq!(
@@ -84,17 +90,25 @@ pub(super) async fn make<R: Receiver + ?Sized>(
             .max(made.saturating_since(now))
             .as_secs()
     );
-    invoice
 }
 
 /// Pays an invoice, waits while the payment is in flight, and checks the preimage.
 pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Preimage {
-    let mut status = answer("pay", payer.pay(invoice, LIMITS))
+    pay_within(payer, invoice, LIMITS).await.0
+}
+
+/// Pays an invoice as [`pay`] does, and returns the fee too.
+pub(super) async fn pay_within<P: Payer + ?Sized>(
+    payer: &P,
+    invoice: &Invoice,
+    limits: PayLimits,
+) -> (Preimage, Amount) {
+    let mut status = answer("pay", payer.pay(invoice, limits))
         .await
         .unwrap_or_else(|error| panic!("an invoice must be paid: {error}"));
     let started = Instant::now();
     while matches!(status, PaymentStatus::InFlight) && started.elapsed() < ANSWER {
-        sleep(Duration::from_millis(20)).await;
+        sleep(PAUSE).await;
         status = payment_status(payer, invoice.payment_hash()).await;
     }
     let PaymentStatus::Paid { preimage, fee } = status else {
@@ -102,11 +116,11 @@ pub(super) async fn pay<P: Payer + ?Sized>(payer: &P, invoice: &Invoice) -> Prei
     };
     proves(invoice, &preimage);
     assert!(
-        !payer.profile().keeps_fee_limit || fee <= LIMITS.max_fee,
+        !payer.profile().keeps_fee_limit || fee <= limits.max_fee,
         "a payer that keeps to a fee limit must not spend {fee} if the limit is {}",
-        LIMITS.max_fee
+        limits.max_fee
     );
-    preimage
+    (preimage, fee)
 }
 
 pub(super) fn proves(invoice: &Invoice, preimage: &Preimage) {
@@ -128,7 +142,7 @@ pub(super) async fn settles<R: Receiver + ?Sized>(node: &R, invoice: &Invoice) {
             started.elapsed() < NEWS,
             "an invoice that was paid must be settled, and is {status:?}"
         );
-        sleep(Duration::from_millis(20)).await;
+        sleep(PAUSE).await;
     }
 }
 
@@ -152,6 +166,30 @@ pub(super) async fn payment_status<P: Payer + ?Sized>(
     })
 }
 
+/// Returns the status of a payment, from a node that may not answer at once after a fault.
+pub(super) async fn patient_status<P: Payer + ?Sized>(
+    payer: &P,
+    payment_hash: PaymentHash,
+) -> PaymentStatus {
+    let late = deadline(RECOVERY);
+    loop {
+        match answer("lookup_payment", payer.lookup_payment(payment_hash)).await {
+            Ok(status) => return status,
+            Err(error) => assert!(
+                !late(),
+                "an adapter must work again after a fault of its node, without a new adapter: {error}"
+            ),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Returns a function that tells whether this time is over.
+pub(super) fn deadline(time: Duration) -> impl Fn() -> bool {
+    let started = Instant::now();
+    move || started.elapsed() >= time
+}
+
 pub(super) async fn answer<T>(
     call: &str,
     future: impl Future<Output = Result<T, NodeError>>,
@@ -163,6 +201,10 @@ pub(super) async fn answer<T>(
         )
     };
     timeout(2 * ANSWER, future).await.unwrap_or_else(late)
+}
+
+pub(super) fn request() -> InvoiceRequest {
+    InvoiceRequest::new(Amount::from_sat(21), what(), Duration::from_secs(300))
 }
 
 pub(super) fn what() -> Description {

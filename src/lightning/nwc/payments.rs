@@ -119,6 +119,11 @@ impl Payment {
                 State::Unclear { failed_before },
                 Ok(PaymentStatus::InFlight),
             ),
+            // Older wallets do not say if this failed, so it is not even asked for.
+            (Ok(PaymentStatus::Failed | PaymentStatus::Unknown), _) if !live => {
+                let why = "expected an invoice that has not expired: request a new one";
+                (State::Over, Err(refused(why)))
+            }
             (Ok(PaymentStatus::Failed), _) => self.send(true).await,
             (Ok(PaymentStatus::Unknown), _) => self.send(false).await,
             (Ok(status), _) => (state(&status), Ok(status)),

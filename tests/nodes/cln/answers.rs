@@ -13,7 +13,13 @@ use tower_x402::{
     },
 };
 
-use super::lightningd::{Fault, Inner};
+use super::{
+    fault::{Fault, shown, told},
+    lightningd::Inner,
+};
+
+/// The fee of each payment, in millisatoshi.
+const FEE: u64 = 7;
 
 impl Inner {
     pub(super) async fn answer(
@@ -126,10 +132,13 @@ impl Inner {
             Amount::from_msat(params["maxfee"].as_u64().ok_or(-32602)?),
             time,
         );
+        if limits.max_fee < Amount::from_msat(FEE) {
+            return Err(206);
+        }
         match self.node.pay(&invoice, limits).await {
             Ok(PaymentStatus::Paid { preimage, .. }) => {
                 let msat = invoice.amount().unwrap().as_msat();
-                let mut sent = json!({ "amount_msat": msat, "amount_sent_msat": msat + 7, "failed_parts": 0, "successful_parts": 1 });
+                let mut sent = json!({ "amount_msat": msat, "amount_sent_msat": msat + FEE, "failed_parts": 0, "successful_parts": 1 });
                 if let Some(preimage) = told(&preimage.expose_hex(), &invoice, fault) {
                     sent["payment_preimage"] = json!(preimage);
                 }
@@ -187,22 +196,6 @@ fn of_payment(params: &Value) -> Result<PaymentHash, i64> {
         .as_str()
         .and_then(PaymentHash::from_hex)
         .ok_or(-32602)
-}
-
-fn shown(hash: PaymentHash, fault: Option<Fault>) -> String {
-    match fault {
-        Some(Fault::OtherHash) => "ab".repeat(32),
-        _ => hash.to_string(),
-    }
-}
-
-fn told(preimage: &str, invoice: &Invoice, fault: Option<Fault>) -> Option<String> {
-    match fault {
-        Some(Fault::NoPreimage) => None,
-        Some(Fault::WrongPreimage) => Some("cd".repeat(32)),
-        Some(Fault::InvoiceAsPreimage) => Some(invoice.as_str().to_owned()),
-        _ => Some(preimage.to_owned()),
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::PathBuf,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
 };
 
 use futures_util::StreamExt as _;
@@ -17,41 +17,16 @@ use tokio::{
 };
 use tower_x402::{
     Invoice, PaymentHash,
-    lightning::{LocalNode, Receiver as _},
+    lightning::{LocalNode, Payer as _, PaymentStatus, Receiver as _},
 };
 
-/// What is wrong with the answers to a method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fault {
-    /// The connection ends instead of the answer.
-    Closes,
-    /// The connection ends after half of the answer.
-    Half,
-    /// The answer is no JSON.
-    Garbage,
-    /// The answer never ends.
-    Endless,
-    /// The answer is to another call.
-    OtherCall,
-    /// Neither a result nor an error.
-    Neither,
-    /// An error with this code, instead of doing anything.
-    Error(i64),
-    /// An invoice for one millisatoshi more.
-    OtherAmount,
-    /// Another payment hash beside the invoice or the payment.
-    OtherHash,
-    /// A paid payment without its preimage.
-    NoPreimage,
-    /// The preimage of another payment.
-    WrongPreimage,
-    /// The invoice in the preimage's place.
-    InvoiceAsPreimage,
-}
+use super::fault::{ANY, Fault};
 
 pub(super) struct Lightningd {
     pub(super) node: LocalNode,
     pub(super) socket: PathBuf,
+    /// Whether the time is paused until it answers again.
+    pub(super) is_silent: AtomicBool,
     inner: Arc<Inner>,
     tasks: Mutex<JoinSet<()>>,
     _folder: tempfile::TempDir,
@@ -99,6 +74,7 @@ impl Lightningd {
         let started = Self {
             node,
             socket,
+            is_silent: AtomicBool::new(false),
             inner,
             tasks: Mutex::default(),
             _folder: folder,
@@ -162,6 +138,17 @@ impl Lightningd {
         self.inner.state.lock().unwrap().warning = Some(warning);
     }
 
+    /// Ends the payments that are in flight.
+    pub(super) async fn settle_in_flight(&self) {
+        let invoices = self.inner.state.lock().unwrap().invoices.clone();
+        for hash in invoices.iter().map(Invoice::payment_hash) {
+            let status = self.node.lookup_payment(hash).await.unwrap();
+            if matches!(status, PaymentStatus::InFlight) {
+                self.node.settle(hash).unwrap();
+            }
+        }
+    }
+
     /// Sets what `listpays` answers.
     pub(super) fn pays(&self, pays: Value) {
         self.inner.state.lock().unwrap().pays = Some(pays);
@@ -205,7 +192,7 @@ async fn serve(inner: Arc<Inner>, mut stream: UnixStream) {
         state.calls.push((method.to_owned(), params.clone()));
         state
             .fault
-            .filter(|(faulty, _)| *faulty == method)
+            .filter(|(faulty, _)| [method, ANY].contains(faulty))
             .map(|(_, fault)| fault)
     };
     let answered = match fault {

@@ -2,6 +2,8 @@
 
 mod answers;
 mod by_hand;
+mod fault;
+mod faults;
 mod lightningd;
 mod payments;
 
@@ -12,12 +14,12 @@ use serde_json::json;
 use tower_x402::{
     Amount, Network,
     lightning::{
-        Cln, ConnectErrorKind, Description, InvoiceRequest, InvoiceStatus, KeyCustody,
-        NodeErrorKind, Payer as _, Receiver, conformance, connect,
+        Cln, ConnectErrorKind, Description, InvoiceRequest, KeyCustody, NodeErrorKind, Payer as _,
+        Receiver, conformance, connect,
     },
 };
 
-use self::lightningd::{Fault, Lightningd};
+use self::{fault::Fault, lightningd::Lightningd};
 use crate::{LIMITS, asks, invoice, selling::sells_and_serves_once};
 
 async fn connected() -> (Lightningd, Cln) {
@@ -237,21 +239,6 @@ async fn a_description_that_the_node_cannot_hash_is_refused() {
     let what = Description::Text("one\n\"two\"\t\\u0041".to_owned());
     let request = InvoiceRequest::new(Amount::from_sat(1), what, Duration::from_secs(60));
     node.create_invoice(request).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_node_that_was_down_is_used_again_without_a_restart_of_ours() {
-    let (server, node) = connected().await;
-    let before = invoice(&node, 10, 60).await;
-    server.kill().await;
-    let error = node
-        .lookup_invoice(before.payment_hash())
-        .await
-        .unwrap_err();
-    assert_eq!(error.kind(), NodeErrorKind::Unreachable);
-    server.restart(128).await;
-    let status = node.lookup_invoice(before.payment_hash()).await.unwrap();
-    assert_eq!(status, InvoiceStatus::Open);
 }
 
 #[tokio::test]

@@ -4,10 +4,10 @@ use futures_util::FutureExt as _;
 use serde_json::json;
 use tower_x402::{
     Amount,
-    lightning::{NodeErrorKind, PayLimits, Payer as _, PaymentStatus, Payments},
+    lightning::{NodeErrorKind, PayLimits, Payer as _, PaymentStatus, Payments, conformance},
 };
 
-use super::{connected, lightningd::Fault};
+use super::{connected, fault::Fault};
 use crate::{LIMITS, adapter::expect_own_network_only, invoice, pays, preimage};
 
 #[tokio::test]
@@ -29,11 +29,14 @@ async fn limits_go_to_the_node_and_the_fee_comes_back() {
 }
 
 #[tokio::test]
+async fn core_lightning_keeps_to_a_fee_limit() {
+    let (_server, node) = connected().await;
+    conformance::fee_limit(&node, &node).await;
+}
+
+#[tokio::test]
 async fn a_wrong_answer_about_a_payment_may_have_paid() {
     for fault in [
-        Fault::NoPreimage,
-        Fault::WrongPreimage,
-        Fault::InvoiceAsPreimage,
         Fault::Garbage,
         Fault::OtherCall,
         Fault::Neither,
@@ -45,7 +48,6 @@ async fn a_wrong_answer_about_a_payment_may_have_paid() {
         let error = node.pay(&invoice, LIMITS).await.unwrap_err();
         assert_eq!(error.kind(), NodeErrorKind::BadAnswer, "{fault:?}: {error}");
         assert!(error.may_have_paid(), "{fault:?}");
-        assert!(!error.to_string().contains(invoice.as_str()), "{error}");
         let found = node.lookup_payment(invoice.payment_hash()).await.unwrap();
         preimage(&invoice, found);
 
@@ -119,7 +121,7 @@ async fn a_caller_that_goes_away_leaves_the_payment_under_way() {
     let (server, node) = connected().await;
     let (first, second) = (invoice(&node, 21, 60).await, invoice(&node, 21, 60).await);
     server.node.pause();
-    let brief = PayLimits::new(Amount::ZERO, Duration::ZERO);
+    let brief = PayLimits::new(LIMITS.max_fee, Duration::ZERO);
     let status = node.pay(&first, brief).await.unwrap();
     assert!(matches!(status, PaymentStatus::InFlight), "{status:?}");
     assert!(

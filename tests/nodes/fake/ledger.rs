@@ -10,7 +10,10 @@ use bitcoin::hashes::{Hash as _, sha256};
 use lightning_invoice::{Currency, InvoiceBuilder, PaymentSecret};
 use secp256k1::{Message, SECP256K1, SecretKey};
 use sha2::{Digest as _, Sha256};
-use tower_x402::{Invoice, PaymentHash, Preimage};
+use tower_x402::{
+    Invoice, PaymentHash, Preimage,
+    clock::{Clock as _, SystemClock},
+};
 
 /// A false answer to the request for an invoice.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,15 +37,6 @@ pub(crate) enum Pays {
     NoPreimage,
     /// Success, with the invoice in the preimage's place.
     InvoiceAsPreimage,
-}
-
-impl Pays {
-    /// Successes that no preimage proves.
-    pub(crate) const UNPROVEN: [Self; 3] = [
-        Self::WrongPreimage,
-        Self::NoPreimage,
-        Self::InvoiceAsPreimage,
-    ];
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,6 +65,8 @@ pub(crate) struct State {
     pub(crate) entries: HashMap<PaymentHash, Entry>,
     pub(crate) lie: Option<Lie>,
     pub(crate) pays: Pays,
+    /// Names the hash of another payment beside each invoice and payment.
+    pub(crate) names_another: bool,
     /// How often money left.
     pub(crate) payments: u64,
     made: u64,
@@ -93,6 +89,38 @@ impl Ledger {
 
     pub(crate) fn payments(&self) -> u64 {
         self.0.lock().unwrap().payments
+    }
+
+    /// Tells the truth from now on, and ends the payments that are in flight.
+    pub(crate) fn honest(&self) {
+        let mut state = self.0.lock().unwrap();
+        (state.lie, state.pays, state.names_another) = (None, Pays::Succeed, false);
+        let in_flight = state
+            .entries
+            .iter()
+            .filter(|(_, entry)| entry.outgoing == Some(Outgoing::InFlight));
+        let hashes: Vec<_> = in_flight.map(|(hash, _)| *hash).collect();
+        for hash in hashes {
+            state.settle(hash);
+        }
+    }
+
+    pub(crate) fn names_another(&self) {
+        self.0.lock().unwrap().names_another = true;
+    }
+
+    /// The payment hash that the fake node names.
+    pub(crate) fn named(&self, hash: PaymentHash) -> PaymentHash {
+        match self.0.lock().unwrap().names_another {
+            true => PaymentHash::from_bytes([0xab; 32]),
+            false => hash,
+        }
+    }
+
+    pub(crate) fn has_expired(&self, hash: PaymentHash) -> bool {
+        let state = self.0.lock().unwrap();
+        let is_over = |entry: &Entry| SystemClock::new().now() >= entry.invoice.expires_at();
+        state.entries.get(&hash).is_some_and(is_over)
     }
 
     /// Makes an invoice and returns its text.
@@ -147,29 +175,23 @@ impl Ledger {
         }
     }
 
-    /// Pays an invoice of this ledger, unless a payment of it exists. Returns whether it began.
+    /// Pays an invoice of this ledger, unless a payment of it exists. Returns whether it began. The
+    /// payee refuses an invoice that has expired.
     pub(crate) fn pay(&self, hash: PaymentHash) -> bool {
+        let has_expired = self.has_expired(hash);
         let mut state = self.0.lock().unwrap();
-        let (pays, number) = (state.pays, state.settlements + 1);
+        let pays = state.pays;
         let Some(entry) = state.entries.get_mut(&hash) else {
             return false;
         };
         if matches!(entry.outgoing, Some(Outgoing::InFlight | Outgoing::Paid)) {
             return false;
         }
-        entry.outgoing = Some(match pays {
-            Pays::Fail => Outgoing::Failed,
-            Pays::StayInFlight => Outgoing::InFlight,
-            _ => Outgoing::Paid,
-        });
-        if entry.outgoing == Some(Outgoing::Paid) {
-            entry.settled = Some(number);
-            let now = SystemTime::now()
-                .duration_since(SystemTime::UNIX_EPOCH)
-                .unwrap();
-            entry.settled_at = now.as_secs();
-            state.settlements = number;
-            state.payments += 1;
+        match pays {
+            _ if has_expired => entry.outgoing = Some(Outgoing::Failed),
+            Pays::Fail => entry.outgoing = Some(Outgoing::Failed),
+            Pays::StayInFlight => entry.outgoing = Some(Outgoing::InFlight),
+            _ => state.settle(hash),
         }
         true
     }
@@ -184,5 +206,16 @@ impl Ledger {
             Pays::InvoiceAsPreimage => Some(entry.invoice.to_string()),
             _ => Some(entry.preimage.clone()),
         }
+    }
+}
+
+impl State {
+    fn settle(&mut self, hash: PaymentHash) {
+        let entry = self.entries.get_mut(&hash).unwrap();
+        self.settlements += 1;
+        self.payments += 1;
+        entry.outgoing = Some(Outgoing::Paid);
+        entry.settled = Some(self.settlements);
+        entry.settled_at = SystemClock::new().now().as_unix_seconds();
     }
 }

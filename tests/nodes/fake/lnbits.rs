@@ -88,6 +88,7 @@ impl FakeLnbits {
         if !self.ledger.0.lock().unwrap().entries.contains_key(&hash) {
             return failed("Insufficient balance.", "failed");
         }
+        let named = self.ledger.named(hash).to_string();
         let began = self.ledger.pay(hash);
         let state = self.ledger.0.lock().unwrap();
         match state.entries[&hash].outgoing {
@@ -99,6 +100,7 @@ impl FakeLnbits {
                 let mut payment = outgoing(entry);
                 drop(state);
                 payment["preimage"] = self.ledger.told_preimage(hash).into();
+                payment["payment_hash"] = named.into();
                 Answer::Text(201, payment.to_string())
             }
         }
@@ -106,7 +108,7 @@ impl FakeLnbits {
 
     fn find(&self, hash: &str, key: Option<&str>) -> Answer {
         let hash = PaymentHash::from_hex(hash).unwrap();
-        let told = self.ledger.told_preimage(hash);
+        let (told, named) = (self.ledger.told_preimage(hash), self.ledger.named(hash));
         let state = self.ledger.0.lock().unwrap();
         let missing = || detail(404, "Payment does not exist.");
         let Some(entry) = state.entries.get(&hash) else {
@@ -114,7 +116,7 @@ impl FakeLnbits {
         };
         let paid = entry.settled.is_some();
         let open = paid || self.tells_everybody.load(Ordering::Relaxed);
-        let payment = match key {
+        let mut payment = match key {
             Some(ADMIN | INVOICE) => incoming(entry),
             Some(PAYER) if entry.outgoing.is_none() => return missing(),
             Some(PAYER) => outgoing(entry),
@@ -123,6 +125,7 @@ impl FakeLnbits {
                 return ok(&json!({ "paid": paid, "preimage": preimage }));
             }
         };
+        payment["payment_hash"] = named.to_string().into();
         ok(
             &json!({ "paid": paid, "status": payment["status"], "preimage": told, "details": payment }),
         )

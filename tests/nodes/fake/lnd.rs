@@ -11,8 +11,11 @@ use tower_x402::{Invoice, PaymentHash};
 
 use super::{
     Answer, Asked, Protocol, Server, Tls,
-    ledger::{Entry, Ledger, Outgoing, What},
+    ledger::{Entry, Ledger, Outgoing, Pays, What},
 };
+
+/// The fee of each payment, in millisatoshi.
+const FEE: u64 = 7;
 
 pub(crate) struct FakeLnd {
     pub(crate) ledger: Ledger,
@@ -118,7 +121,17 @@ impl FakeLnd {
                 error(2, "invoice not for current active network").to_string(),
             );
         }
-        if !self.ledger.pay(hash) {
+        if self.outgoing(hash).is_none() && self.ledger.has_expired(hash) {
+            let text = "invoice expired. Valid until 2026-01-01 00:00:00 +0000 UTC";
+            return Answer::Text(500, error(2, text).to_string());
+        }
+        let limit = body["fee_limit_msat"].as_str().unwrap();
+        let too_low = limit.parse::<u64>().unwrap() < FEE;
+        if self.outgoing(hash).is_none() && too_low {
+            let pays = std::mem::replace(&mut self.ledger.0.lock().unwrap().pays, Pays::Fail);
+            self.ledger.pay(hash);
+            self.ledger.pays(pays);
+        } else if !self.ledger.pay(hash) {
             let text = "invoice is already paid";
             return Answer::Text(409, json!({ "error": error(6, text) }).to_string());
         }
@@ -129,7 +142,7 @@ impl FakeLnd {
                 _ => "FAILURE_REASON_NONE",
             };
             json!({ "result": {
-                "payment_hash": hash.to_string(), "payment_preimage": preimage, "status": status, "fee_msat": "7", "failure_reason": reason
+                "payment_hash": self.ledger.named(hash).to_string(), "payment_preimage": preimage, "status": status, "fee_msat": FEE.to_string(), "failure_reason": reason
             } })
             .to_string()
         };
@@ -164,7 +177,7 @@ impl FakeLnd {
         };
         let (sender, lines) = mpsc::unbounded_channel();
         let frame = json!({ "result": {
-            "payment_hash": hash.to_string(), "payment_preimage": preimage, "status": status, "fee_msat": "7"
+            "payment_hash": self.ledger.named(hash).to_string(), "payment_preimage": preimage, "status": status, "fee_msat": FEE.to_string()
         } });
         if !(wait && outgoing == Outgoing::InFlight) {
             sender.send(frame.to_string()).unwrap();
@@ -182,9 +195,14 @@ impl FakeLnd {
 
     fn lookup(&self, hash: &str) -> Answer {
         let hash = PaymentHash::from_hex(hash).unwrap();
+        let named = self.ledger.named(hash);
         let state = self.ledger.0.lock().unwrap();
         match state.entries.get(&hash) {
-            Some(entry) => ok(&self.invoice(entry)),
+            Some(entry) => {
+                let mut found = self.invoice(entry);
+                found["r_hash"] = base64(named.as_bytes()).into();
+                ok(&found)
+            }
             None => Answer::Text(404, error(5, "unable to locate invoice").to_string()),
         }
     }

@@ -1,5 +1,6 @@
 //! Servers of ours that speak the protocols of nodes, in this process, and that can answer wrongly.
 
+pub(crate) mod faults;
 pub(crate) mod ledger;
 pub(crate) mod lnbits;
 pub(crate) mod lnd;
@@ -24,6 +25,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Socket, Type};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -71,7 +73,10 @@ pub(crate) trait Protocol: Send + Sync + 'static {
 pub(crate) struct Server {
     address: SocketAddr,
     shared: Arc<Shared>,
-    task: JoinHandle<()>,
+    tls: Option<tokio_rustls::TlsAcceptor>,
+    task: Mutex<JoinHandle<()>>,
+    /// Keeps the port while nothing listens on it.
+    _port: Socket,
 }
 
 struct Shared {
@@ -86,8 +91,8 @@ struct Shared {
 
 impl Server {
     pub(crate) async fn start(protocol: Arc<dyn Protocol>, tls: Option<Tls>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = bind("127.0.0.1:0".parse().unwrap());
+        let address = port.local_addr().unwrap().as_socket().unwrap();
         let shared = Arc::new(Shared {
             protocol,
             fault: Mutex::new(None),
@@ -95,12 +100,32 @@ impl Server {
             silent: watch::Sender::new(0),
             held: Mutex::new(None),
         });
-        let task = tokio::spawn(accept(listener, tls.map(|tls| tls.0), shared.clone()));
+        let tls = tls.map(|tls| tls.0);
+        let task = tokio::spawn(accept(listen(address), tls.clone(), shared.clone()));
         Self {
             address,
             shared,
-            task,
+            tls,
+            task: Mutex::new(task),
+            _port: port,
         }
+    }
+
+    /// Ends as a killed process does: connections break, and new ones are refused.
+    pub(crate) async fn down(&self) {
+        let task = {
+            let mut task = self.task.lock().unwrap();
+            std::mem::replace(&mut *task, tokio::spawn(async {}))
+        };
+        task.abort();
+        let _ = task.await;
+    }
+
+    /// Listens again on the same port.
+    pub(crate) async fn up(&self) {
+        self.down().await;
+        let accepting = accept(listen(self.address), self.tls.clone(), self.shared.clone());
+        *self.task.lock().unwrap() = tokio::spawn(accepting);
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -137,7 +162,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.task.abort();
+        self.task.lock().unwrap().abort();
     }
 }
 
@@ -169,6 +194,20 @@ pub(crate) fn pem(name: &str) -> String {
         "{}/tests/fixtures/tls/{name}.pem",
         env!("CARGO_MANIFEST_DIR")
     )
+}
+
+fn bind(address: SocketAddr) -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_reuse_address(true).unwrap();
+    socket.bind(&address.into()).unwrap();
+    socket
+}
+
+fn listen(address: SocketAddr) -> TcpListener {
+    let socket = bind(address);
+    socket.listen(1_024).unwrap();
+    socket.set_nonblocking(true).unwrap();
+    TcpListener::from_std(socket.into()).unwrap()
 }
 
 async fn accept(

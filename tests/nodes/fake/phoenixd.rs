@@ -77,9 +77,12 @@ impl FakePhoenixd {
         }
         match self.outgoing(hash) {
             Some(Outgoing::Paid) => ok(&json!({
-                "type": "payment_sent", "recipientAmountSat": 21, "routingFeeSat": 4, "paymentId": "1", "paymentHash": hash.to_string(),
+                "type": "payment_sent", "recipientAmountSat": 21, "routingFeeSat": 4, "paymentId": "1", "paymentHash": self.ledger.named(hash).to_string(),
                 "paymentPreimage": self.ledger.told_preimage(hash)
             })),
+            Some(Outgoing::Failed) if self.ledger.has_expired(hash) => {
+                failed("recipient rejected the payment")
+            }
             Some(Outgoing::Failed) => failed("not enough funds in wallet to afford payment"),
             // It answers when the payment is over.
             _ => Answer::Lines({
@@ -103,7 +106,7 @@ impl FakePhoenixd {
         let preimage = paid.then(|| self.ledger.told_preimage(hash)).flatten();
         let completed = (outgoing != Outgoing::InFlight).then_some(1_790_000_000_000_u64);
         ok(&json!({
-            "type": "outgoing_payment", "subType": "lightning", "paymentId": "1", "paymentHash": hash.to_string(), "preimage": preimage,
+            "type": "outgoing_payment", "subType": "lightning", "paymentId": "1", "paymentHash": self.ledger.named(hash).to_string(), "preimage": preimage,
             "isPaid": paid, "sent": 25, "fees": 4_084, "completedAt": completed, "createdAt": 1_790_000_000_000_u64
         }))
     }
@@ -167,11 +170,15 @@ impl Protocol for FakePhoenixd {
                     return self.find_outgoing(hash);
                 }
                 let hash = PaymentHash::from_hex(hash).unwrap();
+                let (named, over) = (self.ledger.named(hash), self.ledger.has_expired(hash));
                 let state = self.ledger.0.lock().unwrap();
-                state
-                    .entries
-                    .get(&hash)
-                    .map_or_else(|| text(404, "Not found"), |entry| ok(&incoming(entry)))
+                let Some(entry) = state.entries.get(&hash) else {
+                    return text(404, "Not found");
+                };
+                let mut found = incoming(entry);
+                found["paymentHash"] = named.to_string().into();
+                found["isExpired"] = (over && entry.settled.is_none()).into();
+                ok(&found)
             }
             _ => panic!("{path} is not there"),
         }

@@ -12,7 +12,10 @@ use secp256k1::{
     hashes::{Hash as _, sha256},
 };
 use tokio::sync::watch;
-use tower_x402::{Invoice, PaymentHash, Preimage};
+use tower_x402::{
+    Invoice, PaymentHash, Preimage,
+    clock::{Clock as _, SystemClock},
+};
 
 /// What becomes of payments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,6 +137,9 @@ impl Ledger {
             .get_mut(&hash)
             .expect("an invoice of this ledger");
         assert_ne!(entry.status, Status::Settled, "paid twice");
+        // The payee refuses an invoice that has expired.
+        let over = SystemClock::new().now() >= entry.invoice.expires_at();
+        let status = if over { Status::Failed } else { status };
         entry.status = status;
         let entry = entry.clone();
         drop(inner);
@@ -141,6 +147,16 @@ impl Ledger {
             self.settled.send_modify(|settled| settled.push(hash));
         }
         entry
+    }
+
+    /// Makes payments succeed, and those that are in flight too.
+    pub(super) fn honest(&self) {
+        self.payments(Payments::Succeed);
+        for entry in self.entries() {
+            if entry.status == Status::InFlight {
+                self.pay(entry.invoice.payment_hash());
+            }
+        }
     }
 
     pub(super) fn settle(&self, hash: PaymentHash) {

@@ -3,6 +3,7 @@
 mod builder;
 mod connecting;
 mod doubtful;
+mod faults;
 mod hostile;
 mod ledger;
 mod options;
@@ -12,7 +13,10 @@ mod relay;
 mod service;
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -44,6 +48,7 @@ struct Set {
     ledger: Arc<Ledger>,
     receiver: Service,
     payer: Service,
+    is_down: AtomicBool,
 }
 
 impl Set {
@@ -59,6 +64,7 @@ impl Set {
             payer: Service::start(&relay, &ledger, pays),
             relay,
             ledger,
+            is_down: AtomicBool::new(false),
         }
     }
 

@@ -41,14 +41,7 @@ async fn the_fee_comes_back_and_is_looked_up() {
 
 #[tokio::test]
 async fn a_wrong_answer_about_a_payment_may_have_paid() {
-    for fault in [
-        Fault::NoPreimage,
-        Fault::WrongPreimage,
-        Fault::InvoiceAsPreimage,
-        Fault::Garbage,
-        Fault::OtherMethod,
-        Fault::Undecryptable,
-    ] {
+    for fault in [Fault::Garbage, Fault::OtherMethod, Fault::Undecryptable] {
         let (set, receiver, payer) = Set::connected().await;
         set.payer.fault("pay_invoice", fault);
         let invoice = invoice(&receiver, 21, 60).await;

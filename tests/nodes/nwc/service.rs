@@ -26,6 +26,9 @@ use super::{
     relay::Relay,
 };
 
+/// Stands for every method of a fault.
+pub(super) const ANY: &str = "*";
+
 pub(super) struct Service {
     pub(super) url: String,
     inner: Arc<Inner>,
@@ -197,7 +200,7 @@ impl Inner {
             state.calls.push((method.to_owned(), params.clone()));
             state
                 .fault
-                .filter(|(faulty, _)| *faulty == method)
+                .filter(|(faulty, _)| [method, ANY].contains(faulty))
                 .map(|(_, fault)| fault)
         };
         let answered = match fault {
