@@ -164,6 +164,8 @@ pub mod internals;
 #[cfg(feature = "__journal")]
 #[cfg_attr(not(feature = "replay-durable"), allow(dead_code, unused_imports))]
 mod journal;
+#[cfg(feature = "ledger")]
+pub mod ledger;
 pub mod lightning;
 mod lock;
 #[cfg_attr(

@@ -32,6 +32,12 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ledger",
+        &[
+            "boxed", "clock", "codec", "journal", "lock", "payment", "trace",
+        ],
+    ),
+    (
         "server",
         &[
             "body",
