@@ -127,6 +127,8 @@
 #[cfg_attr(not(feature = "server"), allow(dead_code, unused_imports))]
 pub mod body;
 mod boxed;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 // Some of it is unused if the server or a dialect is left out, and public for `internals` alone.
 #[cfg_attr(
