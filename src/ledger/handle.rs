@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    EntryId, LedgerOptions,
+    Approvals, EntryId, LedgerOptions,
     error::LedgerError,
     state::{Books, Changes, Later},
 };
@@ -39,6 +39,7 @@ pub struct Ledger(Arc<Shared>);
 
 struct Shared {
     books: Arc<Mutex<Books>>,
+    approvals: Approvals,
     clock: Arc<dyn Clock>,
 }
 
@@ -55,6 +56,7 @@ impl Ledger {
     pub fn in_memory_with(options: LedgerOptions) -> Self {
         Self(Arc::new(Shared {
             books: Arc::new(Mutex::new(Books::new(options.capacity))),
+            approvals: Approvals::in_memory(options.clock.clone()),
             clock: options.clock,
         }))
     }
@@ -63,6 +65,12 @@ impl Ledger {
     #[must_use]
     pub fn is_durable(&self) -> bool {
         false
+    }
+
+    /// Returns the payments that wait for a person.
+    #[must_use]
+    pub fn approvals(&self) -> &Approvals {
+        &self.0.approvals
     }
 
     /// Changes the books, and returns once the change is safe.

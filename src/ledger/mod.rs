@@ -29,6 +29,7 @@
 //! last 24 hours, and a clock set ahead by less than that frees only what is that old. A clock that
 //! was far ahead once leaves windows closed until the true time catches up.
 
+mod approvals;
 mod budget;
 mod entry;
 mod error;
@@ -45,6 +46,7 @@ mod state;
 mod tests;
 
 pub use self::{
+    approvals::{Approval, ApprovalId, Approvals, Parked},
     budget::{Budget, BudgetPath, BudgetState},
     entry::{Direction, Entry, EntryId, EntryState, RequestKey},
     error::{LedgerError, LedgerErrorKind},

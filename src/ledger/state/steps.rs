@@ -25,7 +25,7 @@ pub(in crate::ledger) enum Step {
 }
 
 /// What happened to a payment, to be written soon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) enum Later {
     /// Nobody heard that the payment was begun, so nobody paid.
     Abandoned,

@@ -1,3 +1,4 @@
+mod approvals;
 mod steps;
 
 use std::time::Duration;
