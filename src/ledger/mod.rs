@@ -31,6 +31,8 @@
 
 mod approvals;
 mod budget;
+#[cfg(feature = "ledger-durable")]
+mod durable;
 mod entry;
 mod error;
 mod handle;

@@ -9,6 +9,7 @@ pub(super) enum Decision {
     Refused,
 }
 
+#[cfg(feature = "ledger-durable")]
 impl Decision {
     pub(super) const ALL: [Self; 3] = [Self::Approved, Self::Pending, Self::Refused];
 }
