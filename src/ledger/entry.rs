@@ -147,6 +147,25 @@ impl EntryState {
     }
 }
 
+#[cfg(feature = "ledger-durable")]
+impl EntryState {
+    /// Returns the state of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        let all = [
+            Self::Earned,
+            Self::Failed,
+            Self::InFlight,
+            Self::Paid,
+            Self::Redeemed,
+            Self::Refused,
+            Self::Reserved,
+            Self::Sent,
+            Self::Unproved,
+        ];
+        all.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
 impl fmt::Display for EntryState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

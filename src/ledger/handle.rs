@@ -4,7 +4,7 @@ use std::{
 };
 
 use super::{
-    EntryId, LedgerOptions,
+    Approvals, EntryId, LedgerOptions,
     error::LedgerError,
     state::{Books, Changes, Later},
 };
@@ -39,7 +39,10 @@ pub struct Ledger(Arc<Shared>);
 
 struct Shared {
     books: Arc<Mutex<Books>>,
+    approvals: Approvals,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "ledger-durable")]
+    journal: Option<crate::journal::Journal<super::durable::LedgerMachine>>,
 }
 
 impl Ledger {
@@ -55,31 +58,53 @@ impl Ledger {
     pub fn in_memory_with(options: LedgerOptions) -> Self {
         Self(Arc::new(Shared {
             books: Arc::new(Mutex::new(Books::new(options.capacity))),
+            approvals: Approvals::in_memory(options.clock.clone()),
             clock: options.clock,
+            #[cfg(feature = "ledger-durable")]
+            journal: None,
         }))
     }
 
     /// Returns whether the ledger outlives this process.
     #[must_use]
     pub fn is_durable(&self) -> bool {
-        false
+        #[cfg(feature = "ledger-durable")]
+        return self.0.journal.is_some();
+        #[cfg(not(feature = "ledger-durable"))]
+        return false;
     }
 
-    /// Changes the books, and returns once the change is safe.
+    /// Returns the payments that wait for a person.
+    #[must_use]
+    pub fn approvals(&self) -> &Approvals {
+        &self.0.approvals
+    }
+
+    /// Changes the books, and returns once the change is safe from a loss of power.
     pub(super) async fn change<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
         &self,
         change: impl FnOnce(&mut Books, Timestamp, &mut dyn Changes) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E> {
-        let mut books = lock(&self.0.books);
-        let now = books.time(self.0.clock.now());
+        #[cfg(feature = "ledger-durable")]
+        if let Some(journal) = &self.0.journal {
+            return super::durable::change(journal, change).await;
+        }
+        let (mut books, now) = self.books();
         change(&mut books, now, &mut ())
     }
 
-    /// Changes the books soon. Never blocks.
+    /// Changes the books soon. Does not wait for a disk.
     pub(super) fn later(&self, id: EntryId, later: Later) {
-        let mut books = lock(&self.0.books);
-        let now = books.time(self.0.clock.now());
-        books.later(id, &later, now, &mut ());
+        let (mut books, now) = self.books();
+        if matches!(later, Later::Released) && books.end_call(id) {
+            return;
+        }
+        #[cfg(feature = "ledger-durable")]
+        if let Some(journal) = &self.0.journal {
+            drop(books);
+            return super::durable::later(journal, id, later);
+        }
+        books.later(id, later, now, &mut ());
     }
 
     /// Returns the books to read, with the time.
@@ -87,6 +112,48 @@ impl Ledger {
         let mut books = lock(&self.0.books);
         let now = books.time(self.0.clock.now());
         (books, now)
+    }
+}
+
+#[cfg(feature = "ledger-durable")]
+impl Ledger {
+    /// Opens the ledger in `folder`, or creates one there (mode 0700), and starts its writer
+    /// thread. One process may open a folder at a time. It reads all that the folder holds, so it
+    /// blocks for a while.
+    ///
+    /// Every step returns once it is safe from a loss of power. What an earlier process had only
+    /// reserved is free again. What it had sent is among [`unresolved`](Self::unresolved).
+    ///
+    /// **Never put back an older copy of the folder.** What was spent since would be forgotten.
+    ///
+    /// # Errors
+    ///
+    /// - [`LedgerErrorKind::Corrupt`](super::LedgerErrorKind::Corrupt) if the folder holds less
+    ///   than was acknowledged, or was changed.
+    /// - [`LedgerErrorKind::Unavailable`](super::LedgerErrorKind::Unavailable) if another ledger
+    ///   has it open, or if it cannot be read or written.
+    pub fn open(folder: impl AsRef<std::path::Path>) -> Result<Self, LedgerError> {
+        Self::open_with(folder, LedgerOptions::new())
+    }
+
+    /// Opens the ledger in `folder` as [`open`](Self::open) does, with options.
+    ///
+    /// # Errors
+    ///
+    /// As for [`open`](Self::open).
+    pub fn open_with(
+        folder: impl AsRef<std::path::Path>,
+        options: LedgerOptions,
+    ) -> Result<Self, LedgerError> {
+        let books = Arc::new(Mutex::new(Books::new(options.capacity)));
+        let clock = options.clock;
+        let journal = super::durable::open(folder.as_ref(), books.clone(), clock.clone())?;
+        Ok(Self(Arc::new(Shared {
+            books,
+            approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
+            clock,
+            journal: Some(journal),
+        })))
     }
 }
 

@@ -29,7 +29,10 @@
 //! last 24 hours, and a clock set ahead by less than that frees only what is that old. A clock that
 //! was far ahead once leaves windows closed until the true time catches up.
 
+mod approvals;
 mod budget;
+#[cfg(feature = "ledger-durable")]
+mod durable;
 mod entry;
 mod error;
 mod handle;
@@ -45,6 +48,7 @@ mod state;
 mod tests;
 
 pub use self::{
+    approvals::{Approval, ApprovalId, Approvals, Parked},
     budget::{Budget, BudgetPath, BudgetState},
     entry::{Direction, Entry, EntryId, EntryState, RequestKey},
     error::{LedgerError, LedgerErrorKind},

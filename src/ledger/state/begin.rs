@@ -65,13 +65,12 @@ impl Books {
         // A call that is at work on the same request is another request of the application.
         let own = self.index.of_request(&new.request_key);
         let left = own.filter(|id| !self.live.contains(id));
-        for held in left.filter_map(|id| self.entries.get(&id)) {
-            return Err(match held.state {
-                EntryState::Paid => BeginRefusal::AlreadyPaid(held.id),
-                _ => BeginRefusal::Unresolved(held.id),
-            });
+        let left = left.filter_map(|id| self.entries.get(&id));
+        match left.min_by_key(|held| held.state != EntryState::Paid) {
+            None => Ok(()),
+            Some(held) if held.state == EntryState::Paid => Err(BeginRefusal::AlreadyPaid(held.id)),
+            Some(held) => Err(BeginRefusal::Unresolved(held.id)),
         }
-        Ok(())
     }
 
     /// Refuses a host that refused a paid credential, or with two payments that are not resolved.

@@ -40,6 +40,7 @@ impl Books {
     }
 
     /// Forgets all but which entries calls are at work on.
+    #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn clear(&mut self) {
         *self = Self {
             live: std::mem::take(&mut self.live),
@@ -56,6 +57,7 @@ impl Books {
     }
 
     /// Loads an entry.
+    #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn load_entry(&mut self, entry: Record) {
         if entry.state != EntryState::Earned {
             let times = [entry.sent_at, entry.paid_at, entry.ended_at];
@@ -70,6 +72,7 @@ impl Books {
     }
 
     /// Ends a load.
+    #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn loaded(&mut self) {
         self.is_whole = true;
     }
@@ -87,6 +90,17 @@ impl Books {
     pub(in crate::ledger) fn time(&mut self, clock: Timestamp) -> Timestamp {
         self.latest = self.latest.max(clock);
         self.latest
+    }
+
+    /// Notes that no call is at work on an entry any more. Returns whether there is nothing else to
+    /// do for that.
+    pub(in crate::ledger) fn end_call(&mut self, id: EntryId) -> bool {
+        self.live.remove(&id);
+        let entry = self.entries.get(&id);
+        if let Some(entry) = entry {
+            self.index.note_trouble(entry, false);
+        }
+        entry.is_some_and(|entry| entry.state != EntryState::Reserved)
     }
 
     /// Creates a budget, or returns if it is there with the same limits.

@@ -1,9 +1,6 @@
 //! The state of the ledger: a pure machine that one writer changes in order, in memory or before a
 //! disk.
 
-// Loading comes with the durable ledger.
-#![allow(dead_code)]
-
 mod begin;
 mod books;
 mod budgets;
@@ -13,6 +10,8 @@ mod index;
 mod steps;
 mod window;
 
+#[cfg(feature = "ledger-durable")]
+pub(super) use self::changes::BudgetRecord;
 pub(super) use self::{
     books::Books,
     changes::Changes,

@@ -25,7 +25,7 @@ pub(in crate::ledger) enum Step {
 }
 
 /// What happened to a payment, to be written soon.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::ledger) enum Later {
     /// Nobody heard that the payment was begun, so nobody paid.
     Abandoned,
@@ -99,15 +99,14 @@ impl Books {
     pub(in crate::ledger) fn later(
         &mut self,
         id: EntryId,
-        later: &Later,
+        later: Later,
         now: Timestamp,
         changes: &mut dyn Changes,
     ) -> bool {
         use EntryState as S;
 
-        let ends_call = matches!(later, Later::Abandoned | Later::Released);
-        if ends_call {
-            self.live.remove(&id);
+        if matches!(later, Later::Abandoned | Later::Released) {
+            self.end_call(id);
         }
         let Some(held) = self.entries.get(&id) else {
             return false;
@@ -118,7 +117,7 @@ impl Books {
                 entry.end(S::Failed, Some("it was never given to the payer"), now);
                 entry.forget();
             }
-            (Later::Answered(status), S::Paid) => entry.answered = Some(*status),
+            (Later::Answered(status), S::Paid) => entry.answered = Some(status),
             (Later::Dropped, S::Redeemed) => entry.forget(),
             (
                 Later::Redeemed {
@@ -128,16 +127,12 @@ impl Books {
                 S::Paid,
             ) => {
                 entry.end(S::Redeemed, None, now);
-                entry.answered = Some(*status);
-                if *is_reusable {
+                entry.answered = Some(status);
+                if is_reusable {
                     entry.invoice.clear();
                 } else {
                     entry.forget();
                 }
-            }
-            _ if ends_call => {
-                self.index.note_trouble(&entry, false);
-                return false;
             }
             _ => return false,
         }
@@ -163,6 +158,7 @@ impl Books {
     }
 
     /// Releases what was reserved when an earlier process ended: it gave nothing to the payer.
+    #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn release_reserved(
         &mut self,
         now: Timestamp,
@@ -172,7 +168,7 @@ impl Books {
         let reserved = reserved.filter(|entry| entry.state == EntryState::Reserved);
         let ids: Vec<_> = reserved.map(|entry| entry.id).collect();
         for id in ids {
-            self.later(id, &Later::Released, now, changes);
+            self.later(id, Later::Released, now, changes);
         }
     }
 }

@@ -1,3 +1,8 @@
+mod approvals;
+mod budgets;
+mod concurrent;
+mod disk;
+mod interleavings;
 mod steps;
 
 use std::time::Duration;

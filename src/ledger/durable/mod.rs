@@ -1,0 +1,10 @@
+//! The ledger in a folder: what its writer thread changes, and how that is encoded.
+
+mod encoding;
+mod journal;
+mod machine;
+
+pub(super) use self::{
+    journal::{change, later, open},
+    machine::LedgerMachine,
+};
