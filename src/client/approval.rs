@@ -16,15 +16,19 @@ use crate::{
 /// so is the decision, and nothing is paid. The answer is for this payment alone.
 pub trait Approver: fmt::Debug + Send + Sync + 'static {
     /// Decides about one payment.
-    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Approval>;
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Decision>;
 }
 
 /// The answer of an [`Approver`]. The variants are in alphabetical order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Approval {
+pub enum Decision {
     /// Pay it.
     Approve,
+    /// Pay it once a person approved it, through [`Ledger::approvals`](crate::ledger::Ledger::approvals).
+    /// Until then the request fails with the id to approve. The same request made again is then
+    /// paid, for at most what was approved.
+    Park,
     /// Do not pay it.
     Refuse,
 }
@@ -54,17 +58,17 @@ pub struct ApprovalRequest {
 /// Creates an approver from a function.
 ///
 /// ```
-/// use tower_x402::{Amount, client::{Approval, approve_fn}};
+/// use tower_x402::{Amount, client::{Decision, approve_fn}};
 ///
 /// let approver = approve_fn(|request| {
 ///     let is_small = request.amount <= Amount::from_sat(10);
-///     async move { if is_small { Approval::Approve } else { Approval::Refuse } }
+///     async move { if is_small { Decision::Approve } else { Decision::Park } }
 /// });
 /// ```
 pub fn approve_fn<F, A>(decide: F) -> impl Approver
 where
     F: Fn(&ApprovalRequest) -> A + Send + Sync + 'static,
-    A: Future<Output = Approval> + Send + 'static,
+    A: Future<Output = Decision> + Send + 'static,
 {
     ApproveFn(decide)
 }
@@ -80,9 +84,9 @@ impl<F> fmt::Debug for ApproveFn<F> {
 impl<F, A> Approver for ApproveFn<F>
 where
     F: Fn(&ApprovalRequest) -> A + Send + Sync + 'static,
-    A: Future<Output = Approval> + Send + 'static,
+    A: Future<Output = Decision> + Send + 'static,
 {
-    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Approval> {
+    fn approve<'a>(&'a self, request: &'a ApprovalRequest) -> BoxFuture<'a, Decision> {
         Box::pin((self.0)(request))
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{
     Wallet,
-    approval::{Approval, ApprovalRequest},
     bought::Bought,
     check::{Cost, Known, check, time},
     earlier::Recovered,
@@ -11,6 +10,7 @@ use super::{
     job::Job,
     not_taken::{NotTaken, RefusedOffer},
     outcome::{Outcome, write},
+    permission::permit,
     receipt::{Paid, PaidReceipt},
     text::cleaned,
 };
@@ -141,21 +141,24 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
     }
-    let begun = match begin(wallet, job, &checked).await? {
+    let Some(payment) = new_payment(wallet, job, &checked) else {
+        return not(NotTaken::NoAmount);
+    };
+    let begun = match begin(wallet, &payment).await? {
         Ok(begun) => begun,
         Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) => {
             // Another call for the same request was given up meanwhile.
             if let Some(bought) = wallet.earlier(job).await? {
                 return Ok(Taken::Bought(Box::new(bought)));
             }
-            match begin(wallet, job, &checked).await? {
+            match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
                 Err(refusal) => return not(NotTaken::Ledger(refusal)),
             }
         }
         Err(BeginRefusal::HostInTrouble { entries, .. }) => {
             resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
-            match begin(wallet, job, &checked).await? {
+            match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
                 Err(refusal) => return not(NotTaken::Ledger(refusal)),
             }
@@ -166,7 +169,7 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
         trace::warn(format_args!("nearly used up: {used_up}"));
     }
     let hand = wallet.hand(begun.id);
-    if let Some(why) = approve(wallet, job, &checked, begun.remaining, &hand).await? {
+    if let Some(why) = permit(wallet, job, (&checked, &payment), begun.remaining, &hand).await? {
         return not(why);
     }
     let bought = pay(wallet, job, &checked, hand).await?;
@@ -176,20 +179,25 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
 /// Reserves what an offer costs, and writes it down.
 async fn begin<E>(
     wallet: &Wallet,
-    job: &Job,
-    checked: &Checked,
+    payment: &NewPayment,
 ) -> Result<Result<Begun, BeginRefusal>, Cause<E>> {
+    match wallet.ledger().begin(payment.clone()).await {
+        Ok(begun) => Ok(Ok(begun)),
+        Err(BeginError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(BeginError::Ledger(error)) => Err(Cause::Ledger(error)),
+    }
+}
+
+/// Returns what the ledger is told of a payment. `None` if the invoice names no amount.
+fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayment> {
     let (purchase, place) = (&*checked.purchase, &job.place);
-    let payment = NewPayment::new(
+    let mut payment = NewPayment::new(
         wallet.budget_path().clone(),
         job.key(),
         purchase.invoice(),
         checked.cost.max_fee,
         purchase.dialect(),
-    );
-    let Some(mut payment) = payment else {
-        return Err(Cause::NotPaid("the invoice names no amount", Vec::new()));
-    };
+    )?;
     payment.origin.clone_from(&place.origin);
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();
@@ -198,11 +206,7 @@ async fn begin<E>(
     payment.payable = purchase.to_json();
     payment.redeem_until = purchase.redeem_until();
     payment.is_held = wallet.approver().is_some();
-    match wallet.ledger().begin(payment).await {
-        Ok(begun) => Ok(Ok(begun)),
-        Err(BeginError::Refused(refusal)) => Ok(Err(refusal)),
-        Err(BeginError::Ledger(error)) => Err(Cause::Ledger(error)),
-    }
+    Some(payment)
 }
 
 async fn resolve_all(
@@ -218,47 +222,6 @@ async fn resolve_all(
         }
     }
     Ok(())
-}
-
-/// Asks the approver, if there is one. Returns why the payment is not made.
-async fn approve<E>(
-    wallet: &Wallet,
-    job: &Job,
-    checked: &Checked,
-    remaining: Option<Amount>,
-    hand: &Hand,
-) -> Result<Option<NotTaken>, Cause<E>> {
-    let Some(approver) = wallet.approver() else {
-        return Ok(None);
-    };
-    let request = ApprovalRequest {
-        method: job.place.method.clone(),
-        url: job.place.url.clone(),
-        amount: checked.cost.amount,
-        max_fee: checked.cost.max_fee,
-        description: checked.description.clone(),
-        dialect: checked.purchase.dialect(),
-        budget: wallet.budget_path().clone(),
-        remaining,
-    };
-    match approver.approve(&request).await {
-        Approval::Approve => {}
-        Approval::Refuse => {
-            let why = "the approver refused it";
-            hand.failed(why).await.map_err(Cause::Ledger)?;
-            return Ok(Some(NotTaken::NotAllowed(why)));
-        }
-    }
-    // A person may have taken long.
-    let left = checked.purchase.expires_at().saturating_since(wallet.now());
-    if left < wallet.policy().min_life {
-        hand.failed("the invoice had too little time left when it was approved")
-            .await
-            .map_err(Cause::Ledger)?;
-        return Ok(Some(NotTaken::TooLate));
-    }
-    hand.send().await.map_err(Cause::Ledger)?;
-    Ok(None)
 }
 
 /// Pays, and makes the credential. From the first await on, money may leave.

@@ -32,7 +32,7 @@ impl Wallet {
     pub(super) async fn earlier<E>(&self, job: &Job) -> Result<Option<Bought>, Cause<E>> {
         // Each turn ends one entry of this request.
         while let Some(entry) = self.ledger().claim(&job.key()).map_err(Cause::Ledger)? {
-            let hand = Hand::new(self.ledger().clone(), entry.id());
+            let hand = self.hand(entry.id());
             if entry.state() == EntryState::Paid {
                 return Ok(self.restored(&entry, hand, job));
             }
@@ -68,14 +68,9 @@ impl Wallet {
         entry: &Entry,
         recovered: &mut Recovered,
     ) -> Result<(), LedgerError> {
-        // Not the entry itself but one of its request, which may be the same or an equal one.
-        let Some(entry) = self.ledger().claim(&entry.request_key())? else {
+        let Some(hand) = self.claim(entry)? else {
             return Ok(());
         };
-        let hand = Hand::new(self.ledger().clone(), entry.id());
-        if entry.state() == EntryState::Paid {
-            return Ok(());
-        }
         let asked = (entry.payment_hash(), entry.invoice_expires_at());
         let count = match self.resolve(&hand, asked).await? {
             Outcome::Failed(_) => &mut recovered.failed,
@@ -85,6 +80,20 @@ impl Wallet {
         };
         *count += 1;
         Ok(())
+    }
+
+    /// Takes an entry into the hands of this call. `None` if another call is at work on it.
+    fn claim(&self, entry: &Entry) -> Result<Option<Hand>, LedgerError> {
+        // The ledger hands out the payments of a request in an order of its own.
+        let mut others = Vec::new();
+        while let Some(claimed) = self.ledger().claim(&entry.request_key())? {
+            let hand = self.hand(claimed.id());
+            if claimed.id() == entry.id() {
+                return Ok(Some(hand));
+            }
+            others.push(hand);
+        }
+        Ok(None)
     }
 
     /// Makes the credential of a payment that the ledger holds. `None` if it was bought with other

@@ -3,7 +3,7 @@ use std::{error::Error, fmt};
 use super::{not_taken::RefusedOffer, receipt::PaidReceipt};
 use crate::{
     boxed::BoxError,
-    ledger::{EntryId, LedgerError},
+    ledger::{ApprovalId, EntryId, LedgerError},
 };
 
 /// Why a request has no answer. `E` is the error of the inner client.
@@ -22,6 +22,7 @@ pub(super) enum Cause<E> {
     Ledger(LedgerError),
     LostAnswer(E, PaidReceipt),
     NotPaid(&'static str, Vec<RefusedOffer>),
+    Parked(ApprovalId),
     PaymentFailed(BoxError),
     Refused(PaidReceipt, u16),
     Unproved(PaidReceipt),
@@ -47,6 +48,8 @@ pub enum PayErrorKind {
     LostAnswer,
     /// The server asks for a payment, and no offer was taken: see [`PayError::offers`].
     NotPaid,
+    /// The payment waits for the approval of a person: see [`PayError::parked`].
+    Parked,
     /// The payer failed, and no money left.
     PaymentFailed,
     /// The server refused the credential of a payment. Its host is not paid again until a person
@@ -86,6 +89,7 @@ impl<E> PayError<E> {
             Cause::Ledger(_) => PayErrorKind::Ledger,
             Cause::LostAnswer(..) => PayErrorKind::LostAnswer,
             Cause::NotPaid(..) => PayErrorKind::NotPaid,
+            Cause::Parked(_) => PayErrorKind::Parked,
             Cause::PaymentFailed(_) => PayErrorKind::PaymentFailed,
             Cause::Refused(..) => PayErrorKind::RefusedAfterPayment,
             Cause::Unproved(_) => PayErrorKind::Unproved,
@@ -105,6 +109,7 @@ impl<E> PayError<E> {
             | Cause::Inner(_)
             | Cause::Ledger(_)
             | Cause::NotPaid(..)
+            | Cause::Parked(_)
             | Cause::PaymentFailed(_) => Money::NotSent,
         }
     }
@@ -124,6 +129,16 @@ impl<E> PayError<E> {
         match &*self.cause {
             Cause::NotPaid(_, offers) => offers,
             _ => &[],
+        }
+    }
+
+    /// Returns the id under which the payment waits for a person, for
+    /// [`Approvals::approve`](crate::ledger::Approvals::approve).
+    #[must_use]
+    pub const fn parked(&self) -> Option<ApprovalId> {
+        match *self.cause {
+            Cause::Parked(id) => Some(id),
+            _ => None,
         }
     }
 
@@ -164,6 +179,10 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
                 write!(f, "nothing was paid: {why}")?;
                 offers.iter().try_for_each(|offer| write!(f, "; {offer}"))
             }
+            Cause::Parked(id) => write!(
+                f,
+                "nothing was paid: the payment waits for an approval under the id {id}"
+            ),
             Cause::PaymentFailed(error) => write!(f, "the payment failed: {error}"),
             Cause::Refused(receipt, status) => write!(
                 f,

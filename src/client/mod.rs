@@ -41,8 +41,10 @@ mod not_taken;
 mod offers;
 mod outcome;
 mod pay;
+mod permission;
 mod place;
 mod policy;
+mod quote;
 mod receipt;
 mod redirects;
 mod resolver;
@@ -52,7 +54,7 @@ mod tokens;
 mod wallet;
 
 pub use self::{
-    approval::{Approval, ApprovalRequest, Approver, approve_fn},
+    approval::{ApprovalRequest, Approver, Decision, approve_fn},
     builder::WalletBuilder,
     earlier::Recovered,
     error::{Money, PayError, PayErrorKind, WalletError},
@@ -60,6 +62,7 @@ pub use self::{
     layer::AutoPayLayer,
     not_taken::{NotTaken, RefusedOffer},
     policy::Policy,
+    quote::{Quote, QuotedOffer},
     receipt::PaidReceipt,
     resolver::{GuardedAddresses, GuardedResolver},
     service::AutoPay,

@@ -84,8 +84,7 @@ async fn plain_http_to_another_machine_is_not_paid() {
 async fn a_name_that_resolves_inside_is_not_connected_to() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let inside = listener.local_addr().unwrap();
-    let resolves =
-        move |_: Name| async move { Ok::<_, Infallible>([SocketAddr::from(inside)].into_iter()) };
+    let resolves = move |_: Name| async move { Ok::<_, Infallible>([inside].into_iter()) };
     let bank = Bank::new();
     let wallet = bank.wallet(&bank.ledger()).await;
     let asks = |guarded| {

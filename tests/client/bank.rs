@@ -99,12 +99,17 @@ impl Bank {
         self.builder(ledger).build().await.unwrap()
     }
 
-    fn note(&self, invoice: &Invoice) {
-        let hash = invoice.payment_hash();
+    /// Whether a payment is on its way.
+    pub(crate) async fn is_sent(&self, hash: PaymentHash) -> bool {
+        let status = self.node.lookup_payment(hash).await;
+        matches!(status, Ok(PaymentStatus::InFlight))
+    }
+
+    /// Notes a payment that arrived.
+    pub(crate) fn settled(&self, hash: PaymentHash, amount: Amount) {
         let mut account = self.account.lock().unwrap();
         if !account.iter().any(|(known, _)| *known == hash) {
-            let amount = invoice.amount().unwrap().checked_add(self.fee).unwrap();
-            account.push((hash, amount));
+            account.push((hash, amount.checked_add(self.fee).unwrap()));
         }
     }
 
@@ -147,7 +152,7 @@ impl Payer for Bank {
             // What was lost on the way back was paid all the same.
             let known = self.node.lookup_payment(invoice.payment_hash()).await;
             if matches!(known, Ok(PaymentStatus::Paid { .. })) {
-                self.note(invoice);
+                self.settled(invoice.payment_hash(), invoice.amount().unwrap());
             }
             tokio::task::yield_now().await;
             self.reported(status?)

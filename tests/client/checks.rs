@@ -14,7 +14,7 @@ use tower_x402::{
 
 use crate::{
     bank::{Bank, entries, sat},
-    hostile::{invoice, invoice_for, l402, sells},
+    hostile::{invoice, invoice_for, l402},
     shop::{self, ALL, URL},
     stall::{Body, answer, ask, client, get},
 };
@@ -197,49 +197,30 @@ async fn of_a_thousand_challenges_sixteen_are_looked_at() {
 
 #[tokio::test]
 async fn if_the_preferred_offer_is_refused_the_next_is_taken_and_the_error_lists_each() {
-    // MPP sells whole satoshis alone, so the preferred dialect is missing, and x402 is too dear.
     let bank = Bank::new();
-    let ledger = bank.ledger();
     let policy = Policy::new().max_payment(sat(50));
-    let wallet = bank.builder(&ledger).policy(policy).build().await.unwrap();
-    let dear = changed(&bank, "weather", "weather").await;
-    let node = bank.node.clone();
+    let builder = bank.builder(&bank.ledger()).policy(policy);
+    let wallet = builder.build().await.unwrap();
     let asks = shop::sells(&bank, [DialectName::X402], Charge::new(sat(60)));
-    let (client, _) = client(&wallet, move |request: http::Request<_>| {
+    let node = bank.node.clone();
+    let dear_x402_and_cheap_l402 = move |request: http::Request<_>| {
         let (node, asks) = (node.clone(), asks.clone());
         async move {
             if crate::hostile::is_paid(&request) {
                 return answer(200);
             }
             let mut both = asks(request).await;
-            let l402 = l402(&invoice(&node, sat(40)).await);
-            both.headers_mut().extend(l402.headers().clone());
+            let cheap = l402(&invoice(&node, sat(40)).await);
+            both.headers_mut().extend(cheap.headers().clone());
             both
         }
-    });
-    assert_eq!(
-        ask(&client, get(URL)).await.unwrap().status(),
-        StatusCode::OK
-    );
+    };
+    let (both, _) = client(&wallet, dear_x402_and_cheap_l402);
+    assert_eq!(ask(&both, get(URL)).await.unwrap().status(), StatusCode::OK);
     assert_eq!(bank.paid(), 40_000);
-    let strict = Policy::new().max_payment(sat(30));
-    let wallet = bank
-        .builder(&bank.ledger())
-        .policy(strict)
-        .build()
-        .await
-        .unwrap();
-    let (client, _) = crate::stall::client(&wallet, {
-        let (node, asks) = (
-            bank.node.clone(),
-            shop::sells(&bank, ALL, Charge::new(sat(60))),
-        );
-        move |request: http::Request<_>| {
-            let (_, asks) = (node.clone(), asks.clone());
-            async move { asks(request).await }
-        }
-    });
-    let error = ask(&client, get(URL)).await.unwrap_err();
+
+    let (all, _) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(60))));
+    let error = ask(&all, get(URL)).await.unwrap_err();
     let dialects: Vec<_> = error.offers().iter().map(|offer| offer.dialect()).collect();
     assert_eq!(dialects[..3], ALL, "{error}");
     assert!(
@@ -247,7 +228,6 @@ async fn if_the_preferred_offer_is_refused_the_next_is_taken_and_the_error_lists
             .to_string()
             .contains("mpp for 60 sat: 60 sat is more than the policy's")
     );
-    drop(dear);
 }
 
 #[tokio::test]
@@ -323,5 +303,4 @@ async fn a_wallet_without_a_limit_or_with_a_payer_without_one_is_not_built() {
     let error = builder().build().await.unwrap_err();
     assert!(error.to_string().contains("volatile_ledger"), "{error}");
     assert!(builder().volatile_ledger().build().await.is_ok());
-    let _ = sells(&bank.node, sat(1));
 }

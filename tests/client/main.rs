@@ -7,14 +7,17 @@ mod shop;
 mod stall;
 
 mod addresses;
+mod approvals;
 mod budgets;
 mod checks;
 mod credentials;
 mod elsewhere;
 
+mod interleavings;
 mod killed;
 mod liars;
 mod lost;
 mod once;
+mod quotes;
 mod redirects;
 mod tokens;

@@ -118,7 +118,7 @@ async fn pays(case: &Value) -> Result<(), String> {
     let server = tower::service_fn(move |request: Request<Full<Bytes>>| {
         let has = request.headers().contains_key("payment-signature");
         seen.fetch_add(usize::from(has), Ordering::SeqCst);
-        let body = Full::from(asks.clone());
+        let body = Full::<Bytes>::from(asks.clone());
         let answer = Response::builder().header(CONTENT_TYPE, "application/json");
         let answer = answer.status(if has { 200 } else { 402 }).body(body);
         async move { Ok::<_, Infallible>(answer.expect("an answer")) }
