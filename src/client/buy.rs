@@ -17,7 +17,7 @@ use super::{
 use crate::{
     dialect::offer::{Offer, Purchase},
     ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, NewPayment},
-    lightning::{PayLimits, PaymentStatus},
+    lightning::PayLimits,
     payment::Amount,
     trace,
 };
@@ -133,10 +133,10 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
         .of_hash(invoice.network(), invoice.payment_hash());
     if known.map_err(Cause::Ledger)?.is_none() {
         // A payer that knows a payment pays it again by handing out its preimage, for nothing.
-        let status = wallet.payer().lookup_payment(invoice.payment_hash()).await;
-        match status.map_err(|error| Cause::PaymentFailed(error.into()))? {
-            PaymentStatus::Unknown | PaymentStatus::Failed => {}
-            PaymentStatus::InFlight | PaymentStatus::Paid { .. } => {
+        let outcome = wallet.look_up(invoice.payment_hash()).await;
+        match outcome.map_err(|error| Cause::PaymentFailed(error.into()))? {
+            Outcome::Unknown | Outcome::Failed(_) => {}
+            Outcome::InFlight | Outcome::Paid(..) | Outcome::Unproved(_) => {
                 return not(NotTaken::PaidElsewhere);
             }
         }

@@ -97,14 +97,17 @@ impl Wallet {
     }
 
     /// Makes the credential of a payment that the ledger holds. `None` if it was bought with other
-    /// headers, or in a dialect that is not compiled in.
+    /// headers, if the request has the credential's header already, or in a dialect that is not compiled in.
     fn restored(&self, entry: &Entry, hand: Hand, job: &Job) -> Option<Bought> {
         let purchase = (half(&entry.dialect())?.restore)(entry.payable()).ok()?;
         purchase.is_for(&job.as_request()).then_some(())?;
         let paid = (entry.fee(), entry.paid_at().unwrap_or(entry.created_at()));
         let is_over = self.now() >= entry.redeem_until();
         let earlier = Some((entry.answered(), is_over));
-        Bought::new(&*purchase, entry.preimage()?, paid, hand, earlier)
+        let bought = Bought::new(&*purchase, entry.preimage()?, paid, hand, earlier)?;
+        // A header of the caller's own is not replaced.
+        let is_free = !job.head.headers.contains_key(&bought.header.0);
+        is_free.then_some(bought)
     }
 }
 

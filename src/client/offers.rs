@@ -24,8 +24,12 @@ const MAX_BODY: usize = 64 * 1024;
 /// How long a 402's body may take.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
-/// Returns the offers of a 402 in these dialects, the most preferred dialect first. The body is
-/// read only if the headers have none.
+/// How long a 402's body may take from which nothing is needed.
+const REST_TIME: Duration = Duration::from_secs(1);
+
+/// Returns the offers of a 402 in these dialects, the most preferred dialect first. The body counts
+/// only if the headers have none. A short one is read in any case, so that its connection can be
+/// used again.
 pub(super) async fn offers<R: Body>(
     headers: &HeaderMap,
     body: R,
@@ -33,6 +37,14 @@ pub(super) async fn offers<R: Body>(
 ) -> Vec<Box<dyn Offer>> {
     let found = in_headers(headers, dialects);
     if !found.is_empty() || !is_json(headers) {
+        let is_short = body
+            .size_hint()
+            .upper()
+            .is_some_and(|most| most <= MAX_BODY as u64);
+        if is_short {
+            let ignore = |_: &[u8]| Ok(());
+            let _ = read_to_end(body, MAX_BODY, REST_TIME, |_| ReadError::Broken, ignore).await;
+        }
         return found;
     }
     let mut text = Vec::new();

@@ -42,11 +42,6 @@ impl Place {
         })
     }
 
-    /// Returns the URL without its query, for people and for records.
-    pub(super) fn shown(&self) -> String {
-        format!("{}{}", self.origin, self.path)
-    }
-
     /// Returns the name that limits per host count under, so that subdomains are no way around them:
     /// the registrable domain, or the host itself if it has none.
     pub(super) fn registrable(&self) -> &str {
@@ -75,13 +70,26 @@ impl Place {
                 format!("{folder}{path}")
             }
         };
-        Some(format!("{}{path}", self.origin))
+        Some(format!("{}{}", self.origin, resolved(&path)))
     }
 
-    /// Returns what redirects are remembered by: the origin and the path.
+    /// Returns what redirects are remembered by: the origin and the path, without dot segments.
     pub(super) fn key(&self) -> String {
-        self.shown()
+        format!("{}{}", self.origin, resolved(&self.path))
     }
+}
+
+/// Returns a path without dot segments, however they are written (RFC 3986, "Remove Dot Segments").
+fn resolved(path: &str) -> String {
+    let mut segments = Vec::new();
+    for segment in path.split('/').skip(1) {
+        match &*segment.replace("%2e", ".").replace("%2E", ".") {
+            "." => {}
+            ".." => drop(segments.pop()),
+            _ => segments.push(segment),
+        }
+    }
+    format!("/{}", segments.join("/"))
 }
 
 #[cfg(test)]
@@ -161,6 +169,9 @@ mod tests {
             ("//b/x", Some("https://b/x")),
             ("/x?y#z", Some("https://a/x")),
             ("x", Some("https://a/b/x")),
+            ("../x", Some("https://a/x")),
+            ("/y/%2e%2E/./x", Some("https://a/x")),
+            ("https://b/y/../x", Some("https://b/x")),
             ("https://u@b/", None),
         ] {
             assert_eq!(from.redirected(location).as_deref(), to, "{location}");

@@ -1,6 +1,6 @@
 //! Addresses to which an agent's URL must not lead.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::convert::Infallible;
 
 use hyper_util::{
     client::legacy::{

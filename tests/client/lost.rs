@@ -111,6 +111,37 @@ async fn an_answer_that_says_try_again_keeps_the_credential_for_the_next_time() 
 }
 
 #[tokio::test]
+async fn what_was_paid_replaces_no_header_of_the_caller_and_is_not_paid_again_meanwhile() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet(&ledger).await;
+    let node = bank.node.clone();
+    let (client, seen) = client(&wallet, move |request| {
+        let node = node.clone();
+        async move {
+            match is_paid(&request) {
+                true => answer(503),
+                false => l402(&invoice(&node, sat(5)).await),
+            }
+        }
+    });
+    ask(&client, get(URL)).await.unwrap();
+    let mut own = get(URL);
+    let mine = http::HeaderValue::from_static("Bearer mine");
+    own.headers_mut().insert("authorization", mine.clone());
+    let error = ask(&client, own).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::NotPaid);
+    assert_eq!(
+        seen.lock().unwrap().last().unwrap().1["authorization"],
+        mine
+    );
+    assert_eq!(
+        (entries(&ledger)[0].state(), bank.payments()),
+        (EntryState::Paid, 1)
+    );
+}
+
+#[tokio::test]
 async fn a_credential_that_is_spent_after_a_failure_of_the_server_is_no_trouble_of_the_host() {
     let bank = Bank::new();
     let ledger = bank.ledger();
