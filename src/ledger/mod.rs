@@ -35,7 +35,10 @@ mod budget;
 mod durable;
 mod entry;
 mod error;
+mod export;
 mod handle;
+mod ids;
+mod income;
 mod new_payment;
 mod options;
 mod paying;
@@ -50,9 +53,11 @@ mod tests;
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
     budget::{Budget, BudgetPath, BudgetState},
-    entry::{Direction, Entry, EntryId, EntryState, RequestKey},
+    entry::{Direction, Entry, EntryState},
     error::{LedgerError, LedgerErrorKind},
+    export::{Total, Totals},
     handle::Ledger,
+    ids::{EntryId, RequestKey},
     new_payment::NewPayment,
     options::LedgerOptions,
     refusal::{BeginError, BeginRefusal, Begun, LimitKind, OverBudget},

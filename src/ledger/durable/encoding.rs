@@ -46,16 +46,28 @@ impl Encoded {
 
 impl Changes for Batch {
     fn entry(&mut self, old: Option<&Record>, new: &Record) {
-        let json = |entry: &Record| to_json(&StoredEntry::of(entry));
-        let key = [&[ENTRY], new.id.as_bytes().as_slice()].concat();
-        self.change(&key, old.map(json).as_deref(), Some(&json(new)));
+        let old = old.map(|old| to_entry(old).1);
+        let (key, new) = to_entry(new);
+        self.change(&key, old.as_deref(), Some(&new));
     }
 
     fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord) {
-        let json = |record: &BudgetRecord| to_json(&StoredBudget::of(record));
-        let key = [&[BUDGET], path.as_str().as_bytes()].concat();
-        self.change(&key, old.map(json).as_deref(), Some(&json(new)));
+        let old = old.map(|old| to_budget(path, old).1);
+        let (key, new) = to_budget(path, new);
+        self.change(&key, old.as_deref(), Some(&new));
     }
+}
+
+/// Returns the key and the value of an entry.
+pub(super) fn to_entry(entry: &Record) -> (Vec<u8>, Vec<u8>) {
+    let key = [&[ENTRY], entry.id.as_bytes().as_slice()].concat();
+    (key, to_json(&StoredEntry::of(entry)))
+}
+
+/// Returns the key and the value of a budget.
+pub(super) fn to_budget(path: &BudgetPath, record: &BudgetRecord) -> (Vec<u8>, Vec<u8>) {
+    let key = [&[BUDGET], path.as_str().as_bytes()].concat();
+    (key, to_json(&StoredBudget::of(record)))
 }
 
 /// Notes in a new folder that it is one of a ledger.
@@ -234,4 +246,4 @@ const DIALECTS: [DialectName; 3] = [DialectName::L402, DialectName::Mpp, Dialect
 const BUDGET: u8 = b'B';
 const ENTRY: u8 = b'E';
 const MARKER: u8 = b'L';
-const VERSION: &[u8] = b"1";
+pub(super) const VERSION: &[u8] = b"1";

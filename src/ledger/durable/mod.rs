@@ -3,6 +3,8 @@
 mod encoding;
 mod journal;
 mod machine;
+#[cfg(test)]
+mod tests;
 
 pub(super) use self::{
     journal::{change, later, open},

@@ -28,10 +28,7 @@ impl Books {
             .budgets
             .check(&asked, now)
             .map_err(BeginError::Refused)?;
-        if self.entries.len() >= self.capacity {
-            let why = "no room for another entry; `LedgerOptions::capacity` allows more";
-            return Err(LedgerError::new(LedgerErrorKind::Full, why).into());
-        }
+        self.check_room()?;
         let budget = new.budget.clone();
         let entry = record(new, id, self.next_number(), now);
         self.live.insert(id);
@@ -41,6 +38,14 @@ impl Books {
             remaining: self.budget(&budget, now).and_then(|state| state.remaining),
             nearly_used_up,
         })
+    }
+
+    pub(super) fn check_room(&self) -> Result<(), LedgerError> {
+        if self.entries.len() < self.capacity {
+            return Ok(());
+        }
+        let why = "no room for another entry; `LedgerOptions::capacity` allows more";
+        Err(LedgerError::new(LedgerErrorKind::Full, why))
     }
 
     /// Refuses an invoice that was seen before, and a request with a payment that has not ended.

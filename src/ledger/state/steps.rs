@@ -157,6 +157,22 @@ impl Books {
         Some(Entry(chosen))
     }
 
+    /// Records income. Returns whether it was new.
+    pub(in crate::ledger) fn earn(
+        &mut self,
+        mut income: Record,
+        changes: &mut dyn Changes,
+    ) -> Result<bool, LedgerError> {
+        let payment = (income.network, income.payment_hash);
+        if self.index.earned.contains_key(&payment) {
+            return Ok(false);
+        }
+        self.check_room()?;
+        income.number = self.next_number();
+        self.put(income, changes);
+        Ok(true)
+    }
+
     /// Releases what was reserved when an earlier process ended: it gave nothing to the payer.
     #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn release_reserved(

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::ledger::state::{Books, Later, Step};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 enum Happening {
     Begin {
         budget: usize,

@@ -2,6 +2,8 @@ mod approvals;
 mod budgets;
 mod concurrent;
 mod disk;
+mod export;
+mod folder;
 mod interleavings;
 mod steps;
 
