@@ -47,12 +47,16 @@ mod policy;
 mod quote;
 mod receipt;
 mod redirects;
+#[cfg(feature = "reqwest")]
+mod reqwest;
 mod resolver;
 mod service;
 mod text;
 mod tokens;
 mod wallet;
 
+#[cfg(feature = "reqwest")]
+pub use self::reqwest::{PayingClient, PayingRequest};
 pub use self::{
     approval::{ApprovalRequest, Approver, Decision, approve_fn},
     builder::WalletBuilder,

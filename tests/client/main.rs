@@ -20,4 +20,5 @@ mod lost;
 mod once;
 mod quotes;
 mod redirects;
+mod reqwest;
 mod tokens;

@@ -1,0 +1,111 @@
+//! An agent with 500 sat a day, which buys from three tools until its budget stops it, and prints
+//! what it spent.
+//!
+//! `cargo run --example agent` runs the tools and two Lightning nodes in this process.
+//!
+//! To buy from another process, start `cargo run --example paid_api` and pass the URLs that it
+//! prints, and a folder for the ledger. Kill the agent whenever you like, and start it again: it
+//! neither pays twice for what it paid, nor forgets what it spent.
+//!
+//! `cargo run --example agent -- http://127.0.0.1:PORT 'lnd+http://127.0.0.1:PORT?macaroon_hex=02' agent-ledger`
+#![allow(clippy::print_stdout, reason = "this is what the example is for")]
+
+mod secret_file;
+
+use std::{collections::BTreeMap, error::Error, sync::Arc};
+
+use axum::{Router, routing::get};
+use tokio::net::TcpListener;
+use tower_x402::{
+    Amount, Devnet, MemoryStore, Paywall,
+    client::{PayErrorKind, PayingClient, Policy, Wallet},
+    ledger::{Budget, EntryState, Ledger},
+    lightning::{self, Payer},
+};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<_> = std::env::args().skip(1).collect();
+    let (origin, payer, ledger): (_, Arc<dyn Payer>, _) = match &words[..] {
+        [origin, node, folder] => {
+            let node = lightning::connect(node).await?;
+            (origin.clone(), node.payer()?, Ledger::open(folder)?)
+        }
+        [] => {
+            let devnet = Devnet::start().await?;
+            let payer = Arc::new(devnet.client());
+            (tools(&devnet).await?, payer, Ledger::in_memory())
+        }
+        _ => return Err("expected no arguments, or three: an origin, a node and a folder".into()),
+    };
+    let agent = Wallet::builder(payer)
+        .budget(Budget::daily(Amount::from_sat(500)))
+        .ledger(ledger.clone())
+        .policy(
+            Policy::new()
+                .max_fee(Amount::from_sat(1))
+                .allow_private_addresses(),
+        )
+        .build()
+        .await?;
+    let recovered = agent.recover().await?;
+    println!("left by an earlier run: {recovered:?}");
+
+    let client = PayingClient::new(agent.clone())?;
+    for (number, city) in ["oslo", "lima", "pune"].iter().cycle().enumerate() {
+        let url = format!("{origin}/weather/{city}");
+        match client.get(&url).send().await {
+            Ok(answer) => println!("{number}: {} {}", answer.status(), answer.text().await?),
+            Err(error) if error.kind() == PayErrorKind::NotPaid => {
+                println!("{number}: stopped: {error}");
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+
+    println!("\nspent today, by what was bought:");
+    let mut spent = BTreeMap::<String, (u32, u64)>::new();
+    let mut page = ledger.entries(None)?;
+    while let Some(last) = page.last().cloned() {
+        for entry in page
+            .iter()
+            .filter(|entry| entry.state() == EntryState::Redeemed)
+        {
+            let (count, msat) = spent.entry(entry.path().to_owned()).or_default();
+            *count += 1;
+            *msat += entry.amount().as_msat() + entry.fee().unwrap_or_default().as_msat();
+        }
+        page = ledger.entries(Some(&last))?;
+    }
+    for (path, (count, msat)) in spent {
+        println!(
+            "{count:>4} x {path:<20} {:>12}",
+            Amount::from_msat(msat).to_string()
+        );
+    }
+    let budget = agent.budget()?;
+    println!(
+        "{} spent, {} left",
+        budget.spent,
+        budget.remaining.unwrap_or_default()
+    );
+    Ok(())
+}
+
+/// Serves three tools in this process, for 30 sat a request, and returns their origin.
+async fn tools(devnet: &Devnet) -> Result<String, Box<dyn Error>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    let folder = tempfile::tempdir()?;
+    let secret = secret_file::create(folder.path(), "master-secret")?;
+    let paywall = Paywall::builder(devnet.server())
+        .origin(&origin)
+        .master_secret(std::fs::read(secret)?)
+        .replay_store(MemoryStore::new()?)
+        .build()?;
+    let tool = get(async || "sunny").route_layer(paywall.charge(Amount::from_sat(30))?);
+    let app = Router::new().route("/weather/{city}", tool);
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    Ok(origin)
+}
