@@ -221,6 +221,7 @@ async fn fill_and_recover(folder: &Path) {
         "{}",
         reserved.len()
     );
+    insist(&ledger, &template).await;
     std::fs::remove_file(&ballast).unwrap();
     let given_up = Instant::now() + Duration::from_secs(10);
     let last = loop {
@@ -254,6 +255,20 @@ async fn fill_and_recover(folder: &Path) {
     // What was only reserved is free in another process.
     check(&open(folder), 0);
     child::say("recovered");
+}
+
+/// Begins a payment again and again while the disk takes none.
+async fn insist(ledger: &Ledger, template: &NewPayment) {
+    let before = full_disk::resident_bytes();
+    let new = payment(template, 3_000_000);
+    for _ in 0..300_000 {
+        assert!(ledger.begin(new.clone()).await.is_err(), "the disk is full");
+    }
+    let grown = full_disk::resident_bytes().saturating_sub(before) >> 20;
+    assert!(
+        grown < 12,
+        "300,000 payments that were refused cost {grown} MiB"
+    );
 }
 
 fn open(folder: &Path) -> Ledger {
