@@ -6,6 +6,10 @@ use tower_x402::{
     body::{RequestBody, ResponseBody},
     clock::{SystemClock, TestClock, Timestamp},
     facilitator::Facilitator,
+    ledger::{
+        ApprovalId, Approvals, BeginError, Begun, Budget, BudgetState, Entry, Ledger, LedgerError,
+        LedgerOptions, NewPayment, OverBudget, Parked, Totals,
+    },
     lightning::{
         Cln, ConnectError, Devnet, InvoiceRequest, Lnbits, LnbitsBuilder, Lnd, LndBuilder,
         LocalNode, Node, NodeError, Nwc, PaymentStatus, Phoenixd, PhoenixdBuilder, Secret,
@@ -27,6 +31,20 @@ macro_rules! are_free {
 #[test]
 fn public_types_are_debug_send_and_sync() {
     are_free!(
+        ApprovalId,
+        Approvals,
+        BeginError,
+        Begun,
+        Budget,
+        BudgetState,
+        Entry,
+        Ledger,
+        LedgerError,
+        LedgerOptions,
+        NewPayment,
+        OverBudget,
+        Parked,
+        Totals,
         Amount,
         ChallengeError,
         Charge,

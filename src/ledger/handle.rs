@@ -101,6 +101,9 @@ impl Ledger {
         }
         #[cfg(feature = "ledger-durable")]
         if let Some(journal) = &self.0.journal {
+            if matches!(later, Later::Redeemed { .. }) {
+                books.will_be_redeemed(id);
+            }
             drop(books);
             return super::durable::later(journal, id, later);
         }

@@ -24,8 +24,8 @@
 //!
 //! # Time
 //!
-//! The ledger's time never goes backwards: it is the latest moment that it ever saw, also after a
-//! restart. So a clock that is set back opens no new window. Every window is rolling: a day is the
+//! The ledger's time never goes backwards: it is the latest moment that it saw in this process, or
+//! recorded in an earlier one. So a clock that is set back opens no new window. Every window is rolling: a day is the
 //! last 24 hours, and a clock set ahead by less than that frees only what is that old. A clock that
 //! was far ahead once leaves windows closed until the true time catches up.
 

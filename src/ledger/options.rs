@@ -11,10 +11,10 @@ pub struct LedgerOptions {
 }
 
 impl LedgerOptions {
-    /// Creates the default options: 200,000 entries, and the system's clock.
+    /// Creates the default options: 500,000 entries, and the system's clock.
     pub fn new() -> Self {
         Self {
-            capacity: 200_000,
+            capacity: 500_000,
             clock: Arc::new(SystemClock::new()),
         }
     }

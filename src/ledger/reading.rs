@@ -127,6 +127,17 @@ impl Ledger {
         self.read(|books, _| books.unresolved())
     }
 
+    /// Returns the entries for which hosts may not be paid, oldest first: credentials that were paid
+    /// and refused, and payments whose outcome is not known. One of the latter is no trouble yet,
+    /// two of one host are. Show them to a person, who may [clear](Self::cleared) each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn trouble(&self) -> Result<Vec<Entry>, LedgerError> {
+        self.read(|books, _| books.trouble())
+    }
+
     /// Returns the entries of all reusable credentials, oldest first.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ pub struct Begun {
     /// What could still be spent from its budget now, as in
     /// [`BudgetState::remaining`](super::BudgetState::remaining).
     pub remaining: Option<Amount>,
-    /// The limits of which this payment used up the fourth fifth: less than 20 % of each is left.
+    /// The limits of which at most a fifth is left now, and more was left before this payment.
     pub nearly_used_up: Vec<OverBudget>,
 }
 

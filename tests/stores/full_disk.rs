@@ -156,7 +156,7 @@ async fn insist(store: &DurableStore) {
 }
 
 /// Returns how much memory this process takes, or 0 if the system does not say.
-fn resident_bytes() -> usize {
+pub(crate) fn resident_bytes() -> usize {
     let pages = std::fs::read_to_string("/proc/self/statm").ok();
     pages
         .and_then(|pages| pages.split(' ').nth(1)?.parse::<usize>().ok())

@@ -187,34 +187,41 @@ async fn fill_and_recover(folder: &Path) {
     let limits = Budget::daily(Amount::try_from_sat(1_000_000_000).unwrap());
     ledger.set_root(&wallet(), limits).await.unwrap();
     let template = template().await;
-    let mut held = payment(&template, 1_000_000);
-    held.is_held = true;
-    let held = ledger.begin(held).await.unwrap().id;
-    let paid = ledger
-        .begin(payment(&template, 1_000_001))
-        .await
-        .unwrap()
-        .id;
-    ledger.paid(paid, preimage(1_000_001), fee()).await.unwrap();
+    let mut reserved = Vec::new();
+    for number in 1_000_000..1_000_400 {
+        let mut held = payment(&template, number);
+        held.is_held = true;
+        reserved.push(ledger.begin(held).await.unwrap().id);
+    }
+    let paid = ledger.begin(payment(&template, 900_000)).await.unwrap().id;
+    ledger.paid(paid, preimage(900_000), fee()).await.unwrap();
     let ballast = folder.join("ballast");
     full_disk::fill(&ballast);
 
-    let (mut acknowledged, mut errors) = (Vec::new(), 0);
+    let (mut acknowledged, mut released, mut errors) = (Vec::new(), Vec::new(), 0);
     for number in 0.. {
+        // Some of these are in the group of which the write fails, and some come after it.
+        let some = reserved.split_off(reserved.len().saturating_sub(4));
+        some.iter().for_each(|id| ledger.release(*id));
+        released.extend(some);
         match ledger.begin(payment(&template, number)).await {
             Ok(begun) => acknowledged.push(begun.id),
             Err(BeginError::Ledger(_)) => errors += 1,
             Err(other) => panic!("{other}"),
         }
         if errors == 1 {
-            ledger.release(held);
             ledger.redeemed(paid, 200);
         }
-        if errors == 50 {
+        if errors == 20 {
             break;
         }
     }
-    assert!(!acknowledged.is_empty());
+    assert!(
+        !acknowledged.is_empty() && reserved.len() > 4,
+        "{}",
+        reserved.len()
+    );
+    insist(&ledger, &template).await;
     std::fs::remove_file(&ballast).unwrap();
     let given_up = Instant::now() + Duration::from_secs(10);
     let last = loop {
@@ -224,26 +231,41 @@ async fn fill_and_recover(folder: &Path) {
         }
     };
     acknowledged.push(last);
+    // Whoever was refused holds nothing; whatever was acknowledged or told is there.
+    let check = |ledger: &Ledger, reserved: usize| {
+        let state = |id| ledger.entry(id).unwrap().unwrap().state();
+        for id in &acknowledged {
+            assert_eq!(state(*id), EntryState::Sent);
+        }
+        for id in &released {
+            assert_eq!(state(*id), EntryState::Failed, "a release must be kept");
+        }
+        assert_eq!(
+            state(paid),
+            EntryState::Redeemed,
+            "what was told must be kept"
+        );
+        let each = template.amount.checked_add(template.max_fee).unwrap();
+        let expected = each.checked_mul((acknowledged.len() + reserved) as u64);
+        let budget = ledger.budget(&wallet()).unwrap();
+        assert_eq!((Some(budget.reserved), budget.spent), (expected, cost(1)));
+    };
+    check(&ledger, reserved.len());
     drop(ledger);
-    // Whoever was refused holds nothing; whatever was acknowledged is there.
-    let ledger = open(folder);
-    let state = ledger.budget(&wallet()).unwrap();
-    let each = template.amount.checked_add(template.max_fee).unwrap();
-    let expected = each.checked_mul(acknowledged.len() as u64);
-    assert_eq!(Some(state.reserved), expected);
-    assert_eq!(state.spent, cost(1));
-    for id in &acknowledged {
-        let entry = ledger.entry(*id).unwrap().unwrap();
-        assert_eq!(entry.state(), EntryState::Sent);
-    }
-    let state = |id| ledger.entry(id).unwrap().unwrap().state();
-    assert_eq!(state(held), EntryState::Failed, "the release must be kept");
-    assert_eq!(
-        state(paid),
-        EntryState::Redeemed,
-        "what was told must be kept"
-    );
+    // What was only reserved is free in another process.
+    check(&open(folder), 0);
     child::say("recovered");
+}
+
+/// Begins a payment again and again while the disk takes none.
+async fn insist(ledger: &Ledger, template: &NewPayment) {
+    let before = full_disk::resident_bytes();
+    let new = payment(template, 3_000_000);
+    for _ in 0..1_000_000 {
+        assert!(ledger.begin(new.clone()).await.is_err(), "the disk is full");
+    }
+    let grown = full_disk::resident_bytes().saturating_sub(before) >> 20;
+    assert!(grown < 16, "a million refused payments cost {grown} MiB");
 }
 
 fn open(folder: &Path) -> Ledger {

@@ -164,15 +164,20 @@ impl Machine for LedgerMachine {
         }
     }
 
-    /// Whatever need not be written at once is kept until the disk takes writes. The disk may hold
-    /// what memory does not know.
+    /// Whatever need not be written at once is kept until the disk takes writes, if it is about an
+    /// entry that the disk may hold.
     fn refuse(&mut self, command: Command, failure: &JournalError) -> Option<Command> {
         match command {
             Command::Change(change) => {
                 change.refuse(failure);
                 None
             }
-            Command::Later(..) => Some(command),
+            Command::Later(id, later) => {
+                let mut books = lock(&self.books);
+                let now = books.time(self.clock.now());
+                let is_known = !books.is_whole() || books.later(id, later, now, &mut ());
+                is_known.then_some(Command::Later(id, later))
+            }
         }
     }
 }

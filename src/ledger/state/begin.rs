@@ -31,7 +31,7 @@ impl Books {
         self.check_room()?;
         let budget = new.budget.clone();
         let entry = record(new, id, self.next_number(), now);
-        self.live.insert(id);
+        self.live.calls.insert(id);
         self.put(entry, changes);
         Ok(Begun {
             id,
@@ -69,7 +69,7 @@ impl Books {
         }
         // A call that is at work on the same request is another request of the application.
         let own = self.index.of_request(&new.request_key);
-        let left = own.filter(|id| !self.live.contains(id));
+        let left = own.filter(|id| !self.live.calls.contains(id));
         let left = left.filter_map(|id| self.entries.get(&id));
         match left.min_by_key(|held| held.state != EntryState::Paid) {
             None => Ok(()),

@@ -77,6 +77,11 @@ impl Books {
         self.is_whole = true;
     }
 
+    #[cfg(feature = "ledger-durable")]
+    pub(in crate::ledger) const fn is_whole(&self) -> bool {
+        self.is_whole
+    }
+
     /// Returns these books, or an error while they are being loaded.
     pub(in crate::ledger) fn whole(&self) -> Result<&Self, LedgerError> {
         if self.is_whole {
@@ -92,10 +97,16 @@ impl Books {
         self.latest
     }
 
+    /// Notes that an entry will be redeemed as soon as that is written.
+    #[cfg(feature = "ledger-durable")]
+    pub(in crate::ledger) fn will_be_redeemed(&mut self, id: EntryId) {
+        self.live.redeemed.insert(id);
+    }
+
     /// Notes that no call is at work on an entry any more. Returns whether there is nothing else to
     /// do for that.
     pub(in crate::ledger) fn end_call(&mut self, id: EntryId) -> bool {
-        self.live.remove(&id);
+        self.live.calls.remove(&id);
         let entry = self.entries.get(&id);
         if let Some(entry) = entry {
             self.index.note_trouble(entry, false);
@@ -197,8 +208,16 @@ impl Books {
     /// Returns payments whose outcome is not known and on which no call is at work.
     pub(in crate::ledger) fn unresolved(&self) -> Vec<Entry> {
         let ids = self.index.unresolved.iter().map(|(_, id)| *id);
-        let left = ids.filter(|id| !self.live.contains(id));
+        let left = ids.filter(|id| !self.live.calls.contains(id));
         left.filter_map(|id| self.entry(id)).collect()
+    }
+
+    /// Returns the entries for which hosts are in trouble, oldest first.
+    pub(in crate::ledger) fn trouble(&self) -> Vec<Entry> {
+        let ids = self.index.all_trouble();
+        let mut entries: Vec<_> = ids.filter_map(|id| self.entry(id)).collect();
+        entries.sort_by_key(|entry| entry.0.number);
+        entries
     }
 
     /// Returns the entries of reusable credentials.
@@ -229,7 +248,7 @@ impl Books {
 
     fn keep(&mut self, entry: Record) {
         let entry = Arc::new(entry);
-        let is_live = self.live.contains(&entry.id);
+        let is_live = self.live.calls.contains(&entry.id);
         let old = self.entries.insert(entry.id, entry.clone());
         self.budgets.count(old.as_deref(), &entry);
         self.index.note(&entry, is_live);

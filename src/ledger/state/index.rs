@@ -88,6 +88,11 @@ impl Index {
         self.trouble.get(host).into_iter().flatten().copied()
     }
 
+    /// Returns the entries that may be a reason not to pay any host.
+    pub(super) fn all_trouble(&self) -> impl Iterator<Item = EntryId> {
+        self.trouble.values().flatten().copied()
+    }
+
     /// Returns the last payment of an invoice.
     pub(super) fn of_hash(&self, network: Network, hash: PaymentHash) -> Option<EntryId> {
         self.by_hash.get(&(network, hash)).map(|(_, id)| *id)
@@ -113,5 +118,10 @@ const fn has_not_ended(state: EntryState) -> bool {
     )
 }
 
-/// Entries on which a call of this process is at work. No disk holds them.
-pub(super) type Live = HashSet<EntryId>;
+/// Entries on which a call of this process is at work. No disk holds that.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    pub(super) calls: HashSet<EntryId>,
+    /// Redeemed, and not written so yet: nobody takes them up again.
+    pub(super) redeemed: HashSet<EntryId>,
+}

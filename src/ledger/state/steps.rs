@@ -80,7 +80,11 @@ impl Books {
                 (entry.state, entry.fee, entry.note) = (S::Paid, Some(fee), None);
                 entry.preimage = Some(Held(preimage));
             }
-            (Step::Refused(why), S::Paid) => entry.end(S::Refused, Some(&why), now),
+            (Step::Refused(why), S::Paid) => {
+                // Whatever was cleared before was other trouble.
+                entry.is_cleared = false;
+                entry.end(S::Refused, Some(&why), now);
+            }
             (Step::Unproved(why), S::Sent | S::InFlight) => {
                 entry.end(S::Unproved, Some(&why), now);
             }
@@ -105,8 +109,10 @@ impl Books {
     ) -> bool {
         use EntryState as S;
 
-        if matches!(later, Later::Abandoned | Later::Released) {
-            self.end_call(id);
+        match later {
+            Later::Abandoned | Later::Released => drop(self.end_call(id)),
+            Later::Redeemed { .. } => drop(self.live.redeemed.remove(&id)),
+            Later::Answered(_) | Later::Dropped => {}
         }
         let Some(held) = self.entries.get(&id) else {
             return false;
@@ -126,7 +132,8 @@ impl Books {
                 },
                 S::Paid,
             ) => {
-                entry.end(S::Redeemed, None, now);
+                let why = (status == 402).then_some(ASKED_AGAIN);
+                entry.end(S::Redeemed, why, now);
                 entry.answered = Some(status);
                 if is_reusable {
                     entry.invoice.clear();
@@ -147,12 +154,15 @@ impl Books {
             .index
             .of_request(key)
             .filter_map(|id| self.entries.get(&id));
-        let free = own
-            .filter(|entry| !self.live.contains(&entry.id) && entry.state != EntryState::Reserved);
+        let free = own.filter(|entry| {
+            let is_taken = self.live.calls.contains(&entry.id);
+            let is_over = self.live.redeemed.contains(&entry.id);
+            !is_taken && !is_over && entry.state != EntryState::Reserved
+        });
         let chosen = free
             .min_by_key(|entry| entry.state != EntryState::Paid)?
             .clone();
-        self.live.insert(chosen.id);
+        self.live.calls.insert(chosen.id);
         self.index.note_trouble(&chosen, true);
         Some(Entry(chosen))
     }
@@ -220,3 +230,5 @@ impl Step {
 }
 
 const MAX_NOTE: usize = 300;
+const ASKED_AGAIN: &str =
+    "the server asked for payment again: it served the request before, or its credential had ended";

@@ -180,6 +180,32 @@ async fn a_begin_that_nobody_waits_for_reserves_nothing() {
 }
 
 #[tokio::test]
+async fn what_is_redeemed_is_taken_up_by_nobody_although_that_is_not_written_yet() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let wallet = BudgetPath::root("wallet").unwrap();
+    ledger
+        .set_root(&wallet, Budget::without_limits())
+        .await
+        .unwrap();
+    for number in 0..50 {
+        let id = ledger.begin(payment(&wallet, number)).await.unwrap().id;
+        ledger
+            .paid(id, preimage(number), Amount::ZERO)
+            .await
+            .unwrap();
+        ledger.release(id);
+        assert!(
+            ledger.claim(&request(number)).unwrap().is_some(),
+            "it can be redeemed"
+        );
+        ledger.redeemed(id, 200);
+        ledger.release(id);
+        assert!(ledger.claim(&request(number)).unwrap().is_none(), "it is");
+    }
+}
+
+#[tokio::test]
 async fn a_folder_is_that_of_a_ledger_or_of_a_store_and_open_once() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = open(&folder);

@@ -46,11 +46,11 @@ const DAY: u64 = 86_400;
 
 /// The limits of each path: in total, per host, per hour and per day, in msat.
 const LIMITS: [[u64; 4]; 5] = [
-    [400, 300, 120, 200],
-    [250, 200, 100, 150],
-    [300, 150, 90, 180],
-    [120, 100, 60, 90],
-    [150, 90, 70, 100],
+    [400, 130, 120, 200],
+    [250, 110, 100, 150],
+    [300, 60, 90, 180],
+    [120, 50, 60, 90],
+    [150, 70, 70, 100],
 ];
 
 /// What a payment costs by what was reported, without the ledger's help.

@@ -156,7 +156,10 @@ async fn a_host_that_refused_a_paid_credential_is_not_paid_until_somebody_clears
         ledger.begin(payment(&wallet, 3)).await.is_ok(),
         "another host"
     );
+    let trouble: Vec<_> = ledger.trouble().unwrap().iter().map(Entry::id).collect();
+    assert_eq!(trouble, [id]);
     ledger.cleared(id).await.unwrap();
+    assert!(ledger.trouble().unwrap().is_empty());
     assert!(ledger.begin(of_host(2)).await.is_ok());
     assert_eq!(ledger.budget(&wallet).unwrap().spent, sat(10));
 }
@@ -181,6 +184,30 @@ async fn a_host_with_two_unresolved_payments_is_not_paid_and_calls_at_work_are_n
     assert_eq!(left, [ids[1]], "the others are at work");
     ledger.failed(ids[1], "unknown to the payer").await.unwrap();
     assert!(ledger.begin(of_host(5)).await.is_ok());
+}
+
+#[tokio::test]
+async fn clearing_one_trouble_does_not_clear_the_next_one_of_the_same_payment() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.in_flight(id).await.unwrap();
+    ledger.cleared(id).await.unwrap();
+    assert!(ledger.trouble().unwrap().is_empty());
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    ledger.refused(id, "402 again").await.unwrap();
+    assert_eq!(ledger.trouble().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_credential_that_was_used_up_before_says_so_and_is_no_trouble() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    ledger.answered(id, 503);
+    ledger.redeemed(id, 402);
+    let entry = ledger.entry(id).unwrap().unwrap();
+    assert!(entry.note().unwrap().contains("asked for payment again"));
+    assert!(ledger.trouble().unwrap().is_empty());
 }
 
 #[tokio::test]
