@@ -19,7 +19,7 @@
 //! - **Not published yet.** Depend on a checkout by its path.
 //! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money; the
 //!   node or wallet that you have, with [`lightning::connect`] and its URL; or any other, for which
-//!   you implement [`Receiver`](lightning::Receiver). There is no paying client yet.
+//!   you implement [`Receiver`](lightning::Receiver).
 //! - **In production**: the page [From devnet to production](docs::production), and the server runs
 //!   [behind a reverse proxy](docs::reverse_proxy).
 //!
@@ -64,6 +64,29 @@
 //! The server in the README includes a wallet, so that you can pay by hand. The repository's
 //! `examples/` show a production set-up, your own node, tests of handlers, and settlements.
 //!
+//! # Pay for a request
+//!
+//! The feature `reqwest` adds a client that pays by itself, inside limits that you set. The feature
+//! `client` has the same as a tower layer. [`client`] says what holds, whatever a server does.
+//!
+#![cfg_attr(feature = "reqwest", doc = "```no_run")]
+#![cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
+//! use tower_x402::{Amount, PayingClient, Wallet, ledger::{Budget, Ledger}, lightning};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let node = lightning::connect("phoenixd://:PASSWORD@127.0.0.1:9740").await?;
+//!     let wallet = Wallet::builder(node.payer()?)
+//!         .budget(Budget::daily(Amount::from_sat(500))) // fees included
+//!         .ledger(Ledger::open("ledger")?) // what was paid, and for what; survives a restart
+//!         .build()
+//!         .await?;
+//!     let answer = PayingClient::new(wallet)?.get("https://api.example.com/weather").send().await?;
+//!     println!("{}", answer.text().await?);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # The dialects
 //!
 //! A dialect is a payment protocol over HTTP. The layer offers one invoice in every enabled
@@ -105,6 +128,9 @@
 //! | `axum` | [`Paid`], and support for axum's original URI, matched path and peer address. Without it, do not use the layer inside `Router::nest`. | yes |
 //! | `l402`, `mpp`, `x402` | the dialects | yes |
 //! | `tracing` | log events. Without them nothing says why an answer was 500 or 503. | yes |
+//! | `client` | `AutoPayLayer`: a tower layer that pays from a `Wallet` (see [`client`]) | |
+//! | `reqwest` | `PayingClient`: the same for users of reqwest | |
+//! | `ledger`, `ledger-durable` | the [`ledger`] of payments and budgets, in memory and in a folder | |
 //! | `facilitator` | x402's `/settle`, `/verify` and `/supported` as a tower service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes and a channel inside your process, on regtest | |
 //! | `lnd`, `cln`, `phoenixd`, `lnbits`, `nwc`, `ldk` | adapters for nodes and wallets: see [`lightning::connect`] | |
@@ -118,6 +144,8 @@
 //! TLS: use a [reverse proxy](docs::reverse_proxy). It does not move money: the node does.
 //!
 #![cfg_attr(not(feature = "devnet"), doc = "[`Devnet`]: #features")]
+#![cfg_attr(not(feature = "client"), doc = "[`client`]: #features")]
+#![cfg_attr(not(feature = "ledger"), doc = "[`ledger`]: #features")]
 #![cfg_attr(not(feature = "replay-durable"), doc = "[`DurableStore`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -197,6 +225,10 @@ pub mod server;
 )]
 mod trace;
 
+#[cfg(feature = "reqwest")]
+pub use client::PayingClient;
+#[cfg(feature = "client")]
+pub use client::{AutoPayLayer, Wallet};
 pub use dialect::client::{ChallengeError, ClientConditions, ClientRequest};
 #[cfg(feature = "l402")]
 pub use dialect::l402;

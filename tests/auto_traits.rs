@@ -4,6 +4,11 @@ use std::fmt::Debug;
 
 use tower_x402::{
     body::{RequestBody, ResponseBody},
+    client::{
+        ApprovalRequest, AutoPay, Decision, GuardedResolver, Money, NotTaken, PaidReceipt,
+        PayError, PayingRequest, Policy, Quote, QuotedOffer, Recovered, RefusedOffer,
+        WalletBuilder, WalletError,
+    },
     clock::{SystemClock, TestClock, Timestamp},
     facilitator::Facilitator,
     ledger::{
@@ -31,6 +36,25 @@ macro_rules! are_free {
 #[test]
 fn public_types_are_debug_send_and_sync() {
     are_free!(
+        ApprovalRequest,
+        AutoPay<()>,
+        AutoPayLayer,
+        Decision,
+        GuardedResolver,
+        Money,
+        NotTaken,
+        PayError<()>,
+        PaidReceipt,
+        PayingClient,
+        PayingRequest,
+        Policy,
+        Quote,
+        QuotedOffer,
+        Recovered,
+        RefusedOffer,
+        Wallet,
+        WalletBuilder,
+        WalletError,
         ApprovalId,
         Approvals,
         BeginError,

@@ -19,7 +19,7 @@ use crate::{
     ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, NewPayment},
     lightning::PayLimits,
     payment::Amount,
-    trace,
+    trace::{self, PaymentFields, in_payment},
 };
 
 /// An offer that was checked.
@@ -234,15 +234,14 @@ async fn pay<E>(
     let (purchase, cost) = (&*checked.purchase, checked.cost);
     let left = purchase.expires_at().saturating_since(wallet.now());
     let limits = PayLimits::new(cost.max_fee, time(wallet.policy(), left));
-    let outcome = wallet.pay(purchase.invoice(), limits).await;
-    trace::info(format_args!(
-        "paid {} to {}: payment {}, {}, {}",
-        cost.amount,
-        job.place.host,
-        purchase.invoice().payment_hash(),
-        purchase.dialect(),
-        outcome.name(),
-    ));
+    let fields = PaymentFields {
+        host: &job.place.host,
+        msat: cost.amount.as_msat(),
+        dialect: purchase.dialect().as_str(),
+        payment_hash: purchase.invoice().payment_hash().to_string(),
+    };
+    let paying = wallet.pay(purchase.invoice(), limits);
+    let outcome = in_payment(paying, &fields, Outcome::name).await;
     let written = write(&hand, &outcome).await;
     let receipt = |fee| {
         PaidReceipt::new(Paid {

@@ -16,6 +16,12 @@
 //!
 //! [`PayError::money`] says for every request that failed whether money left.
 //!
+//! # What is logged
+//!
+//! With the feature `tracing`, each payment is a span `payment` of the target `tower_x402`, with the
+//! fields `host`, `msat`, `dialect`, `payment_hash` and `outcome`. A budget that is nearly used up is
+//! a warning. No preimage, credential, header or query is logged.
+//!
 //! # Order of layers
 //!
 //! Put the layer inside a layer that follows redirects. A redirect to another origin, or one after a

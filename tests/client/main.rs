@@ -16,6 +16,7 @@ mod elsewhere;
 mod interleavings;
 mod killed;
 mod liars;
+mod logged;
 mod lost;
 mod once;
 mod quotes;
