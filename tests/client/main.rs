@@ -11,6 +11,7 @@ mod approvals;
 mod budgets;
 mod checks;
 mod credentials;
+mod died;
 mod elsewhere;
 
 mod interleavings;

@@ -9,7 +9,11 @@ use std::{
 };
 
 use http::StatusCode;
-use tower_x402::{Charge, DialectName, client::PaidReceipt};
+use tower_x402::{
+    Charge, DialectName,
+    client::{PaidReceipt, PayErrorKind},
+    ledger::Budget,
+};
 
 use crate::{
     bank::{Bank, sat},
@@ -36,6 +40,32 @@ async fn a_token_for_several_uses_is_attached_before_a_402_and_dropped_when_refu
     let answer = ask(&client, get(HERE)).await.unwrap();
     assert!(answer.extensions().get::<PaidReceipt>().is_some());
     assert_eq!(bank.payments(), 2);
+}
+
+#[tokio::test]
+async fn a_token_that_was_refused_is_not_presented_again_also_if_no_other_is_bought() {
+    let bank = Bank::new();
+    let builder = bank.builder(&bank.ledger()).budget(Budget::total(sat(2)));
+    let wallet = builder.build().await.unwrap();
+    let revoked = Arc::new(AtomicBool::new(false));
+    let (node, refuses) = (bank.node.clone(), Arc::clone(&revoked));
+    let (client, seen) = client(&wallet, move |request| {
+        let is_good = is_paid(&request) && !refuses.load(Ordering::SeqCst);
+        let node = node.clone();
+        async move {
+            match is_good {
+                true => answer(200),
+                false => l402(&invoice(&node, sat(1)).await),
+            }
+        }
+    });
+    ask(&client, get(HERE)).await.unwrap();
+    revoked.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let error = ask(&client, get(HERE)).await.unwrap_err();
+        assert_eq!(error.kind(), PayErrorKind::NotPaid, "the budget is used up");
+    }
+    assert_eq!(credentials(&seen), 2, "once paid for, once refused");
 }
 
 #[tokio::test]
