@@ -108,6 +108,8 @@
 //! | `facilitator` | x402's `/settle`, `/verify` and `/supported` as a tower service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes and a channel inside your process, on regtest | |
 //! | `lnd`, `cln`, `phoenixd`, `lnbits`, `nwc`, `ldk` | adapters for nodes and wallets: see [`lightning::connect`] | |
+//! | `ledger` | [`ledger`]: every payment of an application and its budgets, in memory | |
+//! | `ledger-durable` | `Ledger::open`: the ledger in a folder on this machine, fsynced | |
 //! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
 //! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
 //! | `full` | all of these but `ldk` | |
@@ -118,6 +120,7 @@
 //! TLS: use a [reverse proxy](docs::reverse_proxy). It does not move money: the node does.
 //!
 #![cfg_attr(not(feature = "devnet"), doc = "[`Devnet`]: #features")]
+#![cfg_attr(not(feature = "ledger"), doc = "[`ledger`]: #features")]
 #![cfg_attr(not(feature = "replay-durable"), doc = "[`DurableStore`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
