@@ -130,10 +130,11 @@
 //! | `tracing` | log events. Without them nothing says why an answer was 500 or 503. | yes |
 //! | `client` | `AutoPayLayer`: a tower layer that pays from a `Wallet` (see [`client`]) | |
 //! | `reqwest` | `PayingClient`: the same for users of reqwest | |
-//! | `ledger`, `ledger-durable` | the [`ledger`] of payments and budgets, in memory and in a folder | |
 //! | `facilitator` | x402's `/settle`, `/verify` and `/supported` as a tower service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes and a channel inside your process, on regtest | |
 //! | `lnd`, `cln`, `phoenixd`, `lnbits`, `nwc`, `ldk` | adapters for nodes and wallets: see [`lightning::connect`] | |
+//! | `ledger` | [`ledger`]: every payment of an application and its budgets, in memory | |
+//! | `ledger-durable` | `Ledger::open`: the ledger in a folder on this machine, fsynced | |
 //! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
 //! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
 //! | `full` | all of these but `ldk` | |
