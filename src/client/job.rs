@@ -31,6 +31,10 @@ pub(super) struct Job {
     pub(super) is_led_here: bool,
 }
 
+/// Marks a request that follows a redirect which must not lead to a payment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LedHere;
+
 /// A body that is sent once, because it is not kept.
 pub(super) type Unkept<B> = Option<B>;
 
@@ -45,7 +49,8 @@ impl Job {
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,
     {
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        let is_led_here = head.extensions.remove::<LedHere>().is_some();
         let place = Place::of(&head.method, &head.uri).ok_or(Cause::Address(
             "expected an absolute http or https URL without userinfo",
         ))?;
@@ -88,7 +93,7 @@ impl Job {
             body,
             body_hash,
             key,
-            is_led_here: false,
+            is_led_here: is_led_here && !policy.pays_after_redirects,
         };
         Ok((job, unkept))
     }

@@ -36,6 +36,7 @@ mod bought;
 mod builder;
 mod buy;
 mod check;
+mod checked;
 mod earlier;
 mod error;
 mod future;

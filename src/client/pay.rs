@@ -30,7 +30,7 @@ where
     // 1. Where it goes, and whether it can be sent again.
     let policy = wallet.policy();
     let (mut job, unkept) = Job::take(request, policy).await.map_err(PayError::new)?;
-    job.is_led_here = wallet.was_led_to(&job.place);
+    job.is_led_here |= wallet.was_led_to(&job.place);
 
     // 2. What was paid for this very request before, and whose answer was lost.
     let earlier = wallet.earlier(&job).await.map_err(PayError::new)?;

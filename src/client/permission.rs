@@ -4,7 +4,7 @@
 use super::{
     Wallet,
     approval::{ApprovalRequest, Decision},
-    buy::Checked,
+    checked::Checked,
     error::Cause,
     hand::Hand,
     job::Job,

@@ -50,33 +50,40 @@ impl Place {
             .unwrap_or(&self.host)
     }
 
-    /// Returns where a `Location` leads from here. `None` if it cannot be read.
+    /// Returns where a `Location` leads from here, read as browsers do. `None` if it cannot be read.
     pub(super) fn redirected(&self, location: &str) -> Option<String> {
-        let to: Uri = location.parse().ok()?;
-        if to.scheme().is_some() {
-            return Self::of(&self.method, &to).map(|place| place.key());
-        }
-        if let Some(rest) = location.strip_prefix("//") {
-            let scheme = if self.is_https { "https" } else { "http" };
-            let to: Uri = format!("{scheme}://{rest}").parse().ok()?;
-            return Self::of(&self.method, &to).map(|place| place.key());
-        }
-        // The path alone decides: a relative one is resolved in its folder.
-        let path = location.split(['?', '#']).next()?;
-        let path = match path.strip_prefix('/') {
-            Some(_) => path.to_owned(),
-            None => {
+        let location = location.trim_ascii().replace('\\', "/");
+        let own = if self.is_https { "https" } else { "http" };
+        let (scheme, rest) = match location.split_once(':') {
+            Some((scheme, rest)) if is_scheme(scheme) => (scheme, rest),
+            _ if location.starts_with("//") => (own, &*location),
+            _ => {
+                // A relative path is resolved in the folder of this one.
+                let path = location.split(['?', '#']).next()?;
                 let folder = self.path.rfind('/').map_or("/", |end| &self.path[..=end]);
-                format!("{folder}{path}")
+                let folder = if path.starts_with('/') { "" } else { folder };
+                return Some(format!(
+                    "{}{}",
+                    self.origin,
+                    resolved(&[folder, path].concat())
+                ));
             }
         };
-        Some(format!("{}{}", self.origin, resolved(&path)))
+        let to = format!("{scheme}://{}", rest.trim_start_matches('/'));
+        Some(Self::of(&self.method, &to.parse().ok()?)?.key())
     }
 
     /// Returns what redirects are remembered by: the origin and the path, without dot segments.
     pub(super) fn key(&self) -> String {
         format!("{}{}", self.origin, resolved(&self.path))
     }
+}
+
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 /// Returns a path without dot segments, however they are written (RFC 3986, "Remove Dot Segments").
@@ -172,7 +179,11 @@ mod tests {
             ("../x", Some("https://a/x")),
             ("/y/%2e%2E/./x", Some("https://a/x")),
             ("https://b/y/../x", Some("https://b/x")),
+            (r"https:\\b\x", Some("https://b/x")),
+            ("https:/b/x", Some("https://b/x")),
+            (" /x:y", Some("https://a/x:y")),
             ("https://u@b/", None),
+            ("mailto:x", None),
         ] {
             assert_eq!(from.redirected(location).as_deref(), to, "{location}");
         }

@@ -5,7 +5,7 @@ use tower_service::Service;
 
 use super::{
     NotTaken, PayError, Wallet,
-    buy::{checked, unpayable},
+    checked::{checked, unpayable},
     error::Cause,
     job::Job,
     offers::offers,

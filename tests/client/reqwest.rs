@@ -67,6 +67,10 @@ async fn world() -> World {
         .route("/lose", leads("/free", 303))
         .route("/loop", get(async || Redirect::temporary("/loop")))
         .route(
+            "/toll",
+            get(async || Redirect::temporary("/paid")).layer(paywall(&origin)),
+        )
+        .route(
             "/sold",
             get(async move || Redirect::temporary(&format!("{to}/free"))).layer(paywall(&origin)),
         );
@@ -152,6 +156,22 @@ async fn a_redirect_to_another_origin_is_followed_and_paid_only_if_that_is_allow
     let answer = client.get(&url).send().await.unwrap();
     assert_eq!(answer.url().as_str(), format!("{}/paid", world.there));
     assert_eq!(answer.text().await.unwrap(), "rainy");
+}
+
+#[tokio::test]
+async fn a_redirect_after_a_payment_leads_to_no_other_payment() {
+    let world = world().await;
+    let (client, ledger) = paying(&world, Policy::new()).await;
+    for _ in 0..2 {
+        let before = entries(&ledger).len();
+        let error = client
+            .get(format!("{}/toll", world.here))
+            .send()
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), PayErrorKind::NotPaid);
+        assert_eq!(entries(&ledger).len(), before + 1);
+    }
 }
 
 #[tokio::test]

@@ -11,10 +11,12 @@ use tower_service::Service as _;
 
 use super::{
     dns::GuardedDns,
-    hops::Hops,
+    hops::{Hops, is_same_origin},
     service::{Plain, Timeout},
 };
-use crate::client::{AutoPay, AutoPayLayer, PayError, Wallet, error::Cause};
+use crate::client::{
+    AutoPay, AutoPayLayer, PaidReceipt, PayError, Wallet, error::Cause, job::LedHere,
+};
 
 /// A client of reqwest that pays for requests which a server answers with 402.
 ///
@@ -107,24 +109,33 @@ impl PayingClient {
     /// A [`PayError`], which says whether money left.
     pub async fn execute(&self, request: Request) -> Result<Response, PayError<Error>> {
         let mut hops = Hops::new(&request);
-        let mut request = request;
+        let (mut request, mut is_led_here) = (request, false);
         loop {
             let (url, next) = (request.url().clone(), hops.keep(&request));
-            let answer = self.send(request).await?;
+            let answer = self.send(request, is_led_here).await?;
+            let is_paid = answer.extensions().get::<PaidReceipt>().is_some();
             match next.and_then(|next| hops.follow(next, &answer)) {
                 Some(next) => request = next,
                 None => return Ok(with_url(answer, url)),
             }
+            is_led_here |= is_paid || !is_same_origin(&url, request.url());
         }
     }
 
-    async fn send(&self, request: Request) -> Result<http::Response<Body>, PayError<Error>> {
+    async fn send(
+        &self,
+        request: Request,
+        is_led_here: bool,
+    ) -> Result<http::Response<Body>, PayError<Error>> {
         let timeout = request.timeout().copied();
         let mut request = http::Request::<Body>::try_from(request)
             .map_err(|error| PayError::new(Cause::Inner(error)))?;
         // The conversion forgets it.
         if let Some(limit) = timeout {
             request.extensions_mut().insert(Timeout(limit));
+        }
+        if is_led_here {
+            request.extensions_mut().insert(LedHere);
         }
         let mut paying = self.paying.clone();
         std::future::poll_fn(|cx| paying.poll_ready(cx)).await?;

@@ -93,7 +93,8 @@ impl Hops {
     }
 }
 
-fn is_same_origin(a: &Url, b: &Url) -> bool {
+/// Returns whether two URLs have the same scheme, host and port.
+pub(super) fn is_same_origin(a: &Url, b: &Url) -> bool {
     a.scheme() == b.scheme()
         && a.host_str() == b.host_str()
         && a.port_or_known_default() == b.port_or_known_default()

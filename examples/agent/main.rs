@@ -10,14 +10,12 @@
 //! `cargo run --example agent -- http://127.0.0.1:PORT 'lnd+http://127.0.0.1:PORT?macaroon_hex=02' agent-ledger`
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
-mod secret_file;
+mod tools;
 
 use std::{collections::BTreeMap, error::Error, sync::Arc};
 
-use axum::{Router, routing::get};
-use tokio::net::TcpListener;
 use tower_x402::{
-    Amount, Devnet, MemoryStore, Paywall,
+    Amount, Devnet,
     client::{PayErrorKind, PayingClient, Policy, Wallet},
     ledger::{Budget, EntryState, Ledger},
     lightning::{self, Payer},
@@ -34,7 +32,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
         [] => {
             let devnet = Devnet::start().await?;
             let payer = Arc::new(devnet.client());
-            (tools(&devnet).await?, payer, Ledger::in_memory())
+            let prices = [("/weather/{city}", 30)];
+            (
+                tools::serve(&devnet, &prices).await?,
+                payer,
+                Ledger::in_memory(),
+            )
         }
         _ => return Err("expected no arguments, or three: an origin, a node and a folder".into()),
     };
@@ -91,21 +94,4 @@ async fn main() -> Result<(), Box<dyn Error>> {
         budget.remaining.unwrap_or_default()
     );
     Ok(())
-}
-
-/// Serves three tools in this process, for 30 sat a request, and returns their origin.
-async fn tools(devnet: &Devnet) -> Result<String, Box<dyn Error>> {
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let origin = format!("http://{}", listener.local_addr()?);
-    let folder = tempfile::tempdir()?;
-    let secret = secret_file::create(folder.path(), "master-secret")?;
-    let paywall = Paywall::builder(devnet.server())
-        .origin(&origin)
-        .master_secret(std::fs::read(secret)?)
-        .replay_store(MemoryStore::new()?)
-        .build()?;
-    let tool = get(async || "sunny").route_layer(paywall.charge(Amount::from_sat(30))?);
-    let app = Router::new().route("/weather/{city}", tool);
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    Ok(origin)
 }
