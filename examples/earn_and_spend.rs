@@ -68,20 +68,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
 
     let totals = ledger.totals()?;
-    println!("\n{:<24} {:>10} {:>10}", "host", "earned", "spent");
+    println!("\nhost: earned, spent");
     for (host, total) in &totals.by_host {
-        println!(
-            "{host:<24} {:>10} {:>10}",
-            total.earned.to_string(),
-            total.spent.to_string()
-        );
+        println!("{host}: {}, {}", total.earned, total.spent);
     }
-    let all = totals.all;
-    println!(
-        "{:<24} {:>10} {:>10}",
-        "all",
-        all.earned.to_string(),
-        all.spent.to_string()
-    );
+    println!("in all: {}, {}", totals.all.earned, totals.all.spent);
     Ok(())
 }

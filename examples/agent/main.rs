@@ -1,12 +1,7 @@
-//! An agent with 500 sat a day, which buys from three tools until its budget stops it, and prints
-//! what it spent.
+//! An agent with 500 sat a day, which buys until its budget stops it, and prints what it spent.
 //!
-//! `cargo run --example agent` runs the tools and two Lightning nodes in this process.
-//!
-//! To buy from another process, start `cargo run --example paid_api` and pass the URLs that it
-//! prints, and a folder for the ledger. Kill the agent whenever you like, and start it again: it
-//! neither pays twice for what it paid, nor forgets what it spent.
-//!
+//! `cargo run --example agent` runs the tools and two Lightning nodes in this process. To buy from
+//! another process, and to kill the agent in between, start `cargo run --example paid_api`, and then
 //! `cargo run --example agent -- http://127.0.0.1:PORT 'lnd+http://127.0.0.1:PORT?macaroon_hex=02' agent-ledger`
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
@@ -67,25 +62,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    println!("\nspent today, by what was bought:");
-    let mut spent = BTreeMap::<String, (u32, u64)>::new();
-    let mut page = ledger.entries(None)?;
-    while let Some(last) = page.last().cloned() {
-        for entry in page
-            .iter()
-            .filter(|entry| entry.state() == EntryState::Redeemed)
-        {
-            let (count, msat) = spent.entry(entry.path().to_owned()).or_default();
-            *count += 1;
-            *msat += entry.amount().as_msat() + entry.fee().unwrap_or_default().as_msat();
+    println!("\nspent:");
+    let mut spent = BTreeMap::<String, u64>::new();
+    for entry in ledger.entries(None)? {
+        if entry.state() == EntryState::Redeemed {
+            let msat = entry.amount().as_msat() + entry.fee().unwrap_or_default().as_msat();
+            *spent.entry(entry.path().to_owned()).or_default() += msat;
         }
-        page = ledger.entries(Some(&last))?;
     }
-    for (path, (count, msat)) in spent {
-        println!(
-            "{count:>4} x {path:<20} {:>12}",
-            Amount::from_msat(msat).to_string()
-        );
+    for (path, msat) in spent {
+        println!("{path:<20} {}", Amount::from_msat(msat));
     }
     let budget = agent.budget()?;
     println!(

@@ -3,6 +3,8 @@
 
 mod bank;
 mod hostile;
+#[path = "../server/journal.rs"]
+mod journal;
 mod shop;
 mod stall;
 
