@@ -49,16 +49,18 @@ mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
+mod total;
 
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
     budget::{Budget, BudgetPath, BudgetState},
     entry::{Direction, Entry, EntryState},
     error::{LedgerError, LedgerErrorKind},
-    export::{Total, Totals},
+    export::Totals,
     handle::Ledger,
     ids::{EntryId, RequestKey},
     new_payment::NewPayment,
     options::LedgerOptions,
     refusal::{BeginError, BeginRefusal, Begun, LimitKind, OverBudget},
+    total::Total,
 };

@@ -2,7 +2,8 @@
 
 use super::{
     Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, LedgerErrorKind,
-    RequestKey, state::Books,
+    RequestKey, Total,
+    state::{Books, CarriedKey},
 };
 use crate::{
     clock::Timestamp,
@@ -155,6 +156,34 @@ impl Ledger {
     /// As for [`budget`](Self::budget).
     pub fn entries(&self, after: Option<&Entry>) -> Result<Vec<Entry>, LedgerError> {
         self.read(|books, _| books.page(after.map(|entry| entry.0.number), PAGE))
+    }
+
+    /// Forgets entries that were over before a moment: failed, redeemed, income, and refused or
+    /// unproved ones that were cleared, once invoice and credential have expired too. Budgets and
+    /// [`totals`](Self::totals) keep their sums. Returns how many it forgot.
+    ///
+    /// Export them first. Call it now and then if the ledger would become full otherwise. A limit
+    /// for a time that began before the moment may count too much after a restart, and never too
+    /// little.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if this cannot be written.
+    pub async fn forget_before(&self, moment: Timestamp) -> Result<usize, LedgerError> {
+        let mut forgotten = 0;
+        loop {
+            let some = self.change(move |books, _, changes| {
+                Ok::<_, LedgerError>(books.forget_before(moment, PAGE, changes))
+            });
+            match some.await? {
+                0 => return Ok(forgotten),
+                some => forgotten += some,
+            }
+        }
+    }
+
+    pub(super) fn carried(&self) -> Result<Vec<(CarriedKey, Total)>, LedgerError> {
+        self.read(|books, _| books.all_carried())
     }
 
     fn read<T>(&self, read: impl FnOnce(&Books, Timestamp) -> T) -> Result<T, LedgerError> {

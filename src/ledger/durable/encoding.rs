@@ -9,9 +9,9 @@ use crate::{
     codec::hex,
     journal::Batch,
     ledger::{
-        Budget, BudgetPath, EntryId, EntryState, RequestKey,
+        Budget, BudgetPath, EntryId, EntryState, RequestKey, Total,
         entry::{Held, Record},
-        state::{BudgetRecord, Changes},
+        state::{BudgetRecord, Carried, CarriedKey, Changes},
     },
     payment::{Amount, DialectName, Network, PaymentHash, Preimage},
 };
@@ -20,6 +20,7 @@ use crate::{
 #[derive(PartialEq)]
 pub(super) enum Encoded {
     Budget(BudgetPath, BudgetRecord),
+    Carried(CarriedKey, Carried),
     Entry(Box<Record>),
     /// That the folder is one of a ledger, in this version.
     Marker,
@@ -32,6 +33,16 @@ impl Encoded {
             BUDGET => {
                 let path = BudgetPath::parse(std::str::from_utf8(name).ok()?)?;
                 Some(Self::Budget(path, from_json::<StoredBudget>(value)?.read()))
+            }
+            CARRIED => {
+                let (budget, host) = std::str::from_utf8(name).ok()?.split_once('\n')?;
+                let budget = match budget {
+                    "" => None,
+                    path => Some(BudgetPath::parse(path)?),
+                };
+                let host = host.to_owned();
+                let carried = from_json::<StoredCarried>(value)?.read();
+                Some(Self::Carried(CarriedKey { budget, host }, carried))
             }
             ENTRY => {
                 let id = EntryId::from_bytes(name.try_into().ok()?);
@@ -51,11 +62,30 @@ impl Changes for Batch {
         self.change(&key, old.as_deref(), Some(&new));
     }
 
+    fn forgotten(&mut self, old: &Record) {
+        let (key, old) = to_entry(old);
+        self.change(&key, Some(&old), None);
+    }
+
+    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: &Carried) {
+        let old = old.map(|old| to_carried(key, old).1);
+        let (key, new) = to_carried(key, new);
+        self.change(&key, old.as_deref(), Some(&new));
+    }
+
     fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord) {
         let old = old.map(|old| to_budget(path, old).1);
         let (key, new) = to_budget(path, new);
         self.change(&key, old.as_deref(), Some(&new));
     }
+}
+
+/// Returns the key and the value of the sums of forgotten entries.
+pub(super) fn to_carried(key: &CarriedKey, carried: &Carried) -> (Vec<u8>, Vec<u8>) {
+    let budget = key.budget.as_ref().map_or("", BudgetPath::as_str);
+    let name = [budget.as_bytes(), b"\n", key.host.as_bytes()].concat();
+    let key = [&[CARRIED], name.as_slice()].concat();
+    (key, to_json(&StoredCarried::of(carried)))
 }
 
 /// Returns the key and the value of an entry.
@@ -118,6 +148,41 @@ impl StoredBudget {
             limits,
             is_revoked: self.is_revoked,
         }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredCarried {
+    payments: u64,
+    spent: u64,
+    fees: u64,
+    earned: u64,
+    latest: u64,
+}
+
+impl StoredCarried {
+    const fn of(carried: &Carried) -> Self {
+        let total = &carried.total;
+        Self {
+            payments: total.payments,
+            spent: total.spent.as_msat(),
+            fees: total.fees.as_msat(),
+            earned: total.earned.as_msat(),
+            latest: carried.latest.as_unix_seconds(),
+        }
+    }
+
+    const fn read(self) -> Carried {
+        let total = Total {
+            payments: self.payments,
+            spent: Amount::from_msat(self.spent),
+            fees: Amount::from_msat(self.fees),
+            reserved: Amount::ZERO,
+            earned: Amount::from_msat(self.earned),
+        };
+        let latest = Timestamp::from_unix_seconds(self.latest);
+        Carried { total, latest }
     }
 }
 
@@ -244,6 +309,7 @@ fn from_json<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
 const DIALECTS: [DialectName; 3] = [DialectName::L402, DialectName::Mpp, DialectName::X402];
 /// Tags of no record of a replay store: neither opens the folder of the other.
 const BUDGET: u8 = b'B';
+const CARRIED: u8 = b'C';
 const ENTRY: u8 = b'E';
 const MARKER: u8 = b'L';
 pub(super) const VERSION: &[u8] = b"1";

@@ -117,6 +117,7 @@ impl Machine for LedgerMachine {
     fn load(&mut self, key: &[u8], value: &[u8]) -> Result<(), JournalError> {
         match Encoded::read(key, value) {
             Some(Encoded::Budget(path, record)) => lock(&self.books).load_budget(&path, record),
+            Some(Encoded::Carried(key, carried)) => lock(&self.books).load_carried(key, carried),
             Some(Encoded::Entry(entry)) => lock(&self.books).load_entry(*entry),
             Some(Encoded::Marker) => self.is_marked = true,
             None => {

@@ -2,13 +2,13 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 
-use super::encoding::{Encoded, VERSION, to_budget, to_entry};
+use super::encoding::{Encoded, VERSION, to_budget, to_carried, to_entry};
 use crate::{
     clock::Timestamp,
     ledger::{
-        Budget, BudgetPath, Entry, EntryId, EntryState, RequestKey,
+        Budget, BudgetPath, Entry, EntryId, EntryState, RequestKey, Total,
         entry::{Held, Record},
-        state::BudgetRecord,
+        state::{BudgetRecord, Carried, CarriedKey},
     },
     payment::{Amount, DialectName, Network, PaymentHash, Preimage},
 };
@@ -88,6 +88,17 @@ proptest! {
             budget = budget.per_host(Amount::from_msat(host)).until(Timestamp::from_unix_seconds(end)).owner("ann");
         }
         let path = BudgetPath::parse("a/b c").unwrap();
+        let total = Total {
+            payments: total,
+            spent: Amount::from_msat(host),
+            fees: Amount::from_msat(length),
+            reserved: Amount::ZERO,
+            earned: Amount::from_msat(limit),
+        };
+        let carried = Carried { total, latest: Timestamp::from_unix_seconds(end) };
+        let key = CarriedKey { budget: option.map(|_| path.clone()), host: "a.example".to_owned() };
+        let (name, value) = to_carried(&key, &carried);
+        prop_assert!(Encoded::read(&name, &value) == Some(Encoded::Carried(key, carried)));
         let record = BudgetRecord { limits: budget, is_revoked };
         let (key, value) = to_budget(&path, &record);
         prop_assert!(Encoded::read(&key, &value) == Some(Encoded::Budget(path, record)));

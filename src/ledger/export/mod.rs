@@ -5,4 +5,4 @@ mod csv;
 mod lines;
 mod totals;
 
-pub use self::totals::{Total, Totals};
+pub use self::totals::Totals;

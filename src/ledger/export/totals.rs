@@ -1,11 +1,9 @@
 use std::{collections::BTreeMap, io};
 
-use crate::{
-    ledger::{BudgetPath, Direction, Entry, EntryState, Ledger, LedgerError, LedgerErrorKind},
-    payment::Amount,
-};
+use crate::ledger::{BudgetPath, Entry, Ledger, LedgerError, LedgerErrorKind, Total};
 
-/// Sums over all entries of a ledger. Each map is in the order of its keys.
+/// Sums over all entries of a ledger. Each map is in the order of its keys. Those that were
+/// [forgotten](Ledger::forget_before) are left out by day and by description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -21,22 +19,6 @@ pub struct Totals {
     pub by_budget: BTreeMap<BudgetPath, Total>,
 }
 
-/// A sum over entries.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Total {
-    /// How many payments were made or came in.
-    pub payments: u64,
-    /// What was spent, with fees.
-    pub spent: Amount,
-    /// The part of it that was fees.
-    pub fees: Amount,
-    /// What is reserved for payments that have not ended, with their fee limits.
-    pub reserved: Amount,
-    /// What came in.
-    pub earned: Amount,
-}
-
 impl Ledger {
     /// Adds up all entries: by host, day, description and budget. Reads them all, so call it for a
     /// report and not for each request.
@@ -46,6 +28,9 @@ impl Ledger {
     /// A [`LedgerError`] if the ledger cannot be read now.
     pub fn totals(&self) -> Result<Totals, LedgerError> {
         let mut totals = Totals::default();
+        for (key, total) in self.carried()? {
+            totals.add_carried(key.budget, key.host, total);
+        }
         self.each(|entry| {
             totals.add(entry);
             Ok(())
@@ -56,8 +41,16 @@ impl Ledger {
 }
 
 impl Totals {
+    fn add_carried(&mut self, budget: Option<BudgetPath>, host: String, total: Total) {
+        self.all.add(total);
+        self.by_host.entry(host).or_default().add(total);
+        if let Some(path) = budget {
+            self.by_budget.entry(path).or_default().add(total);
+        }
+    }
+
     fn add(&mut self, entry: &Entry) {
-        let counted = Total::of(entry);
+        let counted = Total::of(&entry.0);
         if counted == Total::default() {
             return;
         }
@@ -75,44 +68,4 @@ impl Totals {
             self.by_budget.entry(path.clone()).or_default().add(counted);
         }
     }
-}
-
-impl Total {
-    fn of(entry: &Entry) -> Self {
-        let plus = |fee: Amount| saturating_add(entry.amount(), fee);
-        match (entry.direction(), entry.state()) {
-            (Direction::Earned, _) => Self {
-                payments: 1,
-                earned: entry.amount(),
-                ..Self::default()
-            },
-            (_, EntryState::Failed) => Self::default(),
-            (_, EntryState::InFlight | EntryState::Reserved | EntryState::Sent) => Self {
-                reserved: plus(entry.max_fee()),
-                ..Self::default()
-            },
-            (_, _) => {
-                let fees = entry.fee().unwrap_or(entry.max_fee());
-                Self {
-                    payments: 1,
-                    spent: plus(fees),
-                    fees,
-                    ..Self::default()
-                }
-            }
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.payments += other.payments;
-        self.spent = saturating_add(self.spent, other.spent);
-        self.fees = saturating_add(self.fees, other.fees);
-        self.reserved = saturating_add(self.reserved, other.reserved);
-        self.earned = saturating_add(self.earned, other.earned);
-    }
-}
-
-fn saturating_add(one: Amount, other: Amount) -> Amount {
-    one.checked_add(other)
-        .unwrap_or(Amount::from_msat(u64::MAX))
 }

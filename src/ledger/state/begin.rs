@@ -44,7 +44,7 @@ impl Books {
         if self.entries.len() < self.capacity {
             return Ok(());
         }
-        let why = "no room for another entry; `LedgerOptions::capacity` allows more";
+        let why = "no room for another entry: export old ones and use `Ledger::forget_before`, or set a higher `LedgerOptions::capacity`";
         Err(LedgerError::new(LedgerErrorKind::Full, why))
     }
 

@@ -2,7 +2,9 @@ use std::{collections::HashMap, sync::Arc};
 
 use super::{
     budgets::Budgets,
+    carried::AllCarried,
     changes::{BudgetRecord, Changes},
+    counted::Counted,
     index::{Index, Live},
 };
 use crate::{
@@ -20,6 +22,7 @@ pub(in crate::ledger) struct Books {
     pub(super) entries: HashMap<EntryId, Arc<Record>>,
     pub(super) index: Index,
     pub(super) budgets: Budgets,
+    pub(super) carried: AllCarried,
     /// Kept when the rest is loaded again.
     pub(super) live: Live,
     /// The latest moment that was ever seen.
@@ -52,21 +55,23 @@ impl Books {
 
     /// Loads a budget.
     pub(in crate::ledger) fn load_budget(&mut self, path: &BudgetPath, record: BudgetRecord) {
-        let entries = self.entries.values().map(|entry| &**entry);
-        self.budgets.set(path, record, entries);
+        let entries = self.entries.values();
+        let entries = entries.filter_map(|entry| {
+            let budget = entry.budget.as_ref()?;
+            Some((budget, &*entry.host, Counted::of(entry)))
+        });
+        let carried = self.carried.iter().filter_map(|(key, carried)| {
+            let budget = key.budget.as_ref()?;
+            Some((budget, &*key.host, carried.counted()))
+        });
+        self.budgets.set(path, record, entries.chain(carried));
     }
 
     /// Loads an entry.
     #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn load_entry(&mut self, entry: Record) {
         if entry.state != EntryState::Earned {
-            let times = [entry.sent_at, entry.paid_at, entry.ended_at];
-            let latest = times
-                .into_iter()
-                .flatten()
-                .max()
-                .max(Some(entry.created_at));
-            self.latest = self.latest.max(latest.unwrap_or_default());
+            self.note_latest(entry.last_moment());
         }
         self.keep(entry);
     }
@@ -112,6 +117,12 @@ impl Books {
             self.index.note_trouble(entry, false);
         }
         entry.is_some_and(|entry| entry.state != EntryState::Reserved)
+    }
+
+    /// Notes that a moment was seen by an earlier process.
+    #[cfg(feature = "ledger-durable")]
+    pub(super) fn note_latest(&mut self, moment: Timestamp) {
+        self.latest = self.latest.max(moment);
     }
 
     /// Creates a budget, or returns if it is there with the same limits.
@@ -250,7 +261,11 @@ impl Books {
         let entry = Arc::new(entry);
         let is_live = self.live.calls.contains(&entry.id);
         let old = self.entries.insert(entry.id, entry.clone());
-        self.budgets.count(old.as_deref(), &entry);
+        if let Some(budget) = &entry.budget {
+            let before = old.as_deref().map_or(Counted::Nothing, Counted::of);
+            let after = Counted::of(&entry);
+            self.budgets.count(budget, &entry.host, before, after);
+        }
         self.index.note(&entry, is_live);
     }
 

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    ledger::{BeginRefusal, BudgetPath, BudgetState, LimitKind, OverBudget, entry::Record},
+    ledger::{BeginRefusal, BudgetPath, BudgetState, LimitKind, OverBudget},
     payment::Amount,
 };
 
@@ -54,34 +54,35 @@ impl Budgets {
         }
     }
 
-    /// Sets what a budget is. Its sums are those of `entries` again.
+    /// Sets what a budget is. Its sums are those of `counted` again: what each entry counts for.
     pub(super) fn set<'a>(
         &mut self,
         path: &BudgetPath,
         record: BudgetRecord,
-        entries: impl Iterator<Item = &'a Record>,
+        counted: impl Iterator<Item = (&'a BudgetPath, &'a str, Counted)>,
     ) {
         let mut node = Node::new(path.clone(), record);
-        for entry in
-            entries.filter(|entry| entry.budget.as_ref().is_some_and(|own| path.holds(own)))
-        {
-            node.add(&entry.host, Counted::of(entry));
+        for (_, host, counted) in counted.filter(|(own, ..)| path.holds(own)) {
+            node.add(host, counted);
         }
         self.0.insert(path.as_str().into(), node);
     }
 
-    /// Counts an entry that was `old` as `new`.
-    pub(super) fn count(&mut self, old: Option<&Record>, new: &Record) {
-        let Some(budget) = &new.budget else { return };
-        let before = old.map_or(Counted::Nothing, Counted::of);
-        let after = Counted::of(new);
+    /// Counts what a budget paid to a host, which counted `before`, as `after`.
+    pub(super) fn count(
+        &mut self,
+        budget: &BudgetPath,
+        host: &str,
+        before: Counted,
+        after: Counted,
+    ) {
         if before == after {
             return;
         }
         for name in budget.and_above() {
             if let Some(node) = self.0.get_mut(name) {
-                node.remove(&new.host, before);
-                node.add(&new.host, after);
+                node.remove(host, before);
+                node.add(host, after);
             }
         }
     }

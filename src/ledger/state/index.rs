@@ -57,6 +57,22 @@ impl Index {
         self.note_trouble(entry, is_live);
     }
 
+    /// Forgets an entry that has ended.
+    pub(super) fn forget(&mut self, entry: &Record) {
+        let hash = (entry.network, entry.payment_hash);
+        self.by_number.remove(&entry.number);
+        if self
+            .by_hash
+            .get(&hash)
+            .is_some_and(|(_, id)| *id == entry.id)
+        {
+            self.by_hash.remove(&hash);
+        }
+        if self.earned.get(&hash) == Some(&entry.id) {
+            self.earned.remove(&hash);
+        }
+    }
+
     /// Notes whether an entry is a reason not to pay its host.
     pub(super) fn note_trouble(&mut self, entry: &Record, is_live: bool) {
         let is_trouble = !entry.is_cleared

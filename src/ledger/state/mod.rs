@@ -4,16 +4,19 @@
 mod begin;
 mod books;
 mod budgets;
+mod carried;
 mod changes;
 mod counted;
+mod forget;
 mod index;
 mod steps;
 mod window;
 
-#[cfg(feature = "ledger-durable")]
-pub(super) use self::changes::BudgetRecord;
 pub(super) use self::{
     books::Books,
+    carried::CarriedKey,
     changes::Changes,
     steps::{Later, Step},
 };
+#[cfg(feature = "ledger-durable")]
+pub(super) use self::{carried::Carried, changes::BudgetRecord};

@@ -7,7 +7,7 @@ use crate::{
     ledger::{
         BudgetPath, EntryId,
         entry::Record,
-        state::{Books, BudgetRecord, Changes},
+        state::{Books, BudgetRecord, Carried, CarriedKey, Changes},
     },
 };
 
@@ -15,6 +15,7 @@ use crate::{
 pub(super) struct Disk {
     entries: HashMap<EntryId, Record>,
     budgets: HashMap<BudgetPath, BudgetRecord>,
+    carried: HashMap<CarriedKey, Carried>,
 }
 
 impl Disk {
@@ -24,6 +25,9 @@ impl Disk {
         books.clear();
         for (path, budget) in &self.budgets {
             books.load_budget(path, budget.clone());
+        }
+        for (key, carried) in &self.carried {
+            books.load_carried(key.clone(), *carried);
         }
         for entry in self.entries.values() {
             books.load_entry(entry.clone());
@@ -41,6 +45,15 @@ impl Changes for Disk {
             "another record is on the disk"
         );
         self.entries.insert(new.id, new.clone());
+    }
+
+    fn forgotten(&mut self, old: &Record) {
+        assert!(self.entries.remove(&old.id).as_ref() == Some(old));
+    }
+
+    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: &Carried) {
+        assert_eq!(old, self.carried.get(key));
+        self.carried.insert(key.clone(), *new);
     }
 
     fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord) {

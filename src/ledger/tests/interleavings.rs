@@ -21,6 +21,7 @@ enum Happening {
         is_held: bool,
     },
     Clock(i64),
+    Forget,
     Claim(u32),
     Later(usize, u8),
     Restart,
@@ -37,6 +38,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (-5_000i64..9_000).prop_map(Happening::Clock),
         2 => (0u32..12).prop_map(Happening::Claim),
         1 => Just(Happening::Restart),
+        1 => Just(Happening::Forget),
     ]
 }
 
@@ -132,6 +134,8 @@ impl World {
                     host: format!("{host}.example"),
                     request_key: request(key),
                     is_held,
+                    invoice_expires_at: Timestamp::default(),
+                    redeem_until: Timestamp::default(),
                     ..payment(&BudgetPath::parse(PATHS[budget]).unwrap(), number)
                 };
                 if self.books.begin(new, id, now, &mut self.disk).is_ok() {
@@ -175,12 +179,15 @@ impl World {
                 }
             }
             Happening::Restart => self.restart(),
+            Happening::Forget => drop(self.books.forget_before(now, 1_000, &mut self.disk)),
             Happening::Step(at, step, fee) => {
                 let Some(id) = self.pick(at) else { return };
                 let Some(known) = self.known.get_mut(&id) else {
                     return;
                 };
-                let before = self.books.entry(id).unwrap().state();
+                let Some(before) = self.books.entry(id).map(|entry| entry.state()) else {
+                    return;
+                };
                 let fee = fee.min(known.most - known.amount);
                 let money = match step {
                     0 => Money::Free,
@@ -228,14 +235,11 @@ impl World {
                 (after.spent, after.reserved)
             );
         }
-        for id in self.known.keys() {
-            if self.books.entry(*id).unwrap().state() == EntryState::Reserved {
-                continue;
-            }
-            assert!(*self.books.entry(*id).unwrap().0 == *loaded.entry(*id).unwrap().0);
-        }
         for (id, known) in &mut self.known {
-            if self.books.entry(*id).unwrap().state() == EntryState::Reserved {
+            let (held, loaded) = (self.books.entry(*id), loaded.entry(*id));
+            let held = held.map(|entry| entry.0);
+            assert!(held == loaded.map(|entry| entry.0), "an entry or none");
+            if held.is_some_and(|entry| entry.state == EntryState::Reserved) {
                 known.money = Money::Free;
             }
         }

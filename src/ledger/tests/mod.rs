@@ -4,6 +4,7 @@ mod concurrent;
 mod disk;
 mod export;
 mod folder;
+mod forget;
 mod interleavings;
 mod steps;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::{
-    clock::{TestClock, Timestamp},
+    clock::{Clock as _, TestClock, Timestamp},
     payment::{Amount, DialectName, Network, Preimage},
 };
 
