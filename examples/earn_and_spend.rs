@@ -4,8 +4,6 @@
 //! `cargo run --example earn_and_spend` runs everything in this process, with two Lightning nodes.
 #![allow(clippy::print_stdout, reason = "this is what the example is for")]
 
-#[path = "secret_file/mod.rs"]
-mod secret_file;
 #[path = "agent/tools.rs"]
 mod tools;
 
@@ -36,7 +34,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let origin = format!("http://{}", listener.local_addr()?);
     let folder = tempfile::tempdir()?;
-    let secret = secret_file::create(folder.path(), "master-secret")?;
+    let secret = tools::secret_file::create(folder.path(), "master-secret")?;
     let paywall = Paywall::builder(devnet.server())
         .origin(&origin)
         .master_secret(std::fs::read(secret)?)

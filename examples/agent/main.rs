@@ -46,9 +46,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         )
         .build()
         .await?;
-    let recovered = agent.recover().await?;
-    println!("left by an earlier run: {recovered:?}");
-
+    println!("left by an earlier run: {:?}", agent.recover().await?);
     let client = PayingClient::new(agent.clone())?;
     for (number, city) in ["oslo", "lima", "pune"].iter().cycle().enumerate() {
         let url = format!("{origin}/weather/{city}");
@@ -62,7 +60,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    println!("\nspent:");
     let mut spent = BTreeMap::<String, u64>::new();
     for entry in ledger.entries(None)? {
         if entry.state() == EntryState::Redeemed {
@@ -71,7 +68,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     for (path, msat) in spent {
-        println!("{path:<20} {}", Amount::from_msat(msat));
+        println!("spent on {path:<20} {}", Amount::from_msat(msat));
     }
     let budget = agent.budget()?;
     println!(

@@ -1,7 +1,7 @@
 //! Paid tools in this process.
 
 #[path = "../secret_file/mod.rs"]
-mod secret_file;
+pub(crate) mod secret_file;
 
 use std::error::Error;
 
