@@ -69,8 +69,14 @@
 //! The feature `reqwest` adds a client that pays by itself, inside limits that you set. The feature
 //! `client` has the same as a tower layer. [`client`] says what holds, whatever a server does.
 //!
-#![cfg_attr(feature = "reqwest", doc = "```no_run")]
-#![cfg_attr(not(feature = "reqwest"), doc = "```ignore")]
+#![cfg_attr(
+    all(feature = "ledger-durable", feature = "reqwest"),
+    doc = "```no_run"
+)]
+#![cfg_attr(
+    not(all(feature = "ledger-durable", feature = "reqwest")),
+    doc = "```text"
+)]
 //! use tower_x402::{Amount, PayingClient, Wallet, ledger::{Budget, Ledger}, lightning};
 //!
 //! #[tokio::main]
