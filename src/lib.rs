@@ -19,7 +19,7 @@
 //! - **Not published yet.** Depend on a checkout by its path.
 //! - **Which nodes:** [`Devnet`], a regtest network inside your process without real money; the
 //!   node or wallet that you have, with [`lightning::connect`] and its URL; or any other, for which
-//!   you implement [`Receiver`](lightning::Receiver). There is no paying client yet.
+//!   you implement [`Receiver`](lightning::Receiver).
 //! - **In production**: the page [From devnet to production](docs::production), and the server runs
 //!   [behind a reverse proxy](docs::reverse_proxy).
 //!
@@ -64,6 +64,35 @@
 //! The server in the README includes a wallet, so that you can pay by hand. The repository's
 //! `examples/` show a production set-up, your own node, tests of handlers, and settlements.
 //!
+//! # Pay for a request
+//!
+//! The feature `reqwest` adds a client that pays by itself, inside limits that you set. The feature
+//! `client` has the same as a tower layer. [`client`] says what holds, whatever a server does.
+//!
+#![cfg_attr(
+    all(feature = "ledger-durable", feature = "reqwest"),
+    doc = "```no_run"
+)]
+#![cfg_attr(
+    not(all(feature = "ledger-durable", feature = "reqwest")),
+    doc = "```text"
+)]
+//! use tower_x402::{Amount, PayingClient, Wallet, ledger::{Budget, Ledger}, lightning};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let node = lightning::connect("phoenixd://:PASSWORD@127.0.0.1:9740").await?;
+//!     let wallet = Wallet::builder(node.payer()?)
+//!         .budget(Budget::daily(Amount::from_sat(500))) // fees included
+//!         .ledger(Ledger::open("ledger")?) // what was paid, and for what; survives a restart
+//!         .build()
+//!         .await?;
+//!     let answer = PayingClient::new(wallet)?.get("https://api.example.com/weather").send().await?;
+//!     println!("{}", answer.text().await?);
+//!     Ok(())
+//! }
+//! ```
+//!
 //! # The dialects
 //!
 //! A dialect is a payment protocol over HTTP. The layer offers one invoice in every enabled
@@ -105,9 +134,13 @@
 //! | `axum` | [`Paid`], and support for axum's original URI, matched path and peer address. Without it, do not use the layer inside `Router::nest`. | yes |
 //! | `l402`, `mpp`, `x402` | the dialects | yes |
 //! | `tracing` | log events. Without them nothing says why an answer was 500 or 503. | yes |
+//! | `client` | `AutoPayLayer`: a tower layer that pays from a `Wallet` (see [`client`]) | |
+//! | `reqwest` | `PayingClient`: the same for users of reqwest | |
 //! | `facilitator` | x402's `/settle`, `/verify` and `/supported` as a tower service | |
 //! | `devnet` | [`Devnet`]: two LDK nodes and a channel inside your process, on regtest | |
 //! | `lnd`, `cln`, `phoenixd`, `lnbits`, `nwc`, `ldk` | adapters for nodes and wallets: see [`lightning::connect`] | |
+//! | `ledger` | [`ledger`]: every payment of an application and its budgets, in memory | |
+//! | `ledger-durable` | `Ledger::open`: the ledger in a folder on this machine, fsynced | |
 //! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
 //! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
 //! | `full` | all of these but `ldk` | |
@@ -118,6 +151,8 @@
 //! TLS: use a [reverse proxy](docs::reverse_proxy). It does not move money: the node does.
 //!
 #![cfg_attr(not(feature = "devnet"), doc = "[`Devnet`]: #features")]
+#![cfg_attr(not(feature = "client"), doc = "[`client`]: #features")]
+#![cfg_attr(not(feature = "ledger"), doc = "[`ledger`]: #features")]
 #![cfg_attr(not(feature = "replay-durable"), doc = "[`DurableStore`]: #features")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -127,6 +162,8 @@
 #[cfg_attr(not(feature = "server"), allow(dead_code, unused_imports))]
 pub mod body;
 mod boxed;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 // Some of it is unused if the server or a dialect is left out, and public for `internals` alone.
 #[cfg_attr(
@@ -164,6 +201,8 @@ pub mod internals;
 #[cfg(feature = "__journal")]
 #[cfg_attr(not(feature = "replay-durable"), allow(dead_code, unused_imports))]
 mod journal;
+#[cfg(feature = "ledger")]
+pub mod ledger;
 pub mod lightning;
 mod lock;
 #[cfg_attr(
@@ -193,6 +232,10 @@ pub mod server;
 )]
 mod trace;
 
+#[cfg(feature = "reqwest")]
+pub use client::PayingClient;
+#[cfg(feature = "client")]
+pub use client::{AutoPayLayer, Wallet};
 pub use dialect::client::{ChallengeError, ClientConditions, ClientRequest};
 #[cfg(feature = "l402")]
 pub use dialect::l402;

@@ -76,6 +76,48 @@ impl fmt::Write for Escaping<'_, '_> {
     }
 }
 
+/// Runs a future in a span with these fields, which hold no secret.
+#[cfg(feature = "client")]
+pub(crate) async fn in_payment<F: Future>(
+    future: F,
+    fields: &PaymentFields<'_>,
+    outcome: impl FnOnce(&F::Output) -> &'static str,
+) -> F::Output {
+    #[cfg(feature = "tracing")]
+    {
+        use tracing::Instrument as _;
+
+        let span = tracing::info_span!(
+            target: "tower_x402",
+            "payment",
+            host = fields.host,
+            msat = fields.msat,
+            dialect = fields.dialect,
+            payment_hash = %fields.payment_hash,
+            outcome = tracing::field::Empty,
+        );
+        let output = future.instrument(span.clone()).await;
+        span.record("outcome", outcome(&output));
+        output
+    }
+    #[cfg(not(feature = "tracing"))]
+    {
+        let (_, output) = (fields, future.await);
+        let _ = outcome(&output);
+        output
+    }
+}
+
+/// What a span of a payment says.
+#[cfg(feature = "client")]
+#[cfg_attr(not(feature = "tracing"), allow(dead_code))]
+pub(crate) struct PaymentFields<'a> {
+    pub(crate) host: &'a str,
+    pub(crate) msat: u64,
+    pub(crate) dialect: &'static str,
+    pub(crate) payment_hash: String,
+}
+
 /// Returns whether a subscriber takes events at INFO.
 #[inline]
 pub(crate) fn takes_info() -> bool {

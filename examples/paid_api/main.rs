@@ -124,6 +124,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
     println!(
         "pay an invoice: curl -s http://{wallet_address}/v1/channels/transactions -d '{{\"payment_request\":\"INVOICE\"}}'"
     );
+    println!("node lnd+http://{wallet_address}?macaroon_hex=02");
     println!(
         "its payment_preimage is base64, and an L402 credential needs hex: echo PREIMAGE | base64 -d | xxd -p -c 64"
     );

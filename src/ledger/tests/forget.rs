@@ -1,0 +1,132 @@
+use super::*;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn open(folder: &tempfile::TempDir, clock: &TestClock) -> Ledger {
+    let options = LedgerOptions::new().clock(clock.clone());
+    Ledger::open_with(folder.path(), options).unwrap()
+}
+
+/// One payment in each state, all of one host but for those that are in trouble.
+async fn fill(ledger: &Ledger, wallet: &BudgetPath) {
+    for number in 0..9 {
+        let host = if number < 5 {
+            "shop.example"
+        } else {
+            "other.example"
+        };
+        let new = NewPayment {
+            host: host.to_owned(),
+            ..payment(wallet, number)
+        };
+        let id = ledger.begin(new).await.unwrap().id;
+        match number {
+            0 => ledger.failed(id, "no route").await.unwrap(),
+            1 => {}
+            2 => ledger.unproved(id, "no preimage").await.unwrap(),
+            _ => ledger.paid(id, preimage(number), sat(1)).await.unwrap(),
+        }
+        match number {
+            3 | 4 => ledger.redeemed(id, 200),
+            5 => ledger.redeemed_reusable(id, 200),
+            6 => {
+                ledger.refused(id, "402 again").await.unwrap();
+                ledger.cleared(id).await.unwrap();
+            }
+            8 => ledger.refused(id, "402 again").await.unwrap(),
+            _ => {}
+        }
+    }
+    ledger
+        .record_income(&crate::payment::PaymentReceipt::for_tests(sat(5)))
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_is_over_can_be_forgotten_and_every_sum_and_limit_stays() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), TestClock::at(START));
+    let ledger = open(&folder, &clock);
+    let wallet = BudgetPath::root("wallet").unwrap();
+    let limits = Budget::total(sat(100)).per_host(sat(60)).per_day(sat(99));
+    ledger.set_root(&wallet, limits.clone()).await.unwrap();
+    fill(&ledger, &wallet).await;
+    let sums = |ledger: &Ledger| {
+        let state = ledger.budget(&wallet).unwrap();
+        let totals = ledger.totals().unwrap();
+        (state, totals.all, totals.by_host, totals.by_budget)
+    };
+    let before = sums(&ledger);
+    let now = START.saturating_add(DAY + Duration::from_secs(1));
+    assert_eq!(
+        ledger.forget_before(START).await.unwrap(),
+        1,
+        "the income is older"
+    );
+    assert_eq!(ledger.forget_before(now).await.unwrap(), 4);
+    assert_eq!(ledger.forget_before(now).await.unwrap(), 0);
+    let left: Vec<_> = ledger
+        .entries(None)
+        .unwrap()
+        .iter()
+        .map(Entry::state)
+        .collect();
+    let expected = [
+        EntryState::Sent,
+        EntryState::Unproved,
+        EntryState::Redeemed,
+        EntryState::Paid,
+        EntryState::Refused,
+    ];
+    assert_eq!(
+        left, expected,
+        "what may still change, and what nobody cleared"
+    );
+    assert_eq!(sums(&ledger), before);
+    drop(ledger);
+
+    let ledger = open(&folder, &clock);
+    assert_eq!(sums(&ledger), before);
+    // Other limits apply to what was forgotten too.
+    ledger
+        .set_root(&wallet, limits.clone().per_host(sat(50)))
+        .await
+        .unwrap();
+    let more = NewPayment {
+        host: "shop.example".to_owned(),
+        ..payment(&wallet, 9)
+    };
+    let refused = refusal(ledger.begin(more).await);
+    assert!(matches!(refused, BeginRefusal::OverBudget(over) if over.kind == LimitKind::PerHost));
+}
+
+#[tokio::test]
+async fn a_full_ledger_has_room_again_once_it_forgot() {
+    let clock = TestClock::at(START);
+    let two = std::num::NonZeroUsize::new(2).unwrap();
+    let ledger = Ledger::in_memory_with(LedgerOptions::new().clock(clock.clone()).capacity(two));
+    let wallet = BudgetPath::root("wallet").unwrap();
+    ledger
+        .set_root(&wallet, Budget::total(sat(25)))
+        .await
+        .unwrap();
+    for number in 0..2 {
+        let id = ledger.begin(payment(&wallet, number)).await.unwrap().id;
+        ledger.paid(id, preimage(number), sat(1)).await.unwrap();
+        ledger.redeemed(id, 200);
+    }
+    let cheap = NewPayment {
+        amount: sat(1),
+        ..payment(&wallet, 2)
+    };
+    let full = ledger.begin(cheap.clone()).await;
+    assert!(
+        matches!(full, Err(BeginError::Ledger(error)) if error.kind() == LedgerErrorKind::Full)
+    );
+    clock.advance(DAY * 2);
+    assert_eq!(ledger.forget_before(clock.now()).await.unwrap(), 2);
+    let over = refusal(ledger.begin(payment(&wallet, 2)).await);
+    let stays_spent = matches!(over, BeginRefusal::OverBudget(_));
+    assert!(stays_spent);
+    ledger.begin(cheap).await.unwrap();
+}
