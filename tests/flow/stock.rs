@@ -1,0 +1,74 @@
+//! Servers that other projects released sell to the client's half of this crate.
+//! `scripts/interop_servers` installs them, and prints the lines that these tests print.
+
+use http::StatusCode;
+use tower_x402::{DialectName, mpp, x402};
+
+use crate::{purchase::ask, started::Started};
+
+/// Buys from a server of the official SDK, and presents the proof a second time.
+async fn sells_over_x402(name: &str, variable: &str) {
+    let Some(server) = Started::by(variable).await else {
+        return;
+    };
+    let bought = server.sells(DialectName::X402).await;
+    let settled = x402::Receipt::in_headers(bought.answer.headers()).unwrap();
+    assert!(settled.is_success());
+    assert_eq!(
+        settled.transaction(),
+        bought.invoice.payment_hash().to_string()
+    );
+
+    let again = ask(&server.client, &server.origin, bought.proof.clone()).await;
+    assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{again:?}");
+    let refused = x402::Receipt::in_headers(again.headers()).unwrap();
+    assert_eq!(refused.error_reason(), Some("duplicate_settlement"));
+
+    server.sells(DialectName::X402).await;
+    println!(
+        "{name}: over x402: 402, 25 sat paid, 200 with a settlement; again: 402 duplicate_settlement"
+    );
+}
+
+#[tokio::test]
+async fn an_express_server_of_x402_is_paid_and_serves_once() {
+    sells_over_x402("express", "X402_SERVER_EXPRESS").await;
+}
+
+#[tokio::test]
+async fn a_fastapi_server_of_x402_is_paid_and_serves_once() {
+    sells_over_x402("fastapi", "X402_SERVER_FASTAPI").await;
+}
+
+#[tokio::test]
+async fn an_mppx_server_is_paid_and_serves_once() {
+    let Some(server) = Started::by("X402_SERVER_MPPX").await else {
+        return;
+    };
+    let bought = server.sells(DialectName::Mpp).await;
+    let receipt = mpp::Receipt::in_headers(bought.answer.headers()).unwrap();
+    assert_eq!(receipt.method, "lightning");
+    assert_eq!(receipt.reference, bought.invoice.payment_hash().to_string());
+
+    let again = ask(&server.client, &server.origin, bought.proof.clone()).await;
+    assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{again:?}");
+    let text = String::from_utf8_lossy(again.body());
+    assert!(text.contains("already used"), "{text}");
+
+    server.sells(DialectName::Mpp).await;
+    println!("mppx: over mpp: 402, 25 sat paid, 200 with a receipt; again: 402 already used");
+}
+
+#[tokio::test]
+async fn a_toll_booth_is_paid_and_serves_once() {
+    let Some(server) = Started::by("X402_SERVER_TOLL_BOOTH").await else {
+        return;
+    };
+    let bought = server.sells(DialectName::L402).await;
+    assert_eq!(bought.answer.headers()["x-credit-balance"], "0");
+
+    let again = ask(&server.client, &server.origin, bought.proof.clone()).await;
+    assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{again:?}");
+    server.sells(DialectName::L402).await;
+    println!("toll-booth: over l402: 402, 25 sat paid, 200 and no credit left; again: 402");
+}
