@@ -19,7 +19,7 @@ use crate::{asks, invoice, pays};
 const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
 
 /// How long a real node may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The URL in a variable. Without it, a test says so and does nothing, unless
 /// `X402_REQUIRE_NODES=1`.
