@@ -25,9 +25,7 @@ async fn sells_over_x402(name: &str, variable: &str) {
     assert_eq!(refused.error_reason(), Some("duplicate_settlement"));
 
     server.sells(DialectName::X402).await;
-    println!(
-        "{name}: over x402: 402, 25 sat paid, 200 with a settlement; again: 402 duplicate_settlement"
-    );
+    println!("{name}: over x402: 402, 25 sat paid, 200 with a settlement, then 402");
 }
 
 #[tokio::test]
@@ -40,12 +38,13 @@ async fn a_fastapi_server_of_x402_is_paid_and_serves_once() {
     sells_over_x402("fastapi", "X402_SERVER_FASTAPI").await;
 }
 
-#[tokio::test]
-async fn an_mppx_server_is_paid_and_serves_once() {
-    let Some(server) = Started::by("X402_SERVER_MPPX").await else {
+/// Buys from a server with mppx, which takes the proof in this header. Presents it a second time.
+async fn sells_over_mpp(name: &str, variable: &str, header: &str) {
+    let Some(server) = Started::by(variable).await else {
         return;
     };
     let bought = server.sells(DialectName::Mpp).await;
+    assert!(bought.proof.contains_key(header));
     let receipt = mpp::Receipt::in_headers(bought.answer.headers()).unwrap();
     assert_eq!(receipt.method, "lightning");
     assert_eq!(receipt.reference, bought.invoice.payment_hash().to_string());
@@ -56,7 +55,18 @@ async fn an_mppx_server_is_paid_and_serves_once() {
     assert!(text.contains("already used"), "{text}");
 
     server.sells(DialectName::Mpp).await;
-    println!("mppx: over mpp: 402, 25 sat paid, 200 with a receipt; again: 402 already used");
+    println!("{name}: over mpp in {header}: 402, 25 sat paid, 200 with a receipt, then 402");
+}
+
+#[tokio::test]
+async fn an_mppx_server_is_paid_and_serves_once() {
+    sells_over_mpp("mppx", "X402_SERVER_MPPX", "authorization").await;
+}
+
+#[tokio::test]
+async fn an_mppx_server_that_keeps_authorization_for_others_is_paid_beside_it() {
+    let variable = "X402_SERVER_MPPX_BESIDE_AUTHORIZATION";
+    sells_over_mpp("mppx-beside", variable, "payment-authorization").await;
 }
 
 #[tokio::test]
@@ -70,5 +80,5 @@ async fn a_toll_booth_is_paid_and_serves_once() {
     let again = ask(&server.client, &server.origin, bought.proof.clone()).await;
     assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED, "{again:?}");
     server.sells(DialectName::L402).await;
-    println!("toll-booth: over l402: 402, 25 sat paid, 200 and no credit left; again: 402");
+    println!("toll-booth: over l402: 402, 25 sat paid, 200, then 402");
 }

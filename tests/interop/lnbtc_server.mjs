@@ -38,7 +38,7 @@ export class LnbtcServer {
 
   async enrichPaymentRequiredResponse({ requirements, transportContext: { request } }) {
     const presented = request.paymentHeader && JSON.parse(Buffer.from(request.paymentHeader, "base64"));
-    for (const asked of requirements) {
+    for (const asked of requirements.filter(({ network }) => network.startsWith("lnbtc:"))) {
       // A request that comes with a proof is matched with the invoice that was paid, and costs no new one.
       asked.extra.invoice =
         presented?.accepted?.extra?.invoice ?? (await this.#issue(asked.amount, asked.maxTimeoutSeconds, requestText(this.#bound(request))));

@@ -1,4 +1,5 @@
-// An Express server with mppx and a method `lightning` plugged in.
+// An Express server with mppx and a method `lightning` plugged in, beside a method that no client has. If REQUIRES_AUTH is 1, it
+// leaves `Authorization` to the application.
 import { createHash, randomBytes } from "node:crypto";
 import express from "express";
 import { Errors, Method, Receipt, Store, z } from "mppx";
@@ -39,7 +40,17 @@ const lightning = Method.toServer(charge, {
   },
 });
 
-const mppx = Mppx.create({ methods: [lightning], secretKey: randomBytes(32).toString("hex") });
+const other = Method.toServer(Method.from({ ...charge, name: "other" }), {
+  async verify() {
+    throw new Errors.VerificationFailedError({ reason: "nobody can pay in this method" });
+  },
+});
+
+const mppx = Mppx.create({
+  methods: [other, lightning],
+  requiresAuth: process.env.REQUIRES_AUTH === "1",
+  secretKey: randomBytes(32).toString("hex"),
+});
 
 const app = express();
 app.use(express.raw({ type: () => true }));

@@ -1,5 +1,5 @@
 //! A real aperture in front of a service: it sells over L402 and MPP, and a real LND makes its
-//! invoices.
+//! invoices. It also offers sessions, which our client cannot pay for.
 
 use std::{fs, process::Stdio, time::Duration};
 
@@ -47,6 +47,7 @@ async fn a_real_aperture_is_paid_over_l402_and_mpp() {
             "tlspath": certificate,
             "macdir": macaroons,
             "enablempp": true,
+            "enablesessions": true,
             "mpprealm": address.to_string(),
         },
         "services": [{
@@ -92,7 +93,7 @@ async fn a_real_aperture_is_paid_over_l402_and_mpp() {
     }
     let version = url("X402_APERTURE_VERSION").unwrap();
     println!(
-        "aperture: {version} over l402: 402, 25 sat paid from LND to LND, 200; again: 200\n\
-         aperture: {version} over mpp: 402, 25 sat paid from LND to LND, 200 with a receipt; again: 200"
+        "aperture: {version} over l402: 402, 25 sat paid from LND to LND, 200, then 200 again\n\
+         aperture: {version} over mpp: 402, 25 sat paid from LND to LND, 200 with a receipt, then 200 again"
     );
 }
