@@ -127,6 +127,8 @@
 #[cfg_attr(not(feature = "server"), allow(dead_code, unused_imports))]
 pub mod body;
 mod boxed;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 // Some of it is unused if the server or a dialect is left out, and public for `internals` alone.
 #[cfg_attr(
@@ -164,6 +166,8 @@ pub mod internals;
 #[cfg(feature = "__journal")]
 #[cfg_attr(not(feature = "replay-durable"), allow(dead_code, unused_imports))]
 mod journal;
+#[cfg(feature = "ledger")]
+pub mod ledger;
 pub mod lightning;
 mod lock;
 #[cfg_attr(

@@ -8,6 +8,8 @@ pub(crate) mod client;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod mac;
+#[cfg(feature = "client")]
+pub(crate) mod offer;
 #[cfg_attr(not(feature = "mpp"), allow(unreachable_pub))] // MPP hands it out
 pub(crate) mod problem;
 #[cfg(all(test, feature = "l402", feature = "mpp", feature = "x402"))]
@@ -172,6 +174,8 @@ pub(crate) struct Listed {
     pub(crate) fields: HttpFields,
     /// What it derives keys for.
     pub(crate) purposes: &'static [Purpose],
+    #[cfg(feature = "client")]
+    pub(crate) client: offer::ClientHalf,
     /// Makes it with these settings. The error says which setting is wrong, and what it must be.
     pub(crate) make: fn(&Options<'_>) -> Result<Box<dyn Dialect>, String>,
 }

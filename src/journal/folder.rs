@@ -10,7 +10,7 @@ use super::JournalError;
 
 /// Creates a folder of mode 0700 if there is none, and its parents, and makes their names safe from
 /// a loss of power.
-pub(super) fn create(path: &Path) -> io::Result<()> {
+pub(crate) fn create(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         // Its maker may have ended before it synced. A parent that we may not read was not written
         // to by us.
@@ -33,7 +33,7 @@ pub(super) fn create(path: &Path) -> io::Result<()> {
 }
 
 /// Creates a file of mode 0600. Fails if it exists.
-pub(super) fn new_file(path: &Path) -> io::Result<File> {
+pub(crate) fn new_file(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.write(true).create_new(true);
     #[cfg(unix)]
@@ -56,13 +56,13 @@ pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
 
 /// Makes the names in a folder safe from a loss of power.
 #[cfg(unix)]
-pub(super) fn sync(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// A folder cannot be synced on this system.
 #[cfg(not(unix))]
-pub(super) fn sync(_: &Path) -> io::Result<()> {
+pub(crate) fn sync(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

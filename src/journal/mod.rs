@@ -20,6 +20,8 @@ mod tests;
 mod wal;
 mod writer;
 
+#[cfg(feature = "ledger-durable")]
+pub(crate) use self::folder::{create as create_folder, new_file, sync as sync_folder};
 #[cfg(feature = "__internals")]
 pub(crate) use self::raw::RawEngine;
 pub(crate) use self::{

@@ -32,6 +32,27 @@ const ROOMS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ledger",
+        &[
+            "boxed", "clock", "codec", "journal", "lock", "payment", "trace",
+        ],
+    ),
+    (
+        "client",
+        &[
+            "body",
+            "boxed",
+            "clock",
+            "codec",
+            "dialect",
+            "ledger",
+            "lightning",
+            "lock",
+            "payment",
+            "trace",
+        ],
+    ),
+    (
         "server",
         &[
             "body",
@@ -88,7 +109,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("axum_core", &["extract"]),
     ("hyper", &["lightning/rest"]),
     ("hyper_rustls", &["lightning/rest"]),
-    ("hyper_util", &["lightning/rest"]),
+    ("hyper_util", &["client/resolver", "lightning/rest"]),
+    ("psl", &["client/place"]),
     ("rustls", &["lightning/nwc", "lightning/rest"]),
     ("webpki", &["lightning/rest"]),
     ("reqwest", &[]),
@@ -122,6 +144,20 @@ fn rooms_import_only_downwards() {
             }
         }
     });
+}
+
+#[test]
+fn no_room_imports_the_client() {
+    let source = imports::Source::read();
+    let is_client = |module: &str| module == "client" || module.starts_with("client::");
+    let faults: Vec<_> = source
+        .imports()
+        .into_iter()
+        .filter(|(file, homes)| !is_client(file) && homes.iter().any(|home| is_client(home)))
+        .map(|(file, _)| file.to_owned())
+        .collect();
+    assert!(source.modules.contains_key("client"), "it was not found");
+    assert!(faults.is_empty(), "{faults:?}");
 }
 
 #[test]
@@ -310,7 +346,11 @@ fn names(line: &str, root: &str, room: &str) -> bool {
             && line
                 .split(['{', ',', ' '])
                 .any(|word| word.starts_with(&format!("{room}::")))
-        || root == "crate" && (line.starts_with(&format!("{room}::")) && line.ends_with([',', '{']))
+        || root == "crate"
+            // Other rooms have modules of this name.
+            && room != "client"
+            && line.starts_with(&format!("{room}::"))
+            && line.ends_with([',', '{'])
 }
 
 fn source() -> PathBuf {

@@ -17,12 +17,19 @@ use crate::{ONCE, child, consume, key};
 
 const TEST: &str = "full_disk::a_full_disk_is_an_error_for_a_while_and_loses_nothing";
 
-/// The child runs on a small file system of its own, which ends with it.
 #[test]
 fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
     if let Some(folder) = child::folder_of(TEST) {
         return fill_and_recover(&folder);
     }
+    if let Some(said) = said_on_a_small_disk(TEST) {
+        assert_eq!(said, ["recovered"], "the child must have come to its end");
+    }
+}
+
+/// Runs `test` as a child whose folder is a small file system of its own, which ends with it. Returns
+/// what it said, or `None` if this system allows no such file system.
+pub(crate) fn said_on_a_small_disk(test: &str) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     let script = "mount -t tmpfs -o size=3m none \"$STORES_FOLDER\" && exec \"$@\"";
     let ways: [&[&str]; 2] = [
@@ -38,12 +45,11 @@ fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
         mount.output().is_ok_and(|output| output.status.success())
     };
     let Some(own_mounts) = ways.into_iter().find(is_possible) else {
-        return child::skip(
-            "this system lets nobody mount a small file system (`unshare --user --mount`)",
-        );
+        child::skip("this system lets nobody mount a small file system (`unshare --user --mount`)");
+        return None;
     };
     let words = [own_mounts, &["sh", "-c", script, "sh"]].concat();
-    let mut child = child::command(TEST, folder.path(), &words).spawn().unwrap();
+    let mut child = child::command(test, folder.path(), &words).spawn().unwrap();
     let lines = BufReader::new(child.stdout.take().unwrap());
     let said: Vec<_> = lines
         .lines()
@@ -51,7 +57,7 @@ fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
         .filter_map(|line| Some(line.strip_prefix("> ")?.to_owned()))
         .collect();
     assert!(child.wait().unwrap().success());
-    assert_eq!(said, ["recovered"], "the child must have come to its end");
+    Some(said)
 }
 
 fn fill_and_recover(folder: &Path) {
@@ -169,7 +175,7 @@ async fn all_are_spent(store: &DurableStore, acknowledged: &[u64]) {
 }
 
 /// Fills the disk, except for a few hundred payments.
-fn fill(ballast: &Path) {
+pub(crate) fn fill(ballast: &Path) {
     let mut file = std::fs::File::create(ballast).unwrap();
     while file.write_all(&[7; 4096]).is_ok() {}
     file.set_len(file.metadata().unwrap().len() - 64 * 1024)

@@ -1,4 +1,4 @@
-//! The stores of this crate under the conformance suites, killed processes, losses of power, full
+//! The stores and the ledger of this crate under the conformance suites, killed processes, losses of power, full
 //! disks and damaged files.
 //!
 //! Some tests need a process of their own: they start this program again with `STORES_CHILD` set.
@@ -14,6 +14,7 @@ mod damaged;
 mod folder;
 mod full_disk;
 mod killed;
+mod ledger;
 #[cfg(unix)]
 mod power_loss;
 mod shared;

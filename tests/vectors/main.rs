@@ -5,6 +5,7 @@
 mod authorities;
 mod l402;
 mod mpp;
+mod paying;
 mod settlements;
 mod x402;
 

@@ -65,6 +65,11 @@ impl Payable {
         })
     }
 
+    #[cfg(feature = "client")]
+    pub(super) const fn challenge(&self) -> &Challenge {
+        &self.challenge
+    }
+
     /// Returns the invoice to pay.
     #[must_use]
     pub const fn invoice(&self) -> &Invoice {

@@ -73,6 +73,8 @@ pub(super) mod identifier;
 mod macaroon;
 mod mint;
 mod minted;
+#[cfg(feature = "client")]
+mod offer;
 pub(crate) mod reason;
 mod route;
 mod satisfier;
@@ -130,6 +132,8 @@ pub(super) const LISTED: Listed = Listed {
         answers: &[],
     },
     purposes: &[COUNTED, TIMED],
+    #[cfg(feature = "client")]
+    client: offer::CLIENT,
     make: |options| match options.l402_service {
         Some(name) if !is_service_name(name) => Err(format!(
             "{name:?} is not an L402 service name: expected 1 to 64 letters, digits, `-`, `_` and `.`"

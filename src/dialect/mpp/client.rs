@@ -48,9 +48,8 @@ impl Payable {
         request.leaves_free(&payable.header_name(), DialectName::Mpp)?;
         let network = payable.invoice.network();
         conditions.check(network, payable.expires_at, DialectName::Mpp)?;
-        let digest = payable.challenge.digest.as_deref();
         ensure(
-            digest.is_none_or(|text| wire::digest(text).as_ref() == Some(body_hash)),
+            payable.has_digest_of(body_hash),
             "the digest is of another body",
         )?;
         Ok(payable)
@@ -113,6 +112,18 @@ impl Payable {
         Ok(payable)
     }
 
+    /// Returns whether this was bought for the body of this request, or for any body.
+    #[cfg(feature = "client")]
+    pub(super) fn is_of_body(&self, request: &ClientRequest<'_>) -> bool {
+        let hash = request.body_hash(DialectName::Mpp);
+        hash.is_ok_and(|hash| self.has_digest_of(hash))
+    }
+
+    fn has_digest_of(&self, body_hash: &[u8; 32]) -> bool {
+        let digest = self.challenge.digest.as_deref();
+        digest.is_none_or(|text| wire::digest(text).as_ref() == Some(body_hash))
+    }
+
     /// Reports whether the challenge names the digest of a body. [`check`](Self::check) has
     /// compared it.
     #[must_use]
@@ -159,7 +170,7 @@ impl Payable {
         Some((self.header_name(), self.value(preimage)?))
     }
 
-    fn value(&self, preimage: &Preimage) -> Option<HeaderValue> {
+    pub(super) fn value(&self, preimage: &Preimage) -> Option<HeaderValue> {
         Credential::new(self.challenge.clone(), preimage).to_header_value()
     }
 

@@ -74,6 +74,8 @@ mod challenge;
 mod client;
 mod credential;
 pub(super) mod issue;
+#[cfg(feature = "client")]
+mod offer;
 pub mod reason;
 mod receipt;
 mod verify;
@@ -120,6 +122,8 @@ pub(super) const LISTED: Listed = Listed {
         answers: &["payment-receipt"],
     },
     purposes: &[IDS],
+    #[cfg(feature = "client")]
+    client: offer::CLIENT,
     make: |_| Ok(Box::new(Mpp)),
 };
 

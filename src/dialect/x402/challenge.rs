@@ -13,7 +13,7 @@ use super::{
 use crate::{
     codec::{
         hex,
-        json::{self, Json},
+        json::{self, Json, Object},
     },
     payment::{Amount, Invoice, Resource},
 };
@@ -100,7 +100,11 @@ impl Challenge {
     /// Returns the URL of the request, as the server sees it.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
-        self.shared.resource.as_object()?.get("url")?.as_str()
+        self.resource()?.get("url")?.as_str()
+    }
+
+    pub(super) fn resource(&self) -> Option<&Object<'static>> {
+        self.shared.resource.as_object()
     }
 
     /// Returns the terms of this way to pay.

@@ -163,10 +163,25 @@ impl Payable {
     #[must_use]
     pub fn credential(&self, preimage: &Preimage) -> Option<(HeaderName, HeaderValue)> {
         self.invoice.payment_hash().is_of(preimage).then_some(())?;
-        Some((
-            self.header_name(),
-            credential::header(&self.echo, preimage)?,
-        ))
+        Some((self.header_name(), self.value(preimage)?))
+    }
+
+    pub(super) fn value(&self, preimage: &Preimage) -> Option<HeaderValue> {
+        credential::header(&self.echo, preimage)
+    }
+
+    /// Returns whether the invoice's description hash commits to this request.
+    #[cfg(feature = "client")]
+    pub(super) fn binds(&self, request: &ClientRequest<'_>) -> bool {
+        let text = self.to_json();
+        let is_own = || {
+            let mut members = json::parse(&text).ok()?.into_object()?;
+            let accepted = PaymentRequirements::of(members.take("accepted")?)?;
+            let claimed = Binding::read(accepted.extra()).ok()?;
+            let own = binding(request, &claimed.params).ok()?;
+            Some(claimed.hash == *own.hash().as_bytes())
+        };
+        is_own().unwrap_or(false)
     }
 
     /// Returns this as JSON, to be stored before the invoice is paid.

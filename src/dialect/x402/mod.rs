@@ -89,6 +89,8 @@ mod claim;
 mod client;
 mod credential;
 mod identifier;
+#[cfg(feature = "client")]
+mod offer;
 pub(super) mod quote;
 pub(crate) mod reason;
 mod receipt;
@@ -150,6 +152,8 @@ pub(super) const LISTED: Listed = Listed {
         answers: &["payment-required", "payment-response", "x-payment-response"],
     },
     purposes: &[QUOTES],
+    #[cfg(feature = "client")]
+    client: offer::CLIENT,
     make: |_| Ok(Box::new(X402)),
 };
 

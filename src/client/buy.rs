@@ -1,0 +1,271 @@
+//! What a 402 offers: which offer is taken, and its payment.
+
+use super::{
+    Wallet,
+    bought::Bought,
+    check::{Cost, Known, check, time},
+    earlier::Recovered,
+    error::Cause,
+    hand::Hand,
+    job::Job,
+    not_taken::{NotTaken, RefusedOffer},
+    outcome::{Outcome, write},
+    permission::permit,
+    receipt::{Paid, PaidReceipt},
+    text::cleaned,
+};
+use crate::{
+    dialect::offer::{Offer, Purchase},
+    ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, NewPayment},
+    lightning::PayLimits,
+    payment::Amount,
+    trace,
+};
+
+/// An offer that was checked.
+pub(super) struct Checked {
+    pub(super) purchase: Box<dyn Purchase>,
+    pub(super) cost: Cost,
+    pub(super) description: Option<String>,
+}
+
+/// Takes the first offer that the checks, the policy, the budget and the approver allow, and pays
+/// it.
+pub(super) async fn buy<E>(
+    wallet: &Wallet,
+    job: &Job,
+    offers: Vec<Box<dyn Offer>>,
+) -> Result<Bought, Cause<E>> {
+    if let Some(why) = unpayable(wallet, job) {
+        let refused = offers
+            .iter()
+            .map(|offer| refused(&**offer, None, NotTaken::NotAllowed(why)));
+        return Err(Cause::NotPaid(why, refused.collect()));
+    }
+    wallet.recover_once().await.map_err(Cause::Ledger)?;
+    let mut not_taken = Vec::new();
+    for offer in &offers {
+        let checked = match checked(wallet, job, &**offer) {
+            Ok(checked) => checked,
+            Err(why) => {
+                not_taken.push(*why);
+                continue;
+            }
+        };
+        let why = match take(wallet, job, checked).await? {
+            Taken::Bought(bought) => return Ok(*bought),
+            Taken::Not(amount, why) => refused(&**offer, Some(amount), why),
+        };
+        not_taken.push(why);
+    }
+    let why = match offers.is_empty() {
+        true => "the server offers no way to pay that this wallet can read",
+        false => "no offer can be taken",
+    };
+    Err(Cause::NotPaid(why, not_taken))
+}
+
+/// Returns why a request is not paid for, whatever is offered.
+pub(super) fn unpayable(wallet: &Wallet, job: &Job) -> Option<&'static str> {
+    if !job.is_kept() {
+        return Some(
+            "the body of the request is too long to be kept, or of unknown length: raise `max_body`, or send it from memory",
+        );
+    }
+    if job.is_led_here {
+        return Some(
+            "a redirect from another origin, or from a paid answer, led here: make the request again to pay for it, or allow it with `pay_after_redirects`",
+        );
+    }
+    wallet.policy().refuses(&job.place)
+}
+
+/// Checks an offer, without asking anything.
+pub(super) fn checked(
+    wallet: &Wallet,
+    job: &Job,
+    offer: &dyn Offer,
+) -> Result<Checked, Box<RefusedOffer>> {
+    let (network, now) = (wallet.network(), wallet.now());
+    let purchase = offer
+        .check(&job.as_request(), &job.conditions(network, now))
+        .map_err(|error| Box::new(refused(offer, None, NotTaken::Challenge(error))))?;
+    let known = Known {
+        policy: wallet.policy(),
+        network,
+        own_receivers: wallet.own_receivers(),
+        now,
+    };
+    let cost = check(&*purchase, &known)
+        .map_err(|why| Box::new(refused(offer, Some(purchase.amount()), why)))?;
+    let description = offer.description().map(cleaned);
+    Ok(Checked {
+        purchase,
+        cost,
+        description,
+    })
+}
+
+fn refused(offer: &dyn Offer, amount: Option<Amount>, why: NotTaken) -> RefusedOffer {
+    RefusedOffer {
+        dialect: offer.dialect(),
+        amount,
+        description: offer.description().map(cleaned),
+        why,
+    }
+}
+
+enum Taken {
+    Bought(Box<Bought>),
+    Not(Amount, NotTaken),
+}
+
+/// Reserves what an offer costs, lets the approver decide, and pays.
+async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, Cause<E>> {
+    let amount = checked.cost.amount;
+    let not = |why| Ok(Taken::Not(amount, why));
+    if wallet.policy().dry_run {
+        return not(NotTaken::DryRun);
+    }
+    let invoice = checked.purchase.invoice();
+    let known = wallet
+        .ledger()
+        .of_hash(invoice.network(), invoice.payment_hash());
+    if known.map_err(Cause::Ledger)?.is_none() {
+        // A payer that knows a payment pays it again by handing out its preimage, for nothing.
+        let outcome = wallet.look_up(invoice.payment_hash()).await;
+        match outcome.map_err(|error| Cause::PaymentFailed(error.into()))? {
+            Outcome::Unknown | Outcome::Failed(_) => {}
+            Outcome::InFlight | Outcome::Paid(..) | Outcome::Unproved(_) => {
+                return not(NotTaken::PaidElsewhere);
+            }
+        }
+    }
+    let Some(payment) = new_payment(wallet, job, &checked) else {
+        return not(NotTaken::NoAmount);
+    };
+    let begun = match begin(wallet, &payment).await? {
+        Ok(begun) => begun,
+        Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) => {
+            // Another call for the same request was given up meanwhile.
+            if let Some(bought) = wallet.earlier(job).await? {
+                return Ok(Taken::Bought(Box::new(bought)));
+            }
+            match begin(wallet, &payment).await? {
+                Ok(begun) => begun,
+                Err(refusal) => return not(NotTaken::Ledger(refusal)),
+            }
+        }
+        Err(BeginRefusal::HostInTrouble { entries, .. }) => {
+            resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
+            match begin(wallet, &payment).await? {
+                Ok(begun) => begun,
+                Err(refusal) => return not(NotTaken::Ledger(refusal)),
+            }
+        }
+        Err(refusal) => return not(NotTaken::Ledger(refusal)),
+    };
+    for used_up in &begun.nearly_used_up {
+        trace::warn(format_args!("nearly used up: {used_up}"));
+    }
+    let hand = wallet.hand(begun.id);
+    if let Some(why) = permit(wallet, job, (&checked, &payment), begun.remaining, &hand).await? {
+        return not(why);
+    }
+    let bought = pay(wallet, job, &checked, hand).await?;
+    Ok(Taken::Bought(Box::new(bought)))
+}
+
+/// Reserves what an offer costs, and writes it down.
+async fn begin<E>(
+    wallet: &Wallet,
+    payment: &NewPayment,
+) -> Result<Result<Begun, BeginRefusal>, Cause<E>> {
+    match wallet.ledger().begin(payment.clone()).await {
+        Ok(begun) => Ok(Ok(begun)),
+        Err(BeginError::Refused(refusal)) => Ok(Err(refusal)),
+        Err(BeginError::Ledger(error)) => Err(Cause::Ledger(error)),
+    }
+}
+
+/// Returns what the ledger is told of a payment. `None` if the invoice names no amount.
+fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayment> {
+    let (purchase, place) = (&*checked.purchase, &job.place);
+    let mut payment = NewPayment::new(
+        wallet.budget_path().clone(),
+        job.key(),
+        purchase.invoice(),
+        checked.cost.max_fee,
+        purchase.dialect(),
+    )?;
+    payment.origin.clone_from(&place.origin);
+    payment.host = place.registrable().to_owned();
+    payment.method = place.method.to_string();
+    payment.path.clone_from(&place.path);
+    payment.description.clone_from(&checked.description);
+    payment.payable = purchase.to_json();
+    payment.redeem_until = purchase.redeem_until();
+    payment.is_held = wallet.approver().is_some();
+    Some(payment)
+}
+
+async fn resolve_all(
+    wallet: &Wallet,
+    entries: &[EntryId],
+) -> Result<(), crate::ledger::LedgerError> {
+    for id in entries {
+        let entry: Option<Entry> = wallet.ledger().entry(*id)?;
+        if let Some(entry) = entry {
+            wallet
+                .recover_one(&entry, &mut Recovered::default())
+                .await?;
+        }
+    }
+    Ok(())
+}
+
+/// Pays, and makes the credential. From the first await on, money may leave.
+async fn pay<E>(
+    wallet: &Wallet,
+    job: &Job,
+    checked: &Checked,
+    hand: Hand,
+) -> Result<Bought, Cause<E>> {
+    let (purchase, cost) = (&*checked.purchase, checked.cost);
+    let left = purchase.expires_at().saturating_since(wallet.now());
+    let limits = PayLimits::new(cost.max_fee, time(wallet.policy(), left));
+    let outcome = wallet.pay(purchase.invoice(), limits).await;
+    trace::info(format_args!(
+        "paid {} to {}: payment {}, {}, {}",
+        cost.amount,
+        job.place.host,
+        purchase.invoice().payment_hash(),
+        purchase.dialect(),
+        outcome.name(),
+    ));
+    let written = write(&hand, &outcome).await;
+    let receipt = |fee| {
+        PaidReceipt::new(Paid {
+            entry: hand.id(),
+            amount: cost.amount,
+            fee,
+            dialect: purchase.dialect(),
+            payment_hash: purchase.invoice().payment_hash(),
+            paid_at: wallet.now(),
+            is_earlier: false,
+        })
+    };
+    match outcome {
+        Outcome::Paid(preimage, fee) => {
+            let paid = (Some(fee), wallet.now());
+            let unproved = receipt(Some(fee));
+            Bought::new(purchase, &preimage, paid, hand, None).ok_or(Cause::Unproved(unproved))
+        }
+        Outcome::Failed(why) => {
+            written.map_err(Cause::Ledger)?;
+            Err(Cause::PaymentFailed(why.into()))
+        }
+        Outcome::InFlight | Outcome::Unknown => Err(Cause::InFlight(receipt(None))),
+        Outcome::Unproved(_) => Err(Cause::Unproved(receipt(None))),
+    }
+}

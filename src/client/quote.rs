@@ -1,0 +1,131 @@
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{
+    NotTaken, PayError, Wallet,
+    buy::{checked, unpayable},
+    error::Cause,
+    job::Job,
+    offers::offers,
+    pay::announcements,
+};
+use crate::{
+    boxed::BoxError,
+    clock::Timestamp,
+    payment::{Amount, DialectName},
+};
+
+/// What a server asks for a request: see [`Wallet::quote`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Quote {
+    /// The status of the answer. Only a 402 offers something.
+    pub status: StatusCode,
+    /// Every offer, the preferred one first.
+    pub offers: Vec<QuotedOffer>,
+}
+
+/// One offer of a [`Quote`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct QuotedOffer {
+    /// The dialect of the offer.
+    pub dialect: DialectName,
+    /// The price, if the offer could be read.
+    pub amount: Option<Amount>,
+    /// The highest routing fee that the wallet would allow on top of it.
+    pub max_fee: Amount,
+    /// What the server says that it sells, without control and direction characters.
+    pub description: Option<String>,
+    /// When the offer ends, if it could be read.
+    pub expires_at: Option<Timestamp>,
+    /// Why it would not be paid. `None` if it would.
+    pub refusal: Option<NotTaken>,
+}
+
+impl Quote {
+    /// Returns the offer that would be paid.
+    #[must_use]
+    pub fn payable(&self) -> Option<&QuotedOffer> {
+        self.offers.iter().find(|offer| offer.refusal.is_none())
+    }
+}
+
+impl Wallet {
+    /// Asks a server what a request costs, and pays nothing. Every offer is decoded and checked.
+    ///
+    /// The request is sent as it is, without a credential. If the server asks for no payment, it may
+    /// have served it.
+    ///
+    /// # Errors
+    ///
+    /// A [`PayError`] if the URL leads to an address that requests may not go to, or if the inner
+    /// client fails.
+    pub async fn quote<S, B, R>(
+        &self,
+        mut client: S,
+        request: Request<B>,
+    ) -> Result<Quote, PayError<S::Error>>
+    where
+        S: Service<Request<B>, Response = Response<R>>,
+        B: Body<Data = Bytes> + From<Bytes>,
+        B::Error: Into<BoxError>,
+        R: Body,
+    {
+        let inner = |error| PayError::new(Cause::Inner(error));
+        let (job, unkept) = Job::take(request, self.policy())
+            .await
+            .map_err(PayError::new)?;
+        std::future::poll_fn(|cx| client.poll_ready(cx))
+            .await
+            .map_err(inner)?;
+        let answer = job
+            .send(&mut client, unkept, announcements(self))
+            .await
+            .map_err(inner)?;
+        let (head, body) = answer.into_parts();
+        let mut quote = Quote {
+            status: head.status,
+            offers: Vec::new(),
+        };
+        if head.status != StatusCode::PAYMENT_REQUIRED {
+            return Ok(quote);
+        }
+        let left = self
+            .budget()
+            .map_err(|error| PayError::new(Cause::Ledger(error)))?;
+        let is_over = left.is_revoked || left.expires_at.is_some_and(|end| self.now() >= end);
+        let fits = |amount: Amount, fee| {
+            let cost = amount.checked_add(fee);
+            !is_over && cost.is_some_and(|cost| left.remaining.is_none_or(|left| cost <= left))
+        };
+        for offer in offers(&head.headers, body, self.dialects()).await {
+            let quoted = match checked(self, &job, &*offer) {
+                Ok(checked) => QuotedOffer {
+                    dialect: offer.dialect(),
+                    amount: Some(checked.cost.amount),
+                    max_fee: checked.cost.max_fee,
+                    description: checked.description,
+                    expires_at: Some(checked.purchase.expires_at()),
+                    refusal: match unpayable(self, &job) {
+                        Some(why) => Some(NotTaken::NotAllowed(why)),
+                        None if fits(checked.cost.amount, checked.cost.max_fee) => None,
+                        None => Some(NotTaken::NotAllowed("the budget has less left")),
+                    },
+                },
+                Err(refused) => QuotedOffer {
+                    dialect: offer.dialect(),
+                    amount: refused.amount,
+                    max_fee: self.policy().max_fee,
+                    description: refused.description,
+                    expires_at: None,
+                    refusal: Some(refused.why),
+                },
+            };
+            quote.offers.push(quoted);
+        }
+        Ok(quote)
+    }
+}

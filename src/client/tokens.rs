@@ -1,0 +1,155 @@
+//! Credentials that open more than one request: kept for where they were bought, and for nowhere
+//! else.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::place::Place;
+use crate::{clock::Timestamp, ledger::EntryId};
+
+/// The most tokens that are kept. A new one takes the place of the one that ends first.
+const MOST: usize = 1_000;
+
+/// The tokens of a wallet, by origin, method and path.
+#[derive(Debug, Default)]
+pub(super) struct Tokens(HashMap<Scope, Token>);
+
+type Scope = (String, http::Method, String);
+
+/// A reusable credential.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) header: (HeaderName, HeaderValue),
+    pub(super) until: Timestamp,
+    /// The ledger's entry of its payment.
+    pub(super) entry: EntryId,
+}
+
+impl Tokens {
+    /// Keeps a token. Returns the entries of those that went for it.
+    pub(super) fn keep(&mut self, place: &Place, token: Token) -> Vec<EntryId> {
+        let scope = scope(place);
+        let mut gone = Vec::new();
+        if self.0.len() >= MOST && !self.0.contains_key(&scope) {
+            let first = self.0.iter().min_by_key(|(_, token)| token.until);
+            if let Some(scope) = first.map(|(scope, _)| scope.clone()) {
+                gone.extend(self.0.remove(&scope));
+            }
+        }
+        gone.extend(self.0.insert(scope, token));
+        gone.iter().map(|token| token.entry).collect()
+    }
+
+    /// Returns the token for a request, unless the request has a header of that name already.
+    pub(super) fn find(
+        &mut self,
+        place: &Place,
+        headers: &HeaderMap,
+        now: Timestamp,
+    ) -> Option<Token> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let scope = scope(place);
+        let token = self.0.get(&scope)?;
+        if now >= token.until {
+            self.0.remove(&scope);
+            return None;
+        }
+        (!headers.contains_key(&token.header.0)).then(|| token.clone())
+    }
+
+    /// Forgets a token that a server refused, unless another one took its place.
+    pub(super) fn forget(&mut self, place: &Place, refused: &Token) {
+        let scope = scope(place);
+        if self
+            .0
+            .get(&scope)
+            .is_some_and(|token| token.header == refused.header)
+        {
+            self.0.remove(&scope);
+        }
+    }
+}
+
+fn scope(place: &Place) -> Scope {
+    (
+        place.origin.clone(),
+        place.method.clone(),
+        place.path.clone(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Method, header::AUTHORIZATION};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
+
+    fn place(method: &Method, url: &str) -> Place {
+        Place::of(method, &url.parse().unwrap()).unwrap()
+    }
+
+    fn token(value: &str, seconds: u64) -> Token {
+        Token {
+            header: (AUTHORIZATION, value.parse().unwrap()),
+            until: NOW.saturating_add(std::time::Duration::from_secs(seconds)),
+            entry: EntryId::from_bytes([1; 16]),
+        }
+    }
+
+    #[test]
+    fn a_token_is_presented_where_it_was_bought_and_nowhere_else() {
+        let (mut tokens, none) = (Tokens::default(), HeaderMap::new());
+        tokens.keep(&place(&Method::GET, "https://a/b?c"), token("x", 9));
+        for (method, url, is_found) in [
+            (&Method::GET, "https://a/b?d", true),
+            (&Method::GET, "https://A:443/b", true),
+            (&Method::POST, "https://a/b", false),
+            (&Method::GET, "https://a/b/c", false),
+            (&Method::GET, "https://a:444/b", false),
+            (&Method::GET, "http://a/b", false),
+            (&Method::GET, "https://c/b", false),
+        ] {
+            let found = tokens.find(&place(method, url), &none, NOW);
+            assert_eq!(found.is_some(), is_found, "{method} {url}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_dropped_when_it_ends_or_is_refused() {
+        let (mut tokens, here) = (Tokens::default(), place(&Method::GET, "https://a/b"));
+        let none = HeaderMap::new();
+        tokens.keep(&here, token("x", 9));
+        tokens.forget(&here, &token("older", 9));
+        assert!(tokens.find(&here, &none, NOW).is_some());
+        let end = NOW.saturating_add(std::time::Duration::from_secs(9));
+        assert!(tokens.find(&here, &none, end).is_none());
+        tokens.keep(&here, token("y", 9));
+        tokens.forget(&here, &token("y", 9));
+        assert!(tokens.find(&here, &none, NOW).is_none());
+    }
+
+    #[test]
+    fn the_callers_own_header_is_not_replaced_by_a_token() {
+        let (mut tokens, here) = (Tokens::default(), place(&Method::GET, "https://a/b"));
+        tokens.keep(&here, token("x", 9));
+        let own = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer me"))]);
+        assert!(tokens.find(&here, &own, NOW).is_none());
+    }
+
+    #[test]
+    fn tokens_are_bounded_and_the_one_that_ends_first_goes() {
+        let (mut tokens, none) = (Tokens::default(), HeaderMap::new());
+        let at = |number: u64| place(&Method::GET, &format!("https://a/{number}"));
+        for number in 0..=MOST as u64 {
+            tokens.keep(&at(number), token("x", 1_000 + number));
+        }
+        assert_eq!(tokens.0.len(), MOST);
+        assert!(tokens.find(&at(0), &none, NOW).is_none());
+        assert!(tokens.find(&at(MOST as u64), &none, NOW).is_some());
+    }
+}

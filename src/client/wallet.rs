@@ -1,0 +1,201 @@
+use std::{
+    fmt,
+    sync::{Arc, Mutex},
+};
+
+use http::{Method, Response, Uri};
+use tokio::sync::OnceCell;
+
+use super::{
+    Approver, Policy,
+    hand::Hand,
+    job::Job,
+    offers::half,
+    place::Place,
+    redirects::Redirects,
+    tokens::{Token, Tokens},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    ledger::{Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError},
+    lightning::Payer,
+    lock::lock,
+    payment::{DialectName, Network},
+};
+
+/// What pays for requests: a payer, a budget, a policy and a ledger. Clones share one wallet.
+///
+/// ```
+/// use tower_x402::{Amount, client::{AutoPayLayer, Wallet}, ledger::Budget, lightning::LocalNode};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let node = LocalNode::new(); // in production what `lightning::connect(..).payer()` returns
+/// let wallet = Wallet::builder(node).budget(Budget::daily(Amount::from_sat(500))).build().await?;
+/// let search = wallet.child("search", Budget::total(Amount::from_sat(100))).await?;
+/// assert_eq!(search.budget()?.remaining, Some(Amount::from_sat(100)));
+/// let layer = AutoPayLayer::new(search);
+/// # let _ = layer;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Wallet {
+    shared: Arc<Shared>,
+    budget: BudgetPath,
+}
+
+pub(super) struct Shared {
+    pub(super) payer: Arc<dyn Payer>,
+    pub(super) network: Network,
+    pub(super) ledger: Ledger,
+    pub(super) policy: Policy,
+    pub(super) dialects: Vec<DialectName>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) own_receivers: Vec<[u8; 33]>,
+    pub(super) approver: Option<Arc<dyn Approver>>,
+    pub(super) tokens: Mutex<Tokens>,
+    pub(super) redirects: Mutex<Redirects>,
+    pub(super) recovered: OnceCell<()>,
+}
+
+impl Wallet {
+    pub(super) const fn new(shared: Arc<Shared>, budget: BudgetPath) -> Self {
+        Self { shared, budget }
+    }
+
+    /// Returns a wallet that pays from a budget below this wallet's: for one task, one tool or one
+    /// session. The budget is created if there is none of this name.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if there is a budget of this name with other limits, or if it cannot be
+    /// created: see [`Ledger::create_budget`].
+    pub async fn child(&self, name: &str, limits: Budget) -> Result<Self, LedgerError> {
+        let ledger = &self.shared.ledger;
+        let budget = ledger.create_budget(&self.budget, name, limits).await?;
+        Ok(Self::new(Arc::clone(&self.shared), budget))
+    }
+
+    /// Returns the budget from which this wallet pays, as it is now.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if the ledger cannot be read now.
+    pub fn budget(&self) -> Result<BudgetState, LedgerError> {
+        self.shared.ledger.budget(&self.budget)
+    }
+
+    /// Returns the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.shared.ledger
+    }
+
+    pub(super) fn budget_path(&self) -> &BudgetPath {
+        &self.budget
+    }
+
+    pub(super) fn payer(&self) -> &dyn Payer {
+        &*self.shared.payer
+    }
+
+    pub(super) fn policy(&self) -> &Policy {
+        &self.shared.policy
+    }
+
+    pub(super) fn dialects(&self) -> &[DialectName] {
+        &self.shared.dialects
+    }
+
+    pub(super) fn network(&self) -> Network {
+        self.shared.network
+    }
+
+    pub(super) fn own_receivers(&self) -> &[[u8; 33]] {
+        &self.shared.own_receivers
+    }
+
+    pub(super) fn approver(&self) -> Option<&dyn Approver> {
+        self.shared.approver.as_deref()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Takes an entry into the hands of a call.
+    pub(super) fn hand(&self, id: EntryId) -> Hand {
+        Hand::new(self.shared.ledger.clone(), id)
+    }
+
+    /// Asks once about what an earlier process left behind.
+    pub(super) async fn recover_once(&self) -> Result<(), LedgerError> {
+        let recover = || async { self.recover().await.map(drop) };
+        self.shared
+            .recovered
+            .get_or_try_init(recover)
+            .await
+            .map(drop)
+    }
+
+    /// Returns the reusable credential for a request.
+    pub(super) fn token(&self, job: &Job) -> Option<Token> {
+        lock(&self.shared.tokens).find(&job.place, &job.head.headers, self.now())
+    }
+
+    pub(super) fn keep(&self, place: &Place, token: Token) {
+        let gone = lock(&self.shared.tokens).keep(place, token);
+        gone.into_iter()
+            .for_each(|entry| self.shared.ledger.dropped(entry));
+    }
+
+    pub(super) fn forget(&self, place: &Place, token: &Token) {
+        lock(&self.shared.tokens).forget(place, token);
+        self.shared.ledger.dropped(token.entry);
+    }
+
+    /// Reads the reusable credentials that the ledger holds.
+    pub(super) fn load_tokens(&self) -> Result<(), LedgerError> {
+        let token = |entry: &Entry| {
+            let purchase = (half(&entry.dialect())?.restore)(entry.payable()).ok()?;
+            let url: Uri = format!("{}{}", entry.origin(), entry.path()).parse().ok()?;
+            let place = Place::of(&Method::from_bytes(entry.method().as_bytes()).ok()?, &url)?;
+            let token = Token {
+                header: purchase.credential(entry.preimage()?)?,
+                until: entry.redeem_until(),
+                entry: entry.id(),
+            };
+            (self.now() < token.until).then_some((place, token))
+        };
+        for entry in self.shared.ledger.reusable()? {
+            match token(&entry) {
+                Some((place, token)) => self.keep(&place, token),
+                None => self.shared.ledger.dropped(entry.id()),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn note_redirect<R>(&self, place: &Place, answer: &Response<R>, is_paid: bool) {
+        if answer.status().is_redirection() {
+            let answer = (answer.status(), answer.headers());
+            lock(&self.shared.redirects).note(place, answer, is_paid);
+        }
+    }
+
+    /// Returns whether a redirect led here that must not lead to a payment.
+    pub(super) fn was_led_to(&self, place: &Place) -> bool {
+        !self.policy().pays_after_redirects && lock(&self.shared.redirects).take(place)
+    }
+}
+
+impl fmt::Debug for Wallet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wallet")
+            .field("budget", &self.budget)
+            .field("network", &self.shared.network)
+            .field("dialects", &self.shared.dialects)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,249 @@
+//! How the ledger encodes its records: a tag and a name as the key, JSON as the value.
+
+use std::{borrow::Cow, time::Duration};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    clock::Timestamp,
+    codec::hex,
+    journal::Batch,
+    ledger::{
+        Budget, BudgetPath, EntryId, EntryState, RequestKey,
+        entry::{Held, Record},
+        state::{BudgetRecord, Changes},
+    },
+    payment::{Amount, DialectName, Network, PaymentHash, Preimage},
+};
+
+/// A decoded record.
+#[derive(PartialEq)]
+pub(super) enum Encoded {
+    Budget(BudgetPath, BudgetRecord),
+    Entry(Box<Record>),
+    /// That the folder is one of a ledger, in this version.
+    Marker,
+}
+
+impl Encoded {
+    pub(super) fn read(key: &[u8], value: &[u8]) -> Option<Self> {
+        let (tag, name) = key.split_first()?;
+        match *tag {
+            BUDGET => {
+                let path = BudgetPath::parse(std::str::from_utf8(name).ok()?)?;
+                Some(Self::Budget(path, from_json::<StoredBudget>(value)?.read()))
+            }
+            ENTRY => {
+                let id = EntryId::from_bytes(name.try_into().ok()?);
+                let entry = from_json::<StoredEntry<'static>>(value)?.read(id)?;
+                Some(Self::Entry(Box::new(entry)))
+            }
+            MARKER => (name.is_empty() && value == VERSION).then_some(Self::Marker),
+            _ => None,
+        }
+    }
+}
+
+impl Changes for Batch {
+    fn entry(&mut self, old: Option<&Record>, new: &Record) {
+        let old = old.map(|old| to_entry(old).1);
+        let (key, new) = to_entry(new);
+        self.change(&key, old.as_deref(), Some(&new));
+    }
+
+    fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord) {
+        let old = old.map(|old| to_budget(path, old).1);
+        let (key, new) = to_budget(path, new);
+        self.change(&key, old.as_deref(), Some(&new));
+    }
+}
+
+/// Returns the key and the value of an entry.
+pub(super) fn to_entry(entry: &Record) -> (Vec<u8>, Vec<u8>) {
+    let key = [&[ENTRY], entry.id.as_bytes().as_slice()].concat();
+    (key, to_json(&StoredEntry::of(entry)))
+}
+
+/// Returns the key and the value of a budget.
+pub(super) fn to_budget(path: &BudgetPath, record: &BudgetRecord) -> (Vec<u8>, Vec<u8>) {
+    let key = [&[BUDGET], path.as_str().as_bytes()].concat();
+    (key, to_json(&StoredBudget::of(record)))
+}
+
+/// Notes in a new folder that it is one of a ledger.
+pub(super) fn note_marker(batch: &mut Batch) {
+    batch.change(&[MARKER], None, Some(VERSION));
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredBudget {
+    total: Option<u64>,
+    per_host: Option<u64>,
+    /// Lengths in seconds and limits.
+    windows: Vec<(u64, u64)>,
+    expires_at: Option<u64>,
+    owner: Option<String>,
+    is_revoked: bool,
+}
+
+impl StoredBudget {
+    fn of(record: &BudgetRecord) -> Self {
+        let limits = &record.limits;
+        let windows = limits.windows.iter();
+        Self {
+            total: limits.total.map(Amount::as_msat),
+            per_host: limits.per_host.map(Amount::as_msat),
+            windows: windows
+                .map(|(length, limit)| (length.as_secs(), limit.as_msat()))
+                .collect(),
+            expires_at: limits.expires_at.map(Timestamp::as_unix_seconds),
+            owner: limits.owner.clone(),
+            is_revoked: record.is_revoked,
+        }
+    }
+
+    fn read(self) -> BudgetRecord {
+        let windows = self.windows.into_iter();
+        let limits = Budget {
+            total: self.total.map(Amount::from_msat),
+            per_host: self.per_host.map(Amount::from_msat),
+            windows: windows
+                .map(|(length, limit)| (Duration::from_secs(length), Amount::from_msat(limit)))
+                .collect(),
+            expires_at: self.expires_at.map(Timestamp::from_unix_seconds),
+            owner: self.owner,
+        };
+        BudgetRecord {
+            limits,
+            is_revoked: self.is_revoked,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredEntry<'a> {
+    number: u64,
+    state: Cow<'a, str>,
+    is_cleared: bool,
+    network: Cow<'a, str>,
+    payment_hash: String,
+    amount: u64,
+    max_fee: u64,
+    fee: Option<u64>,
+    origin: Cow<'a, str>,
+    host: Cow<'a, str>,
+    method: Cow<'a, str>,
+    path: Cow<'a, str>,
+    dialect: Cow<'a, str>,
+    description: Option<Cow<'a, str>>,
+    budget: Option<Cow<'a, str>>,
+    created_at: u64,
+    sent_at: Option<u64>,
+    paid_at: Option<u64>,
+    ended_at: Option<u64>,
+    invoice_expires_at: u64,
+    redeem_until: u64,
+    note: Option<Cow<'a, str>>,
+    answered: Option<u16>,
+    request_key: String,
+    invoice: Cow<'a, str>,
+    payable: Cow<'a, str>,
+    preimage: Option<String>,
+}
+
+impl<'a> StoredEntry<'a> {
+    fn of(entry: &'a Record) -> Self {
+        let seconds = Timestamp::as_unix_seconds;
+        Self {
+            number: entry.number,
+            state: entry.state.as_str().into(),
+            is_cleared: entry.is_cleared,
+            network: entry.network.as_str().into(),
+            payment_hash: hex::encode(entry.payment_hash.as_bytes()),
+            amount: entry.amount.as_msat(),
+            max_fee: entry.max_fee.as_msat(),
+            fee: entry.fee.map(Amount::as_msat),
+            origin: (&entry.origin).into(),
+            host: (&entry.host).into(),
+            method: (&entry.method).into(),
+            path: (&entry.path).into(),
+            dialect: entry.dialect.as_str().into(),
+            description: entry.description.as_deref().map(Into::into),
+            budget: entry.budget.as_ref().map(|path| path.as_str().into()),
+            created_at: seconds(entry.created_at),
+            sent_at: entry.sent_at.map(seconds),
+            paid_at: entry.paid_at.map(seconds),
+            ended_at: entry.ended_at.map(seconds),
+            invoice_expires_at: seconds(entry.invoice_expires_at),
+            redeem_until: seconds(entry.redeem_until),
+            note: entry.note.as_deref().map(Into::into),
+            answered: entry.answered,
+            request_key: hex::encode(entry.request_key.as_bytes()),
+            invoice: (&entry.invoice).into(),
+            payable: (&entry.payable).into(),
+            preimage: entry.preimage.as_ref().map(|held| held.0.expose_hex()),
+        }
+    }
+
+    fn read(self, id: EntryId) -> Option<Record> {
+        let moment = Timestamp::from_unix_seconds;
+        Some(Record {
+            id,
+            number: self.number,
+            state: EntryState::named(&self.state)?,
+            is_cleared: self.is_cleared,
+            network: Network::ALL
+                .into_iter()
+                .find(|own| own.as_str() == self.network)?,
+            payment_hash: PaymentHash::from_bytes(hex::decode_lower(&self.payment_hash)?),
+            amount: Amount::from_msat(self.amount),
+            max_fee: Amount::from_msat(self.max_fee),
+            fee: self.fee.map(Amount::from_msat),
+            origin: self.origin.into_owned(),
+            host: self.host.into_owned(),
+            method: self.method.into_owned(),
+            path: self.path.into_owned(),
+            dialect: DIALECTS
+                .into_iter()
+                .find(|own| own.as_str() == self.dialect)?,
+            description: self.description.map(Cow::into_owned),
+            budget: match self.budget {
+                Some(path) => Some(BudgetPath::parse(&path)?),
+                None => None,
+            },
+            created_at: moment(self.created_at),
+            sent_at: self.sent_at.map(moment),
+            paid_at: self.paid_at.map(moment),
+            ended_at: self.ended_at.map(moment),
+            invoice_expires_at: moment(self.invoice_expires_at),
+            redeem_until: moment(self.redeem_until),
+            note: self.note.map(Cow::into_owned),
+            answered: self.answered,
+            request_key: RequestKey::from_bytes(hex::decode_lower(&self.request_key)?),
+            invoice: self.invoice.into_owned(),
+            payable: self.payable.into_owned(),
+            preimage: match self.preimage {
+                Some(digits) => Some(Held(Preimage::from_bytes(hex::decode_lower(&digits)?))),
+                None => None,
+            },
+        })
+    }
+}
+
+fn to_json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value)
+        .unwrap_or_else(|_| unreachable!("strings and numbers can always be serialised"))
+}
+
+fn from_json<T: DeserializeOwned>(json: &[u8]) -> Option<T> {
+    serde_json::from_slice(json).ok()
+}
+
+const DIALECTS: [DialectName; 3] = [DialectName::L402, DialectName::Mpp, DialectName::X402];
+/// Tags of no record of a replay store: neither opens the folder of the other.
+const BUDGET: u8 = b'B';
+const ENTRY: u8 = b'E';
+const MARKER: u8 = b'L';
+pub(super) const VERSION: &[u8] = b"1";

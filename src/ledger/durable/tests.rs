@@ -1,0 +1,116 @@
+use std::{sync::Arc, time::Duration};
+
+use proptest::prelude::*;
+
+use super::encoding::{Encoded, VERSION, to_budget, to_entry};
+use crate::{
+    clock::Timestamp,
+    ledger::{
+        Budget, BudgetPath, Entry, EntryId, EntryState, RequestKey,
+        entry::{Held, Record},
+        state::BudgetRecord,
+    },
+    payment::{Amount, DialectName, Network, PaymentHash, Preimage},
+};
+
+fn entry() -> impl Strategy<Value = Entry> {
+    let state = prop::sample::select(vec![
+        EntryState::Earned,
+        EntryState::Failed,
+        EntryState::InFlight,
+        EntryState::Paid,
+        EntryState::Redeemed,
+        EntryState::Refused,
+        EntryState::Reserved,
+        EntryState::Sent,
+        EntryState::Unproved,
+    ]);
+    let dialect =
+        prop::sample::select(vec![DialectName::L402, DialectName::Mpp, DialectName::X402]);
+    let network = prop::sample::select(Network::ALL.as_slice());
+    let numbers = (
+        any::<[u64; 8]>(),
+        any::<Option<u64>>(),
+        any::<Option<u16>>(),
+    );
+    let texts = (any::<[String; 6]>(), any::<Option<String>>(), any::<bool>());
+    let bytes = (
+        any::<[u8; 16]>(),
+        any::<[u8; 32]>(),
+        any::<Option<[u8; 32]>>(),
+    );
+    (state, dialect, network, numbers, texts, bytes).prop_map(
+        |(state, dialect, network, (n, option, answered), (t, note, flag), (id, hash, secret))| {
+            let [a, b, c, d, e, f] = t;
+            let moment = Timestamp::from_unix_seconds;
+            Entry(Arc::new(Record {
+                id: EntryId::from_bytes(id),
+                number: n[0],
+                state,
+                is_cleared: flag,
+                network,
+                payment_hash: PaymentHash::from_bytes(hash),
+                amount: Amount::from_msat(n[1]),
+                max_fee: Amount::from_msat(n[2]),
+                fee: option.map(Amount::from_msat),
+                origin: a,
+                host: b,
+                method: c,
+                path: d,
+                dialect,
+                description: note.clone(),
+                budget: flag.then(|| BudgetPath::parse("a/b c").unwrap()),
+                created_at: moment(n[3]),
+                sent_at: option.map(moment),
+                paid_at: option.map(|_| moment(n[4])),
+                ended_at: option.map(|_| moment(n[5])),
+                invoice_expires_at: moment(n[6]),
+                redeem_until: moment(n[7]),
+                note,
+                answered,
+                request_key: RequestKey::from_bytes(hash),
+                invoice: e,
+                payable: f,
+                preimage: secret.map(|bytes| Held(Preimage::from_bytes(bytes))),
+            }))
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(entry in entry(), limits: [u64; 6], option: Option<u64>, is_revoked: bool) {
+        let (key, value) = to_entry(&entry.0);
+        prop_assert!(Encoded::read(&key, &value) == Some(Encoded::Entry(Box::new(Record::clone(&entry.0)))));
+        let [total, host, length, limit, end, _] = limits;
+        let mut budget = Budget::total(Amount::from_msat(total)).rolling(Duration::from_secs(length), Amount::from_msat(limit));
+        if option.is_some() {
+            budget = budget.per_host(Amount::from_msat(host)).until(Timestamp::from_unix_seconds(end)).owner("ann");
+        }
+        let path = BudgetPath::parse("a/b c").unwrap();
+        let record = BudgetRecord { limits: budget, is_revoked };
+        let (key, value) = to_budget(&path, &record);
+        prop_assert!(Encoded::read(&key, &value) == Some(Encoded::Budget(path, record)));
+    }
+
+    #[test]
+    fn anything_else_is_no_record_and_no_panic(key: Vec<u8>, value: Vec<u8>) {
+        let _ = Encoded::read(&key, &value);
+    }
+}
+
+/// A later version that writes more must not lose it here.
+#[test]
+fn a_record_with_an_unknown_member_is_not_read() {
+    let record = BudgetRecord {
+        limits: Budget::without_limits(),
+        is_revoked: false,
+    };
+    let (key, value) = to_budget(&BudgetPath::root("a").unwrap(), &record);
+    let more = String::from_utf8(value)
+        .unwrap()
+        .replacen('{', "{\"more\":1,", 1);
+    assert!(Encoded::read(&key, more.as_bytes()).is_none());
+    assert!(Encoded::read(b"L", VERSION) == Some(Encoded::Marker));
+    assert!(Encoded::read(b"L", b"2").is_none());
+}

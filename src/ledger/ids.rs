@@ -1,0 +1,90 @@
+use std::fmt;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{LedgerError, LedgerErrorKind};
+use crate::codec::hex;
+
+/// The name of an [`Entry`](super::Entry): 16 random bytes, printed as 32 hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryId([u8; 16]);
+
+impl EntryId {
+    pub(super) fn random() -> Result<Self, LedgerError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes)
+            .map_err(|error| LedgerError::new(LedgerErrorKind::Unavailable, error.to_string()))?;
+        Ok(Self(bytes))
+    }
+
+    /// Creates an id from its 16 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Reads an id from 32 hexadecimal digits. Returns `None` for any other text.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        hex::decode_any_case(text).map(Self)
+    }
+
+    /// Returns the 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl fmt::Display for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for EntryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EntryId({self})")
+    }
+}
+
+impl serde::Serialize for EntryId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The name of a request: the same request made again has the same key, also after a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestKey([u8; 32]);
+
+impl RequestKey {
+    /// Hashes all parts that make a request the same: its method, URL, the hash of its body and the
+    /// headers that a payment is bound to. The order and the division of the parts count.
+    #[must_use]
+    pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let hash = parts.into_iter().fold(Sha256::new(), |hash, part| {
+            hash.chain_update((part.len() as u64).to_le_bytes())
+                .chain_update(part)
+        });
+        Self(hash.finalize().into())
+    }
+
+    /// Creates a key from its 32 bytes.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for RequestKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RequestKey({})", hex::encode(self.0))
+    }
+}

@@ -1,0 +1,155 @@
+//! What the ledger holds, and its budgets.
+
+use super::{
+    Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, LedgerErrorKind,
+    RequestKey, state::Books,
+};
+use crate::{
+    clock::Timestamp,
+    payment::{Network, PaymentHash},
+};
+
+impl Ledger {
+    /// Sets the limits of an outermost budget, and creates it if there is none. A person chose
+    /// them, so they may differ from earlier ones. The sums stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if `path` has more than one name, or if this cannot be written.
+    pub async fn set_root(&self, path: &BudgetPath, limits: Budget) -> Result<(), LedgerError> {
+        if path.parent().is_some() {
+            let why = format!("{path} is not an outermost budget: use `create_budget`");
+            return Err(LedgerError::new(LedgerErrorKind::Invalid, why));
+        }
+        let path = path.clone();
+        self.change(move |books, _, changes| books.set_root(&path, limits, changes))
+            .await
+    }
+
+    /// Creates a budget below another one. If it is there with the same limits, this changes
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// - [`LedgerErrorKind::Conflict`] if it is there with other limits, or was revoked.
+    /// - [`LedgerErrorKind::Invalid`] if the name does not fit: see [`BudgetPath::child`].
+    /// - [`LedgerErrorKind::Unknown`] if there is no budget `parent`.
+    /// - [`LedgerErrorKind::Full`] if there are 100,000 budgets, and
+    ///   [`LedgerErrorKind::Unavailable`] if this cannot be written.
+    pub async fn create_budget(
+        &self,
+        parent: &BudgetPath,
+        name: &str,
+        limits: Budget,
+    ) -> Result<BudgetPath, LedgerError> {
+        let Some(path) = parent.child(name) else {
+            let why = "a name has 1 to 64 printable ASCII characters without a slash, and budgets are at most 16 deep";
+            return Err(LedgerError::new(LedgerErrorKind::Invalid, why));
+        };
+        let created = path.clone();
+        self.change(move |books, _, changes| books.create_budget(&path, limits, changes))
+            .await?;
+        Ok(created)
+    }
+
+    /// Revokes a budget: it pays nothing any more, and nor do those below it.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if there is no such budget, or if this cannot be written.
+    pub async fn revoke(&self, path: &BudgetPath) -> Result<(), LedgerError> {
+        let path = path.clone();
+        self.change(move |books, _, changes| books.revoke(&path, changes))
+            .await
+    }
+
+    /// Returns a budget as it is now.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if there is no such budget, or if the ledger cannot be read now. The same
+    /// holds for all that read.
+    pub fn budget(&self, path: &BudgetPath) -> Result<BudgetState, LedgerError> {
+        self.read(|books, now| books.budget(path, now))?
+            .ok_or_else(|| {
+                let why = format!("there is no budget {path}");
+                LedgerError::new(LedgerErrorKind::Unknown, why)
+            })
+    }
+
+    /// Returns the paths of all budgets, in order.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn budgets(&self) -> Result<Vec<BudgetPath>, LedgerError> {
+        self.read(|books, _| books.budget_paths())
+    }
+
+    /// Returns an entry, or `None` if there is none of this name.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn entry(&self, id: EntryId) -> Result<Option<Entry>, LedgerError> {
+        self.read(|books, _| books.entry(id))
+    }
+
+    /// Returns the last payment of an invoice, whatever became of it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn of_hash(
+        &self,
+        network: Network,
+        hash: PaymentHash,
+    ) -> Result<Option<Entry>, LedgerError> {
+        self.read(|books, _| books.of_hash(network, hash))
+    }
+
+    /// Returns all payments for a request that have not ended, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn find(&self, request: &RequestKey) -> Result<Vec<Entry>, LedgerError> {
+        self.read(|books, _| books.of_request(request))
+    }
+
+    /// Returns all payments that were sent and whose outcome is not known, oldest first, but for
+    /// those on which a call of this process is at work. Ask the payer about each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn unresolved(&self) -> Result<Vec<Entry>, LedgerError> {
+        self.read(|books, _| books.unresolved())
+    }
+
+    /// Returns the entries of all reusable credentials, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn reusable(&self) -> Result<Vec<Entry>, LedgerError> {
+        self.read(|books, _| books.reusable())
+    }
+
+    /// Returns up to 1,000 entries in the order in which they were made: the first ones, or those
+    /// after `after`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn entries(&self, after: Option<&Entry>) -> Result<Vec<Entry>, LedgerError> {
+        self.read(|books, _| books.page(after.map(|entry| entry.0.number), PAGE))
+    }
+
+    fn read<T>(&self, read: impl FnOnce(&Books, Timestamp) -> T) -> Result<T, LedgerError> {
+        let (books, now) = self.books();
+        Ok(read(books.whole()?, now))
+    }
+}
+
+const PAGE: usize = 1_000;

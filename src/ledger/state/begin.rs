@@ -1,0 +1,157 @@
+use super::{books::Books, budgets::Asked, changes::Changes};
+use crate::{
+    clock::Timestamp,
+    ledger::{
+        BeginError, BeginRefusal, Begun, EntryId, EntryState, LedgerError, LedgerErrorKind,
+        NewPayment, entry::Record, plain::plain,
+    },
+};
+
+impl Books {
+    /// Checks a payment against everything that is known, and reserves it, in one step.
+    pub(in crate::ledger) fn begin(
+        &mut self,
+        new: NewPayment,
+        id: EntryId,
+        now: Timestamp,
+        changes: &mut dyn Changes,
+    ) -> Result<Begun, BeginError> {
+        check_lengths(&new)?;
+        self.check_invoice(&new).map_err(BeginError::Refused)?;
+        self.check_host(&new.host).map_err(BeginError::Refused)?;
+        let asked = Asked {
+            budget: &new.budget,
+            host: &new.host,
+            msat: u128::from(new.amount.as_msat()) + u128::from(new.max_fee.as_msat()),
+        };
+        let nearly_used_up = self
+            .budgets
+            .check(&asked, now)
+            .map_err(BeginError::Refused)?;
+        self.check_room()?;
+        let budget = new.budget.clone();
+        let entry = record(new, id, self.next_number(), now);
+        self.live.insert(id);
+        self.put(entry, changes);
+        Ok(Begun {
+            id,
+            remaining: self.budget(&budget, now).and_then(|state| state.remaining),
+            nearly_used_up,
+        })
+    }
+
+    pub(super) fn check_room(&self) -> Result<(), LedgerError> {
+        if self.entries.len() < self.capacity {
+            return Ok(());
+        }
+        let why = "no room for another entry; `LedgerOptions::capacity` allows more";
+        Err(LedgerError::new(LedgerErrorKind::Full, why))
+    }
+
+    /// Refuses an invoice that was seen before, and a request with a payment that has not ended.
+    fn check_invoice(&self, new: &NewPayment) -> Result<(), BeginRefusal> {
+        let same_invoice = self.index.of_hash(new.network, new.payment_hash);
+        if let Some(held) = same_invoice.and_then(|id| self.entries.get(&id)) {
+            if held.request_key != new.request_key {
+                return Err(BeginRefusal::KnownElsewhere(held.id));
+            }
+            match held.state {
+                EntryState::Failed => {}
+                EntryState::Paid => return Err(BeginRefusal::AlreadyPaid(held.id)),
+                EntryState::InFlight | EntryState::Reserved | EntryState::Sent => {
+                    return Err(BeginRefusal::Unresolved(held.id));
+                }
+                EntryState::Earned
+                | EntryState::Redeemed
+                | EntryState::Refused
+                | EntryState::Unproved => return Err(BeginRefusal::AlreadyUsed(held.id)),
+            }
+        }
+        // A call that is at work on the same request is another request of the application.
+        let own = self.index.of_request(&new.request_key);
+        let left = own.filter(|id| !self.live.contains(id));
+        let left = left.filter_map(|id| self.entries.get(&id));
+        match left.min_by_key(|held| held.state != EntryState::Paid) {
+            None => Ok(()),
+            Some(held) if held.state == EntryState::Paid => Err(BeginRefusal::AlreadyPaid(held.id)),
+            Some(held) => Err(BeginRefusal::Unresolved(held.id)),
+        }
+    }
+
+    /// Refuses a host that refused a paid credential, or with two payments that are not resolved.
+    fn check_host(&self, host: &str) -> Result<(), BeginRefusal> {
+        let is_refused = |id: &EntryId| {
+            let entry = self.entries.get(id);
+            entry.is_some_and(|entry| entry.state == EntryState::Refused)
+        };
+        let entries: Vec<_> = self.index.trouble(host).take(MOST_NAMED).collect();
+        if entries.len() >= 2 || entries.iter().any(is_refused) {
+            let host = host.to_owned();
+            return Err(BeginRefusal::HostInTrouble { host, entries });
+        }
+        Ok(())
+    }
+}
+
+fn record(new: NewPayment, id: EntryId, number: u64, now: Timestamp) -> Record {
+    let path = new.path.split(['?', '#']).next().unwrap_or_default();
+    let state = if new.is_held {
+        EntryState::Reserved
+    } else {
+        EntryState::Sent
+    };
+    Record {
+        id,
+        number,
+        state,
+        is_cleared: false,
+        network: new.network,
+        payment_hash: new.payment_hash,
+        amount: new.amount,
+        max_fee: new.max_fee,
+        fee: None,
+        origin: plain(&new.origin, MAX_ORIGIN),
+        host: new.host,
+        method: plain(&new.method, MAX_METHOD),
+        path: plain(path, MAX_PATH),
+        dialect: new.dialect,
+        description: new.description.map(|text| plain(&text, MAX_DESCRIPTION)),
+        budget: Some(new.budget),
+        created_at: now,
+        sent_at: (!new.is_held).then_some(now),
+        paid_at: None,
+        ended_at: None,
+        invoice_expires_at: new.invoice_expires_at,
+        redeem_until: new.redeem_until,
+        note: None,
+        answered: None,
+        request_key: new.request_key,
+        invoice: new.invoice,
+        payable: new.payable,
+        preimage: None,
+    }
+}
+
+/// Refuses what is too long, and cannot be cut without becoming something else.
+fn check_lengths(new: &NewPayment) -> Result<(), LedgerError> {
+    let fits = new.host.len() <= MAX_HOST
+        && new.origin.len() <= MAX_ORIGIN
+        && new.invoice.len() <= MAX_INVOICE
+        && new.payable.len() <= MAX_PAYABLE;
+    if fits {
+        return Ok(());
+    }
+    let why =
+        "a host has at most 255 bytes, an origin 300, an invoice 8 KiB, a stored challenge 64 KiB";
+    Err(LedgerError::new(LedgerErrorKind::Invalid, why))
+}
+
+const MAX_HOST: usize = 255;
+const MAX_ORIGIN: usize = 300;
+const MAX_INVOICE: usize = 8 << 10;
+const MAX_PAYABLE: usize = 64 << 10;
+const MAX_METHOD: usize = 32;
+const MAX_PATH: usize = 1_024;
+const MAX_DESCRIPTION: usize = 200;
+/// How many entries a refusal names at most.
+const MOST_NAMED: usize = 8;

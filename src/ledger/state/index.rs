@@ -1,0 +1,117 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::{
+    ledger::{EntryId, EntryState, RequestKey, entry::Record},
+    payment::{Network, PaymentHash},
+};
+
+/// Where to find an entry by what it is about.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// The last payment of each invoice.
+    by_hash: HashMap<(Network, PaymentHash), (u64, EntryId)>,
+    /// Income by its invoice.
+    pub(super) earned: HashMap<(Network, PaymentHash), EntryId>,
+    /// Payments that have not ended, in the order in which they were begun.
+    by_request: HashMap<RequestKey, BTreeSet<(u64, EntryId)>>,
+    /// Entries for which a host is in trouble.
+    trouble: HashMap<String, BTreeSet<EntryId>>,
+    /// Payments whose outcome is not known.
+    pub(super) unresolved: BTreeSet<(u64, EntryId)>,
+    /// All entries in their order.
+    pub(super) by_number: BTreeMap<u64, EntryId>,
+    /// Reusable credentials.
+    pub(super) reusable: BTreeSet<(u64, EntryId)>,
+}
+
+impl Index {
+    /// Notes what an entry is now. `is_live` says whether a call of this process works on it.
+    pub(super) fn note(&mut self, entry: &Record, is_live: bool) {
+        let (place, hash) = (
+            (entry.number, entry.id),
+            (entry.network, entry.payment_hash),
+        );
+        self.by_number.insert(entry.number, entry.id);
+        if entry.state == EntryState::Earned {
+            self.earned.insert(hash, entry.id);
+        } else {
+            // Of several payments of an invoice, all but the last have failed.
+            let last = self.by_hash.entry(hash).or_insert(place);
+            *last = place.max(*last);
+        }
+        toggle(
+            self.by_request.entry(entry.request_key).or_default(),
+            place,
+            has_not_ended(entry.state),
+        );
+        if self
+            .by_request
+            .get(&entry.request_key)
+            .is_some_and(BTreeSet::is_empty)
+        {
+            self.by_request.remove(&entry.request_key);
+        }
+        toggle(&mut self.unresolved, place, is_unresolved(entry.state));
+        let is_reusable = entry.state == EntryState::Redeemed && entry.preimage.is_some();
+        toggle(&mut self.reusable, place, is_reusable);
+        self.note_trouble(entry, is_live);
+    }
+
+    /// Notes whether an entry is a reason not to pay its host.
+    pub(super) fn note_trouble(&mut self, entry: &Record, is_live: bool) {
+        let is_trouble = !entry.is_cleared
+            && match entry.state {
+                EntryState::InFlight | EntryState::Refused => true,
+                // A call that is at work on it will know the outcome.
+                EntryState::Sent => !is_live,
+                _ => false,
+            };
+        if is_trouble {
+            let own = self.trouble.entry(entry.host.clone()).or_default();
+            own.insert(entry.id);
+        } else if let Some(own) = self.trouble.get_mut(&entry.host) {
+            own.remove(&entry.id);
+            if own.is_empty() {
+                self.trouble.remove(&entry.host);
+            }
+        }
+    }
+
+    /// Returns the payments for a request that have not ended.
+    pub(super) fn of_request(&self, key: &RequestKey) -> impl Iterator<Item = EntryId> {
+        let own = self.by_request.get(key).into_iter().flatten();
+        own.map(|(_, id)| *id)
+    }
+
+    /// Returns the entries that may be a reason not to pay a host.
+    pub(super) fn trouble(&self, host: &str) -> impl Iterator<Item = EntryId> {
+        self.trouble.get(host).into_iter().flatten().copied()
+    }
+
+    /// Returns the last payment of an invoice.
+    pub(super) fn of_hash(&self, network: Network, hash: PaymentHash) -> Option<EntryId> {
+        self.by_hash.get(&(network, hash)).map(|(_, id)| *id)
+    }
+}
+
+fn toggle(set: &mut BTreeSet<(u64, EntryId)>, place: (u64, EntryId), is_in: bool) {
+    if is_in {
+        set.insert(place);
+    } else {
+        set.remove(&place);
+    }
+}
+
+const fn is_unresolved(state: EntryState) -> bool {
+    matches!(state, EntryState::InFlight | EntryState::Sent)
+}
+
+const fn has_not_ended(state: EntryState) -> bool {
+    matches!(
+        state,
+        EntryState::InFlight | EntryState::Paid | EntryState::Reserved | EntryState::Sent
+    )
+}
+
+/// Entries on which a call of this process is at work. No disk holds them.
+pub(super) type Live = HashSet<EntryId>;

@@ -1,0 +1,222 @@
+use super::{
+    books::{Books, conflict, unknown},
+    changes::Changes,
+};
+use crate::{
+    clock::Timestamp,
+    ledger::{
+        Entry, EntryId, EntryState, LedgerError, RequestKey,
+        entry::{Held, Record},
+        plain::plain,
+    },
+    payment::{Amount, Preimage},
+};
+
+/// What happened to a payment, to be written before anything else happens to it.
+#[derive(Clone, Debug)]
+pub(in crate::ledger) enum Step {
+    Cleared,
+    Failed(String),
+    InFlight,
+    Paid(Preimage, Amount),
+    Refused(String),
+    Send,
+    Unproved(String),
+}
+
+/// What happened to a payment, to be written soon.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::ledger) enum Later {
+    /// Nobody heard that the payment was begun, so nobody paid.
+    Abandoned,
+    Answered(u16),
+    /// A reusable credential is worth nothing any more.
+    Dropped,
+    Redeemed {
+        status: u16,
+        is_reusable: bool,
+    },
+    /// The call that was at work on it has ended.
+    Released,
+}
+
+impl Books {
+    /// Takes a step. A step that was taken before changes nothing.
+    pub(in crate::ledger) fn step(
+        &mut self,
+        id: EntryId,
+        step: Step,
+        now: Timestamp,
+        changes: &mut dyn Changes,
+    ) -> Result<(), LedgerError> {
+        use EntryState as S;
+
+        let Some(held) = self.entries.get(&id) else {
+            return Err(unknown(format_args!("there is no entry {id}")));
+        };
+        let mut entry = Record::clone(held);
+        match (step, entry.state) {
+            (Step::Cleared, _) => entry.is_cleared = true,
+            (Step::Send, S::Sent)
+            | (Step::InFlight, S::InFlight)
+            | (Step::Failed(_), S::Failed)
+            | (Step::Paid(..), S::Paid | S::Redeemed | S::Refused)
+            | (Step::Refused(_), S::Refused)
+            | (Step::Unproved(_), S::Unproved) => return Ok(()),
+            (Step::Send, S::Reserved) => {
+                (entry.state, entry.sent_at) = (S::Sent, Some(now));
+            }
+            (Step::InFlight, S::Sent) => entry.state = S::InFlight,
+            (Step::Failed(why), S::Reserved | S::Sent | S::InFlight) => {
+                entry.end(S::Failed, Some(&why), now);
+                entry.forget();
+            }
+            (Step::Paid(preimage, fee), S::Sent | S::InFlight | S::Unproved) => {
+                if !entry.payment_hash.is_of(&preimage) {
+                    return Err(conflict("a preimage of the payment hash was expected"));
+                }
+                // An unproved payment counted from its end on, and counts no longer than that.
+                entry.paid_at = entry.ended_at.take().or(Some(now));
+                (entry.state, entry.fee, entry.note) = (S::Paid, Some(fee), None);
+                entry.preimage = Some(Held(preimage));
+            }
+            (Step::Refused(why), S::Paid) => entry.end(S::Refused, Some(&why), now),
+            (Step::Unproved(why), S::Sent | S::InFlight) => {
+                entry.end(S::Unproved, Some(&why), now);
+            }
+            (step, state) => {
+                let step = step.name();
+                return Err(conflict(format_args!(
+                    "payment {id} is {state}: it cannot become {step}"
+                )));
+            }
+        }
+        self.put(entry, changes);
+        Ok(())
+    }
+
+    /// Notes what need not be written at once. Returns whether something changed.
+    pub(in crate::ledger) fn later(
+        &mut self,
+        id: EntryId,
+        later: Later,
+        now: Timestamp,
+        changes: &mut dyn Changes,
+    ) -> bool {
+        use EntryState as S;
+
+        if matches!(later, Later::Abandoned | Later::Released) {
+            self.end_call(id);
+        }
+        let Some(held) = self.entries.get(&id) else {
+            return false;
+        };
+        let mut entry = Record::clone(held);
+        match (later, entry.state) {
+            (Later::Abandoned, S::Reserved | S::Sent) | (Later::Released, S::Reserved) => {
+                entry.end(S::Failed, Some("it was never given to the payer"), now);
+                entry.forget();
+            }
+            (Later::Answered(status), S::Paid) => entry.answered = Some(status),
+            (Later::Dropped, S::Redeemed) => entry.forget(),
+            (
+                Later::Redeemed {
+                    status,
+                    is_reusable,
+                },
+                S::Paid,
+            ) => {
+                entry.end(S::Redeemed, None, now);
+                entry.answered = Some(status);
+                if is_reusable {
+                    entry.invoice.clear();
+                } else {
+                    entry.forget();
+                }
+            }
+            _ => return false,
+        }
+        self.put(entry, changes);
+        true
+    }
+
+    /// Returns a payment for a request that has not ended and on which no call is at work, and
+    /// notes that one is now. A paid one comes first.
+    pub(in crate::ledger) fn claim(&mut self, key: &RequestKey) -> Option<Entry> {
+        let own = self
+            .index
+            .of_request(key)
+            .filter_map(|id| self.entries.get(&id));
+        let free = own
+            .filter(|entry| !self.live.contains(&entry.id) && entry.state != EntryState::Reserved);
+        let chosen = free
+            .min_by_key(|entry| entry.state != EntryState::Paid)?
+            .clone();
+        self.live.insert(chosen.id);
+        self.index.note_trouble(&chosen, true);
+        Some(Entry(chosen))
+    }
+
+    /// Records income. Returns whether it was new.
+    pub(in crate::ledger) fn earn(
+        &mut self,
+        mut income: Record,
+        changes: &mut dyn Changes,
+    ) -> Result<bool, LedgerError> {
+        let payment = (income.network, income.payment_hash);
+        if self.index.earned.contains_key(&payment) {
+            return Ok(false);
+        }
+        self.check_room()?;
+        income.number = self.next_number();
+        self.put(income, changes);
+        Ok(true)
+    }
+
+    /// Releases what was reserved when an earlier process ended: it gave nothing to the payer.
+    #[cfg(feature = "ledger-durable")]
+    pub(in crate::ledger) fn release_reserved(
+        &mut self,
+        now: Timestamp,
+        changes: &mut dyn Changes,
+    ) {
+        let reserved = self.entries.values();
+        let reserved = reserved.filter(|entry| entry.state == EntryState::Reserved);
+        let ids: Vec<_> = reserved.map(|entry| entry.id).collect();
+        for id in ids {
+            self.later(id, Later::Released, now, changes);
+        }
+    }
+}
+
+impl Record {
+    fn end(&mut self, state: EntryState, why: Option<&str>, now: Timestamp) {
+        self.state = state;
+        self.ended_at = Some(now);
+        if let Some(why) = why {
+            self.note = Some(plain(why, MAX_NOTE));
+        }
+    }
+
+    /// Forgets what only an unfinished payment needs.
+    fn forget(&mut self) {
+        self.preimage = None;
+        self.invoice = String::new();
+        self.payable = String::new();
+    }
+}
+
+impl Step {
+    const fn name(&self) -> EntryState {
+        match self {
+            Self::Cleared | Self::Send => EntryState::Sent,
+            Self::Failed(_) => EntryState::Failed,
+            Self::InFlight => EntryState::InFlight,
+            Self::Paid(..) => EntryState::Paid,
+            Self::Refused(_) => EntryState::Refused,
+            Self::Unproved(_) => EntryState::Unproved,
+        }
+    }
+}
+
+const MAX_NOTE: usize = 300;

@@ -1,0 +1,207 @@
+//! A ledger in a folder, opened again after each step of a payment.
+
+use super::*;
+use crate::replay::{DurableStore, StoreErrorKind};
+
+fn open(folder: &tempfile::TempDir) -> Ledger {
+    let options = LedgerOptions::new().clock(TestClock::at(START));
+    Ledger::open_with(folder.path().join("ledger"), options).unwrap()
+}
+
+async fn with_wallet(ledger: &Ledger) -> BudgetPath {
+    let wallet = BudgetPath::root("wallet").unwrap();
+    ledger
+        .set_root(&wallet, Budget::total(sat(100)))
+        .await
+        .unwrap();
+    wallet
+}
+
+#[tokio::test]
+async fn whatever_step_a_process_ends_after_the_next_one_goes_on_from_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let wallet = with_wallet(&ledger).await;
+    let held = NewPayment {
+        is_held: true,
+        ..payment(&wallet, 1)
+    };
+    ledger.begin(held.clone()).await.unwrap();
+    assert_eq!(ledger.budget(&wallet).unwrap().reserved, sat(11));
+    drop(ledger);
+
+    // Reserved: nothing was given to the payer.
+    let ledger = open(&folder);
+    assert_eq!(ledger.budget(&wallet).unwrap().reserved, Amount::ZERO);
+    let id = ledger.begin(held).await.unwrap().id;
+    ledger.send(id).await.unwrap();
+    drop(ledger);
+
+    // Sent: the payer must be asked, and the same request is not paid again before that.
+    let ledger = open(&folder);
+    let [sent] = &ledger.unresolved().unwrap()[..] else {
+        panic!("one is sent")
+    };
+    assert_eq!((sent.id(), sent.invoice()), (id, "lnbcrt1"));
+    assert_eq!(ledger.budget(&wallet).unwrap().reserved, sat(11));
+    let again = NewPayment {
+        payment_hash: preimage(2).payment_hash(),
+        ..payment(&wallet, 1)
+    };
+    assert_eq!(
+        refusal(ledger.begin(again.clone()).await),
+        BeginRefusal::Unresolved(id)
+    );
+    ledger.in_flight(id).await.unwrap();
+    drop(ledger);
+
+    let ledger = open(&folder);
+    assert_eq!(
+        ledger.unresolved().unwrap()[0].state(),
+        EntryState::InFlight
+    );
+    ledger.paid(id, preimage(1), sat(1)).await.unwrap();
+    drop(ledger);
+
+    // Paid: the next call redeems it.
+    let ledger = open(&folder);
+    assert_eq!(
+        refusal(ledger.begin(again.clone()).await),
+        BeginRefusal::AlreadyPaid(id)
+    );
+    let paid = ledger.claim(&request(1)).unwrap().unwrap();
+    assert!(paid.payment_hash().is_of(paid.preimage().unwrap()));
+    assert_eq!(paid.payable(), payment(&wallet, 1).payable);
+    ledger.answered(id, 503);
+    drop(ledger);
+
+    let ledger = open(&folder);
+    assert_eq!(ledger.entry(id).unwrap().unwrap().answered(), Some(503));
+    ledger.redeemed(id, 200);
+    drop(ledger);
+
+    let ledger = open(&folder);
+    let redeemed = ledger.entry(id).unwrap().unwrap();
+    assert_eq!(
+        (redeemed.state(), redeemed.answered()),
+        (EntryState::Redeemed, Some(200))
+    );
+    assert!(redeemed.preimage().is_none());
+    let state = ledger.budget(&wallet).unwrap();
+    assert_eq!((state.spent, state.reserved), (sat(11), Amount::ZERO));
+    ledger.begin(again).await.unwrap();
+}
+
+#[tokio::test]
+async fn trouble_reusable_credentials_and_budgets_outlive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let wallet = with_wallet(&ledger).await;
+    let limits = Budget::total(sat(50))
+        .per_day(sat(40))
+        .per_host(sat(30))
+        .owner("ann");
+    let task = ledger
+        .create_budget(&wallet, "task", limits.clone())
+        .await
+        .unwrap();
+    let revoked = ledger
+        .create_budget(&wallet, "revoked", limits.clone())
+        .await
+        .unwrap();
+    ledger.revoke(&revoked).await.unwrap();
+    for number in 1..=2 {
+        let id = ledger.begin(payment(&task, number)).await.unwrap().id;
+        ledger
+            .paid(id, preimage(number), Amount::ZERO)
+            .await
+            .unwrap();
+        match number {
+            1 => ledger.redeemed_reusable(id, 200),
+            _ => ledger.refused(id, "402 again").await.unwrap(),
+        }
+    }
+    let before = (
+        ledger.budget(&task).unwrap(),
+        ledger.budget(&revoked).unwrap(),
+    );
+    drop(ledger);
+
+    let ledger = open(&folder);
+    assert_eq!(
+        (
+            ledger.budget(&task).unwrap(),
+            ledger.budget(&revoked).unwrap()
+        ),
+        before
+    );
+    assert!(before.1.is_revoked);
+    assert_eq!(
+        ledger.create_budget(&wallet, "task", limits).await.unwrap(),
+        task
+    );
+    let [token] = &ledger.reusable().unwrap()[..] else {
+        panic!("one token")
+    };
+    assert!(token.preimage().is_some() && !token.payable().is_empty());
+    ledger.dropped(token.id());
+    let same_host = NewPayment {
+        host: "host2.example".to_owned(),
+        ..payment(&wallet, 3)
+    };
+    let refused = refusal(ledger.begin(same_host).await);
+    assert!(matches!(refused, BeginRefusal::HostInTrouble { .. }));
+    drop(ledger);
+    let ledger = open(&folder);
+    assert!(ledger.reusable().unwrap().is_empty());
+    let page = ledger.entries(None).unwrap();
+    assert_eq!(
+        page.iter().map(Entry::host).collect::<Vec<_>>(),
+        ["host1.example", "host2.example"]
+    );
+}
+
+#[tokio::test]
+async fn a_begin_that_nobody_waits_for_reserves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let wallet = with_wallet(&ledger).await;
+    {
+        let mut begun = std::pin::pin!(ledger.begin(payment(&wallet, 1)));
+        let waker = std::task::Waker::noop();
+        let mut context = std::task::Context::from_waker(waker);
+        assert!(begun.as_mut().poll(&mut context).is_pending());
+    }
+    // Commands are taken in order, so the begin and its release were written before this.
+    ledger.begin(payment(&wallet, 2)).await.unwrap();
+    assert_eq!(ledger.budget(&wallet).unwrap().reserved, sat(11));
+    let abandoned = ledger.entries(None).unwrap();
+    assert_eq!(abandoned[0].state(), EntryState::Failed);
+}
+
+#[tokio::test]
+async fn a_folder_is_that_of_a_ledger_or_of_a_store_and_open_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let path = folder.path().join("ledger");
+    let second = Ledger::open(&path).unwrap_err();
+    assert_eq!(second.kind(), LedgerErrorKind::Unavailable);
+    assert!(ledger.is_durable() && !Ledger::in_memory().is_durable());
+    drop(ledger);
+    let store = DurableStore::open(&path).unwrap_err();
+    assert_eq!(store.kind(), StoreErrorKind::Corrupt);
+    drop(DurableStore::open(folder.path().join("store")).unwrap());
+    let ledger = Ledger::open(folder.path().join("store")).unwrap_err();
+    assert_eq!(ledger.kind(), LedgerErrorKind::Corrupt);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_but_its_owner_reads_the_folder() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder));
+    let path = folder.path().join("ledger");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}

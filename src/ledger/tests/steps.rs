@@ -1,0 +1,208 @@
+use super::*;
+
+#[tokio::test]
+async fn a_payment_counts_from_its_beginning_and_with_its_fee_once_that_is_known() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(30))).await;
+    let state = || {
+        let state = ledger.budget(&wallet).unwrap();
+        (state.spent, state.reserved, state.remaining.unwrap())
+    };
+    let begun = ledger.begin(payment(&wallet, 1)).await.unwrap();
+    assert_eq!(begun.remaining, Some(sat(19)));
+    assert_eq!(state(), (sat(0), sat(11), sat(19)));
+    ledger.in_flight(begun.id).await.unwrap();
+    assert_eq!(state(), (sat(0), sat(11), sat(19)));
+    let fee = Amount::from_msat(7);
+    ledger.paid(begun.id, preimage(1), fee).await.unwrap();
+    let spent = Amount::from_msat(10_007);
+    assert_eq!(state(), (spent, sat(0), Amount::from_msat(19_993)));
+    ledger.redeemed(begun.id, 200);
+    assert_eq!(state().0, spent);
+    let entry = ledger.entry(begun.id).unwrap().unwrap();
+    assert_eq!(entry.state(), EntryState::Redeemed);
+    assert!(entry.preimage().is_none() && entry.payable().is_empty() && entry.invoice().is_empty());
+}
+
+#[tokio::test]
+async fn the_money_of_a_failed_payment_is_free_again_and_that_of_an_unproved_one_is_not() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(30))).await;
+    let failed = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.failed(failed, "no route").await.unwrap();
+    assert_eq!(ledger.budget(&wallet).unwrap().remaining, Some(sat(30)));
+    let unproved = ledger.begin(payment(&wallet, 2)).await.unwrap().id;
+    ledger.unproved(unproved, "no preimage").await.unwrap();
+    assert_eq!(ledger.budget(&wallet).unwrap().spent, sat(11));
+    // The true preimage came after all: the true fee counts.
+    ledger
+        .paid(unproved, preimage(2), Amount::ZERO)
+        .await
+        .unwrap();
+    assert_eq!(ledger.budget(&wallet).unwrap().spent, sat(10));
+}
+
+#[tokio::test]
+async fn a_step_from_a_state_that_does_not_allow_it_is_refused_and_changes_nothing() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(100))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    let wrong = ledger.paid(id, preimage(2), Amount::ZERO).await;
+    assert_eq!(wrong.unwrap_err().kind(), LedgerErrorKind::Conflict);
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    for refused in [
+        ledger.failed(id, "").await,
+        ledger.in_flight(id).await,
+        ledger.send(id).await,
+        ledger.unproved(id, "").await,
+    ] {
+        assert_eq!(refused.unwrap_err().kind(), LedgerErrorKind::Conflict);
+    }
+    assert_eq!(ledger.entry(id).unwrap().unwrap().state(), EntryState::Paid);
+    let unknown = ledger.send(EntryId::from_bytes([0; 16])).await.unwrap_err();
+    assert_eq!(unknown.kind(), LedgerErrorKind::Unknown);
+}
+
+#[tokio::test]
+async fn an_invoice_of_another_request_is_refused_whatever_became_of_its_payment() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    let elsewhere = NewPayment {
+        request_key: request(2),
+        host: "thief.example".to_owned(),
+        ..payment(&wallet, 1)
+    };
+    let refused = async || refusal(ledger.begin(elsewhere.clone()).await);
+    assert_eq!(refused().await, BeginRefusal::KnownElsewhere(id));
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    assert_eq!(refused().await, BeginRefusal::KnownElsewhere(id));
+    ledger.redeemed(id, 200);
+    assert_eq!(refused().await, BeginRefusal::KnownElsewhere(id));
+}
+
+#[tokio::test]
+async fn a_request_is_not_paid_again_before_its_earlier_payment_has_ended() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    let again = NewPayment {
+        payment_hash: preimage(2).payment_hash(),
+        ..payment(&wallet, 1)
+    };
+    // The call is over, and nobody knows what became of the payment.
+    ledger.release(id);
+    assert_eq!(
+        refusal(ledger.begin(again.clone()).await),
+        BeginRefusal::Unresolved(id)
+    );
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    assert_eq!(
+        refusal(ledger.begin(again.clone()).await),
+        BeginRefusal::AlreadyPaid(id)
+    );
+    let same = payment(&wallet, 1);
+    assert_eq!(
+        refusal(ledger.begin(same.clone()).await),
+        BeginRefusal::AlreadyPaid(id)
+    );
+    ledger.redeemed(id, 200);
+    assert_eq!(
+        refusal(ledger.begin(same).await),
+        BeginRefusal::AlreadyUsed(id)
+    );
+    ledger.begin(again).await.unwrap();
+}
+
+#[tokio::test]
+async fn one_call_at_a_time_works_on_a_payment_and_a_paid_one_comes_first() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let first = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    assert!(
+        ledger.claim(&request(1)).unwrap().is_none(),
+        "its own call works on it"
+    );
+    // Another request of the application, which happens to be the same.
+    let second = NewPayment {
+        payment_hash: preimage(2).payment_hash(),
+        ..payment(&wallet, 1)
+    };
+    let second = ledger.begin(second).await.unwrap().id;
+    ledger
+        .paid(second, preimage(2), Amount::ZERO)
+        .await
+        .unwrap();
+    ledger.release(first);
+    ledger.release(second);
+    let claimed = || ledger.claim(&request(1)).unwrap().map(|entry| entry.id());
+    assert_eq!(claimed(), Some(second));
+    assert_eq!(claimed(), Some(first));
+    assert_eq!(claimed(), None);
+    ledger.release(second);
+    assert_eq!(claimed(), Some(second));
+}
+
+#[tokio::test]
+async fn a_host_that_refused_a_paid_credential_is_not_paid_until_somebody_clears_that() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let of_host = |number| NewPayment {
+        host: "shop.example".to_owned(),
+        ..payment(&wallet, number)
+    };
+    let id = ledger.begin(of_host(1)).await.unwrap().id;
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    ledger.refused(id, "402 again").await.unwrap();
+    let expected = BeginRefusal::HostInTrouble {
+        host: "shop.example".to_owned(),
+        entries: vec![id],
+    };
+    assert_eq!(refusal(ledger.begin(of_host(2)).await), expected);
+    assert!(
+        ledger.begin(payment(&wallet, 3)).await.is_ok(),
+        "another host"
+    );
+    ledger.cleared(id).await.unwrap();
+    assert!(ledger.begin(of_host(2)).await.is_ok());
+    assert_eq!(ledger.budget(&wallet).unwrap().spent, sat(10));
+}
+
+#[tokio::test]
+async fn a_host_with_two_unresolved_payments_is_not_paid_and_calls_at_work_are_none() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let of_host = |number| NewPayment {
+        host: "shop.example".to_owned(),
+        ..payment(&wallet, number)
+    };
+    let mut ids = Vec::new();
+    for number in 1..=3 {
+        ids.push(ledger.begin(of_host(number)).await.unwrap().id);
+    }
+    ledger.in_flight(ids[0]).await.unwrap();
+    ids.push(ledger.begin(of_host(4)).await.unwrap().id);
+    ledger.release(ids[1]);
+    let refused = refusal(ledger.begin(of_host(5)).await);
+    assert!(matches!(refused, BeginRefusal::HostInTrouble { entries, .. } if entries.len() == 2));
+    let left: Vec<_> = ledger.unresolved().unwrap().iter().map(Entry::id).collect();
+    assert_eq!(left, [ids[1]], "the others are at work");
+    ledger.failed(ids[1], "unknown to the payer").await.unwrap();
+    assert!(ledger.begin(of_host(5)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_reservation_that_is_dropped_is_free_again() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(11))).await;
+    let held = |number| NewPayment {
+        is_held: true,
+        ..payment(&wallet, number)
+    };
+    let id = ledger.begin(held(1)).await.unwrap().id;
+    assert_eq!(
+        ledger.entry(id).unwrap().unwrap().state(),
+        EntryState::Reserved
+    );
+    ledger.release(id);
+    assert_eq!(ledger.budget(&wallet).unwrap().reserved, Amount::ZERO);
+    let id = ledger.begin(held(2)).await.unwrap().id;
+    ledger.send(id).await.unwrap();
+    ledger.release(id);
+    assert_eq!(
+        ledger.budget(&wallet).unwrap().reserved,
+        sat(11),
+        "it was sent"
+    );
+}

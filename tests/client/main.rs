@@ -1,0 +1,23 @@
+//! The client half, over our own server and over hostile ones.
+#![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
+
+mod bank;
+mod hostile;
+mod shop;
+mod stall;
+
+mod addresses;
+mod approvals;
+mod budgets;
+mod checks;
+mod credentials;
+mod elsewhere;
+
+mod interleavings;
+mod killed;
+mod liars;
+mod lost;
+mod once;
+mod quotes;
+mod redirects;
+mod tokens;

@@ -1,0 +1,121 @@
+//! Credentials that open more than one request.
+
+use std::{
+    num::NonZeroU32,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use http::StatusCode;
+use tower_x402::{Charge, DialectName, client::PaidReceipt};
+
+use crate::{
+    bank::{Bank, sat},
+    hostile::{invoice, is_paid, l402, sells},
+    shop,
+    stall::{answer, ask, client, credentials, get},
+};
+
+const HERE: &str = "https://api.example.com/a";
+
+#[tokio::test]
+async fn a_token_for_several_uses_is_attached_before_a_402_and_dropped_when_refused() {
+    let bank = Bank::new();
+    let wallet = bank.wallet(&bank.ledger()).await;
+    let uses = Charge::new(sat(10)).uses(NonZeroU32::new(3).unwrap());
+    let (client, seen) = client(&wallet, shop::sells(&bank, [DialectName::L402], uses));
+    for _ in 0..3 {
+        let answer = ask(&client, get(HERE)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK);
+    }
+    assert_eq!((bank.payments(), credentials(&seen)), (1, 3));
+    assert_eq!(seen.lock().unwrap().len(), 4, "one request without it");
+    // Used up: the server refuses it, and another one is bought.
+    let answer = ask(&client, get(HERE)).await.unwrap();
+    assert!(answer.extensions().get::<PaidReceipt>().is_some());
+    assert_eq!(bank.payments(), 2);
+}
+
+#[tokio::test]
+async fn a_token_for_several_uses_survives_a_restart() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let uses = Charge::new(sat(10)).uses(NonZeroU32::new(3).unwrap());
+    let shop = shop::sells(&bank, [DialectName::L402], uses);
+    for _ in 0..3 {
+        let wallet = bank.wallet(&ledger).await;
+        let (client, _) = client(&wallet, shop.clone());
+        assert_eq!(
+            ask(&client, get(HERE)).await.unwrap().status(),
+            StatusCode::OK
+        );
+    }
+    assert_eq!(bank.payments(), 1);
+}
+
+#[tokio::test]
+async fn a_credential_for_one_request_is_not_presented_again() {
+    let bank = Bank::new();
+    let wallet = bank.wallet(&bank.ledger()).await;
+    let once = Charge::new(sat(10));
+    let (client, seen) = client(&wallet, shop::sells(&bank, [DialectName::L402], once));
+    for _ in 0..2 {
+        ask(&client, get(HERE)).await.unwrap();
+    }
+    assert_eq!((bank.payments(), credentials(&seen)), (2, 2));
+    assert_eq!(seen.lock().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn a_token_is_presented_for_the_path_and_origin_it_was_bought_for_and_for_no_other() {
+    let bank = Bank::new();
+    let wallet = bank.wallet(&bank.ledger()).await;
+    let (client, seen) = client(&wallet, sells(&bank.node, sat(1)));
+    for url in [HERE, "https://api.example.com/a?b", HERE] {
+        ask(&client, get(url)).await.unwrap();
+    }
+    assert_eq!(bank.payments(), 1);
+    let before = seen.lock().unwrap().len();
+    for url in [
+        "https://api.example.com/b",
+        "https://api.example.com:444/a",
+        "https://www.example.com/a",
+    ] {
+        ask(&client, get(url)).await.unwrap();
+    }
+    assert_eq!(bank.payments(), 4);
+    let seen = seen.lock().unwrap();
+    let first = seen[before..].iter().step_by(2);
+    assert!(
+        first
+            .into_iter()
+            .all(|(_, headers)| !headers.contains_key("authorization"))
+    );
+}
+
+#[tokio::test]
+async fn a_token_that_a_server_refuses_is_replaced_within_the_same_request() {
+    let bank = Bank::new();
+    let wallet = bank.wallet(&bank.ledger()).await;
+    let (node, revoked) = (bank.node.clone(), Arc::new(AtomicBool::new(false)));
+    let refuses = Arc::clone(&revoked);
+    let (client, _) = client(&wallet, move |request| {
+        let refused = is_paid(&request) && refuses.swap(false, Ordering::SeqCst);
+        let node = node.clone();
+        async move {
+            match is_paid(&request) && !refused {
+                true => answer(200),
+                false => l402(&invoice(&node, sat(1)).await),
+            }
+        }
+    });
+    ask(&client, get(HERE)).await.unwrap();
+    revoked.store(true, Ordering::SeqCst);
+    assert_eq!(
+        ask(&client, get(HERE)).await.unwrap().status(),
+        StatusCode::OK
+    );
+    assert_eq!(bank.payments(), 2);
+}
