@@ -20,7 +20,7 @@ use tower_x402::{
 };
 
 use crate::{
-    purchase::{self, PRICE, Purchase},
+    purchase::{Buyer, PRICE, Purchase},
     site::{Client, Place},
 };
 
@@ -85,13 +85,19 @@ impl Started {
         })
     }
 
+    /// A client that pays from the other node, in this dialect.
+    pub(crate) async fn buyer(&self, dialect: DialectName) -> Buyer {
+        Buyer::new(self.devnet.client(), dialect).await
+    }
+
     /// Buys once. The price leaves our node and reaches the server's.
-    pub(crate) async fn sells(&self, dialect: DialectName) -> Purchase {
+    pub(crate) async fn sells_to(&self, buyer: &Buyer) -> Purchase {
         let (payer, receiver) = (self.devnet.client(), self.devnet.server());
-        let had = payer.spendable();
-        let bought = purchase::buy(&self.client, &self.origin, dialect, &payer).await;
+        let (had, spent) = (payer.spendable(), buyer.spent());
+        let bought = buyer.buy(&self.origin).await;
         assert_eq!(had.checked_sub(payer.spendable()), Some(PRICE));
-        let status = receiver.lookup_invoice(bought.invoice.payment_hash()).await;
+        assert_eq!(buyer.spent().checked_sub(spent), Some(PRICE));
+        let status = receiver.lookup_invoice(bought.payment_hash()).await;
         assert_eq!(status.unwrap(), InvoiceStatus::Settled);
         bought
     }

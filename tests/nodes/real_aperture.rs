@@ -1,5 +1,5 @@
 //! A real aperture in front of a service: it sells over L402 and MPP, and a real LND makes its
-//! invoices. It also offers sessions, which our client cannot pay for.
+//! invoices. It also offers sessions, which the client does not pay for.
 
 use std::{fs, process::Stdio, time::Duration};
 
@@ -7,13 +7,13 @@ use axum::{Json, Router, body::Bytes, extract::Query, routing::post};
 use serde_json::{Value, json};
 use tokio::{net::TcpStream, process::Command};
 use tower_x402::{
-    DialectName,
+    Amount, DialectName,
     lightning::{InvoiceStatus, Receiver as _},
     mpp,
 };
 
 use crate::{
-    purchase::{PRICE, ask, buy, expect_served},
+    purchase::{Buyer, PRICE, ask, expect_served},
     real::{PATIENCE, pair, url},
     site::{Client, Place},
 };
@@ -78,22 +78,33 @@ async fn a_real_aperture_is_paid_over_l402_and_mpp() {
     tokio::time::timeout(PATIENCE, listening).await.unwrap();
 
     let (client, origin) = (Client::new(), format!("http://{address}"));
-    let token = buy(&client, &origin, DialectName::L402, &payer).await;
-    let once = buy(&client, &origin, DialectName::Mpp, &payer).await;
-    for bought in [&token, &once] {
-        let status = receiver.lookup_invoice(bought.invoice.payment_hash()).await;
+    let [tokens, charges] =
+        [DialectName::L402, DialectName::Mpp].map(|dialect| Buyer::new(payer.clone(), dialect));
+    let (tokens, charges) = (tokens.await, charges.await);
+    let token = tokens.buy(&origin).await;
+    let charge = charges.buy(&origin).await;
+    for bought in [&token, &charge] {
+        let status = receiver.lookup_invoice(bought.payment_hash()).await;
         assert_eq!(status.unwrap(), InvoiceStatus::Settled);
+        // This release also accepts an MPP credential again, until it expires.
+        expect_served(&ask(&client, &origin, bought.proof.clone()).await);
     }
-    let receipt = mpp::Receipt::in_headers(once.answer.headers()).unwrap();
-    assert_eq!(receipt.reference, once.invoice.payment_hash().to_string());
+    let receipt = mpp::Receipt::in_headers(charge.answer.headers()).unwrap();
+    assert_eq!(receipt.reference, charge.payment_hash().to_string());
 
-    // A token can be used again. This release also accepts an MPP credential until it expires.
-    for bought in [token, once] {
-        expect_served(&ask(&client, &origin, bought.proof).await);
-    }
+    // The client presents its token again, and pays for each charge.
+    assert!(tokens.buy(&origin).await.receipt.is_none());
+    assert_ne!(
+        charges.buy(&origin).await.payment_hash(),
+        charge.payment_hash()
+    );
+    assert_eq!(
+        (tokens.spent(), charges.spent()),
+        (PRICE, Amount::from_sat(50))
+    );
     let version = url("X402_APERTURE_VERSION").unwrap();
     println!(
-        "aperture: {version} over l402: 402, 25 sat paid from LND to LND, 200, then 200 again\n\
+        "aperture: {version} over l402: 402, 25 sat paid from LND to LND, 200, then 200 without a payment\n\
          aperture: {version} over mpp: 402, 25 sat paid from LND to LND, 200 with a receipt, then 200 again"
     );
 }
