@@ -36,8 +36,12 @@ mod measured;
 mod nwc;
 #[path = "nodes/phoenixd.rs"]
 mod phoenixd;
+#[path = "flow/purchase.rs"]
+mod purchase;
 #[path = "nodes/real.rs"]
 mod real;
+#[path = "nodes/real_aperture.rs"]
+mod real_aperture;
 #[path = "nodes/real_down.rs"]
 mod real_down;
 #[path = "nodes/real_faults.rs"]

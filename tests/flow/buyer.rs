@@ -5,7 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use tower_x402::{
-    Amount, ClientConditions, ClientRequest, DialectName, Invoice, Network, Preimage,
+    Amount, ChallengeError, ClientConditions, ClientRequest, DialectName, Invoice, Network,
+    Preimage,
     clock::{Clock as _, SystemClock},
     l402,
     lightning::{PayLimits, Payer, PaymentStatus},
@@ -22,7 +23,8 @@ pub(crate) enum Payable {
 }
 
 impl Payable {
-    /// Reads the challenge of one dialect from the answer to `POST url`.
+    /// Reads the challenges of one dialect in the answer to `POST url`, and returns the first that may
+    /// be paid.
     #[track_caller]
     pub(crate) fn of(
         dialect: DialectName,
@@ -40,17 +42,19 @@ impl Payable {
         let conditions = ClientConditions::new(network, SystemClock::new().now());
         match dialect {
             DialectName::L402 => {
-                let challenge = l402::Challenge::in_headers(answer).remove(0);
-                Self::L402(l402::Payable::check(&challenge, &request, &conditions).unwrap())
+                let all = l402::Challenge::in_headers(answer);
+                let checked = |challenge| l402::Payable::check(challenge, &request, &conditions);
+                Self::L402(first(all.iter().map(checked)))
             }
             DialectName::Mpp => {
-                let challenge = mpp::Challenge::in_headers(answer).remove(0);
-                let payable = mpp::Payable::check(&challenge, &request, &conditions).unwrap();
-                Self::Mpp(Box::new(payable))
+                let all = mpp::Challenge::in_headers(answer);
+                let checked = |challenge| mpp::Payable::check(challenge, &request, &conditions);
+                Self::Mpp(Box::new(first(all.iter().map(checked))))
             }
             _ => {
-                let challenge = x402::Challenge::in_headers(answer).remove(0);
-                Self::X402(x402::Payable::check(&challenge, &request, &conditions).unwrap())
+                let all = x402::Challenge::in_headers(answer);
+                let checked = |challenge| x402::Payable::check(challenge, &request, &conditions);
+                Self::X402(first(all.iter().map(checked)))
             }
         }
     }
@@ -83,4 +87,12 @@ impl Payable {
         };
         HeaderMap::from_iter([self.credential(&preimage)])
     }
+}
+
+/// Returns the first challenge that passed its checks.
+#[track_caller]
+fn first<T>(mut checked: impl Iterator<Item = Result<T, ChallengeError>>) -> T {
+    let mut refused = Vec::new();
+    let payable = checked.find_map(|checked| checked.map_err(|error| refused.push(error)).ok());
+    payable.unwrap_or_else(|| panic!("no challenge may be paid: {refused:?}"))
 }

@@ -17,8 +17,8 @@ NETWORKS = {
 }
 
 
-def request_hash(method: str, url: str, body: bytes) -> str:
-    """The binding profile `http:1`, without bound headers."""
+def request_text(method: str, url: str, body: bytes) -> str:
+    """What a request is bound by in the profile `http:1`, without bound headers."""
     bound = {
         "bodyHash": hashlib.sha256(body).hexdigest(),
         "domain": "x402:exact:lnbtc:bolt11:http:1",
@@ -26,7 +26,11 @@ def request_hash(method: str, url: str, body: bytes) -> str:
         "method": method,
         "url": url,
     }
-    return hashlib.sha256(json.dumps(bound, separators=(",", ":"), sort_keys=True).encode()).hexdigest()
+    return json.dumps(bound, separators=(",", ":"), sort_keys=True)
+
+
+def request_hash(method: str, url: str, body: bytes) -> str:
+    return hashlib.sha256(request_text(method, url, body).encode()).hexdigest()
 
 
 class LnbtcClient:

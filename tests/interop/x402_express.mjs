@@ -5,42 +5,17 @@ import { HTTPFacilitatorClient, x402ResourceServer } from "@x402/core/server";
 import { decodePaymentRequiredHeader, decodePaymentResponseHeader } from "@x402/core/http";
 import { paymentMiddleware } from "@x402/express";
 import { wrapFetchWithPayment, x402Client } from "@x402/fetch";
-import { LnbtcClient, requestHash, requestText } from "./lnbtc.mjs";
+import { LnbtcClient } from "./lnbtc.mjs";
+import { LnbtcServer } from "./lnbtc_server.mjs";
 import { expect, run, saw, wallet } from "./seen.mjs";
 
 const { FACILITATOR, RECEIVER, TOKEN, NETWORK, PAYTO } = process.env;
-let origin;
 
-/** What is bound: the configured origin, the target as it came, and the body. */
-function bound({ adapter }) {
-  const body = adapter.getBody();
-  return { method: adapter.getMethod(), url: origin + adapter.req.originalUrl, body: Buffer.isBuffer(body) ? body : "" };
-}
-
-async function issue(amount, seconds, request) {
-  const order = { value_msat: amount, expiry: seconds, unhashed_description: Buffer.from(requestText(request)).toString("hex") };
+const charging = new LnbtcServer(async (amount, seconds, text) => {
+  const order = { value_msat: amount, expiry: seconds, unhashed_description: Buffer.from(text).toString("hex") };
   const answer = await fetch(`${RECEIVER}/v1/invoices`, { method: "POST", body: JSON.stringify(order) });
   return (await answer.json()).payment_request;
-}
-
-const lnbtcServer = {
-  scheme: "exact",
-  defaultAssetTransferMethod: "bolt11",
-  paymentFlows: { bolt11: { supported: ["upfront"], default: "upfront" } },
-  dynamicExtraFields: ["invoice"],
-  issued: 0,
-  parsePrice: async (price) => price,
-  enhancePaymentRequirements: async (requirements) => requirements,
-  async enrichPaymentRequiredResponse({ requirements, transportContext: { request } }) {
-    const presented = request.paymentHeader && JSON.parse(Buffer.from(request.paymentHeader, "base64"));
-    for (const asked of requirements) {
-      // A request that comes with a proof is matched with the invoice that was paid, and costs no new one.
-      asked.extra.invoice = presented?.accepted?.extra?.invoice ?? (await issue(asked.amount, asked.maxTimeoutSeconds, bound(request)));
-      this.issued += presented ? 0 : 1;
-    }
-    return requirements;
-  },
-};
+});
 
 const facilitator = new HTTPFacilitatorClient({
   url: FACILITATOR,
@@ -50,21 +25,11 @@ const facilitator = new HTTPFacilitatorClient({
   },
 });
 
-const costs = {
-  scheme: "exact",
-  network: NETWORK,
-  payTo: PAYTO,
-  maxTimeoutSeconds: 120,
-  price: (context) => ({
-    asset: "BTC",
-    amount: "5000",
-    extra: { requestHash: requestHash(bound(context)), requestBindingProfile: "http:1", requestBindingParams: { headers: [] } },
-  }),
-};
+const costs = { scheme: "exact", network: NETWORK, payTo: PAYTO, maxTimeoutSeconds: 120, price: charging.price("5000") };
 
 const app = express();
 app.use(express.raw({ type: "*/*" }));
-const server = new x402ResourceServer(facilitator).register(NETWORK, lnbtcServer);
+const server = new x402ResourceServer(facilitator).register(NETWORK, charging);
 app.use(paymentMiddleware({ "GET /weather/*": { accepts: costs }, "POST /render": { accepts: costs } }, server));
 app.get("/weather/:city", (request, answer) => answer.json({ city: request.params.city }));
 app.post("/render", (request, answer) => answer.json({ length: request.body.length }));
@@ -75,7 +40,8 @@ await run(async () => {
   const listening = await new Promise((resolve) => {
     const listener = app.listen(0, "127.0.0.1", () => resolve(listener));
   });
-  origin = `http://127.0.0.1:${listening.address().port}`;
+  const origin = `http://127.0.0.1:${listening.address().port}`;
+  charging.origin = origin;
 
   const lnbtc = new LnbtcClient(wallet);
   let proof;
@@ -103,6 +69,6 @@ await run(async () => {
   expect(elsewhere.status === 402, `402 for another path, not ${elsewhere.status}`);
   const { error } = decodePaymentRequiredHeader(elsewhere.headers.get("payment-required"));
   expect(error === "No matching payment requirements", `no match, not ${error}`);
-  expect(lnbtc.payments === 2 && lnbtcServer.issued === 2, "one invoice and one payment for each purchase");
+  expect(lnbtc.payments === 2 && charging.issued === 2, "one invoice and one payment for each purchase");
   saw("refused elsewhere");
 });

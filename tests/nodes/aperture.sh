@@ -24,7 +24,7 @@ aperture_pays() {
   # One payment buys one call, and a second use is refused.
   expect "$once" "call 1: ok $sunny" "call 2: error 13 payment required" "token: paid 10000 msat fee 0 msat"
   expect "$(grep -c 'payment settled' "$run/grpc.log")" 2
-  echo "its ClientInterceptor paid a gRPC service from LND to LND: one hour with one payment, one call, no second use"
+  echo "aperture's ClientInterceptor paid a gRPC service from LND to LND: one hour with one payment, one call, no second use"
 }
 
 # Calls a method with the text "oslo": `aperture_calls ADDRESS METHOD TIMES`. A refused call is no failure here.

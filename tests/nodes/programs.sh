@@ -29,6 +29,7 @@ install() {
 programs() {
   install bitcoind unpack_bitcoind
   install lnd build_lnd "$here/go/lnd/"{go.mod,go.sum}
+  install aperture build_aperture "$here/go/aperture/"{go.mod,go.sum}
   install aperture_client build_aperture_client "$here/go/aperture_client/"{go.mod,go.sum,main.go}
   install lnbits install_lnbits "$here/lnbits/requirements.txt"
   install electrumx install_electrumx "$here/electrum/server.txt"
@@ -74,6 +75,11 @@ build_lnd() {
   mkdir bin
   go build -tags 'signrpc walletrpc chainrpc invoicesrpc routerrpc' -ldflags '-s -w' -o bin/ \
     github.com/lightningnetwork/lnd/cmd/lnd github.com/lightningnetwork/lnd/cmd/lncli
+}
+
+build_aperture() {
+  mkdir bin
+  go build -ldflags '-s -w' -o bin/ github.com/lightninglabs/aperture/cmd/aperture
 }
 
 build_aperture_client() {
