@@ -42,8 +42,16 @@ impl Receiver for MyNode {
                 .await;
             let text =
                 made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
-            Invoice::parse(&text)
-                .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
+            let invoice = Invoice::parse(&text)
+                .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))?;
+            match invoice.amount() == Some(request.amount) {
+                true => Ok(invoice),
+                false => Err(NodeError::new(
+                    NodeErrorKind::BadAnswer,
+                    NAME,
+                    "the invoice is not of the requested amount",
+                )),
+            }
         })
     }
 

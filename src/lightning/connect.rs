@@ -17,7 +17,7 @@ const SCHEMES: [(&str, &str); 8] = [
 ///
 /// | URL | node | feature | other fields |
 /// |---|---|---|---|
-/// | `lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_hex`, `macaroon_env`, `private_channels=true`, `insecure=true` |
+/// | `lnd://127.0.0.1:8080?macaroon=/path/invoices.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_hex`, `macaroon_env`, `private_channels=true`, `insecure=true` |
 /// | `cln:///path/lightning-rpc` | Core Lightning | `cln` | `private_channels=true` |
 /// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env`, `cert`, `insecure=true` |
 /// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env`, `cert`, `insecure=true` |

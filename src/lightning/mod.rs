@@ -13,7 +13,7 @@
 //!
 //! ```no_run
 //! # async fn f() -> Result<(), Box<dyn std::error::Error>> {
-//! let node = tower_x402::lightning::connect("lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert").await?;
+//! let node = tower_x402::lightning::connect("lnd://127.0.0.1:8080?macaroon=/path/invoices.macaroon&cert=/path/tls.cert").await?;
 //! let receiver = node.receiver()?; // for Paywall::builder
 //! # Ok(())
 //! # }
@@ -25,8 +25,9 @@
 //!    or both. Each method is one `Box::pin(async move { .. })` around calls of the node's own
 //!    client.
 //! 2. Parse every invoice with [`Invoice::parse`](crate::Invoice::parse) and every preimage with
-//!    [`Preimage::from_hex`](crate::Preimage::from_hex), as soon as the node has answered. If the
-//!    node returns a preimage when it makes the invoice, drop it at once.
+//!    [`Preimage::from_hex`](crate::Preimage::from_hex), as soon as the node has answered. Return an
+//!    error if the invoice is not of the requested amount. If the node returns a preimage when it
+//!    makes the invoice, drop it at once.
 //! 3. State in the profile who else can learn a preimage: a hosted wallet is always
 //!    [`KeyCustody::Shared`]. Set the node's [`public_key`](ReceiverProfile::public_key) too,
 //!    because x402 needs it. If you do not know the key, name the other dialects with
@@ -35,9 +36,9 @@
 //!    time limit, a broken connection), mark the error with
 //!    [`maybe_paid`](NodeError::maybe_paid).
 //! 5. Run `conformance::receiver` and `conformance::payer` (feature `conformance`) against it in
-//!    a test. If the payer keeps to a fee limit, run `conformance::fee_limit` too. Implement
-//!    `conformance::Faults` to test what happens if the node is down, killed in mid-payment or
-//!    silent, and if it lies.
+//!    a test. If the payer keeps to a fee limit, and payments in your test cost a fee, run
+//!    `conformance::fee_limit` too. Implement `conformance::Faults` to test what happens if the node
+//!    is down, killed in mid-payment or silent, and if it lies.
 //! 6. If the node is on signet, testnet or regtest, call `.allow_test_network()` on the paywall's
 //!    builder. By default a paywall refuses test networks, because their money is worth nothing,
 //!    unless the node runs in this process.
@@ -124,7 +125,9 @@
 //!             };
 //!             let made = self.host.new_invoice(request.amount.as_msat(), hashed, memo, request.expiry.as_secs()).await;
 //!             let text = made.map_err(|error| NodeError::new(NodeErrorKind::Unreachable, NAME, error))?;
-//!             Invoice::parse(&text).map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))
+//!             let invoice = Invoice::parse(&text).map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))?;
+//!             let other = || NodeError::new(NodeErrorKind::BadAnswer, NAME, "the invoice is not of the requested amount");
+//!             (invoice.amount() == Some(request.amount)).then_some(invoice).ok_or_else(other)
 //!         })
 //!     }
 //!

@@ -53,7 +53,7 @@ async fn a_url_gives_what_its_macaroon_permits() {
     ] {
         let error = connect(&url(&server, rights)).await.unwrap_err();
         assert_eq!(error.kind(), ConnectErrorKind::Permission, "{error}");
-        assert!(error.to_string().contains("invoice.macaroon"), "{error}");
+        assert!(error.to_string().contains("invoices.macaroon"), "{error}");
     }
 }
 

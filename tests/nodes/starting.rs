@@ -163,7 +163,7 @@ async fn a_macaroon_that_can_only_pay_builds_no_paywall() {
     let built = builder(connected(&pays).await).allow_test_network().build();
     let text = built.unwrap_err().to_string();
     assert!(
-        text.contains("it needs invoices:read and invoices:write (invoice.macaroon has them)"),
+        text.contains("it needs invoices:read and invoices:write (invoices.macaroon has them)"),
         "{text}"
     );
     assert_eq!(connected(&ALL).await.profile().cannot_receive, None);

@@ -7,7 +7,7 @@ use crate::lightning::{BoxFuture, Payer, Receiver};
 /// A node that a test can break, for the suites of [`faults`](super::faults()) and
 /// [`lies`](super::lies()). The [module](super) has an example.
 ///
-/// The receiver and the payer may be two nodes. A fault is then one of both nodes.
+/// The receiver and the payer may be two nodes. `begin` then causes the fault in both.
 ///
 /// With a real node, `begin` and `end` stop and start a process. With a server of your own that
 /// speaks the node's protocol, they set what it answers.
@@ -25,6 +25,7 @@ pub trait Faults: Send + Sync {
     fn begin(&self, fault: Fault) -> BoxFuture<'_, ()>;
 
     /// Ends all faults. It returns when the node works again, with everything that it knew before.
+    /// After [`Fault::PendingPayments`], it lets the payments in flight succeed or fail.
     fn end(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -34,12 +35,12 @@ fn _is_dyn_compatible(_: &dyn Faults) {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// The node was killed. It accepts no connection, and it forgets the calls that it had not
-    /// carried out.
+    /// The node was killed. It accepts no connection. A call that it had not carried out by then is
+    /// never carried out. Payments that had begun are still known after the fault.
     Down,
     /// The node carries out payments, but the connection breaks before it answers.
     LostAnswers,
-    /// Payments stay in flight. They succeed or fail after the fault.
+    /// New payments stay in flight. [`Faults::end`] makes them succeed or fail.
     PendingPayments,
     /// The node accepts connections and answers no call, like a stopped process. It may carry out
     /// the calls after the fault.
@@ -51,8 +52,9 @@ pub enum Fault {
     NoPreimage,
     /// A lie: each new invoice has another amount than requested.
     OtherAmount,
-    /// A lie: beside each invoice and payment stands the payment hash of another one. A node that
-    /// names no hash cannot tell this lie, and does nothing.
+    /// A lie: beside each invoice and payment stands the payment hash of another one. If the node's
+    /// protocol has no such field, `begin` does nothing. An adapter that takes the hash from the
+    /// invoice itself may ignore this field.
     OtherHash,
     /// A lie: paid payments have the preimage of another payment.
     WrongPreimage,

@@ -9,7 +9,7 @@
 //! | [`payer`] | payments and their status, each paid once; expired invoices and those of another network are not paid | a node, and one that pays |
 //! | [`fee_limit`] | a fee above the limit is not paid | a payee that costs a fee |
 //! | [`faults()`] | a node that is down, silent or killed in mid-payment, a restart of your process, a lost answer | [`Faults`] |
-//! | [`lies()`] | false invoices, payment hashes and preimages | [`Faults`], over a server of your own |
+//! | [`lies()`] | false invoices, payment hashes and preimages | [`Faults`], with a server of your own that speaks the node's protocol |
 //!
 //! [`receiver`] and [`payer`] take some seconds, because they wait until an invoice expires. They
 //! make about 70 invoices. The payer makes twelve payments of less than 300 satoshis in total, plus
@@ -39,6 +39,7 @@
 //!             match fault {
 //!                 Fault::Down => self.0.reachable(false),
 //!                 Fault::LostAnswers => self.0.payments(Payments::LoseAnswer),
+//!                 Fault::Silence => self.0.pause(),
 //!                 _ => panic!("this test cannot cause {fault:?}"),
 //!             }
 //!         })
@@ -47,6 +48,7 @@
 //!     fn end(&self) -> BoxFuture<'_, ()> {
 //!         Box::pin(async {
 //!             self.0.reachable(true);
+//!             self.0.resume();
 //!             self.0.payments(Payments::Succeed);
 //!         })
 //!     }
@@ -147,9 +149,9 @@ pub async fn faults<F: Faults + ?Sized>(node: &F) {
     answers_lost(node).await;
 }
 
-/// Checks an adapter whose node is down for a while ([`Fault::Down`]). Every call fails. If an error
-/// does not say that money may have left, none has. Nothing is lost, and the same adapter works
-/// again when the node does.
+/// Checks an adapter whose node is down for a while ([`Fault::Down`]). Every call fails. An error of
+/// `pay` says that money may have left, unless the payment certainly did not begin. Nothing is lost,
+/// and the same adapter works again when the node does.
 ///
 /// # Panics
 ///
@@ -200,8 +202,12 @@ pub async fn answers_lost<F: Faults + ?Sized>(node: &F) {
     interrupted::a_payment_whose_answer_is_lost_is_found(node).await;
 }
 
-/// Checks an adapter whose node lies (the last five of [`Fault`]). It needs a server of your own
-/// that speaks the node's protocol. The adapter never returns a preimage that does not prove the
+/// Checks an adapter whose node lies: [`Fault::InvoiceAsPreimage`], [`Fault::NoPreimage`],
+/// [`Fault::OtherAmount`], [`Fault::OtherHash`] and [`Fault::WrongPreimage`]. It needs a server of
+/// your own that speaks the node's protocol, because a real node does not lie.
+/// [`LocalNode::lie`](super::LocalNode::lie) is for tests of a paywall, and cannot cause them.
+///
+/// The adapter never returns a preimage that does not prove the
 /// payment, or an invoice that was not requested. Its errors say if money may have left.
 ///
 /// # Panics

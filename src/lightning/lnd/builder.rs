@@ -86,14 +86,14 @@ impl LndBuilder {
         let macaroon = self.macaroon.as_ref().and_then(bytes);
         let macaroon = macaroon.ok_or_else(|| {
             ConnectError::url(
-                "LND needs a macaroon: the bytes of its file, or their hexadecimal text (macaroon=/path/invoice.macaroon in a URL)",
+                "LND needs a macaroon: the bytes of its file, or their hexadecimal text (macaroon=/path/invoices.macaroon in a URL)",
             )
         })?;
         let rights = Rights::of(&macaroon);
         if rights.is_some_and(|rights| !rights.receives() && !rights.pays()) {
             return Err(missing(
                 "receive or pay",
-                "invoices:read and invoices:write (invoice.macaroon has them)",
+                "invoices:read and invoices:write (invoices.macaroon has them)",
             ));
         }
         let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;

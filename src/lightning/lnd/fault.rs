@@ -61,7 +61,7 @@ const TEXTS: [(&str, NodeErrorKind, ConnectErrorKind, &str); 11] = [
         "permission denied",
         NodeErrorKind::Refused,
         ConnectErrorKind::Permission,
-        "the macaroon lacks a right: to receive it needs invoices:read and invoices:write (invoice.macaroon has them), to pay offchain:read and offchain:write",
+        "the macaroon lacks a right: to receive it needs invoices:read and invoices:write (invoices.macaroon has them), to pay offchain:read and offchain:write",
     ),
     (
         "macaroon has expired",

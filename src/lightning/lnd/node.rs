@@ -15,8 +15,9 @@ use crate::{
 /// # The smallest credential
 ///
 /// - To receive: a macaroon with `invoices:read` and `invoices:write`. LND writes one,
-///   `invoice.macaroon`, when it creates its wallet. `admin.macaroon` can spend everything: do not
-///   use it in a server that only receives.
+///   `invoices.macaroon`, when it creates its wallet. Its `invoice.macaroon` works too, but may also
+///   make addresses and read the chain. `admin.macaroon` can spend everything: do not use it in a
+///   server that only receives.
 /// - To receive, and to learn more when it is asked if it is ready: `lncli bakemacaroon invoices:read
 ///   invoices:write info:read offchain:read`. It cannot spend either.
 /// - To pay: `lncli bakemacaroon offchain:read offchain:write info:read`.
@@ -66,12 +67,12 @@ use crate::{
 /// use tower_x402::lightning::{Lnd, Secret};
 ///
 /// let node = Lnd::builder("127.0.0.1:8080")
-///     .macaroon(Secret::from_file("/home/me/.lnd/data/chain/bitcoin/mainnet/invoice.macaroon")?)
+///     .macaroon(Secret::from_file("/home/me/.lnd/data/chain/bitcoin/mainnet/invoices.macaroon")?)
 ///     .certificate_file("/home/me/.lnd/tls.cert")
 ///     .connect()
 ///     .await?;
 /// // The same by its URL:
-/// let url = "lnd://127.0.0.1:8080?macaroon=/home/me/.lnd/data/chain/bitcoin/mainnet/invoice.macaroon&cert=/home/me/.lnd/tls.cert";
+/// let url = "lnd://127.0.0.1:8080?macaroon=/home/me/.lnd/data/chain/bitcoin/mainnet/invoices.macaroon&cert=/home/me/.lnd/tls.cert";
 /// let node = tower_x402::lightning::connect(url).await?;
 /// # Ok(())
 /// # }

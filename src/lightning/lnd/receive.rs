@@ -68,7 +68,7 @@ impl Lnd {
     /// Returns why its macaroon cannot receive, if it cannot.
     pub(super) fn cannot_receive(&self) -> Option<&'static str> {
         self.rights.filter(|rights| !rights.receives()).map(|_| {
-            "the macaroon of LND cannot receive: it needs invoices:read and invoices:write (invoice.macaroon has them)"
+            "the macaroon of LND cannot receive: it needs invoices:read and invoices:write (invoices.macaroon has them)"
         })
     }
 }

@@ -33,7 +33,7 @@ impl NodeUrl {
         }
         let split = url.trim().split_once("://");
         let (scheme, rest) = split.filter(|(scheme, _)| is_scheme(scheme.as_bytes())).ok_or_else(|| {
-            ConnectError::url("expected a node's URL, for example lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert")
+            ConnectError::url("expected a node's URL, for example lnd://127.0.0.1:8080?macaroon=/path/invoices.macaroon&cert=/path/tls.cert")
         })?;
         if rest.contains('#') || rest.bytes().any(|byte| !byte.is_ascii_graphic()) {
             return Err(ConnectError::url(
@@ -233,14 +233,14 @@ mod tests {
     #[test]
     fn a_url_has_the_parts_that_each_adapter_reads() {
         let lnd = NodeUrl::parse(
-            "lnd://127.0.0.1:8080?macaroon=/path/invoice.macaroon&cert=/path/tls.cert",
+            "lnd://127.0.0.1:8080?macaroon=/path/invoices.macaroon&cert=/path/tls.cert",
         )
         .unwrap();
         assert_eq!(
             (lnd.scheme(), lnd.authority(1).unwrap().as_str()),
             ("lnd", "127.0.0.1:8080")
         );
-        assert_eq!(lnd.field("macaroon"), Some("/path/invoice.macaroon"));
+        assert_eq!(lnd.field("macaroon"), Some("/path/invoices.macaroon"));
         assert_eq!(lnd.field("cert"), Some("/path/tls.cert"));
 
         let cln = NodeUrl::parse("cln:///home/me/.lightning/lightning-rpc").unwrap();
