@@ -4,6 +4,7 @@
 mod allocations;
 mod body;
 mod challenge;
+mod client;
 mod durable;
 mod l402;
 mod layer;
@@ -29,14 +30,14 @@ fn main() {
     let _entered = runtime.enter();
     let folder = tempfile::tempdir().expect("a folder");
     println!(
-        "medians of {} rounds (body 201, durable 161, server 1001); the order alternates from round to round",
+        "medians of {} rounds (body 201, durable 161, server 1001, client 2001 and 201); the order alternates from round to round",
         measure::ROUNDS
     );
     println!(
         "{:<58} {:>12} {:>12} {:>7} {:>9}",
         "side by side in one process", "ours", "reference", "ratio", "target"
     );
-    let groups: [(&str, &dyn Fn() -> Vec<Row>); 8] = [
+    let groups: [(&str, &dyn Fn() -> Vec<Row>); 9] = [
         ("l402", &l402::rows),
         ("mpp", &mpp::rows),
         ("x402", &x402::rows),
@@ -45,6 +46,7 @@ fn main() {
         ("body", &body::rows),
         ("durable", &|| durable::rows(&runtime, folder.path())),
         ("server", &|| server::rows(&runtime)),
+        ("client", &|| client::rows(&runtime, folder.path())),
     ];
     for (name, rows) in groups {
         if chosen.is_empty() || chosen.iter().any(|word| word == name) {
