@@ -126,6 +126,34 @@ async fn a_wrong_network_is_an_error_of_build_and_a_wrong_address_one_of_connect
 }
 
 #[tokio::test]
+async fn a_node_that_dies_later_is_named_with_its_address_and_the_advice_of_the_start() {
+    for (adapter, name) in ADAPTERS.into_iter().zip(["LNbits", "LND", "phoenixd"]) {
+        let server = adapter.serve(None).await;
+        let address = server.address();
+        let node = connect(&adapter.url(false, &address.to_string())).await;
+        let receiver = node.unwrap().receiver().unwrap();
+        drop(server);
+        for error in [
+            crate::asks(&receiver).await.unwrap_err(),
+            receiver
+                .lookup_invoice(crate::unheard_of())
+                .await
+                .unwrap_err(),
+            receiver.ready().await.unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("{name} at {address} cannot be reached: "))
+                    && text.ends_with(
+                        "check the host and the port, whether it uses TLS, and that the node runs"
+                    ),
+                "{text}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_credential_is_sent_without_tls_only_near_by_or_if_the_url_says_insecure() {
     for adapter in ADAPTERS {
         for host in ["203.0.113.1", "node.example.com:8080", "[2001:db8::1]"] {

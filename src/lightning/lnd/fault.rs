@@ -1,5 +1,7 @@
 //! What LND's errors mean, and what to do about them.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use super::wire::{Fault, Frame};
@@ -108,6 +110,18 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> (i64, CallError) {
             )),
         ),
     }
+}
+
+/// Returns the error of an LND that answers nothing for so long, as it does without its bitcoin node.
+pub(super) fn waits_for_the_chain(time: Duration) -> CallError {
+    CallError::Explained(Explained {
+        kind: NodeErrorKind::Unreachable,
+        connect: ConnectErrorKind::Node,
+        text: format!(
+            "no answer within {} seconds: it may be waiting for the chain, so check its bitcoin node too",
+            time.as_secs()
+        ),
+    })
 }
 
 /// Explains a part of LND's texts.

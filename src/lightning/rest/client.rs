@@ -16,7 +16,11 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{CallError, Lines, Origin, Pinned, RestError, certificate, lines::LONGEST};
-use crate::{codec::hex, lightning::url::ConnectError, payment::Network};
+use crate::{
+    codec::hex,
+    lightning::{NodeError, url::ConnectError},
+    payment::Network,
+};
 
 /// How long a call may take that does not pay.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -152,6 +156,11 @@ impl Rest {
 
     pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Returns the error of a call, which names the host and the port.
+    pub(crate) fn failed(&self, error: CallError) -> NodeError {
+        error.into_node_error(self.node, &self.origin)
     }
 
     /// Sends a request that may be sent twice without harm, and returns the whole answer. It is sent

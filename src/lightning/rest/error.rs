@@ -38,17 +38,31 @@ impl RestError {
             Self::TooLong => ConnectErrorKind::Node,
             _ => ConnectErrorKind::Unreachable,
         };
-        let fix = match self {
-            Self::Unconnected(_) | Self::Late(_) => {
-                ": check the host and the port, whether it uses TLS, and that the node runs"
-            }
-            Self::Lost(_) => ": check that the port is that of its HTTP interface",
-            _ => "",
-        };
+        let fix = self.fix();
         ConnectError::new(
             kind,
             format!("{node} at {origin} cannot be reached: {self}{fix}"),
         )
+    }
+
+    fn into_node_error(self, node: &'static str) -> NodeError {
+        let kind = match self {
+            Self::TooLong => NodeErrorKind::BadAnswer,
+            _ => NodeErrorKind::Unreachable,
+        };
+        NodeError::new(kind, node, format!("{self}{}", self.fix()))
+    }
+
+    const fn fix(&self) -> &'static str {
+        match self {
+            Self::Unconnected(_) | Self::Late(_) => {
+                ": check the host and the port, whether it uses TLS, and that the node runs"
+            }
+            Self::Lost(_) => {
+                ": check that the node runs, and that the port is that of its REST interface (LND: 8080 by default, not 10009)"
+            }
+            Self::Certificate(_) | Self::TooLong => "",
+        }
     }
 }
 
@@ -87,18 +101,12 @@ impl CallError {
         )
     }
 
-    pub(crate) fn into_node_error(self, node: &'static str) -> NodeError {
-        match self {
-            Self::Rest(RestError::TooLong) => NodeError::new(
-                NodeErrorKind::BadAnswer,
-                node,
-                RestError::TooLong.to_string(),
-            ),
-            Self::Rest(error) => {
-                NodeError::new(NodeErrorKind::Unreachable, node, error.to_string())
-            }
-            Self::Explained(why) => NodeError::new(why.kind, node, why.text),
-        }
+    pub(super) fn into_node_error(self, node: &'static str, origin: &Origin) -> NodeError {
+        let error = match self {
+            Self::Rest(error) => error.into_node_error(node),
+            Self::Explained(why) => NodeError::new(why.kind, node, why.text).answered(),
+        };
+        error.at(origin)
     }
 
     pub(crate) fn into_connect_error(self, node: &'static str, origin: &Origin) -> ConnectError {
