@@ -105,9 +105,11 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> (i64, CallError) {
         Some(fault) => of(&fault),
         None => (
             0,
-            CallError::bad(format!(
-                "expected LND's REST interface, but the answer is {status}: check the port (8080 by default)"
-            )),
+            CallError::unexpected(
+                (status, body),
+                ("LND's REST interface", "the port (8080 by default)"),
+                "write lnd:// in place of lnd+http://, or leave .without_tls() out",
+            ),
         ),
     }
 }
