@@ -91,10 +91,17 @@ fn unknown(scheme: &str) -> ConnectError {
                 "a {scheme} URL needs the feature {feature} of tower-x402: add it in Cargo.toml"
             ),
         ),
-        None => ConnectError::url(format!(
-            "no node has URLs that begin with {scheme}: expected {}",
-            SCHEMES.map(|(known, _)| known).join(", ")
-        )),
+        None => {
+            let hint = if scheme.contains("http") {
+                "; over TLS, write lnd:// (which uses TLS), lnbits+https:// or phoenixd+https://"
+            } else {
+                ""
+            };
+            ConnectError::url(format!(
+                "no node has URLs that begin with {scheme}: expected {}{hint}",
+                SCHEMES.map(|(known, _)| known).join(", ")
+            ))
+        }
     }
 }
 
@@ -111,6 +118,11 @@ mod tests {
                 .to_string()
                 .starts_with("no node has URLs that begin with https: expected cln, lnbits+http, ")
         );
+        for scheme in ["https", "lnd+https"] {
+            let error = unknown(scheme).to_string();
+            assert!(error.contains("; over TLS, write lnd:// "), "{error}");
+        }
+        assert!(!unknown("eclair").to_string().contains("TLS"));
         let error = unknown("nostr+walletconnect");
         assert_eq!(error.kind(), ConnectErrorKind::Feature);
         assert_eq!(

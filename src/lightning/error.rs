@@ -7,6 +7,9 @@ use crate::boxed::BoxError;
 pub struct NodeError {
     kind: NodeErrorKind,
     node: &'static str,
+    /// Its host and port.
+    at: Option<String>,
+    has_answered: bool,
     may_have_paid: bool,
     source: BoxError,
 }
@@ -20,7 +23,8 @@ pub enum NodeErrorKind {
     BadAnswer,
     /// The node refused the call.
     Refused,
-    /// The node did not answer in time, or cannot be reached.
+    /// The node did not answer in time, cannot be reached, or cannot work now, for example because its
+    /// wallet is locked.
     Unreachable,
 }
 
@@ -31,9 +35,25 @@ impl NodeError {
         Self {
             kind,
             node,
+            at: None,
+            has_answered: false,
             may_have_paid: false,
             source: source.into(),
         }
+    }
+
+    /// Adds the host and the port of the node.
+    #[cfg(any(feature = "lnbits", feature = "lnd", feature = "phoenixd"))]
+    pub(crate) fn at(mut self, at: &impl fmt::Display) -> Self {
+        self.at = Some(at.to_string());
+        self
+    }
+
+    /// Marks the error: the node answered, so it can be reached.
+    #[cfg(any(feature = "lnbits", feature = "lnd", feature = "phoenixd"))]
+    pub(crate) const fn answered(mut self) -> Self {
+        self.has_answered = true;
+        self
     }
 
     /// Marks the error: money may have left the wallet despite it.
@@ -62,9 +82,14 @@ impl fmt::Display for NodeError {
         let what = match self.kind {
             NodeErrorKind::BadAnswer => "gave an answer that cannot be used",
             NodeErrorKind::Refused => "refused",
+            NodeErrorKind::Unreachable if self.has_answered => "cannot work now",
             NodeErrorKind::Unreachable => "cannot be reached",
         };
-        write!(f, "{} {what}: {}", self.node, self.source)
+        f.write_str(self.node)?;
+        if let Some(at) = &self.at {
+            write!(f, " at {at}")?;
+        }
+        write!(f, " {what}: {}", self.source)
     }
 }
 

@@ -1,6 +1,9 @@
 //! What is known of a payment whose call has no outcome.
 
-use super::{NodeError, Payer, PaymentStatus, rest::CallError};
+use super::{
+    NodeError, Payer, PaymentStatus,
+    rest::{CallError, Rest},
+};
 use crate::payment::PaymentHash;
 
 /// Why a call that pays has no outcome.
@@ -28,23 +31,23 @@ impl Unpaid {
     /// Looks the payment up, and returns its status if that is sure.
     pub(crate) async fn look_up(
         self,
-        node: &'static str,
+        rest: &Rest,
         payer: &impl Payer,
         payment_hash: PaymentHash,
     ) -> Result<PaymentStatus, NodeError> {
         match self {
             Self::BadAnswer(error) => Err(error),
-            Self::Unsent(error) => Err(error.into_node_error(node)),
+            Self::Unsent(error) => Err(rest.failed(error)),
             // It did not begin now. If the wallet knows the payment, it began earlier.
             Self::Refused(error) => match payer.lookup_payment(payment_hash).await {
-                Ok(PaymentStatus::Unknown) => Err(error.into_node_error(node)),
+                Ok(PaymentStatus::Unknown) => Err(rest.failed(error)),
                 Ok(status) => Ok(status),
-                Err(_) => Err(error.into_node_error(node).maybe_paid()),
+                Err(_) => Err(rest.failed(error).maybe_paid()),
             },
             // Only these two are sure, because the request may still arrive.
             Self::Lost(error) => match payer.lookup_payment(payment_hash).await {
                 Ok(status @ (PaymentStatus::Paid { .. } | PaymentStatus::InFlight)) => Ok(status),
-                _ => Err(error.into_node_error(node).maybe_paid()),
+                _ => Err(rest.failed(error).maybe_paid()),
             },
         }
     }

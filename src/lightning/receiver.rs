@@ -21,13 +21,13 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash};
 ///   [`NodeErrorKind::BadAnswer`](super::NodeErrorKind::BadAnswer).
 /// - The invoice has exactly the requested description: the hash of [`Description::Hashed`], or the
 ///   unchanged text of [`Description::Text`]. A node may refuse a text that is empty or has more
-///   than 128 characters, with [`NodeErrorKind::Refused`](super::NodeErrorKind::Refused). It never
-///   refuses a hash, also not that of no bytes.
+///   than 128 characters, with [`NodeErrorKind::Refused`](super::NodeErrorKind::Refused). It must
+///   accept [`Description::Hashed`] without bytes, and of thousands of bytes.
 /// - The caller sets the time limit, and drops a call that takes too long. A dropped call may leave
 ///   an invoice behind that nobody pays.
 /// - No answer of these methods contains the preimage of an invoice.
 ///
-/// A paywall checks each invoice once more. If it differs from what was requested, the answer is 503 and the
+/// A paywall checks each invoice too. If it differs from what was requested, the answer is 503 and the
 /// log says how to fix it. Amount, network and payee must always be exact.
 ///
 /// - If the paywall offers x402, description and expiry must be exact too, because the invoice

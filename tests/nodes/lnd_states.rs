@@ -33,6 +33,9 @@ async fn a_locked_or_starting_lnd_is_503_is_told_with_its_fix_and_needs_no_resta
         let reason = shop.paywall.ready().await.unwrap_err();
         assert!(!reason.is_node_ready() && reason.is_store_ready());
         assert!(reason.to_string().contains(fix), "{state}: {reason}");
+        // It was reached.
+        let said = format!("LND at {} cannot work now: ", server.address());
+        assert!(reason.to_string().contains(&said), "{state}: {reason}");
         let journal = Journal::begin();
         shop.expect_closed(HeaderMap::new()).await;
         assert!(journal.lines().contains(fix), "{state}");
@@ -84,6 +87,21 @@ async fn an_lnd_that_waits_for_the_chain_and_so_answers_nothing_is_told_with_its
     shop.paywall.ready().await.unwrap();
     for &dialect in &shop.dialects {
         shop.offer(dialect).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_lnd_that_does_not_answer_a_probe_may_be_waiting_for_the_chain() {
+    let (_fake, server, node) = node().await;
+    for path in ["/v1/state", "/v1/getinfo"] {
+        server.fault(path, Fault::Silent);
+        let error = node.ready().await.unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("it may be waiting for the chain, so check its bitcoin node too"),
+            "{path}: {error}"
+        );
     }
 }
 

@@ -141,7 +141,7 @@ async fn each_fault_of_a_payer_is_caught() {
     node.reachable(false);
     caught(
         conformance::payer(&node, &node),
-        "an invoice of 21 sat must be made",
+        "an invoice of 21 sat with the hash of a description of 23 bytes must be made",
     )
     .await;
 }

@@ -10,12 +10,13 @@ use tower_x402::{
 use crate::{
     adapter::expect_no_connection,
     fake::{
-        Server, Tls,
+        Fault, Server, Tls,
         lnbits::{FakeLnbits, INVOICE},
         lnd::FakeLnd,
         pem,
         phoenixd::{FakePhoenixd, LIMITED},
     },
+    journal::Journal,
     lnd::{ALL, RECEIVES, macaroon},
 };
 
@@ -77,7 +78,8 @@ async fn a_certificate_that_expired_or_is_of_another_host_or_unknown_is_an_error
                 "other-host",
                 "its certificate is for another host: use a host that it names",
             ),
-            ("good", "other-host", "name the node's own certificate file"),
+            ("good", "other-host", "its certificate is not the one in "),
+            ("good", "other-host", "other-host.pem: check the host and"),
             ("good", "", "name the node's own certificate file"),
         ] {
             let server = adapter.serve(Some(Tls::of(served))).await;
@@ -122,6 +124,82 @@ async fn a_wrong_network_is_an_error_of_build_and_a_wrong_address_one_of_connect
         .await;
         let nowhere = adapter.url(false, "");
         expect_no_connection(&nowhere, ConnectErrorKind::Url, "has no valid host").await;
+    }
+}
+
+#[tokio::test]
+async fn plain_http_to_a_port_that_speaks_tls_is_an_error_that_names_the_url_with_tls() {
+    for (adapter, fix) in ADAPTERS.into_iter().zip([
+        "write lnbits+https:// in place of lnbits+http://",
+        "write lnd:// in place of lnd+http://",
+        "write phoenixd+https:// in place of phoenixd://",
+    ]) {
+        let server = adapter.serve(None).await;
+        server.fault("/", Fault::PlainToTls);
+        let url = adapter.url(false, &server.address().to_string());
+        let text = format!("it speaks TLS and was asked without: {fix}");
+        expect_no_connection(&url, ConnectErrorKind::Node, &text).await;
+        server.fault("/", Fault::Lost);
+        let text = "is that of its REST interface (LND: 8080 by default, not 10009)";
+        expect_no_connection(&url, ConnectErrorKind::Unreachable, text).await;
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_path_with_a_tilde_is_an_error_that_says_to_write_it_in_full() {
+    for adapter in ADAPTERS {
+        let url = adapter.url(true, "127.0.0.1:1") + "&cert=~/tls.cert";
+        let text = "because ~ is not expanded";
+        expect_no_connection(&url, ConnectErrorKind::File, text).await;
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_credential_file_that_every_user_may_read_is_logged_with_its_fix() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    let journal = Journal::begin();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("invoice.macaroon");
+    fs::write(&path, "a secret").unwrap();
+    for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        Secret::from_file(&path).unwrap();
+        let lines = journal.lines();
+        let path = path.display();
+        let said = format!(
+            "every user of this machine may use the credential `{path}`: run `chmod 600 {path}`"
+        );
+        assert_eq!(lines.matches(&said).count(), warnings, "{mode:o}: {lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_dies_later_is_named_with_its_address_and_the_advice_of_the_start() {
+    for (adapter, name) in ADAPTERS.into_iter().zip(["LNbits", "LND", "phoenixd"]) {
+        let server = adapter.serve(None).await;
+        let address = server.address();
+        let node = connect(&adapter.url(false, &address.to_string())).await;
+        let receiver = node.unwrap().receiver().unwrap();
+        drop(server);
+        for error in [
+            crate::asks(&receiver).await.unwrap_err(),
+            receiver
+                .lookup_invoice(crate::unheard_of())
+                .await
+                .unwrap_err(),
+            receiver.ready().await.unwrap_err(),
+        ] {
+            let text = error.to_string();
+            assert!(
+                text.starts_with(&format!("{name} at {address} cannot be reached: "))
+                    && text.ends_with(
+                        "check the host and the port, whether it uses TLS, and that the node runs"
+                    ),
+                "{text}"
+            );
+        }
     }
 }
 

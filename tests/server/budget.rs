@@ -341,6 +341,12 @@ async fn a_challenge_that_is_longer_than_the_budget_alone_is_logged_and_no_diale
     let lines = journal.lines();
     assert_eq!(lines.matches("proxy_buffer_size").count(), 1, "{lines}");
     assert!(!lines.contains("whole dialects"), "{lines}");
+    let line = lines.lines().find(|line| line.contains("proxy_buffer"));
+    let line = line.unwrap();
+    assert!(
+        line.starts_with("INFO") && line.contains("every client can still pay"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -38,10 +38,32 @@ pub(super) async fn make<R: Receiver + ?Sized>(
 ) -> Invoice {
     let request = InvoiceRequest::new(amount, description, Duration::from_secs(seconds));
     let made = answer("create_invoice", node.create_invoice(request.clone())).await;
-    let invoice =
-        made.unwrap_or_else(|error| panic!("an invoice of {amount} must be made: {error}"));
+    let invoice = made.unwrap_or_else(|error| {
+        panic!(
+            "an invoice of {amount} with {} must be made: {error}",
+            described(&request.description)
+        )
+    });
     is_as_requested(node, &invoice, &request);
     invoice
+}
+
+fn described(description: &Description) -> String {
+    match description {
+        Description::Hashed(bytes) if bytes.is_empty() => {
+            "the hash of an empty description".to_owned()
+        }
+        Description::Hashed(bytes) => {
+            format!("the hash of a description of {} bytes", bytes.len())
+        }
+        Description::Text(text) if text.is_empty() => "an empty text".to_owned(),
+        Description::Text(text) => format!("a text of {} bytes", text.len()),
+    }
+}
+
+/// Returns the amount of an invoice in words.
+pub(super) fn shown(amount: Option<Amount>) -> String {
+    amount.map_or_else(|| "no amount".to_owned(), |amount| amount.to_string())
 }
 
 pub(super) fn is_as_requested<R: Receiver + ?Sized>(
@@ -54,10 +76,11 @@ pub(super) fn is_as_requested<R: Receiver + ?Sized>(
         Description::Hashed(bytes) => InvoiceDescription::Hash(Sha256::digest(bytes).into()),
         Description::Text(text) => InvoiceDescription::Text(text.clone()),
     };
-    assert_eq!(
-        invoice.amount(),
-        Some(request.amount),
-        "an invoice must be for exactly the requested amount"
+    assert!(
+        invoice.amount() == Some(request.amount),
+        "an invoice must be for exactly the requested amount: asked for {}, got {}",
+        request.amount,
+        shown(invoice.amount())
     );
     assert_eq!(
         *invoice.description(),
@@ -242,4 +265,28 @@ pub(super) async fn together<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
     })
     .await;
     outputs.into_iter().flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_names_the_description_that_was_asked_for() {
+        for (description, named) in [
+            (
+                Description::Hashed(Vec::new()),
+                "the hash of an empty description",
+            ),
+            (
+                Description::Hashed(b"abc".to_vec()),
+                "the hash of a description of 3 bytes",
+            ),
+            (Description::Text(String::new()), "an empty text"),
+            (Description::Text("abc".to_owned()), "a text of 3 bytes"),
+        ] {
+            assert_eq!(described(&description), named);
+        }
+        assert_eq!(shown(None), "no amount");
+    }
 }

@@ -3,7 +3,8 @@
 use super::{
     Fault, Faults,
     asking::{
-        LIMITS, answer, is_as_requested, make, patient_status, pay, proves, request, settles, what,
+        LIMITS, answer, is_as_requested, make, patient_status, pay, proves, request, settles,
+        shown, what,
     },
 };
 use crate::{
@@ -29,7 +30,7 @@ pub(super) async fn a_payment_without_its_preimage_is_in_doubt<F: Faults + ?Size
         let error = match result {
             Err(error) => error,
             Ok(status) => panic!(
-                "{call} must fail if the node says that it paid and proves it with {lie:?}, and says {status:?}"
+                "{call} must fail if the node says that it paid and does not prove it ({lie:?}), and says {status:?}"
             ),
         };
         is_bad_answer(call, lie, &error);
@@ -62,8 +63,9 @@ pub(super) async fn an_invoice_of_another_amount_is_refused<F: Faults + ?Sized>(
     match answer("create_invoice", receiver.create_invoice(request())).await {
         Err(error) => is_sure("create_invoice", Fault::OtherAmount, &error),
         Ok(invoice) => panic!(
-            "create_invoice must check the amount, and returned an invoice of {:?}",
-            invoice.amount()
+            "create_invoice must check the amount: asked for {}, got {}",
+            request().amount,
+            shown(invoice.amount())
         ),
     }
     node.end().await;

@@ -79,10 +79,12 @@ mod fees;
 mod interrupted;
 mod invoices;
 mod lies;
+mod named;
 mod outages;
 mod payments;
 
 pub use self::faults::{Fault, Faults};
+use self::named::named;
 use super::{Payer, Receiver};
 
 /// Checks that a [`Receiver`] keeps its contract. One of the invoices expires after a second.
@@ -157,7 +159,11 @@ pub async fn faults<F: Faults + ?Sized>(node: &F) {
 ///
 /// If the adapter does not keep its contract.
 pub async fn node_down<F: Faults + ?Sized>(node: &F) {
-    outages::a_node_that_is_down_loses_nothing(node).await;
+    named(
+        "node_down (Fault::Down)",
+        outages::a_node_that_is_down_loses_nothing(node),
+    )
+    .await;
 }
 
 /// Checks an adapter whose node does not answer ([`Fault::Silence`]). `pay` returns within a minute
@@ -168,7 +174,11 @@ pub async fn node_down<F: Faults + ?Sized>(node: &F) {
 ///
 /// If the adapter does not keep its contract.
 pub async fn node_silent<F: Faults + ?Sized>(node: &F) {
-    outages::a_node_without_answers_holds_up_no_payer(node).await;
+    named(
+        "node_silent (Fault::Silence)",
+        outages::a_node_without_answers_holds_up_no_payer(node),
+    )
+    .await;
 }
 
 /// Checks an adapter whose node is killed in mid-payment ([`Fault::PendingPayments`], then
@@ -179,7 +189,11 @@ pub async fn node_silent<F: Faults + ?Sized>(node: &F) {
 ///
 /// If the adapter does not keep its contract.
 pub async fn node_killed<F: Faults + ?Sized>(node: &F) {
-    interrupted::a_node_killed_in_mid_payment_tells_the_outcome_later(node).await;
+    named(
+        "node_killed (Fault::PendingPayments, then Fault::Down)",
+        interrupted::a_node_killed_in_mid_payment_tells_the_outcome_later(node),
+    )
+    .await;
 }
 
 /// Checks an adapter whose process is restarted between `pay` and its answer
@@ -189,7 +203,11 @@ pub async fn node_killed<F: Faults + ?Sized>(node: &F) {
 ///
 /// If the adapter does not keep its contract.
 pub async fn process_restarted<F: Faults + ?Sized>(node: &F) {
-    interrupted::a_restart_of_the_process_loses_no_payment(node).await;
+    named(
+        "process_restarted (Fault::PendingPayments)",
+        interrupted::a_restart_of_the_process_loses_no_payment(node),
+    )
+    .await;
 }
 
 /// Checks an adapter whose node pays, but whose answer is lost ([`Fault::LostAnswers`]). The payment
@@ -199,7 +217,11 @@ pub async fn process_restarted<F: Faults + ?Sized>(node: &F) {
 ///
 /// If the adapter does not keep its contract.
 pub async fn answers_lost<F: Faults + ?Sized>(node: &F) {
-    interrupted::a_payment_whose_answer_is_lost_is_found(node).await;
+    named(
+        "answers_lost (Fault::LostAnswers)",
+        interrupted::a_payment_whose_answer_is_lost_is_found(node),
+    )
+    .await;
 }
 
 /// Checks an adapter whose node lies: [`Fault::InvoiceAsPreimage`], [`Fault::NoPreimage`],
@@ -219,8 +241,17 @@ pub async fn lies<F: Faults + ?Sized>(node: &F) {
         Fault::WrongPreimage,
         Fault::InvoiceAsPreimage,
     ] {
-        lies::a_payment_without_its_preimage_is_in_doubt(node, lie).await;
+        let checks = lies::a_payment_without_its_preimage_is_in_doubt(node, lie);
+        named(&format!("lies (Fault::{lie:?})"), checks).await;
     }
-    lies::an_invoice_of_another_amount_is_refused(node).await;
-    lies::another_payment_hash_is_not_believed(node).await;
+    named(
+        "lies (Fault::OtherAmount)",
+        lies::an_invoice_of_another_amount_is_refused(node),
+    )
+    .await;
+    named(
+        "lies (Fault::OtherHash)",
+        lies::another_payment_hash_is_not_believed(node),
+    )
+    .await;
 }

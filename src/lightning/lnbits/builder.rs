@@ -146,7 +146,7 @@ async fn say_who_learns_preimages(rest: &Rest, invoice: &Invoice) {
         Err(error) => trace::warn(format_args!(
             "it is not known whether LNbits at {at} gives the preimage of an unpaid invoice to everybody who knows its payment hash, because \
              the check failed; its answer whether an invoice is paid protects this server: {}",
-            error.into_node_error(NAME)
+            rest.failed(error)
         )),
     }
 }

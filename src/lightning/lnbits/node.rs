@@ -117,10 +117,11 @@ pub(super) fn explain(reply: &Reply) -> CallError {
             ConnectErrorKind::Node,
             "it does not accept the form of the request".to_owned(),
         ),
-        Err(_) => CallError::bad(format!(
-            "expected LNbits's interface, but the answer is {}: check the URL",
-            reply.status
-        )),
+        Err(_) => CallError::unexpected(
+            (reply.status, &reply.body),
+            ("LNbits's interface", "the URL"),
+            "write lnbits+https:// in place of lnbits+http://, or leave .without_tls() out",
+        ),
     }
 }
 

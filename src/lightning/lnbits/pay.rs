@@ -32,7 +32,11 @@ impl Payer for Lnbits {
             payable::payable(NAME, invoice, self.network)?;
             match self.send(invoice, limits.time).await {
                 Ok(status) => Ok(status),
-                Err(unpaid) => unpaid.look_up(NAME, self, invoice.payment_hash()).await,
+                Err(unpaid) => {
+                    unpaid
+                        .look_up(&self.rest, self, invoice.payment_hash())
+                        .await
+                }
             }
         })
     }
@@ -43,7 +47,7 @@ impl Payer for Lnbits {
     ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
             let found = find(&self.rest, payment_hash).await;
-            let found = found.map_err(|error| error.into_node_error(NAME).maybe_paid())?;
+            let found = found.map_err(|error| self.rest.failed(error).maybe_paid())?;
             let Some((Some(payment), preimage)) =
                 found.map(|found| (found.details, found.preimage))
             else {

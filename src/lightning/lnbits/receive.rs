@@ -38,7 +38,7 @@ impl Receiver for Lnbits {
                 return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
             }
             let made = make(&self.rest, &request, sat).await;
-            let text = made.map_err(|error| error.into_node_error(NAME))?;
+            let text = made.map_err(|error| self.rest.failed(error))?;
             exact::invoice(NAME, &text, request.amount, self.network, self.public_key)
         })
     }
@@ -49,7 +49,7 @@ impl Receiver for Lnbits {
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             let status = status(&self.rest, payment_hash).await;
-            status.map_err(|error| error.into_node_error(NAME))
+            status.map_err(|error| self.rest.failed(error))
         })
     }
 
@@ -57,7 +57,7 @@ impl Receiver for Lnbits {
         polling::stream(Pauses::REST, move |since| {
             Box::pin(async move {
                 let settled = settled(&self.rest, since).await;
-                settled.map_err(|error| error.into_node_error(NAME))
+                settled.map_err(|error| self.rest.failed(error))
             })
         })
     }

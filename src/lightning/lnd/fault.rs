@@ -1,5 +1,7 @@
 //! What LND's errors mean, and what to do about them.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use super::wire::{Fault, Frame};
@@ -103,11 +105,25 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> (i64, CallError) {
         Some(fault) => of(&fault),
         None => (
             0,
-            CallError::bad(format!(
-                "expected LND's REST interface, but the answer is {status}: check the port (8080 by default)"
-            )),
+            CallError::unexpected(
+                (status, body),
+                ("LND's REST interface", "the port (8080 by default)"),
+                "write lnd:// in place of lnd+http://, or leave .without_tls() out",
+            ),
         ),
     }
+}
+
+/// Returns the error of an LND that answers nothing for so long, as it does without its bitcoin node.
+pub(super) fn waits_for_the_chain(time: Duration) -> CallError {
+    CallError::Explained(Explained {
+        kind: NodeErrorKind::Unreachable,
+        connect: ConnectErrorKind::Node,
+        text: format!(
+            "no answer within {} seconds: it may be waiting for the chain, so check its bitcoin node too",
+            time.as_secs()
+        ),
+    })
 }
 
 /// Explains a part of LND's texts.

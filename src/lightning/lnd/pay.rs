@@ -35,7 +35,7 @@ impl Payer for Lnd {
             match self.send(invoice, limits).await {
                 Ok(Some(status)) => Ok(status),
                 Ok(None) => self.outcome(hash, limits.time).await,
-                Err(unpaid) => unpaid.look_up(NAME, self, hash).await,
+                Err(unpaid) => unpaid.look_up(&self.rest, self, hash).await,
             }
         })
     }
@@ -49,7 +49,7 @@ impl Payer for Lnd {
             match first.await.unwrap_or(Err(RestError::Late(LIMIT).into())) {
                 Ok(Some(payment)) => payment.status(payment_hash),
                 Ok(None) => Ok(PaymentStatus::Unknown),
-                Err(error) => Err(error.into_node_error(NAME).maybe_paid()),
+                Err(error) => Err(self.rest.failed(error).maybe_paid()),
             }
         })
     }
@@ -119,7 +119,7 @@ impl Lnd {
         match timeout(limit, self.track(payment_hash, true)).await {
             Ok(Ok(Some(payment))) => payment.status(payment_hash),
             Ok(Ok(None)) | Err(_) => Ok(PaymentStatus::InFlight),
-            Ok(Err(error)) => Err(error.into_node_error(NAME).maybe_paid()),
+            Ok(Err(error)) => Err(self.rest.failed(error).maybe_paid()),
         }
     }
 

@@ -32,7 +32,7 @@ impl Receiver for Lnd {
     fn create_invoice(&self, request: InvoiceRequest) -> BoxFuture<'_, Result<Invoice, NodeError>> {
         Box::pin(async move {
             let made = make(&self.rest, &request, self.private_channels).await;
-            let text = made.map_err(|error| error.into_node_error(NAME))?;
+            let text = made.map_err(|error| self.rest.failed(error))?;
             exact::invoice(NAME, &text, request.amount, self.network, self.public_key)
         })
     }
@@ -43,19 +43,19 @@ impl Receiver for Lnd {
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             let status = status(&self.rest, payment_hash).await;
-            status.map_err(|error| error.into_node_error(NAME))
+            status.map_err(|error| self.rest.failed(error))
         })
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
             let ready = async {
-                state::active(&self.rest).await?;
+                state::soon(state::active(&self.rest)).await?;
                 status(&self.rest, NO_INVOICE).await?;
                 state::synced(self).await?;
                 state::warn_of_no_inbound_liquidity(self).await
             };
-            ready.await.map_err(|error| error.into_node_error(NAME))
+            ready.await.map_err(|error| self.rest.failed(error))
         })
     }
 

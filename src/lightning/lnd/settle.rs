@@ -71,7 +71,7 @@ impl Settlements<'_> {
                     trace::warn(format_args!(
                         "the stream of settlements is interrupted for {} seconds: {}",
                         self.pause.as_secs(),
-                        error.into_node_error(NAME)
+                        self.rest.failed(error)
                     ));
                     sleep(self.pause).await;
                     self.pause = PAUSES.1.min(self.pause * 2);

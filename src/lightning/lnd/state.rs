@@ -15,6 +15,9 @@ use crate::{
     trace,
 };
 
+/// How long a call of `ready()` may take that LND answers at once if it can.
+const SOON: Duration = Duration::from_secs(4);
+
 /// How long a call may take before LND is asked for its state.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -34,9 +37,18 @@ pub(super) async fn or_inactive<T>(
     }
 }
 
+/// Waits for a call that has an answer soon, unless LND waits for the chain.
+pub(super) async fn soon<T>(
+    call: impl Future<Output = Result<T, CallError>>,
+) -> Result<T, CallError> {
+    timeout(SOON, call)
+        .await
+        .unwrap_or_else(|_| Err(fault::waits_for_the_chain(SOON)))
+}
+
 /// Checks that LND is synced to the chain, if the macaroon may ask.
 pub(super) async fn synced(node: &Lnd) -> Result<(), CallError> {
-    if node.may(|rights| rights.see_info) && !info(&node.rest).await?.synced_to_chain {
+    if node.may(|rights| rights.see_info) && !soon(info(&node.rest)).await?.synced_to_chain {
         return Err(fault::of_text(NOT_SYNCED));
     }
     Ok(())

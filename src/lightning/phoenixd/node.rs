@@ -86,14 +86,18 @@ pub(super) fn explain(reply: &Reply) -> CallError {
             ConnectErrorKind::Permission,
             "the password is wrong, or is the limited one and cannot pay: see phoenix.conf (http-password, http-password-limited-access)".to_owned(),
         ),
-        StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR if !text.starts_with('<') => {
+        StatusCode::BAD_REQUEST | StatusCode::INTERNAL_SERVER_ERROR
+            if !text.starts_with('<') && !text.contains("HTTPS") =>
+        {
             (NodeErrorKind::Refused, ConnectErrorKind::Node, text)
         }
-        status => (
-            NodeErrorKind::BadAnswer,
-            ConnectErrorKind::Node,
-            format!("expected phoenixd's interface, but the answer is {status}: check the port (9740 by default)"),
-        ),
+        status => {
+            return CallError::unexpected(
+                (status, &reply.body),
+                ("phoenixd's interface", "the port (9740 by default)"),
+                "write phoenixd+https:// in place of phoenixd://, or call .with_tls()",
+            );
+        }
     };
     CallError::Explained(Explained {
         kind,

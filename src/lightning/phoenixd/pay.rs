@@ -35,7 +35,11 @@ impl Payer for Phoenixd {
             payable::payable(NAME, invoice, self.network)?;
             match self.send(invoice, limits.time).await {
                 Ok(status) => Ok(status),
-                Err(unpaid) => unpaid.look_up(NAME, self, invoice.payment_hash()).await,
+                Err(unpaid) => {
+                    unpaid
+                        .look_up(&self.rest, self, invoice.payment_hash())
+                        .await
+                }
             }
         })
     }
@@ -45,7 +49,7 @@ impl Payer for Phoenixd {
         payment_hash: PaymentHash,
     ) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
-            let lost = |error: CallError| error.into_node_error(NAME).maybe_paid();
+            let lost = |error: CallError| self.rest.failed(error).maybe_paid();
             match self.outgoing(payment_hash).await.map_err(lost)? {
                 Some(payment) => payment.status(payment_hash),
                 None => Ok(PaymentStatus::Unknown),

@@ -54,7 +54,7 @@ impl Receiver for Phoenixd {
                 ("expirySeconds", &expiry),
             ];
             let made = make(&self.rest, &fields).await;
-            let text = made.map_err(|error| error.into_node_error(NAME))?;
+            let text = made.map_err(|error| self.rest.failed(error))?;
             exact::invoice(NAME, &text, request.amount, self.network, self.public_key)
         })
     }
@@ -65,15 +65,14 @@ impl Receiver for Phoenixd {
     ) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             let status = status(&self.rest, payment_hash).await;
-            status.map_err(|error| error.into_node_error(NAME))
+            status.map_err(|error| self.rest.failed(error))
         })
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
             let info = call(&self.rest, Ask::get("/getinfo")).await;
-            info.map(drop)
-                .map_err(|(_, error)| error.into_node_error(NAME))
+            info.map(drop).map_err(|(_, error)| self.rest.failed(error))
         })
     }
 
@@ -81,7 +80,7 @@ impl Receiver for Phoenixd {
         polling::stream(Pauses::REST, move |since| {
             Box::pin(async move {
                 let settled = settled(&self.rest, since).await;
-                settled.map_err(|error| error.into_node_error(NAME))
+                settled.map_err(|error| self.rest.failed(error))
             })
         })
     }

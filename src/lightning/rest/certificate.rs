@@ -1,6 +1,9 @@
 //! Trust in a node's certificate: the well-known authorities, or exactly one certificate.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hyper_rustls::ConfigBuilderExt as _;
 use rustls::server::ParsedCertificate;
@@ -16,11 +19,14 @@ use rustls::{
 };
 
 use super::Transport;
-use crate::lightning::url::{ConnectError, ConnectErrorKind};
+use crate::lightning::url::{ConnectError, ConnectErrorKind, unreadable};
 
 /// A node's own certificate, read from its file. No other is trusted.
 #[derive(Clone, Debug)]
-pub(crate) struct Pinned(CertificateDer<'static>);
+pub(crate) struct Pinned {
+    certificate: CertificateDer<'static>,
+    pub(super) file: PathBuf,
+}
 
 impl Pinned {
     /// Reads the certificate of a builder, if it names one.
@@ -51,15 +57,16 @@ impl Pinned {
             let text = format!("the certificate file {} {what}", path.display());
             ConnectError::new(ConnectErrorKind::File, text)
         };
-        let text = std::fs::read(path).map_err(|error| {
-            wrong("cannot be read: check its path and its permissions").because(error)
-        })?;
+        let text = std::fs::read(path).map_err(|error| wrong(unreadable(path)).because(error))?;
         let certificate = CertificateDer::from_pem_slice(&text).map_err(|_| {
             wrong("has no certificate: expected a PEM file that begins with -----BEGIN CERTIFICATE-----")
         })?;
         ParsedCertificate::try_from(&certificate)
             .map_err(|_| wrong("has a certificate that cannot be decoded"))?;
-        Ok(Self(certificate))
+        Ok(Self {
+            certificate,
+            file: path.to_owned(),
+        })
     }
 }
 
@@ -75,7 +82,7 @@ pub(super) fn tls(pinned: Option<Pinned>) -> Result<ClientConfig, ConnectError> 
     let config = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
-    let Some(Pinned(certificate)) = pinned else {
+    let Some(Pinned { certificate, .. }) = pinned else {
         return Ok(config.with_webpki_roots().with_no_client_auth());
     };
     let mut roots = RootCertStore::empty();

@@ -1,4 +1,4 @@
-use std::{fmt, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
@@ -16,7 +16,11 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{CallError, Lines, Origin, Pinned, RestError, certificate, lines::LONGEST};
-use crate::{codec::hex, lightning::url::ConnectError, payment::Network};
+use crate::{
+    codec::hex,
+    lightning::{NodeError, url::ConnectError},
+    payment::Network,
+};
 
 /// How long a call may take that does not pay.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
@@ -36,6 +40,7 @@ const ALIVE: Duration = Duration::from_secs(30);
 pub(crate) struct Rest {
     node: &'static str,
     origin: Origin,
+    pinned: Option<Arc<Path>>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     credential: (HeaderName, HeaderValue),
 }
@@ -127,6 +132,7 @@ impl Rest {
         ServerName::try_from(origin.host()).map_err(|_| {
             ConnectError::url(format!("the host of {node} is not a name or an address"))
         })?;
+        let file = pinned.as_ref().map(|pinned| Arc::from(&*pinned.file));
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
         connector.set_nodelay(true);
@@ -145,6 +151,7 @@ impl Rest {
         Ok(Self {
             node,
             origin,
+            pinned: file,
             client,
             credential: (name, value),
         })
@@ -152,6 +159,11 @@ impl Rest {
 
     pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    /// Returns the error of a call, which names the host and the port.
+    pub(crate) fn failed(&self, error: CallError) -> NodeError {
+        error.into_node_error(self.node, &self.origin)
     }
 
     /// Sends a request that may be sent twice without harm, and returns the whole answer. It is sent
@@ -231,7 +243,9 @@ impl Rest {
             .body(body)
             .map_err(|error| RestError::Unconnected(error.to_string()))?;
         let answer = self.client.request(request).await;
-        let (head, body) = answer.map_err(|error| RestError::of(&error))?.into_parts();
+        let (head, body) = answer
+            .map_err(|error| RestError::of(&error, self.pinned.as_deref()))?
+            .into_parts();
         Ok((head.status, body))
     }
 }

@@ -1,5 +1,6 @@
-use std::{error::Error, fmt, io, time::Duration};
+use std::{error::Error, fmt, io, path::Path, time::Duration};
 
+use http::StatusCode;
 use rustls::CertificateError;
 
 use super::Origin;
@@ -12,7 +13,7 @@ use crate::lightning::{
 #[derive(Debug)]
 pub(crate) enum RestError {
     /// TLS failed because of the certificate. Nothing was sent.
-    Certificate(&'static str),
+    Certificate(String),
     /// No connection. Nothing was sent.
     Unconnected(String),
     /// The request was sent, perhaps in part.
@@ -24,8 +25,9 @@ pub(crate) enum RestError {
 }
 
 impl RestError {
-    pub(super) fn of(error: &hyper_util::client::legacy::Error) -> Self {
-        match certificate(error) {
+    /// Returns the reason, for a node of which only the certificate of the file `pinned` is trusted.
+    pub(super) fn of(error: &hyper_util::client::legacy::Error, pinned: Option<&Path>) -> Self {
+        match certificate(error, pinned) {
             Some(fault) => Self::Certificate(fault),
             None if error.is_connect() => Self::Unconnected(causes(error)),
             None => Self::Lost(causes(error)),
@@ -38,17 +40,31 @@ impl RestError {
             Self::TooLong => ConnectErrorKind::Node,
             _ => ConnectErrorKind::Unreachable,
         };
-        let fix = match self {
-            Self::Unconnected(_) | Self::Late(_) => {
-                ": check the host and the port, whether it uses TLS, and that the node runs"
-            }
-            Self::Lost(_) => ": check that the port is that of its HTTP interface",
-            _ => "",
-        };
+        let fix = self.fix();
         ConnectError::new(
             kind,
             format!("{node} at {origin} cannot be reached: {self}{fix}"),
         )
+    }
+
+    fn into_node_error(self, node: &'static str) -> NodeError {
+        let kind = match self {
+            Self::TooLong => NodeErrorKind::BadAnswer,
+            _ => NodeErrorKind::Unreachable,
+        };
+        NodeError::new(kind, node, format!("{self}{}", self.fix()))
+    }
+
+    const fn fix(&self) -> &'static str {
+        match self {
+            Self::Unconnected(_) | Self::Late(_) => {
+                ": check the host and the port, whether it uses TLS, and that the node runs"
+            }
+            Self::Lost(_) => {
+                ": check that the node runs, and that the port is that of its REST interface (LND: 8080 by default, not 10009)"
+            }
+            Self::Certificate(_) | Self::TooLong => "",
+        }
     }
 }
 
@@ -79,6 +95,25 @@ impl CallError {
         })
     }
 
+    /// Creates the error of an answer that is not of the node's interface. `with_tls` says how to use
+    /// TLS, in case that was missing.
+    pub(crate) fn unexpected(
+        reply: (StatusCode, &[u8]),
+        (expected, check): (&str, &str),
+        with_tls: &str,
+    ) -> Self {
+        let (status, body) = reply;
+        // Go's server says "an HTTP request to an HTTPS server", and nginx "to HTTPS port".
+        let is_plain_to_tls = status == StatusCode::BAD_REQUEST
+            && body
+                .windows(5)
+                .any(|part| part.eq_ignore_ascii_case(b"https"));
+        Self::bad(match is_plain_to_tls {
+            true => format!("it speaks TLS and was asked without: {with_tls}"),
+            false => format!("expected {expected}, but the answer is {status}: check {check}"),
+        })
+    }
+
     /// Returns whether the node surely did not get the request.
     pub(crate) const fn is_unsent(&self) -> bool {
         matches!(
@@ -87,18 +122,12 @@ impl CallError {
         )
     }
 
-    pub(crate) fn into_node_error(self, node: &'static str) -> NodeError {
-        match self {
-            Self::Rest(RestError::TooLong) => NodeError::new(
-                NodeErrorKind::BadAnswer,
-                node,
-                RestError::TooLong.to_string(),
-            ),
-            Self::Rest(error) => {
-                NodeError::new(NodeErrorKind::Unreachable, node, error.to_string())
-            }
-            Self::Explained(why) => NodeError::new(why.kind, node, why.text),
-        }
+    pub(super) fn into_node_error(self, node: &'static str, origin: &Origin) -> NodeError {
+        let error = match self {
+            Self::Rest(error) => error.into_node_error(node),
+            Self::Explained(why) => NodeError::new(why.kind, node, why.text).answered(),
+        };
+        error.at(origin)
     }
 
     pub(crate) fn into_connect_error(self, node: &'static str, origin: &Origin) -> ConnectError {
@@ -130,27 +159,34 @@ impl fmt::Display for RestError {
 }
 
 /// Returns what is wrong with the node's certificate, if that is the cause.
-fn certificate(error: &(dyn Error + 'static)) -> Option<&'static str> {
+fn certificate(error: &(dyn Error + 'static), pinned: Option<&Path>) -> Option<String> {
     chain(error).find_map(|mut cause| {
         // rustls's error is inside one or two I/O errors, whose `source` skips it.
         while let Some(inner) = cause.downcast_ref().and_then(io::Error::get_ref) {
             cause = inner;
         }
         match cause.downcast_ref()? {
-            rustls::Error::InvalidCertificate(fault) => Some(match fault {
-                CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+            rustls::Error::InvalidCertificate(fault) => Some(match (fault, pinned) {
+                (CertificateError::Expired | CertificateError::ExpiredContext { .. }, _) => {
                     "its certificate has expired: renew it (LND makes a new one if you delete tls.cert and tls.key and restart it)"
                 }
-                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                (CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }, _) => {
                     "its certificate is not valid yet: check the clocks of both machines"
                 }
-                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                (CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }, _) => {
                     "its certificate is for another host: use a host that it names, or add yours to it (LND: tlsextradomain or tlsextraip)"
                 }
-                _ => {
+                (_, Some(file)) => {
+                    return Some(format!(
+                        "its certificate is not the one in {}: check the host and the port, because this may be another node, or \
+                         copy its certificate file again",
+                        file.display()
+                    ));
+                }
+                (_, None) => {
                     "its certificate is not trusted: name the node's own certificate file (cert=/path/tls.cert in a URL)"
                 }
-            }),
+            }.to_owned()),
             _ => None,
         }
     })

@@ -3,10 +3,15 @@
 
 mod error;
 mod node_url;
+mod open_to_all;
 mod secret;
 
-pub(crate) use self::node_url::NodeUrl;
+#[cfg(feature = "server")]
+pub(crate) use self::open_to_all::shell_word;
+#[cfg(feature = "__rest")]
+pub(crate) use self::secret::unreadable;
 pub use self::{
     error::{ConnectError, ConnectErrorKind},
     secret::Secret,
 };
+pub(crate) use self::{node_url::NodeUrl, open_to_all::warn_if_open_to_all};

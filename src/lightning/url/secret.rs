@@ -2,7 +2,7 @@ use std::{env, fmt, fs::File, io::Read as _, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{ConnectError, ConnectErrorKind};
+use super::{ConnectError, ConnectErrorKind, warn_if_open_to_all};
 
 /// The longest secret, in bytes. A macaroon with many caveats has less than 2,000.
 const LONGEST: usize = 16 * 1024;
@@ -28,6 +28,8 @@ impl Secret {
 
     /// Reads a secret from a file. White space at both ends of a text is not part of it.
     ///
+    /// Logs a warning if every user of the machine may use the file.
+    ///
     /// # Errors
     ///
     /// [`ConnectErrorKind::File`] if the file cannot be read, is empty, or has more than 16 KiB.
@@ -42,10 +44,12 @@ impl Secret {
         // One buffer of the final size, so that no copy is left behind when it grows.
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
         File::open(path)
+            .and_then(|file| {
+                warn_if_open_to_all("credential", path, &file.metadata()?);
+                Ok(file)
+            })
             .and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes))
-            .map_err(|error| {
-                wrong("cannot be read: check its path and its permissions").because(error)
-            })?;
+            .map_err(|error| wrong(unreadable(path)).because(error))?;
         match bytes.len() {
             0 => Err(wrong("is empty: it must hold the secret")),
             length if length > LONGEST => Err(wrong("is too long: expected at most 16 KiB")),
@@ -82,6 +86,15 @@ impl Secret {
         std::str::from_utf8(self.0.trim_ascii())
             .ok()
             .filter(|text| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()))
+    }
+}
+
+/// Returns why the file of a credential or certificate cannot be read, and what to do.
+pub(crate) fn unreadable(path: &Path) -> &'static str {
+    if path.starts_with("~") {
+        "cannot be read: write the path in full, because ~ is not expanded"
+    } else {
+        "cannot be read: check its path and its permissions"
     }
 }
 
@@ -130,6 +143,10 @@ mod tests {
         fails("is empty");
         fs::write(&path, "x".repeat(LONGEST + 1)).unwrap();
         fails("is too long");
+        for home in ["~", "~/key"] {
+            let error = Secret::from_file(home).unwrap_err().to_string();
+            assert!(error.contains("because ~ is not expanded"), "{error}");
+        }
         let error = Secret::from_env("X402_A_VARIABLE_THAT_IS_NOT_SET").unwrap_err();
         assert!(
             error

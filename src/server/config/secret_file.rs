@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::ConfigError;
 use crate::{
     dialect::secrets::{Demands, SecretError, Secrets},
-    trace,
+    lightning::{shell_word, warn_if_open_to_all},
 };
 
 /// The longest secret that is read from a file, in bytes.
@@ -48,7 +48,7 @@ fn read(path: &Path) -> Result<Secrets, Fault> {
     if !metadata.is_file() {
         return Err(Fault::NoFile);
     }
-    warn_if_open(path, &metadata);
+    warn_if_open_to_all("master secret", path, &metadata);
     // Allocated at full length, so that growing leaves no copy behind.
     let mut secret = Zeroizing::new(Vec::with_capacity(LONGEST as usize + 1));
     let file = fs::File::open(path).map_err(Fault::Unreadable)?;
@@ -77,31 +77,6 @@ pub(in crate::server) fn require(secrets: &Secrets, demands: Demands) -> Result<
         })
 }
 
-#[cfg(unix)]
-fn warn_if_open(path: &Path, metadata: &fs::Metadata) {
-    use std::os::unix::fs::PermissionsExt as _;
-    if metadata.permissions().mode() & 0o007 != 0 {
-        let (path, word) = (path.display(), word(path));
-        trace::warn(format_args!(
-            "every user of this machine may use the master secret `{path}`: run `chmod 600 {word}`"
-        ));
-    }
-}
-
-#[cfg(not(unix))]
-fn warn_if_open(_: &Path, _: &fs::Metadata) {}
-
-/// A path, quoted for a shell if it must be.
-fn word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
-    }
-}
-
 /// A file that does not hold a usable master secret. The text names the path, what was expected and
 /// the fix. It shows nothing of the file's content.
 #[derive(Debug)]
@@ -122,7 +97,7 @@ enum Fault {
 impl fmt::Display for SecretFileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the master secret `{}` ", self.path.display())?;
-        let word = word(&self.path);
+        let word = shell_word(&self.path);
         let make =
             |file: &str| format!("make one with `(umask 077; head -c 32 /dev/urandom > {file})`");
         let lost = "a new secret makes all that was sold before worthless";
@@ -160,7 +135,7 @@ impl fmt::Display for SecretFileError {
             Fault::Unfit(SecretError::Text) => {
                 let mut bytes = self.path.clone().into_os_string();
                 bytes.push(".bin");
-                let bytes = self::word(Path::new(&bytes));
+                let bytes = shell_word(Path::new(&bytes));
                 write!(
                     f,
                     "is text, and {random}: convert hex with `(umask 077; xxd -r -p {word} > {bytes})`, or base64 with "
@@ -209,23 +184,6 @@ impl Error for SecretFileError {
             Fault::Unfit(error) => Some(error),
             Fault::Unreadable(error) => Some(error),
             Fault::Folder | Fault::NoFile | Fault::TooLong => None,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_one_word_of_a_shell() {
-        for (path, expected) in [
-            ("/etc/weather/master-secret", "/etc/weather/master-secret"),
-            ("my secret", "'my secret'"),
-            ("a;rm b", "'a;rm b'"),
-            ("it's", "'it'\\''s'"),
-        ] {
-            assert_eq!(word(Path::new(path)), expected);
         }
     }
 }

@@ -171,16 +171,23 @@ impl Notices {
         limit: usize,
     ) {
         let (logged, what) = match left_out {
-            LeftOut::Spare => (&self.spare_cut, "what clients can pay without"),
+            LeftOut::Spare => (
+                &self.spare_cut,
+                "copies for older clients, optional members, or the dialects that a request did not ask for: every client can still pay",
+            ),
             LeftOut::Dialects => (
                 &self.dialects_cut,
                 "whole dialects (MPP if there was no `Accept-Payment`, then the last of .dialects([..])), so some clients cannot pay",
             ),
         };
         if !logged.swap(true, Ordering::Relaxed) {
-            trace::warn(format_args!(
-                "a 402 would have had {full} bytes of challenge headers, and .challenge_header_bytes({limit}) allows fewer: \
-                 {kept} bytes were sent, which leave out {what}; the body has all challenges; .challenge_header_bytes(..) \
+            let log = match left_out {
+                LeftOut::Spare => trace::info,
+                LeftOut::Dialects => trace::warn,
+            };
+            log(format_args!(
+                "a 402 would have had {full} bytes of challenge headers, and .challenge_header_bytes({limit}) allows fewer, so \
+                 {kept} bytes were sent, without {what}; the body has all challenges; .challenge_header_bytes(..) \
                  allows more, if every proxy does too (nginx: `proxy_buffer_size 16k;`)"
             ));
         }

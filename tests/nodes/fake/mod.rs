@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     Lost,
     /// No answer at all.
     Silent,
+    /// What Go's server says to plain HTTP if it speaks TLS.
+    PlainToTls,
     /// 200 and a body of two mebibytes.
     Long,
 }
@@ -278,6 +280,10 @@ async fn answer(shared: &Shared, request: Request<Incoming>) -> io::Result<Respo
             pending().await
         }
         Some(Fault::Status(status)) => return Ok(text(status, "<html>a proxy</html>".to_owned())),
+        Some(Fault::PlainToTls) => {
+            let said = "Client sent an HTTP request to an HTTPS server.\n";
+            return Ok(text(400, said.to_owned()));
+        }
         Some(Fault::Garbage) => return Ok(text(200, "not json".to_owned())),
         Some(Fault::Long) => return Ok(text(200, " ".repeat(2 * 1024 * 1024))),
         _ => {}

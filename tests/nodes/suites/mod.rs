@@ -7,7 +7,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt as _, future::join_all};
 use tower_x402::lightning::{
-    BoxFuture,
+    BoxFuture, Lie, LocalNode,
     conformance::{self, Faults},
 };
 
@@ -206,7 +206,7 @@ async fn each_rule_about_lies_is_checked() {
     for (broken, sentence) in [
         (
             Broken::AmountIsBelieved,
-            "create_invoice must check the amount",
+            "create_invoice must check the amount: asked for 21 sat, got ",
         ),
         (
             Broken::ErrorRepeats,
@@ -227,11 +227,46 @@ async fn each_rule_about_lies_is_checked() {
         (Broken::LieIsSure, "must say that money may have left"),
         (
             Broken::PreimageIsBelieved,
-            "pay must fail if the node says that it paid and proves it with WrongPreimage",
+            "pay must fail if the node says that it paid and does not prove it (WrongPreimage)",
         ),
     ] {
         is_caught(broken, LIES, sentence).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_among_the_faults_and_lies_names_its_suite_and_its_fault() {
+    for (broken, suite, named) in [
+        (
+            Broken::DownFails,
+            FAULTS,
+            "conformance::node_down (Fault::Down): a payment that fails",
+        ),
+        (
+            Broken::LostIsSure,
+            FAULTS,
+            "conformance::answers_lost (Fault::LostAnswers): an error of pay",
+        ),
+        (
+            Broken::PreimageIsBelieved,
+            LIES,
+            "conformance::lies (Fault::WrongPreimage): pay must fail",
+        ),
+    ] {
+        is_caught(broken, suite, named).await;
+    }
+}
+
+#[tokio::test]
+async fn a_panic_about_an_invoice_names_what_was_asked_for() {
+    let node = LocalNode::new();
+    node.lie(Lie::Amount);
+    let amounts = "requested amount: asked for 21 sat, got ";
+    caught(conformance::receiver(&node), amounts).await;
+    node.reachable(false);
+    let described =
+        "an invoice of 21 sat with the hash of a description of 23 bytes must be made: ";
+    caught(conformance::receiver(&node), described).await;
 }
 
 async fn is_caught(broken: Broken, suite: Suite, sentence: &str) {
