@@ -49,7 +49,7 @@ use crate::{
 ///
 /// # The trial invoice
 ///
-/// [`connect`](super::NwcBuilder::connect) makes one or two invoices of 21 satoshis that expire after a minute.
+/// [`connect`](super::NwcBuilder::connect) makes one to three invoices of 21 satoshis that expire after a minute.
 /// They show the key that signs invoices, which x402 needs, and whether description hashes are
 /// kept. The log says whether the wallet gives out the preimage of such an unpaid invoice.
 ///
@@ -158,6 +158,9 @@ impl Receiver for Nwc {
         profile.public_key = self.found.public_key;
         profile.whole_sats_only = self.found.whole_sats_only;
         profile.can_spend = Some(self.found.can_spend);
+        profile.cannot_receive = (!self.found.receives).then_some(
+            "this connection of Nostr Wallet Connect lacks a right: allow it make_invoice and lookup_invoice",
+        );
         profile
     }
 
