@@ -16,9 +16,10 @@ use tower_x402::{
         LedgerOptions, NewPayment, OverBudget, Parked, Totals,
     },
     lightning::{
-        Cln, ClnBuilder, ConnectError, Devnet, InvoiceRequest, Lnbits, LnbitsBuilder, Lnd,
-        LndBuilder, LocalNode, Node, NodeError, Nwc, PaymentStatus, Phoenixd, PhoenixdBuilder,
-        Secret,
+        Cln, ClnBuilder, ConnectError, ConnectErrorKind, Description, Devnet, DevnetNode,
+        InvoiceRequest, InvoiceStatus, KeyCustody, Lie, Lnbits, LnbitsBuilder, Lnd, LndBuilder,
+        LocalNode, Node, NodeError, NodeErrorKind, Nwc, NwcBuilder, PayLimits, PayerProfile,
+        PaymentStatus, Payments, Phoenixd, PhoenixdBuilder, ReceiverProfile, Secret,
     },
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
@@ -117,10 +118,22 @@ fn public_types_are_debug_send_and_sync() {
         Node,
         NodeError,
         Nwc,
+        NwcBuilder,
         Phoenixd,
         PhoenixdBuilder,
         Secret,
         PaymentStatus,
+        ConnectErrorKind,
+        Description,
+        DevnetNode,
+        InvoiceStatus,
+        KeyCustody,
+        Lie,
+        NodeErrorKind,
+        PayLimits,
+        PayerProfile,
+        Payments,
+        ReceiverProfile,
         DurableStore,
         MemoryStore,
         Revocations,
@@ -148,6 +161,12 @@ fn public_types_are_debug_send_and_sync() {
         x402::Receipt<'static>,
         Facilitator,
     );
+}
+
+#[cfg(feature = "ldk")]
+#[test]
+fn the_types_of_an_embedded_node_are_debug_send_and_sync() {
+    are_free!(lightning::LdkNode, lightning::LdkNodeBuilder);
 }
 
 #[test]

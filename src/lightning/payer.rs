@@ -10,6 +10,8 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 /// - A wallet that cannot return the preimage must not implement this trait.
 /// - Calling `pay` twice with one invoice never pays twice, also not after a restart of this process
 ///   or of the node. `lookup_payment` finds every payment that began.
+///   `Nwc` is an exception after a restart of this process: it then relies on the wallet's record,
+///   because its protocol does not say that a wallet pays an invoice once.
 /// - An invoice that has expired, or is for another network, is not paid. The result is
 ///   [`PaymentStatus::Failed`], or an error after which no money has left.
 /// - `pay` returns at most a minute after [`PayLimits::time`], also if the node does not answer.

@@ -207,7 +207,7 @@ pub(super) async fn patient_status<P: Payer + ?Sized>(
     }
 }
 
-/// Returns a function that tells whether this time is over.
+/// Returns a function that returns true when this time has passed.
 pub(super) fn deadline(time: Duration) -> impl Fn() -> bool {
     let started = Instant::now();
     move || started.elapsed() >= time

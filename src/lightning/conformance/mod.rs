@@ -167,8 +167,8 @@ pub async fn node_down<F: Faults + ?Sized>(node: &F) {
 }
 
 /// Checks an adapter whose node does not answer ([`Fault::Silence`]). `pay` returns within a minute
-/// after its time limit, and says if money may have left. Nothing is lost, and the same adapter works
-/// again when the node does.
+/// after its time limit, and says if money may have left. The other calls fail, or are dropped after
+/// 100 seconds. Nothing is lost, and the same adapter works again when the node does.
 ///
 /// # Panics
 ///
@@ -198,6 +198,10 @@ pub async fn node_killed<F: Faults + ?Sized>(node: &F) {
 
 /// Checks an adapter whose process is restarted between `pay` and its answer
 /// ([`Fault::PendingPayments`]). The next process finds the payment and does not pay again.
+///
+/// This suite drops the first adapter, but a task that it spawned goes on, because the runtime is the
+/// same. If your adapter spawns payments, also test it in two runtimes: end the first one
+/// (`Runtime::shutdown_background`) while the payment is under way, and look it up in the second.
 ///
 /// # Panics
 ///

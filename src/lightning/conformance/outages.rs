@@ -1,6 +1,6 @@
 //! The checks of a node that is down, and of one that does not answer.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use tokio::time::timeout;
 
@@ -21,6 +21,10 @@ use crate::{
 /// How long the payments of these checks may take.
 const BRIEF: PayLimits = PayLimits::new(LIMITS.max_fee, Duration::from_secs(1));
 
+/// How long to wait for a call to a silent node. It is longer than the time limits of adapters, so
+/// that the call ends, and shorter than the time limit of [`answer`].
+const PATIENCE: Duration = Duration::from_secs(100);
+
 pub(super) async fn a_node_that_is_down_loses_nothing<F: Faults + ?Sized>(node: &F) {
     let (receiver, payer) = (&*node.receiver().await, &*node.payer().await);
     let known = Known::new(receiver, payer).await;
@@ -40,7 +44,9 @@ pub(super) async fn a_node_that_is_down_loses_nothing<F: Faults + ?Sized>(node: 
     is_unreachable("ready", ready.err());
     let attempt = answer("pay", payer.pay(&known.open, BRIEF)).await;
     let in_doubt = may_have_left(&attempt);
-    known.is_not_guessed(payer).await;
+    let (paid, open) = (known.paid.payment_hash(), known.open.payment_hash());
+    known.paid_is_not_guessed(answer("lookup_payment", payer.lookup_payment(paid)).await);
+    Known::open_is_not_guessed(answer("lookup_payment", payer.lookup_payment(open)).await);
     node.end().await;
     known.is_remembered(receiver, payer, in_doubt).await;
 }
@@ -66,10 +72,37 @@ pub(super) async fn a_node_without_answers_holds_up_no_payer<F: Faults + ?Sized>
         )
     });
     let in_doubt = may_have_left(&attempt);
-    // A lookup may wait longer than this.
-    let _ = timeout(BRIEF.time, known.is_not_guessed(payer)).await;
+    // The caller of a lookup sets the limit too, and drops a call that takes longer.
+    let (paid, open) = (known.paid.payment_hash(), known.open.payment_hash());
+    let lookup = |hash| timeout(PATIENCE, payer.lookup_payment(hash));
+    tokio::join!(
+        async {
+            lookup(paid)
+                .await
+                .map_or((), |status| known.paid_is_not_guessed(status))
+        },
+        async { lookup(open).await.map_or((), Known::open_is_not_guessed) },
+        fails("lookup_invoice", receiver.lookup_invoice(paid)),
+        fails("lookup_invoice", receiver.lookup_invoice(open)),
+        fails("lookup_invoice", receiver.lookup_invoice(unheard_of())),
+        fails("ready", receiver.ready()),
+    );
     node.end().await;
     known.is_remembered(receiver, payer, in_doubt).await;
+}
+
+/// Checks that a call of a receiver has no result while the node does not answer.
+async fn fails<T: Debug>(call: &str, future: impl Future<Output = Result<T, NodeError>>) {
+    match timeout(PATIENCE, future).await {
+        Ok(Ok(guess)) => {
+            panic!("{call} must fail if the node does not answer, and its result is {guess:?}")
+        }
+        Ok(Err(error)) => assert!(
+            !error.may_have_paid(),
+            "{call} pays nothing, so its error must not say that money may have left: {error}"
+        ),
+        Err(_) => {}
+    }
 }
 
 fn is_unreachable(call: &str, error: Option<NodeError>) {
@@ -115,24 +148,20 @@ impl Known {
         }
     }
 
-    /// Looks payments up while the node fails.
-    async fn is_not_guessed<P: Payer + ?Sized>(&self, payer: &P) {
-        let paid = answer(
-            "lookup_payment",
-            payer.lookup_payment(self.paid.payment_hash()),
-        );
-        match paid.await {
+    /// Checks the status of the payment that was made, which was looked up while the node fails.
+    fn paid_is_not_guessed(&self, looked_up: Result<PaymentStatus, NodeError>) {
+        match looked_up {
             Ok(PaymentStatus::Paid { preimage, .. }) => proves(&self.paid, &preimage),
             Err(_) => {}
             Ok(status) => panic!(
                 "while a node fails, a payment that it made must be an error or paid, and is {status:?}"
             ),
         }
-        let open = answer(
-            "lookup_payment",
-            payer.lookup_payment(self.open.payment_hash()),
-        );
-        match open.await {
+    }
+
+    /// Checks the status of the payment in doubt, which was looked up while the node fails.
+    fn open_is_not_guessed(looked_up: Result<PaymentStatus, NodeError>) {
+        match looked_up {
             Ok(PaymentStatus::InFlight) | Err(_) => {}
             Ok(status) => panic!(
                 "while a node fails, a payment in doubt must be an error or in flight, and is {status:?}"

@@ -31,7 +31,7 @@ use crate::{
 /// | keys | always [`KeyCustody::Shared`], because the wallet's host can learn a preimage. |
 /// | settlements | pushed, if the wallet sends `payment_received` notifications. Otherwise polled every 5 seconds with `list_transactions`. Without that method there are none. |
 /// | fees | NIP-47 has no limit for them, so [`PayerProfile::keeps_fee_limit`] is false: set a budget in the wallet. |
-/// | paying twice | asks `lookup_invoice` first, and pays nothing that the wallet knows as settled or pending. It also remembers in this process what it asked for. If an answer is lost, or a relay rejects the request, or the wallet says that the payment failed, and the wallet knows nothing of the payment, the invoice is not paid again until it has expired. After a restart of this process only the wallet's own record protects against that. |
+/// | paying twice | asks `lookup_invoice` first, and pays nothing that the wallet knows as settled or pending. It also remembers in this process what it asked for. If an answer is lost, or a relay rejects the request, or the wallet says that the payment failed, and the wallet knows nothing of the payment, it stays in flight until 28 days after the invoice expires: a lightning payment can be under way for about 14 days. After a restart of this process only the wallet's own record protects against that. |
 ///
 /// It needs the methods `get_info`, `make_invoice` and `lookup_invoice` to receive, and `get_info`,
 /// `pay_invoice` and `lookup_invoice` to pay. Requests are encrypted with NIP-44, or with NIP-04 if
@@ -49,7 +49,7 @@ use crate::{
 ///
 /// # The trial invoice
 ///
-/// [`connect`](super::NwcBuilder::connect) makes one or two invoices of 21 satoshis that expire after a minute.
+/// [`connect`](super::NwcBuilder::connect) makes one to three invoices of 21 satoshis that expire after a minute.
 /// They show the key that signs invoices, which x402 needs, and whether description hashes are
 /// kept. The log says whether the wallet gives out the preimage of such an unpaid invoice.
 ///
@@ -158,6 +158,9 @@ impl Receiver for Nwc {
         profile.public_key = self.found.public_key;
         profile.whole_sats_only = self.found.whole_sats_only;
         profile.can_spend = Some(self.found.can_spend);
+        profile.cannot_receive = (!self.found.receives).then_some(
+            "this connection of Nostr Wallet Connect lacks a right: allow it make_invoice and lookup_invoice",
+        );
         profile
     }
 

@@ -1,4 +1,4 @@
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
@@ -9,6 +9,11 @@ use crate::{
     lock::lock,
     payment::{Amount, Invoice, PaymentHash, Preimage},
 };
+
+/// How long after its invoice expires an unclear payment may still be made. A wallet may have begun it
+/// before that, and a lightning payment is under way for at most 2016 blocks, which is about 14 days.
+/// Twice that allows for slow blocks and for clocks that differ.
+const DOUBT: Duration = Duration::from_secs(28 * 86_400);
 
 /// The payments that this process asked the wallet for. NIP-47 does not say that a wallet pays an
 /// invoice once, so this remembers what was paid, and what may have been.
@@ -31,6 +36,16 @@ pub(super) enum State {
     Paid { preimage: Preimage, fee: Amount },
     /// It was not paid, and can be tried again.
     Over,
+}
+
+impl Attempt {
+    /// Returns how far the payment got. An unclear one is over some time after its invoice expired.
+    fn state_at(&self, now: Timestamp) -> State {
+        match self.state {
+            State::Unclear { .. } if self.invoice_ends.saturating_add(DOUBT) <= now => State::Over,
+            ref state => state.clone(),
+        }
+    }
 }
 
 impl Forgettable for Attempt {
@@ -62,26 +77,21 @@ impl Attempts {
     }
 
     pub(super) fn begin(&self, invoice: &Invoice) -> Begin {
+        let now = SystemClock::new().now();
         let mut attempts = lock(&self.0);
-        let unclear = match attempts
-            .get(invoice.payment_hash())
-            .map(|attempt| &attempt.state)
-        {
+        let known = attempts.get(invoice.payment_hash());
+        let unclear = match known.map(|attempt| attempt.state_at(now)) {
             Some(State::Underway) => return Begin::Already(PaymentStatus::InFlight),
             Some(State::Paid { preimage, fee }) => {
-                return Begin::Already(PaymentStatus::Paid {
-                    preimage: preimage.clone(),
-                    fee: *fee,
-                });
+                return Begin::Already(PaymentStatus::Paid { preimage, fee });
             }
-            Some(State::Unclear { failed_before }) => Some(*failed_before),
+            Some(State::Unclear { failed_before }) => Some(failed_before),
             Some(State::Over) | None => None,
         };
         let attempt = Attempt {
             state: State::Underway,
             invoice_ends: invoice.expires_at(),
         };
-        let now = SystemClock::new().now();
         match attempts.insert(invoice.payment_hash(), attempt, now) {
             Ok(()) => Begin::Yours { unclear },
             Err(_) => Begin::Full,
@@ -95,17 +105,11 @@ impl Attempts {
         }
     }
 
-    /// Returns how far a payment got. One whose outcome is unclear is over when its invoice has
-    /// expired, because no wallet pays an expired invoice.
+    /// Returns how far a payment got.
     pub(super) fn get(&self, payment_hash: PaymentHash) -> Option<State> {
         let attempts = lock(&self.0);
         let attempt = attempts.get(payment_hash)?;
-        Some(match attempt.state {
-            State::Unclear { .. } if attempt.invoice_ends <= SystemClock::new().now() => {
-                State::Over
-            }
-            ref state => state.clone(),
-        })
+        Some(attempt.state_at(SystemClock::new().now()))
     }
 }
 
@@ -129,35 +133,34 @@ mod tests {
     }
 
     #[test]
-    fn an_unclear_payment_is_over_when_its_invoice_has_expired() {
+    fn an_unclear_payment_is_in_doubt_for_weeks_after_its_invoice_has_expired() {
         let now = SystemClock::new().now();
         let ago = |seconds| Timestamp::from_unix_seconds(now.as_unix_seconds() - seconds);
         for (invoice, over) in [
             (invoice(now), false),
-            (invoice(ago(300)), false),
-            (invoice(ago(601)), true),
+            (invoice(ago(601)), false),
+            (invoice(ago(14 * 86_400 + 600)), false),
+            (invoice(ago(28 * 86_400 + 601)), true),
         ] {
             let (attempts, hash) = (Attempts::new(), invoice.payment_hash());
             assert!(attempts.get(hash).is_none());
             let begun = attempts.begin(&invoice);
             assert!(matches!(begun, Begin::Yours { unclear: None }));
             assert!(matches!(attempts.get(hash), Some(State::Underway)));
-            attempts.set(
-                hash,
-                State::Unclear {
-                    failed_before: true,
-                },
-            );
+            let failed_before = true;
+            attempts.set(hash, State::Unclear { failed_before });
             assert_eq!(matches!(attempts.get(hash), Some(State::Over)), over);
-            let begun = attempts.begin(&invoice);
-            assert!(matches!(
-                begun,
-                Begin::Yours {
-                    unclear: Some(true)
-                }
-            ));
+            let Begin::Yours { unclear } = attempts.begin(&invoice) else {
+                panic!("an unclear payment is asked for again")
+            };
+            assert_eq!(unclear, (!over).then_some(failed_before));
             let begun = attempts.begin(&invoice);
             assert!(matches!(begun, Begin::Already(PaymentStatus::InFlight)));
         }
+    }
+
+    #[test]
+    fn a_payment_is_remembered_for_longer_than_it_is_in_doubt() {
+        assert!(DOUBT + crate::payment::SKEW < PAID);
     }
 }

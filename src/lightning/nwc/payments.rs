@@ -61,8 +61,8 @@ pub(super) async fn pay(
     detached::pay(NAME, limits.time, paying).await
 }
 
-/// Returns the status of a payment. One that may have been made is in flight until the wallet or the
-/// expiry of its invoice makes it clear.
+/// Returns the status of a payment. One that may have been made is in flight until the wallet makes it
+/// clear, or its invoice expired long ago.
 pub(super) async fn status(
     wallet: &Wallet,
     attempts: &Attempts,
@@ -115,7 +115,7 @@ impl Payment {
         let live = SystemClock::new().now() < self.invoice.expires_at();
         let found = found(&self.wallet, self.invoice.payment_hash()).await;
         match (found, self.unclear) {
-            (Ok(found), Some(failed_before)) if live && !is_sure(&found, failed_before) => (
+            (Ok(found), Some(failed_before)) if !is_sure(&found, failed_before) => (
                 State::Unclear { failed_before },
                 Ok(PaymentStatus::InFlight),
             ),

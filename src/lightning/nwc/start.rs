@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     address::Address,
     cipher::{Cipher, Encryption},
-    fault::{Fault, NAME},
+    fault::{Fault, NAME, bad},
     link::Link,
     relay::{Relay, about, place},
     wallet::{ANSWER, Wallet},
@@ -24,8 +24,21 @@ use crate::{
     trace,
 };
 
-/// The amounts of the trial invoice: the first has a fraction of a satoshi.
-const TRIALS: [Amount; 2] = [Amount::from_msat(21_001), Amount::from_msat(21_000)];
+/// The amount of the trial invoice, which has a fraction of a satoshi.
+const FRACTION: Amount = Amount::from_msat(21_001);
+
+/// The amount of the trial invoice if the wallet changes or refuses the other one.
+const WHOLE: Amount = Amount::from_msat(21_000);
+
+/// The error codes of refusals that have nothing to do with the amount.
+const NOT_THE_AMOUNT: [&str; 6] = [
+    "NOT_IMPLEMENTED",
+    "QUOTA_EXCEEDED",
+    "RATE_LIMITED",
+    "RESTRICTED",
+    "UNAUTHORIZED",
+    "UNSUPPORTED_ENCRYPTION",
+];
 
 /// The description and the expiry of the trial invoice.
 const DESCRIPTION: &str = "tower-x402 checks what this wallet can do: do not pay this invoice";
@@ -114,25 +127,14 @@ impl Started {
     /// Makes an invoice, and learns from it the network, the key that signs invoices, and what the
     /// wallet changes. Logs whether the wallet gives out the preimage of an unpaid invoice.
     async fn try_out(&mut self) -> Result<(), ConnectError> {
-        let mut made = None;
-        for amount in TRIALS {
-            self.whole_sats_only = amount.as_whole_sat().is_some();
-            made = Some(self.trial(amount).await);
-            if matches!(&made, Some(Ok(_))) {
-                break;
-            }
-        }
-        let invoice = match made {
-            Some(Ok(invoice)) => invoice,
-            Some(Err(error)) => {
-                return Err(ConnectError::new(
-                    ConnectErrorKind::Node,
-                    "the wallet behind Nostr Wallet Connect makes no invoice of 21 sat: look into its log",
-                )
-                .because(error));
-            }
-            None => return Ok(()),
-        };
+        let (invoice, whole_sats_only) = self.trials().await.map_err(|error| {
+            ConnectError::new(
+                ConnectErrorKind::Node,
+                "the wallet behind Nostr Wallet Connect makes no invoice of 21 sat: look into its log",
+            )
+            .because(error)
+        })?;
+        self.whole_sats_only = whole_sats_only;
         self.network = invoice.network();
         self.public_key = Some(*invoice.payee());
         let hashed = InvoiceDescription::Hash(Sha256::digest(DESCRIPTION).into());
@@ -159,24 +161,53 @@ impl Started {
         Ok(())
     }
 
-    async fn trial(&self, amount: Amount) -> Result<Invoice, NodeError> {
+    /// Returns the trial invoice, and whether the wallet makes invoices of whole satoshis only. A
+    /// passing error must not look like that, because it holds until the wallet is connected again.
+    async fn trials(&self) -> Result<(Invoice, bool), NodeError> {
+        if let Some(invoice) = self.fraction().await? {
+            return Ok((invoice, false));
+        }
+        let invoice = read(&self.trial(WHOLE).await?)?;
+        if invoice.amount() != Some(WHOLE) {
+            return Err(bad("expected an invoice of exactly 21 sat"));
+        }
+        // The first refusal may have had another reason, which has passed.
+        Ok(match self.fraction().await? {
+            Some(exact) => (exact, false),
+            None => (invoice, true),
+        })
+    }
+
+    /// Returns an invoice of [`FRACTION`], or none if the wallet changes or refuses that amount.
+    async fn fraction(&self) -> Result<Option<Invoice>, NodeError> {
+        let made = match self.trial(FRACTION).await {
+            Err(Fault::Refused { code, .. }) if !NOT_THE_AMOUNT.contains(&code.as_str()) => {
+                return Ok(None);
+            }
+            made => made?,
+        };
+        let invoice = read(&made)?;
+        Ok((invoice.amount() == Some(FRACTION)).then_some(invoice))
+    }
+
+    async fn trial(&self, amount: Amount) -> Result<Made, Fault> {
         let params = MakeInvoice {
             amount: amount.as_msat(),
             description: None,
             description_hash: Some(hex::encode(Sha256::digest(DESCRIPTION))),
             expiry: EXPIRY.as_secs(),
         };
-        let made: Made = self
-            .wallet
-            .ask("make_invoice", params, ANSWER, ANSWER)
-            .await?;
-        // The network and the key of the first invoice are those of the wallet.
-        let invoice = Invoice::parse(&made.invoice)
-            .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))?;
-        let (network, key) = (invoice.network(), *invoice.payee());
-        let invoice = exact::invoice(NAME, &made.invoice, amount, network, key)?;
-        exact::named(NAME, invoice, made.payment_hash.as_deref())
+        let asked = self.wallet.ask("make_invoice", params, ANSWER, ANSWER);
+        asked.await
     }
+}
+
+/// Reads a trial invoice, whose amount may be another one. The network and the key of the first
+/// invoice are those of the wallet.
+fn read(made: &Made) -> Result<Invoice, NodeError> {
+    let invoice = Invoice::parse(&made.invoice)
+        .map_err(|error| NodeError::new(NodeErrorKind::BadAnswer, NAME, error))?;
+    exact::named(NAME, invoice, made.payment_hash.as_deref())
 }
 
 /// What a wallet publishes about itself.

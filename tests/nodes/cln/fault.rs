@@ -10,6 +10,8 @@ pub(super) const ANY: &str = "*";
 pub(super) enum Fault {
     /// The connection ends instead of the answer.
     Closes,
+    /// There is no answer.
+    Silent,
     /// The connection ends after half of the answer.
     Half,
     /// The answer is no JSON.

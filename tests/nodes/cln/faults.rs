@@ -33,6 +33,7 @@ impl Faults for Lightningd {
                 conformance::Fault::PendingPayments => self.node.payments(Payments::StayInFlight),
                 conformance::Fault::Silence => {
                     self.node.pause();
+                    self.fault("getinfo", Fault::Silent);
                     self.is_silent.store(true, Ordering::SeqCst);
                     // So that no test waits for the time limits.
                     tokio::time::pause();

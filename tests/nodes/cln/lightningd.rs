@@ -214,6 +214,7 @@ async fn serve(inner: Arc<Inner>, mut stream: UnixStream) {
     let mut answer = format!("{answer}\n\n").into_bytes();
     match fault {
         Some(Fault::Closes) => return,
+        Some(Fault::Silent) => std::future::pending().await,
         Some(Fault::Half) => answer.truncate(answer.len() / 2),
         Some(Fault::Garbage) => answer = b"HTTP/1.1 400 Bad Request\r\n\n\n".to_vec(),
         Some(Fault::Endless) => while stream.write_all(&[b'0'; 65_536]).await.is_ok() {},

@@ -4,6 +4,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tower_x402::{
     Amount,
+    clock::{Clock as _, SystemClock},
     lightning::{NodeErrorKind, PayLimits, Payer as _, PaymentStatus},
 };
 
@@ -107,6 +108,42 @@ async fn an_error_before_a_payment_may_hide_that_an_earlier_process_paid() {
         set.payer.honest();
         pays(&restarted, &invoice).await;
     }
+    assert_eq!(set.payer.calls("pay_invoice").len(), 1);
+}
+
+#[tokio::test]
+async fn a_payment_in_doubt_stays_in_flight_when_its_invoice_expires() {
+    let (set, receiver, payer) = Set::connected().await;
+    set.payer.forget_payments(true);
+    set.ledger.payments(Payments::StayInFlight);
+    set.payer.fault("pay_invoice", Fault::Garbage);
+    // On a busy machine the invoice may expire before it is paid.
+    let invoice = loop {
+        let invoice = invoice(&receiver, 21, 2).await;
+        if payer
+            .pay(&invoice, LIMITS)
+            .await
+            .unwrap_err()
+            .may_have_paid()
+        {
+            break invoice;
+        }
+    };
+    set.payer.honest();
+    while SystemClock::new().now() < invoice.expires_at() {
+        tokio::task::yield_now().await;
+    }
+    let hash = invoice.payment_hash();
+    for _ in 0..2 {
+        let status = payer.lookup_payment(hash).await.unwrap();
+        assert!(matches!(status, PaymentStatus::InFlight), "{status:?}");
+        let status = payer.pay(&invoice, LIMITS).await.unwrap();
+        assert!(matches!(status, PaymentStatus::InFlight), "{status:?}");
+    }
+    assert_eq!(set.payer.calls("pay_invoice").len(), 1);
+    set.payer.forget_payments(false);
+    set.ledger.settle(hash);
+    pays(&payer, &invoice).await;
     assert_eq!(set.payer.calls("pay_invoice").len(), 1);
 }
 

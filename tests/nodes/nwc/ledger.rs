@@ -137,8 +137,9 @@ impl Ledger {
             .get_mut(&hash)
             .expect("an invoice of this ledger");
         assert_ne!(entry.status, Status::Settled, "paid twice");
-        // The payee refuses an invoice that has expired.
-        let over = SystemClock::new().now() >= entry.invoice.expires_at();
+        // The payee refuses a payment that begins after the invoice has expired.
+        let begins = entry.status != Status::InFlight;
+        let over = begins && SystemClock::new().now() >= entry.invoice.expires_at();
         let status = if over { Status::Failed } else { status };
         entry.status = status;
         let entry = entry.clone();

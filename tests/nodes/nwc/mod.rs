@@ -11,6 +11,7 @@ mod payments;
 mod reconnecting;
 mod relay;
 mod service;
+mod trials;
 
 use std::{
     sync::{

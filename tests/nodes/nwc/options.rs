@@ -21,6 +21,10 @@ pub(super) enum Fault {
     Neither,
     /// An error with this code, instead of doing anything.
     Error(&'static str),
+    /// An error with this code to one request, and none to later ones.
+    ErrorOnce(&'static str),
+    /// An error with this code, if the amount has a fraction of a satoshi.
+    NoFractions(&'static str),
     /// An invoice for one millisatoshi more.
     OtherAmount,
     /// Another payment hash beside the invoice or the payment.

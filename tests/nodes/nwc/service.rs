@@ -198,13 +198,19 @@ impl Inner {
         let fault = {
             let mut state = self.state.lock().unwrap();
             state.calls.push((method.to_owned(), params.clone()));
-            state
+            let begun = state
                 .fault
                 .filter(|(faulty, _)| [method, ANY].contains(faulty))
-                .map(|(_, fault)| fault)
+                .map(|(_, fault)| fault);
+            if let Some(Fault::ErrorOnce(_)) = begun {
+                state.fault = None;
+            }
+            begun
         };
+        let has_fraction = params["amount"].as_u64().unwrap_or_default() % 1_000 != 0;
         let answered = match fault {
-            Some(Fault::Error(code)) => Err(code),
+            Some(Fault::Error(code) | Fault::ErrorOnce(code)) => Err(code),
+            Some(Fault::NoFractions(code)) if has_fraction => Err(code),
             _ if !self.options.methods.split(' ').any(|known| known == method) => Err("RESTRICTED"),
             _ => self.answer(method, params, fault),
         };

@@ -3,6 +3,7 @@
 use std::{
     future::pending,
     sync::{Arc, Mutex, Weak},
+    time::Duration,
 };
 
 use tower_x402::{
@@ -43,6 +44,8 @@ pub(super) struct Adapter {
     is_dead: Arc<Mutex<bool>>,
 }
 
+/// The broken node's own time limit, after which it guesses.
+const LIMIT: Duration = Duration::from_secs(30);
 const NAME: &str = "the broken node";
 const FEE: Amount = Amount::from_msat(7);
 
@@ -102,6 +105,12 @@ impl Adapter {
         self.node.is(broken)
     }
 
+    fn guesses_in_silence(&self) -> bool {
+        use Broken::{SilentGuessesInvoices, SilentGuessesPayments, SilentIsReady};
+        let guesses = [SilentGuessesInvoices, SilentGuessesPayments, SilentIsReady];
+        guesses.map(Some).contains(&self.node.0.broken)
+    }
+
     /// Asks the node, which may not answer.
     async fn ask(&self) -> Result<(), NodeError> {
         if self.node.has(Fault::Down) {
@@ -112,6 +121,10 @@ impl Adapter {
             return Err(unreachable());
         }
         if self.node.has(Fault::Silence) {
+            if self.guesses_in_silence() {
+                tokio::time::sleep(LIMIT).await;
+                return Err(unreachable());
+            }
             pending::<()>().await;
         }
         match *self.is_dead.lock().unwrap() {
@@ -250,7 +263,10 @@ impl Receiver for Adapter {
     fn lookup_invoice(&self, hash: PaymentHash) -> BoxFuture<'_, Result<InvoiceStatus, NodeError>> {
         Box::pin(async move {
             match self.ask().await {
-                Err(_) if self.is(Broken::DownGuessesInvoices) => {
+                Err(_)
+                    if self.is(Broken::DownGuessesInvoices)
+                        || self.is(Broken::SilentGuessesInvoices) =>
+                {
                     return Ok(InvoiceStatus::Unknown);
                 }
                 asked => asked?,
@@ -274,6 +290,14 @@ impl Receiver for Adapter {
             })
         })
     }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move {
+            self.ask()
+                .await
+                .or_else(|error| self.is(Broken::SilentIsReady).then_some(()).ok_or(error))
+        })
+    }
 }
 
 impl Payer for Adapter {
@@ -290,6 +314,9 @@ impl Payer for Adapter {
             let pending = self.node.has(Fault::PendingPayments);
             match self.ask().await {
                 Err(_) if !pending && self.is(Broken::DownGuessesPayments) => {
+                    return Ok(PaymentStatus::Unknown);
+                }
+                Err(_) if self.is(Broken::SilentGuessesPayments) => {
                     return Ok(PaymentStatus::Unknown);
                 }
                 Err(_) if pending && self.is(Broken::KilledGuesses) => {

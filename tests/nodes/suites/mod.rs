@@ -152,6 +152,21 @@ async fn each_rule_about_faults_is_checked() {
             "pay must keep to its limit of 1 second",
         ),
         (
+            Broken::SilentGuessesInvoices,
+            SILENT,
+            "lookup_invoice must fail if the node does not answer, and its result is Unknown",
+        ),
+        (
+            Broken::SilentGuessesPayments,
+            SILENT,
+            "while a node fails, a payment",
+        ),
+        (
+            Broken::SilentIsReady,
+            SILENT,
+            "ready must fail if the node does not answer",
+        ),
+        (
             Broken::SilentPaysLater,
             SILENT,
             "must be true, and the payment is Paid",

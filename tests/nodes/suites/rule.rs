@@ -36,5 +36,8 @@ pub(super) enum Broken {
     RestartForgets,
     SilentFails,
     SilentForever,
+    SilentGuessesInvoices,
+    SilentGuessesPayments,
+    SilentIsReady,
     SilentPaysLater,
 }
