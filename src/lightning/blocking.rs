@@ -1,16 +1,20 @@
 //! Calls that block, made beside the threads of the runtime.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::spawn_blocking,
+    time::timeout,
 };
 
 use super::{NodeError, NodeErrorKind};
 
 /// The most calls of one node that run at the same time. Each holds a thread.
 const MOST: usize = 16;
+
+/// How long a caller waits for its turn and the answer.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// A node whose calls block. Nothing else can reach the node, so no call holds up the runtime.
 pub(crate) struct Blocking<N> {
@@ -37,12 +41,17 @@ impl<N: Send + Sync + 'static> Blocking<N> {
         turn.map(Turn).map_err(|error| self.broken(error))
     }
 
-    /// Makes a call when its turn has come.
+    /// Makes a call when its turn has come. After the time limit it is an error. A call that was
+    /// made goes on, and keeps its turn.
     pub(crate) async fn call<T: Send + 'static>(
         &self,
         call: impl FnOnce(&N) -> T + Send + 'static,
     ) -> Result<T, NodeError> {
-        self.call_now(self.turn().await?, call).await
+        let called = async { self.call_now(self.turn().await?, call).await };
+        timeout(ANSWER, called).await.unwrap_or_else(|_| {
+            let why = format!("no answer within {} seconds", ANSWER.as_secs());
+            Err(NodeError::new(NodeErrorKind::Unreachable, self.name, why))
+        })
     }
 
     /// Makes a call, which goes on if the future is dropped after its first poll.
@@ -76,6 +85,7 @@ mod tests {
     };
 
     use futures_util::{FutureExt as _, future::join_all};
+    use tokio::time::advance;
 
     use super::*;
     use crate::lock::lock;
@@ -130,6 +140,24 @@ mod tests {
         }
         assert_eq!(slow.ended.load(Ordering::SeqCst), 2 * MOST);
         assert_eq!(node.turns.available_permits(), MOST);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_caller_waits_without_end_for_a_node_that_hangs() {
+        let (go_on, slow) = Slow::start();
+        let node = Blocking::new("a node", Arc::clone(&slow));
+        let mut calls = join_all((0..=MOST).map(|_| node.call(Slow::call)));
+        assert!((&mut calls).now_or_never().is_none());
+        // A call on another thread stops the paused time, so it does not pass by itself.
+        advance(ANSWER).await;
+        for called in calls.await {
+            let error = called.unwrap_err();
+            assert_eq!(error.kind(), NodeErrorKind::Unreachable);
+            assert!(error.to_string().contains("within 30 seconds"), "{error}");
+        }
+        for _ in 0..MOST {
+            go_on.send(()).unwrap();
+        }
     }
 
     #[tokio::test]

@@ -1,8 +1,9 @@
-//! Two nodes of LDK Node with a channel, on the bitcoind that `scripts/nodes up` starts. It names itself in
+//! Three nodes of LDK Node with two channels, on the bitcoind that `scripts/nodes up` starts. It names itself in
 //! `X402_NODE_BITCOIND_RPC`, as `http://user:password@host:port`.
 
 #[path = "../flow/buyer.rs"]
 mod buyer;
+mod held;
 #[path = "../nodes/measured.rs"]
 mod measured;
 #[path = "../nodes/selling.rs"]
@@ -35,6 +36,8 @@ use tower_x402::{
         NodeErrorKind, PayLimits, Payer, PaymentStatus, Receiver, conformance,
     },
 };
+
+use self::held::a_held_payment_is_in_flight_after_a_restart_and_made_once;
 
 const LIMITS: PayLimits = PayLimits::new(Amount::from_sat(10), Duration::from_secs(30));
 
@@ -105,6 +108,8 @@ impl Bitcoind {
         builder
             .set_listening_addresses(vec![address(port)])
             .unwrap();
+        // Only a node with a name announces channels.
+        builder.set_node_alias("a node".to_owned()).unwrap();
         let node = Arc::new(builder.build_with_fs_store().unwrap());
         node.start().unwrap();
         node
@@ -157,16 +162,62 @@ async fn open_channel(bitcoind: &Bitcoind, first: &Node, second: &Node, port: u1
     .await;
     let peer: PublicKey = second.node_id();
     first
-        .open_channel(peer, address(port), 1_000_000, Some(500_000_000), None)
+        .open_announced_channel(peer, address(port), 1_000_000, Some(500_000_000), None)
         .unwrap();
     until("a channel", async || {
         bitcoind.mine(1, &to).await;
         first.sync_wallets().unwrap();
         second.sync_wallets().unwrap();
-        let usable = |node: &Node| node.list_channels().iter().any(|channel| channel.is_usable);
-        usable(first) && usable(second)
+        let usable = |node: &Node, peer: PublicKey| {
+            let channels = node.list_channels();
+            let mut channels = channels.iter();
+            channels.any(|channel| channel.counterparty_node_id == peer && channel.is_usable)
+        };
+        usable(first, peer) && usable(second, first.node_id())
     })
     .await;
+}
+
+async fn a_node_without_channels_says_that_it_can_receive_nothing(node: &Arc<Node>) {
+    let receiver = LdkNode::builder(Arc::clone(node)).build().unwrap();
+    let what = Description::Hashed(b"a test".to_vec());
+    let request = InvoiceRequest::new(Amount::from_sat(21), what, Duration::from_secs(600));
+    let error = receiver.create_invoice(request).await.unwrap_err();
+    assert_eq!(error.kind(), NodeErrorKind::Refused);
+    assert!(
+        error.to_string().contains("open a channel to it"),
+        "{error}"
+    );
+    until("the chain", async || receiver.ready().await.is_ok()).await;
+}
+
+/// Opens a channel to a third node, and pays that node.
+async fn the_fee_of_a_hop_keeps_to_the_limit(
+    bitcoind: &Bitcoind,
+    payer: (&Node, &LdkNode),
+    hop: &Node,
+    folder: &Path,
+) {
+    let port = free_port();
+    let third = bitcoind.node(folder, port);
+    let events = handle_events(&third);
+    open_channel(bitcoind, hop, &third, port).await;
+    let to = hop.onchain_payment().new_address().unwrap().to_string();
+    bitcoind.mine(6, &to).await;
+    until("a route", async || {
+        let graph = payer.0.network_graph();
+        let known = graph.list_channels().into_iter().filter(|channel| {
+            let channel = graph.channel(*channel);
+            channel.is_some_and(|it| it.one_to_two.is_some() && it.two_to_one.is_some())
+        });
+        known.count() == 2
+    })
+    .await;
+    let receiver = LdkNode::builder(Arc::clone(&third)).build().unwrap();
+    conformance::fee_limit(&receiver, payer.1).await;
+    events.abort();
+    let _ = events.await;
+    third.stop().unwrap();
 }
 
 async fn invoice(node: &impl Receiver, seconds: u64) -> Invoice {
@@ -178,7 +229,7 @@ async fn invoice(node: &impl Receiver, seconds: u64) -> Invoice {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_nodes_of_ldk_node_do_what_every_node_must() {
+async fn nodes_of_ldk_node_do_what_every_node_must() {
     let Ok(url) = std::env::var("X402_NODE_BITCOIND_RPC") else {
         let required = std::env::var("X402_REQUIRE_NODES").is_ok_and(|required| required == "1");
         assert!(
@@ -200,6 +251,7 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
         bitcoind.node(&receiving, port),
     );
     let events = [handle_events(&first), handle_events(&second)];
+    a_node_without_channels_says_that_it_can_receive_nothing(&second).await;
     open_channel(&bitcoind, &first, &second, port).await;
 
     let payer = LdkNode::builder(Arc::clone(&first)).build().unwrap();
@@ -229,6 +281,9 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
     measured::measured("ldk", &receiver, &payer).await;
     foreign_invoices_are_not_paid(&receiver, &payer).await;
 
+    let third = folder.path().join("third");
+    the_fee_of_a_hop_keeps_to_the_limit(&bitcoind, (&first, &payer), &second, &third).await;
+
     // After a restart of the paying process the payment is found, and not made again.
     let paid = invoice(&receiver, 600).await;
     let PaymentStatus::Paid { preimage, .. } = payer.pay(&paid, LIMITS).await.unwrap() else {
@@ -239,8 +294,9 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
         events.abort();
         let _ = events.await;
     }
-    first.stop().unwrap();
     let other = invoice(&receiver, 600).await;
+    first.stop().unwrap();
+    payer.ready().await.unwrap_err();
     let error = payer.pay(&other, LIMITS).await.unwrap_err();
     assert_eq!(error.kind(), NodeErrorKind::Unreachable);
     assert!(
@@ -263,6 +319,11 @@ async fn two_nodes_of_ldk_node_do_what_every_node_must() {
         assert_eq!(again.expose(), preimage.expose());
     }
     assert_eq!(first.list_payments().len(), sent);
+    drop(payer);
+    let restart = || bitcoind.node(&paying, first_port);
+    let first =
+        a_held_payment_is_in_flight_after_a_restart_and_made_once(first, &second, restart).await;
+    println!("ldk: kept to a fee limit, and found a held payment after a restart");
     first.stop().unwrap();
     second.stop().unwrap();
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     codec::hex,
-    lightning::{ConnectError, ConnectErrorKind, Node, NodeError, url::NodeUrl},
+    lightning::{ConnectError, ConnectErrorKind, KeyCustody, Node, NodeError, url::NodeUrl},
     payment::Network,
 };
 
@@ -23,6 +23,7 @@ impl Cln {
     pub fn builder(socket: impl Into<PathBuf>) -> ClnBuilder {
         ClnBuilder {
             socket: socket.into(),
+            key_custody: KeyCustody::Exclusive,
             private_channels: false,
         }
     }
@@ -33,10 +34,19 @@ impl Cln {
 #[must_use]
 pub struct ClnBuilder {
     socket: PathBuf,
+    key_custody: KeyCustody,
     private_channels: bool,
 }
 
 impl ClnBuilder {
+    /// Sets who else can learn the preimages of the node. The default is
+    /// [`KeyCustody::Exclusive`]. Set [`KeyCustody::Shared`] if others know its secret, may open its
+    /// socket, or have a rune that may look up invoices.
+    pub const fn key_custody(mut self, key_custody: KeyCustody) -> Self {
+        self.key_custody = key_custody;
+        self
+    }
+
     /// Adds route hints for private channels to invoices, also if the node has public ones. Without
     /// it, the node adds them only if all of its channels are private.
     pub fn private_channels(mut self) -> Self {
@@ -78,6 +88,7 @@ impl ClnBuilder {
             network,
             public_key,
             version: Version::of(&info.version),
+            key_custody: self.key_custody,
             private_channels: self.private_channels,
             sending: Arc::default(),
             settled: Arc::new(AtomicU64::new(settled)),

@@ -31,7 +31,7 @@ use crate::{
 /// |---|---|
 /// | amounts | exact msat, for invoices and fees |
 /// | inbound liquidity | the node says when its channels cannot receive an amount. Then `create_invoice` is an error, whose text names the reason. |
-/// | keys | the operator's own: [`KeyCustody::Exclusive`] |
+/// | keys | the operator's own: [`KeyCustody::Exclusive`], unless [the builder](super::ClnBuilder::key_custody) says otherwise. Whoever may look up invoices learns the preimages of paid ones. |
 /// | settlements | pushed, by `waitanyinvoice`; after a lost connection it tries again, at first after 1 second, later after at most 1 minute. The stream begins with the invoices that were paid since the node was connected. |
 /// | paying twice | asks `listpays` first, and pays nothing that succeeded or is under way. The node remembers that across restarts of this process, from the moment when it has found a first route. |
 ///
@@ -64,6 +64,7 @@ pub struct Cln {
     pub(super) network: Network,
     pub(super) public_key: [u8; 33],
     pub(super) version: Version,
+    pub(super) key_custody: KeyCustody,
     pub(super) private_channels: bool,
     pub(super) sending: Arc<Sending>,
     /// The `pay_index` of the last settled invoice that is known.
@@ -119,7 +120,7 @@ impl fmt::Debug for Cln {
 
 impl Receiver for Cln {
     fn profile(&self) -> ReceiverProfile {
-        let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
+        let mut profile = ReceiverProfile::new(self.network, self.key_custody);
         profile.public_key = Some(self.public_key);
         profile.can_spend = Some(true);
         profile

@@ -1,6 +1,6 @@
 //! Payments.
 
-use std::{ops::RangeInclusive, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use tokio::time::sleep;
 
@@ -18,8 +18,9 @@ use crate::{
     trace,
 };
 
-/// The error codes of a payment that failed, as the reference of `xpay` and `pay` lists them.
-const FAILED: RangeInclusive<i64> = 200..=219;
+/// The error codes of a payment that failed, as the reference of `xpay` and `pay` lists them. Others
+/// say that it is under way (200) or was made before (201, 219), or are not documented.
+const FAILED: [i64; 6] = [203, 205, 206, 207, 209, 210];
 
 /// The error codes of a call that the node did not understand, so that it did nothing.
 const NOT_UNDERSTOOD: [i64; 2] = [-32601, -32602];
@@ -47,7 +48,7 @@ pub(super) async fn pay(
         Xpay {
             invstring: invoice.as_str().to_owned(),
             maxfee: limits.max_fee.as_msat(),
-            retry_for: limits.time.as_secs().max(1),
+            retry_for: seconds(limits.time),
         },
     );
     let payment = async move {
@@ -56,6 +57,12 @@ pub(super) async fn pay(
         outcome
     };
     detached::pay(NAME, limits.time, payment).await
+}
+
+/// Returns a time limit in the seconds that the node takes: rounded up, and at least one.
+fn seconds(limit: Duration) -> u32 {
+    let seconds = limit.as_millis().div_ceil(1_000);
+    u32::try_from(seconds).unwrap_or(u32::MAX).max(1)
 }
 
 /// Returns the status of a payment. One that this process still makes is in flight, also before

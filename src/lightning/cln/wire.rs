@@ -32,7 +32,7 @@ pub(super) struct After {
 pub(super) struct Xpay {
     pub(super) invstring: String,
     pub(super) maxfee: u64,
-    pub(super) retry_for: u64,
+    pub(super) retry_for: u32,
 }
 
 #[derive(Serialize)]

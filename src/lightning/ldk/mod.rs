@@ -3,6 +3,7 @@
 //! The methods are those of [`ldk_node::Node`](https://docs.rs/ldk-node/0.7/ldk_node/struct.Node.html).
 
 mod builder;
+mod ready;
 mod settled;
 
 pub use self::builder::LdkNodeBuilder;
@@ -31,6 +32,7 @@ use super::{
     sending::{Begin, Sending},
 };
 use crate::{
+    boxed::BoxError,
     clock::{Clock as _, SystemClock, Timestamp},
     codec::hex,
     lock::lock,
@@ -55,6 +57,8 @@ const LONGEST: Duration = Duration::from_secs(86_400);
 /// | | |
 /// |---|---|
 /// | amounts | exact msat, for invoices and fees |
+/// | inbound liquidity | if the usable channels together cannot receive an amount, `create_invoice` is an error that says how much they can |
+/// | readiness | the node runs, and synced with the chain in the last hour |
 /// | keys | the application's own: [`KeyCustody::Exclusive`], unless [the builder](LdkNodeBuilder::key_custody) says otherwise |
 /// | settlements | polled from the node's list of payments, by default every second |
 /// | time limit | the node itself retries for 10 seconds. After [`PayLimits::time`] the payment is reported as in flight. |
@@ -106,16 +110,7 @@ impl Forgettable for End {
 }
 
 impl LdkNode {
-    /// Returns an error if the node does not run: it would still make invoices.
-    async fn check_running(&self) -> Result<(), NodeError> {
-        match self.node.call(|node| node.status().is_running).await? {
-            true => Ok(()),
-            false => Err(error(LdkError::NotRunning)),
-        }
-    }
-
     async fn make(&self, request: InvoiceRequest) -> Result<Invoice, NodeError> {
-        self.check_running().await?;
         if request.amount.is_zero() {
             return Err(refused("expected an amount above zero"));
         }
@@ -133,9 +128,13 @@ impl LdkNode {
         let (msat, key) = (request.amount.as_msat(), self.public_key);
         let made = self
             .node
-            .call(move |node| node.bolt11_payment().receive(msat, &description, expiry))
-            .await?
-            .map_err(error)?;
+            .call(move |node| {
+                ready::running(&node.status())?;
+                ready::can_receive(&node.list_channels(), request.amount)?;
+                let receiving = node.bolt11_payment();
+                receiving.receive(msat, &description, expiry).map_err(error)
+            })
+            .await??;
         let invoice = exact::invoice(NAME, &made.to_string(), request.amount, self.network, key)?;
         let end = End(invoice.expires_at());
         // If there is no room, it is only not known when the invoice expires.
@@ -285,7 +284,10 @@ impl Receiver for LdkNode {
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
-        Box::pin(self.check_running())
+        Box::pin(async {
+            let status = self.node.call(ldk_node::Node::status).await?;
+            ready::ready(&status, SystemClock::new().now())
+        })
     }
 
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
@@ -314,7 +316,7 @@ impl Payer for LdkNode {
     }
 }
 
-fn refused(why: &'static str) -> NodeError {
+fn refused(why: impl Into<BoxError>) -> NodeError {
     NodeError::new(NodeErrorKind::Refused, NAME, why)
 }
 

@@ -127,7 +127,9 @@ impl Inner {
             return Err(207);
         }
         self.state.lock().unwrap().invoices.push(invoice.clone());
-        let time = Duration::from_secs(params["retry_for"].as_u64().ok_or(-32602)?);
+        let seconds = params["retry_for"].as_u64().ok_or(-32602)?;
+        let seconds = u32::try_from(seconds).map_err(|_| -32602)?;
+        let time = Duration::from_secs(seconds.into());
         let limits = PayLimits::new(
             Amount::from_msat(params["maxfee"].as_u64().ok_or(-32602)?),
             time,

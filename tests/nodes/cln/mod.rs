@@ -67,6 +67,9 @@ async fn a_socket_can_spend_and_its_node_is_known() {
     assert_eq!(profile.key_custody, KeyCustody::Exclusive);
     assert_eq!(profile.can_spend, Some(true));
     assert!(!profile.whole_sats_only && !profile.in_process);
+    let shared = Cln::builder(&server.socket).key_custody(KeyCustody::Shared);
+    let profile = Receiver::profile(&shared.connect().await.unwrap());
+    assert_eq!(profile.key_custody, KeyCustody::Shared);
 }
 
 #[tokio::test]

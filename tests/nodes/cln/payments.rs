@@ -29,6 +29,22 @@ async fn limits_go_to_the_node_and_the_fee_comes_back() {
 }
 
 #[tokio::test]
+async fn a_time_limit_is_rounded_up_to_seconds_that_the_node_takes() {
+    let (server, node) = connected().await;
+    for (paid, time, seconds) in [
+        (1, Duration::from_millis(1), 1),
+        (2, Duration::from_millis(1_001), 2),
+        (3, Duration::MAX, 4_294_967_295_u32),
+    ] {
+        let invoice = invoice(&node, 21, 60).await;
+        let limits = PayLimits::new(LIMITS.max_fee, time);
+        let _ = node.pay(&invoice, limits).await.unwrap();
+        server.settled(paid).await;
+        assert_eq!(server.calls("xpay").last().unwrap()["retry_for"], seconds);
+    }
+}
+
+#[tokio::test]
 async fn core_lightning_keeps_to_a_fee_limit() {
     let (_server, node) = connected().await;
     conformance::fee_limit(&node, &node).await;
@@ -158,7 +174,7 @@ async fn a_caller_that_goes_away_leaves_the_payment_under_way() {
 async fn an_error_of_the_node_is_a_failure_a_refusal_or_unknown() {
     let (server, node) = connected().await;
     let invoice = invoice(&node, 21, 60).await;
-    for code in [203, 205, 206, 207, 209, 210, 219] {
+    for code in [203, 205, 206, 207, 209, 210] {
         server.fault("xpay", Fault::Error(code));
         let status = node.pay(&invoice, LIMITS).await.unwrap();
         assert!(
@@ -166,7 +182,11 @@ async fn an_error_of_the_node_is_a_failure_a_refusal_or_unknown() {
             "{code}: {status:?}"
         );
     }
-    for (code, may_have_paid) in [(-32601, false), (-32602, false), (-1, true), (-4, true)] {
+    let in_doubt = [-1, -4, 200, 201, 202, 204, 208, 211, 218, 219];
+    for (code, may_have_paid) in [(-32601, false), (-32602, false)]
+        .into_iter()
+        .chain(in_doubt.map(|code| (code, true)))
+    {
         server.fault("xpay", Fault::Error(code));
         let error = node.pay(&invoice, LIMITS).await.unwrap_err();
         assert_eq!(error.kind(), NodeErrorKind::Refused);
