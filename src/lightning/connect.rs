@@ -32,8 +32,9 @@ const SCHEMES: [(&str, &str); 8] = [
 ///
 /// Without TLS, the host must be this machine, an onion service, or of a private network: a private
 /// address, a name of one word (a container), or one that ends with `.local`, `.internal`, `.lan` or
-/// `.home.arpa`. For a private network the log has a warning. `insecure=true` allows any host: anyone
-/// who reads a network on the way can take the credential.
+/// `.home.arpa`. Except for this machine, the log has a warning. Each of these names is only used
+/// with its private addresses. So an onion service needs a transparent proxy that gives it one.
+/// `insecure=true` allows any host: anyone who reads a network on the way can take the credential.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {

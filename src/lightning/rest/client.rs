@@ -6,7 +6,10 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, dns::GaiResolver},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,7 +18,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{CallError, Lines, Origin, Pinned, RestError, certificate, lines::LONGEST};
+use super::{
+    CallError, Lines, Origin, Pinned, RestError, certificate,
+    lines::LONGEST,
+    resolver::{Resolver, connector},
+};
 use crate::{codec::hex, lightning::url::ConnectError, payment::Network};
 
 /// How long a call may take that does not pay.
@@ -36,7 +43,7 @@ const ALIVE: Duration = Duration::from_secs(30);
 pub(crate) struct Rest {
     node: &'static str,
     origin: Origin,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Resolver<GaiResolver>>>, Full<Bytes>>,
     credential: (HeaderName, HeaderValue),
 }
 
@@ -127,7 +134,7 @@ impl Rest {
         ServerName::try_from(origin.host()).map_err(|_| {
             ConnectError::url(format!("the host of {node} is not a name or an address"))
         })?;
-        let mut connector = HttpConnector::new();
+        let mut connector = connector(&origin, GaiResolver::new());
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(ALIVE));

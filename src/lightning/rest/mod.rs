@@ -6,6 +6,7 @@ mod client;
 mod error;
 mod lines;
 mod origin;
+mod resolver;
 
 pub(crate) use self::{
     certificate::Pinned,
