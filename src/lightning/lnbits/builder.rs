@@ -112,7 +112,7 @@ impl LnbitsBuilder {
     }
 }
 
-async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
+pub(super) async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
     match call(rest, Ask::get("/api/v1/wallet")).await {
         Ok(reply) => Ok(reply.json::<Wallet>()?.id.is_some()),
         Err((
