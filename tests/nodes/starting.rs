@@ -56,7 +56,7 @@ impl Adapter {
     }
 }
 
-fn builder(receiver: impl Receiver) -> PaywallBuilder {
+pub(crate) fn builder(receiver: impl Receiver) -> PaywallBuilder {
     Paywall::builder(receiver)
         .origin("http://127.0.0.1:3000")
         .master_secret(Secrets::test_secret(1))

@@ -64,7 +64,7 @@ impl Receiver for Lnbits {
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         polling::stream(Pauses::REST, move |since| {
             Box::pin(async move {
-                let settled = settled(&self.rest, since).await;
+                let settled = settled(&self.rest, polling::allow_for_skew(since)).await;
                 settled.map_err(|error| error.into_node_error(NAME))
             })
         })

@@ -5,14 +5,14 @@ use http::StatusCode;
 use super::NAME;
 use crate::{
     lightning::{
-        NodeErrorKind,
+        KeyCustody, NodeErrorKind,
         rest::{self, Ask, CallError, Explained, Reply, Rest},
         url::ConnectErrorKind,
     },
     payment::Network,
 };
 
-/// A node of [phoenixd](https://phoenix.acinq.co/server/api), 0.5 or newer, over its HTTP
+/// A node of [phoenixd](https://phoenix.acinq.co/server/api), 0.6.1 or newer, over its HTTP
 /// interface. It is a [`Receiver`](crate::lightning::Receiver) and a
 /// [`Payer`](crate::lightning::Payer).
 ///
@@ -24,6 +24,10 @@ use crate::{
 /// When it is connected, `payinvoice` is called without an invoice. phoenixd answers differently to
 /// the two passwords, so [`ReceiverProfile::can_spend`](crate::lightning::ReceiverProfile::can_spend)
 /// is known.
+///
+/// Whoever has one of the two passwords can look invoices up, and so learns their preimages before
+/// they are paid. If that is not only this server, set
+/// [`key_custody`](super::PhoenixdBuilder::key_custody), or write `custody=shared` in the URL.
 ///
 /// # What it does
 ///
@@ -58,6 +62,7 @@ pub struct Phoenixd {
     pub(super) network: Network,
     pub(super) public_key: [u8; 33],
     pub(super) can_spend: bool,
+    pub(super) key_custody: KeyCustody,
 }
 
 /// Sends a request that may be sent twice without harm. Any answer but 200 is an error.

@@ -61,10 +61,20 @@ impl Origin {
     }
 
     /// Adds a path to every URL.
-    #[must_use]
-    pub(crate) fn under(mut self, prefix: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If it does not begin with a slash, or has a character that no path has.
+    pub(crate) fn under(mut self, prefix: &str) -> Result<Self, ConnectError> {
+        let is_of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~@:+".contains(&byte);
+        let is_path = prefix.is_empty() || prefix.starts_with('/');
+        if !is_path || !prefix.bytes().all(is_of_path) {
+            return Err(ConnectError::url(
+                "expected a path that begins with a slash, of letters, digits and -._~@:+, such as /wallets",
+            ));
+        }
         self.prefix = prefix.trim_end_matches('/').to_owned();
-        self
+        Ok(self)
     }
 
     /// Returns whether a name of the host may only stand for a private address.
