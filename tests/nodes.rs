@@ -52,6 +52,8 @@ mod real_killed;
 mod real_locked;
 #[path = "nodes/real_sells.rs"]
 mod real_sells;
+#[path = "nodes/rest.rs"]
+mod rest;
 #[path = "nodes/selling.rs"]
 mod selling;
 #[allow(dead_code, reason = "the tests in `tests/flow` use all of it")]

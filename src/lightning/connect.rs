@@ -17,9 +17,9 @@ const SCHEMES: [(&str, &str); 8] = [
 ///
 /// | URL | node | feature | other fields |
 /// |---|---|---|---|
-/// | `lnd://127.0.0.1:8080?macaroon=/path/invoices.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_hex`, `macaroon_env`, `private_channels=true`, `insecure=true` |
+/// | `lnd://127.0.0.1:8080?macaroon=/path/invoices.macaroon&cert=/path/tls.cert` | LND | `lnd` | `macaroon_file`, `macaroon_hex`, `macaroon_env`, `private_channels=true`, `custody=shared`, `insecure=true` |
 /// | `cln:///path/lightning-rpc` | Core Lightning | `cln` | `private_channels=true` |
-/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env`, `cert`, `insecure=true` |
+/// | `phoenixd://:PASSWORD@127.0.0.1:9740` | phoenixd | `phoenixd` | `password_file`, `password_env`, `cert`, `custody=shared`, `insecure=true` |
 /// | `lnbits+https://host?key=INVOICE_KEY` | a wallet of LNbits | `lnbits` | `key_file`, `key_env`, `cert`, `insecure=true` |
 /// | `nostr+walletconnect://..`, as the wallet shows it | Nostr Wallet Connect | `nwc` | in place of `secret`: `secret_file`, `secret_env` |
 ///
@@ -27,13 +27,16 @@ const SCHEMES: [(&str, &str); 8] = [
 /// environment variable. LND's `macaroon` names a file too. Characters such as `/`, `@`, `#`, `&` and
 /// `%` of a secret must be percent-encoded.
 ///
+/// `custody=shared` says that others may look invoices up: see [`KeyCustody`](super::KeyCustody).
+///
 /// `lnd+http` and `lnbits+http` connect without TLS, and `phoenixd+https` with it, to a proxy. With
 /// TLS, `cert` names the file of the only certificate to trust.
 ///
 /// Without TLS, the host must be this machine, an onion service, or of a private network: a private
 /// address, a name of one word (a container), or one that ends with `.local`, `.internal`, `.lan` or
-/// `.home.arpa`. For a private network the log has a warning. `insecure=true` allows any host: anyone
-/// who reads a network on the way can take the credential.
+/// `.home.arpa`. Except for this machine, the log has a warning. Each of these names is only used
+/// with its private addresses. So an onion service needs a transparent proxy that gives it one.
+/// `insecure=true` allows any host: anyone who reads a network on the way can take the credential.
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {

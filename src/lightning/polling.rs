@@ -30,6 +30,17 @@ impl Pauses {
 /// How far back each question goes. A node may list a settlement some time after it.
 const OVERLAP: Duration = Duration::from_secs(60);
 
+/// How far the clock of another machine may be behind.
+#[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+const SKEW: Duration = Duration::from_secs(300);
+
+/// Returns the moment to name to a node on another machine. Its clock may be behind, so what settled
+/// shortly before the moment may be reported too.
+#[cfg(any(feature = "lnbits", feature = "phoenixd"))]
+pub(crate) const fn allow_for_skew(since: Timestamp) -> Timestamp {
+    Timestamp::from_unix_seconds(since.as_unix_seconds().saturating_sub(SKEW.as_secs()))
+}
+
 /// How many payment hashes are remembered, so that a settlement is not reported again.
 const REMEMBERED: usize = 10_000;
 

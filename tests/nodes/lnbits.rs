@@ -232,6 +232,33 @@ async fn an_invoice_of_the_wallet_is_no_payment_and_a_payment_no_invoice() {
 }
 
 #[tokio::test]
+async fn an_invoice_that_the_wallet_pays_itself_is_settled_only_if_it_was_paid() {
+    let (fake, _server, receiver, _payer) = wallets().await;
+    fake.pays_itself.store(true, Ordering::Relaxed);
+    for (pays, status) in [
+        (Pays::Fail, InvoiceStatus::Open),
+        (Pays::StayInFlight, InvoiceStatus::Open),
+        (Pays::Succeed, InvoiceStatus::Settled),
+    ] {
+        let made = invoice(&receiver, 21, 300).await;
+        fake.ledger.pays(pays);
+        assert!(fake.ledger.pay(made.payment_hash()));
+        let told = receiver.lookup_invoice(made.payment_hash()).await.unwrap();
+        assert_eq!(told, status, "{pays:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_wallet_whose_key_was_deleted_is_not_ready() {
+    let (fake, _server, receiver, _payer) = wallets().await;
+    receiver.ready().await.unwrap();
+    fake.forgot_keys.store(true, Ordering::Relaxed);
+    let error = receiver.ready().await.unwrap_err();
+    assert_eq!(error.kind(), NodeErrorKind::Refused);
+    assert!(error.to_string().contains("of no wallet of it"), "{error}");
+}
+
+#[tokio::test]
 async fn false_invoices_and_answers_are_errors() {
     let (fake, server, receiver, _payer) = wallets().await;
     expect_no_false_answer("/api", (&fake.ledger, &server), &receiver).await;

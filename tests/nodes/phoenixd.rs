@@ -156,14 +156,17 @@ async fn what_is_wrong_is_named_when_it_is_connected() {
         expect_no_connection(&url(&server, LIMITED), kind, text).await;
     }
     for (version, text) in [
-        ("0.4.2-24b817a", "phoenixd 0.5 or newer"),
-        ("0.0.1", "phoenixd 0.5 or newer"),
+        ("0.4.2-24b817a", "phoenixd 0.6.1 or newer"),
+        ("0.5.0-dc7f124", "phoenixd 0.6.1 or newer"),
+        ("0.6.0-ab34567", "phoenixd 0.6.1 or newer"),
+        ("0.6", "phoenixd 0.6.1 or newer"),
+        ("0.0.1", "phoenixd 0.6.1 or newer"),
     ] {
         let (_fake, server) = FakePhoenixd::of(version).await;
         let error = connect(&url(&server, LIMITED)).await.unwrap_err();
         assert!(error.to_string().contains(text), "{error}");
     }
-    for version in ["0.5.0-dc7f124", "1.0.0", "0.10.0"] {
+    for version in ["0.6.1-ab34567", "0.6.2", "0.7.0", "1.0.0", "0.10.0"] {
         let (_fake, server) = FakePhoenixd::of(version).await;
         connect(&url(&server, LIMITED)).await.unwrap();
     }

@@ -96,7 +96,7 @@ impl LnbitsBuilder {
             Transport::Tls => 443,
         };
         let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;
-        let origin = Origin::new(self.transport, &self.host, port)?.under(&self.prefix);
+        let origin = Origin::new(self.transport, &self.host, port)?.under(&self.prefix)?;
         let header = HeaderName::from_static("x-api-key");
         let rest = Rest::new(NAME, origin.clone(), pinned, (header, value))?;
         let failed = |error: CallError| error.into_connect_error(NAME, &origin);
@@ -112,7 +112,7 @@ impl LnbitsBuilder {
     }
 }
 
-async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
+pub(super) async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
     match call(rest, Ask::get("/api/v1/wallet")).await {
         Ok(reply) => Ok(reply.json::<Wallet>()?.id.is_some()),
         Err((
@@ -172,6 +172,7 @@ async fn is_told_to_everybody(rest: &Rest, invoice: &Invoice) -> Result<bool, Ca
 /// Connects the wallet that a URL names.
 pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, ConnectError> {
     url.only(&["key", "key_file", "key_env", "cert", "insecure"])?;
+    url.no_user()?;
     let mut builder = Lnbits::builder(url.authority(if secure { 443 } else { 80 })?);
     builder.prefix = url.path().to_owned();
     builder.transport = Transport::of(url, secure)?;

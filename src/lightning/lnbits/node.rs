@@ -45,7 +45,8 @@ use crate::{
 /// - Amounts are whole satoshis. An empty description is refused, because LNbits puts its own title
 ///   in its place. Whether the expiry is exact depends on the node behind LNbits.
 /// - `settlements()` asks LNbits every 2 seconds, and at longer intervals, up to one minute, while it
-///   does not answer. It sees a settlement up to 2 seconds late.
+///   does not answer. It sees a settlement up to 2 seconds late. LNbits's clock may be 5 minutes
+///   behind, so what settled up to 5 minutes before may be reported too.
 /// - `pay` has no fee limit, because LNbits has none that can be requested: its host sets it.
 ///   [`PayLimits::max_fee`](crate::lightning::PayLimits::max_fee) is ignored, and
 ///   [`PayerProfile::keeps_fee_limit`](crate::lightning::PayerProfile::keeps_fee_limit) is false.

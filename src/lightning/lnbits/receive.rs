@@ -2,6 +2,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Lnbits, NAME,
+    builder::is_admin,
     node::{call, find},
     wire::{MadeInvoice, NewInvoice, Payment},
 };
@@ -53,10 +54,17 @@ impl Receiver for Lnbits {
         })
     }
 
+    fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
+        Box::pin(async move {
+            let known = is_admin(&self.rest).await;
+            known.map(drop).map_err(|error| self.rest.failed(error))
+        })
+    }
+
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         polling::stream(Pauses::REST, move |since| {
             Box::pin(async move {
-                let settled = settled(&self.rest, since).await;
+                let settled = settled(&self.rest, polling::allow_for_skew(since)).await;
                 settled.map_err(|error| self.rest.failed(error))
             })
         })
@@ -94,22 +102,15 @@ pub(super) async fn make(
 }
 
 async fn status(rest: &Rest, payment_hash: PaymentHash) -> Result<InvoiceStatus, CallError> {
-    let Some(Payment {
-        amount,
-        status,
-        checking_id,
-        bolt11,
-        ..
-    }) = find(rest, payment_hash)
-        .await?
-        .and_then(|found| found.details)
-    else {
+    let found = find(rest, payment_hash).await?;
+    let invoice = match found.and_then(|found| found.details) {
+        // A payment that the wallet made. It hides an invoice of the same wallet.
+        Some(payment) if payment.amount < 0 => hidden(rest, payment_hash).await?,
+        invoice => invoice,
+    };
+    let Some(Payment { status, bolt11, .. }) = invoice else {
         return Ok(InvoiceStatus::Unknown);
     };
-    if amount < 0 && !checking_id.starts_with("internal_") {
-        // A payment to another node, which has an invoice with this hash.
-        return Ok(InvoiceStatus::Unknown);
-    }
     match status.as_str() {
         "success" => Ok(InvoiceStatus::Settled),
         "failed" => Ok(InvoiceStatus::Expired),
@@ -124,6 +125,16 @@ async fn status(rest: &Rest, payment_hash: PaymentHash) -> Result<InvoiceStatus,
         }
         _ => Err(CallError::bad("expected the status of a payment")),
     }
+}
+
+/// Returns the invoice of this wallet that it paid itself. Of an invoice of another wallet it only has
+/// the payment.
+async fn hidden(rest: &Rest, payment_hash: PaymentHash) -> Result<Option<Payment>, CallError> {
+    let path = format!("/api/v1/payments?payment_hash={payment_hash}&limit={PAGE}");
+    let reply = call(rest, Ask::get(path)).await;
+    let payments: Vec<Payment> = reply.map_err(|(_, error)| error)?.json()?;
+    let mut invoices = payments.into_iter().filter(|payment| payment.amount > 0);
+    Ok(invoices.find(|invoice| invoice.is(payment_hash).is_ok()))
 }
 
 /// Returns what settled since a moment, page by page, the newest first.

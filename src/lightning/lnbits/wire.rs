@@ -48,8 +48,6 @@ pub(super) struct Payment {
     pub(super) fee: i64,
     pub(super) status: String,
     #[serde(default)]
-    pub(super) checking_id: String,
-    #[serde(default)]
     pub(super) bolt11: String,
     #[serde(default)]
     pub(super) updated_at: String,

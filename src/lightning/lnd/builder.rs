@@ -3,11 +3,11 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 use zeroize::Zeroizing;
 
-use super::{Lnd, NAME, node::info, receive, rights::Rights};
+use super::{Lnd, NAME, node::info, receive, rights::Rights, state};
 use crate::{
     codec::hex,
     lightning::{
-        Description, InvoiceRequest, InvoiceStatus, Node,
+        Description, InvoiceRequest, InvoiceStatus, KeyCustody, Node,
         rest::{CallError, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
@@ -26,26 +26,43 @@ impl Lnd {
 #[must_use]
 pub struct LndBuilder {
     host: String,
+    prefix: String,
     transport: Transport,
     macaroon: Option<Secret>,
     certificate: Option<PathBuf>,
     private_channels: bool,
+    key_custody: KeyCustody,
 }
 
 impl LndBuilder {
     pub(super) const fn new(host: String) -> Self {
         Self {
             host,
+            prefix: String::new(),
             transport: Transport::Tls,
             macaroon: None,
             certificate: None,
             private_channels: false,
+            key_custody: KeyCustody::Exclusive,
         }
     }
 
     /// Sets the macaroon: the bytes of a macaroon file, or their hexadecimal text.
     pub fn macaroon(mut self, macaroon: Secret) -> Self {
         self.macaroon = Some(macaroon);
+        self
+    }
+
+    /// Sets the path under which a proxy serves LND, if it is not the root, for example `/lnd`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.prefix = path.into();
+        self
+    }
+
+    /// Sets who else can learn the preimages of the node. The default is [`KeyCustody::Exclusive`].
+    /// Set [`KeyCustody::Shared`] if others have a macaroon with `invoices:read`, or the seed.
+    pub const fn key_custody(mut self, key_custody: KeyCustody) -> Self {
+        self.key_custody = key_custody;
         self
     }
 
@@ -97,7 +114,7 @@ impl LndBuilder {
             ));
         }
         let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;
-        let origin = Origin::new(self.transport, &self.host, 8080)?;
+        let origin = Origin::new(self.transport, &self.host, 8080)?.under(&self.prefix)?;
         let text = Zeroizing::new(hex::encode(&*macaroon));
         let value = HeaderValue::from_str(&text)
             .map_err(|_| ConnectError::url("the macaroon is too long"))?;
@@ -110,14 +127,19 @@ impl LndBuilder {
         };
         let (network, public_key) =
             learned.map_err(|error| error.into_connect_error(NAME, &origin))?;
-        Ok(Lnd {
+        let node = Lnd {
             rest,
             network,
             public_key,
             rights,
             private_channels: self.private_channels,
+            key_custody: self.key_custody,
             was_short: Arc::default(),
-        })
+        };
+        if node.cannot_receive().is_none() {
+            state::warn_at_the_start(&node).await;
+        }
+        Ok(node)
     }
 }
 
@@ -174,32 +196,42 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
         "macaroon_env",
         "cert",
         "private_channels",
+        "custody",
         "insecure",
     ])?;
+    url.no_user()?;
+    let names = ["macaroon", "macaroon_file", "macaroon_hex", "macaroon_env"];
+    if names
+        .iter()
+        .filter(|name| url.field(name).is_some())
+        .count()
+        > 1
+    {
+        return Err(ConnectError::url(format!(
+            "the lnd URL has more than one macaroon: expected one of {}",
+            names.join(", ")
+        )));
+    }
     let macaroon = match (url.field("macaroon"), url.field("macaroon_hex")) {
-        (Some(path), None) => Some(Secret::from_file(path)?),
+        (Some(path), _) => Some(Secret::from_file(path)?),
         (None, Some(text)) => Some(Secret::new(text)),
         (None, None) => url.secret("macaroon")?,
-        _ => return Err(ConnectError::url("the lnd URL has more than one macaroon")),
     };
     let mut builder = Lnd::builder(url.authority(8080)?);
     builder.transport = Transport::of(url, secure)?;
+    builder.prefix = url.path().to_owned();
+    builder.key_custody = url.key_custody()?;
     builder.macaroon = macaroon;
     builder.certificate = url.field("cert").map(PathBuf::from);
     builder.private_channels = url.flag("private_channels")?;
     let node = Arc::new(builder.connect().await?);
-    let rights = node.rights;
     let receiver = match node.cannot_receive() {
         None => Ok(node.clone() as _),
         Some(why) => Err(ConnectError::new(ConnectErrorKind::Permission, why)),
     };
-    let payer = if rights.is_none_or(Rights::pays) {
-        Ok(node as _)
-    } else {
-        Err(missing(
-            "pay",
-            "offchain:read and offchain:write (lncli bakemacaroon offchain:read offchain:write info:read)",
-        ))
+    let payer = match node.cannot_pay() {
+        None => Ok(node as _),
+        Some(why) => Err(ConnectError::new(ConnectErrorKind::Permission, why)),
     };
     Ok(Node::new(NAME, receiver, payer))
 }

@@ -5,7 +5,10 @@ use std::{
 
 use super::{fault, rights::Rights, wire::Info};
 use crate::{
-    lightning::rest::{self, Ask, CallError, Reply, Rest},
+    lightning::{
+        KeyCustody,
+        rest::{self, Ask, CallError, Reply, Rest},
+    },
     payment::Network,
 };
 
@@ -24,6 +27,11 @@ use crate::{
 ///
 /// The rights are read from the macaroon itself, so
 /// [`ReceiverProfile::can_spend`](crate::lightning::ReceiverProfile::can_spend) is known.
+///
+/// Whoever has a macaroon with `invoices:read` can look invoices up, and so learns their preimages
+/// before they are paid. `readonly.macaroon` and `invoice.macaroon` have this right. If that is not
+/// only this server, set [`key_custody`](super::LndBuilder::key_custody), or write `custody=shared`
+/// in the URL.
 ///
 /// # When it is connected
 ///
@@ -48,15 +56,18 @@ use crate::{
 ///   not known. LND also calls itself not synced if the newest block is older than two hours, which
 ///   happens on test networks.
 /// - With `offchain:read`, a warning is logged when its channels have nothing on the other side, so
-///   that nobody can pay it. With an invoice macaroon, this is not known.
+///   that nobody can pay it. It is also logged when LND is connected. With an invoice macaroon, this
+///   is not known.
 ///
 /// # What it does
 ///
 /// - Amounts are exact to the millisatoshi, and invoices have exactly the requested description and
 ///   expiry. LND does not say if it lacks inbound liquidity: then payments fail.
 /// - `settlements()` is LND's own stream. It connects again after 1 second and then at longer
-///   intervals, up to one minute, and misses nothing in between. It leaves out a settlement that LND
-///   tells in more than 1 MiB, and logs that.
+///   intervals, up to one minute. As soon as one settlement of this LND is known, it misses nothing in
+///   between. Until then it sees only the settlements of the newest 100 invoices, and it may miss one
+///   that settles while it connects. If the JSON of a settlement is longer than 1 MiB, it is left out,
+///   and the log says so.
 /// - `pay` keeps to the fee limit. LND pays an invoice once, also if it is asked again after a
 ///   restart of this process.
 /// - Calls run concurrently, over HTTP/1 connections that are kept for three seconds. It needs a
@@ -84,6 +95,7 @@ pub struct Lnd {
     pub(super) public_key: [u8; 33],
     pub(super) rights: Option<Rights>,
     pub(super) private_channels: bool,
+    pub(super) key_custody: KeyCustody,
     /// Whether it had no inbound liquidity when it was last asked.
     pub(super) was_short: Arc<AtomicBool>,
 }

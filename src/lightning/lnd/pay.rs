@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Lnd, NAME, fault,
@@ -18,6 +18,9 @@ use crate::{
     trace,
 };
 
+/// A time that no call needs, and that can be added to a moment.
+const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
+
 /// Returns [`PaymentStatus::InFlight`] if the time is over and the payment is not.
 impl Payer for Lnd {
     fn profile(&self) -> PayerProfile {
@@ -31,10 +34,14 @@ impl Payer for Lnd {
     ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
         Box::pin(async move {
             payable::payable(NAME, invoice, self.network)?;
+            if let Some(why) = self.cannot_pay() {
+                return Err(NodeError::new(NodeErrorKind::Refused, NAME, why));
+            }
             let hash = invoice.payment_hash();
+            let end = Instant::now() + limits.time.saturating_add(GRACE).min(LONGEST);
             match self.send(invoice, limits).await {
                 Ok(Some(status)) => Ok(status),
-                Ok(None) => self.outcome(hash, limits.time).await,
+                Ok(None) => self.outcome(hash, end).await,
                 Err(unpaid) => unpaid.look_up(&self.rest, self, hash).await,
             }
         })
@@ -56,6 +63,13 @@ impl Payer for Lnd {
 }
 
 impl Lnd {
+    /// Returns why its macaroon cannot pay, if it cannot.
+    pub(super) fn cannot_pay(&self) -> Option<&'static str> {
+        self.rights.filter(|rights| !rights.pays()).map(|_| {
+            "the macaroon of LND cannot pay: it needs offchain:read and offchain:write (lncli bakemacaroon offchain:read offchain:write info:read)"
+        })
+    }
+
     /// Sends the payment once, and waits for its outcome. Returns `None` if the payment exists.
     async fn send(
         &self,
@@ -114,9 +128,9 @@ impl Lnd {
     async fn outcome(
         &self,
         payment_hash: PaymentHash,
-        limit: Duration,
+        end: Instant,
     ) -> Result<PaymentStatus, NodeError> {
-        match timeout(limit, self.track(payment_hash, true)).await {
+        match timeout_at(end, self.track(payment_hash, true)).await {
             Ok(Ok(Some(payment))) => payment.status(payment_hash),
             Ok(Ok(None)) | Err(_) => Ok(PaymentStatus::InFlight),
             Ok(Err(error)) => Err(self.rest.failed(error).maybe_paid()),

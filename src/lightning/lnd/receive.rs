@@ -12,8 +12,8 @@ use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
     codec::base64,
     lightning::{
-        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
-        Receiver, ReceiverProfile, exact,
+        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, NodeError, Receiver,
+        ReceiverProfile, exact,
         receiver::NO_INVOICE,
         rest::{Ask, CallError, Rest},
     },
@@ -22,7 +22,7 @@ use crate::{
 
 impl Receiver for Lnd {
     fn profile(&self) -> ReceiverProfile {
-        let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
+        let mut profile = ReceiverProfile::new(self.network, self.key_custody);
         profile.public_key = Some(self.public_key);
         profile.can_spend = self.rights.map(|rights| rights.spend);
         profile.cannot_receive = self.cannot_receive();

@@ -54,7 +54,7 @@ pub(super) async fn synced(node: &Lnd) -> Result<(), CallError> {
     Ok(())
 }
 
-/// Checks that LND is started, which it tells without a macaroon.
+/// Checks that LND is started. It answers this without a macaroon.
 pub(super) async fn active(rest: &Rest) -> Result<(), CallError> {
     let state = match call(rest, Ask::get("/v1/state").anonymous()).await {
         Ok(reply) => reply.json::<State>().ok(),
@@ -92,6 +92,16 @@ pub(super) async fn warn_of_no_inbound_liquidity(node: &Lnd) -> Result<(), CallE
     }
     node.was_short.store(is_short, Ordering::Relaxed);
     Ok(())
+}
+
+/// Logs the same when LND is connected. That it cannot be asked is no reason not to connect it.
+pub(super) async fn warn_at_the_start(node: &Lnd) {
+    if let Err(error) = warn_of_no_inbound_liquidity(node).await {
+        trace::warn(format_args!(
+            "it is not known whether {NAME} has inbound liquidity: {}",
+            node.rest.failed(error)
+        ));
+    }
 }
 
 impl Lnd {

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     codec::{base64, hex},
     lightning::{
-        Node,
+        KeyCustody, Node,
         rest::{Ask, CallError, LIMIT, Origin, Pinned, Rest, Transport},
         url::{ConnectError, ConnectErrorKind, NodeUrl, Secret},
     },
@@ -27,6 +27,7 @@ pub struct PhoenixdBuilder {
     transport: Transport,
     password: Option<Secret>,
     certificate: Option<PathBuf>,
+    key_custody: KeyCustody,
 }
 
 impl Phoenixd {
@@ -38,6 +39,7 @@ impl Phoenixd {
             transport: Transport::Plain,
             password: None,
             certificate: None,
+            key_custody: KeyCustody::Exclusive,
         }
     }
 }
@@ -46,6 +48,19 @@ impl PhoenixdBuilder {
     /// Sets one of the two passwords of `phoenix.conf`. To receive, use the limited one.
     pub fn password(mut self, password: Secret) -> Self {
         self.password = Some(password);
+        self
+    }
+
+    /// Sets the path under which a proxy serves phoenixd, if it is not the root, for example `/node`.
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.prefix = path.into();
+        self
+    }
+
+    /// Sets who else can learn the preimages of the node. The default is [`KeyCustody::Exclusive`].
+    /// Set [`KeyCustody::Shared`] if others know one of the two passwords, or the seed.
+    pub const fn key_custody(mut self, key_custody: KeyCustody) -> Self {
+        self.key_custody = key_custody;
         self
     }
 
@@ -87,7 +102,7 @@ impl PhoenixdBuilder {
         let value = HeaderValue::from_str(&text)
             .map_err(|_| ConnectError::url("the password of phoenixd is too long"))?;
         let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;
-        let origin = Origin::new(self.transport, &self.host, 9740)?.under(&self.prefix);
+        let origin = Origin::new(self.transport, &self.host, 9740)?.under(&self.prefix)?;
         let rest = Rest::new(NAME, origin.clone(), pinned, (header::AUTHORIZATION, value))?;
         let failed = |error: CallError| error.into_connect_error(NAME, &origin);
         let (network, public_key) = info(&rest).await.map_err(failed)?;
@@ -97,6 +112,7 @@ impl PhoenixdBuilder {
             network,
             public_key,
             can_spend,
+            key_custody: self.key_custody,
         })
     }
 }
@@ -107,8 +123,10 @@ async fn info(rest: &Rest) -> Result<(Network, [u8; 33]), CallError> {
         .map_err(|(_, error)| error)?;
     let info: Info = reply.json()?;
     if is_too_old(&info.version) {
-        // It cannot look a payment up by its hash.
-        return Err(CallError::bad("expected phoenixd 0.5 or newer: update it"));
+        // It does not say whether an invoice has expired.
+        return Err(CallError::bad(
+            "expected phoenixd 0.6.1 or newer: update it",
+        ));
     }
     let network = match info.chain.as_str() {
         "mainnet" => Network::Bitcoin,
@@ -126,13 +144,13 @@ async fn info(rest: &Rest) -> Result<(Network, [u8; 33]), CallError> {
     Ok((network, key))
 }
 
-/// Returns whether a version such as `0.4.2-24b817a` is before 0.5.
+/// Returns whether a version such as `0.4.2-24b817a` is before 0.6.1.
 fn is_too_old(version: &str) -> bool {
-    let mut numbers = version.split(['.', '-']).map(str::parse::<u32>);
-    matches!(
-        (numbers.next(), numbers.next()),
-        (Some(Ok(0)), Some(Ok(0..5)))
-    )
+    let numbers = version
+        .split(['.', '-'])
+        .map_while(|part| part.parse().ok());
+    let numbers: Vec<u32> = numbers.take(3).collect();
+    !numbers.is_empty() && numbers < vec![0, 6, 1]
 }
 
 /// Asks for a payment without an invoice, which phoenixd refuses in two ways.
@@ -152,6 +170,7 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
         "password_file",
         "password_env",
         "cert",
+        "custody",
         "insecure",
     ])?;
     let password = match (url.password(), url.secret("password")?) {
@@ -173,6 +192,7 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
     builder.transport = Transport::of(url, secure)?;
     builder.certificate = url.field("cert").map(PathBuf::from);
     builder.password = password;
+    builder.key_custody = url.key_custody()?;
     let node = Arc::new(builder.connect().await?);
     let payer = if node.can_spend {
         Ok(node.clone() as _)

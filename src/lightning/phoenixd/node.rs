@@ -5,14 +5,14 @@ use http::StatusCode;
 use super::NAME;
 use crate::{
     lightning::{
-        NodeErrorKind,
+        KeyCustody, NodeErrorKind,
         rest::{self, Ask, CallError, Explained, Reply, Rest},
         url::ConnectErrorKind,
     },
     payment::Network,
 };
 
-/// A node of [phoenixd](https://phoenix.acinq.co/server/api), 0.5 or newer, over its HTTP
+/// A node of [phoenixd](https://phoenix.acinq.co/server/api), 0.6.1 or newer, over its HTTP
 /// interface. It is a [`Receiver`](crate::lightning::Receiver) and a
 /// [`Payer`](crate::lightning::Payer).
 ///
@@ -25,6 +25,10 @@ use crate::{
 /// the two passwords, so [`ReceiverProfile::can_spend`](crate::lightning::ReceiverProfile::can_spend)
 /// is known.
 ///
+/// Whoever has one of the two passwords can look invoices up, and so learns their preimages before
+/// they are paid. If that is not only this server, set
+/// [`key_custody`](super::PhoenixdBuilder::key_custody), or write `custody=shared` in the URL.
+///
 /// # What it does
 ///
 /// - Amounts are whole satoshis. A text description has at most 128 characters; a longer one is
@@ -32,7 +36,8 @@ use crate::{
 /// - phoenixd buys inbound liquidity by itself and takes its price from what arrives. The payer
 ///   always pays the whole amount.
 /// - `settlements()` asks phoenixd every 2 seconds, and at longer intervals, up to one minute, while
-///   it does not answer. It sees a settlement up to 2 seconds late. It reads at most 5,000 settlements
+///   it does not answer. It sees a settlement up to 2 seconds late. phoenixd's clock may be 5 minutes
+///   behind, so what settled up to 5 minutes before may be reported too. It reads at most 5,000 settlements
 ///   each time, the newest first.
 /// - `pay` has no fee limit, because phoenixd has none: its fee is fixed (0.4 % and 4 satoshis).
 ///   [`PayLimits::max_fee`](crate::lightning::PayLimits::max_fee) is ignored, and
@@ -58,6 +63,7 @@ pub struct Phoenixd {
     pub(super) network: Network,
     pub(super) public_key: [u8; 33],
     pub(super) can_spend: bool,
+    pub(super) key_custody: KeyCustody,
 }
 
 /// Sends a request that may be sent twice without harm. Any answer but 200 is an error.

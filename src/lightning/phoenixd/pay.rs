@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use super::{
     NAME, Phoenixd,
@@ -12,7 +13,7 @@ use crate::{
         BoxFuture, NodeError, NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, exact,
         outcome::Unpaid,
         payable,
-        rest::{Ask, CallError, Explained, GRACE},
+        rest::{Ask, CallError, Explained, GRACE, RestError},
         url::ConnectErrorKind,
     },
     payment::{Amount, Invoice, PaymentHash},
@@ -62,6 +63,7 @@ impl Phoenixd {
     /// Sends the payment once, unless it exists, and waits for its outcome.
     async fn send(&self, invoice: &Invoice, limit: Duration) -> Result<PaymentStatus, Unpaid> {
         let hash = invoice.payment_hash();
+        let (began, limit) = (Instant::now(), limit.saturating_add(GRACE));
         // phoenixd refuses to pay an invoice again, but does not say that it was paid.
         if let Some(earlier) = self.outgoing(hash).await.map_err(Unpaid::Unsent)? {
             let status = earlier.status(hash).map_err(Unpaid::BadAnswer)?;
@@ -70,7 +72,12 @@ impl Phoenixd {
             }
         }
         let ask = Ask::post_form("/payinvoice", &[("invoice", invoice.as_str())]);
-        let reply = self.rest.call_once(ask, limit.saturating_add(GRACE)).await;
+        // The question above has used a part of the time.
+        let left = limit.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return Err(Unpaid::Unsent(RestError::Late(limit).into()));
+        }
+        let reply = self.rest.call_once(ask, left).await;
         let reply = reply.map_err(|error| Unpaid::of(error.into()))?;
         match reply.status {
             StatusCode::OK => {}

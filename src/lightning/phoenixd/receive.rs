@@ -10,8 +10,8 @@ use crate::{
     clock::Timestamp,
     codec::hex,
     lightning::{
-        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
-        NodeErrorKind, Receiver, ReceiverProfile, exact,
+        BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, NodeError, NodeErrorKind,
+        Receiver, ReceiverProfile, exact,
         polling::{self, Pauses},
         rest::{Ask, CallError, Rest},
     },
@@ -27,7 +27,7 @@ const PAGES: usize = 50;
 
 impl Receiver for Phoenixd {
     fn profile(&self) -> ReceiverProfile {
-        let mut profile = ReceiverProfile::new(self.network, KeyCustody::Exclusive);
+        let mut profile = ReceiverProfile::new(self.network, self.key_custody);
         profile.public_key = Some(self.public_key);
         profile.whole_sats_only = true;
         profile.can_spend = Some(self.can_spend);
@@ -79,7 +79,7 @@ impl Receiver for Phoenixd {
     fn settlements(&self) -> BoxStream<'_, PaymentHash> {
         polling::stream(Pauses::REST, move |since| {
             Box::pin(async move {
-                let settled = settled(&self.rest, since).await;
+                let settled = settled(&self.rest, polling::allow_for_skew(since)).await;
                 settled.map_err(|error| self.rest.failed(error))
             })
         })

@@ -6,7 +6,10 @@ use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
+    client::legacy::{
+        Client,
+        connect::{HttpConnector, dns::GaiResolver},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -15,7 +18,11 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
-use super::{CallError, Lines, Origin, Pinned, RestError, certificate, lines::LONGEST};
+use super::{
+    CallError, Lines, Origin, Pinned, RestError, certificate,
+    lines::LONGEST,
+    resolver::{Resolver, connector},
+};
 use crate::{
     codec::hex,
     lightning::{NodeError, url::ConnectError},
@@ -41,7 +48,7 @@ pub(crate) struct Rest {
     node: &'static str,
     origin: Origin,
     pinned: Option<Arc<Path>>,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector<Resolver<GaiResolver>>>, Full<Bytes>>,
     credential: (HeaderName, HeaderValue),
 }
 
@@ -133,7 +140,7 @@ impl Rest {
             ConnectError::url(format!("the host of {node} is not a name or an address"))
         })?;
         let file = pinned.as_ref().map(|pinned| Arc::from(&*pinned.file));
-        let mut connector = HttpConnector::new();
+        let mut connector = connector(&origin, GaiResolver::new());
         connector.enforce_http(false);
         connector.set_nodelay(true);
         connector.set_keepalive(Some(ALIVE));

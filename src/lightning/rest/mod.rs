@@ -6,6 +6,8 @@ mod client;
 mod error;
 mod lines;
 mod origin;
+mod parts;
+mod resolver;
 
 pub(crate) use self::{
     certificate::Pinned,

@@ -9,7 +9,7 @@ use crate::{
 /// The beginning of every URL of a node: scheme, host, port, and perhaps a path.
 #[derive(Clone)]
 pub(crate) struct Origin {
-    secure: bool,
+    transport: Transport,
     authority: String,
     prefix: String,
 }
@@ -19,7 +19,8 @@ pub(crate) struct Origin {
 pub(crate) enum Transport {
     /// Plain HTTP to any host.
     Insecure,
-    /// Plain HTTP to this machine, a private network or an onion service.
+    /// Plain HTTP to this machine or a private network. An onion service is reached through a local
+    /// proxy that gives it a private address.
     Plain,
     /// HTTPS.
     Tls,
@@ -41,8 +42,8 @@ impl Origin {
         let is_onion = parsed.host().to_ascii_lowercase().ends_with(".onion");
         match transport {
             Transport::Tls => {}
-            Transport::Insecure | Transport::Plain if parsed.is_loopback() || is_onion => {}
-            Transport::Plain if !is_private_host(&parsed) => {
+            Transport::Insecure | Transport::Plain if parsed.is_loopback() => {}
+            Transport::Plain if !is_private_host(&parsed) && !is_onion => {
                 return Err(ConnectError::url(format!(
                     "the credential for {authority} would be sent without TLS over a public network: connect with TLS, or through a \
                      tunnel to a private address; to send it nevertheless, call .insecure_without_tls(), or write insecure=true in the URL"
@@ -53,17 +54,32 @@ impl Origin {
             )),
         }
         Ok(Self {
-            secure: matches!(transport, Transport::Tls),
+            transport,
             authority,
             prefix: String::new(),
         })
     }
 
     /// Adds a path to every URL.
-    #[must_use]
-    pub(crate) fn under(mut self, prefix: &str) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// If it does not begin with a slash, or has a character that no path has.
+    pub(crate) fn under(mut self, prefix: &str) -> Result<Self, ConnectError> {
+        let is_of_path = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~@:+".contains(&byte);
+        let is_path = prefix.is_empty() || prefix.starts_with('/');
+        if !is_path || !prefix.bytes().all(is_of_path) {
+            return Err(ConnectError::url(
+                "expected a path that begins with a slash, of letters, digits and -._~@:+, such as /wallets",
+            ));
+        }
         self.prefix = prefix.trim_end_matches('/').to_owned();
-        self
+        Ok(self)
+    }
+
+    /// Returns whether a name of the host may only stand for a private address.
+    pub(super) const fn is_only_private(&self) -> bool {
+        matches!(self.transport, Transport::Plain)
     }
 
     pub(super) fn host(&self) -> &str {
@@ -72,7 +88,10 @@ impl Origin {
     }
 
     pub(super) fn url(&self, path: &str) -> String {
-        let scheme = if self.secure { "https" } else { "http" };
+        let scheme = match self.transport {
+            Transport::Insecure | Transport::Plain => "http",
+            Transport::Tls => "https",
+        };
         format!("{scheme}://{}{}{path}", self.authority, self.prefix)
     }
 }

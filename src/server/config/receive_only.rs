@@ -21,11 +21,11 @@ impl PaywallBuilder {
         match profile.can_spend {
             Some(false) => Ok(()),
             Some(true) if self.receive_only => Err(ConfigError::new(
-                "the node's credential can spend, and .receive_only() forbids that: use one that can only make and look up invoices (LND: invoices.macaroon; LNbits: the invoice/read key; phoenixd: the limited password)",
+                "the node's credential can spend, and .receive_only() forbids that: use one that can only make and look up invoices (LND: invoice.macaroon; LNbits: the invoice/read key; phoenixd: the limited password)",
             )),
             None if self.receive_only => Err(ConfigError::new(
-                "the node does not tell whether its credential can spend, and .receive_only() needs to know: set `can_spend` in the \
-                 receiver's profile",
+                "the node does not tell whether its credential can spend, and .receive_only() needs to know: use a credential that it can read (LND: a macaroon as LND \
+                 writes it, without changes), or set `can_spend` in the receiver's profile if the adapter is your own",
             )),
             Some(true) => {
                 trace::warn(format_args!(
