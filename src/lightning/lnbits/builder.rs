@@ -4,9 +4,9 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{
     Lnbits, NAME,
-    node::{call, permission},
+    node::{call, is_admin},
     receive,
-    wire::{Found, Wallet},
+    wire::Found,
 };
 use crate::{
     lightning::{
@@ -109,19 +109,6 @@ impl LnbitsBuilder {
             public_key: *invoice.payee(),
             can_spend,
         })
-    }
-}
-
-pub(super) async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
-    match call(rest, Ask::get("/api/v1/wallet")).await {
-        Ok(reply) => Ok(reply.json::<Wallet>()?.id.is_some()),
-        Err((
-            Some(StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
-            CallError::Explained(why),
-        )) if why.kind == NodeErrorKind::Refused => Err(permission(
-            "the key is of no wallet of it: copy the invoice key from the wallet's page (API docs)",
-        )),
-        Err((_, error)) => Err(error),
     }
 }
 

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use super::{
     NAME,
-    wire::{Detail, Fault, Found},
+    wire::{Detail, Fault, Found, Wallet},
 };
 use crate::{
     lightning::{
@@ -75,6 +75,20 @@ pub struct Lnbits {
 pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (Option<StatusCode>, CallError)> {
     rest.success(ask, |reply| (Some(reply.status), explain(reply)))
         .await
+}
+
+/// Returns whether the key is the admin key of its wallet. A key of no wallet is an error.
+pub(super) async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
+    match call(rest, Ask::get("/api/v1/wallet")).await {
+        Ok(reply) => Ok(reply.json::<Wallet>()?.id.is_some()),
+        Err((
+            Some(StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+            CallError::Explained(why),
+        )) if why.kind == NodeErrorKind::Refused => Err(permission(
+            "the key is of no wallet of it: copy the invoice key from the wallet's page (API docs)",
+        )),
+        Err((_, error)) => Err(error),
+    }
 }
 
 /// Asks for a payment, in or out. Returns `None` if the wallet has none with this hash.

@@ -2,8 +2,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Lnbits, NAME,
-    builder::is_admin,
-    node::{call, find},
+    node::{call, find, is_admin},
     wire::{MadeInvoice, NewInvoice, Payment},
 };
 use crate::{
