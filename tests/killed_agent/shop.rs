@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     path::PathBuf,
     process::{Command, Stdio},
+    sync::Once,
 };
 
 use base64_simd::URL_SAFE;
@@ -72,12 +73,10 @@ pub(crate) async fn get(url: &str) -> Bytes {
     answer.into_body().collect().await.unwrap().to_bytes()
 }
 
-/// Returns the program `paid_api`. Plain `cargo test` builds it before it runs any test.
+/// Builds the program `paid_api`, and returns its path. One that an earlier build left is replaced.
 fn program() -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let target = this.parent().unwrap().parent().unwrap();
-    let program = target.join("examples").join("paid_api");
-    if !program.exists() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
             .args(["build", "--quiet", "--example", "paid_api"])
@@ -86,6 +85,8 @@ fn program() -> PathBuf {
             built.unwrap().success(),
             "the example paid_api is not built"
         );
-    }
-    program
+    });
+    let this = std::env::current_exe().unwrap();
+    let target = this.parent().unwrap().parent().unwrap();
+    target.join("examples").join("paid_api")
 }

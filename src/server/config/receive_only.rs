@@ -21,7 +21,7 @@ impl PaywallBuilder {
         match profile.can_spend {
             Some(false) => Ok(()),
             Some(true) if self.receive_only => Err(ConfigError::new(
-                "the node's credential can spend, and .receive_only() forbids that: use one that can only make and look up invoices (LND: invoice.macaroon; LNbits: the invoice/read key; phoenixd: the limited password)",
+                "the node's credential can spend, and .receive_only() forbids that: use one that can only make and look up invoices (LND: invoices.macaroon; LNbits: the invoice/read key; phoenixd: the limited password)",
             )),
             None if self.receive_only => Err(ConfigError::new(
                 "the node does not tell whether its credential can spend, and .receive_only() needs to know: use a credential that it can read (LND: a macaroon as LND \
