@@ -79,7 +79,7 @@ impl Faults for Real {
                 // The payee does not take the payment.
                 Fault::PendingPayments => self.stop(&self.names[self.names.len() - 1..]),
                 Fault::Silence => self.stop(self.names),
-                other => unimplemented!("{other:?}"),
+                other => panic!("this test cannot cause {other:?}"),
             }
         })
     }

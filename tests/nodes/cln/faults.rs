@@ -43,7 +43,7 @@ impl Faults for Lightningd {
                 conformance::Fault::OtherAmount => self.fault(ANY, Fault::OtherAmount),
                 conformance::Fault::OtherHash => self.fault(ANY, Fault::OtherHash),
                 conformance::Fault::WrongPreimage => self.fault(ANY, Fault::WrongPreimage),
-                other => unimplemented!("{other:?}"),
+                other => panic!("this test cannot cause {other:?}"),
             }
         })
     }

@@ -78,7 +78,7 @@ impl conformance::Faults for Faulty {
                 conformance::Fault::OtherAmount => self.ledger.lie(Lie::Amount),
                 conformance::Fault::OtherHash => self.ledger.names_another(),
                 conformance::Fault::WrongPreimage => self.ledger.pays(Pays::WrongPreimage),
-                other => unimplemented!("{other:?}"),
+                other => panic!("this test cannot cause {other:?}"),
             }
         })
     }
