@@ -38,7 +38,8 @@ use crate::{
 /// - `settlements()` asks phoenixd every 2 seconds, and at longer intervals, up to one minute, while
 ///   it does not answer. It sees a settlement up to 2 seconds late. phoenixd's clock may be 5 minutes
 ///   behind, so what settled up to 5 minutes before may be reported too. It reads at most 5,000
-///   settlements each time, the newest first.
+///   settlements each time, the newest first. phoenixd's WebSocket is not used: it never repeats what
+///   happened while nobody was connected, and it would need a second HTTP client in this crate.
 /// - `pay` has no fee limit, because phoenixd has none: its fee is fixed (0.4 % and 4 satoshis).
 ///   [`PayLimits::max_fee`](crate::lightning::PayLimits::max_fee) is ignored, and
 ///   [`PayerProfile::keeps_fee_limit`](crate::lightning::PayerProfile::keeps_fee_limit) is false.
