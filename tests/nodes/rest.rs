@@ -178,7 +178,11 @@ async fn an_lnd_without_inbound_liquidity_is_logged_when_it_is_connected() {
     server.fault("/v1/balance", Fault::Status(502));
     let journal = Journal::begin();
     lnd(&server, &ALL).await;
-    assert!(journal.lines().contains("it is not known whether LND at"));
+    assert!(
+        journal
+            .lines()
+            .contains("it is not known whether LND has inbound liquidity")
+    );
 }
 
 /// Lets an invoice settle, with another clock, and waits until it is reported.
