@@ -22,6 +22,27 @@
 //! fields `host`, `msat`, `dialect`, `payment_hash` and `outcome`. A budget that is nearly used up is
 //! a warning. No preimage, credential, header or query is logged.
 //!
+//! # Known gaps
+//!
+//! This client is new. Give it a wallet with little money until these are fixed:
+//!
+//! - **Recovery beside a request**: if [`Wallet::recover`] asks for the outcome of a request whose
+//!   call was dropped, and the same request is made meanwhile, it can be paid a second time.
+//! - **Redirects**: a client that follows redirects beneath the layer is paid for where they led.
+//!   In a layer around this one, only the first hop to another origin is kept from being paid, and
+//!   not for every form of `Location`. `PayingClient` follows redirects itself and has neither gap.
+//! - **Headers that reqwest adds**: `default_headers` of a builder that is given to `PayingClient`
+//!   also go to other origins after a redirect, and a credential takes the place of an
+//!   `Authorization` among them. Set headers on each request instead.
+//! - **Headers that a server binds**: two requests that differ only in them count as one. What one
+//!   of them paid for and did not get can block the other, or be refused for it.
+//! - **Dropped calls**: what they reserved counts until the same request is made again, or until
+//!   [`Wallet::recover`] is called. Call it while no request runs.
+//! - **Another node**: keep one ledger for one paying node. With another one, payments in flight
+//!   would be taken for failed.
+//! - **An answer that is lost** although the server had served the request: if the server keeps no
+//!   answers, its refusal stops payments to its domain until a person clears the entry.
+//!
 //! # Order of layers
 //!
 //! Put the layer inside a layer that follows redirects. A redirect to another origin, or one after a
