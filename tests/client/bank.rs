@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tower_x402::{
-    Amount, Invoice, Network, PaymentHash, Preimage,
+    Amount, DialectName, Invoice, Network, PaymentHash, Preimage,
     client::{Policy, Wallet, WalletBuilder},
     clock::{TestClock, Timestamp},
     ledger::{Budget, Entry, Ledger, LedgerOptions},
@@ -97,6 +97,12 @@ impl Bank {
 
     pub(crate) async fn wallet(&self, ledger: &Ledger) -> Wallet {
         self.builder(ledger).build().await.unwrap()
+    }
+
+    /// A wallet that pays in one dialect.
+    pub(crate) async fn wallet_of(&self, ledger: &Ledger, dialect: DialectName) -> Wallet {
+        let builder = self.builder(ledger).dialects([dialect]);
+        builder.build().await.unwrap()
     }
 
     /// Whether a payment is on its way.

@@ -43,12 +43,7 @@ async fn killed_after(polls: usize, dialect: DialectName) -> bool {
     let ledger = bank.ledger();
     let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
     let shop = shop::sells(&bank, ALL, Charge::new(sat(10)).keep_answers(kept));
-    let wallet = bank
-        .builder(&ledger)
-        .dialects([dialect])
-        .build()
-        .await
-        .unwrap();
+    let wallet = bank.wallet_of(&ledger, dialect).await;
     let (first, _) = client(&wallet, shop.clone());
     let mut asking = Box::pin(first.oneshot(get(URL)));
     let mut is_done = false;
@@ -65,12 +60,7 @@ async fn killed_after(polls: usize, dialect: DialectName) -> bool {
     let paid_before = bank.payments();
     assert!(paid_before <= 1);
 
-    let wallet = bank
-        .builder(&ledger)
-        .dialects([dialect])
-        .build()
-        .await
-        .unwrap();
+    let wallet = bank.wallet_of(&ledger, dialect).await;
     let (again, _) = client(&wallet, shop);
     wallet.recover().await.unwrap();
     if is_done {

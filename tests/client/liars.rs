@@ -21,12 +21,7 @@ async fn a_payment_without_its_preimage_counts_as_spent_and_presents_nothing() {
         for dialect in ALL {
             let bank = Bank::new();
             let ledger = bank.ledger();
-            let wallet = bank
-                .builder(&ledger)
-                .dialects([dialect])
-                .build()
-                .await
-                .unwrap();
+            let wallet = bank.wallet_of(&ledger, dialect).await;
             let (client, seen) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(10))));
             bank.lies(report);
             let error = ask(&client, get(URL)).await.unwrap_err();

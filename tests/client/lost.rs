@@ -38,12 +38,7 @@ async fn a_connection_that_breaks_after_the_payment_costs_no_second_payment() {
     for dialect in ALL {
         let bank = Bank::new();
         let ledger = bank.ledger();
-        let wallet = bank
-            .builder(&ledger)
-            .dialects([dialect])
-            .build()
-            .await
-            .unwrap();
+        let wallet = bank.wallet_of(&ledger, dialect).await;
         let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
         let server = shop::sells(&bank, ALL, Charge::new(sat(10)).keep_answers(kept));
         let breaks = Arc::new(AtomicBool::new(true));

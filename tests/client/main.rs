@@ -15,7 +15,6 @@ mod checks;
 mod credentials;
 mod died;
 mod elsewhere;
-
 mod interleavings;
 mod killed;
 mod liars;

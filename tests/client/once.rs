@@ -19,12 +19,7 @@ async fn a_request_is_paid_once_in_every_dialect_and_carries_its_receipt() {
     for dialect in ALL {
         let bank = Bank::new();
         let ledger = bank.ledger();
-        let wallet = bank
-            .builder(&ledger)
-            .dialects([dialect])
-            .build()
-            .await
-            .unwrap();
+        let wallet = bank.wallet_of(&ledger, dialect).await;
         let (client, seen) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(10))));
         let answer = ask(&client, get(URL)).await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK);
