@@ -131,7 +131,7 @@ async fn begin<E>(
     }
 }
 
-/// Returns what the ledger is told of a payment. `None` if the invoice names no amount.
+/// Returns the payment as the ledger records it. `None` if the invoice names no amount.
 fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayment> {
     let (purchase, place) = (&*checked.purchase, &job.place);
     let mut payment = NewPayment::new(

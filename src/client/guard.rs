@@ -57,7 +57,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     }
 }
 
-/// What the name of a host says about where it leads.
+/// The kind of address that the name of a host stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leads {
     /// To this machine.
@@ -70,7 +70,7 @@ pub(super) enum Leads {
     Open,
 }
 
-/// Returns where a host in lower case leads, without resolving it.
+/// Returns the kind of address of a host in lower case, without resolving its name.
 pub(super) fn leads(host: &str) -> Leads {
     let host = host.trim_end_matches('.');
     let literal = host

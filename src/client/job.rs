@@ -1,4 +1,4 @@
-//! One request of the caller: where it goes, and what is needed to send it again.
+//! One request of the caller: its URL, and what is needed to send it again.
 
 use std::future::poll_fn;
 
@@ -39,7 +39,7 @@ pub(super) struct LedHere;
 pub(super) type Unkept<B> = Option<B>;
 
 impl Job {
-    /// Checks where a request goes, and keeps its body if it is short enough. Nothing was sent if
+    /// Checks the URL of a request, and keeps its body if it is short enough. Nothing was sent if
     /// this fails.
     pub(super) async fn take<B, E>(
         request: Request<B>,

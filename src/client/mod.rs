@@ -28,7 +28,7 @@
 //!
 //! - **Recovery beside a request**: if [`Wallet::recover`] asks for the outcome of a request whose
 //!   call was dropped, and the same request is made meanwhile, it can be paid a second time.
-//! - **Redirects**: a client that follows redirects beneath the layer is paid for where they led.
+//! - **Redirects**: if a client beneath the layer follows redirects, the layer pays the last URL.
 //!   In a layer around this one, only the first hop to another origin is kept from being paid, and
 //!   not for every form of `Location`. `PayingClient` follows redirects itself and has neither gap.
 //! - **Headers that reqwest adds**: `default_headers` of a builder that is given to `PayingClient`

@@ -3,7 +3,7 @@ use http::{Method, Uri, uri::Scheme};
 use super::guard;
 use crate::codec::authority::Authority;
 
-/// Where a request goes.
+/// The method and the URL of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) method: Method,
@@ -50,7 +50,8 @@ impl Place {
             .unwrap_or(&self.host)
     }
 
-    /// Returns where a `Location` leads from here, read as browsers do. `None` if it cannot be read.
+    /// Returns the URL of a `Location` relative to this one, read as browsers do. `None` if it cannot
+    /// be read.
     pub(super) fn redirected(&self, location: &str) -> Option<String> {
         let location = location.trim_ascii().replace('\\', "/");
         let own = if self.is_https { "https" } else { "http" };

@@ -20,7 +20,7 @@ pub(super) struct Redirects {
 }
 
 impl Redirects {
-    /// Remembers where an answer redirects to.
+    /// Remembers the URL that an answer redirects to.
     pub(super) fn note(
         &mut self,
         place: &Place,
