@@ -4,8 +4,10 @@ use std::fmt;
 
 use http::HeaderMap;
 
-use super::HeaderLine;
-use super::client::{ChallengeError, ClientConditions, ClientRequest};
+use super::{
+    HeaderLine,
+    client::{ChallengeError, ClientConditions, ClientRequest},
+};
 use crate::{
     clock::Timestamp,
     payment::{Amount, DialectName, Invoice, Preimage},
@@ -67,4 +69,11 @@ pub(crate) struct ClientHalf {
     pub(crate) in_body: fn(&str) -> Vec<Box<dyn Offer>>,
     /// Reads what [`Purchase::to_json`] returned.
     pub(crate) restore: fn(&str) -> Result<Box<dyn Purchase>, ChallengeError>,
+}
+
+/// Returns a dialect's challenges as offers, in their order.
+#[cfg(any(feature = "l402", feature = "mpp", feature = "x402"))]
+pub(super) fn boxed(challenges: Vec<impl Offer + 'static>) -> Vec<Box<dyn Offer>> {
+    let offers = challenges.into_iter();
+    offers.map(|offer| Box::new(offer) as _).collect()
 }

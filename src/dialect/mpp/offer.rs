@@ -6,18 +6,14 @@ use crate::{
     dialect::client::{ChallengeError, ClientConditions, ClientRequest},
     dialect::{
         HeaderLine,
-        offer::{ClientHalf, Offer, Purchase},
+        offer::{ClientHalf, Offer, Purchase, boxed},
     },
     payment::{Amount, DialectName, Invoice, Preimage},
 };
 
 pub(super) const CLIENT: ClientHalf = ClientHalf {
     announcement: Some(("accept-payment", "lightning/charge")),
-    in_headers: |headers| {
-        let challenges = Challenge::in_headers(headers).into_iter();
-        let boxed = challenges.map(|challenge| Box::new(challenge) as Box<dyn Offer>);
-        boxed.collect()
-    },
+    in_headers: |headers| boxed(Challenge::in_headers(headers)),
     in_body: |_| Vec::new(),
     restore: |text| Ok(Box::new(Payable::from_json(text)?)),
 };

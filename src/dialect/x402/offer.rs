@@ -1,16 +1,14 @@
 //! What a client needs of this dialect: see [`ClientHalf`].
 
-use std::time::Duration;
-
 use super::{Challenge, Payable};
 use crate::{
     clock::Timestamp,
     dialect::client::{ChallengeError, ClientConditions, ClientRequest},
     dialect::{
         HeaderLine,
-        offer::{ClientHalf, Offer, Purchase},
+        offer::{ClientHalf, Offer, Purchase, boxed},
     },
-    payment::{Amount, DialectName, Invoice, Preimage},
+    payment::{Amount, DialectName, Invoice, Preimage, SKEW},
 };
 
 pub(super) const CLIENT: ClientHalf = ClientHalf {
@@ -19,17 +17,6 @@ pub(super) const CLIENT: ClientHalf = ClientHalf {
     in_body: |text| boxed(Challenge::in_json(text)),
     restore: |text| Ok(Box::new(Payable::from_json(text)?)),
 };
-
-/// Servers accept the credential for so long after the invoice's expiry (`lnbtc`, "Facilitator
-/// Validation").
-const SKEW: Duration = Duration::from_secs(60);
-
-fn boxed(challenges: Vec<Challenge>) -> Vec<Box<dyn Offer>> {
-    let boxed = challenges
-        .into_iter()
-        .map(|challenge| Box::new(challenge) as Box<dyn Offer>);
-    boxed.collect()
-}
 
 impl Offer for Challenge {
     fn dialect(&self) -> DialectName {
@@ -66,6 +53,8 @@ impl Purchase for Payable {
         self.expires_at()
     }
 
+    /// Servers accept the credential so long after the invoice's expiry (`lnbtc`, "Facilitator
+    /// Validation").
     fn redeem_until(&self) -> Timestamp {
         self.expires_at().saturating_add(SKEW)
     }
