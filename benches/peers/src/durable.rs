@@ -19,9 +19,7 @@ use tower_x402::{
     DurableStore, Network, PaymentHash,
     clock::{Clock as _, SystemClock},
     internals::replay::{RawEngine, RawRecord},
-    replay::{
-        Consumption, ConsumptionKey, UseLimits, ReplayStore as _, UseId, UseRequest,
-    },
+    replay::{Consumption, ConsumptionKey, ReplayStore as _, UseId, UseLimits, UseRequest},
 };
 
 use crate::{measure::median_of, report::Row};
@@ -118,7 +116,12 @@ async fn consume(store: Arc<DurableStore>, (key, use_id): (ConsumptionKey, UseId
         .now()
         .saturating_add(Duration::from_secs(86_400));
     let answer = store
-        .consume(UseRequest::new(key, use_id, UseLimits::new(NonZeroU32::MIN, 2), until))
+        .consume(UseRequest::new(
+            key,
+            use_id,
+            UseLimits::new(NonZeroU32::MIN, 2),
+            until,
+        ))
         .await;
     assert_eq!(
         answer.expect("space on the disk"),
