@@ -1,5 +1,6 @@
-//! A [tower](https://docs.rs/tower) layer that charges for API calls over Bitcoin's Lightning
-//! Network. It answers 402 (Payment Required) until a client has paid.
+//! Paid APIs for machines, over Bitcoin's Lightning Network: a [tower](https://docs.rs/tower) layer
+//! that charges for API calls, and one that pays for them. The server answers 402 (Payment Required)
+//! until a client has paid. The client pays by itself, inside a budget that you set.
 //!
 //! ```text
 //! client                      X402Layer                         Lightning node
@@ -49,25 +50,11 @@
 //! }
 //! ```
 //!
-//! Call `route_layer` on the method router, as above. A method that the route does not have is then
-//! answered with 405 and costs no invoice. `Router::layer` would charge for paths that do not
-//! exist.
-//!
-//! - [`RouteTable`] prices all routes of a service in one place, with or without axum.
-//! - [`price_fn`] creates a price that depends on the request.
-//! - [`Charge`] sets what one payment buys: one request, several requests, or a duration.
-//! - [`FreeAllowance`] lets each client make some requests a day for free, on one route or on many.
-//! - [`Charge::keep_answers`] gives an answer again to a payer that never received it.
-//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among
-//!   other layers.
-//!
-//! The server in the README includes a wallet, so that you can pay by hand. The repository's
-//! `examples/` show a production set-up, your own node, tests of handlers, and settlements.
-//!
 //! # Pay for a request
 //!
 //! The feature `reqwest` adds a client that pays by itself, inside limits that you set. The feature
-//! `client` has the same as a tower layer. [`client`] says what holds, whatever a server does.
+//! `client` has the same as a tower layer. The page of [`client`] says what holds, whatever a server
+//! does.
 //!
 #![cfg_attr(
     all(feature = "ledger-durable", feature = "reqwest"),
@@ -92,6 +79,23 @@
 //!     Ok(())
 //! }
 //! ```
+//!
+//! # More about charging
+//!
+//! Call `route_layer` on the method router, as above. A method that the route does not have is then
+//! answered with 405 and costs no invoice. `Router::layer` would charge for paths that do not
+//! exist.
+//!
+//! - [`RouteTable`] prices all routes of a service in one place, with or without axum.
+//! - [`price_fn`] creates a price that depends on the request.
+//! - [`Charge`] sets what one payment buys: one request, several requests, or a duration.
+//! - [`FreeAllowance`] lets each client make some requests a day for free, on one route or on many.
+//! - [`Charge::keep_answers`] gives an answer again to a payer that never received it.
+//! - [`server`] explains the layer: the order of its steps, its answers, and where to put it among
+//!   other layers.
+//!
+//! The server in the README includes a wallet, so that you can pay by hand. The repository's
+//! `examples/` show a production set-up, your own node, tests of handlers, and settlements.
 //!
 //! # The dialects
 //!
