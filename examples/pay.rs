@@ -33,7 +33,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .build()
         .await?;
 
-    let answer = PayingClient::new(wallet.clone())?.get(url).send().await?;
+    let answer = PayingClient::new(wallet.clone())?.get(url).send().await;
+    let answer = answer.map_err(|error| error.to_string())?; // it says whether money left
     let receipt = answer.extensions().get::<PaidReceipt>().cloned();
     println!("{}: {}", answer.status(), answer.text().await?);
     match receipt {

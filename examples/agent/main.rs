@@ -1,4 +1,5 @@
-//! An agent with 500 sat a day, which buys until its budget stops it, and prints what it spent.
+//! An agent with 500 sat a day and a budget for each of its tools. It buys until a budget stops it,
+//! and prints what it spent.
 //!
 //! `cargo run --example agent` runs the tools and two Lightning nodes in this process. To buy from
 //! another process, and to kill the agent in between, start `cargo run --example paid_api`, and then
@@ -7,12 +8,12 @@
 
 mod tools;
 
-use std::{collections::BTreeMap, error::Error, sync::Arc};
+use std::{error::Error, sync::Arc};
 
 use tower_x402::{
     Amount, Devnet,
     client::{PayErrorKind, PayingClient, Policy, Wallet},
-    ledger::{Budget, EntryState, Ledger},
+    ledger::{Budget, Ledger},
     lightning::{self, Payer},
 };
 
@@ -36,19 +37,23 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         _ => return Err("expected no arguments, or three: an origin, a node and a folder".into()),
     };
+    let policy = Policy::new().max_fee(Amount::from_sat(1));
+    let policy = policy.allow_private_addresses();
     let agent = Wallet::builder(payer)
         .budget(Budget::daily(Amount::from_sat(500)))
         .ledger(ledger.clone())
-        .policy(
-            Policy::new()
-                .max_fee(Amount::from_sat(1))
-                .allow_private_addresses(),
-        )
+        .policy(policy)
         .build()
         .await?;
     println!("left by an earlier run: {:?}", agent.recover().await?);
-    let client = PayingClient::new(agent.clone())?;
-    for (number, city) in ["oslo", "lima", "pune"].iter().cycle().enumerate() {
+    let mut tools = Vec::new();
+    for city in ["oslo", "lima", "pune"] {
+        let wallet = agent
+            .child(city, Budget::total(Amount::from_sat(200)))
+            .await?;
+        tools.push((city, PayingClient::new(wallet)?));
+    }
+    for (number, (city, client)) in tools.iter().cycle().enumerate() {
         let url = format!("{origin}/weather/{city}");
         match client.get(&url).send().await {
             Ok(answer) => println!("{number}: {} {}", answer.status(), answer.text().await?),
@@ -56,19 +61,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 println!("{number}: stopped: {error}");
                 break;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error.to_string().into()),
         }
     }
 
-    let mut spent = BTreeMap::<String, u64>::new();
-    for entry in ledger.entries(None)? {
-        if entry.state() == EntryState::Redeemed {
-            let msat = entry.amount().as_msat() + entry.fee().unwrap_or_default().as_msat();
-            *spent.entry(entry.path().to_owned()).or_default() += msat;
-        }
-    }
-    for (path, msat) in spent {
-        println!("spent on {path:<20} {}", Amount::from_msat(msat));
+    for (budget, total) in &ledger.totals()?.by_budget {
+        println!(
+            "{budget:<20} {:>2} payments {:>8}",
+            total.payments,
+            total.spent.to_string()
+        );
     }
     let budget = agent.budget()?;
     println!(
