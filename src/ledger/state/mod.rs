@@ -16,6 +16,7 @@ pub(super) use self::{
     books::Books,
     carried::CarriedKey,
     changes::Changes,
+    forget::DAY,
     steps::{Later, Step},
 };
 #[cfg(feature = "ledger-durable")]
