@@ -6,6 +6,7 @@ use std::{
 use super::{
     Approvals, EntryId, LedgerOptions,
     error::LedgerError,
+    roots::Roots,
     state::{Books, Changes, Later},
 };
 use crate::{
@@ -40,6 +41,7 @@ pub struct Ledger(Arc<Shared>);
 struct Shared {
     books: Arc<Mutex<Books>>,
     approvals: Approvals,
+    roots: Roots,
     clock: Arc<dyn Clock>,
     #[cfg(feature = "ledger-durable")]
     journal: Option<crate::journal::Journal<super::durable::LedgerMachine>>,
@@ -59,6 +61,7 @@ impl Ledger {
         Self(Arc::new(Shared {
             books: Arc::new(Mutex::new(Books::new(options.capacity))),
             approvals: Approvals::in_memory(options.clock.clone()),
+            roots: Roots::default(),
             clock: options.clock,
             #[cfg(feature = "ledger-durable")]
             journal: None,
@@ -78,6 +81,10 @@ impl Ledger {
     #[must_use]
     pub fn approvals(&self) -> &Approvals {
         &self.0.approvals
+    }
+
+    pub(super) fn roots(&self) -> &Roots {
+        &self.0.roots
     }
 
     /// Changes the books, and returns once the change is safe from a loss of power.
@@ -154,6 +161,7 @@ impl Ledger {
         Ok(Self(Arc::new(Shared {
             books,
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
+            roots: Roots::default(),
             clock,
             journal: Some(journal),
         })))

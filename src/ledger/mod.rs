@@ -30,6 +30,7 @@
 //! was far ahead once leaves windows closed until the true time catches up.
 
 mod approvals;
+mod body_digest;
 mod budget;
 #[cfg(feature = "ledger-durable")]
 mod durable;
@@ -45,14 +46,21 @@ mod paying;
 mod plain;
 mod reading;
 mod refusal;
+mod roots;
 mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
 mod total;
 
+#[cfg_attr(
+    not(feature = "client"),
+    expect(unused_imports, reason = "wallets use it")
+)]
+pub(crate) use self::roots::RootInUse;
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
+    body_digest::BodyDigest,
     budget::{Budget, BudgetPath, BudgetState},
     entry::{Direction, Entry, EntryState},
     error::{LedgerError, LedgerErrorKind},

@@ -1,8 +1,10 @@
 //! What the ledger holds, and its budgets.
 
+use std::sync::Arc;
+
 use super::{
-    Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, LedgerErrorKind,
-    RequestKey, Total,
+    BeginError, Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError,
+    LedgerErrorKind, NewPayment, RequestKey, RootInUse, Total,
     state::{Books, CarriedKey},
 };
 use crate::{
@@ -24,9 +26,24 @@ impl Ledger {
             let why = format!("{path} is not an outermost budget: use `create_budget`");
             return Err(LedgerError::new(LedgerErrorKind::Invalid, why));
         }
-        let path = path.clone();
-        self.change(move |books, now, changes| books.set_root(&path, limits, now, changes))
-            .await
+        let (own, set) = (path.clone(), limits.clone());
+        self.change(move |books, now, changes| books.set_root(&own, set, now, changes))
+            .await?;
+        self.roots().note(path, limits);
+        Ok(())
+    }
+
+    /// Sets the limits of an outermost budget for a new wallet. Another wallet of this process that
+    /// has the same budget must have the same limits: it would be widened without notice.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) async fn use_root(
+        &self,
+        path: &BudgetPath,
+        limits: Budget,
+    ) -> Result<Arc<RootInUse>, LedgerError> {
+        let in_use = self.roots().take(path, &limits)?;
+        self.set_root(path, limits).await?;
+        Ok(in_use)
     }
 
     /// Creates a budget below another one. If it is there with the same limits, this changes
@@ -65,6 +82,16 @@ impl Ledger {
         let path = path.clone();
         self.change(move |books, now, changes| books.revoke(&path, now, changes))
             .await
+    }
+
+    /// Returns whether [`begin`](Self::begin) would begin this payment now. Reserves nothing, so the
+    /// answer may have changed by the time it is begun.
+    ///
+    /// # Errors
+    ///
+    /// As for [`begin`](Self::begin).
+    pub fn would_begin(&self, payment: &NewPayment) -> Result<(), BeginError> {
+        self.read(|books, now| books.would_begin(payment, now).map(drop))?
     }
 
     /// Returns a budget as it is now.
@@ -180,8 +207,8 @@ impl Ledger {
     pub async fn forget_before(&self, moment: Timestamp) -> Result<usize, LedgerError> {
         let mut forgotten = 0;
         loop {
-            let some = self.change(move |books, _, changes| {
-                Ok::<_, LedgerError>(books.forget_before(moment, PAGE, changes))
+            let some = self.change(move |books, now, changes| {
+                Ok::<_, LedgerError>(books.forget_before(moment, now, PAGE, changes))
             });
             match some.await? {
                 0 => break,

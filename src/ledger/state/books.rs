@@ -259,7 +259,7 @@ impl Books {
         self.keep(entry);
     }
 
-    fn keep(&mut self, entry: Record) {
+    pub(super) fn keep(&mut self, entry: Record) {
         let entry = Arc::new(entry);
         let is_live = self.live.calls.contains(&entry.id);
         let old = self.entries.insert(entry.id, entry.clone());

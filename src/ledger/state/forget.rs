@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    ledger::{BudgetPath, EntryState, Total, entry::Record},
+    ledger::{BudgetPath, EntryId, EntryState, Total, entry::Record},
 };
 
 impl Books {
@@ -18,12 +18,13 @@ impl Books {
     pub(in crate::ledger) fn forget_before(
         &mut self,
         moment: Timestamp,
+        now: Timestamp,
         most: usize,
         changes: &mut dyn Changes,
     ) -> usize {
         let entries = self.index.by_number.values();
         let entries = entries.filter_map(|id| self.entries.get(id));
-        let old = entries.filter(|entry| entry.is_over_before(moment));
+        let old = entries.filter(|entry| entry.is_over_before(moment, now));
         let old: Vec<_> = old.take(most).cloned().collect();
         for entry in &old {
             let (key, carried) = carried(entry);
@@ -31,11 +32,36 @@ impl Books {
             if carried.total != Total::default() {
                 self.carry(key, &carried, changes);
             }
-            changes.forgotten(entry);
-            self.entries.remove(&entry.id);
-            self.index.forget(entry);
+            self.forget(entry, changes);
         }
         old.len()
+    }
+
+    /// Forgets a payment that was never given to the payer, as if it had not been begun.
+    pub(super) fn forget_unsent(&mut self, id: EntryId, changes: &mut dyn Changes) {
+        if let Some(held) = self.entries.get(&id).cloned() {
+            // This takes it out of every sum and index.
+            self.keep(Record {
+                state: EntryState::Failed,
+                ..Record::clone(&held)
+            });
+            self.forget(&held, changes);
+        }
+    }
+
+    /// Forgets the oldest payment that failed. It has no sums to carry.
+    pub(super) fn forget_first_failed(&mut self, changes: &mut dyn Changes) {
+        let first = self.index.failed.first().map(|(_, id)| *id);
+        if let Some(held) = first.and_then(|id| self.entries.get(&id).cloned()) {
+            self.forget(&held, changes);
+        }
+    }
+
+    /// Forgets an entry that counts for nothing now, or whose sums are carried.
+    fn forget(&mut self, entry: &Record, changes: &mut dyn Changes) {
+        changes.forgotten(entry);
+        self.entries.remove(&entry.id);
+        self.index.forget(entry);
     }
 
     /// Forgets up to `most` budgets that were over before a moment and have neither entries nor
@@ -123,10 +149,11 @@ fn carried(entry: &Record) -> (CarriedKey, Carried) {
 
 impl Record {
     /// Returns whether nothing can happen to the entry any more, since before a moment.
-    fn is_over_before(&self, moment: Timestamp) -> bool {
+    fn is_over_before(&self, moment: Timestamp, now: Timestamp) -> bool {
         let is_over = match self.state {
             EntryState::Earned | EntryState::Failed => true,
-            EntryState::Redeemed => self.preimage.is_none(),
+            // A reusable credential until its end.
+            EntryState::Redeemed => self.preimage.is_none() || self.redeem_until < now,
             EntryState::Refused | EntryState::Unproved => self.is_cleared,
             EntryState::InFlight | EntryState::Paid | EntryState::Reserved | EntryState::Sent => {
                 false

@@ -209,3 +209,89 @@ async fn what_was_forgotten_leaves_a_window_by_the_day_on_which_it_was_spent() {
         assert_eq!(left, Some(sat(remaining)), "after {days} days");
     }
 }
+
+#[tokio::test]
+async fn what_never_went_to_the_payer_takes_no_room_and_what_failed_makes_room() {
+    let two = std::num::NonZeroUsize::new(2).unwrap();
+    let options = || {
+        LedgerOptions::new()
+            .clock(TestClock::at(START))
+            .capacity(two)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let in_folder = Ledger::open_with(folder.path(), options()).unwrap();
+    for ledger in [Ledger::in_memory_with(options()), in_folder] {
+        let wallet = BudgetPath::root("wallet").unwrap();
+        ledger
+            .set_root(&wallet, Budget::total(sat(100)))
+            .await
+            .unwrap();
+        for number in 0..6 {
+            let held = NewPayment {
+                is_held: true,
+                ..payment(&wallet, number)
+            };
+            let id = ledger.begin(held).await.unwrap().id;
+            match number % 2 {
+                0 => ledger.failed(id, "the approver refused it").await.unwrap(),
+                _ => ledger.release(id),
+            }
+        }
+        // The other steps were written before this one.
+        let sent = ledger.begin(payment(&wallet, 6)).await.unwrap().id;
+        assert_eq!(ledger.entries(None).unwrap().len(), 1);
+        for number in 7..12 {
+            let id = ledger.begin(payment(&wallet, number)).await.unwrap().id;
+            ledger.failed(id, "no route").await.unwrap();
+        }
+        let left = ledger.entries(None).unwrap();
+        let left: Vec<_> = left.iter().map(|entry| entry.payment_hash()).collect();
+        let of = |number| preimage(number).payment_hash();
+        assert_eq!(left, [of(6), of(11)], "the newest failure and what is sent");
+        ledger.paid(sent, preimage(6), sat(1)).await.unwrap();
+        ledger.begin(payment(&wallet, 12)).await.unwrap();
+        match ledger.begin(payment(&wallet, 13)).await {
+            Err(BeginError::Ledger(error)) => assert_eq!(error.kind(), LedgerErrorKind::Full),
+            other => panic!("{other:?}"),
+        }
+        let state = ledger.budget(&wallet).unwrap();
+        assert_eq!((state.spent, state.reserved), (sat(11), sat(11)));
+    }
+    let again = Ledger::open_with(folder.path(), options()).unwrap();
+    assert_eq!(again.entries(None).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_reusable_credential_that_has_ended_can_be_forgotten() {
+    let (ledger, wallet, clock) = ledger(Budget::total(sat(100))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.paid(id, preimage(1), sat(1)).await.unwrap();
+    ledger.redeemed_reusable(id, 200);
+    let later = START.saturating_add(DAY * 2);
+    assert_eq!(ledger.forget_before(later).await.unwrap(), 0, "it is good");
+    clock.set(later);
+    assert_eq!(ledger.forget_before(later).await.unwrap(), 1);
+    assert!(ledger.reusable().unwrap().is_empty());
+    assert_eq!(ledger.budget(&wallet).unwrap().spent, sat(11));
+}
+
+#[tokio::test]
+async fn what_would_begin_is_what_begins_and_asking_reserves_nothing() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(25)).per_host(sat(11))).await;
+    let first = payment(&wallet, 1);
+    ledger.would_begin(&first).unwrap();
+    assert_eq!(ledger.budget(&wallet).unwrap().reserved, Amount::ZERO);
+    ledger.begin(first).await.unwrap();
+    let same_host = NewPayment {
+        host: "host1.example".to_owned(),
+        ..payment(&wallet, 2)
+    };
+    for refused in [same_host, payment(&BudgetPath::root("x").unwrap(), 3)] {
+        let would = ledger.would_begin(&refused);
+        let would = would
+            .map(|()| panic!("it is over a limit"))
+            .map_err(|error| error.to_string());
+        let begun = ledger.begin(refused).await.map(drop);
+        assert_eq!(would, begun.map_err(|error| error.to_string()));
+    }
+}

@@ -220,7 +220,8 @@ impl World {
                     _ => Step::InFlight,
                 };
                 let done = self.books.step(id, step, now, &mut self.disk);
-                if done.is_ok() && self.books.entry(id).unwrap().state() != before {
+                let after = self.books.entry(id).map(|entry| entry.state());
+                if done.is_ok() && after != Some(before) {
                     known.money = match (known.money, money) {
                         // What was unproved is proved: it counts no later than before.
                         (Money::Left(_, at), Money::Left(msat, _)) => Money::Left(msat, at),
@@ -233,11 +234,11 @@ impl World {
 
     /// Forgets what is over. A budget that is gone is created again, and begins with nothing.
     fn forget(&mut self, now: Timestamp) {
-        self.books.forget_before(now, 1_000, &mut self.disk);
+        self.books.forget_before(now, now, 1_000, &mut self.disk);
         self.books.forget_budgets(now, 1_000, &mut self.disk);
-        for at in 0..PATHS.len() {
+        for (at, path) in PATHS.into_iter().enumerate() {
             if self.books.budget(&path_at(at), now).is_none() {
-                let own = self.known.values_mut().filter(|own| own.path == PATHS[at]);
+                let own = self.known.values_mut().filter(|own| own.path == path);
                 own.for_each(|own| own.path = "w/a");
                 create(&mut self.books, at, now, &mut self.disk);
             }
