@@ -161,7 +161,7 @@ impl Wallet {
     }
 
     pub(super) fn keep(&self, place: &Place, token: Token) {
-        let gone = lock(&self.shared.tokens).keep(place, token);
+        let gone = lock(&self.shared.tokens).keep(place, token, self.now());
         gone.into_iter()
             .for_each(|entry| self.shared.ledger.dropped(entry));
     }
