@@ -157,7 +157,7 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         let books = Arc::new(Mutex::new(Books::new(options.capacity)));
         let clock = options.clock;
-        let journal = super::durable::open(folder.as_ref(), books.clone(), clock.clone())?;
+        let journal = super::durable::open(folder.as_ref(), books.clone(), clock.clone(), None)?;
         Ok(Self(Arc::new(Shared {
             books,
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,

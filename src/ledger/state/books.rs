@@ -119,6 +119,12 @@ impl Books {
         entry.is_some_and(|entry| entry.state != EntryState::Reserved)
     }
 
+    /// Sets the ledger's time, which a person knows to be true.
+    #[cfg(feature = "ledger-durable")]
+    pub(super) const fn set_latest(&mut self, now: Timestamp) {
+        self.latest = now;
+    }
+
     /// Notes that a moment was seen by an earlier process.
     #[cfg(feature = "ledger-durable")]
     pub(super) fn note_latest(&mut self, moment: Timestamp) {
@@ -292,7 +298,12 @@ impl Books {
         Ok(())
     }
 
-    fn put_budget(&mut self, path: &BudgetPath, record: BudgetRecord, changes: &mut dyn Changes) {
+    pub(super) fn put_budget(
+        &mut self,
+        path: &BudgetPath,
+        record: BudgetRecord,
+        changes: &mut dyn Changes,
+    ) {
         let old = self.budgets.get(path);
         changes.budget(path, old, Some(&record));
         if old.is_some_and(|old| old.limits != record.limits) {

@@ -103,7 +103,7 @@ impl Books {
     }
 
     /// Adds to the sums of forgotten entries. No sum of a budget changes by that.
-    fn carry(&mut self, key: CarriedKey, more: &Carried, changes: &mut dyn Changes) {
+    pub(super) fn carry(&mut self, key: CarriedKey, more: &Carried, changes: &mut dyn Changes) {
         let held = self.carried.get(&key).copied();
         let mut carried = held.unwrap_or_default();
         carried.add(more);

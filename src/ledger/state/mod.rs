@@ -9,6 +9,8 @@ mod changes;
 mod counted;
 mod forget;
 mod index;
+#[cfg(feature = "ledger-durable")]
+mod repair;
 mod steps;
 mod window;
 

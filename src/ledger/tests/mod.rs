@@ -1,5 +1,6 @@
 mod approvals;
 mod budgets;
+mod clock;
 mod concurrent;
 mod disk;
 mod export;
