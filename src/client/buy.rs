@@ -113,6 +113,10 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
         Err(BeginRefusal::HostInTrouble { entries, .. }) => {
+            #[cfg(feature = "ledger-durable")]
+            let asked = wallet.ledger().clear_as_asked(&entries).await;
+            #[cfg(feature = "ledger-durable")]
+            asked.map_err(Cause::Ledger)?;
             resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,

@@ -44,6 +44,8 @@ struct Shared {
     roots: Roots,
     clock: Arc<dyn Clock>,
     #[cfg(feature = "ledger-durable")]
+    clearances: Option<super::clearances::Clearances>,
+    #[cfg(feature = "ledger-durable")]
     journal: Option<crate::journal::Journal<super::durable::LedgerMachine>>,
 }
 
@@ -63,6 +65,8 @@ impl Ledger {
             approvals: Approvals::in_memory(options.clock.clone()),
             roots: Roots::default(),
             clock: options.clock,
+            #[cfg(feature = "ledger-durable")]
+            clearances: None,
             #[cfg(feature = "ledger-durable")]
             journal: None,
         }))
@@ -127,6 +131,10 @@ impl Ledger {
 
 #[cfg(feature = "ledger-durable")]
 impl Ledger {
+    pub(super) fn clearances(&self) -> Option<&super::clearances::Clearances> {
+        self.0.clearances.as_ref()
+    }
+
     /// Opens the ledger in `folder`, or creates one there (mode 0700), and starts its writer
     /// thread. One process may open a folder at a time. It reads all that the folder holds, so it
     /// blocks for a while.
@@ -163,6 +171,7 @@ impl Ledger {
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
             roots: Roots::default(),
             clock,
+            clearances: Some(super::clearances::Clearances::of(folder.as_ref())),
             journal: Some(journal),
         })))
     }

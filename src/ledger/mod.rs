@@ -36,6 +36,10 @@ mod approvals;
 mod body_digest;
 mod budget;
 #[cfg(feature = "ledger-durable")]
+mod clearances;
+#[cfg(feature = "ledger-durable")]
+mod clearing;
+#[cfg(feature = "ledger-durable")]
 mod clock_repair;
 #[cfg(feature = "ledger-durable")]
 mod durable;
