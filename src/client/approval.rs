@@ -29,7 +29,7 @@ pub enum Decision {
     /// Until then the request fails with the id to approve. The same request made again is then
     /// paid, for at most what was approved.
     Park,
-    /// Do not pay it.
+    /// Do not pay it, nor what else the server offers for this request.
     Refuse,
 }
 

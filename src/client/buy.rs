@@ -54,7 +54,10 @@ pub(super) async fn buy<E>(
                 let why = "another offer for the same request was not approved";
                 not_taken
                     .extend(others.map(|other| refused(&**other, None, NotTaken::NotAllowed(why))));
-                return Err(Cause::NotPaid("the payment was not approved", not_taken));
+                return Err(Cause::NotPaid(
+                    "the payment was not approved, or not in time",
+                    not_taken,
+                ));
             }
         };
         not_taken.push(why);
