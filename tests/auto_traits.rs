@@ -12,8 +12,8 @@ use tower_x402::{
     clock::{SystemClock, TestClock, Timestamp},
     facilitator::Facilitator,
     ledger::{
-        ApprovalId, Approvals, BeginError, Begun, Budget, BudgetState, Entry, Ledger, LedgerError,
-        LedgerOptions, NewPayment, OverBudget, Parked, Totals,
+        ApprovalId, Approvals, BeginError, Begun, BodyDigest, Budget, BudgetState, Entry, Ledger,
+        LedgerError, LedgerOptions, NewPayment, OverBudget, Parked, Totals,
     },
     lightning::{
         Cln, ClnBuilder, ConnectError, ConnectErrorKind, Description, Devnet, DevnetNode,
@@ -61,6 +61,7 @@ fn public_types_are_debug_send_and_sync() {
         Approvals,
         BeginError,
         Begun,
+        BodyDigest,
         Budget,
         BudgetState,
         Entry,

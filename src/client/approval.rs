@@ -4,7 +4,7 @@ use http::Method;
 
 use crate::{
     boxed::BoxFuture,
-    ledger::BudgetPath,
+    ledger::{BodyDigest, BudgetPath},
     payment::{Amount, DialectName},
 };
 
@@ -29,7 +29,7 @@ pub enum Decision {
     /// Until then the request fails with the id to approve. The same request made again is then
     /// paid, for at most what was approved.
     Park,
-    /// Do not pay it.
+    /// Do not pay it, nor what else the server offers for this request.
     Refuse,
 }
 
@@ -41,6 +41,8 @@ pub struct ApprovalRequest {
     pub method: Method,
     /// The URL of the request, with its query.
     pub url: String,
+    /// Length and hash of its body. `None` if it has none.
+    pub body: Option<BodyDigest>,
     /// The price.
     pub amount: Amount,
     /// The highest routing fee on top of it.

@@ -1,9 +1,12 @@
 use std::{fmt, sync::Arc};
 
-use super::{Approver, Policy, Wallet, WalletError, wallet::Shared};
+use super::{
+    Approver, Policy, Wallet, WalletError,
+    wallet::{OnNearlyUsedUp, Shared},
+};
 use crate::{
     clock::{Clock, SystemClock},
-    ledger::{Budget, BudgetPath, Ledger, LedgerOptions},
+    ledger::{Budget, BudgetPath, Ledger, LedgerOptions, OverBudget},
     lightning::Payer,
     payment::{DialectName, Network},
 };
@@ -20,6 +23,7 @@ pub struct WalletBuilder {
     clock: Arc<dyn Clock>,
     own_receivers: Vec<[u8; 33]>,
     approver: Option<Arc<dyn Approver>>,
+    on_nearly_used_up: Option<OnNearlyUsedUp>,
     payer_without_fee_limit: bool,
     volatile_ledger: bool,
 }
@@ -37,6 +41,7 @@ impl Wallet {
             clock: Arc::new(SystemClock::new()),
             own_receivers: Vec::new(),
             approver: None,
+            on_nearly_used_up: None,
             payer_without_fee_limit: false,
             volatile_ledger: false,
         }
@@ -53,7 +58,8 @@ impl WalletBuilder {
     }
 
     /// Sets the name of the budget in the ledger: `wallet`, if none is set. Wallets of one name and
-    /// one ledger share one budget.
+    /// one ledger share one budget. While one of them exists, another one must have the same limits.
+    /// A restart may change them.
     pub fn named(self, name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -87,6 +93,15 @@ impl WalletBuilder {
     pub fn approver(self, approver: impl Approver) -> Self {
         Self {
             approver: Some(Arc::new(approver)),
+            ..self
+        }
+    }
+
+    /// Sets a function that hears of each payment that leaves at most a fifth of a limit, if more was
+    /// left before it. It runs before that payment is made, so it should return soon.
+    pub fn on_nearly_used_up(self, hear: impl Fn(&OverBudget) + Send + Sync + 'static) -> Self {
+        Self {
+            on_nearly_used_up: Some(Arc::new(hear)),
             ..self
         }
     }
@@ -158,8 +173,9 @@ impl WalletBuilder {
                 "expected at least one dialect whose feature is on: call `dialects`, or turn on `x402`, `mpp` or `l402`",
             ));
         }
-        ledger.set_root(&path, budget).await?;
+        let root = ledger.use_root(&path, budget).await?;
         let shared = Shared {
+            _root: root,
             payer: self.payer,
             network: profile.network,
             ledger,
@@ -168,6 +184,7 @@ impl WalletBuilder {
             clock: self.clock,
             own_receivers: self.own_receivers,
             approver: self.approver,
+            on_nearly_used_up: self.on_nearly_used_up,
             tokens: std::sync::Mutex::default(),
             redirects: std::sync::Mutex::default(),
             recovered: tokio::sync::OnceCell::new(),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     dialect::offer::Offer,
-    ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, NewPayment},
+    ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, LedgerError, NewPayment},
     lightning::PayLimits,
     payment::Amount,
     trace::{self, PaymentFields, in_payment},
@@ -48,6 +48,17 @@ pub(super) async fn buy<E>(
         let why = match take(wallet, job, checked).await? {
             Taken::Bought(bought) => return Ok(*bought),
             Taken::Not(amount, why) => refused(&**offer, Some(amount), why),
+            Taken::NotApproved(amount, why) => {
+                not_taken.push(refused(&**offer, Some(amount), why));
+                let others = offers.iter().skip(not_taken.len());
+                let why = "another offer for the same request was not approved";
+                not_taken
+                    .extend(others.map(|other| refused(&**other, None, NotTaken::NotAllowed(why))));
+                return Err(Cause::NotPaid(
+                    "the payment was not approved, or not in time",
+                    not_taken,
+                ));
+            }
         };
         not_taken.push(why);
     }
@@ -61,14 +72,22 @@ pub(super) async fn buy<E>(
 enum Taken {
     Bought(Box<Bought>),
     Not(Amount, NotTaken),
+    /// The approver was asked, and is not asked about other offers.
+    NotApproved(Amount, NotTaken),
 }
 
 /// Reserves what an offer costs, lets the approver decide, and pays.
 async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, Cause<E>> {
     let amount = checked.cost.amount;
     let not = |why| Ok(Taken::Not(amount, why));
+    let Some(payment) = new_payment(wallet, job, &checked) else {
+        return not(NotTaken::NoAmount);
+    };
     if wallet.policy().dry_run {
-        return not(NotTaken::DryRun);
+        return match would_begin(wallet, &payment).map_err(Cause::Ledger)? {
+            None => not(NotTaken::DryRun),
+            Some(refusal) => not(NotTaken::Ledger(refusal)),
+        };
     }
     let invoice = checked.purchase.invoice();
     let known = wallet
@@ -84,9 +103,6 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
     }
-    let Some(payment) = new_payment(wallet, job, &checked) else {
-        return not(NotTaken::NoAmount);
-    };
     let begun = match begin(wallet, &payment).await? {
         Ok(begun) => begun,
         Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) => {
@@ -100,6 +116,10 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
         Err(BeginRefusal::HostInTrouble { entries, .. }) => {
+            #[cfg(feature = "ledger-durable")]
+            let asked = wallet.ledger().clear_as_asked(&entries).await;
+            #[cfg(feature = "ledger-durable")]
+            asked.map_err(Cause::Ledger)?;
             resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
@@ -108,12 +128,13 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
         }
         Err(refusal) => return not(NotTaken::Ledger(refusal)),
     };
+    let hand = wallet.hand(begun.id);
     for used_up in &begun.nearly_used_up {
         trace::warn(format_args!("nearly used up: {used_up}"));
+        wallet.nearly_used_up(used_up);
     }
-    let hand = wallet.hand(begun.id);
     if let Some(why) = permit(wallet, job, (&checked, &payment), begun.remaining, &hand).await? {
-        return not(why);
+        return Ok(Taken::NotApproved(amount, why));
     }
     let bought = pay(wallet, job, &checked, hand).await?;
     Ok(Taken::Bought(Box::new(bought)))
@@ -131,8 +152,20 @@ async fn begin<E>(
     }
 }
 
+/// Returns why the ledger would refuse a payment now. Reserves nothing.
+pub(super) fn would_begin(
+    wallet: &Wallet,
+    payment: &NewPayment,
+) -> Result<Option<BeginRefusal>, LedgerError> {
+    match wallet.ledger().would_begin(payment) {
+        Ok(()) => Ok(None),
+        Err(BeginError::Refused(refusal)) => Ok(Some(refusal)),
+        Err(BeginError::Ledger(error)) => Err(error),
+    }
+}
+
 /// Returns the payment as the ledger records it. `None` if the invoice names no amount.
-fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayment> {
+pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayment> {
     let (purchase, place) = (&*checked.purchase, &job.place);
     let mut payment = NewPayment::new(
         wallet.budget_path().clone(),
@@ -145,6 +178,8 @@ fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayme
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();
     payment.path.clone_from(&place.path);
+    payment.query = job.head.uri.query().map(str::to_owned);
+    payment.body = job.body_digest();
     payment.description.clone_from(&checked.description);
     payment.payable = purchase.to_json();
     payment.redeem_until = purchase.redeem_until();
@@ -152,10 +187,7 @@ fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayme
     Some(payment)
 }
 
-async fn resolve_all(
-    wallet: &Wallet,
-    entries: &[EntryId],
-) -> Result<(), crate::ledger::LedgerError> {
+async fn resolve_all(wallet: &Wallet, entries: &[EntryId]) -> Result<(), LedgerError> {
     for id in entries {
         let entry: Option<Entry> = wallet.ledger().entry(*id)?;
         if let Some(entry) = entry {

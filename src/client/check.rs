@@ -31,12 +31,20 @@ pub(super) struct Cost {
 /// arrives in time.
 const MARGIN: Duration = Duration::from_secs(10);
 
+/// How long an invoice may last. What its payment reserves may stay reserved as long.
+const MOST_LIFE: Duration = Duration::from_secs(31 * 86_400);
+
 /// Checks an offer that its dialect accepted, and returns what it may cost.
 pub(super) fn check(purchase: &dyn Purchase, known: &Known<'_>) -> Result<Cost, NotTaken> {
     if !purchase.can_be_sent() {
         return Err(NotTaken::TooLong);
     }
     let ends = purchase.expires_at();
+    // A payment may succeed as long as its invoice lasts.
+    if purchase.redeem_until() < ends {
+        let why = "the credential would end before its invoice does";
+        return Err(NotTaken::NotAllowed(why));
+    }
     check_invoice(purchase.invoice(), purchase.amount(), ends, known)
 }
 
@@ -71,6 +79,11 @@ fn check_invoice(
     }
     if invoice.unknown_required_features() {
         return Err(NotTaken::UnknownFeature);
+    }
+    if invoice.expires_at().saturating_since(known.now) > MOST_LIFE {
+        let why =
+            "the invoice lasts for more than 31 days: its payment could stay open for as long";
+        return Err(NotTaken::NotAllowed(why));
     }
     let left = ends.min(invoice.expires_at()).saturating_since(known.now);
     if left < policy.min_life || left <= MARGIN {
@@ -159,6 +172,16 @@ mod tests {
         ] {
             let cost = checked(&invoice, 1_000, &known(&policy, &[], now)).ok();
             assert_eq!(cost.map(|cost| cost.time.as_secs()), time, "after {now} s");
+        }
+    }
+
+    #[test]
+    fn an_invoice_that_lasts_for_more_than_a_month_is_not_paid() {
+        let (key, policy) = (SigningKey::random().unwrap(), Policy::new());
+        for (days, is_paid) in [(31, true), (32, false), (36_500, false)] {
+            let invoice = invoice(Network::Regtest, 1_000, days * 86_400, &key);
+            let checked = checked(&invoice, 1_000, &known(&policy, &[], 0));
+            assert_eq!(checked.is_ok(), is_paid, "{days} days: {checked:?}");
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
     clock::Timestamp,
     dialect::HeaderLine,
     dialect::client::{ClientConditions, ClientRequest},
-    ledger::RequestKey,
+    ledger::{BodyDigest, RequestKey},
     payment::Network,
 };
 
@@ -106,6 +106,12 @@ impl Job {
     /// Returns whether the request can be sent again.
     pub(super) const fn is_kept(&self) -> bool {
         self.body.is_some()
+    }
+
+    /// Returns length and hash of the body, for a person. `None` if it is empty or not kept.
+    pub(super) fn body_digest(&self) -> Option<BodyDigest> {
+        let body = self.body.as_ref().filter(|body| !body.is_empty())?;
+        Some(BodyDigest::of(body))
     }
 
     /// Returns the request as the dialects check it.

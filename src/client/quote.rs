@@ -5,7 +5,8 @@ use tower_service::Service;
 
 use super::{
     NotTaken, PayError, Wallet,
-    checked::{checked, unpayable},
+    buy::{new_payment, would_begin},
+    checked::{Checked, checked, unpayable},
     error::Cause,
     job::Job,
     offers::offers,
@@ -14,6 +15,7 @@ use super::{
 use crate::{
     boxed::BoxError,
     clock::Timestamp,
+    ledger::LedgerError,
     payment::{Amount, DialectName},
 };
 
@@ -54,7 +56,9 @@ impl Quote {
 }
 
 impl Wallet {
-    /// Asks a server what a request costs, and pays nothing. Every offer is decoded and checked.
+    /// Asks a server what a request costs, and pays nothing. Every offer is decoded and checked, also
+    /// against the policy, every limit of the budgets and the trouble that the ledger knows of.
+    /// Neither the payer nor the approver is asked.
     ///
     /// The request is sent as it is, without a credential. If the server asks for no payment, it may
     /// have served it.
@@ -93,28 +97,20 @@ impl Wallet {
         if head.status != StatusCode::PAYMENT_REQUIRED {
             return Ok(quote);
         }
-        let left = self
-            .budget()
-            .map_err(|error| PayError::new(Cause::Ledger(error)))?;
-        let is_over = left.is_revoked || left.expires_at.is_some_and(|end| self.now() >= end);
-        let fits = |amount: Amount, fee| {
-            let cost = amount.checked_add(fee);
-            !is_over && cost.is_some_and(|cost| left.remaining.is_none_or(|left| cost <= left))
-        };
         for offer in offers(&head.headers, body, self.dialects()).await {
             let quoted = match checked(self, &job, &*offer) {
-                Ok(checked) => QuotedOffer {
-                    dialect: offer.dialect(),
-                    amount: Some(checked.cost.amount),
-                    max_fee: checked.cost.max_fee,
-                    description: checked.description,
-                    expires_at: Some(checked.purchase.expires_at()),
-                    refusal: match unpayable(self, &job) {
-                        Some(why) => Some(NotTaken::NotAllowed(why)),
-                        None if fits(checked.cost.amount, checked.cost.max_fee) => None,
-                        None => Some(NotTaken::NotAllowed("the budget has less left")),
-                    },
-                },
+                Ok(checked) => {
+                    let refusal = self.refusal(&job, &checked);
+                    let refusal = refusal.map_err(|error| PayError::new(Cause::Ledger(error)))?;
+                    QuotedOffer {
+                        dialect: offer.dialect(),
+                        amount: Some(checked.cost.amount),
+                        max_fee: checked.cost.max_fee,
+                        description: checked.description,
+                        expires_at: Some(checked.purchase.expires_at()),
+                        refusal,
+                    }
+                }
                 Err(refused) => QuotedOffer {
                     dialect: offer.dialect(),
                     amount: refused.amount,
@@ -127,5 +123,16 @@ impl Wallet {
             quote.offers.push(quoted);
         }
         Ok(quote)
+    }
+
+    /// Returns why an offer that passed its checks would not be paid.
+    fn refusal(&self, job: &Job, checked: &Checked) -> Result<Option<NotTaken>, LedgerError> {
+        if let Some(why) = unpayable(self, job) {
+            return Ok(Some(NotTaken::NotAllowed(why)));
+        }
+        match new_payment(self, job, checked) {
+            None => Ok(Some(NotTaken::NoAmount)),
+            Some(payment) => Ok(would_begin(self, &payment)?.map(NotTaken::Ledger)),
+        }
     }
 }

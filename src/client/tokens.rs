@@ -27,37 +27,33 @@ pub(super) struct Token {
 }
 
 impl Tokens {
-    /// Keeps a token. Returns the entries of those that went for it.
-    pub(super) fn keep(&mut self, place: &Place, token: Token) -> Vec<EntryId> {
+    /// Keeps a token. Returns the entries of those that went for it, or have ended.
+    pub(super) fn keep(&mut self, place: &Place, token: Token, now: Timestamp) -> Vec<EntryId> {
         let scope = scope(place);
-        let mut gone = Vec::new();
+        let mut gone = self.sweep(now);
         if self.0.len() >= MOST && !self.0.contains_key(&scope) {
             let first = self.0.iter().min_by_key(|(_, token)| token.until);
             if let Some(scope) = first.map(|(scope, _)| scope.clone()) {
-                gone.extend(self.0.remove(&scope));
+                gone.extend(self.0.remove(&scope).map(|token| token.entry));
             }
         }
-        gone.extend(self.0.insert(scope, token));
-        gone.iter().map(|token| token.entry).collect()
+        gone.extend(self.0.insert(scope, token).map(|token| token.entry));
+        gone
     }
 
     /// Returns the token for a request, unless the request has a header of that name already.
-    pub(super) fn find(
-        &mut self,
-        place: &Place,
-        headers: &HeaderMap,
-        now: Timestamp,
-    ) -> Option<Token> {
+    pub(super) fn find(&self, place: &Place, headers: &HeaderMap, now: Timestamp) -> Option<Token> {
         if self.0.is_empty() {
             return None;
         }
-        let scope = scope(place);
-        let token = self.0.get(&scope)?;
-        if now >= token.until {
-            self.0.remove(&scope);
-            return None;
-        }
-        (!headers.contains_key(&token.header.0)).then(|| token.clone())
+        let token = self.0.get(&scope(place))?;
+        (now < token.until && !headers.contains_key(&token.header.0)).then(|| token.clone())
+    }
+
+    /// Forgets the tokens that have ended, and returns their entries.
+    fn sweep(&mut self, now: Timestamp) -> Vec<EntryId> {
+        let ended = self.0.extract_if(|_, token| now >= token.until);
+        ended.map(|(_, token)| token.entry).collect()
     }
 
     /// Forgets a token that a server refused, unless another one took its place.
@@ -104,7 +100,7 @@ mod tests {
     #[test]
     fn a_token_is_presented_where_it_was_bought_and_nowhere_else() {
         let (mut tokens, none) = (Tokens::default(), HeaderMap::new());
-        tokens.keep(&place(&Method::GET, "https://a/b?c"), token("x", 9));
+        tokens.keep(&place(&Method::GET, "https://a/b?c"), token("x", 9), NOW);
         for (method, url, is_found) in [
             (&Method::GET, "https://a/b?d", true),
             (&Method::GET, "https://A:443/b", true),
@@ -123,12 +119,12 @@ mod tests {
     fn a_token_is_dropped_when_it_ends_or_is_refused() {
         let (mut tokens, here) = (Tokens::default(), place(&Method::GET, "https://a/b"));
         let none = HeaderMap::new();
-        tokens.keep(&here, token("x", 9));
+        tokens.keep(&here, token("x", 9), NOW);
         tokens.forget(&here, &token("older", 9));
         assert!(tokens.find(&here, &none, NOW).is_some());
         let end = NOW.saturating_add(std::time::Duration::from_secs(9));
         assert!(tokens.find(&here, &none, end).is_none());
-        tokens.keep(&here, token("y", 9));
+        tokens.keep(&here, token("y", 9), NOW);
         tokens.forget(&here, &token("y", 9));
         assert!(tokens.find(&here, &none, NOW).is_none());
     }
@@ -136,7 +132,7 @@ mod tests {
     #[test]
     fn the_callers_own_header_is_not_replaced_by_a_token() {
         let (mut tokens, here) = (Tokens::default(), place(&Method::GET, "https://a/b"));
-        tokens.keep(&here, token("x", 9));
+        tokens.keep(&here, token("x", 9), NOW);
         let own = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static("Bearer me"))]);
         assert!(tokens.find(&here, &own, NOW).is_none());
     }
@@ -146,10 +142,27 @@ mod tests {
         let (mut tokens, none) = (Tokens::default(), HeaderMap::new());
         let at = |number: u64| place(&Method::GET, &format!("https://a/{number}"));
         for number in 0..=MOST as u64 {
-            tokens.keep(&at(number), token("x", 1_000 + number));
+            tokens.keep(&at(number), token("x", 1_000 + number), NOW);
         }
         assert_eq!(tokens.0.len(), MOST);
         assert!(tokens.find(&at(0), &none, NOW).is_none());
         assert!(tokens.find(&at(MOST as u64), &none, NOW).is_some());
+    }
+
+    #[test]
+    fn tokens_that_have_ended_make_room_before_any_other_goes() {
+        let (mut tokens, none) = (Tokens::default(), HeaderMap::new());
+        let at = |path: &str| place(&Method::GET, &format!("https://a/{path}"));
+        let numbered = |number: u8, seconds| Token {
+            entry: EntryId::from_bytes([number; 16]),
+            ..token("x", seconds)
+        };
+        tokens.keep(&at("1"), numbered(1, 5), NOW);
+        tokens.keep(&at("2"), numbered(2, 9), NOW);
+        let later = NOW.saturating_add(std::time::Duration::from_secs(5));
+        let gone = tokens.keep(&at("3"), numbered(3, 99), later);
+        assert_eq!(gone, [EntryId::from_bytes([1; 16])]);
+        assert_eq!(tokens.0.len(), 2);
+        assert!(tokens.find(&at("2"), &none, later).is_some());
     }
 }

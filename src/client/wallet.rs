@@ -17,7 +17,9 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    ledger::{Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError},
+    ledger::{
+        Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, OverBudget, RootInUse,
+    },
     lightning::Payer,
     lock::lock,
     payment::{DialectName, Network},
@@ -45,7 +47,12 @@ pub struct Wallet {
     budget: BudgetPath,
 }
 
+/// Hears of limits of which little is left.
+pub(super) type OnNearlyUsedUp = Arc<dyn Fn(&OverBudget) + Send + Sync>;
+
 pub(super) struct Shared {
+    /// The limits of the outermost budget stay as they are while this wallet exists.
+    pub(super) _root: Arc<RootInUse>,
     pub(super) payer: Arc<dyn Payer>,
     pub(super) network: Network,
     pub(super) ledger: Ledger,
@@ -54,6 +61,7 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) own_receivers: Vec<[u8; 33]>,
     pub(super) approver: Option<Arc<dyn Approver>>,
+    pub(super) on_nearly_used_up: Option<OnNearlyUsedUp>,
     pub(super) tokens: Mutex<Tokens>,
     pub(super) redirects: Mutex<Redirects>,
     pub(super) recovered: OnceCell<()>,
@@ -65,7 +73,9 @@ impl Wallet {
     }
 
     /// Returns a wallet that pays from a budget below this wallet's: for one task, one tool or one
-    /// session. The budget is created if there is none of this name.
+    /// session. The budget is created if there is none of this name. Use
+    /// [`Budget::lasting`](crate::ledger::Budget::lasting) for an end that stays the same if this is
+    /// called again.
     ///
     /// # Errors
     ///
@@ -120,6 +130,12 @@ impl Wallet {
         self.shared.approver.as_deref()
     }
 
+    pub(super) fn nearly_used_up(&self, limit: &OverBudget) {
+        if let Some(hear) = &self.shared.on_nearly_used_up {
+            hear(limit);
+        }
+    }
+
     pub(super) fn now(&self) -> Timestamp {
         self.shared.clock.now()
     }
@@ -145,7 +161,7 @@ impl Wallet {
     }
 
     pub(super) fn keep(&self, place: &Place, token: Token) {
-        let gone = lock(&self.shared.tokens).keep(place, token);
+        let gone = lock(&self.shared.tokens).keep(place, token, self.now());
         gone.into_iter()
             .for_each(|entry| self.shared.ledger.dropped(entry));
     }

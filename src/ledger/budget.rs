@@ -20,6 +20,7 @@ pub struct Budget {
     pub(super) per_host: Option<Amount>,
     pub(super) windows: Vec<(Duration, Amount)>,
     pub(super) expires_at: Option<Timestamp>,
+    pub(super) lifetime: Option<Duration>,
     pub(super) owner: Option<String>,
 }
 
@@ -88,6 +89,14 @@ impl Budget {
         }
     }
 
+    /// Sets how long the budget lasts after its creation, in whole seconds. Unlike
+    /// [`until`](Self::until), this stays the same when the budget is created again by name: its end
+    /// does not move. With both, the earlier end holds.
+    pub const fn lasting(mut self, time: Duration) -> Self {
+        self.lifetime = Some(Duration::from_secs(time.as_secs()));
+        self
+    }
+
     /// Sets the name of whoever the budget is for, of at most 64 characters, for reports.
     pub fn owner(self, name: impl Into<String>) -> Self {
         Self {
@@ -114,10 +123,17 @@ impl Budget {
         &self.windows
     }
 
-    /// Returns when the budget ends.
+    /// Returns when the budget ends, if that was set as a moment. [`BudgetState::expires_at`] is the
+    /// end that holds.
     #[must_use]
     pub const fn expires_at(&self) -> Option<Timestamp> {
         self.expires_at
+    }
+
+    /// Returns how long the budget lasts after its creation.
+    #[must_use]
+    pub const fn lifetime(&self) -> Option<Duration> {
+        self.lifetime
     }
 
     /// Returns the name of whoever the budget is for.

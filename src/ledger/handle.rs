@@ -6,6 +6,7 @@ use std::{
 use super::{
     Approvals, EntryId, LedgerOptions,
     error::LedgerError,
+    roots::Roots,
     state::{Books, Changes, Later},
 };
 use crate::{
@@ -40,7 +41,10 @@ pub struct Ledger(Arc<Shared>);
 struct Shared {
     books: Arc<Mutex<Books>>,
     approvals: Approvals,
+    roots: Roots,
     clock: Arc<dyn Clock>,
+    #[cfg(feature = "ledger-durable")]
+    clearances: Option<super::clearances::Clearances>,
     #[cfg(feature = "ledger-durable")]
     journal: Option<crate::journal::Journal<super::durable::LedgerMachine>>,
 }
@@ -59,7 +63,10 @@ impl Ledger {
         Self(Arc::new(Shared {
             books: Arc::new(Mutex::new(Books::new(options.capacity))),
             approvals: Approvals::in_memory(options.clock.clone()),
+            roots: Roots::default(),
             clock: options.clock,
+            #[cfg(feature = "ledger-durable")]
+            clearances: None,
             #[cfg(feature = "ledger-durable")]
             journal: None,
         }))
@@ -78,6 +85,10 @@ impl Ledger {
     #[must_use]
     pub fn approvals(&self) -> &Approvals {
         &self.0.approvals
+    }
+
+    pub(super) fn roots(&self) -> &Roots {
+        &self.0.roots
     }
 
     /// Changes the books, and returns once the change is safe from a loss of power.
@@ -120,6 +131,10 @@ impl Ledger {
 
 #[cfg(feature = "ledger-durable")]
 impl Ledger {
+    pub(super) fn clearances(&self) -> Option<&super::clearances::Clearances> {
+        self.0.clearances.as_ref()
+    }
+
     /// Opens the ledger in `folder`, or creates one there (mode 0700), and starts its writer
     /// thread. One process may open a folder at a time. It reads all that the folder holds, so it
     /// blocks for a while.
@@ -150,11 +165,13 @@ impl Ledger {
     ) -> Result<Self, LedgerError> {
         let books = Arc::new(Mutex::new(Books::new(options.capacity)));
         let clock = options.clock;
-        let journal = super::durable::open(folder.as_ref(), books.clone(), clock.clone())?;
+        let journal = super::durable::open(folder.as_ref(), books.clone(), clock.clone(), None)?;
         Ok(Self(Arc::new(Shared {
             books,
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
+            roots: Roots::default(),
             clock,
+            clearances: Some(super::clearances::Clearances::of(folder.as_ref())),
             journal: Some(journal),
         })))
     }

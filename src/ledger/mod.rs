@@ -26,11 +26,21 @@
 //!
 //! The ledger's time never goes backwards: it is the latest moment that it saw in this process, or
 //! recorded in an earlier one. So a clock that is set back opens no new window. Every window is rolling: a day is the
-//! last 24 hours, and a clock set ahead by less than that frees only what is that old. A clock that
-//! was far ahead once leaves windows closed until the true time catches up.
+//! last 24 hours, and a clock set ahead by less than that frees only what is that old.
+//!
+//! A clock that was far ahead once leaves windows closed until the true time catches up, and ends
+//! budgets early. Set the clock right and restart: that is enough if nothing was recorded meanwhile.
+//! Otherwise a person runs `Ledger::repair_clock` (feature `ledger-durable`).
 
 mod approvals;
+mod body_digest;
 mod budget;
+#[cfg(feature = "ledger-durable")]
+mod clearances;
+#[cfg(feature = "ledger-durable")]
+mod clearing;
+#[cfg(feature = "ledger-durable")]
+mod clock_repair;
 #[cfg(feature = "ledger-durable")]
 mod durable;
 mod entry;
@@ -45,14 +55,21 @@ mod paying;
 mod plain;
 mod reading;
 mod refusal;
+mod roots;
 mod shown;
 mod state;
 #[cfg(test)]
 mod tests;
 mod total;
 
+#[cfg_attr(
+    not(feature = "client"),
+    expect(unused_imports, reason = "wallets use it")
+)]
+pub(crate) use self::roots::RootInUse;
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
+    body_digest::BodyDigest,
     budget::{Budget, BudgetPath, BudgetState},
     entry::{Direction, Entry, EntryState},
     error::{LedgerError, LedgerErrorKind},

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{BudgetPath, RequestKey};
+use super::{BodyDigest, BudgetPath, RequestKey};
 use crate::{
     clock::Timestamp,
     payment::{Amount, DialectName, Invoice, Network, PaymentHash},
@@ -37,6 +37,11 @@ pub struct NewPayment {
     pub method: String,
     /// The path of the URL. A query is cut off.
     pub path: String,
+    /// The query of the URL, to be shown to a person who must approve the payment. The entry does
+    /// not keep it.
+    pub query: Option<String>,
+    /// The body of the request, for the same purpose.
+    pub body: Option<BodyDigest>,
     /// The dialect of the challenge.
     pub dialect: DialectName,
     /// What the server says that it sells.
@@ -74,6 +79,8 @@ impl NewPayment {
             host: String::new(),
             method: String::new(),
             path: String::new(),
+            query: None,
+            body: None,
             dialect,
             description: None,
             payable: String::new(),

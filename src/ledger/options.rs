@@ -19,8 +19,11 @@ impl LedgerOptions {
         }
     }
 
-    /// Sets how many entries the ledger may hold, about 1 KB each in memory and on the disk. A full
-    /// ledger begins no payment.
+    /// Sets how many entries the ledger may hold. One that has ended takes about 1 KB in memory and
+    /// on the disk, and at most 8 KB with the longest texts. Until then it also holds invoice and
+    /// challenge: 1 to 4 KB as a rule, and at most 72 KiB.
+    ///
+    /// A full ledger forgets the oldest failed payments. If none is left, it begins no payment.
     pub const fn capacity(mut self, entries: NonZeroUsize) -> Self {
         self.capacity = entries.get();
         self

@@ -97,6 +97,7 @@ impl Ledger {
     }
 
     /// Notes that an entry is no reason any more not to pay its host. Its money counts as before.
+    /// Another process can ask for it: see `Ledger::ask_to_clear` (feature `ledger-durable`).
     ///
     /// # Errors
     ///

@@ -1,8 +1,10 @@
 //! What the ledger holds, and its budgets.
 
+use std::sync::Arc;
+
 use super::{
-    Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, LedgerErrorKind,
-    RequestKey, Total,
+    BeginError, Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError,
+    LedgerErrorKind, NewPayment, RequestKey, RootInUse, Total,
     state::{Books, CarriedKey},
 };
 use crate::{
@@ -16,19 +18,37 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// A [`LedgerError`] if `path` has more than one name, or if this cannot be written.
+    /// - [`LedgerErrorKind::Conflict`] if the budget was revoked: use another name.
+    /// - [`LedgerErrorKind::Invalid`] if `path` has more than one name, and
+    ///   [`LedgerErrorKind::Unavailable`] if this cannot be written.
     pub async fn set_root(&self, path: &BudgetPath, limits: Budget) -> Result<(), LedgerError> {
         if path.parent().is_some() {
             let why = format!("{path} is not an outermost budget: use `create_budget`");
             return Err(LedgerError::new(LedgerErrorKind::Invalid, why));
         }
-        let path = path.clone();
-        self.change(move |books, _, changes| books.set_root(&path, limits, changes))
-            .await
+        let (own, set) = (path.clone(), limits.clone());
+        self.change(move |books, now, changes| books.set_root(&own, set, now, changes))
+            .await?;
+        self.roots().note(path, limits);
+        Ok(())
+    }
+
+    /// Sets the limits of an outermost budget for a new wallet. Another wallet of this process that
+    /// has the same budget must have the same limits: it would be widened without notice.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) async fn use_root(
+        &self,
+        path: &BudgetPath,
+        limits: Budget,
+    ) -> Result<Arc<RootInUse>, LedgerError> {
+        let in_use = self.roots().take(path, &limits)?;
+        self.set_root(path, limits).await?;
+        Ok(in_use)
     }
 
     /// Creates a budget below another one. If it is there with the same limits, this changes
-    /// nothing.
+    /// nothing. Give it an end with [`Budget::lasting`] or [`Budget::until`], or revoke it when it
+    /// is no longer needed, so that [`forget_before`](Self::forget_before) can make room.
     ///
     /// # Errors
     ///
@@ -48,7 +68,7 @@ impl Ledger {
             return Err(LedgerError::new(LedgerErrorKind::Invalid, why));
         };
         let created = path.clone();
-        self.change(move |books, _, changes| books.create_budget(&path, limits, changes))
+        self.change(move |books, now, changes| books.create_budget(&path, limits, now, changes))
             .await?;
         Ok(created)
     }
@@ -60,8 +80,18 @@ impl Ledger {
     /// A [`LedgerError`] if there is no such budget, or if this cannot be written.
     pub async fn revoke(&self, path: &BudgetPath) -> Result<(), LedgerError> {
         let path = path.clone();
-        self.change(move |books, _, changes| books.revoke(&path, changes))
+        self.change(move |books, now, changes| books.revoke(&path, now, changes))
             .await
+    }
+
+    /// Returns whether [`begin`](Self::begin) would begin this payment now. Reserves nothing, so the
+    /// answer may have changed by the time it is begun.
+    ///
+    /// # Errors
+    ///
+    /// As for [`begin`](Self::begin).
+    pub fn would_begin(&self, payment: &NewPayment) -> Result<(), BeginError> {
+        self.read(|books, now| books.would_begin(payment, now).map(drop))?
     }
 
     /// Returns a budget as it is now.
@@ -160,11 +190,16 @@ impl Ledger {
 
     /// Forgets entries that were over before a moment: failed, redeemed, income, and refused or
     /// unproved ones that were cleared, once invoice and credential have expired too. Budgets and
-    /// [`totals`](Self::totals) keep their sums. Returns how many it forgot.
+    /// [`totals`](Self::totals) keep their sums for each host and day. Returns how many entries it
+    /// forgot.
     ///
-    /// Export them first. Call it now and then if the ledger would become full otherwise. A limit
-    /// for a time that began before the moment may count too much after a restart, and never too
-    /// little.
+    /// Also forgets budgets that ended or were revoked before the moment, if no entry of theirs is
+    /// left. What they spent then counts as spent by the budget above them. Their names are free
+    /// again. An outermost budget is never forgotten.
+    ///
+    /// Export the entries first. Call it now and then if the ledger would become full otherwise.
+    /// After a restart, what was forgotten may count in windows for up to a day too long, and never
+    /// too short.
     ///
     /// # Errors
     ///
@@ -172,12 +207,20 @@ impl Ledger {
     pub async fn forget_before(&self, moment: Timestamp) -> Result<usize, LedgerError> {
         let mut forgotten = 0;
         loop {
-            let some = self.change(move |books, _, changes| {
-                Ok::<_, LedgerError>(books.forget_before(moment, PAGE, changes))
+            let some = self.change(move |books, now, changes| {
+                Ok::<_, LedgerError>(books.forget_before(moment, now, PAGE, changes))
             });
             match some.await? {
-                0 => return Ok(forgotten),
+                0 => break,
                 some => forgotten += some,
+            }
+        }
+        loop {
+            let some = self.change(move |books, now, changes| {
+                Ok::<_, LedgerError>(books.forget_budgets(moment.min(now), PAGE, changes))
+            });
+            if some.await? == 0 {
+                return Ok(forgotten);
             }
         }
     }

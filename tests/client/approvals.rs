@@ -6,7 +6,7 @@ use http::{Request, StatusCode};
 use tower_x402::{
     Charge,
     client::{ApprovalRequest, Decision, NotTaken, PayErrorKind, Wallet, approve_fn},
-    ledger::{EntryState, Ledger},
+    ledger::{BodyDigest, EntryState, Ledger},
 };
 
 use crate::{
@@ -90,7 +90,7 @@ async fn money_is_reserved_while_a_person_ponders_and_free_when_the_caller_gives
     assert_eq!(entries(&ledger)[0].state(), EntryState::Reserved);
     drop(asking);
     assert_eq!(wallet.budget().unwrap().reserved.as_msat(), 0);
-    assert_eq!(entries(&ledger)[0].state(), EntryState::Failed);
+    assert_eq!(entries(&ledger).len(), 0, "it was never given to the payer");
 }
 
 #[tokio::test]
@@ -183,8 +183,54 @@ async fn an_approval_that_comes_when_the_invoice_is_nearly_over_pays_nothing() {
     let (client, _) = client(&wallet, sells(&bank.node, sat(5)));
     let error = ask(&client, get(URL)).await.unwrap_err();
     assert!(matches!(error.offers()[0].why(), NotTaken::TooLate));
-    assert_eq!(
-        (bank.asked(), entries(&ledger)[0].state()),
-        (0, EntryState::Failed)
-    );
+    assert_eq!((bank.asked(), entries(&ledger).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn one_no_of_the_approver_ends_the_request_whatever_else_is_offered() {
+    for answer in [Decision::Refuse, Decision::Park] {
+        let bank = Bank::new();
+        let ledger = bank.ledger();
+        let asked = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&asked);
+        let approver = approve_fn(move |_| {
+            *counted.lock().unwrap() += 1;
+            async move { answer }
+        });
+        let builder = bank.builder(&ledger).approver(approver);
+        let wallet = builder.build().await.unwrap();
+        let (client, _) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(5))));
+        if answer == Decision::Park {
+            let id = ask(&client, get(URL)).await.unwrap_err().parked().unwrap();
+            ledger.approvals().refuse(id).unwrap();
+            *asked.lock().unwrap() = 0;
+        }
+        let error = ask(&client, get(URL)).await.unwrap_err();
+        assert_eq!(*asked.lock().unwrap(), 1, "{answer:?}");
+        assert_eq!((error.kind(), bank.asked()), (PayErrorKind::NotPaid, 0));
+        assert!(error.offers().len() >= ALL.len(), "all are listed: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_approver_and_a_person_see_query_and_body() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let seen = Arc::new(Mutex::new(None));
+    let shown = Arc::clone(&seen);
+    let approver = approve_fn(move |request| {
+        *shown.lock().unwrap() = request.body;
+        async { Decision::Park }
+    });
+    let builder = bank.builder(&ledger).approver(approver);
+    let wallet = builder.build().await.unwrap();
+    let (client, _) = client(&wallet, sells(&bank.node, sat(5)));
+    let order = Request::post("https://shop.example/order?to=ann");
+    let order = order.body(Body::from("two")).unwrap();
+    ask(&client, order).await.unwrap_err().parked().unwrap();
+    let body = Some(BodyDigest::of(b"two"));
+    assert_eq!(*seen.lock().unwrap(), body);
+    let waiting = &ledger.approvals().pending().unwrap()[0];
+    assert_eq!(waiting.query.as_deref(), Some("to=ann"));
+    assert_eq!((waiting.path.as_str(), waiting.body), ("/order", body));
 }

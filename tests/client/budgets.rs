@@ -196,3 +196,49 @@ async fn ten_thousand_requests_at_once_over_a_tree_of_a_thousand_budgets_overspe
         );
     }
 }
+
+#[tokio::test]
+async fn a_second_wallet_of_the_same_name_does_not_widen_the_limits_of_the_first() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let build = async |limit| {
+        let builder = bank.builder(&ledger).budget(Budget::total(sat(limit)));
+        builder.build().await
+    };
+    let first = build(20).await.unwrap();
+    let child = first.child("a", Budget::without_limits()).await.unwrap();
+    drop(first);
+    let wider = build(1_000).await.unwrap_err();
+    assert!(wider.to_string().contains("other limits"), "{wider}");
+    assert_eq!(child.budget().unwrap().remaining, Some(sat(20)));
+    let same = build(20).await.unwrap();
+    // A person may change the limits while a wallet has them.
+    let path = same.budget().unwrap().path;
+    let set = ledger.set_root(&path, Budget::total(sat(30)));
+    set.await.unwrap();
+    build(20).await.unwrap_err();
+    build(30).await.unwrap();
+    drop((same, child));
+    let after_a_restart = build(1_000).await.unwrap();
+    assert_eq!(
+        after_a_restart.budget().unwrap().remaining,
+        Some(sat(1_000))
+    );
+}
+
+#[tokio::test]
+async fn the_owner_hears_once_that_little_is_left_of_a_limit() {
+    let bank = Bank::new();
+    let heard: std::sync::Arc<std::sync::Mutex<Vec<_>>> = std::sync::Arc::default();
+    let told = heard.clone();
+    let builder = bank.builder(&bank.ledger()).budget(Budget::total(sat(50)));
+    let builder = builder.on_nearly_used_up(move |limit| told.lock().unwrap().push(limit.clone()));
+    let wallet = builder.build().await.unwrap();
+    let (client, _) = client(&wallet, sells(&bank.node, sat(13)));
+    for number in 0..3 {
+        ask(&client, page(number)).await.unwrap();
+    }
+    let heard = heard.lock().unwrap();
+    assert_eq!(heard.len(), 1);
+    assert_eq!((heard[0].kind, heard[0].spent), (LimitKind::Total, sat(26)));
+}

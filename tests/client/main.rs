@@ -12,6 +12,7 @@ mod addresses;
 mod approvals;
 mod budgets;
 mod checks;
+mod clearing;
 mod credentials;
 mod died;
 mod elsewhere;

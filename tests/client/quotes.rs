@@ -3,11 +3,12 @@
 use tower_x402::{
     Charge,
     client::{NotTaken, PayErrorKind, Policy},
-    ledger::Budget,
+    ledger::{BeginRefusal, Budget, LimitKind},
 };
 
 use crate::{
     bank::{Bank, entries, sat},
+    hostile,
     shop::{self, ALL, URL},
     stall::{Body, ask, client, get},
 };
@@ -107,4 +108,41 @@ async fn an_offer_that_becomes_dearer_after_its_quote_is_paid_up_to_the_policys_
     let (client, _) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(11))));
     let error = ask(&client, get(URL)).await.unwrap_err();
     assert_eq!((error.kind(), bank.asked()), (PayErrorKind::NotPaid, 0));
+}
+
+#[tokio::test]
+async fn a_quote_and_a_dry_run_know_the_limit_of_a_host_and_its_trouble() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let budget = Budget::total(sat(100)).per_host(sat(15));
+    let builder = || bank.builder(&ledger).budget(budget.clone());
+    let wallet = builder().build().await.unwrap();
+    let dry = builder().policy(Policy::new().max_fee(sat(1)).dry_run());
+    let dry = dry.build().await.unwrap();
+    let (buyer, _) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(10))));
+    ask(&buyer, get(URL)).await.unwrap();
+    let over = |why: &NotTaken| matches!(why, NotTaken::Ledger(BeginRefusal::OverBudget(over)) if over.kind == LimitKind::PerHost);
+    let quote = wallet.quote(server(&bank, 10), get(URL)).await.unwrap();
+    assert!(
+        quote.offers[..3]
+            .iter()
+            .all(|offer| offer.refusal.as_ref().is_some_and(over))
+    );
+    let (dry_client, _) = client(&dry, shop::sells(&bank, ALL, Charge::new(sat(10))));
+    let error = ask(&dry_client, get(URL)).await.unwrap_err();
+    assert!(over(error.offers()[0].why()), "{error}");
+    let quote = wallet.quote(server(&bank, 3), get(URL)).await.unwrap();
+    assert!(quote.payable().is_some());
+
+    // A server that takes the money and refuses.
+    let (node, price) = (bank.node.clone(), sat(1));
+    let (cheated, _) = client(&wallet, move |_| {
+        let node = node.clone();
+        async move { hostile::l402(&hostile::invoice(&node, price).await) }
+    });
+    ask(&cheated, get(URL)).await.unwrap_err();
+    let quote = wallet.quote(server(&bank, 3), get(URL)).await.unwrap();
+    let trouble =
+        |why: &NotTaken| matches!(why, NotTaken::Ledger(BeginRefusal::HostInTrouble { .. }));
+    assert!(quote.offers[0].refusal.as_ref().is_some_and(trouble));
 }

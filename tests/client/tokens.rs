@@ -6,20 +6,24 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
-use http::StatusCode;
+use http::{Response, StatusCode, header::WWW_AUTHENTICATE};
 use tower_x402::{
     Charge, DialectName,
     client::{PaidReceipt, PayErrorKind},
+    clock::Timestamp,
+    l402::{Challenge, Macaroon, Scheme},
     ledger::Budget,
+    lightning::BoxFuture,
 };
 
 use crate::{
-    bank::{Bank, sat},
+    bank::{Bank, NOW, sat},
     hostile::{invoice, is_paid, l402, sells},
     shop,
-    stall::{answer, ask, client, credentials, get},
+    stall::{Body, answer, ask, client, credentials, get},
 };
 
 const HERE: &str = "https://api.example.com/a";
@@ -148,4 +152,58 @@ async fn a_token_that_a_server_refuses_is_replaced_within_the_same_request() {
         StatusCode::OK
     );
     assert_eq!(bank.payments(), 2);
+}
+
+/// A server whose token says until when it opens something.
+fn sells_until(
+    bank: &Bank,
+    until: u64,
+) -> impl Fn(http::Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static
+{
+    let node = bank.node.clone();
+    move |request| {
+        let node = node.clone();
+        Box::pin(async move {
+            if is_paid(&request) {
+                return answer(200);
+            }
+            let caveat = format!("valid_until={until}");
+            let token = Macaroon::mint([7; 32], b"token", [caveat]).unwrap();
+            let invoice = invoice(&node, sat(1)).await;
+            let line = Challenge::new(Scheme::L402, &token, &invoice).header_value();
+            let mut asks = answer(402);
+            asks.headers_mut().append(WWW_AUTHENTICATE, line);
+            asks
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_ends_before_its_invoice_is_not_paid_for() {
+    let bank = Bank::new();
+    let wallet = bank.wallet(&bank.ledger()).await;
+    for (seconds, paid) in [(299, 0), (300, 1)] {
+        let (client, _) = client(&wallet, sells_until(&bank, NOW + seconds));
+        let asked = ask(&client, get(&format!("{HERE}{seconds}"))).await;
+        assert_eq!((asked.is_ok(), bank.payments()), (paid == 1, paid));
+    }
+}
+
+#[tokio::test]
+async fn a_token_without_an_end_is_kept_for_a_year_and_then_leaves_the_ledger() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet(&ledger).await;
+    let (client, _) = client(&wallet, sells_until(&bank, u64::MAX));
+    ask(&client, get(HERE)).await.unwrap();
+    let held = ledger.reusable().unwrap();
+    assert!(held[0].redeem_until() < Timestamp::from_unix_seconds(NOW + 367 * 86_400));
+    bank.clock.advance(Duration::from_secs(367 * 86_400));
+    // Another one is bought, and the first is swept.
+    ask(&client, get("https://api.example.com/b"))
+        .await
+        .unwrap();
+    let left = ledger.reusable().unwrap();
+    assert_eq!(left.len(), 1);
+    assert_ne!(left[0].id(), held[0].id());
 }

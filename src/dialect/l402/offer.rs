@@ -28,6 +28,9 @@ pub(super) const CLIENT: ClientHalf = ClientHalf {
 /// How long a token without an expiry that can be read is presented.
 const UNSAID: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a token is presented at most, whatever it says.
+const MOST: Duration = Duration::from_secs(366 * 24 * 60 * 60);
+
 impl Offer for Challenge {
     fn dialect(&self) -> DialectName {
         DialectName::L402
@@ -73,7 +76,8 @@ impl Purchase for Payable {
             let until = decimal(value).filter(|_| name == VALID_UNTIL)?;
             Some(Timestamp::from_unix_seconds(until))
         });
-        untils.min().unwrap_or(unsaid)
+        let most = self.expires_at().saturating_add(MOST);
+        untils.min().unwrap_or(unsaid).min(most)
     }
 
     fn credential(&self, preimage: &Preimage) -> Option<HeaderLine> {

@@ -83,7 +83,8 @@ impl Approvals {
         self.decide(id, Decision::Approved)
     }
 
-    /// Refuses one: the same request is not paid until 24 hours after it was parked.
+    /// Refuses one: the same request is not paid for this price or more until 24 hours after it was
+    /// parked.
     ///
     /// # Errors
     ///
@@ -93,11 +94,12 @@ impl Approvals {
     }
 
     /// Uses up an approval of exactly this request, from this budget, for at most what was
-    /// approved. If there is none, parks the payment. Blocks while a file is written.
+    /// approved. If there is none, parks the payment, in the place of one of the same request that
+    /// waits at another price. Blocks while a file is written.
     ///
     /// # Errors
     ///
-    /// [`LedgerErrorKind::Full`] if 1,000 payments are parked already.
+    /// [`LedgerErrorKind::Full`] if 1,000 payments are parked already, or 50 of this host.
     pub fn ask(&self, payment: &NewPayment) -> Result<Approval, LedgerError> {
         let now = self.clock.now();
         let Some(asked) = Parked::new(payment, now) else {
@@ -114,15 +116,27 @@ impl Approvals {
                 return Ok(Approval::Approved);
             }
         }
-        if of(Decision::Refused).any(|parked| parked.id == asked.id) {
-            return Ok(Approval::Refused(asked.id));
+        let refused =
+            of(Decision::Refused).find(|parked| parked.is_like(&asked) && parked.max <= asked.max);
+        if let Some(refused) = refused {
+            return Ok(Approval::Refused(refused.id));
         }
-        if !of(Decision::Pending).any(|parked| parked.id == asked.id) {
-            if all.len() >= MAX_PARKED {
-                let why = "1,000 payments wait for an approval already: decide about some of them";
-                return Err(LedgerError::new(LedgerErrorKind::Full, why));
-            }
-            self.shelf.keep(&asked)?;
+        if of(Decision::Pending).any(|parked| parked.id == asked.id) {
+            return Ok(Approval::Parked(asked.id));
+        }
+        // A server that moves its price gets no second place.
+        let replaced: Vec<_> = of(Decision::Pending)
+            .filter(|parked| parked.is_like(&asked))
+            .collect();
+        let of_host = all.iter().filter(|(parked, _)| parked.host == asked.host);
+        let is_full = all.len() >= MAX_PARKED || of_host.count() >= MAX_OF_HOST;
+        if is_full && replaced.is_empty() {
+            let why = "1,000 payments are parked already, or 50 of this host: decide about some that wait; each is forgotten after 24 hours";
+            return Err(LedgerError::new(LedgerErrorKind::Full, why));
+        }
+        self.shelf.keep(&asked)?;
+        for parked in replaced {
+            self.shelf.change(parked.id, Decision::Pending, None)?;
         }
         Ok(Approval::Parked(asked.id))
     }
@@ -157,3 +171,4 @@ impl fmt::Debug for Approvals {
 }
 
 const MAX_PARKED: usize = 1_000;
+const MAX_OF_HOST: usize = 50;

@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     clock::Timestamp,
     codec::hex,
-    ledger::{BudgetPath, NewPayment, RequestKey, plain::plain},
+    ledger::{BodyDigest, BudgetPath, NewPayment, RequestKey, plain::plain},
     payment::Amount,
 };
 
@@ -67,6 +67,10 @@ pub struct Parked {
     pub origin: String,
     /// The path of its URL, without the query.
     pub path: String,
+    /// The query of its URL, at most 2,048 characters. It may hold secrets.
+    pub query: Option<String>,
+    /// Length and hash of its body. `None` if it has none.
+    pub body: Option<BodyDigest>,
     /// The name that limits per host count under.
     pub host: String,
     /// What the server says that it sells.
@@ -91,6 +95,8 @@ impl Parked {
             method: plain(&payment.method, 32),
             origin: plain(&payment.origin, 300),
             path: plain(path, 1_024),
+            query: payment.query.as_ref().map(|text| plain(text, 2_048)),
+            body: payment.body,
             host: payment.host.clone(),
             description: payment.description.as_ref().map(|text| plain(text, 200)),
             budget: payment.budget.clone(),
@@ -102,10 +108,14 @@ impl Parked {
 
     /// Returns whether an approval of this one is one of `asked`, which may cost less.
     pub(super) fn covers(&self, asked: &Self) -> bool {
-        self.request_key == asked.request_key
-            && self.host == asked.host
-            && self.budget == asked.budget
-            && asked.max <= self.max
+        self.is_like(asked) && asked.max <= self.max
+    }
+
+    /// Returns whether both are of the same request, host and budget, at whatever price.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.request_key == other.request_key
+            && self.host == other.host
+            && self.budget == other.budget
     }
 
     /// Returns whether it is remembered at this moment. A clock that was set back counts as well.
@@ -120,7 +130,7 @@ mod stored {
     use crate::{
         clock::Timestamp,
         codec::hex,
-        ledger::{BudgetPath, RequestKey},
+        ledger::{BodyDigest, BudgetPath, RequestKey},
         payment::Amount,
     };
 
@@ -133,6 +143,9 @@ mod stored {
         method: String,
         origin: String,
         path: String,
+        query: Option<String>,
+        /// Length, and SHA-256 in hexadecimal digits.
+        body: Option<(u64, String)>,
         host: String,
         description: Option<String>,
         budget: String,
@@ -148,6 +161,10 @@ mod stored {
                 method: self.method.clone(),
                 origin: self.origin.clone(),
                 path: self.path.clone(),
+                query: self.query.clone(),
+                body: self
+                    .body
+                    .map(|body| (body.length, hex::encode(body.sha256))),
                 host: self.host.clone(),
                 description: self.description.clone(),
                 budget: self.budget.to_string(),
@@ -170,6 +187,14 @@ mod stored {
                 method: stored.method,
                 origin: stored.origin,
                 path: stored.path,
+                query: stored.query,
+                body: match stored.body {
+                    Some((length, digits)) => Some(BodyDigest {
+                        length,
+                        sha256: hex::decode_lower(&digits)?,
+                    }),
+                    None => None,
+                },
                 host: stored.host,
                 description: stored.description,
                 budget,

@@ -36,13 +36,18 @@ impl Encoded {
             }
             CARRIED => {
                 let (budget, host) = std::str::from_utf8(name).ok()?.split_once('\n')?;
+                let (host, day) = host.rsplit_once('\n')?;
                 let budget = match budget {
                     "" => None,
                     path => Some(BudgetPath::parse(path)?),
                 };
-                let host = host.to_owned();
+                let key = CarriedKey {
+                    budget,
+                    host: host.to_owned(),
+                    day: day.parse().ok()?,
+                };
                 let carried = from_json::<StoredCarried>(value)?.read();
-                Some(Self::Carried(CarriedKey { budget, host }, carried))
+                Some(Self::Carried(key, carried))
             }
             ENTRY => {
                 let id = EntryId::from_bytes(name.try_into().ok()?);
@@ -67,25 +72,32 @@ impl Changes for Batch {
         self.change(&key, Some(&old), None);
     }
 
-    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: &Carried) {
-        let old = old.map(|old| to_carried(key, old).1);
-        let (key, new) = to_carried(key, new);
-        self.change(&key, old.as_deref(), Some(&new));
+    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: Option<&Carried>) {
+        let [old, new] = [old, new].map(|carried| carried.map(carried_value));
+        self.change(&carried_key(key), old.as_deref(), new.as_deref());
     }
 
-    fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord) {
-        let old = old.map(|old| to_budget(path, old).1);
-        let (key, new) = to_budget(path, new);
-        self.change(&key, old.as_deref(), Some(&new));
+    fn budget(
+        &mut self,
+        path: &BudgetPath,
+        old: Option<&BudgetRecord>,
+        new: Option<&BudgetRecord>,
+    ) {
+        let [old, new] = [old, new].map(|record| record.map(budget_value));
+        self.change(&budget_key(path), old.as_deref(), new.as_deref());
     }
 }
 
-/// Returns the key and the value of the sums of forgotten entries.
-pub(super) fn to_carried(key: &CarriedKey, carried: &Carried) -> (Vec<u8>, Vec<u8>) {
+/// Returns the key of the sums of forgotten entries.
+pub(super) fn carried_key(key: &CarriedKey) -> Vec<u8> {
     let budget = key.budget.as_ref().map_or("", BudgetPath::as_str);
-    let name = [budget.as_bytes(), b"\n", key.host.as_bytes()].concat();
-    let key = [&[CARRIED], name.as_slice()].concat();
-    (key, to_json(&StoredCarried::of(carried)))
+    let name = format!("{budget}\n{}\n{}", key.host, key.day);
+    [&[CARRIED], name.as_bytes()].concat()
+}
+
+/// Returns the value of the sums of forgotten entries.
+pub(super) fn carried_value(carried: &Carried) -> Vec<u8> {
+    to_json(&StoredCarried::of(carried))
 }
 
 /// Returns the key and the value of an entry.
@@ -94,10 +106,14 @@ pub(super) fn to_entry(entry: &Record) -> (Vec<u8>, Vec<u8>) {
     (key, to_json(&StoredEntry::of(entry)))
 }
 
-/// Returns the key and the value of a budget.
-pub(super) fn to_budget(path: &BudgetPath, record: &BudgetRecord) -> (Vec<u8>, Vec<u8>) {
-    let key = [&[BUDGET], path.as_str().as_bytes()].concat();
-    (key, to_json(&StoredBudget::of(record)))
+/// Returns the key of a budget.
+pub(super) fn budget_key(path: &BudgetPath) -> Vec<u8> {
+    [&[BUDGET], path.as_str().as_bytes()].concat()
+}
+
+/// Returns the value of a budget.
+pub(super) fn budget_value(record: &BudgetRecord) -> Vec<u8> {
+    to_json(&StoredBudget::of(record))
 }
 
 /// Notes in a new folder that it is one of a ledger.
@@ -113,8 +129,11 @@ struct StoredBudget {
     /// Lengths in seconds and limits.
     windows: Vec<(u64, u64)>,
     expires_at: Option<u64>,
+    /// In seconds.
+    lifetime: Option<u64>,
     owner: Option<String>,
-    is_revoked: bool,
+    created_at: u64,
+    revoked_at: Option<u64>,
 }
 
 impl StoredBudget {
@@ -128,8 +147,10 @@ impl StoredBudget {
                 .map(|(length, limit)| (length.as_secs(), limit.as_msat()))
                 .collect(),
             expires_at: limits.expires_at.map(Timestamp::as_unix_seconds),
+            lifetime: limits.lifetime.map(|time| time.as_secs()),
             owner: limits.owner.clone(),
-            is_revoked: record.is_revoked,
+            created_at: record.created_at.as_unix_seconds(),
+            revoked_at: record.revoked_at.map(Timestamp::as_unix_seconds),
         }
     }
 
@@ -142,11 +163,13 @@ impl StoredBudget {
                 .map(|(length, limit)| (Duration::from_secs(length), Amount::from_msat(limit)))
                 .collect(),
             expires_at: self.expires_at.map(Timestamp::from_unix_seconds),
+            lifetime: self.lifetime.map(Duration::from_secs),
             owner: self.owner,
         };
         BudgetRecord {
             limits,
-            is_revoked: self.is_revoked,
+            created_at: Timestamp::from_unix_seconds(self.created_at),
+            revoked_at: self.revoked_at.map(Timestamp::from_unix_seconds),
         }
     }
 }
@@ -158,6 +181,7 @@ struct StoredCarried {
     spent: u64,
     fees: u64,
     earned: u64,
+    spent_at: u64,
     latest: u64,
 }
 
@@ -169,6 +193,7 @@ impl StoredCarried {
             spent: total.spent.as_msat(),
             fees: total.fees.as_msat(),
             earned: total.earned.as_msat(),
+            spent_at: carried.spent_at.as_unix_seconds(),
             latest: carried.latest.as_unix_seconds(),
         }
     }
@@ -181,8 +206,11 @@ impl StoredCarried {
             reserved: Amount::ZERO,
             earned: Amount::from_msat(self.earned),
         };
-        let latest = Timestamp::from_unix_seconds(self.latest);
-        Carried { total, latest }
+        Carried {
+            total,
+            spent_at: Timestamp::from_unix_seconds(self.spent_at),
+            latest: Timestamp::from_unix_seconds(self.latest),
+        }
     }
 }
 

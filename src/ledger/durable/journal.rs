@@ -14,17 +14,20 @@ use crate::{
     },
 };
 
-/// Opens the journal in `folder`, loads `books` from it, and starts its writer thread.
+/// Opens the journal in `folder`, loads `books` from it, and starts its writer thread. `true_time`
+/// replaces later moments in it.
 pub(in crate::ledger) fn open(
     folder: &Path,
     books: Arc<Mutex<Books>>,
     clock: Arc<dyn Clock>,
+    true_time: Option<Timestamp>,
 ) -> Result<Journal<LedgerMachine>, LedgerError> {
     let new_id = *EntryId::random()?.as_bytes();
     let machine = LedgerMachine {
         books,
         clock,
         is_marked: false,
+        true_time,
     };
     Journal::open(folder, new_id, machine).map_err(|error| {
         let failure = ledger_error(&error);

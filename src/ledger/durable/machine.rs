@@ -21,6 +21,8 @@ pub(in crate::ledger) struct LedgerMachine {
     pub(in crate::ledger) clock: Arc<dyn Clock>,
     /// Whether the folder says that it is one of a ledger.
     pub(in crate::ledger) is_marked: bool,
+    /// What a person said that the time is, to replace later moments.
+    pub(in crate::ledger) true_time: Option<Timestamp>,
 }
 
 /// A command to the writer thread.
@@ -139,6 +141,9 @@ impl Machine for LedgerMachine {
             note_marker(batch);
         }
         let mut books = lock(&self.books);
+        if let Some(now) = self.true_time.take() {
+            books.repair_time(now, batch);
+        }
         let now = books.time(self.clock.now());
         books.release_reserved(now, batch);
     }

@@ -2,7 +2,9 @@ use std::{sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 
-use super::encoding::{Encoded, VERSION, to_budget, to_carried, to_entry};
+use super::encoding::{
+    Encoded, VERSION, budget_key, budget_value, carried_key, carried_value, to_entry,
+};
 use crate::{
     clock::Timestamp,
     ledger::{
@@ -79,13 +81,13 @@ fn entry() -> impl Strategy<Value = Entry> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read(entry in entry(), limits: [u64; 6], option: Option<u64>, is_revoked: bool) {
+    fn what_is_written_is_read(entry in entry(), limits: [u64; 6], option: Option<u64>, revoked: Option<u64>) {
         let (key, value) = to_entry(&entry.0);
         prop_assert!(Encoded::read(&key, &value) == Some(Encoded::Entry(Box::new(Record::clone(&entry.0)))));
         let [total, host, length, limit, end, _] = limits;
         let mut budget = Budget::total(Amount::from_msat(total)).rolling(Duration::from_secs(length), Amount::from_msat(limit));
         if option.is_some() {
-            budget = budget.per_host(Amount::from_msat(host)).until(Timestamp::from_unix_seconds(end)).owner("ann");
+            budget = budget.per_host(Amount::from_msat(host)).until(Timestamp::from_unix_seconds(end)).lasting(Duration::from_secs(length)).owner("ann");
         }
         let path = BudgetPath::parse("a/b c").unwrap();
         let total = Total {
@@ -95,12 +97,13 @@ proptest! {
             reserved: Amount::ZERO,
             earned: Amount::from_msat(limit),
         };
-        let carried = Carried { total, latest: Timestamp::from_unix_seconds(end) };
-        let key = CarriedKey { budget: option.map(|_| path.clone()), host: "a.example".to_owned() };
-        let (name, value) = to_carried(&key, &carried);
+        let moment = Timestamp::from_unix_seconds;
+        let carried = Carried { total, spent_at: moment(limit), latest: moment(end) };
+        let key = CarriedKey { budget: option.map(|_| path.clone()), host: "a.example".to_owned(), day: end };
+        let (name, value) = (carried_key(&key), carried_value(&carried));
         prop_assert!(Encoded::read(&name, &value) == Some(Encoded::Carried(key, carried)));
-        let record = BudgetRecord { limits: budget, is_revoked };
-        let (key, value) = to_budget(&path, &record);
+        let record = BudgetRecord { limits: budget, created_at: moment(end), revoked_at: revoked.map(moment) };
+        let (key, value) = (budget_key(&path), budget_value(&record));
         prop_assert!(Encoded::read(&key, &value) == Some(Encoded::Budget(path, record)));
     }
 
@@ -115,9 +118,13 @@ proptest! {
 fn a_record_with_an_unknown_member_is_not_read() {
     let record = BudgetRecord {
         limits: Budget::without_limits(),
-        is_revoked: false,
+        created_at: Timestamp::default(),
+        revoked_at: None,
     };
-    let (key, value) = to_budget(&BudgetPath::root("a").unwrap(), &record);
+    let (key, value) = (
+        budget_key(&BudgetPath::root("a").unwrap()),
+        budget_value(&record),
+    );
     let more = String::from_utf8(value)
         .unwrap()
         .replacen('{', "{\"more\":1,", 1);

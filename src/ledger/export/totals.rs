@@ -1,9 +1,15 @@
 use std::{collections::BTreeMap, io};
 
-use crate::ledger::{BudgetPath, Entry, Ledger, LedgerError, LedgerErrorKind, Total};
+use crate::{
+    clock::Timestamp,
+    ledger::{
+        BudgetPath, Entry, Ledger, LedgerError, LedgerErrorKind, Total,
+        state::{CarriedKey, DAY},
+    },
+};
 
 /// Sums over all entries of a ledger. Each map is in the order of its keys. Those that were
-/// [forgotten](Ledger::forget_before) are left out by day and by description.
+/// [forgotten](Ledger::forget_before) are left out by description.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Totals {
@@ -11,7 +17,8 @@ pub struct Totals {
     pub all: Total,
     /// By registrable domain. Income is under the own host.
     pub by_host: BTreeMap<String, Total>,
-    /// By day in UTC, for example `2026-09-21`: the day of the payment, or on which it was begun.
+    /// By day in UTC, for example `2026-09-21`: the day of the payment, or on which it was begun if
+    /// it has not ended.
     pub by_day: BTreeMap<String, Total>,
     /// By what the server said that it sells. Entries without a description are left out.
     pub by_description: BTreeMap<String, Total>,
@@ -29,7 +36,7 @@ impl Ledger {
     pub fn totals(&self) -> Result<Totals, LedgerError> {
         let mut totals = Totals::default();
         for (key, total) in self.carried()? {
-            totals.add_carried(key.budget, key.host, total);
+            totals.add_carried(key, total);
         }
         self.each(|entry| {
             totals.add(entry);
@@ -41,10 +48,12 @@ impl Ledger {
 }
 
 impl Totals {
-    fn add_carried(&mut self, budget: Option<BudgetPath>, host: String, total: Total) {
+    fn add_carried(&mut self, key: CarriedKey, total: Total) {
         self.all.add(total);
-        self.by_host.entry(host).or_default().add(total);
-        if let Some(path) = budget {
+        self.by_host.entry(key.host).or_default().add(total);
+        let midnight = Timestamp::from_unix_seconds(key.day.saturating_mul(DAY));
+        self.by_day.entry(day(midnight)).or_default().add(total);
+        if let Some(path) = key.budget {
             self.by_budget.entry(path).or_default().add(total);
         }
     }
@@ -57,9 +66,8 @@ impl Totals {
         self.all.add(counted);
         let host = self.by_host.entry(entry.host().to_owned());
         host.or_default().add(counted);
-        let moment = entry.paid_at().unwrap_or(entry.created_at()).to_iso_8601();
-        let (day, _) = moment.split_once('T').unwrap_or((&moment, ""));
-        self.by_day.entry(day.to_owned()).or_default().add(counted);
+        let day = day(entry.0.spent_at());
+        self.by_day.entry(day).or_default().add(counted);
         if let Some(text) = entry.description() {
             let description = self.by_description.entry(text.to_owned());
             description.or_default().add(counted);
@@ -68,4 +76,11 @@ impl Totals {
             self.by_budget.entry(path.clone()).or_default().add(counted);
         }
     }
+}
+
+/// Returns the day of a moment in UTC.
+fn day(moment: Timestamp) -> String {
+    let mut text = moment.to_iso_8601();
+    text.truncate(text.find('T').unwrap_or(text.len()));
+    text
 }

@@ -3,7 +3,7 @@ use crate::{
     clock::Timestamp,
     ledger::{
         BeginError, BeginRefusal, Begun, EntryId, EntryState, LedgerError, LedgerErrorKind,
-        NewPayment, entry::Record, plain::plain,
+        NewPayment, OverBudget, entry::Record, plain::plain,
     },
 };
 
@@ -16,19 +16,8 @@ impl Books {
         now: Timestamp,
         changes: &mut dyn Changes,
     ) -> Result<Begun, BeginError> {
-        check_lengths(&new)?;
-        self.check_invoice(&new).map_err(BeginError::Refused)?;
-        self.check_host(&new.host).map_err(BeginError::Refused)?;
-        let asked = Asked {
-            budget: &new.budget,
-            host: &new.host,
-            msat: u128::from(new.amount.as_msat()) + u128::from(new.max_fee.as_msat()),
-        };
-        let nearly_used_up = self
-            .budgets
-            .check(&asked, now)
-            .map_err(BeginError::Refused)?;
-        self.check_room()?;
+        let nearly_used_up = self.would_begin(&new, now)?;
+        self.make_room(changes)?;
         let budget = new.budget.clone();
         let entry = record(new, id, self.next_number(), now);
         self.live.calls.insert(id);
@@ -40,8 +29,37 @@ impl Books {
         })
     }
 
-    pub(super) fn check_room(&self) -> Result<(), LedgerError> {
-        if self.entries.len() < self.capacity {
+    /// Checks a payment against everything that is known. Returns the limits that it nearly uses up.
+    pub(in crate::ledger) fn would_begin(
+        &self,
+        new: &NewPayment,
+        now: Timestamp,
+    ) -> Result<Vec<OverBudget>, BeginError> {
+        check_lengths(new)?;
+        self.check_invoice(new).map_err(BeginError::Refused)?;
+        self.check_host(&new.host).map_err(BeginError::Refused)?;
+        let asked = Asked {
+            budget: &new.budget,
+            host: &new.host,
+            msat: u128::from(new.amount.as_msat()) + u128::from(new.max_fee.as_msat()),
+        };
+        let nearly_used_up = self.budgets.check(&asked, now);
+        let nearly_used_up = nearly_used_up.map_err(BeginError::Refused)?;
+        self.check_room()?;
+        Ok(nearly_used_up)
+    }
+
+    /// Forgets the oldest failed entry if there is no room for another one.
+    pub(super) fn make_room(&mut self, changes: &mut dyn Changes) -> Result<(), LedgerError> {
+        self.check_room()?;
+        if self.entries.len() >= self.capacity {
+            self.forget_first_failed(changes);
+        }
+        Ok(())
+    }
+
+    fn check_room(&self) -> Result<(), LedgerError> {
+        if self.entries.len() < self.capacity || !self.index.failed.is_empty() {
             return Ok(());
         }
         let why = "no room for another entry: export old ones and use `Ledger::forget_before`, or set a higher `LedgerOptions::capacity`";

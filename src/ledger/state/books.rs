@@ -119,6 +119,12 @@ impl Books {
         entry.is_some_and(|entry| entry.state != EntryState::Reserved)
     }
 
+    /// Sets the ledger's time, which a person knows to be true.
+    #[cfg(feature = "ledger-durable")]
+    pub(super) const fn set_latest(&mut self, now: Timestamp) {
+        self.latest = now;
+    }
+
     /// Notes that a moment was seen by an earlier process.
     #[cfg(feature = "ledger-durable")]
     pub(super) fn note_latest(&mut self, moment: Timestamp) {
@@ -130,6 +136,7 @@ impl Books {
         &mut self,
         path: &BudgetPath,
         limits: Budget,
+        now: Timestamp,
         changes: &mut dyn Changes,
     ) -> Result<(), LedgerError> {
         check_limits(&limits)?;
@@ -140,14 +147,12 @@ impl Books {
             )));
         }
         match self.budgets.get(path) {
-            Some(held) if held.is_revoked => Err(conflict(format_args!(
-                "the budget {path} was revoked: use another name"
-            ))),
+            Some(held) if held.revoked_at.is_some() => Err(revoked(path)),
             Some(held) if held.limits != limits => Err(conflict(format_args!(
                 "the budget {path} has other limits: use those, or another name"
             ))),
             Some(_) => Ok(()),
-            None => self.set_budget(path, limits, changes),
+            None => self.set_budget(path, limits, now, changes),
         }
     }
 
@@ -156,12 +161,14 @@ impl Books {
         &mut self,
         path: &BudgetPath,
         limits: Budget,
+        now: Timestamp,
         changes: &mut dyn Changes,
     ) -> Result<(), LedgerError> {
         check_limits(&limits)?;
         match self.budgets.get(path) {
-            Some(held) if held.limits == limits && !held.is_revoked => Ok(()),
-            _ => self.set_budget(path, limits, changes),
+            Some(held) if held.revoked_at.is_some() => Err(revoked(path)),
+            Some(held) if held.limits == limits => Ok(()),
+            _ => self.set_budget(path, limits, now, changes),
         }
     }
 
@@ -169,13 +176,14 @@ impl Books {
     pub(in crate::ledger) fn revoke(
         &mut self,
         path: &BudgetPath,
+        now: Timestamp,
         changes: &mut dyn Changes,
     ) -> Result<(), LedgerError> {
         let Some(held) = self.budgets.get(path) else {
             return Err(unknown(format_args!("there is no budget {path}")));
         };
         let revoked = BudgetRecord {
-            is_revoked: true,
+            revoked_at: held.revoked_at.or(Some(now)),
             ..held.clone()
         };
         self.put_budget(path, revoked, changes);
@@ -257,7 +265,7 @@ impl Books {
         self.keep(entry);
     }
 
-    fn keep(&mut self, entry: Record) {
+    pub(super) fn keep(&mut self, entry: Record) {
         let entry = Arc::new(entry);
         let is_live = self.live.calls.contains(&entry.id);
         let old = self.entries.insert(entry.id, entry.clone());
@@ -273,23 +281,31 @@ impl Books {
         &mut self,
         path: &BudgetPath,
         limits: Budget,
+        now: Timestamp,
         changes: &mut dyn Changes,
     ) -> Result<(), LedgerError> {
-        if self.budgets.get(path).is_none() && self.budgets.len() >= MAX_BUDGETS {
-            let why = "no room for another budget: 100,000 are the most";
+        let held = self.budgets.get(path);
+        if held.is_none() && self.budgets.len() >= MAX_BUDGETS {
+            let why = "no room for another budget, 100,000 are the most: let budgets end or revoke them, and use `Ledger::forget_before`";
             return Err(LedgerError::new(LedgerErrorKind::Full, why));
         }
         let record = BudgetRecord {
             limits,
-            is_revoked: false,
+            created_at: held.map_or(now, |held| held.created_at),
+            revoked_at: None,
         };
         self.put_budget(path, record, changes);
         Ok(())
     }
 
-    fn put_budget(&mut self, path: &BudgetPath, record: BudgetRecord, changes: &mut dyn Changes) {
+    pub(super) fn put_budget(
+        &mut self,
+        path: &BudgetPath,
+        record: BudgetRecord,
+        changes: &mut dyn Changes,
+    ) {
         let old = self.budgets.get(path);
-        changes.budget(path, old, &record);
+        changes.budget(path, old, Some(&record));
         if old.is_some_and(|old| old.limits != record.limits) {
             self.load_budget(path, record);
         } else {
@@ -304,6 +320,12 @@ fn check_limits(limits: &Budget) -> Result<(), LedgerError> {
     }
     let why = "a budget has at most 8 windows, and an owner's name of 1 to 64 printable ASCII characters without a slash";
     Err(LedgerError::new(LedgerErrorKind::Invalid, why))
+}
+
+fn revoked(path: &BudgetPath) -> LedgerError {
+    conflict(format_args!(
+        "the budget {path} was revoked: use another name"
+    ))
 }
 
 pub(super) fn conflict(why: impl std::fmt::Display) -> LedgerError {

@@ -46,6 +46,19 @@ impl Budgets {
         self.0.values().map(|node| &node.path)
     }
 
+    /// Returns whether a budget, or one above it, ended or was revoked before a moment.
+    pub(super) fn is_over_before(&self, path: &BudgetPath, moment: Timestamp) -> bool {
+        let records = path.and_above().filter_map(|name| self.0.get(name));
+        records
+            .map(|node| &node.record)
+            .any(|record| record.is_over_before(moment))
+    }
+
+    /// Forgets a budget.
+    pub(super) fn remove(&mut self, path: &BudgetPath) -> Option<BudgetRecord> {
+        self.0.remove(path.as_str()).map(|node| node.record)
+    }
+
     /// Sets what a budget with the same limits is, or a new one, of which there is no entry.
     pub(super) fn set_record(&mut self, path: &BudgetPath, record: BudgetRecord) {
         match self.0.get_mut(path.as_str()) {
@@ -99,10 +112,10 @@ impl Budgets {
                 .0
                 .get(name)
                 .ok_or_else(|| BeginRefusal::UnknownBudget(asked.budget.clone()))?;
-            if node.record.is_revoked {
+            if node.record.revoked_at.is_some() {
                 return Err(BeginRefusal::BudgetRevoked(node.path.clone()));
             }
-            if node.record.limits.expires_at.is_some_and(|end| end <= now) {
+            if node.record.ends_at().is_some_and(|end| end <= now) {
                 return Err(BeginRefusal::BudgetExpired(node.path.clone()));
             }
             for (kind, limit, used) in node.limits(asked.host, now) {
@@ -141,8 +154,8 @@ impl Budgets {
         };
         for node in path.and_above().map(|name| self.0.get(name)) {
             let node = node?;
-            state.is_revoked |= node.record.is_revoked;
-            let end = node.record.limits.expires_at;
+            state.is_revoked |= node.record.revoked_at.is_some();
+            let end = node.record.ends_at();
             state.expires_at = state.expires_at.into_iter().chain(end).min();
             for (kind, limit, used) in node.limits("", now) {
                 if kind != LimitKind::PerHost {

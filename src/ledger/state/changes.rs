@@ -1,5 +1,8 @@
 use super::carried::{Carried, CarriedKey};
-use crate::ledger::{Budget, BudgetPath, entry::Record};
+use crate::{
+    clock::Timestamp,
+    ledger::{Budget, BudgetPath, entry::Record},
+};
 
 /// Where a change of the books is noted, to be written.
 pub(in crate::ledger) trait Changes {
@@ -10,17 +13,34 @@ pub(in crate::ledger) trait Changes {
     fn forgotten(&mut self, old: &Record);
 
     /// Notes that the sums of forgotten entries, which were `old`, are now `new`.
-    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: &Carried);
+    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: Option<&Carried>);
 
     /// Notes that a budget, which was `old`, is now `new`.
-    fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord);
+    fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: Option<&BudgetRecord>);
 }
 
 /// What the ledger holds of a budget, besides its sums.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ledger) struct BudgetRecord {
     pub(in crate::ledger) limits: Budget,
-    pub(in crate::ledger) is_revoked: bool,
+    /// When it was created first.
+    pub(in crate::ledger) created_at: Timestamp,
+    pub(in crate::ledger) revoked_at: Option<Timestamp>,
+}
+
+impl BudgetRecord {
+    /// Returns when it ends.
+    pub(in crate::ledger) fn ends_at(&self) -> Option<Timestamp> {
+        let lifetime = self.limits.lifetime;
+        let last = lifetime.map(|time| self.created_at.saturating_add(time));
+        self.limits.expires_at.into_iter().chain(last).min()
+    }
+
+    /// Returns whether it ended or was revoked before a moment.
+    pub(super) fn is_over_before(&self, moment: Timestamp) -> bool {
+        let ends = [self.ends_at(), self.revoked_at];
+        ends.into_iter().flatten().any(|end| end < moment)
+    }
 }
 
 /// Notes nothing: what is in memory alone is not written.
@@ -29,7 +49,7 @@ impl Changes for () {
 
     fn forgotten(&mut self, _: &Record) {}
 
-    fn carried(&mut self, _: &CarriedKey, _: Option<&Carried>, _: &Carried) {}
+    fn carried(&mut self, _: &CarriedKey, _: Option<&Carried>, _: Option<&Carried>) {}
 
-    fn budget(&mut self, _: &BudgetPath, _: Option<&BudgetRecord>, _: &BudgetRecord) {}
+    fn budget(&mut self, _: &BudgetPath, _: Option<&BudgetRecord>, _: Option<&BudgetRecord>) {}
 }

@@ -24,7 +24,6 @@ pub(super) struct Sum {
 impl Counted {
     pub(super) fn of(entry: &Record) -> Self {
         let with = |fee: Amount| u128::from(entry.amount.as_msat()) + u128::from(fee.as_msat());
-        let at = entry.paid_at.or(entry.ended_at).unwrap_or(entry.created_at);
         match entry.state {
             EntryState::Earned | EntryState::Failed => Self::Nothing,
             EntryState::InFlight | EntryState::Reserved | EntryState::Sent => {
@@ -33,8 +32,17 @@ impl Counted {
             EntryState::Paid
             | EntryState::Redeemed
             | EntryState::Refused
-            | EntryState::Unproved => Self::Spent(with(entry.fee.unwrap_or(entry.max_fee)), at),
+            | EntryState::Unproved => {
+                Self::Spent(with(entry.fee.unwrap_or(entry.max_fee)), entry.spent_at())
+            }
         }
+    }
+}
+
+impl Record {
+    /// Returns from when on its money counts as spent.
+    pub(in crate::ledger) fn spent_at(&self) -> Timestamp {
+        self.paid_at.or(self.ended_at).unwrap_or(self.created_at)
     }
 }
 

@@ -1,9 +1,15 @@
-use super::{books::Books, carried::CarriedKey, changes::Changes};
+use std::collections::HashSet;
+
 #[cfg(feature = "ledger-durable")]
-use super::{carried::Carried, counted::Counted};
+use super::counted::Counted;
+use super::{
+    books::Books,
+    carried::{Carried, CarriedKey},
+    changes::Changes,
+};
 use crate::{
     clock::Timestamp,
-    ledger::{EntryState, Total, entry::Record},
+    ledger::{BudgetPath, EntryId, EntryState, Total, entry::Record},
 };
 
 impl Books {
@@ -12,29 +18,97 @@ impl Books {
     pub(in crate::ledger) fn forget_before(
         &mut self,
         moment: Timestamp,
+        now: Timestamp,
         most: usize,
         changes: &mut dyn Changes,
     ) -> usize {
         let entries = self.index.by_number.values();
         let entries = entries.filter_map(|id| self.entries.get(id));
-        let old = entries.filter(|entry| entry.is_over_before(moment));
+        let old = entries.filter(|entry| entry.is_over_before(moment, now));
         let old: Vec<_> = old.take(most).cloned().collect();
         for entry in &old {
-            let key = CarriedKey {
-                budget: entry.budget.clone(),
-                host: entry.host.clone(),
-            };
-            let held = self.carried.get(&key).copied();
-            let mut carried = held.unwrap_or_default();
-            carried.latest = carried.latest.max(entry.last_moment());
-            carried.total.add(Total::of(entry));
-            changes.carried(&key, held.as_ref(), &carried);
-            changes.forgotten(entry);
-            self.carried.insert(key, carried);
-            self.entries.remove(&entry.id);
-            self.index.forget(entry);
+            let (key, carried) = carried(entry);
+            // What failed has no sums to carry.
+            if carried.total != Total::default() {
+                self.carry(key, &carried, changes);
+            }
+            self.forget(entry, changes);
         }
         old.len()
+    }
+
+    /// Forgets a payment that was never given to the payer, as if it had not been begun.
+    pub(super) fn forget_unsent(&mut self, id: EntryId, changes: &mut dyn Changes) {
+        if let Some(held) = self.entries.get(&id).cloned() {
+            // This takes it out of every sum and index.
+            self.keep(Record {
+                state: EntryState::Failed,
+                ..Record::clone(&held)
+            });
+            self.forget(&held, changes);
+        }
+    }
+
+    /// Forgets the oldest payment that failed. It has no sums to carry.
+    pub(super) fn forget_first_failed(&mut self, changes: &mut dyn Changes) {
+        let first = self.index.failed.first().map(|(_, id)| *id);
+        if let Some(held) = first.and_then(|id| self.entries.get(&id).cloned()) {
+            self.forget(&held, changes);
+        }
+    }
+
+    /// Forgets an entry that counts for nothing now, or whose sums are carried.
+    fn forget(&mut self, entry: &Record, changes: &mut dyn Changes) {
+        changes.forgotten(entry);
+        self.entries.remove(&entry.id);
+        self.index.forget(entry);
+    }
+
+    /// Forgets up to `most` budgets that were over before a moment and have neither entries nor
+    /// budgets below. The budgets above them carry their sums. Returns how many it forgot.
+    pub(in crate::ledger) fn forget_budgets(
+        &mut self,
+        moment: Timestamp,
+        most: usize,
+        changes: &mut dyn Changes,
+    ) -> usize {
+        let budgets = self
+            .entries
+            .values()
+            .filter_map(|entry| entry.budget.as_ref());
+        let mut needed: HashSet<_> = budgets.flat_map(BudgetPath::and_above).collect();
+        for path in self.budgets.paths() {
+            needed.extend(path.and_above().skip(1));
+        }
+        let unneeded = self.budgets.paths().filter(|path| {
+            let is_over = || self.budgets.is_over_before(path, moment);
+            path.parent().is_some() && !needed.contains(path.as_str()) && is_over()
+        });
+        let over: HashSet<_> = unneeded.take(most).cloned().collect();
+        let is_of_these =
+            |key: &&CarriedKey| key.budget.as_ref().is_some_and(|own| over.contains(own));
+        let keys: Vec<_> = self.carried.keys().filter(is_of_these).cloned().collect();
+        for key in keys {
+            if let Some(carried) = self.carried.remove(&key) {
+                changes.carried(&key, Some(&carried), None);
+                let budget = key.budget.as_ref().and_then(BudgetPath::parent);
+                self.carry(CarriedKey { budget, ..key }, &carried, changes);
+            }
+        }
+        for path in &over {
+            let record = self.budgets.remove(path);
+            changes.budget(path, record.as_ref(), None);
+        }
+        over.len()
+    }
+
+    /// Adds to the sums of forgotten entries. No sum of a budget changes by that.
+    pub(super) fn carry(&mut self, key: CarriedKey, more: &Carried, changes: &mut dyn Changes) {
+        let held = self.carried.get(&key).copied();
+        let mut carried = held.unwrap_or_default();
+        carried.add(more);
+        changes.carried(&key, held.as_ref(), Some(&carried));
+        self.carried.insert(key, carried);
     }
 
     /// Returns the sums of forgotten entries.
@@ -48,8 +122,8 @@ impl Books {
     /// Loads the sums of forgotten entries. They count in windows as if all had been spent last.
     #[cfg(feature = "ledger-durable")]
     pub(in crate::ledger) fn load_carried(&mut self, key: CarriedKey, carried: Carried) {
-        self.note_latest(carried.latest);
         if let Some(budget) = &key.budget {
+            self.note_latest(carried.latest);
             let nothing = Counted::Nothing;
             self.budgets
                 .count(budget, &key.host, nothing, carried.counted());
@@ -58,12 +132,28 @@ impl Books {
     }
 }
 
+/// Returns what is carried of an entry that is forgotten.
+fn carried(entry: &Record) -> (CarriedKey, Carried) {
+    let key = CarriedKey {
+        budget: entry.budget.clone(),
+        host: entry.host.clone(),
+        day: entry.spent_at().as_unix_seconds() / DAY,
+    };
+    let carried = Carried {
+        total: Total::of(entry),
+        spent_at: entry.spent_at(),
+        latest: entry.last_moment(),
+    };
+    (key, carried)
+}
+
 impl Record {
     /// Returns whether nothing can happen to the entry any more, since before a moment.
-    fn is_over_before(&self, moment: Timestamp) -> bool {
+    fn is_over_before(&self, moment: Timestamp, now: Timestamp) -> bool {
         let is_over = match self.state {
             EntryState::Earned | EntryState::Failed => true,
-            EntryState::Redeemed => self.preimage.is_none(),
+            // A reusable credential until its end.
+            EntryState::Redeemed => self.preimage.is_none() || self.redeem_until < now,
             EntryState::Refused | EntryState::Unproved => self.is_cleared,
             EntryState::InFlight | EntryState::Paid | EntryState::Reserved | EntryState::Sent => {
                 false
@@ -81,3 +171,5 @@ impl Record {
         later.into_iter().flatten().fold(self.created_at, Ord::max)
     }
 }
+
+pub(in crate::ledger) const DAY: u64 = 86_400;

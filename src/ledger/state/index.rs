@@ -22,6 +22,8 @@ pub(super) struct Index {
     pub(super) by_number: BTreeMap<u64, EntryId>,
     /// Reusable credentials.
     pub(super) reusable: BTreeSet<(u64, EntryId)>,
+    /// Payments that failed.
+    pub(super) failed: BTreeSet<(u64, EntryId)>,
 }
 
 impl Index {
@@ -54,6 +56,7 @@ impl Index {
         toggle(&mut self.unresolved, place, is_unresolved(entry.state));
         let is_reusable = entry.state == EntryState::Redeemed && entry.preimage.is_some();
         toggle(&mut self.reusable, place, is_reusable);
+        toggle(&mut self.failed, place, entry.state == EntryState::Failed);
         self.note_trouble(entry, is_live);
     }
 
@@ -61,6 +64,8 @@ impl Index {
     pub(super) fn forget(&mut self, entry: &Record) {
         let hash = (entry.network, entry.payment_hash);
         self.by_number.remove(&entry.number);
+        self.failed.remove(&(entry.number, entry.id));
+        self.reusable.remove(&(entry.number, entry.id));
         if self
             .by_hash
             .get(&hash)

@@ -9,6 +9,8 @@ mod changes;
 mod counted;
 mod forget;
 mod index;
+#[cfg(feature = "ledger-durable")]
+mod repair;
 mod steps;
 mod window;
 
@@ -16,6 +18,7 @@ pub(super) use self::{
     books::Books,
     carried::CarriedKey,
     changes::Changes,
+    forget::DAY,
     steps::{Later, Step},
 };
 #[cfg(feature = "ledger-durable")]

@@ -67,7 +67,11 @@ impl Books {
                 (entry.state, entry.sent_at) = (S::Sent, Some(now));
             }
             (Step::InFlight, S::Sent) => entry.state = S::InFlight,
-            (Step::Failed(why), S::Reserved | S::Sent | S::InFlight) => {
+            (Step::Failed(_), S::Reserved) => {
+                self.forget_unsent(id, changes);
+                return Ok(());
+            }
+            (Step::Failed(why), S::Sent | S::InFlight) => {
                 entry.end(S::Failed, Some(&why), now);
                 entry.forget();
             }
@@ -120,8 +124,8 @@ impl Books {
         let mut entry = Record::clone(held);
         match (later, entry.state) {
             (Later::Abandoned, S::Reserved | S::Sent) | (Later::Released, S::Reserved) => {
-                entry.end(S::Failed, Some("it was never given to the payer"), now);
-                entry.forget();
+                self.forget_unsent(id, changes);
+                return true;
             }
             (Later::Answered(status), S::Paid) => entry.answered = Some(status),
             (Later::Dropped, S::Redeemed) => entry.forget(),
@@ -177,7 +181,7 @@ impl Books {
         if self.index.earned.contains_key(&payment) {
             return Ok(false);
         }
-        self.check_room()?;
+        self.make_room(changes)?;
         income.number = self.next_number();
         self.put(income, changes);
         Ok(true)

@@ -135,7 +135,9 @@ fn another_process_decides_through_files_that_only_their_owner_reads() {
 
     let (folder, [_, approvals], _) = both();
     let shown = NewPayment {
-        path: "/tile?key=secret".to_owned(),
+        path: "/tile?zoom=3".to_owned(),
+        query: Some("zoom=3".to_owned()),
+        body: Some(BodyDigest::of(b"{}")),
         ..asked(1)
     };
     let id = parked(approvals.ask(&shown).unwrap());
@@ -150,11 +152,14 @@ fn another_process_decides_through_files_that_only_their_owner_reads() {
         (0o700, 1, 0o600)
     );
     let text = std::fs::read_to_string(&files[0]).unwrap();
-    assert!(!text.contains("secret"), "{text}");
 
     let clock = std::sync::Arc::new(TestClock::at(START));
     let elsewhere = Approvals::open_with(folder.path(), clock).unwrap();
-    assert_eq!(elsewhere.pending().unwrap(), approvals.pending().unwrap());
+    let waiting = elsewhere.pending().unwrap();
+    assert_eq!(waiting, approvals.pending().unwrap());
+    assert_eq!(waiting[0].path, "/tile");
+    assert_eq!(waiting[0].query.as_deref(), Some("zoom=3"));
+    assert_eq!(waiting[0].body, Some(BodyDigest::of(b"{}")));
     elsewhere.approve(id).unwrap();
     // A file that says something else than its name is no approval.
     let raised = text.replace("11000", "99000");
@@ -164,4 +169,54 @@ fn another_process_decides_through_files_that_only_their_owner_reads() {
     parked(approvals.ask(&shown).unwrap());
     std::fs::write(&approved, text).unwrap();
     assert_eq!(approvals.ask(&shown).unwrap(), Approval::Approved);
+}
+
+#[test]
+fn a_host_that_moves_its_price_has_one_place_and_many_requests_of_a_host_have_fifty() {
+    let (_folder, both, _) = both();
+    for approvals in both {
+        for price in 1..=1_100 {
+            let moved = NewPayment {
+                amount: sat(price),
+                ..asked(1)
+            };
+            parked(approvals.ask(&moved).unwrap());
+        }
+        let [last] = &approvals.pending().unwrap()[..] else {
+            panic!("one waits");
+        };
+        assert_eq!(last.max, sat(1_101));
+        let of_host = |number| NewPayment {
+            host: "host1.example".to_owned(),
+            ..asked(number)
+        };
+        for number in 2..=50 {
+            parked(approvals.ask(&of_host(number)).unwrap());
+        }
+        let full = approvals.ask(&of_host(51)).unwrap_err();
+        assert_eq!(full.kind(), LedgerErrorKind::Full);
+        parked(approvals.ask(&asked(51)).unwrap());
+        // The price of one that waits may still move.
+        let moved = NewPayment {
+            amount: sat(3),
+            ..of_host(50)
+        };
+        parked(approvals.ask(&moved).unwrap());
+    }
+}
+
+#[test]
+fn what_a_person_refused_is_refused_at_a_higher_price_too() {
+    let (_folder, both, _) = both();
+    for approvals in both {
+        let refused = parked(approvals.ask(&asked(1)).unwrap());
+        approvals.refuse(refused).unwrap();
+        let at = |price| NewPayment {
+            amount: sat(price),
+            ..asked(1)
+        };
+        let dearer = approvals.ask(&at(11)).unwrap();
+        assert_eq!(dearer, Approval::Refused(refused));
+        parked(approvals.ask(&at(9)).unwrap());
+    }
 }

@@ -103,6 +103,41 @@ async fn a_budget_that_is_created_again_stays_as_it_was() {
 }
 
 #[tokio::test]
+async fn a_revoked_outermost_budget_is_not_revived_by_setting_it_again() {
+    let limits = Budget::total(sat(100));
+    let (ledger, wallet, _) = ledger(limits.clone()).await;
+    ledger.revoke(&wallet).await.unwrap();
+    for again in [limits, Budget::daily(sat(5))] {
+        let refused = ledger.set_root(&wallet, again).await.unwrap_err();
+        assert_eq!(refused.kind(), LedgerErrorKind::Conflict);
+    }
+    let refused = refusal(ledger.begin(exactly("wallet", 1, sat(1))).await);
+    assert_eq!(refused, BeginRefusal::BudgetRevoked(wallet));
+}
+
+#[tokio::test]
+async fn a_budget_that_lasts_for_a_time_ends_that_long_after_its_first_creation() {
+    let (ledger, wallet, clock) = ledger(Budget::total(sat(100))).await;
+    let hour = Duration::from_secs(3_600);
+    let create = async || {
+        let limits = Budget::total(sat(10)).lasting(hour);
+        ledger.create_budget(&wallet, "a", limits).await
+    };
+    let path = create().await.unwrap();
+    let end = Some(START.saturating_add(hour));
+    clock.advance(hour / 2);
+    assert_eq!(create().await.unwrap(), path);
+    assert_eq!(ledger.budget(&path).unwrap().expires_at, end);
+    clock.advance(hour / 2);
+    create().await.unwrap();
+    let expired = refusal(ledger.begin(exactly("wallet/a", 1, sat(1))).await);
+    assert_eq!(expired, BeginRefusal::BudgetExpired(path));
+    let longer = Budget::total(sat(10)).lasting(hour * 2);
+    let conflict = ledger.create_budget(&wallet, "a", longer).await;
+    assert_eq!(conflict.unwrap_err().kind(), LedgerErrorKind::Conflict);
+}
+
+#[tokio::test]
 async fn a_child_ends_with_its_parent_and_a_revoked_budget_pays_nothing_below_it() {
     let (ledger, wallet, clock) = ledger(Budget::total(sat(100))).await;
     let end = START.saturating_add(Duration::from_secs(60));

@@ -51,14 +51,25 @@ impl Changes for Disk {
         assert!(self.entries.remove(&old.id).as_ref() == Some(old));
     }
 
-    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: &Carried) {
+    fn carried(&mut self, key: &CarriedKey, old: Option<&Carried>, new: Option<&Carried>) {
         assert_eq!(old, self.carried.get(key));
-        self.carried.insert(key.clone(), *new);
+        match new {
+            Some(new) => self.carried.insert(key.clone(), *new),
+            None => self.carried.remove(key),
+        };
     }
 
-    fn budget(&mut self, path: &BudgetPath, old: Option<&BudgetRecord>, new: &BudgetRecord) {
+    fn budget(
+        &mut self,
+        path: &BudgetPath,
+        old: Option<&BudgetRecord>,
+        new: Option<&BudgetRecord>,
+    ) {
         assert_eq!(old, self.budgets.get(path));
-        self.budgets.insert(path.clone(), new.clone());
+        match new {
+            Some(new) => self.budgets.insert(path.clone(), new.clone()),
+            None => self.budgets.remove(path),
+        };
     }
 }
 

@@ -25,6 +25,8 @@ enum Happening {
     Claim(u32),
     Later(usize, u8),
     Restart,
+    /// Revokes a budget below `w/a`.
+    Revoke(usize),
     Step(usize, u8, u64),
 }
 
@@ -39,6 +41,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (0u32..12).prop_map(Happening::Claim),
         1 => Just(Happening::Restart),
         1 => Just(Happening::Forget),
+        1 => (3..PATHS.len()).prop_map(Happening::Revoke),
     ]
 }
 
@@ -82,20 +85,28 @@ struct World {
     ids: Vec<EntryId>,
 }
 
+fn path_at(at: usize) -> BudgetPath {
+    BudgetPath::parse(PATHS[at]).unwrap()
+}
+
+fn create(books: &mut Books, at: usize, now: Timestamp, disk: &mut Disk) {
+    let [total, host, hour, day] = LIMITS[at].map(Amount::from_msat);
+    let limits = Budget::total(total)
+        .per_host(host)
+        .per_hour(hour)
+        .per_day(day);
+    let path = path_at(at);
+    match path.parent() {
+        None => books.set_root(&path, limits, now, disk).unwrap(),
+        Some(_) => books.create_budget(&path, limits, now, disk).unwrap(),
+    }
+}
+
 impl World {
     fn new() -> Self {
         let (mut books, mut disk) = (Books::new(1_000_000), Disk::default());
-        for (path, [total, host, hour, day]) in PATHS.into_iter().zip(LIMITS) {
-            let msat = Amount::from_msat;
-            let limits = Budget::total(msat(total))
-                .per_host(msat(host))
-                .per_hour(msat(hour))
-                .per_day(msat(day));
-            let path = BudgetPath::parse(path).unwrap();
-            match path.parent() {
-                None => books.set_root(&path, limits, &mut disk).unwrap(),
-                Some(_) => books.create_budget(&path, limits, &mut disk).unwrap(),
-            }
+        for at in 0..PATHS.len() {
+            create(&mut books, at, START, &mut disk);
         }
         let start = START.as_unix_seconds();
         Self {
@@ -179,7 +190,11 @@ impl World {
                 }
             }
             Happening::Restart => self.restart(),
-            Happening::Forget => drop(self.books.forget_before(now, 1_000, &mut self.disk)),
+            Happening::Revoke(at) => self
+                .books
+                .revoke(&path_at(at), now, &mut self.disk)
+                .unwrap(),
+            Happening::Forget => self.forget(now),
             Happening::Step(at, step, fee) => {
                 let Some(id) = self.pick(at) else { return };
                 let Some(known) = self.known.get_mut(&id) else {
@@ -205,13 +220,27 @@ impl World {
                     _ => Step::InFlight,
                 };
                 let done = self.books.step(id, step, now, &mut self.disk);
-                if done.is_ok() && self.books.entry(id).unwrap().state() != before {
+                let after = self.books.entry(id).map(|entry| entry.state());
+                if done.is_ok() && after != Some(before) {
                     known.money = match (known.money, money) {
                         // What was unproved is proved: it counts no later than before.
                         (Money::Left(_, at), Money::Left(msat, _)) => Money::Left(msat, at),
                         (_, money) => money,
                     };
                 }
+            }
+        }
+    }
+
+    /// Forgets what is over. A budget that is gone is created again, and begins with nothing.
+    fn forget(&mut self, now: Timestamp) {
+        self.books.forget_before(now, now, 1_000, &mut self.disk);
+        self.books.forget_budgets(now, 1_000, &mut self.disk);
+        for (at, path) in PATHS.into_iter().enumerate() {
+            if self.books.budget(&path_at(at), now).is_none() {
+                let own = self.known.values_mut().filter(|own| own.path == path);
+                own.for_each(|own| own.path = "w/a");
+                create(&mut self.books, at, now, &mut self.disk);
             }
         }
     }

@@ -1,5 +1,6 @@
 mod approvals;
 mod budgets;
+mod clock;
 mod concurrent;
 mod disk;
 mod export;
@@ -49,6 +50,8 @@ fn payment(budget: &BudgetPath, number: u32) -> NewPayment {
         host: format!("host{number}.example"),
         method: "GET".to_owned(),
         path: "/tile".to_owned(),
+        query: None,
+        body: None,
         dialect: DialectName::L402,
         description: Some("a tile".to_owned()),
         payable: "{\"macaroon\":\"secret\"}".to_owned(),

@@ -1,0 +1,41 @@
+//! Clearing from another process.
+
+use std::path::Path;
+
+use super::{EntryId, Ledger, LedgerError, LedgerErrorKind, clearances::Clearances};
+
+impl Ledger {
+    /// Asks whoever has the ledger in `folder` open to [clear](Self::cleared) an entry, whose id is
+    /// in the error of a request to that host. The paying client does so when it would refuse to pay
+    /// the host. Blocks while a file is written.
+    ///
+    /// # Errors
+    ///
+    /// A [`LedgerError`] if there is no ledger in the folder, or if the folder cannot be written.
+    pub fn ask_to_clear(folder: impl AsRef<Path>, id: EntryId) -> Result<(), LedgerError> {
+        let folder = folder.as_ref();
+        if !folder.is_dir() {
+            let why = format!("there is no folder {}", folder.display());
+            return Err(LedgerError::new(LedgerErrorKind::Unknown, why));
+        }
+        Clearances::of(folder).ask(id)
+    }
+
+    /// Clears those of these entries that another process [asked](Self::ask_to_clear) to clear.
+    ///
+    /// # Errors
+    ///
+    /// As for [`cleared`](Self::cleared).
+    pub async fn clear_as_asked(&self, entries: &[EntryId]) -> Result<(), LedgerError> {
+        let Some(asked) = self.clearances() else {
+            return Ok(());
+        };
+        for id in entries {
+            if asked.is_there(*id) {
+                self.cleared(*id).await?;
+                asked.remove(*id)?;
+            }
+        }
+        Ok(())
+    }
+}

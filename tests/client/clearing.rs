@@ -1,0 +1,51 @@
+//! Trouble that a person clears from another process.
+
+use tower_x402::{
+    client::{NotTaken, PayErrorKind},
+    ledger::{BeginRefusal, EntryId, Ledger, LedgerErrorKind, LedgerOptions},
+};
+
+use crate::{
+    bank::{Bank, sat},
+    hostile::{invoice, l402, sells},
+    shop::URL,
+    stall::{ask, client, get},
+};
+
+#[tokio::test]
+async fn a_person_clears_trouble_while_the_ledger_is_open_and_its_host_is_paid_again() {
+    let bank = Bank::new();
+    let folder = tempfile::tempdir().unwrap();
+    let options = LedgerOptions::new().clock(bank.clock.clone());
+    let ledger = Ledger::open_with(folder.path(), options).unwrap();
+    let wallet = bank.wallet(&ledger).await;
+    let node = bank.node.clone();
+    let (thief, _) = client(&wallet, move |_| {
+        let node = node.clone();
+        async move { l402(&invoice(&node, sat(1)).await) }
+    });
+    let error = ask(&thief, get(URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::RefusedAfterPayment);
+    let (honest, _) = client(&wallet, sells(&bank.node, sat(1)));
+    let error = ask(&honest, get(URL)).await.unwrap_err();
+    let NotTaken::Ledger(BeginRefusal::HostInTrouble { entries, .. }) = error.offers()[0].why()
+    else {
+        panic!("{error}");
+    };
+    let [id] = entries[..] else {
+        panic!("one is in trouble")
+    };
+    // Another entry's name changes nothing.
+    Ledger::ask_to_clear(folder.path(), EntryId::from_bytes([1; 16])).unwrap();
+    ask(&honest, get(URL)).await.unwrap_err();
+    // Asked twice, it is cleared once.
+    for _ in 0..2 {
+        Ledger::ask_to_clear(folder.path(), id).unwrap();
+    }
+    ask(&honest, get(URL)).await.unwrap();
+    assert!(ledger.entry(id).unwrap().unwrap().is_cleared());
+    let left = std::fs::read_dir(folder.path().join("cleared")).unwrap();
+    assert_eq!(left.count(), 1, "what was done is not asked for any more");
+    let nowhere = Ledger::ask_to_clear(folder.path().join("none"), id);
+    assert_eq!(nowhere.unwrap_err().kind(), LedgerErrorKind::Unknown);
+}
