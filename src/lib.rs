@@ -270,7 +270,7 @@ pub use server::{
 struct Readme;
 
 /// Pages about the crate as a whole: the layer's own answers, design, floor plan, glossary, from
-/// devnet to production, refusals, reverse proxy, threat model.
+/// devnet to production, paying with your own node, refusals, reverse proxy, threat model.
 pub mod docs {
     #[doc = include_str!("docs/answers.md")]
     pub mod answers {}
@@ -282,6 +282,9 @@ pub mod docs {
     pub mod glossary {}
     #[doc = include_str!("docs/production.md")]
     pub mod production {}
+    #[cfg(all(feature = "client", feature = "ledger-durable"))]
+    #[doc = include_str!("docs/paying.md")]
+    pub mod paying {}
     #[doc = include_str!("docs/refusals.md")]
     pub mod refusals {}
     #[doc = include_str!("docs/reverse_proxy.md")]
