@@ -48,6 +48,7 @@ fn public_types_are_debug_send_and_sync() {
         PayError<()>,
         PaidReceipt,
         PayingClient,
+        PayingClientBuilder,
         PayingRequest,
         Policy,
         Quote,

@@ -84,7 +84,7 @@ mod tokens;
 mod wallet;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{PayingClient, PayingRequest};
+pub use self::reqwest::{PayingClient, PayingClientBuilder, PayingRequest};
 pub use self::{
     approval::{ApprovalRequest, Approver, Decision, approve_fn},
     builder::WalletBuilder,
