@@ -65,6 +65,7 @@ mod guard;
 mod hand;
 mod job;
 mod layer;
+mod location;
 mod not_taken;
 mod offers;
 mod outcome;

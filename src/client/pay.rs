@@ -30,7 +30,7 @@ where
     // 1. Where it goes, and whether it can be sent again.
     let policy = wallet.policy();
     let (mut job, unkept) = Job::take(request, policy).await.map_err(PayError::new)?;
-    job.is_led_here |= wallet.was_led_to(&job.place);
+    job.is_led_here |= wallet.was_led_to(&job);
 
     // 2. What was paid for this very request before, and whose answer was lost.
     let earlier = wallet.earlier(&job).await.map_err(PayError::new)?;
@@ -46,8 +46,8 @@ where
         None => announcements(&wallet).collect(),
     };
     let answer = job.send(&mut ready, unkept, lines).await;
-    let answer = answer.map_err(|error| PayError::new(Cause::Inner(error)))?;
-    wallet.note_redirect(&job.place, &answer, false);
+    let mut answer = answer.map_err(|error| PayError::new(Cause::Inner(error)))?;
+    wallet.note_redirect(&job, &mut answer, false);
     if let Some(token) = token.filter(|token| token.is_refused_by(answer.status())) {
         wallet.forget(&job.place, &token);
     }

@@ -263,7 +263,10 @@ async fn a_credential_takes_the_place_of_no_default_header() {
     let url = format!("{}/paid", world.here);
     let error = client.build().unwrap().get(url).send().await.unwrap_err();
     assert_eq!(error.kind(), PayErrorKind::NotPaid);
-    assert!(error.to_string().contains("already has the header"), "{error}");
+    assert!(
+        error.to_string().contains("already has the header"),
+        "{error}"
+    );
     assert!(entries(&ledger).is_empty());
 }
 

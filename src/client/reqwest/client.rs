@@ -131,9 +131,7 @@ impl PayingClient {
         if let Some(limit) = timeout {
             request.extensions_mut().insert(Timeout(limit));
         }
-        if is_led_here {
-            request.extensions_mut().insert(LedHere);
-        }
+        request.extensions_mut().insert(LedHere(is_led_here));
         let mut paying = self.paying.clone();
         std::future::poll_fn(|cx| paying.poll_ready(cx)).await?;
         paying.call(request).await
