@@ -42,6 +42,7 @@ fn public_types_are_debug_send_and_sync() {
         AutoPay<()>,
         AutoPayLayer,
         Decision,
+        FinalUrl,
         GuardedResolver,
         Money,
         NotTaken,

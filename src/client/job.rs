@@ -29,6 +29,8 @@ pub(super) struct Job {
     key: RequestKey,
     /// Whether a redirect led here that must not lead to a payment.
     pub(super) is_led_here: bool,
+    /// Whether a client beneath followed a redirect, so that another place asks for the payment.
+    pub(super) is_elsewhere: bool,
     /// Whether the wallet itself must find out which redirects are followed.
     pub(super) is_watched: bool,
 }
@@ -97,6 +99,7 @@ impl Job {
             body_hash,
             key,
             is_led_here: is_led_here.is_some_and(|led| led.0) && !policy.pays_after_redirects,
+            is_elsewhere: false,
             is_watched: is_led_here.is_none() && !policy.pays_after_redirects,
         };
         Ok((job, unkept))

@@ -60,6 +60,7 @@ mod check;
 mod checked;
 mod earlier;
 mod error;
+mod final_url;
 mod future;
 mod guard;
 mod hand;
@@ -91,6 +92,7 @@ pub use self::{
     builder::WalletBuilder,
     earlier::Recovered,
     error::{Money, PayError, PayErrorKind, WalletError},
+    final_url::FinalUrl,
     future::ResponseFuture,
     layer::AutoPayLayer,
     not_taken::{NotTaken, RefusedOffer},

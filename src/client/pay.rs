@@ -10,6 +10,7 @@ use super::{
     bought::settle,
     buy::buy,
     error::{Cause, PayError},
+    final_url::is_from_elsewhere,
     job::{Job, line},
     offers::{half, offers},
 };
@@ -56,6 +57,7 @@ where
     }
 
     // 4. What the server asks for, what of it may be paid, and the payment.
+    job.is_elsewhere = is_from_elsewhere(answer.extensions(), &job.place);
     let (head, body) = answer.into_parts();
     let offers = offers(&head.headers, body, wallet.dialects()).await;
     let bought = buy(&wallet, &job, offers).await.map_err(PayError::new)?;

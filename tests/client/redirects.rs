@@ -2,14 +2,14 @@
 
 use http::{HeaderValue, header::LOCATION};
 use proptest::prelude::*;
-use tower::ServiceExt as _;
-use tower_http::follow_redirect::FollowRedirect;
-use tower_x402::client::{PayErrorKind, Policy};
+use tower::{Layer as _, ServiceExt as _, util::BoxCloneService};
+use tower_http::follow_redirect::{FollowRedirect, RequestUri};
+use tower_x402::client::{AutoPayLayer, FinalUrl, PayErrorKind, Policy};
 
 use crate::{
     bank::{Bank, sat},
     hostile::sells,
-    stall::{answer, ask, client, get},
+    stall::{Body, answer, ask, client, get},
 };
 
 async fn led(policy: Policy, to: &'static str) -> (PayErrorKindOrPaid, Bank) {
@@ -176,6 +176,73 @@ async fn two_requests_that_are_redirected_to_one_place_at_once_are_both_not_paid
         "{trails:?}"
     );
     assert!(bank.payments() <= HOSTS.len());
+}
+
+#[tokio::test]
+async fn an_answer_whose_final_url_differs_from_the_requested_one_is_not_paid() {
+    for (from, is_same) in [
+        (None, true),
+        (Some("https://a.example/x"), true),
+        (Some("https://A.example:443/./x"), true),
+        (Some("https://a.example/y"), false),
+        (Some("https://a.example/x?y"), false),
+        (Some("https://b.example/x"), false),
+        (Some("http://a.example/x"), false),
+    ] {
+        let bank = Bank::new();
+        let wallet = bank.wallet(&bank.ledger()).await;
+        let shop = sells(&bank.node, sat(5));
+        let (client, _) = client(&wallet, move |request| {
+            let answer = shop(request);
+            async move {
+                let mut answer = answer.await;
+                if let Some(url) = from {
+                    let url = FinalUrl(url.parse().unwrap());
+                    answer.extensions_mut().insert(url);
+                }
+                answer
+            }
+        });
+        let asked = ask(&client, get("https://a.example/x")).await;
+        let kind = asked.map_err(|error| error.kind()).map(drop);
+        let wanted = is_same.then_some(()).ok_or(PayErrorKind::NotPaid);
+        assert_eq!(
+            (kind, bank.asked()),
+            (wanted, usize::from(is_same)),
+            "{from:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_that_is_followed_beneath_the_layer_leads_to_no_payment_if_the_layer_is_told() {
+    let bank = Bank::new();
+    let wallet = bank.wallet(&bank.ledger()).await;
+    let shop = sells(&bank.node, sat(5));
+    let server = tower::service_fn(move |request: http::Request<Body>| {
+        let (shop, is_first) = (shop.clone(), request.uri().path() == "/first");
+        async move {
+            if !is_first {
+                return Ok::<_, std::convert::Infallible>(shop(request).await);
+            }
+            let mut answer = answer(302);
+            let to = HeaderValue::from_static("https://b.example/x");
+            answer.headers_mut().insert(LOCATION, to);
+            Ok(answer)
+        }
+    });
+    let told = FollowRedirect::new(server).map_response(|mut answer: http::Response<Body>| {
+        if let Some(RequestUri(url)) = answer.extensions().get().cloned() {
+            answer.extensions_mut().insert(FinalUrl(url));
+        }
+        answer
+    });
+    let client = AutoPayLayer::new(wallet).layer(BoxCloneService::new(told));
+    let error = ask(&client, get("https://a.example/first"))
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("followed a redirect"), "{error}");
+    assert_eq!(bank.asked(), 0);
 }
 
 proptest! {
