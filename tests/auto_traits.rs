@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use tower_x402::{
     body::{RequestBody, ResponseBody},
     client::{
-        ApprovalRequest, AutoPay, Decision, GuardedResolver, Money, NotTaken, PaidReceipt,
-        PayError, PayingRequest, Policy, Quote, QuotedOffer, Recovered, RefusedOffer,
-        WalletBuilder, WalletError,
+        ApprovalRequest, AutoPay, Decision, FinalUrl, GuardedResolver, Money, NotTaken,
+        PaidReceipt, PayError, PayingClientBuilder, PayingRequest, Policy, Quote, QuotedOffer,
+        Recovered, RefusedOffer, WalletBuilder, WalletError,
     },
     clock::{SystemClock, TestClock, Timestamp},
     facilitator::Facilitator,

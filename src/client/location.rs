@@ -7,7 +7,10 @@ use std::{
 
 use http::Method;
 
-use super::{guard, place::Place};
+use super::{
+    guard,
+    place::{Place, without_dots},
+};
 
 /// Where a `Location` leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,24 +119,6 @@ fn is_scheme(text: &str) -> bool {
         && text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-}
-
-/// Returns a path without dot segments, however they are written (RFC 3986, "Remove Dot Segments").
-pub(super) fn without_dots(path: &str) -> String {
-    let (mut segments, mut is_folder) = (Vec::new(), false);
-    for segment in path.split('/').skip(1) {
-        let dots = segment.replace("%2e", ".").replace("%2E", ".");
-        is_folder = dots == "." || dots == "..";
-        match is_folder {
-            true if dots == ".." => drop(segments.pop()),
-            true => {}
-            false => segments.push(segment),
-        }
-    }
-    if is_folder {
-        segments.push("");
-    }
-    format!("/{}", segments.join("/"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use http::{Method, Uri, uri::Scheme};
 
-use super::{guard, location::without_dots};
+use super::guard;
 use crate::codec::authority::Authority;
 
 /// The method and the URL of a request.
@@ -63,6 +63,24 @@ impl Place {
         let text = format!("{}{query}", without_dots(path));
         percent_encoding::percent_decode_str(&text).collect()
     }
+}
+
+/// Returns a path without dot segments, however they are written (RFC 3986, "Remove Dot Segments").
+pub(super) fn without_dots(path: &str) -> String {
+    let (mut segments, mut is_folder) = (Vec::new(), false);
+    for segment in path.split('/').skip(1) {
+        let dots = segment.replace("%2e", ".").replace("%2E", ".");
+        is_folder = dots == "." || dots == "..";
+        match is_folder {
+            true if dots == ".." => drop(segments.pop()),
+            true => {}
+            false => segments.push(segment),
+        }
+    }
+    if is_folder {
+        segments.push("");
+    }
+    format!("/{}", segments.join("/"))
 }
 
 #[cfg(test)]

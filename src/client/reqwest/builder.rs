@@ -32,15 +32,18 @@ pub struct PayingClientBuilder {
     default_headers: HeaderMap,
 }
 
-impl PayingClientBuilder {
-    pub(super) fn new(wallet: Wallet) -> Self {
-        Self {
+impl PayingClient {
+    /// Creates a builder for a client with settings of your own, such as time limits.
+    pub fn builder(wallet: Wallet) -> PayingClientBuilder {
+        PayingClientBuilder {
             wallet,
             settings: ::reqwest::Client::builder(),
             default_headers: HeaderMap::new(),
         }
     }
+}
 
+impl PayingClientBuilder {
     /// Adds headers to every request that does not have them itself.
     ///
     /// They are headers of the request in all that follows. A redirect to another origin takes the

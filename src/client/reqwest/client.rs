@@ -11,7 +11,6 @@ use tower_layer::Layer as _;
 use tower_service::Service as _;
 
 use super::{
-    builder::PayingClientBuilder,
     hops::{Hops, is_same_origin},
     service::{Plain, Timeout},
 };
@@ -65,11 +64,6 @@ impl PayingClient {
     /// An [`Error`] if TLS or the resolver cannot be set up.
     pub fn new(wallet: Wallet) -> Result<Self, Error> {
         Self::builder(wallet).build()
-    }
-
-    /// Creates a builder for a client with settings of your own, such as time limits.
-    pub fn builder(wallet: Wallet) -> PayingClientBuilder {
-        PayingClientBuilder::new(wallet)
     }
 
     pub(super) fn of(wallet: Wallet, plain: ::reqwest::Client, default_headers: HeaderMap) -> Self {
