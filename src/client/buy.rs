@@ -141,6 +141,7 @@ fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayme
         checked.cost.max_fee,
         purchase.dialect(),
     )?;
+    payment.payer = Some(wallet.payer().profile().id);
     payment.origin.clone_from(&place.origin);
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();

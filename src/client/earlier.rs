@@ -36,8 +36,7 @@ impl Wallet {
             if entry.state() == EntryState::Paid {
                 return Ok(self.restored(&entry, hand, job));
             }
-            let asked = (entry.payment_hash(), entry.invoice_expires_at());
-            match self.resolve(&hand, asked).await.map_err(Cause::Ledger)? {
+            match self.resolve(&hand, &entry).await.map_err(Cause::Ledger)? {
                 Outcome::Paid(..) | Outcome::Failed(_) | Outcome::Unproved(_) => {}
                 Outcome::InFlight | Outcome::Unknown => {
                     return Err(Cause::InFlight(receipt(&entry)));
@@ -71,8 +70,7 @@ impl Wallet {
         let Some(hand) = self.claim(entry)? else {
             return Ok(());
         };
-        let asked = (entry.payment_hash(), entry.invoice_expires_at());
-        let count = match self.resolve(&hand, asked).await? {
+        let count = match self.resolve(&hand, entry).await? {
             Outcome::Failed(_) => &mut recovered.failed,
             Outcome::InFlight | Outcome::Unknown => &mut recovered.unresolved,
             Outcome::Paid(..) => &mut recovered.paid,

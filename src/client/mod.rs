@@ -69,6 +69,7 @@ mod not_taken;
 mod offers;
 mod outcome;
 mod pay;
+mod payer;
 mod permission;
 mod place;
 mod policy;

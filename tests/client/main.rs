@@ -23,5 +23,6 @@ mod lost;
 mod once;
 mod quotes;
 mod redirects;
+mod replaced;
 mod reqwest;
 mod tokens;

@@ -117,6 +117,7 @@ fn record(new: NewPayment, id: EntryId, number: u64, now: Timestamp) -> Record {
         dialect: new.dialect,
         description: new.description.map(|text| plain(&text, MAX_DESCRIPTION)),
         budget: Some(new.budget),
+        payer: new.payer,
         created_at: now,
         sent_at: (!new.is_held).then_some(now),
         paid_at: None,
