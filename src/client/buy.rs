@@ -99,7 +99,9 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
                 Err(refusal) => return not(NotTaken::Ledger(refusal)),
             }
         }
-        Err(BeginRefusal::HostInTrouble { entries, .. }) => {
+        Err(
+            BeginRefusal::HostInTrouble { entries, .. } | BeginRefusal::PayerInTrouble { entries },
+        ) => {
             resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,

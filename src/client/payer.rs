@@ -1,6 +1,6 @@
 //! Which payments the wallet's payer was asked to make: no other payer can say what became of them.
 
-use super::{Wallet, hand::Hand, outcome::Outcome};
+use super::{Wallet, earlier::Recovered, hand::Hand, outcome::Outcome};
 use crate::{
     ledger::{Entry, LedgerError},
     trace,
@@ -26,5 +26,23 @@ impl Wallet {
             entry.id()
         ));
         Ok(Outcome::InFlight)
+    }
+
+    /// Asks the payer once more for the proof of a payment that it reported without one. Whatever
+    /// else it says now, the money counts as spent.
+    pub(super) async fn prove(
+        &self,
+        entry: &Entry,
+        recovered: &mut Recovered,
+    ) -> Result<(), LedgerError> {
+        let is_own = self.was_asked_for(entry);
+        match self.look_up(entry.payment_hash()).await {
+            Ok(Outcome::Paid(preimage, fee)) if is_own => {
+                self.ledger().paid(entry.id(), preimage, fee).await?;
+                recovered.paid += 1;
+            }
+            _ => recovered.unproved += 1,
+        }
+        Ok(())
     }
 }

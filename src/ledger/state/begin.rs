@@ -5,6 +5,7 @@ use crate::{
         BeginError, BeginRefusal, Begun, EntryId, EntryState, LedgerError, LedgerErrorKind,
         NewPayment, entry::Record, plain::plain,
     },
+    payment::PayerId,
 };
 
 impl Books {
@@ -19,6 +20,7 @@ impl Books {
         check_lengths(&new)?;
         self.check_invoice(&new).map_err(BeginError::Refused)?;
         self.check_host(&new.host).map_err(BeginError::Refused)?;
+        self.check_payer(new.payer).map_err(BeginError::Refused)?;
         let asked = Asked {
             budget: &new.budget,
             host: &new.host,
@@ -90,6 +92,15 @@ impl Books {
             return Err(BeginRefusal::HostInTrouble { host, entries });
         }
         Ok(())
+    }
+
+    /// Refuses a payer with two payments that it cannot prove.
+    fn check_payer(&self, payer: Option<PayerId>) -> Result<(), BeginRefusal> {
+        let entries: Vec<_> = self.index.unproved(payer).take(MOST_NAMED).collect();
+        match entries.len() {
+            0 | 1 => Ok(()),
+            _ => Err(BeginRefusal::PayerInTrouble { entries }),
+        }
     }
 }
 
