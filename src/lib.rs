@@ -254,7 +254,7 @@ pub use extract::{MissingReceipt, Paid};
 pub use lightning::Devnet;
 pub use payment::{
     Amount, DialectName, Invoice, InvoiceDescription, InvoiceError, InvoiceErrorKind,
-    LightningPayment, Network, Payment, PaymentHash, PaymentReceipt, Preimage, Refusal,
+    LightningPayment, Network, PayerId, Payment, PaymentHash, PaymentReceipt, Preimage, Refusal,
     RefusalKind, ResolvedClient,
 };
 #[cfg(feature = "replay-durable")]

@@ -115,7 +115,9 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
                 Err(refusal) => return not(NotTaken::Ledger(refusal)),
             }
         }
-        Err(BeginRefusal::HostInTrouble { entries, .. }) => {
+        Err(
+            BeginRefusal::HostInTrouble { entries, .. } | BeginRefusal::PayerInTrouble { entries },
+        ) => {
             #[cfg(feature = "ledger-durable")]
             let asked = wallet.ledger().clear_as_asked(&entries).await;
             #[cfg(feature = "ledger-durable")]
@@ -174,6 +176,7 @@ pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Opti
         checked.cost.max_fee,
         purchase.dialect(),
     )?;
+    payment.payer = Some(wallet.payer().profile().id);
     payment.origin.clone_from(&place.origin);
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();

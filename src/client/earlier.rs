@@ -36,8 +36,7 @@ impl Wallet {
             if entry.state() == EntryState::Paid {
                 return Ok(self.restored(&entry, hand, job));
             }
-            let asked = (entry.payment_hash(), entry.invoice_expires_at());
-            match self.resolve(&hand, asked).await.map_err(Cause::Ledger)? {
+            match self.resolve(&hand, &entry).await.map_err(Cause::Ledger)? {
                 Outcome::Paid(..) | Outcome::Failed(_) | Outcome::Unproved(_) => {}
                 Outcome::InFlight | Outcome::Unknown => {
                     return Err(Cause::InFlight(receipt(&entry)));
@@ -48,7 +47,8 @@ impl Wallet {
     }
 
     /// Asks the payer about every payment that was sent by an earlier process, or whose call was
-    /// given up, and writes down what became of it.
+    /// given up, and for the proof of those that it could not prove. Writes down what became of
+    /// each.
     ///
     /// The first payment of a wallet does the same.
     ///
@@ -57,8 +57,9 @@ impl Wallet {
     /// A [`LedgerError`] if the ledger cannot be read or written.
     pub async fn recover(&self) -> Result<Recovered, LedgerError> {
         let mut recovered = Recovered::default();
-        for entry in self.ledger().unresolved()? {
-            self.recover_one(&entry, &mut recovered).await?;
+        let unproved = self.ledger().unproved_by(self.payer().profile().id)?;
+        for entry in self.ledger().unresolved()?.iter().chain(&unproved) {
+            self.recover_one(entry, &mut recovered).await?;
         }
         Ok(recovered)
     }
@@ -68,11 +69,13 @@ impl Wallet {
         entry: &Entry,
         recovered: &mut Recovered,
     ) -> Result<(), LedgerError> {
+        if entry.state() == EntryState::Unproved {
+            return self.prove(entry, recovered).await;
+        }
         let Some(hand) = self.claim(entry)? else {
             return Ok(());
         };
-        let asked = (entry.payment_hash(), entry.invoice_expires_at());
-        let count = match self.resolve(&hand, asked).await? {
+        let count = match self.resolve(&hand, entry).await? {
             Outcome::Failed(_) => &mut recovered.failed,
             Outcome::InFlight | Outcome::Unknown => &mut recovered.unresolved,
             Outcome::Paid(..) => &mut recovered.paid,

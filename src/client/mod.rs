@@ -32,10 +32,17 @@
 //!   of them paid for and did not get can block the other, or be refused for it.
 //! - **Dropped calls**: what they reserved counts until the same request is made again, or until
 //!   [`Wallet::recover`] is called. Call it while no request runs.
-//! - **Another node**: keep one ledger for one paying node. With another one, payments in flight
-//!   would be taken for failed.
 //! - **An answer that is lost** although the server had served the request: if the server keeps no
 //!   answers, its refusal stops payments to its domain until a person clears the entry.
+//!
+//! # When the payer is replaced
+//!
+//! A ledger records which payer was asked for each payment, and only that one is believed about it.
+//! With another payer the payment stays reserved, and the same request is not paid again. If the
+//! payer is gone for good, [clear](crate::ledger::Ledger::cleared) its payments: they then count as
+//! spent. If you know that one failed, call [`Ledger::failed`](crate::ledger::Ledger::failed).
+//!
+//! A payer that cannot prove two payments pays nothing until it proves them or a person clears them.
 //!
 //! # Order of layers
 //!
@@ -69,6 +76,7 @@ mod not_taken;
 mod offers;
 mod outcome;
 mod pay;
+mod payer;
 mod permission;
 mod place;
 mod policy;

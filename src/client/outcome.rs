@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::{Wallet, hand::Hand};
 use crate::{
-    clock::Timestamp,
-    ledger::LedgerError,
+    ledger::{Entry, LedgerError},
     lightning::{NodeError, NodeErrorKind, PayLimits, PaymentStatus},
     payment::{Amount, Invoice, PaymentHash, Preimage},
     trace,
@@ -100,13 +99,13 @@ impl Wallet {
     }
 
     /// Asks the payer what became of a payment that was sent earlier, and writes it down.
-    pub(super) async fn resolve(
-        &self,
-        hand: &Hand,
-        (hash, expires_at): (PaymentHash, Timestamp),
-    ) -> Result<Outcome, LedgerError> {
-        let outcome = self.look_up(hash).await.unwrap_or(Outcome::InFlight);
-        let is_over = self.now() >= expires_at.saturating_add(AFTER_EXPIRY);
+    pub(super) async fn resolve(&self, hand: &Hand, entry: &Entry) -> Result<Outcome, LedgerError> {
+        if !self.was_asked_for(entry) {
+            return self.leave(hand, entry).await;
+        }
+        let outcome = self.look_up(entry.payment_hash()).await;
+        let outcome = outcome.unwrap_or(Outcome::InFlight);
+        let is_over = self.now() >= entry.invoice_expires_at().saturating_add(AFTER_EXPIRY);
         let outcome = match outcome {
             Outcome::Unknown if is_over => Outcome::Failed(
                 "the payer does not know the payment, and its invoice has expired".to_owned(),

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use super::{BudgetPath, EntryId, RequestKey};
 use crate::{
     clock::Timestamp,
-    payment::{Amount, DialectName, Network, PaymentHash, Preimage},
+    payment::{Amount, DialectName, Network, PayerId, PaymentHash, Preimage},
 };
 
 /// Whether money left or came in.
@@ -123,6 +123,7 @@ pub(super) struct Record {
     pub(super) dialect: DialectName,
     pub(super) description: Option<String>,
     pub(super) budget: Option<BudgetPath>,
+    pub(super) payer: Option<PayerId>,
     pub(super) created_at: Timestamp,
     pub(super) sent_at: Option<Timestamp>,
     pub(super) paid_at: Option<Timestamp>,
@@ -246,6 +247,13 @@ impl Entry {
     #[must_use]
     pub fn budget(&self) -> Option<&BudgetPath> {
         self.0.budget.as_ref()
+    }
+
+    /// Returns the wallet that was asked to pay. Only that one can say what became of the payment.
+    /// `None` for income, and if it was not stated.
+    #[must_use]
+    pub fn payer(&self) -> Option<PayerId> {
+        self.0.payer
     }
 
     /// Returns when the entry was made.

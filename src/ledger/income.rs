@@ -70,6 +70,7 @@ fn record(receipt: &PaymentReceipt) -> Result<Option<Record>, LedgerError> {
         dialect: receipt.dialect(),
         description: None,
         budget: None,
+        payer: None,
         created_at: receipt.accepted_at(),
         sent_at: None,
         paid_at: Some(receipt.accepted_at()),

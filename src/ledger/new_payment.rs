@@ -3,7 +3,7 @@ use std::fmt;
 use super::{BodyDigest, BudgetPath, RequestKey};
 use crate::{
     clock::Timestamp,
-    payment::{Amount, DialectName, Invoice, Network, PaymentHash},
+    payment::{Amount, DialectName, Invoice, Network, PayerId, PaymentHash},
 };
 
 /// A payment that is about to be made, for [`Ledger::begin`](super::Ledger::begin).
@@ -15,6 +15,8 @@ use crate::{
 pub struct NewPayment {
     /// The budget that pays.
     pub budget: BudgetPath,
+    /// The wallet that will be asked to pay.
+    pub payer: Option<PayerId>,
     /// The request that is paid for.
     pub request_key: RequestKey,
     /// The network of the invoice.
@@ -68,6 +70,7 @@ impl NewPayment {
     ) -> Option<Self> {
         Some(Self {
             budget,
+            payer: None,
             request_key,
             network: invoice.network(),
             payment_hash: invoice.payment_hash(),

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     clock::Timestamp,
-    payment::{Network, PaymentHash},
+    payment::{Network, PayerId, PaymentHash},
 };
 
 impl Ledger {
@@ -158,9 +158,20 @@ impl Ledger {
         self.read(|books, _| books.unresolved())
     }
 
+    /// Returns the payments that this payer reported and could not prove, but for those that a person
+    /// cleared. Ask it about each again.
+    ///
+    /// # Errors
+    ///
+    /// As for [`budget`](Self::budget).
+    pub fn unproved_by(&self, payer: PayerId) -> Result<Vec<Entry>, LedgerError> {
+        self.read(|books, _| books.unproved_by(payer))
+    }
+
     /// Returns the entries for which hosts may not be paid, oldest first: credentials that were paid
     /// and refused, and payments whose outcome is not known. One of the latter is no trouble yet,
-    /// two of one host are. Show them to a person, who may [clear](Self::cleared) each.
+    /// two of one host are. Payments that a payer cannot prove are among them: with two of one payer,
+    /// it pays nothing. Show them to a person, who may [clear](Self::cleared) each.
     ///
     /// # Errors
     ///

@@ -49,6 +49,11 @@ pub enum BeginRefusal {
     KnownElsewhere(EntryId),
     /// A limit would be exceeded.
     OverBudget(OverBudget),
+    /// The payer reported two payments that it cannot prove.
+    PayerInTrouble {
+        /// The entries that must be proved or cleared.
+        entries: Vec<EntryId>,
+    },
     /// There is no such budget.
     UnknownBudget(BudgetPath),
     /// The outcome of an earlier payment for the same request, or of the same invoice, is not known
@@ -133,6 +138,10 @@ impl fmt::Display for BeginRefusal {
                 write!(f, "the invoice is known from another request, of {id}")
             }
             Self::OverBudget(over) => over.fmt(f),
+            Self::PayerInTrouble { entries } => {
+                f.write_str("the payer pays nothing until these payments are proved or cleared:")?;
+                entries.iter().try_for_each(|id| write!(f, " {id}"))
+            }
             Self::UnknownBudget(path) => write!(f, "there is no budget {path}: create it first"),
             Self::Unresolved(id) => {
                 write!(

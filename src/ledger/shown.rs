@@ -29,7 +29,7 @@ impl fmt::Debug for Entry {
 /// `preimage`. Amounts are in msat and times in Unix seconds.
 impl serde::Serialize for Entry {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut object = serializer.serialize_struct("Entry", 23)?;
+        let mut object = serializer.serialize_struct("Entry", 24)?;
         object.serialize_field("id", &self.id())?;
         object.serialize_field("direction", &self.direction())?;
         object.serialize_field("state", &self.state())?;
@@ -46,6 +46,7 @@ impl serde::Serialize for Entry {
         object.serialize_field("dialect", &self.dialect())?;
         object.serialize_field("description", &self.description())?;
         object.serialize_field("budget", &self.budget())?;
+        object.serialize_field("payer", &self.payer())?;
         object.serialize_field("created_at", &self.created_at())?;
         object.serialize_field("sent_at", &self.sent_at())?;
         object.serialize_field("paid_at", &self.paid_at())?;

@@ -32,6 +32,7 @@
 //!    [`KeyCustody::Shared`]. Set the node's [`public_key`](ReceiverProfile::public_key) too,
 //!    because x402 needs it. If you do not know the key, name the other dialects with
 //!    `.dialects([..])` when you build the paywall.
+//!    The payer's profile needs a [`PayerId`](crate::PayerId) that no other wallet has.
 //! 4. Turn the node's failures into [`NodeError`]. If a payment may have left despite the error (a
 //!    time limit, a broken connection), mark the error with
 //!    [`maybe_paid`](NodeError::maybe_paid).
@@ -49,7 +50,7 @@
 //! ```
 //! use std::time::Duration;
 //! use tower_x402::{
-//!     Amount, Invoice, Network, PaymentHash, Preimage,
+//!     Amount, Invoice, Network, PayerId, PaymentHash, Preimage,
 //!     lightning::{
 //!         BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError, NodeErrorKind, PayLimits, Payer,
 //!         PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
@@ -148,7 +149,8 @@
 //!
 //! impl Payer for Hosted {
 //!     fn profile(&self) -> PayerProfile {
-//!         PayerProfile::new(Network::Regtest, true)
+//!         let id = PayerId::of("the hosted wallet", &self.public_key); // of a host with many wallets: the wallet's name
+//!         PayerProfile::new(id, Network::Regtest, true)
 //!     }
 //!
 //!     fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{BoxFuture, NodeError};
-use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
+use crate::payment::{Amount, Invoice, Network, PayerId, PaymentHash, Preimage};
 
 /// A wallet that pays invoices.
 ///
@@ -12,6 +12,8 @@ use crate::payment::{Amount, Invoice, Network, PaymentHash, Preimage};
 ///   or of the node. `lookup_payment` finds every payment that began.
 ///   `Nwc` is an exception after a restart of this process: it then relies on the wallet's record,
 ///   because its protocol does not say that a wallet pays an invoice once.
+/// - [`PayerProfile::id`] is the same after every restart, and no other wallet has it. `Unknown` from
+///   the wallet with the id of a payment means that this wallet was not asked to make it.
 /// - An invoice that has expired, or is for another network, is not paid. The result is
 ///   [`PaymentStatus::Failed`], or an error after which no money has left.
 /// - `pay` returns at most a minute after [`PayLimits::time`], also if the node does not answer.
@@ -62,6 +64,8 @@ fn _is_dyn_compatible(_: &dyn Payer) {}
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PayerProfile {
+    /// Which wallet it is. A ledger keeps it with each payment, and asks no other wallet about it.
+    pub id: PayerId,
     /// The network on which it pays.
     pub network: Network,
     /// Whether it never pays a fee above [`PayLimits::max_fee`].
@@ -69,10 +73,11 @@ pub struct PayerProfile {
 }
 
 impl PayerProfile {
-    /// Creates a profile from the two properties that every wallet must state.
+    /// Creates a profile from the properties that every wallet must state.
     #[must_use]
-    pub const fn new(network: Network, keeps_fee_limit: bool) -> Self {
+    pub const fn new(id: PayerId, network: Network, keeps_fee_limit: bool) -> Self {
         Self {
+            id,
             network,
             keeps_fee_limit,
         }

@@ -62,6 +62,15 @@ impl Bank {
         }
     }
 
+    /// Another wallet's node, at the same time.
+    pub(crate) fn another(&self) -> Self {
+        Self {
+            node: LocalNode::new().with_clock(self.clock.clone()),
+            clock: self.clock.clone(),
+            ..Self::new()
+        }
+    }
+
     /// Everything that it paid, with fees, each payment once.
     pub(crate) fn paid(&self) -> u64 {
         let account = self.account.lock().unwrap();
@@ -143,7 +152,11 @@ impl Bank {
 
 impl Payer for Bank {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.network, self.keeps_fee_limit)
+        PayerProfile::new(
+            Payer::profile(&self.node).id,
+            self.network,
+            self.keeps_fee_limit,
+        )
     }
 
     fn pay<'a>(

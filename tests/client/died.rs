@@ -19,7 +19,8 @@ use hyper_util::{
 use tokio::net::TcpListener;
 use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
-    Charge, DialectName, Invoice, MemoryStore, Network, PaymentHash, Paywall, Preimage, Secrets,
+    Charge, DialectName, Invoice, MemoryStore, Network, PayerId, PaymentHash, Paywall, Preimage,
+    Secrets,
     client::{AutoPayLayer, Policy, Wallet},
     clock::{Clock as _, TestClock, Timestamp},
     ledger::{Budget, Ledger, LedgerOptions},
@@ -201,7 +202,7 @@ impl Remote {
 
 impl Payer for Remote {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(Network::Regtest, true)
+        PayerProfile::new(PayerId::of("the bank", b""), Network::Regtest, true)
     }
 
     fn pay<'a>(

@@ -2,8 +2,8 @@
 
 use tower_x402::{
     Charge,
-    client::{Money, PayErrorKind},
-    ledger::EntryState,
+    client::{Money, NotTaken, PayErrorKind},
+    ledger::{BeginRefusal, EntryState},
 };
 
 use crate::{
@@ -38,6 +38,57 @@ async fn a_payment_without_its_preimage_counts_as_spent_and_presents_nothing() {
             assert_eq!((credentials(&seen), bank.payments()), (0, 1));
         }
     }
+}
+
+#[tokio::test]
+async fn a_payer_with_two_payments_that_it_cannot_prove_pays_nothing_until_it_proves_them() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet(&ledger).await;
+    let (client, _) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(10))));
+    let buys = |number: u32| ask(&client, get(&format!("{URL}{number}")));
+    bank.lies(Report::FalsePreimage);
+    for number in 0..2 {
+        let error = buys(number).await.unwrap_err();
+        assert_eq!(error.kind(), PayErrorKind::Unproved);
+    }
+    assert_eq!(wallet.recover().await.unwrap().unproved, 2);
+    assert_eq!(ledger.trouble().unwrap().len(), 2);
+    let error = buys(2).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::NotPaid, "{error}");
+    let why = error.offers()[0].why();
+    let NotTaken::Ledger(BeginRefusal::PayerInTrouble { entries }) = why else {
+        panic!("{error}");
+    };
+    assert_eq!((entries.len(), bank.asked()), (2, 2));
+
+    // It finds its proofs again.
+    bank.lies(None);
+    assert_eq!(buys(2).await.unwrap().status(), 200);
+    assert_eq!(wallet.budget().unwrap().spent, sat(30));
+    for number in 0..2 {
+        assert_eq!(buys(number).await.unwrap().status(), 200);
+    }
+    assert_eq!(bank.payments(), 3, "what was proved is redeemed");
+}
+
+#[tokio::test]
+async fn a_person_who_clears_an_unproved_payment_lets_its_payer_pay_again() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet(&ledger).await;
+    let (client, _) = client(&wallet, shop::sells(&bank, ALL, Charge::new(sat(10))));
+    let buys = |number: u32| ask(&client, get(&format!("{URL}{number}")));
+    bank.lies(Report::NoPreimage);
+    for number in 0..2 {
+        buys(number).await.unwrap_err();
+    }
+    buys(2).await.unwrap_err();
+    assert_eq!(bank.asked(), 2);
+    ledger.cleared(entries(&ledger)[0].id()).await.unwrap();
+    let error = buys(2).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::Unproved, "it was asked to pay");
+    assert_eq!(bank.asked(), 3);
 }
 
 #[tokio::test]

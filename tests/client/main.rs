@@ -24,5 +24,6 @@ mod lost;
 mod once;
 mod quotes;
 mod redirects;
+mod replaced;
 mod reqwest;
 mod tokens;

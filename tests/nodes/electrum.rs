@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode, header};
 use serde_json::{Value, json};
 use tower_x402::{
-    Amount, Invoice, Network, PaymentHash, Preimage,
+    Amount, Invoice, Network, PayerId, PaymentHash, Preimage,
     lightning::{
         BoxFuture, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
         NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
@@ -117,7 +117,7 @@ impl Receiver for Electrum {
 
 impl Payer for Electrum {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(Network::Regtest, false)
+        PayerProfile::new(PayerId::of("Electrum", b""), Network::Regtest, false)
     }
 
     fn pay<'a>(

@@ -15,7 +15,7 @@ use http_body_util::Full;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
-    Amount, DialectName, Invoice, Network, PaymentHash, Preimage,
+    Amount, DialectName, Invoice, Network, PayerId, PaymentHash, Preimage,
     client::{AutoPayLayer, PayErrorKind, Policy, Wallet},
     clock::{TestClock, Timestamp},
     ledger::Budget,
@@ -61,7 +61,7 @@ impl Told {
 
 impl Payer for Told {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(Network::Bitcoin, true)
+        PayerProfile::new(PayerId::of("told", b""), Network::Bitcoin, true)
     }
 
     fn pay<'a>(

@@ -13,7 +13,7 @@ use crate::{
         entry::{Held, Record},
         state::{BudgetRecord, Carried, CarriedKey, Changes},
     },
-    payment::{Amount, DialectName, Network, PaymentHash, Preimage},
+    payment::{Amount, DialectName, Network, PayerId, PaymentHash, Preimage},
 };
 
 /// A decoded record.
@@ -232,6 +232,7 @@ struct StoredEntry<'a> {
     dialect: Cow<'a, str>,
     description: Option<Cow<'a, str>>,
     budget: Option<Cow<'a, str>>,
+    payer: Option<String>,
     created_at: u64,
     sent_at: Option<u64>,
     paid_at: Option<u64>,
@@ -265,6 +266,7 @@ impl<'a> StoredEntry<'a> {
             dialect: entry.dialect.as_str().into(),
             description: entry.description.as_deref().map(Into::into),
             budget: entry.budget.as_ref().map(|path| path.as_str().into()),
+            payer: entry.payer.map(|payer| hex::encode(payer.as_bytes())),
             created_at: seconds(entry.created_at),
             sent_at: entry.sent_at.map(seconds),
             paid_at: entry.paid_at.map(seconds),
@@ -304,6 +306,10 @@ impl<'a> StoredEntry<'a> {
             description: self.description.map(Cow::into_owned),
             budget: match self.budget {
                 Some(path) => Some(BudgetPath::parse(&path)?),
+                None => None,
+            },
+            payer: match self.payer {
+                Some(digits) => Some(PayerId::from_bytes(hex::decode_lower(&digits)?)),
                 None => None,
             },
             created_at: moment(self.created_at),

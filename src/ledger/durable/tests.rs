@@ -12,7 +12,7 @@ use crate::{
         entry::{Held, Record},
         state::{BudgetRecord, Carried, CarriedKey},
     },
-    payment::{Amount, DialectName, Network, PaymentHash, Preimage},
+    payment::{Amount, DialectName, Network, PayerId, PaymentHash, Preimage},
 };
 
 fn entry() -> impl Strategy<Value = Entry> {
@@ -62,6 +62,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 dialect,
                 description: note.clone(),
                 budget: flag.then(|| BudgetPath::parse("a/b c").unwrap()),
+                payer: secret.map(PayerId::from_bytes),
                 created_at: moment(n[3]),
                 sent_at: option.map(moment),
                 paid_at: option.map(|_| moment(n[4])),

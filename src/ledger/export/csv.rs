@@ -59,7 +59,7 @@ fn quoted(text: &str) -> String {
 
 type Column = (&'static str, fn(&Entry) -> Cell);
 
-const COLUMNS: [Column; 23] = [
+const COLUMNS: [Column; 24] = [
     ("id", |entry| Cell::text(entry.id())),
     ("direction", |entry| Cell::text(entry.direction().as_str())),
     ("state", |entry| Cell::text(entry.state())),
@@ -80,6 +80,7 @@ const COLUMNS: [Column; 23] = [
         Cell::or_empty(entry.description(), Cell::text)
     }),
     ("budget", |entry| Cell::or_empty(entry.budget(), Cell::text)),
+    ("payer", |entry| Cell::or_empty(entry.payer(), Cell::text)),
     ("created_at", |entry| Cell::Time(entry.created_at())),
     ("sent_at", |entry| {
         Cell::or_empty(entry.sent_at(), Cell::Time)

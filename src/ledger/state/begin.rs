@@ -5,6 +5,7 @@ use crate::{
         BeginError, BeginRefusal, Begun, EntryId, EntryState, LedgerError, LedgerErrorKind,
         NewPayment, OverBudget, entry::Record, plain::plain,
     },
+    payment::PayerId,
 };
 
 impl Books {
@@ -38,6 +39,7 @@ impl Books {
         check_lengths(new)?;
         self.check_invoice(new).map_err(BeginError::Refused)?;
         self.check_host(&new.host).map_err(BeginError::Refused)?;
+        self.check_payer(new.payer).map_err(BeginError::Refused)?;
         let asked = Asked {
             budget: &new.budget,
             host: &new.host,
@@ -109,6 +111,15 @@ impl Books {
         }
         Ok(())
     }
+
+    /// Refuses a payer with two payments that it cannot prove.
+    fn check_payer(&self, payer: Option<PayerId>) -> Result<(), BeginRefusal> {
+        let entries: Vec<_> = self.index.unproved(payer).take(MOST_NAMED).collect();
+        match entries.len() {
+            0 | 1 => Ok(()),
+            _ => Err(BeginRefusal::PayerInTrouble { entries }),
+        }
+    }
 }
 
 fn record(new: NewPayment, id: EntryId, number: u64, now: Timestamp) -> Record {
@@ -135,6 +146,7 @@ fn record(new: NewPayment, id: EntryId, number: u64, now: Timestamp) -> Record {
         dialect: new.dialect,
         description: new.description.map(|text| plain(&text, MAX_DESCRIPTION)),
         budget: Some(new.budget),
+        payer: new.payer,
         created_at: now,
         sent_at: (!new.is_held).then_some(now),
         paid_at: None,

@@ -13,7 +13,7 @@ use crate::{
         Budget, BudgetPath, BudgetState, Entry, EntryId, EntryState, LedgerError, LedgerErrorKind,
         RequestKey, entry::Record,
     },
-    payment::{Network, PaymentHash},
+    payment::{Network, PayerId, PaymentHash},
 };
 
 /// All entries and budgets, with what is computed from them.
@@ -231,7 +231,13 @@ impl Books {
         left.filter_map(|id| self.entry(id)).collect()
     }
 
-    /// Returns the entries for which hosts are in trouble, oldest first.
+    /// Returns the payments that a payer cannot prove.
+    pub(in crate::ledger) fn unproved_by(&self, payer: PayerId) -> Vec<Entry> {
+        let ids = self.index.unproved(Some(payer));
+        ids.filter_map(|id| self.entry(id)).collect()
+    }
+
+    /// Returns the entries for which hosts or payers are in trouble, oldest first.
     pub(in crate::ledger) fn trouble(&self) -> Vec<Entry> {
         let ids = self.index.all_trouble();
         let mut entries: Vec<_> = ids.filter_map(|id| self.entry(id)).collect();

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::{
     ledger::{EntryId, EntryState, RequestKey, entry::Record},
-    payment::{Network, PaymentHash},
+    payment::{Network, PayerId, PaymentHash},
 };
 
 /// Where to find an entry by what it is about.
@@ -16,6 +16,8 @@ pub(super) struct Index {
     by_request: HashMap<RequestKey, BTreeSet<(u64, EntryId)>>,
     /// Entries for which a host is in trouble.
     trouble: HashMap<String, BTreeSet<EntryId>>,
+    /// Payments that a payer cannot prove, and that no person cleared.
+    unproved: HashMap<Option<PayerId>, BTreeSet<EntryId>>,
     /// Payments whose outcome is not known.
     pub(super) unresolved: BTreeSet<(u64, EntryId)>,
     /// All entries in their order.
@@ -58,6 +60,7 @@ impl Index {
         toggle(&mut self.reusable, place, is_reusable);
         toggle(&mut self.failed, place, entry.state == EntryState::Failed);
         self.note_trouble(entry, is_live);
+        self.note_unproved(entry);
     }
 
     /// Forgets an entry that has ended.
@@ -98,6 +101,20 @@ impl Index {
         }
     }
 
+    fn note_unproved(&mut self, entry: &Record) {
+        if entry.state == EntryState::Unproved && !entry.is_cleared {
+            let own = self.unproved.entry(entry.payer).or_default();
+            own.insert(entry.id);
+        } else if let Some(own) = self.unproved.get_mut(&entry.payer) {
+            own.remove(&entry.id);
+        }
+    }
+
+    /// Returns the payments that a payer cannot prove.
+    pub(super) fn unproved(&self, payer: Option<PayerId>) -> impl Iterator<Item = EntryId> {
+        self.unproved.get(&payer).into_iter().flatten().copied()
+    }
+
     /// Returns the payments for a request that have not ended.
     pub(super) fn of_request(&self, key: &RequestKey) -> impl Iterator<Item = EntryId> {
         let own = self.by_request.get(key).into_iter().flatten();
@@ -109,9 +126,10 @@ impl Index {
         self.trouble.get(host).into_iter().flatten().copied()
     }
 
-    /// Returns the entries that may be a reason not to pay any host.
+    /// Returns the entries that may be a reason not to pay any host, or with any payer.
     pub(super) fn all_trouble(&self) -> impl Iterator<Item = EntryId> {
-        self.trouble.values().flatten().copied()
+        let unproved = self.unproved.values().flatten();
+        self.trouble.values().flatten().chain(unproved).copied()
     }
 
     /// Returns the last payment of an invoice.

@@ -39,6 +39,7 @@ fn preimage(number: u32) -> Preimage {
 fn payment(budget: &BudgetPath, number: u32) -> NewPayment {
     NewPayment {
         budget: budget.clone(),
+        payer: None,
         request_key: request(number),
         network: Network::Regtest,
         payment_hash: preimage(number).payment_hash(),

@@ -19,7 +19,7 @@ use crate::lightning::{
 };
 use crate::{
     codec::hex,
-    payment::{Invoice, Network, PaymentHash},
+    payment::{Invoice, Network, PayerId, PaymentHash},
 };
 
 /// A Core Lightning node, reached through its unix socket. It receives and pays.
@@ -159,7 +159,7 @@ impl Receiver for Cln {
 
 impl Payer for Cln {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.network, true)
+        PayerProfile::new(PayerId::of(NAME, &self.public_key), self.network, true)
     }
 
     fn pay<'a>(

@@ -11,6 +11,7 @@ use super::{
         settles, what,
     },
     outages::may_have_left,
+    payments::one_wallet_has_one_id,
 };
 use crate::{
     lightning::{Payer, PaymentStatus, Receiver},
@@ -50,6 +51,7 @@ pub(super) async fn a_restart_of_the_process_loses_no_payment<F: Faults + ?Sized
     node.begin(Fault::PendingPayments).await;
     {
         let (payer, watcher) = (node.payer().await, node.payer().await);
+        one_wallet_has_one_id(&*payer, &*watcher);
         let mut paying = pin!(answer("pay", payer.pay(&invoice, LIMITS)));
         let mut seen = pin!(is_in_flight(&*watcher, &invoice));
         tokio::select! {

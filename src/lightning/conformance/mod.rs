@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | [`receiver`] | invoices and their status, also of expired and unknown ones | a node |
 //! | [`payer`] | payments and their status, each paid once; expired invoices and those of another network are not paid | a node, and one that pays |
+//! | [`identities`] | one wallet has one id, and another wallet another | two wallets |
 //! | [`fee_limit`] | a fee above the limit is not paid | a payee that costs a fee |
 //! | [`faults()`] | a node that is down, silent or killed in mid-payment, a restart of your process, a lost answer | [`Faults`] |
 //! | [`lies()`] | false invoices, payment hashes and preimages | [`Faults`], with a server of your own that speaks the node's protocol |
@@ -123,6 +124,21 @@ pub async fn payer<R: Receiver + ?Sized, P: Payer + ?Sized>(receiver: &R, payer:
     payments::paying_at_the_same_time_pays_once(receiver, payer).await;
     payments::many_payments_at_the_same_time_are_kept_apart(receiver, payer).await;
     expired::an_expired_invoice_is_not_paid(receiver, payer, &soon).await;
+}
+
+/// Checks that [`PayerProfile::id`](super::PayerProfile::id) names a wallet. `again` must be the
+/// wallet of `payer`, connected anew, and `other` another wallet of the same kind.
+///
+/// # Panics
+///
+/// If it does not.
+pub fn identities<P: Payer + ?Sized>(payer: &P, again: &P, other: &P) {
+    payments::one_wallet_has_one_id(payer, again);
+    assert_ne!(
+        payer.profile().id,
+        other.profile().id,
+        "two wallets must have two ids"
+    );
 }
 
 /// Checks that a [`Payer`] keeps to [`PayLimits::max_fee`](super::PayLimits::max_fee). Paying

@@ -75,6 +75,14 @@ pub(super) async fn a_payment_is_proved_and_seen<R: Receiver + ?Sized, P: Payer 
     );
 }
 
+pub(super) fn one_wallet_has_one_id<P: Payer + ?Sized>(payer: &P, again: &P) {
+    assert_eq!(
+        payer.profile().id,
+        again.profile().id,
+        "a wallet must have the same id after it is connected anew"
+    );
+}
+
 pub(super) async fn an_invoice_of_another_network_is_not_paid<P: Payer + ?Sized>(payer: &P) {
     let stranger = LocalNode::new(); // on regtest
     if payer.profile().network == Receiver::profile(&stranger).network {

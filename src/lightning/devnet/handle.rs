@@ -17,7 +17,7 @@ use crate::{
         BoxFuture, BoxStream, Description, InvoiceRequest, InvoiceStatus, KeyCustody, NodeError,
         NodeErrorKind, PayLimits, Payer, PayerProfile, PaymentStatus, Receiver, ReceiverProfile,
     },
-    payment::{Amount, Invoice, Network, PaymentHash},
+    payment::{Amount, Invoice, Network, PayerId, PaymentHash},
 };
 
 /// One of the two nodes of a [`Devnet`](super::Devnet), which can receive and pay. Clones are the
@@ -196,7 +196,8 @@ impl Receiver for DevnetNode {
 /// Pays each invoice once, unless an earlier attempt failed.
 impl Payer for DevnetNode {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(Network::Regtest, true)
+        let id = PayerId::of(NAME, &self.node.id().serialize());
+        PayerProfile::new(id, Network::Regtest, true)
     }
 
     fn pay<'a>(

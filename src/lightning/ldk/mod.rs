@@ -36,7 +36,7 @@ use crate::{
     clock::{Clock as _, SystemClock, Timestamp},
     codec::hex,
     lock::lock,
-    payment::{Amount, Invoice, Network, PaymentHash},
+    payment::{Amount, Invoice, Network, PayerId, PaymentHash},
 };
 
 const NAME: &str = "LDK Node";
@@ -297,7 +297,7 @@ impl Receiver for LdkNode {
 
 impl Payer for LdkNode {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.network, true)
+        PayerProfile::new(PayerId::of(NAME, &self.public_key), self.network, true)
     }
 
     fn pay<'a>(

@@ -4,7 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{
     Lnbits, NAME,
-    node::{call, is_admin},
+    node::{call, wallet_id},
     receive,
     wire::Found,
 };
@@ -100,14 +100,14 @@ impl LnbitsBuilder {
         let header = HeaderName::from_static("x-api-key");
         let rest = Rest::new(NAME, origin.clone(), pinned, (header, value))?;
         let failed = |error: CallError| error.into_connect_error(NAME, &origin);
-        let can_spend = is_admin(&rest).await.map_err(failed)?;
+        let wallet_id = wallet_id(&rest).await.map_err(failed)?;
         let invoice = first_invoice(&rest).await.map_err(failed)?;
         say_who_learns_preimages(&rest, &invoice).await;
         Ok(Lnbits {
             rest,
             network: invoice.network(),
             public_key: *invoice.payee(),
-            can_spend,
+            wallet_id,
         })
     }
 }
@@ -166,7 +166,7 @@ pub(crate) async fn connect(url: &NodeUrl, secure: bool) -> Result<Node, Connect
     builder.certificate = url.field("cert").map(PathBuf::from);
     builder.key = url.secret("key")?;
     let wallet = Arc::new(builder.connect().await?);
-    let payer = if wallet.can_spend {
+    let payer = if wallet.wallet_id.is_some() {
         Ok(wallet.clone() as _)
     } else {
         let text = "the invoice key of LNbits cannot pay: it needs the wallet's admin key";

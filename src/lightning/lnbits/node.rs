@@ -68,7 +68,8 @@ pub struct Lnbits {
     pub(super) rest: Rest,
     pub(super) network: Network,
     pub(super) public_key: [u8; 33],
-    pub(super) can_spend: bool,
+    /// The name of the wallet, which only an admin key is told.
+    pub(super) wallet_id: Option<Box<str>>,
 }
 
 /// Sends a request that may be sent twice without harm. Any answer but a success is an error.
@@ -77,10 +78,10 @@ pub(super) async fn call(rest: &Rest, ask: Ask) -> Result<Reply, (Option<StatusC
         .await
 }
 
-/// Returns whether the key is the admin key of its wallet. A key of no wallet is an error.
-pub(super) async fn is_admin(rest: &Rest) -> Result<bool, CallError> {
+/// Returns the name of the wallet, if the key is its admin key. A key of no wallet is an error.
+pub(super) async fn wallet_id(rest: &Rest) -> Result<Option<Box<str>>, CallError> {
     match call(rest, Ask::get("/api/v1/wallet")).await {
-        Ok(reply) => Ok(reply.json::<Wallet>()?.id.is_some()),
+        Ok(reply) => Ok(reply.json::<Wallet>()?.id.map(Into::into)),
         Err((
             Some(StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
             CallError::Explained(why),

@@ -12,7 +12,7 @@ use crate::{
         payable,
         rest::{Ask, CallError, GRACE},
     },
-    payment::{Amount, Invoice, PaymentHash},
+    payment::{Amount, Invoice, PayerId, PaymentHash},
     trace,
 };
 
@@ -20,7 +20,10 @@ use crate::{
 /// waits for some seconds only.
 impl Payer for Lnbits {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.network, false)
+        // An invoice key pays nothing, so it does not matter which wallet it is of.
+        let name = self.wallet_id.as_deref().unwrap_or_default();
+        let id = PayerId::of(NAME, name.as_bytes());
+        PayerProfile::new(id, self.network, false)
     }
 
     fn pay<'a>(

@@ -2,7 +2,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Lnbits, NAME,
-    node::{call, find, is_admin},
+    node::{call, find, wallet_id},
     wire::{MadeInvoice, NewInvoice, Payment},
 };
 use crate::{
@@ -26,7 +26,7 @@ impl Receiver for Lnbits {
         let mut profile = ReceiverProfile::new(self.network, KeyCustody::Shared);
         profile.public_key = Some(self.public_key);
         profile.whole_sats_only = true;
-        profile.can_spend = Some(self.can_spend);
+        profile.can_spend = Some(self.wallet_id.is_some());
         profile
     }
 
@@ -55,7 +55,7 @@ impl Receiver for Lnbits {
 
     fn ready(&self) -> BoxFuture<'_, Result<(), NodeError>> {
         Box::pin(async move {
-            let known = is_admin(&self.rest).await;
+            let known = wallet_id(&self.rest).await;
             known.map(drop).map_err(|error| self.rest.failed(error))
         })
     }

@@ -14,7 +14,7 @@ use crate::{
         payable,
         rest::{self, Ask, CallError, GRACE, LIMIT, Lines, RestError},
     },
-    payment::{Amount, Invoice, PaymentHash},
+    payment::{Amount, Invoice, PayerId, PaymentHash},
     trace,
 };
 
@@ -24,7 +24,7 @@ const LONGEST: Duration = Duration::from_secs(i32::MAX as u64);
 /// Returns [`PaymentStatus::InFlight`] if the time is over and the payment is not.
 impl Payer for Lnd {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.network, true)
+        PayerProfile::new(PayerId::of(NAME, &self.public_key), self.network, true)
     }
 
     fn pay<'a>(

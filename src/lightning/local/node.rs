@@ -21,7 +21,8 @@ use crate::{
     },
     lock::lock,
     payment::{
-        Invoice, InvoiceDescription, InvoiceDraft, Network, PaymentHash, Preimage, SigningKey,
+        Invoice, InvoiceDescription, InvoiceDraft, Network, PayerId, PaymentHash, Preimage,
+        SigningKey,
     },
 };
 
@@ -368,7 +369,8 @@ impl Receiver for LocalNode {
 /// [`PayLimits::time`].
 impl Payer for LocalNode {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(Network::Regtest, true)
+        let id = PayerId::of(NAME, &self.inner.key.public_key());
+        PayerProfile::new(id, Network::Regtest, true)
     }
 
     fn pay<'a>(

@@ -9,7 +9,8 @@ use nostr::{
 };
 use zeroize::Zeroizing;
 
-use super::fault::Fault;
+use super::fault::{Fault, NAME};
+use crate::payment::PayerId;
 
 /// How requests and answers are encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +29,12 @@ pub(super) struct Cipher {
 }
 
 impl Cipher {
+    /// Names the wallet by both keys: another connection may not know the payments of this one.
+    pub(super) fn payer_id(&self) -> PayerId {
+        let keys = [self.wallet, self.keys.public_key()];
+        PayerId::of(NAME, &keys.map(|key| key.to_bytes()).concat())
+    }
+
     /// Returns a request. The wallet ignores it after it has expired.
     pub(super) fn request(&self, content: &str, expires: Timestamp) -> Result<Event, Fault> {
         let (secret, wallet) = (self.keys.secret_key(), &self.wallet);

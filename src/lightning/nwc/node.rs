@@ -194,7 +194,7 @@ impl Receiver for Nwc {
 
 impl Payer for Nwc {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.found.network, false)
+        PayerProfile::new(self.wallet.cipher.payer_id(), self.found.network, false)
     }
 
     fn pay<'a>(

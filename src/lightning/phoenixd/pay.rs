@@ -16,7 +16,7 @@ use crate::{
         rest::{Ask, CallError, Explained, GRACE, RestError},
         url::ConnectErrorKind,
     },
-    payment::{Amount, Invoice, PaymentHash},
+    payment::{Amount, Invoice, PayerId, PaymentHash},
     trace,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// has no time limit.
 impl Payer for Phoenixd {
     fn profile(&self) -> PayerProfile {
-        PayerProfile::new(self.network, false)
+        PayerProfile::new(PayerId::of(NAME, &self.public_key), self.network, false)
     }
 
     fn pay<'a>(

@@ -121,6 +121,7 @@ async fn a_wallet_behind_a_relay_does_what_every_node_must() {
 #[tokio::test]
 async fn a_wallet_is_always_shared_and_its_rights_are_read() {
     let (set, receiver, payer) = Set::connected().await;
+    conformance::identities(&payer, &payer.clone(), &receiver);
     let profile = Receiver::profile(&receiver);
     assert_eq!(profile.key_custody, KeyCustody::Shared);
     assert_eq!(profile.network, Network::Regtest);

@@ -302,7 +302,8 @@ impl Receiver for Adapter {
 
 impl Payer for Adapter {
     fn profile(&self) -> PayerProfile {
-        Payer::profile(&self.node.0.local)
+        let another = self.is(Broken::RestartIsAnother).then(LocalNode::new);
+        Payer::profile(another.as_ref().unwrap_or(&self.node.0.local))
     }
 
     fn pay<'a>(&'a self, invoice: &'a Invoice, limits: PayLimits) -> BoxFuture<'a, Outcome> {

@@ -75,6 +75,15 @@ async fn each_rule_about_expired_and_unknown_invoices_is_checked() {
 }
 
 #[tokio::test]
+async fn two_wallets_with_one_id_are_caught() {
+    let (node, other) = (Node::new(None), Node::new(None));
+    let [payer, again] = [node.adapter(), node.adapter()];
+    conformance::identities(&payer, &again, &other.adapter());
+    let one = async { conformance::identities(&payer, &again, &again) };
+    caught(one, "two wallets must have two ids").await;
+}
+
+#[tokio::test]
 async fn each_rule_about_fees_is_checked() {
     for (broken, sentence) in [
         (
@@ -195,6 +204,11 @@ async fn each_rule_about_faults_is_checked() {
             Broken::RestartForgets,
             RESTARTED,
             "after a restart of the process, a payment that it began must be in flight, and is Unknown",
+        ),
+        (
+            Broken::RestartIsAnother,
+            RESTARTED,
+            "the same id after it is connected anew",
         ),
         (
             Broken::LostFails,

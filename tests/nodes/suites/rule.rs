@@ -34,6 +34,7 @@ pub(super) enum Broken {
     PendingIsSure,
     PreimageIsBelieved,
     RestartForgets,
+    RestartIsAnother,
     SilentFails,
     SilentForever,
     SilentGuessesInvoices,
