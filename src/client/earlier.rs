@@ -1,5 +1,7 @@
 //! What was paid before, and not redeemed: found again, also after a restart.
 
+use tokio::time::{Instant, timeout_at};
+
 use super::{
     Wallet,
     bought::Bought,
@@ -7,10 +9,10 @@ use super::{
     hand::Hand,
     job::Job,
     offers::half,
-    outcome::Outcome,
+    outcome::{GRACE, LOOKUP_TIME, Outcome},
     receipt::{Paid, PaidReceipt},
 };
-use crate::ledger::{Entry, EntryState, LedgerError};
+use crate::ledger::{Claim, Entry, EntryState, LedgerError};
 
 /// What [`Wallet::recover`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,25 +28,66 @@ pub struct Recovered {
     pub unproved: usize,
 }
 
+/// What the ledger holds for a request.
+enum Found {
+    /// It was paid, and is taken up.
+    Bought(Box<Bought>),
+    /// Another call asks the payer about it.
+    LookedUp(Entry),
+    None,
+    /// It was sent, and is taken up.
+    Unresolved(Entry, Hand),
+}
+
 impl Wallet {
     /// Returns what was paid for this request before, ready to be presented. Asks the payer about a
     /// payment whose outcome is not known.
     pub(super) async fn earlier<E>(&self, job: &Job) -> Result<Option<Bought>, Cause<E>> {
-        // Each turn ends one entry of this request.
-        while let Some(entry) = self.ledger().claim(&job.key()).map_err(Cause::Ledger)? {
-            let hand = self.hand(entry.id());
-            if entry.state() == EntryState::Paid {
-                return Ok(self.restored(&entry, hand, job));
-            }
-            let asked = (entry.payment_hash(), entry.invoice_expires_at());
-            match self.resolve(&hand, asked).await.map_err(Cause::Ledger)? {
-                Outcome::Paid(..) | Outcome::Failed(_) | Outcome::Unproved(_) => {}
-                Outcome::InFlight | Outcome::Unknown => {
-                    return Err(Cause::InFlight(receipt(&entry)));
+        let until = Instant::now() + LOOKUP_TIME + GRACE;
+        // Each turn ends one entry of this request, or waits until another call did.
+        loop {
+            let released = self.ledger().released();
+            let found = self.find(job).map_err(Cause::Ledger)?;
+            match found {
+                Found::Bought(bought) => return Ok(Some(*bought)),
+                Found::LookedUp(entry) => {
+                    if timeout_at(until, released).await.is_err() {
+                        return Err(Cause::InFlight(receipt(&entry)));
+                    }
+                }
+                Found::None => return Ok(None),
+                Found::Unresolved(entry, hand) => {
+                    let asked = (entry.payment_hash(), entry.invoice_expires_at());
+                    let outcome = self.resolve(&hand, asked).await.map_err(Cause::Ledger)?;
+                    if matches!(outcome, Outcome::InFlight | Outcome::Unknown) {
+                        return Err(Cause::InFlight(receipt(&entry)));
+                    }
                 }
             }
         }
-        Ok(None)
+    }
+
+    /// Takes up a payment for this request. A paid one comes first.
+    fn find(&self, job: &Job) -> Result<Found, LedgerError> {
+        let mut entries = self.ledger().find(&job.key())?;
+        entries.sort_by_key(|entry| entry.state() != EntryState::Paid);
+        let mut looked_up = None;
+        for entry in entries {
+            match self.ledger().claim(entry.id())? {
+                Claim::Taken(entry) => {
+                    let hand = self.hand(entry.id());
+                    if entry.state() != EntryState::Paid {
+                        return Ok(Found::Unresolved(entry, hand));
+                    }
+                    if let Some(bought) = self.restored(&entry, hand, job) {
+                        return Ok(Found::Bought(Box::new(bought)));
+                    }
+                }
+                Claim::LookedUp => looked_up = Some(entry),
+                Claim::NotFree => {}
+            }
+        }
+        Ok(looked_up.map_or(Found::None, Found::LookedUp))
     }
 
     /// Asks the payer about every payment that was sent by an earlier process, or whose call was
@@ -68,9 +111,10 @@ impl Wallet {
         entry: &Entry,
         recovered: &mut Recovered,
     ) -> Result<(), LedgerError> {
-        let Some(hand) = self.claim(entry)? else {
+        let Claim::Taken(entry) = self.ledger().claim(entry.id())? else {
             return Ok(());
         };
+        let hand = self.hand(entry.id());
         let asked = (entry.payment_hash(), entry.invoice_expires_at());
         let count = match self.resolve(&hand, asked).await? {
             Outcome::Failed(_) => &mut recovered.failed,
@@ -80,20 +124,6 @@ impl Wallet {
         };
         *count += 1;
         Ok(())
-    }
-
-    /// Takes an entry into the hands of this call. `None` if another call is at work on it.
-    fn claim(&self, entry: &Entry) -> Result<Option<Hand>, LedgerError> {
-        // The ledger hands out the payments of a request in an order of its own.
-        let mut others = Vec::new();
-        while let Some(claimed) = self.ledger().claim(&entry.request_key())? {
-            let hand = self.hand(claimed.id());
-            if claimed.id() == entry.id() {
-                return Ok(Some(hand));
-            }
-            others.push(hand);
-        }
-        Ok(None)
     }
 
     /// Makes the credential of a payment that the ledger holds. `None` if it was bought with other

@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// How long the payer may take to look a payment up.
-const LOOKUP_TIME: Duration = Duration::from_secs(30);
+pub(super) const LOOKUP_TIME: Duration = Duration::from_secs(30);
 
 /// How much longer than the payer's own time limit a call of it may take.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// A payment that the payer does not know counts as failed so long after its invoice expired.
 const AFTER_EXPIRY: Duration = Duration::from_secs(60);

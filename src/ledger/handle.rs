@@ -3,6 +3,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use tokio::sync::Notify;
+
 use super::{
     Approvals, EntryId, LedgerOptions,
     error::LedgerError,
@@ -41,6 +43,8 @@ struct Shared {
     books: Arc<Mutex<Books>>,
     approvals: Approvals,
     clock: Arc<dyn Clock>,
+    /// Told when a call is no longer at work on some entry.
+    released: Notify,
     #[cfg(feature = "ledger-durable")]
     journal: Option<crate::journal::Journal<super::durable::LedgerMachine>>,
 }
@@ -60,6 +64,7 @@ impl Ledger {
             books: Arc::new(Mutex::new(Books::new(options.capacity))),
             approvals: Approvals::in_memory(options.clock.clone()),
             clock: options.clock,
+            released: Notify::new(),
             #[cfg(feature = "ledger-durable")]
             journal: None,
         }))
@@ -78,6 +83,16 @@ impl Ledger {
     #[must_use]
     pub fn approvals(&self) -> &Approvals {
         &self.0.approvals
+    }
+
+    /// Waits until a call [releases](Self::release) any entry. Releases count from the moment at
+    /// which this is called.
+    pub fn released(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.0.released.notified()
+    }
+
+    pub(super) fn note_release(&self) {
+        self.0.released.notify_waiters();
     }
 
     /// Changes the books, and returns once the change is safe from a loss of power.
@@ -155,6 +170,7 @@ impl Ledger {
             books,
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
             clock,
+            released: Notify::new(),
             journal: Some(journal),
         })))
     }

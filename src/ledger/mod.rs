@@ -31,6 +31,7 @@
 
 mod approvals;
 mod budget;
+mod claim;
 #[cfg(feature = "ledger-durable")]
 mod durable;
 mod entry;
@@ -54,6 +55,7 @@ mod total;
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
     budget::{Budget, BudgetPath, BudgetState},
+    claim::Claim,
     entry::{Direction, Entry, EntryState},
     error::{LedgerError, LedgerErrorKind},
     export::Totals,

@@ -1,7 +1,7 @@
 //! The steps of a payment, in their order.
 
 use super::{
-    BeginError, Begun, Entry, EntryId, Ledger, LedgerError, NewPayment, RequestKey,
+    BeginError, Begun, Claim, EntryId, Ledger, LedgerError, NewPayment,
     state::{Later, Step},
 };
 use crate::payment::{Amount, Preimage};
@@ -147,21 +147,25 @@ impl Ledger {
     /// Never blocks, so that it can be called from `drop`.
     pub fn release(&self, id: EntryId) {
         self.later(id, Later::Released);
+        self.note_release();
     }
 
-    /// Returns a payment for this request that has not ended and on which no call of this process
-    /// is at work, and notes that this call is, until [`release`](Self::release). A paid one comes
-    /// first: redeem it. The outcome of another one is not known: ask the payer.
+    /// Takes up a payment that has not ended and on which no call of this process is at work, until
+    /// [`release`](Self::release). If it is paid, redeem it. If its outcome is not known, ask the
+    /// payer, write it down and release it: then the next call can redeem it.
+    ///
+    /// While a payment is looked up, the same request is not begun. While it is redeemed, the same
+    /// request made again is another request.
     ///
     /// It reads and changes memory alone.
     ///
     /// # Errors
     ///
     /// A [`LedgerError`] if the ledger cannot be read now.
-    pub fn claim(&self, request: &RequestKey) -> Result<Option<Entry>, LedgerError> {
+    pub fn claim(&self, id: EntryId) -> Result<Claim, LedgerError> {
         let (mut books, _) = self.books();
         books.whole()?;
-        Ok(books.claim(request))
+        Ok(books.claim(id))
     }
 
     async fn step(&self, id: EntryId, step: Step) -> Result<(), LedgerError> {

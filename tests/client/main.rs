@@ -10,6 +10,7 @@ mod stall;
 
 mod addresses;
 mod approvals;
+mod beside;
 mod budgets;
 mod checks;
 mod credentials;

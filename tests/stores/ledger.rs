@@ -12,8 +12,8 @@ use std::{
 use tower_x402::{
     Amount, Invoice, Preimage,
     ledger::{
-        BeginError, BeginRefusal, Budget, BudgetPath, Entry, EntryState, Ledger, LedgerOptions,
-        NewPayment, RequestKey,
+        BeginError, BeginRefusal, Budget, BudgetPath, Claim, Entry, EntryState, Ledger,
+        LedgerOptions, NewPayment, RequestKey,
     },
     lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
 };
@@ -131,8 +131,8 @@ async fn pay(ledger: &Ledger, new: NewPayment, number: u32, folder: &Path) {
         }
         Err(BeginError::Refused(BeginRefusal::AlreadyUsed(_))) => {}
         Err(BeginError::Refused(BeginRefusal::AlreadyPaid(id))) => {
-            let paid = ledger.claim(&request).unwrap().unwrap();
-            assert!(paid.id() == id && paid.preimage().is_some());
+            let claim = ledger.claim(id).unwrap();
+            assert!(matches!(claim, Claim::Taken(paid) if paid.preimage().is_some()));
             ledger.redeemed(id, 200);
         }
         Err(error) => panic!("{error}"),

@@ -1,4 +1,4 @@
-use super::{books::Books, budgets::Asked, changes::Changes};
+use super::{books::Books, budgets::Asked, changes::Changes, index::Work};
 use crate::{
     clock::Timestamp,
     ledger::{
@@ -31,7 +31,7 @@ impl Books {
         self.check_room()?;
         let budget = new.budget.clone();
         let entry = record(new, id, self.next_number(), now);
-        self.live.calls.insert(id);
+        self.live.calls.insert(id, Work::Request);
         self.put(entry, changes);
         Ok(Begun {
             id,
@@ -67,9 +67,10 @@ impl Books {
                 | EntryState::Unproved => return Err(BeginRefusal::AlreadyUsed(held.id)),
             }
         }
-        // A call that is at work on the same request is another request of the application.
+        // A call that began one, or presents one, is another request of the application. One that
+        // asks the payer is not: what it finds is for whichever request comes next.
         let own = self.index.of_request(&new.request_key);
-        let left = own.filter(|id| !self.live.calls.contains(id));
+        let left = own.filter(|id| !self.live.is_of_a_request(id));
         let left = left.filter_map(|id| self.entries.get(&id));
         match left.min_by_key(|held| held.state != EntryState::Paid) {
             None => Ok(()),

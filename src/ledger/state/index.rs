@@ -25,7 +25,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Notes what an entry is now. `is_live` says whether a call of this process works on it.
+    /// Notes what an entry is now. `is_live` says whether the request that began it is at work.
     pub(super) fn note(&mut self, entry: &Record, is_live: bool) {
         let (place, hash) = (
             (entry.number, entry.id),
@@ -134,10 +134,26 @@ const fn has_not_ended(state: EntryState) -> bool {
     )
 }
 
+/// What a call of this process does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It asks the payer what became of it.
+    LookUp,
+    /// It began the payment, or presents its credential: a request of its own.
+    Request,
+}
+
 /// Entries on which a call of this process is at work. No disk holds that.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    pub(super) calls: HashSet<EntryId>,
+    pub(super) calls: HashMap<EntryId, Work>,
     /// Redeemed, and not written so yet: nobody takes them up again.
     pub(super) redeemed: HashSet<EntryId>,
+}
+
+impl Live {
+    /// Returns whether a request of its own is at work on an entry.
+    pub(super) fn is_of_a_request(&self, id: &EntryId) -> bool {
+        self.calls.get(id) == Some(&Work::Request)
+    }
 }

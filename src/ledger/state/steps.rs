@@ -1,11 +1,12 @@
 use super::{
     books::{Books, conflict, unknown},
     changes::Changes,
+    index::Work,
 };
 use crate::{
     clock::Timestamp,
     ledger::{
-        Entry, EntryId, EntryState, LedgerError, RequestKey,
+        Claim, Entry, EntryId, EntryState, LedgerError,
         entry::{Held, Record},
         plain::plain,
     },
@@ -147,24 +148,24 @@ impl Books {
         true
     }
 
-    /// Returns a payment for a request that has not ended and on which no call is at work, and
-    /// notes that one is now. A paid one comes first.
-    pub(in crate::ledger) fn claim(&mut self, key: &RequestKey) -> Option<Entry> {
-        let own = self
-            .index
-            .of_request(key)
-            .filter_map(|id| self.entries.get(&id));
-        let free = own.filter(|entry| {
-            let is_taken = self.live.calls.contains(&entry.id);
-            let is_over = self.live.redeemed.contains(&entry.id);
-            !is_taken && !is_over && entry.state != EntryState::Reserved
-        });
-        let chosen = free
-            .min_by_key(|entry| entry.state != EntryState::Paid)?
-            .clone();
-        self.live.calls.insert(chosen.id);
-        self.index.note_trouble(&chosen, true);
-        Some(Entry(chosen))
+    /// Takes up a payment that has not ended, if no call is at work on it.
+    pub(in crate::ledger) fn claim(&mut self, id: EntryId) -> Claim {
+        let entry = match self.entries.get(&id) {
+            Some(entry) if !self.live.redeemed.contains(&id) => entry,
+            _ => return Claim::NotFree,
+        };
+        let work = match entry.state {
+            EntryState::Paid => Work::Request,
+            EntryState::InFlight | EntryState::Sent => Work::LookUp,
+            _ => return Claim::NotFree,
+        };
+        match self.live.calls.get(&id) {
+            Some(Work::LookUp) => return Claim::LookedUp,
+            Some(Work::Request) => return Claim::NotFree,
+            None => {}
+        }
+        self.live.calls.insert(id, work);
+        Claim::Taken(Entry(entry.clone()))
     }
 
     /// Records income. Returns whether it was new.
