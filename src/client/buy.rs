@@ -84,15 +84,16 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
     }
-    let Some(payment) = new_payment(wallet, job, &checked) else {
+    let Some(mut payment) = new_payment(wallet, job, &checked) else {
         return not(NotTaken::NoAmount);
     };
     let begun = match begin(wallet, &payment).await? {
         Ok(begun) => begun,
         Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) => {
-            // Another call for the same request was given up meanwhile.
-            if let Some(bought) = wallet.earlier(job).await? {
-                return Ok(Taken::Bought(Box::new(bought)));
+            // Another call for the same request was given up meanwhile, or it is another request.
+            match wallet.earlier_or_others(job).await? {
+                Ok(bought) => return Ok(Taken::Bought(Box::new(bought))),
+                Err(others) => payment.others = others,
             }
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
@@ -141,6 +142,7 @@ fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayme
         checked.cost.max_fee,
         purchase.dialect(),
     )?;
+    payment.headers = job.headers;
     payment.origin.clone_from(&place.origin);
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();

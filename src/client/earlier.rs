@@ -4,7 +4,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     Wallet,
-    bought::Bought,
+    bought::{Bought, IfRefused},
     error::Cause,
     hand::Hand,
     job::Job,
@@ -12,7 +12,8 @@ use super::{
     outcome::{GRACE, LOOKUP_TIME, Outcome},
     receipt::{Paid, PaidReceipt},
 };
-use crate::ledger::{Claim, Entry, EntryState, LedgerError};
+use crate::dialect::{HeaderLine, offer::Purchase};
+use crate::ledger::{Claim, Entry, EntryId, EntryState, LedgerError};
 
 /// What [`Wallet::recover`] found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,28 +35,48 @@ enum Found {
     Bought(Box<Bought>),
     /// Another call asks the payer about it.
     LookedUp(Entry),
-    None,
+    /// Nothing but these, which are for other requests.
+    Others(Vec<EntryId>),
     /// It was sent, and is taken up.
     Unresolved(Entry, Hand),
+}
+
+/// What the ledger's challenge is worth for a request.
+enum Restored {
+    /// It was bought for another request, or nobody can use it any more.
+    Elsewhere,
+    Purchase(Box<dyn Purchase>),
+    /// The request has the credential's header already, or its dialect is not compiled in.
+    Unusable,
 }
 
 impl Wallet {
     /// Returns what was paid for this request before, ready to be presented. Asks the payer about a
     /// payment whose outcome is not known.
     pub(super) async fn earlier<E>(&self, job: &Job) -> Result<Option<Bought>, Cause<E>> {
+        self.earlier_or_others(job).await.map(Result::ok)
+    }
+
+    /// Returns the same, or else the payments for the same URL and body that are for other requests.
+    pub(super) async fn earlier_or_others<E>(
+        &self,
+        job: &Job,
+    ) -> Result<Result<Bought, Vec<EntryId>>, Cause<E>> {
         let until = Instant::now() + LOOKUP_TIME + GRACE;
         // Each turn ends one entry of this request, or waits until another call did.
         loop {
             let released = self.ledger().released();
             let found = self.find(job).map_err(Cause::Ledger)?;
             match found {
-                Found::Bought(bought) => return Ok(Some(*bought)),
+                Found::Bought(bought) => return Ok(Ok(*bought)),
                 Found::LookedUp(entry) => {
                     if timeout_at(until, released).await.is_err() {
                         return Err(Cause::InFlight(receipt(&entry)));
                     }
                 }
-                Found::None => return Ok(None),
+                Found::Others(others) => return Ok(Err(others)),
+                // It was paid meanwhile.
+                Found::Unresolved(entry, _) if entry.state() == EntryState::Paid => {}
                 Found::Unresolved(entry, hand) => {
                     let asked = (entry.payment_hash(), entry.invoice_expires_at());
                     let outcome = self.resolve(&hand, asked).await.map_err(Cause::Ledger)?;
@@ -71,23 +92,34 @@ impl Wallet {
     fn find(&self, job: &Job) -> Result<Found, LedgerError> {
         let mut entries = self.ledger().find(&job.key())?;
         entries.sort_by_key(|entry| entry.state() != EntryState::Paid);
-        let mut looked_up = None;
+        let (mut looked_up, mut others) = (None, Vec::new());
         for entry in entries {
+            if entry.state() == EntryState::Paid {
+                match self.restored(&entry, job) {
+                    Restored::Elsewhere => others.push(entry.id()),
+                    Restored::Purchase(purchase) => {
+                        if let Claim::Taken(entry) = self.ledger().claim(entry.id())? {
+                            let hand = self.hand(entry.id());
+                            let bought = self.bought(&entry, &*purchase, hand, job);
+                            if let Some(bought) = bought {
+                                return Ok(Found::Bought(Box::new(bought)));
+                            }
+                        }
+                    }
+                    Restored::Unusable => {}
+                }
+                continue;
+            }
             match self.ledger().claim(entry.id())? {
                 Claim::Taken(entry) => {
                     let hand = self.hand(entry.id());
-                    if entry.state() != EntryState::Paid {
-                        return Ok(Found::Unresolved(entry, hand));
-                    }
-                    if let Some(bought) = self.restored(&entry, hand, job) {
-                        return Ok(Found::Bought(Box::new(bought)));
-                    }
+                    return Ok(Found::Unresolved(entry, hand));
                 }
                 Claim::LookedUp => looked_up = Some(entry),
                 Claim::NotFree => {}
             }
         }
-        Ok(looked_up.map_or(Found::None, Found::LookedUp))
+        Ok(looked_up.map_or(Found::Others(others), Found::LookedUp))
     }
 
     /// Asks the payer about every payment that was sent by an earlier process, or whose call was
@@ -126,18 +158,53 @@ impl Wallet {
         Ok(())
     }
 
-    /// Makes the credential of a payment that the ledger holds. `None` if it was bought with other
-    /// headers, if the request has the credential's header already, or in a dialect that is not compiled in.
-    fn restored(&self, entry: &Entry, hand: Hand, job: &Job) -> Option<Bought> {
-        let purchase = (half(&entry.dialect())?.restore)(entry.payable()).ok()?;
-        purchase.is_for(&job.as_request()).then_some(())?;
-        let paid = (entry.fee(), entry.paid_at().unwrap_or(entry.created_at()));
-        let is_over = self.now() >= entry.redeem_until();
-        let earlier = Some((entry.answered(), is_over));
-        let bought = Bought::new(&*purchase, entry.preimage()?, paid, hand, earlier)?;
+    /// Reads what was bought, for this request.
+    fn restored(&self, entry: &Entry, job: &Job) -> Restored {
+        if entry.is_no_use_for(&job.headers) {
+            return Restored::Elsewhere;
+        }
+        let restore = half(&entry.dialect()).map(|half| half.restore);
+        let purchase = restore.and_then(|restore| restore(entry.payable()).ok());
+        if let Some(purchase) = &purchase
+            && !purchase.is_for(&job.as_request())
+        {
+            return Restored::Elsewhere;
+        }
+        let header = purchase
+            .as_ref()
+            .and_then(|purchase| purchase.credential(entry.preimage()?));
         // A header of the caller's own is not replaced.
-        let is_free = !job.head.headers.contains_key(&bought.header.0);
-        is_free.then_some(bought)
+        let is_free = |(name, _): &HeaderLine| !job.head.headers.contains_key(name);
+        match purchase {
+            Some(purchase) if header.as_ref().is_some_and(is_free) => Restored::Purchase(purchase),
+            // Whoever could have used it has had the time to.
+            _ if self.is_over(entry) => Restored::Elsewhere,
+            _ => Restored::Unusable,
+        }
+    }
+
+    fn is_over(&self, entry: &Entry) -> bool {
+        self.now() >= entry.redeem_until()
+    }
+
+    /// Makes the credential of a payment that the ledger holds.
+    fn bought(
+        &self,
+        entry: &Entry,
+        purchase: &dyn Purchase,
+        hand: Hand,
+        job: &Job,
+    ) -> Option<Bought> {
+        let paid = (entry.fee(), entry.paid_at().unwrap_or(entry.created_at()));
+        let was_tried = entry.is_presented() || entry.answered().is_some();
+        let is_same = *entry.headers() == job.headers || purchase.compares_headers();
+        let if_refused = match (self.is_over(entry), is_same, was_tried) {
+            (true, ..) => IfRefused::Over,
+            (_, false, _) => IfRefused::OtherHeaders(job.headers, entry.is_presented()),
+            (_, _, true) => IfRefused::InDoubt,
+            (_, _, false) => IfRefused::Trouble,
+        };
+        Bought::new(purchase, entry.preimage()?, paid, hand, Some(if_refused))
     }
 }
 

@@ -63,6 +63,7 @@ mod error;
 mod future;
 mod guard;
 mod hand;
+mod headers;
 mod job;
 mod layer;
 mod not_taken;

@@ -116,7 +116,7 @@ impl Ledger {
         }
         #[cfg(feature = "ledger-durable")]
         if let Some(journal) = &self.0.journal {
-            if matches!(later, Later::Redeemed { .. }) {
+            if matches!(later, Later::InDoubt(_) | Later::Redeemed { .. }) {
                 books.will_be_redeemed(id);
             }
             drop(books);

@@ -51,6 +51,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod total;
+mod tried;
 
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},

@@ -138,6 +138,32 @@ impl Ledger {
         self.later(id, Later::Answered(status));
     }
 
+    /// Notes that the paid credential is about to be presented. Does not wait until that is written.
+    pub fn presented(&self, id: EntryId) {
+        self.later(id, Later::Presented);
+    }
+
+    /// Notes that the server refused, with this status, a credential that it may have served before:
+    /// an earlier answer was lost, or said that the server failed. The credential is used up. The
+    /// third of a host since it last served a paid request is trouble. Does not wait until that is
+    /// written.
+    pub fn in_doubt(&self, id: EntryId, status: u16) {
+        self.later(id, Later::InDoubt(status));
+    }
+
+    /// Notes that the server refused the paid credential for a request with these headers, which
+    /// are not those that it was bought for. It stays paid, and is no trouble. `was_presented` says
+    /// whether it [was presented](super::Entry::is_presented) before. Does not wait until that is written.
+    pub fn refused_for(&self, id: EntryId, headers: [u8; 32], was_presented: bool) {
+        self.later(
+            id,
+            Later::RefusedFor {
+                headers,
+                was_presented,
+            },
+        );
+    }
+
     /// Forgets a reusable credential. Does not wait until that is written.
     pub fn dropped(&self, id: EntryId) {
         self.later(id, Later::Dropped);

@@ -115,7 +115,6 @@ fn pay_until_killed(folder: &Path) {
 
 /// Pays as a client does: written before each step, and never twice.
 async fn pay(ledger: &Ledger, new: NewPayment, number: u32, folder: &Path) {
-    let request = new.request_key;
     match ledger.begin(new).await {
         Ok(begun) => {
             let line = format!("{number}\n");

@@ -9,6 +9,7 @@ use crate::{
         Budget, BudgetPath, Entry, EntryId, EntryState, RequestKey, Total,
         entry::{Held, Record},
         state::{BudgetRecord, Carried, CarriedKey},
+        tried::Tried,
     },
     payment::{Amount, DialectName, Network, PaymentHash, Preimage},
 };
@@ -69,6 +70,12 @@ fn entry() -> impl Strategy<Value = Entry> {
                 note,
                 answered,
                 request_key: RequestKey::from_bytes(hash),
+                tried: Tried {
+                    headers: hash,
+                    is_presented: flag,
+                    is_in_doubt: !flag,
+                    refused_for: vec![hash; usize::from(flag)],
+                },
                 invoice: e,
                 payable: f,
                 preimage: secret.map(|bytes| Held(Preimage::from_bytes(bytes))),

@@ -63,7 +63,9 @@ impl Record {
     fn is_over_before(&self, moment: Timestamp) -> bool {
         let is_over = match self.state {
             EntryState::Earned | EntryState::Failed => true,
-            EntryState::Redeemed => self.preimage.is_none(),
+            EntryState::Redeemed => {
+                self.preimage.is_none() && (self.is_cleared || !self.tried.is_in_doubt)
+            }
             EntryState::Refused | EntryState::Unproved => self.is_cleared,
             EntryState::InFlight | EntryState::Paid | EntryState::Reserved | EntryState::Sent => {
                 false

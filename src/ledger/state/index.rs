@@ -16,6 +16,8 @@ pub(super) struct Index {
     by_request: HashMap<RequestKey, BTreeSet<(u64, EntryId)>>,
     /// Entries for which a host is in trouble.
     trouble: HashMap<String, BTreeSet<EntryId>>,
+    /// Payments that a host refused and may have served before, since it last served one.
+    doubts: HashMap<String, BTreeSet<EntryId>>,
     /// Payments whose outcome is not known.
     pub(super) unresolved: BTreeSet<(u64, EntryId)>,
     /// All entries in their order.
@@ -82,15 +84,9 @@ impl Index {
                 EntryState::Sent => !is_live,
                 _ => false,
             };
-        if is_trouble {
-            let own = self.trouble.entry(entry.host.clone()).or_default();
-            own.insert(entry.id);
-        } else if let Some(own) = self.trouble.get_mut(&entry.host) {
-            own.remove(&entry.id);
-            if own.is_empty() {
-                self.trouble.remove(&entry.host);
-            }
-        }
+        toggle_of_host(&mut self.trouble, entry, is_trouble);
+        let is_in_doubt = !entry.is_cleared && entry.tried.is_in_doubt;
+        toggle_of_host(&mut self.doubts, entry, is_in_doubt);
     }
 
     /// Returns the payments for a request that have not ended.
@@ -104,14 +100,31 @@ impl Index {
         self.trouble.get(host).into_iter().flatten().copied()
     }
 
+    /// Returns the payments of a host that it refused and may have served before.
+    pub(super) fn doubts(&self, host: &str) -> impl Iterator<Item = EntryId> {
+        self.doubts.get(host).into_iter().flatten().copied()
+    }
+
     /// Returns the entries that may be a reason not to pay any host.
     pub(super) fn all_trouble(&self) -> impl Iterator<Item = EntryId> {
-        self.trouble.values().flatten().copied()
+        let all = self.trouble.values().chain(self.doubts.values());
+        all.flatten().copied()
     }
 
     /// Returns the last payment of an invoice.
     pub(super) fn of_hash(&self, network: Network, hash: PaymentHash) -> Option<EntryId> {
         self.by_hash.get(&(network, hash)).map(|(_, id)| *id)
+    }
+}
+
+fn toggle_of_host(all: &mut HashMap<String, BTreeSet<EntryId>>, entry: &Record, is_in: bool) {
+    if is_in {
+        all.entry(entry.host.clone()).or_default().insert(entry.id);
+    } else if let Some(own) = all.get_mut(&entry.host) {
+        own.remove(&entry.id);
+        if own.is_empty() {
+            all.remove(&entry.host);
+        }
     }
 }
 

@@ -33,9 +33,19 @@ pub(in crate::ledger) enum Later {
     Answered(u16),
     /// A reusable credential is worth nothing any more.
     Dropped,
+    /// The server refused a credential that it may have served before.
+    InDoubt(u16),
+    /// The credential is about to be presented.
+    Presented,
     Redeemed {
         status: u16,
         is_reusable: bool,
+    },
+    /// The server refused the credential for a request with these headers, which are not those that
+    /// it was bought for. `was_presented` says whether it was before that.
+    RefusedFor {
+        headers: [u8; 32],
+        was_presented: bool,
     },
     /// The call that was at work on it has ended.
     Released,
@@ -79,6 +89,8 @@ impl Books {
                 // An unproved payment counted from its end on, and counts no longer than that.
                 entry.paid_at = entry.ended_at.take().or(Some(now));
                 (entry.state, entry.fee, entry.note) = (S::Paid, Some(fee), None);
+                // Whatever was cleared before was other trouble.
+                entry.is_cleared = false;
                 entry.preimage = Some(Held(preimage));
             }
             (Step::Refused(why), S::Paid) => {
@@ -112,8 +124,8 @@ impl Books {
 
         match later {
             Later::Abandoned | Later::Released => drop(self.end_call(id)),
-            Later::Redeemed { .. } => drop(self.live.redeemed.remove(&id)),
-            Later::Answered(_) | Later::Dropped => {}
+            Later::InDoubt(_) | Later::Redeemed { .. } => drop(self.live.redeemed.remove(&id)),
+            Later::Answered(_) | Later::Dropped | Later::Presented | Later::RefusedFor { .. } => {}
         }
         let Some(held) = self.entries.get(&id) else {
             return false;
@@ -126,6 +138,25 @@ impl Books {
             }
             (Later::Answered(status), S::Paid) => entry.answered = Some(status),
             (Later::Dropped, S::Redeemed) => entry.forget(),
+            (Later::Presented, S::Paid) if entry.tried.is_presented => return false,
+            (Later::Presented, S::Paid) => entry.tried.is_presented = true,
+            (
+                Later::RefusedFor {
+                    headers,
+                    was_presented,
+                },
+                S::Paid,
+            ) => {
+                entry.tried.is_presented = was_presented;
+                entry.tried.note_refused_for(headers);
+            }
+            (Later::InDoubt(status), S::Paid) => {
+                entry.end(S::Redeemed, Some(ASKED_AGAIN), now);
+                entry.answered = Some(status);
+                entry.tried.is_in_doubt = true;
+                entry.is_cleared = false;
+                entry.forget();
+            }
             (
                 Later::Redeemed {
                     status,
@@ -141,11 +172,26 @@ impl Books {
                 } else {
                     entry.forget();
                 }
+                if (200..300).contains(&status) {
+                    self.end_doubts(&entry.host, changes);
+                }
             }
             _ => return false,
         }
         self.put(entry, changes);
         true
+    }
+
+    /// Notes that a host served what was paid for: what it did before that is no trouble.
+    fn end_doubts(&mut self, host: &str, changes: &mut dyn Changes) {
+        let ids: Vec<_> = self.index.doubts(host).collect();
+        for id in ids {
+            if let Some(held) = self.entries.get(&id) {
+                let mut entry = Record::clone(held);
+                entry.is_cleared = true;
+                self.put(entry, changes);
+            }
+        }
     }
 
     /// Takes up a payment that has not ended, if no call is at work on it.
