@@ -5,18 +5,17 @@ use super::{
     bought::Bought,
     check::time,
     checked::{Checked, checked, refused, unpayable},
-    earlier::Recovered,
     error::Cause,
     hand::Hand,
     job::Job,
     not_taken::NotTaken,
     outcome::{Outcome, write},
-    permission::permit,
+    permission::{is_in_time, permit},
     receipt::{Paid, PaidReceipt},
 };
 use crate::{
     dialect::offer::Offer,
-    ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, NewPayment},
+    ledger::{BeginError, BeginRefusal, Begun, NewPayment},
     lightning::PayLimits,
     payment::Amount,
     trace::{self, PaymentFields, in_payment},
@@ -101,7 +100,15 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
         Err(BeginRefusal::HostInTrouble { entries, .. }) => {
-            resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
+            wallet.recover_all(&entries).await.map_err(Cause::Ledger)?;
+            match begin(wallet, &payment).await? {
+                Ok(begun) => begun,
+                Err(refusal) => return not(NotTaken::Ledger(refusal)),
+            }
+        }
+        Err(BeginRefusal::OverBudget(over)) if !over.reserved.is_zero() => {
+            // It may be reserved for calls that were given up.
+            wallet.recover_again().await.map_err(Cause::Ledger)?;
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
                 Err(refusal) => return not(NotTaken::Ledger(refusal)),
@@ -114,6 +121,12 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
     }
     let hand = wallet.hand(begun.id);
     if let Some(why) = permit(wallet, job, (&checked, &payment), begun.remaining, &hand).await? {
+        return not(why);
+    }
+    // What came before may have taken long.
+    if !is_in_time(wallet, &checked) {
+        let why = NotTaken::TooLate;
+        hand.failed(&why.to_string()).await.map_err(Cause::Ledger)?;
         return not(why);
     }
     let bought = pay(wallet, job, &checked, hand).await?;
@@ -152,21 +165,6 @@ fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Option<NewPayme
     payment.redeem_until = purchase.redeem_until();
     payment.is_held = wallet.approver().is_some();
     Some(payment)
-}
-
-async fn resolve_all(
-    wallet: &Wallet,
-    entries: &[EntryId],
-) -> Result<(), crate::ledger::LedgerError> {
-    for id in entries {
-        let entry: Option<Entry> = wallet.ledger().entry(*id)?;
-        if let Some(entry) = entry {
-            wallet
-                .recover_one(&entry, &mut Recovered::default())
-                .await?;
-        }
-    }
-    Ok(())
 }
 
 /// Pays, and makes the credential. From the first await on, money may leave.

@@ -15,20 +15,6 @@ use super::{
 use crate::dialect::{HeaderLine, offer::Purchase};
 use crate::ledger::{Claim, Entry, EntryId, EntryState, LedgerError};
 
-/// What [`Wallet::recover`] found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recovered {
-    /// Payments that were paid. The next such request redeems each.
-    pub paid: usize,
-    /// Payments that failed. Their money is free again.
-    pub failed: usize,
-    /// Payments whose outcome is still not known. Their money stays reserved.
-    pub unresolved: usize,
-    /// Payments that the payer reported and cannot prove. Their money counts as spent.
-    pub unproved: usize,
-}
-
 /// What the ledger holds for a request.
 enum Found {
     /// It was paid, and is taken up.
@@ -79,8 +65,8 @@ impl Wallet {
                 Found::Unresolved(entry, _) if entry.state() == EntryState::Paid => {}
                 Found::Unresolved(entry, hand) => {
                     let asked = (entry.payment_hash(), entry.invoice_expires_at());
-                    let outcome = self.resolve(&hand, asked).await.map_err(Cause::Ledger)?;
-                    if matches!(outcome, Outcome::InFlight | Outcome::Unknown) {
+                    let resolved = self.resolve(&hand, asked).await.map_err(Cause::Ledger)?;
+                    if matches!(resolved.outcome, Outcome::InFlight | Outcome::Unknown) {
                         return Err(Cause::InFlight(receipt(&entry)));
                     }
                 }
@@ -120,42 +106,6 @@ impl Wallet {
             }
         }
         Ok(looked_up.map_or(Found::Others(others), Found::LookedUp))
-    }
-
-    /// Asks the payer about every payment that was sent by an earlier process, or whose call was
-    /// given up, and writes down what became of it.
-    ///
-    /// The first payment of a wallet does the same.
-    ///
-    /// # Errors
-    ///
-    /// A [`LedgerError`] if the ledger cannot be read or written.
-    pub async fn recover(&self) -> Result<Recovered, LedgerError> {
-        let mut recovered = Recovered::default();
-        for entry in self.ledger().unresolved()? {
-            self.recover_one(&entry, &mut recovered).await?;
-        }
-        Ok(recovered)
-    }
-
-    pub(super) async fn recover_one(
-        &self,
-        entry: &Entry,
-        recovered: &mut Recovered,
-    ) -> Result<(), LedgerError> {
-        let Claim::Taken(entry) = self.ledger().claim(entry.id())? else {
-            return Ok(());
-        };
-        let hand = self.hand(entry.id());
-        let asked = (entry.payment_hash(), entry.invoice_expires_at());
-        let count = match self.resolve(&hand, asked).await? {
-            Outcome::Failed(_) => &mut recovered.failed,
-            Outcome::InFlight | Outcome::Unknown => &mut recovered.unresolved,
-            Outcome::Paid(..) => &mut recovered.paid,
-            Outcome::Unproved(_) => &mut recovered.unproved,
-        };
-        *count += 1;
-        Ok(())
     }
 
     /// Reads what was bought, for this request.

@@ -75,6 +75,7 @@ mod place;
 mod policy;
 mod quote;
 mod receipt;
+mod recover;
 mod redirects;
 #[cfg(feature = "reqwest")]
 mod reqwest;
@@ -89,7 +90,6 @@ pub use self::reqwest::{PayingClient, PayingRequest};
 pub use self::{
     approval::{ApprovalRequest, Approver, Decision, approve_fn},
     builder::WalletBuilder,
-    earlier::Recovered,
     error::{Money, PayError, PayErrorKind, WalletError},
     future::ResponseFuture,
     layer::AutoPayLayer,
@@ -97,6 +97,7 @@ pub use self::{
     policy::Policy,
     quote::{Quote, QuotedOffer},
     receipt::PaidReceipt,
+    recover::Recovered,
     resolver::{GuardedAddresses, GuardedResolver},
     service::AutoPay,
     wallet::Wallet,

@@ -34,6 +34,12 @@ pub(super) enum Outcome {
     Unproved(&'static str),
 }
 
+/// What the payer says became of a payment.
+pub(super) struct Resolved {
+    pub(super) outcome: Outcome,
+    pub(super) is_reached: bool,
+}
+
 const FALSE_PREIMAGE: &str = "the payer reported a preimage that is not the invoice's";
 const NO_PREIMAGE: &str = "the payer's report of the payment cannot be used";
 
@@ -104,8 +110,11 @@ impl Wallet {
         &self,
         hand: &Hand,
         (hash, expires_at): (PaymentHash, Timestamp),
-    ) -> Result<Outcome, LedgerError> {
-        let outcome = self.look_up(hash).await.unwrap_or(Outcome::InFlight);
+    ) -> Result<Resolved, LedgerError> {
+        let found = self.look_up(hash).await;
+        let is_unreachable = |error: &NodeError| error.kind() == NodeErrorKind::Unreachable;
+        let is_reached = !found.as_ref().is_err_and(is_unreachable);
+        let outcome = found.unwrap_or(Outcome::InFlight);
         let is_over = self.now() >= expires_at.saturating_add(AFTER_EXPIRY);
         let outcome = match outcome {
             Outcome::Unknown if is_over => Outcome::Failed(
@@ -120,7 +129,10 @@ impl Wallet {
         } else {
             write(hand, &outcome).await?;
         }
-        Ok(outcome)
+        Ok(Resolved {
+            outcome,
+            is_reached,
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     job::Job,
     offers::half,
     place::Place,
+    recover::LastRecovery,
     redirects::Redirects,
     tokens::{Token, Tokens},
 };
@@ -57,6 +58,7 @@ pub(super) struct Shared {
     pub(super) tokens: Mutex<Tokens>,
     pub(super) redirects: Mutex<Redirects>,
     pub(super) recovered: OnceCell<()>,
+    pub(super) last_recovery: LastRecovery,
 }
 
 impl Wallet {
@@ -129,14 +131,12 @@ impl Wallet {
         Hand::new(self.shared.ledger.clone(), id)
     }
 
-    /// Asks once about what an earlier process left behind.
-    pub(super) async fn recover_once(&self) -> Result<(), LedgerError> {
-        let recover = || async { self.recover().await.map(drop) };
-        self.shared
-            .recovered
-            .get_or_try_init(recover)
-            .await
-            .map(drop)
+    pub(super) fn recovered(&self) -> &OnceCell<()> {
+        &self.shared.recovered
+    }
+
+    pub(super) fn last_recovery(&self) -> &LastRecovery {
+        &self.shared.last_recovery
     }
 
     /// Returns the reusable credential for a request.

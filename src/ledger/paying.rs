@@ -38,7 +38,8 @@ impl Ledger {
     /// # Errors
     ///
     /// A [`LedgerError`] if this cannot be written, or if the payment is in a state that does not
-    /// allow it. The same holds for the other steps.
+    /// allow it. The same holds for the other steps. Here also if the budget was revoked or has
+    /// expired meanwhile.
     pub async fn send(&self, id: EntryId) -> Result<(), LedgerError> {
         self.step(id, Step::Send).await
     }

@@ -25,6 +25,7 @@ mod logged;
 mod lost;
 mod once;
 mod quotes;
+mod recovers;
 mod redirects;
 mod reqwest;
 mod tokens;

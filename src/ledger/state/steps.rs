@@ -75,6 +75,10 @@ impl Books {
             | (Step::Refused(_), S::Refused)
             | (Step::Unproved(_), S::Unproved) => return Ok(()),
             (Step::Send, S::Reserved) => {
+                // Whoever decided may have taken long.
+                if let Some(budget) = &entry.budget {
+                    self.budgets.check_open(budget, now).map_err(conflict)?;
+                }
                 (entry.state, entry.sent_at) = (S::Sent, Some(now));
             }
             (Step::InFlight, S::Sent) => entry.state = S::InFlight,
