@@ -12,7 +12,7 @@ use http::StatusCode;
 use tower_x402::{
     Amount, Charge, Invoice, PaymentHash,
     client::{Decision, PayErrorKind, Policy, Wallet, approve_fn},
-    ledger::Budget,
+    ledger::{Budget, Ledger},
     lightning::{BoxFuture, NodeError, PayLimits, Payer, PayerProfile, PaymentStatus, Payments},
 };
 
@@ -173,4 +173,60 @@ async fn a_budget_that_is_revoked_while_the_approver_decides_pays_nothing() {
         (bank.asked(), wallet.budget().unwrap().reserved),
         (0, Amount::ZERO)
     );
+}
+
+/// A bank that says what it paid when the ledger takes no note of it any more.
+#[derive(Clone, Debug)]
+struct TooLate {
+    bank: Bank,
+    ledger: Ledger,
+}
+
+impl Payer for TooLate {
+    fn profile(&self) -> PayerProfile {
+        self.bank.profile()
+    }
+
+    fn pay<'a>(
+        &'a self,
+        invoice: &'a Invoice,
+        limits: PayLimits,
+    ) -> BoxFuture<'a, Result<PaymentStatus, NodeError>> {
+        self.bank.pay(invoice, limits)
+    }
+
+    fn lookup_payment(&self, hash: PaymentHash) -> BoxFuture<'_, Result<PaymentStatus, NodeError>> {
+        Box::pin(async move {
+            for entry in entries(&self.ledger) {
+                self.ledger.failed(entry.id(), "a test").await.unwrap();
+            }
+            self.bank.lookup_payment(hash).await
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_is_found_and_cannot_be_written_down_is_an_error_and_not_paid_again() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let late = TooLate {
+        bank: bank.clone(),
+        ledger: ledger.clone(),
+    };
+    let wallet = Wallet::builder(late)
+        .budget(Budget::total(sat(100)))
+        .clock(bank.clock.clone())
+        .ledger(ledger.clone());
+    let wallet = wallet.build().await.unwrap();
+    let (paying, seen) = client(&wallet, hostile::sells(&bank.node, sat(10)));
+    bank.node.payments(Payments::StayInFlight);
+    let error = ask(&paying, get(shop::URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::InFlight);
+    bank.node
+        .settle(entries(&ledger)[0].payment_hash())
+        .unwrap();
+    let requests = seen.lock().unwrap().len();
+    let error = ask(&paying, get(shop::URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::Ledger, "{error}");
+    assert_eq!((seen.lock().unwrap().len(), bank.asked()), (requests, 1));
 }
