@@ -171,7 +171,7 @@ impl WalletBuilder {
             tokens: std::sync::Mutex::default(),
             redirects: std::sync::Mutex::default(),
             recovered: tokio::sync::OnceCell::new(),
-            last_recovery: super::recover::LastRecovery::default(),
+            last_recovery: tokio::sync::Mutex::default(),
         };
         let wallet = Wallet::new(Arc::new(shared), path);
         wallet.load_tokens()?;

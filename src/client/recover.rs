@@ -33,10 +33,6 @@ pub struct Recovered {
     pub unproved: usize,
 }
 
-/// When a recovery was last begun because of a reserved budget.
-#[derive(Debug, Default)]
-pub(super) struct LastRecovery(tokio::sync::Mutex<Option<Instant>>);
-
 impl Wallet {
     /// Asks the payer about every payment that was sent by an earlier process, or whose call was
     /// given up, and writes down what became of it. Stops if the payer cannot be reached.
@@ -72,7 +68,7 @@ impl Wallet {
 
     /// Asks about what calls that were given up left reserved, unless that was asked shortly before.
     pub(super) async fn recover_again(&self) -> Result<(), LedgerError> {
-        let mut last = self.last_recovery().0.lock().await;
+        let mut last = self.last_recovery().lock().await;
         if last.is_some_and(|last| last.elapsed() < PAUSE) {
             return Ok(());
         }

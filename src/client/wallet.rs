@@ -4,7 +4,7 @@ use std::{
 };
 
 use http::{Method, Response, Uri};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::{
     Approver, Policy,
@@ -12,7 +12,6 @@ use super::{
     job::Job,
     offers::half,
     place::Place,
-    recover::LastRecovery,
     redirects::Redirects,
     tokens::{Token, Tokens},
 };
@@ -58,7 +57,8 @@ pub(super) struct Shared {
     pub(super) tokens: Mutex<Tokens>,
     pub(super) redirects: Mutex<Redirects>,
     pub(super) recovered: OnceCell<()>,
-    pub(super) last_recovery: LastRecovery,
+    /// When the payer was last asked because of a reserved budget.
+    pub(super) last_recovery: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Wallet {
@@ -135,7 +135,7 @@ impl Wallet {
         &self.shared.recovered
     }
 
-    pub(super) fn last_recovery(&self) -> &LastRecovery {
+    pub(super) fn last_recovery(&self) -> &tokio::sync::Mutex<Option<Instant>> {
         &self.shared.last_recovery
     }
 

@@ -44,6 +44,7 @@ mod new_payment;
 mod options;
 mod paying;
 mod plain;
+mod presented;
 mod reading;
 mod refusal;
 mod shown;
