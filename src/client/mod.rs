@@ -11,6 +11,8 @@
 //!    count.
 //! 3. What was paid is not lost. If the answer is lost or the process is killed, the same request
 //!    made again presents the same credential.
+//!    A server may bind headers. If the same request comes with other ones, and the server refuses the
+//!    credential for it, the credential is kept, and the next such request is paid for.
 //! 4. A credential goes to the origin that sold it and nowhere else.
 //! 5. What cannot be sent, or cannot be checked, is not paid.
 //!
@@ -26,22 +28,14 @@
 //!
 //! This client is new. Give it a wallet with little money until these are fixed:
 //!
-//! - **Recovery beside a request**: if [`Wallet::recover`] asks for the outcome of a request whose
-//!   call was dropped, and the same request is made meanwhile, it can be paid a second time.
 //! - **Redirects**: if a client beneath the layer follows redirects, the layer pays the last URL.
 //!   In a layer around this one, only the first hop to another origin is kept from being paid, and
 //!   not for every form of `Location`. `PayingClient` follows redirects itself and has neither gap.
 //! - **Headers that reqwest adds**: `default_headers` of a builder that is given to `PayingClient`
 //!   also go to other origins after a redirect, and a credential takes the place of an
 //!   `Authorization` among them. Set headers on each request instead.
-//! - **Headers that a server binds**: two requests that differ only in them count as one. What one
-//!   of them paid for and did not get can block the other, or be refused for it.
-//! - **Dropped calls**: what they reserved counts until the same request is made again, or until
-//!   [`Wallet::recover`] is called. Call it while no request runs.
 //! - **Another node**: keep one ledger for one paying node. With another one, payments in flight
 //!   would be taken for failed.
-//! - **An answer that is lost** although the server had served the request: if the server keeps no
-//!   answers, its refusal stops payments to its domain until a person clears the entry.
 //!
 //! # Order of layers
 //!
