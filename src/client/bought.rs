@@ -23,21 +23,33 @@ pub(super) struct Bought {
     pub(super) receipt: PaidReceipt,
     /// Until when the credential can be used, if it opens more than this request.
     reusable_until: Option<Timestamp>,
-    /// Whether the server may refuse it with reason: it was answered before, or its time is over.
-    may_be_spent: bool,
+    if_refused: IfRefused,
     hand: Hand,
 }
 
+/// What it means if the server refuses a credential.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum IfRefused {
+    /// It may have served the request before: an answer was lost, or said that the server failed.
+    InDoubt,
+    /// Its time was over.
+    Over,
+    /// It was bought with other headers than these, which the server may bind. Whether it was
+    /// presented before.
+    OtherHeaders([u8; 32], bool),
+    /// The server broke its word.
+    Trouble,
+}
+
 impl Bought {
-    /// Makes the credential of a payment. `earlier` is the status of the last answer to it and
-    /// whether its time is over, if an earlier call paid. `None` if the preimage is not the
-    /// invoice's.
+    /// Makes the credential of a payment, and notes that it is about to be presented. `earlier` says
+    /// what a refusal means, if an earlier call paid. `None` if the preimage is not the invoice's.
     pub(super) fn new(
         purchase: &dyn Purchase,
         preimage: &Preimage,
         (fee, paid_at): (Option<Amount>, Timestamp),
         hand: Hand,
-        earlier: Option<(Option<u16>, bool)>,
+        earlier: Option<IfRefused>,
     ) -> Option<Self> {
         let receipt = PaidReceipt::new(Paid {
             entry: hand.id(),
@@ -48,11 +60,13 @@ impl Bought {
             paid_at,
             is_earlier: earlier.is_some(),
         });
+        let header = purchase.credential(preimage)?;
+        hand.presented();
         Some(Self {
-            header: purchase.credential(preimage)?,
+            header,
             receipt,
             reusable_until: purchase.is_reusable().then(|| purchase.redeem_until()),
-            may_be_spent: earlier.is_some_and(|(answered, is_over)| is_over || answered.is_some()),
+            if_refused: earlier.unwrap_or(IfRefused::Trouble),
             hand,
         })
     }
@@ -94,12 +108,19 @@ pub(super) async fn settle<R, E>(
     let status = answer.status();
     wallet.note_redirect(job, &mut answer, true);
     if bought.is_refused_by(status) {
-        if bought.may_be_spent {
-            bought.hand.redeemed(status, false);
-        } else if let Err(error) = bought.hand.refused(status).await {
-            trace::error(format_args!(
-                "a refused credential is not in the ledger: {error}"
-            ));
+        match bought.if_refused {
+            IfRefused::InDoubt => bought.hand.in_doubt(status),
+            IfRefused::Over => bought.hand.redeemed(status, false),
+            IfRefused::OtherHeaders(headers, was_presented) => {
+                bought.hand.refused_for(headers, was_presented);
+            }
+            IfRefused::Trouble => {
+                if let Err(error) = bought.hand.refused(status).await {
+                    trace::error(format_args!(
+                        "a refused credential is not in the ledger: {error}"
+                    ));
+                }
+            }
         }
         return Err(PayError::new(Cause::Refused(receipt, status.as_u16())));
     }

@@ -188,6 +188,7 @@ impl WalletBuilder {
             tokens: std::sync::Mutex::default(),
             redirects: std::sync::Mutex::default(),
             recovered: tokio::sync::OnceCell::new(),
+            last_recovery: tokio::sync::Mutex::default(),
         };
         let wallet = Wallet::new(Arc::new(shared), path);
         wallet.load_tokens()?;

@@ -5,18 +5,17 @@ use super::{
     bought::Bought,
     check::time,
     checked::{Checked, checked, refused, unpayable},
-    earlier::Recovered,
     error::Cause,
     hand::Hand,
     job::Job,
     not_taken::NotTaken,
     outcome::{Outcome, write},
-    permission::permit,
+    permission::{is_in_time, permit},
     receipt::{Paid, PaidReceipt},
 };
 use crate::{
     dialect::offer::Offer,
-    ledger::{BeginError, BeginRefusal, Begun, Entry, EntryId, LedgerError, NewPayment},
+    ledger::{BeginError, BeginRefusal, Begun, LedgerError, NewPayment},
     lightning::PayLimits,
     payment::Amount,
     trace::{self, PaymentFields, in_payment},
@@ -80,7 +79,7 @@ enum Taken {
 async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, Cause<E>> {
     let amount = checked.cost.amount;
     let not = |why| Ok(Taken::Not(amount, why));
-    let Some(payment) = new_payment(wallet, job, &checked) else {
+    let Some(mut payment) = new_payment(wallet, job, &checked) else {
         return not(NotTaken::NoAmount);
     };
     if wallet.policy().dry_run {
@@ -106,9 +105,10 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
     let begun = match begin(wallet, &payment).await? {
         Ok(begun) => begun,
         Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) => {
-            // Another call for the same request was given up meanwhile.
-            if let Some(bought) = wallet.earlier(job).await? {
-                return Ok(Taken::Bought(Box::new(bought)));
+            // Another call for the same request was given up meanwhile, or it is another request.
+            match wallet.earlier_or_others(job).await? {
+                Ok(bought) => return Ok(Taken::Bought(Box::new(bought))),
+                Err(others) => payment.others = others,
             }
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
@@ -122,7 +122,15 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             let asked = wallet.ledger().clear_as_asked(&entries).await;
             #[cfg(feature = "ledger-durable")]
             asked.map_err(Cause::Ledger)?;
-            resolve_all(wallet, &entries).await.map_err(Cause::Ledger)?;
+            wallet.recover_all(&entries).await.map_err(Cause::Ledger)?;
+            match begin(wallet, &payment).await? {
+                Ok(begun) => begun,
+                Err(refusal) => return not(NotTaken::Ledger(refusal)),
+            }
+        }
+        Err(BeginRefusal::OverBudget(over)) if !over.reserved.is_zero() => {
+            // It may be reserved for calls that were given up.
+            wallet.recover_again().await.map_err(Cause::Ledger)?;
             match begin(wallet, &payment).await? {
                 Ok(begun) => begun,
                 Err(refusal) => return not(NotTaken::Ledger(refusal)),
@@ -137,6 +145,12 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
     }
     if let Some(why) = permit(wallet, job, (&checked, &payment), begun.remaining, &hand).await? {
         return Ok(Taken::NotApproved(amount, why));
+    }
+    // What came before may have taken long.
+    if !is_in_time(wallet, &checked) {
+        let why = NotTaken::TooLate;
+        hand.failed(&why.to_string()).await.map_err(Cause::Ledger)?;
+        return not(why);
     }
     let bought = pay(wallet, job, &checked, hand).await?;
     Ok(Taken::Bought(Box::new(bought)))
@@ -177,6 +191,7 @@ pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Opti
         purchase.dialect(),
     )?;
     payment.payer = Some(wallet.payer().profile().id);
+    payment.headers = job.headers;
     payment.origin.clone_from(&place.origin);
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();
@@ -188,18 +203,6 @@ pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Opti
     payment.redeem_until = purchase.redeem_until();
     payment.is_held = wallet.approver().is_some();
     Some(payment)
-}
-
-async fn resolve_all(wallet: &Wallet, entries: &[EntryId]) -> Result<(), LedgerError> {
-    for id in entries {
-        let entry: Option<Entry> = wallet.ledger().entry(*id)?;
-        if let Some(entry) = entry {
-            wallet
-                .recover_one(&entry, &mut Recovered::default())
-                .await?;
-        }
-    }
-    Ok(())
 }
 
 /// Pays, and makes the credential. From the first await on, money may leave.

@@ -1,116 +1,160 @@
 //! What was paid before, and not redeemed: found again, also after a restart.
 
+use tokio::time::{Instant, timeout_at};
+
 use super::{
     Wallet,
-    bought::Bought,
+    bought::{Bought, IfRefused},
     error::Cause,
     hand::Hand,
     job::Job,
     offers::half,
-    outcome::Outcome,
+    outcome::{GRACE, LOOKUP_TIME, Outcome},
     receipt::{Paid, PaidReceipt},
 };
-use crate::ledger::{Entry, EntryState, LedgerError};
+use crate::dialect::{HeaderLine, offer::Purchase};
+use crate::ledger::{Claim, Entry, EntryId, EntryState, LedgerError};
 
-/// What [`Wallet::recover`] found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Recovered {
-    /// Payments that were paid. The next such request redeems each.
-    pub paid: usize,
-    /// Payments that failed. Their money is free again.
-    pub failed: usize,
-    /// Payments whose outcome is still not known. Their money stays reserved.
-    pub unresolved: usize,
-    /// Payments that the payer reported and cannot prove. Their money counts as spent.
-    pub unproved: usize,
+/// What the ledger holds for a request.
+enum Found {
+    /// It was paid, and is taken up.
+    Bought(Box<Bought>),
+    /// Another call asks the payer about it.
+    LookedUp(Entry),
+    /// Nothing but these, which are for other requests.
+    Others(Vec<EntryId>),
+    /// It was sent, and is taken up.
+    Unresolved(Entry, Hand),
+}
+
+/// What the ledger's challenge is worth for a request.
+enum Restored {
+    /// It was bought for another request, or nobody can use it any more.
+    Elsewhere,
+    Purchase(Box<dyn Purchase>),
+    /// The request has the credential's header already, or its dialect is not compiled in.
+    Unusable,
 }
 
 impl Wallet {
     /// Returns what was paid for this request before, ready to be presented. Asks the payer about a
     /// payment whose outcome is not known.
     pub(super) async fn earlier<E>(&self, job: &Job) -> Result<Option<Bought>, Cause<E>> {
-        // Each turn ends one entry of this request.
-        while let Some(entry) = self.ledger().claim(&job.key()).map_err(Cause::Ledger)? {
-            let hand = self.hand(entry.id());
-            if entry.state() == EntryState::Paid {
-                return Ok(self.restored(&entry, hand, job));
-            }
-            match self.resolve(&hand, &entry).await.map_err(Cause::Ledger)? {
-                Outcome::Paid(..) | Outcome::Failed(_) | Outcome::Unproved(_) => {}
-                Outcome::InFlight | Outcome::Unknown => {
-                    return Err(Cause::InFlight(receipt(&entry)));
+        self.earlier_or_others(job).await.map(Result::ok)
+    }
+
+    /// Returns the same, or else the payments for the same URL and body that are for other requests.
+    pub(super) async fn earlier_or_others<E>(
+        &self,
+        job: &Job,
+    ) -> Result<Result<Bought, Vec<EntryId>>, Cause<E>> {
+        let until = Instant::now() + LOOKUP_TIME + GRACE;
+        // Each turn ends one entry of this request, or waits until another call did.
+        loop {
+            let released = self.ledger().released();
+            let found = self.find(job).map_err(Cause::Ledger)?;
+            match found {
+                Found::Bought(bought) => return Ok(Ok(*bought)),
+                Found::LookedUp(entry) => {
+                    if timeout_at(until, released).await.is_err() {
+                        return Err(Cause::InFlight(receipt(&entry)));
+                    }
+                }
+                Found::Others(others) => return Ok(Err(others)),
+                // It was paid meanwhile.
+                Found::Unresolved(entry, _) if entry.state() == EntryState::Paid => {}
+                Found::Unresolved(entry, hand) => {
+                    let resolved = self.resolve(&hand, &entry).await;
+                    let resolved = resolved.map_err(Cause::Ledger)?;
+                    if matches!(resolved.outcome, Outcome::InFlight | Outcome::Unknown) {
+                        return Err(Cause::InFlight(receipt(&entry)));
+                    }
                 }
             }
         }
-        Ok(None)
     }
 
-    /// Asks the payer about every payment that was sent by an earlier process, or whose call was
-    /// given up, and for the proof of those that it could not prove. Writes down what became of
-    /// each.
-    ///
-    /// The first payment of a wallet does the same.
-    ///
-    /// # Errors
-    ///
-    /// A [`LedgerError`] if the ledger cannot be read or written.
-    pub async fn recover(&self) -> Result<Recovered, LedgerError> {
-        let mut recovered = Recovered::default();
-        let unproved = self.ledger().unproved_by(self.payer().profile().id)?;
-        for entry in self.ledger().unresolved()?.iter().chain(&unproved) {
-            self.recover_one(entry, &mut recovered).await?;
+    /// Takes up a payment for this request. A paid one comes first.
+    fn find(&self, job: &Job) -> Result<Found, LedgerError> {
+        let mut entries = self.ledger().find(&job.key())?;
+        entries.sort_by_key(|entry| entry.state() != EntryState::Paid);
+        let (mut looked_up, mut others) = (None, Vec::new());
+        for entry in entries {
+            if entry.state() == EntryState::Paid {
+                match self.restored(&entry, job) {
+                    Restored::Elsewhere => others.push(entry.id()),
+                    Restored::Purchase(purchase) => {
+                        if let Claim::Taken(entry) = self.ledger().claim(entry.id())? {
+                            let hand = self.hand(entry.id());
+                            let bought = self.bought(&entry, &*purchase, hand, job);
+                            if let Some(bought) = bought {
+                                return Ok(Found::Bought(Box::new(bought)));
+                            }
+                        }
+                    }
+                    Restored::Unusable => {}
+                }
+                continue;
+            }
+            match self.ledger().claim(entry.id())? {
+                Claim::Taken(entry) => {
+                    let hand = self.hand(entry.id());
+                    return Ok(Found::Unresolved(entry, hand));
+                }
+                Claim::LookedUp => looked_up = Some(entry),
+                Claim::NotFree => {}
+            }
         }
-        Ok(recovered)
+        Ok(looked_up.map_or(Found::Others(others), Found::LookedUp))
     }
 
-    pub(super) async fn recover_one(
+    /// Reads what was bought, for this request.
+    fn restored(&self, entry: &Entry, job: &Job) -> Restored {
+        if entry.is_no_use_for(&job.headers) {
+            return Restored::Elsewhere;
+        }
+        let restore = half(&entry.dialect()).map(|half| half.restore);
+        let purchase = restore.and_then(|restore| restore(entry.payable()).ok());
+        if let Some(purchase) = &purchase
+            && !purchase.is_for(&job.as_request())
+        {
+            return Restored::Elsewhere;
+        }
+        let header = purchase
+            .as_ref()
+            .and_then(|purchase| purchase.credential(entry.preimage()?));
+        // A header of the caller's own is not replaced.
+        let is_free = |(name, _): &HeaderLine| !job.head.headers.contains_key(name);
+        match purchase {
+            Some(purchase) if header.as_ref().is_some_and(is_free) => Restored::Purchase(purchase),
+            // Whoever could have used it has had the time to.
+            _ if self.is_over(entry) => Restored::Elsewhere,
+            _ => Restored::Unusable,
+        }
+    }
+
+    fn is_over(&self, entry: &Entry) -> bool {
+        self.now() >= entry.redeem_until()
+    }
+
+    /// Makes the credential of a payment that the ledger holds.
+    fn bought(
         &self,
         entry: &Entry,
-        recovered: &mut Recovered,
-    ) -> Result<(), LedgerError> {
-        if entry.state() == EntryState::Unproved {
-            return self.prove(entry, recovered).await;
-        }
-        let Some(hand) = self.claim(entry)? else {
-            return Ok(());
-        };
-        let count = match self.resolve(&hand, entry).await? {
-            Outcome::Failed(_) => &mut recovered.failed,
-            Outcome::InFlight | Outcome::Unknown => &mut recovered.unresolved,
-            Outcome::Paid(..) => &mut recovered.paid,
-            Outcome::Unproved(_) => &mut recovered.unproved,
-        };
-        *count += 1;
-        Ok(())
-    }
-
-    /// Takes an entry into the hands of this call. `None` if another call is at work on it.
-    fn claim(&self, entry: &Entry) -> Result<Option<Hand>, LedgerError> {
-        // The ledger hands out the payments of a request in an order of its own.
-        let mut others = Vec::new();
-        while let Some(claimed) = self.ledger().claim(&entry.request_key())? {
-            let hand = self.hand(claimed.id());
-            if claimed.id() == entry.id() {
-                return Ok(Some(hand));
-            }
-            others.push(hand);
-        }
-        Ok(None)
-    }
-
-    /// Makes the credential of a payment that the ledger holds. `None` if it was bought with other
-    /// headers, if the request has the credential's header already, or in a dialect that is not compiled in.
-    fn restored(&self, entry: &Entry, hand: Hand, job: &Job) -> Option<Bought> {
-        let purchase = (half(&entry.dialect())?.restore)(entry.payable()).ok()?;
-        purchase.is_for(&job.as_request()).then_some(())?;
+        purchase: &dyn Purchase,
+        hand: Hand,
+        job: &Job,
+    ) -> Option<Bought> {
         let paid = (entry.fee(), entry.paid_at().unwrap_or(entry.created_at()));
-        let is_over = self.now() >= entry.redeem_until();
-        let earlier = Some((entry.answered(), is_over));
-        let bought = Bought::new(&*purchase, entry.preimage()?, paid, hand, earlier)?;
-        // A header of the caller's own is not replaced.
-        let is_free = !job.head.headers.contains_key(&bought.header.0);
-        is_free.then_some(bought)
+        let was_tried = entry.is_presented() || entry.answered().is_some();
+        let is_same = *entry.headers() == job.headers || purchase.compares_headers();
+        let if_refused = match (self.is_over(entry), is_same, was_tried) {
+            (true, ..) => IfRefused::Over,
+            (_, false, _) => IfRefused::OtherHeaders(job.headers, entry.is_presented()),
+            (_, _, true) => IfRefused::InDoubt,
+            (_, _, false) => IfRefused::Trouble,
+        };
+        Bought::new(purchase, entry.preimage()?, paid, hand, Some(if_refused))
     }
 }
 

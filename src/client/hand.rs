@@ -53,6 +53,18 @@ impl Hand {
         self.ledger.refused(self.id, &why).await
     }
 
+    pub(super) fn presented(&self) {
+        self.ledger.presented(self.id);
+    }
+
+    pub(super) fn in_doubt(&self, status: StatusCode) {
+        self.ledger.in_doubt(self.id, status.as_u16());
+    }
+
+    pub(super) fn refused_for(&self, headers: [u8; 32], was_presented: bool) {
+        self.ledger.refused_for(self.id, headers, was_presented);
+    }
+
     pub(super) fn answered(&self, status: StatusCode) {
         self.ledger.answered(self.id, status.as_u16());
     }

@@ -9,7 +9,7 @@ use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
 use tower_service::Service;
 
-use super::{error::Cause, guard, place::Place, policy::Policy};
+use super::{error::Cause, guard, headers, place::Place, policy::Policy};
 use crate::{
     boxed::BoxError,
     clock::Timestamp,
@@ -27,6 +27,8 @@ pub(super) struct Job {
     body: Option<Bytes>,
     body_hash: [u8; 32],
     key: RequestKey,
+    /// SHA-256 of the caller's headers.
+    pub(super) headers: [u8; 32],
     /// Whether a redirect led here that must not lead to a payment.
     pub(super) is_led_here: bool,
     /// Whether a client beneath followed a redirect, so that another place asks for the payment.
@@ -93,6 +95,7 @@ impl Job {
             &body_hash,
         ]);
         let job = Self {
+            headers: headers::digest(&head.headers),
             place,
             head,
             body,

@@ -11,6 +11,8 @@
 //!    count.
 //! 3. What was paid is not lost. If the answer is lost or the process is killed, the same request
 //!    made again presents the same credential.
+//!    A server may bind headers. If the same request comes with other ones, and the server refuses the
+//!    credential for it, the credential is kept, and the next such request is paid for.
 //! 4. A credential goes to the origin that sold it and nowhere else.
 //! 5. What cannot be sent, or cannot be checked, is not paid.
 //!
@@ -21,19 +23,6 @@
 //! With the feature `tracing`, each payment is a span `payment` of the target `tower_x402`, with the
 //! fields `host`, `msat`, `dialect`, `payment_hash` and `outcome`. A budget that is nearly used up is
 //! a warning. No preimage, credential, header or query is logged.
-//!
-//! # Known gaps
-//!
-//! This client is new. Give it a wallet with little money until these are fixed:
-//!
-//! - **Recovery beside a request**: if [`Wallet::recover`] asks for the outcome of a request whose
-//!   call was dropped, and the same request is made meanwhile, it can be paid a second time.
-//! - **Headers that a server binds**: two requests that differ only in them count as one. What one
-//!   of them paid for and did not get can block the other, or be refused for it.
-//! - **Dropped calls**: what they reserved counts until the same request is made again, or until
-//!   [`Wallet::recover`] is called. Call it while no request runs.
-//! - **An answer that is lost** although the server had served the request: if the server keeps no
-//!   answers, its refusal stops payments to its domain until a person clears the entry.
 //!
 //! # When the payer is replaced
 //!
@@ -69,6 +58,7 @@ mod final_url;
 mod future;
 mod guard;
 mod hand;
+mod headers;
 mod job;
 mod layer;
 mod location;
@@ -82,6 +72,7 @@ mod place;
 mod policy;
 mod quote;
 mod receipt;
+mod recover;
 mod redirects;
 #[cfg(feature = "reqwest")]
 mod reqwest;
@@ -96,7 +87,6 @@ pub use self::reqwest::{PayingClient, PayingClientBuilder, PayingRequest};
 pub use self::{
     approval::{ApprovalRequest, Approver, Decision, approve_fn},
     builder::WalletBuilder,
-    earlier::Recovered,
     error::{Money, PayError, PayErrorKind, WalletError},
     final_url::FinalUrl,
     future::ResponseFuture,
@@ -105,6 +95,7 @@ pub use self::{
     policy::Policy,
     quote::{Quote, QuotedOffer},
     receipt::PaidReceipt,
+    recover::Recovered,
     resolver::{GuardedAddresses, GuardedResolver},
     service::AutoPay,
     wallet::Wallet,

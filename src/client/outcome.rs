@@ -11,10 +11,10 @@ use crate::{
 };
 
 /// How long the payer may take to look a payment up.
-const LOOKUP_TIME: Duration = Duration::from_secs(30);
+pub(super) const LOOKUP_TIME: Duration = Duration::from_secs(30);
 
 /// How much longer than the payer's own time limit a call of it may take.
-const GRACE: Duration = Duration::from_secs(5);
+pub(super) const GRACE: Duration = Duration::from_secs(5);
 
 /// A payment that the payer does not know counts as failed so long after its invoice expired.
 const AFTER_EXPIRY: Duration = Duration::from_secs(60);
@@ -33,8 +33,14 @@ pub(super) enum Outcome {
     Unproved(&'static str),
 }
 
+/// What the payer says became of a payment.
+pub(super) struct Resolved {
+    pub(super) outcome: Outcome,
+    pub(super) is_reached: bool,
+}
+
 const FALSE_PREIMAGE: &str = "the payer reported a preimage that is not the invoice's";
-const NO_PREIMAGE: &str = "the payer's report of the payment cannot be used";
+pub(super) const NO_PREIMAGE: &str = "the payer's report of the payment cannot be used";
 
 impl Outcome {
     fn of(status: PaymentStatus, hash: PaymentHash) -> Self {
@@ -99,12 +105,17 @@ impl Wallet {
     }
 
     /// Asks the payer what became of a payment that was sent earlier, and writes it down.
-    pub(super) async fn resolve(&self, hand: &Hand, entry: &Entry) -> Result<Outcome, LedgerError> {
+    pub(super) async fn resolve(
+        &self,
+        hand: &Hand,
+        entry: &Entry,
+    ) -> Result<Resolved, LedgerError> {
         if !self.was_asked_for(entry) {
             return self.leave(hand, entry).await;
         }
-        let outcome = self.look_up(entry.payment_hash()).await;
-        let outcome = outcome.unwrap_or(Outcome::InFlight);
+        let found = self.look_up(entry.payment_hash()).await;
+        let is_reached = is_reached(&found);
+        let outcome = found.unwrap_or(Outcome::InFlight);
         let is_over = self.now() >= entry.invoice_expires_at().saturating_add(AFTER_EXPIRY);
         let outcome = match outcome {
             Outcome::Unknown if is_over => Outcome::Failed(
@@ -113,8 +124,16 @@ impl Wallet {
             Outcome::Unknown => Outcome::InFlight,
             outcome => outcome,
         };
-        write(hand, &outcome).await?;
-        Ok(outcome)
+        if let Outcome::Paid(preimage, fee) = &outcome {
+            // Nobody presents it now. If this is not written, the next call asks the payer again.
+            hand.paid(preimage, *fee).await?;
+        } else {
+            write(hand, &outcome).await?;
+        }
+        Ok(Resolved {
+            outcome,
+            is_reached,
+        })
     }
 }
 
@@ -133,6 +152,12 @@ pub(super) async fn write(hand: &Hand, outcome: &Outcome) -> Result<(), LedgerEr
         }
         Outcome::Unproved(why) => hand.unproved(why).await,
     }
+}
+
+/// Returns whether the payer was reached.
+pub(super) fn is_reached(found: &Result<Outcome, NodeError>) -> bool {
+    let is_unreachable = |error: &NodeError| error.kind() == NodeErrorKind::Unreachable;
+    !found.as_ref().is_err_and(is_unreachable)
 }
 
 fn is_bad_answer(error: &NodeError) -> bool {

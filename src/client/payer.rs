@@ -1,6 +1,10 @@
 //! Which payments the wallet's payer was asked to make: no other payer can say what became of them.
 
-use super::{Wallet, earlier::Recovered, hand::Hand, outcome::Outcome};
+use super::{
+    Wallet,
+    hand::Hand,
+    outcome::{NO_PREIMAGE, Outcome, Resolved, is_reached},
+};
 use crate::{
     ledger::{Entry, LedgerError},
     trace,
@@ -16,33 +20,46 @@ impl Wallet {
 
     /// Says what becomes of a payment that another payer was asked to make. It may have left there.
     /// If a person cleared it, that payer is gone: the money counts as spent.
-    pub(super) async fn leave(&self, hand: &Hand, entry: &Entry) -> Result<Outcome, LedgerError> {
-        if entry.is_cleared() {
+    pub(super) async fn leave(&self, hand: &Hand, entry: &Entry) -> Result<Resolved, LedgerError> {
+        let outcome = if entry.is_cleared() {
             hand.unproved(REPLACED).await?;
-            return Ok(Outcome::Unproved(REPLACED));
-        }
-        trace::warn(format_args!(
-            "the outcome of payment {} is known to the payer that was asked to make it, and this is another one: use that payer, or clear the payment",
-            entry.id()
-        ));
-        Ok(Outcome::InFlight)
+            Outcome::Unproved(REPLACED)
+        } else {
+            trace::warn(format_args!(
+                "the outcome of payment {} is known to the payer that was asked to make it, and this is another one: use that payer, or clear the payment",
+                entry.id()
+            ));
+            Outcome::InFlight
+        };
+        Ok(Resolved {
+            outcome,
+            is_reached: true,
+        })
     }
 
     /// Asks the payer once more for the proof of a payment that it reported without one. Whatever
     /// else it says now, the money counts as spent.
-    pub(super) async fn prove(
-        &self,
-        entry: &Entry,
-        recovered: &mut Recovered,
-    ) -> Result<(), LedgerError> {
-        let is_own = self.was_asked_for(entry);
-        match self.look_up(entry.payment_hash()).await {
-            Ok(Outcome::Paid(preimage, fee)) if is_own => {
-                self.ledger().paid(entry.id(), preimage, fee).await?;
-                recovered.paid += 1;
-            }
-            _ => recovered.unproved += 1,
+    pub(super) async fn prove(&self, entry: &Entry) -> Result<Resolved, LedgerError> {
+        if !self.was_asked_for(entry) {
+            let outcome = Outcome::Unproved(REPLACED);
+            return Ok(Resolved {
+                outcome,
+                is_reached: true,
+            });
         }
-        Ok(())
+        let found = self.look_up(entry.payment_hash()).await;
+        let is_reached = is_reached(&found);
+        let outcome = match found {
+            Ok(Outcome::Paid(preimage, fee)) => {
+                let proof = preimage.clone();
+                self.ledger().paid(entry.id(), proof, fee).await?;
+                Outcome::Paid(preimage, fee)
+            }
+            _ => Outcome::Unproved(NO_PREIMAGE),
+        };
+        Ok(Resolved {
+            outcome,
+            is_reached,
+        })
     }
 }

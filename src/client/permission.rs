@@ -40,7 +40,9 @@ pub(super) async fn permit<E>(
     };
     let refused = match approver.approve(&request).await {
         // A person may have taken long.
-        Decision::Approve if !is_in_time(wallet, checked) => Some(NotTaken::TooLate),
+        Decision::Approve | Decision::Park if !is_in_time(wallet, checked) => {
+            Some(NotTaken::TooLate)
+        }
         Decision::Approve => None,
         Decision::Park => match wallet.ledger().approvals().ask(payment) {
             Ok(Approval::Approved) => None,
@@ -57,7 +59,8 @@ pub(super) async fn permit<E>(
     Ok(refused)
 }
 
-fn is_in_time(wallet: &Wallet, checked: &Checked) -> bool {
+/// Returns whether enough of the invoice's life is left to pay it.
+pub(super) fn is_in_time(wallet: &Wallet, checked: &Checked) -> bool {
     let left = checked.purchase.expires_at().saturating_since(wallet.now());
     left >= wallet.policy().min_life
 }

@@ -4,7 +4,7 @@ use std::{
 };
 
 use http::{Method, Response, Uri};
-use tokio::sync::OnceCell;
+use tokio::{sync::OnceCell, time::Instant};
 
 use super::{
     Approver, Policy,
@@ -65,6 +65,8 @@ pub(super) struct Shared {
     pub(super) tokens: Mutex<Tokens>,
     pub(super) redirects: Mutex<Redirects>,
     pub(super) recovered: OnceCell<()>,
+    /// When the payer was last asked because of a reserved budget.
+    pub(super) last_recovery: tokio::sync::Mutex<Option<Instant>>,
 }
 
 impl Wallet {
@@ -145,14 +147,12 @@ impl Wallet {
         Hand::new(self.shared.ledger.clone(), id)
     }
 
-    /// Asks once about what an earlier process left behind.
-    pub(super) async fn recover_once(&self) -> Result<(), LedgerError> {
-        let recover = || async { self.recover().await.map(drop) };
-        self.shared
-            .recovered
-            .get_or_try_init(recover)
-            .await
-            .map(drop)
+    pub(super) fn recovered(&self) -> &OnceCell<()> {
+        &self.shared.recovered
+    }
+
+    pub(super) fn last_recovery(&self) -> &tokio::sync::Mutex<Option<Instant>> {
+        &self.shared.last_recovery
     }
 
     /// Returns the reusable credential for a request.

@@ -52,6 +52,9 @@ pub(crate) trait Purchase: fmt::Debug + Send + Sync {
     /// Returns whether it was bought for this request, as far as a client can know.
     fn is_for(&self, request: &ClientRequest<'_>) -> bool;
 
+    /// Returns whether [`is_for`](Self::is_for) compares each header that the server binds.
+    fn compares_headers(&self) -> bool;
+
     /// Returns whether the credential opens more than the one request.
     fn is_reusable(&self) -> bool;
 

@@ -1,6 +1,6 @@
 use std::{fmt, sync::Arc};
 
-use super::{BudgetPath, EntryId, RequestKey};
+use super::{BudgetPath, EntryId, RequestKey, tried::Tried};
 use crate::{
     clock::Timestamp,
     payment::{Amount, DialectName, Network, PayerId, PaymentHash, Preimage},
@@ -133,6 +133,7 @@ pub(super) struct Record {
     pub(super) note: Option<String>,
     pub(super) answered: Option<u16>,
     pub(super) request_key: RequestKey,
+    pub(super) tried: Tried,
     pub(super) invoice: String,
     pub(super) payable: String,
     pub(super) preimage: Option<Held>,

@@ -3,6 +3,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use tokio::sync::Notify;
+
 use super::{
     Approvals, EntryId, LedgerOptions,
     error::LedgerError,
@@ -43,6 +45,8 @@ struct Shared {
     approvals: Approvals,
     roots: Roots,
     clock: Arc<dyn Clock>,
+    /// Told when a call is no longer at work on some entry.
+    released: Notify,
     #[cfg(feature = "ledger-durable")]
     clearances: Option<super::clearances::Clearances>,
     #[cfg(feature = "ledger-durable")]
@@ -65,6 +69,7 @@ impl Ledger {
             approvals: Approvals::in_memory(options.clock.clone()),
             roots: Roots::default(),
             clock: options.clock,
+            released: Notify::new(),
             #[cfg(feature = "ledger-durable")]
             clearances: None,
             #[cfg(feature = "ledger-durable")]
@@ -91,6 +96,16 @@ impl Ledger {
         &self.0.roots
     }
 
+    /// Waits until a call [releases](Self::release) any entry. Releases count from the moment at
+    /// which this is called.
+    pub fn released(&self) -> impl Future<Output = ()> + Send + '_ {
+        self.0.released.notified()
+    }
+
+    pub(super) fn note_release(&self) {
+        self.0.released.notify_waiters();
+    }
+
     /// Changes the books, and returns once the change is safe from a loss of power.
     pub(super) async fn change<T: Send + 'static, E: From<LedgerError> + Send + 'static>(
         &self,
@@ -112,7 +127,7 @@ impl Ledger {
         }
         #[cfg(feature = "ledger-durable")]
         if let Some(journal) = &self.0.journal {
-            if matches!(later, Later::Redeemed { .. }) {
+            if matches!(later, Later::InDoubt(_) | Later::Redeemed { .. }) {
                 books.will_be_redeemed(id);
             }
             drop(books);
@@ -171,6 +186,7 @@ impl Ledger {
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
             roots: Roots::default(),
             clock,
+            released: Notify::new(),
             clearances: Some(super::clearances::Clearances::of(folder.as_ref())),
             journal: Some(journal),
         })))

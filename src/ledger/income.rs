@@ -2,7 +2,9 @@ use std::{future::poll_fn, pin::pin};
 
 use futures_core::Stream;
 
-use super::{EntryId, EntryState, Ledger, LedgerError, RequestKey, entry::Record, plain::plain};
+use super::{
+    EntryId, EntryState, Ledger, LedgerError, RequestKey, entry::Record, plain::plain, tried::Tried,
+};
 use crate::payment::{Amount, PaymentReceipt};
 
 impl Ledger {
@@ -80,6 +82,7 @@ fn record(receipt: &PaymentReceipt) -> Result<Option<Record>, LedgerError> {
         note: None,
         answered: None,
         request_key: RequestKey::from_bytes([0; 32]),
+        tried: Tried::default(),
         invoice: String::new(),
         payable: String::new(),
         preimage: None,

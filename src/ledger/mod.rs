@@ -35,6 +35,7 @@
 mod approvals;
 mod body_digest;
 mod budget;
+mod claim;
 #[cfg(feature = "ledger-durable")]
 mod clearances;
 #[cfg(feature = "ledger-durable")]
@@ -53,6 +54,7 @@ mod new_payment;
 mod options;
 mod paying;
 mod plain;
+mod presented;
 mod reading;
 mod refusal;
 mod roots;
@@ -61,6 +63,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod total;
+mod tried;
 
 #[cfg_attr(
     not(feature = "client"),
@@ -71,6 +74,7 @@ pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
     body_digest::BodyDigest,
     budget::{Budget, BudgetPath, BudgetState},
+    claim::Claim,
     entry::{Direction, Entry, EntryState},
     error::{LedgerError, LedgerErrorKind},
     export::Totals,

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{BodyDigest, BudgetPath, RequestKey};
+use super::{BodyDigest, BudgetPath, EntryId, RequestKey};
 use crate::{
     clock::Timestamp,
     payment::{Amount, DialectName, Invoice, Network, PayerId, PaymentHash},
@@ -19,6 +19,12 @@ pub struct NewPayment {
     pub payer: Option<PayerId>,
     /// The request that is paid for.
     pub request_key: RequestKey,
+    /// SHA-256 of the headers of the request, which a server may bind, without those that differ
+    /// each time. Zeros if it has none.
+    pub headers: [u8; 32],
+    /// Payments that were looked at and are of no use for this request: they are no reason not to
+    /// begin.
+    pub others: Vec<EntryId>,
     /// The network of the invoice.
     pub network: Network,
     /// The payment hash of the invoice.
@@ -72,6 +78,8 @@ impl NewPayment {
             budget,
             payer: None,
             request_key,
+            headers: [0; 32],
+            others: Vec::new(),
             network: invoice.network(),
             payment_hash: invoice.payment_hash(),
             amount: invoice.amount().filter(|amount| !amount.is_zero())?,

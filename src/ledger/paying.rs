@@ -1,7 +1,7 @@
 //! The steps of a payment, in their order.
 
 use super::{
-    BeginError, Begun, Entry, EntryId, Ledger, LedgerError, NewPayment, RequestKey,
+    BeginError, Begun, Claim, EntryId, Ledger, LedgerError, NewPayment,
     state::{Later, Step},
 };
 use crate::payment::{Amount, Preimage};
@@ -38,7 +38,8 @@ impl Ledger {
     /// # Errors
     ///
     /// A [`LedgerError`] if this cannot be written, or if the payment is in a state that does not
-    /// allow it. The same holds for the other steps.
+    /// allow it. The same holds for the other steps. Here also if the budget was revoked or has
+    /// expired meanwhile.
     pub async fn send(&self, id: EntryId) -> Result<(), LedgerError> {
         self.step(id, Step::Send).await
     }
@@ -139,6 +140,32 @@ impl Ledger {
         self.later(id, Later::Answered(status));
     }
 
+    /// Notes that the paid credential is about to be presented. Does not wait until that is written.
+    pub fn presented(&self, id: EntryId) {
+        self.later(id, Later::Presented);
+    }
+
+    /// Notes that the server refused, with this status, a credential that it may have served before:
+    /// an earlier answer was lost, or said that the server failed. The credential is used up. The
+    /// third of a host since it last served a paid request is trouble. Does not wait until that is
+    /// written.
+    pub fn in_doubt(&self, id: EntryId, status: u16) {
+        self.later(id, Later::InDoubt(status));
+    }
+
+    /// Notes that the server refused the paid credential for a request with these headers, which
+    /// are not those that it was bought for. It stays paid, and is no trouble. `was_presented` says
+    /// whether it [was presented](super::Entry::is_presented) before. Does not wait until that is written.
+    pub fn refused_for(&self, id: EntryId, headers: [u8; 32], was_presented: bool) {
+        self.later(
+            id,
+            Later::RefusedFor {
+                headers,
+                was_presented,
+            },
+        );
+    }
+
     /// Forgets a reusable credential. Does not wait until that is written.
     pub fn dropped(&self, id: EntryId) {
         self.later(id, Later::Dropped);
@@ -148,21 +175,25 @@ impl Ledger {
     /// Never blocks, so that it can be called from `drop`.
     pub fn release(&self, id: EntryId) {
         self.later(id, Later::Released);
+        self.note_release();
     }
 
-    /// Returns a payment for this request that has not ended and on which no call of this process
-    /// is at work, and notes that this call is, until [`release`](Self::release). A paid one comes
-    /// first: redeem it. The outcome of another one is not known: ask the payer.
+    /// Takes up a payment that has not ended and on which no call of this process is at work, until
+    /// [`release`](Self::release). If it is paid, redeem it. If its outcome is not known, ask the
+    /// payer, write it down and release it: then the next call can redeem it.
+    ///
+    /// While a payment is looked up, the same request is not begun. While it is redeemed, the same
+    /// request made again is another request.
     ///
     /// It reads and changes memory alone.
     ///
     /// # Errors
     ///
     /// A [`LedgerError`] if the ledger cannot be read now.
-    pub fn claim(&self, request: &RequestKey) -> Result<Option<Entry>, LedgerError> {
+    pub fn claim(&self, id: EntryId) -> Result<Claim, LedgerError> {
         let (mut books, _) = self.books();
         books.whole()?;
-        Ok(books.claim(request))
+        Ok(books.claim(id))
     }
 
     async fn step(&self, id: EntryId, step: Step) -> Result<(), LedgerError> {

@@ -169,9 +169,11 @@ impl Ledger {
     }
 
     /// Returns the entries for which hosts may not be paid, oldest first: credentials that were paid
-    /// and refused, and payments whose outcome is not known. One of the latter is no trouble yet,
-    /// two of one host are. Payments that a payer cannot prove are among them: with two of one payer,
-    /// it pays nothing. Show them to a person, who may [clear](Self::cleared) each.
+    /// and refused, payments whose outcome is not known, and those that
+    /// [are in doubt](Entry::is_in_doubt). One whose outcome is not known is no trouble yet, two of
+    /// one host are. Three in doubt are, since the host last served a paid request. Payments that a
+    /// payer cannot prove are among them: with two of one payer, it pays nothing. Show them to a
+    /// person, who may [clear](Self::cleared) each.
     ///
     /// # Errors
     ///

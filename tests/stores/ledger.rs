@@ -12,8 +12,8 @@ use std::{
 use tower_x402::{
     Amount, Invoice, Preimage,
     ledger::{
-        BeginError, BeginRefusal, Budget, BudgetPath, Entry, EntryState, Ledger, LedgerOptions,
-        NewPayment, RequestKey,
+        BeginError, BeginRefusal, Budget, BudgetPath, Claim, Entry, EntryState, Ledger,
+        LedgerOptions, NewPayment, RequestKey,
     },
     lightning::{Description, InvoiceRequest, LocalNode, Receiver as _},
 };
@@ -115,7 +115,6 @@ fn pay_until_killed(folder: &Path) {
 
 /// Pays as a client does: written before each step, and never twice.
 async fn pay(ledger: &Ledger, new: NewPayment, number: u32, folder: &Path) {
-    let request = new.request_key;
     match ledger.begin(new).await {
         Ok(begun) => {
             let line = format!("{number}\n");
@@ -131,8 +130,8 @@ async fn pay(ledger: &Ledger, new: NewPayment, number: u32, folder: &Path) {
         }
         Err(BeginError::Refused(BeginRefusal::AlreadyUsed(_))) => {}
         Err(BeginError::Refused(BeginRefusal::AlreadyPaid(id))) => {
-            let paid = ledger.claim(&request).unwrap().unwrap();
-            assert!(paid.id() == id && paid.preimage().is_some());
+            let claim = ledger.claim(id).unwrap();
+            assert!(matches!(claim, Claim::Taken(paid) if paid.preimage().is_some()));
             ledger.redeemed(id, 200);
         }
         Err(error) => panic!("{error}"),

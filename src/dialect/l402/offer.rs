@@ -93,6 +93,10 @@ impl Purchase for Payable {
         true
     }
 
+    fn compares_headers(&self) -> bool {
+        false
+    }
+
     /// A token of this crate's server that names a target buys one request. What another server's
     /// token opens is not known: it is tried, and dropped if it is refused.
     fn is_reusable(&self) -> bool {

@@ -69,6 +69,10 @@ impl Purchase for Payable {
         self.is_of_body(request)
     }
 
+    fn compares_headers(&self) -> bool {
+        false
+    }
+
     fn is_reusable(&self) -> bool {
         false
     }

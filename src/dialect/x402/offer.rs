@@ -71,6 +71,10 @@ impl Purchase for Payable {
         self.binds(request)
     }
 
+    fn compares_headers(&self) -> bool {
+        true
+    }
+
     fn is_reusable(&self) -> bool {
         false
     }

@@ -4,6 +4,7 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::tried::StoredTried;
 use crate::{
     clock::Timestamp,
     codec::hex,
@@ -242,6 +243,7 @@ struct StoredEntry<'a> {
     note: Option<Cow<'a, str>>,
     answered: Option<u16>,
     request_key: String,
+    tried: StoredTried,
     invoice: Cow<'a, str>,
     payable: Cow<'a, str>,
     preimage: Option<String>,
@@ -276,6 +278,7 @@ impl<'a> StoredEntry<'a> {
             note: entry.note.as_deref().map(Into::into),
             answered: entry.answered,
             request_key: hex::encode(entry.request_key.as_bytes()),
+            tried: StoredTried::of(&entry.tried),
             invoice: (&entry.invoice).into(),
             payable: (&entry.payable).into(),
             preimage: entry.preimage.as_ref().map(|held| held.0.expose_hex()),
@@ -321,6 +324,7 @@ impl<'a> StoredEntry<'a> {
             note: self.note.map(Cow::into_owned),
             answered: self.answered,
             request_key: RequestKey::from_bytes(hex::decode_lower(&self.request_key)?),
+            tried: self.tried.read()?,
             invoice: self.invoice.into_owned(),
             payable: self.payable.into_owned(),
             preimage: match self.preimage {

@@ -5,6 +5,7 @@ mod journal;
 mod machine;
 #[cfg(test)]
 mod tests;
+mod tried;
 
 pub(super) use self::{
     journal::{change, later, open},

@@ -11,6 +11,7 @@ use crate::{
         Budget, BudgetPath, Entry, EntryId, EntryState, RequestKey, Total,
         entry::{Held, Record},
         state::{BudgetRecord, Carried, CarriedKey},
+        tried::Tried,
     },
     payment::{Amount, DialectName, Network, PayerId, PaymentHash, Preimage},
 };
@@ -72,6 +73,12 @@ fn entry() -> impl Strategy<Value = Entry> {
                 note,
                 answered,
                 request_key: RequestKey::from_bytes(hash),
+                tried: Tried {
+                    headers: hash,
+                    is_presented: flag,
+                    is_in_doubt: !flag,
+                    refused_for: vec![hash; usize::from(flag)],
+                },
                 invoice: e,
                 payable: f,
                 preimage: secret.map(|bytes| Held(Preimage::from_bytes(bytes))),

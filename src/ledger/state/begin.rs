@@ -1,9 +1,9 @@
-use super::{books::Books, budgets::Asked, changes::Changes};
+use super::{books::Books, budgets::Asked, changes::Changes, index::Work};
 use crate::{
     clock::Timestamp,
     ledger::{
         BeginError, BeginRefusal, Begun, EntryId, EntryState, LedgerError, LedgerErrorKind,
-        NewPayment, OverBudget, entry::Record, plain::plain,
+        NewPayment, OverBudget, entry::Record, plain::plain, tried::Tried,
     },
     payment::PayerId,
 };
@@ -21,7 +21,7 @@ impl Books {
         self.make_room(changes)?;
         let budget = new.budget.clone();
         let entry = record(new, id, self.next_number(), now);
-        self.live.calls.insert(id);
+        self.live.calls.insert(id, Work::Request);
         self.put(entry, changes);
         Ok(Begun {
             id,
@@ -87,10 +87,12 @@ impl Books {
                 | EntryState::Unproved => return Err(BeginRefusal::AlreadyUsed(held.id)),
             }
         }
-        // A call that is at work on the same request is another request of the application.
+        // A call that began one, or presents one, is another request of the application. One that
+        // asks the payer is not: what it finds is for whichever request comes next.
         let own = self.index.of_request(&new.request_key);
-        let left = own.filter(|id| !self.live.calls.contains(id));
+        let left = own.filter(|id| !self.live.is_of_a_request(id) && !new.others.contains(id));
         let left = left.filter_map(|id| self.entries.get(&id));
+        let left = left.filter(|held| !held.is_no_use_for(&new.headers));
         match left.min_by_key(|held| held.state != EntryState::Paid) {
             None => Ok(()),
             Some(held) if held.state == EntryState::Paid => Err(BeginRefusal::AlreadyPaid(held.id)),
@@ -98,12 +100,18 @@ impl Books {
         }
     }
 
-    /// Refuses a host that refused a paid credential, or with two payments that are not resolved.
+    /// Refuses a host that refused a paid credential, with two payments that are not resolved, or
+    /// with three of which nobody knows whether it served them.
     fn check_host(&self, host: &str) -> Result<(), BeginRefusal> {
         let is_refused = |id: &EntryId| {
             let entry = self.entries.get(id);
             entry.is_some_and(|entry| entry.state == EntryState::Refused)
         };
+        let doubts: Vec<_> = self.index.doubts(host).take(MOST_NAMED).collect();
+        if doubts.len() >= MOST_DOUBTS {
+            let (host, entries) = (host.to_owned(), doubts);
+            return Err(BeginRefusal::HostInTrouble { host, entries });
+        }
         let entries: Vec<_> = self.index.trouble(host).take(MOST_NAMED).collect();
         if entries.len() >= 2 || entries.iter().any(is_refused) {
             let host = host.to_owned();
@@ -156,6 +164,7 @@ fn record(new: NewPayment, id: EntryId, number: u64, now: Timestamp) -> Record {
         note: None,
         answered: None,
         request_key: new.request_key,
+        tried: Tried::for_headers(new.headers),
         invoice: new.invoice,
         payable: new.payable,
         preimage: None,
@@ -183,5 +192,7 @@ const MAX_PAYABLE: usize = 64 << 10;
 const MAX_METHOD: usize = 32;
 const MAX_PATH: usize = 1_024;
 const MAX_DESCRIPTION: usize = 200;
+/// So many payments in a row may end in doubt.
+const MOST_DOUBTS: usize = 3;
 /// How many entries a refusal names at most.
 const MOST_NAMED: usize = 8;

@@ -227,7 +227,7 @@ impl Books {
     /// Returns payments whose outcome is not known and on which no call is at work.
     pub(in crate::ledger) fn unresolved(&self) -> Vec<Entry> {
         let ids = self.index.unresolved.iter().map(|(_, id)| *id);
-        let left = ids.filter(|id| !self.live.calls.contains(id));
+        let left = ids.filter(|id| !self.live.calls.contains_key(id));
         left.filter_map(|id| self.entry(id)).collect()
     }
 
@@ -273,7 +273,7 @@ impl Books {
 
     pub(super) fn keep(&mut self, entry: Record) {
         let entry = Arc::new(entry);
-        let is_live = self.live.calls.contains(&entry.id);
+        let is_live = self.live.is_of_a_request(&entry.id);
         let old = self.entries.insert(entry.id, entry.clone());
         if let Some(budget) = &entry.budget {
             let before = old.as_deref().map_or(Counted::Nothing, Counted::of);

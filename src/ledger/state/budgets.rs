@@ -112,12 +112,7 @@ impl Budgets {
                 .0
                 .get(name)
                 .ok_or_else(|| BeginRefusal::UnknownBudget(asked.budget.clone()))?;
-            if node.record.revoked_at.is_some() {
-                return Err(BeginRefusal::BudgetRevoked(node.path.clone()));
-            }
-            if node.record.ends_at().is_some_and(|end| end <= now) {
-                return Err(BeginRefusal::BudgetExpired(node.path.clone()));
-            }
+            node.check_open(now)?;
             for (kind, limit, used) in node.limits(asked.host, now) {
                 let figures = OverBudget {
                     budget: node.path.clone(),
@@ -138,6 +133,16 @@ impl Budgets {
             }
         }
         Ok(nearly)
+    }
+
+    /// Checks that a budget, and each above it, may still pay.
+    pub(super) fn check_open(
+        &self,
+        budget: &BudgetPath,
+        now: Timestamp,
+    ) -> Result<(), BeginRefusal> {
+        let mut nodes = budget.and_above().filter_map(|name| self.0.get(name));
+        nodes.try_for_each(|node| node.check_open(now))
     }
 
     /// Returns a budget as it is now, or `None` if there is none.
@@ -183,6 +188,16 @@ impl Node {
             windows: windows.collect(),
             record,
         }
+    }
+
+    fn check_open(&self, now: Timestamp) -> Result<(), BeginRefusal> {
+        if self.record.revoked_at.is_some() {
+            return Err(BeginRefusal::BudgetRevoked(self.path.clone()));
+        }
+        if self.record.ends_at().is_some_and(|end| end <= now) {
+            return Err(BeginRefusal::BudgetExpired(self.path.clone()));
+        }
+        Ok(())
     }
 
     fn add(&mut self, host: &str, counted: Counted) {

@@ -152,8 +152,11 @@ impl Record {
     fn is_over_before(&self, moment: Timestamp, now: Timestamp) -> bool {
         let is_over = match self.state {
             EntryState::Earned | EntryState::Failed => true,
-            // A reusable credential until its end.
-            EntryState::Redeemed => self.preimage.is_none() || self.redeem_until < now,
+            EntryState::Redeemed => {
+                // A reusable credential until its end.
+                let is_used = self.preimage.is_none() || self.redeem_until < now;
+                is_used && (self.is_cleared || !self.tried.is_in_doubt)
+            }
             EntryState::Refused | EntryState::Unproved => self.is_cleared,
             EntryState::InFlight | EntryState::Paid | EntryState::Reserved | EntryState::Sent => {
                 false

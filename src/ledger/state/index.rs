@@ -18,6 +18,8 @@ pub(super) struct Index {
     trouble: HashMap<String, BTreeSet<EntryId>>,
     /// Payments that a payer cannot prove, and that no person cleared.
     unproved: HashMap<Option<PayerId>, BTreeSet<EntryId>>,
+    /// Payments that a host refused and may have served before, since it last served one.
+    doubts: HashMap<String, BTreeSet<EntryId>>,
     /// Payments whose outcome is not known.
     pub(super) unresolved: BTreeSet<(u64, EntryId)>,
     /// All entries in their order.
@@ -29,7 +31,7 @@ pub(super) struct Index {
 }
 
 impl Index {
-    /// Notes what an entry is now. `is_live` says whether a call of this process works on it.
+    /// Notes what an entry is now. `is_live` says whether the request that began it is at work.
     pub(super) fn note(&mut self, entry: &Record, is_live: bool) {
         let (place, hash) = (
             (entry.number, entry.id),
@@ -90,15 +92,9 @@ impl Index {
                 EntryState::Sent => !is_live,
                 _ => false,
             };
-        if is_trouble {
-            let own = self.trouble.entry(entry.host.clone()).or_default();
-            own.insert(entry.id);
-        } else if let Some(own) = self.trouble.get_mut(&entry.host) {
-            own.remove(&entry.id);
-            if own.is_empty() {
-                self.trouble.remove(&entry.host);
-            }
-        }
+        toggle_of_host(&mut self.trouble, entry, is_trouble);
+        let is_in_doubt = !entry.is_cleared && entry.tried.is_in_doubt;
+        toggle_of_host(&mut self.doubts, entry, is_in_doubt);
     }
 
     fn note_unproved(&mut self, entry: &Record) {
@@ -128,13 +124,29 @@ impl Index {
 
     /// Returns the entries that may be a reason not to pay any host, or with any payer.
     pub(super) fn all_trouble(&self) -> impl Iterator<Item = EntryId> {
-        let unproved = self.unproved.values().flatten();
-        self.trouble.values().flatten().chain(unproved).copied()
+        let all = self.trouble.values().chain(self.doubts.values());
+        all.chain(self.unproved.values()).flatten().copied()
+    }
+
+    /// Returns the payments of a host that it refused and may have served before.
+    pub(super) fn doubts(&self, host: &str) -> impl Iterator<Item = EntryId> {
+        self.doubts.get(host).into_iter().flatten().copied()
     }
 
     /// Returns the last payment of an invoice.
     pub(super) fn of_hash(&self, network: Network, hash: PaymentHash) -> Option<EntryId> {
         self.by_hash.get(&(network, hash)).map(|(_, id)| *id)
+    }
+}
+
+fn toggle_of_host(all: &mut HashMap<String, BTreeSet<EntryId>>, entry: &Record, is_in: bool) {
+    if is_in {
+        all.entry(entry.host.clone()).or_default().insert(entry.id);
+    } else if let Some(own) = all.get_mut(&entry.host) {
+        own.remove(&entry.id);
+        if own.is_empty() {
+            all.remove(&entry.host);
+        }
     }
 }
 
@@ -157,10 +169,26 @@ const fn has_not_ended(state: EntryState) -> bool {
     )
 }
 
+/// What a call of this process does with an entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// It asks the payer what became of it.
+    LookUp,
+    /// It began the payment, or presents its credential: a request of its own.
+    Request,
+}
+
 /// Entries on which a call of this process is at work. No disk holds that.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    pub(super) calls: HashSet<EntryId>,
+    pub(super) calls: HashMap<EntryId, Work>,
     /// Redeemed, and not written so yet: nobody takes them up again.
     pub(super) redeemed: HashSet<EntryId>,
+}
+
+impl Live {
+    /// Returns whether a request of its own is at work on an entry.
+    pub(super) fn is_of_a_request(&self, id: &EntryId) -> bool {
+        self.calls.get(id) == Some(&Work::Request)
+    }
 }

@@ -1,11 +1,12 @@
 use super::{
     books::{Books, conflict, unknown},
     changes::Changes,
+    index::Work,
 };
 use crate::{
     clock::Timestamp,
     ledger::{
-        Entry, EntryId, EntryState, LedgerError, RequestKey,
+        Claim, Entry, EntryId, EntryState, LedgerError,
         entry::{Held, Record},
         plain::plain,
     },
@@ -32,9 +33,19 @@ pub(in crate::ledger) enum Later {
     Answered(u16),
     /// A reusable credential is worth nothing any more.
     Dropped,
+    /// The server refused a credential that it may have served before.
+    InDoubt(u16),
+    /// The credential is about to be presented.
+    Presented,
     Redeemed {
         status: u16,
         is_reusable: bool,
+    },
+    /// The server refused the credential for a request with these headers, which are not those that
+    /// it was bought for. `was_presented` says whether it was before that.
+    RefusedFor {
+        headers: [u8; 32],
+        was_presented: bool,
     },
     /// The call that was at work on it has ended.
     Released,
@@ -64,6 +75,10 @@ impl Books {
             | (Step::Refused(_), S::Refused)
             | (Step::Unproved(_), S::Unproved) => return Ok(()),
             (Step::Send, S::Reserved) => {
+                // Whoever decided may have taken long.
+                if let Some(budget) = &entry.budget {
+                    self.budgets.check_open(budget, now).map_err(conflict)?;
+                }
                 (entry.state, entry.sent_at) = (S::Sent, Some(now));
             }
             (Step::InFlight, S::Sent) => entry.state = S::InFlight,
@@ -82,6 +97,8 @@ impl Books {
                 // An unproved payment counted from its end on, and counts no longer than that.
                 entry.paid_at = entry.ended_at.take().or(Some(now));
                 (entry.state, entry.fee, entry.note) = (S::Paid, Some(fee), None);
+                // Whatever was cleared before was other trouble.
+                entry.is_cleared = false;
                 entry.preimage = Some(Held(preimage));
             }
             (Step::Refused(why), S::Paid) => {
@@ -115,8 +132,8 @@ impl Books {
 
         match later {
             Later::Abandoned | Later::Released => drop(self.end_call(id)),
-            Later::Redeemed { .. } => drop(self.live.redeemed.remove(&id)),
-            Later::Answered(_) | Later::Dropped => {}
+            Later::InDoubt(_) | Later::Redeemed { .. } => drop(self.live.redeemed.remove(&id)),
+            Later::Answered(_) | Later::Dropped | Later::Presented | Later::RefusedFor { .. } => {}
         }
         let Some(held) = self.entries.get(&id) else {
             return false;
@@ -129,6 +146,25 @@ impl Books {
             }
             (Later::Answered(status), S::Paid) => entry.answered = Some(status),
             (Later::Dropped, S::Redeemed) => entry.forget(),
+            (Later::Presented, S::Paid) if entry.tried.is_presented => return false,
+            (Later::Presented, S::Paid) => entry.tried.is_presented = true,
+            (
+                Later::RefusedFor {
+                    headers,
+                    was_presented,
+                },
+                S::Paid,
+            ) => {
+                entry.tried.is_presented = was_presented;
+                entry.tried.note_refused_for(headers);
+            }
+            (Later::InDoubt(status), S::Paid) => {
+                entry.end(S::Redeemed, Some(ASKED_AGAIN), now);
+                entry.answered = Some(status);
+                entry.tried.is_in_doubt = true;
+                entry.is_cleared = false;
+                entry.forget();
+            }
             (
                 Later::Redeemed {
                     status,
@@ -144,6 +180,9 @@ impl Books {
                 } else {
                     entry.forget();
                 }
+                if (200..300).contains(&status) {
+                    self.end_doubts(&entry.host, changes);
+                }
             }
             _ => return false,
         }
@@ -151,24 +190,36 @@ impl Books {
         true
     }
 
-    /// Returns a payment for a request that has not ended and on which no call is at work, and
-    /// notes that one is now. A paid one comes first.
-    pub(in crate::ledger) fn claim(&mut self, key: &RequestKey) -> Option<Entry> {
-        let own = self
-            .index
-            .of_request(key)
-            .filter_map(|id| self.entries.get(&id));
-        let free = own.filter(|entry| {
-            let is_taken = self.live.calls.contains(&entry.id);
-            let is_over = self.live.redeemed.contains(&entry.id);
-            !is_taken && !is_over && entry.state != EntryState::Reserved
-        });
-        let chosen = free
-            .min_by_key(|entry| entry.state != EntryState::Paid)?
-            .clone();
-        self.live.calls.insert(chosen.id);
-        self.index.note_trouble(&chosen, true);
-        Some(Entry(chosen))
+    /// Notes that a host served what was paid for: what it did before that is no trouble.
+    fn end_doubts(&mut self, host: &str, changes: &mut dyn Changes) {
+        let ids: Vec<_> = self.index.doubts(host).collect();
+        for id in ids {
+            if let Some(held) = self.entries.get(&id) {
+                let mut entry = Record::clone(held);
+                entry.is_cleared = true;
+                self.put(entry, changes);
+            }
+        }
+    }
+
+    /// Takes up a payment that has not ended, if no call is at work on it.
+    pub(in crate::ledger) fn claim(&mut self, id: EntryId) -> Claim {
+        let entry = match self.entries.get(&id) {
+            Some(entry) if !self.live.redeemed.contains(&id) => entry,
+            _ => return Claim::NotFree,
+        };
+        let work = match entry.state {
+            EntryState::Paid => Work::Request,
+            EntryState::InFlight | EntryState::Sent => Work::LookUp,
+            _ => return Claim::NotFree,
+        };
+        match self.live.calls.get(&id) {
+            Some(Work::LookUp) => return Claim::LookedUp,
+            Some(Work::Request) => return Claim::NotFree,
+            None => {}
+        }
+        self.live.calls.insert(id, work);
+        Claim::Taken(Entry(entry.clone()))
     }
 
     /// Records income. Returns whether it was new.

@@ -69,7 +69,9 @@ async fn whatever_step_a_process_ends_after_the_next_one_goes_on_from_there() {
         refusal(ledger.begin(again.clone()).await),
         BeginRefusal::AlreadyPaid(id)
     );
-    let paid = ledger.claim(&request(1)).unwrap().unwrap();
+    let Claim::Taken(paid) = ledger.claim(id).unwrap() else {
+        panic!("it is free");
+    };
     assert!(paid.payment_hash().is_of(paid.preimage().unwrap()));
     assert_eq!(paid.payable(), payment(&wallet, 1).payable);
     ledger.answered(id, 503);
@@ -199,13 +201,11 @@ async fn what_is_redeemed_is_taken_up_by_nobody_although_that_is_not_written_yet
             .await
             .unwrap();
         ledger.release(id);
-        assert!(
-            ledger.claim(&request(number)).unwrap().is_some(),
-            "it can be redeemed"
-        );
+        let claim = || ledger.claim(id).unwrap();
+        assert!(matches!(claim(), Claim::Taken(_)), "it can be redeemed");
         ledger.redeemed(id, 200);
         ledger.release(id);
-        assert!(ledger.claim(&request(number)).unwrap().is_none(), "it is");
+        assert!(matches!(claim(), Claim::NotFree), "it is");
     }
 }
 

@@ -22,7 +22,7 @@ enum Happening {
     },
     Clock(i64),
     Forget,
-    Claim(u32),
+    Claim(usize),
     Later(usize, u8),
     Restart,
     /// Revokes a budget below `w/a`.
@@ -38,7 +38,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         8 => (any::<prop::sample::Index>(), 0u8..7, 0u64..6).prop_map(|(at, step, fee)| Happening::Step(at.index(1_000), step, fee)),
         4 => (any::<prop::sample::Index>(), 0u8..4).prop_map(|(at, later)| Happening::Later(at.index(1_000), later)),
         2 => (-5_000i64..9_000).prop_map(Happening::Clock),
-        2 => (0u32..12).prop_map(Happening::Claim),
+        2 => any::<prop::sample::Index>().prop_map(|at| Happening::Claim(at.index(1_000))),
         1 => Just(Happening::Restart),
         1 => Just(Happening::Forget),
         1 => (3..PATHS.len()).prop_map(Happening::Revoke),
@@ -167,7 +167,7 @@ impl World {
                 self.ids.push(id);
             }
             Happening::Clock(by) => self.clock = self.clock.saturating_add_signed(by),
-            Happening::Claim(key) => drop(self.books.claim(&request(key))),
+            Happening::Claim(at) => drop(self.pick(at).map(|id| self.books.claim(id))),
             Happening::Later(at, later) => {
                 let Some(id) = self.pick(at) else { return };
                 let later = match later {

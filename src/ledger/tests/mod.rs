@@ -41,6 +41,8 @@ fn payment(budget: &BudgetPath, number: u32) -> NewPayment {
         budget: budget.clone(),
         payer: None,
         request_key: request(number),
+        headers: [0; 32],
+        others: Vec::new(),
         network: Network::Regtest,
         payment_hash: preimage(number).payment_hash(),
         amount: Amount::from_sat(10),

@@ -110,31 +110,61 @@ async fn a_request_is_not_paid_again_before_its_earlier_payment_has_ended() {
 }
 
 #[tokio::test]
-async fn one_call_at_a_time_works_on_a_payment_and_a_paid_one_comes_first() {
+async fn one_call_at_a_time_works_on_a_payment() {
     let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
-    let first = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
-    assert!(
-        ledger.claim(&request(1)).unwrap().is_none(),
-        "its own call works on it"
-    );
-    // Another request of the application, which happens to be the same.
-    let second = NewPayment {
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    let claim = || ledger.claim(id).unwrap();
+    assert!(matches!(claim(), Claim::NotFree), "its request is at work");
+    ledger.release(id);
+    assert!(matches!(claim(), Claim::Taken(_)));
+    assert!(matches!(claim(), Claim::LookedUp));
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    assert!(matches!(claim(), Claim::LookedUp), "until it is released");
+    let released = ledger.released();
+    ledger.release(id);
+    released.await;
+    assert!(matches!(claim(), Claim::Taken(paid) if paid.preimage().is_some()));
+    assert!(matches!(claim(), Claim::NotFree), "it is redeemed");
+    ledger.redeemed(id, 200);
+    ledger.release(id);
+    assert!(matches!(claim(), Claim::NotFree), "it has ended");
+}
+
+#[tokio::test]
+async fn a_request_is_not_begun_while_its_earlier_payment_is_looked_up() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.release(id);
+    ledger.claim(id).unwrap();
+    let again = NewPayment {
         payment_hash: preimage(2).payment_hash(),
         ..payment(&wallet, 1)
     };
-    let second = ledger.begin(second).await.unwrap().id;
-    ledger
-        .paid(second, preimage(2), Amount::ZERO)
-        .await
-        .unwrap();
-    ledger.release(first);
-    ledger.release(second);
-    let claimed = || ledger.claim(&request(1)).unwrap().map(|entry| entry.id());
-    assert_eq!(claimed(), Some(second));
-    assert_eq!(claimed(), Some(first));
-    assert_eq!(claimed(), None);
-    ledger.release(second);
-    assert_eq!(claimed(), Some(second));
+    let refused = async || refusal(ledger.begin(again.clone()).await);
+    assert_eq!(refused().await, BeginRefusal::Unresolved(id));
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    assert_eq!(refused().await, BeginRefusal::AlreadyPaid(id));
+    // Once a request presents it, the same request is another one.
+    ledger.release(id);
+    ledger.claim(id).unwrap();
+    ledger.begin(again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_payment_that_is_looked_up_stays_trouble_of_its_host() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let of_host = |number| NewPayment {
+        host: "shop.example".to_owned(),
+        ..payment(&wallet, number)
+    };
+    let first = ledger.begin(of_host(1)).await.unwrap().id;
+    let second = ledger.begin(of_host(2)).await.unwrap().id;
+    for id in [first, second] {
+        ledger.release(id);
+        ledger.claim(id).unwrap();
+    }
+    let refused = refusal(ledger.begin(of_host(3)).await);
+    assert!(matches!(refused, BeginRefusal::HostInTrouble { .. }));
 }
 
 #[tokio::test]

@@ -1,0 +1,97 @@
+//! Requests that differ only in their headers, which the server binds.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use http::{Request, StatusCode};
+use tower::{Layer as _, ServiceExt as _};
+use tower_x402::{
+    Charge, DialectName,
+    client::{AutoPayLayer, PaidReceipt, PayErrorKind},
+    ledger::EntryState,
+};
+
+use crate::{
+    bank::{Bank, entries, sat},
+    doubts::{Broken, has_credential},
+    shop::{self, ALL, URL},
+    stall::{Body, get},
+};
+
+fn accepting(kind: &'static str) -> Request<Body> {
+    let mut request = get(URL);
+    let kind = http::HeaderValue::from_static(kind);
+    request.headers_mut().insert("accept", kind);
+    request
+}
+
+#[tokio::test]
+async fn what_was_bought_with_other_headers_is_neither_lost_nor_in_the_way() {
+    for dialect in ALL {
+        let bank = Bank::new();
+        let ledger = bank.ledger();
+        let wallet = bank.wallet_of(&ledger, dialect).await;
+        let server = shop::sells(&bank, ALL, Charge::new(sat(10)).bind_headers(["accept"]));
+        let breaks = Arc::new(AtomicBool::new(true));
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let breaks = has_credential(&request) && breaks.swap(false, Ordering::SeqCst);
+            let answer = server(request);
+            async move {
+                // The first credential never arrives.
+                match breaks {
+                    true => Err(Broken),
+                    false => Ok(answer.await),
+                }
+            }
+        });
+        let client = AutoPayLayer::new(wallet).layer(service);
+        let ask = async |kind| client.clone().oneshot(accepting(kind)).await;
+        let lost = ask("text/plain").await.unwrap_err();
+        assert_eq!(lost.kind(), PayErrorKind::LostAnswer);
+
+        if dialect != DialectName::X402 {
+            // The client cannot see what is bound: it tries once, and keeps what it has.
+            let refused = ask("text/html").await.unwrap_err();
+            assert_eq!(refused.kind(), PayErrorKind::RefusedAfterPayment);
+        }
+        assert_eq!(entries(&ledger)[0].state(), EntryState::Paid, "{dialect}");
+        assert!(ledger.trouble().unwrap().is_empty(), "{dialect}");
+        for (kind, is_earlier) in [("text/html", false), ("text/plain", true)] {
+            let answer = ask(kind).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK, "{dialect}, {kind}");
+            let receipt = answer.extensions().get::<PaidReceipt>().unwrap();
+            assert_eq!(receipt.is_earlier(), is_earlier, "{dialect}, {kind}");
+        }
+        assert_eq!(bank.payments(), 2, "{dialect}");
+    }
+}
+
+#[tokio::test]
+async fn a_payment_that_a_person_cleared_does_not_stop_the_same_request() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet(&ledger).await;
+    let node = bank.node.clone();
+    let works = Arc::new(AtomicBool::new(false));
+    let served = Arc::clone(&works);
+    let (client, _) = crate::stall::client(&wallet, move |request| {
+        let (node, works) = (node.clone(), served.load(Ordering::SeqCst));
+        async move {
+            match crate::hostile::is_paid(&request) {
+                true => crate::stall::answer(if works { 200 } else { 503 }),
+                false => crate::hostile::l402(&crate::hostile::invoice(&node, sat(5)).await),
+            }
+        }
+    });
+    for _ in 0..2 {
+        let answer = crate::stall::ask(&client, get(URL)).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(bank.payments(), 1);
+    ledger.cleared(entries(&ledger)[0].id()).await.unwrap();
+    works.store(true, Ordering::SeqCst);
+    let answer = crate::stall::ask(&client, get(URL)).await.unwrap();
+    assert_eq!((answer.status(), bank.payments()), (StatusCode::OK, 2));
+}
