@@ -22,6 +22,7 @@ A paid API over Lightning, and a wallet that pays for it. The money is not real.
                     ('GET /weather/{city}=10')
   --origin URL      the public URL, if it differs from the address that the API listens on
   --store DIR       the folder for spent payments and the master secret (in memory)
+  --keep-answers    keeps paid answers, and repeats one for the same credential
   --unpaid N        the most unpaid invoices of one client (64)
   --help            prints this text";
 
@@ -33,6 +34,7 @@ pub(crate) struct Arguments {
     pub(crate) routes: Vec<Route>,
     pub(crate) origin: Option<String>,
     pub(crate) store: Option<PathBuf>,
+    pub(crate) keeps_answers: bool,
     pub(crate) unpaid: Option<NonZeroUsize>,
 }
 
@@ -61,6 +63,7 @@ impl Arguments {
             routes: Vec::new(),
             origin: None,
             store: None,
+            keeps_answers: false,
             unpaid: None,
         };
         let mut words = lexopt::Parser::from_args(words);
@@ -73,6 +76,7 @@ impl Arguments {
                 Arg::Long("store") => {
                     arguments.store = Some(words.value().map_err(|error| error.to_string())?.into())
                 }
+                Arg::Long("keep-answers") => arguments.keeps_answers = true,
                 Arg::Long("unpaid") => {
                     arguments.unpaid = Some(number("--unpaid", &value(&mut words)?)?)
                 }

@@ -55,7 +55,7 @@ use tower_x402::{
     Paid,
     lightning::Devnet,
     replay::{DurableStore, MemoryStore},
-    server::{BoxError, Paywall, PaywallBuilder, RouteTable},
+    server::{BoxError, KeptAnswers, Paywall, PaywallBuilder, RouteTable},
 };
 
 use self::arguments::{Arguments, Route, USAGE};
@@ -101,7 +101,7 @@ async fn run(arguments: Arguments) -> Result<(), BoxError> {
             paywall.max_unpaid_per_client(unpaid.get())
         });
     let paywall = remember(paywall, arguments.store.as_deref())?.build()?;
-    let layer = paywall.routes(table(&arguments.routes))?;
+    let layer = paywall.routes(table(&arguments)?)?;
     let mut service = Router::new().fallback(answer).layer(layer);
     if !arguments
         .routes
@@ -150,15 +150,25 @@ async fn answer(OriginalUri(uri): OriginalUri, paid: Option<Paid>, mut body: Bod
     Json(json!({ "path": uri.path(), "receipt": paid.map(|Paid(receipt)| receipt.to_string()) }))
 }
 
-fn table(routes: &[Route]) -> RouteTable {
-    let table = routes.iter().fold(RouteTable::new(), |table, route| {
+fn table(arguments: &Arguments) -> Result<RouteTable, BoxError> {
+    let kept = match arguments.keeps_answers {
+        true => Some(KeptAnswers::new(MemoryStore::new()?)),
+        false => None,
+    };
+    let charge = |route: &Route| match &kept {
+        // What opens several requests has several answers.
+        Some(kept) if route.is_once() => route.charge().keep_answers(kept.clone()),
+        _ => route.charge(),
+    };
+    let table = RouteTable::new();
+    let table = arguments.routes.iter().fold(table, |table, route| {
         if route.price.is_zero() {
             table.free(&route.rule)
         } else {
-            table.charge(&route.rule, route.charge())
+            table.charge(&route.rule, charge(route))
         }
     });
-    table.otherwise_refuse()
+    Ok(table.otherwise_refuse())
 }
 
 /// Sets the store of spent payments and the master secret.

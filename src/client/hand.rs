@@ -33,6 +33,18 @@ impl Hand {
         self.ledger.paid(self.id, preimage.clone(), fee).await
     }
 
+    /// Notes that it was paid, and that this call presents it next.
+    pub(super) async fn paid_and_presented(
+        &self,
+        preimage: &Preimage,
+        fee: Amount,
+    ) -> Result<(), LedgerError> {
+        let ledger = &self.ledger;
+        ledger
+            .paid_and_presented(self.id, preimage.clone(), fee)
+            .await
+    }
+
     pub(super) async fn in_flight(&self) -> Result<(), LedgerError> {
         self.ledger.in_flight(self.id).await
     }

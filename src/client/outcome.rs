@@ -143,7 +143,7 @@ pub(super) async fn write(hand: &Hand, outcome: &Outcome) -> Result<(), LedgerEr
         Outcome::Failed(why) => hand.failed(why).await,
         Outcome::InFlight | Outcome::Unknown => hand.in_flight().await,
         Outcome::Paid(preimage, fee) => {
-            let written = hand.paid(preimage, *fee).await;
+            let written = hand.paid_and_presented(preimage, *fee).await;
             if let Err(error) = &written {
                 trace::error(format_args!("a payment is not in the ledger: {error}"));
             }

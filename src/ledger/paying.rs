@@ -56,7 +56,21 @@ impl Ledger {
         preimage: Preimage,
         fee: Amount,
     ) -> Result<(), LedgerError> {
-        self.step(id, Step::Paid(preimage, fee)).await
+        self.step(id, Step::Paid(preimage, fee, false)).await
+    }
+
+    /// Notes the same, and that the credential is presented next.
+    ///
+    /// # Errors
+    ///
+    /// As for [`paid`](Self::paid).
+    pub async fn paid_and_presented(
+        &self,
+        id: EntryId,
+        preimage: Preimage,
+        fee: Amount,
+    ) -> Result<(), LedgerError> {
+        self.step(id, Step::Paid(preimage, fee, true)).await
     }
 
     /// Notes that the payer does not know the outcome yet.

@@ -2,7 +2,7 @@
 //! can be killed there, and remembers what the wallet was asked to pay.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::pending,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -51,8 +51,9 @@ pub(crate) struct Passed {
     held: Option<Held>,
     /// The invoices that the wallet was asked to pay.
     pub(crate) invoices: HashMap<PaymentHash, Invoice>,
-    /// How often the API answered what was paid for.
-    pub(crate) served: usize,
+    /// What the API answered to paid requests. Each names its payment, so one that is repeated counts
+    /// once.
+    pub(crate) served: HashSet<Bytes>,
 }
 
 #[derive(Clone, Debug)]
@@ -131,7 +132,7 @@ impl Between {
         let (head, body) = answer.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         if !is_for_wallet && head.status == StatusCode::OK {
-            self.passed().served += 1;
+            self.passed().served.insert(body.clone());
         }
         Response::from_parts(head, body.into())
     }

@@ -24,9 +24,10 @@ pub(crate) struct Shop {
 
 impl Shop {
     /// Starts `paid_api`, which its clients know as `origin`.
-    pub(crate) async fn open(origin: &str) -> Self {
+    pub(crate) async fn open(origin: &str, keeps_answers: bool) -> Self {
         let mut process = tokio::process::Command::new(program())
             .args(["--origin", origin, "--unpaid", "100000"])
+            .args(keeps_answers.then_some("--keep-answers"))
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -74,7 +75,7 @@ pub(crate) async fn get(url: &str) -> Bytes {
 }
 
 /// Builds the program `paid_api`, and returns its path. One that an earlier build left is replaced.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

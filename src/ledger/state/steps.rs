@@ -19,7 +19,8 @@ pub(in crate::ledger) enum Step {
     Cleared,
     Failed(String),
     InFlight,
-    Paid(Preimage, Amount),
+    /// With whether its credential is presented next, by the same call.
+    Paid(Preimage, Amount, bool),
     Refused(String),
     Send,
     Unproved(String),
@@ -90,7 +91,7 @@ impl Books {
                 entry.end(S::Failed, Some(&why), now);
                 entry.forget();
             }
-            (Step::Paid(preimage, fee), S::Sent | S::InFlight | S::Unproved) => {
+            (Step::Paid(preimage, fee, is_presented), S::Sent | S::InFlight | S::Unproved) => {
                 if !entry.payment_hash.is_of(&preimage) {
                     return Err(conflict("a preimage of the payment hash was expected"));
                 }
@@ -100,6 +101,7 @@ impl Books {
                 // Whatever was cleared before was other trouble.
                 entry.is_cleared = false;
                 entry.preimage = Some(Held(preimage));
+                entry.tried.is_presented = is_presented;
             }
             (Step::Refused(why), S::Paid) => {
                 // Whatever was cleared before was other trouble.

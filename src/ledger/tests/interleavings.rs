@@ -212,7 +212,7 @@ impl World {
                 };
                 let step = match step {
                     0 => Step::Failed(String::new()),
-                    1 => Step::Paid(preimage(known.preimage), Amount::from_msat(fee)),
+                    1 => Step::Paid(preimage(known.preimage), Amount::from_msat(fee), fee == 0),
                     2 => Step::Unproved(String::new()),
                     3 => Step::Refused(String::new()),
                     4 => Step::Send,
