@@ -92,7 +92,7 @@ pub(super) async fn settle<R, E>(
     let mut answer =
         answer.map_err(|error| PayError::new(Cause::LostAnswer(error, receipt.clone())))?;
     let status = answer.status();
-    wallet.note_redirect(&job.place, &answer, true);
+    wallet.note_redirect(job, &mut answer, true);
     if bought.is_refused_by(status) {
         if bought.may_be_spent {
             bought.hand.redeemed(status, false);

@@ -28,7 +28,12 @@ pub(super) fn unpayable(wallet: &Wallet, job: &Job) -> Option<&'static str> {
     }
     if job.is_led_here {
         return Some(
-            "a redirect from another origin, or from a paid answer, led here: make the request again to pay for it, or allow it with `pay_after_redirects`",
+            "a redirect from another origin, or from a paid answer, led here: make the request again in ten seconds to pay for it, or allow it with `pay_after_redirects`",
+        );
+    }
+    if job.is_elsewhere {
+        return Some(
+            "the client beneath followed a redirect: make the request to the last URL yourself, or follow redirects in a layer around the paying one",
         );
     }
     wallet.policy().refuses(&job.place)

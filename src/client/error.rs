@@ -41,7 +41,8 @@ pub enum PayErrorKind {
     InFlight,
     /// The inner client failed, and nothing was paid.
     Inner,
-    /// The ledger could not say or write what is needed before a payment. Nothing was paid.
+    /// The ledger could not say or write what is needed before a payment. This call paid nothing. An
+    /// earlier one for the same request may have: see [`Wallet::recover`](super::Wallet::recover).
     Ledger,
     /// The inner client failed after the payment. The same request made again presents the same
     /// credential.
@@ -53,7 +54,8 @@ pub enum PayErrorKind {
     /// The payer failed, and no money left.
     PaymentFailed,
     /// The server refused the credential of a payment. Its host is not paid again until a person
-    /// clears the ledger's entry.
+    /// clears the ledger's entry, unless the server may have had reason: it answered the credential
+    /// before, or the time to use it is over.
     RefusedAfterPayment,
     /// The payer reported a payment and cannot prove it. The money counts as spent.
     Unproved,
@@ -67,7 +69,8 @@ pub enum Money {
     Left(PaidReceipt),
     /// It may have left. The receipt says what for.
     MayHaveLeft(PaidReceipt),
-    /// None left.
+    /// None left in this call. If the kind is [`PayErrorKind::Ledger`], an earlier call for the same
+    /// request may have paid.
     NotSent,
 }
 
@@ -169,7 +172,7 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
                 receipt.amount()
             ),
             Cause::Inner(error) => error.fmt(f),
-            Cause::Ledger(error) => write!(f, "nothing was paid: {error}"),
+            Cause::Ledger(error) => write!(f, "this call paid nothing: {error}"),
             Cause::LostAnswer(error, receipt) => write!(
                 f,
                 "{} were paid and the answer was lost: make the same request again ({error})",

@@ -29,11 +29,16 @@ pub(super) struct Job {
     key: RequestKey,
     /// Whether a redirect led here that must not lead to a payment.
     pub(super) is_led_here: bool,
+    /// Whether a client beneath followed a redirect, so that another place asks for the payment.
+    pub(super) is_elsewhere: bool,
+    /// Whether the wallet itself must find out which redirects are followed.
+    pub(super) is_watched: bool,
 }
 
-/// Marks a request that follows a redirect which must not lead to a payment.
+/// Says that the sender follows redirects itself, and whether one led here that must not lead to a
+/// payment.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct LedHere;
+pub(super) struct LedHere(pub(super) bool);
 
 /// A body that is sent once, because it is not kept.
 pub(super) type Unkept<B> = Option<B>;
@@ -50,7 +55,7 @@ impl Job {
         B::Error: Into<BoxError>,
     {
         let (mut head, body) = request.into_parts();
-        let is_led_here = head.extensions.remove::<LedHere>().is_some();
+        let is_led_here = head.extensions.remove::<LedHere>();
         let place = Place::of(&head.method, &head.uri).ok_or(Cause::Address(
             "expected an absolute http or https URL without userinfo",
         ))?;
@@ -93,7 +98,9 @@ impl Job {
             body,
             body_hash,
             key,
-            is_led_here: is_led_here && !policy.pays_after_redirects,
+            is_led_here: is_led_here.is_some_and(|led| led.0) && !policy.pays_after_redirects,
+            is_elsewhere: false,
+            is_watched: is_led_here.is_none() && !policy.pays_after_redirects,
         };
         Ok((job, unkept))
     }

@@ -5,7 +5,8 @@ use super::{AutoPay, Wallet};
 /// A layer around an HTTP client that pays for requests which a server answers with 402.
 ///
 /// It goes inside a layer that follows redirects, and not around one. Otherwise the client below
-/// would follow a redirect that the wallet does not see, with the credential in its headers.
+/// would follow a redirect that the wallet does not see, with the credential in its headers. If the
+/// client below says where it went, with a [`FinalUrl`](super::FinalUrl), nothing is paid there.
 ///
 /// The client's error becomes a [`PayError`](super::PayError), because only that can tell whether
 /// money left.

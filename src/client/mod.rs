@@ -28,12 +28,6 @@
 //!
 //! - **Recovery beside a request**: if [`Wallet::recover`] asks for the outcome of a request whose
 //!   call was dropped, and the same request is made meanwhile, it can be paid a second time.
-//! - **Redirects**: if a client beneath the layer follows redirects, the layer pays the last URL.
-//!   In a layer around this one, only the first hop to another origin is kept from being paid, and
-//!   not for every form of `Location`. `PayingClient` follows redirects itself and has neither gap.
-//! - **Headers that reqwest adds**: `default_headers` of a builder that is given to `PayingClient`
-//!   also go to other origins after a redirect, and a credential takes the place of an
-//!   `Authorization` among them. Set headers on each request instead.
 //! - **Headers that a server binds**: two requests that differ only in them count as one. What one
 //!   of them paid for and did not get can block the other, or be refused for it.
 //! - **Dropped calls**: what they reserved counts until the same request is made again, or until
@@ -47,7 +41,11 @@
 //!
 //! Put the layer inside a layer that follows redirects. A redirect to another origin, or one after a
 //! payment, does not lead to another payment: make the request yourself, or set
-//! [`Policy::pay_after_redirects`].
+//! [`Policy::pay_after_redirects`]. So that every client follows the same redirect, the layer writes
+//! such a `Location` as an absolute URL. It takes out one that clients read differently.
+//!
+//! A client beneath the layer must not follow redirects: the layer would pay the last URL. If one
+//! does, let it say so with a [`FinalUrl`], and nothing is paid.
 //!
 //! The addresses to which an agent's URL leads are not trusted. The layer refuses literal addresses
 //! that are not public, and [`GuardedResolver`] those to which a name resolves.
@@ -60,11 +58,13 @@ mod check;
 mod checked;
 mod earlier;
 mod error;
+mod final_url;
 mod future;
 mod guard;
 mod hand;
 mod job;
 mod layer;
+mod location;
 mod not_taken;
 mod offers;
 mod outcome;
@@ -84,12 +84,13 @@ mod tokens;
 mod wallet;
 
 #[cfg(feature = "reqwest")]
-pub use self::reqwest::{PayingClient, PayingRequest};
+pub use self::reqwest::{PayingClient, PayingClientBuilder, PayingRequest};
 pub use self::{
     approval::{ApprovalRequest, Approver, Decision, approve_fn},
     builder::WalletBuilder,
     earlier::Recovered,
     error::{Money, PayError, PayErrorKind, WalletError},
+    final_url::FinalUrl,
     future::ResponseFuture,
     layer::AutoPayLayer,
     not_taken::{NotTaken, RefusedOffer},

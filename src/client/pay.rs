@@ -10,6 +10,7 @@ use super::{
     bought::settle,
     buy::buy,
     error::{Cause, PayError},
+    final_url::is_from_elsewhere,
     job::{Job, line},
     offers::{half, offers},
 };
@@ -30,7 +31,7 @@ where
     // 1. Where it goes, and whether it can be sent again.
     let policy = wallet.policy();
     let (mut job, unkept) = Job::take(request, policy).await.map_err(PayError::new)?;
-    job.is_led_here |= wallet.was_led_to(&job.place);
+    job.is_led_here |= wallet.was_led_to(&job);
 
     // 2. What was paid for this very request before, and whose answer was lost.
     let earlier = wallet.earlier(&job).await.map_err(PayError::new)?;
@@ -46,8 +47,8 @@ where
         None => announcements(&wallet).collect(),
     };
     let answer = job.send(&mut ready, unkept, lines).await;
-    let answer = answer.map_err(|error| PayError::new(Cause::Inner(error)))?;
-    wallet.note_redirect(&job.place, &answer, false);
+    let mut answer = answer.map_err(|error| PayError::new(Cause::Inner(error)))?;
+    wallet.note_redirect(&job, &mut answer, false);
     if let Some(token) = token.filter(|token| token.is_refused_by(answer.status())) {
         wallet.forget(&job.place, &token);
     }
@@ -56,6 +57,7 @@ where
     }
 
     // 4. What the server asks for, what of it may be paid, and the payment.
+    job.is_elsewhere = is_from_elsewhere(answer.extensions(), &job.place);
     let (head, body) = answer.into_parts();
     let offers = offers(&head.headers, body, wallet.dialects()).await;
     let bought = buy(&wallet, &job, offers).await.map_err(PayError::new)?;

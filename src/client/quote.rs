@@ -8,6 +8,7 @@ use super::{
     buy::{new_payment, would_begin},
     checked::{Checked, checked, unpayable},
     error::Cause,
+    final_url::is_from_elsewhere,
     job::Job,
     offers::offers,
     pay::announcements,
@@ -79,7 +80,7 @@ impl Wallet {
         R: Body,
     {
         let inner = |error| PayError::new(Cause::Inner(error));
-        let (job, unkept) = Job::take(request, self.policy())
+        let (mut job, unkept) = Job::take(request, self.policy())
             .await
             .map_err(PayError::new)?;
         std::future::poll_fn(|cx| client.poll_ready(cx))
@@ -89,6 +90,7 @@ impl Wallet {
             .send(&mut client, unkept, announcements(self))
             .await
             .map_err(inner)?;
+        job.is_elsewhere = is_from_elsewhere(answer.extensions(), &job.place);
         let (head, body) = answer.into_parts();
         let mut quote = Quote {
             status: head.status,

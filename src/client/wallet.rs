@@ -193,16 +193,18 @@ impl Wallet {
         Ok(())
     }
 
-    pub(super) fn note_redirect<R>(&self, place: &Place, answer: &Response<R>, is_paid: bool) {
-        if answer.status().is_redirection() {
-            let answer = (answer.status(), answer.headers());
-            lock(&self.shared.redirects).note(place, answer, is_paid);
+    /// Remembers where an answer redirects to, if somebody else follows it.
+    pub(super) fn note_redirect<R>(&self, job: &Job, answer: &mut Response<R>, is_paid: bool) {
+        if job.is_watched && answer.status().is_redirection() {
+            let answer = (answer.status(), answer.headers_mut());
+            let led = (is_paid, job.is_led_here);
+            lock(&self.shared.redirects).note(&job.place, answer, led);
         }
     }
 
     /// Returns whether a redirect led here that must not lead to a payment.
-    pub(super) fn was_led_to(&self, place: &Place) -> bool {
-        !self.policy().pays_after_redirects && lock(&self.shared.redirects).take(place)
+    pub(super) fn was_led_to(&self, job: &Job) -> bool {
+        job.is_watched && lock(&self.shared.redirects).take(&job.place)
     }
 }
 

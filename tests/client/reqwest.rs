@@ -11,7 +11,7 @@ use axum::{
 use http::{HeaderMap, Method, StatusCode, header};
 use tokio::net::TcpListener;
 use tower_x402::{
-    MemoryStore, Paywall, Secrets,
+    DialectName, MemoryStore, Paywall, Secrets,
     client::{PaidReceipt, PayErrorKind, PayingClient, Policy, Wallet},
     clock::SystemClock,
     ledger::{Budget, Ledger},
@@ -206,6 +206,68 @@ async fn neither_a_credential_nor_the_callers_secrets_cross_to_another_origin() 
         }
     }
     assert_eq!(seen[0].2["accept"], "text/plain");
+}
+
+#[tokio::test]
+async fn default_headers_go_with_a_request_and_cross_to_no_other_origin() {
+    let world = world().await;
+    let policy = Policy::new().allow_private_addresses();
+    let wallet = wallet(&world, &Ledger::in_memory(), policy).await;
+    let defaults = HeaderMap::from_iter([
+        (header::AUTHORIZATION, "Bearer mine".parse().unwrap()),
+        (header::COOKIE, "mine".parse().unwrap()),
+        (header::ACCEPT, "text/plain".parse().unwrap()),
+        (header::ACCEPT_LANGUAGE, "nb".parse().unwrap()),
+    ]);
+    let client = PayingClient::builder(wallet)
+        .default_headers(defaults)
+        .user_agent("agent")
+        .build()
+        .unwrap();
+    let request = client.get(format!("{}/free", world.there));
+    let request = request.header(header::ACCEPT_LANGUAGE, "nn");
+    request.send().await.unwrap();
+    let request = client.post(format!("{}/keep", world.here));
+    request.body("hello").send().await.unwrap();
+
+    let seen = world.seen.lock().unwrap();
+    let [(_, _, own, _), (_, _, far, _)] = &seen[..] else {
+        panic!("{seen:?}");
+    };
+    for (name, of_own, of_far) in [
+        ("authorization", Some("Bearer mine"), None),
+        ("cookie", Some("mine"), None),
+        ("accept", Some("text/plain"), Some("text/plain")),
+        ("accept-language", Some("nn"), Some("nb")),
+        ("user-agent", Some("agent"), Some("agent")),
+    ] {
+        let value = |headers: &HeaderMap| {
+            let value = headers.get(name)?.to_str().unwrap();
+            Some(value.to_owned())
+        };
+        assert_eq!(value(own).as_deref(), of_own, "{name}");
+        assert_eq!(value(far).as_deref(), of_far, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_credential_takes_the_place_of_no_default_header() {
+    let world = world().await;
+    let policy = Policy::new().allow_private_addresses();
+    let builder = Wallet::builder(world.node.clone()).policy(policy);
+    let wallet = builder.budget(Budget::total(sat(1_000)));
+    let wallet = wallet.dialects([DialectName::L402]).build().await.unwrap();
+    let ledger = wallet.ledger().clone();
+    let key = HeaderMap::from_iter([(header::AUTHORIZATION, "Bearer mine".parse().unwrap())]);
+    let client = PayingClient::builder(wallet).default_headers(key);
+    let url = format!("{}/paid", world.here);
+    let error = client.build().unwrap().get(url).send().await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::NotPaid);
+    assert!(
+        error.to_string().contains("already has the header"),
+        "{error}"
+    );
+    assert!(entries(&ledger).is_empty());
 }
 
 #[tokio::test]

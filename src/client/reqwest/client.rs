@@ -1,16 +1,16 @@
 use std::sync::Arc;
 
 use ::reqwest::{
-    Body, ClientBuilder, Error, IntoUrl, Method, Request, RequestBuilder, Response,
-    ResponseBuilderExt as _, Url, redirect,
+    Body, Error, IntoUrl, Method, Request, RequestBuilder, Response, ResponseBuilderExt as _, Url,
 };
-use http::header::HeaderName;
-use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use http::{
+    HeaderMap,
+    header::{Entry, HeaderName},
+};
 use tower_layer::Layer as _;
 use tower_service::Service as _;
 
 use super::{
-    dns::GuardedDns,
     hops::{Hops, is_same_origin},
     service::{Plain, Timeout},
 };
@@ -45,6 +45,7 @@ use crate::client::{
 pub struct PayingClient {
     paying: AutoPay<Plain>,
     plain: ::reqwest::Client,
+    default_headers: Arc<HeaderMap>,
 }
 
 /// A request of a [`PayingClient`], to be completed and sent.
@@ -62,26 +63,15 @@ impl PayingClient {
     ///
     /// An [`Error`] if TLS or the resolver cannot be set up.
     pub fn new(wallet: Wallet) -> Result<Self, Error> {
-        Self::with(wallet, ::reqwest::Client::builder())
+        Self::builder(wallet).build()
     }
 
-    /// Creates a client with settings of your own, such as time limits. Redirects, TLS, the resolver
-    /// and proxies are set anyway.
-    ///
-    /// # Errors
-    ///
-    /// As for [`new`](Self::new).
-    pub fn with(wallet: Wallet, settings: ClientBuilder) -> Result<Self, Error> {
-        let mut settings = settings
-            .redirect(redirect::Policy::none())
-            .no_proxy()
-            .tls_backend_preconfigured(tls());
-        if !wallet.policy().private_addresses {
-            settings = settings.dns_resolver(Arc::new(GuardedDns));
+    pub(super) fn of(wallet: Wallet, plain: ::reqwest::Client, default_headers: HeaderMap) -> Self {
+        Self {
+            paying: AutoPayLayer::new(wallet).layer(Plain(plain.clone())),
+            plain,
+            default_headers: Arc::new(default_headers),
         }
-        let plain = settings.build()?;
-        let paying = AutoPayLayer::new(wallet).layer(Plain(plain.clone()));
-        Ok(Self { paying, plain })
     }
 
     /// Begins a GET request.
@@ -108,8 +98,9 @@ impl PayingClient {
     ///
     /// A [`PayError`], which says whether money left.
     pub async fn execute(&self, request: Request) -> Result<Response, PayError<Error>> {
-        let mut hops = Hops::new(&request);
         let (mut request, mut is_led_here) = (request, false);
+        add_missing(request.headers_mut(), &self.default_headers);
+        let mut hops = Hops::new(&request);
         loop {
             let (url, next) = (request.url().clone(), hops.keep(&request));
             let answer = self.send(request, is_led_here).await?;
@@ -134,9 +125,7 @@ impl PayingClient {
         if let Some(limit) = timeout {
             request.extensions_mut().insert(Timeout(limit));
         }
-        if is_led_here {
-            request.extensions_mut().insert(LedHere);
-        }
+        request.extensions_mut().insert(LedHere(is_led_here));
         let mut paying = self.paying.clone();
         std::future::poll_fn(|cx| paying.poll_ready(cx)).await?;
         paying.call(request).await
@@ -189,11 +178,15 @@ fn with_url(answer: http::Response<Body>, url: Url) -> Response {
     http::Response::from_parts(head, body).into()
 }
 
-/// TLS with the roots of Mozilla.
-fn tls() -> ClientConfig {
-    let roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap_or_else(|_| unreachable!("ring speaks the default versions"));
-    config.with_root_certificates(roots).with_no_client_auth()
+/// Adds the headers whose names are not there, with every value of a name.
+fn add_missing(headers: &mut HeaderMap, defaults: &HeaderMap) {
+    for name in defaults.keys() {
+        if let Entry::Vacant(vacant) = headers.entry(name) {
+            let mut values = defaults.get_all(name).iter().cloned();
+            if let Some(first) = values.next() {
+                let mut added = vacant.insert_entry(first);
+                values.for_each(|value| added.append(value));
+            }
+        }
+    }
 }
