@@ -201,21 +201,10 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
     }
 }
 
-impl<E: fmt::Debug> fmt::Debug for PayError<E> {
+/// `main` prints an error that it returns in this form, so it has the text of `Display`.
+impl<E: fmt::Display> fmt::Debug for PayError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("PayError");
-        debug.field("kind", &self.kind());
-        match &*self.cause {
-            Cause::Inner(error) | Cause::LostAnswer(error, _) => debug.field("inner", error),
-            Cause::NotPaid(why, offers) => debug.field("why", why).field("offers", offers),
-            Cause::Ledger(error) => debug.field("source", error),
-            Cause::Body(error) | Cause::PaymentFailed(error) => debug.field("source", error),
-            _ => &mut debug,
-        };
-        if let Some(receipt) = self.receipt() {
-            debug.field("receipt", &receipt);
-        }
-        debug.finish_non_exhaustive()
+        write!(f, "PayError({:?}: {:?})", self.kind(), self.to_string())
     }
 }
 
@@ -232,7 +221,6 @@ impl<E: Error + 'static> Error for PayError<E> {
 }
 
 /// Why a wallet was not built. The text says what to change.
-#[derive(Debug)]
 pub struct WalletError {
     why: &'static str,
     source: Option<LedgerError>,
@@ -261,8 +249,61 @@ impl fmt::Display for WalletError {
     }
 }
 
+impl fmt::Debug for WalletError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WalletError({:?})", self.to_string())
+    }
+}
+
 impl Error for WalletError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::{
+        ledger::{BudgetPath, Ledger},
+        lightning::{ConnectError, NodeError, NodeErrorKind},
+    };
+
+    #[test]
+    fn main_prints_the_sentence_of_an_error_that_it_returns() {
+        let parked = ApprovalId::from_hex(&"5a".repeat(16)).unwrap();
+        let parked = PayError::<io::Error>::new(Cause::Parked(parked));
+        let path = BudgetPath::root("a").unwrap();
+        let ledger = || Ledger::in_memory().budget(&path).unwrap_err();
+        let node = NodeError::new(NodeErrorKind::Refused, "LND", "no route");
+        let connect = ConnectError::url("expected a URL").because("an empty text");
+        let why = "the ledger does not know this: there is no budget a";
+        let budget = "the wallet's budget cannot be set";
+        for (printed, expected) in [
+            (
+                format!("{parked:?}"),
+                format!("PayError(Parked: \"{parked}\")"),
+            ),
+            (
+                format!("{:?}", ledger()),
+                format!("LedgerError(Unknown: \"{why}\")"),
+            ),
+            (
+                format!("{:?}", WalletError::from(ledger())),
+                format!("WalletError(\"{budget}: {why}\")"),
+            ),
+            (
+                format!("{node:?}"),
+                "NodeError(Refused: \"LND refused: no route\")".to_owned(),
+            ),
+            (
+                format!("{connect:?}"),
+                "ConnectError(Url: \"expected a URL: an empty text\")".to_owned(),
+            ),
+        ] {
+            assert_eq!(printed, expected);
+        }
     }
 }
