@@ -14,10 +14,7 @@ impl Ledger {
     /// A [`LedgerError`] if there is no ledger in the folder, or if the folder cannot be written.
     pub fn ask_to_clear(folder: impl AsRef<Path>, id: EntryId) -> Result<(), LedgerError> {
         let folder = folder.as_ref();
-        if !folder.is_dir() {
-            let why = format!("there is no folder {}", folder.display());
-            return Err(LedgerError::new(LedgerErrorKind::Unknown, why));
-        }
+        check_is_ledger(folder)?;
         Clearances::of(folder).ask(id)
     }
 
@@ -38,4 +35,16 @@ impl Ledger {
         }
         Ok(())
     }
+}
+
+/// Refuses a folder in which there is no ledger.
+pub(super) fn check_is_ledger(folder: &Path) -> Result<(), LedgerError> {
+    if folder.join("floor").is_file() {
+        return Ok(());
+    }
+    let why = format!(
+        "there is no ledger in {}: expected the folder of `Ledger::open`",
+        folder.display()
+    );
+    Err(LedgerError::new(LedgerErrorKind::Unknown, why))
 }
