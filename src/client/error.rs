@@ -1,5 +1,7 @@
 use std::{error::Error, fmt};
 
+#[cfg(feature = "reqwest")]
+use super::guard::NotPublic;
 use super::{not_taken::RefusedOffer, receipt::PaidReceipt};
 use crate::{
     boxed::BoxError,
@@ -11,6 +13,8 @@ use crate::{
 /// [`money`](Self::money) says for every case whether money left.
 pub struct PayError<E> {
     pub(super) cause: Box<Cause<E>>,
+    /// The texts of the inner error's sources, if they are known.
+    details: String,
 }
 
 /// What happened. Only this crate makes one.
@@ -78,6 +82,7 @@ impl<E> PayError<E> {
     pub(super) fn new(cause: Cause<E>) -> Self {
         Self {
             cause: Box::new(cause),
+            details: String::new(),
         }
     }
 
@@ -161,6 +166,27 @@ impl<E> PayError<E> {
     }
 }
 
+#[cfg(feature = "reqwest")]
+impl<E: Error + 'static> PayError<E> {
+    /// Adds the texts of the inner error's sources. Makes one of its own kind of a name that leads to
+    /// an address which is not public.
+    pub(super) fn explained(mut self) -> Self {
+        let (error, is_inner) = match &*self.cause {
+            Cause::Inner(error) => (error, true),
+            Cause::LostAnswer(error, _) => (error, false),
+            _ => return self,
+        };
+        let sources = std::iter::successors(error.source(), |&error| error.source());
+        if is_inner && sources.clone().any(|source| source.is::<NotPublic>()) {
+            return Self::new(Cause::Address(
+                "the URL's name resolves to no public address: allow it with `allow_private_addresses`",
+            ));
+        }
+        self.details = sources.map(|source| format!(": {source}")).collect();
+        self
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for PayError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.cause {
@@ -171,12 +197,13 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
                 "the outcome of a payment of {} is not known yet: make the same request again later",
                 receipt.amount()
             ),
-            Cause::Inner(error) => error.fmt(f),
+            Cause::Inner(error) => write!(f, "nothing was paid: {error}{}", self.details),
             Cause::Ledger(error) => write!(f, "this call paid nothing: {error}"),
             Cause::LostAnswer(error, receipt) => write!(
                 f,
-                "{} were paid and the answer was lost: make the same request again ({error})",
-                receipt.amount()
+                "{} were paid and the answer was lost: make the same request again ({error}{})",
+                receipt.amount(),
+                self.details
             ),
             Cause::NotPaid(why, offers) => {
                 write!(f, "nothing was paid: {why}")?;
@@ -270,6 +297,42 @@ mod tests {
         ledger::{BudgetPath, Ledger},
         lightning::{ConnectError, NodeError, NodeErrorKind},
     };
+
+    #[cfg(feature = "reqwest")]
+    #[test]
+    fn a_failed_request_says_that_nothing_was_paid_and_why_and_names_a_private_address() {
+        let failed = |why: io::Error| {
+            let error = io::Error::other(io::Error::other(why));
+            PayError::new(Cause::Inner(error)).explained()
+        };
+        let refused = failed(io::Error::other("connection refused"));
+        let text = refused.to_string();
+        assert_eq!(refused.kind(), PayErrorKind::Inner);
+        assert!(text.starts_with("nothing was paid: "), "{text}");
+        assert!(text.contains("connection refused"), "{text}");
+        let inside = failed(io::Error::other(Wrapped(NotPublic)));
+        assert_eq!(inside.kind(), PayErrorKind::Address);
+        assert!(inside.to_string().contains("`allow_private_addresses`"));
+    }
+
+    /// An error that hides its source in its text.
+    #[cfg(feature = "reqwest")]
+    #[derive(Debug)]
+    struct Wrapped(NotPublic);
+
+    #[cfg(feature = "reqwest")]
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("dns error")
+        }
+    }
+
+    #[cfg(feature = "reqwest")]
+    impl Error for Wrapped {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
 
     #[test]
     fn main_prints_the_sentence_of_an_error_that_it_returns() {
