@@ -2,7 +2,10 @@ use std::{error::Error, fmt};
 
 #[cfg(feature = "reqwest")]
 use super::guard::NotPublic;
-use super::{not_taken::RefusedOffer, receipt::PaidReceipt};
+use super::{
+    not_taken::{RefusedOffer, grouped},
+    receipt::PaidReceipt,
+};
 use crate::{
     boxed::BoxError,
     ledger::{ApprovalId, EntryId, LedgerError},
@@ -33,6 +36,8 @@ pub(super) enum Cause<E> {
 }
 
 /// The kind of a [`PayError`]. The variants are in alphabetical order.
+///
+/// The page `docs::paying` says for each what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PayErrorKind {
@@ -207,7 +212,7 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
             ),
             Cause::NotPaid(why, offers) => {
                 write!(f, "nothing was paid: {why}")?;
-                offers.iter().try_for_each(|offer| write!(f, "; {offer}"))
+                grouped(offers, why).try_for_each(|group| write!(f, "; {group}"))
             }
             Cause::Parked(id) => write!(
                 f,
