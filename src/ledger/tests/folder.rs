@@ -315,3 +315,10 @@ async fn a_folder_without_a_ledger_has_no_approvals_and_nothing_to_clear() {
     Approvals::open(&ledger).unwrap();
     Ledger::ask_to_clear(&ledger, id).unwrap();
 }
+
+#[tokio::test]
+async fn a_ledger_in_the_place_of_a_file_says_that_a_folder_is_expected() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = Ledger::open(file.path()).unwrap_err().to_string();
+    assert!(text.contains("expected a folder"), "{text}");
+}
