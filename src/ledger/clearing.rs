@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{EntryId, Ledger, LedgerError, LedgerErrorKind, clearances::Clearances};
+use super::{
+    EntryId, Ledger, LedgerError,
+    clearances::{Clearances, check_is_ledger},
+};
 
 impl Ledger {
     /// Asks whoever has the ledger in `folder` open to [clear](Self::cleared) an entry, whose id is
@@ -35,16 +38,4 @@ impl Ledger {
         }
         Ok(())
     }
-}
-
-/// Refuses a folder in which there is no ledger.
-pub(super) fn check_is_ledger(folder: &Path) -> Result<(), LedgerError> {
-    if folder.join("floor").is_file() {
-        return Ok(());
-    }
-    let why = format!(
-        "there is no ledger in {}: expected the folder of `Ledger::open`",
-        folder.display()
-    );
-    Err(LedgerError::new(LedgerErrorKind::Unknown, why))
 }

@@ -48,7 +48,7 @@ impl Approvals {
     /// A [`LedgerError`] if there is no ledger in the folder, or if it cannot be read or written.
     #[cfg(feature = "ledger-durable")]
     pub fn open(folder: impl AsRef<std::path::Path>) -> Result<Self, LedgerError> {
-        crate::ledger::clearing::check_is_ledger(folder.as_ref())?;
+        crate::ledger::clearances::check_is_ledger(folder.as_ref())?;
         let clock = Arc::new(crate::clock::SystemClock::new());
         Self::open_with(folder.as_ref(), clock)
     }
