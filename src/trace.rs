@@ -108,6 +108,23 @@ pub(crate) async fn in_payment<F: Future>(
     }
 }
 
+/// Logs at INFO that a payment was made, and its fee.
+#[cfg(feature = "client")]
+pub(crate) fn paid(fields: &PaymentFields<'_>, fee_msat: u64) {
+    #[cfg(feature = "tracing")]
+    tracing::info!(
+        target: "tower_x402",
+        host = fields.host,
+        msat = fields.msat,
+        fee_msat,
+        dialect = fields.dialect,
+        payment_hash = %fields.payment_hash,
+        "paid"
+    );
+    #[cfg(not(feature = "tracing"))]
+    let _ = (fields, fee_msat);
+}
+
 /// What a span of a payment says.
 #[cfg(feature = "client")]
 #[cfg_attr(not(feature = "tracing"), allow(dead_code))]

@@ -46,7 +46,7 @@ fn public_types_are_debug_send_and_sync() {
         GuardedResolver,
         Money,
         NotTaken,
-        PayError<()>,
+        PayError<std::io::Error>,
         PaidReceipt,
         PayingClient,
         PayingClientBuilder,

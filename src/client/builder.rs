@@ -147,8 +147,13 @@ impl WalletBuilder {
             .budget
             .filter(Budget::is_limited)
             .ok_or(WalletError::new(
-                "expected a budget with a limit in total, or for a day or less: call `budget`",
+                "expected a budget with a limit in total, or for a day or less (one per host is not enough): call `budget`",
             ))?;
+        if budget.pays_nothing() {
+            return Err(WalletError::new(
+                "expected a budget whose limits are above 0: with this one nothing can be paid",
+            ));
+        }
         let path = BudgetPath::root(&self.name).ok_or(WalletError::new(
             "expected a name of 1 to 64 printable ASCII characters without a slash",
         ))?;
@@ -208,5 +213,30 @@ impl fmt::Debug for WalletBuilder {
             .field("budget", &self.budget)
             .field("policy", &self.policy)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{lightning::LocalNode, payment::Amount};
+
+    #[tokio::test]
+    async fn a_wallet_whose_budget_pays_nothing_is_not_built() {
+        let one = Amount::from_sat(1);
+        for (budget, is_built) in [
+            (Budget::daily(Amount::ZERO), false),
+            (Budget::total(Amount::ZERO), false),
+            (Budget::daily(one).per_host(Amount::ZERO), false),
+            (Budget::daily(one).per_host(one), true),
+        ] {
+            let builder = Wallet::builder(LocalNode::new()).budget(budget);
+            let built = builder.build().await;
+            assert_eq!(built.is_ok(), is_built, "{built:?}");
+        }
+        let per_host = Budget::without_limits().per_host(one);
+        let built = Wallet::builder(LocalNode::new()).budget(per_host).build();
+        let text = built.await.unwrap_err().to_string();
+        assert!(text.contains("one per host is not enough"), "{text}");
     }
 }

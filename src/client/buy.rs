@@ -237,6 +237,7 @@ async fn pay<E>(
     };
     match outcome {
         Outcome::Paid(preimage, fee) => {
+            trace::paid(&fields, fee.as_msat());
             let paid = (Some(fee), wallet.now());
             let unproved = receipt(Some(fee));
             Bought::new(purchase, &preimage, paid, hand, None).ok_or(Cause::Unproved(unproved))

@@ -1,6 +1,11 @@
 use std::{error::Error, fmt};
 
-use super::{not_taken::RefusedOffer, receipt::PaidReceipt};
+#[cfg(feature = "reqwest")]
+use super::guard::NotPublic;
+use super::{
+    not_taken::{RefusedOffer, grouped},
+    receipt::PaidReceipt,
+};
 use crate::{
     boxed::BoxError,
     ledger::{ApprovalId, EntryId, LedgerError},
@@ -11,6 +16,8 @@ use crate::{
 /// [`money`](Self::money) says for every case whether money left.
 pub struct PayError<E> {
     pub(super) cause: Box<Cause<E>>,
+    /// The texts of the inner error's sources, if they are known.
+    details: String,
 }
 
 /// What happened. Only this crate makes one.
@@ -29,6 +36,8 @@ pub(super) enum Cause<E> {
 }
 
 /// The kind of a [`PayError`]. The variants are in alphabetical order.
+///
+/// The page `docs::paying` says for each what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PayErrorKind {
@@ -78,6 +87,7 @@ impl<E> PayError<E> {
     pub(super) fn new(cause: Cause<E>) -> Self {
         Self {
             cause: Box::new(cause),
+            details: String::new(),
         }
     }
 
@@ -161,6 +171,27 @@ impl<E> PayError<E> {
     }
 }
 
+#[cfg(feature = "reqwest")]
+impl<E: Error + 'static> PayError<E> {
+    /// Adds the texts of the inner error's sources. Makes one of its own kind of a name that leads to
+    /// an address which is not public.
+    pub(super) fn explained(mut self) -> Self {
+        let (error, is_inner) = match &*self.cause {
+            Cause::Inner(error) => (error, true),
+            Cause::LostAnswer(error, _) => (error, false),
+            _ => return self,
+        };
+        let sources = std::iter::successors(error.source(), |&error| error.source());
+        if is_inner && sources.clone().any(|source| source.is::<NotPublic>()) {
+            return Self::new(Cause::Address(
+                "the URL's name resolves to no public address: allow it with `allow_private_addresses`",
+            ));
+        }
+        self.details = sources.map(|source| format!(": {source}")).collect();
+        self
+    }
+}
+
 impl<E: fmt::Display> fmt::Display for PayError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &*self.cause {
@@ -171,16 +202,17 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
                 "the outcome of a payment of {} is not known yet: make the same request again later",
                 receipt.amount()
             ),
-            Cause::Inner(error) => error.fmt(f),
+            Cause::Inner(error) => write!(f, "nothing was paid: {error}{}", self.details),
             Cause::Ledger(error) => write!(f, "this call paid nothing: {error}"),
             Cause::LostAnswer(error, receipt) => write!(
                 f,
-                "{} were paid and the answer was lost: make the same request again ({error})",
-                receipt.amount()
+                "{} were paid and the answer was lost: make the same request again ({error}{})",
+                receipt.amount(),
+                self.details
             ),
             Cause::NotPaid(why, offers) => {
                 write!(f, "nothing was paid: {why}")?;
-                offers.iter().try_for_each(|offer| write!(f, "; {offer}"))
+                grouped(offers, why).try_for_each(|group| write!(f, "; {group}"))
             }
             Cause::Parked(id) => write!(
                 f,
@@ -201,21 +233,10 @@ impl<E: fmt::Display> fmt::Display for PayError<E> {
     }
 }
 
-impl<E: fmt::Debug> fmt::Debug for PayError<E> {
+/// `main` prints an error that it returns in this form, so it has the text of `Display`.
+impl<E: fmt::Display> fmt::Debug for PayError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("PayError");
-        debug.field("kind", &self.kind());
-        match &*self.cause {
-            Cause::Inner(error) | Cause::LostAnswer(error, _) => debug.field("inner", error),
-            Cause::NotPaid(why, offers) => debug.field("why", why).field("offers", offers),
-            Cause::Ledger(error) => debug.field("source", error),
-            Cause::Body(error) | Cause::PaymentFailed(error) => debug.field("source", error),
-            _ => &mut debug,
-        };
-        if let Some(receipt) = self.receipt() {
-            debug.field("receipt", &receipt);
-        }
-        debug.finish_non_exhaustive()
+        write!(f, "PayError({:?}: {:?})", self.kind(), self.to_string())
     }
 }
 
@@ -232,7 +253,6 @@ impl<E: Error + 'static> Error for PayError<E> {
 }
 
 /// Why a wallet was not built. The text says what to change.
-#[derive(Debug)]
 pub struct WalletError {
     why: &'static str,
     source: Option<LedgerError>,
@@ -261,8 +281,97 @@ impl fmt::Display for WalletError {
     }
 }
 
+impl fmt::Debug for WalletError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "WalletError({:?})", self.to_string())
+    }
+}
+
 impl Error for WalletError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         self.source.as_ref().map(|source| source as _)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+    use crate::{
+        ledger::{BudgetPath, Ledger},
+        lightning::{ConnectError, NodeError, NodeErrorKind},
+    };
+
+    #[cfg(feature = "reqwest")]
+    #[test]
+    fn a_failed_request_says_that_nothing_was_paid_and_why_and_names_a_private_address() {
+        let failed = |why: io::Error| {
+            let error = io::Error::other(io::Error::other(why));
+            PayError::new(Cause::Inner(error)).explained()
+        };
+        let refused = failed(io::Error::other("connection refused"));
+        let text = refused.to_string();
+        assert_eq!(refused.kind(), PayErrorKind::Inner);
+        assert!(text.starts_with("nothing was paid: "), "{text}");
+        assert!(text.contains("connection refused"), "{text}");
+        let inside = failed(io::Error::other(Wrapped(NotPublic)));
+        assert_eq!(inside.kind(), PayErrorKind::Address);
+        assert!(inside.to_string().contains("`allow_private_addresses`"));
+    }
+
+    /// An error that hides its source in its text.
+    #[cfg(feature = "reqwest")]
+    #[derive(Debug)]
+    struct Wrapped(NotPublic);
+
+    #[cfg(feature = "reqwest")]
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("dns error")
+        }
+    }
+
+    #[cfg(feature = "reqwest")]
+    impl Error for Wrapped {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.0)
+        }
+    }
+
+    #[test]
+    fn main_prints_the_sentence_of_an_error_that_it_returns() {
+        let parked = ApprovalId::from_hex(&"5a".repeat(16)).unwrap();
+        let parked = PayError::<io::Error>::new(Cause::Parked(parked));
+        let path = BudgetPath::root("a").unwrap();
+        let ledger = || Ledger::in_memory().budget(&path).unwrap_err();
+        let node = NodeError::new(NodeErrorKind::Refused, "LND", "no route");
+        let connect = ConnectError::url("expected a URL").because("an empty text");
+        let why = "the ledger does not know this: there is no budget a";
+        let budget = "the wallet's budget cannot be set";
+        for (printed, expected) in [
+            (
+                format!("{parked:?}"),
+                format!("PayError(Parked: \"{parked}\")"),
+            ),
+            (
+                format!("{:?}", ledger()),
+                format!("LedgerError(Unknown: \"{why}\")"),
+            ),
+            (
+                format!("{:?}", WalletError::from(ledger())),
+                format!("WalletError(\"{budget}: {why}\")"),
+            ),
+            (
+                format!("{node:?}"),
+                "NodeError(Refused: \"LND refused: no route\")".to_owned(),
+            ),
+            (
+                format!("{connect:?}"),
+                "ConnectError(Url: \"expected a URL: an empty text\")".to_owned(),
+            ),
+        ] {
+            assert_eq!(printed, expected);
+        }
     }
 }

@@ -1,6 +1,24 @@
 //! Which addresses a request may go to: not to those inside a network, unless that is allowed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    error::Error,
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
+
+/// The error of a guarded resolver for a name without a public address.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NotPublic;
+
+impl fmt::Display for NotPublic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the name resolves to no public address: allow it with `allow_private_addresses`, and with a resolver that is not guarded",
+        )
+    }
+}
+
+impl Error for NotPublic {}
 
 /// Returns whether an address is one of the public Internet. Private, shared, link-local, loopback,
 /// multicast, documentation and reserved addresses are not, in whatever IPv6 form they are wrapped.

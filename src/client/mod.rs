@@ -7,6 +7,7 @@
 //! # What holds
 //!
 //! 1. At most one payment for one request. A server that asks again after it was paid gets nothing.
+//!    Equal requests are not merged: each is a request of its own, and is paid.
 //! 2. No budget is exceeded, however many requests run at once, also after a restart. Routing fees
 //!    count.
 //! 3. What was paid is not lost. If the answer is lost or the process is killed, the same request
@@ -21,8 +22,11 @@
 //! # What is logged
 //!
 //! With the feature `tracing`, each payment is a span `payment` of the target `tower_x402`, with the
-//! fields `host`, `msat`, `dialect`, `payment_hash` and `outcome`. A budget that is nearly used up is
-//! a warning. No preimage, credential, header or query is logged.
+//! fields `host`, `msat`, `dialect`, `payment_hash` and `outcome`. One that succeeded is also
+//! an event `paid` at INFO, with its fee. A budget that is nearly used up is a warning. No preimage, credential, header or query is logged.
+//!
+//! The storage engine of a ledger logs at INFO whenever a folder is opened. The filter
+//! `info,fjall=warn,lsm_tree=warn` of an `EnvFilter` leaves that out.
 //!
 //! # When the payer is replaced
 //!

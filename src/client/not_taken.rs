@@ -42,14 +42,36 @@ impl RefusedOffer {
     }
 }
 
+impl RefusedOffer {
+    /// Returns its text after the dialect.
+    fn price_and_reason(&self) -> String {
+        let price = self.amount.map(|amount| format!(" for {amount}"));
+        format!("{}: {}", price.unwrap_or_default(), self.why)
+    }
+}
+
 impl fmt::Display for RefusedOffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.dialect)?;
-        if let Some(amount) = self.amount {
-            write!(f, " for {amount}")?;
-        }
-        write!(f, ": {}", self.why)
+        write!(f, "{}{}", self.dialect, self.price_and_reason())
     }
+}
+
+/// Returns the texts of offers, with one text for those of one price and one reason. Those of which
+/// `told` is the reason are left out.
+pub(super) fn grouped(offers: &[RefusedOffer], told: &str) -> impl Iterator<Item = String> {
+    let mut groups: Vec<(Vec<DialectName>, String)> = Vec::new();
+    for offer in offers.iter().filter(|offer| offer.why.to_string() != told) {
+        let text = offer.price_and_reason();
+        match groups.iter_mut().find(|(_, known)| *known == text) {
+            Some((dialects, _)) if dialects.contains(&offer.dialect) => {}
+            Some((dialects, _)) => dialects.push(offer.dialect),
+            None => groups.push((vec![offer.dialect], text)),
+        }
+    }
+    groups.into_iter().map(|(dialects, text)| {
+        let names: Vec<_> = dialects.iter().map(|dialect| dialect.as_str()).collect();
+        names.join(", ") + &text
+    })
 }
 
 /// Why an offer was not taken. The variants are in alphabetical order.
@@ -117,5 +139,39 @@ impl fmt::Display for NotTaken {
             Self::TooLong => f.write_str("the credential does not fit into a header"),
             Self::UnknownFeature => f.write_str("the invoice requires a feature that is not known"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_said_once_for_all_offers_that_it_holds_for() {
+        let sat = Amount::from_sat;
+        let refused = |dialect, amount, why| RefusedOffer {
+            dialect,
+            amount,
+            description: None,
+            why,
+        };
+        let late = |dialect| refused(dialect, Some(sat(10)), NotTaken::TooLate);
+        let told = refused(DialectName::L402, None, NotTaken::NotAllowed("no host"));
+        let offers = [
+            late(DialectName::Mpp),
+            late(DialectName::L402),
+            late(DialectName::L402),
+            refused(DialectName::X402, Some(sat(9)), NotTaken::TooLate),
+            told,
+        ];
+        let late = "the invoice has too little time left";
+        let texts: Vec<_> = grouped(&offers, "no host").collect();
+        assert_eq!(
+            texts,
+            [
+                format!("mpp, l402 for 10 sat: {late}"),
+                format!("x402 for 9 sat: {late}")
+            ]
+        );
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Resolved {
 }
 
 const FALSE_PREIMAGE: &str = "the payer reported a preimage that is not the invoice's";
+const NO_WAY: &str =
+    "the node found no way to pay within the limits, or the payee refused: its log says why";
 pub(super) const NO_PREIMAGE: &str = "the payer's report of the payment cannot be used";
 
 impl Outcome {
@@ -49,7 +51,7 @@ impl Outcome {
                 Self::Paid(preimage, fee)
             }
             PaymentStatus::Paid { .. } => Self::Unproved(FALSE_PREIMAGE),
-            PaymentStatus::Failed => Self::Failed("the payment failed".to_owned()),
+            PaymentStatus::Failed => Self::Failed(NO_WAY.to_owned()),
             PaymentStatus::InFlight => Self::InFlight,
             PaymentStatus::Unknown => Self::Unknown,
         }

@@ -9,7 +9,7 @@ use std::{
 use hyper_util::client::legacy::connect::dns::{GaiResolver, Name};
 use tower_service::Service;
 
-use super::guard::is_public;
+use super::guard::{NotPublic, is_public};
 
 /// A resolver for hyper-util's `HttpConnector` that leaves out addresses which are not of the public
 /// Internet.
@@ -96,7 +96,7 @@ where
         let found = ready!(self.resolving.as_mut().poll(cx)).map_err(Into::into)?;
         let public: Vec<_> = found.filter(|found| is_public(found.ip())).collect();
         Poll::Ready(if public.is_empty() {
-            Err("the name resolves to no public address".into())
+            Err(NotPublic.into())
         } else {
             Ok(public.into_iter())
         })

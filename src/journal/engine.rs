@@ -10,7 +10,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistM
 use super::{
     Batch, JournalError,
     batch::Tally,
-    floor::{FIX, Floor},
+    floor::Floor,
     folder,
     head::{HEAD, Head},
     wal,
@@ -36,8 +36,8 @@ impl Engine {
             Self::open_unguarded(folder, new_id, load)
         }))
         .unwrap_or_else(|_| {
-            Err(JournalError::corrupt(format!(
-                "the engine panicked on its files; {FIX}"
+            Err(JournalError::damaged(format!(
+                "the engine panicked on its files"
             )))
         })
     }
@@ -49,8 +49,8 @@ impl Engine {
     ) -> Result<(), JournalError> {
         catch_unwind(AssertUnwindSafe(|| read_all(&self.records, load)))
             .unwrap_or_else(|_| {
-                Err(JournalError::corrupt(format!(
-                    "the engine panicked on its files; {FIX}"
+                Err(JournalError::damaged(format!(
+                    "the engine panicked on its files"
                 )))
             })
             .map(drop)
@@ -90,8 +90,8 @@ impl Engine {
         let floor = match Floor::open(&floor_path)? {
             Some(floor) => floor,
             None if journals.exists() => {
-                return Err(JournalError::corrupt(format!(
-                    "{} is missing or empty; {FIX}",
+                return Err(JournalError::damaged(format!(
+                    "{} is missing or empty",
                     floor_path.display()
                 )));
             }
@@ -118,8 +118,8 @@ impl Engine {
             None => return Err(fewer(0, floor.sequence())),
         };
         if head.id != floor.id() {
-            return Err(JournalError::corrupt(format!(
-                "the journal and its side file are of two different journals; {FIX}"
+            return Err(JournalError::damaged(format!(
+                "the journal and its side file are of two different journals"
             )));
         }
         if head.sequence < floor.sequence() {
@@ -145,6 +145,9 @@ impl Engine {
     }
 
     fn commit_unguarded(&mut self, batch: Batch) -> Result<(), JournalError> {
+        if self.floor.is_deleted()? {
+            return Err(deleted());
+        }
         let next = Head {
             id: self.head.id,
             sequence: self.head.sequence + 1,
@@ -196,7 +199,7 @@ fn read_all(
         if *key == *HEAD {
             head = Some(
                 Head::from_bytes(&value)
-                    .ok_or_else(|| JournalError::corrupt(format!("its head is damaged; {FIX}")))?,
+                    .ok_or_else(|| JournalError::damaged(format!("its head is damaged")))?,
             );
         } else {
             tally.add(&key, &value);
@@ -204,21 +207,26 @@ fn read_all(
         }
     }
     match head {
-        Some(head) if head.tally != tally => Err(JournalError::corrupt(format!(
-            "{} records are not the {} that were written last; {FIX}",
+        Some(head) if head.tally != tally => Err(JournalError::damaged(format!(
+            "{} records are not the {} that were written last",
             tally.count, head.tally.count
         ))),
-        None if tally.count > 0 => {
-            Err(JournalError::corrupt(format!("its head is missing; {FIX}")))
-        }
+        None if tally.count > 0 => Err(JournalError::damaged(format!("its head is missing"))),
         head => Ok(head),
     }
 }
 
 fn fewer(found: u64, acknowledged: u64) -> JournalError {
-    JournalError::corrupt(format!(
-        "the journal ends at batch {found}, but batch {acknowledged} was acknowledged: it was damaged or is an older copy; {FIX}"
+    JournalError::damaged(format!(
+        "the journal ends at batch {found}, but batch {acknowledged} was acknowledged: it was damaged or is an older copy"
     ))
+}
+
+/// The files of an open journal were deleted. What is in memory must not go on alone.
+pub(super) fn deleted() -> JournalError {
+    JournalError::unavailable(
+        "its folder was deleted while it was open: stop this process, and find out what was lost before you start it again",
+    )
 }
 
 fn opening(error: &fjall::Error) -> JournalError {
@@ -226,7 +234,7 @@ fn opening(error: &fjall::Error) -> JournalError {
         fjall::Error::Io(_)
         | fjall::Error::Storage(fjall::LsmError::Io(_))
         | fjall::Error::Locked => JournalError::unavailable(describe(error)),
-        _ => JournalError::corrupt(format!("{}; {FIX}", describe(error))),
+        _ => JournalError::damaged(format!("{}", describe(error))),
     }
 }
 

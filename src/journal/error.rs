@@ -6,6 +6,8 @@ use std::{error::Error, fmt, sync::Arc};
 pub(crate) struct JournalError {
     kind: JournalErrorKind,
     what: Arc<str>,
+    /// Whether a person must be told what to do with the folder.
+    is_damage: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,23 @@ impl JournalError {
         Self {
             kind: JournalErrorKind::Corrupt,
             what: what.to_string().into(),
+            is_damage: false,
+        }
+    }
+
+    /// The files are damaged, so a person must do something: see [`advised`](Self::advised).
+    pub(super) fn damaged(what: impl fmt::Display) -> Self {
+        Self {
+            is_damage: true,
+            ..Self::corrupt(what)
+        }
+    }
+
+    /// Adds what a person does with damaged files.
+    pub(super) fn advised(self, advice: &str) -> Self {
+        match self.is_damage {
+            true => Self::corrupt(format_args!("{self}; {advice}")),
+            false => self,
         }
     }
 
@@ -30,6 +49,7 @@ impl JournalError {
         Self {
             kind: JournalErrorKind::Unavailable,
             what: what.to_string().into(),
+            is_damage: false,
         }
     }
 
@@ -38,6 +58,7 @@ impl JournalError {
         Self {
             kind: JournalErrorKind::Refused,
             what: what.to_string().into(),
+            is_damage: false,
         }
     }
 
@@ -46,6 +67,7 @@ impl JournalError {
         Self {
             kind: JournalErrorKind::Refused,
             what: self.what.clone(),
+            is_damage: false,
         }
     }
 

@@ -37,9 +37,7 @@ impl Floor {
             .chunks(SLOT)
             .filter_map(read_slot)
             .max_by_key(|(_, sequence)| *sequence)
-            .ok_or_else(|| {
-                JournalError::corrupt(format!("{} is damaged; {FIX}", path.display()))
-            })?;
+            .ok_or_else(|| JournalError::damaged(format!("{} is damaged", path.display())))?;
         Ok(Some(Self {
             file,
             id,
@@ -72,6 +70,14 @@ impl Floor {
 
     pub(super) const fn is_unsynced(&self) -> bool {
         self.unsynced
+    }
+
+    /// Returns whether the file was deleted while it was open.
+    pub(super) fn is_deleted(&self) -> Result<bool, JournalError> {
+        #[cfg(unix)]
+        return Ok(std::os::unix::fs::MetadataExt::nlink(&self.file.metadata()?) == 0);
+        #[cfg(not(unix))]
+        return Ok(false);
     }
 
     /// Raises the bound to `sequence`, without a sync. A process that is killed loses nothing of
@@ -119,11 +125,6 @@ fn read_slot(bytes: &[u8]) -> Option<([u8; 16], u64)> {
 
 const SLOT: usize = 40;
 const MAGIC: &[u8] = b"tower-x402 floor 1";
-
-/// What an operator does with a damaged journal.
-pub(super) const FIX: &str = "keep the folder for investigation and open an empty one instead: the new store refuses \
-     whatever the old one may have forgotten, tokens for counted access and proofs of other servers alike (never put \
-     back an older copy of the folder)";
 
 #[cfg(test)]
 mod tests {

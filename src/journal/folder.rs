@@ -77,8 +77,8 @@ impl Drop for Lock {
     }
 }
 
-/// Locks a folder that no process has locked.
-pub(super) fn lock(folder: &Path) -> Result<Lock, JournalError> {
+/// Locks a folder that no process has locked. `advice` is for whoever opens it twice.
+pub(super) fn lock(folder: &Path, advice: &str) -> Result<Lock, JournalError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -88,10 +88,9 @@ pub(super) fn lock(folder: &Path) -> Result<Lock, JournalError> {
     };
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
-        Err(TryLockError::WouldBlock) => Err(JournalError::unavailable(
-            "the folder is open already; one process may use it at a time, so close the other store or give this one a folder \
-             of its own",
-        )),
+        Err(TryLockError::WouldBlock) => Err(JournalError::unavailable(format_args!(
+            "the folder is open already, and one process may use it at a time: {advice}"
+        ))),
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
 }
@@ -150,11 +149,11 @@ mod tests {
     #[test]
     fn a_folder_is_unlocked_although_a_child_has_a_copy_of_its_lock() {
         let folder = tempfile::tempdir().unwrap();
-        let held = lock(folder.path()).unwrap();
+        let held = lock(folder.path(), "").unwrap();
         let copy = held.0.try_clone().unwrap();
-        assert!(lock(folder.path()).is_err());
+        assert!(lock(folder.path(), "").is_err());
         drop(held);
-        assert!(lock(folder.path()).is_ok());
+        assert!(lock(folder.path(), "").is_ok());
         drop(copy);
     }
 

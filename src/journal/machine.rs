@@ -4,6 +4,11 @@ use super::{Batch, JournalError};
 pub(crate) trait Machine: Send + 'static {
     /// What a caller asks for, with where to send the reply.
     type Command: Send + 'static;
+    /// What a person does with damaged files.
+    const DAMAGED: &'static str;
+    /// What a person does who opened the folder twice.
+    const OPEN_TWICE: &'static str;
+
     /// The reply to a command, and where to send it.
     type Reply;
 

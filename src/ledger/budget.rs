@@ -148,6 +148,14 @@ impl Budget {
         self.total.is_some() || self.windows.iter().any(|(length, _)| *length <= DAY)
     }
 
+    /// Returns whether a limit is 0, so that nothing can be paid.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) fn pays_nothing(&self) -> bool {
+        let windows = self.windows.iter().map(|(_, limit)| *limit);
+        let limits = windows.chain(self.total).chain(self.per_host);
+        limits.into_iter().any(|limit| limit == Amount::ZERO)
+    }
+
     /// Returns whether the ledger takes these limits.
     pub(super) fn is_valid(&self) -> bool {
         self.windows.len() <= MAX_WINDOWS && self.owner.as_deref().is_none_or(is_name)

@@ -48,3 +48,15 @@ impl Clearances {
         LedgerError::new(LedgerErrorKind::Unavailable, why)
     }
 }
+
+/// Refuses a folder in which there is no ledger.
+pub(super) fn check_is_ledger(folder: &Path) -> Result<(), LedgerError> {
+    if folder.join("floor").is_file() {
+        return Ok(());
+    }
+    let why = format!(
+        "there is no ledger in {}: expected the folder of `Ledger::open`",
+        folder.display()
+    );
+    Err(LedgerError::new(LedgerErrorKind::Unknown, why))
+}

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::{EntryId, Ledger, LedgerError, LedgerErrorKind, clearances::Clearances};
+use super::{
+    EntryId, Ledger, LedgerError,
+    clearances::{Clearances, check_is_ledger},
+};
 
 impl Ledger {
     /// Asks whoever has the ledger in `folder` open to [clear](Self::cleared) an entry, whose id is
@@ -14,10 +17,7 @@ impl Ledger {
     /// A [`LedgerError`] if there is no ledger in the folder, or if the folder cannot be written.
     pub fn ask_to_clear(folder: impl AsRef<Path>, id: EntryId) -> Result<(), LedgerError> {
         let folder = folder.as_ref();
-        if !folder.is_dir() {
-            let why = format!("there is no folder {}", folder.display());
-            return Err(LedgerError::new(LedgerErrorKind::Unknown, why));
-        }
+        check_is_ledger(folder)?;
         Clearances::of(folder).ask(id)
     }
 

@@ -3,7 +3,6 @@ use std::{error::Error, fmt};
 use crate::boxed::BoxError;
 
 /// An error of the ledger. Nothing must be paid then.
-#[derive(Debug)]
 pub struct LedgerError {
     kind: LedgerErrorKind,
     source: BoxError,
@@ -54,6 +53,12 @@ impl fmt::Display for LedgerError {
             LedgerErrorKind::Unknown => "does not know this",
         };
         write!(f, "the ledger {what}: {}", self.source)
+    }
+}
+
+impl fmt::Debug for LedgerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LedgerError({:?}: {:?})", self.kind, self.to_string())
     }
 }
 

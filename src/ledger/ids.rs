@@ -36,6 +36,21 @@ impl EntryId {
     }
 }
 
+/// Reads an id as [`EntryId::from_hex`] does.
+impl std::str::FromStr for EntryId {
+    type Err = LedgerError;
+
+    fn from_str(text: &str) -> Result<Self, LedgerError> {
+        Self::from_hex(text).ok_or_else(no_id)
+    }
+}
+
+/// The error for a text that is no id.
+pub(super) fn no_id() -> LedgerError {
+    let why = "expected an id of 32 hexadecimal digits";
+    LedgerError::new(LedgerErrorKind::Invalid, why)
+}
+
 impl fmt::Display for EntryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&hex::encode(self.0))
@@ -86,5 +101,28 @@ impl RequestKey {
 impl fmt::Debug for RequestKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "RequestKey({})", hex::encode(self.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::ApprovalId;
+
+    #[test]
+    fn ids_are_read_from_what_they_print_and_from_nothing_else() {
+        let text = "5a".repeat(16);
+        let (entry, approval): (EntryId, ApprovalId) =
+            (text.parse().unwrap(), text.parse().unwrap());
+        assert_eq!(
+            (entry.to_string(), approval.to_string()),
+            (text.clone(), text)
+        );
+        assert!("5a".parse::<EntryId>().is_err());
+        let error = "xyz".parse::<ApprovalId>().unwrap_err();
+        assert!(
+            error.to_string().contains("32 hexadecimal digits"),
+            "{error}"
+        );
     }
 }

@@ -52,7 +52,8 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// - [`LedgerErrorKind::Conflict`] if it is there with other limits, or was revoked.
+    /// - [`LedgerErrorKind::Conflict`] if it is there with other limits (see
+    ///   [`set_limits`](Self::set_limits)), or was revoked.
     /// - [`LedgerErrorKind::Invalid`] if the name does not fit: see [`BudgetPath::child`].
     /// - [`LedgerErrorKind::Unknown`] if there is no budget `parent`.
     /// - [`LedgerErrorKind::Full`] if there are 100,000 budgets, and
@@ -71,6 +72,23 @@ impl Ledger {
         self.change(move |books, now, changes| books.create_budget(&path, limits, now, changes))
             .await?;
         Ok(created)
+    }
+
+    /// Changes the limits of a budget that is there. A person chose them: no agent should call this.
+    /// The sums stay as they are. A program that [creates](Self::create_budget) the budget again by
+    /// name must name the new limits.
+    ///
+    /// # Errors
+    ///
+    /// - [`LedgerErrorKind::Conflict`] if the budget was revoked.
+    /// - [`LedgerErrorKind::Unknown`] if there is no such budget, and
+    ///   [`LedgerErrorKind::Unavailable`] if this cannot be written.
+    pub async fn set_limits(&self, path: &BudgetPath, limits: Budget) -> Result<(), LedgerError> {
+        let (own, set) = (path.clone(), limits.clone());
+        self.change(move |books, now, changes| books.set_limits(&own, set, now, changes))
+            .await?;
+        self.roots().note(path, limits);
+        Ok(())
     }
 
     /// Revokes a budget: it pays nothing any more, and nor do those below it.

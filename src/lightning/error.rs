@@ -3,7 +3,6 @@ use std::{error::Error, fmt};
 use crate::boxed::BoxError;
 
 /// The error of a Lightning node.
-#[derive(Debug)]
 pub struct NodeError {
     kind: NodeErrorKind,
     node: &'static str,
@@ -90,6 +89,12 @@ impl fmt::Display for NodeError {
             write!(f, " at {at}")?;
         }
         write!(f, " {what}: {}", self.source)
+    }
+}
+
+impl fmt::Debug for NodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeError({:?}: {:?})", self.kind, self.to_string())
     }
 }
 

@@ -226,7 +226,7 @@ async fn if_the_preferred_offer_is_refused_the_next_is_taken_and_the_error_lists
     assert!(
         error
             .to_string()
-            .contains("mpp for 60 sat: 60 sat is more than the policy's")
+            .contains("mpp, l402 for 60 sat: 60 sat is more than the policy's")
     );
 }
 

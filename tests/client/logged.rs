@@ -23,6 +23,9 @@ async fn a_payment_is_a_span_with_its_outcome_and_without_a_secret() {
     for part in [
         format!(" host=\"api.example.com\" msat=10000 dialect=\"x402\" payment_hash={hash}\n"),
         " outcome=\"paid\"".to_owned(),
+        format!(
+            " message=paid host=\"api.example.com\" msat=10000 fee_msat=0 dialect=\"x402\" payment_hash={hash}"
+        ),
         "nearly used up: the budget wallet allows 12 sat in total".to_owned(),
     ] {
         assert!(text.contains(&part), "{part} is not in {text}");

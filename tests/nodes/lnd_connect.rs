@@ -197,7 +197,7 @@ async fn what_is_wrong_is_named_when_it_is_connected() {
         (
             "lnd://127.0.0.1:8080?macaroon_hex=hunter2",
             ConnectErrorKind::Url,
-            "LND needs a macaroon",
+            "what was given for LND is not a macaroon",
         ),
         (
             "lnd://127.0.0.1:8080?macaroon_hex=hunter2&macaroon=/x",

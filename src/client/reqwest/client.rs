@@ -120,7 +120,7 @@ impl PayingClient {
     ) -> Result<http::Response<Body>, PayError<Error>> {
         let timeout = request.timeout().copied();
         let mut request = http::Request::<Body>::try_from(request)
-            .map_err(|error| PayError::new(Cause::Inner(error)))?;
+            .map_err(|error| PayError::new(Cause::Inner(error)).explained())?;
         // The conversion forgets it.
         if let Some(limit) = timeout {
             request.extensions_mut().insert(Timeout(limit));
@@ -128,7 +128,7 @@ impl PayingClient {
         request.extensions_mut().insert(LedHere(is_led_here));
         let mut paying = self.paying.clone();
         std::future::poll_fn(|cx| paying.poll_ready(cx)).await?;
-        paying.call(request).await
+        paying.call(request).await.map_err(PayError::explained)
     }
 }
 
@@ -163,7 +163,7 @@ impl PayingRequest {
     /// A [`PayError`], which says whether money left.
     pub async fn send(self) -> Result<Response, PayError<Error>> {
         let request = self.request.build();
-        let request = request.map_err(|error| PayError::new(Cause::Inner(error)))?;
+        let request = request.map_err(|error| PayError::new(Cause::Inner(error)).explained())?;
         self.client.execute(request).await
     }
 }

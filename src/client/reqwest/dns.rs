@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 
 use ::reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use crate::client::guard::is_public;
+use crate::client::guard::{NotPublic, is_public};
 
 /// Resolves names to public addresses alone: see [`GuardedResolver`](crate::client::GuardedResolver).
 #[derive(Debug)]
@@ -14,7 +14,7 @@ impl Resolve for GuardedDns {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
             let public: Vec<SocketAddr> = found.filter(|found| is_public(found.ip())).collect();
             if public.is_empty() {
-                return Err("the name resolves to no public address".into());
+                return Err(NotPublic.into());
             }
             Ok(Box::new(public.into_iter()) as Addrs)
         })
@@ -31,6 +31,6 @@ mod tests {
     async fn a_name_that_resolves_to_this_machine_is_not_resolved() {
         let localhost = Name::from_str("localhost").unwrap();
         let error = GuardedDns.resolve(localhost).await.err().unwrap();
-        assert_eq!(error.to_string(), "the name resolves to no public address");
+        assert!(error.is::<NotPublic>());
     }
 }

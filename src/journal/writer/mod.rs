@@ -15,7 +15,7 @@ use std::{
 
 use super::{
     Batch, JournalError,
-    engine::Engine,
+    engine::{Engine, deleted},
     folder::{self, Lock},
     machine::Machine,
 };
@@ -41,9 +41,10 @@ impl<M: Machine> Journal<M> {
     ) -> Result<Self, JournalError> {
         folder::create(&std::path::absolute(folder)?)?;
         let folder = folder.canonicalize()?;
-        let lock = folder::lock(&folder)?;
+        let lock = folder::lock(&folder, M::OPEN_TWICE)?;
         machine.clear();
-        let mut engine = Engine::open(&folder, new_id, |key, value| machine.load(key, value))?;
+        let engine = Engine::open(&folder, new_id, |key, value| machine.load(key, value));
+        let mut engine = engine.map_err(|error| error.advised(M::DAMAGED))?;
         machine.loaded();
         let mut first = Batch::default();
         machine.begin(&mut first);
@@ -314,6 +315,11 @@ impl<M: Machine> Writer<M> {
     /// Opens the engine again. It reads everything twice: memory is cleared only after all could be
     /// read once.
     fn reopen(&mut self) {
+        if !self.folder.join("floor").exists() {
+            // A journal that began anew would know nothing of what was acknowledged.
+            self.reopen_due = Instant::now() + TRY_EVERY;
+            return self.tell_all(Some(deleted()));
+        }
         if let Err(failure) = folder::try_write(&self.folder) {
             self.reopen_due = Instant::now() + TRY_EVERY;
             return self.tell_all(Some(failure.into()));
@@ -330,7 +336,7 @@ impl<M: Machine> Writer<M> {
             }
             Err(failure) => {
                 self.reopen_due = Instant::now() + self.patience;
-                self.tell_all(Some(failure));
+                self.tell_all(Some(failure.advised(M::DAMAGED)));
             }
         }
     }

@@ -45,9 +45,10 @@ impl Approvals {
     ///
     /// # Errors
     ///
-    /// A [`LedgerError`] if the folder cannot be read or written.
+    /// A [`LedgerError`] if there is no ledger in the folder, or if it cannot be read or written.
     #[cfg(feature = "ledger-durable")]
     pub fn open(folder: impl AsRef<std::path::Path>) -> Result<Self, LedgerError> {
+        crate::ledger::clearances::check_is_ledger(folder.as_ref())?;
         let clock = Arc::new(crate::clock::SystemClock::new());
         Self::open_with(folder.as_ref(), clock)
     }

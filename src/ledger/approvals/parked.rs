@@ -5,7 +5,9 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     clock::Timestamp,
     codec::hex,
-    ledger::{BodyDigest, BudgetPath, NewPayment, RequestKey, plain::plain},
+    ledger::{
+        BodyDigest, BudgetPath, LedgerError, NewPayment, RequestKey, ids::no_id, plain::plain,
+    },
     payment::Amount,
 };
 
@@ -30,6 +32,15 @@ impl ApprovalId {
         let mut first = [0; 16];
         first.copy_from_slice(&hash[..16]);
         Self(first)
+    }
+}
+
+/// Reads an id as [`ApprovalId::from_hex`] does.
+impl std::str::FromStr for ApprovalId {
+    type Err = LedgerError;
+
+    fn from_str(text: &str) -> Result<Self, LedgerError> {
+        Self::from_hex(text).ok_or_else(no_id)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     journal::{Journal, gone},
     ledger::{
         EntryId,
-        error::LedgerError,
+        error::{LedgerError, LedgerErrorKind},
         state::{Books, Changes, Later},
     },
 };
@@ -22,6 +22,13 @@ pub(in crate::ledger) fn open(
     clock: Arc<dyn Clock>,
     true_time: Option<Timestamp>,
 ) -> Result<Journal<LedgerMachine>, LedgerError> {
+    if folder.is_file() {
+        let why = format!(
+            "{}: expected a folder, and this is a file",
+            folder.display()
+        );
+        return Err(LedgerError::new(LedgerErrorKind::Unavailable, why));
+    }
     let new_id = *EntryId::random()?.as_bytes();
     let machine = LedgerMachine {
         books,

@@ -109,6 +109,10 @@ impl<T, E: From<LedgerError>> Unsent for Answered<T, E> {
 }
 
 impl Machine for LedgerMachine {
+    const DAMAGED: &'static str = "stop paying and keep the folder; an empty one knows nothing of what was spent or is in flight, so budgets would \
+         start anew and payments could be made twice: look at your node's payments before you open one (never put back an older copy)";
+    const OPEN_TWICE: &'static str = "share one `Ledger` in one process, and decide from another one with `Approvals::open` (a second folder would \
+         have budgets of its own)";
     type Command = Command;
     type Reply = Reply;
 

@@ -149,7 +149,7 @@ impl Books {
         match self.budgets.get(path) {
             Some(held) if held.revoked_at.is_some() => Err(revoked(path)),
             Some(held) if held.limits != limits => Err(conflict(format_args!(
-                "the budget {path} has other limits: use those, or another name"
+                "the budget {path} has other limits: use those, or let a person change them with `Ledger::set_limits`"
             ))),
             Some(_) => Ok(()),
             None => self.set_budget(path, limits, now, changes),
@@ -170,6 +170,20 @@ impl Books {
             Some(held) if held.limits == limits => Ok(()),
             _ => self.set_budget(path, limits, now, changes),
         }
+    }
+
+    /// Sets the limits of a budget that is there, which a person chose.
+    pub(in crate::ledger) fn set_limits(
+        &mut self,
+        path: &BudgetPath,
+        limits: Budget,
+        now: Timestamp,
+        changes: &mut dyn Changes,
+    ) -> Result<(), LedgerError> {
+        if self.budgets.get(path).is_none() {
+            return Err(unknown(format_args!("there is no budget {path}")));
+        }
+        self.set_root(path, limits, now, changes)
     }
 
     /// Revokes a budget, and with it all below it.

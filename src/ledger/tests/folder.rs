@@ -216,6 +216,10 @@ async fn a_folder_is_that_of_a_ledger_or_of_a_store_and_open_once() {
     let path = folder.path().join("ledger");
     let second = Ledger::open(&path).unwrap_err();
     assert_eq!(second.kind(), LedgerErrorKind::Unavailable);
+    assert!(
+        second.to_string().contains("share one `Ledger`"),
+        "{second}"
+    );
     assert!(ledger.is_durable() && !Ledger::in_memory().is_durable());
     drop(ledger);
     let store = DurableStore::open(&path).unwrap_err();
@@ -234,4 +238,87 @@ async fn nobody_but_its_owner_reads_the_folder() {
     drop(open(&folder));
     let path = folder.path().join("ledger");
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn whoever_finds_a_damaged_ledger_is_told_that_an_empty_one_forgets_what_was_spent() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(open(&folder));
+    std::fs::remove_file(folder.path().join("ledger/floor")).unwrap();
+    let damaged = Ledger::open(folder.path().join("ledger")).unwrap_err();
+    assert_eq!(damaged.kind(), LedgerErrorKind::Corrupt);
+    let text = damaged.to_string();
+    assert!(
+        text.contains("payments could be made twice: look at your node"),
+        "{text}"
+    );
+    assert!(!text.contains("store refuses"), "{text}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_ledger_whose_folder_was_deleted_begins_no_payment() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let wallet = with_wallet(&ledger).await;
+    let path = folder.path().join("ledger");
+    std::fs::remove_dir_all(&path).unwrap();
+    for number in 1..=2 {
+        let error = ledger.begin(payment(&wallet, number)).await.unwrap_err();
+        assert!(
+            error.to_string().contains("was deleted while it was open"),
+            "{error}"
+        );
+        // A folder in its place does not make a new ledger of it.
+        std::fs::create_dir_all(&path).unwrap();
+    }
+    assert_eq!(
+        ledger.budget(&wallet).unwrap().limits,
+        Budget::total(sat(100))
+    );
+}
+
+#[tokio::test]
+async fn a_person_changes_the_limits_of_a_budget_below_and_its_sums_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let ledger = open(&folder);
+    let wallet = with_wallet(&ledger).await;
+    let (narrow, wide) = (Budget::total(sat(30)), Budget::total(sat(50)));
+    let task = ledger.create_budget(&wallet, "task", narrow).await.unwrap();
+    ledger.begin(payment(&task, 1)).await.unwrap();
+    let other = ledger.create_budget(&wallet, "task", wide.clone()).await;
+    let text = other.unwrap_err().to_string();
+    assert!(text.contains("Ledger::set_limits"), "{text}");
+    ledger.set_limits(&task, wide.clone()).await.unwrap();
+    let none = wallet.child("none").unwrap();
+    let unknown = ledger.set_limits(&none, wide.clone()).await.unwrap_err();
+    assert_eq!(unknown.kind(), LedgerErrorKind::Unknown);
+    drop(ledger);
+    let ledger = open(&folder);
+    let state = ledger.budget(&task).unwrap();
+    assert_eq!((state.limits, state.reserved), (wide.clone(), sat(11)));
+    ledger.create_budget(&wallet, "task", wide).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_without_a_ledger_has_no_approvals_and_nothing_to_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("typo");
+    let error = Approvals::open(&path).unwrap_err();
+    assert_eq!(error.kind(), LedgerErrorKind::Unknown);
+    assert!(!path.exists(), "nothing is created");
+    let id = EntryId::from_bytes([1; 16]);
+    let error = Ledger::ask_to_clear(folder.path(), id).unwrap_err();
+    assert_eq!(error.kind(), LedgerErrorKind::Unknown);
+    drop(open(&folder));
+    let ledger = folder.path().join("ledger");
+    Approvals::open(&ledger).unwrap();
+    Ledger::ask_to_clear(&ledger, id).unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_in_the_place_of_a_file_says_that_a_folder_is_expected() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = Ledger::open(file.path()).unwrap_err().to_string();
+    assert!(text.contains("expected a folder"), "{text}");
 }

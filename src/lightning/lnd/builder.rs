@@ -100,17 +100,21 @@ impl LndBuilder {
     /// [`ConnectError`] if the macaroon or the certificate is wrong, a right is missing, or the node
     /// does not work.
     pub async fn connect(self) -> Result<Lnd, ConnectError> {
-        let macaroon = self.macaroon.as_ref().and_then(bytes);
-        let macaroon = macaroon.ok_or_else(|| {
+        let given = self.macaroon.as_ref().ok_or_else(|| {
             ConnectError::url(
-                "LND needs a macaroon: the bytes of its file, or their hexadecimal text (macaroon=/path/invoices.macaroon in a URL)",
+                "LND needs a macaroon: the bytes of its file, or their hexadecimal text (in a URL macaroon=/path/invoices.macaroon to receive, or the path of one with offchain:read and offchain:write to pay)",
+            )
+        })?;
+        let macaroon = bytes(given).ok_or_else(|| {
+            ConnectError::url(
+                "what was given for LND is not a macaroon: expected the bytes of its file, of which the first is 2, or their hexadecimal text",
             )
         })?;
         let rights = Rights::of(&macaroon);
         if rights.is_some_and(|rights| !rights.receives() && !rights.pays()) {
             return Err(missing(
                 "receive or pay",
-                "invoices:read and invoices:write (invoices.macaroon has them)",
+                "invoices:read and invoices:write to receive (invoices.macaroon has them), or offchain:read and offchain:write to pay",
             ));
         }
         let pinned = Pinned::of(self.certificate.as_deref(), self.transport)?;

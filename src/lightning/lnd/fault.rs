@@ -101,13 +101,19 @@ pub(super) fn of_answer(status: StatusCode, body: &[u8]) -> (i64, CallError) {
     let fault = rest::parse::<Fault>(body)
         .ok()
         .or_else(|| rest::parse::<Frame<Fault>>(body).ok()?.error);
+    let check = match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            "the macaroon, and the port (8080 by default)"
+        }
+        _ => "the port (8080 by default)",
+    };
     match fault {
         Some(fault) => of(&fault),
         None => (
             0,
             CallError::unexpected(
                 (status, body),
-                ("LND's REST interface", "the port (8080 by default)"),
+                ("LND's REST interface", check),
                 "write lnd:// in place of lnd+http://, or leave .without_tls() out",
             ),
         ),
@@ -150,4 +156,20 @@ pub(super) fn of(fault: &Fault) -> (i64, CallError) {
         text,
     };
     (fault.code, CallError::Explained(explained))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_401_names_the_macaroon_and_another_status_the_port_alone() {
+        for (status, names_it) in [(401, true), (403, true), (404, false)] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let (_, error) = of_answer(status, b"");
+            let text = format!("{error:?}");
+            assert!(text.contains("the port (8080 by default)"), "{text}");
+            assert_eq!(text.contains("check the macaroon"), names_it, "{text}");
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, sync::Arc};
 ///
 /// The text names what is wrong (a field of the URL, a file, a host, a permission) and how to fix
 /// it. It never contains a secret.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ConnectError {
     kind: ConnectErrorKind,
     text: String,
@@ -64,6 +64,12 @@ impl fmt::Display for ConnectError {
         self.source
             .as_ref()
             .map_or(Ok(()), |source| write!(f, ": {source}"))
+    }
+}
+
+impl fmt::Debug for ConnectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ConnectError({:?}: {:?})", self.kind, self.to_string())
     }
 }
 

@@ -106,6 +106,9 @@ impl StoreMachine {
 }
 
 impl Machine for StoreMachine {
+    const DAMAGED: &'static str = "keep the folder for investigation and open an empty one instead: the new store refuses whatever the old one may \
+         have forgotten, tokens for counted access and proofs of other servers alike (never put back an older copy of the folder)";
+    const OPEN_TWICE: &'static str = "close the other store or give this one a folder of its own";
     type Command = Command;
     type Reply = Reply;
 

@@ -291,6 +291,8 @@ impl Faulty {
 }
 
 impl Machine for Faulty {
+    const DAMAGED: &'static str = "";
+    const OPEN_TWICE: &'static str = "";
     type Command = Command;
     type Reply = Reply;
 

@@ -286,7 +286,7 @@ fn writer(folder: &Path) -> (Sender<Asked>, Writer<Gated>) {
         patience: TRY_EVERY,
         last_group: 1,
         last_commit: Duration::ZERO,
-        _lock: folder::lock(folder).unwrap(),
+        _lock: folder::lock(folder, "").unwrap(),
     };
     (asks, writer)
 }
@@ -324,6 +324,8 @@ struct Gated {
 }
 
 impl Machine for Gated {
+    const DAMAGED: &'static str = "";
+    const OPEN_TWICE: &'static str = "";
     type Command = Asked;
     type Reply = Asked;
 
