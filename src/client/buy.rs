@@ -92,7 +92,8 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
     let known = wallet
         .ledger()
         .of_hash(invoice.network(), invoice.payment_hash());
-    if known.map_err(Cause::Ledger)?.is_none() {
+    let known = known.map_err(Cause::Ledger)?;
+    if known.is_none_or(|entry| !wallet.was_asked_for(&entry)) {
         // A payer that knows a payment pays it again by handing out its preimage, for nothing.
         let outcome = wallet.look_up(invoice.payment_hash()).await;
         match outcome.map_err(|error| Cause::PaymentFailed(error.into()))? {
@@ -102,41 +103,35 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             }
         }
     }
-    let begun = match begin(wallet, &payment).await? {
-        Ok(begun) => begun,
-        Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) => {
-            // Another call for the same request was given up meanwhile, or it is another request.
-            match wallet.earlier_or_others(job).await? {
-                Ok(bought) => return Ok(Taken::Bought(Box::new(bought))),
-                Err(others) => payment.others = others,
+    // Each of what may help against a refusal is tried once.
+    let (mut looked, mut resolved, mut recovered) = (false, false, false);
+    let begun = loop {
+        match begin(wallet, &payment).await? {
+            Ok(begun) => break begun,
+            Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) if !looked => {
+                // Another call for the same request was given up meanwhile, or it is another request.
+                looked = true;
+                match wallet.earlier_or_others(job).await? {
+                    Ok(bought) => return Ok(Taken::Bought(Box::new(bought))),
+                    Err(others) => payment.others = others,
+                }
             }
-            match begin(wallet, &payment).await? {
-                Ok(begun) => begun,
-                Err(refusal) => return not(NotTaken::Ledger(refusal)),
+            Err(
+                BeginRefusal::HostInTrouble { entries, .. }
+                | BeginRefusal::PayerInTrouble { entries },
+            ) if !resolved => {
+                resolved = true;
+                let asked = wallet.clear_as_asked(&entries).await;
+                asked.map_err(Cause::Ledger)?;
+                wallet.recover_all(&entries).await.map_err(Cause::Ledger)?;
             }
+            Err(BeginRefusal::OverBudget(over)) if !recovered && !over.reserved.is_zero() => {
+                // It may be reserved for calls that were given up.
+                recovered = true;
+                wallet.recover_again().await.map_err(Cause::Ledger)?;
+            }
+            Err(refusal) => return not(NotTaken::Ledger(refusal)),
         }
-        Err(
-            BeginRefusal::HostInTrouble { entries, .. } | BeginRefusal::PayerInTrouble { entries },
-        ) => {
-            #[cfg(feature = "ledger-durable")]
-            let asked = wallet.ledger().clear_as_asked(&entries).await;
-            #[cfg(feature = "ledger-durable")]
-            asked.map_err(Cause::Ledger)?;
-            wallet.recover_all(&entries).await.map_err(Cause::Ledger)?;
-            match begin(wallet, &payment).await? {
-                Ok(begun) => begun,
-                Err(refusal) => return not(NotTaken::Ledger(refusal)),
-            }
-        }
-        Err(BeginRefusal::OverBudget(over)) if !over.reserved.is_zero() => {
-            // It may be reserved for calls that were given up.
-            wallet.recover_again().await.map_err(Cause::Ledger)?;
-            match begin(wallet, &payment).await? {
-                Ok(begun) => begun,
-                Err(refusal) => return not(NotTaken::Ledger(refusal)),
-            }
-        }
-        Err(refusal) => return not(NotTaken::Ledger(refusal)),
     };
     let hand = wallet.hand(begun.id);
     for used_up in &begun.nearly_used_up {

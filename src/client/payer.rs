@@ -6,13 +6,22 @@ use super::{
     outcome::{NO_PREIMAGE, Outcome, Resolved, is_reached},
 };
 use crate::{
-    ledger::{Entry, LedgerError},
+    ledger::{Entry, EntryId, LedgerError},
     trace,
 };
 
 const REPLACED: &str = "a person cleared it, and the payer that was asked to pay is not used";
 
 impl Wallet {
+    /// Clears those of these entries that a person asked to clear from another process.
+    pub(super) async fn clear_as_asked(&self, entries: &[EntryId]) -> Result<(), LedgerError> {
+        #[cfg(feature = "ledger-durable")]
+        self.ledger().clear_as_asked(entries).await?;
+        #[cfg(not(feature = "ledger-durable"))]
+        let _ = entries;
+        Ok(())
+    }
+
     /// Returns whether this wallet's payer was asked to make a payment.
     pub(super) fn was_asked_for(&self, entry: &Entry) -> bool {
         entry.payer() == Some(self.payer().profile().id) && entry.network() == self.network()
@@ -21,7 +30,9 @@ impl Wallet {
     /// Says what becomes of a payment that another payer was asked to make. It may have left there.
     /// If a person cleared it, that payer is gone: the money counts as spent.
     pub(super) async fn leave(&self, hand: &Hand, entry: &Entry) -> Result<Resolved, LedgerError> {
-        let outcome = if entry.is_cleared() {
+        self.clear_as_asked(&[entry.id()]).await?;
+        let now = self.ledger().entry(entry.id())?;
+        let outcome = if now.is_some_and(|entry| entry.is_cleared()) {
             hand.unproved(REPLACED).await?;
             Outcome::Unproved(REPLACED)
         } else {

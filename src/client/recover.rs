@@ -80,12 +80,18 @@ impl Wallet {
 
     /// Asks about the payments for which a host is in trouble.
     pub(super) async fn recover_all(&self, entries: &[EntryId]) -> Result<(), LedgerError> {
-        for id in entries {
-            if let Some(entry) = self.ledger().entry(*id)? {
-                self.recover_one(&entry).await?;
+        let recover = async {
+            for id in entries {
+                if let Some(entry) = self.ledger().entry(*id)?
+                    && let Some(found) = self.recover_one(&entry).await?
+                    && !found.is_reached
+                {
+                    break;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        timeout(MOST_TIME, recover).await.unwrap_or(Ok(()))
     }
 
     async fn recover_briefly(&self) -> Result<(), LedgerError> {
@@ -102,6 +108,10 @@ impl Wallet {
             return Ok(None);
         };
         let hand = self.hand(entry.id());
+        if entry.state() == EntryState::Paid {
+            // Another call found out meanwhile. The next such request presents it.
+            return Ok(None);
+        }
         self.resolve(&hand, &entry).await.map(Some)
     }
 }

@@ -187,7 +187,11 @@ impl Wallet {
         for entry in self.shared.ledger.reusable()? {
             match token(&entry) {
                 Some((place, token)) => self.keep(&place, token),
-                None => self.shared.ledger.dropped(entry.id()),
+                None if self.now() >= entry.redeem_until() => {
+                    self.shared.ledger.dropped(entry.id());
+                }
+                // Its dialect may not be compiled in.
+                None => {}
             }
         }
         Ok(())

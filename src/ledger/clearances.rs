@@ -40,7 +40,11 @@ impl Clearances {
 
     /// Forgets that an entry is to be cleared.
     pub(super) fn remove(&self, id: EntryId) -> Result<(), LedgerError> {
-        fs::remove_file(self.path(id)).map_err(|error| self.unavailable(&error))
+        match fs::remove_file(self.path(id)) {
+            // Another request cleared the entry at the same time.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(self.unavailable(&error)),
+            _ => Ok(()),
+        }
     }
 
     fn unavailable(&self, error: &io::Error) -> LedgerError {

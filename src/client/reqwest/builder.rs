@@ -46,8 +46,10 @@ impl PayingClient {
 impl PayingClientBuilder {
     /// Adds headers to every request that does not have them itself.
     ///
-    /// They are headers of the request in all that follows. A redirect to another origin takes the
-    /// secret ones out, and no credential takes their place.
+    /// They are headers of the request in all that follows. At a redirect to another origin,
+    /// `Authorization`, `Cookie`, `Proxy-Authorization`, credentials of payments, and headers whose
+    /// value is [marked as sensitive](http::HeaderValue::set_sensitive) are left out. Others go there
+    /// too, so mark a header that holds a key of yours. No credential takes the place of any.
     pub fn default_headers(mut self, headers: HeaderMap) -> Self {
         self.default_headers.extend(headers);
         self

@@ -2,7 +2,7 @@
 
 use ::reqwest::{Body, Method, Request, Url};
 use http::{
-    HeaderName, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{
         AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION,
         PROXY_AUTHORIZATION, TRANSFER_ENCODING,
@@ -82,10 +82,13 @@ impl Hops {
         }
         if !is_same_origin(request.url(), &to) {
             let names: Vec<_> = request.headers().keys().cloned().collect();
-            let stays =
-                |name: &HeaderName| PRIVATE.contains(name) || is_credential_field(name.as_str());
-            for name in names.iter().filter(|name| stays(name)) {
-                request.headers_mut().remove(name);
+            let headers = request.headers_mut();
+            for name in names {
+                let mut values = headers.get_all(&name).iter();
+                let is_sensitive = values.any(HeaderValue::is_sensitive);
+                if is_sensitive || PRIVATE.contains(&name) || is_credential_field(name.as_str()) {
+                    headers.remove(&name);
+                }
             }
         }
         *request.url_mut() = to;
