@@ -36,9 +36,9 @@ impl Engine {
             Self::open_unguarded(folder, new_id, load)
         }))
         .unwrap_or_else(|_| {
-            Err(JournalError::damaged(format!(
-                "the engine panicked on its files"
-            )))
+            Err(JournalError::damaged(
+                "the engine panicked on its files".to_owned(),
+            ))
         })
     }
 
@@ -49,9 +49,9 @@ impl Engine {
     ) -> Result<(), JournalError> {
         catch_unwind(AssertUnwindSafe(|| read_all(&self.records, load)))
             .unwrap_or_else(|_| {
-                Err(JournalError::damaged(format!(
-                    "the engine panicked on its files"
-                )))
+                Err(JournalError::damaged(
+                    "the engine panicked on its files".to_owned(),
+                ))
             })
             .map(drop)
     }
@@ -118,9 +118,9 @@ impl Engine {
             None => return Err(fewer(0, floor.sequence())),
         };
         if head.id != floor.id() {
-            return Err(JournalError::damaged(format!(
-                "the journal and its side file are of two different journals"
-            )));
+            return Err(JournalError::damaged(
+                "the journal and its side file are of two different journals".to_owned(),
+            ));
         }
         if head.sequence < floor.sequence() {
             return Err(fewer(head.sequence, floor.sequence()));
@@ -199,7 +199,7 @@ fn read_all(
         if *key == *HEAD {
             head = Some(
                 Head::from_bytes(&value)
-                    .ok_or_else(|| JournalError::damaged(format!("its head is damaged")))?,
+                    .ok_or_else(|| JournalError::damaged("its head is damaged"))?,
             );
         } else {
             tally.add(&key, &value);
@@ -211,7 +211,7 @@ fn read_all(
             "{} records are not the {} that were written last",
             tally.count, head.tally.count
         ))),
-        None if tally.count > 0 => Err(JournalError::damaged(format!("its head is missing"))),
+        None if tally.count > 0 => Err(JournalError::damaged("its head is missing")),
         head => Ok(head),
     }
 }
@@ -234,7 +234,7 @@ fn opening(error: &fjall::Error) -> JournalError {
         fjall::Error::Io(_)
         | fjall::Error::Storage(fjall::LsmError::Io(_))
         | fjall::Error::Locked => JournalError::unavailable(describe(error)),
-        _ => JournalError::damaged(format!("{}", describe(error))),
+        _ => JournalError::damaged(describe(error)),
     }
 }
 
