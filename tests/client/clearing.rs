@@ -3,6 +3,7 @@
 use tower_x402::{
     client::{NotTaken, PayErrorKind},
     ledger::{BeginRefusal, EntryId, Ledger, LedgerErrorKind, LedgerOptions},
+    lightning::Payments,
 };
 
 use crate::{
@@ -46,6 +47,26 @@ async fn a_person_clears_trouble_while_the_ledger_is_open_and_its_host_is_paid_a
     assert!(ledger.entry(id).unwrap().unwrap().is_cleared());
     let left = std::fs::read_dir(folder.path().join("cleared")).unwrap();
     assert_eq!(left.count(), 1, "what was done is not asked for any more");
+
     let nowhere = Ledger::ask_to_clear(folder.path().join("none"), id);
     assert_eq!(nowhere.unwrap_err().kind(), LedgerErrorKind::Unknown);
+}
+
+#[tokio::test]
+async fn a_payment_of_a_replaced_payer_is_cleared_from_another_process_too() {
+    let bank = Bank::new();
+    let folder = tempfile::tempdir().unwrap();
+    let options = LedgerOptions::new().clock(bank.clock.clone());
+    let ledger = Ledger::open_with(folder.path(), options).unwrap();
+    bank.node.payments(Payments::StayInFlight);
+    let (old, _) = client(&bank.wallet(&ledger).await, sells(&bank.node, sat(1)));
+    let error = ask(&old, get(URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::InFlight);
+
+    let other = bank.another();
+    let (new, _) = client(&other.wallet(&ledger).await, sells(&other.node, sat(1)));
+    let error = ask(&new, get(URL)).await.unwrap_err();
+    assert_eq!((error.kind(), other.asked()), (PayErrorKind::InFlight, 0));
+    Ledger::ask_to_clear(folder.path(), error.entry().unwrap()).unwrap();
+    assert_eq!(ask(&new, get(URL)).await.unwrap().status(), 200);
 }

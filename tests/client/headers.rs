@@ -69,6 +69,37 @@ async fn what_was_bought_with_other_headers_is_neither_lost_nor_in_the_way() {
 }
 
 #[tokio::test]
+async fn headers_that_differ_each_time_block_a_url_for_three_requests_at_most() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet_of(&ledger, DialectName::L402).await;
+    let node = bank.node.clone();
+    let paid = Arc::new(AtomicBool::new(false));
+    let (client, _) = crate::stall::client(&wallet, move |request| {
+        let (node, paid) = (node.clone(), Arc::clone(&paid));
+        async move {
+            if crate::hostile::is_paid(&request) && !paid.swap(true, Ordering::SeqCst) {
+                return crate::stall::answer(503);
+            }
+            crate::hostile::l402(&crate::hostile::invoice(&node, sat(5)).await)
+        }
+    });
+    let ask = async |nonce: &'static str| crate::stall::ask(&client, accepting(nonce)).await;
+    assert_eq!(ask("a").await.unwrap().status(), 503);
+    for nonce in ["b", "c", "d"] {
+        let _ = ask(nonce).await;
+    }
+    assert_eq!(bank.payments(), 1, "the credential is tried");
+    let _ = ask("e").await;
+    assert_eq!(bank.payments(), 2, "and then another one is bought");
+    assert_eq!(
+        entries(&ledger)[0].state(),
+        EntryState::Paid,
+        "nothing is lost"
+    );
+}
+
+#[tokio::test]
 async fn a_payment_that_a_person_cleared_does_not_stop_the_same_request() {
     let bank = Bank::new();
     let ledger = bank.ledger();

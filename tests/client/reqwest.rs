@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect},
     routing::{any, get},
 };
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use tokio::net::TcpListener;
 use tower_x402::{
     DialectName, MemoryStore, Paywall, Secrets,
@@ -213,9 +213,12 @@ async fn default_headers_go_with_a_request_and_cross_to_no_other_origin() {
     let world = world().await;
     let policy = Policy::new().allow_private_addresses();
     let wallet = wallet(&world, &Ledger::in_memory(), policy).await;
+    let mut key = HeaderValue::from_static("mine");
+    key.set_sensitive(true);
     let defaults = HeaderMap::from_iter([
         (header::AUTHORIZATION, "Bearer mine".parse().unwrap()),
         (header::COOKIE, "mine".parse().unwrap()),
+        (HeaderName::from_static("x-api-key"), key),
         (header::ACCEPT, "text/plain".parse().unwrap()),
         (header::ACCEPT_LANGUAGE, "nb".parse().unwrap()),
     ]);
@@ -237,6 +240,7 @@ async fn default_headers_go_with_a_request_and_cross_to_no_other_origin() {
     for (name, of_own, of_far) in [
         ("authorization", Some("Bearer mine"), None),
         ("cookie", Some("mine"), None),
+        ("x-api-key", Some("mine"), None),
         ("accept", Some("text/plain"), Some("text/plain")),
         ("accept-language", Some("nn"), Some("nb")),
         ("user-agent", Some("agent"), Some("agent")),
