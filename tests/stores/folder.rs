@@ -11,7 +11,7 @@ fn one_store_at_a_time_has_a_folder_open() {
     assert!(
         error
             .to_string()
-            .contains("is open already; one process may use it at a time"),
+            .contains("is open already, and one process may use it at a time"),
         "{error}"
     );
     assert!(
