@@ -1,12 +1,14 @@
 //! What was paid, and what the answer to its credential means.
 
 use http::{Response, StatusCode, header::AUTHORIZATION};
+use http_body::Body;
 
 use super::{
     Wallet,
     error::{Cause, PayError},
     hand::Hand,
     job::Job,
+    paid_body::{PaidBody, Redeeming},
     receipt::{Paid, PaidReceipt},
     tokens::Token,
 };
@@ -96,12 +98,12 @@ fn may_come(status: StatusCode) -> bool {
 }
 
 /// Writes down what the answer to a paid request means, and puts the receipt into it.
-pub(super) async fn settle<R, E>(
+pub(super) async fn settle<R: Body, E>(
     wallet: &Wallet,
     job: &Job,
     bought: Bought,
     answer: Result<Response<R>, E>,
-) -> Result<Response<R>, PayError<E>> {
+) -> Result<Response<PaidBody<R>>, PayError<E>> {
     let receipt = bought.receipt.clone();
     let mut answer =
         answer.map_err(|error| PayError::new(Cause::LostAnswer(error, receipt.clone())))?;
@@ -124,22 +126,21 @@ pub(super) async fn settle<R, E>(
         }
         return Err(PayError::new(Cause::Refused(receipt, status.as_u16())));
     }
+    answer.extensions_mut().insert(receipt);
+    let mut redeeming = None;
     if may_come(status) {
         bought.hand.answered(status);
+    } else if let Some(until) = bought.reusable_until {
+        bought.hand.redeemed(status, true);
+        let (header, entry) = (bought.header, bought.hand.id());
+        let token = Token {
+            header,
+            until,
+            entry,
+        };
+        wallet.keep(&job.place, token);
     } else {
-        bought
-            .hand
-            .redeemed(status, bought.reusable_until.is_some());
-        if let Some(until) = bought.reusable_until {
-            let (header, entry) = (bought.header, bought.hand.id());
-            let token = Token {
-                header,
-                until,
-                entry,
-            };
-            wallet.keep(&job.place, token);
-        }
+        redeeming = Some(Redeeming::new(bought.hand, status));
     }
-    answer.extensions_mut().insert(receipt);
-    Ok(answer)
+    Ok(answer.map(|body| PaidBody::new(body, redeeming)))
 }

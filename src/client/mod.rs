@@ -69,6 +69,7 @@ mod location;
 mod not_taken;
 mod offers;
 mod outcome;
+mod paid_body;
 mod pay;
 mod payer;
 mod permission;
@@ -96,6 +97,7 @@ pub use self::{
     future::ResponseFuture,
     layer::AutoPayLayer,
     not_taken::{NotTaken, RefusedOffer},
+    paid_body::PaidBody,
     policy::Policy,
     quote::{Quote, QuotedOffer},
     receipt::PaidReceipt,

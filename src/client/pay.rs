@@ -13,6 +13,7 @@ use super::{
     final_url::is_from_elsewhere,
     job::{Job, line},
     offers::{half, offers},
+    paid_body::PaidBody,
 };
 use crate::{boxed::BoxError, dialect::HeaderLine};
 
@@ -21,7 +22,7 @@ pub(super) async fn call<S, B, R>(
     wallet: Wallet,
     mut ready: S,
     request: Request<B>,
-) -> Result<Response<R>, PayError<S::Error>>
+) -> Result<Response<PaidBody<R>>, PayError<S::Error>>
 where
     S: Service<Request<B>, Response = Response<R>>,
     B: Body<Data = Bytes> + From<Bytes>,
@@ -53,7 +54,7 @@ where
         wallet.forget(&job.place, &token);
     }
     if answer.status() != StatusCode::PAYMENT_REQUIRED {
-        return Ok(answer);
+        return Ok(answer.map(|body| PaidBody::new(body, None)));
     }
 
     // 4. What the server asks for, what of it may be paid, and the payment.

@@ -12,13 +12,15 @@ use super::{
     Wallet,
     error::{Cause, PayError},
     future::ResponseFuture,
+    paid_body::PaidBody,
     pay,
 };
 use crate::boxed::BoxError;
 
 /// The client that [`AutoPayLayer`](super::AutoPayLayer) puts around another one.
 ///
-/// Request and response bodies keep their types. A body of at most
+/// A request keeps the type of its body. A response has a [`PaidBody`](super::PaidBody) around the
+/// inner client's. A request's body of at most
 /// [`Policy::max_body`](super::Policy::max_body) bytes is kept to be sent again. A longer one, or
 /// one that does not say how long it can be, is sent as it is, and the request is never paid for.
 #[derive(Clone, Debug)]
@@ -43,7 +45,7 @@ where
     R: Body + Send + 'static,
     R::Data: Send,
 {
-    type Response = Response<R>;
+    type Response = Response<PaidBody<R>>;
     type Error = PayError<S::Error>;
     type Future = ResponseFuture<R, S::Error>;
 

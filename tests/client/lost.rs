@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
     Charge, MemoryStore,
@@ -71,6 +72,7 @@ async fn a_connection_that_breaks_after_the_payment_costs_no_second_payment() {
                 .unwrap()
                 .is_earlier()
         );
+        answer.into_body().collect().await.unwrap();
         assert_eq!(bank.payments(), 1, "{dialect}");
         assert_eq!(entries(&ledger)[0].state(), EntryState::Redeemed);
     }

@@ -11,6 +11,7 @@ mod stall;
 mod addresses;
 mod approvals;
 mod beside;
+mod broken_off;
 mod budgets;
 mod checks;
 mod clearing;

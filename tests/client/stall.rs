@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full};
 use tower::{Layer as _, ServiceExt as _, util::BoxCloneService};
 use tower_x402::client::{AutoPay, AutoPayLayer, PayError, Wallet};
 
@@ -45,8 +45,11 @@ pub(crate) fn get(url: &str) -> Request<Body> {
     Request::get(url).body(Body::default()).unwrap()
 }
 
+/// Sends a request, and reads the answer to its end.
 pub(crate) async fn ask(client: &Client, request: Request<Body>) -> Answer {
-    client.clone().oneshot(request).await
+    let (head, body) = client.clone().oneshot(request).await?.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Ok(Response::from_parts(head, body.into()))
 }
 
 pub(crate) fn answer(status: u16) -> Response<Body> {

@@ -10,7 +10,7 @@ use hyper_util::{client::legacy, rt::TokioExecutor};
 use tower::{Layer as _, ServiceExt as _, util::BoxCloneService};
 use tower_x402::{
     Amount, DialectName,
-    client::{AutoPayLayer, PaidReceipt, PayError, Policy, Wallet},
+    client::{AutoPayLayer, PaidBody, PaidReceipt, PayError, Policy, Wallet},
     ledger::Budget,
     lightning::Payer,
 };
@@ -22,7 +22,11 @@ const BODY: &[u8] = b"a scene";
 
 /// A client that pays, and remembers the headers of the last request that it sent.
 pub(crate) struct Buyer {
-    client: BoxCloneService<Request<Full<Bytes>>, Response<Incoming>, PayError<legacy::Error>>,
+    client: BoxCloneService<
+        Request<Full<Bytes>>,
+        Response<PaidBody<Incoming>>,
+        PayError<legacy::Error>,
+    >,
     sent: Arc<Mutex<HeaderMap>>,
     wallet: Wallet,
 }

@@ -128,7 +128,11 @@ impl PayingClient {
         request.extensions_mut().insert(LedHere(is_led_here));
         let mut paying = self.paying.clone();
         std::future::poll_fn(|cx| paying.poll_ready(cx)).await?;
-        paying.call(request).await.map_err(PayError::explained)
+        let answer = paying.call(request).await.map_err(PayError::explained)?;
+        Ok(answer.map(|body| match body.is_redeeming() {
+            true => Body::wrap(body),
+            false => body.into_inner(),
+        }))
     }
 }
 
