@@ -65,10 +65,7 @@ mod tests;
 mod total;
 mod tried;
 
-#[cfg_attr(
-    not(feature = "client"),
-    expect(unused_imports, reason = "wallets use it")
-)]
+#[cfg(feature = "client")]
 pub(crate) use self::roots::RootInUse;
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},

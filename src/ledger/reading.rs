@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{
     BeginError, Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError,
-    LedgerErrorKind, NewPayment, RequestKey, RootInUse, Total,
+    LedgerErrorKind, NewPayment, RequestKey, Total,
+    roots::RootInUse,
     state::{Books, CarriedKey},
 };
 use crate::{
