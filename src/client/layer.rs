@@ -6,7 +6,7 @@ use super::{AutoPay, Wallet};
 ///
 /// It goes inside a layer that follows redirects, and not around one. Otherwise the client below
 /// would follow a redirect that the wallet does not see, with the credential in its headers. If the
-/// client below says where it went, with a [`FinalUrl`](super::FinalUrl), nothing is paid there.
+/// client below names the last URL in a [`FinalUrl`](super::FinalUrl), the layer pays nothing at it.
 ///
 /// The client's error becomes a [`PayError`](super::PayError), because only that can tell whether
 /// money left.

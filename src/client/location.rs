@@ -1,4 +1,5 @@
-//! Where a `Location` leads, read in the one way in which every client reads it.
+//! Reads the header `Location` of a redirect. It accepts only a text that all clients read as the same
+//! URL.
 
 use std::{
     fmt::Write as _,
@@ -12,14 +13,14 @@ use super::{
     place::{Place, without_dots},
 };
 
-/// Where a `Location` leads.
+/// What the text of a `Location` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// To this place. The text is its URL with the fragment.
+    /// This place. The text is its URL with the fragment.
     Place(Place, String),
-    /// To a URL that is neither http nor https.
+    /// A URL that is neither http nor https.
     Other,
-    /// That depends on who reads it.
+    /// Clients would read it as different URLs.
     Unclear,
 }
 

@@ -37,8 +37,8 @@ struct Mark {
 }
 
 impl Redirects {
-    /// Remembers where an answer redirects to, and makes its `Location` one that every client reads
-    /// in the same way. One that clients read differently is taken out, so that nothing follows it.
+    /// Remembers the target of a redirect. Rewrites its `Location` as a URL that all clients read in the
+    /// same way, or removes it if they would read it as different URLs: then no client follows it.
     pub(super) fn note(
         &mut self,
         place: &Place,

@@ -197,7 +197,7 @@ impl Wallet {
         Ok(())
     }
 
-    /// Remembers where an answer redirects to, if somebody else follows it.
+    /// Remembers the target of a redirect that a layer around this one may follow.
     pub(super) fn note_redirect<R>(&self, job: &Job, answer: &mut Response<R>, is_paid: bool) {
         if job.is_watched && answer.status().is_redirection() {
             let answer = (answer.status(), answer.headers_mut());

@@ -77,7 +77,7 @@ impl Drop for Lock {
     }
 }
 
-/// Locks a folder that no process has locked. `advice` is for whoever opens it twice.
+/// Locks a folder. If another process has locked it, returns an error that ends with `advice`.
 pub(super) fn lock(folder: &Path, advice: &str) -> Result<Lock, JournalError> {
     let path = folder.join("lock");
     let file = match new_file(&path) {
