@@ -1,7 +1,8 @@
 //! Which headers make a request another one.
 
 use http::HeaderMap;
-use sha2::{Digest as _, Sha256};
+
+use crate::codec::parts::hash_of_parts;
 
 /// Returns SHA-256 of the caller's headers: a server may bind a payment to any of them. Those that
 /// differ each time the same request is made are left out, as no server can bind them.
@@ -9,18 +10,10 @@ pub(super) fn digest(headers: &HeaderMap) -> [u8; 32] {
     let mut names: Vec<_> = headers.keys().map(http::HeaderName::as_str).collect();
     names.retain(|name| !VOLATILE.contains(name));
     names.sort_unstable();
-    let mut hash = Sha256::new();
-    let mut add = |part: &[u8]| {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    };
-    for name in names {
-        for value in headers.get_all(name) {
-            add(name.as_bytes());
-            add(value.as_bytes());
-        }
-    }
-    hash.finalize().into()
+    hash_of_parts(names.into_iter().flat_map(|name| {
+        let values = headers.get_all(name).into_iter();
+        values.flat_map(move |value| [name.as_bytes(), value.as_bytes()])
+    }))
 }
 
 /// What tracing libraries and HTTP clients set anew for each attempt.

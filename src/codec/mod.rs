@@ -9,6 +9,7 @@ pub(crate) mod fields;
 pub mod hex;
 pub mod jcs;
 pub mod json;
+pub(crate) mod parts;
 #[cfg(any(feature = "__rest", feature = "server"))]
 pub(crate) mod private;
 pub(crate) mod sha256;

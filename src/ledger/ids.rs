@@ -1,9 +1,7 @@
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
-
 use super::{LedgerError, LedgerErrorKind};
-use crate::codec::hex;
+use crate::codec::{hex, parts::hash_of_parts};
 
 /// The name of an [`Entry`](super::Entry): 16 random bytes, printed as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,11 +76,7 @@ impl RequestKey {
     /// headers that a payment is bound to. The order and the division of the parts count.
     #[must_use]
     pub fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
-        let hash = parts.into_iter().fold(Sha256::new(), |hash, part| {
-            hash.chain_update((part.len() as u64).to_le_bytes())
-                .chain_update(part)
-        });
-        Self(hash.finalize().into())
+        Self(hash_of_parts(parts))
     }
 
     /// Creates a key from its 32 bytes.

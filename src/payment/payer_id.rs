@@ -1,8 +1,6 @@
 use std::fmt;
 
-use sha2::{Digest as _, Sha256};
-
-use crate::codec::hex;
+use crate::codec::{hex, parts::hash_of_parts};
 
 /// Which wallet pays: a name that stays the same across restarts and differs between wallets.
 ///
@@ -16,13 +14,7 @@ impl PayerId {
     /// of that kind: for a node, its public key.
     #[must_use]
     pub fn of(kind: &str, name: &[u8]) -> Self {
-        let hash = [kind.as_bytes(), name]
-            .into_iter()
-            .fold(Sha256::new(), |hash, part| {
-                hash.chain_update((part.len() as u64).to_le_bytes())
-                    .chain_update(part)
-            });
-        Self(hash.finalize().into())
+        Self(hash_of_parts([kind.as_bytes(), name]))
     }
 
     /// Creates an id from its 32 bytes.
