@@ -186,7 +186,7 @@ pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Opti
         purchase.dialect(),
     )?;
     payment.payer = Some(wallet.payer().profile().id);
-    payment.headers = job.headers;
+    payment.headers = job.headers_digest();
     payment.origin.clone_from(&place.origin);
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();

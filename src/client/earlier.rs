@@ -110,7 +110,7 @@ impl Wallet {
 
     /// Reads what was bought, for this request.
     fn restored(&self, entry: &Entry, job: &Job) -> Restored {
-        if entry.is_no_use_for(&job.headers) {
+        if entry.is_no_use_for(&job.headers_digest()) {
             return Restored::Elsewhere;
         }
         let restore = half(&entry.dialect()).map(|half| half.restore);
@@ -147,10 +147,11 @@ impl Wallet {
     ) -> Option<Bought> {
         let paid = (entry.fee(), entry.paid_at().unwrap_or(entry.created_at()));
         let was_tried = entry.is_presented() || entry.answered().is_some();
-        let is_same = *entry.headers() == job.headers || purchase.compares_headers();
+        let headers = job.headers_digest();
+        let is_same = *entry.headers() == headers || purchase.compares_headers();
         let if_refused = match (self.is_over(entry), is_same, was_tried) {
             (true, ..) => IfRefused::Over,
-            (_, false, _) => IfRefused::OtherHeaders(job.headers, entry.is_presented()),
+            (_, false, _) => IfRefused::OtherHeaders(headers, entry.is_presented()),
             (_, _, true) => IfRefused::InDoubt,
             (_, _, false) => IfRefused::Trouble,
         };

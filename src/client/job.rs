@@ -27,8 +27,6 @@ pub(super) struct Job {
     body: Option<Bytes>,
     body_hash: [u8; 32],
     key: RequestKey,
-    /// SHA-256 of the caller's headers.
-    pub(super) headers: [u8; 32],
     /// Whether a redirect led here that must not lead to a payment.
     pub(super) is_led_here: bool,
     /// Whether a client beneath followed a redirect, so that another place asks for the payment.
@@ -95,7 +93,6 @@ impl Job {
             &body_hash,
         ]);
         let job = Self {
-            headers: headers::digest(&head.headers),
             place,
             head,
             body,
@@ -111,6 +108,11 @@ impl Job {
     /// Returns the name under which the ledger finds what was paid for this request.
     pub(super) const fn key(&self) -> RequestKey {
         self.key
+    }
+
+    /// Returns SHA-256 of the caller's headers.
+    pub(super) fn headers_digest(&self) -> [u8; 32] {
+        headers::digest(&self.head.headers)
     }
 
     /// Returns whether the request can be sent again.
