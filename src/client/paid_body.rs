@@ -82,10 +82,9 @@ impl<R: Body> Body for PaidBody<R> {
         let frame = ready!(this.inner.as_mut().poll_frame(cx));
         match &frame {
             Some(Err(_)) => {
-                if let Some(redeeming) = this.redeeming {
+                if let Some(mut redeeming) = this.redeeming.take() {
                     redeeming.is_broken = true;
                 }
-                *this.redeeming = None;
             }
             None => *this.redeeming = None,
             Some(Ok(_)) if this.inner.is_end_stream() => *this.redeeming = None,

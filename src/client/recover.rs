@@ -1,7 +1,8 @@
 //! What earlier processes, and calls that were given up, left behind: the payer is asked.
 
-use std::{future::poll_fn, pin::Pin, task::Poll, time::Duration};
+use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::time::{Instant, timeout};
 
 use super::{
@@ -50,7 +51,7 @@ impl Wallet {
         left.extend(self.ledger().unproved_by(self.payer().profile().id)?);
         for some in left.chunks(AT_ONCE) {
             let mut is_reached = true;
-            for one in all(some.iter().map(|entry| self.recover_one(entry))).await {
+            for one in join_all(some.iter().map(|entry| self.recover_one(entry))).await {
                 is_reached &= one?.is_none_or(|found| found.note(&mut recovered));
             }
             if !is_reached {
@@ -128,28 +129,4 @@ impl Resolved {
         *count += 1;
         self.is_reached
     }
-}
-
-/// Waits for several futures side by side. Returns their outputs in their order.
-async fn all<F: Future>(futures: impl Iterator<Item = F>) -> Vec<F::Output> {
-    let mut running: Vec<Pin<Box<F>>> = futures.map(Box::pin).collect();
-    let mut outputs: Vec<Option<F::Output>> = running.iter().map(|_| None).collect();
-    poll_fn(|cx| {
-        let mut is_over = true;
-        for (future, output) in running.iter_mut().zip(&mut outputs) {
-            if output.is_none() {
-                match future.as_mut().poll(cx) {
-                    Poll::Ready(ready) => *output = Some(ready),
-                    Poll::Pending => is_over = false,
-                }
-            }
-        }
-        if is_over {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
-    outputs.into_iter().flatten().collect()
 }
