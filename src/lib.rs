@@ -26,6 +26,8 @@
 //!
 //! # Charge for a route
 //!
+//! This example needs the feature `devnet`.
+//!
 //! ```no_run
 //! use axum::{Router, routing::get};
 //! use tower_x402::{Amount, Devnet, MemoryStore, Paid, Paywall};
@@ -54,7 +56,8 @@
 //!
 //! The feature `reqwest` adds a client that pays by itself, inside limits that you set. The feature
 //! `client` has the same as a tower layer. The page of [`client`] says what holds, whatever a server
-//! does.
+//! does. The page [Paying with your own node] has credentials, limits, and what to do
+//! when a request fails. This example also needs the features `ledger-durable` and `lnd`.
 //!
 #![cfg_attr(
     all(feature = "ledger-durable", feature = "reqwest"),
@@ -68,7 +71,7 @@
 //!
 //! #[tokio::main]
 //! async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//!     let node = lightning::connect("phoenixd://:PASSWORD@127.0.0.1:9740").await?;
+//!     let node = lightning::connect("lnd://127.0.0.1:8080?macaroon=agent.macaroon&cert=tls.cert").await?;
 //!     let wallet = Wallet::builder(node.payer()?)
 //!         .budget(Budget::daily(Amount::from_sat(500))) // fees included
 //!         .ledger(Ledger::open("ledger")?) // what was paid, and for what; survives a restart
@@ -158,6 +161,14 @@
 #![cfg_attr(not(feature = "client"), doc = "[`client`]: #features")]
 #![cfg_attr(not(feature = "ledger"), doc = "[`ledger`]: #features")]
 #![cfg_attr(not(feature = "replay-durable"), doc = "[`DurableStore`]: #features")]
+#![cfg_attr(
+    all(feature = "client", feature = "ledger-durable"),
+    doc = "[Paying with your own node]: docs::paying"
+)]
+#![cfg_attr(
+    not(all(feature = "client", feature = "ledger-durable")),
+    doc = "[Paying with your own node]: #features"
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "__body")]

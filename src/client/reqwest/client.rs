@@ -30,7 +30,7 @@ use crate::client::{
 ///
 /// # #[tokio::main]
 /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let node = lightning::connect("phoenixd://:PASSWORD@127.0.0.1:9740").await?;
+/// let node = lightning::connect("lnd://127.0.0.1:8080?macaroon=agent.macaroon&cert=tls.cert").await?;
 /// let wallet = Wallet::builder(node.payer()?).budget(Budget::daily(Amount::from_sat(500))).build().await?;
 /// let client = PayingClient::new(wallet)?;
 /// let answer = client.get("https://api.example.com/weather").send().await?;
