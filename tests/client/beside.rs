@@ -8,15 +8,13 @@ use std::{
 use http::StatusCode;
 use tower::ServiceExt as _;
 use tower_x402::{
-    Charge, MemoryStore,
     client::PayErrorKind,
     ledger::{Entry, EntryState},
-    server::KeptAnswers,
 };
 
 use crate::{
-    bank::{Bank, entries, sat},
-    shop::{self, ALL},
+    bank::{Bank, entries},
+    shop,
     stall::{ask, client, get},
 };
 
@@ -43,8 +41,7 @@ async fn beside(other: Other, dropped_after: usize, asked_for: usize) -> (bool, 
     let at = format!("{other:?}, dropped after {dropped_after} polls, asked for {asked_for}");
     let bank = Bank::new();
     let ledger = bank.ledger();
-    let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
-    let shop = shop::sells(&bank, ALL, Charge::new(sat(10)).keep_answers(kept));
+    let shop = shop::keeps_answers(&bank);
     let wallet = bank.wallet(&ledger).await;
     let (paying, _) = client(&wallet, shop);
     let page = |number: u8| get(&format!("https://api.example.com/{number}"));

@@ -16,14 +16,12 @@ use http_body::{Body as _, Frame};
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
-    Charge, MemoryStore,
     client::{AutoPayLayer, PaidReceipt},
     ledger::EntryState,
-    server::KeptAnswers,
 };
 
 use crate::{
-    bank::{Bank, entries, sat},
+    bank::{Bank, entries},
     shop::{self, ALL, URL},
     stall::{Body, get},
 };
@@ -54,8 +52,7 @@ async fn an_answer_that_breaks_off_in_its_body_is_asked_for_again_and_not_paid_a
         let bank = Bank::new();
         let ledger = bank.ledger();
         let wallet = bank.wallet_of(&ledger, dialect).await;
-        let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
-        let server = shop::sells(&bank, ALL, Charge::new(sat(10)).keep_answers(kept));
+        let server = shop::keeps_answers(&bank);
         let cuts = Arc::new(AtomicBool::new(true));
         let cut = Arc::clone(&cuts);
         let service = tower::service_fn(move |request: Request<Body>| {

@@ -8,10 +8,9 @@ use std::{
 use http::StatusCode;
 use tower::ServiceExt as _;
 use tower_x402::{
-    Charge, DialectName, MemoryStore,
+    Charge, DialectName,
     client::{PaidReceipt, PayErrorKind},
     ledger::{EntryState, Ledger},
-    server::KeptAnswers,
 };
 
 use crate::{
@@ -41,8 +40,7 @@ fn spent(ledger: &Ledger) -> u64 {
 async fn killed_after(polls: usize, dialect: DialectName) -> bool {
     let bank = Bank::new();
     let ledger = bank.ledger();
-    let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
-    let shop = shop::sells(&bank, ALL, Charge::new(sat(10)).keep_answers(kept));
+    let shop = shop::keeps_answers(&bank);
     let wallet = bank.wallet_of(&ledger, dialect).await;
     let (first, _) = client(&wallet, shop.clone());
     let mut asking = Box::pin(first.oneshot(get(URL)));

@@ -9,11 +9,10 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
-    Charge, MemoryStore,
+    Charge,
     client::{AutoPayLayer, Money, PaidReceipt, PayErrorKind},
     ledger::EntryState,
     lightning::Payments,
-    server::KeptAnswers,
 };
 
 use crate::{
@@ -40,8 +39,7 @@ async fn a_connection_that_breaks_after_the_payment_costs_no_second_payment() {
         let bank = Bank::new();
         let ledger = bank.ledger();
         let wallet = bank.wallet_of(&ledger, dialect).await;
-        let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
-        let server = shop::sells(&bank, ALL, Charge::new(sat(10)).keep_answers(kept));
+        let server = shop::keeps_answers(&bank);
         let breaks = Arc::new(AtomicBool::new(true));
         let broken = Arc::clone(&breaks);
         let service = tower::service_fn(move |request: Request<Body>| {

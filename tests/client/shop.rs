@@ -8,12 +8,24 @@ use http_body_util::{BodyExt as _, Full};
 use tower::{Layer as _, Service as _, ServiceExt as _};
 use tower_x402::{
     Charge, DialectName, MemoryStore, Paywall, Secrets, body::RequestBody, lightning::BoxFuture,
+    server::KeptAnswers,
 };
 
-use crate::{bank::Bank, stall::Body};
+use crate::{
+    bank::{Bank, sat},
+    stall::Body,
+};
 
 pub(crate) const ALL: [DialectName; 3] = [DialectName::X402, DialectName::Mpp, DialectName::L402];
 pub(crate) const URL: &str = "https://api.example.com/weather?city=oslo";
+
+/// A server as [`sells`] makes it, for 10 sat in every dialect, which keeps its answers.
+pub(crate) fn keeps_answers(
+    bank: &Bank,
+) -> impl Fn(Request<Body>) -> BoxFuture<'static, Response<Body>> + Clone + Send + Sync + 'static {
+    let kept = KeptAnswers::new(MemoryStore::new().unwrap().with_clock(bank.clock.clone()));
+    sells(bank, ALL, Charge::new(sat(10)).keep_answers(kept))
+}
 
 /// Our server at `https://api.example.com`, as a function from a request to an answer.
 pub(crate) fn sells(
