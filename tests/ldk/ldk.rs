@@ -213,6 +213,11 @@ async fn the_fee_of_a_hop_keeps_to_the_limit(
         known.count() == 2
     })
     .await;
+    until("the same chain", async || {
+        let height = |node: &Node| node.status().current_best_block.height;
+        height(payer.0) == height(&third) && height(hop) == height(&third)
+    })
+    .await;
     let receiver = LdkNode::builder(Arc::clone(&third)).build().unwrap();
     conformance::fee_limit(&receiver, payer.1).await;
     events.abort();
