@@ -187,10 +187,10 @@ pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Opti
     )?;
     payment.payer = Some(wallet.payer().profile().id);
     payment.headers = job.headers_digest();
-    payment.origin.clone_from(&place.origin);
+    payment.origin = place.origin().to_owned();
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();
-    payment.path.clone_from(&place.path);
+    payment.path = place.path().to_owned();
     payment.query = job.head.uri.query().map(str::to_owned);
     payment.body = job.body_digest();
     payment.description.clone_from(&checked.description);

@@ -32,7 +32,7 @@ pub struct FinalUrl(pub Uri);
 pub(super) fn is_from_elsewhere(extensions: &Extensions, place: &Place) -> bool {
     let is_other = |url: &FinalUrl| {
         let came_from = Place::of(&place.method, &url.0);
-        came_from.is_none_or(|from| (&from.origin, from.key()) != (&place.origin, place.key()))
+        came_from.is_none_or(|from| (from.origin(), from.key()) != (place.origin(), place.key()))
     };
     extensions.get().is_some_and(is_other)
 }

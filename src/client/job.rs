@@ -1,6 +1,6 @@
 //! One request of the caller: its URL, and what is needed to send it again.
 
-use std::future::poll_fn;
+use std::{future::poll_fn, sync::OnceLock};
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, request};
@@ -25,8 +25,7 @@ pub(super) struct Job {
     pub(super) head: request::Parts,
     /// The bytes of the body. `None` if they are not kept.
     body: Option<Bytes>,
-    body_hash: [u8; 32],
-    key: RequestKey,
+    body_hash: OnceLock<[u8; 32]>,
     /// Whether a redirect led here that must not lead to a payment.
     pub(super) is_led_here: bool,
     /// Whether a client beneath followed a redirect, so that another place asks for the payment.
@@ -72,7 +71,9 @@ impl Job {
             .size_hint()
             .upper()
             .is_some_and(|most| most <= policy.max_body as u64);
-        let (body, unkept) = if is_kept {
+        let (body, unkept) = if body.is_end_stream() {
+            (Some(Bytes::new()), None)
+        } else if is_kept {
             let read = body
                 .collect()
                 .await
@@ -86,18 +87,11 @@ impl Job {
         } else {
             (None, Some(body))
         };
-        let body_hash: [u8; 32] = Sha256::digest(body.as_deref().unwrap_or_default()).into();
-        let key = RequestKey::of([
-            head.method.as_str().as_bytes(),
-            place.url.as_bytes(),
-            &body_hash,
-        ]);
         let job = Self {
             place,
             head,
             body,
-            body_hash,
-            key,
+            body_hash: OnceLock::new(),
             is_led_here: is_led_here.is_some_and(|led| led.0) && !policy.pays_after_redirects,
             is_elsewhere: false,
             is_watched: is_led_here.is_none() && !policy.pays_after_redirects,
@@ -106,8 +100,18 @@ impl Job {
     }
 
     /// Returns the name under which the ledger finds what was paid for this request.
-    pub(super) const fn key(&self) -> RequestKey {
-        self.key
+    pub(super) fn key(&self) -> RequestKey {
+        RequestKey::of([
+            self.head.method.as_str().as_bytes(),
+            self.place.url().as_bytes(),
+            &self.body_hash(),
+        ])
+    }
+
+    /// Returns SHA-256 of the body, or of nothing if the body is not kept.
+    fn body_hash(&self) -> [u8; 32] {
+        let hash = || Sha256::digest(self.body.as_deref().unwrap_or_default()).into();
+        *self.body_hash.get_or_init(hash)
     }
 
     /// Returns SHA-256 of the caller's headers.
@@ -130,9 +134,9 @@ impl Job {
     pub(super) fn as_request(&self) -> ClientRequest<'_> {
         ClientRequest::Http {
             method: self.head.method.as_str(),
-            url: &self.place.url,
+            url: self.place.url(),
             headers: &self.head.headers,
-            body_hash: self.body_hash,
+            body_hash: self.body_hash(),
         }
     }
 

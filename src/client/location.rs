@@ -51,7 +51,7 @@ pub(super) fn target(from: &Place, location: &[u8]) -> Target {
         return Target::Unclear;
     };
     let fragment = text.find('#').map_or("", |at| &text[at..]);
-    let url = format!("{}{fragment}", place.url);
+    let url = format!("{}{fragment}", place.url());
     Target::Place(place, url)
 }
 
@@ -86,7 +86,7 @@ fn relative(from: &Place, text: &str) -> String {
     let first = path.split(['/', '?']).next().unwrap_or_default();
     let is_clear = !first.contains(':') && !path.starts_with("//");
     match is_clear {
-        true => format!("{}{folder}{path}", from.origin),
+        true => format!("{}{folder}{path}", from.origin()),
         false => String::new(),
     }
 }
@@ -171,14 +171,14 @@ mod tests {
             };
             let to = from(to);
             assert_eq!(
-                (&place.origin, place.key()),
-                (&to.origin, to.key()),
+                (place.origin(), place.key()),
+                (to.origin(), to.key()),
                 "{location}"
             );
             let written = from(&url);
             assert_eq!(
-                (written.origin, written.url),
-                (place.origin, place.url),
+                (written.origin(), written.url()),
+                (place.origin(), place.url()),
                 "{location}"
             );
         }

@@ -1,4 +1,6 @@
 //! One request from beginning to end. The order of the steps is here and nowhere else.
+//!
+//! The futures of a payment's steps are boxed, so that a request without one moves few bytes.
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -38,7 +40,7 @@ where
     let earlier = wallet.earlier(&job).await.map_err(PayError::new)?;
     if let Some(bought) = earlier {
         let answer = job.send(&mut ready, unkept, [bought.header.clone()]).await;
-        return settle(&wallet, &job, bought, answer).await;
+        return Box::pin(settle(&wallet, &job, bought, answer)).await;
     }
 
     // 3. A token that opens more than one request, or the word that this client pays.
@@ -60,13 +62,14 @@ where
     // 4. What the server asks for, what of it may be paid, and the payment.
     job.is_elsewhere = is_from_elsewhere(answer.extensions(), &job.place);
     let (head, body) = answer.into_parts();
-    let offers = offers(&head.headers, body, wallet.dialects()).await;
-    let bought = buy(&wallet, &job, offers).await.map_err(PayError::new)?;
+    let offers = Box::pin(offers(&head.headers, body, wallet.dialects())).await;
+    let bought = Box::pin(buy(&wallet, &job, offers)).await;
+    let bought = bought.map_err(PayError::new)?;
 
     // 5. The same request once more, with the credential. Whatever comes back is the answer: there
     //    is one payment for one request.
     let answer = job.send_again(&mut ready, bought.header.clone()).await;
-    settle(&wallet, &job, bought, answer).await
+    Box::pin(settle(&wallet, &job, bought, answer)).await
 }
 
 /// Returns the lines that tell a server which payments this client can make.

@@ -29,7 +29,7 @@ pub(super) async fn permit<E>(
     };
     let request = ApprovalRequest {
         method: job.place.method.clone(),
-        url: job.place.url.clone(),
+        url: job.place.url().to_owned(),
         body: payment.body,
         amount: checked.cost.amount,
         max_fee: checked.cost.max_fee,

@@ -1,21 +1,22 @@
+use std::sync::OnceLock;
+
 use http::{Method, Uri, uri::Scheme};
 
 use super::guard;
 use crate::codec::authority::Authority;
 
-/// The method and the URL of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The method and the URL of a request. What only a payment needs is written when it is asked for.
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) method: Method,
-    /// The URL, as it is sent.
-    pub(super) url: String,
-    /// Scheme, host and port in lower case, without a default port: `https://example.com`.
-    pub(super) origin: String,
+    uri: Uri,
+    url: OnceLock<String>,
+    origin: OnceLock<String>,
     /// The host in lower case, without a port and without a dot at its end. An IPv6 address has
     /// brackets.
     pub(super) host: String,
-    /// The path, without the query.
-    pub(super) path: String,
+    /// `None` for the scheme's default port.
+    port: Option<u16>,
     pub(super) is_https: bool,
 }
 
@@ -30,16 +31,35 @@ impl Place {
         let authority = Authority::parse(uri.authority()?.as_str())?.without_default(default);
         let host = authority.host().trim_end_matches('.').to_ascii_lowercase();
         (!host.is_empty()).then_some(())?;
-        let port = authority.port().map(|port| format!(":{port}"));
-        let port = port.unwrap_or_default();
+        let port = authority.port();
         Some(Self {
             method: method.clone(),
-            url: uri.to_string(),
-            origin: format!("{}://{host}{port}", scheme.as_str()),
+            uri: uri.clone(),
+            url: OnceLock::new(),
+            origin: OnceLock::new(),
             host,
-            path: uri.path().to_owned(),
+            port,
             is_https,
         })
+    }
+
+    /// Returns the URL, as it is sent.
+    pub(super) fn url(&self) -> &str {
+        self.url.get_or_init(|| self.uri.to_string())
+    }
+
+    /// Returns scheme, host and port in lower case, without a default port: `https://example.com`.
+    pub(super) fn origin(&self) -> &str {
+        let scheme = if self.is_https { "https" } else { "http" };
+        self.origin.get_or_init(|| match self.port {
+            Some(port) => format!("{scheme}://{}:{port}", self.host),
+            None => format!("{scheme}://{}", self.host),
+        })
+    }
+
+    /// Returns the path, without the query.
+    pub(super) fn path(&self) -> &str {
+        self.uri.path()
     }
 
     /// Returns the name that limits per host count under, so that subdomains are no way around them:
@@ -52,8 +72,8 @@ impl Place {
 
     /// Returns the path and the query, with its question mark.
     pub(super) fn path_and_query(&self) -> (&str, &str) {
-        let query = self.url.find('?').map_or("", |at| &self.url[at..]);
-        (&self.path, query)
+        let query = self.url().find('?').map_or("", |at| &self.url()[at..]);
+        (self.path(), query)
     }
 
     /// Returns what the path and the query are compared by: without dot segments, and with nothing
@@ -64,6 +84,14 @@ impl Place {
         percent_encoding::percent_decode_str(&text).collect()
     }
 }
+
+impl PartialEq for Place {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.method, &self.uri) == (&other.method, &other.uri)
+    }
+}
+
+impl Eq for Place {}
 
 /// Returns a path without dot segments, however they are written (RFC 3986, "Remove Dot Segments").
 pub(super) fn without_dots(path: &str) -> String {
@@ -112,11 +140,11 @@ mod tests {
             ("http://[::1]:80/", "http://[::1]", "[::1]"),
         ] {
             let place = of(url).unwrap();
-            assert_eq!((&*place.origin, &*place.host), (origin, host), "{url}");
+            assert_eq!((place.origin(), &*place.host), (origin, host), "{url}");
         }
         let place = of("https://example.com/A?b=c").unwrap();
         assert_eq!(
-            (&*place.path, &*place.url),
+            (place.path(), place.url()),
             ("/A", "https://example.com/A?b=c")
         );
     }
@@ -130,7 +158,7 @@ mod tests {
             "https://a@b/",
             "https://a:b@c/",
         ] {
-            assert_eq!(of(url), None, "{url}");
+            assert!(of(url).is_none(), "{url}");
         }
     }
 

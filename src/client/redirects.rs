@@ -53,7 +53,7 @@ impl Redirects {
             Target::Other => return,
             Target::Unclear => return drop(headers.remove(LOCATION)),
         };
-        let is_foreign = is_led_here || to.origin != place.origin;
+        let is_foreign = is_led_here || to.origin() != place.origin();
         let is_marked = is_foreign || is_paid;
         if is_marked || !is_plain(headers) {
             match HeaderValue::from_str(&url) {
@@ -64,7 +64,7 @@ impl Redirects {
         if is_marked {
             self.marks.push_back(Mark {
                 key: to.key(),
-                origin: to.origin,
+                origin: to.origin().to_owned(),
                 is_foreign,
                 noted_at: Instant::now(),
             });
@@ -84,7 +84,7 @@ impl Redirects {
             return false;
         }
         let (now, key) = (Instant::now(), place.key());
-        let is_here = |mark: &Mark| mark.origin == place.origin;
+        let is_here = |mark: &Mark| mark.origin == place.origin();
         let exact = |mark: &Mark| is_here(mark) && mark.key == key;
         if let Some(at) = self.marks.iter().position(exact) {
             self.marks.remove(at);

@@ -41,11 +41,12 @@ impl Tokens {
         gone
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Returns the token for a request, unless the request has a header of that name already.
     pub(super) fn find(&self, place: &Place, headers: &HeaderMap, now: Timestamp) -> Option<Token> {
-        if self.0.is_empty() {
-            return None;
-        }
         let token = self.0.get(&scope(place))?;
         (now < token.until && !headers.contains_key(&token.header.0)).then(|| token.clone())
     }
@@ -71,9 +72,9 @@ impl Tokens {
 
 fn scope(place: &Place) -> Scope {
     (
-        place.origin.clone(),
+        place.origin().to_owned(),
         place.method.clone(),
-        place.path.clone(),
+        place.path().to_owned(),
     )
 }
 

@@ -157,7 +157,11 @@ impl Wallet {
 
     /// Returns the reusable credential for a request.
     pub(super) fn token(&self, job: &Job) -> Option<Token> {
-        lock(&self.shared.tokens).find(&job.place, &job.head.headers, self.now())
+        let tokens = lock(&self.shared.tokens);
+        if tokens.is_empty() {
+            return None;
+        }
+        tokens.find(&job.place, &job.head.headers, self.now())
     }
 
     pub(super) fn keep(&self, place: &Place, token: Token) {

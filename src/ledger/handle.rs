@@ -136,6 +136,12 @@ impl Ledger {
         books.later(id, later, now, &mut ());
     }
 
+    /// Returns whether [`find`](Self::find) finds a payment for any request.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) fn has_unended(&self) -> Result<bool, LedgerError> {
+        lock(&self.0.books).whole().map(Books::has_unended)
+    }
+
     /// Returns the books to read, with the time.
     pub(super) fn books(&self) -> (MutexGuard<'_, Books>, Timestamp) {
         let mut books = lock(&self.0.books);

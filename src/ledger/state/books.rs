@@ -232,6 +232,12 @@ impl Books {
             .and_then(|id| self.entry(id))
     }
 
+    /// Returns whether any payment has not ended.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(in crate::ledger) fn has_unended(&self) -> bool {
+        self.index.has_unended()
+    }
+
     /// Returns the payments for a request that have not ended.
     pub(in crate::ledger) fn of_request(&self, key: &RequestKey) -> Vec<Entry> {
         let own = self.index.of_request(key);

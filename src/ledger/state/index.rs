@@ -111,6 +111,11 @@ impl Index {
         self.unproved.get(&payer).into_iter().flatten().copied()
     }
 
+    /// Returns whether any payment has not ended.
+    pub(super) fn has_unended(&self) -> bool {
+        !self.by_request.is_empty()
+    }
+
     /// Returns the payments for a request that have not ended.
     pub(super) fn of_request(&self, key: &RequestKey) -> impl Iterator<Item = EntryId> {
         let own = self.by_request.get(key).into_iter().flatten();
