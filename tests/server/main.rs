@@ -82,6 +82,7 @@ mod repriced;
 mod resolved;
 mod restores;
 mod retention;
+mod revoked_elsewhere;
 mod rotating;
 mod rounding;
 mod secrets;
