@@ -46,7 +46,7 @@ impl Secrets {
     /// Returns a [`SecretSourceError`] that names the path. It says that the file is not a regular
     /// file, cannot be read, is too short or too long, is all zeros, or is no list in hex.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, SecretSourceError> {
-        Self::from_source(Source::File(path.as_ref().to_owned()))
+        Self::from_source(&Source::File(path.as_ref().to_owned()))
     }
 
     /// Reads a ring from an environment variable. It holds a list of secrets as in
@@ -61,13 +61,13 @@ impl Secrets {
     /// Returns a [`SecretSourceError`] that names the variable. It says that the variable is not
     /// set, or is no list in hex, or that a secret is all zeros.
     pub fn from_env(variable: impl Into<String>) -> Result<Self, SecretSourceError> {
-        Self::from_source(Source::Variable(variable.into()))
+        Self::from_source(&Source::Variable(variable.into()))
     }
 
-    fn from_source(source: Source) -> Result<Self, SecretSourceError> {
-        let content = read(&source).map_err(|fault| SecretSourceError::new(&source, fault))?;
+    fn from_source(source: &Source) -> Result<Self, SecretSourceError> {
+        let content = read(source).map_err(|fault| SecretSourceError::new(source, fault))?;
         Self::read(content, source.clone())
-            .map_err(|unfit| SecretSourceError::new(&source, Fault::Unfit(unfit)))
+            .map_err(|unfit| SecretSourceError::new(source, Fault::Unfit(unfit)))
     }
 
     /// Reads the file again, and returns whether its first secret mints now. Call it on every
@@ -149,7 +149,7 @@ impl Secrets {
     pub fn generate() -> io::Result<String> {
         let mut secret = Zeroizing::new([0; DIGITS / 2]);
         getrandom::fill(&mut *secret).map_err(io::Error::other)?;
-        Ok(hex::encode(&*secret))
+        Ok(hex::encode(secret.as_slice()))
     }
 }
 
@@ -182,7 +182,7 @@ fn log(source: &Source, relisted: &Relisted) {
 
 fn read(source: &Source) -> Result<Content, Fault> {
     match source {
-        Source::File(path) => content_of(read_file(path)?),
+        Source::File(path) => content_of(&read_file(path)?),
         Source::Variable(name) => {
             let text = env::var_os(name).ok_or(Fault::Unset)?;
             let text = Zeroizing::new(text.into_encoded_bytes());
@@ -211,14 +211,14 @@ fn read_file(path: &Path) -> Result<Zeroizing<Vec<u8>>, Fault> {
     Ok(bytes)
 }
 
-fn content_of(bytes: Zeroizing<Vec<u8>>) -> Result<Content, Fault> {
-    if is_list(&bytes) {
-        return listed(&bytes);
+fn content_of(bytes: &[u8]) -> Result<Content, Fault> {
+    if is_list(bytes) {
+        return listed(bytes);
     }
     if bytes.len() > LONGEST {
         return Err(Fault::TooLong(LONGEST));
     }
-    if ends_with_digits(&bytes) {
+    if ends_with_digits(bytes) {
         return Err(Fault::Mixed);
     }
     // Copied at its own length, because the buffer is much longer.
