@@ -35,9 +35,10 @@ impl Secrets {
     ///   begins a list, and adds a secret at its end.
     ///
     /// Keep the file: it must be the same on every replica and after every restart. Only a list can
-    /// be rotated, see [`reload`](Self::reload). This makes a list of a file with one raw secret, and
+    /// be rotated, see [`reload`](Self::reload). This makes a list of a raw secret of 32 bytes, and
     /// changes no key: `(umask 077; (od -An -v -tx1 master-secret | tr -d ' \n'; echo) >
-    /// master-secret.new) && mv master-secret.new master-secret`.
+    /// master-secret.new) && mv master-secret.new master-secret`. A longer secret can only be in a
+    /// [list that you pass](Self::from_list).
     ///
     /// Logs a warning if every user of the machine may read the file.
     ///
