@@ -273,7 +273,7 @@ pub use replay::DurableStore;
 pub use replay::MemoryStore;
 #[cfg(feature = "server")]
 pub use server::{
-    Charge, FreeAllowance, Paywall, RouteTable, SecretFileError, X402Layer, price_fn,
+    Charge, FreeAllowance, Paywall, RouteTable, SecretSourceError, X402Layer, price_fn,
 };
 
 #[cfg(doctest)]

@@ -24,7 +24,8 @@ use tower_x402::{
     replay::{DurableStore, MemoryStore, Revocations, StoreError},
     server::{
         AxumBody, AxumLayer, BadRequest, ClientAddr, ClientUrl, ConfigError, KeptAnswers,
-        OwnAnswer, PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
+        OwnAnswer, PaywallBuilder, Price, PriceRequest, SecretSourceError, Settlements,
+        X402Service,
     },
     *,
 };
@@ -97,7 +98,7 @@ fn public_types_are_debug_send_and_sync() {
         ResolvedClient,
         RouteTable,
         SecretError,
-        SecretFileError,
+        SecretSourceError,
         Secrets,
         X402Layer,
         X402Service<()>,

@@ -5,6 +5,8 @@
 mod accept_authenticate;
 pub(crate) mod bound;
 pub(crate) mod client;
+mod demands;
+mod held;
 pub(crate) mod keys;
 pub(crate) mod list;
 mod mac;
@@ -16,6 +18,7 @@ pub(crate) mod problem;
 #[path = "tests/refusals.rs"]
 mod refusals;
 mod route;
+mod secret_error;
 pub(crate) mod secrets;
 mod strength;
 mod view;

@@ -17,13 +17,23 @@ use crate::{
 ///
 /// They are kept in a [`Records`] and held in memory: [`contains`](Self::contains) reads memory
 /// alone. Another process that shares the records learns of a revocation at its next
-/// [`refresh`](Self::refresh). Clones share one memory.
+/// [`refresh`](Self::refresh). Clones share one memory. The capacity of the records limits how many
+/// revocations there are.
 #[derive(Clone)]
 pub struct Revocations {
     records: Arc<dyn Records>,
-    revoked: Arc<RwLock<HashMap<PaymentHash, RevocationState>>>,
+    known: Arc<RwLock<KnownRevocations>>,
     numbers: Arc<AtomicU64>,
 }
+
+#[derive(Default)]
+struct KnownRevocations {
+    states: HashMap<PaymentHash, RevocationState>,
+    /// How many of them are [`RevocationState::Unrecorded`]. No record limits these.
+    unrecorded: usize,
+}
+
+const MOST_UNRECORDED: usize = 100_000;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RevocationState {
@@ -42,7 +52,7 @@ impl Revocations {
     pub async fn load(records: impl Records) -> Result<Self, StoreError> {
         let revocations = Self {
             records: Arc::new(records),
-            revoked: Arc::default(),
+            known: Arc::default(),
             numbers: Arc::default(),
         };
         revocations.refresh().await?;
@@ -60,11 +70,14 @@ impl Revocations {
             return Ok(());
         };
         let found = self.records.scan(prefix).await?;
-        let mut revoked = lock::write(&self.revoked);
+        let mut known = lock::write(&self.known);
         // What was revoked while the records were read is not among those found.
-        revoked.retain(|hash, state| recorded.get(hash) != Some(state));
+        known
+            .states
+            .retain(|hash, state| recorded.get(hash) != Some(state));
         for hash in found.iter().filter_map(|(key, _)| payment_hash(key)) {
-            revoked
+            known
+                .states
                 .entry(hash)
                 .or_insert_with(|| self.number_recorded());
         }
@@ -78,7 +91,7 @@ impl Revocations {
     /// # Errors
     ///
     /// If the record cannot be written. This process still refuses the payment until the process
-    /// ends. Call this again to write the record.
+    /// ends, unless 100,000 others have no record either. Call this again to write the record.
     pub async fn revoke(
         &self,
         payment_hash: PaymentHash,
@@ -96,11 +109,11 @@ impl Revocations {
     /// Returns whether a payment is revoked. Reads memory only.
     #[must_use]
     pub fn contains(&self, payment_hash: &PaymentHash) -> bool {
-        lock::read(&self.revoked).contains_key(payment_hash)
+        lock::read(&self.known).states.contains_key(payment_hash)
     }
 
     fn note(&self, payment_hash: PaymentHash, state: RevocationState) {
-        lock::write(&self.revoked).insert(payment_hash, state);
+        lock::write(&self.known).note(payment_hash, state, MOST_UNRECORDED);
     }
 
     fn number_recorded(&self) -> RevocationState {
@@ -108,12 +121,28 @@ impl Revocations {
     }
 
     fn recorded(&self) -> HashMap<PaymentHash, RevocationState> {
-        let revoked = lock::read(&self.revoked);
-        revoked
+        let known = lock::read(&self.known);
+        known
+            .states
             .iter()
             .filter(|(_, state)| matches!(state, RevocationState::Recorded(_)))
             .map(|(hash, state)| (*hash, *state))
             .collect()
+    }
+}
+
+impl KnownRevocations {
+    /// Leaves out a new one without a record if there are `most` of these.
+    fn note(&mut self, payment_hash: PaymentHash, state: RevocationState, most: usize) {
+        let before = self.states.get(&payment_hash);
+        let was_unrecorded = before == Some(&RevocationState::Unrecorded);
+        let is_unrecorded = state == RevocationState::Unrecorded;
+        if is_unrecorded && before.is_none() && self.unrecorded >= most {
+            return;
+        }
+        self.states.insert(payment_hash, state);
+        self.unrecorded += usize::from(is_unrecorded);
+        self.unrecorded -= usize::from(was_unrecorded);
     }
 }
 
@@ -203,6 +232,27 @@ mod tests {
         assert!(here.contains(&hash));
         here.refresh().await.unwrap();
         assert!(here.contains(&hash));
+    }
+
+    #[test]
+    fn revocations_without_a_record_are_limited_and_those_with_one_are_not() {
+        let mut known = KnownRevocations::default();
+        let hash = |number| PaymentHash::from_bytes([number; 32]);
+        let unrecorded = RevocationState::Unrecorded;
+        for number in [1, 2, 2, 3] {
+            known.note(hash(number), unrecorded, 2);
+        }
+        known.note(hash(4), RevocationState::Recorded(4), 2);
+        let knows = |known: &KnownRevocations| {
+            [1, 2, 3, 4, 5].map(|number| known.states.contains_key(&hash(number)))
+        };
+        assert_eq!(knows(&known), [true, true, false, true, false]);
+        known.note(hash(2), RevocationState::Recorded(2), 2);
+        known.note(hash(3), unrecorded, 2);
+        known.note(hash(5), unrecorded, 2);
+        assert_eq!(knows(&known), [true, true, true, true, false]);
+        known.note(hash(4), unrecorded, 2);
+        assert_eq!(known.unrecorded, 3, "a revoked payment stays revoked");
     }
 
     /// Records that revoke a payment after they were read and before the reader is answered.

@@ -257,7 +257,7 @@ pub use self::{
     address::ClientAddr,
     config::{
         BadRequest, BoxError, Charge, ConfigError, Paywall, PaywallBuilder, Price, PriceRequest,
-        SecretFileError, price_fn,
+        SecretSourceError, price_fn,
     },
     future::ResponseFuture,
     kept::KeptAnswers,

@@ -10,6 +10,7 @@ mod kept;
 mod killed;
 mod purchase;
 mod racing;
+mod rotation;
 mod started;
 mod stock;
 mod story;

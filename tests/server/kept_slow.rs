@@ -84,7 +84,10 @@ impl Records for SlowRecords {
         &self,
         prefix: RecordKey,
     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
-        self.inner.scan(prefix)
+        Box::pin(async move {
+            self.before().await?;
+            self.inner.scan(prefix).await
+        })
     }
 }
 

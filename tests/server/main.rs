@@ -82,6 +82,8 @@ mod repriced;
 mod resolved;
 mod restores;
 mod retention;
+mod revoked_elsewhere;
+mod rotating;
 mod rounding;
 mod secrets;
 mod services;

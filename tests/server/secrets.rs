@@ -261,8 +261,8 @@ fn a_file_that_holds_no_secret_is_named_with_what_was_expected_and_nothing_of_it
 #[test]
 fn a_weak_secret_of_a_file_is_reported_with_the_file_and_how_to_convert_it() {
     let folder = tempfile::tempdir().unwrap();
-    let hex = tower_x402::internals::codec::hex::encode(Secrets::test_secret(1));
-    let path = file(folder.path(), hex.as_bytes());
+    let base64 = tower_x402::internals::codec::base64::encode_standard(Secrets::test_secret(1));
+    let path = file(folder.path(), base64.as_bytes());
     let shown = path.display();
     let by_file = at("https://api.example.com")
         .master_secret_file(&path)
@@ -280,7 +280,7 @@ fn a_weak_secret_of_a_file_is_reported_with_the_file_and_how_to_convert_it() {
         "{by_file}"
     );
     assert!(
-        by_file.contains(&format!("`(umask 077; xxd -r -p {shown} > {shown}.bin)`")),
+        by_file.contains(&format!("`(umask 077; base64 -d {shown} > {shown}.bin)`")),
         "{by_file}"
     );
     let path = file(folder.path(), &[7; 32]);

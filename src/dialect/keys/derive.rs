@@ -7,7 +7,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    dialect::{MacKey, secrets::Ring},
+    dialect::{MacKey, held::Ring},
     payment::Network,
 };
 
@@ -40,7 +40,7 @@ impl OriginKeys {
     pub(super) fn derive(ring: &Ring, purposes: &[Purpose], place: Place<'_>) -> Self {
         let secrets = || ring.secrets.iter();
         let derived = |purpose: &Purpose| {
-            let keys = secrets().map(|secret| derive(secret, *purpose, place));
+            let keys = secrets().map(|secret| derive(&secret.bytes, *purpose, place));
             (*purpose, keys.collect())
         };
         Self {

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    ConfigError, Paywall, PaywallBuilder, dialects, foreign, paywall::PaywallState, secret_file,
+    ConfigError, Paywall, PaywallBuilder, dialects, foreign, paywall::PaywallState, secret_source,
     siblings::Sold,
 };
 use crate::{
@@ -46,7 +46,7 @@ impl PaywallBuilder {
         self.times_fit()?;
         let authorities = self.own_origins()?;
         let is_real_money = profile.network == Network::Bitcoin && !profile.in_process;
-        secret_file::require(
+        secret_source::require(
             &secrets,
             Demands {
                 strong: !authorities.are_loopback(),

@@ -148,8 +148,10 @@ impl PaywallBuilder {
     }
 
     /// Reads the master secret from a file with [`Secrets::from_file`]: 32 to 4,096 random bytes,
-    /// made once with `(umask 077; head -c 32 /dev/urandom > master-secret)`.
-    /// [`build`](Self::build) returns the error if the file cannot be read.
+    /// made once with `(umask 077; head -c 32 /dev/urandom > master-secret)`, or a list of secrets
+    /// in hex. [`build`](Self::build) returns the error if the file cannot be read. To rotate without
+    /// a restart, pass the ring to [`secrets`](Self::secrets) and keep a clone for
+    /// [`Secrets::reload`].
     pub fn master_secret_file(mut self, path: impl AsRef<Path>) -> Self {
         self.secrets = Some(Secrets::from_file(path).map_err(|error| error.to_string()));
         self

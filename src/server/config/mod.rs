@@ -16,7 +16,8 @@ mod mistakes;
 pub(super) mod paywall;
 pub(super) mod price;
 mod receive_only;
-mod secret_file;
+mod secret_source;
+mod secret_source_error;
 pub(super) mod siblings;
 mod worth;
 
@@ -26,6 +27,6 @@ pub use self::{
     error::ConfigError,
     paywall::Paywall,
     price::{BadRequest, Price, PriceRequest, price_fn},
-    secret_file::SecretFileError,
+    secret_source_error::SecretSourceError,
 };
 pub use crate::boxed::BoxError;
