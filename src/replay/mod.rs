@@ -2,12 +2,13 @@
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
 //! expire, such as revocations and free requests. [`MemoryStore`], `DurableStore` (feature
-//! `replay-durable`) and `RedisStore` (feature `replay-redis`) implement both traits. To
-//! write a store of your own, read the contract of
+//! `replay-durable`) and `RedisStore` (feature `replay-redis`) implement both traits, and
+//! [`connect`] opens the one that a URL names. To write a store of your own, read the contract of
 //! [`ReplayStore`] and run the suites in `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod connect;
 mod created_at;
 #[cfg(feature = "replay-durable")]
 mod durable;
@@ -31,6 +32,7 @@ pub use self::durable::{DurableOptions, DurableStore};
 #[cfg(feature = "replay-redis")]
 pub use self::redis::{RedisOptions, RedisStore};
 pub use self::{
+    connect::{Store, connect},
     error::{StoreError, StoreErrorKind},
     ids::{ConsumptionKey, StoreId, UseId},
     memory::MemoryStore,
