@@ -15,6 +15,8 @@ mod ids;
 #[cfg(feature = "server")]
 mod lease;
 mod memory;
+#[cfg(feature = "replay-postgres")]
+mod postgres;
 mod records;
 mod request;
 mod revoked;
@@ -25,6 +27,8 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
+#[cfg(feature = "replay-postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "server")]
 pub(crate) use self::{
     created_at::{check_created_at, vouches_from},

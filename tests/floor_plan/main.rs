@@ -113,12 +113,19 @@ const HOMES: &[(&str, &[&str])] = &[
     ("psl", &["client/place"]),
     (
         "rustls",
-        &["client/reqwest", "lightning/nwc", "lightning/rest"],
+        &[
+            "client/reqwest",
+            "lightning/nwc",
+            "lightning/rest",
+            "replay/postgres/url",
+        ],
     ),
     ("webpki", &["lightning/rest"]),
     ("reqwest", &["client/reqwest"]),
     ("ldk_node", &["lightning/ldk"]),
     ("nostr", &["lightning/nwc"]),
+    ("tokio_postgres", &["replay/postgres"]),
+    ("tokio_postgres_rustls", &["replay/postgres/url"]),
     ("tokio_tungstenite", &["lightning/nwc"]),
 ];
 
