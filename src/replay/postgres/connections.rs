@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, SemaphorePermit},
     time::{Instant, timeout_at},
 };
 use tokio_postgres::{Client, Row, types::Type};
@@ -53,9 +53,39 @@ pub(super) struct Statement<'a> {
     pub(super) parameters: &'a [Parameter<'a>],
     /// Carrying it out again does nothing more.
     pub(super) is_idempotent: bool,
-    /// The key of the row that the answer tells the version of, in its columns `row_version` and
-    /// `row_ends`.
-    pub(super) row_key: Option<&'a [u8]>,
+    /// The keys of the rows that the answer tells the versions of, in its columns `row_version` and
+    /// `row_ends`. Of several, the column `number` says which.
+    pub(super) row_keys: &'a [Vec<u8>],
+}
+
+/// A connection that nobody else uses until this is dropped.
+pub(super) struct Held<'a> {
+    connections: &'a Connections,
+    connection: Connection,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Held<'_> {
+    /// Carries out a statement.
+    pub(super) async fn run(
+        &mut self,
+        deadline: Instant,
+        statement: &Statement<'_>,
+    ) -> Result<Vec<Row>, StoreError> {
+        self.connections
+            .run_on(&mut self.connection, statement, deadline)
+            .await
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let connection = Connection {
+            number: self.connection.number,
+            client: self.connection.client.take(),
+        };
+        lock(&self.connections.idle).push(connection);
+    }
 }
 
 impl Connections {
@@ -103,21 +133,24 @@ impl Connections {
         deadline: Instant,
         statement: Statement<'_>,
     ) -> Result<Vec<Row>, StoreError> {
-        if let Some(why) = lock(&self.seen).ended() {
-            return Err(store_error(StoreErrorKind::Corrupt, why));
+        let mut held = timeout_at(deadline, self.hold()).await.map_err(|_| {
+            refused("all connections were busy for too long; `connections` in the URL allows more")
+        })??;
+        held.run(deadline, &statement).await
+    }
+
+    /// Waits for a connection.
+    pub(super) async fn hold(&self) -> Result<Held<'_>, StoreError> {
+        let permit = self.free.acquire().await;
+        let connection = lock(&self.idle).pop();
+        match (permit, connection) {
+            (Ok(permit), Some(connection)) => Ok(Held {
+                connections: self,
+                connection,
+                _permit: permit,
+            }),
+            _ => Err(refused("no connection is free")),
         }
-        let permit = timeout_at(deadline, self.free.acquire()).await;
-        let Ok(Ok(_permit)) = permit else {
-            return Err(refused(
-                "all connections were busy for too long; `connections` in the URL allows more",
-            ));
-        };
-        let Some(mut connection) = lock(&self.idle).pop() else {
-            return Err(refused("no connection is free"));
-        };
-        let result = self.run_on(&mut connection, &statement, deadline).await;
-        lock(&self.idle).push(connection);
-        result
     }
 
     async fn run_on(
@@ -126,6 +159,9 @@ impl Connections {
         statement: &Statement<'_>,
         deadline: Instant,
     ) -> Result<Vec<Row>, StoreError> {
+        if let Some(why) = lock(&self.seen).ended() {
+            return Err(store_error(StoreErrorKind::Corrupt, why));
+        }
         let mut failed = None;
         for _ in 0..ATTEMPTS {
             let client = match self.connected(&mut connection.client, deadline).await {
@@ -140,8 +176,8 @@ impl Connections {
             };
             match asked {
                 Ok(Some(rows)) => {
-                    let row = seen_row(statement, &rows);
-                    lock(&self.seen).note(connection.number, server.unwrap_or_default(), row);
+                    let seen = seen_rows(statement, &rows);
+                    lock(&self.seen).note(connection.number, server.unwrap_or_default(), seen);
                     return Ok(rows);
                 }
                 Ok(None) => {}
@@ -296,13 +332,25 @@ pub(super) async fn query(
     }
 }
 
-fn seen_row(statement: &Statement<'_>, rows: &[Row]) -> Option<SeenRow> {
-    let (key, row) = (statement.row_key?, rows.first()?);
-    Some(SeenRow {
-        key: key.to_vec(),
-        version: row.try_get("row_version").ok()?,
-        ends: row.try_get("row_ends").ok()?,
-    })
+/// Returns the rows of the table that an answer tells of.
+fn seen_rows(statement: &Statement<'_>, rows: &[Row]) -> Vec<SeenRow> {
+    let seen = |row: &Row| {
+        let key = match row.try_get::<_, i64>("number") {
+            Ok(number) => statement
+                .row_keys
+                .get(usize::try_from(number).ok()?.checked_sub(1)?),
+            Err(_) => statement.row_keys.first(),
+        };
+        Some(SeenRow {
+            key: key?.clone(),
+            version: row.try_get("row_version").ok()?,
+            ends: row.try_get("row_ends").ok()?,
+        })
+    };
+    match statement.row_keys {
+        [] => Vec::new(),
+        _ => rows.iter().filter_map(seen).collect(),
+    }
 }
 
 const ATTEMPTS: usize = 8;

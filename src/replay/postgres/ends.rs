@@ -244,7 +244,7 @@ impl Connections {
                 text: &self.statements.settle,
                 parameters: &parameters,
                 is_idempotent: true,
-                row_key: None,
+                row_keys: &[],
             },
         )
         .await
@@ -261,7 +261,7 @@ impl Connections {
                     text: &self.statements.prune,
                     parameters: &parameters,
                     is_idempotent: true,
-                    row_key: None,
+                    row_keys: &[],
                 },
             )
             .await?;

@@ -83,4 +83,8 @@ pub(super) fn unavailable(text: impl Into<String>) -> StoreError {
     store_error(StoreErrorKind::Unavailable, text)
 }
 
+pub(super) fn not_understood() -> StoreError {
+    unavailable("its answer is not understood: is the schema of another version?")
+}
+
 pub(super) const NAME: &str = "the store in PostgreSQL";

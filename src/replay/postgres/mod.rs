@@ -1,6 +1,7 @@
 //! The store in a PostgreSQL database: its statements are in `schema.sql`.
 
 mod connections;
+mod consumes;
 mod ends;
 mod error;
 mod gate;

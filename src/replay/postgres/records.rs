@@ -2,9 +2,9 @@ use tokio_postgres::{Row, types::Type};
 
 use super::{
     connections::{Connections, Statement},
-    error::NAME,
+    error::{NAME, not_understood},
     statements::{Parameter, seconds},
-    store::{PostgresStore, not_understood},
+    store::PostgresStore,
 };
 use crate::{
     boxed::BoxFuture,
@@ -75,7 +75,7 @@ impl Connections {
                     parameters: &parameters,
                     // A repetition would find what this call wrote, and say that it did not.
                     is_idempotent: false,
-                    row_key: Some(&row_key(key)),
+                    row_keys: &[row_key(key)],
                 },
             )
             .await?;
@@ -92,7 +92,7 @@ impl Connections {
                 text: &self.statements.delete,
                 parameters: &parameters,
                 is_idempotent: true,
-                row_key: Some(&row_key(key)),
+                row_keys: &[row_key(key)],
             },
         )
         .await
@@ -118,7 +118,7 @@ impl Connections {
                     text: &self.statements.read,
                     parameters: &parameters,
                     is_idempotent: true,
-                    row_key: None,
+                    row_keys: &[],
                 },
             )
             .await?;

@@ -109,9 +109,9 @@ CREATE OR REPLACE FUNCTION {schema}.renew_1(p_store bytea, p_id bytea, p_now big
 $$;
 
 -- Takes one use. The answer is 0 for spent, 1 for granted, 2 for in use.
-CREATE OR REPLACE FUNCTION {schema}.consume_1(
-    p_store bytea, p_server bigint, p_durable boolean, p_now bigint, p_key bytea, p_use bytea, p_uses bigint, p_restores bigint,
-    p_retain bigint, p_serving bigint, OUT answer integer, OUT left_after bigint, OUT row_version bigint, OUT row_ends bigint
+CREATE OR REPLACE FUNCTION {schema}.take_1(
+    p_now bigint, p_key bytea, p_use bytea, p_uses bigint, p_restores bigint, p_retain bigint, p_serving bigint,
+    OUT answer integer, OUT left_after bigint, OUT row_version bigint, OUT row_ends bigint
 ) LANGUAGE plpgsql AS $$
 DECLARE
     payment_key bytea := '\x70'::bytea || p_key;
@@ -121,7 +121,6 @@ DECLARE
     is_known boolean := true;
     is_changed boolean := false;
 BEGIN
-    PERFORM {schema}.guard_1(p_store, p_server, p_durable);
     LOOP
         -- Waits for whoever is making or removing this payment.
         INSERT INTO {schema}.entries (key, expires_at, version, taken, restored, restores, last_id, last_at, last_remaining, last_serving)
@@ -207,6 +206,28 @@ BEGIN
     END IF;
     row_version := p.version;
     row_ends := p.expires_at;
+END
+$$;
+
+-- Takes many uses, in the order of their keys, so that two callers never wait for each other. `number` is the place of a use in the
+-- arrays.
+CREATE OR REPLACE FUNCTION {schema}.consume_1(
+    p_store bytea, p_server bigint, p_durable boolean, p_now bigint, p_keys bytea[], p_ids bytea[], p_uses bigint[], p_restores bigint[],
+    p_retain bigint[], p_serving bigint[]
+) RETURNS TABLE (number bigint, answer integer, left_after bigint, row_version bigint, row_ends bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    item record;
+BEGIN
+    PERFORM {schema}.guard_1(p_store, p_server, p_durable);
+    FOR item IN
+        SELECT * FROM unnest(p_keys, p_ids, p_uses, p_restores, p_retain, p_serving)
+            WITH ORDINALITY AS items (key, id, uses, restores, retain, serving, place) ORDER BY key, place
+    LOOP
+        number := item.place;
+        SELECT t.* INTO answer, left_after, row_version, row_ends
+            FROM {schema}.take_1(p_now, item.key, item.id, item.uses, item.restores, item.retain, item.serving) t;
+        RETURN NEXT;
+    END LOOP;
 END
 $$;
 

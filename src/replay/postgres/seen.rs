@@ -12,14 +12,14 @@ pub(super) struct SeenRow {
     pub(super) ends: i64,
 }
 
-/// The server that answers, and the latest row that each connection saw. A connection's statements
+/// The server that answers, and the latest rows that each connection saw. A connection's statements
 /// come one after another, and a server that lost something lost the end of its log. So if the
 /// latest rows are there, all earlier ones are.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The start of the server that has all of these rows; `None` if that must be checked.
     server: Option<i64>,
-    rows: HashMap<usize, SeenRow>,
+    rows: HashMap<usize, Vec<SeenRow>>,
     /// Why the store must not be used any more.
     ended: Option<String>,
 }
@@ -30,9 +30,11 @@ impl Seen {
     }
 
     /// Notes an answer of the server that was started at `server`.
-    pub(super) fn note(&mut self, connection: usize, server: i64, row: Option<SeenRow>) {
-        let Some(row) = row else { return };
-        self.rows.insert(connection, row);
+    pub(super) fn note(&mut self, connection: usize, server: i64, rows: Vec<SeenRow>) {
+        if rows.is_empty() {
+            return;
+        }
+        self.rows.insert(connection, rows);
         if self.server != Some(server) {
             // It came from a server that was left meanwhile, and the new one may lack it.
             self.server = None;
@@ -40,13 +42,13 @@ impl Seen {
     }
 
     pub(super) fn rows(&self) -> Vec<SeenRow> {
-        self.rows.values().cloned().collect()
+        self.rows.values().flatten().cloned().collect()
     }
 
     /// Takes a server as the one that has all rows, if no answer came since `checked`.
     pub(super) fn adopt(&mut self, server: i64, checked: &[SeenRow]) {
         let is_checked = |row: &SeenRow| checked.contains(row);
-        if self.rows.values().all(is_checked) {
+        if self.rows.values().flatten().all(is_checked) {
             self.server = Some(server);
         }
     }
@@ -80,20 +82,20 @@ mod tests {
     fn an_answer_of_a_server_that_was_left_must_be_checked() {
         let mut seen = Seen::default();
         seen.adopt(1, &[]);
-        seen.note(0, 1, Some(row(1)));
+        seen.note(0, 1, vec![row(1)]);
         assert_eq!(seen.server(), Some(1));
         seen.adopt(2, &[row(1)]);
         assert_eq!(seen.server(), Some(2));
-        seen.note(0, 1, Some(row(2)));
+        seen.note(0, 1, vec![row(2)]);
         assert_eq!(seen.server(), None);
     }
 
     #[test]
     fn a_server_is_not_adopted_if_an_answer_came_while_it_was_checked() {
         let mut seen = Seen::default();
-        seen.note(0, 1, Some(row(1)));
+        seen.note(0, 1, vec![row(1)]);
         let checked = seen.rows();
-        seen.note(1, 1, Some(row(2)));
+        seen.note(1, 1, vec![row(2)]);
         seen.adopt(2, &checked);
         assert_eq!(seen.server(), None);
         seen.adopt(2, &seen.rows());

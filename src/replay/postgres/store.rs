@@ -5,15 +5,15 @@ use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
 };
-use tokio_postgres::types::Type;
 
 use super::{
     connections::{Connections, Statement},
+    consumes::Consumes,
     ends::{End, Ends},
     error::{refused, unavailable},
     open::open,
     options::PostgresOptions,
-    statements::{Parameter, Statements, seconds},
+    statements::Statements,
     url::Database,
 };
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
 /// |---|---|
 /// | `password_file` | a file with the password, instead of a password in the URL |
 /// | `ca_file` | a file with the certificates (PEM) to trust, instead of the well-known authorities |
-/// | `connections` | how many connections this process may open; by default 16 |
+/// | `connections` | how many connections this process may open; by default 8 |
 /// | `schema` | the schema of the store; by default `tower_x402` |
 ///
 /// TLS is required to any host but this machine, unless the URL says `sslmode=disable`. The
@@ -115,6 +115,7 @@ use crate::{
 /// ```
 pub struct PostgresStore {
     connections: Arc<Connections>,
+    consumes: Arc<Consumes>,
     ends: Arc<Ends>,
     created_at: Timestamp,
     runtime: Handle,
@@ -155,6 +156,7 @@ impl PostgresStore {
         let _ = start.send((connections.clone(), ends.clone()));
         Ok(Self {
             connections,
+            consumes: Arc::default(),
             ends,
             created_at,
             runtime,
@@ -240,14 +242,14 @@ impl ReplayStore for PostgresStore {
                 return Err(refused("too many releases wait to be written"));
             }
             self.ends.note_consume();
-            let ends = self.ends.clone();
+            let (ends, consumes) = (self.ends.clone(), self.consumes.clone());
             self.on_thread(|connections| async move {
                 let deadline = connections.deadline();
                 let key = request.key();
                 timeout_at(deadline, ends.of_payment_are_done(&key))
                     .await
                     .map_err(|_| refused("a release of this payment cannot be written"))?;
-                connections.consume(&request, deadline).await
+                consumes.consume(connections, request, deadline).await
             })
             .await
         })
@@ -289,49 +291,6 @@ impl Serving for PostgresStore {
 }
 
 impl Connections {
-    async fn consume(
-        &self,
-        request: &UseRequest,
-        deadline: Instant,
-    ) -> Result<Consumption, StoreError> {
-        let key = request.key();
-        let (key, use_id) = (key.as_bytes(), request.use_id());
-        let use_id = use_id.as_bytes().as_slice();
-        let (now, limits) = (self.now(), request.limits());
-        let (uses, restores) = (i64::from(limits.uses.get()), i64::from(limits.restores));
-        let retain_until = seconds(request.retain_until());
-        let serving_until = request.serving_until().map(seconds);
-        let parameters: [Parameter<'_>; 7] = [
-            (&now, Type::INT8),
-            (&key, Type::BYTEA),
-            (&use_id, Type::BYTEA),
-            (&uses, Type::INT8),
-            (&restores, Type::INT8),
-            (&retain_until, Type::INT8),
-            (&serving_until, Type::INT8),
-        ];
-        let rows = self
-            .run(
-                deadline,
-                Statement {
-                    text: &self.statements.consume,
-                    parameters: &parameters,
-                    is_idempotent: true,
-                    row_key: Some(&[b"p", key].concat()),
-                },
-            )
-            .await?;
-        let row = rows.first();
-        let answer = row.and_then(|row| row.try_get("answer").ok());
-        let remaining = row.and_then(|row| row.try_get::<_, Option<i64>>("left_after").ok()?);
-        match (answer, remaining.map(u32::try_from)) {
-            (Some(0), _) => Ok(Consumption::Spent),
-            (Some(1), Some(Ok(remaining))) => Ok(Consumption::Granted { remaining }),
-            (Some(2), _) => Ok(Consumption::InUse),
-            _ => Err(not_understood()),
-        }
-    }
-
     async fn ready(&self) -> Result<(), StoreError> {
         self.run(
             self.deadline(),
@@ -339,14 +298,10 @@ impl Connections {
                 text: &self.statements.ready,
                 parameters: &[],
                 is_idempotent: true,
-                row_key: None,
+                row_keys: &[],
             },
         )
         .await
         .map(drop)
     }
-}
-
-pub(super) fn not_understood() -> StoreError {
-    unavailable("its answer is not understood: is the schema of another version?")
 }

@@ -164,7 +164,7 @@ fn checked_schema(name: String) -> Result<String, String> {
     Err("expected up to 48 of a-z, 0-9 and _ as the schema in the URL".into())
 }
 
-const CONNECTIONS: usize = 16;
+const CONNECTIONS: usize = 8;
 const MOST_CONNECTIONS: usize = 1_000;
 /// For each host.
 const CONNECT: Duration = Duration::from_secs(2);
