@@ -5,7 +5,7 @@ use tower_x402::replay::{
     conformance::{self, Setup},
 };
 
-use crate::server::Server;
+use crate::{GRANTED, connect, consume, key, server::Server};
 
 /// The variable that tells a child the server.
 const URL: &str = "POSTGRES_URL";
@@ -60,4 +60,18 @@ async fn two_processes_are_one_store() {
         "--nocapture",
     ]);
     conformance::two_processes(async |setup| open(&url, setup).await, other).await;
+}
+
+#[tokio::test]
+async fn a_role_that_owns_the_schema_needs_no_right_on_the_database() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    server.sql("CREATE ROLE shop LOGIN; CREATE SCHEMA s AUTHORIZATION shop");
+    let url = server.url("s").replace("x402@", "shop@");
+    let store = connect(&url).await;
+    assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+    let other = url.replace("schema=s", "schema=another");
+    let error = PostgresStore::connect(&other).await.unwrap_err();
+    assert!(error.to_string().contains("permission denied"), "{error}");
 }

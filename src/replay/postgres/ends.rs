@@ -17,6 +17,7 @@ use tokio_postgres::types::Type;
 
 use super::{
     connections::{Connections, Statement},
+    error::NAME,
     gate::delay,
     statements::Parameter,
 };
@@ -76,6 +77,11 @@ impl Ends {
             MOST
         };
         if waiting.ends.len() >= most {
+            if end.release.is_some() {
+                crate::trace::error(format_args!(
+                    "{NAME}: a use stays taken, because too many releases wait"
+                ));
+            }
             return;
         }
         waiting.added += 1;

@@ -1,9 +1,17 @@
 -- The store in PostgreSQL: one table, and the functions that read and write it. Safe to run again, and by many at once.
 -- The first byte of a key says what its row is: s the store, w what `ready` writes, p a payment, u a use of a payment,
--- r a record. Moments are unix seconds.
+-- r a record. Moments are unix seconds. The number in a function's name is raised when what it does changes, so that processes of two
+-- versions can run side by side.
 BEGIN;
 SELECT pg_advisory_xact_lock(hashtextextended('{schema}.entries', 402));
-CREATE SCHEMA IF NOT EXISTS {schema};
+-- Asked first, because IF NOT EXISTS needs a right on the database even if the schema is there.
+DO $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = '{schema}') THEN
+        CREATE SCHEMA {schema};
+    END IF;
+END
+$$;
 CREATE TABLE IF NOT EXISTS {schema}.entries (
     key bytea PRIMARY KEY,
     -- The last second at which the row must be there.

@@ -49,9 +49,11 @@ use crate::{
 ///
 /// [`connect`](Self::connect) makes one schema, with one table and the functions that the store
 /// calls, if they are not there. Any number of processes may do that at once. The role needs the
-/// right to create a schema then, and afterwards no more than to use it. Each call is one statement
+/// right to create a schema, or must own one of that name. It remembers each use for ten minutes,
+/// and the last five of a payment as long as the payment. Each call is one statement
 /// without a name, and nothing depends on the session. So it also works behind PgBouncer in
-/// transaction mode.
+/// transaction mode. While all connections are busy, requests gather, and the next free connection
+/// takes up to 32 of them in one statement and one commit. So few connections suffice.
 ///
 /// Rows expire by the clock of the application, and not by the clock of the server. Every 64th use
 /// removes up to 256 expired rows, and more if there are more. A store that nobody uses removes
@@ -85,7 +87,8 @@ use crate::{
 /// A replica that is promoted may lack the last writes of the primary, and so may a server that was
 /// set up again from a backup. Each process remembers the latest write that each of its connections
 /// was told of. Before it uses a server that was started anew, or another server, it checks that
-/// these are there. Each statement names the server that it is for, so this also holds behind
+/// these are there. It does so with its next call, so let each process call `Paywall::ready` now and
+/// then. Each statement names the server that it is for, so this also holds behind
 /// PgBouncer. If one is missing, every call returns
 /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt), in all processes, until they
 /// connect again, and the log says why. The store then has a new [`StoreId`] and a new
