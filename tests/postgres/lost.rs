@@ -1,6 +1,8 @@
 //! Servers that come back with less than they acknowledged.
 
-use tower_x402::replay::{Consumption, RecordKey, Records as _, ReplayStore as _, StoreErrorKind};
+use tower_x402::replay::{
+    Consumption, PostgresStore, RecordKey, Records as _, ReplayStore as _, StoreErrorKind,
+};
 
 use crate::{GRANTED, LATER, answered, connect, consume, key, server::Server};
 
@@ -17,23 +19,24 @@ async fn a_replica_that_has_everything_takes_over_and_nobody_notices() {
     let Some(server) = Server::start() else {
         return;
     };
-    let store = connect(&server.url("s")).await;
+    let standby = server.standby_elsewhere();
+    standby.resume();
+    let ports = [standby.port, server.port].map(|port| format!("127.0.0.1:{port}"));
+    let url = format!("postgres://x402@{}/postgres?schema=s", ports.join(","));
+    let store = connect(&url).await;
     for number in 0..40 {
         assert_eq!(consume(&store, key(number)).await.unwrap(), GRANTED);
     }
-    let mut standby = server.standby_elsewhere();
-    standby.resume();
     catch_up(&server);
+    let error = PostgresStore::connect(&standby.url("s")).await.unwrap_err();
+    assert!(error.to_string().contains("read-only"), "{error}");
     server.kill();
-    standby.kill();
-    standby.move_to(server.port);
-    standby.resume();
     standby.promote();
     for number in 0..40 {
         assert_eq!(answered(&store, key(number)).await, Consumption::Spent);
     }
     assert_eq!(answered(&store, key(40)).await, GRANTED);
-    assert_eq!(connect(&server.url("s")).await.id(), store.id());
+    assert_eq!(connect(&url).await.id(), store.id());
 }
 
 #[tokio::test]

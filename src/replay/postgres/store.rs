@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A store in a PostgreSQL database (version 15 or later), which many processes share. Both a
-/// [`ReplayStore`] and a [`Records`].
+/// [`ReplayStore`] and a [`Records`](crate::replay::Records).
 ///
 /// # The URL
 ///
@@ -40,8 +40,9 @@ use crate::{
 /// | `connections` | how many connections this process may open; by default 8 |
 /// | `schema` | the schema of the store; by default `tower_x402` |
 ///
-/// TLS is required to any host but this machine, unless the URL says `sslmode=disable`. The
-/// server's certificate and name are always checked. If the URL names several hosts
+/// TLS is required to any host but this machine, unless the URL says `sslmode=disable`. To this
+/// machine it is used if the URL says `sslmode=require`. The server's certificate and name are
+/// always checked. If the URL names several hosts
 /// (`host1:5432,host2:5432`), the store uses the one that accepts writes. No error and no log
 /// line contains the password.
 ///

@@ -96,9 +96,14 @@ fn set_defaults(config: &mut Config) {
     };
     let all_are_local = config.get_hosts().iter().all(is_local)
         && config.get_hostaddrs().iter().all(IpAddr::is_loopback);
-    // To a host elsewhere, TLS must not be left out because somebody on the way says so.
-    if config.get_ssl_mode() == SslMode::Prefer && !all_are_local {
-        config.ssl_mode(SslMode::Require);
+    // To a host elsewhere, TLS must not be left out because somebody on the way says so. On this
+    // machine nobody trusts the certificate that Debian's package makes.
+    if config.get_ssl_mode() == SslMode::Prefer {
+        config.ssl_mode(if all_are_local {
+            SslMode::Disable
+        } else {
+            SslMode::Require
+        });
     }
     if config.get_hosts().len() > 1 {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -216,12 +221,14 @@ mod tests {
         let mode = |url: &str| Database::parse(url).unwrap().config.get_ssl_mode();
         for local in ["localhost", "127.0.0.1", "%2Frun%2Fpostgresql"] {
             let url = format!("postgres://me@{local}/shop");
-            assert_eq!(mode(&url), SslMode::Prefer, "{local}");
+            assert_eq!(mode(&url), SslMode::Disable, "{local}");
         }
         for other in ["db.example", "10.0.0.1", "localhost,db.example"] {
             let url = format!("postgres://me@{other}/shop");
             assert_eq!(mode(&url), SslMode::Require, "{other}");
         }
+        let local = "postgres://me@localhost/shop?sslmode=require";
+        assert_eq!(mode(local), SslMode::Require);
         let weaker = "postgres://me@db.example/shop?sslmode=prefer";
         assert_eq!(mode(weaker), SslMode::Require);
         let without = "postgres://me@db.example/shop?sslmode=disable";
