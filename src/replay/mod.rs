@@ -1,8 +1,8 @@
 //! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
-//! expire, such as revocations and free requests. [`MemoryStore`] and `DurableStore` (feature
-//! `replay-durable`) implement both traits. To write a store of your own, read the contract of
+//! expire, such as revocations and free requests. [`MemoryStore`], `DurableStore` (feature
+//! `replay-durable`) and `PostgresStore` (feature `replay-postgres`) implement both traits. To write a store of your own, read the contract of
 //! [`ReplayStore`] and run the suites in `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
