@@ -6,9 +6,9 @@ use std::{
 };
 
 use tokio::task::JoinSet;
-use tower_x402::replay::ReplayStore as _;
+use tower_x402::replay::{ReleaseReason, ReplayStore as _, UseId, UseRequest};
 
-use crate::{GRANTED, child, connect, consume, key, server::Server};
+use crate::{GRANTED, LATER, ONCE, child, connect, consume, key, server::Server};
 
 const URL: &str = "POSTGRES_URL";
 const PROCESSES: usize = 6;
@@ -72,4 +72,32 @@ async fn take_all(url: &str) {
         });
     }
     callers.join_all().await;
+}
+
+#[tokio::test]
+async fn a_process_that_drops_its_store_and_ends_has_written_its_releases() {
+    if let Ok(url) = std::env::var(URL) {
+        let store = connect(&url).await;
+        let use_id = UseId::random().unwrap();
+        let request = UseRequest::new(key(1), use_id, ONCE, LATER);
+        assert_eq!(store.consume(request).await.unwrap(), GRANTED);
+        store.release(key(1), use_id, ReleaseReason::NotServed);
+        // Of a payment that was never used nothing stays but the use.
+        store.release(key(2), use_id, ReleaseReason::NotServed);
+        drop(store);
+        std::process::exit(0);
+    }
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let test = "processes::a_process_that_drops_its_store_and_ends_has_written_its_releases";
+    let mut process = Command::new(std::env::current_exe().unwrap());
+    process
+        .env(URL, server.url("s"))
+        .args([test, "--exact", "--nocapture"]);
+    assert!(process.status().unwrap().success());
+    let taken = "SELECT taken FROM s.entries WHERE get_byte(key, 0) = 112";
+    assert_eq!(server.sql(taken), "0");
+    let released = "SELECT count(*) FROM s.entries WHERE get_byte(key, 0) = 117";
+    assert_eq!(server.sql(released), "2");
 }
