@@ -98,7 +98,8 @@ use crate::clock::Timestamp;
 /// early release for ten minutes. Test yours with `conformance::replay_store` (feature
 /// `conformance`), as the last lines do. If your store is on a server, do the atomic step there, in
 /// a script or in one statement that reads and writes. Hand the releases to a task of the store.
-/// Also run `conformance::two_handles` and `conformance::two_processes`.
+/// Also run `conformance::two_handles` and `conformance::two_processes`, and for a store on a server
+/// `many_processes`, `clocks_that_differ` and `interrupted`.
 ///
 /// ```
 /// use std::{
