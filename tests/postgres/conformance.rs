@@ -1,5 +1,7 @@
 //! The suites that every store must pass.
 
+use std::process::Command;
+
 use tower_x402::replay::{
     PostgresOptions, PostgresStore,
     conformance::{self, Setup},
@@ -7,8 +9,8 @@ use tower_x402::replay::{
 
 use crate::{GRANTED, connect, consume, key, server::Server};
 
-/// The variable that tells a child the server.
-const URL: &str = "POSTGRES_URL";
+const OTHER: &str = "X402_POSTGRES_TEST";
+const URL: &str = "X402_POSTGRES_URL";
 
 async fn open(url: &str, setup: Setup) -> PostgresStore {
     let url = format!("{url}_{}", setup.name);
@@ -44,22 +46,99 @@ async fn two_handles_are_one_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn handles_whose_clocks_differ_are_one_store() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::clocks_that_differ(async |setup| open(&url, setup).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_are_one_store() {
-    if let Ok(url) = std::env::var(URL) {
-        assert!(conformance::other_process(async |setup| open(&url, setup).await).await);
+    let test = "conformance::two_processes_are_one_store";
+    if is_other_process(test).await {
         return;
     }
     let Some(server) = Server::start() else {
         return;
     };
     let url = server.url("s");
-    let mut other = std::process::Command::new(std::env::current_exe().unwrap());
-    other.env(URL, &url).args([
-        "conformance::two_processes_are_one_store",
-        "--exact",
-        "--nocapture",
-    ]);
+    let other = other_process(test, &url);
     conformance::two_processes(async |setup| open(&url, setup).await, other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_are_one_store() {
+    let test = "conformance::many_processes_are_one_store";
+    if is_other_process(test).await {
+        return;
+    }
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    let others = (0..5).map(|_| other_process(test, &url));
+    conformance::many_processes(async |setup| open(&url, setup).await, others).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_killed_and_starts_again_grants_nothing_twice() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::interrupted(
+        async |setup| open(&url, setup).await,
+        async || {
+            server.restart();
+            server.restart();
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_standby_that_each_commit_waited_for_takes_over_and_grants_nothing_twice() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let standby = server.standby_elsewhere();
+    standby.resume();
+    // The standby has a copy of the configuration of before.
+    server.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    server.sql("SELECT pg_reload_conf()");
+    let ports = [server.port, standby.port].map(|port| format!("127.0.0.1:{port}"));
+    let url = format!("postgres://x402@{}/postgres?schema=s", ports.join(","));
+    conformance::interrupted(
+        async |setup| open(&url, setup).await,
+        async || {
+            server.kill();
+            standby.promote();
+        },
+    )
+    .await;
+}
+
+/// Returns a command that starts this program again, to open the stores of a URL.
+fn other_process(test: &str, url: &str) -> Command {
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other
+        .args([test, "--exact", "--nocapture"])
+        .env(OTHER, test)
+        .env(URL, url);
+    other
+}
+
+/// Returns whether this is a process that [`other_process`] started for a test, after it did what it
+/// was started for.
+async fn is_other_process(test: &str) -> bool {
+    if std::env::var(OTHER).as_deref() != Ok(test) {
+        return false;
+    }
+    let url = std::env::var(URL).unwrap();
+    assert!(conformance::other_process(async |setup| open(&url, setup).await).await);
+    true
 }
 
 #[tokio::test]

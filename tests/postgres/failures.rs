@@ -231,7 +231,7 @@ async fn failed(store: &PostgresStore, from: u64) -> StoreError {
 
 /// Starts the server again with a small file system that only it sees. Returns its folder, or
 /// `None` if this system allows none.
-fn small_disk(server: &Server) -> Option<String> {
+pub(crate) fn small_disk(server: &Server) -> Option<String> {
     let small = server.folder().join("small");
     std::fs::create_dir(&small).unwrap();
     let mounts = format!(

@@ -13,10 +13,13 @@ mod child;
 mod conformance;
 mod expiry;
 mod failures;
+mod http;
 mod lost;
 mod pooler;
 mod processes;
 mod server;
+#[path = "../redis/site.rs"]
+mod site;
 mod tls;
 
 use std::{

@@ -122,6 +122,22 @@ impl Server {
         run(&mut self.control("promote"));
     }
 
+    /// Makes a standby without a primary of this server, from its next start on.
+    pub(crate) fn demote(&self) {
+        std::fs::write(self.data().join("standby.signal"), "").unwrap();
+    }
+
+    /// Sends a signal, such as STOP, to all processes of the server.
+    pub(crate) fn signal(&self, signal: &str) {
+        let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
+        let first = file.lines().next().unwrap();
+        let mut ps = Command::new("ps");
+        let all = run(ps.args(["-o", "pid=", "--pid", first, "--ppid", first]));
+        run(Command::new("kill")
+            .arg(format!("-{signal}"))
+            .args(all.split_whitespace()));
+    }
+
     fn control(&self, action: &str) -> Command {
         let mut command = as_server("pg_ctl");
         command.args([action, "-w", "-s", "-D"]).arg(self.data());
@@ -149,6 +165,31 @@ impl Server {
     pub(crate) fn sql(&self, statements: &str) -> String {
         let mut command = self.psql();
         run(command.args(["-c", statements])).trim().to_owned()
+    }
+
+    /// Fills the disk of a folder, and then the pages that the table of the store has there.
+    pub(crate) fn fill(&self, folder: &str) {
+        let large = "SELECT repeat('x', 1000000) FROM generate_series(1, 100)";
+        let copy = format!("COPY ({large}) TO '{folder}/filler'");
+        let said = self.psql().args(["-c", &copy]).output().unwrap();
+        assert!(!said.status.success(), "the disk is not small");
+        self.sql(
+            "SET synchronous_commit = off;
+             DO $$ BEGIN
+                 LOOP
+                     BEGIN
+                         INSERT INTO s.entries (key, expires_at, version)
+                             VALUES (decode(md5(random()::text), 'hex'), 9e18, 1);
+                     EXCEPTION WHEN disk_full THEN EXIT;
+                     END;
+                 END LOOP;
+             END $$",
+        );
+    }
+
+    /// Empties what filled the disk.
+    pub(crate) fn make_room(&self, folder: &str) {
+        self.sql(&format!("COPY (SELECT 1 LIMIT 0) TO '{folder}/filler'"));
     }
 
     /// Starts a session that carries out what is written to it.
