@@ -21,7 +21,10 @@ use tower_x402::{
         LocalNode, Node, NodeError, NodeErrorKind, Nwc, NwcBuilder, PayLimits, PayerProfile,
         PaymentStatus, Payments, Phoenixd, PhoenixdBuilder, ReceiverProfile, Secret,
     },
-    replay::{DurableStore, MemoryStore, Revocations, StoreError},
+    replay::{
+        DurableStore, MemoryStore, PostgresOptions, PostgresStore, RedisOptions, RedisStore,
+        Revocations, Store, StoreError,
+    },
     server::{
         AxumBody, AxumLayer, BadRequest, ClientAddr, ClientUrl, ConfigError, KeptAnswers,
         OwnAnswer, PaywallBuilder, Price, PriceRequest, SecretSourceError, Settlements,
@@ -139,6 +142,11 @@ fn public_types_are_debug_send_and_sync() {
         Payments,
         ReceiverProfile,
         DurableStore,
+        PostgresOptions,
+        PostgresStore,
+        RedisOptions,
+        RedisStore,
+        Store,
         MemoryStore,
         Revocations,
         StoreError,

@@ -14,13 +14,16 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store was not opened, because its data is damaged, or older than what it acknowledged.
+    /// The store's data is damaged, or older than what it acknowledged. It was not opened, or it must
+    /// not be used any more.
     Corrupt,
     /// The store has no room for another key or record.
     Full,
     /// The store accepts nothing at the moment, and did not take this use: there is nothing to
     /// release.
     Refused,
+    /// The store was not opened: its URL or the configuration of its server is wrong.
+    Setup,
     /// The store cannot be reached, or cannot write.
     Unavailable,
 }
@@ -47,6 +50,7 @@ impl fmt::Display for StoreError {
         let what = match self.kind {
             StoreErrorKind::Corrupt => "is damaged",
             StoreErrorKind::Full => "is full",
+            StoreErrorKind::Setup => "is not set up",
             StoreErrorKind::Refused | StoreErrorKind::Unavailable => "is not available",
         };
         write!(f, "{} {what}: {}", self.store, self.source)

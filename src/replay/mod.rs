@@ -1,12 +1,15 @@
 //! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
-//! expire, such as revocations and free requests. [`MemoryStore`] and `DurableStore` (feature
-//! `replay-durable`) implement both traits. To write a store of your own, read the contract of
-//! [`ReplayStore`] and run the suites in `conformance` (feature `conformance`).
+//! expire, such as revocations and free requests. [`MemoryStore`], `DurableStore` (feature
+//! `replay-durable`), `RedisStore` (feature `replay-redis`) and `PostgresStore` (feature
+//! `replay-postgres`) implement both traits, and [`connect`] opens the one that a URL names. To
+//! write a store of your own, read the contract of [`ReplayStore`] and run the suites in
+//! `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod connect;
 mod created_at;
 #[cfg(feature = "replay-durable")]
 mod durable;
@@ -15,7 +18,11 @@ mod ids;
 #[cfg(feature = "server")]
 mod lease;
 mod memory;
+#[cfg(feature = "replay-postgres")]
+mod postgres;
 mod records;
+#[cfg(feature = "replay-redis")]
+mod redis;
 mod request;
 mod revoked;
 mod serving;
@@ -25,12 +32,12 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
-#[cfg(feature = "server")]
-pub(crate) use self::{
-    created_at::{check_created_at, vouches_from},
-    lease::{Lease, Leased},
-};
+#[cfg(feature = "replay-postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore};
+#[cfg(feature = "replay-redis")]
+pub use self::redis::{RedisOptions, RedisStore};
 pub use self::{
+    connect::{Store, connect},
     error::{StoreError, StoreErrorKind},
     ids::{ConsumptionKey, StoreId, UseId},
     memory::MemoryStore,
@@ -38,6 +45,11 @@ pub use self::{
     request::{UseLimits, UseRequest},
     revoked::Revocations,
     serving::Serving,
+};
+#[cfg(feature = "server")]
+pub(crate) use self::{
+    created_at::{check_created_at, vouches_from},
+    lease::{Lease, Leased},
 };
 pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
@@ -62,7 +74,8 @@ use crate::clock::Timestamp;
 /// - A later `consume` of a key may extend its `retain_until`, and never shortens it. The store
 ///   never evicts a live key: a full store returns an error.
 /// - The store remembers the greatest `retain_until` that it pruned, and answers
-///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it.
+///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it. (A store in
+///   several parts may do so for each part, if a key is always in the same part.)
 /// - [`created_at`](Self::created_at) is the moment at which the store was made, never an earlier
 ///   one, and it does not change. All handles of a store return the same moment. So if several
 ///   handles may have the store open, the store itself keeps the moment.
@@ -85,7 +98,8 @@ use crate::clock::Timestamp;
 /// early release for ten minutes. Test yours with `conformance::replay_store` (feature
 /// `conformance`), as the last lines do. If your store is on a server, do the atomic step there, in
 /// a script or in one statement that reads and writes. Hand the releases to a task of the store.
-/// Also run `conformance::two_handles` and `conformance::two_processes`.
+/// Also run `conformance::two_handles` and `conformance::two_processes`, and for a store on a server
+/// `many_processes`, `clocks_that_differ` and `interrupted`.
 ///
 /// ```
 /// use std::{

@@ -113,12 +113,21 @@ const HOMES: &[(&str, &[&str])] = &[
     ("psl", &["client/place"]),
     (
         "rustls",
-        &["client/reqwest", "lightning/nwc", "lightning/rest"],
+        &[
+            "client/reqwest",
+            "lightning/nwc",
+            "lightning/rest",
+            "replay/redis",
+            "replay/postgres/url",
+        ],
     ),
+    ("redis", &["replay/redis"]),
     ("webpki", &["lightning/rest"]),
     ("reqwest", &["client/reqwest"]),
     ("ldk_node", &["lightning/ldk"]),
     ("nostr", &["lightning/nwc"]),
+    ("tokio_postgres", &["replay/postgres"]),
+    ("tokio_postgres_rustls", &["replay/postgres/url"]),
     ("tokio_tungstenite", &["lightning/nwc"]),
 ];
 
