@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
 
 mod calls;
+mod counted;
 mod customer;
 mod hinted;
 mod journal;
@@ -87,6 +88,7 @@ mod secrets;
 mod services;
 mod settling;
 mod several;
+mod shared_limits;
 mod shares;
 mod siblings;
 mod slots;

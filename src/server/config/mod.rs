@@ -17,6 +17,7 @@ pub(super) mod paywall;
 pub(super) mod price;
 mod receive_only;
 mod secret_file;
+mod shared_limits;
 pub(super) mod siblings;
 mod worth;
 
