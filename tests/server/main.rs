@@ -24,6 +24,7 @@ mod client_urls;
 mod clocks;
 mod configuration;
 mod cors;
+mod costs;
 mod crossing;
 mod custody;
 mod dialects;

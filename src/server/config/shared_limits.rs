@@ -22,7 +22,7 @@ impl PaywallBuilder {
     ///
     /// An instance frees a number when it sees the payment. If another instance redeems it, call
     /// [`Paywall::free_paid_invoices`](super::Paywall::free_paid_invoices) in a task, or let the
-    /// balancer send each client to one instance.
+    /// balancer send each client to one instance. See [scaling](crate::docs::scaling).
     pub fn share_unpaid_limits(mut self, records: impl Records, name: impl Into<String>) -> Self {
         self.shared_limits = Some(SharedNumbers::new(Arc::new(records), &name.into()));
         self
