@@ -22,7 +22,7 @@
 //!   node or wallet that you have, with [`lightning::connect`] and its URL; or any other, for which
 //!   you implement [`Receiver`](lightning::Receiver).
 //! - **In production**: the page [From devnet to production](docs::production), and the server runs
-//!   [behind a reverse proxy](docs::reverse_proxy).
+//!   [behind a reverse proxy](docs::reverse_proxy). [Scaling](docs::scaling) is about several instances.
 //!
 //! # Charge for a route
 //!
@@ -284,7 +284,7 @@ pub use server::{
 struct Readme;
 
 /// Pages about the crate as a whole: the layer's own answers, design, floor plan, glossary, from
-/// devnet to production, paying with your own node, refusals, reverse proxy, threat model.
+/// devnet to production, paying with your own node, refusals, reverse proxy, scaling, threat model.
 pub mod docs {
     #[doc = include_str!("docs/answers.md")]
     pub mod answers {}
@@ -303,6 +303,8 @@ pub mod docs {
     pub mod refusals {}
     #[doc = include_str!("docs/reverse_proxy.md")]
     pub mod reverse_proxy {}
+    #[doc = include_str!("docs/scaling.md")]
+    pub mod scaling {}
     #[doc = include_str!("docs/threat_model.md")]
     pub mod threat_model {}
 }

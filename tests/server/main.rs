@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what cannot be is a failed test")]
 
 mod calls;
+mod counted;
 mod customer;
 mod hinted;
 mod journal;
@@ -23,6 +24,7 @@ mod client_urls;
 mod clocks;
 mod configuration;
 mod cors;
+mod costs;
 mod crossing;
 mod custody;
 mod dialects;
@@ -89,6 +91,7 @@ mod secrets;
 mod services;
 mod settling;
 mod several;
+mod shared_limits;
 mod shares;
 mod siblings;
 mod slots;

@@ -55,7 +55,10 @@ impl PaywallBuilder {
         )?;
         let body_limit = self.body_limit_that_fits()?;
         self.unpaid_fit()?;
+        self.shared_limits_fit()?;
         self.challenge_headers_fit()?;
+        let shared = self.shared_limits.take();
+        let shared = shared.map(|shared| shared.salted(store.id().as_bytes()));
         let service = dialects::service_label(self.service.as_deref())?;
         let (origins, keyed): (Vec<Arc<str>>, Vec<Arc<str>>) = authorities
             .all()
@@ -102,7 +105,7 @@ impl PaywallBuilder {
             sold: Sold::enrol(keys.clone()),
             keys,
             clock: self.clock,
-            limiter: Arc::new(Limiter::new(self.limits)),
+            limiter: Arc::new(Limiter::new(self.limits).with_shared(shared)),
             announcer: Default::default(),
             presented: BodyMemory::new(self.body_pool - self.body_pool / 2, body_limit),
             unpaid: BodyMemory::new(self.body_pool / 2, body_limit),

@@ -8,7 +8,7 @@ use crate::{
     replay::{ReplayStore, Revocations},
     server::{
         address::ForwardedBy,
-        limit::UnpaidLimits,
+        limit::{SharedNumbers, UnpaidLimits},
         own_answer::{AnswerHook, OwnAnswer},
     },
 };
@@ -32,6 +32,7 @@ pub struct PaywallBuilder {
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limits: UnpaidLimits,
+    pub(in crate::server) shared_limits: Option<SharedNumbers>,
     pub(in crate::server) challenge_header_bytes: usize,
     /// `None` if it was not set.
     pub(in crate::server) body_limit: Option<usize>,
@@ -67,6 +68,7 @@ impl PaywallBuilder {
             l402_service: None,
             clock: Arc::new(SystemClock::new()),
             limits: UnpaidLimits::default(),
+            shared_limits: None,
             // Stock nginx takes 4 KiB: the rest is for headers that are no challenge.
             challenge_header_bytes: 3_584,
             body_limit: None,

@@ -18,6 +18,7 @@ pub(super) mod price;
 mod receive_only;
 mod secret_source;
 mod secret_source_error;
+mod shared_limits;
 pub(super) mod siblings;
 mod worth;
 

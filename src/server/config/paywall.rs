@@ -107,6 +107,23 @@ impl Paywall {
         self.0.announcer.listen(capacity)
     }
 
+    /// Frees the slots of unpaid invoices as the node reports them as paid. Run it in a task if
+    /// several instances sell and the balancer does not send each client to one of them: without
+    /// it, an invoice that another instance redeems holds its slot until it expires.
+    ///
+    /// It ends if the node's stream ends, which it does at once if the node has none
+    /// ([`Receiver::settlements`](crate::lightning::Receiver::settlements)). It takes nothing from
+    /// the store.
+    pub async fn free_paid_invoices(&self) {
+        let setup = self.setup();
+        let mut settled = setup.receiver.settlements();
+        while let Some(payment_hash) =
+            std::future::poll_fn(|cx| settled.as_mut().poll_next(cx)).await
+        {
+            setup.limiter.settled(payment_hash, setup.clock.now());
+        }
+    }
+
     /// Returns the client that sent a request, as this paywall's layers resolve it: the other end of
     /// the connection, or what a trusted proxy reports.
     ///

@@ -51,6 +51,17 @@ impl Holder {
         std::iter::once(Self::Client(client)).chain(blocks)
     }
 
+    /// Returns its kind and its address, as bytes. No two holders have the same.
+    pub(super) fn address(&self) -> (u8, Vec<u8>) {
+        match self {
+            Self::Client(ClientKey::Unknown) => (0, Vec::new()),
+            Self::Client(ClientKey::V4(address)) => (4, address.octets().into()),
+            Self::Client(ClientKey::V6(network)) => (64, network.into()),
+            Self::Block(Block::Bits56(network)) => (56, network.into()),
+            Self::Block(Block::Bits48(network)) => (48, network.into()),
+        }
+    }
+
     /// Returns how many free requests it has a day.
     pub(super) fn limit(self, limits: DayLimits) -> u64 {
         let clients = match self {

@@ -3,12 +3,13 @@
 //!
 //! 1. A [`Slot`] is [reserved](Limiter::reserve) before the node is called, or the request is
 //!    refused.
-//! 2. [`Slot::node_called`] notes that the node is being called. From then on an invoice may exist,
+//! 2. [`Slot::claim`] counts it among the invoices of all instances, if these share their limits.
+//! 3. [`Slot::node_called`] notes that the node is being called. From then on an invoice may exist,
 //!    and the slot stays held even if the request ends.
-//! 3. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] notes how the call ended
+//! 4. [`Slot::issued`] binds it to the invoice. [`Slot::not_issued`] notes how the call ended
 //!    otherwise. The slot is freed at once if there is certainly no invoice, and after the time
 //!    limit if the node did not answer.
-//! 4. It is held until [`Limiter::paid`] or until the invoice expires.
+//! 5. It is held until [`Limiter::paid`] or until the invoice expires.
 //!
 //! A client that paid in the last day may hold four times as many slots as others, while less than
 //! half of the total and of the shares of its networks is held. So bursts of clients that paid take
@@ -31,8 +32,9 @@ use tokio::time::Instant;
 
 use super::{
     limits::UnpaidLimits,
+    shared::{SharedNumbers, Unclaimed},
     silence::{CallEnd, NodeCall},
-    state::{Full, LimiterState},
+    state::{LimiterState, TooMany},
 };
 use crate::{
     lock::lock,
@@ -50,15 +52,7 @@ pub(crate) struct Limiter {
     limits: UnpaidLimits,
     state: Mutex<LimiterState>,
     recently_paid: RecentlyPaid,
-}
-
-/// A refusal of one more unpaid invoice: 429.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TooMany {
-    /// The time until a slot is likely free, at least one second.
-    pub(crate) retry_after: Duration,
-    /// The widest limit that is reached.
-    pub(crate) full: Full,
+    shared: Option<SharedNumbers>,
 }
 
 /// The right to one unpaid invoice. If it is dropped before [`node_called`](Self::node_called), it
@@ -86,7 +80,13 @@ impl Limiter {
             limits,
             state: Mutex::new(LimiterState::new(&limits)),
             recently_paid: RecentlyPaid::new(),
+            shared: None,
         }
+    }
+
+    /// Counts the invoices of all instances that share these numbers.
+    pub(crate) fn with_shared(self, shared: Option<SharedNumbers>) -> Self {
+        Self { shared, ..self }
     }
 
     pub(crate) const fn limits(&self) -> &UnpaidLimits {
@@ -138,12 +138,36 @@ impl Limiter {
         is_new
     }
 
+    /// Notes that the node reported an invoice as paid. This frees its slot, if this process made
+    /// the invoice.
+    pub(crate) fn settled(&self, hash: PaymentHash, now: Timestamp) {
+        self.state().settled(hash, now, &self.limits);
+    }
+
     fn state(&self) -> MutexGuard<'_, LimiterState> {
         lock(&self.state)
     }
 }
 
 impl Slot {
+    /// Claims a number for an invoice that lives for so long, if instances share numbers. Call it
+    /// right before the node, so that no number is claimed for a request without an invoice.
+    pub(crate) async fn claim(&self, now: Timestamp, life: Duration) -> Result<(), Unclaimed> {
+        match &self.limiter.shared {
+            Some(shared) => {
+                shared
+                    .claim(
+                        &self.limiter.state,
+                        &self.limiter.limits,
+                        self.id,
+                        (now, life),
+                    )
+                    .await
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Notes that the node is about to be called for an invoice with this expiry, and has until the
     /// time limit to answer.
     pub(crate) fn node_called(&mut self, now: Timestamp, life: Duration, time_limit: Duration) {

@@ -1,11 +1,15 @@
 //! Limits on unpaid invoices and free requests.
 
 mod allowance;
+mod claimant;
+mod claims;
 mod day_counts;
 mod limiter;
 mod limits;
 mod numbered;
 mod pace;
+mod places;
+mod shared;
 mod silence;
 mod state;
 mod waits;
@@ -15,6 +19,7 @@ pub(crate) use self::{
     allowance::NotCounted,
     limiter::{Limiter, Slot},
     limits::UnpaidLimits,
+    shared::{SharedNumbers, Unclaimed},
     silence::CallEnd,
-    state::Full,
+    state::{Full, TooMany},
 };

@@ -7,7 +7,6 @@ use crate::{
     clock::Timestamp,
     lock::lock,
     replay::{RecordKey, Records, StoreError, StoreErrorKind},
-    server::address::{Block, ClientKey},
 };
 
 pub(super) const DAY_SECONDS: u64 = 24 * 3600;
@@ -65,17 +64,11 @@ impl NumberedRequests {
 
     fn key(&self, day: u64, holder: Holder, number: u64) -> Result<RecordKey, StoreError> {
         let name = self.name.as_bytes();
-        let (kind, address): (u8, &[u8]) = match &holder {
-            Holder::Client(ClientKey::Unknown) => (0, &[]),
-            Holder::Client(ClientKey::V4(address)) => (4, &address.octets()),
-            Holder::Client(ClientKey::V6(network)) => (64, network),
-            Holder::Block(Block::Bits56(network)) => (56, network),
-            Holder::Block(Block::Bits48(network)) => (48, network),
-        };
+        let (kind, address) = holder.address();
         // Every part has a fixed length, or one that an earlier part tells. So no two are alike.
         let length = [u8::try_from(name.len()).unwrap_or(u8::MAX), kind];
         let (day, number) = (day.to_be_bytes(), number.to_be_bytes());
-        let key = [PREFIX, &length, name, &day, address, &number].concat();
+        let key = [PREFIX, &length, name, &day, &address, &number].concat();
         RecordKey::new(&key).ok_or_else(|| {
             let why = "the name of a free allowance is too long";
             StoreError::new(StoreErrorKind::Unavailable, "the free allowance", why)

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    claims::Claims,
     limits::UnpaidLimits,
     pace::{PayingPace, sooner},
     silence::{CallEnd, NodeCall, Silence},
@@ -27,6 +28,17 @@ pub(crate) enum Full {
     Client(ClientKey, usize),
     Block(Block),
     All,
+    /// This client found no number among those that instances share.
+    Shared(ClientKey),
+}
+
+/// A refusal of one more unpaid invoice: 429.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooMany {
+    /// The time until a slot is likely free, at least one second.
+    pub(crate) retry_after: Duration,
+    /// The widest limit that is reached.
+    pub(crate) full: Full,
 }
 
 #[derive(Debug)]
@@ -43,6 +55,7 @@ pub(super) struct LimiterState {
     /// Payments that have made their payer known: the latest of them.
     counted: Recent<PaymentHash>,
     pub(super) silence: Silence,
+    pub(super) claims: Claims,
 }
 
 #[derive(Debug)]
@@ -54,6 +67,8 @@ pub(super) struct HeldSlot {
     pub(super) client: ClientKey,
     pub(super) end: Option<Timestamp>,
     pub(super) hash: Option<PaymentHash>,
+    /// The number that its invoice counts under, if instances share numbers.
+    pub(super) number: Option<u64>,
 }
 
 /// A client that holds a slot or has paid.
@@ -78,6 +93,7 @@ impl LimiterState {
             payers: BTreeSet::new(),
             counted: Recent::new(limits.payers()),
             silence: Silence::default(),
+            claims: Claims::default(),
         }
     }
 
@@ -153,7 +169,7 @@ impl LimiterState {
 
     /// Returns whether less than half is held of the total and of the shares of the networks around
     /// this client. Only then a client that paid may hold more than others.
-    fn has_plenty(&self, asker: ClientKey, limits: &UnpaidLimits) -> bool {
+    pub(super) fn has_plenty(&self, asker: ClientKey, limits: &UnpaidLimits) -> bool {
         let held = |block| self.by_block.get(&block).copied().unwrap_or_default();
         self.slots.len() < limits.total / 2
             && asker
@@ -172,6 +188,7 @@ impl LimiterState {
                 client,
                 end: None,
                 hash: None,
+                number: None,
             },
         );
         if client != ClientKey::Unknown {
@@ -264,11 +281,15 @@ impl LimiterState {
             asker,
             client,
             hash,
+            number,
             ..
         }) = self.slots.remove(&id)
         else {
             return;
         };
+        if let Some(number) = number {
+            self.claims.free(number, id);
+        }
         if let Some(hash) = hash.filter(|hash| self.by_hash.get(hash) == Some(&id)) {
             self.by_hash.remove(&hash);
         }
@@ -285,6 +306,13 @@ impl LimiterState {
             known.held = known.held.saturating_sub(1);
         }
         self.forget_idle(client);
+    }
+
+    /// Frees the slot of an invoice that the node reported as paid, if this process made it.
+    pub(super) fn settled(&mut self, hash: PaymentHash, now: Timestamp, limits: &UnpaidLimits) {
+        if self.by_hash.contains_key(&hash) {
+            self.paid(hash, ClientKey::Unknown, now, limits);
+        }
     }
 
     /// Marks the client that the invoice was made for as one that paid. If it is not known (any

@@ -8,6 +8,7 @@ use http::Response;
 use super::{
     answers::{self, Offer},
     budget::{self, Hints, Written},
+    claim,
     pending::PricedRequest,
     within,
 };
@@ -63,6 +64,9 @@ pub(in crate::server) async fn challenge(
         None => (Description::Text(memo(terms, view.authority())), None),
     };
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
+    if let Err(answer) = claim::number(asked, &slot).await {
+        return *answer;
+    }
     slot.node_called(setup.clock.now(), terms.invoice_expiry, setup.time_limit);
     let invoice = match within(
         setup.time_limit,

@@ -5,6 +5,7 @@ mod again;
 pub(super) mod answers;
 pub(super) mod aside;
 mod budget;
+mod claim;
 pub(super) mod confirm;
 mod credential;
 pub(super) mod decision;

@@ -6,7 +6,7 @@ use http_body::Body;
 
 use super::{
     admission::{Admission, strip},
-    answers, aside,
+    aside, claim,
     decision::{Decision, answer},
     issue,
     pending::{Keep, Pending, discard},
@@ -78,16 +78,7 @@ where
     let slot = match setup.limiter.reserve(client, pending.asked.now) {
         Ok(slot) => slot,
         Err(refused) => {
-            setup.notices.full(
-                (&setup.proxies, setup.limiter.limits()),
-                &pending.asked.head,
-                refused.full,
-                pending.asked.now,
-            );
-            return answer(answers::too_many(
-                refused.retry_after.as_secs(),
-                setup.issuance_denied(),
-            ));
+            return answer(claim::refused(&pending.asked, refused));
         }
     };
     if rule.charge.reads_body

@@ -105,7 +105,12 @@ impl Notices {
                     self.advice(proxies, head)
                 ))
             }
-            Full::All | Full::Block(_) | Full::Client(..) => {}
+            Full::Shared(client) if self.full_for_one.is_due(now) => trace::warn(format_args!(
+                "no invoices for the client {client}: the instances that share their limits hold its {} unpaid ones together, or almost; \
+                 .max_unpaid_per_client(..) and .max_unpaid(..) allow more",
+                limits.per_client
+            )),
+            Full::All | Full::Block(_) | Full::Client(..) | Full::Shared(_) => {}
         }
     }
 

@@ -1,6 +1,7 @@
 //! The shares of the networks that a client belongs to.
 
 use super::*;
+use crate::server::limit::Full;
 
 /// How many slots so many networks of 64 bits get, which follow one another from this one on, each
 /// as many as it can.
