@@ -21,6 +21,8 @@ pub enum StoreErrorKind {
     /// The store accepts nothing at the moment, and did not take this use: there is nothing to
     /// release.
     Refused,
+    /// The store was not opened: its URL or the configuration of its server is wrong.
+    Setup,
     /// The store cannot be reached, or cannot write.
     Unavailable,
 }
@@ -47,6 +49,7 @@ impl fmt::Display for StoreError {
         let what = match self.kind {
             StoreErrorKind::Corrupt => "is damaged",
             StoreErrorKind::Full => "is full",
+            StoreErrorKind::Setup => "is not set up",
             StoreErrorKind::Refused | StoreErrorKind::Unavailable => "is not available",
         };
         write!(f, "{} {what}: {}", self.store, self.source)

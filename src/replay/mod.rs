@@ -1,12 +1,14 @@
 //! Stores that remember which payments are spent.
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
-//! expire, such as revocations and free requests. [`MemoryStore`] and `DurableStore` (feature
-//! `replay-durable`) implement both traits. To write a store of your own, read the contract of
+//! expire, such as revocations and free requests. [`MemoryStore`], `DurableStore` (feature
+//! `replay-durable`) and `RedisStore` (feature `replay-redis`) implement both traits, and
+//! [`connect`] opens the one that a URL names. To write a store of your own, read the contract of
 //! [`ReplayStore`] and run the suites in `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod connect;
 mod created_at;
 #[cfg(feature = "replay-durable")]
 mod durable;
@@ -16,6 +18,8 @@ mod ids;
 mod lease;
 mod memory;
 mod records;
+#[cfg(feature = "replay-redis")]
+mod redis;
 mod request;
 mod revoked;
 mod serving;
@@ -25,12 +29,10 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
-#[cfg(feature = "server")]
-pub(crate) use self::{
-    created_at::{check_created_at, vouches_from},
-    lease::{Lease, Leased},
-};
+#[cfg(feature = "replay-redis")]
+pub use self::redis::{RedisOptions, RedisStore};
 pub use self::{
+    connect::{Store, connect},
     error::{StoreError, StoreErrorKind},
     ids::{ConsumptionKey, StoreId, UseId},
     memory::MemoryStore,
@@ -38,6 +40,11 @@ pub use self::{
     request::{UseLimits, UseRequest},
     revoked::Revocations,
     serving::Serving,
+};
+#[cfg(feature = "server")]
+pub(crate) use self::{
+    created_at::{check_created_at, vouches_from},
+    lease::{Lease, Leased},
 };
 pub use crate::boxed::{BoxError, BoxFuture};
 use crate::clock::Timestamp;
@@ -62,7 +69,8 @@ use crate::clock::Timestamp;
 /// - A later `consume` of a key may extend its `retain_until`, and never shortens it. The store
 ///   never evicts a live key: a full store returns an error.
 /// - The store remembers the greatest `retain_until` that it pruned, and answers
-///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it.
+///   [`Consumption::Spent`] for an unknown key whose `retain_until` is at or below it. (A store in
+///   several parts may do so for each part, if a key is always in the same part.)
 /// - [`created_at`](Self::created_at) is the moment at which the store was made, never an earlier
 ///   one, and it does not change. All handles of a store return the same moment. So if several
 ///   handles may have the store open, the store itself keeps the moment.

@@ -113,8 +113,14 @@ const HOMES: &[(&str, &[&str])] = &[
     ("psl", &["client/place"]),
     (
         "rustls",
-        &["client/reqwest", "lightning/nwc", "lightning/rest"],
+        &[
+            "client/reqwest",
+            "lightning/nwc",
+            "lightning/rest",
+            "replay/redis",
+        ],
     ),
+    ("redis", &["replay/redis"]),
     ("webpki", &["lightning/rest"]),
     ("reqwest", &["client/reqwest"]),
     ("ldk_node", &["lightning/ldk"]),

@@ -1,0 +1,277 @@
+//! The store's calls to its servers, and what their answers mean.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::Value;
+use tokio::{sync::Notify, task::JoinSet, time::timeout};
+
+use super::{
+    buckets::{BUCKETS, bucket_of, slot, tag},
+    cluster::Cluster,
+    fault::{corrupt, unavailable},
+    floors::{Floor, Floors, mark},
+    options::RedisOptions,
+    primary::{Call, Place, Server},
+    reply::{items, number},
+    scripts::{self, Script},
+    url::{Kind, RedisUrl},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    replay::StoreError,
+    trace,
+};
+
+/// A store on its servers, once it is open.
+#[derive(Debug)]
+pub(super) struct Engine {
+    servers: Arc<Servers>,
+    id: [u8; 16],
+    floors: Floors,
+    /// Tells the task of the store that all buckets must be marked.
+    pub(super) loss: Notify,
+    clock: Arc<dyn Clock>,
+}
+
+/// Where the buckets of a store are.
+#[derive(Debug)]
+pub(super) struct Servers {
+    kind: Topology,
+    time_limit: Duration,
+    /// Promotes a replica if the primary fails.
+    pub(super) fails_over: bool,
+    /// The tag and the slot of each bucket, and of what is not in a bucket.
+    buckets: Box<[(String, u16)]>,
+    store: (String, u16),
+}
+
+#[derive(Debug)]
+enum Topology {
+    Cluster(Box<Cluster>),
+    One(Box<Server>),
+}
+
+/// What a script answered: two numbers, and what else it returned.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) first: u64,
+    pub(super) second: u64,
+    pub(super) rest: Vec<Value>,
+}
+
+impl Servers {
+    pub(super) fn new(url: RedisUrl, options: &RedisOptions) -> Self {
+        let RedisUrl {
+            kind,
+            mut hosts,
+            name,
+            access,
+        } = url;
+        let (limit, fails_over) = (options.time_limit, kind != Kind::Single);
+        let kind = match kind {
+            Kind::Cluster => Topology::Cluster(Box::new(Cluster::new(hosts, access, limit))),
+            Kind::Sentinel(primary) => Topology::One(Box::new(Server::new(
+                Place::Sentinel(hosts, primary),
+                access,
+                limit,
+            ))),
+            Kind::Single => Topology::One(Box::new(Server::new(
+                Place::At(hosts.swap_remove(0)),
+                access,
+                limit,
+            ))),
+        };
+        let placed = |tag: String| {
+            let slot = slot(&tag);
+            (tag, slot)
+        };
+        let buckets = (0..BUCKETS)
+            .map(|bucket| placed(tag(&name, bucket)))
+            .collect();
+        Self {
+            kind,
+            time_limit: limit,
+            fails_over,
+            buckets,
+            store: placed(name),
+        }
+    }
+
+    /// Runs a script on a bucket, or on what is not in a bucket.
+    pub(super) async fn run(
+        &self,
+        script: &'static Script,
+        bucket: Option<u16>,
+        arguments: &[Vec<u8>],
+    ) -> Result<Value, StoreError> {
+        let (tag, slot) = bucket.map_or(&self.store, |bucket| &self.buckets[usize::from(bucket)]);
+        let call = Call {
+            script,
+            tag,
+            arguments,
+            asking: false,
+        };
+        let answer = async {
+            match &self.kind {
+                Topology::Cluster(cluster) => cluster.run(*slot, call).await,
+                Topology::One(server) => server.run(&call).await.map_err(|failure| failure.error),
+            }
+        };
+        let late = || unavailable(format!("no answer came within {:?}", self.time_limit));
+        timeout(self.time_limit, answer)
+            .await
+            .unwrap_or_else(|_| Err(late()))
+    }
+
+    /// Returns whether all servers sync each write, and the fewest replicas that acknowledge one.
+    pub(super) async fn promises(&self) -> Result<(bool, u32), StoreError> {
+        let settings = async {
+            match &self.kind {
+                Topology::Cluster(cluster) => {
+                    let mut found = Vec::new();
+                    for server in cluster.primaries().await? {
+                        found.push(server.settings().await?);
+                    }
+                    Ok(found)
+                }
+                Topology::One(server) => Ok(vec![server.settings().await?]),
+            }
+        };
+        let late = || unavailable(format!("no connection within {:?}", 5 * self.time_limit));
+        let settings = timeout(5 * self.time_limit, settings)
+            .await
+            .unwrap_or_else(|_| Err(late()))?;
+        let replicas = settings.iter().map(|server| server.replicas).min();
+        Ok((
+            settings.iter().all(|server| server.syncs),
+            replicas.unwrap_or(0),
+        ))
+    }
+
+    /// Returns one bucket of each server.
+    fn one_of_each(&self) -> Vec<u16> {
+        match &self.kind {
+            Topology::Cluster(cluster) => {
+                let slots: Vec<_> = self.buckets.iter().map(|(_, slot)| *slot).collect();
+                let found = cluster.one_of_each(&slots);
+                found
+                    .into_iter()
+                    .filter_map(|bucket| u16::try_from(bucket).ok())
+                    .collect()
+            }
+            Topology::One(_) => vec![0],
+        }
+    }
+}
+
+impl Engine {
+    pub(super) fn new(servers: Arc<Servers>, id: [u8; 16], clock: Arc<dyn Clock>) -> Self {
+        let (floors, loss) = (Floors::new(), Notify::new());
+        Self {
+            servers,
+            id,
+            floors,
+            loss,
+            clock,
+        }
+    }
+
+    /// Runs a script on the bucket of a key. `arguments` come after those that each such script has.
+    pub(super) async fn ask(
+        &self,
+        script: &'static Script,
+        key: &[u8],
+        arguments: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<Answer, StoreError> {
+        self.ask_bucket(script, bucket_of(key), arguments).await
+    }
+
+    pub(super) async fn ask_bucket(
+        &self,
+        script: &'static Script,
+        bucket: u16,
+        arguments: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<Answer, StoreError> {
+        if self.floors.is_lost() {
+            return Err(lost());
+        }
+        let (floor, mark) = (self.floors.of(bucket), mark()?);
+        let mut all = vec![
+            self.id.to_vec(),
+            decimal(floor.number),
+            floor.mark.to_vec(),
+            mark.to_vec(),
+            seconds(self.clock.now()),
+        ];
+        all.extend(arguments);
+        let mut answer = items(self.servers.run(script, Some(bucket), &all).await?).into_iter();
+        let mut next = || answer.next().as_ref().and_then(number);
+        match next() {
+            Some(OK) => {}
+            Some(GONE | LOST) => return Err(self.lose()),
+            _ => return Err(unavailable("a script gave an answer that was not expected")),
+        }
+        let (first, second) = (next().unwrap_or(0), next().unwrap_or(0));
+        if let Some(number) = next().filter(|number| *number > 0) {
+            self.floors.answered(bucket, floor, Floor { number, mark });
+        }
+        Ok(Answer {
+            first,
+            second,
+            rest: answer.collect(),
+        })
+    }
+
+    /// Checks that each server takes writes.
+    pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        for bucket in self.servers.one_of_each() {
+            self.ask_bucket(&scripts::PROBE, bucket, []).await?;
+        }
+        Ok(())
+    }
+
+    /// Marks all buckets, so that no process uses them any more. It is done as far as the servers can
+    /// be reached: each process also finds out for itself.
+    pub(super) async fn mark_lost(self: Arc<Self>) {
+        let mut marks = JoinSet::new();
+        for bucket in 0..BUCKETS {
+            let engine = self.clone();
+            marks.spawn(async move {
+                let _ = engine
+                    .servers
+                    .run(&scripts::LOST, Some(bucket), &[engine.id.to_vec()])
+                    .await;
+            });
+        }
+        marks.join_all().await;
+    }
+
+    fn lose(&self) -> StoreError {
+        let error = lost();
+        if self.floors.note_lost() {
+            trace::error(format_args!("{error}"));
+            self.loss.notify_one();
+        }
+        error
+    }
+}
+
+fn lost() -> StoreError {
+    corrupt(
+        "the server has forgotten what it acknowledged, so payments may be unspent there that were spent: \
+         choose another `name` in the URL, and what was sold for several requests before is refused",
+    )
+}
+
+pub(super) fn decimal(number: u64) -> Vec<u8> {
+    number.to_string().into_bytes()
+}
+
+/// The seconds of a moment, at most as many as a number of the scripts holds exactly.
+pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
+    decimal(at.as_unix_seconds().min((1 << 53) - 1))
+}
+
+const OK: u64 = 0;
+const GONE: u64 = 1;
+const LOST: u64 = 2;

@@ -1,0 +1,83 @@
+//! What went wrong, as the kinds of errors that a store has.
+
+use redis::{ErrorKind, RedisError};
+
+use crate::replay::{StoreError, StoreErrorKind};
+
+pub(super) const NAME: &str = "the Redis store";
+
+/// Returns the error for one that a server answered, or that its connection had, after the call was sent.
+pub(super) fn after_sending(error: &RedisError) -> StoreError {
+    StoreError::new(kind(error), NAME, text(error))
+}
+
+/// Returns the error of a call that was not sent: nothing was taken.
+pub(super) fn not_sent(error: &RedisError) -> StoreError {
+    refused(text(error))
+}
+
+pub(super) fn refused(text: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Refused, NAME, text.into())
+}
+
+pub(super) fn unavailable(text: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Unavailable, NAME, text.into())
+}
+
+pub(super) fn corrupt(text: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Corrupt, NAME, text.into())
+}
+
+pub(super) fn setup(text: impl Into<String>) -> StoreError {
+    StoreError::new(StoreErrorKind::Setup, NAME, text.into())
+}
+
+/// The first write of a script decides whether it runs at all. So these answers say that it changed nothing.
+const UNCHANGED: [&str; 11] = [
+    "ASK",
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "MOVED",
+    "NOAUTH",
+    "NOREPLICAS",
+    "READONLY",
+    "TRYAGAIN",
+];
+
+fn kind(error: &RedisError) -> StoreErrorKind {
+    match error.code() {
+        Some("OOM") => StoreErrorKind::Full,
+        Some(code) if UNCHANGED.contains(&code) => StoreErrorKind::Refused,
+        _ => StoreErrorKind::Unavailable,
+    }
+}
+
+/// Returns whether another server may be the right one by now.
+pub(super) fn is_elsewhere(error: &RedisError) -> bool {
+    let code = error.code();
+    error.is_io_error()
+        || matches!(
+            code,
+            Some("CLUSTERDOWN" | "LOADING" | "MASTERDOWN" | "MOVED" | "READONLY")
+        )
+}
+
+/// Returns the text of an error, with a fix if there is one. No error of a server holds a password.
+fn text(error: &RedisError) -> String {
+    let hint = match error.code() {
+        Some("MISCONF") => "; the server cannot write to its disk",
+        Some("NOPERM" | "NOSCRIPT") => {
+            "; its user needs the commands EVAL, EVALSHA, INFO, ROLE, WAIT and CONFIG GET"
+        }
+        Some("OOM") => "; raise `maxmemory` of the server, and keep `maxmemory-policy noeviction`",
+        Some("READONLY") => "; the server is a replica",
+        _ if error.kind() == ErrorKind::AuthenticationFailed => {
+            "; check the user and the password in the URL"
+        }
+        _ => "",
+    };
+    format!("{error}{hint}")
+}

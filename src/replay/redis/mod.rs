@@ -1,0 +1,19 @@
+//! The store on Redis or Valkey.
+
+mod buckets;
+mod cluster;
+mod engine;
+mod fault;
+mod floors;
+mod opening;
+mod options;
+mod primary;
+mod records;
+mod reply;
+mod scripts;
+mod settings;
+mod store;
+mod tasks;
+mod url;
+
+pub use self::{options::RedisOptions, store::RedisStore};

@@ -1,0 +1,153 @@
+//! Making a store on its servers, or finding it there.
+
+use std::{sync::Arc, time::Duration};
+
+use redis::Value;
+use tokio::{task::JoinSet, time::sleep};
+
+use super::{
+    buckets::BUCKETS,
+    engine::{Servers, seconds},
+    fault::{corrupt, unavailable},
+    reply::{bytes, items, number, text},
+    scripts::{self, Script},
+};
+use crate::{
+    clock::{Clock, Timestamp},
+    replay::{StoreError, StoreId, created_at::created_at},
+};
+
+/// Returns the id of the store and when it was made. Makes it if it is not there.
+pub(super) async fn open(
+    servers: &Arc<Servers>,
+    clock: &dyn Clock,
+) -> Result<(StoreId, Timestamp), StoreError> {
+    let mut given_up = Vec::new();
+    for _ in 0..ATTEMPTS {
+        let new = *StoreId::random()?.as_bytes();
+        let found = claim(servers, new, clock, &given_up).await?;
+        let made = found.created_at.unwrap_or(Timestamp::MAX);
+        if found.is_ready {
+            check(servers, found.id).await?;
+            return Ok((StoreId::from_bytes(found.id), made));
+        }
+        if found.id == new {
+            begin(servers, new).await?;
+            let done = servers.run(&scripts::READY, None, &[new.to_vec()]).await?;
+            if number(&done) == Some(1) {
+                return Ok((StoreId::from_bytes(new), made));
+            }
+        } else {
+            // Another process makes it. If that process died, this one begins again: with a new id,
+            // because a server that forgot may look the same.
+            given_up = wait(servers, found, clock).await?;
+        }
+    }
+    Err(unavailable(
+        "other processes are making this store: try again",
+    ))
+}
+
+struct Found {
+    is_ready: bool,
+    id: [u8; 16],
+    created_at: Option<Timestamp>,
+}
+
+async fn claim(
+    servers: &Servers,
+    new: [u8; 16],
+    clock: &dyn Clock,
+    given_up: &[u8],
+) -> Result<Found, StoreError> {
+    let now = created_at(clock.now()).map(seconds).unwrap_or_default();
+    let answer = servers
+        .run(
+            &scripts::CLAIM,
+            None,
+            &[new.to_vec(), now, given_up.to_vec()],
+        )
+        .await?;
+    let mut parts = items(answer).into_iter();
+    let is_ready = parts.next().as_ref().and_then(number) == Some(1);
+    let id = parts
+        .next()
+        .and_then(bytes)
+        .and_then(|id| id.try_into().ok());
+    let made = parts.next().map(text).unwrap_or_default();
+    let created_at = made.parse().ok().map(Timestamp::from_unix_seconds);
+    let id = id.ok_or_else(|| corrupt("the id of the store was expected"))?;
+    Ok(Found {
+        is_ready,
+        id,
+        created_at,
+    })
+}
+
+/// Waits until another process has made the store. Returns the id to give up if it takes too long.
+async fn wait(servers: &Servers, found: Found, clock: &dyn Clock) -> Result<Vec<u8>, StoreError> {
+    for _ in 0..POLLS {
+        sleep(POLL).await;
+        let now = claim(servers, found.id, clock, &[]).await?;
+        if now.is_ready || now.id != found.id {
+            return Ok(Vec::new());
+        }
+    }
+    Ok(found.id.to_vec())
+}
+
+/// Makes all buckets.
+async fn begin(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
+    on_each(servers, &scripts::BEGIN, id, |answer| {
+        if number(&answer) == Some(1) {
+            return Ok(());
+        }
+        Err(corrupt("a part of an older store of this name is there, and the rest is lost: choose another `name` in the URL"))
+    })
+    .await
+}
+
+/// Checks that all buckets are there.
+async fn check(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
+    on_each(servers, &scripts::CHECK, id, move |answer| {
+        let mut parts = items(answer).into_iter();
+        let is_here = parts.next().and_then(bytes).as_deref() == Some(&id);
+        let has_lost = parts.next().as_ref().and_then(number) != Some(0);
+        if is_here && !has_lost {
+            return Ok(());
+        }
+        Err(corrupt(
+            "the server has forgotten a part of the store: choose another `name` in the URL",
+        ))
+    })
+    .await
+}
+
+async fn on_each(
+    servers: &Arc<Servers>,
+    script: &'static Script,
+    id: [u8; 16],
+    judge: impl Fn(Value) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut buckets = 0..BUCKETS;
+    let mut asked = JoinSet::new();
+    let ask = |asked: &mut JoinSet<_>, bucket| {
+        let servers = servers.clone();
+        asked.spawn(async move { servers.run(script, Some(bucket), &[id.to_vec()]).await });
+    };
+    for bucket in buckets.by_ref().take(AT_ONCE) {
+        ask(&mut asked, bucket);
+    }
+    while let Some(answer) = asked.join_next().await {
+        judge(answer.map_err(|_| unavailable("the runtime has ended"))??)?;
+        if let Some(bucket) = buckets.next() {
+            ask(&mut asked, bucket);
+        }
+    }
+    Ok(())
+}
+
+const ATTEMPTS: usize = 8;
+const POLLS: usize = 40;
+const POLL: Duration = Duration::from_millis(50);
+const AT_ONCE: usize = 64;

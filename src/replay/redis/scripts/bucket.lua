@@ -1,0 +1,27 @@
+-- The start of every script on a bucket. It compares what the caller was answered before with what is here.
+local META = KEYS[1]
+local store_id, floor, floor_mark, mark, now = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
+local OK, GONE, LOST = 0, 1, 2
+local RING = 64
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+local meta = redis.call('HMGET', META, 'id', 'written', 'pruned', 'lost', 'mark' .. floor % RING)
+if meta[1] ~= store_id then
+  return { GONE }
+end
+local written = tonumber(meta[2])
+local in_ring = floor > 0 and floor > written - RING
+if meta[4] or floor > written or (in_ring and meta[5] ~= floor_mark) then
+  redis.pcall('HSET', META, 'lost', '1')
+  return { LOST }
+end
+
+-- Counts a change that the caller is about to be answered.
+local function commit()
+  written = written + 1
+  redis.call('HSET', META, 'written', text(written), 'mark' .. written % RING, mark)
+  return written
+end

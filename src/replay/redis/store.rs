@@ -1,0 +1,234 @@
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::timeout;
+
+use super::{
+    engine::{Engine, Servers, decimal, seconds},
+    fault::refused,
+    opening,
+    options::RedisOptions,
+    scripts,
+    tasks::{Task, Tasks},
+    url::RedisUrl,
+};
+use crate::{
+    boxed::BoxFuture,
+    clock::Timestamp,
+    replay::{
+        Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
+        StoreId, UseId, UseRequest,
+    },
+};
+
+/// A store on Redis 7 or Valkey 8 that any number of processes share. Both a [`ReplayStore`] and a
+/// [`Records`](crate::replay::Records).
+///
+/// | URL | servers |
+/// |---|---|
+/// | `redis://127.0.0.1:6379/0` | one server, and the number of its database |
+/// | `redis+sentinel://a:26379,b:26379/main` | the server that these Sentinels call `main` |
+/// | `redis+cluster://a:6379,b:6379` | a cluster, of which these servers are a part |
+///
+/// With `rediss` in place of `redis` the connections use TLS; `cert` names the file (PEM) of
+/// the only authority whose certificates are trusted. Without TLS, anyone on the way can read and change what is stored: use that
+/// on this machine or in a private network. A user and a password stand before the host
+/// (`redis://user:password@host`), percent-encoded. Or `password_file` names a file with the password,
+/// or `password_env` an environment variable. Sentinels get no password.
+///
+/// `name` names the store on its servers, 1 to 64 letters, digits, `-` or `_`. The default is `x402`.
+/// Services that do not share their payments need different names.
+///
+/// # Durability
+///
+/// The configuration of the servers is read at each connection. The store is
+/// [`Durable`](Durability::Durable) if each server has `appendonly yes` and `appendfsync always`: then
+/// it answers after its record is safe from a loss of power. If a server has
+/// `min-replicas-to-write N`, each write also waits until N replicas have it, and is an error if they
+/// do not in time. Sentinels and clusters may put a replica in the place of a server, so there the
+/// store is durable only if N is at least 1. Otherwise it is [`Volatile`](Durability::Volatile), also
+/// if the configuration cannot be read. The log says what was found. If a later connection finds less
+/// than the first one, it is refused.
+///
+/// `maxmemory-policy` must be `noeviction`, or the store is not opened. If memory is full, consumes
+/// are an error ([`StoreErrorKind::Full`](crate::replay::StoreErrorKind::Full)), and releases are
+/// still carried out. `maxmemory` is the limit of the store. A payment takes about 400 bytes.
+///
+/// # When a server forgets
+///
+/// A replica that takes the place of a server may lack its last writes. The store detects that: each
+/// change has a number and a random mark, and each call sends the newest ones that this process was
+/// answered. If the server does not have them, the store logs an error, marks itself on the servers,
+/// and every call of every process is
+/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) from then on. So is a server
+/// that comes back empty. To continue, choose another `name` and start the processes again. What was
+/// sold for counted access before is then refused, spent or not.
+///
+/// What is not detected:
+///
+/// - A loss while no process runs, or in a part of the store that got 64 later changes before the
+///   process that was answered asks again. `appendfsync always` rules out a loss at a restart.
+///   A `min-replicas-to-write` that is the number of all replicas rules it out when one of them takes
+///   over.
+/// - **Never put back an older copy of the data.** Choose another `name` instead.
+///
+/// # When a server is out of reach
+///
+/// Each call ends within the time limit ([`RedisOptions::time_limit`]), also if the server hangs. The
+/// store connects again on demand, at most every 2 seconds while that fails. In between each call is
+/// [`StoreErrorKind::Refused`](crate::replay::StoreErrorKind::Refused) at once. Releases are kept, and
+/// carried out when the server is back.
+///
+/// # How it works
+///
+/// A payment is always in the same of 1,024 buckets. The keys of a bucket have one hash tag, so they
+/// are in one slot of a cluster. One script changes a bucket for each consume, in one round trip. It
+/// gets the time from this process. While a slot of a cluster is moved to another server, calls for
+/// its payments may be refused.
+///
+/// The client is the crate `redis`, the most used and best kept one: it also talks to Valkey, its TLS
+/// is rustls, and one connection carries the calls of many callers, so there is no pool to borrow
+/// from. The store has four connections to a server. (`fred` and `rustis` have more of their own:
+/// pools and reconnects, which would hide from the store which server answered.)
+///
+/// ```no_run
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_x402::replay::RedisStore;
+///
+/// let store = RedisStore::connect("redis://127.0.0.1:6379?name=weather").await?;
+/// # Ok(())
+/// # }
+/// ```
+pub struct RedisStore {
+    engine: Arc<Engine>,
+    tasks: Tasks,
+    id: StoreId,
+    created_at: Timestamp,
+    durability: Durability,
+    time_limit: Duration,
+}
+
+impl RedisStore {
+    /// Connects the servers that a URL names, and opens the store there or makes it. Starts a task for
+    /// releases on the runtime that this is called on, which must run as long as the store is used.
+    ///
+    /// # Errors
+    ///
+    /// - [`StoreErrorKind::Setup`](crate::replay::StoreErrorKind::Setup) if the URL is wrong, or if a
+    ///   server is too old or may evict.
+    /// - [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) if the servers have
+    ///   forgotten a part of the store.
+    /// - Another kind if a server cannot be reached, or accepts no writes.
+    pub async fn connect(url: &str) -> Result<Self, StoreError> {
+        Self::connect_with(url, RedisOptions::new()).await
+    }
+
+    /// Connects as [`connect`](Self::connect) does, with options.
+    ///
+    /// # Errors
+    ///
+    /// As for [`connect`](Self::connect).
+    pub async fn connect_with(url: &str, options: RedisOptions) -> Result<Self, StoreError> {
+        let servers = Arc::new(Servers::new(RedisUrl::parse(url)?, &options));
+        let (syncs, replicas) = servers.promises().await?;
+        let durability = if syncs && (replicas > 0 || !servers.fails_over) {
+            Durability::Durable
+        } else {
+            Durability::Volatile
+        };
+        let (id, created_at) = opening::open(&servers, &*options.clock).await?;
+        let engine = Arc::new(Engine::new(servers, *id.as_bytes(), options.clock));
+        let tasks = Tasks::start(engine.clone());
+        Ok(Self {
+            engine,
+            tasks,
+            id,
+            created_at,
+            durability,
+            time_limit: options.time_limit,
+        })
+    }
+
+    /// Waits until all releases that were asked for are carried out. Call it before the process ends:
+    /// what was not carried out by then stays taken. Bound it with a time limit, because it waits as
+    /// long as a server is out of reach.
+    pub async fn flush(&self) {
+        self.tasks.done().await;
+    }
+
+    pub(super) fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("id", &self.id)
+            .field("durability", &self.durability)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ReplayStore for RedisStore {
+    fn id(&self) -> StoreId {
+        self.id
+    }
+
+    fn created_at(&self) -> Timestamp {
+        self.created_at
+    }
+
+    fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
+        Box::pin(async move {
+            let (key, limits) = (request.key(), request.limits());
+            let late = || refused("an earlier use of this payment is still being ended");
+            timeout(self.time_limit, self.tasks.done_for(&key))
+                .await
+                .map_err(|_| late())?;
+            let arguments = [
+                key.as_bytes().to_vec(),
+                request.use_id().as_bytes().to_vec(),
+                decimal(limits.uses.get().into()),
+                decimal(limits.restores.into()),
+                seconds(request.retain_until()),
+                request.serving_until().map_or_else(|| decimal(0), seconds),
+            ];
+            let answer = self
+                .engine
+                .ask(&scripts::CONSUME, key.as_bytes(), arguments)
+                .await?;
+            Ok(match answer.first {
+                GRANTED => Consumption::Granted {
+                    remaining: u32::try_from(answer.second).unwrap_or(0),
+                },
+                IN_USE => Consumption::InUse,
+                _ => Consumption::Spent,
+            })
+        })
+    }
+
+    fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
+        self.tasks.ask(Task::Release(key, use_id, why));
+    }
+
+    fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.engine.probe())
+    }
+
+    fn serving(&self) -> Option<&dyn Serving> {
+        Some(self)
+    }
+}
+
+impl Serving for RedisStore {
+    fn served(&self, key: ConsumptionKey, use_id: UseId) {
+        self.tasks.ask(Task::Served(key, use_id));
+    }
+}
+
+const GRANTED: u64 = 1;
+const IN_USE: u64 = 2;

@@ -1,0 +1,209 @@
+//! What nobody waits for: releases, and ends of serving. One task of the store carries them out.
+
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::sleep,
+};
+
+use super::{engine::Engine, fault::NAME, scripts};
+use crate::{
+    lock::lock,
+    replay::{ConsumptionKey, ReleaseReason, StoreErrorKind, UseId},
+    trace,
+};
+
+/// Something to carry out.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Task {
+    Release(ConsumptionKey, UseId, ReleaseReason),
+    Served(ConsumptionKey, UseId),
+}
+
+impl Task {
+    const fn key(&self) -> &ConsumptionKey {
+        match self {
+            Self::Release(key, ..) | Self::Served(key, _) => key,
+        }
+    }
+}
+
+/// The queue of what is to be carried out, and how much is in it or under way.
+#[derive(Debug)]
+pub(super) struct Tasks {
+    queue: mpsc::UnboundedSender<Task>,
+    open: Open,
+}
+
+/// How much is open, in all and of each payment.
+#[derive(Clone, Debug)]
+struct Open {
+    count: watch::Sender<usize>,
+    of_payments: Arc<Mutex<HashMap<ConsumptionKey, usize>>>,
+}
+
+impl Open {
+    fn begin(&self, task: &Task) {
+        *lock(&self.of_payments).entry(*task.key()).or_default() += 1;
+        self.count.send_modify(|open| *open += 1);
+    }
+
+    fn end(&self, task: &Task) {
+        if let Entry::Occupied(mut open) = lock(&self.of_payments).entry(*task.key()) {
+            *open.get_mut() -= 1;
+            if *open.get() == 0 {
+                open.remove();
+            }
+        }
+        self.count.send_modify(|open| *open -= 1);
+    }
+
+    fn has_any(&self, key: &ConsumptionKey) -> bool {
+        lock(&self.of_payments).contains_key(key)
+    }
+}
+
+impl Tasks {
+    /// Starts the task, on the runtime that this is called on. It ends once this is dropped and what
+    /// was asked before is carried out.
+    pub(super) fn start(engine: Arc<Engine>) -> Self {
+        let (queue, asked) = mpsc::unbounded_channel();
+        let open = Open {
+            count: watch::Sender::new(0),
+            of_payments: Arc::default(),
+        };
+        tokio::spawn(work(engine, asked, open.clone()));
+        Self { queue, open }
+    }
+
+    /// Asks for something. Each release follows a consume, so the queue is full only if the server
+    /// has been out of reach for long: then the use stays taken.
+    pub(super) fn ask(&self, task: Task) {
+        let room = match task {
+            Task::Release(..) => MAX_OPEN,
+            Task::Served(..) => MAX_OPEN / 2,
+        };
+        if *self.open.count.borrow() >= room {
+            trace::warn(format_args!(
+                "{NAME} has too much to carry out, and leaves out: {task:?}"
+            ));
+            return;
+        }
+        self.open.begin(&task);
+        let _ = self.queue.send(task);
+    }
+
+    /// Waits until all that was asked for a payment is carried out, so that a use that was given back
+    /// here is there for the next consume.
+    pub(super) async fn done_for(&self, key: &ConsumptionKey) {
+        if !self.open.has_any(key) {
+            return;
+        }
+        let _ = self
+            .open
+            .count
+            .subscribe()
+            .wait_for(|_| !self.open.has_any(key))
+            .await;
+    }
+
+    /// Waits until all is carried out.
+    pub(super) async fn done(&self) {
+        let _ = self
+            .open
+            .count
+            .subscribe()
+            .wait_for(|open| *open == 0)
+            .await;
+    }
+}
+
+/// Carries tasks out. Those of one payment come one after the other: of two releases of a use the first
+/// counts.
+async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, open: Open) {
+    let mut running = JoinSet::new();
+    let mut waiting = HashMap::<ConsumptionKey, VecDeque<Task>>::new();
+    let mut is_asked = true;
+    let run = |running: &mut JoinSet<_>, task: Task| {
+        let (engine, open) = (engine.clone(), open.clone());
+        running.spawn(async move {
+            carry_out(engine, task).await;
+            open.end(&task);
+            *task.key()
+        });
+    };
+    while is_asked || !running.is_empty() {
+        tokio::select! {
+            biased;
+            () = engine.loss.notified() => {
+                tokio::spawn(engine.clone().mark_lost());
+            }
+            Some(Ok(key)) = running.join_next(), if !running.is_empty() => {
+                match waiting.get_mut(&key).and_then(VecDeque::pop_front) {
+                    Some(next) => run(&mut running, next),
+                    None => drop(waiting.remove(&key)),
+                }
+            }
+            task = asked.recv(), if is_asked && running.len() < AT_ONCE => match task {
+                Some(task) => match waiting.entry(*task.key()) {
+                    Entry::Occupied(mut others) => others.get_mut().push_back(task),
+                    Entry::Vacant(none) => {
+                        none.insert(VecDeque::new());
+                        run(&mut running, task);
+                    }
+                },
+                None => is_asked = false,
+            },
+        }
+    }
+}
+
+/// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or not.
+async fn carry_out(engine: Arc<Engine>, task: Task) {
+    let mut delay = FIRST_DELAY;
+    for _ in 0..ATTEMPTS {
+        let answer = match &task {
+            Task::Release(key, id, why) => {
+                let failed = u8::from(*why == ReleaseReason::Failed).to_string();
+                let arguments = [
+                    key.as_bytes().to_vec(),
+                    id.as_bytes().to_vec(),
+                    failed.into_bytes(),
+                ];
+                engine
+                    .ask(&scripts::RELEASE, key.as_bytes(), arguments)
+                    .await
+            }
+            Task::Served(key, id) => {
+                let arguments = [key.as_bytes().to_vec(), id.as_bytes().to_vec()];
+                engine
+                    .ask(&scripts::SERVED, key.as_bytes(), arguments)
+                    .await
+            }
+        };
+        match answer {
+            Ok(_) => return,
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => return,
+            // Its deadline ends it.
+            Err(_) if matches!(task, Task::Served(..)) && delay > LAST_DELAY => return,
+            Err(_) => {
+                sleep(delay.min(LAST_DELAY)).await;
+                delay = (delay * 2).min(2 * LAST_DELAY);
+            }
+        }
+    }
+    trace::warn(format_args!("{NAME} could not carry out: {task:?}"));
+}
+
+const AT_ONCE: usize = 256;
+const MAX_OPEN: usize = 65_536;
+const FIRST_DELAY: Duration = Duration::from_millis(50);
+const LAST_DELAY: Duration = Duration::from_secs(2);
+/// A day of the last delay.
+const ATTEMPTS: usize = 43_200;

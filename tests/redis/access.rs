@@ -1,0 +1,88 @@
+//! Passwords and TLS.
+
+use std::{path::Path, process::Command};
+
+use tower_x402::replay::{RedisStore, StoreErrorKind};
+
+use crate::{
+    GRANTED, consume, key, patient,
+    server::{Server, free_port, programs},
+};
+
+#[tokio::test]
+async fn a_password_opens_the_server_and_is_not_printed() {
+    for program in programs() {
+        let server = Server::start(program, &["--requirepass", "hunter2"]);
+        let at = |user: &str| format!("redis://{user}127.0.0.1:{}", server.port);
+        let store = patient(&at(":hunter2@")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        assert!(!format!("{store:?}").contains("hunter2"));
+        for user in ["", ":hunter3@", "nobody:hunter3@"] {
+            let error = RedisStore::connect(&at(user)).await.unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_a_server_with_a_trusted_certificate_is_talked_to() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["ours", "theirs"] {
+        certify(folder.path(), name);
+    }
+    let pem = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    for program in programs() {
+        let port = free_port();
+        let (number, certificate, secret) = (port.to_string(), pem("ours.pem"), pem("ours.key"));
+        let _server = Server::start(
+            program,
+            &[
+                "--tls-port",
+                &number,
+                "--tls-cert-file",
+                &certificate,
+                "--tls-key-file",
+                &secret,
+                "--tls-auth-clients",
+                "no",
+            ],
+        );
+        let url = |host: &str, cert: &str| format!("rediss://{host}:{port}?cert={}", pem(cert));
+        let store = patient(&url("127.0.0.1", "ours-ca.pem")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        for url in [
+            url("127.0.0.1", "theirs-ca.pem"),
+            url("localhost", "ours-ca.pem"),
+            format!("rediss://127.0.0.1:{port}"),
+        ] {
+            let error = RedisStore::connect(&url).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Refused, "{url}: {error}");
+        }
+    }
+}
+
+/// Makes a certificate authority, and a certificate of it for 127.0.0.1.
+fn certify(folder: &Path, name: &str) {
+    let run = |words: &str| {
+        let mut openssl = Command::new("openssl");
+        let done = openssl
+            .args(words.split(' '))
+            .current_dir(folder)
+            .output()
+            .unwrap();
+        assert!(
+            done.status.success(),
+            "{}",
+            String::from_utf8_lossy(&done.stderr)
+        );
+    };
+    run(&format!(
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 9 -subj /CN={name} -keyout {name}-ca.key -out {name}-ca.pem"
+    ));
+    run(&format!(
+        "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=server -addext subjectAltName=IP:127.0.0.1 -keyout {name}.key -out {name}.csr"
+    ));
+    run(&format!(
+        "x509 -req -in {name}.csr -CA {name}-ca.pem -CAkey {name}-ca.key -CAcreateserial -days 9 -copy_extensions copy -out {name}.pem"
+    ));
+}

@@ -1,0 +1,231 @@
+//! Servers that are down, full, read-only, slow, or that may not hold a store.
+
+use std::time::Duration;
+
+use tower_x402::replay::{
+    Consumption, Durability, RedisOptions, RedisStore, ReleaseReason, ReplayStore as _,
+    StoreErrorKind, UseId, UseRequest,
+};
+
+use crate::{
+    GRANTED, ONCE, consume, key, patient,
+    server::{DURABLE, Server, programs},
+};
+use tower_x402::clock::Timestamp;
+
+#[tokio::test]
+async fn a_server_that_may_evict_is_refused() {
+    for program in programs() {
+        let server = Server::start(program, &["--maxmemory-policy", "allkeys-lru"]);
+        let error = RedisStore::connect(&server.url("shop")).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Setup);
+        assert!(
+            error
+                .to_string()
+                .contains("set `maxmemory-policy noeviction`"),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn only_a_server_that_syncs_before_it_answers_is_durable() {
+    for program in programs() {
+        for settings in [
+            ["--appendonly", "no", "--appendfsync", "always"],
+            ["--appendonly", "yes", "--appendfsync", "everysec"],
+        ] {
+            let server = Server::start(program, &settings);
+            assert_eq!(
+                patient(&server.url("shop")).await.durability(),
+                Durability::Volatile
+            );
+        }
+        let server = Server::start(program, &DURABLE);
+        assert_eq!(
+            patient(&server.url("shop")).await.durability(),
+            Durability::Durable
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_loses_nothing_and_serves_again() {
+    for program in programs() {
+        let mut server = Server::start(program, &DURABLE);
+        let store = patient(&server.url("shop")).await;
+        for number in 0..20 {
+            assert_eq!(consume(&store, key(number)).await.unwrap(), GRANTED);
+        }
+        let (given_back, use_id) = (key(30), UseId::random().unwrap());
+        let request = UseRequest::new(given_back, use_id, ONCE, Timestamp::MAX);
+        assert_eq!(store.consume(request).await.unwrap(), GRANTED);
+        server.kill();
+        store.release(given_back, use_id, ReleaseReason::NotServed);
+        let kinds = [
+            consume(&store, key(40)).await,
+            consume(&store, key(41)).await,
+        ]
+        .map(|it| it.unwrap_err().kind());
+        assert!(
+            matches!(
+                kinds[0],
+                StoreErrorKind::Unavailable | StoreErrorKind::Refused
+            ),
+            "{kinds:?}"
+        );
+        assert_eq!(
+            kinds[1],
+            StoreErrorKind::Refused,
+            "nothing is sent to a server that is down"
+        );
+        assert!(store.ready().await.is_err());
+        server.start_again();
+        store.flush().await;
+        assert_eq!(
+            until_it_answers(&store, given_back).await,
+            GRANTED,
+            "a release waits for the server"
+        );
+        for number in 0..20 {
+            assert_eq!(
+                consume(&store, key(number)).await.unwrap(),
+                Consumption::Spent
+            );
+        }
+        store.ready().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_takes_nothing_new_and_serves_again_with_more_memory() {
+    for program in programs() {
+        let server = Server::start(program, &DURABLE);
+        let store = patient(&server.url("shop")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert_eq!(
+            consume(&store, key(2)).await.unwrap_err().kind(),
+            StoreErrorKind::Full
+        );
+        assert_eq!(
+            store.ready().await.unwrap_err().kind(),
+            StoreErrorKind::Full
+        );
+        assert_eq!(
+            consume(&store, key(1)).await.unwrap(),
+            Consumption::Spent,
+            "nothing is forgotten"
+        );
+        let use_id = UseId::random().unwrap();
+        store.release(key(3), use_id, ReleaseReason::NotServed);
+        store.flush().await;
+        server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+        let released = UseRequest::new(key(3), use_id, ONCE, Timestamp::MAX);
+        assert_eq!(
+            store.consume(released).await.unwrap(),
+            Consumption::Spent,
+            "a full server takes releases"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_becomes_a_replica_takes_nothing_and_serves_again_as_a_primary() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        // A primary that is not there.
+        server.ask(&["CONFIG", "SET", "replica-serve-stale-data", "yes"]);
+        server.ask(&["REPLICAOF", "127.0.0.1", "1"]);
+        for _ in 0..3 {
+            assert_eq!(
+                consume(&store, key(2)).await.unwrap_err().kind(),
+                StoreErrorKind::Refused
+            );
+        }
+        server.ask(&["REPLICAOF", "NO", "ONE"]);
+        assert_eq!(until_it_answers(&store, key(2)).await, GRANTED);
+        assert_eq!(consume(&store, key(1)).await.unwrap(), Consumption::Spent);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_an_error_in_time_and_serves_again() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let options = RedisOptions::new().time_limit(Duration::from_millis(400));
+        let store = loop {
+            // A busy machine may need longer than the limit.
+            if let Ok(store) = RedisStore::connect_with(&server.url("shop"), options.clone()).await
+            {
+                break store;
+            }
+        };
+        server.signal("STOP");
+        assert_eq!(
+            consume(&store, key(1)).await.unwrap_err().kind(),
+            StoreErrorKind::Unavailable
+        );
+        server.signal("CONT");
+        let answer = until_it_answers(&store, key(2)).await;
+        assert_eq!(answer, GRANTED);
+    }
+}
+
+#[tokio::test]
+async fn too_few_replicas_are_an_error_and_the_use_can_be_given_back() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let replica = Server::start(
+            program,
+            &["--replicaof", &format!("127.0.0.1 {}", server.port)],
+        );
+        server.ask(&["WAIT", "1", "0"]);
+        let options = RedisOptions::new().time_limit(Duration::from_secs(4));
+        server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+        let store = loop {
+            if let Ok(store) = RedisStore::connect_with(&server.url("shop"), options.clone()).await
+            {
+                break store;
+            }
+        };
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        replica.signal("STOP");
+        let use_id = UseId::random().unwrap();
+        let request = UseRequest::new(key(2), use_id, ONCE, Timestamp::MAX);
+        let error = store.consume(request).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+        assert!(
+            error.to_string().contains("0 of 1 replicas acknowledged"),
+            "{error}"
+        );
+        replica.signal("CONT");
+        store.release(key(2), use_id, ReleaseReason::NotServed);
+        store.flush().await;
+        assert_eq!(until_it_answers(&store, key(2)).await, GRANTED);
+    }
+}
+
+/// Asks until the server is reached again: the store tries it ever less often.
+async fn until_it_answers(
+    store: &RedisStore,
+    key: tower_x402::replay::ConsumptionKey,
+) -> Consumption {
+    loop {
+        let use_id = UseId::random().unwrap();
+        let request = UseRequest::new(key, use_id, ONCE, Timestamp::MAX);
+        match store.consume(request).await {
+            Ok(answer) => return answer,
+            Err(error) => {
+                if error.kind() != StoreErrorKind::Refused {
+                    store.release(key, use_id, ReleaseReason::NotServed);
+                    store.flush().await;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Servers that forgot what they acknowledged.
+
+use tower_x402::replay::{Consumption, RedisStore, ReplayStore as _, StoreErrorKind};
+
+use crate::{
+    GRANTED, consume, key, patient,
+    server::{DURABLE, Server, programs},
+};
+
+/// As after a failover to a replica that had not got the last writes.
+#[tokio::test]
+async fn a_server_that_forgot_the_last_writes_is_recognised_and_no_process_uses_it() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let replica = Server::start(
+            program,
+            &["--replicaof", &format!("127.0.0.1 {}", server.port)],
+        );
+        let (one, other) = (
+            patient(&server.url("shop")).await,
+            patient(&server.url("shop")).await,
+        );
+        assert_eq!(consume(&one, key(1)).await.unwrap(), GRANTED);
+        assert_eq!(server.ask(&["WAIT", "1", "0"]), "1");
+        replica.ask(&["REPLICAOF", "NO", "ONE"]);
+        assert_eq!(
+            consume(&one, key(2)).await.unwrap(),
+            GRANTED,
+            "which the replica never gets"
+        );
+        // The replica takes the place of the server, with its port.
+        let (folder, port) = (replica.folder.path().to_owned(), server.port);
+        replica.ask(&["CONFIG", "SET", "appendonly", "no"]);
+        replica.ask(&["SAVE"]);
+        drop(server);
+        let mut promoted = replica;
+        promoted.kill();
+        promoted.port = port;
+        promoted.forget_settings();
+        assert!(folder.join("dump.rdb").exists());
+        promoted.start_again();
+        let answer = until_not_refused(&one, 2).await;
+        assert_eq!(
+            answer.unwrap_err().kind(),
+            StoreErrorKind::Corrupt,
+            "key 2 was spent"
+        );
+        assert_eq!(
+            consume(&one, key(3)).await.unwrap_err().kind(),
+            StoreErrorKind::Corrupt
+        );
+        assert_eq!(
+            until_not_refused(&other, 2).await.unwrap_err().kind(),
+            StoreErrorKind::Corrupt
+        );
+        let again = RedisStore::connect(&promoted.url("shop"))
+            .await
+            .unwrap_err();
+        assert_eq!(again.kind(), StoreErrorKind::Corrupt, "{again}");
+        assert!(
+            again.to_string().contains("choose another `name`"),
+            "{again}"
+        );
+        assert_eq!(
+            consume(&patient(&promoted.url("shop2")).await, key(2))
+                .await
+                .unwrap(),
+            GRANTED
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_process_that_forgot_writes_is_recognised_although_others_wrote_since() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let one = patient(&server.url("shop")).await;
+        assert_eq!(consume(&one, key(1)).await.unwrap(), GRANTED);
+        let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+        // The past in which another process wrote in place of this one.
+        server.ask(&["DEL", &bucket]);
+        server.ask(&["HSET", &bucket.replace(":p", ":m"), "mark1", "12345678"]);
+        assert_eq!(
+            consume(&one, key(1)).await.unwrap_err().kind(),
+            StoreErrorKind::Corrupt
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_empty_server_does_not_pass_for_the_one_that_was_there() {
+    for program in programs() {
+        let server = Server::start(program, &DURABLE);
+        let store = patient(&server.url("shop")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        server.ask(&["FLUSHALL"]);
+        assert_eq!(
+            consume(&store, key(1)).await.unwrap_err().kind(),
+            StoreErrorKind::Corrupt
+        );
+        let new = patient(&server.url("shop")).await;
+        assert_ne!(new.id(), store.id());
+        assert_eq!(
+            consume(&store, key(2)).await.unwrap_err().kind(),
+            StoreErrorKind::Corrupt
+        );
+        assert_eq!(consume(&new, key(1)).await.unwrap(), GRANTED);
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_lacks_a_bucket_is_not_opened() {
+    for program in programs() {
+        let server = Server::start(program, &DURABLE);
+        drop(patient(&server.url("shop")).await);
+        server.ask(&["DEL", "{shop/7}:m"]);
+        let error = RedisStore::connect(&server.url("shop")).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+    }
+}
+
+/// A store that was being made may be what a server remembers of one that was used.
+#[tokio::test]
+async fn a_store_whose_making_was_cut_short_gets_another_id() {
+    for program in programs() {
+        let server = Server::start(program, &DURABLE);
+        let before = patient(&server.url("shop")).await.id();
+        server.ask(&["HDEL", "{shop}:store", "ready"]);
+        let after = patient(&server.url("shop")).await;
+        assert_ne!(after.id(), before);
+        assert_eq!(consume(&after, key(1)).await.unwrap(), GRANTED);
+        server.ask(&["HDEL", "{shop}:store", "ready"]);
+        let error = RedisStore::connect(&server.url("shop")).await.unwrap_err();
+        assert_eq!(
+            error.kind(),
+            StoreErrorKind::Corrupt,
+            "something was written: {error}"
+        );
+    }
+}
+
+/// Asks until the server is reached again.
+async fn until_not_refused(
+    store: &RedisStore,
+    number: u64,
+) -> Result<Consumption, tower_x402::replay::StoreError> {
+    loop {
+        match consume(store, key(number)).await {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    StoreErrorKind::Refused | StoreErrorKind::Unavailable
+                ) =>
+            {
+                tokio::task::yield_now().await;
+            }
+            answer => return answer,
+        }
+    }
+}
