@@ -128,7 +128,8 @@
 //!   [`lightning::connect`] returns for your node's URL, or your own implementation. The suite in
 //!   `lightning::conformance` checks it.
 //! - A [`ReplayStore`](replay::ReplayStore), which remembers which payments are spent:
-//!   [`DurableStore`] on one machine, `RedisStore` for several, [`MemoryStore`] for tests.
+//!   [`DurableStore`] on one machine, `RedisStore` or `PostgresStore` for several, [`MemoryStore`] for
+//!   tests.
 //! - A master secret of 32 random bytes in a file that survives restarts: `(umask 077; head -c 32
 //!   /dev/urandom > master-secret)`. [`Secrets::from_file`] reads it, and [`Secrets`] rotates it.
 //!   If an origin is not a loopback address, a secret that looks guessable is refused.
@@ -150,6 +151,7 @@
 //! | `ledger-durable` | `Ledger::open`: the ledger in a folder on this machine, fsynced | |
 //! | `replay-durable` | [`DurableStore`]: spent payments in a folder on this machine, fsynced | |
 //! | `replay-redis` | [`replay::connect`] and `RedisStore`: spent payments on Redis or Valkey, shared by many processes | |
+//! | `replay-postgres` | [`replay::connect`] and `PostgresStore`: spent payments in a PostgreSQL database, shared by many processes | |
 //! | `conformance` | test suites for your own nodes and stores; receipts for handler tests | |
 //! | `full` | all of these but `ldk` | |
 //!

@@ -21,7 +21,10 @@ use tower_x402::{
         LocalNode, Node, NodeError, NodeErrorKind, Nwc, NwcBuilder, PayLimits, PayerProfile,
         PaymentStatus, Payments, Phoenixd, PhoenixdBuilder, ReceiverProfile, Secret,
     },
-    replay::{DurableStore, MemoryStore, RedisOptions, RedisStore, Revocations, Store, StoreError},
+    replay::{
+        DurableStore, MemoryStore, PostgresOptions, PostgresStore, RedisOptions, RedisStore,
+        Revocations, Store, StoreError,
+    },
     server::{
         AxumBody, AxumLayer, BadRequest, ClientAddr, ClientUrl, ConfigError, KeptAnswers,
         OwnAnswer, PaywallBuilder, Price, PriceRequest, SecretFileError, Settlements, X402Service,
@@ -138,6 +141,8 @@ fn public_types_are_debug_send_and_sync() {
         Payments,
         ReceiverProfile,
         DurableStore,
+        PostgresOptions,
+        PostgresStore,
         RedisOptions,
         RedisStore,
         Store,

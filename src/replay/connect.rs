@@ -44,6 +44,7 @@ impl fmt::Debug for Store {
 /// | `memory:` | [`MemoryStore`], empty | |
 /// | `file://spent`, `file:///var/lib/spent` | `DurableStore`, in the folder of this path | `replay-durable` |
 /// | `redis://host/0?name=shop` | `RedisStore`, which lists all its URLs | `replay-redis` |
+/// | `postgres://user@host/shop`, `postgresql://` | `PostgresStore`, which lists the fields of its URL | `replay-postgres` |
 ///
 /// A path is percent-decoded. A `file:` URL blocks while the folder is read.
 ///
@@ -76,6 +77,8 @@ pub async fn connect(url: &str) -> Result<Store, StoreError> {
         }
         #[cfg(feature = "replay-redis")]
         _ if is_redis(scheme) => super::RedisStore::connect(url).await.map(Store::new),
+        #[cfg(feature = "replay-postgres")]
+        _ if is_postgres(scheme) => super::PostgresStore::connect(url).await.map(Store::new),
         _ => Err(unknown(scheme)),
     }
 }
@@ -85,14 +88,19 @@ fn is_redis(scheme: &str) -> bool {
     name == "redis" || name == "rediss"
 }
 
+fn is_postgres(scheme: &str) -> bool {
+    scheme == "postgres" || scheme == "postgresql"
+}
+
 /// Returns the error for a scheme that no enabled store has.
 fn unknown(scheme: &str) -> StoreError {
     let feature = match scheme {
         "file" => "replay-durable",
         _ if is_redis(scheme) => "replay-redis",
+        _ if is_postgres(scheme) => "replay-postgres",
         _ => {
             return wrong(
-                "expected memory:, file://, redis://, rediss://, redis+sentinel:// or redis+cluster://",
+                "expected memory:, file://, redis://, rediss://, redis+sentinel://, redis+cluster:// or postgres://",
             );
         }
     };
@@ -134,14 +142,25 @@ mod tests {
             "hunter2",
             "file:hunter2",
             "redis://:hunter2@:x",
+            "postgres://u:hunter2@h:x/d",
+            "postgresql://u:hunter2@h/d?schema=a;b",
         ] {
             let error = connect(url).await.unwrap_err();
             assert_eq!(error.kind(), StoreErrorKind::Setup);
             assert!(!error.to_string().contains("hunter2@"), "{error}");
         }
-        assert_eq!(
-            unknown("rediss+cluster").to_string(),
-            "the store of the URL is not set up: a rediss+cluster URL needs the feature replay-redis of tower-x402: add it in Cargo.toml"
-        );
+        for (scheme, feature) in [
+            ("file", "replay-durable"),
+            ("rediss+cluster", "replay-redis"),
+            ("postgres", "replay-postgres"),
+            ("postgresql", "replay-postgres"),
+        ] {
+            assert_eq!(
+                unknown(scheme).to_string(),
+                format!(
+                    "the store of the URL is not set up: a {scheme} URL needs the feature {feature} of tower-x402: add it in Cargo.toml"
+                )
+            );
+        }
     }
 }

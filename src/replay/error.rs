@@ -14,7 +14,8 @@ pub struct StoreError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreErrorKind {
-    /// The store was not opened, because its data is damaged, or older than what it acknowledged.
+    /// The store's data is damaged, or older than what it acknowledged. It was not opened, or it must
+    /// not be used any more.
     Corrupt,
     /// The store has no room for another key or record.
     Full,

@@ -2,9 +2,10 @@
 //!
 //! A [`ReplayStore`] counts the uses of each payment, and [`Records`] keep small values that
 //! expire, such as revocations and free requests. [`MemoryStore`], `DurableStore` (feature
-//! `replay-durable`) and `RedisStore` (feature `replay-redis`) implement both traits, and
-//! [`connect`] opens the one that a URL names. To write a store of your own, read the contract of
-//! [`ReplayStore`] and run the suites in `conformance` (feature `conformance`).
+//! `replay-durable`), `RedisStore` (feature `replay-redis`) and `PostgresStore` (feature
+//! `replay-postgres`) implement both traits, and [`connect`] opens the one that a URL names. To
+//! write a store of your own, read the contract of [`ReplayStore`] and run the suites in
+//! `conformance` (feature `conformance`).
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -17,6 +18,8 @@ mod ids;
 #[cfg(feature = "server")]
 mod lease;
 mod memory;
+#[cfg(feature = "replay-postgres")]
+mod postgres;
 mod records;
 #[cfg(feature = "replay-redis")]
 mod redis;
@@ -29,6 +32,8 @@ use std::{fmt, sync::Arc};
 
 #[cfg(feature = "replay-durable")]
 pub use self::durable::{DurableOptions, DurableStore};
+#[cfg(feature = "replay-postgres")]
+pub use self::postgres::{PostgresOptions, PostgresStore};
 #[cfg(feature = "replay-redis")]
 pub use self::redis::{RedisOptions, RedisStore};
 pub use self::{
@@ -93,7 +98,8 @@ use crate::clock::Timestamp;
 /// early release for ten minutes. Test yours with `conformance::replay_store` (feature
 /// `conformance`), as the last lines do. If your store is on a server, do the atomic step there, in
 /// a script or in one statement that reads and writes. Hand the releases to a task of the store.
-/// Also run `conformance::two_handles` and `conformance::two_processes`.
+/// Also run `conformance::two_handles` and `conformance::two_processes`, and for a store on a server
+/// `many_processes`, `clocks_that_differ` and `interrupted`.
 ///
 /// ```
 /// use std::{

@@ -10,6 +10,9 @@ mod audit;
 mod book;
 #[path = "../flow/buyer.rs"]
 mod buyer;
+#[path = "../stores/child.rs"]
+#[allow(dead_code)]
+mod child;
 #[path = "../fixtures/cluster/mod.rs"]
 #[allow(dead_code)]
 mod cluster;
@@ -18,6 +21,9 @@ mod faulty;
 mod havoc;
 mod history;
 mod options;
+#[path = "../postgres/server.rs"]
+#[allow(dead_code)]
+mod postgres;
 #[path = "../redis/server.rs"]
 #[allow(dead_code)]
 mod redis;
@@ -80,7 +86,13 @@ fn serve(wrap: impl FnOnce(Arc<dyn ReplayStore>) -> Arc<dyn ReplayStore>) {
 #[test]
 fn nothing_is_served_beyond_its_uses_and_nothing_paid_is_lost_when_processes_and_store_die() {
     let options = Options::of_script().unwrap_or_else(|| Options::short(Engine::Redis));
-    let Some(table) = run(options) else { return };
+    if let Some(table) = run(options) {
+        check(&table);
+    }
+}
+
+#[track_caller]
+fn check(table: &Table) {
     let all = table.all();
     assert_eq!((all.beyond, all.lost), (0, 0), "{table}");
     assert_eq!(
@@ -88,6 +100,17 @@ fn nothing_is_served_beyond_its_uses_and_nothing_paid_is_lost_when_processes_and
         all.served + all.died_granted + all.died_releasing,
         "{table}"
     );
+}
+
+#[test]
+fn the_same_holds_on_postgresql() {
+    let options = Options {
+        payments: 300,
+        ..Options::short(Engine::Postgres)
+    };
+    if let Some(table) = run(options) {
+        check(&table);
+    }
 }
 
 #[test]

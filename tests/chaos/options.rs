@@ -25,6 +25,7 @@ pub(crate) struct Options {
 /// Which store the processes share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Engine {
+    Postgres,
     Redis,
     /// Each process has one of its own, in memory, which passes for the others.
     Twins,
@@ -77,8 +78,8 @@ impl Options {
                 Arg::Long("store") => {
                     options.store = match words.value().unwrap().to_str() {
                         Some("redis") => Engine::Redis,
-                        Some("twins") => Engine::Twins,
-                        _ => panic!("--store: expected redis or twins"),
+                        Some("postgres") => Engine::Postgres,
+                        _ => panic!("--store: expected redis or postgres"),
                     }
                 }
                 other => panic!("{}", other.unexpected()),

@@ -1,11 +1,11 @@
 //! The store's server, which is broken and mended while clients pay.
 
-use std::{net::TcpListener, process};
-
-use crate::{
-    options::Engine,
-    redis::{DURABLE, Server, programs},
+use std::{
+    net::TcpListener,
+    process::{self, Command},
 };
+
+use crate::{options::Engine, postgres, redis};
 
 /// How a store is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,8 @@ impl Fault {
 }
 
 pub(crate) enum StoreServer {
-    Redis(Server),
+    Postgres(postgres::Server),
+    Redis(redis::Server),
     /// There is no server.
     Memory,
 }
@@ -32,9 +33,18 @@ impl StoreServer {
     /// Starts one. Returns `None` if its program is not installed here.
     pub(crate) fn start(engine: Engine) -> Option<Self> {
         match engine {
+            // Each process may open 8 connections.
+            Engine::Postgres => {
+                let mut server = postgres::Server::start_with("max_connections = 1000")?;
+                server.kill();
+                server.move_to(quiet_port());
+                server.configure("max_connections = 1000");
+                server.resume();
+                Some(Self::Postgres(server))
+            }
             Engine::Redis => {
-                let program = programs().into_iter().next()?;
-                let mut server = Server::start(program, &DURABLE);
+                let program = redis::programs().into_iter().next()?;
+                let mut server = redis::Server::start(program, &redis::DURABLE);
                 server.kill();
                 server.port = quiet_port();
                 server.start_again();
@@ -46,6 +56,7 @@ impl StoreServer {
 
     pub(crate) fn url(&self) -> String {
         match self {
+            Self::Postgres(server) => server.url("chaos"),
             Self::Redis(server) => server.url("chaos"),
             Self::Memory => "memory:".to_owned(),
         }
@@ -53,6 +64,9 @@ impl StoreServer {
 
     pub(crate) fn break_down(&mut self, fault: Fault) {
         match (self, fault) {
+            (Self::Postgres(server), Fault::Killed) => signal(server, "KILL"),
+            (Self::Postgres(server), Fault::Frozen) => signal(server, "STOP"),
+            (Self::Postgres(server), Fault::Stopped) => server.kill(),
             (Self::Redis(server), Fault::Killed) => server.kill(),
             (Self::Redis(server), Fault::Frozen) => server.signal("STOP"),
             (Self::Redis(server), Fault::Stopped) => {
@@ -65,11 +79,27 @@ impl StoreServer {
 
     pub(crate) fn mend(&mut self, fault: Fault) {
         match (self, fault) {
+            (Self::Postgres(server), Fault::Killed | Fault::Stopped) => server.resume(),
+            (Self::Postgres(server), Fault::Frozen) => signal(server, "CONT"),
             (Self::Redis(server), Fault::Killed | Fault::Stopped) => server.start_again(),
             (Self::Redis(server), Fault::Frozen) => server.signal("CONT"),
             (Self::Memory, _) => {}
         }
     }
+}
+
+/// Sends a signal to all processes of PostgreSQL.
+fn signal(server: &postgres::Server, signal: &str) {
+    let file = server.folder().join("data").join("postmaster.pid");
+    let first = std::fs::read_to_string(file).unwrap();
+    let first = first.lines().next().unwrap();
+    let children = Command::new("pgrep").args(["-P", first]).output().unwrap();
+    let children = String::from_utf8(children.stdout).unwrap();
+    // One that ends meanwhile is no error.
+    let _ = Command::new("kill")
+        .args([&format!("-{signal}"), first])
+        .args(children.split_whitespace())
+        .output();
 }
 
 /// Returns a free port that no outgoing connection takes while the store is down.

@@ -118,6 +118,7 @@ const HOMES: &[(&str, &[&str])] = &[
             "lightning/nwc",
             "lightning/rest",
             "replay/redis",
+            "replay/postgres/url",
         ],
     ),
     ("redis", &["replay/redis"]),
@@ -125,6 +126,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["client/reqwest"]),
     ("ldk_node", &["lightning/ldk"]),
     ("nostr", &["lightning/nwc"]),
+    ("tokio_postgres", &["replay/postgres"]),
+    ("tokio_postgres_rustls", &["replay/postgres/url"]),
     ("tokio_tungstenite", &["lightning/nwc"]),
 ];
 

@@ -10,7 +10,7 @@ use tower_x402::replay::{
 use crate::{
     GRANTED, consume, key, patient,
     server::{Server, programs},
-    suites::Opener,
+    suites::{Opener, is_other_process, other_process},
 };
 
 /// Three servers that share the slots, and know each other.
@@ -18,15 +18,7 @@ struct Cluster(Vec<Server>);
 
 impl Cluster {
     fn start(program: &str) -> Self {
-        let settings = [
-            "--cluster-enabled",
-            "yes",
-            "--appendonly",
-            "yes",
-            "--appendfsync",
-            "always",
-        ];
-        let servers: Vec<_> = (0..3).map(|_| Server::start(program, &settings)).collect();
+        let servers: Vec<_> = (0..3).map(|_| Server::start(program, &SETTINGS)).collect();
         for (server, slots) in
             servers
                 .iter()
@@ -56,7 +48,9 @@ impl Cluster {
     /// Gives each server a replica, which must acknowledge each write.
     fn add_replicas(&mut self, program: &str) {
         for number in 0..3 {
-            let replica = Server::start(program, &["--cluster-enabled", "yes"]);
+            // It may become a primary, and must promise as much.
+            let must_acknowledge = ["--min-replicas-to-write", "1"];
+            let replica = Server::start(program, &[&SETTINGS[..], &must_acknowledge].concat());
             let (server, port) = (&self.0[number], replica.port.to_string());
             server.ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
             let id = server.ask(&["CLUSTER", "MYID"]);
@@ -67,10 +61,26 @@ impl Cluster {
         }
     }
 
+    /// Lets a replica take over after a second.
+    fn fail_over_soon(&self) {
+        for server in &self.0 {
+            server.ask(&["CONFIG", "SET", "cluster-node-timeout", "1000"]);
+        }
+    }
+
     fn url(&self, name: impl std::fmt::Display) -> String {
         format!("redis+cluster://127.0.0.1:{}?name={name}", self.0[0].port)
     }
 }
+
+const SETTINGS: [&str; 6] = [
+    "--cluster-enabled",
+    "yes",
+    "--appendonly",
+    "yes",
+    "--appendfsync",
+    "always",
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_cluster_keeps_the_contract_and_records() {
@@ -81,7 +91,80 @@ async fn a_cluster_keeps_the_contract_and_records() {
         conformance::two_handles(open).await;
         conformance::replay_store(open).await;
         conformance::records(open, true).await;
+        conformance::clocks_that_differ(open).await;
         opener.all_are(Durability::Durable);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_are_one_store_on_a_cluster() {
+    let test = "cluster::many_processes_are_one_store_on_a_cluster";
+    if is_other_process(test).await {
+        return;
+    }
+    for program in programs() {
+        let (cluster, opener) = (Cluster::start(program), Opener::default());
+        let open = async |setup: Setup| opener.open(&cluster.url(setup.name), setup).await;
+        let others = (0..3).map(|_| other_process(test, &cluster.url("")));
+        conformance::many_processes(open, others).await;
+        conformance::two_processes(open, other_process(test, &cluster.url(""))).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_replica_of_a_cluster_takes_over_and_grants_nothing_twice() {
+    for program in programs() {
+        let (mut cluster, opener) = (Cluster::start(program), Opener::default());
+        cluster.add_replicas(program);
+        cluster.fail_over_soon();
+        let base = cluster.url("");
+        conformance::interrupted(
+            async |setup: Setup| opener.open(&format!("{base}{}", setup.name), setup).await,
+            async || {
+                cluster.0[1].kill();
+                let replica = &cluster.0[4];
+                while replica.ask(&["ROLE"]).lines().next() != Some("master") {
+                    tokio::task::yield_now().await;
+                }
+                // It comes back as a replica, which the new primary needs.
+                cluster.0[1].start_again();
+            },
+        )
+        .await;
+        opener.all_are(Durability::Durable);
+    }
+}
+
+/// A replica of a cluster that had not got the last writes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_of_a_cluster_that_lacks_writes_is_recognised() {
+    for program in programs() {
+        let mut cluster = Cluster::start(program);
+        cluster.add_replicas(program);
+        cluster.fail_over_soon();
+        for server in &cluster.0 {
+            server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+        }
+        let store = patient(&cluster.url("shop")).await;
+        assert_eq!(store.durability(), Durability::Volatile);
+        let held = |server: &Server| server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+        cluster.0[4].signal("STOP");
+        cluster.0[1].ask(&["CLIENT", "KILL", "TYPE", "replica"]);
+        let mut number = 0;
+        while held(&cluster.0[1]).is_empty() {
+            number += 1;
+            assert_eq!(consume(&store, key(number)).await.unwrap(), GRANTED);
+        }
+        cluster.0[1].kill();
+        cluster.0[4].signal("CONT");
+        let answer = loop {
+            match consume(&store, key(number)).await {
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => break error,
+                Err(_) => tokio::task::yield_now().await,
+                Ok(answer) => panic!("a server that lost a write answered {answer:?}"),
+            }
+        };
+        assert!(answer.to_string().contains("has forgotten"), "{answer}");
     }
 }
 

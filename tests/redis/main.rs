@@ -6,9 +6,11 @@
 mod access;
 mod cluster;
 mod faults;
+mod http;
 mod lost;
 mod sentinel;
 mod server;
+mod site;
 mod suites;
 
 use std::{num::NonZeroU32, time::Duration};

@@ -1,29 +1,58 @@
 //! A server whose place a replica takes, as a Sentinel decides.
 
-use tower_x402::replay::{Consumption, Durability, ReplayStore as _, StoreErrorKind};
+use tower_x402::replay::{
+    Consumption, Durability, ReplayStore as _, StoreErrorKind,
+    conformance::{self, Setup},
+};
 
 use crate::{
     GRANTED, consume, key, patient,
     server::{Server, programs},
+    suites::Opener,
 };
+
+/// A server, its replica, and a Sentinel that watches them.
+struct Watched {
+    primary: Server,
+    replica: Server,
+    sentinel: Server,
+}
+
+impl Watched {
+    fn start(program: &str, settings: &[&str]) -> Self {
+        let primary = Server::start(program, settings);
+        let of = format!("127.0.0.1 {}", primary.port);
+        let replica = Server::start(program, &[settings, &["--replicaof", &of]].concat());
+        while primary.ask(&["WAIT", "1", "1000"]) != "1" {}
+        let sentinel = Server::sentinel(program, &primary);
+        let port = replica.port.to_string();
+        while !sentinel
+            .ask(&["SENTINEL", "REPLICAS", "main"])
+            .contains(&port)
+        {}
+        Self {
+            primary,
+            replica,
+            sentinel,
+        }
+    }
+
+    fn url(&self, name: &str) -> String {
+        let port = self.sentinel.port;
+        format!("redis+sentinel://127.0.0.1:{port}/main?name={name}")
+    }
+}
 
 #[tokio::test]
 async fn the_store_follows_a_sentinel_to_the_replica_that_took_over() {
     for program in programs() {
-        let mut primary = Server::start(program, &[]);
-        let of = format!("127.0.0.1 {}", primary.port);
-        let replica = Server::start(program, &["--replicaof", &of]);
-        while primary.ask(&["WAIT", "1", "1000"]) != "1" {}
-        let sentinel = Server::sentinel(program, &primary);
-        while !sentinel
-            .ask(&["SENTINEL", "REPLICAS", "main"])
-            .contains(&replica.port.to_string())
-        {}
-        let url = format!(
-            "redis+sentinel://127.0.0.1:{}/main?name=shop",
-            sentinel.port
-        );
-        let store = patient(&url).await;
+        let watched = Watched::start(program, &[]);
+        let store = patient(&watched.url("shop")).await;
+        let Watched {
+            mut primary,
+            replica,
+            sentinel: _sentinel,
+        } = watched;
         assert_eq!(store.durability(), Durability::Volatile);
         assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
         assert_eq!(primary.ask(&["WAIT", "1", "0"]), "1");
@@ -40,5 +69,53 @@ async fn the_store_follows_a_sentinel_to_the_replica_that_took_over() {
         assert_eq!(answer, Consumption::Spent);
         assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
         assert_eq!(replica.ask(&["ROLE"]).lines().next(), Some("master"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_replica_that_acknowledged_everything_takes_over_and_grants_nothing_twice() {
+    for program in programs() {
+        let opener = Opener::default();
+        let mut watched = Watched::start(program, &["--min-replicas-to-write", "1"]);
+        let url = watched.url("");
+        conformance::interrupted(
+            async |setup: Setup| opener.open(&format!("{url}{}", setup.name), setup).await,
+            async || {
+                watched.primary.kill();
+                let (name, new) = ("main", watched.replica.port.to_string());
+                let address = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", name];
+                while watched.sentinel.ask(&address).lines().nth(1) != Some(&new) {
+                    tokio::task::yield_now().await;
+                }
+                // A busy server must not pass for one that is down: the other has nothing yet.
+                let patient = ["SENTINEL", "SET", name, "down-after-milliseconds", "60000"];
+                assert_eq!(watched.sentinel.ask(&patient), "OK");
+                // It comes back as a replica, which the new primary needs.
+                watched.primary.follow(&watched.replica);
+                watched.primary.start_again();
+            },
+        )
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lacks_writes_and_takes_over_is_recognised() {
+    for program in programs() {
+        let mut watched = Watched::start(program, &[]);
+        let store = patient(&watched.url("shop")).await;
+        watched.replica.signal("STOP");
+        watched.primary.ask(&["CLIENT", "KILL", "TYPE", "replica"]);
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        watched.primary.kill();
+        watched.replica.signal("CONT");
+        let error = loop {
+            match consume(&store, key(1)).await {
+                Err(error) if error.kind() == StoreErrorKind::Corrupt => break error,
+                Err(_) => tokio::task::yield_now().await,
+                Ok(answer) => panic!("a server that lost a write answered {answer:?}"),
+            }
+        };
+        assert!(error.to_string().contains("has forgotten"), "{error}");
     }
 }

@@ -94,6 +94,12 @@ impl Server {
         self.child = Some(child);
     }
 
+    /// Starts as a replica of another server the next time.
+    pub(crate) fn follow(&mut self, primary: &Self) {
+        let primary = format!("127.0.0.1 {}", primary.port);
+        self.settings.extend(["--replicaof".to_owned(), primary]);
+    }
+
     /// Starts without its settings the next time.
     pub(crate) fn forget_settings(&mut self) {
         self.settings.clear();

@@ -1,7 +1,7 @@
 //! The conformance suites.
 
 use std::{
-    process::{Command, Stdio},
+    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -73,29 +73,88 @@ async fn two_handles_of_a_server_are_one_store() {
     }
 }
 
-const PROCESSES: &str = "suites::two_processes_are_one_store";
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn handles_whose_clocks_differ_are_one_store() {
+    for program in programs() {
+        let (server, opener) = (Server::start(program, &DURABLE), Opener::default());
+        conformance::clocks_that_differ(async |setup: Setup| {
+            opener.open(&server.url(setup.name), setup).await
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_killed_and_starts_again_grants_nothing_twice() {
+    for program in programs() {
+        let (mut server, opener) = (Server::start(program, &DURABLE), Opener::default());
+        let port = server.port;
+        let url = |name| format!("redis://127.0.0.1:{port}?name={name}");
+        conformance::interrupted(
+            async |setup: Setup| opener.open(&url(setup.name), setup).await,
+            async || {
+                for _ in 0..2 {
+                    server.kill();
+                    server.start_again();
+                }
+            },
+        )
+        .await;
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_processes_are_one_store() {
-    let opener = Opener::default();
-    if let Ok(port) = std::env::var("X402_REDIS_CHILD") {
-        let url = |name| format!("redis://127.0.0.1:{port}?name={name}");
-        let open = async |setup: Setup| opener.open(&url(setup.name), setup).await;
-        assert!(
-            conformance::other_process(open).await,
-            "started by the suite"
-        );
+    let test = "suites::two_processes_are_one_store";
+    if is_other_process(test).await {
         return;
     }
     for program in programs() {
-        let server = Server::start(program, &DURABLE);
-        let mut other = Command::new(std::env::current_exe().unwrap());
-        other
-            .args([PROCESSES, "--exact", "--nocapture"])
-            .env("X402_REDIS_CHILD", server.port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+        let (server, opener) = (Server::start(program, &DURABLE), Opener::default());
         let open = async |setup: Setup| opener.open(&server.url(setup.name), setup).await;
-        conformance::two_processes(open, other).await;
+        conformance::two_processes(open, other_process(test, &server.url(""))).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_are_one_store() {
+    let test = "suites::many_processes_are_one_store";
+    if is_other_process(test).await {
+        return;
+    }
+    for program in programs() {
+        let (server, opener) = (Server::start(program, &DURABLE), Opener::default());
+        let open = async |setup: Setup| opener.open(&server.url(setup.name), setup).await;
+        let others = (0..5).map(|_| other_process(test, &server.url("")));
+        conformance::many_processes(open, others).await;
+    }
+}
+
+/// Returns a command that starts this program again, to open the stores of a URL without their
+/// names.
+pub(crate) fn other_process(test: &str, url: &str) -> Command {
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other
+        .args([test, "--exact", "--nocapture"])
+        .env(OTHER, test)
+        .env(URL, url);
+    other
+}
+
+/// Returns whether this is a process that [`other_process`] started for a test, after it did what it
+/// was started for.
+pub(crate) async fn is_other_process(test: &str) -> bool {
+    if std::env::var(OTHER).as_deref() != Ok(test) {
+        return false;
+    }
+    let (url, opener) = (std::env::var(URL).unwrap(), Opener::default());
+    let open = async |setup: Setup| opener.open(&format!("{url}{}", setup.name), setup).await;
+    assert!(
+        conformance::other_process(open).await,
+        "started by the suite"
+    );
+    true
+}
+
+const OTHER: &str = "X402_REDIS_TEST";
+const URL: &str = "X402_REDIS_URL";

@@ -11,6 +11,7 @@ mod bounded;
 mod broken;
 mod child;
 mod damaged;
+mod deceived;
 mod folder;
 mod full_disk;
 mod killed;

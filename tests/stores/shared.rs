@@ -79,6 +79,19 @@ async fn two_processes_are_one_store() {
     conformance::two_processes(async |setup| FileStore::open(folder.path(), &setup), other).await;
 }
 
+const CROWD: &str = "shared::many_processes_are_one_store";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_are_one_store() {
+    if let Some(folder) = child::folder_of(CROWD) {
+        assert!(conformance::other_process(async |setup| FileStore::open(&folder, &setup)).await);
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let others = (0..3).map(|_| child::command(CROWD, folder.path(), &[]));
+    conformance::many_processes(async |setup| FileStore::open(folder.path(), &setup), others).await;
+}
+
 /// With two stores behind one name, each use could be taken twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_stores_that_pass_for_one_are_caught() {

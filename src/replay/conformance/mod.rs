@@ -20,8 +20,11 @@
 //! A suite panics if a store breaks the contract, and the message says how. Run it on a runtime
 //! with several threads, so that races can show.
 
+mod clocks;
 mod created_at;
+mod crowd;
 mod handles;
+mod interrupted;
 mod model;
 mod process;
 #[cfg(all(feature = "__internals", feature = "replay-durable"))]
@@ -100,8 +103,48 @@ pub async fn two_processes<S: ReplayStore>(open: impl AsyncFn(Setup) -> S, other
     handles::of(&Pair::new(Arc::new(here), Arc::new(there), &setup.clock)).await;
 }
 
-/// Returns whether this is the process that [`two_processes`] started. If it is, this first opens
-/// the store with `open`. It then serves the store to the other process, over standard input and
+/// Tests that many processes which have one [`ReplayStore`] open share everything, and opens the
+/// store in all of them at the same moment. Each of `others` must start a process as for
+/// [`two_processes`]. The last one is killed while it takes uses.
+///
+/// # Panics
+///
+/// If a use is granted twice, or if a process does not start.
+pub async fn many_processes<S: ReplayStore>(
+    open: impl AsyncFn(Setup) -> S,
+    others: impl IntoIterator<Item = Command>,
+) {
+    crowd::suite(&open, others.into_iter().collect()).await;
+}
+
+/// Tests that two handles of one [`ReplayStore`] whose clocks differ free nothing for each other.
+/// As for [`two_handles`], `open` is called again with the name of a store that is open, but with
+/// another clock. It is of no use for a store that only one value may have open.
+///
+/// # Panics
+///
+/// If a payment that one clock says has expired is granted again.
+pub async fn clocks_that_differ<S: ReplayStore>(open: impl AsyncFn(Setup) -> S) {
+    clocks::suite(&open).await;
+}
+
+/// Tests that a [`ReplayStore`] on a server grants nothing twice over an interruption that loses
+/// nothing, and that service returns. While tasks take uses through two handles, this calls
+/// `interrupt`. It must interrupt the server, for example kill it and start it again, or let a
+/// replica that has all writes take its place. It returns once a server is there again.
+///
+/// # Panics
+///
+/// If a use is granted twice or is lost, or if service does not return within a minute.
+pub async fn interrupted<S: ReplayStore>(
+    open: impl AsyncFn(Setup) -> S,
+    interrupt: impl AsyncFnOnce(),
+) {
+    interrupted::suite(&open, interrupt).await;
+}
+
+/// Returns whether this is the process that [`two_processes`] or [`many_processes`] started. If it is, this first opens
+/// the store with `open`. It then serves the store to that process, over standard input and
 /// output, until that process ends.
 ///
 /// # Panics

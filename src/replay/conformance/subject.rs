@@ -31,8 +31,7 @@ pub struct Setup {
     /// store was dropped, a durable store opens what is there, and any other store is new.
     pub name: u64,
     /// Whether another handle has the store of this name open, in this process or in another one.
-    /// Only [`two_handles`](super::two_handles), [`two_processes`](super::two_processes) and
-    /// [`other_process`](super::other_process) set it.
+    /// Suites of several handles set it for all but the first.
     pub is_open: bool,
     /// The clock that the store must use.
     pub clock: TestClock,
@@ -65,6 +64,15 @@ impl Setup {
 pub(super) struct Subject<S: ?Sized> {
     pub(super) store: Arc<S>,
     pub(super) clock: TestClock,
+}
+
+impl<S: ?Sized> Clone for Subject<S> {
+    fn clone(&self) -> Self {
+        Self {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+        }
+    }
 }
 
 impl<S: ReplayStore> Subject<S> {

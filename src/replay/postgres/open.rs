@@ -1,0 +1,93 @@
+//! How a store is opened, and made if it is not there.
+
+use tokio::time::{Instant, timeout_at};
+use tokio_postgres::{Client, types::Type};
+
+use super::{
+    error::{is_not_made, text, unavailable},
+    statements::{Parameter, Statements, seconds},
+    url::Database,
+};
+use crate::{
+    clock::Timestamp,
+    replay::{StoreError, StoreId, created_at::created_at},
+};
+
+/// What a database says of the store in it.
+pub(super) struct Opened {
+    pub(super) id: StoreId,
+    pub(super) created_at: Timestamp,
+    /// The start of the server.
+    pub(super) server: i64,
+    pub(super) is_durable: bool,
+}
+
+/// Opens the store, and makes it first if it is not there.
+pub(super) async fn open(
+    database: &Database,
+    statements: &Statements,
+    now: Timestamp,
+    deadline: Instant,
+) -> Result<Opened, StoreError> {
+    let opened = async {
+        let client = database.connect().await?;
+        match open_on(&client, statements, now).await {
+            Err(Problem::Database(error)) if is_not_made(&error) => {
+                client.batch_execute(&statements.migration).await?;
+                open_on(&client, statements, now).await
+            }
+            opened => opened,
+        }
+    };
+    match timeout_at(deadline, opened).await {
+        Ok(Ok(opened)) => Ok(opened),
+        Ok(Err(Problem::Database(error))) => Err(unavailable(text(&error))),
+        Ok(Err(Problem::Store(error))) => Err(error),
+        Err(_) => Err(unavailable("the database cannot be reached in time")),
+    }
+}
+
+enum Problem {
+    Database(tokio_postgres::Error),
+    Store(StoreError),
+}
+
+impl From<tokio_postgres::Error> for Problem {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+async fn open_on(
+    client: &Client,
+    statements: &Statements,
+    now: Timestamp,
+) -> Result<Opened, Problem> {
+    let new_id = StoreId::random()?;
+    let (new_id, now) = (new_id.as_bytes().as_slice(), created_at(now).map(seconds));
+    let parameters: [Parameter<'_>; 2] = [(&new_id, Type::BYTEA), (&now, Type::INT8)];
+    let row = client
+        .query_typed_one(&statements.open, &parameters)
+        .await?;
+    let id: &[u8] = row.try_get("id")?;
+    let id = id
+        .try_into()
+        .map_err(|_| unavailable("the table has an id of another length"))?;
+    // If the clock was not set, no proof without a key of ours is young enough.
+    let created_at = row
+        .try_get::<_, Option<i64>>("created_at")?
+        .and_then(|at| u64::try_from(at).ok())
+        .map_or(Timestamp::MAX, Timestamp::from_unix_seconds);
+    Ok(Opened {
+        id: StoreId::from_bytes(id),
+        created_at,
+        server: row.try_get("server")?,
+        is_durable: row.try_get("durable")?,
+    })
+}

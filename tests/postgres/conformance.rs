@@ -1,0 +1,156 @@
+//! The suites that every store must pass.
+
+use std::process::Command;
+
+use tower_x402::replay::{
+    PostgresOptions, PostgresStore,
+    conformance::{self, Setup},
+};
+
+use crate::{GRANTED, connect, consume, key, server::Server};
+
+const OTHER: &str = "X402_POSTGRES_TEST";
+const URL: &str = "X402_POSTGRES_URL";
+
+async fn open(url: &str, setup: Setup) -> PostgresStore {
+    let url = format!("{url}_{}", setup.name);
+    let options = PostgresOptions::new().clock(setup.clock);
+    PostgresStore::connect_with(&url, options).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_store_keeps_the_contract() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::replay_store(async |setup| open(&url, setup).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_store_keeps_records() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::records(async |setup| open(&url, setup).await, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_handles_are_one_store() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::two_handles(async |setup| open(&url, setup).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn handles_whose_clocks_differ_are_one_store() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::clocks_that_differ(async |setup| open(&url, setup).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn two_processes_are_one_store() {
+    let test = "conformance::two_processes_are_one_store";
+    if is_other_process(test).await {
+        return;
+    }
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    let other = other_process(test, &url);
+    conformance::two_processes(async |setup| open(&url, setup).await, other).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_processes_are_one_store() {
+    let test = "conformance::many_processes_are_one_store";
+    if is_other_process(test).await {
+        return;
+    }
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    let others = (0..5).map(|_| other_process(test, &url));
+    conformance::many_processes(async |setup| open(&url, setup).await, others).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_killed_and_starts_again_grants_nothing_twice() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    conformance::interrupted(
+        async |setup| open(&url, setup).await,
+        async || {
+            server.restart();
+            server.restart();
+        },
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_standby_that_each_commit_waited_for_takes_over_and_grants_nothing_twice() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let standby = server.standby_elsewhere();
+    standby.resume();
+    // The standby has a copy of the configuration of before.
+    server.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+    server.sql("SELECT pg_reload_conf()");
+    let ports = [server.port, standby.port].map(|port| format!("127.0.0.1:{port}"));
+    let url = format!("postgres://x402@{}/postgres?schema=s", ports.join(","));
+    conformance::interrupted(
+        async |setup| open(&url, setup).await,
+        async || {
+            server.kill();
+            standby.promote();
+        },
+    )
+    .await;
+}
+
+/// Returns a command that starts this program again, to open the stores of a URL.
+fn other_process(test: &str, url: &str) -> Command {
+    let mut other = Command::new(std::env::current_exe().unwrap());
+    other
+        .args([test, "--exact", "--nocapture"])
+        .env(OTHER, test)
+        .env(URL, url);
+    other
+}
+
+/// Returns whether this is a process that [`other_process`] started for a test, after it did what it
+/// was started for.
+async fn is_other_process(test: &str) -> bool {
+    if std::env::var(OTHER).as_deref() != Ok(test) {
+        return false;
+    }
+    let url = std::env::var(URL).unwrap();
+    assert!(conformance::other_process(async |setup| open(&url, setup).await).await);
+    true
+}
+
+#[tokio::test]
+async fn a_role_that_owns_the_schema_needs_no_right_on_the_database() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    server.sql("CREATE ROLE shop LOGIN; CREATE SCHEMA s AUTHORIZATION shop");
+    let url = server.url("s").replace("x402@", "shop@");
+    let store = connect(&url).await;
+    assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+    let other = url.replace("schema=s", "schema=another");
+    let error = PostgresStore::connect(&other).await.unwrap_err();
+    assert!(error.to_string().contains("permission denied"), "{error}");
+}

@@ -1,0 +1,78 @@
+//! The store in PostgreSQL under the conformance suites and under failures, with real servers that
+//! these tests start.
+//!
+//! If the system has no PostgreSQL, a test reports that it was skipped, and fails if
+//! `X402_REQUIRE_ALL=1`.
+
+#![cfg(unix)]
+#![allow(clippy::unwrap_used)]
+
+#[allow(dead_code)]
+#[path = "../stores/child.rs"]
+mod child;
+mod conformance;
+mod expiry;
+mod failures;
+mod http;
+mod lost;
+mod pooler;
+mod processes;
+mod server;
+#[path = "../redis/site.rs"]
+mod site;
+mod tls;
+
+use std::{
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
+
+use tower_x402::{
+    Network, PaymentHash,
+    clock::{TestClock, Timestamp},
+    replay::{
+        Consumption, ConsumptionKey, PostgresOptions, PostgresStore, ReleaseReason, ReplayStore,
+        StoreError, UseId, UseLimits, UseRequest,
+    },
+};
+
+/// Opens a store with a clock of its own.
+async fn connect(url: &str) -> PostgresStore {
+    let options = PostgresOptions::new().clock(TestClock::at(NOW));
+    PostgresStore::connect_with(url, options).await.unwrap()
+}
+
+/// Takes the only use of a payment.
+async fn consume(store: &dyn ReplayStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {
+    let use_id = UseId::random().unwrap();
+    store
+        .consume(UseRequest::new(key, use_id, ONCE, LATER))
+        .await
+}
+
+/// Asks for a use until there is an answer, and gives it back after each error, as the paywall does.
+async fn answered(store: &dyn ReplayStore, key: ConsumptionKey) -> Consumption {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        let use_id = UseId::random().unwrap();
+        let request = UseRequest::new(key, use_id, ONCE, LATER);
+        match store.consume(request).await {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < given_up, "service must return: {error}"),
+        }
+        store.release(key, use_id, ReleaseReason::NotServed);
+        tokio::task::yield_now().await;
+    }
+}
+
+fn key(number: u64) -> ConsumptionKey {
+    let mut hash = [0; 32];
+    hash[..8].copy_from_slice(&number.to_le_bytes());
+    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
+}
+
+const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);
+const GRANTED: Consumption = Consumption::Granted { remaining: 0 };
+const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
+const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_003_600);
+const PATIENCE: Duration = Duration::from_secs(30);
