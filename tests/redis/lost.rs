@@ -1,6 +1,6 @@
 //! Servers that forgot what they acknowledged.
 
-use tower_x402::replay::{Consumption, RedisStore, ReplayStore as _, StoreErrorKind};
+use tower_x402::replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind};
 
 use crate::{
     GRANTED, consume, key, patient,
@@ -12,33 +12,15 @@ use crate::{
 async fn a_server_that_forgot_the_last_writes_is_recognised_and_no_process_uses_it() {
     for program in programs() {
         let server = Server::start(program, &[]);
-        let replica = Server::start(
-            program,
-            &["--replicaof", &format!("127.0.0.1 {}", server.port)],
-        );
         let (one, other) = (
             patient(&server.url("shop")).await,
             patient(&server.url("shop")).await,
         );
         assert_eq!(consume(&one, key(1)).await.unwrap(), GRANTED);
-        assert_eq!(server.ask(&["WAIT", "1", "0"]), "1");
-        replica.ask(&["REPLICAOF", "NO", "ONE"]);
-        assert_eq!(
-            consume(&one, key(2)).await.unwrap(),
-            GRANTED,
-            "which the replica never gets"
-        );
-        // The replica takes the place of the server, with its port.
-        let (folder, port) = (replica.folder.path().to_owned(), server.port);
-        replica.ask(&["CONFIG", "SET", "appendonly", "no"]);
-        replica.ask(&["SAVE"]);
-        drop(server);
-        let mut promoted = replica;
-        promoted.kill();
-        promoted.port = port;
-        promoted.forget_settings();
-        assert!(folder.join("dump.rdb").exists());
-        promoted.start_again();
+        let promoted = replaced(server, program, async || {
+            assert_eq!(consume(&one, key(2)).await.unwrap(), GRANTED);
+        })
+        .await;
         let answer = until_not_refused(&one, 2).await;
         assert_eq!(
             answer.unwrap_err().kind(),
@@ -68,6 +50,51 @@ async fn a_server_that_forgot_the_last_writes_is_recognised_and_no_process_uses_
             GRANTED
         );
     }
+}
+
+/// Nobody asks for the payment that was lost: another process may be about to be asked for it.
+#[tokio::test]
+async fn a_loss_is_found_as_soon_as_a_process_is_connected_again() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let (one, other) = (
+            patient(&server.url("shop")).await,
+            patient(&server.url("shop")).await,
+        );
+        let _promoted = replaced(server, program, async || {
+            assert_eq!(consume(&one, key(2)).await.unwrap(), GRANTED);
+        })
+        .await;
+        for store in [&one, &other] {
+            // Another bucket has all that it had.
+            while !is_corrupt(consume(store, key(3)).await) {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+fn is_corrupt(answer: Result<Consumption, StoreError>) -> bool {
+    answer.is_err_and(|error| error.kind() == StoreErrorKind::Corrupt)
+}
+
+/// Lets a replica that has not got the last writes take the place of a server, with its port.
+async fn replaced(server: Server, program: &str, last: impl AsyncFnOnce()) -> Server {
+    let of = format!("127.0.0.1 {}", server.port);
+    let mut promoted = Server::start(program, &["--replicaof", &of]);
+    while server.ask(&["WAIT", "1", "1000"]) != "1" {}
+    promoted.ask(&["REPLICAOF", "NO", "ONE"]);
+    // Which the replica never gets.
+    last().await;
+    promoted.ask(&["CONFIG", "SET", "appendonly", "no"]);
+    promoted.ask(&["SAVE"]);
+    promoted.kill();
+    promoted.port = server.port;
+    promoted.forget_settings();
+    assert!(promoted.folder.path().join("dump.rdb").exists());
+    drop(server);
+    promoted.start_again();
+    promoted
 }
 
 #[tokio::test]
@@ -140,10 +167,7 @@ async fn a_store_whose_making_was_cut_short_gets_another_id() {
 }
 
 /// Asks until the server is reached again.
-async fn until_not_refused(
-    store: &RedisStore,
-    number: u64,
-) -> Result<Consumption, tower_x402::replay::StoreError> {
+async fn until_not_refused(store: &RedisStore, number: u64) -> Result<Consumption, StoreError> {
     loop {
         match consume(store, key(number)).await {
             Err(error)

@@ -10,7 +10,10 @@ use std::{
 };
 
 use redis::{Value, cmd};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 use super::{
     fault::{is_elsewhere, refused},
@@ -30,6 +33,7 @@ use crate::{
 pub(super) struct Cluster {
     access: Access,
     time_limit: Duration,
+    news: Arc<Notify>,
     known: RwLock<Map>,
     servers: Mutex<HashMap<Host, Arc<Server>>>,
     is_stale: AtomicBool,
@@ -45,7 +49,12 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(hosts: Vec<Host>, access: Access, time_limit: Duration) -> Self {
+    pub(super) fn new(
+        hosts: Vec<Host>,
+        access: Access,
+        time_limit: Duration,
+        news: Arc<Notify>,
+    ) -> Self {
         let map = Map {
             ranges: Vec::new(),
             hosts,
@@ -53,6 +62,7 @@ impl Cluster {
         Self {
             access,
             time_limit,
+            news,
             known: RwLock::new(map),
             servers: Mutex::default(),
             is_stale: AtomicBool::new(true),
@@ -144,6 +154,7 @@ impl Cluster {
                 Place::At(host.clone()),
                 self.access.clone(),
                 self.time_limit,
+                self.news.clone(),
             ))
         };
         servers.entry(host.clone()).or_insert_with(new).clone()
@@ -294,6 +305,11 @@ mod tests {
 
     fn cluster() -> Cluster {
         let url = super::super::url::RedisUrl::parse("redis+cluster://h").unwrap();
-        Cluster::new(url.hosts, url.access, Duration::from_secs(1))
+        Cluster::new(
+            url.hosts,
+            url.access,
+            Duration::from_secs(1),
+            Arc::default(),
+        )
     }
 }

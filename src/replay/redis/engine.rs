@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::Value;
-use tokio::{sync::Notify, task::JoinSet, time::timeout};
+use tokio::{
+    sync::Notify,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use super::{
     buckets::{BUCKETS, bucket_of, slot, tag},
@@ -25,7 +29,7 @@ use crate::{
 /// A store on its servers, once it is open.
 #[derive(Debug)]
 pub(super) struct Engine {
-    servers: Arc<Servers>,
+    pub(super) servers: Arc<Servers>,
     id: [u8; 16],
     floors: Floors,
     /// Tells the task of the store that all buckets must be marked.
@@ -37,6 +41,8 @@ pub(super) struct Engine {
 #[derive(Debug)]
 pub(super) struct Servers {
     kind: Topology,
+    /// Tells the task of the store that what was acknowledged must be checked at a server.
+    pub(super) news: Arc<Notify>,
     time_limit: Duration,
     /// Promotes a replica if the primary fails.
     pub(super) fails_over: bool,
@@ -68,18 +74,18 @@ impl Servers {
             access,
         } = url;
         let (limit, fails_over) = (options.time_limit, kind != Kind::Single);
+        let news = Arc::<Notify>::default();
+        let one = |place, access| {
+            let server = Server::new(place, access, limit, news.clone());
+            Topology::One(Box::new(server))
+        };
         let kind = match kind {
-            Kind::Cluster => Topology::Cluster(Box::new(Cluster::new(hosts, access, limit))),
-            Kind::Sentinel(primary) => Topology::One(Box::new(Server::new(
-                Place::Sentinel(hosts, primary),
-                access,
-                limit,
-            ))),
-            Kind::Single => Topology::One(Box::new(Server::new(
-                Place::At(hosts.swap_remove(0)),
-                access,
-                limit,
-            ))),
+            Kind::Cluster => {
+                let cluster = Cluster::new(hosts, access, limit, news.clone());
+                Topology::Cluster(Box::new(cluster))
+            }
+            Kind::Sentinel(primary) => one(Place::Sentinel(hosts, primary), access),
+            Kind::Single => one(Place::At(hosts.swap_remove(0)), access),
         };
         let placed = |tag: String| {
             let slot = slot(&tag);
@@ -90,6 +96,7 @@ impl Servers {
             .collect();
         Self {
             kind,
+            news,
             time_limit: limit,
             fails_over,
             buckets,
@@ -230,6 +237,23 @@ impl Engine {
         Ok(())
     }
 
+    /// Checks that the servers have all that this process was answered, so that a loss is found before
+    /// somebody asks for what was lost. Gives up if a server does not answer: the next connection to it
+    /// begins again.
+    pub(super) async fn check_all(self: Arc<Self>) {
+        for bucket in 0..BUCKETS {
+            if self.floors.of(bucket) != Floor::default() {
+                let mut attempts = 0..ATTEMPTS;
+                while self.ask_bucket(&scripts::SEEN, bucket, []).await.is_err()
+                    && !self.floors.is_lost()
+                    && attempts.next().is_some()
+                {
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
     /// Marks all buckets, so that no process uses them any more. It is done as far as the servers can
     /// be reached: each process also finds out for itself.
     pub(super) async fn mark_lost(self: Arc<Self>) {
@@ -272,6 +296,9 @@ pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
     decimal(at.as_unix_seconds().min((1 << 53) - 1))
 }
 
+/// How often a check is tried, and the pause in between.
+const ATTEMPTS: usize = 8;
+const PAUSE: Duration = Duration::from_millis(500);
 const OK: u64 = 0;
 const GONE: u64 = 1;
 const LOST: u64 = 2;

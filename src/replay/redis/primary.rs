@@ -9,7 +9,7 @@ use std::{
 };
 
 use redis::{AsyncConnectionConfig, Cmd, RedisError, Value, aio::MultiplexedConnection, cmd, pipe};
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 use super::{
     fault::{after_sending, not_sent, refused, setup, unavailable},
@@ -39,6 +39,10 @@ pub(super) struct Server {
     turn: AtomicUsize,
     /// What the first connection found. A later one may not promise less.
     promised: Mutex<Option<Settings>>,
+    /// The run of the server that was connected last.
+    run: Mutex<String>,
+    /// Tells the task of the store that another run was connected.
+    news: Arc<Notify>,
 }
 
 /// One connection, if there is one.
@@ -96,7 +100,12 @@ impl From<StoreError> for Failure {
 }
 
 impl Server {
-    pub(super) fn new(place: Place, access: Access, time_limit: Duration) -> Self {
+    pub(super) fn new(
+        place: Place,
+        access: Access,
+        time_limit: Duration,
+        news: Arc<Notify>,
+    ) -> Self {
         let (lanes, turn, promised) = (Default::default(), AtomicUsize::new(0), Mutex::default());
         Self {
             place,
@@ -105,6 +114,8 @@ impl Server {
             lanes,
             turn,
             promised,
+            run: Mutex::default(),
+            news,
         }
     }
 
@@ -267,6 +278,9 @@ impl Server {
                 ));
                 *promised = Some(settings.clone());
             }
+        }
+        if std::mem::replace(&mut *lock(&self.run), settings.run.clone()) != settings.run {
+            self.news.notify_one();
         }
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Ok(Connected {

@@ -59,6 +59,7 @@ scripts! {
     READY: STORE_KEYS, [include_str!("scripts/ready.lua")];
     RELEASE: PAYMENT_KEYS, [ALLOW_OOM, BUCKET, PAYMENT, include_str!("scripts/release.lua")];
     SCAN: RECORD_KEYS, [ALLOW_OOM, BUCKET, RECORD, include_str!("scripts/scan.lua")];
+    SEEN: BUCKET_KEYS, [ALLOW_OOM, BUCKET, include_str!("scripts/seen.lua")];
     SERVED: PAYMENT_KEYS, [ALLOW_OOM, BUCKET, PAYMENT, include_str!("scripts/served.lua")];
 }
 

@@ -11,6 +11,8 @@ use crate::replay::StoreError;
 /// What the configuration of one server promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
+    /// The run of the server: another one begins with each start.
+    pub(super) run: String,
     /// For example `Redis 7.0.15`.
     pub(super) version: String,
     /// Each answer comes after an fsync.
@@ -60,14 +62,20 @@ pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Setti
         }
     }
     Ok(judge(
+        field("run_id").to_owned(),
         version,
         [&config[0], &config[1], &config[2]].map(|it| it.as_deref()),
     ))
 }
 
-fn judge(version: String, [appendonly, appendfsync, replicas]: [Option<&str>; 3]) -> Settings {
+fn judge(
+    run: String,
+    version: String,
+    [appendonly, appendfsync, replicas]: [Option<&str>; 3],
+) -> Settings {
     let shown = |value: Option<&str>| value.unwrap_or("unreadable").to_owned();
     Settings {
+        run,
         version,
         syncs: appendonly == Some("yes") && appendfsync == Some("always"),
         replicas: replicas.and_then(|number| number.parse().ok()).unwrap_or(0),
@@ -132,7 +140,9 @@ mod tests {
 
     #[test]
     fn only_an_fsync_before_each_answer_counts() {
-        let judged = |only, fsync, replicas| judge("Redis 7".to_owned(), [only, fsync, replicas]);
+        let judged = |only, fsync, replicas| {
+            judge(String::new(), "Redis 7".to_owned(), [only, fsync, replicas])
+        };
         let (yes, always) = (Some("yes"), Some("always"));
         assert!(judged(yes, always, Some("0")).syncs);
         for (only, fsync) in [

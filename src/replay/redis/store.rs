@@ -60,11 +60,14 @@ use crate::{
 /// answered. If the server does not have them, the store logs an error, marks itself on the servers,
 /// and every call of every process is
 /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) from then on. So is a server
-/// that comes back empty. To continue, choose another `name` and start the processes again. What was
+/// that comes back empty. As soon as a process is connected to a server that started anew, or to
+/// another one, it checks this for all that it was answered. To continue, choose another `name` and start the processes again. What was
 /// sold for counted access before is then refused, spent or not.
 ///
 /// What is not detected:
 ///
+/// - What another process was answered that is not connected yet. Until that one is, a lost use may be
+///   granted again. So let each process call `Paywall::ready` every few seconds.
 /// - A loss while no process runs, or in a part of the store that got 64 later changes before the
 ///   process that was answered asks again. `appendfsync always` rules out a loss at a restart.
 ///   A `min-replicas-to-write` that is the number of all replicas rules it out when one of them takes
@@ -87,7 +90,8 @@ use crate::{
 ///
 /// The client is the crate `redis`, the most used and best kept one: it also talks to Valkey, its TLS
 /// is rustls, and one connection carries the calls of many callers, so there is no pool to borrow
-/// from. The store has four connections to a server. (`fred` and `rustis` have more of their own:
+/// from. It was tested with Redis 7.0 of Debian 12, which has no Valkey. The same tests run with Valkey
+/// if it is installed. The store has four connections to a server. (`fred` and `rustis` have more of their own:
 /// pools and reconnects, which would hide from the store which server answered.)
 ///
 /// ```no_run

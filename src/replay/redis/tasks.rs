@@ -144,6 +144,9 @@ async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, ope
             () = engine.loss.notified() => {
                 tokio::spawn(engine.clone().mark_lost());
             }
+            () = engine.servers.news.notified() => {
+                tokio::spawn(engine.clone().check_all());
+            }
             Some(Ok(key)) = running.join_next(), if !running.is_empty() => {
                 match waiting.get_mut(&key).and_then(VecDeque::pop_front) {
                     Some(next) => run(&mut running, next),
