@@ -11,7 +11,7 @@ use crate::{
     GRANTED, ONCE, consume, key, patient,
     server::{DURABLE, Server, programs},
 };
-use tower_x402::clock::Timestamp;
+use tower_x402::clock::{TestClock, Timestamp};
 
 #[tokio::test]
 async fn a_server_that_may_evict_is_refused() {
@@ -128,6 +128,43 @@ async fn a_full_server_takes_nothing_new_and_serves_again_with_more_memory() {
             Consumption::Spent,
             "a full server takes releases"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_full_server_makes_room_by_what_has_expired() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let (start, end) = (
+            Timestamp::from_unix_seconds(1_800_000_000),
+            Timestamp::from_unix_seconds(1_800_000_100),
+        );
+        let clock = TestClock::at(start);
+        let options = RedisOptions::new()
+            .clock(clock.clone())
+            .time_limit(Duration::from_secs(30));
+        let store = RedisStore::connect_with(&server.url("shop"), options)
+            .await
+            .unwrap();
+        let consume = async |number| {
+            let use_id = UseId::random().unwrap();
+            let request = UseRequest::new(key(number), use_id, ONCE, end);
+            store.consume(request).await
+        };
+        for number in 0..8_000 {
+            assert_eq!(consume(number).await.unwrap(), GRANTED);
+        }
+        server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+        assert_eq!(
+            consume(9_000).await.unwrap_err().kind(),
+            StoreErrorKind::Full
+        );
+        clock.set(Timestamp::from_unix_seconds(1_800_000_101));
+        for number in 9_000..9_050 {
+            let use_id = UseId::random().unwrap();
+            let request = UseRequest::new(key(number), use_id, ONCE, Timestamp::MAX);
+            assert_eq!(store.consume(request).await.unwrap(), GRANTED);
+        }
     }
 }
 

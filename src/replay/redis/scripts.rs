@@ -50,7 +50,7 @@ scripts! {
     BEGIN: BUCKET_KEYS, [include_str!("scripts/begin.lua")];
     CHECK: BUCKET_KEYS, [include_str!("scripts/check.lua")];
     CLAIM: STORE_KEYS, [include_str!("scripts/claim.lua")];
-    CONSUME: PAYMENT_KEYS, [BUCKET, PAYMENT, include_str!("scripts/consume.lua")];
+    CONSUME: PAYMENT_KEYS, [BUCKET, include_str!("scripts/first.lua"), PAYMENT, include_str!("scripts/consume.lua")];
     DELETE: RECORD_KEYS, [ALLOW_OOM, BUCKET, RECORD, include_str!("scripts/delete.lua")];
     GET: RECORD_KEYS, [ALLOW_OOM, BUCKET, RECORD, include_str!("scripts/get.lua")];
     LOST: BUCKET_KEYS, [ALLOW_OOM, include_str!("scripts/lost.lua")];

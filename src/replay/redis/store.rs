@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
-        StoreId, UseId, UseRequest,
+        StoreErrorKind, StoreId, UseId, UseRequest,
     },
 };
 
@@ -189,18 +189,26 @@ impl ReplayStore for RedisStore {
             timeout(self.time_limit, self.tasks.done_for(&key))
                 .await
                 .map_err(|_| late())?;
-            let arguments = [
-                key.as_bytes().to_vec(),
-                request.use_id().as_bytes().to_vec(),
-                decimal(limits.uses.get().into()),
-                decimal(limits.restores.into()),
-                seconds(request.retain_until()),
-                request.serving_until().map_or_else(|| decimal(0), seconds),
-            ];
-            let answer = self
-                .engine
-                .ask(&scripts::CONSUME, key.as_bytes(), arguments)
-                .await?;
+            let arguments = |is_full: bool| {
+                [
+                    key.as_bytes().to_vec(),
+                    request.use_id().as_bytes().to_vec(),
+                    decimal(limits.uses.get().into()),
+                    decimal(limits.restores.into()),
+                    seconds(request.retain_until()),
+                    request.serving_until().map_or_else(|| decimal(0), seconds),
+                    decimal(is_full.into()),
+                ]
+            };
+            let ask = |is_full| {
+                self.engine
+                    .ask(&scripts::CONSUME, key.as_bytes(), arguments(is_full))
+            };
+            let answer = match ask(false).await {
+                // Not each call removes what has expired.
+                Err(error) if error.kind() == StoreErrorKind::Full => ask(true).await?,
+                answer => answer?,
+            };
             Ok(match answer.first {
                 GRANTED => Consumption::Granted {
                     remaining: u32::try_from(answer.second).unwrap_or(0),

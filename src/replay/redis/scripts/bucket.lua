@@ -4,6 +4,8 @@ local store_id, floor, floor_mark, mark, now = ARGV[1], tonumber(ARGV[2]), ARGV[
 local OK, GONE, LOST = 0, 1, 2
 local RING = 64
 
+local STATE = '>I8I4I4I4I4I8I4Bc16'
+
 local function text(number)
   return string.format('%.0f', number)
 end
@@ -17,6 +19,11 @@ local in_ring = floor > 0 and floor > written - RING
 if meta[4] or floor > written or (in_ring and meta[5] ~= floor_mark) then
   redis.pcall('HSET', META, 'lost', '1')
   return { LOST }
+end
+
+-- One call in sixteen removes what has expired. The mark is random.
+local function is_turn_to_prune()
+  return mark:byte(8) % 16 == 0
 end
 
 -- Counts a change that the caller is about to be answered.

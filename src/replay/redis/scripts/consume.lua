@@ -1,4 +1,5 @@
--- Takes one use of a payment. ARGV: key, use id, uses, restores, retain_until, deadline of serving (0 for none).
+-- Takes one use of a payment. ARGV: key, use id, uses, restores, retain_until, deadline of serving (0 for none), and 1 if
+-- memory was full a moment ago.
 local uses, restores, retain, deadline = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
 local SPENT, GRANTED, IN_USE = 0, 1, 2
 
@@ -24,7 +25,7 @@ local function forget_pushed_out(number)
   end
 end
 
-prune()
+prune(ARGV[12] == '1')
 local answer, remaining, changed = SPENT, 0, false
 local released = redis.call('ZSCORE', RELEASED, key .. id)
 local state = read(key)

@@ -2,9 +2,9 @@
 local PAYMENTS, ENDS, USES, ORDER = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local YOUNG, RELEASED, SERVING = KEYS[6], KEYS[7], KEYS[8]
 local key, id = ARGV[6], ARGV[7]
-local STATE, USE = '>I8I4I4I4I4I8I4Bc16', '>I8I4I4'
+local USE = '>I8I4I4'
 local REMEMBERED, KEPT, MAX_REMEMBERED, MAX_RELEASED = 600, 4, 1024, 1024
-local PRUNED_AT_ONCE, MANY, MAX_SERVING, SERVED = 4, 64, 64, 24
+local PRUNED_AT_ONCE, MANY, MAX_SERVING, SERVED = 64, 64, 64, 24
 
 local function read(name)
   local packed = redis.call('HGET', PAYMENTS, name)
@@ -53,8 +53,11 @@ local function forget_payment(name)
   return number
 end
 
--- Forgets a few expired things: more than one call can add, and few, so that no call pays for many.
-local function prune()
+-- Forgets some expired things: more than sixteen calls can add, and few, so that no call pays for many.
+local function prune(is_full)
+  if not is_full and not is_turn_to_prune() then
+    return
+  end
   local ended = redis.call('ZRANGEBYSCORE', ENDS, '-inf', '(' .. text(now), 'WITHSCORES', 'LIMIT', 0, PRUNED_AT_ONCE)
   for i = 1, #ended, 2 do
     local number = forget_payment(ended[i])
