@@ -88,8 +88,9 @@ impl History {
         killed.saturating_duration_since(up_since) < RELEASED
     }
 
-    pub(crate) fn silent_ones(&self) -> Vec<u64> {
-        self.past().silent.clone()
+    /// Returns how many requests got no answer though nobody killed the process.
+    pub(crate) fn unanswered(&self) -> usize {
+        self.past().silent.len()
     }
 
     pub(crate) fn ended(&self) -> Vec<String> {

@@ -7,6 +7,8 @@ pub(crate) struct Table {
     run: String,
     done: String,
     again: u64,
+    /// Requests that a process did not answer in time, though it was not killed.
+    pub(crate) unanswered: usize,
     sums: BTreeMap<Kind, Sums>,
 }
 
@@ -37,6 +39,7 @@ impl Table {
             ),
             done: world.history.in_words(),
             again: world.book.refused_again.load(Ordering::Relaxed),
+            unanswered: world.history.unanswered(),
             sums,
         }
     }
@@ -89,6 +92,10 @@ impl fmt::Display for Table {
             }
             writeln!(f, "|")?;
         }
-        write!(f, "used-up credentials refused: {}", self.again)
+        write!(
+            f,
+            "used-up credentials refused: {}; requests without an answer in time: {}",
+            self.again, self.unanswered
+        )
     }
 }
