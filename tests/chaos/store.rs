@@ -1,0 +1,112 @@
+//! The store's server, which is broken and mended while clients pay.
+
+use std::{
+    net::TcpListener,
+    process::{self, Command},
+};
+
+use crate::{options::Engine, postgres, redis};
+
+/// How a store is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// SIGKILL.
+    Killed,
+    /// SIGSTOP: its connections stay open, and nothing answers.
+    Frozen,
+    /// It ends in order.
+    Stopped,
+}
+
+impl Fault {
+    pub(crate) const ALL: [Self; 3] = [Self::Killed, Self::Frozen, Self::Stopped];
+}
+
+pub(crate) enum StoreServer {
+    Postgres(postgres::Server),
+    Redis(redis::Server),
+    /// There is no server.
+    Memory,
+}
+
+impl StoreServer {
+    /// Starts one. Returns `None` if its program is not installed here.
+    pub(crate) fn start(engine: Engine) -> Option<Self> {
+        match engine {
+            // Each process may open 8 connections.
+            Engine::Postgres => {
+                let mut server = postgres::Server::start_with("max_connections = 1000")?;
+                server.kill();
+                server.move_to(quiet_port());
+                server.configure("max_connections = 1000");
+                server.resume();
+                Some(Self::Postgres(server))
+            }
+            Engine::Redis => {
+                let program = redis::programs().into_iter().next()?;
+                let mut server = redis::Server::start(program, &redis::DURABLE);
+                server.kill();
+                server.port = quiet_port();
+                server.start_again();
+                Some(Self::Redis(server))
+            }
+            Engine::Forgetful | Engine::Twins => Some(Self::Memory),
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        match self {
+            Self::Postgres(server) => server.url("chaos"),
+            Self::Redis(server) => server.url("chaos"),
+            Self::Memory => "memory:".to_owned(),
+        }
+    }
+
+    pub(crate) fn break_down(&mut self, fault: Fault) {
+        match (self, fault) {
+            (Self::Postgres(server), Fault::Killed) => signal(server, "KILL"),
+            (Self::Postgres(server), Fault::Frozen) => signal(server, "STOP"),
+            (Self::Postgres(server), Fault::Stopped) => server.kill(),
+            (Self::Redis(server), Fault::Killed) => server.kill(),
+            (Self::Redis(server), Fault::Frozen) => server.signal("STOP"),
+            (Self::Redis(server), Fault::Stopped) => {
+                server.ask(&["SHUTDOWN"]);
+                server.kill();
+            }
+            (Self::Memory, _) => {}
+        }
+    }
+
+    pub(crate) fn mend(&mut self, fault: Fault) {
+        match (self, fault) {
+            (Self::Postgres(server), Fault::Killed | Fault::Stopped) => server.resume(),
+            (Self::Postgres(server), Fault::Frozen) => signal(server, "CONT"),
+            (Self::Redis(server), Fault::Killed | Fault::Stopped) => server.start_again(),
+            (Self::Redis(server), Fault::Frozen) => server.signal("CONT"),
+            (Self::Memory, _) => {}
+        }
+    }
+}
+
+/// Sends a signal to all processes of PostgreSQL.
+fn signal(server: &postgres::Server, signal: &str) {
+    let file = server.folder().join("data").join("postmaster.pid");
+    let first = std::fs::read_to_string(file).unwrap();
+    let first = first.lines().next().unwrap();
+    let children = Command::new("pgrep").args(["-P", first]).output().unwrap();
+    let children = String::from_utf8(children.stdout).unwrap();
+    // One that ends meanwhile is no error.
+    let _ = Command::new("kill")
+        .args([&format!("-{signal}"), first])
+        .args(children.split_whitespace())
+        .output();
+}
+
+/// Returns a free port that no outgoing connection takes while the store is down.
+fn quiet_port() -> u16 {
+    let own = (process::id() % 10_000) as u16;
+    let mut ports = (0..10_000).map(|step| 12_000 + (own + step) % 10_000);
+    ports
+        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .expect("a free port")
+}
