@@ -1,7 +1,7 @@
 use std::fmt;
 
 /// A Bitcoin network: mainnet, or one of the test networks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Network {
     /// Mainnet, where money is real. It is printed as `bitcoin`, as in most node software.

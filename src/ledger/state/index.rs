@@ -8,8 +8,8 @@ use crate::{
 /// Where to find an entry by what it is about.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    /// The last payment of each invoice.
-    by_hash: HashMap<(Network, PaymentHash), (u64, EntryId)>,
+    /// The payments of each invoice, in the order in which they were begun.
+    by_hash: BTreeMap<(Network, PaymentHash, u64), EntryId>,
     /// Income by its invoice.
     pub(super) earned: HashMap<(Network, PaymentHash), EntryId>,
     /// Payments that have not ended, in the order in which they were begun.
@@ -41,9 +41,8 @@ impl Index {
         if entry.state == EntryState::Earned {
             self.earned.insert(hash, entry.id);
         } else {
-            // Of several payments of an invoice, all but the last have failed.
-            let last = self.by_hash.entry(hash).or_insert(place);
-            *last = place.max(*last);
+            let (network, hash) = hash;
+            self.by_hash.insert((network, hash, entry.number), entry.id);
         }
         toggle(
             self.by_request.entry(entry.request_key).or_default(),
@@ -71,13 +70,8 @@ impl Index {
         self.by_number.remove(&entry.number);
         self.failed.remove(&(entry.number, entry.id));
         self.reusable.remove(&(entry.number, entry.id));
-        if self
-            .by_hash
-            .get(&hash)
-            .is_some_and(|(_, id)| *id == entry.id)
-        {
-            self.by_hash.remove(&hash);
-        }
+        self.by_hash
+            .remove(&(entry.network, entry.payment_hash, entry.number));
         if self.earned.get(&hash) == Some(&entry.id) {
             self.earned.remove(&hash);
         }
@@ -138,9 +132,10 @@ impl Index {
         self.doubts.get(host).into_iter().flatten().copied()
     }
 
-    /// Returns the last payment of an invoice.
+    /// Returns the last payment of an invoice. All others of that invoice have failed.
     pub(super) fn of_hash(&self, network: Network, hash: PaymentHash) -> Option<EntryId> {
-        self.by_hash.get(&(network, hash)).map(|(_, id)| *id)
+        let all = (network, hash, 0)..=(network, hash, u64::MAX);
+        self.by_hash.range(all).next_back().map(|(_, id)| *id)
     }
 }
 
