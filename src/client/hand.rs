@@ -57,6 +57,10 @@ impl Hand {
         self.ledger.unproved(self.id, why).await
     }
 
+    pub(super) async fn given_up(&self, why: &str) -> Result<(), LedgerError> {
+        self.ledger.given_up(self.id, why).await
+    }
+
     pub(super) async fn refused(&self, status: StatusCode) -> Result<(), LedgerError> {
         let why = format!(
             "the server answered {} to the paid credential",

@@ -33,7 +33,7 @@ impl Wallet {
         self.clear_as_asked(&[entry.id()]).await?;
         let now = self.ledger().entry(entry.id())?;
         let outcome = if now.is_some_and(|entry| entry.is_cleared()) {
-            hand.unproved(REPLACED).await?;
+            hand.given_up(REPLACED).await?;
             Outcome::Unproved(REPLACED)
         } else {
             trace::warn(format_args!(

@@ -101,6 +101,18 @@ impl Ledger {
         self.step(id, Step::Unproved(why.to_owned())).await
     }
 
+    /// Notes that nobody can say what became of a payment that a person
+    /// [cleared](Self::cleared), because its payer is gone. The amount and the whole fee limit
+    /// count as spent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). Also [`LedgerErrorKind::Conflict`] if nobody cleared it.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) async fn given_up(&self, id: EntryId, why: &str) -> Result<(), LedgerError> {
+        self.step(id, Step::GivenUp(why.to_owned())).await
+    }
+
     /// Notes that the server refused the paid credential, and why. The host is not paid again until
     /// somebody [clears](Self::cleared) the entry.
     ///

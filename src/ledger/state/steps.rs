@@ -18,6 +18,8 @@ use crate::{
 pub(in crate::ledger) enum Step {
     Cleared,
     Failed(String),
+    /// A person cleared it, and nobody is left to ask what became of it.
+    GivenUp(String),
     InFlight,
     /// With whether its credential is presented next, by the same call.
     Paid(Preimage, Amount, bool),
@@ -74,7 +76,7 @@ impl Books {
             | (Step::Failed(_), S::Failed)
             | (Step::Paid(..), S::Paid | S::Redeemed | S::Refused)
             | (Step::Refused(_), S::Refused)
-            | (Step::Unproved(_), S::Unproved) => return Ok(()),
+            | (Step::GivenUp(_) | Step::Unproved(_), S::Unproved) => return Ok(()),
             (Step::Send, S::Reserved) => {
                 // Whoever decided may have taken long.
                 if let Some(budget) = &entry.budget {
@@ -109,6 +111,11 @@ impl Books {
                 entry.end(S::Refused, Some(&why), now);
             }
             (Step::Unproved(why), S::Sent | S::InFlight) => {
+                // Whatever was cleared before was other trouble.
+                entry.is_cleared = false;
+                entry.end(S::Unproved, Some(&why), now);
+            }
+            (Step::GivenUp(why), S::Sent | S::InFlight) if entry.is_cleared => {
                 entry.end(S::Unproved, Some(&why), now);
             }
             (step, state) => {
@@ -281,7 +288,7 @@ impl Step {
             Self::InFlight => EntryState::InFlight,
             Self::Paid(..) => EntryState::Paid,
             Self::Refused(_) => EntryState::Refused,
-            Self::Unproved(_) => EntryState::Unproved,
+            Self::GivenUp(_) | Self::Unproved(_) => EntryState::Unproved,
         }
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::payment::PayerId;
 
 #[tokio::test]
 async fn a_payment_counts_from_its_beginning_and_with_its_fee_once_that_is_known() {
@@ -75,6 +76,59 @@ async fn an_invoice_of_another_request_is_refused_whatever_became_of_its_payment
     assert_eq!(refused().await, BeginRefusal::KnownElsewhere(id));
     ledger.redeemed(id, 200);
     assert_eq!(refused().await, BeginRefusal::KnownElsewhere(id));
+}
+
+#[tokio::test]
+async fn an_invoice_stays_known_by_a_failed_payment_after_a_later_one_was_given_up_unsent() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let failed = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.failed(failed, "no route").await.unwrap();
+    let held = NewPayment {
+        is_held: true,
+        ..payment(&wallet, 1)
+    };
+    let unsent = ledger.begin(held).await.unwrap().id;
+    ledger.failed(unsent, "not approved").await.unwrap();
+    assert!(ledger.entry(unsent).unwrap().is_none());
+    let elsewhere = NewPayment {
+        request_key: request(2),
+        ..payment(&wallet, 1)
+    };
+    assert_eq!(
+        refusal(ledger.begin(elsewhere).await),
+        BeginRefusal::KnownElsewhere(failed)
+    );
+}
+
+#[tokio::test]
+async fn a_payment_that_was_cleared_in_flight_counts_against_its_payer_once_it_is_unproved() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let payer = Some(PayerId::of("LND", b"02ab"));
+    let by = |number: u32| NewPayment {
+        payer,
+        ..payment(&wallet, number)
+    };
+    for number in [1, 2] {
+        let id = ledger.begin(by(number)).await.unwrap().id;
+        ledger.in_flight(id).await.unwrap();
+        ledger.cleared(id).await.unwrap();
+        ledger.unproved(id, "no preimage").await.unwrap();
+    }
+    let refused = refusal(ledger.begin(by(3)).await);
+    assert!(matches!(refused, BeginRefusal::PayerInTrouble { .. }));
+}
+
+#[tokio::test]
+async fn a_payment_is_given_up_only_if_a_person_cleared_it_and_stops_nobody_then() {
+    let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.in_flight(id).await.unwrap();
+    let refused = ledger.given_up(id, "gone").await.unwrap_err();
+    assert_eq!(refused.kind(), LedgerErrorKind::Conflict);
+    ledger.cleared(id).await.unwrap();
+    ledger.given_up(id, "gone").await.unwrap();
+    let entry = ledger.entry(id).unwrap().unwrap();
+    assert!(entry.state() == EntryState::Unproved && entry.is_cleared());
 }
 
 #[tokio::test]
