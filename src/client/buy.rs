@@ -83,7 +83,7 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
         return not(NotTaken::NoAmount);
     };
     if wallet.policy().dry_run {
-        return match would_begin(wallet, &payment).map_err(Cause::Ledger)? {
+        return match would_begin(wallet, job, payment).map_err(Cause::Ledger)? {
             None => not(NotTaken::DryRun),
             Some(refusal) => not(NotTaken::Ledger(refusal)),
         };
@@ -166,9 +166,11 @@ async fn begin<E>(
 /// Returns why the ledger would refuse a payment now. Reserves nothing.
 pub(super) fn would_begin(
     wallet: &Wallet,
-    payment: &NewPayment,
+    job: &Job,
+    mut payment: NewPayment,
 ) -> Result<Option<BeginRefusal>, LedgerError> {
-    match wallet.ledger().would_begin(payment) {
+    payment.others = wallet.others(job)?;
+    match wallet.ledger().would_begin(&payment) {
         Ok(()) => Ok(None),
         Err(BeginError::Refused(refusal)) => Ok(Some(refusal)),
         Err(BeginError::Ledger(error)) => Err(error),

@@ -112,6 +112,16 @@ impl Wallet {
         Ok(looked_up.map_or(Found::Others(others), Found::LookedUp))
     }
 
+    /// Returns the payments for the same URL and body that were bought for other requests.
+    pub(super) fn others(&self, job: &Job) -> Result<Vec<EntryId>, LedgerError> {
+        let is_other = |entry: &Entry| {
+            let is_paid = entry.state() == EntryState::Paid;
+            is_paid && matches!(self.restored(entry, job), Restored::Elsewhere)
+        };
+        let entries = self.ledger().find(&job.key())?.into_iter();
+        Ok(entries.filter(is_other).map(|entry| entry.id()).collect())
+    }
+
     /// Reads what was bought, for this request.
     fn restored(&self, entry: &Entry, job: &Job) -> Restored {
         if entry.is_no_use_for(&job.headers_digest()) {

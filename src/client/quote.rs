@@ -134,7 +134,7 @@ impl Wallet {
         }
         match new_payment(self, job, checked) {
             None => Ok(Some(NotTaken::NoAmount)),
-            Some(payment) => Ok(would_begin(self, &payment)?.map(NotTaken::Ledger)),
+            Some(payment) => Ok(would_begin(self, job, payment)?.map(NotTaken::Ledger)),
         }
     }
 }

@@ -46,7 +46,7 @@ async fn what_was_bought_with_other_headers_is_neither_lost_nor_in_the_way() {
                 }
             }
         });
-        let client = AutoPayLayer::new(wallet).layer(service);
+        let client = AutoPayLayer::new(wallet.clone()).layer(service.clone());
         let ask = async |kind| client.clone().oneshot(accepting(kind)).await;
         let lost = ask("text/plain").await.unwrap_err();
         assert_eq!(lost.kind(), PayErrorKind::LostAnswer);
@@ -59,6 +59,9 @@ async fn what_was_bought_with_other_headers_is_neither_lost_nor_in_the_way() {
         assert_eq!(entries(&ledger)[0].state(), EntryState::Paid, "{dialect}");
         assert!(ledger.trouble().unwrap().is_empty(), "{dialect}");
         for (kind, is_earlier) in [("text/html", false), ("text/plain", true)] {
+            let quote = wallet.quote(service.clone(), accepting(kind)).await;
+            let is_payable = quote.unwrap().payable().is_some();
+            assert_eq!(is_payable, !is_earlier, "{dialect}, {kind}");
             let answer = ask(kind).await.unwrap();
             assert_eq!(answer.status(), StatusCode::OK, "{dialect}, {kind}");
             let receipt = answer.extensions().get::<PaidReceipt>().unwrap();
