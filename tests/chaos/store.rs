@@ -1,9 +1,6 @@
 //! The store's server, which is broken and mended while clients pay.
 
-use std::{
-    net::TcpListener,
-    process::{self, Command},
-};
+use std::process::Command;
 
 use crate::{options::Engine, postgres, redis};
 
@@ -33,21 +30,19 @@ impl StoreServer {
     /// Starts one. Returns `None` if its program is not installed here.
     pub(crate) fn start(engine: Engine) -> Option<Self> {
         match engine {
-            // Each process may open 8 connections.
+            // Each process may open 8 connections. The port is none of those that systems give to
+            // outgoing connections: one of these could take it while the server is down.
             Engine::Postgres => {
                 let mut server = postgres::Server::start_with("max_connections = 1000")?;
                 server.kill();
-                server.move_to(quiet_port());
+                server.move_to(redis::free_port());
                 server.configure("max_connections = 1000");
                 server.resume();
                 Some(Self::Postgres(server))
             }
             Engine::Redis => {
                 let program = redis::programs().into_iter().next()?;
-                let mut server = redis::Server::start(program, &redis::DURABLE);
-                server.kill();
-                server.port = quiet_port();
-                server.start_again();
+                let server = redis::Server::start(program, &redis::DURABLE);
                 Some(Self::Redis(server))
             }
             Engine::Forgetful | Engine::Twins => Some(Self::Memory),
@@ -100,13 +95,4 @@ fn signal(server: &postgres::Server, signal: &str) {
         .args([&format!("-{signal}"), first])
         .args(children.split_whitespace())
         .output();
-}
-
-/// Returns a free port that no outgoing connection takes while the store is down.
-fn quiet_port() -> u16 {
-    let own = (process::id() % 10_000) as u16;
-    let mut ports = (0..10_000).map(|step| 12_000 + (own + step) % 10_000);
-    ports
-        .find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
-        .expect("a free port")
 }

@@ -4,15 +4,25 @@
 mod allocations;
 mod body;
 mod challenge;
+#[allow(dead_code)]
+#[path = "../../../tests/stores/child.rs"]
+mod child;
 mod client;
 mod durable;
 mod l402;
 mod layer;
 mod measure;
 mod mpp;
+#[allow(dead_code)]
+#[path = "../../../tests/postgres/server.rs"]
+mod postgres_server;
+#[allow(dead_code)]
+#[path = "../../../tests/redis/server.rs"]
+mod redis_server;
 mod report;
 mod server;
 mod shop;
+mod stores;
 mod x402;
 
 use report::Row;
@@ -30,14 +40,14 @@ fn main() {
     let _entered = runtime.enter();
     let folder = tempfile::tempdir().expect("a folder");
     println!(
-        "medians of {} rounds (body 201, durable 161, server 1001, client 2001 and 201); the order alternates from round to round",
+        "medians of {} rounds (body 201, durable 161, stores 41, server 1001, client 2001 and 201); the order alternates from round to round",
         measure::ROUNDS
     );
     println!(
         "{:<58} {:>12} {:>12} {:>7} {:>9}",
         "side by side in one process", "ours", "reference", "ratio", "target"
     );
-    let groups: [(&str, &dyn Fn() -> Vec<Row>); 9] = [
+    let groups: [(&str, &dyn Fn() -> Vec<Row>); 10] = [
         ("l402", &l402::rows),
         ("mpp", &mpp::rows),
         ("x402", &x402::rows),
@@ -45,6 +55,7 @@ fn main() {
         ("layer", &layer::rows),
         ("body", &body::rows),
         ("durable", &|| durable::rows(&runtime, folder.path())),
+        ("stores", &|| stores::rows(&runtime)),
         ("server", &|| server::rows(&runtime)),
         ("client", &|| client::rows(&runtime, folder.path())),
     ];

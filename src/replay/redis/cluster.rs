@@ -155,6 +155,7 @@ impl Cluster {
                 self.access.clone(),
                 self.time_limit,
                 self.news.clone(),
+                false,
             ))
         };
         servers.entry(host.clone()).or_insert_with(new).clone()

@@ -54,7 +54,7 @@ pub(super) struct Servers {
 #[derive(Debug)]
 enum Topology {
     Cluster(Box<Cluster>),
-    One(Box<Server>),
+    One(Arc<Server>),
 }
 
 /// What a script answered: two numbers, and what else it returned.
@@ -76,8 +76,8 @@ impl Servers {
         let (limit, fails_over) = (options.time_limit, kind != Kind::Single);
         let news = Arc::<Notify>::default();
         let one = |place, access| {
-            let server = Server::new(place, access, limit, news.clone());
-            Topology::One(Box::new(server))
+            let server = Server::new(place, access, limit, news.clone(), true);
+            Topology::One(Arc::new(server))
         };
         let kind = match kind {
             Kind::Cluster => {

@@ -8,11 +8,15 @@ use std::{
     time::Duration,
 };
 
-use redis::{AsyncConnectionConfig, Cmd, RedisError, Value, aio::MultiplexedConnection, cmd, pipe};
-use tokio::{sync::Notify, time::Instant};
+use redis::{AsyncConnectionConfig, Cmd, RedisError, Value, aio::MultiplexedConnection};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 use super::{
-    fault::{after_sending, not_sent, refused, setup, unavailable},
+    fault::{NAME, after_sending, not_sent, refused, setup, unavailable},
+    gathering::{Gathering, Sent, Waiting},
     scripts::Script,
     settings::{self, Settings},
     url::{Access, Host},
@@ -34,9 +38,12 @@ pub(super) enum Place {
 pub(super) struct Server {
     place: Place,
     access: Access,
-    time_limit: Duration,
+    pub(super) time_limit: Duration,
     lanes: [Lane; LANES],
     turn: AtomicUsize,
+    gathering: Gathering,
+    /// Whether calls with keys of several slots may be one transaction.
+    pub(super) is_alone: bool,
     /// What the first connection found. A later one may not promise less.
     promised: Mutex<Option<Settings>>,
     /// The run of the server that was connected last.
@@ -53,11 +60,11 @@ struct Lane {
 }
 
 #[derive(Clone)]
-struct Connected {
-    connection: MultiplexedConnection,
-    settings: Arc<Settings>,
+pub(super) struct Connected {
+    pub(super) connection: MultiplexedConnection,
+    pub(super) settings: Arc<Settings>,
     /// Tells this connection apart from a later one of its lane.
-    number: usize,
+    pub(super) number: usize,
 }
 
 impl std::fmt::Debug for Connected {
@@ -105,6 +112,7 @@ impl Server {
         access: Access,
         time_limit: Duration,
         news: Arc<Notify>,
+        is_alone: bool,
     ) -> Self {
         let (lanes, turn, promised) = (Default::default(), AtomicUsize::new(0), Mutex::default());
         Self {
@@ -113,6 +121,8 @@ impl Server {
             time_limit,
             lanes,
             turn,
+            gathering: Gathering::default(),
+            is_alone,
             promised,
             run: Mutex::default(),
             news,
@@ -136,23 +146,25 @@ impl Server {
     }
 
     /// Runs a script, and waits for the replicas that must acknowledge it.
-    pub(super) async fn run(&self, call: &Call<'_>) -> Result<Value, Failure> {
-        let lane = &self.lanes[self.turn.fetch_add(1, Ordering::Relaxed) % LANES];
-        let mut connected = self.connected(lane).await?;
-        let mut answer = self.send(&mut connected, call, false).await;
-        if let Err(error) = &answer
+    pub(super) async fn run(self: &Arc<Self>, call: &Call<'_>) -> Result<Value, Failure> {
+        let mut sent = if call.asking {
+            self.send_alone(call, false).await?
+        } else {
+            self.gather(call).await?
+        };
+        if let Err(error) = &sent.value
             && error.code() == Some("NOSCRIPT")
         {
-            answer = self.send(&mut connected, call, true).await;
+            sent = self.send_alone(call, true).await?;
         }
-        let (value, acknowledged) = answer.map_err(|error| {
-            self.close_after(&error, connected.number);
+        let value = sent.value.map_err(|error| {
+            self.close_after(&error, sent.connection);
             Failure {
                 error: after_sending(&error),
                 cause: Some(error),
             }
         })?;
-        let wanted = connected.settings.replicas;
+        let (acknowledged, wanted) = (sent.acknowledged, sent.wanted);
         if acknowledged < i64::from(wanted) {
             return Err(unavailable(format!(
                 "{acknowledged} of {wanted} replicas acknowledged the write in time"
@@ -162,64 +174,58 @@ impl Server {
         Ok(value)
     }
 
-    /// Sends a script, and returns its answer and how many replicas have acknowledged it.
-    async fn send(
-        &self,
-        connected: &mut Connected,
-        call: &Call<'_>,
-        whole: bool,
-    ) -> Result<(Value, i64), RedisError> {
-        let mut script = if whole { cmd("EVAL") } else { cmd("EVALSHA") };
-        script
-            .arg(if whole {
-                &call.script.source
-            } else {
-                &call.script.hash
-            })
-            .arg(call.script.key_count());
-        for key in call.script.keys(call.tag) {
-            script.arg(key);
+    /// Sends a script with those of other callers.
+    async fn gather(self: &Arc<Self>, call: &Call<'_>) -> Result<Sent, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let script = call.command(false);
+        if self.gathering.add(Waiting { script, answer }) {
+            let server = self.clone();
+            tokio::spawn(async move {
+                while let Some(calls) = server.gathering.next().await {
+                    server.send_all(calls).await;
+                }
+            });
         }
-        script.arg(call.arguments);
-        let replicas = connected.settings.replicas;
-        if replicas == 0 && !call.asking {
-            let value = connected
-                .connection
-                .send_packed_command(&script)
-                .await?
-                .extract_error()?;
-            return Ok((value, 0));
+        answered
+            .await
+            .unwrap_or_else(|_| Err(unavailable("the runtime has ended")))
+    }
+
+    async fn send_all(&self, calls: Vec<Waiting>) {
+        match self.next_connection().await {
+            Ok(mut connected) => {
+                let (scripts, answers): (Vec<_>, Vec<_>) = calls
+                    .into_iter()
+                    .map(|call| (call.script, call.answer))
+                    .unzip();
+                let sent = self.send(&mut connected, scripts, false).await;
+                for (answer, sent) in answers.into_iter().zip(sent) {
+                    // Whoever asked may have gone.
+                    let _ = answer.send(Ok(sent));
+                }
+            }
+            Err(error) => {
+                let why = std::error::Error::source(&error).map(ToString::to_string);
+                let why = why.unwrap_or_default();
+                for call in calls {
+                    let error = StoreError::new(error.kind(), NAME, why.clone());
+                    let _ = call.answer.send(Err(error));
+                }
+            }
         }
-        let mut commands = pipe();
-        if call.asking {
-            commands.add_command(cmd("ASKING"));
-        }
-        commands.add_command(script);
-        if replicas > 0 {
-            // Less than the time limit of the call, so that the answer comes in time.
-            let patience = self.time_limit.as_millis() / 2;
-            commands.add_command(
-                cmd("WAIT")
-                    .arg(replicas)
-                    .arg(u64::try_from(patience).unwrap_or(u64::MAX).max(1))
-                    .clone(),
-            );
-        }
-        let count = commands.len();
-        let answers = connected
-            .connection
-            .send_packed_commands(&commands, 0, count)
-            .await?;
-        let mut answers = answers
-            .into_iter()
-            .skip(usize::from(call.asking))
-            .map(Value::extract_error);
-        let value = answers.next().unwrap_or(Ok(Value::Nil))?;
-        let acknowledged = match answers.next().transpose()? {
-            Some(Value::Int(number)) => number,
-            _ => 0,
-        };
-        Ok((value, acknowledged))
+    }
+
+    async fn send_alone(&self, call: &Call<'_>, whole: bool) -> Result<Sent, StoreError> {
+        let mut connected = self.next_connection().await?;
+        let script = vec![call.command(whole)];
+        let sent = self.send(&mut connected, script, call.asking).await;
+        let none = || unavailable("no answer came");
+        sent.into_iter().next().ok_or_else(none)
+    }
+
+    async fn next_connection(&self) -> Result<Connected, StoreError> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.connected(&self.lanes[turn % LANES]).await
     }
 
     async fn connected(&self, lane: &Lane) -> Result<Connected, StoreError> {

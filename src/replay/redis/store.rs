@@ -85,7 +85,9 @@ use crate::{
 ///
 /// A payment is always in the same of 1,024 buckets. The keys of a bucket have one hash tag, so they
 /// are in one slot of a cluster. One script changes a bucket for each consume, in one round trip. It
-/// gets the time from this process. While a slot of a cluster is moved to another server, calls for
+/// gets the time from this process. Calls that come while others are under way go together, in one
+/// transaction (in a cluster: one write to each server). So a server that syncs before it answers does
+/// so once for many callers. While a slot of a cluster is moved to another server, calls for
 /// its payments may be refused.
 ///
 /// The client is the crate `redis`, the most used and best kept one: it also talks to Valkey, its TLS

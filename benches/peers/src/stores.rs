@@ -1,0 +1,262 @@
+//! Compares durable consumption by 64 callers on a server with the raw rate of that server, in the
+//! same run, through the same client crate.
+//!
+//! - Redis: the reference sends one `SET` for each consume, over as many connections as the store
+//!   has. Each connection carries the calls of many callers at once. Both wait for the fsync
+//!   (`appendfsync always`). A second reference sends a script that does nothing but that `SET`.
+//! - PostgreSQL: the reference sends one prepared `INSERT` for each consume, in a transaction of its
+//!   own, over as many connections as the store opens at most. Both wait for the fsync. A second
+//!   reference has a connection for each caller.
+//!
+//! The servers are those of the tests, started here on ports and in folders of their own.
+
+use std::{
+    num::NonZeroU32,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use redis::{Script, aio::MultiplexedConnection};
+use tokio::runtime::Runtime;
+use tokio_postgres::{Client, NoTls, Statement};
+use tower_x402::{
+    Network, PaymentHash,
+    clock::{Clock as _, SystemClock},
+    replay::{
+        Consumption, ConsumptionKey, PostgresStore, RedisStore, ReplayStore, UseId, UseLimits,
+        UseRequest,
+    },
+};
+
+use crate::{
+    measure::median_of,
+    postgres_server,
+    redis_server::{self, DURABLE},
+    report::Row,
+};
+
+const CALLERS: usize = 64;
+/// How many calls each caller makes in a round.
+const CALLS: usize = 50;
+const ROUNDS: usize = 41;
+/// As many as `RedisStore` has to a server.
+const REDIS_CONNECTIONS: usize = 4;
+/// As many as `PostgresStore` opens at most.
+const POSTGRES_CONNECTIONS: usize = 8;
+
+pub fn rows(runtime: &Runtime) -> Vec<Row> {
+    [redis(runtime), postgres(runtime)].concat()
+}
+
+fn redis(runtime: &Runtime) -> Vec<Row> {
+    let Some(program) = redis_server::programs().first().copied() else {
+        return Vec::new();
+    };
+    let server = redis_server::Server::start(program, &DURABLE);
+    let url = server.url("bench");
+    let store = runtime.block_on(RedisStore::connect(&url));
+    let store: Arc<dyn ReplayStore> = Arc::new(store.expect("a store"));
+    let raw = Arc::new(runtime.block_on(RawRedis::connect(&url)));
+    let rounds = rounds(|who| {
+        runtime.block_on(async {
+            match who {
+                0 => by_callers(&store, consume).await,
+                1 => by_callers(&raw, RawRedis::set).await,
+                _ => by_callers(&raw, RawRedis::run).await,
+            }
+        })
+    });
+    vec![
+        Row::rate(
+            "Redis consume, 64 callers / SET, 4 connections",
+            0.8,
+            beside(&rounds, 1),
+        ),
+        Row::shown("the same / a script of one SET", beside(&rounds, 2)),
+    ]
+}
+
+fn postgres(runtime: &Runtime) -> Vec<Row> {
+    let Some(server) = postgres_server::Server::start() else {
+        return Vec::new();
+    };
+    let url = server.url("bench");
+    let store = runtime.block_on(PostgresStore::connect(&url));
+    let store: Arc<dyn ReplayStore> = Arc::new(store.expect("a store"));
+    server.sql("CREATE TABLE raw (key bytea PRIMARY KEY, expires_at bigint, use_id bytea)");
+    let raw = |connections| Arc::new(runtime.block_on(RawPostgres::connect(&server, connections)));
+    let (few, many) = (raw(POSTGRES_CONNECTIONS), raw(CALLERS));
+    let rounds = rounds(|who| {
+        runtime.block_on(async {
+            match who {
+                0 => by_callers(&store, consume).await,
+                1 => by_callers(&few, RawPostgres::insert).await,
+                _ => by_callers(&many, RawPostgres::insert).await,
+            }
+        })
+    });
+    vec![
+        Row::rate(
+            "PostgreSQL consume, 64 callers / INSERT, 8 connections",
+            0.8,
+            beside(&rounds, 1),
+        ),
+        Row::shown("the same / INSERT, 64 connections", beside(&rounds, 2)),
+    ]
+}
+
+/// Measures the store and two references, in an order that changes from round to round.
+fn rounds(mut time_of: impl FnMut(usize) -> Duration) -> Vec<[f64; 3]> {
+    let mut round = |first: usize| {
+        let mut rates = [0.0; 3];
+        for turn in 0..3 {
+            let who = (first + turn) % 3;
+            rates[who] = (CALLERS * CALLS) as f64 / time_of(who).as_secs_f64();
+        }
+        rates
+    };
+    round(0);
+    (0..ROUNDS).map(round).collect()
+}
+
+fn beside(rounds: &[[f64; 3]], other: usize) -> (f64, f64, f64) {
+    (
+        median_of(rounds, |t| t[0]),
+        median_of(rounds, |t| t[other]),
+        median_of(rounds, |t| t[0] / t[other]),
+    )
+}
+
+/// What a caller sends.
+struct Call {
+    caller: usize,
+    hash: [u8; 32],
+    use_id: UseId,
+}
+
+/// Lets each caller make its calls in a task of its own, one after the other.
+async fn by_callers<S, F>(to: &Arc<S>, call: fn(Arc<S>, Call) -> F) -> Duration
+where
+    S: Send + Sync + ?Sized + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let calls = |caller| {
+        let one = move |_| {
+            let (use_id, half) = (random(), random());
+            let hash = [half.as_bytes().as_slice(), random().as_bytes()].concat();
+            Call {
+                caller,
+                hash: hash.try_into().expect("32 bytes"),
+                use_id,
+            }
+        };
+        (0..CALLS).map(one).collect::<Vec<_>>()
+    };
+    let all: Vec<_> = (0..CALLERS).map(calls).collect();
+    let start = Instant::now();
+    let caller = |calls: Vec<Call>| {
+        let to = to.clone();
+        tokio::spawn(async move {
+            for one in calls {
+                call(to.clone(), one).await;
+            }
+        })
+    };
+    let callers: Vec<_> = all.into_iter().map(caller).collect();
+    for caller in callers {
+        caller.await.expect("every call is answered");
+    }
+    start.elapsed()
+}
+
+fn random() -> UseId {
+    UseId::random().expect("randomness")
+}
+
+async fn consume(store: Arc<dyn ReplayStore>, call: Call) {
+    let key = ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(call.hash));
+    let until = SystemClock::new()
+        .now()
+        .saturating_add(Duration::from_secs(86_400));
+    let limits = UseLimits::new(NonZeroU32::MIN, 2);
+    let answer = store
+        .consume(UseRequest::new(key, call.use_id, limits, until))
+        .await;
+    assert_eq!(
+        answer.expect("an answer"),
+        Consumption::Granted { remaining: 0 }
+    );
+}
+
+struct RawRedis {
+    connections: Vec<MultiplexedConnection>,
+    script: Script,
+}
+
+impl RawRedis {
+    async fn connect(url: &str) -> Self {
+        let address = url.split('?').next().expect("an address");
+        let client = redis::Client::open(address).expect("a client");
+        let mut connections = Vec::new();
+        for _ in 0..REDIS_CONNECTIONS {
+            let connection = client.get_multiplexed_async_connection().await;
+            connections.push(connection.expect("a connection"));
+        }
+        let script = Script::new("return redis.call('SET', KEYS[1], ARGV[1])");
+        Self {
+            connections,
+            script,
+        }
+    }
+
+    fn connection(&self, call: &Call) -> MultiplexedConnection {
+        self.connections[call.caller % REDIS_CONNECTIONS].clone()
+    }
+
+    async fn set(self: Arc<Self>, call: Call) {
+        let mut set = redis::cmd("SET");
+        set.arg(&call.hash).arg(call.use_id.as_bytes());
+        let () = set
+            .query_async(&mut self.connection(&call))
+            .await
+            .expect("an answer");
+    }
+
+    async fn run(self: Arc<Self>, call: Call) {
+        let mut run = self.script.key(&call.hash[..]);
+        let () = run
+            .arg(call.use_id.as_bytes().as_slice())
+            .invoke_async(&mut self.connection(&call))
+            .await
+            .expect("an answer");
+    }
+}
+
+struct RawPostgres(Vec<(Client, Statement)>);
+
+impl RawPostgres {
+    async fn connect(server: &postgres_server::Server, connections: usize) -> Self {
+        let port = server.port;
+        let url = format!("postgres://x402@127.0.0.1:{port}/postgres");
+        let mut all = Vec::new();
+        for _ in 0..connections {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls)
+                .await
+                .expect("a connection");
+            tokio::spawn(connection);
+            let insert = client.prepare("INSERT INTO raw VALUES ($1, $2, $3)").await;
+            all.push((client, insert.expect("a statement")));
+        }
+        Self(all)
+    }
+
+    async fn insert(self: Arc<Self>, call: Call) {
+        let (client, insert) = &self.0[call.caller % self.0.len()];
+        let until = i64::try_from(SystemClock::new().now().as_unix_seconds()).expect("a moment");
+        let (key, id) = (call.hash.as_slice(), call.use_id.as_bytes().as_slice());
+        client
+            .execute(insert, &[&key, &until, &id])
+            .await
+            .expect("an answer");
+    }
+}

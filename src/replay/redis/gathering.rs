@@ -1,0 +1,187 @@
+//! Calls that come while others are under way: the next transaction takes all of them. So a server
+//! that syncs before it answers does so once for many callers.
+
+use std::sync::Mutex;
+
+use redis::{Cmd, ErrorKind, RedisError, Value};
+use tokio::sync::oneshot;
+
+use crate::{lock::lock, replay::StoreError};
+
+/// What became of a call that was sent.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) value: Result<Value, RedisError>,
+    /// How many replicas have acknowledged it, and how many must.
+    pub(super) acknowledged: i64,
+    pub(super) wanted: u32,
+    /// The number of the connection.
+    pub(super) connection: usize,
+}
+
+/// A call that is not sent yet.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) script: Cmd,
+    pub(super) answer: oneshot::Sender<Result<Sent, StoreError>>,
+}
+
+/// The calls that wait for those that are under way.
+#[derive(Debug, Default)]
+pub(super) struct Gathering(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    waiting: Vec<Waiting>,
+    is_under_way: bool,
+    /// How many calls the last transaction had.
+    last: usize,
+}
+
+impl Gathering {
+    /// Adds a call. Returns whether nobody is there to send it.
+    pub(super) fn add(&self, waiting: Waiting) -> bool {
+        let mut state = lock(&self.0);
+        state.waiting.push(waiting);
+        !std::mem::replace(&mut state.is_under_way, true)
+    }
+
+    /// Returns the calls to send now, or `None` if nobody waits. First it lets those run who were
+    /// answered a moment ago, because they may call again.
+    pub(super) async fn next(&self) -> Option<Vec<Waiting>> {
+        for _ in 0..YIELDS {
+            if self.is_as_many_as_before() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        let mut state = lock(&self.0);
+        // Nobody waits for the answer of one that was given up: it is not sent at all.
+        state.waiting.retain(|waiting| !waiting.answer.is_closed());
+        let count = state.waiting.len().min(AT_ONCE);
+        state.last = count;
+        state.is_under_way = count > 0;
+        Some(state.waiting.drain(..count).collect()).filter(|batch: &Vec<_>| !batch.is_empty())
+    }
+
+    fn is_as_many_as_before(&self) -> bool {
+        let state = lock(&self.0);
+        state.waiting.len() >= state.last
+    }
+}
+
+/// Returns the answer to each of so many scripts, from the answers to `MULTI`, the scripts and `EXEC`.
+pub(super) fn of_transaction(
+    answers: impl IntoIterator<Item = Value>,
+    count: usize,
+) -> Vec<Result<Value, RedisError>> {
+    let mut answers = answers.into_iter();
+    let mut next = || answers.next().unwrap_or(Value::Nil);
+    let begun = next().extract_error();
+    let queued: Vec<_> = (0..count).map(|_| next().extract_error()).collect();
+    // Without a transaction the scripts ran one by one.
+    if begun.is_err() {
+        return queued;
+    }
+    match next() {
+        Value::Array(values) if values.len() == count => {
+            values.into_iter().map(Value::extract_error).collect()
+        }
+        // It says only that one could not be queued, and that one says why. None ran.
+        other => {
+            let why = queued.into_iter().find_map(Result::err);
+            let why = why.or_else(|| other.extract_error().err());
+            vec![Err(why.unwrap_or_else(not_expected)); count]
+        }
+    }
+}
+
+fn not_expected() -> RedisError {
+    RedisError::from((
+        ErrorKind::UnexpectedReturnType,
+        "a transaction gave an answer that was not expected",
+    ))
+}
+
+const YIELDS: usize = 8;
+const AT_ONCE: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> (Waiting, oneshot::Receiver<Result<Sent, StoreError>>) {
+        let (answer, answered) = oneshot::channel();
+        let script = redis::cmd("EVALSHA");
+        (Waiting { script, answer }, answered)
+    }
+
+    #[tokio::test]
+    async fn what_comes_while_others_are_under_way_goes_together_and_one_sends() {
+        let gathering = Gathering::default();
+        let (first, _first) = waiting();
+        assert!(gathering.add(first), "nobody sends");
+        assert_eq!(gathering.next().await.unwrap().len(), 1);
+        let (second, _second) = waiting();
+        let (third, third_gone) = waiting();
+        let (fourth, _fourth) = waiting();
+        for call in [second, third, fourth] {
+            assert!(!gathering.add(call), "somebody sends");
+        }
+        drop(third_gone);
+        assert_eq!(gathering.next().await.unwrap().len(), 2);
+        assert!(gathering.next().await.is_none());
+        let (last, _last) = waiting();
+        assert!(gathering.add(last), "nobody sends any more");
+    }
+
+    fn texts(answers: Vec<Result<Value, RedisError>>) -> Vec<String> {
+        let text = |answer: Result<Value, RedisError>| match answer {
+            Ok(Value::Int(number)) => number.to_string(),
+            Ok(value) => format!("{value:?}"),
+            Err(error) => error.code().unwrap_or("?").to_owned(),
+        };
+        answers.into_iter().map(text).collect()
+    }
+
+    fn parsed(text: &str) -> Value {
+        redis::parse_redis_value(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn each_script_of_a_transaction_has_its_own_answer() {
+        let answers = [
+            "+OK\r\n",
+            "+QUEUED\r\n",
+            "+QUEUED\r\n",
+            "*2\r\n:7\r\n-NOSCRIPT x\r\n",
+        ];
+        let answers = of_transaction(answers.map(parsed), 2);
+        assert_eq!(texts(answers), ["7", "NOSCRIPT"]);
+    }
+
+    #[test]
+    fn a_transaction_that_did_not_run_says_why() {
+        let queued = [
+            "+OK\r\n",
+            "+QUEUED\r\n",
+            "-MISCONF x\r\n",
+            "-EXECABORT x\r\n",
+        ];
+        assert_eq!(
+            texts(of_transaction(queued.map(parsed), 2)),
+            ["MISCONF", "MISCONF"]
+        );
+        let queued = ["+OK\r\n", "+QUEUED\r\n", "+QUEUED\r\n", "-READONLY x\r\n"];
+        assert_eq!(
+            texts(of_transaction(queued.map(parsed), 2)),
+            ["READONLY", "READONLY"]
+        );
+    }
+
+    #[test]
+    fn without_a_transaction_each_script_ran_by_itself() {
+        let answers = ["-NOPERM x\r\n", ":1\r\n", "-OOM x\r\n", "-ERR x\r\n"];
+        assert_eq!(texts(of_transaction(answers.map(parsed), 2)), ["1", "OOM"]);
+    }
+}
