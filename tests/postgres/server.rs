@@ -4,6 +4,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::Duration,
 };
 
 use crate::child;
@@ -13,6 +14,10 @@ pub(crate) struct Server {
     folder: tempfile::TempDir,
     pub(crate) port: u16,
 }
+
+/// How often a server is started that does not start.
+const MOST_STARTS: usize = 40;
+const BETWEEN_STARTS: Duration = Duration::from_millis(500);
 
 impl Server {
     /// Makes and starts a server. Returns `None` after it said why, if this system has no PostgreSQL.
@@ -89,8 +94,18 @@ impl Server {
         std::fs::write(&file, format!("{before}\n{own}{settings}\n")).unwrap();
     }
 
-    /// Starts the server again.
+    /// Starts the server again. After a kill, what is left of the old one may be in the way for a
+    /// while.
     pub(crate) fn resume(&self) {
+        for _ in 1..MOST_STARTS {
+            let mut start = self.control("start");
+            start.current_dir("/").stdin(Stdio::null());
+            start.stdout(Stdio::null()).stderr(Stdio::null());
+            if start.status().is_ok_and(|status| status.success()) {
+                return;
+            }
+            std::thread::sleep(BETWEEN_STARTS);
+        }
         self.resume_in(&[]);
     }
 
