@@ -17,7 +17,7 @@ use super::{
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     /// This place. The text is its URL with the fragment.
-    Place(Place, String),
+    Place(Box<Place>, String),
     /// A URL that is neither http nor https.
     Other,
     /// Clients would read it as different URLs.
@@ -52,7 +52,7 @@ pub(super) fn target(from: &Place, location: &[u8]) -> Target {
     };
     let fragment = text.find('#').map_or("", |at| &text[at..]);
     let url = format!("{}{fragment}", place.url());
-    Target::Place(place, url)
+    Target::Place(Box::new(place), url)
 }
 
 /// Returns a reference in the characters of a URI.
