@@ -41,7 +41,12 @@ async fn a_replica_that_has_everything_takes_over_and_nobody_notices() {
 
 #[tokio::test]
 async fn a_replica_that_lacks_acknowledged_writes_is_detected_and_is_another_store() {
-    for write in ["payment", "record", "deletion"] {
+    for write in [
+        "payment",
+        "payment before a spent one",
+        "record",
+        "deletion",
+    ] {
         let Some(server) = Server::start() else {
             return;
         };
@@ -60,6 +65,12 @@ async fn a_replica_that_lacks_acknowledged_writes_is_detected_and_is_another_sto
         let mut standby = server.standby_elsewhere();
         match write {
             "payment" => assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED),
+            "payment before a spent one" => {
+                assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+                // The same connection answers, and writes nothing.
+                let spent = consume(&store, key(1)).await.unwrap();
+                assert_eq!(spent, Consumption::Spent);
+            }
             "record" => assert!(store.put_if_absent(record, vec![1], LATER).await.unwrap()),
             _ => store.delete(record).await.unwrap(),
         }

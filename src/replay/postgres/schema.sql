@@ -212,8 +212,11 @@ BEGIN
     IF answer = 0 AND p_serving IS NOT NULL AND (p_now <= p.last_serving OR p_now <= ANY (p.earlier_serving)) THEN
         answer := 2;
     END IF;
-    row_version := p.version;
-    row_ends := p.expires_at;
+    IF is_changed THEN
+        -- Only what was written tells whether the server lost something later.
+        row_version := p.version;
+        row_ends := p.expires_at;
+    END IF;
 END
 $$;
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// The row that a statement wrote or read, as the answer to it said.
+/// The row that a statement wrote, as the answer to it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SeenRow {
     /// The key of the row in the table.
