@@ -52,7 +52,12 @@ pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Setti
         )));
     }
     let mut config = Vec::new();
-    for name in ["appendonly", "appendfsync", "min-replicas-to-write"] {
+    for name in [
+        "appendonly",
+        "appendfsync",
+        "no-appendfsync-on-rewrite",
+        "min-replicas-to-write",
+    ] {
         let value = ask(connection, cmd("CONFIG").arg("GET").arg(name).clone()).await;
         match value {
             Ok(value) => config.push(items(value).into_iter().nth(1).map(text)),
@@ -64,25 +69,29 @@ pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Setti
     Ok(judge(
         field("run_id").to_owned(),
         version,
-        [&config[0], &config[1], &config[2]].map(|it| it.as_deref()),
+        [&config[0], &config[1], &config[2], &config[3]].map(|it| it.as_deref()),
     ))
 }
 
 fn judge(
     run: String,
     version: String,
-    [appendonly, appendfsync, replicas]: [Option<&str>; 3],
+    [appendonly, appendfsync, not_on_rewrite, replicas]: [Option<&str>; 4],
 ) -> Settings {
     let shown = |value: Option<&str>| value.unwrap_or("unreadable").to_owned();
     Settings {
         run,
         version,
-        syncs: appendonly == Some("yes") && appendfsync == Some("always"),
+        // While the file is rewritten, a server may leave the fsyncs out.
+        syncs: appendonly == Some("yes")
+            && appendfsync == Some("always")
+            && not_on_rewrite == Some("no"),
         replicas: replicas.and_then(|number| number.parse().ok()).unwrap_or(0),
         summary: format!(
-            "appendonly {}, appendfsync {}, min-replicas-to-write {}",
+            "appendonly {}, appendfsync {}, no-appendfsync-on-rewrite {}, min-replicas-to-write {}",
             shown(appendonly),
             shown(appendfsync),
+            shown(not_on_rewrite),
             shown(replicas)
         ),
     }
@@ -140,23 +149,26 @@ mod tests {
 
     #[test]
     fn only_an_fsync_before_each_answer_counts() {
-        let judged = |only, fsync, replicas| {
-            judge(String::new(), "Redis 7".to_owned(), [only, fsync, replicas])
+        let judged = |only, fsync, not, replicas| {
+            let config = [only, fsync, not, replicas];
+            judge(String::new(), "Redis 7".to_owned(), config)
         };
-        let (yes, always) = (Some("yes"), Some("always"));
-        assert!(judged(yes, always, Some("0")).syncs);
-        for (only, fsync) in [
-            (yes, Some("everysec")),
-            (Some("no"), always),
-            (None, always),
-            (yes, None),
+        let (yes, always, no) = (Some("yes"), Some("always"), Some("no"));
+        assert!(judged(yes, always, no, Some("0")).syncs);
+        for (only, fsync, not) in [
+            (yes, Some("everysec"), no),
+            (no, always, no),
+            (None, always, no),
+            (yes, None, no),
+            (yes, always, yes),
+            (yes, always, None),
         ] {
-            assert!(!judged(only, fsync, None).syncs);
+            assert!(!judged(only, fsync, not, None).syncs);
         }
-        assert_eq!(judged(yes, always, Some("2")).replicas, 2);
+        assert_eq!(judged(yes, always, no, Some("2")).replicas, 2);
         assert_eq!(
-            judged(yes, None, Some("x")).summary,
-            "appendonly yes, appendfsync unreadable, min-replicas-to-write x"
+            judged(yes, None, no, Some("x")).summary,
+            "appendonly yes, appendfsync unreadable, no-appendfsync-on-rewrite no, min-replicas-to-write x"
         );
     }
 
