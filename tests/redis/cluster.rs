@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::time::timeout;
 use tower_x402::replay::{
     Consumption, Durability, RedisOptions, RedisStore, ReplayStore as _, StoreErrorKind,
     conformance::{self, Setup},
@@ -165,6 +166,36 @@ async fn a_replica_of_a_cluster_that_lacks_writes_is_recognised() {
             }
         };
         assert!(answer.to_string().contains("has forgotten"), "{answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_promises_less_than_the_store_is_not_used_when_it_takes_over() {
+    for program in programs() {
+        let mut cluster = Cluster::start(program);
+        cluster.add_replicas(program);
+        cluster.fail_over_soon();
+        let store = patient(&cluster.url("shop")).await;
+        assert_eq!(store.durability(), Durability::Durable);
+        let held = |server: &Server| server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+        let mut number = 0;
+        while held(&cluster.0[1]).is_empty() {
+            number += 1;
+            assert_eq!(consume(&store, key(number)).await.unwrap(), GRANTED);
+        }
+        cluster.0[4].ask(&["CONFIG", "SET", "appendfsync", "everysec"]);
+        cluster.0[1].kill();
+        let refused = async {
+            loop {
+                let error = consume(&store, key(number)).await.unwrap_err();
+                if error.to_string().contains("promises less") {
+                    return error.kind();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let kind = timeout(Duration::from_secs(60), refused).await;
+        assert_eq!(kind.unwrap(), StoreErrorKind::Refused);
     }
 }
 

@@ -90,7 +90,7 @@ use crate::{
 /// set up again from a backup. Each process remembers the latest write that each of its connections
 /// was told of. Before it uses a server that was started anew, or another server, it checks that
 /// these are there. It does so with its next call. Until then, another process may grant again what
-/// was lost. So let each process call `Paywall::ready` every few seconds. Each statement names the server that it is for, so this also holds behind
+/// was lost, and then nobody may notice. So let each process call `Paywall::ready` every few seconds. Each statement names the server that it is for, so this also holds behind
 /// PgBouncer. If one is missing, every call returns
 /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt), in all processes, until they
 /// connect again, and the log says why. The store then has a new [`StoreId`] and a new

@@ -19,6 +19,7 @@ use super::{
     fault::{is_elsewhere, refused},
     primary::{Call, Failure, Place, Server},
     reply::{bytes, items, number},
+    settings::Promise,
     url::{Access, Host},
 };
 use crate::{
@@ -34,6 +35,7 @@ pub(super) struct Cluster {
     access: Access,
     time_limit: Duration,
     news: Arc<Notify>,
+    promise: Promise,
     known: RwLock<Map>,
     servers: Mutex<HashMap<Host, Arc<Server>>>,
     is_stale: AtomicBool,
@@ -53,7 +55,7 @@ impl Cluster {
         hosts: Vec<Host>,
         access: Access,
         time_limit: Duration,
-        news: Arc<Notify>,
+        (news, promise): (Arc<Notify>, Promise),
     ) -> Self {
         let map = Map {
             ranges: Vec::new(),
@@ -63,6 +65,7 @@ impl Cluster {
             access,
             time_limit,
             news,
+            promise,
             known: RwLock::new(map),
             servers: Mutex::default(),
             is_stale: AtomicBool::new(true),
@@ -154,7 +157,7 @@ impl Cluster {
                 Place::At(host.clone()),
                 self.access.clone(),
                 self.time_limit,
-                self.news.clone(),
+                (self.news.clone(), self.promise.clone()),
                 false,
             ))
         };
@@ -310,7 +313,7 @@ mod tests {
             url.hosts,
             url.access,
             Duration::from_secs(1),
-            Arc::default(),
+            Default::default(),
         )
     }
 }

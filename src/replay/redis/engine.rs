@@ -18,6 +18,7 @@ use super::{
     primary::{Call, Place, Server},
     reply::{items, number},
     scripts::{self, Script},
+    settings::Promise,
     url::{Kind, RedisUrl},
 };
 use crate::{
@@ -41,6 +42,7 @@ pub(super) struct Engine {
 #[derive(Debug)]
 pub(super) struct Servers {
     kind: Topology,
+    promise: Promise,
     /// Tells the task of the store that what was acknowledged must be checked at a server.
     pub(super) news: Arc<Notify>,
     time_limit: Duration,
@@ -74,14 +76,15 @@ impl Servers {
             access,
         } = url;
         let (limit, fails_over) = (options.time_limit, kind != Kind::Single);
-        let news = Arc::<Notify>::default();
+        let (news, promise) = (Arc::<Notify>::default(), Promise::default());
         let one = |place, access| {
-            let server = Server::new(place, access, limit, news.clone(), true);
+            let shared = (news.clone(), promise.clone());
+            let server = Server::new(place, access, limit, shared, true);
             Topology::One(Arc::new(server))
         };
         let kind = match kind {
             Kind::Cluster => {
-                let cluster = Cluster::new(hosts, access, limit, news.clone());
+                let cluster = Cluster::new(hosts, access, limit, (news.clone(), promise.clone()));
                 Topology::Cluster(Box::new(cluster))
             }
             Kind::Sentinel(primary) => one(Place::Sentinel(hosts, primary), access),
@@ -97,6 +100,7 @@ impl Servers {
         Self {
             kind,
             news,
+            promise,
             time_limit: limit,
             fails_over,
             buckets,
@@ -149,10 +153,9 @@ impl Servers {
             .await
             .unwrap_or_else(|_| Err(late()))?;
         let replicas = settings.iter().map(|server| server.replicas).min();
-        Ok((
-            settings.iter().all(|server| server.syncs),
-            replicas.unwrap_or(0),
-        ))
+        let syncs = settings.iter().all(|server| server.syncs);
+        let found = (syncs, replicas.unwrap_or(0));
+        Ok(*self.promise.get_or_init(|| found))
     }
 
     /// Returns one bucket of each server.

@@ -18,7 +18,7 @@ use super::{
     fault::{NAME, after_sending, not_sent, refused, setup, unavailable},
     gathering::{Gathering, Sent, Waiting},
     scripts::Script,
-    settings::{self, Settings},
+    settings::{self, Promise, Settings},
     url::{Access, Host},
 };
 use crate::{lock::lock, replay::StoreError, trace};
@@ -46,6 +46,8 @@ pub(super) struct Server {
     pub(super) is_alone: bool,
     /// What the first connection found. A later one may not promise less.
     promised: Mutex<Option<Settings>>,
+    /// What all servers of the store together promise.
+    of_store: Promise,
     /// The run of the server that was connected last.
     run: Mutex<String>,
     /// Tells the task of the store that another run was connected.
@@ -111,7 +113,7 @@ impl Server {
         place: Place,
         access: Access,
         time_limit: Duration,
-        news: Arc<Notify>,
+        (news, of_store): (Arc<Notify>, Promise),
         is_alone: bool,
     ) -> Self {
         let (lanes, turn, promised) = (Default::default(), AtomicUsize::new(0), Mutex::default());
@@ -124,6 +126,7 @@ impl Server {
             gathering: Gathering::default(),
             is_alone,
             promised,
+            of_store,
             run: Mutex::default(),
             news,
         }
@@ -267,23 +270,20 @@ impl Server {
             .map_err(|error| not_sent(&error))?;
         let settings = settings::read(&mut connection).await?;
         let mut promised = lock(&self.promised);
-        match &*promised {
-            Some(promised)
-                if promised.syncs && !settings.syncs || promised.replicas > settings.replicas =>
-            {
-                return Err(refused(format!(
-                    "the server promises less than when this process started ({}): restore its configuration, or start again",
-                    settings.summary
-                )));
-            }
-            Some(_) => {}
-            None => {
-                trace::info(format_args!(
-                    "replay store on {} at {host}: {}",
-                    settings.version, settings.summary
-                ));
-                *promised = Some(settings.clone());
-            }
+        let own = promised.as_ref().map(|own| (own.syncs, own.replicas));
+        let mut least = own.into_iter().chain(self.of_store.get().copied());
+        if least.any(|least| settings.is_less_than(least)) {
+            return Err(refused(format!(
+                "the server promises less than when this process started ({}): restore its configuration, or start again",
+                settings.summary
+            )));
+        }
+        if promised.is_none() {
+            trace::info(format_args!(
+                "replay store on {} at {host}: {}",
+                settings.version, settings.summary
+            ));
+            *promised = Some(settings.clone());
         }
         if std::mem::replace(&mut *lock(&self.run), settings.run.clone()) != settings.run {
             self.news.notify_one();

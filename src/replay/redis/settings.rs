@@ -1,5 +1,7 @@
 //! What a server's configuration promises.
 
+use std::sync::{Arc, OnceLock};
+
 use redis::{RedisError, Value, aio::MultiplexedConnection, cmd};
 
 use super::{
@@ -21,6 +23,16 @@ pub(super) struct Settings {
     pub(super) replicas: u32,
     /// What the server says about it, for the log.
     pub(super) summary: String,
+}
+
+/// What the store was opened with: whether all servers sync each write, and the fewest replicas that
+/// acknowledge one. No server may promise less later, also none that takes the place of another.
+pub(super) type Promise = Arc<OnceLock<(bool, u32)>>;
+
+impl Settings {
+    pub(super) fn is_less_than(&self, (syncs, replicas): (bool, u32)) -> bool {
+        syncs && !self.syncs || replicas > self.replicas
+    }
 }
 
 /// Reads the settings of a server that was just connected. Refuses one that cannot hold a store.

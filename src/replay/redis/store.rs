@@ -47,9 +47,8 @@ use crate::{
 /// `min-replicas-to-write N`, each write also waits until N replicas have it, and is an error if they
 /// do not in time. Sentinels and clusters may put a replica in the place of a server, so there the
 /// store is durable only if N is at least 1. Otherwise it is [`Volatile`](Durability::Volatile), also
-/// if the configuration cannot be read. The log says what was found. If a later connection to a server
-/// finds less than the first one, it is refused. A replica of a cluster that takes over is a server
-/// of its own: **give it the same settings**, because nothing compares them.
+/// if the configuration cannot be read. The log says what was found. If a later connection finds less
+/// than the first ones, it is refused. So a replica that may take over needs the same settings.
 ///
 /// `maxmemory-policy` must be `noeviction`, or the store is not opened. If memory is full, consumes
 /// are an error ([`StoreErrorKind::Full`](crate::replay::StoreErrorKind::Full)), and releases are
