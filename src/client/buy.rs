@@ -111,10 +111,10 @@ async fn take<E>(wallet: &Wallet, job: &Job, checked: Checked) -> Result<Taken, 
             Err(BeginRefusal::AlreadyPaid(_) | BeginRefusal::Unresolved(_)) if !looked => {
                 // Another call for the same request was given up meanwhile, or it is another request.
                 looked = true;
-                match wallet.earlier_or_others(job).await? {
-                    Ok(bought) => return Ok(Taken::Bought(Box::new(bought))),
-                    Err(others) => payment.others = others,
+                if let Some(bought) = wallet.earlier(job).await? {
+                    return Ok(Taken::Bought(Box::new(bought)));
                 }
+                payment.others = wallet.others(job).map_err(Cause::Ledger)?;
             }
             Err(
                 BeginRefusal::HostInTrouble { entries, .. }

@@ -21,8 +21,8 @@ enum Found {
     Bought(Box<Bought>),
     /// Another call asks the payer about it.
     LookedUp(Entry),
-    /// Nothing but these, which are for other requests.
-    Others(Vec<EntryId>),
+    /// Nothing that this request can use.
+    Nothing,
     /// It was sent, and is taken up.
     Unresolved(Entry, Hand),
 }
@@ -44,27 +44,23 @@ impl Wallet {
         if !self.ledger().has_unended().map_err(Cause::Ledger)? {
             return Ok(None);
         }
-        Box::pin(self.earlier_or_others(job)).await.map(Result::ok)
+        Box::pin(self.take_up(job)).await
     }
 
-    /// Returns the same, or else the payments for the same URL and body that are for other requests.
-    pub(super) async fn earlier_or_others<E>(
-        &self,
-        job: &Job,
-    ) -> Result<Result<Bought, Vec<EntryId>>, Cause<E>> {
+    async fn take_up<E>(&self, job: &Job) -> Result<Option<Bought>, Cause<E>> {
         let until = Instant::now() + LOOKUP_TIME + GRACE;
         // Each turn ends one entry of this request, or waits until another call did.
         loop {
             let released = self.ledger().released();
             let found = self.find(job).map_err(Cause::Ledger)?;
             match found {
-                Found::Bought(bought) => return Ok(Ok(*bought)),
+                Found::Bought(bought) => return Ok(Some(*bought)),
                 Found::LookedUp(entry) => {
                     if timeout_at(until, released).await.is_err() {
                         return Err(Cause::InFlight(receipt(&entry)));
                     }
                 }
-                Found::Others(others) => return Ok(Err(others)),
+                Found::Nothing => return Ok(None),
                 // It was paid meanwhile.
                 Found::Unresolved(entry, _) if entry.state() == EntryState::Paid => {}
                 Found::Unresolved(entry, hand) => {
@@ -82,21 +78,16 @@ impl Wallet {
     fn find(&self, job: &Job) -> Result<Found, LedgerError> {
         let mut entries = self.ledger().find(&job.key())?;
         entries.sort_by_key(|entry| entry.state() != EntryState::Paid);
-        let (mut looked_up, mut others) = (None, Vec::new());
+        let mut looked_up = None;
         for entry in entries {
             if entry.state() == EntryState::Paid {
-                match self.restored(&entry, job) {
-                    Restored::Elsewhere => others.push(entry.id()),
-                    Restored::Purchase(purchase) => {
-                        if let Claim::Taken(entry) = self.ledger().claim(entry.id())? {
-                            let hand = self.hand(entry.id());
-                            let bought = self.bought(&entry, &*purchase, hand, job);
-                            if let Some(bought) = bought {
-                                return Ok(Found::Bought(Box::new(bought)));
-                            }
-                        }
+                if let Restored::Purchase(purchase) = self.restored(&entry, job)
+                    && let Claim::Taken(entry) = self.ledger().claim(entry.id())?
+                {
+                    let hand = self.hand(entry.id());
+                    if let Some(bought) = self.bought(&entry, &*purchase, hand, job) {
+                        return Ok(Found::Bought(Box::new(bought)));
                     }
-                    Restored::Unusable => {}
                 }
                 continue;
             }
@@ -109,7 +100,7 @@ impl Wallet {
                 Claim::NotFree => {}
             }
         }
-        Ok(looked_up.map_or(Found::Others(others), Found::LookedUp))
+        Ok(looked_up.map_or(Found::Nothing, Found::LookedUp))
     }
 
     /// Returns the payments for the same URL and body that were bought for other requests.
