@@ -6,7 +6,7 @@ use tokio::task::JoinSet;
 
 use super::{
     process::Remote,
-    subject::{Setup, Subject, a_key, a_use, after, race, uses},
+    subject::{Setup, Subject, a_key, a_use, after, each_is_granted_once, race, uses},
 };
 use crate::replay::{Consumption, ConsumptionKey, ReplayStore, UseRequest};
 
@@ -50,20 +50,9 @@ fn all_are_one_store(stores: &[Store]) {
 
 async fn as_many_are_granted_as_were_bought(stores: &[Store], bought: u32) {
     let handles: Vec<_> = stores.iter().collect();
-    let mut remaining: Vec<_> = race(&handles, a_key(), bought, a_use)
-        .await
-        .into_iter()
-        .filter_map(|answer| match answer {
-            Consumption::Granted { remaining } => Some(remaining),
-            Consumption::InUse | Consumption::Spent => None,
-        })
-        .collect();
-    remaining.sort_unstable();
-    let expected: Vec<_> = (0..bought).collect();
-    assert_eq!(
-        remaining, expected,
-        "many processes raced for {bought} uses; each must be granted once"
-    );
+    let answers = race(&handles, a_key(), bought, a_use).await;
+    let what = format!("many processes raced for {bought} uses");
+    each_is_granted_once(answers, bought, &what);
 }
 
 /// The last process is killed while it takes uses that the others want too.

@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     releases::wait_for_grant,
-    subject::{Setup, Subject, a_key, a_use, after, race, restorable, uses},
+    subject::{Setup, Subject, a_key, a_use, after, each_is_granted_once, race, restorable, uses},
 };
 use crate::{
     clock::TestClock,
@@ -103,20 +103,9 @@ fn both_were_made_at_one_moment(Pair { one, other }: &Pair) {
 
 async fn as_many_are_granted_as_were_bought(Pair { one, other }: &Pair, bought: u32) {
     let key = a_key();
-    let mut remaining: Vec<_> = race(&[&one.store, &other.store], key, bought, a_use)
-        .await
-        .into_iter()
-        .filter_map(|answer| match answer {
-            Consumption::Granted { remaining } => Some(remaining),
-            Consumption::InUse | Consumption::Spent => None,
-        })
-        .collect();
-    remaining.sort_unstable();
-    let expected: Vec<_> = (0..bought).collect();
-    assert_eq!(
-        remaining, expected,
-        "tasks raced for {bought} uses through two handles; each must be granted once"
-    );
+    let answers = race(&[&one.store, &other.store], key, bought, a_use).await;
+    let what = format!("tasks raced for {bought} uses through two handles");
+    each_is_granted_once(answers, bought, &what);
     let id = a_use();
     for answer in race(&[&one.store, &other.store], a_key(), 2, || id).await {
         assert_eq!(

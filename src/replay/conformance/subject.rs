@@ -177,6 +177,18 @@ pub(super) async fn race<S: ReplayStore + ?Sized>(
         .collect()
 }
 
+/// Checks that each bought use was granted once. `race` says what raced for how many uses.
+pub(super) fn each_is_granted_once(answers: Vec<Consumption>, bought: u32, race: &str) {
+    let granted = answers.into_iter().filter_map(|answer| match answer {
+        Consumption::Granted { remaining } => Some(remaining),
+        Consumption::InUse | Consumption::Spent => None,
+    });
+    let mut remaining: Vec<_> = granted.collect();
+    remaining.sort_unstable();
+    let expected: Vec<_> = (0..bought).collect();
+    assert_eq!(remaining, expected, "{race}; each must be granted once");
+}
+
 pub(super) fn a_key() -> ConsumptionKey {
     ConsumptionKey::lightning(Network::Regtest, a_hash())
 }

@@ -1,4 +1,6 @@
-use super::subject::{RACERS, Setup, Subject, a_hash, a_key, a_use, race, uses};
+use super::subject::{
+    RACERS, Setup, Subject, a_hash, a_key, a_use, each_is_granted_once, race, uses,
+};
 use crate::{
     payment::Network,
     replay::{Consumption, ConsumptionKey, ReplayStore},
@@ -18,20 +20,9 @@ pub(super) async fn suite<S: ReplayStore>(open: &impl AsyncFn(Setup) -> S) {
 
 async fn as_many_are_granted_as_were_bought<S: ReplayStore>(subject: &Subject<S>, bought: u32) {
     let key = a_key();
-    let mut remaining: Vec<_> = race(&[&subject.store], key, bought, a_use)
-        .await
-        .into_iter()
-        .filter_map(|answer| match answer {
-            Consumption::Granted { remaining } => Some(remaining),
-            Consumption::InUse | Consumption::Spent => None,
-        })
-        .collect();
-    remaining.sort_unstable();
-    let expected: Vec<_> = (0..bought).collect();
-    assert_eq!(
-        remaining, expected,
-        "{RACERS} tasks raced for {bought} uses; each must be granted once"
-    );
+    let answers = race(&[&subject.store], key, bought, a_use).await;
+    let what = format!("{RACERS} tasks raced for {bought} uses");
+    each_is_granted_once(answers, bought, &what);
     assert_eq!(
         subject.consume(key, a_use(), uses(bought)).await,
         Consumption::Spent,
