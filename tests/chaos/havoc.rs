@@ -68,7 +68,7 @@ async fn dies_at(world: &World, life: Duration) {
     }
 }
 
-/// Breaks the store and mends it again.
+/// Makes the store fail, and makes it work again, until all is to be calm.
 pub(crate) async fn break_store(world: Arc<World>, store: Arc<Mutex<StoreServer>>) {
     let mut dice = Dice::new(world.options.seed, 1);
     loop {

@@ -171,7 +171,7 @@ impl PostgresStore {
         })
     }
 
-    /// Runs something on the store's own thread, where it goes on if the caller leaves.
+    /// Runs something on the store's own thread. It goes on there if the caller leaves.
     pub(super) async fn on_thread<T, F>(
         &self,
         act: impl FnOnce(Arc<Connections>) -> F,

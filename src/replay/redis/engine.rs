@@ -38,7 +38,7 @@ pub(super) struct Engine {
     clock: Arc<dyn Clock>,
 }
 
-/// Where the buckets of a store are.
+/// The servers that hold the buckets of a store.
 #[derive(Debug)]
 pub(super) struct Servers {
     kind: Topology,

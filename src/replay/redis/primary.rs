@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{lock::lock, replay::StoreError, trace};
 
-/// Where a server is.
+/// How to find a server.
 #[derive(Clone, Debug)]
 pub(super) enum Place {
     At(Host),
@@ -296,7 +296,7 @@ impl Server {
         })
     }
 
-    /// Returns where the server is now.
+    /// Returns the address that the server has now.
     async fn host(&self) -> Result<Host, StoreError> {
         let (sentinels, name) = match &self.place {
             Place::At(host) => return Ok(host.clone()),

@@ -17,7 +17,7 @@ pub(super) struct Places {
     first: u64,
     /// How many numbers the client has.
     pub(super) own: u64,
-    /// Where an arc begins, and how many numbers there are around it, the narrowest first.
+    /// The beginning of each arc, and how many numbers there are around it. The narrowest is first.
     arcs: Vec<(u64, u64)>,
 }
 
