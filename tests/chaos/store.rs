@@ -1,6 +1,4 @@
-//! The store's server, which is broken and mended while clients pay.
-
-use std::process::Command;
+//! The store's server. It is made to fail, and to work again, while clients pay.
 
 use crate::{options::Engine, postgres, redis};
 
@@ -59,8 +57,8 @@ impl StoreServer {
 
     pub(crate) fn break_down(&mut self, fault: Fault) {
         match (self, fault) {
-            (Self::Postgres(server), Fault::Killed) => signal(server, "KILL"),
-            (Self::Postgres(server), Fault::Frozen) => signal(server, "STOP"),
+            (Self::Postgres(server), Fault::Killed) => server.signal("KILL"),
+            (Self::Postgres(server), Fault::Frozen) => server.signal("STOP"),
             (Self::Postgres(server), Fault::Stopped) => server.kill(),
             (Self::Redis(server), Fault::Killed) => server.kill(),
             (Self::Redis(server), Fault::Frozen) => server.signal("STOP"),
@@ -75,24 +73,10 @@ impl StoreServer {
     pub(crate) fn mend(&mut self, fault: Fault) {
         match (self, fault) {
             (Self::Postgres(server), Fault::Killed | Fault::Stopped) => server.resume(),
-            (Self::Postgres(server), Fault::Frozen) => signal(server, "CONT"),
+            (Self::Postgres(server), Fault::Frozen) => server.signal("CONT"),
             (Self::Redis(server), Fault::Killed | Fault::Stopped) => server.start_again(),
             (Self::Redis(server), Fault::Frozen) => server.signal("CONT"),
             (Self::Memory, _) => {}
         }
     }
-}
-
-/// Sends a signal to all processes of PostgreSQL.
-fn signal(server: &postgres::Server, signal: &str) {
-    let file = server.folder().join("data").join("postmaster.pid");
-    let first = std::fs::read_to_string(file).unwrap();
-    let first = first.lines().next().unwrap();
-    let children = Command::new("pgrep").args(["-P", first]).output().unwrap();
-    let children = String::from_utf8(children.stdout).unwrap();
-    // One that ends meanwhile is no error.
-    let _ = Command::new("kill")
-        .args([&format!("-{signal}"), first])
-        .args(children.split_whitespace())
-        .output();
 }

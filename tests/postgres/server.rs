@@ -146,11 +146,16 @@ impl Server {
     pub(crate) fn signal(&self, signal: &str) {
         let file = std::fs::read_to_string(self.data().join("postmaster.pid")).unwrap();
         let first = file.lines().next().unwrap();
-        let mut ps = Command::new("ps");
-        let all = run(ps.args(["-o", "pid=", "--pid", first, "--ppid", first]));
-        run(Command::new("kill")
-            .arg(format!("-{signal}"))
-            .args(all.split_whitespace()));
+        let children = Command::new("pgrep").args(["-P", first]).output().unwrap();
+        let children = String::from_utf8(children.stdout).unwrap();
+        let kill = || {
+            let mut kill = Command::new("kill");
+            kill.arg(format!("-{signal}"));
+            kill
+        };
+        run(kill().arg(first));
+        // One that ends meanwhile is no error.
+        let _ = kill().args(children.split_whitespace()).output();
     }
 
     fn control(&self, action: &str) -> Command {
