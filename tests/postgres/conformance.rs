@@ -1,16 +1,11 @@
 //! The suites that every store must pass.
 
-use std::process::Command;
-
 use tower_x402::replay::{
     PostgresOptions, PostgresStore,
     conformance::{self, Setup},
 };
 
-use crate::{GRANTED, connect, consume, key, server::Server};
-
-const OTHER: &str = "X402_POSTGRES_TEST";
-const URL: &str = "X402_POSTGRES_URL";
+use crate::{GRANTED, child, connect, consume, key, server::Server};
 
 async fn open(url: &str, setup: Setup) -> PostgresStore {
     let url = format!("{url}_{}", setup.name);
@@ -64,7 +59,7 @@ async fn two_processes_are_one_store() {
         return;
     };
     let url = server.url("s");
-    let other = other_process(test, &url);
+    let other = child::command(test, &url, &[]);
     conformance::two_processes(async |setup| open(&url, setup).await, other).await;
 }
 
@@ -78,7 +73,7 @@ async fn many_processes_are_one_store() {
         return;
     };
     let url = server.url("s");
-    let others = (0..5).map(|_| other_process(test, &url));
+    let others = (0..5).map(|_| child::command(test, &url, &[]));
     conformance::many_processes(async |setup| open(&url, setup).await, others).await;
 }
 
@@ -120,23 +115,13 @@ async fn a_standby_that_each_commit_waited_for_takes_over_and_grants_nothing_twi
     .await;
 }
 
-/// Returns a command that starts this program again, to open the stores of a URL.
-fn other_process(test: &str, url: &str) -> Command {
-    let mut other = Command::new(std::env::current_exe().unwrap());
-    other
-        .args([test, "--exact", "--nocapture"])
-        .env(OTHER, test)
-        .env(URL, url);
-    other
-}
-
-/// Returns whether this is a process that [`other_process`] started for a test, after it did what it
-/// was started for.
+/// Returns whether this is a process that a test started on a URL, after it did what it was started
+/// for.
 async fn is_other_process(test: &str) -> bool {
-    if std::env::var(OTHER).as_deref() != Ok(test) {
+    let Some(url) = child::place_of(test) else {
         return false;
-    }
-    let url = std::env::var(URL).unwrap();
+    };
+    let url = url.into_string().unwrap();
     assert!(conformance::other_process(async |setup| open(&url, setup).await).await);
     true
 }

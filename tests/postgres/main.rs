@@ -15,6 +15,8 @@ mod expiry;
 mod failures;
 mod http;
 mod lost;
+#[path = "../stores/one_use.rs"]
+mod one_use;
 mod pooler;
 mod processes;
 mod server;
@@ -22,19 +24,17 @@ mod server;
 mod site;
 mod tls;
 
-use std::{
-    num::NonZeroU32,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use tower_x402::{
-    Network, PaymentHash,
     clock::{TestClock, Timestamp},
     replay::{
         Consumption, ConsumptionKey, PostgresOptions, PostgresStore, ReleaseReason, ReplayStore,
-        StoreError, UseId, UseLimits, UseRequest,
+        StoreError, UseId, UseRequest,
     },
 };
+
+use self::one_use::{GRANTED, ONCE, key, take};
 
 /// Opens a store with a clock of its own.
 async fn connect(url: &str) -> PostgresStore {
@@ -44,10 +44,7 @@ async fn connect(url: &str) -> PostgresStore {
 
 /// Takes the only use of a payment.
 async fn consume(store: &dyn ReplayStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {
-    let use_id = UseId::random().unwrap();
-    store
-        .consume(UseRequest::new(key, use_id, ONCE, LATER))
-        .await
+    take(store, key, ONCE, LATER).await
 }
 
 /// Asks for a use until there is an answer, and gives it back after each error, as the paywall does.
@@ -65,14 +62,6 @@ async fn answered(store: &dyn ReplayStore, key: ConsumptionKey) -> Consumption {
     }
 }
 
-fn key(number: u64) -> ConsumptionKey {
-    let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&number.to_le_bytes());
-    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
-}
-
-const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);
-const GRANTED: Consumption = Consumption::Granted { remaining: 0 };
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_003_600);
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -9,9 +9,9 @@ use tower_x402::replay::{
 };
 
 use crate::{
-    GRANTED, consume, key, patient,
+    GRANTED, child, consume, key, patient,
     server::{Server, programs},
-    suites::{Opener, is_other_process, other_process},
+    suites::{Opener, is_other_process},
 };
 
 /// Three servers that share the slots, and know each other.
@@ -106,9 +106,9 @@ async fn many_processes_are_one_store_on_a_cluster() {
     for program in programs() {
         let (cluster, opener) = (Cluster::start(program), Opener::default());
         let open = async |setup: Setup| opener.open(&cluster.url(setup.name), setup).await;
-        let others = (0..3).map(|_| other_process(test, &cluster.url("")));
+        let others = (0..3).map(|_| child::command(test, cluster.url(""), &[]));
         conformance::many_processes(open, others).await;
-        conformance::two_processes(open, other_process(test, &cluster.url(""))).await;
+        conformance::two_processes(open, child::command(test, cluster.url(""), &[])).await;
     }
 }
 

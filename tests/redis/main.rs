@@ -4,25 +4,28 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+#[allow(dead_code)]
+#[path = "../stores/child.rs"]
+mod child;
 mod cluster;
 mod faults;
 mod http;
 mod lost;
+#[path = "../stores/one_use.rs"]
+mod one_use;
 mod sentinel;
 mod server;
 mod site;
 mod suites;
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use tower_x402::{
-    Network, PaymentHash,
     clock::Timestamp,
-    replay::{
-        Consumption, ConsumptionKey, RedisOptions, RedisStore, ReplayStore as _, StoreError, UseId,
-        UseLimits, UseRequest,
-    },
+    replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError},
 };
+
+use self::one_use::{GRANTED, ONCE, key, take};
 
 /// Opens a store that waits long, so that a busy machine fails no test.
 async fn patient(url: &str) -> RedisStore {
@@ -31,17 +34,5 @@ async fn patient(url: &str) -> RedisStore {
 }
 
 async fn consume(store: &RedisStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {
-    let use_id = UseId::random().unwrap();
-    store
-        .consume(UseRequest::new(key, use_id, ONCE, Timestamp::MAX))
-        .await
+    take(store, key, ONCE, Timestamp::MAX).await
 }
-
-fn key(number: u64) -> ConsumptionKey {
-    let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&number.to_le_bytes());
-    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
-}
-
-const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);
-const GRANTED: Consumption = Consumption::Granted { remaining: 0 };

@@ -1,7 +1,6 @@
 //! The conformance suites.
 
 use std::{
-    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -11,7 +10,10 @@ use tower_x402::replay::{
     conformance::{self, Setup},
 };
 
-use crate::server::{DURABLE, Server, programs};
+use crate::{
+    child,
+    server::{DURABLE, Server, programs},
+};
 
 /// Opens the stores of a suite, each after all that was asked of earlier ones is carried out: a
 /// release is carried out in the store's own time, and a suite drops one store to open another.
@@ -112,7 +114,7 @@ async fn two_processes_are_one_store() {
     for program in programs() {
         let (server, opener) = (Server::start(program, &DURABLE), Opener::default());
         let open = async |setup: Setup| opener.open(&server.url(setup.name), setup).await;
-        conformance::two_processes(open, other_process(test, &server.url(""))).await;
+        conformance::two_processes(open, child::command(test, server.url(""), &[])).await;
     }
 }
 
@@ -125,29 +127,18 @@ async fn many_processes_are_one_store() {
     for program in programs() {
         let (server, opener) = (Server::start(program, &DURABLE), Opener::default());
         let open = async |setup: Setup| opener.open(&server.url(setup.name), setup).await;
-        let others = (0..5).map(|_| other_process(test, &server.url("")));
+        let others = (0..5).map(|_| child::command(test, server.url(""), &[]));
         conformance::many_processes(open, others).await;
     }
 }
 
-/// Returns a command that starts this program again, to open the stores of a URL without their
-/// names.
-pub(crate) fn other_process(test: &str, url: &str) -> Command {
-    let mut other = Command::new(std::env::current_exe().unwrap());
-    other
-        .args([test, "--exact", "--nocapture"])
-        .env(OTHER, test)
-        .env(URL, url);
-    other
-}
-
-/// Returns whether this is a process that [`other_process`] started for a test, after it did what it
-/// was started for.
+/// Returns whether this is a process that a test started on a URL without a store's name, after it
+/// did what it was started for.
 pub(crate) async fn is_other_process(test: &str) -> bool {
-    if std::env::var(OTHER).as_deref() != Ok(test) {
+    let Some(url) = child::place_of(test) else {
         return false;
-    }
-    let (url, opener) = (std::env::var(URL).unwrap(), Opener::default());
+    };
+    let (url, opener) = (url.into_string().unwrap(), Opener::default());
     let open = async |setup: Setup| opener.open(&format!("{url}{}", setup.name), setup).await;
     assert!(
         conformance::other_process(open).await,
@@ -155,6 +146,3 @@ pub(crate) async fn is_other_process(test: &str) -> bool {
     );
     true
 }
-
-const OTHER: &str = "X402_REDIS_TEST";
-const URL: &str = "X402_REDIS_URL";

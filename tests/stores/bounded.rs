@@ -13,9 +13,7 @@ use tower_x402::{
     },
 };
 
-use crate::{ONCE, consume, consume_one_of, key};
-
-const GRANTED: Consumption = Consumption::Granted { remaining: 0 };
+use crate::{GRANTED, ONCE, consume, consume_one_of, key};
 
 #[tokio::test]
 async fn a_payment_that_comes_back_again_and_again_takes_no_room() {

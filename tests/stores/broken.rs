@@ -2,12 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    panic::AssertUnwindSafe,
     sync::Mutex,
     time::Duration,
 };
 
-use futures_util::FutureExt;
 use tokio::sync::watch;
 use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
@@ -91,15 +89,7 @@ async fn a_store_that_serves_on_after_a_failure_is_caught() {
 /// Returns the message of the suite that the store fails.
 async fn caught<S: ReplayStore>(open: impl Fn(conformance::Setup) -> S) -> String {
     let suite = conformance::replay_store(async |setup| open(setup));
-    let panic = AssertUnwindSafe(suite)
-        .catch_unwind()
-        .await
-        .expect_err("the suite must catch a broken store");
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap()
+    crate::caught::caught(suite).await
 }
 
 /// Both of its first two callers check before either inserts, whatever the scheduler does.

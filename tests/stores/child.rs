@@ -1,20 +1,25 @@
 //! Running one test of this program in a process of its own.
 
 use std::{
-    ffi::OsStr,
-    path::{Path, PathBuf},
+    ffi::{OsStr, OsString},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-/// Returns the folder that the parent named, if this process is the child of `test`.
-pub(crate) fn folder_of(test: &str) -> Option<PathBuf> {
+/// Returns the folder or the URL that the parent named, if this process is the child of `test`.
+pub(crate) fn place_of(test: &str) -> Option<OsString> {
     (std::env::var_os("STORES_CHILD").as_deref() == Some(OsStr::new(test)))
-        .then(|| std::env::var_os("STORES_FOLDER").unwrap().into())
+        .then(|| std::env::var_os("STORES_PLACE").unwrap())
 }
 
-/// Returns a command that runs `test` of this program, and no other, as a child on `folder`. The
-/// child's lines start with `> `.
-pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
+/// Returns the folder that the parent named, if this process is the child of `test`.
+pub(crate) fn folder_of(test: &str) -> Option<PathBuf> {
+    place_of(test).map(PathBuf::from)
+}
+
+/// Returns a command that runs `test` of this program, and no other, as a child on a folder or a URL.
+/// The child's lines start with `> `.
+pub(crate) fn command(test: &str, place: impl AsRef<OsStr>, before: &[&str]) -> Command {
     let mut words: Vec<&OsStr> = before.iter().map(OsStr::new).collect();
     let program = std::env::current_exe().unwrap();
     words.extend([
@@ -27,7 +32,7 @@ pub(crate) fn command(test: &str, folder: &Path, before: &[&str]) -> Command {
     command.args(&words[1..]);
     command
         .env("STORES_CHILD", test)
-        .env("STORES_FOLDER", folder)
+        .env("STORES_PLACE", place)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     command

@@ -1,11 +1,7 @@
 //! The suites for stores on servers catch stores that grant a use twice.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
-use futures_util::FutureExt as _;
 use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
     lightning::BoxFuture,
@@ -16,7 +12,7 @@ use tower_x402::{
     },
 };
 
-use crate::child;
+use crate::{caught::caught, child};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_store_that_forgets_what_one_clock_says_has_expired_is_caught() {
@@ -53,17 +49,6 @@ async fn processes_with_a_store_each_are_caught() {
     let others = [child::command(APART, folder.path(), &[])];
     let text = caught(conformance::many_processes(open, others)).await;
     assert!(text.contains("many processes raced for 1 uses"), "{text}");
-}
-
-/// Returns what a suite says of a store.
-async fn caught(suite: impl Future<Output = ()>) -> String {
-    let panic = AssertUnwindSafe(suite).catch_unwind().await;
-    let panic = panic.expect_err("the suite must catch it");
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-        .unwrap()
 }
 
 /// Handles of a store that forgets all that it has, without a trace, if the clock of one of them says

@@ -31,7 +31,7 @@ fn a_full_disk_is_an_error_for_a_while_and_loses_nothing() {
 /// what it said, or `None` if this system allows no such file system.
 pub(crate) fn said_on_a_small_disk(test: &str) -> Option<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
-    let script = "mount -t tmpfs -o size=3m none \"$STORES_FOLDER\" && exec \"$@\"";
+    let script = "mount -t tmpfs -o size=3m none \"$STORES_PLACE\" && exec \"$@\"";
     let ways: [&[&str]; 2] = [
         &["unshare", "--mount"],
         &["unshare", "--user", "--map-root-user", "--mount"],

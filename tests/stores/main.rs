@@ -9,6 +9,7 @@
 
 mod bounded;
 mod broken;
+mod caught;
 mod child;
 mod damaged;
 mod deceived;
@@ -16,20 +17,20 @@ mod folder;
 mod full_disk;
 mod killed;
 mod ledger;
+mod one_use;
 #[cfg(unix)]
 mod power_loss;
 mod shared;
 
-use std::num::NonZeroU32;
-
 use tower_x402::{
-    Network, PaymentHash,
     clock::Timestamp,
     replay::{
-        ConsumptionKey, DurableOptions, DurableStore, MemoryStore, ReplayStore, StoreErrorKind,
-        UseId, UseLimits, UseRequest, conformance,
+        Consumption, ConsumptionKey, DurableOptions, DurableStore, MemoryStore, ReplayStore,
+        StoreError, StoreErrorKind, UseLimits, conformance,
     },
 };
+
+use self::one_use::{GRANTED, ONCE, key, take};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_memory_store_keeps_the_contract() {
@@ -88,10 +89,7 @@ fn durable(folder: &std::path::Path, setup: &conformance::Setup) -> DurableStore
     DurableStore::open_with(folder.join(setup.name.to_string()), options).unwrap()
 }
 
-async fn consume(
-    store: &dyn ReplayStore,
-    key: ConsumptionKey,
-) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
+async fn consume(store: &dyn ReplayStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {
     consume_one_of(store, key, ONCE).await
 }
 
@@ -100,17 +98,6 @@ async fn consume_one_of(
     store: &dyn ReplayStore,
     key: ConsumptionKey,
     limits: UseLimits,
-) -> Result<tower_x402::replay::Consumption, tower_x402::replay::StoreError> {
-    let use_id = UseId::random().unwrap();
-    store
-        .consume(UseRequest::new(key, use_id, limits, Timestamp::MAX))
-        .await
+) -> Result<Consumption, StoreError> {
+    take(store, key, limits, Timestamp::MAX).await
 }
-
-fn key(number: u64) -> ConsumptionKey {
-    let mut hash = [0; 32];
-    hash[..8].copy_from_slice(&number.to_le_bytes());
-    ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes(hash))
-}
-
-const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);

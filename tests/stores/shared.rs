@@ -22,7 +22,7 @@ use tower_x402::{
     },
 };
 
-use crate::{child, durable, memory};
+use crate::{caught::caught, child, durable, memory};
 
 /// Returns the store of a name again if it is open.
 async fn clones<S: ReplayStore>(open: impl Fn(&Setup) -> S) {
@@ -95,29 +95,13 @@ async fn many_processes_are_one_store() {
 /// With two stores behind one name, each use could be taken twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_stores_that_pass_for_one_are_caught() {
-    use std::panic::AssertUnwindSafe;
-
-    let caught = async |suite: BoxFuture<'_, ()>| {
-        let panic = AssertUnwindSafe(suite)
-            .catch_unwind()
-            .await
-            .expect_err("the suite must catch it");
-        panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-            .unwrap()
-    };
-    let apart = caught(Box::pin(conformance::two_handles(async |setup| {
-        memory(&setup)
-    })))
-    .await;
+    let apart = caught(conformance::two_handles(async |setup| memory(&setup))).await;
     assert!(
         apart.contains("two handles of one store must have one id"),
         "{apart}"
     );
     let alike = async |setup: Setup| Alike(memory(&setup));
-    let apart = caught(Box::pin(conformance::two_handles(alike))).await;
+    let apart = caught(conformance::two_handles(alike)).await;
     assert!(
         apart.contains("raced for 1 uses through two handles"),
         "{apart}"
@@ -127,8 +111,6 @@ async fn two_stores_that_pass_for_one_are_caught() {
 /// Two handles share everything except `created_at`, which each sets when it is opened.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_handle_that_says_when_it_was_opened_is_caught() {
-    use std::panic::AssertUnwindSafe;
-
     let stores = Mutex::new(HashMap::new());
     let suite = conformance::two_handles(async |setup: Setup| {
         let (opened, mut stores) = (setup.clock.now(), stores.lock().unwrap());
@@ -139,11 +121,7 @@ async fn a_handle_that_says_when_it_was_opened_is_caught() {
         );
         Dated { store, opened }
     });
-    let panic = AssertUnwindSafe(suite)
-        .catch_unwind()
-        .await
-        .expect_err("the suite must catch it");
-    let text = panic.downcast_ref::<String>().cloned().unwrap();
+    let text = caught(suite).await;
     assert!(
         text.contains("two handles of one store must return the same `created_at`"),
         "{text}"
