@@ -17,7 +17,7 @@ use crate::{
     replay::{Durability, ReplayStore},
     server::{
         address::Proxies,
-        limit::Limiter,
+        limit::{Limiter, SharedNumbers},
         origin::{Origin, OriginError, Origins},
         state::{body_memory::BodyMemory, pace::Pace},
     },
@@ -58,7 +58,8 @@ impl PaywallBuilder {
         self.shared_limits_fit()?;
         self.challenge_headers_fit()?;
         let shared = self.shared_limits.take();
-        let shared = shared.map(|shared| shared.salted(store.id().as_bytes()));
+        let shared =
+            shared.map(|(records, name)| SharedNumbers::new(records, name, store.id().as_bytes()));
         let service = dialects::service_label(self.service.as_deref())?;
         let (origins, keyed): (Vec<Arc<str>>, Vec<Arc<str>>) = authorities
             .all()

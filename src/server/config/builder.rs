@@ -5,10 +5,10 @@ use crate::{
     dialect::secrets::Secrets,
     lightning::Receiver,
     payment::DialectName,
-    replay::{ReplayStore, Revocations},
+    replay::{Records, ReplayStore, Revocations},
     server::{
         address::ForwardedBy,
-        limit::{SharedNumbers, UnpaidLimits},
+        limit::UnpaidLimits,
         own_answer::{AnswerHook, OwnAnswer},
     },
 };
@@ -32,7 +32,8 @@ pub struct PaywallBuilder {
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limits: UnpaidLimits,
-    pub(in crate::server) shared_limits: Option<SharedNumbers>,
+    /// The records and the name of what instances share.
+    pub(in crate::server) shared_limits: Option<(Arc<dyn Records>, Box<str>)>,
     pub(in crate::server) challenge_header_bytes: usize,
     /// `None` if it was not set.
     pub(in crate::server) body_limit: Option<usize>,

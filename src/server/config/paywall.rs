@@ -108,12 +108,12 @@ impl Paywall {
     }
 
     /// Frees the slots of unpaid invoices as the node reports them as paid. Run it in a task if
-    /// several instances sell and the balancer does not send each client to one of them: without
-    /// it, an invoice that another instance redeems holds its slot until it expires.
+    /// several instances sell and a client may reach any of them. Without it, an invoice that another
+    /// instance redeems holds its slot until it expires.
     ///
     /// It ends if the node's stream ends, which it does at once if the node has none
-    /// ([`Receiver::settlements`](crate::lightning::Receiver::settlements)). It takes nothing from
-    /// the store.
+    /// ([`Receiver::settlements`](crate::lightning::Receiver::settlements)). It does not call the
+    /// store.
     pub async fn free_paid_invoices(&self) {
         let setup = self.setup();
         let mut settled = setup.receiver.settlements();

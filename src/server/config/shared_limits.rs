@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::{ConfigError, PaywallBuilder};
-use crate::{replay::Records, server::limit::SharedNumbers};
+use crate::{replay::Records, server::limit::is_name};
 
 impl PaywallBuilder {
     /// Counts unpaid invoices in these records under this name (1 to 32 printable ASCII characters),
@@ -14,7 +14,7 @@ impl PaywallBuilder {
     /// written before the node is called. So a 402 asks the store once. It asks again if the number
     /// is taken, up to four times in all. A request with a payment asks it nothing. A client that
     /// paid keeps its number for further invoices, and rarely asks. **If the store fails, there are
-    /// no new invoices:** the answer is 503. Nobody pays in vain, and nobody can flood the node.
+    /// no new invoices:** the answer is 503. So a failing store does not open the node to a flood.
     ///
     /// The limits are never exceeded, but a client near its limit may get 429 before it reaches it,
     /// because only four numbers are tried. The number of an unpaid invoice is free again two
@@ -24,16 +24,13 @@ impl PaywallBuilder {
     /// [`Paywall::free_paid_invoices`](super::Paywall::free_paid_invoices) in a task, or let the
     /// balancer send each client to one instance. See [scaling](crate::docs::scaling).
     pub fn share_unpaid_limits(mut self, records: impl Records, name: impl Into<String>) -> Self {
-        self.shared_limits = Some(SharedNumbers::new(Arc::new(records), &name.into()));
+        self.shared_limits = Some((Arc::new(records), name.into().into()));
         self
     }
 
     pub(super) fn shared_limits_fit(&self) -> Result<(), ConfigError> {
-        let name = self.shared_limits.as_ref().map(SharedNumbers::name);
-        let fits = |name: &str| {
-            (1..=32).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
-        };
-        if name.is_none_or(fits) {
+        let shared = self.shared_limits.as_ref();
+        if shared.is_none_or(|(_, name)| is_name(name)) {
             return Ok(());
         }
         Err(ConfigError::new(

@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     day_counts::{DayCounts, DayLimits, Holder},
-    numbered::{DAY_SECONDS, NumberedRequests, Unrecorded},
+    numbered::{DAY_SECONDS, NumberedRequests, Unrecorded, is_name},
 };
 use crate::{
     clock::Timestamp,
@@ -150,10 +150,7 @@ impl FreeAllowance {
             Some(_) if self.0.records_per_day == Some(0) => {
                 Some("without records nothing is free: .max_records_per_day(..) must be at least 1")
             }
-            Some(kept)
-                if !(1..=32).contains(&kept.name.len())
-                    || !kept.name.bytes().all(|byte| matches!(byte, 0x20..=0x7e)) =>
-            {
+            Some(kept) if !is_name(&kept.name) => {
                 Some("the name of a free allowance must have 1 to 32 printable ASCII characters")
             }
             _ => None,

@@ -19,6 +19,7 @@ pub(crate) use self::{
     allowance::NotCounted,
     limiter::{Limiter, Slot},
     limits::UnpaidLimits,
+    numbered::is_name,
     shared::{SharedNumbers, Unclaimed},
     silence::CallEnd,
     state::{Full, TooMany},

@@ -9,6 +9,11 @@ use crate::{
     replay::{RecordKey, Records, StoreError, StoreErrorKind},
 };
 
+/// Returns whether records can be kept under a name: 1 to 32 printable ASCII characters.
+pub(crate) fn is_name(name: &str) -> bool {
+    (1..=32).contains(&name.len()) && name.bytes().all(|byte| matches!(byte, 0x20..=0x7e))
+}
+
 pub(super) const DAY_SECONDS: u64 = 24 * 3600;
 
 /// The numbered free requests of one allowance, in a store.

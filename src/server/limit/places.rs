@@ -49,6 +49,11 @@ impl Places {
         self.first + self.arcs.iter().fold(position % self.own, inner)
     }
 
+    /// Returns all numbers of the arc.
+    pub(super) fn numbers(&self) -> impl Iterator<Item = u64> {
+        (0..self.own).map(|at| self.number(at))
+    }
+
     fn within(
         client: ClientKey,
         most: usize,
@@ -104,7 +109,7 @@ mod tests {
     use super::*;
 
     fn numbers(places: &Places) -> HashSet<u64> {
-        (0..places.own).map(|at| places.number(at)).collect()
+        places.numbers().collect()
     }
 
     proptest! {

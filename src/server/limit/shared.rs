@@ -54,26 +54,17 @@ pub(crate) enum Unclaimed {
 }
 
 impl SharedNumbers {
-    /// Shares numbers in these records.
-    pub(crate) fn new(records: Arc<dyn Records>, name: &str) -> Self {
+    /// Shares numbers in these records. Clients are spread over the numbers by the salt, which must
+    /// be the same for all instances.
+    pub(crate) fn new(records: Arc<dyn Records>, name: Box<str>, salt: &[u8]) -> Self {
         Self {
             records,
-            name: name.into(),
-            salt: Box::default(),
+            name,
+            salt: salt.into(),
             random: RandomState::new(),
             picked: AtomicU64::new(0),
             refused: Mutex::new(Recent::new(REFUSED)),
         }
-    }
-
-    /// Spreads clients over the numbers by this salt, which must be the same for all instances.
-    pub(crate) fn salted(self, salt: &[u8]) -> Self {
-        let salt = salt.into();
-        Self { salt, ..self }
-    }
-
-    pub(crate) const fn name(&self) -> &str {
-        &self.name
     }
 
     /// Claims a number for the invoice of a slot, which lives for so long. Asks the records once,
@@ -135,18 +126,20 @@ impl SharedNumbers {
         slot: u64,
         now: Timestamp,
     ) -> Option<(Claimant, Vec<Places>)> {
-        let mut state = lock(state);
-        state.forget(now);
-        let claimant = state.claimant(slot, limits)?;
+        let claimant = {
+            let mut state = lock(state);
+            state.forget(now);
+            state.claimant(slot, limits)?
+        };
         let client = claimant.client;
         let open = Places::open(client, claimant.most, limits, &self.salt);
         let reserved = claimant
             .has_paid
             .then(|| Places::reserved(client, limits, &self.salt));
         let parts: Vec<_> = open.into_iter().chain(reserved.flatten()).collect();
-        let own = |part: &Places| (0..part.own).map(|at| part.number(at)).collect::<Vec<_>>();
         if client != ClientKey::Unknown {
-            let mut numbers = parts.iter().flat_map(own);
+            let mut state = lock(state);
+            let mut numbers = parts.iter().flat_map(Places::numbers);
             let again = numbers.find(|number| state.claims.take_again(*number, client, slot, now));
             if let Some(number) = again {
                 state.bind(slot, number);
