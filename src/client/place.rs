@@ -5,7 +5,8 @@ use http::{Method, Uri, uri::Scheme};
 use super::guard;
 use crate::codec::authority::Authority;
 
-/// The method and the URL of a request. What only a payment needs is written when it is asked for.
+/// The method and the URL of a request. The texts of the URL and of the
+/// origin are made when they are first needed.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) method: Method,

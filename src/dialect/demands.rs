@@ -1,6 +1,6 @@
 //! What the paywalls that use a ring require of its secrets.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::LazyLock};
 
 use sha2::Digest as _;
 
@@ -52,6 +52,7 @@ pub(super) fn test_secret(number: u8) -> [u8; 32] {
 
 /// Returns whether a secret contains one of the test secrets, at any place.
 fn is_for_tests(secret: &[u8]) -> bool {
-    let known: HashSet<[u8; 32]> = (0..=u8::MAX).map(test_secret).collect();
-    secret.windows(32).any(|part| known.contains(part))
+    static KNOWN: LazyLock<HashSet<[u8; 32]>> =
+        LazyLock::new(|| (0..=u8::MAX).map(test_secret).collect());
+    secret.windows(32).any(|part| KNOWN.contains(part))
 }

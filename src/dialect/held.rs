@@ -21,7 +21,8 @@ pub(crate) enum Place {
     Whole,
 }
 
-/// A secret that cannot be used, or a list of secrets (`None`).
+/// Why secrets cannot be used. There is no place for a whole list, and for a secret that the
+/// application passed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Unfit {
     pub(crate) error: SecretError,
@@ -57,7 +58,7 @@ pub(super) struct Held {
 pub(super) const MOST: usize = 64;
 
 impl Content {
-    /// Checks what holds for every ring.
+    /// Returns the secrets if any ring may hold them.
     pub(super) fn checked(self) -> Result<Vec<Held>, Unfit> {
         let is_list = self.is_list;
         let place = |at| match is_list {
@@ -68,7 +69,7 @@ impl Content {
     }
 }
 
-/// Checks what holds for every ring. The places of the secrets are given by their indices.
+/// Returns the secrets if any ring may hold them. The places of the secrets are given by their indices.
 pub(super) fn checked(
     secrets: impl IntoIterator<Item = Zeroizing<Vec<u8>>>,
     place: impl Fn(usize) -> Option<Place>,
@@ -119,7 +120,7 @@ impl Ring {
         position(&self.secrets, secret)
     }
 
-    /// How many secrets it holds that the other ring does not hold.
+    /// Returns how many of its secrets the other ring does not hold.
     pub(super) fn count_beyond(&self, other: &Self) -> usize {
         let is_beyond = |held: &&Held| other.position(&held.bytes).is_none();
         self.secrets.iter().filter(is_beyond).count()

@@ -120,9 +120,9 @@ impl Secrets {
     /// # Errors
     ///
     /// [`SecretError::TooShort`], [`SecretError::Zero`], [`SecretError::Duplicate`],
-    /// [`SecretError::TooMany`]. Once the ring is used by a paywall that has an origin other than a loopback address, also
-    /// [`SecretError::Text`] and [`SecretError::Pattern`]. Once it is used by a paywall on mainnet,
-    /// also [`SecretError::Test`].
+    /// [`SecretError::TooMany`]. Once the ring is used by a paywall that has an origin other than a
+    /// loopback address, also [`SecretError::Text`] and [`SecretError::Pattern`]. Once it is used by a
+    /// paywall on mainnet, also [`SecretError::Test`].
     pub fn add(&self, secret: impl AsRef<[u8]>) -> Result<(), SecretError> {
         let secret = Held::new(owned(secret.as_ref()), None)?;
         self.change(|ring| {

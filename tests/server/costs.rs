@@ -8,15 +8,13 @@ use axum::{Router, body::Body, routing::any};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{Request, Response, StatusCode};
-use tower_x402::{
-    Amount, Charge, DialectName, FreeAllowance, Paywall,
-    server::{ClientAddr, KeptAnswers},
-};
+use tower_x402::{Amount, Charge, DialectName, FreeAllowance, Paywall, server::KeptAnswers};
 
 use crate::{
     counted::{Asked, Counted},
     customer::Call,
     identifiers::named,
+    limits::from,
     shop::{Shop, ask},
 };
 
@@ -67,13 +65,6 @@ impl Meter {
 
 fn once() -> Charge {
     Charge::new(Amount::from_sat(10))
-}
-
-fn from(address: &str) -> Request<Body> {
-    let mut request = Call::get("/a").request();
-    let address = ClientAddr::new(address.parse().unwrap());
-    request.extensions_mut().insert(address);
-    request
 }
 
 /// Measures every row of the page.

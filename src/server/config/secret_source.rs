@@ -66,9 +66,9 @@ impl Secrets {
     }
 
     fn from_source(source: &Source) -> Result<Self, SecretSourceError> {
-        let content = read(source).map_err(|fault| SecretSourceError::new(source, fault))?;
-        Self::read(content, source.clone())
-            .map_err(|unfit| SecretSourceError::new(source, Fault::Unfit(unfit)))
+        read(source)
+            .and_then(|content| Self::read(content, source.clone()).map_err(Fault::Unfit))
+            .map_err(|fault| SecretSourceError::new(source, fault))
     }
 
     /// Reads the file again, and returns whether its first secret mints now. Call it on every
@@ -134,10 +134,9 @@ impl Secrets {
     fn reread(&self) -> Result<(&Source, Relisted), SecretSourceError> {
         let source = self.source().ok_or(SecretSourceError::NO_SOURCE)?;
         let _alone = self.begin_reload();
-        let content = read(source).map_err(|fault| SecretSourceError::new(source, fault))?;
-        let relisted = self
-            .replace(content)
-            .map_err(|unfit| SecretSourceError::new(source, Fault::Unfit(unfit)))?;
+        let relisted = read(source)
+            .and_then(|content| self.replace(content).map_err(Fault::Unfit))
+            .map_err(|fault| SecretSourceError::new(source, fault))?;
         Ok((source, relisted))
     }
 
@@ -155,7 +154,6 @@ impl Secrets {
 }
 
 fn log(source: &Source, relisted: &Relisted) {
-    let name = source.to_string();
     let Relisted {
         held,
         added,
@@ -170,12 +168,12 @@ fn log(source: &Source, relisted: &Relisted) {
             ""
         };
         trace::info(format_args!(
-            "read {name} again: {held} master secrets verify, {added} of them are new, {removed} are removed{mints}"
+            "read {source} again: {held} master secrets verify, {added} of them are new, {removed} are removed{mints}"
         ));
     }
     if !first_mints {
         trace::warn(format_args!(
-            "the first master secret in {name} is new to this process, so it only verifies, and mints after the next reload: reload \
+            "the first master secret in {source} is new to this process, so it only verifies, and mints after the next reload: reload \
              every replica before that; a new secret belongs at the end of the list"
         ));
     }
@@ -253,7 +251,6 @@ fn listed(text: &[u8]) -> Result<Content, Fault> {
     }
     let mut secrets = Vec::new();
     for (at, word) in words(text).enumerate() {
-        let mut secret = Zeroizing::new(vec![0; DIGITS / 2]);
         let decoded =
             Zeroizing::new(hex::decode_any_case::<{ DIGITS / 2 }>(word).ok_or_else(|| {
                 Fault::Word {
@@ -261,8 +258,7 @@ fn listed(text: &[u8]) -> Result<Content, Fault> {
                     digits: (digits(word) == word.len()).then_some(word.len()),
                 }
             })?);
-        secret.copy_from_slice(&*decoded);
-        secrets.push(secret);
+        secrets.push(Zeroizing::new(decoded.to_vec()));
     }
     Ok(Content {
         secrets,

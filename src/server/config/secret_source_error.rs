@@ -10,6 +10,8 @@ use crate::{
 /// The digits of a secret in a list.
 pub(super) const DIGITS: usize = 64;
 
+const RANDOM: &str = "for an origin that is not a loopback address random bytes are expected";
+
 /// A file or an environment variable that does not hold usable master secrets. The text names it,
 /// what was expected and the fix. It shows nothing of the content.
 #[derive(Debug)]
@@ -86,7 +88,6 @@ impl Fault {
         let word = shell_word(path);
         let make =
             |file: &str| format!("make one with `(umask 077; head -c 32 /dev/urandom > {file})`");
-        let random = "for an origin that is not a loopback address random bytes are expected";
         match self {
             Self::Folder => f.write_str("is a folder: name the file in it"),
             Self::Mixed => write!(
@@ -122,14 +123,14 @@ impl Fault {
                     let bytes = shell_word(Path::new(&bytes));
                     write!(
                         f,
-                        "is text, and {random}, or a list with {DIGITS} hex digits on each line: convert base64 with \
+                        "is text, and {RANDOM}, or a list with {DIGITS} hex digits on each line: convert base64 with \
                          `(umask 077; base64 -d {word} > {bytes})`, and name `{bytes}`, or {}; {LOST}",
                         make(&word)
                     )
                 }
                 SecretError::Pattern => write!(
                     f,
-                    "is a repeating or counting pattern, and {random}: {}; {LOST}",
+                    "is a repeating or counting pattern, and {RANDOM}: {}; {LOST}",
                     make(&word)
                 ),
                 SecretError::Test => write!(
@@ -155,7 +156,6 @@ impl Fault {
 
 /// What is wrong with a secret of a list, or with the list.
 fn write_listed(source: &Source, unfit: &Unfit, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let random = "for an origin that is not a loopback address random bytes are expected";
     if let Some(Place::Listed(number)) = unfit.place {
         write!(f, "master secret {number} in ")?;
     }
@@ -172,7 +172,7 @@ fn write_listed(source: &Source, unfit: &Unfit, f: &mut fmt::Formatter<'_>) -> f
         ),
         SecretError::Pattern => write!(
             f,
-            "is a repeating or counting pattern, and {random}: {MAKE}; {LOST}"
+            "is a repeating or counting pattern, and {RANDOM}: {MAKE}; {LOST}"
         ),
         SecretError::Test => write!(
             f,
@@ -180,7 +180,7 @@ fn write_listed(source: &Source, unfit: &Unfit, f: &mut fmt::Formatter<'_>) -> f
         ),
         SecretError::Text => write!(
             f,
-            "is text written in hex, and {random}: {MAKE}; {LOST}"
+            "is text written in hex, and {RANDOM}: {MAKE}; {LOST}"
         ),
         SecretError::TooMany => f.write_str(
             "lists more than 64 master secrets: remove those whose last token has expired",
