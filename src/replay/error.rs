@@ -38,6 +38,12 @@ impl StoreError {
         }
     }
 
+    /// Returns the same error for another caller.
+    #[cfg(any(feature = "replay-postgres", feature = "replay-redis"))]
+    pub(super) fn again(&self) -> Self {
+        Self::new(self.kind, self.store, self.source.to_string())
+    }
+
     /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> StoreErrorKind {

@@ -167,6 +167,15 @@ impl RecordKey {
     }
 }
 
+/// Returns the least name above all that begin with `prefix`, if there is one.
+#[cfg(any(feature = "replay-postgres", feature = "replay-redis"))]
+pub(super) fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut after = prefix[..=last].to_vec();
+    after[last] += 1;
+    Some(after)
+}
+
 #[cfg(test)]
 mod tests {
     use super::RecordKey;

@@ -3,7 +3,6 @@
 
 use std::{
     collections::VecDeque,
-    error::Error as _,
     sync::{Arc, Mutex},
 };
 
@@ -15,7 +14,7 @@ use tokio_postgres::{Row, types::Type};
 
 use super::{
     connections::{Connections, Held, Statement},
-    error::{not_understood, refused, store_error, unavailable},
+    error::{not_understood, refused, unavailable},
     statements::{Parameter, seconds},
 };
 use crate::{
@@ -85,9 +84,8 @@ impl Consumes {
         match answers {
             Ok(rows) => reply_to_all(some, &rows),
             Err(error) => {
-                let text = error.source().map(ToString::to_string).unwrap_or_default();
                 for Waiting { reply, .. } in some {
-                    let _ = reply.send(Err(store_error(error.kind(), text.clone())));
+                    let _ = reply.send(Err(error.again()));
                 }
             }
         }

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
-    replay::{RecordKey, Records, StoreError, state::records::check_value},
+    replay::{RecordKey, Records, StoreError, records::after_prefix, state::records::check_value},
 };
 
 impl Records for PostgresStore {
@@ -47,7 +47,9 @@ impl Records for PostgresStore {
     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
         Box::pin(self.on_thread(|connections| async move {
             let from = row_key(&prefix);
-            connections.read(&from, &after_prefix(&from)).await
+            connections
+                .read(&from, &after_prefix(&from).unwrap_or_default())
+                .await
         }))
     }
 }
@@ -139,29 +141,17 @@ fn row_key(key: &RecordKey) -> Vec<u8> {
     [&[RECORD], key.as_bytes()].concat()
 }
 
-/// Returns the smallest key above all those with this prefix, which does not begin with 0xff.
-fn after_prefix(prefix: &[u8]) -> Vec<u8> {
-    let mut after = prefix.to_vec();
-    while after.last() == Some(&u8::MAX) {
-        after.pop();
-    }
-    if let Some(last) = after.last_mut() {
-        *last += 1;
-    }
-    after
-}
-
 const RECORD: u8 = b'r';
 
 #[cfg(test)]
 mod tests {
-    use super::after_prefix;
+    use crate::replay::records::after_prefix;
 
     #[test]
     fn all_keys_with_a_prefix_are_below_the_end_and_no_others() {
         let ends: [(&[u8], &[u8]); 3] = [(b"r", b"s"), (b"ra", b"rb"), (b"ra\xff\xff", b"rb")];
         for (prefix, end) in ends {
-            assert_eq!(after_prefix(prefix), end);
+            assert_eq!(after_prefix(prefix).as_deref(), Some(end));
         }
     }
 }

@@ -86,12 +86,14 @@ use crate::{
 ///
 /// # When the server comes back without something
 ///
-/// A replica that is promoted may lack the last writes of the primary, and so may a server that was
-/// set up again from a backup. Each process remembers the latest write that each of its connections
+/// A promoted replica may lack the last writes of the primary. So may a server that was restored from a
+/// backup. Each process remembers the latest write that each of its connections
 /// was told of. Before it uses a server that was started anew, or another server, it checks that
 /// these are there. It does so with its next call. Until then, another process may grant again what
-/// was lost, and then nobody may notice. So let each process call `Paywall::ready` every few seconds. Each statement names the server that it is for, so this also holds behind
-/// PgBouncer. If one is missing, every call returns
+/// was lost, and then nobody may notice. So let each process call `Paywall::ready`
+/// every few seconds. Each statement names the server that it is for, so this also holds behind
+/// PgBouncer. If a remembered write is missing, every
+/// call returns
 /// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt), in all processes, until they
 /// connect again, and the log says why. The store then has a new [`StoreId`] and a new
 /// [`created_at`](ReplayStore::created_at). So what was sold for counted access before is refused,

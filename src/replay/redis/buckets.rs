@@ -1,9 +1,39 @@
 //! Which bucket a payment or a record is in, and which slot of a cluster a bucket is in.
 
 use sha2::{Digest as _, Sha256};
+use tokio::task::JoinSet;
+
+use super::fault::unavailable;
+use crate::replay::StoreError;
 
 /// How many buckets a store has. It never changes: the place of a payment depends on it.
 pub(super) const BUCKETS: u16 = 1_024;
+
+/// How many buckets are asked at a time.
+const AT_ONCE: usize = 64;
+
+/// Asks each bucket, some at a time, and hands on the answers. Ends at the first error.
+pub(super) async fn ask_each<T, F>(
+    ask: impl Fn(u16) -> F,
+    mut take: impl FnMut(T) -> Result<(), StoreError>,
+) -> Result<(), StoreError>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T, StoreError>> + Send + 'static,
+{
+    let (mut buckets, mut asked) = (0..BUCKETS, JoinSet::new());
+    loop {
+        while asked.len() < AT_ONCE
+            && let Some(bucket) = buckets.next()
+        {
+            asked.spawn(ask(bucket));
+        }
+        let Some(answer) = asked.join_next().await else {
+            return Ok(());
+        };
+        take(answer.map_err(|_| unavailable("the runtime has ended"))??)?;
+    }
+}
 
 /// Returns the bucket of a key. It is the same for all processes and for ever.
 pub(super) fn bucket_of(key: &[u8]) -> u16 {

@@ -124,22 +124,18 @@ impl Cluster {
         Ok(hosts.iter().map(|host| self.server(host)).collect())
     }
 
-    /// Returns the place of one of these slots for each primary that has any of them.
-    pub(super) fn one_of_each(&self, slots: &[u16]) -> Vec<usize> {
-        let (known, mut seen) = (read(&self.known), Vec::new());
-        let first_of = |slot: &u16| {
-            known
-                .primary(*slot)
-                .filter(|host| !seen.contains(host))
-                .map(|host| seen.push(host))
-        };
-        let mut is_first: Vec<_> = slots.iter().map(first_of).collect();
-        is_first.truncate(slots.len());
-        is_first
-            .iter()
-            .enumerate()
-            .filter_map(|(at, first)| first.map(|()| at))
-            .collect()
+    /// Returns one of these buckets, which come with their slots, for each primary that has any.
+    pub(super) fn one_of_each(&self, buckets: impl Iterator<Item = (u16, u16)>) -> Vec<u16> {
+        let (known, mut seen, mut found) = (read(&self.known), Vec::new(), Vec::new());
+        for (bucket, slot) in buckets {
+            if let Some(host) = known.primary(slot)
+                && !seen.contains(&host)
+            {
+                seen.push(host);
+                found.push(bucket);
+            }
+        }
+        found
     }
 
     async fn server_of(&self, slot: u16) -> Result<Arc<Server>, StoreError> {
@@ -304,7 +300,10 @@ mod tests {
             known: RwLock::new(map),
             ..cluster()
         };
-        assert_eq!(cluster.one_of_each(&[9_000, 3, 8_000, 5_000]), [0, 1]);
+        assert_eq!(
+            cluster.one_of_each((0..).zip([9_000, 3, 8_000, 5_000])),
+            [0, 1]
+        );
     }
 
     fn cluster() -> Cluster {

@@ -162,12 +162,8 @@ impl Servers {
     fn one_of_each(&self) -> Vec<u16> {
         match &self.kind {
             Topology::Cluster(cluster) => {
-                let slots: Vec<_> = self.buckets.iter().map(|(_, slot)| *slot).collect();
-                let found = cluster.one_of_each(&slots);
-                found
-                    .into_iter()
-                    .filter_map(|bucket| u16::try_from(bucket).ok())
-                    .collect()
+                let slots = self.buckets.iter().map(|(_, slot)| *slot);
+                cluster.one_of_each((0..).zip(slots))
             }
             Topology::One(_) => vec![0],
         }

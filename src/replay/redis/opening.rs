@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::Value;
-use tokio::{task::JoinSet, time::sleep};
+use tokio::time::sleep;
 
 use super::{
-    buckets::BUCKETS,
+    buckets::ask_each,
     engine::{Servers, seconds},
     fault::{corrupt, unavailable},
     reply::{bytes, items, number, text},
@@ -129,25 +129,13 @@ async fn on_each(
     id: [u8; 16],
     judge: impl Fn(Value) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let mut buckets = 0..BUCKETS;
-    let mut asked = JoinSet::new();
-    let ask = |asked: &mut JoinSet<_>, bucket| {
+    let ask = |bucket| {
         let servers = servers.clone();
-        asked.spawn(async move { servers.run(script, Some(bucket), &[id.to_vec()]).await });
+        async move { servers.run(script, Some(bucket), &[id.to_vec()]).await }
     };
-    for bucket in buckets.by_ref().take(AT_ONCE) {
-        ask(&mut asked, bucket);
-    }
-    while let Some(answer) = asked.join_next().await {
-        judge(answer.map_err(|_| unavailable("the runtime has ended"))??)?;
-        if let Some(bucket) = buckets.next() {
-            ask(&mut asked, bucket);
-        }
-    }
-    Ok(())
+    ask_each(ask, judge).await
 }
 
 const ATTEMPTS: usize = 8;
 const POLLS: usize = 40;
 const POLL: Duration = Duration::from_millis(50);
-const AT_ONCE: usize = 64;

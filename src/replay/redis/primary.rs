@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    fault::{NAME, after_sending, not_sent, refused, setup, unavailable},
+    fault::{after_sending, not_sent, refused, setup, unavailable},
     gathering::{Gathering, Sent, Waiting},
     scripts::Script,
     settings::{self, Promise, Settings},
@@ -45,7 +45,7 @@ pub(super) struct Server {
     /// Whether calls with keys of several slots may be one transaction.
     pub(super) is_alone: bool,
     /// What the first connection found. A later one may not promise less.
-    promised: Mutex<Option<Settings>>,
+    promised: Mutex<Option<(bool, u32)>>,
     /// What all servers of the store together promise.
     of_store: Promise,
     /// The run of the server that was connected last.
@@ -203,16 +203,13 @@ impl Server {
                     .unzip();
                 let sent = self.send(&mut connected, scripts, false).await;
                 for (answer, sent) in answers.into_iter().zip(sent) {
-                    // Whoever asked may have gone.
+                    // The caller may have gone.
                     let _ = answer.send(Ok(sent));
                 }
             }
             Err(error) => {
-                let why = std::error::Error::source(&error).map(ToString::to_string);
-                let why = why.unwrap_or_default();
                 for call in calls {
-                    let error = StoreError::new(error.kind(), NAME, why.clone());
-                    let _ = call.answer.send(Err(error));
+                    let _ = call.answer.send(Err(error.again()));
                 }
             }
         }
@@ -270,9 +267,8 @@ impl Server {
             .map_err(|error| not_sent(&error))?;
         let settings = settings::read(&mut connection).await?;
         let mut promised = lock(&self.promised);
-        let own = promised.as_ref().map(|own| (own.syncs, own.replicas));
-        let mut least = own.into_iter().chain(self.of_store.get().copied());
-        if least.any(|least| settings.is_less_than(least)) {
+        let mut least = promised.iter().chain(self.of_store.get());
+        if least.any(|least| settings.is_less_than(*least)) {
             return Err(refused(format!(
                 "the server promises less than when this process started ({}): restore its configuration, or start again",
                 settings.summary
@@ -283,7 +279,7 @@ impl Server {
                 "replay store on {} at {host}: {}",
                 settings.version, settings.summary
             ));
-            *promised = Some(settings.clone());
+            *promised = Some((settings.syncs, settings.replicas));
         }
         if std::mem::replace(&mut *lock(&self.run), settings.run.clone()) != settings.run {
             self.news.notify_one();

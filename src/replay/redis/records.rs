@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinSet;
-
 use super::{
-    buckets::BUCKETS,
-    engine::{Engine, seconds},
-    fault::{NAME, unavailable},
+    buckets::ask_each,
+    engine::{Engine, decimal, seconds},
+    fault::NAME,
     reply::bytes,
     scripts,
     store::RedisStore,
@@ -15,7 +13,7 @@ use super::{
 use crate::{
     boxed::BoxFuture,
     clock::Timestamp,
-    replay::{RecordKey, Records, StoreError, state::records::check_value},
+    replay::{RecordKey, Records, StoreError, records::after_prefix, state::records::check_value},
 };
 
 impl Records for RedisStore {
@@ -68,20 +66,13 @@ impl Records for RedisStore {
         prefix: RecordKey,
     ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
         Box::pin(async move {
-            let (mut found, mut asked) = (Vec::new(), JoinSet::new());
-            let mut buckets = 0..BUCKETS;
-            let ask = |asked: &mut JoinSet<_>, bucket| {
-                asked.spawn(of_bucket(self.engine().clone(), bucket, prefix.clone()));
-            };
-            for bucket in buckets.by_ref().take(AT_ONCE) {
-                ask(&mut asked, bucket);
-            }
-            while let Some(records) = asked.join_next().await {
-                found.extend(records.map_err(|_| unavailable("the runtime has ended"))??);
-                if let Some(bucket) = buckets.next() {
-                    ask(&mut asked, bucket);
-                }
-            }
+            let ask = |bucket| of_bucket(self.engine().clone(), bucket, prefix.clone());
+            let mut found = Vec::new();
+            ask_each(ask, |records| {
+                found.extend(records);
+                Ok(())
+            })
+            .await?;
             found.sort_unstable();
             Ok(found)
         })
@@ -96,7 +87,7 @@ async fn of_bucket(
 ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
     let (mut found, mut from) = (Vec::new(), [b"[", prefix.as_bytes()].concat());
     loop {
-        let arguments = [from, end(prefix.as_bytes()), PAGE.to_string().into_bytes()];
+        let arguments = [from, end(prefix.as_bytes()), decimal(PAGE)];
         let answer = engine.ask_bucket(&scripts::SCAN, bucket, arguments).await?;
         let mut parts = answer.rest.into_iter();
         let mut last = None;
@@ -115,18 +106,9 @@ async fn of_bucket(
 
 /// The end of the names that start with `prefix`, as Redis takes it.
 fn end(prefix: &[u8]) -> Vec<u8> {
-    let kept = prefix.iter().rposition(|byte| *byte != 0xff);
-    match kept {
-        Some(at) => {
-            let mut end = [b"(", &prefix[..=at]].concat();
-            end[at + 1] += 1;
-            end
-        }
-        None => b"+".to_vec(),
-    }
+    after_prefix(prefix).map_or_else(|| b"+".to_vec(), |after| [b"(", &*after].concat())
 }
 
-const AT_ONCE: usize = 64;
 const PAGE: u64 = 16;
 
 #[cfg(test)]

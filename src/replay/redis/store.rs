@@ -30,7 +30,8 @@ use crate::{
 /// | `redis+cluster://a:6379,b:6379` | a cluster, of which these servers are a part |
 ///
 /// With `rediss` in place of `redis` the connections use TLS; `cert` names the file (PEM) of
-/// the only authority whose certificates are trusted. Without TLS, anyone on the way can read and change what is stored: use that
+/// the only authority whose certificates are trusted. Without TLS, anyone on the way can read and
+/// change what is stored: use that
 /// on this machine or in a private network. A user and a password stand before the host
 /// (`redis://user:password@host`), percent-encoded. Or `password_file` names a file with the password,
 /// or `password_env` an environment variable. Sentinels get no password.
@@ -43,9 +44,8 @@ use crate::{
 /// The configuration of the servers is read at each connection. The store is
 /// [`Durable`](Durability::Durable) if each server has `appendonly yes`, `appendfsync always` and
 /// `no-appendfsync-on-rewrite no`: then it answers after its record is safe from a loss of power. If a
-/// server has
-/// `min-replicas-to-write N`, each write also waits until N replicas have it, and is an error if they
-/// do not in time. Sentinels and clusters may put a replica in the place of a server, so there the
+/// server has `min-replicas-to-write N`, each write also waits until N replicas have it, and is an
+/// error if they do not in time. Sentinels and clusters may replace a server with a replica. There the
 /// store is durable only if N is at least 1. Otherwise it is [`Volatile`](Durability::Volatile), also
 /// if the configuration cannot be read. The log says what was found. If a later connection finds less
 /// than the first ones, it is refused. So a replica that may take over needs the same settings.
@@ -58,19 +58,19 @@ use crate::{
 ///
 /// A replica that takes the place of a server may lack its last writes. The store detects that: each
 /// change has a number and a random mark, and each call sends the newest ones that this process was
-/// answered. If the server does not have them, the store logs an error, marks itself on the servers,
-/// and every call of every process is
-/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) from then on. So is a server
-/// that comes back empty. As soon as a process is connected to a server that started anew, or to
-/// another one, it checks this for all that it was answered. To continue, choose another `name` and start the processes again. What was
+/// answered. If the server does not have them, the store logs an error and marks itself on the servers.
+/// From then on every call of every process is
+/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt). A server that comes back empty
+/// has the same effect. When a process connects to a restarted server or to another one, it checks all
+/// that it was answered. To continue, choose another `name` and start the processes again. What was
 /// sold for counted access before is then refused, spent or not.
 ///
 /// What is not detected:
 ///
-/// - What another process was answered that is not connected yet. Until that one is, a lost use may be
-///   granted again. So let each process call `Paywall::ready` every few seconds.
-/// - A loss while no process runs, or in a part of the store that got 64 later changes before the
-///   process that was answered asks again. `appendfsync always` rules out a loss at a restart.
+/// - Changes that only another process was answered, until that process connects. Until then a lost use
+///   may be granted again. So let each process call `Paywall::ready` every few seconds.
+/// - A loss while no process runs. Also a loss in a part of the store that got 64 later changes before
+///   that process asks again. `appendfsync always` rules out a loss at a restart.
 ///   A `min-replicas-to-write` that is the number of all replicas rules it out when one of them takes
 ///   over.
 /// - **Never put back an older copy of the data.** Choose another `name` instead.
@@ -91,11 +91,10 @@ use crate::{
 /// so once for many callers. While a slot of a cluster is moved to another server, calls for
 /// its payments may be refused.
 ///
-/// The client is the crate `redis`, the most used and best kept one: it also talks to Valkey, its TLS
-/// is rustls, and one connection carries the calls of many callers, so there is no pool to borrow
-/// from. It was tested with Redis 7.0 of Debian 12, which has no Valkey. The same tests run with Valkey
-/// if it is installed. The store has four connections to a server. (`fred` and `rustis` have more of their own:
-/// pools and reconnects, which would hide from the store which server answered.)
+/// The client is the crate `redis`, which is widely used and well maintained. It also talks to Valkey,
+/// and its TLS is rustls. One connection carries the calls of many callers, so no pool is needed. It was tested with Redis 7.0 of Debian 12, which has no Valkey. The same tests run with Valkey
+/// if it is installed. The store has four connections to a server. (`fred` and `rustis` have more of
+/// their own: pools and reconnects, which would hide from the store which server answered.)
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -115,13 +114,13 @@ pub struct RedisStore {
 }
 
 impl RedisStore {
-    /// Connects the servers that a URL names, and opens the store there or makes it. Starts a task for
+    /// Connects to the servers that a URL names, and opens the store there or makes it. Starts a task for
     /// releases on the runtime that this is called on, which must run as long as the store is used.
     ///
     /// # Errors
     ///
     /// - [`StoreErrorKind::Setup`](crate::replay::StoreErrorKind::Setup) if the URL is wrong, or if a
-    ///   server is too old or may evict.
+    ///   server is too old, or may evict keys.
     /// - [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) if the servers have
     ///   forgotten a part of the store.
     /// - Another kind if a server cannot be reached, or accepts no writes.
