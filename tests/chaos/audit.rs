@@ -49,9 +49,7 @@ pub(crate) async fn audit(world: &World) -> BTreeMap<Kind, Sums> {
     redeem_what_is_left(world).await;
     let complete: Vec<_> = {
         let payments = world.book.payments();
-        let complete = payments
-            .iter()
-            .filter(|(_, payment)| payment.received >= payment.kind.uses());
+        let complete = payments.iter().filter(|(_, payment)| payment.is_complete());
         let complete: Vec<_> = complete.map(|(hash, _)| *hash).collect();
         let step = complete.len() / TRIED_AGAIN + 1;
         complete.into_iter().step_by(step).collect()

@@ -69,6 +69,13 @@ pub(crate) struct Payment {
     pub(crate) failed: Vec<(u64, Instant)>,
 }
 
+impl Payment {
+    /// Returns whether its client got all that it paid for.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.received >= self.kind.uses()
+    }
+}
+
 /// What became of a request with a credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Try {
@@ -111,8 +118,7 @@ impl Book {
 
     /// Returns whether the client got all that it paid for.
     pub(crate) fn is_complete(&self, hash: PaymentHash) -> bool {
-        let payments = self.payments();
-        payments[&hash].received >= payments[&hash].kind.uses()
+        self.payments()[&hash].is_complete()
     }
 
     /// Returns how far it is, in words.

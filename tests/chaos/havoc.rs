@@ -1,9 +1,6 @@
 //! Kills processes and breaks the store, at random, until it is calm.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::{task::spawn_blocking, time::sleep};
 
@@ -68,21 +65,30 @@ async fn dies_at(world: &World, life: Duration) {
     }
 }
 
-/// Makes the store fail, and makes it work again, until all is to be calm.
-pub(crate) async fn break_store(world: Arc<World>, store: Arc<Mutex<StoreServer>>) {
+/// Makes the store fail, and makes it work again, until all is to be calm. Returns the store, which
+/// works then.
+pub(crate) async fn break_store(world: Arc<World>, mut store: StoreServer) -> StoreServer {
     let mut dice = Dice::new(world.options.seed, 1);
     loop {
         let (up, down) = (dice.millis(3_000..12_000), dice.millis(100..4_000));
         let fault = Fault::ALL[dice.below(3) as usize];
-        tokio::select! { () = sleep(up) => {}, () = world.calm() => return }
+        tokio::select! { () = sleep(up) => {}, () = world.calm() => return store }
         world.history.break_down(fault);
-        let broken = store.clone();
-        let breaking = spawn_blocking(move || broken.lock().unwrap().break_down(fault));
-        breaking.await.unwrap();
+        store = change(store, move |store| store.break_down(fault)).await;
         tokio::select! { () = sleep(down) => {}, () = world.calm() => {} }
-        let broken = store.clone();
-        let mending = spawn_blocking(move || broken.lock().unwrap().mend(fault));
-        mending.await.unwrap();
+        store = change(store, move |store| store.mend(fault)).await;
         world.history.mend();
     }
+}
+
+/// Changes the store in a thread that may block.
+async fn change(
+    mut store: StoreServer,
+    job: impl FnOnce(&mut StoreServer) + Send + 'static,
+) -> StoreServer {
+    let changing = spawn_blocking(move || {
+        job(&mut store);
+        store
+    });
+    changing.await.unwrap()
 }

@@ -33,7 +33,7 @@ mod table;
 mod world;
 
 use std::{
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::{Duration, Instant},
 };
 
@@ -155,7 +155,6 @@ fn run(options: Options) -> Option<Table> {
 async fn live(options: Options, store: StoreServer) -> Table {
     println!("seed {}", options.seed);
     let world = Arc::new(World::new(options, store.url()).await);
-    let store = Arc::new(Mutex::new(store));
     // Dropping these ends them.
     let mut processes = JoinSet::new();
     for place in 0..world.options.processes {
@@ -163,7 +162,7 @@ async fn live(options: Options, store: StoreServer) -> Table {
     }
     until_all_run(&world).await;
     let start = Instant::now();
-    let breaking = tokio::spawn(havoc::break_store(world.clone(), store.clone()));
+    let breaking = tokio::spawn(havoc::break_store(world.clone(), store));
     let bought = Arc::new(AtomicU64::new(0));
     let mut clients = JoinSet::new();
     for client in 0..world.options.clients as u64 {
@@ -177,7 +176,7 @@ async fn live(options: Options, store: StoreServer) -> Table {
     }
     let took = start.elapsed();
     world.calm.send_replace(true);
-    breaking.await.unwrap();
+    let store = breaking.await.unwrap();
     has_ended(&mut clients).await;
     until_all_run(&world).await;
     let sums = audit::audit(&world).await;

@@ -31,12 +31,8 @@ impl StoreServer {
             // Each process may open 8 connections. The port is none of those that systems give to
             // outgoing connections: one of these could take it while the server is down.
             Engine::Postgres => {
-                let mut server = postgres::Server::start_with("max_connections = 1000")?;
-                server.kill();
-                server.move_to(redis::free_port());
-                server.configure("max_connections = 1000");
-                server.resume();
-                Some(Self::Postgres(server))
+                let (port, settings) = (redis::free_port(), "max_connections = 1000");
+                postgres::Server::start_with(port, settings).map(Self::Postgres)
             }
             Engine::Redis => {
                 let program = redis::programs().into_iter().next()?;

@@ -1,37 +1,27 @@
 //! Many processes on one store.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Stdio},
-};
+use std::io::{BufRead as _, BufReader};
 
 use tokio::task::JoinSet;
 use tower_x402::replay::{ReleaseReason, ReplayStore as _, UseId, UseRequest};
 
 use crate::{GRANTED, LATER, ONCE, child, connect, consume, key, server::Server};
 
-const URL: &str = "POSTGRES_URL";
 const PROCESSES: usize = 6;
 const PAYMENTS: u64 = 300;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_processes_that_start_at_once_are_one_store_and_grant_each_payment_once() {
-    if let Ok(url) = std::env::var(URL) {
-        return take_all(&url).await;
+    let test =
+        "processes::many_processes_that_start_at_once_are_one_store_and_grant_each_payment_once";
+    if let Some(url) = child::place_of(test) {
+        return take_all(url.to_str().unwrap()).await;
     }
     let Some(server) = Server::start() else {
         return;
     };
     let url = server.url("s");
-    let test =
-        "processes::many_processes_that_start_at_once_are_one_store_and_grant_each_payment_once";
-    let start = |_| {
-        let mut process = Command::new(std::env::current_exe().unwrap());
-        process
-            .env(URL, &url)
-            .args([test, "--exact", "--nocapture"]);
-        process.stdout(Stdio::piped()).spawn().unwrap()
-    };
+    let start = |_| child::command(test, &url, &[]).spawn().unwrap();
     let processes: Vec<_> = (0..PROCESSES).map(start).collect();
     let (mut ids, mut granted) = (Vec::new(), Vec::new());
     for mut process in processes {
@@ -76,8 +66,9 @@ async fn take_all(url: &str) {
 
 #[tokio::test]
 async fn a_process_that_drops_its_store_and_ends_has_written_its_releases() {
-    if let Ok(url) = std::env::var(URL) {
-        let store = connect(&url).await;
+    let test = "processes::a_process_that_drops_its_store_and_ends_has_written_its_releases";
+    if let Some(url) = child::place_of(test) {
+        let store = connect(url.to_str().unwrap()).await;
         let use_id = UseId::random().unwrap();
         let request = UseRequest::new(key(1), use_id, ONCE, LATER);
         assert_eq!(store.consume(request).await.unwrap(), GRANTED);
@@ -90,12 +81,8 @@ async fn a_process_that_drops_its_store_and_ends_has_written_its_releases() {
     let Some(server) = Server::start() else {
         return;
     };
-    let test = "processes::a_process_that_drops_its_store_and_ends_has_written_its_releases";
-    let mut process = Command::new(std::env::current_exe().unwrap());
-    process
-        .env(URL, server.url("s"))
-        .args([test, "--exact", "--nocapture"]);
-    assert!(process.status().unwrap().success());
+    let status = child::command(test, server.url("s"), &[]).status();
+    assert!(status.unwrap().success());
     let taken = "SELECT taken FROM s.entries WHERE get_byte(key, 0) = 112";
     assert_eq!(server.sql(taken), "0");
     let released = "SELECT count(*) FROM s.entries WHERE get_byte(key, 0) = 117";

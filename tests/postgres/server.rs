@@ -22,16 +22,16 @@ const BETWEEN_STARTS: Duration = Duration::from_millis(500);
 impl Server {
     /// Makes and starts a server. Returns `None` after it said why, if this system has no PostgreSQL.
     pub(crate) fn start() -> Option<Self> {
-        Self::start_with("")
+        Self::start_with(free_port(), "")
     }
 
-    /// Makes and starts a server with more lines for its configuration.
-    pub(crate) fn start_with(settings: &str) -> Option<Self> {
+    /// Makes and starts a server on a port, with more lines for its configuration.
+    pub(crate) fn start_with(port: u16, settings: &str) -> Option<Self> {
         if programs().is_none() {
             child::skip("no PostgreSQL: install Debian's package `postgresql`");
             return None;
         }
-        let server = Self::empty(free_port());
+        let server = Self::empty(port);
         let data = server.data();
         run(as_server("initdb")
             .args(["-A", "trust", "-U", "x402", "--no-sync", "-E", "UTF8"])

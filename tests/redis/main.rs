@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError},
+    replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError, StoreErrorKind},
 };
 
 use self::one_use::{GRANTED, ONCE, key, take};
@@ -31,6 +31,20 @@ use self::one_use::{GRANTED, ONCE, key, take};
 async fn patient(url: &str) -> RedisStore {
     let options = RedisOptions::new().time_limit(Duration::from_secs(30));
     RedisStore::connect_with(url, options).await.unwrap()
+}
+
+/// Asks for a payment that a server lost, until the store says so.
+async fn is_forgotten(store: &RedisStore, key: ConsumptionKey) {
+    loop {
+        match consume(store, key).await {
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                assert!(error.to_string().contains("has forgotten"), "{error}");
+                return;
+            }
+            Err(_) => tokio::task::yield_now().await,
+            Ok(answer) => panic!("a server that lost a write answered {answer:?}"),
+        }
+    }
 }
 
 async fn consume(store: &RedisStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {
