@@ -22,11 +22,14 @@ use tower_x402::{
     replay::{Consumption, ConsumptionKey, ReplayStore as _, UseId, UseLimits, UseRequest},
 };
 
-use crate::{measure::median_of, report::Row};
+use crate::{
+    measure::{beside, rates},
+    report::Row,
+};
 
-const CALLERS: usize = 64;
+pub const CALLERS: usize = 64;
 /// How many uses each caller consumes in a round.
-const CALLS: usize = 50;
+pub const CALLS: usize = 50;
 const ROUNDS: usize = 161;
 
 pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
@@ -34,38 +37,23 @@ pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
     let writer = Writer::start(engine(&folder.join("writer")));
     let mut alone = engine(&folder.join("alone"));
     let mut keys = Keys(0);
-    let mut round = |first: usize| {
-        let mut rates = [0.0; 3];
-        for turn in 0..3 {
-            let batches: Vec<Vec<_>> = (0..CALLERS).map(|_| keys.take(CALLS)).collect();
-            let who = (first + turn) % 3;
-            let time = match who {
-                0 => runtime.block_on(by_callers(batches, &store, consume)),
-                1 => runtime.block_on(by_callers(records(batches), &writer, Writer::write)),
-                _ => by_itself(&mut alone, &records(batches)),
-            };
-            rates[who] = (CALLERS * CALLS) as f64 / time.as_secs_f64();
+    let rounds = rates(ROUNDS, CALLERS * CALLS, |who| {
+        let batches: Vec<Vec<_>> = (0..CALLERS).map(|_| keys.take(CALLS)).collect();
+        match who {
+            0 => runtime.block_on(by_callers(batches, &store, consume)),
+            1 => runtime.block_on(by_callers(records(batches), &writer, Writer::write)),
+            _ => by_itself(&mut alone, &records(batches)),
         }
-        rates
-    };
-    round(0);
-    let rounds: Vec<_> = (0..ROUNDS).map(&mut round).collect();
-    let beside = |other: usize| {
-        (
-            median_of(&rounds, |t| t[0]),
-            median_of(&rounds, |t| t[other]),
-            median_of(&rounds, |t| t[0] / t[other]),
-        )
-    };
+    });
     vec![
         Row::rate(
             "durable consume, 64 callers / its raw engine",
             0.9,
-            beside(2),
+            beside(&rounds, 2),
         ),
         Row::shown(
             "the same / its engine behind a writer, same callers",
-            beside(1),
+            beside(&rounds, 1),
         ),
     ]
 }
@@ -85,13 +73,13 @@ fn records(batches: Vec<Vec<(ConsumptionKey, UseId)>>) -> Vec<Vec<RawRecord>> {
 }
 
 /// Consumes each batch in its own task, one call after the other.
-async fn by_callers<S, T, F>(
+pub async fn by_callers<S, T, F>(
     batches: Vec<Vec<T>>,
     to: &Arc<S>,
     call: fn(Arc<S>, T) -> F,
 ) -> Duration
 where
-    S: Send + Sync + 'static,
+    S: Send + Sync + ?Sized + 'static,
     T: Send + 'static,
     F: Future<Output = ()> + Send + 'static,
 {

@@ -71,12 +71,35 @@ pub fn median_of<const N: usize>(rounds: &[[f64; N]], of: impl Fn(&[f64; N]) -> 
     values[values.len() / 2]
 }
 
+/// Returns the medians of the first job, of another job, and of their ratio in each round.
+pub fn beside<const N: usize>(rounds: &[[f64; N]], other: usize) -> (f64, f64, f64) {
+    (
+        median_of(rounds, |t| t[0]),
+        median_of(rounds, |t| t[other]),
+        median_of(rounds, |t| t[0] / t[other]),
+    )
+}
+
 /// Returns the medians of the first job, of the second job, and of their ratio in each round.
 pub fn compare(rounds: usize, jobs: [Job<'_>; 2]) -> (f64, f64, f64) {
-    let rounds = in_turns(rounds, jobs);
-    (
-        median_of(&rounds, |t| t[0]),
-        median_of(&rounds, |t| t[1]),
-        median_of(&rounds, |t| t[0] / t[1]),
-    )
+    beside(&in_turns(rounds, jobs), 1)
+}
+
+/// Returns the calls per second of three jobs in each round, after one round to warm up. The order
+/// changes from round to round.
+pub fn rates(
+    rounds: usize,
+    calls: usize,
+    mut time_of: impl FnMut(usize) -> Duration,
+) -> Vec<[f64; 3]> {
+    let mut round = |first: usize| {
+        let mut rates = [0.0; 3];
+        for turn in 0..3 {
+            let who = (first + turn) % 3;
+            rates[who] = calls as f64 / time_of(who).as_secs_f64();
+        }
+        rates
+    };
+    round(0);
+    (0..rounds).map(round).collect()
 }

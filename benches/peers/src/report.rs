@@ -1,6 +1,5 @@
 //! Prints one line for each target.
 
-#[derive(Clone)]
 pub enum Target {
     AtMost(f64),
     AtLeast(f64),
@@ -11,7 +10,6 @@ pub enum Target {
 /// What was measured: ours, the reference, and their ratio.
 type Measured = (f64, f64, f64);
 
-#[derive(Clone)]
 pub struct Row {
     pub name: &'static str,
     pub ours: String,

@@ -24,7 +24,7 @@ use tower::ServiceExt as _;
 use tower_http::validate_request::ValidateRequestHeaderLayer;
 use tower_x402::{Amount, Charge};
 
-use crate::{measure::median_of, report::Row, shop::Shop};
+use crate::{measure::beside, report::Row, shop::Shop};
 
 const CALLERS: usize = 8;
 /// Many rounds, because the difference to measure is a twentieth of a call.
@@ -74,11 +74,7 @@ async fn compare(ours: &Site, theirs: &Site, of_each: Round) -> (f64, f64, f64) 
             rounds.push(taken);
         }
     }
-    (
-        median_of(&rounds, |t| t[0]),
-        median_of(&rounds, |t| t[1]),
-        median_of(&rounds, |t| t[0] / t[1]),
-    )
+    beside(&rounds, 1)
 }
 
 async fn ours() -> Site {

@@ -10,11 +10,7 @@
 //!
 //! The servers are those of the tests, started here on ports and in folders of their own.
 
-use std::{
-    num::NonZeroU32,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use redis::{Script, aio::MultiplexedConnection};
 use tokio::runtime::Runtime;
@@ -29,15 +25,13 @@ use tower_x402::{
 };
 
 use crate::{
-    measure::median_of,
+    durable::{CALLERS, CALLS, by_callers},
+    measure::{beside, rates},
     postgres_server,
     redis_server::{self, DURABLE},
     report::Row,
 };
 
-const CALLERS: usize = 64;
-/// How many calls each caller makes in a round.
-const CALLS: usize = 50;
 const ROUNDS: usize = 41;
 /// As many as `RedisStore` has to a server.
 const REDIS_CONNECTIONS: usize = 4;
@@ -45,7 +39,10 @@ const REDIS_CONNECTIONS: usize = 4;
 const POSTGRES_CONNECTIONS: usize = 8;
 
 pub fn rows(runtime: &Runtime) -> Vec<Row> {
-    [redis(runtime), postgres(runtime)].concat()
+    redis(runtime)
+        .into_iter()
+        .chain(postgres(runtime))
+        .collect()
 }
 
 fn redis(runtime: &Runtime) -> Vec<Row> {
@@ -57,12 +54,12 @@ fn redis(runtime: &Runtime) -> Vec<Row> {
     let store = runtime.block_on(RedisStore::connect(&url));
     let store: Arc<dyn ReplayStore> = Arc::new(store.expect("a store"));
     let raw = Arc::new(runtime.block_on(RawRedis::connect(&url)));
-    let rounds = rounds(|who| {
+    let rounds = rates(ROUNDS, CALLERS * CALLS, |who| {
         runtime.block_on(async {
             match who {
-                0 => by_callers(&store, consume).await,
-                1 => by_callers(&raw, RawRedis::set).await,
-                _ => by_callers(&raw, RawRedis::run).await,
+                0 => by_callers(calls(), &store, consume).await,
+                1 => by_callers(calls(), &raw, RawRedis::set).await,
+                _ => by_callers(calls(), &raw, RawRedis::run).await,
             }
         })
     });
@@ -86,12 +83,12 @@ fn postgres(runtime: &Runtime) -> Vec<Row> {
     server.sql("CREATE TABLE raw (key bytea PRIMARY KEY, expires_at bigint, use_id bytea)");
     let raw = |connections| Arc::new(runtime.block_on(RawPostgres::connect(&server, connections)));
     let (few, many) = (raw(POSTGRES_CONNECTIONS), raw(CALLERS));
-    let rounds = rounds(|who| {
+    let rounds = rates(ROUNDS, CALLERS * CALLS, |who| {
         runtime.block_on(async {
             match who {
-                0 => by_callers(&store, consume).await,
-                1 => by_callers(&few, RawPostgres::insert).await,
-                _ => by_callers(&many, RawPostgres::insert).await,
+                0 => by_callers(calls(), &store, consume).await,
+                1 => by_callers(calls(), &few, RawPostgres::insert).await,
+                _ => by_callers(calls(), &many, RawPostgres::insert).await,
             }
         })
     });
@@ -105,28 +102,6 @@ fn postgres(runtime: &Runtime) -> Vec<Row> {
     ]
 }
 
-/// Measures the store and two references, in an order that changes from round to round.
-fn rounds(mut time_of: impl FnMut(usize) -> Duration) -> Vec<[f64; 3]> {
-    let mut round = |first: usize| {
-        let mut rates = [0.0; 3];
-        for turn in 0..3 {
-            let who = (first + turn) % 3;
-            rates[who] = (CALLERS * CALLS) as f64 / time_of(who).as_secs_f64();
-        }
-        rates
-    };
-    round(0);
-    (0..ROUNDS).map(round).collect()
-}
-
-fn beside(rounds: &[[f64; 3]], other: usize) -> (f64, f64, f64) {
-    (
-        median_of(rounds, |t| t[0]),
-        median_of(rounds, |t| t[other]),
-        median_of(rounds, |t| t[0] / t[other]),
-    )
-}
-
 /// What a caller sends.
 struct Call {
     caller: usize,
@@ -134,12 +109,8 @@ struct Call {
     use_id: UseId,
 }
 
-/// Lets each caller make its calls in a task of its own, one after the other.
-async fn by_callers<S, F>(to: &Arc<S>, call: fn(Arc<S>, Call) -> F) -> Duration
-where
-    S: Send + Sync + ?Sized + 'static,
-    F: Future<Output = ()> + Send + 'static,
-{
+/// Makes the calls of each caller.
+fn calls() -> Vec<Vec<Call>> {
     let calls = |caller| {
         let one = move |_| {
             let (use_id, half) = (random(), random());
@@ -150,23 +121,9 @@ where
                 use_id,
             }
         };
-        (0..CALLS).map(one).collect::<Vec<_>>()
+        (0..CALLS).map(one).collect()
     };
-    let all: Vec<_> = (0..CALLERS).map(calls).collect();
-    let start = Instant::now();
-    let caller = |calls: Vec<Call>| {
-        let to = to.clone();
-        tokio::spawn(async move {
-            for one in calls {
-                call(to.clone(), one).await;
-            }
-        })
-    };
-    let callers: Vec<_> = all.into_iter().map(caller).collect();
-    for caller in callers {
-        caller.await.expect("every call is answered");
-    }
-    start.elapsed()
+    (0..CALLERS).map(calls).collect()
 }
 
 fn random() -> UseId {
