@@ -32,7 +32,6 @@ pub struct PaywallBuilder {
     pub(in crate::server) l402_service: Option<String>,
     pub(in crate::server) clock: Arc<dyn Clock>,
     pub(in crate::server) limits: UnpaidLimits,
-    /// The records and the name of what instances share.
     pub(in crate::server) shared_limits: Option<(Arc<dyn Records>, Box<str>)>,
     pub(in crate::server) challenge_header_bytes: usize,
     /// `None` if it was not set.
