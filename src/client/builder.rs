@@ -178,6 +178,8 @@ impl WalletBuilder {
                 "expected at least one dialect whose feature is on: call `dialects`, or turn on `x402`, `mpp` or `l402`",
             ));
         }
+        let announced = self.dialects.iter().filter(|_| self.policy.announces);
+        let announcements = announced.filter_map(super::offers::announcement).collect();
         let root = ledger.use_root(&path, budget).await?;
         let shared = Shared {
             _root: root,
@@ -186,6 +188,7 @@ impl WalletBuilder {
             ledger,
             policy: self.policy,
             dialects: self.dialects,
+            announcements,
             clock: self.clock,
             own_receivers: self.own_receivers,
             approver: self.approver,

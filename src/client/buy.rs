@@ -193,7 +193,7 @@ pub(super) fn new_payment(wallet: &Wallet, job: &Job, checked: &Checked) -> Opti
     payment.host = place.registrable().to_owned();
     payment.method = place.method.to_string();
     payment.path = place.path().to_owned();
-    payment.query = job.head.uri.query().map(str::to_owned);
+    payment.query = place.uri.query().map(str::to_owned);
     payment.body = job.body_digest();
     payment.description.clone_from(&checked.description);
     payment.payable = purchase.to_json();

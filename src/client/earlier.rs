@@ -129,7 +129,7 @@ impl Wallet {
             .as_ref()
             .and_then(|purchase| purchase.credential(entry.preimage()?));
         // A header of the caller's own is not replaced.
-        let is_free = |(name, _): &HeaderLine| !job.head.headers.contains_key(name);
+        let is_free = |(name, _): &HeaderLine| !job.headers.contains_key(name);
         match purchase {
             Some(purchase) if header.as_ref().is_some_and(is_free) => Restored::Purchase(purchase),
             // Whoever could have used it has had the time to.

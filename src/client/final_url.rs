@@ -31,7 +31,7 @@ pub struct FinalUrl(pub Uri);
 /// Returns whether an answer says that it came from another place than the one that was asked.
 pub(super) fn is_from_elsewhere(extensions: &Extensions, place: &Place) -> bool {
     let is_other = |url: &FinalUrl| {
-        let came_from = Place::of(&place.method, &url.0);
+        let came_from = Place::of(place.method.clone(), url.0.clone());
         came_from.is_none_or(|from| (from.origin(), from.key()) != (place.origin(), place.key()))
     };
     extensions.get().is_some_and(is_other)

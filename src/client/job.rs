@@ -3,7 +3,7 @@
 use std::{future::poll_fn, sync::OnceLock};
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, request};
+use http::{Extensions, HeaderMap, Request, Version};
 use http_body::Body;
 use http_body_util::BodyExt as _;
 use sha2::{Digest as _, Sha256};
@@ -22,7 +22,9 @@ use crate::{
 /// A request, and what the client knows of it.
 pub(super) struct Job {
     pub(super) place: Place,
-    pub(super) head: request::Parts,
+    pub(super) headers: HeaderMap,
+    version: Version,
+    extensions: Extensions,
     /// The bytes of the body. `None` if they are not kept.
     body: Option<Bytes>,
     body_hash: OnceLock<[u8; 32]>,
@@ -43,66 +45,71 @@ pub(super) struct LedHere(pub(super) bool);
 pub(super) type Unkept<B> = Option<B>;
 
 impl Job {
-    /// Checks the URL of a request, and keeps its body if it is short enough. Nothing was sent if
-    /// this fails.
-    pub(super) async fn take<B, E>(
+    /// Checks the URL of a request. Returns what is known of it, and its body unless that is empty:
+    /// see [`keep`](Self::keep). If this fails, it returns why.
+    pub(super) fn of<B: Body>(
         request: Request<B>,
         policy: &Policy,
-    ) -> Result<(Self, Unkept<B>), Cause<E>>
-    where
-        B: Body<Data = Bytes>,
-        B::Error: Into<BoxError>,
-    {
+    ) -> Result<(Box<Self>, Option<B>), &'static str> {
         let (mut head, body) = request.into_parts();
         let is_led_here = head.extensions.remove::<LedHere>();
-        let place = Place::of(&head.method, &head.uri).ok_or(Cause::Address(
-            "expected an absolute http or https URL without userinfo",
-        ))?;
+        let place = Place::of(head.method, head.uri)
+            .ok_or("expected an absolute http or https URL without userinfo")?;
         let is_open = match guard::leads(&place.host) {
             guard::Leads::Open | guard::Leads::Outside => true,
             guard::Leads::Home | guard::Leads::Inside => policy.private_addresses,
         };
         if !is_open {
-            return Err(Cause::Address(
+            return Err(
                 "the URL leads to an address that is not public: allow it with `allow_private_addresses`",
-            ));
+            );
         }
-        let is_kept = body
-            .size_hint()
-            .upper()
-            .is_some_and(|most| most <= policy.max_body as u64);
-        let (body, unkept) = if body.is_end_stream() {
-            (Some(Bytes::new()), None)
-        } else if is_kept {
-            let read = body
-                .collect()
-                .await
-                .map_err(|error| Cause::Body(error.into()))?;
-            if read.trailers().is_some() {
-                return Err(Cause::Body(
-                    "a body with trailers cannot be sent again".into(),
-                ));
-            }
-            (Some(read.to_bytes()), None)
-        } else {
-            (None, Some(body))
-        };
-        let job = Self {
+        let is_empty = body.is_end_stream();
+        let job = Box::new(Self {
             place,
-            head,
-            body,
+            headers: head.headers,
+            version: head.version,
+            extensions: head.extensions,
+            body: is_empty.then(Bytes::new),
             body_hash: OnceLock::new(),
             is_led_here: is_led_here.is_some_and(|led| led.0) && !policy.pays_after_redirects,
             is_elsewhere: false,
             is_watched: is_led_here.is_none() && !policy.pays_after_redirects,
-        };
-        Ok((job, unkept))
+        });
+        Ok((job, (!is_empty).then_some(body)))
+    }
+
+    /// Reads the body to send it again, if it is short enough. Returns it otherwise.
+    pub(super) async fn keep<B, E>(
+        &mut self,
+        body: B,
+        policy: &Policy,
+    ) -> Result<Unkept<B>, Cause<E>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        let most = body.size_hint().upper();
+        if most.is_none_or(|most| most > policy.max_body as u64) {
+            return Ok(Some(body));
+        }
+        let read = body
+            .collect()
+            .await
+            .map_err(|error| Cause::Body(error.into()))?;
+        if read.trailers().is_some() {
+            return Err(Cause::Body(
+                "a body with trailers cannot be sent again".into(),
+            ));
+        }
+        self.body = Some(read.to_bytes());
+        Ok(None)
     }
 
     /// Returns the name under which the ledger finds what was paid for this request.
     pub(super) fn key(&self) -> RequestKey {
         RequestKey::of([
-            self.head.method.as_str().as_bytes(),
+            self.place.method.as_str().as_bytes(),
             self.place.url().as_bytes(),
             &self.body_hash(),
         ])
@@ -116,7 +123,7 @@ impl Job {
 
     /// Returns SHA-256 of the caller's headers.
     pub(super) fn headers_digest(&self) -> [u8; 32] {
-        headers::digest(&self.head.headers)
+        headers::digest(&self.headers)
     }
 
     /// Returns whether the request can be sent again.
@@ -133,9 +140,9 @@ impl Job {
     /// Returns the request as the dialects check it.
     pub(super) fn as_request(&self) -> ClientRequest<'_> {
         ClientRequest::Http {
-            method: self.head.method.as_str(),
+            method: self.place.method.as_str(),
             url: self.place.url(),
-            headers: &self.head.headers,
+            headers: &self.headers,
             body_hash: self.body_hash(),
         }
     }
@@ -145,43 +152,41 @@ impl Job {
     }
 
     /// Sends the request with these lines on top of its own. The service must be ready.
-    pub(super) async fn send<S, B>(
+    pub(super) fn send<S, B>(
         &self,
         ready: &mut S,
         unkept: Unkept<B>,
-        lines: impl IntoIterator<Item = HeaderLine>,
-    ) -> Result<S::Response, S::Error>
+        lines: &[HeaderLine],
+    ) -> S::Future
     where
         S: Service<Request<B>>,
         B: From<Bytes>,
     {
-        let mut head = self.head.clone();
-        for (name, value) in lines {
-            head.headers.entry(name).or_insert(value);
-        }
         let body = unkept.unwrap_or_else(|| self.body.clone().unwrap_or_default().into());
-        ready.call(Request::from_parts(head, body)).await
+        let mut request = Request::new(body);
+        *request.method_mut() = self.place.method.clone();
+        *request.uri_mut() = self.place.uri.clone();
+        *request.version_mut() = self.version;
+        *request.extensions_mut() = self.extensions.clone();
+        let headers = request.headers_mut();
+        headers.clone_from(&self.headers);
+        for (name, value) in lines {
+            headers.entry(name).or_insert_with(|| value.clone());
+        }
+        ready.call(request)
     }
 
     /// Sends the request again, with a credential.
     pub(super) async fn send_again<S, B>(
         &self,
         inner: &mut S,
-        line: HeaderLine,
+        line: &HeaderLine,
     ) -> Result<S::Response, S::Error>
     where
         S: Service<Request<B>>,
         B: From<Bytes>,
     {
         poll_fn(|cx| inner.poll_ready(cx)).await?;
-        self.send(inner, None, [line]).await
+        self.send(inner, None, std::slice::from_ref(line)).await
     }
-}
-
-/// Returns a header line of fixed texts.
-pub(super) fn line((name, value): (&'static str, &'static str)) -> HeaderLine {
-    (
-        HeaderName::from_static(name),
-        HeaderValue::from_static(value),
-    )
 }

@@ -100,7 +100,7 @@ fn place(method: &Method, url: &str) -> Option<Place> {
     let (authority, rest) = rest.split_at(end);
     let (path, query) = rest.find('?').map_or((rest, ""), |at| rest.split_at(at));
     let url = format!("{scheme}://{authority}{}{query}", without_dots(path));
-    let place = Place::of(method, &url.parse().ok()?)?;
+    let place = Place::of(method.clone(), url.parse().ok()?)?;
     is_one_host(&place.host).then_some(place)
 }
 
@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn from(url: &str) -> Place {
-        Place::of(&Method::GET, &url.parse().unwrap()).unwrap()
+        Place::of(Method::GET, url.parse().unwrap()).unwrap()
     }
 
     fn led(location: &[u8]) -> Target {

@@ -9,6 +9,7 @@ use crate::{
     body::{ReadError, read_to_end},
     codec::json::{self, Json},
     dialect::{
+        HeaderLine,
         list::DIALECTS,
         offer::{ClientHalf, Offer},
     },
@@ -108,6 +109,15 @@ fn is_json(headers: &HeaderMap) -> bool {
 pub(super) fn half(dialect: &DialectName) -> Option<&'static ClientHalf> {
     let listed = DIALECTS.iter().find(|listed| listed.name == *dialect);
     listed.map(|listed| &listed.client)
+}
+
+/// Returns the line that tells a server that this client can pay in a dialect.
+pub(super) fn announcement(dialect: &DialectName) -> Option<HeaderLine> {
+    let (name, value) = half(dialect)?.announcement?;
+    Some((
+        HeaderName::from_static(name),
+        HeaderValue::from_static(value),
+    ))
 }
 
 #[cfg(test)]

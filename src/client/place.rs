@@ -10,7 +10,7 @@ use crate::codec::authority::Authority;
 #[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) method: Method,
-    uri: Uri,
+    pub(super) uri: Uri,
     url: OnceLock<String>,
     origin: OnceLock<String>,
     /// The host in lower case, without a port and without a dot at its end. An IPv6 address has
@@ -24,7 +24,7 @@ pub(super) struct Place {
 impl Place {
     /// Returns `None` for a URL that is not absolute, that is neither http nor https, that has
     /// userinfo, or whose authority two parsers could read differently.
-    pub(super) fn of(method: &Method, uri: &Uri) -> Option<Self> {
+    pub(super) fn of(method: Method, uri: Uri) -> Option<Self> {
         let scheme = uri.scheme()?;
         let is_https = *scheme == Scheme::HTTPS;
         (is_https || *scheme == Scheme::HTTP).then_some(())?;
@@ -34,8 +34,8 @@ impl Place {
         (!host.is_empty()).then_some(())?;
         let port = authority.port();
         Some(Self {
-            method: method.clone(),
-            uri: uri.clone(),
+            method,
+            uri,
             url: OnceLock::new(),
             origin: OnceLock::new(),
             host,
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn of(url: &str) -> Option<Place> {
-        Place::of(&Method::GET, &url.parse().ok()?)
+        Place::of(Method::GET, url.parse().ok()?)
     }
 
     #[test]

@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     fn refuses(policy: &Policy, method: &Method, url: &str) -> bool {
-        let place = Place::of(method, &url.parse().unwrap()).unwrap();
+        let place = Place::of(method.clone(), url.parse().unwrap()).unwrap();
         policy.refuses(&place).is_some()
     }
 
@@ -218,7 +218,7 @@ mod tests {
         ] {
             let url = format!("https://{host}/");
             let Ok(uri) = url.parse() else { continue };
-            let place = Place::of(&Method::GET, &uri);
+            let place = Place::of(Method::GET, uri);
             let refused = place.is_none_or(|place| policy.refuses(&place).is_some());
             assert_eq!(refused, is_refused, "{host}");
         }

@@ -11,7 +11,6 @@ use super::{
     final_url::is_from_elsewhere,
     job::Job,
     offers::offers,
-    pay::announcements,
 };
 use crate::{
     boxed::BoxError,
@@ -80,14 +79,17 @@ impl Wallet {
         R: Body,
     {
         let inner = |error| PayError::new(Cause::Inner(error));
-        let (mut job, unkept) = Job::take(request, self.policy())
-            .await
-            .map_err(PayError::new)?;
+        let job = Job::of(request, self.policy());
+        let (mut job, body) = job.map_err(|why| PayError::new(Cause::Address(why)))?;
+        let unkept = match body {
+            Some(body) => job.keep(body, self.policy()).await.map_err(PayError::new)?,
+            None => None,
+        };
         std::future::poll_fn(|cx| client.poll_ready(cx))
             .await
             .map_err(inner)?;
         let answer = job
-            .send(&mut client, unkept, announcements(self))
+            .send(&mut client, unkept, self.announcements())
             .await
             .map_err(inner)?;
         job.is_elsewhere = is_from_elsewhere(answer.extensions(), &job.place);

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn place(url: &str) -> Place {
-        Place::of(&Method::GET, &url.parse().unwrap()).unwrap()
+        Place::of(Method::GET, url.parse().unwrap()).unwrap()
     }
 
     /// Notes what `https://a/b` answers, and returns the `Location` that is passed on.

@@ -87,7 +87,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_unix_seconds(1_700_000_000);
 
     fn place(method: &Method, url: &str) -> Place {
-        Place::of(method, &url.parse().unwrap()).unwrap()
+        Place::of(method.clone(), url.parse().unwrap()).unwrap()
     }
 
     fn token(value: &str, seconds: u64) -> Token {

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
+    dialect::HeaderLine,
     ledger::{
         Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, OverBudget, RootInUse,
     },
@@ -58,6 +59,8 @@ pub(super) struct Shared {
     pub(super) ledger: Ledger,
     pub(super) policy: Policy,
     pub(super) dialects: Vec<DialectName>,
+    /// The lines that tell a server which payments this client can make.
+    pub(super) announcements: Vec<HeaderLine>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) own_receivers: Vec<[u8; 33]>,
     pub(super) approver: Option<Arc<dyn Approver>>,
@@ -120,6 +123,10 @@ impl Wallet {
         &self.shared.dialects
     }
 
+    pub(super) fn announcements(&self) -> &[HeaderLine] {
+        &self.shared.announcements
+    }
+
     pub(super) fn network(&self) -> Network {
         self.shared.network
     }
@@ -161,7 +168,7 @@ impl Wallet {
         if tokens.is_empty() {
             return None;
         }
-        tokens.find(&job.place, &job.head.headers, self.now())
+        tokens.find(&job.place, &job.headers, self.now())
     }
 
     pub(super) fn keep(&self, place: &Place, token: Token) {
@@ -180,7 +187,7 @@ impl Wallet {
         let token = |entry: &Entry| {
             let purchase = (half(&entry.dialect())?.restore)(entry.payable()).ok()?;
             let url: Uri = format!("{}{}", entry.origin(), entry.path()).parse().ok()?;
-            let place = Place::of(&Method::from_bytes(entry.method().as_bytes()).ok()?, &url)?;
+            let place = Place::of(Method::from_bytes(entry.method().as_bytes()).ok()?, url)?;
             let token = Token {
                 header: purchase.credential(entry.preimage()?)?,
                 until: entry.redeem_until(),
