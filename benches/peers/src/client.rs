@@ -1,5 +1,10 @@
 //! What the paying client adds to a request over loopback, and a paid call over the devnet beside
-//! its parts. The server, the nodes and the client share the machine's cores.
+//! its parts.
+//!
+//! The server, the nodes and the client share one thread. On several threads, most of a round trip
+//! is waking the other thread, and how long that takes depends on where the system put it. On one
+//! thread the bare round trip is the shortest, so what is added to it counts most. A ledger in a
+//! folder has its writer thread beside it.
 //!
 //! Each is measured with a ledger in memory and with a ledger in a folder. The second one syncs the
 //! disk twice for each payment: before the payer is asked, and before the credential is sent. So its
@@ -21,7 +26,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{net::TcpListener, runtime::Builder};
 use tower::{Layer as _, Service};
 use tower_x402::{
     Amount, DialectName, Invoice, MemoryStore, Paywall, Secrets,
@@ -43,8 +48,9 @@ const WRITTEN: [u8; 1_024] = [1; 1_024];
 
 type Bare = Client<HttpConnector, Full<Bytes>>;
 
-pub fn rows(runtime: &Runtime, folder: &Path) -> Vec<Row> {
-    runtime.block_on(async {
+pub fn rows(folder: &Path) -> Vec<Row> {
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async {
         let devnet = Devnet::start().await.expect("two nodes");
         let origin = serve(&devnet).await;
         let bare: Bare = Client::builder(TokioExecutor::new()).build_http();

@@ -57,7 +57,7 @@ fn main() {
         ("durable", &|| durable::rows(&runtime, folder.path())),
         ("stores", &|| stores::rows(&runtime)),
         ("server", &|| server::rows(&runtime)),
-        ("client", &|| client::rows(&runtime, folder.path())),
+        ("client", &|| client::rows(folder.path())),
     ];
     for (name, rows) in groups {
         if chosen.is_empty() || chosen.iter().any(|word| word == name) {
