@@ -15,18 +15,19 @@ use super::{
     buy::buy,
     error::{Cause, PayError},
     final_url::is_from_elsewhere,
+    future::ResponseFuture,
     job::Job,
     offers::offers,
     paid_body::PaidBody,
 };
-use crate::boxed::{BoxError, BoxFuture};
+use crate::boxed::BoxError;
 
 /// Sends a request, and pays for it if the server asks for that. `ready` is ready to be called.
 pub(super) fn call<S, B, R>(
     wallet: Wallet,
     mut ready: S,
     request: Request<B>,
-) -> BoxFuture<'static, Result<Response<PaidBody<R>>, PayError<S::Error>>>
+) -> ResponseFuture<R, S::Error>
 where
     S: Service<Request<B>, Response = Response<R>> + Send + 'static,
     S::Error: Send + 'static,
@@ -38,7 +39,7 @@ where
 {
     // 1. Where it goes, and whether it can be sent again.
     let job = Job::of(request, wallet.policy());
-    Box::pin(async move {
+    ResponseFuture::new(Box::pin(async move {
         let (mut job, body) = job.map_err(|why| PayError::new(Cause::Address(why)))?;
         let unkept = match body {
             Some(body) => Box::pin(job.keep(body, wallet.policy())).await,
@@ -82,5 +83,5 @@ where
         //    there is one payment for one request.
         let answer = job.send_again(&mut ready, &bought.header).await;
         Box::pin(settle(&wallet, &job, bought, answer)).await
-    })
+    }))
 }

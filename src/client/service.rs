@@ -58,6 +58,6 @@ where
         // The one that was made ready is called. A fresh clone takes its place.
         let clone = self.inner.clone();
         let ready = mem::replace(&mut self.inner, clone);
-        ResponseFuture::new(pay::call(self.wallet.clone(), ready, request))
+        pay::call(self.wallet.clone(), ready, request)
     }
 }
