@@ -94,11 +94,11 @@ fn add(sums: &mut Sums, payment: &Payment, served: u64, early: u64, history: &Hi
     sums.lost += missing - granted - releasing;
 }
 
-/// Returns how many uses processes that died may have taken with them: by a request that they never
-/// answered, and by one that they could not give back.
+/// Returns how many uses processes that died may have taken with them: by a request that was under
+/// way when they died, and by one that they could not give back.
 fn excuses(payment: &Payment, history: &History) -> (u64, u64) {
     let broken = payment.broken.iter();
-    let broken = broken.filter(|process| history.was_killed(**process));
+    let broken = broken.filter(|broken| history.was_killed_over(**broken));
     let failed = payment.failed.iter();
     let failed = failed.filter(|(process, at)| history.was_killed_before_release(*process, *at));
     (broken.count() as u64, failed.count() as u64)

@@ -63,8 +63,8 @@ pub(crate) struct Payment {
     pub(crate) credential: HeaderMap,
     /// How many answers of the handler its client got.
     pub(crate) received: u64,
-    /// The processes whose connections broke before they answered.
-    pub(crate) broken: Vec<u64>,
+    /// The requests whose connections broke before an answer.
+    pub(crate) broken: Vec<Broken>,
     /// The processes that answered 5xx, and when.
     pub(crate) failed: Vec<(u64, Instant)>,
 }
@@ -74,6 +74,15 @@ impl Payment {
     pub(crate) fn is_complete(&self) -> bool {
         self.received >= self.kind.uses()
     }
+}
+
+/// A request to a process, when it was sent, and when its connection broke or the time for an
+/// answer was over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Broken {
+    pub(crate) process: u64,
+    pub(crate) sent: Instant,
+    pub(crate) at: Instant,
 }
 
 /// What became of a request with a credential.

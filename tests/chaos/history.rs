@@ -6,10 +6,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::store::Fault;
+use crate::{book::Broken, store::Fault};
 
 /// A process that lives so long beside a store that is up has carried out its releases.
 const RELEASED: Duration = Duration::from_secs(10);
+
+/// How long a process may still take requests after it was noted that it is killed.
+const DYING: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Default)]
 pub(crate) struct History(Mutex<Past>);
@@ -62,8 +65,10 @@ impl History {
         }
     }
 
-    pub(crate) fn was_killed(&self, process: u64) -> bool {
-        self.past().killed.contains_key(&process)
+    /// Returns whether a request was under way when its process was killed.
+    pub(crate) fn was_killed_over(&self, broken: Broken) -> bool {
+        let killed = self.past().killed.get(&broken.process).copied();
+        killed.is_some_and(|killed| killed <= broken.at && broken.sent <= killed + DYING)
     }
 
     /// Returns whether a process that answered 5xx at this time was killed before it can have given
@@ -135,4 +140,27 @@ fn only_a_process_that_died_soon_may_keep_a_use() {
     assert!(!history.was_killed_before_release(3, at(6)));
     assert!(history.was_killed_before_release(3, at(29)));
     assert!(!history.was_killed_before_release(4, at(6)));
+}
+
+#[test]
+fn only_a_request_that_was_under_way_when_its_process_died_may_keep_a_use() {
+    let history = History::default();
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    history.past().killed = [(1, at(9))].into();
+    for (process, sent, broken, may) in [
+        (1, 8, 9, true),
+        (1, 3, 20, true),
+        // It broke, and the process lived on.
+        (1, 7, 8, false),
+        (1, 11, 12, false),
+        (2, 8, 9, false),
+    ] {
+        let request = Broken {
+            process,
+            sent: at(sent),
+            at: at(broken),
+        };
+        assert_eq!(history.was_killed_over(request), may, "{request:?}");
+    }
 }

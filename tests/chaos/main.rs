@@ -52,6 +52,9 @@ use self::{
 /// How often a long run says how far it is.
 const PROGRESS: Duration = Duration::from_secs(10);
 
+/// One of how many uses may be gone with its process, at most. In a short run about one of a hundred is.
+const SHARE_THAT_DIED: u64 = 10;
+
 /// The tests that are a server, in a process of its own.
 const SERVER: &str = "a_server_of_the_cluster";
 const FORGETFUL_SERVER: &str = "a_server_whose_store_forgets";
@@ -96,6 +99,9 @@ fn check(table: &Table) {
     let all = table.all();
     assert_eq!((all.beyond, all.lost), (0, 0), "{table}");
     assert_eq!(table.unanswered, 0, "{table}");
+    // A store that loses the use of each broken request would show here.
+    let died = all.died_granted + all.died_releasing;
+    assert!(died * SHARE_THAT_DIED <= all.bought, "{table}");
     assert_eq!(
         all.bought,
         all.served + all.died_granted + all.died_releasing,

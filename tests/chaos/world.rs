@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::watch};
 use tower_x402::{PaymentHash, Secrets, lightning::LocalNode};
 
 use crate::{
-    book::{Book, Kind, Try},
+    book::{Book, Broken, Kind, Try},
     cluster::{self, Answer, Balancer, Task},
     history::History,
     options::Options,
@@ -96,6 +96,7 @@ impl World {
             let payments = self.book.payments();
             (payments[&hash].kind, payments[&hash].credential.clone())
         };
+        let sent = Instant::now();
         match self.send(kind, &credential).await {
             Answer::From(_, answer) if answer.status() == StatusCode::OK => {
                 self.book.note(hash, |payment| payment.received += 1);
@@ -113,7 +114,9 @@ impl World {
                 Try::Refused
             }
             Answer::Broken(process) | Answer::Silent(process) => {
-                self.book.note(hash, |payment| payment.broken.push(process));
+                let at = Instant::now();
+                let broken = Broken { process, sent, at };
+                self.book.note(hash, |payment| payment.broken.push(broken));
                 Try::Failed
             }
             Answer::NoProcess => Try::Failed,
