@@ -1,8 +1,8 @@
 //! A store that counts what it is asked, and that can be told to fail.
 
 use std::sync::{
-    Arc,
-    atomic::{AtomicU8, AtomicUsize, Ordering},
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use tower_x402::{
@@ -25,7 +25,8 @@ struct Inner {
     waited: AtomicUsize,
     writes: AtomicUsize,
     later: AtomicUsize,
-    fault: AtomicU8,
+    fault: Mutex<Fault>,
+    calls_of_fault: AtomicUsize,
 }
 
 /// What a store was asked.
@@ -47,6 +48,9 @@ pub(crate) enum Fault {
     Hangs,
     /// Writes, and then says that it did not.
     Lost,
+    Full,
+    /// Fails every second call, and the next one first.
+    Flaps,
 }
 
 impl Counted {
@@ -56,12 +60,14 @@ impl Counted {
             waited: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             later: AtomicUsize::new(0),
-            fault: AtomicU8::new(Fault::Works as u8),
+            fault: Mutex::new(Fault::Works),
+            calls_of_fault: AtomicUsize::new(0),
         }))
     }
 
     pub(crate) fn fails(&self, fault: Fault) {
-        self.0.fault.store(fault as u8, Ordering::Relaxed);
+        *self.0.fault.lock().unwrap() = fault;
+        self.0.calls_of_fault.store(0, Ordering::Relaxed);
     }
 
     /// What was asked since the last call.
@@ -84,25 +90,25 @@ impl Counted {
         call: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         Self::add(&self.0.waited);
-        let error = || {
-            Err(StoreError::new(
-                StoreErrorKind::Unavailable,
-                "the test's store",
-                "it is down",
-            ))
-        };
-        match self.0.fault.load(Ordering::Relaxed) {
-            fault if fault == Fault::Works as u8 => {
-                let answer = call.await;
-                if answer.as_ref().is_ok_and(wrote) {
-                    Self::add(&self.0.writes);
-                }
-                answer
-            }
-            fault if fault == Fault::Down as u8 => error(),
-            fault if fault == Fault::Hangs as u8 => std::future::pending().await,
-            _ => call.await.and(error()),
+        let error = |kind| Err(StoreError::new(kind, "the test's store", "no luck"));
+        let down = || error(StoreErrorKind::Unavailable);
+        let fault = *self.0.fault.lock().unwrap();
+        let earlier = self.0.calls_of_fault.fetch_add(1, Ordering::Relaxed);
+        match fault {
+            Fault::Down => return down(),
+            Fault::Full => return error(StoreErrorKind::Full),
+            Fault::Flaps if earlier.is_multiple_of(2) => return down(),
+            Fault::Hangs => return std::future::pending().await,
+            Fault::Works | Fault::Lost | Fault::Flaps => {}
         }
+        let answer = call.await;
+        if answer.as_ref().is_ok_and(wrote) {
+            Self::add(&self.0.writes);
+        }
+        if fault == Fault::Lost {
+            return answer.and(down());
+        }
+        answer
     }
 }
 

@@ -1,89 +1,20 @@
 //! Free allowances in a store, which outlive a restart and which processes share.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU8, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use http::StatusCode;
 use tower_x402::{
     MemoryStore,
     clock::{Clock as _, Timestamp},
-    lightning::BoxFuture,
-    replay::{RecordKey, Records, StoreError, StoreErrorKind},
 };
 
 use crate::{
     allowances::{MIDNIGHT, api, free, from, is_free, midnight, per_day, records},
+    counted::{Counted, Fault},
     journal::Journal,
     shop::{Shop, ask, get, problem},
 };
-
-/// Records that fail in one of several ways.
-#[derive(Clone, Debug)]
-struct Failing(Arc<MemoryStore>, Arc<AtomicU8>, Arc<AtomicUsize>);
-
-const WORKS: u8 = 0;
-const HANGS: u8 = 1;
-const FULL: u8 = 2;
-/// Writes, and then says that it did not.
-const LOST: u8 = 3;
-/// Fails every second call.
-const FLAPS: u8 = 4;
-
-impl Failing {
-    async fn call<T>(
-        &self,
-        call: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.2.fetch_add(1, Ordering::Relaxed);
-        let error = |kind| Err(StoreError::new(kind, "the test's records", "no luck"));
-        match self.1.load(Ordering::Relaxed) {
-            WORKS => call.await,
-            HANGS => std::future::pending().await,
-            FULL => error(StoreErrorKind::Full),
-            LOST => call.await.and(error(StoreErrorKind::Unavailable)),
-            flaps => {
-                self.1.store(flaps ^ 1, Ordering::Relaxed);
-                if flaps == FLAPS {
-                    error(StoreErrorKind::Unavailable)
-                } else {
-                    call.await
-                }
-            }
-        }
-    }
-}
-
-impl Records for Failing {
-    fn put_if_absent(
-        &self,
-        key: RecordKey,
-        value: Vec<u8>,
-        end: Timestamp,
-    ) -> BoxFuture<'_, Result<bool, StoreError>> {
-        Box::pin(self.call(self.0.put_if_absent(key, value, end)))
-    }
-
-    fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
-        Box::pin(self.call(self.0.get(key)))
-    }
-
-    fn delete(&self, key: RecordKey) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.call(self.0.delete(key)))
-    }
-
-    fn scan(
-        &self,
-        prefix: RecordKey,
-    ) -> BoxFuture<'_, Result<Vec<(RecordKey, Vec<u8>)>, StoreError>> {
-        Box::pin(self.call(self.0.scan(prefix)))
-    }
-}
 
 #[tokio::test]
 async fn an_allowance_in_records_survives_a_restart_and_begins_again_at_midnight() {
@@ -230,24 +161,20 @@ async fn a_clock_that_is_set_back_gives_no_second_allowance() {
 async fn if_the_records_fail_the_client_pays_the_log_says_why_and_nothing_is_lost_or_won() {
     for (how, why) in [
         (
-            HANGS,
+            Fault::Hangs,
             "its records did not answer within 10s: check the store, or set a longer .time_limit(..)",
         ),
-        (FULL, "the test's records is full: no luck"),
-        (LOST, "the test's records is not available: no luck"),
+        (Fault::Full, "the test's store is full: no luck"),
+        (Fault::Lost, "the test's store is not available: no luck"),
     ] {
         for address in ["192.0.2.1", "2001:db8::1"] {
             let journal = Journal::begin();
             let shop = Shop::new();
-            let store = Failing(
-                shop.store.clone(),
-                Arc::new(AtomicU8::new(WORKS)),
-                Arc::default(),
-            );
+            let store = Counted::new(shop.store.clone());
             let allowance = per_day(5).kept_in(store.clone(), "api");
             let app = api(&shop.paywall(), &allowance.max_records_per_day(960));
             assert_eq!(free(&app, 2, address).await, 2);
-            store.1.store(how, Ordering::Relaxed);
+            store.fails(how);
             for _ in 0..8 {
                 let answer = ask(&app, from(address, get("/dear"))).await;
                 assert_eq!(answer.status(), StatusCode::PAYMENT_REQUIRED);
@@ -257,10 +184,10 @@ async fn if_the_records_fail_the_client_pays_the_log_says_why_and_nothing_is_los
                 "ERROR tower_x402 message=a free allowance could not be counted, so clients are asked to pay: {why}\n"
             );
             assert_eq!(journal.lines(), logged);
-            store.1.store(WORKS, Ordering::Relaxed);
+            store.fails(Fault::Works);
             let rest = free(&app, 9, address).await;
             // What was written and not confirmed is taken.
-            assert_eq!(rest, if how == LOST { 2 } else { 3 }, "{address}");
+            assert_eq!(rest, if how == Fault::Lost { 2 } else { 3 }, "{address}");
             assert_eq!(free(&app, 9, address).await, 0);
         }
     }
@@ -269,18 +196,15 @@ async fn if_the_records_fail_the_client_pays_the_log_says_why_and_nothing_is_los
 #[tokio::test]
 async fn records_that_fail_now_and_then_never_grant_more() {
     let shop = Shop::new();
-    let store = Failing(
-        shop.store.clone(),
-        Arc::new(AtomicU8::new(FLAPS)),
-        Arc::default(),
-    );
+    let store = Counted::new(shop.store.clone());
+    store.fails(Fault::Flaps);
     let start = || api(&shop.paywall(), &per_day(6).kept_in(store.clone(), "api"));
     let mut granted = 0;
     for _ in 0..10 {
         granted += free(&start(), 3, "2001:db8::1").await;
     }
     assert!(granted <= 6, "{granted}");
-    store.1.store(WORKS, Ordering::Relaxed);
+    store.fails(Fault::Works);
     granted += free(&start(), 9, "2001:db8::1").await;
     assert!(granted <= 6, "{granted}");
 }
@@ -288,17 +212,14 @@ async fn records_that_fail_now_and_then_never_grant_more() {
 #[tokio::test]
 async fn a_request_that_hangs_up_while_the_records_are_asked_gets_no_second_free_one() {
     let shop = Shop::new();
-    let store = Failing(
-        shop.store.clone(),
-        Arc::new(AtomicU8::new(HANGS)),
-        Arc::default(),
-    );
+    let store = Counted::new(shop.store.clone());
+    store.fails(Fault::Hangs);
     let app = api(&shop.paywall(), &per_day(2).kept_in(store.clone(), "api"));
     for _ in 0..30 {
         let mut hung_up = tokio_test::task::spawn(ask(&app, from("192.0.2.1", get("/dear"))));
         assert!(hung_up.poll().is_pending());
     }
-    store.1.store(WORKS, Ordering::Relaxed);
+    store.fails(Fault::Works);
     assert_eq!(free(&app, 9, "192.0.2.1").await, 2);
 }
 
@@ -354,11 +275,7 @@ async fn what_was_taken_expires_a_day_after_its_day() {
 async fn a_new_process_finds_what_was_taken_in_few_calls() {
     for (taken, most) in [(1, 4), (10, 12), (900, 24), (1_000, 24)] {
         let shop = Shop::new();
-        let store = Failing(
-            shop.store.clone(),
-            Arc::new(AtomicU8::new(WORKS)),
-            Arc::default(),
-        );
+        let store = Counted::new(shop.store.clone());
         let start = || {
             api(
                 &shop.paywall(),
@@ -367,18 +284,14 @@ async fn a_new_process_finds_what_was_taken_in_few_calls() {
         };
         let app = start();
         assert_eq!(free(&app, taken, "192.0.2.1").await, taken);
-        assert_eq!(
-            store.2.swap(0, Ordering::Relaxed),
-            taken,
-            "one call for each"
-        );
+        assert_eq!(store.take().waited, taken, "one call for each");
         let restarted = start();
         let expected = usize::from(taken < 1_000);
         assert_eq!(free(&restarted, 1, "192.0.2.1").await, expected);
-        let calls = store.2.swap(0, Ordering::Relaxed);
+        let calls = store.take().waited;
         assert!(calls <= most, "{calls} calls after {taken}");
         // From then on it knows.
         assert_eq!(free(&restarted, 1, "192.0.2.1").await, expected);
-        assert_eq!(store.2.load(Ordering::Relaxed), expected);
+        assert_eq!(store.take().waited, expected);
     }
 }
