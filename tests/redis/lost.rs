@@ -3,7 +3,9 @@
 use tower_x402::replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind};
 
 use crate::{
-    GRANTED, consume, key, patient,
+    GRANTED, consume, key,
+    patience::{answered, until},
+    patient,
     server::{DURABLE, Server, programs},
 };
 
@@ -67,9 +69,8 @@ async fn a_loss_is_found_as_soon_as_a_process_is_connected_again() {
         .await;
         for store in [&one, &other] {
             // Another bucket has all that it had.
-            while !is_corrupt(consume(store, key(3)).await) {
-                tokio::task::yield_now().await;
-            }
+            let ask = async || is_corrupt(consume(store, key(3)).await).then_some(());
+            answered("the loss is found", ask).await;
         }
     }
 }
@@ -82,7 +83,9 @@ fn is_corrupt(answer: Result<Consumption, StoreError>) -> bool {
 async fn replaced(server: Server, program: &str, last: impl AsyncFnOnce()) -> Server {
     let of = format!("127.0.0.1 {}", server.port);
     let mut promoted = Server::start(program, &["--replicaof", &of]);
-    while server.ask(&["WAIT", "1", "1000"]) != "1" {}
+    until("the replica has all", || {
+        server.ask(&["WAIT", "1", "1000"]) == "1"
+    });
     promoted.ask(&["REPLICAOF", "NO", "ONE"]);
     // Which the replica never gets.
     last().await;
@@ -168,17 +171,9 @@ async fn a_store_whose_making_was_cut_short_gets_another_id() {
 
 /// Asks until the server is reached again.
 async fn until_not_refused(store: &RedisStore, number: u64) -> Result<Consumption, StoreError> {
-    loop {
-        match consume(store, key(number)).await {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    StoreErrorKind::Refused | StoreErrorKind::Unavailable
-                ) =>
-            {
-                tokio::task::yield_now().await;
-            }
-            answer => return answer,
-        }
-    }
+    let ask = async || match consume(store, key(number)).await {
+        Err(error) if error.kind() != StoreErrorKind::Corrupt => None,
+        answer => Some(answer),
+    };
+    answered("the server is reached", ask).await
 }

@@ -61,7 +61,7 @@ impl Site {
             }
             assert!(Instant::now() < given_up, "service must return");
             is_503(&answer);
-            tokio::task::yield_now().await;
+            tokio::time::sleep(PAUSE).await;
         }
         let again = self.ask(Some(paid)).await;
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED);
@@ -89,3 +89,4 @@ fn is_503(answer: &Response<Body>) {
 
 /// Much more than the time limit of a call, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
+const PAUSE: Duration = Duration::from_millis(5);
