@@ -1,9 +1,15 @@
 //! Servers that forgot what they acknowledged.
 
-use tower_x402::replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind};
+use std::num::NonZeroU32;
+
+use tower_x402::{
+    clock::Timestamp,
+    replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind, UseLimits},
+};
 
 use crate::{
     GRANTED, consume, key,
+    one_use::take,
     patience::{answered, until},
     patient,
     server::{DURABLE, Server, programs},
@@ -114,6 +120,48 @@ async fn a_process_that_forgot_writes_is_recognised_although_others_wrote_since(
             consume(&one, key(1)).await.unwrap_err().kind(),
             StoreErrorKind::Corrupt
         );
+    }
+}
+
+/// None of two calls that overlap was sent with what the other was answered.
+#[tokio::test]
+async fn a_server_that_forgot_one_of_two_writes_that_overlapped_is_recognised() {
+    for program in programs() {
+        let forgot_last = [["HSET", "written", "1"], ["HDEL", "mark2", ""]];
+        let forgot_first = [["HSET", "mark1", "12345678"], ["HDEL", "mark3", ""]];
+        for edits in [forgot_last, forgot_first] {
+            let server = Server::start(program, &[]);
+            let store = patient(&server.url("shop")).await;
+            let twice = UseLimits::new(NonZeroU32::new(9).unwrap(), 0);
+            let use_it = || take(&store, key(1), twice, Timestamp::MAX);
+            let (first, second) = tokio::join!(use_it(), use_it());
+            for answer in [first.unwrap(), second.unwrap()] {
+                assert!(matches!(answer, Consumption::Granted { .. }));
+            }
+            let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+            for [command, field, value] in edits {
+                let words = [command, &bucket.replace(":p", ":m"), field, value];
+                server.ask(&words);
+            }
+            let error = use_it().await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_that_overlapped_are_sent_on_with_what_they_were_answered() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let often = UseLimits::new(NonZeroU32::new(1_000).unwrap(), 0);
+        for _ in 0..3 {
+            let uses = (0..100).map(|_| take(&store, key(1), often, Timestamp::MAX));
+            for answer in futures_util::future::join_all(uses).await {
+                assert!(matches!(answer.unwrap(), Consumption::Granted { .. }));
+            }
+        }
+        store.ready().await.unwrap();
     }
 }
 

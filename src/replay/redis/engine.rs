@@ -13,7 +13,7 @@ use super::{
     buckets::{BUCKETS, bucket_of, slot, tag},
     cluster::Cluster,
     fault::{corrupt, unavailable},
-    floors::{Floor, Floors, mark},
+    floors::{Change, Floors, mark},
     options::RedisOptions,
     primary::{Call, Place, Server},
     reply::{items, number},
@@ -201,11 +201,17 @@ impl Engine {
         if self.floors.is_lost() {
             return Err(lost());
         }
-        let (floor, mark) = (self.floors.of(bucket), mark()?);
+        let (known, mark) = (self.floors.of(bucket), mark()?);
+        let newest = known.first().copied().unwrap_or_default();
+        let mut marks = newest.mark.to_vec();
+        for change in known.iter().skip(1) {
+            marks.extend(change.number.to_be_bytes());
+            marks.extend(change.mark);
+        }
         let mut all = vec![
             self.id.to_vec(),
-            decimal(floor.number),
-            floor.mark.to_vec(),
+            decimal(newest.number),
+            marks,
             mark.to_vec(),
             seconds(self.clock.now()),
         ];
@@ -218,9 +224,9 @@ impl Engine {
             _ => return Err(unavailable("a script gave an answer that was not expected")),
         }
         let (first, second) = (next().unwrap_or(0), next().unwrap_or(0));
-        if let Some(number) = next().filter(|number| *number > 0) {
-            self.floors.answered(bucket, floor, Floor { number, mark });
-        }
+        let number = next().filter(|number| *number > 0);
+        let new = number.map(|number| Change { number, mark });
+        self.floors.answered(bucket, &known, new);
         Ok(Answer {
             first,
             second,
@@ -241,7 +247,7 @@ impl Engine {
     /// begins again.
     pub(super) async fn check_all(self: Arc<Self>) {
         for bucket in 0..BUCKETS {
-            if self.floors.of(bucket) != Floor::default() {
+            if !self.floors.of(bucket).is_empty() {
                 let mut attempts = 0..ATTEMPTS;
                 while self.ask_bucket(&scripts::SEEN, bucket, []).await.is_err()
                     && !self.floors.is_lost()
