@@ -13,6 +13,7 @@ mod http;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
+mod opening;
 mod patience;
 mod sentinel;
 mod server;
