@@ -100,6 +100,26 @@ async fn a_server_that_is_killed_loses_nothing_and_serves_again() {
 }
 
 #[tokio::test]
+async fn no_use_is_taken_while_very_many_releases_wait() {
+    for program in programs() {
+        let mut server = Server::start(program, &DURABLE);
+        let store = patient(&server.url("shop")).await;
+        server.kill();
+        for number in 0..32_768 {
+            let use_id = UseId::random().unwrap();
+            store.release(key(number), use_id, ReleaseReason::NotServed);
+        }
+        let error = consume(&store, key(40_000)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused);
+        let text = error.to_string();
+        assert!(text.contains("too many releases wait"), "{text}");
+        server.start_again();
+        store.flush().await;
+        assert_eq!(until_it_answers(&store, key(40_000)).await, GRANTED);
+    }
+}
+
+#[tokio::test]
 async fn a_full_server_takes_nothing_new_and_serves_again_with_more_memory() {
     for program in programs() {
         let server = Server::start(program, &DURABLE);

@@ -165,6 +165,64 @@ async fn calls_that_overlapped_are_sent_on_with_what_they_were_answered() {
     }
 }
 
+/// Processes that ask later must not use what is left.
+#[tokio::test]
+async fn a_store_that_lost_something_is_marked_once_its_server_takes_writes() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+        server.ask(&["HSET", &bucket.replace(":p", ":m"), "written", "0"]);
+        server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+        assert!(is_corrupt(consume(&store, key(1)).await));
+        answered("the marks are refused", async || {
+            (refused(&server, "NOREPLICAS") >= 1_024).then_some(())
+        })
+        .await;
+        let is_marked = || server.ask(&["HGET", "{shop/7}:m", "lost"]) == "1";
+        assert!(!is_marked());
+        server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+        answered("the marks are set", async || is_marked().then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_a_server_does_not_answer_is_repeated() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let promoted = replaced(server, program, async || {
+            assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+        })
+        .await;
+        promoted.ask(&["ACL", "SETUSER", "default", "-eval", "-evalsha"]);
+        answered(
+            "the store is connected, and its check refused",
+            async || {
+                if refused(&promoted, "NOPERM") == 0 {
+                    let _ = store.ready().await;
+                }
+                (refused(&promoted, "NOPERM") > 1).then_some(())
+            },
+        )
+        .await;
+        promoted.ask(&["ACL", "SETUSER", "default", "+eval", "+evalsha"]);
+        let ask = async || is_corrupt(consume(&store, key(3)).await).then_some(());
+        answered("the loss is found", ask).await;
+    }
+}
+
+/// Returns how often a server refused something with this code.
+fn refused(server: &Server, code: &str) -> u32 {
+    let errors = server.ask(&["INFO", "errorstats"]);
+    let start = format!("errorstat_{code}:count=");
+    let mut counts = errors.lines().filter_map(|line| line.strip_prefix(&start));
+    counts
+        .next()
+        .map_or(0, |count| count.trim().parse().unwrap())
+}
+
 #[tokio::test]
 async fn an_empty_server_does_not_pass_for_the_one_that_was_there() {
     for program in programs() {

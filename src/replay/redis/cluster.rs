@@ -138,11 +138,15 @@ impl Cluster {
         found
     }
 
+    /// Returns the primary that has a slot, as far as it is known.
+    pub(super) fn home(&self, slot: u16) -> Option<Host> {
+        read(&self.known).primary(slot).cloned()
+    }
+
     async fn server_of(&self, slot: u16) -> Result<Arc<Server>, StoreError> {
         self.refresh_if_stale().await?;
-        let host = read(&self.known).primary(slot).cloned();
-        let host =
-            host.ok_or_else(|| refused(format!("no server of the cluster has slot {slot}")))?;
+        let none = || refused(format!("no server of the cluster has slot {slot}"));
+        let host = self.home(slot).ok_or_else(none)?;
         Ok(self.server(&host))
     }
 

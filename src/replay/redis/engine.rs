@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::Value;
-use tokio::{
-    sync::Notify,
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Notify, time::timeout};
 
 use super::{
     buckets::{BUCKETS, bucket_of, slot, tag},
@@ -19,7 +15,7 @@ use super::{
     reply::{items, number},
     scripts::{self, Script},
     settings::Promise,
-    url::{Kind, RedisUrl},
+    url::{Host, Kind, RedisUrl},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -31,8 +27,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) servers: Arc<Servers>,
-    id: [u8; 16],
-    floors: Floors,
+    pub(super) id: [u8; 16],
+    pub(super) floors: Floors,
     /// Tells the task of the store that all buckets must be marked.
     pub(super) loss: Notify,
     clock: Arc<dyn Clock>,
@@ -158,6 +154,14 @@ impl Servers {
         Ok(*self.promise.get_or_init(|| found))
     }
 
+    /// Returns what tells apart the servers that have these buckets.
+    pub(super) fn home(&self, bucket: u16) -> Option<Host> {
+        match &self.kind {
+            Topology::Cluster(cluster) => cluster.home(self.buckets[usize::from(bucket)].1),
+            Topology::One(_) => None,
+        }
+    }
+
     /// Returns one bucket of each server.
     fn one_of_each(&self) -> Vec<u16> {
         match &self.kind {
@@ -242,39 +246,6 @@ impl Engine {
         Ok(())
     }
 
-    /// Checks that the servers have all that this process was answered, so that a loss is found before
-    /// somebody asks for what was lost. Gives up if a server does not answer: the next connection to it
-    /// begins again.
-    pub(super) async fn check_all(self: Arc<Self>) {
-        for bucket in 0..BUCKETS {
-            if !self.floors.of(bucket).is_empty() {
-                let mut attempts = 0..ATTEMPTS;
-                while self.ask_bucket(&scripts::SEEN, bucket, []).await.is_err()
-                    && !self.floors.is_lost()
-                    && attempts.next().is_some()
-                {
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Marks all buckets, so that no process uses them any more. It is done as far as the servers can
-    /// be reached: each process also finds out for itself.
-    pub(super) async fn mark_lost(self: Arc<Self>) {
-        let mut marks = JoinSet::new();
-        for bucket in 0..BUCKETS {
-            let engine = self.clone();
-            marks.spawn(async move {
-                let _ = engine
-                    .servers
-                    .run(&scripts::LOST, Some(bucket), &[engine.id.to_vec()])
-                    .await;
-            });
-        }
-        marks.join_all().await;
-    }
-
     fn lose(&self) -> StoreError {
         let error = lost();
         if self.floors.note_lost() {
@@ -301,9 +272,6 @@ pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
     decimal(at.as_unix_seconds().min((1 << 53) - 1))
 }
 
-/// How often a check is tried, and the pause in between.
-const ATTEMPTS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(500);
 const OK: u64 = 0;
 const GONE: u64 = 1;
 const LOST: u64 = 2;

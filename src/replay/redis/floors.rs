@@ -43,6 +43,14 @@ impl Floors {
         lock(&self.buckets[usize::from(bucket)]).clone()
     }
 
+    /// Returns the buckets of which a change was acknowledged.
+    pub(super) fn buckets(&self) -> Vec<u16> {
+        let known = (0..BUCKETS).zip(&self.buckets);
+        known
+            .filter_map(|(bucket, changes)| (!lock(changes).is_empty()).then_some(bucket))
+            .collect()
+    }
+
     /// Notes an answer to a call that had sent `sent`: the server has all of that. `new` is the change
     /// of the call itself, if it made one.
     pub(super) fn answered(&self, bucket: u16, sent: &[Change], new: Option<Change>) {
@@ -97,6 +105,7 @@ mod tests {
         floors.answered(7, &[at(1)], Some(at(2)));
         floors.answered(7, &[at(2)], None);
         assert_eq!((floors.of(7), floors.of(8)), (vec![at(2)], vec![]));
+        assert_eq!(floors.buckets(), [7]);
     }
 
     #[test]

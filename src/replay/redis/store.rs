@@ -186,6 +186,11 @@ impl ReplayStore for RedisStore {
 
     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
+            if self.tasks.are_too_many() {
+                return Err(refused(
+                    "too many releases wait to be carried out: the server is too slow, or out of reach",
+                ));
+            }
             let (key, limits) = (request.key(), request.limits());
             let late = || refused("an earlier use of this payment is still being ended");
             timeout(self.time_limit, self.tasks.done_for(&key))
