@@ -120,6 +120,19 @@ async fn no_use_is_taken_while_very_many_releases_wait() {
 }
 
 #[tokio::test]
+async fn no_time_limit_is_too_long() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let options = RedisOptions::new().time_limit(Duration::MAX);
+        let store = RedisStore::connect_with(&server.url("shop"), options)
+            .await
+            .unwrap();
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        store.ready().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn a_full_server_takes_nothing_new_and_serves_again_with_more_memory() {
     for program in programs() {
         let server = Server::start(program, &DURABLE);

@@ -15,6 +15,7 @@ mod lost;
 mod one_use;
 mod opening;
 mod patience;
+mod runtimes;
 mod sentinel;
 mod server;
 mod site;

@@ -1,9 +1,12 @@
 //! The store's calls to its servers, and what their answers mean.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use redis::Value;
-use tokio::{sync::Notify, time::timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout, timeout_at},
+};
 
 use super::{
     buckets::{BUCKETS, bucket_of, slot, tag},
@@ -11,10 +14,9 @@ use super::{
     fault::{corrupt, unavailable},
     floors::{Change, Floors, mark},
     options::RedisOptions,
-    primary::{Call, Place, Server},
+    primary::{Call, Common, Place, Server},
     reply::{items, number},
     scripts::{self, Script},
-    settings::Promise,
     url::{Host, Kind, RedisUrl},
 };
 use crate::{
@@ -38,10 +40,7 @@ pub(super) struct Engine {
 #[derive(Debug)]
 pub(super) struct Servers {
     kind: Topology,
-    promise: Promise,
-    /// Tells the task of the store that what was acknowledged must be checked at a server.
-    pub(super) news: Arc<Notify>,
-    time_limit: Duration,
+    pub(super) common: Common,
     /// Promotes a replica if the primary fails.
     pub(super) fails_over: bool,
     /// The tag and the slot of each bucket, and of what is not in a bucket.
@@ -71,20 +70,12 @@ impl Servers {
             name,
             access,
         } = url;
-        let (limit, fails_over) = (options.time_limit, kind != Kind::Single);
-        let (news, promise) = (Arc::<Notify>::default(), Promise::default());
-        let one = |place, access| {
-            let shared = (news.clone(), promise.clone());
-            let server = Server::new(place, access, limit, shared, true);
-            Topology::One(Arc::new(server))
-        };
+        let (common, fails_over) = (Common::new(access, options), kind != Kind::Single);
+        let one = |place| Topology::One(Arc::new(Server::new(place, common.clone(), true)));
         let kind = match kind {
-            Kind::Cluster => {
-                let cluster = Cluster::new(hosts, access, limit, (news.clone(), promise.clone()));
-                Topology::Cluster(Box::new(cluster))
-            }
-            Kind::Sentinel(primary) => one(Place::Sentinel(hosts, primary), access),
-            Kind::Single => one(Place::At(hosts.swap_remove(0)), access),
+            Kind::Cluster => Topology::Cluster(Box::new(Cluster::new(hosts, common.clone()))),
+            Kind::Sentinel(primary) => one(Place::Sentinel(hosts, primary)),
+            Kind::Single => one(Place::At(hosts.swap_remove(0))),
         };
         let placed = |tag: String| {
             let slot = slot(&tag);
@@ -95,18 +86,32 @@ impl Servers {
             .collect();
         Self {
             kind,
-            news,
-            promise,
-            time_limit: limit,
+            common,
             fails_over,
             buckets,
             store: placed(name),
         }
     }
 
+    /// Returns by when a call that begins now must end.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.common.time_limit
+    }
+
     /// Runs a script on a bucket, or on what is not in a bucket.
     pub(super) async fn run(
         &self,
+        script: &'static Script,
+        bucket: Option<u16>,
+        arguments: &[Vec<u8>],
+    ) -> Result<Value, StoreError> {
+        self.run_by(self.deadline(), script, bucket, arguments)
+            .await
+    }
+
+    async fn run_by(
+        &self,
+        deadline: Instant,
         script: &'static Script,
         bucket: Option<u16>,
         arguments: &[Vec<u8>],
@@ -124,8 +129,11 @@ impl Servers {
                 Topology::One(server) => server.run(&call).await.map_err(|failure| failure.error),
             }
         };
-        let late = || unavailable(format!("no answer came within {:?}", self.time_limit));
-        timeout(self.time_limit, answer)
+        let late = || {
+            let limit = self.common.time_limit;
+            unavailable(format!("no answer came within {limit:?}"))
+        };
+        timeout_at(deadline, answer)
             .await
             .unwrap_or_else(|_| Err(late()))
     }
@@ -144,14 +152,15 @@ impl Servers {
                 Topology::One(server) => Ok(vec![server.settings().await?]),
             }
         };
-        let late = || unavailable(format!("no connection within {:?}", 5 * self.time_limit));
-        let settings = timeout(5 * self.time_limit, settings)
+        let limit = 5 * self.common.time_limit;
+        let late = || unavailable(format!("no connection within {limit:?}"));
+        let settings = timeout(limit, settings)
             .await
             .unwrap_or_else(|_| Err(late()))?;
         let replicas = settings.iter().map(|server| server.replicas).min();
         let syncs = settings.iter().all(|server| server.syncs);
         let found = (syncs, replicas.unwrap_or(0));
-        Ok(*self.promise.get_or_init(|| found))
+        Ok(*self.common.promise.get_or_init(|| found))
     }
 
     /// Returns what tells apart the servers that have these buckets.
@@ -202,6 +211,18 @@ impl Engine {
         bucket: u16,
         arguments: impl IntoIterator<Item = Vec<u8>>,
     ) -> Result<Answer, StoreError> {
+        self.ask_by(self.servers.deadline(), script, bucket, arguments)
+            .await
+    }
+
+    /// Runs a script on a bucket. Ends by the deadline.
+    pub(super) async fn ask_by(
+        &self,
+        deadline: Instant,
+        script: &'static Script,
+        bucket: u16,
+        arguments: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<Answer, StoreError> {
         if self.floors.is_lost() {
             return Err(lost());
         }
@@ -220,7 +241,8 @@ impl Engine {
             seconds(self.clock.now()),
         ];
         all.extend(arguments);
-        let mut answer = items(self.servers.run(script, Some(bucket), &all).await?).into_iter();
+        let ran = self.servers.run_by(deadline, script, Some(bucket), &all);
+        let mut answer = items(ran.await?).into_iter();
         let mut next = || answer.next().as_ref().and_then(number);
         match next() {
             Some(OK) => {}
@@ -240,8 +262,9 @@ impl Engine {
 
     /// Checks that each server takes writes.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let deadline = self.servers.deadline();
         for bucket in self.servers.one_of_each() {
-            self.ask_bucket(&scripts::PROBE, bucket, []).await?;
+            self.ask_by(deadline, &scripts::PROBE, bucket, []).await?;
         }
         Ok(())
     }

@@ -24,6 +24,13 @@ pub(super) fn unavailable(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, NAME, text.into())
 }
 
+/// Returns the error of a call that nothing carries out any more.
+pub(super) fn has_ended() -> StoreError {
+    unavailable(
+        "the runtime on which the store was opened has ended, or lost this call: keep it running",
+    )
+}
+
 pub(super) fn corrupt(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Corrupt, NAME, text.into())
 }

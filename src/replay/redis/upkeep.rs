@@ -15,11 +15,11 @@ use super::{
 pub(super) async fn upkeep(engine: &Engine) {
     let check = async {
         loop {
-            engine.servers.news.notified().await;
+            engine.servers.common.news.notified().await;
             // News begin the check again, so only one runs at a time.
             while select! {
                 biased;
-                () = engine.servers.news.notified() => true,
+                () = engine.servers.common.news.notified() => true,
                 () = check_all(engine) => false,
             } {}
         }
