@@ -4,7 +4,9 @@ use tokio::{runtime::Runtime, select, task::yield_now};
 use tower_x402::replay::{ReleaseReason, ReplayStore as _, StoreErrorKind, UseId};
 
 use crate::{
-    GRANTED, consume, key, patient,
+    GRANTED, consume, key,
+    patience::answered,
+    patient,
     server::{Server, programs},
 };
 
@@ -51,12 +53,18 @@ fn connections_outlive_the_runtime_of_the_caller_who_needed_them() {
         let server = Server::start(program, &[]);
         let (own, caller) = (runtime(2), runtime(1));
         let store = own.block_on(patient(&server.url("shop")));
-        for number in 0..8 {
-            let answer = caller.block_on(consume(&store, key(number)));
-            assert_eq!(answer.unwrap(), GRANTED);
+        server.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+        let mut number = 0;
+        for _ in 0..8 {
+            let ask = async || {
+                number += 1;
+                consume(&store, key(number)).await.ok()
+            };
+            let answer = caller.block_on(answered("the store is connected again", ask));
+            assert_eq!(answer, GRANTED);
         }
         drop(caller);
-        for number in 8..16 {
+        for number in 10_000..10_008 {
             let answer = own.block_on(consume(&store, key(number)));
             assert_eq!(answer.unwrap(), GRANTED);
         }

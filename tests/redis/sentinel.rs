@@ -9,7 +9,7 @@ use crate::{
     GRANTED, consume, is_forgotten, key,
     patience::{answered, until},
     patient,
-    server::{Server, programs},
+    server::{DURABLE, Server, programs},
     suites::Opener,
 };
 
@@ -96,6 +96,35 @@ async fn a_replica_that_acknowledged_everything_takes_over_and_grants_nothing_tw
             },
         )
         .await;
+    }
+}
+
+/// The Sentinel may promote the other one.
+#[tokio::test]
+async fn one_of_two_replicas_is_not_enough_to_be_durable() {
+    for program in programs() {
+        let one = ["--min-replicas-to-write", "1"];
+        let watched = Watched::start(program, &[&DURABLE[..], &one].concat());
+        let (primary, url) = (&watched.primary, watched.url("shop"));
+        let store = patient(&url).await;
+        assert_eq!(store.durability(), Durability::Durable);
+        let of = format!("127.0.0.1 {}", primary.port);
+        let _second = Server::start(program, &["--replicaof", &of]);
+        until("there are two replicas", || {
+            primary.ask(&["WAIT", "2", "1000"]) == "2"
+        });
+        assert_eq!(patient(&url).await.durability(), Durability::Volatile);
+        primary.ask(&["CLIENT", "KILL", "TYPE", "normal"]);
+        let ask = async || consume(&store, key(1)).await.err();
+        let error = answered("the connection is closed", async || {
+            let error = ask().await?.to_string();
+            error.contains("promises less").then_some(error)
+        });
+        assert!(error.await.contains("replicas 2"));
+        primary.ask(&["CONFIG", "SET", "min-replicas-to-write", "2"]);
+        assert_eq!(patient(&url).await.durability(), Durability::Durable);
+        let ask = async || consume(&store, key(1)).await.ok();
+        assert_eq!(answered("the store answers", ask).await, GRANTED);
     }
 }
 

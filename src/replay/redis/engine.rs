@@ -17,6 +17,7 @@ use super::{
     primary::{Call, Common, Place, Server},
     reply::{items, number},
     scripts::{self, Script},
+    settings::Promised,
     url::{Host, Kind, RedisUrl},
 };
 use crate::{
@@ -138,8 +139,8 @@ impl Servers {
             .unwrap_or_else(|_| Err(late()))
     }
 
-    /// Returns whether all servers sync each write, and the fewest replicas that acknowledge one.
-    pub(super) async fn promises(&self) -> Result<(bool, u32), StoreError> {
+    /// Returns what all servers promise. None may promise less from then on.
+    pub(super) async fn promises(&self) -> Result<Promised, StoreError> {
         let settings = async {
             match &self.kind {
                 Topology::Cluster(cluster) => {
@@ -157,9 +158,10 @@ impl Servers {
         let settings = timeout(limit, settings)
             .await
             .unwrap_or_else(|_| Err(late()))?;
-        let replicas = settings.iter().map(|server| server.replicas).min();
-        let syncs = settings.iter().all(|server| server.syncs);
-        let found = (syncs, replicas.unwrap_or(0));
+        let all = settings.iter().map(|server| server.promised);
+        let mut found = all.reduce(Promised::and).unwrap_or_default();
+        // Only a store that is durable over a failover depends on it.
+        found.all_replicas &= found.syncs && self.fails_over;
         Ok(*self.common.promise.get_or_init(|| found))
     }
 

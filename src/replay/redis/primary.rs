@@ -200,7 +200,7 @@ impl Server {
             .map_err(|error| not_sent(&error))?;
         let settings = settings::read(&mut connection).await?;
         let (promise, summary) = (self.common.promise.get(), &settings.summary);
-        if promise.is_some_and(|promise| settings.is_less_than(*promise)) {
+        if promise.is_some_and(|promise| settings.promised.is_less_than(*promise)) {
             return Err(refused(format!(
                 "the server promises less than when this process started ({summary}): restore its configuration, or start again"
             )));

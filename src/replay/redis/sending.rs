@@ -111,7 +111,7 @@ impl Server {
 
     /// Sends scripts, as one transaction if they may be one. Returns what became of each.
     async fn send(&self, connected: &mut Connected, scripts: Vec<Cmd>, asking: bool) -> Vec<Sent> {
-        let (count, wanted) = (scripts.len(), connected.settings.replicas);
+        let (count, wanted) = (scripts.len(), connected.settings.promised.replicas);
         let is_one = self.is_alone && count > 1;
         let mut commands = pipe();
         if asking {

@@ -45,10 +45,17 @@ use crate::{
 /// [`Durable`](Durability::Durable) if each server has `appendonly yes`, `appendfsync always` and
 /// `no-appendfsync-on-rewrite no`: then it answers after its record is safe from a loss of power. If a
 /// server has `min-replicas-to-write N`, each write also waits until N replicas have it, and is an
-/// error if they do not in time. Sentinels and clusters may replace a server with a replica. There the
-/// store is durable only if N is at least 1. Otherwise it is [`Volatile`](Durability::Volatile), also
-/// if the configuration cannot be read. The log says what was found. If a later connection finds less
-/// than the first ones, it is refused. So a replica that may take over needs the same settings.
+/// error if they do not in time.
+///
+/// Sentinels and clusters may replace a server with any of its replicas. **There the store is durable
+/// only if N is at least 1, and at least the number of replicas that are connected to the server.**
+/// While one replica of two is away, one connected replica passes for all of them. So set N to the
+/// number of all replicas.
+///
+/// Otherwise the store is [`Volatile`](Durability::Volatile), also if the configuration cannot be
+/// read. The log says what was found. If a later connection finds less than the store was opened with,
+/// it is refused. So a replica that may take over needs the same settings. Raise N before you add a
+/// replica.
 ///
 /// `maxmemory-policy` must be `noeviction`, or the store is not opened. If memory is full, consumes
 /// are an error ([`StoreErrorKind::Full`](crate::replay::StoreErrorKind::Full)), and releases are
@@ -137,8 +144,8 @@ impl RedisStore {
     /// As for [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: RedisOptions) -> Result<Self, StoreError> {
         let servers = Arc::new(Servers::new(RedisUrl::parse(url)?, &options));
-        let (syncs, replicas) = servers.promises().await?;
-        let durability = if syncs && (replicas > 0 || !servers.fails_over) {
+        let promised = servers.promises().await?;
+        let durability = if promised.syncs && (promised.all_replicas || !servers.fails_over) {
             Durability::Durable
         } else {
             Durability::Volatile
