@@ -10,6 +10,8 @@ mod child;
 mod cluster;
 mod faults;
 mod http;
+#[path = "../server/journal.rs"]
+mod journal;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
