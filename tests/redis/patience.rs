@@ -1,5 +1,5 @@
-//! Asking again and again, for a while at most: a busy machine takes its time, and a test that waits
-//! in vain must fail.
+//! Asking again and again, for a while at most: a busy machine takes its time, and a test that
+//! waits in vain must fail.
 
 use std::{
     thread,

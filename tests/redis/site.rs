@@ -1,5 +1,5 @@
-//! A site that sells one answer and keeps what is spent in a store on a server. What it answers while
-//! that server fails.
+//! A site that sells one answer and keeps what is spent in a store on a server. What it answers
+//! while that server fails.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,8 @@ impl Site {
         challenge.answer(&preimage)
     }
 
-    /// A server in trouble: what was paid is 503 with `Retry-After` and without a challenge, in bounded
-    /// time, and as often as somebody asks.
+    /// A server in trouble: what was paid is 503 with `Retry-After` and without a challenge, in
+    /// bounded time, and as often as somebody asks.
     pub(crate) async fn is_unavailable(&self, paid: &HeaderValue) {
         for _ in 0..3 {
             let asked = self.ask(Some(paid));

@@ -23,9 +23,9 @@ use crate::{
     replay::StoreError,
 };
 
-/// The servers of a cluster. The map of slots is this store's own, and not that of the client crate:
-/// each call must wait for the replicas on the connection that carried it, and must be sent again
-/// with what was learned since.
+/// The servers of a cluster. The map of slots is this store's own, and not that of the client
+/// crate: each call must wait for the replicas on the connection that carried it, and must be sent
+/// again with what was learned since.
 #[derive(Debug)]
 pub(super) struct Cluster {
     common: Common,
@@ -180,8 +180,8 @@ impl Cluster {
 }
 
 impl Map {
-    /// Reads the answer of `asked` to `CLUSTER SLOTS`. Servers that were known before stay known, as
-    /// long as there are few.
+    /// Reads the answer of `asked` to `CLUSTER SLOTS`. Servers that were known before stay known,
+    /// as long as there are few.
     fn read(answer: Value, asked: &Host, before: &[Host]) -> Self {
         let mut map = Self::default();
         for range in items(answer) {

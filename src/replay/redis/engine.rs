@@ -197,7 +197,8 @@ impl Engine {
         }
     }
 
-    /// Runs a script on the bucket of a key. `arguments` come after those that each such script has.
+    /// Runs a script on the bucket of a key. `arguments` come after those that each such script
+    /// has.
     pub(super) async fn ask(
         &self,
         script: &'static Script,

@@ -22,8 +22,8 @@ pub(super) struct Change {
     pub(super) mark: [u8; 8],
 }
 
-/// For each bucket the acknowledged changes from which all earlier ones follow: most often one. Calls
-/// that overlap are answered without knowing of each other, so each of their changes is kept.
+/// For each bucket the acknowledged changes from which all earlier ones follow: most often one.
+/// Calls that overlap are answered without knowing of each other, so each of their changes is kept.
 #[derive(Debug)]
 pub(super) struct Floors {
     buckets: Box<[Mutex<Vec<Change>>]>,
@@ -51,8 +51,8 @@ impl Floors {
             .collect()
     }
 
-    /// Notes an answer to a call that had sent `sent`: the server has all of that. `new` is the change
-    /// of the call itself, if it made one.
+    /// Notes an answer to a call that had sent `sent`: the server has all of that. `new` is the
+    /// change of the call itself, if it made one.
     pub(super) fn answered(&self, bucket: u16, sent: &[Change], new: Option<Change>) {
         if new.is_none() && sent.len() < 2 {
             return;

@@ -38,8 +38,8 @@ struct State {
     last: usize,
 }
 
-/// The calls to send, for the only one who sends them. If this is dropped before nobody waits, those
-/// who wait learn that nobody sends their calls, and the next call finds nobody.
+/// The calls to send, for the only one who sends them. If this is dropped before nobody waits,
+/// those who wait learn that nobody sends their calls, and the next call finds nobody.
 #[derive(Debug)]
 pub(super) struct Batches {
     state: Arc<Mutex<State>>,
@@ -94,7 +94,8 @@ impl Drop for Batches {
     }
 }
 
-/// Returns the answer to each of so many scripts, from the answers to `MULTI`, the scripts and `EXEC`.
+/// Returns the answer to each of so many scripts, from the answers to `MULTI`, the scripts and
+/// `EXEC`.
 pub(super) fn of_transaction(
     answers: impl IntoIterator<Item = Value>,
     count: usize,

@@ -27,8 +27,8 @@ impl RedisOptions {
         }
     }
 
-    /// Sets how long a call may take, connecting and the acknowledgements of replicas included. More
-    /// than an hour counts as an hour.
+    /// Sets how long a call may take, connecting and the acknowledgements of replicas included.
+    /// More than an hour counts as an hour.
     pub const fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = if limit.as_secs() < LONGEST.as_secs() {
             limit

@@ -56,9 +56,9 @@ impl Common {
     }
 }
 
-/// A server, and a few connections to it. Each connection carries the calls of many callers at once,
-/// so there is no pool to borrow from. Transactions take turns on them, one at a time. What is sent
-/// alone goes meanwhile over the next connection.
+/// A server, and a few connections to it. Each connection carries the calls of many callers at
+/// once, so there is no pool to borrow from. One batch of gathered calls is under way at a time, on
+/// the next connection each. So a server that waits for replicas delays all callers.
 #[derive(Debug)]
 pub(super) struct Server {
     place: Place,
@@ -249,8 +249,8 @@ impl Server {
         settings::primary_of(&mut connection, name).await
     }
 
-    /// Closes the connections after one failed, or if the server takes no writes any more: the others
-    /// are to the same server.
+    /// Closes the connections after one failed, or if the server takes no writes any more: the
+    /// others are to the same server.
     pub(super) fn close_after(&self, error: &RedisError, number: usize) {
         let is_over = error.is_io_error()
             || error.is_unrecoverable_error()

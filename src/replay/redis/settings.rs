@@ -52,8 +52,8 @@ impl Promised {
     }
 }
 
-/// Reads the settings of a server that was just connected, in one round trip. Refuses one that cannot
-/// hold a store.
+/// Reads the settings of a server that was just connected, in one round trip. Refuses one that
+/// cannot hold a store.
 pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Settings, StoreError> {
     let mut commands = pipe();
     commands.cmd("ROLE").cmd("INFO");

@@ -72,8 +72,8 @@ impl Open {
 }
 
 impl Tasks {
-    /// Starts the task, on the runtime that this is called on. It ends once this is dropped and what
-    /// was asked before is carried out.
+    /// Starts the task, on the runtime that this is called on. It ends once this is dropped and
+    /// what was asked before is carried out.
     pub(super) fn start(engine: Arc<Engine>) -> Self {
         let (queue, asked) = mpsc::unbounded_channel();
         let open = Open {
@@ -84,8 +84,8 @@ impl Tasks {
         Self { queue, open }
     }
 
-    /// Asks for something. Each release follows a consume, and no use is taken any more when half of
-    /// the queue is full. So it takes all releases but those of very many uses under way.
+    /// Asks for something. Each release follows a consume, and no use is taken any more when half
+    /// of the queue is full. So it takes all releases but those of very many uses under way.
     pub(super) fn ask(&self, task: Task) {
         let room = match task {
             Task::Release(..) => MAX_OPEN,
@@ -106,8 +106,8 @@ impl Tasks {
         *self.open.count.borrow() >= MAX_OPEN / 2
     }
 
-    /// Waits until all that was asked for a payment is carried out, so that a use that was given back
-    /// here is there for the next consume.
+    /// Waits until all that was asked for a payment is carried out, so that a use that was given
+    /// back here is there for the next consume.
     pub(super) async fn done_for(&self, key: &ConsumptionKey) {
         if self.open.has_any(key) {
             self.until(|_| !self.open.has_any(key)).await;
@@ -119,7 +119,8 @@ impl Tasks {
         self.until(|open| open == 0).await;
     }
 
-    /// Waits until it is so, or until nothing is carried out any more because the runtime has ended.
+    /// Waits until it is so, or until nothing is carried out any more because the runtime has
+    /// ended.
     async fn until(&self, is_so: impl Fn(usize) -> bool) {
         let mut open = self.open.count.subscribe();
         select! {
@@ -129,8 +130,8 @@ impl Tasks {
     }
 }
 
-/// Carries tasks out. Those of one payment come one after the other: of two releases of a use the first
-/// counts.
+/// Carries tasks out. Those of one payment come one after the other: of two releases of a use the
+/// first counts.
 async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, open: Open) {
     let mut running = JoinSet::new();
     let mut waiting = HashMap::<ConsumptionKey, VecDeque<Task>>::new();
@@ -168,7 +169,8 @@ async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, ope
     }
 }
 
-/// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or not.
+/// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or
+/// not.
 async fn carry_out(engine: Arc<Engine>, task: Task) {
     let mut delay = FIRST_DELAY;
     for _ in 0..ATTEMPTS {

@@ -1,5 +1,5 @@
-//! What the store does by itself: it checks what it was answered at servers that were connected anew,
-//! and marks servers that have forgotten something.
+//! What the store does by itself: it checks what it was answered at servers that were connected
+//! anew, and marks servers that have forgotten something.
 
 use std::{sync::Arc, time::Duration};
 
