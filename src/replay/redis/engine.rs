@@ -301,3 +301,27 @@ pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
 const OK: u64 = 0;
 const GONE: u64 = 1;
 const LOST: u64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, time::Duration};
+
+    use super::*;
+    use crate::{clock::SystemClock, replay::StoreErrorKind};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_by_the_deadline_that_it_was_given() {
+        // It takes connections, and answers nothing.
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", server.local_addr().unwrap());
+        let (url, options) = (RedisUrl::parse(&url).unwrap(), RedisOptions::new());
+        let servers = Arc::new(Servers::new(url, &options));
+        let engine = Engine::new(servers, [7; 16], Arc::new(SystemClock::new()));
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        let asked = engine.ask_by(begun + second, &scripts::PROBE, 0, []);
+        let error = asked.await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        let took = begun.elapsed();
+        assert!((second..second * 11 / 10).contains(&took), "{took:?}");
+    }
+}
