@@ -209,6 +209,8 @@ mod codec;
     allow(dead_code, unused_imports)
 )]
 mod dialect;
+#[cfg_attr(not(unix), allow(dead_code))]
+mod exposed;
 #[cfg(feature = "axum")]
 mod extract;
 #[cfg(feature = "facilitator")]

@@ -289,8 +289,6 @@ pub use self::lnd::{Lnd, LndBuilder};
 pub use self::nwc::{Nwc, NwcBuilder};
 #[cfg(feature = "phoenixd")]
 pub use self::phoenixd::{Phoenixd, PhoenixdBuilder};
-#[cfg(feature = "server")]
-pub(crate) use self::url::{shell_word, warn_if_open_to_all};
 pub use self::{
     connect::connect,
     error::{NodeError, NodeErrorKind},

@@ -18,17 +18,20 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("lock", &[]),
     ("recent", &[]),
     ("trace", &[]),
+    ("exposed", &["trace"]),
     ("journal", &["lock", "trace"]),
     ("payment", &["clock", "codec"]),
     ("dialect", &["clock", "codec", "lock", "payment"]),
     (
         "lightning",
-        &["boxed", "clock", "codec", "lock", "payment", "trace"],
+        &[
+            "boxed", "clock", "codec", "exposed", "lock", "payment", "trace",
+        ],
     ),
     (
         "replay",
         &[
-            "boxed", "clock", "codec", "journal", "lock", "payment", "recent", "trace",
+            "boxed", "clock", "codec", "exposed", "journal", "lock", "payment", "recent", "trace",
         ],
     ),
     (
@@ -60,6 +63,7 @@ const ROOMS: &[(&str, &[&str])] = &[
             "clock",
             "codec",
             "dialect",
+            "exposed",
             "lightning",
             "lock",
             "payment",

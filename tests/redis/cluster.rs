@@ -1,15 +1,14 @@
 //! A cluster of three servers.
 
-use std::time::Duration;
-
-use tokio::time::timeout;
 use tower_x402::replay::{
     Consumption, Durability, RedisStore, ReplayStore as _, StoreErrorKind,
     conformance::{self, Setup},
 };
 
 use crate::{
-    GRANTED, child, consume, is_forgotten, key, patient,
+    GRANTED, child, consume, is_forgotten, key,
+    patience::{answered, until},
+    patient,
     server::{Server, programs},
     suites::{Opener, is_other_process},
 };
@@ -41,7 +40,9 @@ impl Cluster {
             let knows = |info: String| {
                 info.contains("cluster_state:ok") && info.contains("cluster_known_nodes:3")
             };
-            while !knows(server.ask(&["CLUSTER", "INFO"])) {}
+            until("the servers know each other", || {
+                knows(server.ask(&["CLUSTER", "INFO"]))
+            });
         }
         cluster
     }
@@ -55,8 +56,12 @@ impl Cluster {
             let (server, port) = (&self.0[number], replica.port.to_string());
             server.ask(&["CLUSTER", "MEET", "127.0.0.1", &port]);
             let id = server.ask(&["CLUSTER", "MYID"]);
-            while replica.ask(&["CLUSTER", "REPLICATE", &id]) != "OK" {}
-            while server.ask(&["WAIT", "1", "1000"]) != "1" {}
+            until("the replica knows its primary", || {
+                replica.ask(&["CLUSTER", "REPLICATE", &id]) == "OK"
+            });
+            until("the replica is there", || {
+                server.ask(&["WAIT", "1", "1000"]) == "1"
+            });
             server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
             self.0.push(replica);
         }
@@ -82,6 +87,7 @@ async fn taken_at(store: &RedisStore, server: &Server) -> u64 {
         .is_empty()
     {
         number += 1;
+        assert!(number < 1_000, "the payments are spread");
         assert_eq!(consume(store, key(number)).await.unwrap(), GRANTED);
     }
     number
@@ -137,9 +143,9 @@ async fn a_replica_of_a_cluster_takes_over_and_grants_nothing_twice() {
             async || {
                 cluster.0[1].kill();
                 let replica = &cluster.0[4];
-                while replica.ask(&["ROLE"]).lines().next() != Some("master") {
-                    tokio::task::yield_now().await;
-                }
+                let is_primary = || replica.ask(&["ROLE"]).lines().next() == Some("master");
+                let ask = async || is_primary().then_some(());
+                answered("the replica takes over", ask).await;
                 // It comes back as a replica, which the new primary needs.
                 cluster.0[1].start_again();
             },
@@ -181,17 +187,13 @@ async fn a_replica_that_promises_less_than_the_store_is_not_used_when_it_takes_o
         let number = taken_at(&store, &cluster.0[1]).await;
         cluster.0[4].ask(&["CONFIG", "SET", "appendfsync", "everysec"]);
         cluster.0[1].kill();
-        let refused = async {
-            loop {
-                let error = consume(&store, key(number)).await.unwrap_err();
-                if error.to_string().contains("promises less") {
-                    return error.kind();
-                }
-                tokio::task::yield_now().await;
-            }
+        let ask = async || {
+            let error = consume(&store, key(number)).await.unwrap_err();
+            let is_why = error.to_string().contains("promises less");
+            is_why.then_some(error.kind())
         };
-        let kind = timeout(Duration::from_secs(60), refused).await;
-        assert_eq!(kind.unwrap(), StoreErrorKind::Refused);
+        let kind = answered("the replica is refused", ask).await;
+        assert_eq!(kind, StoreErrorKind::Refused);
     }
 }
 
@@ -293,9 +295,8 @@ async fn one_server_that_is_down_stops_its_payments_alone() {
         assert!(store.ready().await.is_err());
         cluster.0[2].start_again();
         for number in 100..110 {
-            while consume(&store, key(number)).await.is_err() {
-                tokio::task::yield_now().await;
-            }
+            let ask = async || consume(&store, key(number)).await.ok().map(drop);
+            answered("all servers are there again", ask).await;
         }
     }
 }

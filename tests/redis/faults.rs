@@ -8,7 +8,9 @@ use tower_x402::replay::{
 };
 
 use crate::{
-    GRANTED, ONCE, consume, key, patient,
+    GRANTED, ONCE, consume, key,
+    patience::answered,
+    patient,
     server::{DURABLE, Server, programs},
 };
 use tower_x402::clock::{TestClock, Timestamp};
@@ -93,6 +95,39 @@ async fn a_server_that_is_killed_loses_nothing_and_serves_again() {
                 Consumption::Spent
             );
         }
+        store.ready().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_use_is_taken_while_very_many_releases_wait() {
+    for program in programs() {
+        let mut server = Server::start(program, &DURABLE);
+        let store = patient(&server.url("shop")).await;
+        server.kill();
+        for number in 0..32_768 {
+            let use_id = UseId::random().unwrap();
+            store.release(key(number), use_id, ReleaseReason::NotServed);
+        }
+        let error = consume(&store, key(40_000)).await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Refused);
+        let text = error.to_string();
+        assert!(text.contains("too many releases wait"), "{text}");
+        server.start_again();
+        store.flush().await;
+        assert_eq!(until_it_answers(&store, key(40_000)).await, GRANTED);
+    }
+}
+
+#[tokio::test]
+async fn no_time_limit_is_too_long() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let options = RedisOptions::new().time_limit(Duration::MAX);
+        let store = RedisStore::connect_with(&server.url("shop"), options)
+            .await
+            .unwrap();
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
         store.ready().await.unwrap();
     }
 }
@@ -194,13 +229,7 @@ async fn a_server_that_hangs_is_an_error_in_time_and_serves_again() {
     for program in programs() {
         let server = Server::start(program, &[]);
         let options = RedisOptions::new().time_limit(Duration::from_millis(400));
-        let store = loop {
-            // A busy machine may need longer than the limit.
-            if let Ok(store) = RedisStore::connect_with(&server.url("shop"), options.clone()).await
-            {
-                break store;
-            }
-        };
+        let store = opened(&server, &options).await;
         server.signal("STOP");
         assert_eq!(
             consume(&store, key(1)).await.unwrap_err().kind(),
@@ -223,12 +252,7 @@ async fn too_few_replicas_are_an_error_and_the_use_can_be_given_back() {
         server.ask(&["WAIT", "1", "0"]);
         let options = RedisOptions::new().time_limit(Duration::from_secs(4));
         server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
-        let store = loop {
-            if let Ok(store) = RedisStore::connect_with(&server.url("shop"), options.clone()).await
-            {
-                break store;
-            }
-        };
+        let store = opened(&server, &options).await;
         assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
         replica.signal("STOP");
         let use_id = UseId::random().unwrap();
@@ -246,23 +270,30 @@ async fn too_few_replicas_are_an_error_and_the_use_can_be_given_back() {
     }
 }
 
+/// Opens a store with a short time limit, which a busy machine may exceed.
+async fn opened(server: &Server, options: &RedisOptions) -> RedisStore {
+    let url = server.url("shop");
+    let open = async || RedisStore::connect_with(&url, options.clone()).await.ok();
+    answered("the store is opened", open).await
+}
+
 /// Asks until the server is reached again: the store tries it ever less often.
 async fn until_it_answers(
     store: &RedisStore,
     key: tower_x402::replay::ConsumptionKey,
 ) -> Consumption {
-    loop {
+    let ask = async || {
         let use_id = UseId::random().unwrap();
         let request = UseRequest::new(key, use_id, ONCE, Timestamp::MAX);
-        match store.consume(request).await {
-            Ok(answer) => return answer,
-            Err(error) => {
-                if error.kind() != StoreErrorKind::Refused {
-                    store.release(key, use_id, ReleaseReason::NotServed);
-                    store.flush().await;
-                }
-                tokio::task::yield_now().await;
-            }
+        let answer = store.consume(request).await;
+        if answer
+            .as_ref()
+            .is_err_and(|error| error.kind() != StoreErrorKind::Refused)
+        {
+            store.release(key, use_id, ReleaseReason::NotServed);
+            store.flush().await;
         }
-    }
+        answer.ok()
+    };
+    answered("the server answers", ask).await
 }

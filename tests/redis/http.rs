@@ -3,18 +3,16 @@
 use tower_x402::replay::RedisStore;
 
 use crate::{
+    patience::{answered, until},
     server::{DURABLE, Server, programs},
     site::Site,
 };
 
 /// Opens a store with the time limits that it has by default.
 async fn open(server: &Server) -> RedisStore {
-    loop {
-        // A busy machine may need longer than the limit.
-        if let Ok(store) = RedisStore::connect(&server.url("shop")).await {
-            return store;
-        }
-    }
+    // A busy machine may need longer than the limit.
+    let open = async || RedisStore::connect(&server.url("shop")).await.ok();
+    answered("the store is opened", open).await
 }
 
 #[tokio::test]
@@ -67,11 +65,15 @@ async fn a_primary_that_was_demoted_is_503_in_time_and_service_returns() {
         let site = Site::new(open(&server).await);
         let (first, second) = (site.buy().await, site.buy().await);
         site.serves_once(&first).await;
-        while server.ask(&["WAIT", "1", "1000"]) != "1" {}
+        until("the replica has all", || {
+            server.ask(&["WAIT", "1", "1000"]) == "1"
+        });
         other.ask(&["REPLICAOF", "NO", "ONE"]);
         server.ask(&["REPLICAOF", "127.0.0.1", &other.port.to_string()]);
         site.is_unavailable(&second).await;
-        while !server.ask(&["INFO"]).contains("master_link_status:up") {}
+        until("it is a replica", || {
+            server.ask(&["INFO"]).contains("master_link_status:up")
+        });
         server.ask(&["REPLICAOF", "NO", "ONE"]);
         site.serves_once(&second).await;
         let third = site.buy().await;

@@ -1,9 +1,17 @@
 //! Servers that forgot what they acknowledged.
 
-use tower_x402::replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind};
+use std::num::NonZeroU32;
+
+use tower_x402::{
+    clock::Timestamp,
+    replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind, UseLimits},
+};
 
 use crate::{
-    GRANTED, consume, key, patient,
+    GRANTED, consume, key,
+    one_use::take,
+    patience::{answered, until},
+    patient,
     server::{DURABLE, Server, programs},
 };
 
@@ -67,9 +75,8 @@ async fn a_loss_is_found_as_soon_as_a_process_is_connected_again() {
         .await;
         for store in [&one, &other] {
             // Another bucket has all that it had.
-            while !is_corrupt(consume(store, key(3)).await) {
-                tokio::task::yield_now().await;
-            }
+            let ask = async || is_corrupt(consume(store, key(3)).await).then_some(());
+            answered("the loss is found", ask).await;
         }
     }
 }
@@ -82,7 +89,9 @@ fn is_corrupt(answer: Result<Consumption, StoreError>) -> bool {
 async fn replaced(server: Server, program: &str, last: impl AsyncFnOnce()) -> Server {
     let of = format!("127.0.0.1 {}", server.port);
     let mut promoted = Server::start(program, &["--replicaof", &of]);
-    while server.ask(&["WAIT", "1", "1000"]) != "1" {}
+    until("the replica has all", || {
+        server.ask(&["WAIT", "1", "1000"]) == "1"
+    });
     promoted.ask(&["REPLICAOF", "NO", "ONE"]);
     // Which the replica never gets.
     last().await;
@@ -112,6 +121,106 @@ async fn a_process_that_forgot_writes_is_recognised_although_others_wrote_since(
             StoreErrorKind::Corrupt
         );
     }
+}
+
+/// None of two calls that overlap was sent with what the other was answered.
+#[tokio::test]
+async fn a_server_that_forgot_one_of_two_writes_that_overlapped_is_recognised() {
+    for program in programs() {
+        let forgot_last = [["HSET", "written", "1"], ["HDEL", "mark2", ""]];
+        let forgot_first = [["HSET", "mark1", "12345678"], ["HDEL", "mark3", ""]];
+        for edits in [forgot_last, forgot_first] {
+            let server = Server::start(program, &[]);
+            let store = patient(&server.url("shop")).await;
+            let twice = UseLimits::new(NonZeroU32::new(9).unwrap(), 0);
+            let use_it = || take(&store, key(1), twice, Timestamp::MAX);
+            let (first, second) = tokio::join!(use_it(), use_it());
+            for answer in [first.unwrap(), second.unwrap()] {
+                assert!(matches!(answer, Consumption::Granted { .. }));
+            }
+            let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+            for [command, field, value] in edits {
+                let words = [command, &bucket.replace(":p", ":m"), field, value];
+                server.ask(&words);
+            }
+            let error = use_it().await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_that_overlapped_are_sent_on_with_what_they_were_answered() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let often = UseLimits::new(NonZeroU32::new(1_000).unwrap(), 0);
+        for _ in 0..3 {
+            let uses = (0..100).map(|_| take(&store, key(1), often, Timestamp::MAX));
+            for answer in futures_util::future::join_all(uses).await {
+                assert!(matches!(answer.unwrap(), Consumption::Granted { .. }));
+            }
+        }
+        store.ready().await.unwrap();
+    }
+}
+
+/// Processes that ask later must not use what is left.
+#[tokio::test]
+async fn a_store_that_lost_something_is_marked_once_its_server_takes_writes() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+        let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+        server.ask(&["HSET", &bucket.replace(":p", ":m"), "written", "0"]);
+        server.ask(&["CONFIG", "SET", "min-replicas-to-write", "1"]);
+        assert!(is_corrupt(consume(&store, key(1)).await));
+        answered("the marks are refused", async || {
+            (refused(&server, "NOREPLICAS") >= 1_024).then_some(())
+        })
+        .await;
+        let is_marked = || server.ask(&["HGET", "{shop/7}:m", "lost"]) == "1";
+        assert!(!is_marked());
+        server.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+        answered("the marks are set", async || is_marked().then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn a_check_that_a_server_does_not_answer_is_repeated() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let promoted = replaced(server, program, async || {
+            assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+        })
+        .await;
+        promoted.ask(&["ACL", "SETUSER", "default", "-eval", "-evalsha"]);
+        answered(
+            "the store is connected, and its check refused",
+            async || {
+                if refused(&promoted, "NOPERM") == 0 {
+                    let _ = store.ready().await;
+                }
+                (refused(&promoted, "NOPERM") > 1).then_some(())
+            },
+        )
+        .await;
+        promoted.ask(&["ACL", "SETUSER", "default", "+eval", "+evalsha"]);
+        let ask = async || is_corrupt(consume(&store, key(3)).await).then_some(());
+        answered("the loss is found", ask).await;
+    }
+}
+
+/// Returns how often a server refused something with this code.
+fn refused(server: &Server, code: &str) -> u32 {
+    let errors = server.ask(&["INFO", "errorstats"]);
+    let start = format!("errorstat_{code}:count=");
+    let mut counts = errors.lines().filter_map(|line| line.strip_prefix(&start));
+    counts
+        .next()
+        .map_or(0, |count| count.trim().parse().unwrap())
 }
 
 #[tokio::test]
@@ -168,17 +277,9 @@ async fn a_store_whose_making_was_cut_short_gets_another_id() {
 
 /// Asks until the server is reached again.
 async fn until_not_refused(store: &RedisStore, number: u64) -> Result<Consumption, StoreError> {
-    loop {
-        match consume(store, key(number)).await {
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    StoreErrorKind::Refused | StoreErrorKind::Unavailable
-                ) =>
-            {
-                tokio::task::yield_now().await;
-            }
-            answer => return answer,
-        }
-    }
+    let ask = async || match consume(store, key(number)).await {
+        Err(error) if error.kind() != StoreErrorKind::Corrupt => None,
+        answer => Some(answer),
+    };
+    answered("the server is reached", ask).await
 }

@@ -10,9 +10,14 @@ mod child;
 mod cluster;
 mod faults;
 mod http;
+#[path = "../server/journal.rs"]
+mod journal;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
+mod opening;
+mod patience;
+mod runtimes;
 mod sentinel;
 mod server;
 mod site;
@@ -25,7 +30,10 @@ use tower_x402::{
     replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError, StoreErrorKind},
 };
 
-use self::one_use::{GRANTED, ONCE, key, take};
+use self::{
+    one_use::{GRANTED, ONCE, key, take},
+    patience::answered,
+};
 
 /// Opens a store that waits long, so that a busy machine fails no test.
 async fn patient(url: &str) -> RedisStore {
@@ -35,16 +43,13 @@ async fn patient(url: &str) -> RedisStore {
 
 /// Asks for a payment that a server lost, until the store says so.
 async fn is_forgotten(store: &RedisStore, key: ConsumptionKey) {
-    loop {
-        match consume(store, key).await {
-            Err(error) if error.kind() == StoreErrorKind::Corrupt => {
-                assert!(error.to_string().contains("has forgotten"), "{error}");
-                return;
-            }
-            Err(_) => tokio::task::yield_now().await,
-            Ok(answer) => panic!("a server that lost a write answered {answer:?}"),
-        }
-    }
+    let ask = async || match consume(store, key).await {
+        Err(error) if error.kind() == StoreErrorKind::Corrupt => Some(error.to_string()),
+        Err(_) => None,
+        Ok(answer) => panic!("a server that lost a write answered {answer:?}"),
+    };
+    let error = answered("the store says that the server has forgotten", ask).await;
+    assert!(error.contains("has forgotten"), "{error}");
 }
 
 async fn consume(store: &RedisStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {

@@ -149,8 +149,8 @@ impl Drop for Server {
     }
 }
 
-/// Returns a port that is free now, and so is the one that is 10,000 higher, at which the servers of a
-/// cluster listen to each other. Both are below those that systems give to connections.
+/// Returns a port that is free now, and so is the one that is 10,000 higher, at which the servers
+/// of a cluster listen to each other. Both are below those that systems give to connections.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     loop {

@@ -1,5 +1,5 @@
-//! A site that sells one answer and keeps what is spent in a store on a server. What it answers while
-//! that server fails.
+//! A site that sells one answer and keeps what is spent in a store on a server. What it answers
+//! while that server fails.
 
 use std::time::{Duration, Instant};
 
@@ -41,8 +41,8 @@ impl Site {
         challenge.answer(&preimage)
     }
 
-    /// A server in trouble: what was paid is 503 with `Retry-After` and without a challenge, in bounded
-    /// time, and as often as somebody asks.
+    /// A server in trouble: what was paid is 503 with `Retry-After` and without a challenge, in
+    /// bounded time, and as often as somebody asks.
     pub(crate) async fn is_unavailable(&self, paid: &HeaderValue) {
         for _ in 0..3 {
             let asked = self.ask(Some(paid));
@@ -61,7 +61,7 @@ impl Site {
             }
             assert!(Instant::now() < given_up, "service must return");
             is_503(&answer);
-            tokio::task::yield_now().await;
+            tokio::time::sleep(PAUSE).await;
         }
         let again = self.ask(Some(paid)).await;
         assert_eq!(again.status(), StatusCode::PAYMENT_REQUIRED);
@@ -89,3 +89,4 @@ fn is_503(answer: &Response<Body>) {
 
 /// Much more than the time limit of a call, for a busy machine.
 const PATIENCE: Duration = Duration::from_secs(40);
+const PAUSE: Duration = Duration::from_millis(5);

@@ -3,15 +3,12 @@
 
 mod error;
 mod node_url;
-mod open_to_all;
 mod secret;
 
-#[cfg(feature = "server")]
-pub(crate) use self::open_to_all::shell_word;
+pub(crate) use self::node_url::NodeUrl;
 #[cfg(feature = "__rest")]
 pub(crate) use self::secret::unreadable;
 pub use self::{
     error::{ConnectError, ConnectErrorKind},
     secret::Secret,
 };
-pub(crate) use self::{node_url::NodeUrl, open_to_all::warn_if_open_to_all};

@@ -2,7 +2,8 @@ use std::{env, fmt, fs::File, io::Read as _, path::Path};
 
 use zeroize::Zeroizing;
 
-use super::{ConnectError, ConnectErrorKind, warn_if_open_to_all};
+use super::{ConnectError, ConnectErrorKind};
+use crate::exposed::warn_if_open_to_all;
 
 /// The longest secret, in bytes. A macaroon with many caveats has less than 2,000.
 const LONGEST: usize = 16 * 1024;

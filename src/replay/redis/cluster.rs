@@ -10,32 +10,25 @@ use std::{
 };
 
 use redis::{Value, cmd};
-use tokio::{
-    sync::Notify,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 
 use super::{
     fault::{is_elsewhere, refused},
-    primary::{Call, Failure, Place, Server},
+    primary::{Call, Common, Failure, Place, Server},
     reply::{bytes, items, number},
-    settings::Promise,
-    url::{Access, Host},
+    url::Host,
 };
 use crate::{
     lock::{lock, read, write},
     replay::StoreError,
 };
 
-/// The servers of a cluster. The map of slots is this store's own, and not that of the client crate:
-/// each call must wait for the replicas on the connection that carried it, and must be sent again
-/// with what was learned since.
+/// The servers of a cluster. The map of slots is this store's own, and not that of the client
+/// crate: each call must wait for the replicas on the connection that carried it, and must be sent
+/// again with what was learned since.
 #[derive(Debug)]
 pub(super) struct Cluster {
-    access: Access,
-    time_limit: Duration,
-    news: Arc<Notify>,
-    promise: Promise,
+    common: Common,
     known: RwLock<Map>,
     servers: Mutex<HashMap<Host, Arc<Server>>>,
     is_stale: AtomicBool,
@@ -51,21 +44,13 @@ struct Map {
 }
 
 impl Cluster {
-    pub(super) fn new(
-        hosts: Vec<Host>,
-        access: Access,
-        time_limit: Duration,
-        (news, promise): (Arc<Notify>, Promise),
-    ) -> Self {
+    pub(super) fn new(hosts: Vec<Host>, common: Common) -> Self {
         let map = Map {
             ranges: Vec::new(),
             hosts,
         };
         Self {
-            access,
-            time_limit,
-            news,
-            promise,
+            common,
             known: RwLock::new(map),
             servers: Mutex::default(),
             is_stale: AtomicBool::new(true),
@@ -138,24 +123,23 @@ impl Cluster {
         found
     }
 
+    /// Returns the primary that has a slot, as far as it is known.
+    pub(super) fn home(&self, slot: u16) -> Option<Host> {
+        read(&self.known).primary(slot).cloned()
+    }
+
     async fn server_of(&self, slot: u16) -> Result<Arc<Server>, StoreError> {
         self.refresh_if_stale().await?;
-        let host = read(&self.known).primary(slot).cloned();
-        let host =
-            host.ok_or_else(|| refused(format!("no server of the cluster has slot {slot}")))?;
+        let none = || refused(format!("no server of the cluster has slot {slot}"));
+        let host = self.home(slot).ok_or_else(none)?;
         Ok(self.server(&host))
     }
 
     fn server(&self, host: &Host) -> Arc<Server> {
         let mut servers = lock(&self.servers);
         let new = || {
-            Arc::new(Server::new(
-                Place::At(host.clone()),
-                self.access.clone(),
-                self.time_limit,
-                (self.news.clone(), self.promise.clone()),
-                false,
-            ))
+            let place = Place::At(host.clone());
+            Arc::new(Server::new(place, self.common.clone(), false))
         };
         servers.entry(host.clone()).or_insert_with(new).clone()
     }
@@ -196,8 +180,8 @@ impl Cluster {
 }
 
 impl Map {
-    /// Reads the answer of `asked` to `CLUSTER SLOTS`. Servers that were known before stay known, as
-    /// long as there are few.
+    /// Reads the answer of `asked` to `CLUSTER SLOTS`. Servers that were known before stay known,
+    /// as long as there are few.
     fn read(answer: Value, asked: &Host, before: &[Host]) -> Self {
         let mut map = Self::default();
         for range in items(answer) {
@@ -264,7 +248,7 @@ const MAX_HOSTS: usize = 1_024;
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::options::RedisOptions, *};
 
     fn server(host: &str, port: i64) -> Value {
         Value::Array(vec![
@@ -274,8 +258,8 @@ mod tests {
         ])
     }
 
-    #[test]
-    fn the_map_has_the_primary_of_each_slot_and_knows_the_replicas() {
+    #[tokio::test]
+    async fn the_map_has_the_primary_of_each_slot_and_knows_the_replicas() {
         let range = |first, last, servers: Vec<Value>| {
             Value::Array([vec![Value::Int(first), Value::Int(last)], servers].concat())
         };
@@ -308,11 +292,6 @@ mod tests {
 
     fn cluster() -> Cluster {
         let url = super::super::url::RedisUrl::parse("redis+cluster://h").unwrap();
-        Cluster::new(
-            url.hosts,
-            url.access,
-            Duration::from_secs(1),
-            Default::default(),
-        )
+        Cluster::new(url.hosts, Common::new(url.access, &RedisOptions::new()))
     }
 }

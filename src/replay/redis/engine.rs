@@ -1,25 +1,24 @@
 //! The store's calls to its servers, and what their answers mean.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use redis::Value;
 use tokio::{
     sync::Notify,
-    task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, timeout, timeout_at},
 };
 
 use super::{
     buckets::{BUCKETS, bucket_of, slot, tag},
     cluster::Cluster,
     fault::{corrupt, unavailable},
-    floors::{Floor, Floors, mark},
+    floors::{Change, Floors, mark},
     options::RedisOptions,
-    primary::{Call, Place, Server},
+    primary::{Call, Common, Place, Server},
     reply::{items, number},
     scripts::{self, Script},
-    settings::Promise,
-    url::{Kind, RedisUrl},
+    settings::Promised,
+    url::{Host, Kind, RedisUrl},
 };
 use crate::{
     clock::{Clock, Timestamp},
@@ -31,8 +30,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Engine {
     pub(super) servers: Arc<Servers>,
-    id: [u8; 16],
-    floors: Floors,
+    pub(super) id: [u8; 16],
+    pub(super) floors: Floors,
     /// Tells the task of the store that all buckets must be marked.
     pub(super) loss: Notify,
     clock: Arc<dyn Clock>,
@@ -42,10 +41,7 @@ pub(super) struct Engine {
 #[derive(Debug)]
 pub(super) struct Servers {
     kind: Topology,
-    promise: Promise,
-    /// Tells the task of the store that what was acknowledged must be checked at a server.
-    pub(super) news: Arc<Notify>,
-    time_limit: Duration,
+    pub(super) common: Common,
     /// Promotes a replica if the primary fails.
     pub(super) fails_over: bool,
     /// The tag and the slot of each bucket, and of what is not in a bucket.
@@ -75,20 +71,12 @@ impl Servers {
             name,
             access,
         } = url;
-        let (limit, fails_over) = (options.time_limit, kind != Kind::Single);
-        let (news, promise) = (Arc::<Notify>::default(), Promise::default());
-        let one = |place, access| {
-            let shared = (news.clone(), promise.clone());
-            let server = Server::new(place, access, limit, shared, true);
-            Topology::One(Arc::new(server))
-        };
+        let (common, fails_over) = (Common::new(access, options), kind != Kind::Single);
+        let one = |place| Topology::One(Arc::new(Server::new(place, common.clone(), true)));
         let kind = match kind {
-            Kind::Cluster => {
-                let cluster = Cluster::new(hosts, access, limit, (news.clone(), promise.clone()));
-                Topology::Cluster(Box::new(cluster))
-            }
-            Kind::Sentinel(primary) => one(Place::Sentinel(hosts, primary), access),
-            Kind::Single => one(Place::At(hosts.swap_remove(0)), access),
+            Kind::Cluster => Topology::Cluster(Box::new(Cluster::new(hosts, common.clone()))),
+            Kind::Sentinel(primary) => one(Place::Sentinel(hosts, primary)),
+            Kind::Single => one(Place::At(hosts.swap_remove(0))),
         };
         let placed = |tag: String| {
             let slot = slot(&tag);
@@ -99,18 +87,32 @@ impl Servers {
             .collect();
         Self {
             kind,
-            news,
-            promise,
-            time_limit: limit,
+            common,
             fails_over,
             buckets,
             store: placed(name),
         }
     }
 
+    /// Returns by when a call that begins now must end.
+    pub(super) fn deadline(&self) -> Instant {
+        Instant::now() + self.common.time_limit
+    }
+
     /// Runs a script on a bucket, or on what is not in a bucket.
     pub(super) async fn run(
         &self,
+        script: &'static Script,
+        bucket: Option<u16>,
+        arguments: &[Vec<u8>],
+    ) -> Result<Value, StoreError> {
+        self.run_by(self.deadline(), script, bucket, arguments)
+            .await
+    }
+
+    async fn run_by(
+        &self,
+        deadline: Instant,
         script: &'static Script,
         bucket: Option<u16>,
         arguments: &[Vec<u8>],
@@ -128,14 +130,17 @@ impl Servers {
                 Topology::One(server) => server.run(&call).await.map_err(|failure| failure.error),
             }
         };
-        let late = || unavailable(format!("no answer came within {:?}", self.time_limit));
-        timeout(self.time_limit, answer)
+        let late = || {
+            let limit = self.common.time_limit;
+            unavailable(format!("no answer came within {limit:?}"))
+        };
+        timeout_at(deadline, answer)
             .await
             .unwrap_or_else(|_| Err(late()))
     }
 
-    /// Returns whether all servers sync each write, and the fewest replicas that acknowledge one.
-    pub(super) async fn promises(&self) -> Result<(bool, u32), StoreError> {
+    /// Returns what all servers promise. None may promise less from then on.
+    pub(super) async fn promises(&self) -> Result<Promised, StoreError> {
         let settings = async {
             match &self.kind {
                 Topology::Cluster(cluster) => {
@@ -148,14 +153,24 @@ impl Servers {
                 Topology::One(server) => Ok(vec![server.settings().await?]),
             }
         };
-        let late = || unavailable(format!("no connection within {:?}", 5 * self.time_limit));
-        let settings = timeout(5 * self.time_limit, settings)
+        let limit = 5 * self.common.time_limit;
+        let late = || unavailable(format!("no connection within {limit:?}"));
+        let settings = timeout(limit, settings)
             .await
             .unwrap_or_else(|_| Err(late()))?;
-        let replicas = settings.iter().map(|server| server.replicas).min();
-        let syncs = settings.iter().all(|server| server.syncs);
-        let found = (syncs, replicas.unwrap_or(0));
-        Ok(*self.promise.get_or_init(|| found))
+        let all = settings.iter().map(|server| server.promised);
+        let mut found = all.reduce(Promised::and).unwrap_or_default();
+        // Only a store that is durable over a failover depends on it.
+        found.all_replicas &= found.syncs && self.fails_over;
+        Ok(*self.common.promise.get_or_init(|| found))
+    }
+
+    /// Returns what tells apart the servers that have these buckets.
+    pub(super) fn home(&self, bucket: u16) -> Option<Host> {
+        match &self.kind {
+            Topology::Cluster(cluster) => cluster.home(self.buckets[usize::from(bucket)].1),
+            Topology::One(_) => None,
+        }
     }
 
     /// Returns one bucket of each server.
@@ -182,7 +197,8 @@ impl Engine {
         }
     }
 
-    /// Runs a script on the bucket of a key. `arguments` come after those that each such script has.
+    /// Runs a script on the bucket of a key. `arguments` come after those that each such script
+    /// has.
     pub(super) async fn ask(
         &self,
         script: &'static Script,
@@ -198,19 +214,38 @@ impl Engine {
         bucket: u16,
         arguments: impl IntoIterator<Item = Vec<u8>>,
     ) -> Result<Answer, StoreError> {
+        self.ask_by(self.servers.deadline(), script, bucket, arguments)
+            .await
+    }
+
+    /// Runs a script on a bucket. Ends by the deadline.
+    pub(super) async fn ask_by(
+        &self,
+        deadline: Instant,
+        script: &'static Script,
+        bucket: u16,
+        arguments: impl IntoIterator<Item = Vec<u8>>,
+    ) -> Result<Answer, StoreError> {
         if self.floors.is_lost() {
             return Err(lost());
         }
-        let (floor, mark) = (self.floors.of(bucket), mark()?);
+        let (known, mark) = (self.floors.of(bucket), mark()?);
+        let newest = known.first().copied().unwrap_or_default();
+        let mut marks = newest.mark.to_vec();
+        for change in known.iter().skip(1) {
+            marks.extend(change.number.to_be_bytes());
+            marks.extend(change.mark);
+        }
         let mut all = vec![
             self.id.to_vec(),
-            decimal(floor.number),
-            floor.mark.to_vec(),
+            decimal(newest.number),
+            marks,
             mark.to_vec(),
             seconds(self.clock.now()),
         ];
         all.extend(arguments);
-        let mut answer = items(self.servers.run(script, Some(bucket), &all).await?).into_iter();
+        let ran = self.servers.run_by(deadline, script, Some(bucket), &all);
+        let mut answer = items(ran.await?).into_iter();
         let mut next = || answer.next().as_ref().and_then(number);
         match next() {
             Some(OK) => {}
@@ -218,9 +253,9 @@ impl Engine {
             _ => return Err(unavailable("a script gave an answer that was not expected")),
         }
         let (first, second) = (next().unwrap_or(0), next().unwrap_or(0));
-        if let Some(number) = next().filter(|number| *number > 0) {
-            self.floors.answered(bucket, floor, Floor { number, mark });
-        }
+        let number = next().filter(|number| *number > 0);
+        let new = number.map(|number| Change { number, mark });
+        self.floors.answered(bucket, &known, new);
         Ok(Answer {
             first,
             second,
@@ -230,43 +265,11 @@ impl Engine {
 
     /// Checks that each server takes writes.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
+        let deadline = self.servers.deadline();
         for bucket in self.servers.one_of_each() {
-            self.ask_bucket(&scripts::PROBE, bucket, []).await?;
+            self.ask_by(deadline, &scripts::PROBE, bucket, []).await?;
         }
         Ok(())
-    }
-
-    /// Checks that the servers have all that this process was answered, so that a loss is found before
-    /// somebody asks for what was lost. Gives up if a server does not answer: the next connection to it
-    /// begins again.
-    pub(super) async fn check_all(self: Arc<Self>) {
-        for bucket in 0..BUCKETS {
-            if self.floors.of(bucket) != Floor::default() {
-                let mut attempts = 0..ATTEMPTS;
-                while self.ask_bucket(&scripts::SEEN, bucket, []).await.is_err()
-                    && !self.floors.is_lost()
-                    && attempts.next().is_some()
-                {
-                    sleep(PAUSE).await;
-                }
-            }
-        }
-    }
-
-    /// Marks all buckets, so that no process uses them any more. It is done as far as the servers can
-    /// be reached: each process also finds out for itself.
-    pub(super) async fn mark_lost(self: Arc<Self>) {
-        let mut marks = JoinSet::new();
-        for bucket in 0..BUCKETS {
-            let engine = self.clone();
-            marks.spawn(async move {
-                let _ = engine
-                    .servers
-                    .run(&scripts::LOST, Some(bucket), &[engine.id.to_vec()])
-                    .await;
-            });
-        }
-        marks.join_all().await;
     }
 
     fn lose(&self) -> StoreError {
@@ -295,9 +298,30 @@ pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
     decimal(at.as_unix_seconds().min((1 << 53) - 1))
 }
 
-/// How often a check is tried, and the pause in between.
-const ATTEMPTS: usize = 8;
-const PAUSE: Duration = Duration::from_millis(500);
 const OK: u64 = 0;
 const GONE: u64 = 1;
 const LOST: u64 = 2;
+
+#[cfg(test)]
+mod tests {
+    use std::{net::TcpListener, time::Duration};
+
+    use super::*;
+    use crate::{clock::SystemClock, replay::StoreErrorKind};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_by_the_deadline_that_it_was_given() {
+        // It takes connections, and answers nothing.
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("redis://{}", server.local_addr().unwrap());
+        let (url, options) = (RedisUrl::parse(&url).unwrap(), RedisOptions::new());
+        let servers = Arc::new(Servers::new(url, &options));
+        let engine = Engine::new(servers, [7; 16], Arc::new(SystemClock::new()));
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        let asked = engine.ask_by(begun + second, &scripts::PROBE, 0, []);
+        let error = asked.await.unwrap_err();
+        assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
+        let took = begun.elapsed();
+        assert!((second..second * 11 / 10).contains(&took), "{took:?}");
+    }
+}

@@ -6,7 +6,8 @@ use crate::replay::{StoreError, StoreErrorKind};
 
 pub(super) const NAME: &str = "the Redis store";
 
-/// Returns the error for one that a server answered, or that its connection had, after the call was sent.
+/// Returns the error for one that a server answered, or that its connection had, after the call was
+/// sent.
 pub(super) fn after_sending(error: &RedisError) -> StoreError {
     StoreError::new(kind(error), NAME, text(error))
 }
@@ -24,6 +25,13 @@ pub(super) fn unavailable(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Unavailable, NAME, text.into())
 }
 
+/// Returns the error of a call that nothing carries out any more.
+pub(super) fn has_ended() -> StoreError {
+    unavailable(
+        "the runtime on which the store was opened has ended, or lost this call: keep it running",
+    )
+}
+
 pub(super) fn corrupt(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Corrupt, NAME, text.into())
 }
@@ -32,7 +40,8 @@ pub(super) fn setup(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Setup, NAME, text.into())
 }
 
-/// The first write of a script decides whether it runs at all. So these answers say that it changed nothing.
+/// The first write of a script decides whether it runs at all. So these answers say that it changed
+/// nothing.
 const UNCHANGED: [&str; 11] = [
     "ASK",
     "BUSY",

@@ -1,8 +1,11 @@
 //! What this handle was answered before, so that a server that forgot some of it is recognised.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    cmp::Reverse,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::buckets::BUCKETS;
@@ -14,15 +17,16 @@ use crate::{
 /// A change that was acknowledged: its number in its bucket, and the random mark that was written
 /// with it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Floor {
+pub(super) struct Change {
     pub(super) number: u64,
     pub(super) mark: [u8; 8],
 }
 
-/// The newest acknowledged change of each bucket.
+/// For each bucket the acknowledged changes from which all earlier ones follow: most often one.
+/// Calls that overlap are answered without knowing of each other, so each of their changes is kept.
 #[derive(Debug)]
 pub(super) struct Floors {
-    buckets: Box<[Mutex<Floor>]>,
+    buckets: Box<[Mutex<Vec<Change>>]>,
     lost: AtomicBool,
 }
 
@@ -34,18 +38,33 @@ impl Floors {
         }
     }
 
-    /// Returns what the next call to this bucket must send.
-    pub(super) fn of(&self, bucket: u16) -> Floor {
-        *lock(&self.buckets[usize::from(bucket)])
+    /// Returns what the next call to this bucket must send, the newest first.
+    pub(super) fn of(&self, bucket: u16) -> Vec<Change> {
+        lock(&self.buckets[usize::from(bucket)]).clone()
     }
 
-    /// Notes an acknowledged change. The call had sent `sent`. If that is no longer the newest, the
-    /// server did not confirm the newest with this answer, so the newest stays.
-    pub(super) fn answered(&self, bucket: u16, sent: Floor, new: Floor) {
-        let mut floor = lock(&self.buckets[usize::from(bucket)]);
-        if *floor == sent {
-            *floor = new;
+    /// Returns the buckets of which a change was acknowledged.
+    pub(super) fn buckets(&self) -> Vec<u16> {
+        let known = (0..BUCKETS).zip(&self.buckets);
+        known
+            .filter_map(|(bucket, changes)| (!lock(changes).is_empty()).then_some(bucket))
+            .collect()
+    }
+
+    /// Notes an answer to a call that had sent `sent`: the server has all of that. `new` is the
+    /// change of the call itself, if it made one.
+    pub(super) fn answered(&self, bucket: u16, sent: &[Change], new: Option<Change>) {
+        if new.is_none() && sent.len() < 2 {
+            return;
         }
+        let mut changes = lock(&self.buckets[usize::from(bucket)]);
+        let newest = sent.first().copied().filter(|it| changes.contains(it));
+        changes.retain(|change| !sent.contains(change));
+        // A change is written on top of what was sent, and so is the newest of these on the others.
+        changes.extend(new.or(newest));
+        changes.sort_unstable_by_key(|change| Reverse(change.number));
+        // The server knows no more marks.
+        changes.truncate(RING);
     }
 
     /// Notes that the server has forgotten something. Returns whether that is news.
@@ -58,6 +77,9 @@ impl Floors {
     }
 }
 
+/// How many marks a bucket has: `RING` of `scripts/bucket.lua`.
+const RING: usize = 64;
+
 /// Returns a random mark.
 pub(super) fn mark() -> Result<[u8; 8], StoreError> {
     let random = UseId::random()?;
@@ -69,18 +91,60 @@ pub(super) fn mark() -> Result<[u8; 8], StoreError> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn an_answer_to_an_older_call_does_not_replace_what_came_since() {
-        let floors = Floors::new();
-        let at = |number| Floor {
+    fn at(number: u64) -> Change {
+        Change {
             number,
             mark: [number as u8; 8],
-        };
-        floors.answered(7, Floor::default(), at(1));
-        floors.answered(7, Floor::default(), at(2));
-        assert_eq!(floors.of(7), at(1), "2 may be of another past than 1");
-        floors.answered(7, at(1), at(3));
-        assert_eq!((floors.of(7), floors.of(8)), (at(3), Floor::default()));
+        }
+    }
+
+    #[test]
+    fn a_change_takes_the_place_of_those_that_its_call_had_sent() {
+        let floors = Floors::new();
+        floors.answered(7, &[], Some(at(1)));
+        floors.answered(7, &[at(1)], Some(at(2)));
+        floors.answered(7, &[at(2)], None);
+        assert_eq!((floors.of(7), floors.of(8)), (vec![at(2)], vec![]));
+        assert_eq!(floors.buckets(), [7]);
+    }
+
+    #[test]
+    fn each_change_of_calls_that_overlap_is_sent_until_the_server_confirms_it() {
+        let floors = Floors::new();
+        for number in [2, 1, 3] {
+            floors.answered(7, &[], Some(at(number)));
+        }
+        assert_eq!(
+            floors.of(7),
+            [at(3), at(2), at(1)],
+            "of different pasts, maybe"
+        );
+        let sent = floors.of(7);
+        floors.answered(7, &[], Some(at(4)));
+        floors.answered(7, &sent, None);
+        assert_eq!(floors.of(7), [at(4), at(3)], "1 and 2 are before 3");
+        floors.answered(7, &sent, Some(at(5)));
+        assert_eq!(
+            floors.of(7),
+            [at(5), at(4)],
+            "the call knew of 3, and not of 4"
+        );
+        floors.answered(7, &sent, None);
+        assert_eq!(floors.of(7), [at(5), at(4)], "3 is before 5");
+        floors.answered(7, &[at(5), at(4)], Some(at(6)));
+        assert_eq!(floors.of(7), [at(6)]);
+    }
+
+    #[test]
+    fn no_more_changes_are_kept_than_the_server_has_marks() {
+        let floors = Floors::new();
+        for number in 1..=200 {
+            floors.answered(7, &[], Some(at(number)));
+        }
+        assert_eq!(
+            (floors.of(7).len(), floors.of(7)[RING - 1]),
+            (RING, at(137))
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Calls that come while others are under way: the next transaction takes all of them. So a server
 //! that syncs before it answers does so once for many callers.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use redis::{Cmd, ErrorKind, RedisError, Value};
 use tokio::sync::oneshot;
@@ -28,7 +28,7 @@ pub(super) struct Waiting {
 
 /// The calls that wait for those that are under way.
 #[derive(Debug, Default)]
-pub(super) struct Gathering(Mutex<State>);
+pub(super) struct Gathering(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,39 +38,64 @@ struct State {
     last: usize,
 }
 
+/// The calls to send, for the only one who sends them. If this is dropped before nobody waits,
+/// those who wait learn that nobody sends their calls, and the next call finds nobody.
+#[derive(Debug)]
+pub(super) struct Batches {
+    state: Arc<Mutex<State>>,
+    are_over: bool,
+}
+
 impl Gathering {
-    /// Adds a call. Returns whether nobody is there to send it.
-    pub(super) fn add(&self, waiting: Waiting) -> bool {
+    /// Adds a call. Returns what to send if nobody is there to send it.
+    pub(super) fn add(&self, waiting: Waiting) -> Option<Batches> {
         let mut state = lock(&self.0);
         state.waiting.push(waiting);
-        !std::mem::replace(&mut state.is_under_way, true)
+        (!std::mem::replace(&mut state.is_under_way, true)).then(|| Batches {
+            state: self.0.clone(),
+            are_over: false,
+        })
     }
+}
 
+impl Batches {
     /// Returns the calls to send now, or `None` if nobody waits. First it lets those run who were
     /// answered a moment ago, because they may call again.
-    pub(super) async fn next(&self) -> Option<Vec<Waiting>> {
+    pub(super) async fn next(&mut self) -> Option<Vec<Waiting>> {
         for _ in 0..YIELDS {
-            if self.is_as_many_as_before() {
+            if self.are_as_many_as_before() {
                 break;
             }
             tokio::task::yield_now().await;
         }
-        let mut state = lock(&self.0);
+        let mut state = lock(&self.state);
         // Nobody waits for the answer of one that was given up: it is not sent at all.
         state.waiting.retain(|waiting| !waiting.answer.is_closed());
         let count = state.waiting.len().min(AT_ONCE);
         state.last = count;
         state.is_under_way = count > 0;
-        Some(state.waiting.drain(..count).collect()).filter(|batch: &Vec<_>| !batch.is_empty())
+        self.are_over = count == 0;
+        (count > 0).then(|| state.waiting.drain(..count).collect())
     }
 
-    fn is_as_many_as_before(&self) -> bool {
-        let state = lock(&self.0);
+    fn are_as_many_as_before(&self) -> bool {
+        let state = lock(&self.state);
         state.waiting.len() >= state.last
     }
 }
 
-/// Returns the answer to each of so many scripts, from the answers to `MULTI`, the scripts and `EXEC`.
+impl Drop for Batches {
+    fn drop(&mut self) {
+        if !self.are_over {
+            let mut state = lock(&self.state);
+            state.is_under_way = false;
+            state.waiting.clear();
+        }
+    }
+}
+
+/// Returns the answer to each of so many scripts, from the answers to `MULTI`, the scripts and
+/// `EXEC`.
 pub(super) fn of_transaction(
     answers: impl IntoIterator<Item = Value>,
     count: usize,
@@ -120,19 +145,36 @@ mod tests {
     async fn what_comes_while_others_are_under_way_goes_together_and_one_sends() {
         let gathering = Gathering::default();
         let (first, _first) = waiting();
-        assert!(gathering.add(first), "nobody sends");
-        assert_eq!(gathering.next().await.unwrap().len(), 1);
+        let mut batches = gathering.add(first).expect("nobody sends");
+        assert_eq!(batches.next().await.unwrap().len(), 1);
         let (second, _second) = waiting();
         let (third, third_gone) = waiting();
         let (fourth, _fourth) = waiting();
         for call in [second, third, fourth] {
-            assert!(!gathering.add(call), "somebody sends");
+            assert!(gathering.add(call).is_none(), "somebody sends");
         }
         drop(third_gone);
-        assert_eq!(gathering.next().await.unwrap().len(), 2);
-        assert!(gathering.next().await.is_none());
+        assert_eq!(batches.next().await.unwrap().len(), 2);
+        assert!(batches.next().await.is_none());
         let (last, _last) = waiting();
-        assert!(gathering.add(last), "nobody sends any more");
+        let mut next = gathering.add(last).expect("nobody sends any more");
+        drop(batches);
+        assert_eq!(next.next().await.unwrap().len(), 1, "that changed nothing");
+    }
+
+    #[tokio::test]
+    async fn if_the_sender_ends_all_who_wait_learn_it_and_the_next_call_is_sent() {
+        let gathering = Gathering::default();
+        let (first, first_answer) = waiting();
+        let (second, second_answer) = waiting();
+        let mut batches = gathering.add(first).unwrap();
+        let under_way = batches.next().await.unwrap();
+        assert!(gathering.add(second).is_none());
+        drop((batches, under_way));
+        assert!(first_answer.await.is_err() && second_answer.await.is_err());
+        let (third, _third) = waiting();
+        let mut batches = gathering.add(third).expect("nobody sends");
+        assert_eq!(batches.next().await.unwrap().len(), 1);
     }
 
     fn texts(answers: Vec<Result<Value, RedisError>>) -> Vec<String> {

@@ -16,6 +16,7 @@ mod sending;
 mod settings;
 mod store;
 mod tasks;
+mod upkeep;
 mod url;
 
 pub use self::{options::RedisOptions, store::RedisStore};

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use super::{
     buckets::ask_each,
-    engine::{Servers, seconds},
+    engine::{Servers, decimal, seconds},
     fault::{corrupt, unavailable},
     reply::{bytes, items, number, text},
     scripts::{self, Script},
@@ -32,7 +32,13 @@ pub(super) async fn open(
             return Ok((StoreId::from_bytes(found.id), made));
         }
         if found.id == new {
-            begin(servers, new).await?;
+            if !begin(servers, new, found.attempt).await? {
+                // A later attempt is known to the store, or the store has forgotten it.
+                if claim(servers, new, clock, &[]).await?.id == new {
+                    return Err(left_behind());
+                }
+                continue;
+            }
             let done = servers.run(&scripts::READY, None, &[new.to_vec()]).await?;
             if number(&done) == Some(1) {
                 return Ok((StoreId::from_bytes(new), made));
@@ -52,6 +58,8 @@ struct Found {
     is_ready: bool,
     id: [u8; 16],
     created_at: Option<Timestamp>,
+    /// How often somebody began to make it.
+    attempt: u64,
 }
 
 async fn claim(
@@ -77,10 +85,12 @@ async fn claim(
     let made = parts.next().map(text).unwrap_or_default();
     let created_at = made.parse().ok().map(Timestamp::from_unix_seconds);
     let id = id.ok_or_else(|| corrupt("the id of the store was expected"))?;
+    let attempt = parts.next().as_ref().and_then(number).unwrap_or(0);
     Ok(Found {
         is_ready,
         id,
         created_at,
+        attempt,
     })
 }
 
@@ -96,20 +106,33 @@ async fn wait(servers: &Servers, found: Found, clock: &dyn Clock) -> Result<Vec<
     Ok(found.id.to_vec())
 }
 
-/// Makes all buckets.
-async fn begin(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
-    on_each(servers, &scripts::BEGIN, id, |answer| {
-        if number(&answer) == Some(1) {
-            return Ok(());
+/// Makes all buckets. Returns false if one belongs to a later attempt: this process was given up.
+async fn begin(servers: &Arc<Servers>, id: [u8; 16], attempt: u64) -> Result<bool, StoreError> {
+    let mut is_given_up = false;
+    let arguments = vec![id.to_vec(), decimal(attempt)];
+    let made = on_each(servers, &scripts::BEGIN, arguments, |answer| {
+        is_given_up = number(&answer) == Some(GIVEN_UP);
+        if number(&answer) == Some(MADE) {
+            Ok(())
+        } else {
+            Err(left_behind())
         }
-        Err(corrupt("a part of an older store of this name is there, and the rest is lost: choose another `name` in the URL"))
-    })
-    .await
+    });
+    match made.await {
+        Err(_) if is_given_up => Ok(false),
+        made => made.map(|()| true),
+    }
+}
+
+fn left_behind() -> StoreError {
+    corrupt(
+        "a part of an older store of this name is there, and the rest is lost: choose another `name` in the URL",
+    )
 }
 
 /// Checks that all buckets are there.
 async fn check(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
-    on_each(servers, &scripts::CHECK, id, move |answer| {
+    on_each(servers, &scripts::CHECK, vec![id.to_vec()], |answer| {
         let mut parts = items(answer).into_iter();
         let is_here = parts.next().and_then(bytes).as_deref() == Some(&id);
         let has_lost = parts.next().as_ref().and_then(number) != Some(0);
@@ -126,16 +149,18 @@ async fn check(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
 async fn on_each(
     servers: &Arc<Servers>,
     script: &'static Script,
-    id: [u8; 16],
-    judge: impl Fn(Value) -> Result<(), StoreError>,
+    arguments: Vec<Vec<u8>>,
+    judge: impl FnMut(Value) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let ask = |bucket| {
-        let servers = servers.clone();
-        async move { servers.run(script, Some(bucket), &[id.to_vec()]).await }
+        let (servers, arguments) = (servers.clone(), arguments.clone());
+        async move { servers.run(script, Some(bucket), &arguments).await }
     };
     ask_each(ask, judge).await
 }
 
+const MADE: u64 = 1;
+const GIVEN_UP: u64 = 2;
 const ATTEMPTS: usize = 8;
 const POLLS: usize = 40;
 const POLL: Duration = Duration::from_millis(50);

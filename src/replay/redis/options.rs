@@ -28,8 +28,13 @@ impl RedisOptions {
     }
 
     /// Sets how long a call may take, connecting and the acknowledgements of replicas included.
+    /// More than an hour counts as an hour.
     pub const fn time_limit(mut self, limit: Duration) -> Self {
-        self.time_limit = limit;
+        self.time_limit = if limit.as_secs() < LONGEST.as_secs() {
+            limit
+        } else {
+            LONGEST
+        };
         self
     }
 }
@@ -39,3 +44,5 @@ impl Default for RedisOptions {
         Self::new()
     }
 }
+
+const LONGEST: Duration = Duration::from_secs(3_600);

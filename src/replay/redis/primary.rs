@@ -9,14 +9,12 @@ use std::{
 };
 
 use redis::{AsyncConnectionConfig, Cmd, RedisError, Value, aio::MultiplexedConnection};
-use tokio::{
-    sync::{Notify, oneshot},
-    time::Instant,
-};
+use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use super::{
-    fault::{after_sending, not_sent, refused, setup, unavailable},
-    gathering::{Gathering, Sent, Waiting},
+    fault::{has_ended, not_sent, refused, setup},
+    gathering::Gathering,
+    options::RedisOptions,
     scripts::Script,
     settings::{self, Promise, Settings},
     url::{Access, Host},
@@ -31,27 +29,47 @@ pub(super) enum Place {
     Sentinel(Vec<Host>, String),
 }
 
-/// A server, and a few connections to it. Each connection carries the calls of many callers at once,
-/// so there is no pool to borrow from. With several, a server that waits for replicas delays only
-/// some of the callers.
+/// What the servers of a store share.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    access: Access,
+    pub(super) time_limit: Duration,
+    /// The runtime on which the store was opened. Connections and what sends on them live there, so
+    /// that they do not end with a runtime that only calls the store.
+    pub(super) runtime: Handle,
+    /// What all servers of the store together promise, once it is open.
+    pub(super) promise: Promise,
+    /// Tells the store that another run of a server was connected, or another server.
+    pub(super) news: Arc<Notify>,
+}
+
+impl Common {
+    /// Must be called on a runtime.
+    pub(super) fn new(access: Access, options: &RedisOptions) -> Self {
+        Self {
+            access,
+            time_limit: options.time_limit,
+            runtime: Handle::current(),
+            promise: Promise::default(),
+            news: Arc::default(),
+        }
+    }
+}
+
+/// A server, and a few connections to it. Each connection carries the calls of many callers at
+/// once, so there is no pool to borrow from. One batch of gathered calls is under way at a time, on
+/// the next connection each. So a server that waits for replicas delays all callers.
 #[derive(Debug)]
 pub(super) struct Server {
     place: Place,
-    access: Access,
-    pub(super) time_limit: Duration,
+    pub(super) common: Common,
     lanes: [Lane; LANES],
     turn: AtomicUsize,
-    gathering: Gathering,
+    pub(super) gathering: Gathering,
     /// Whether calls with keys of several slots may be one transaction.
     pub(super) is_alone: bool,
-    /// What the first connection found. A later one may not promise less.
-    promised: Mutex<Option<(bool, u32)>>,
-    /// What all servers of the store together promise.
-    of_store: Promise,
     /// The run of the server that was connected last.
     run: Mutex<String>,
-    /// Tells the task of the store that another run was connected.
-    news: Arc<Notify>,
 }
 
 /// One connection, if there is one.
@@ -109,36 +127,25 @@ impl From<StoreError> for Failure {
 }
 
 impl Server {
-    pub(super) fn new(
-        place: Place,
-        access: Access,
-        time_limit: Duration,
-        (news, of_store): (Arc<Notify>, Promise),
-        is_alone: bool,
-    ) -> Self {
-        let (lanes, turn, promised) = (Default::default(), AtomicUsize::new(0), Mutex::default());
+    pub(super) fn new(place: Place, common: Common, is_alone: bool) -> Self {
         Self {
             place,
-            access,
-            time_limit,
-            lanes,
-            turn,
+            common,
+            lanes: Default::default(),
+            turn: AtomicUsize::new(0),
             gathering: Gathering::default(),
             is_alone,
-            promised,
-            of_store,
             run: Mutex::default(),
-            news,
         }
     }
 
     /// Connects, if that was not done before, and returns what the server promises.
-    pub(super) async fn settings(&self) -> Result<Arc<Settings>, StoreError> {
+    pub(super) async fn settings(self: &Arc<Self>) -> Result<Arc<Settings>, StoreError> {
         Ok(self.connected(&self.lanes[0]).await?.settings)
     }
 
     /// Runs a command that changes nothing.
-    pub(super) async fn query(&self, command: &Cmd) -> Result<Value, StoreError> {
+    pub(super) async fn query(self: &Arc<Self>, command: &Cmd) -> Result<Value, StoreError> {
         let lane = &self.lanes[0];
         let mut connected = self.connected(lane).await?;
         let answer = connected.connection.send_packed_command(command).await;
@@ -148,87 +155,12 @@ impl Server {
         })
     }
 
-    /// Runs a script, and waits for the replicas that must acknowledge it.
-    pub(super) async fn run(self: &Arc<Self>, call: &Call<'_>) -> Result<Value, Failure> {
-        let mut sent = if call.asking {
-            self.send_alone(call, false).await?
-        } else {
-            self.gather(call).await?
-        };
-        if let Err(error) = &sent.value
-            && error.code() == Some("NOSCRIPT")
-        {
-            sent = self.send_alone(call, true).await?;
-        }
-        let value = sent.value.map_err(|error| {
-            self.close_after(&error, sent.connection);
-            Failure {
-                error: after_sending(&error),
-                cause: Some(error),
-            }
-        })?;
-        let (acknowledged, wanted) = (sent.acknowledged, sent.wanted);
-        if acknowledged < i64::from(wanted) {
-            return Err(unavailable(format!(
-                "{acknowledged} of {wanted} replicas acknowledged the write in time"
-            ))
-            .into());
-        }
-        Ok(value)
-    }
-
-    /// Sends a script with those of other callers.
-    async fn gather(self: &Arc<Self>, call: &Call<'_>) -> Result<Sent, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        let script = call.command(false);
-        if self.gathering.add(Waiting { script, answer }) {
-            let server = self.clone();
-            tokio::spawn(async move {
-                while let Some(calls) = server.gathering.next().await {
-                    server.send_all(calls).await;
-                }
-            });
-        }
-        answered
-            .await
-            .unwrap_or_else(|_| Err(unavailable("the runtime has ended")))
-    }
-
-    async fn send_all(&self, calls: Vec<Waiting>) {
-        match self.next_connection().await {
-            Ok(mut connected) => {
-                let (scripts, answers): (Vec<_>, Vec<_>) = calls
-                    .into_iter()
-                    .map(|call| (call.script, call.answer))
-                    .unzip();
-                let sent = self.send(&mut connected, scripts, false).await;
-                for (answer, sent) in answers.into_iter().zip(sent) {
-                    // The caller may have gone.
-                    let _ = answer.send(Ok(sent));
-                }
-            }
-            Err(error) => {
-                for call in calls {
-                    let _ = call.answer.send(Err(error.again()));
-                }
-            }
-        }
-    }
-
-    async fn send_alone(&self, call: &Call<'_>, whole: bool) -> Result<Sent, StoreError> {
-        let mut connected = self.next_connection().await?;
-        let script = vec![call.command(whole)];
-        let sent = self.send(&mut connected, script, call.asking).await;
-        let none = || unavailable("no answer came");
-        sent.into_iter().next().ok_or_else(none)
-    }
-
-    async fn next_connection(&self) -> Result<Connected, StoreError> {
+    pub(super) async fn next_connection(self: &Arc<Self>) -> Result<Connected, StoreError> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         self.connected(&self.lanes[turn % LANES]).await
     }
 
-    async fn connected(&self, lane: &Lane) -> Result<Connected, StoreError> {
+    async fn connected(self: &Arc<Self>, lane: &Lane) -> Result<Connected, StoreError> {
         if let Some(connected) = &*lock(&lane.open) {
             return Ok(connected.clone());
         }
@@ -241,7 +173,10 @@ impl Server {
             let mut open = self.lanes.iter().map(|lane| lock(&lane.open).clone());
             return open.find_map(|open| open).ok_or(refused);
         }
-        match self.connect().await {
+        let server = self.clone();
+        let connecting = async move { server.connect().await };
+        let connecting = self.common.runtime.spawn(connecting);
+        match connecting.await.unwrap_or_else(|_| Err(has_ended())) {
             Ok(connected) => {
                 *backoff = Backoff::default();
                 *lock(&lane.open) = Some(connected.clone());
@@ -257,32 +192,25 @@ impl Server {
     async fn connect(&self) -> Result<Connected, StoreError> {
         static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         let host = self.host().await?;
-        let client = self
-            .access
-            .client(&host)
-            .map_err(|error| setup(error.to_string()))?;
+        let client = self.common.access.client(&host);
+        let client = client.map_err(|error| setup(error.to_string()))?;
         let mut connection = client
             .get_multiplexed_async_connection_with_config(&self.config())
             .await
             .map_err(|error| not_sent(&error))?;
         let settings = settings::read(&mut connection).await?;
-        let mut promised = lock(&self.promised);
-        let mut least = promised.iter().chain(self.of_store.get());
-        if least.any(|least| settings.is_less_than(*least)) {
+        let (promise, summary) = (self.common.promise.get(), &settings.summary);
+        if promise.is_some_and(|promise| settings.promised.is_less_than(*promise)) {
             return Err(refused(format!(
-                "the server promises less than when this process started ({}): restore its configuration, or start again",
-                settings.summary
+                "the server promises less than when this process started ({summary}): restore its configuration, or start again"
             )));
         }
-        if promised.is_none() {
-            trace::info(format_args!(
-                "replay store on {} at {host}: {}",
-                settings.version, settings.summary
-            ));
-            *promised = Some((settings.syncs, settings.replicas));
-        }
         if std::mem::replace(&mut *lock(&self.run), settings.run.clone()) != settings.run {
-            self.news.notify_one();
+            trace::info(format_args!(
+                "replay store on {} at {host}: {summary}",
+                settings.version
+            ));
+            self.common.news.notify_one();
         }
         let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Ok(Connected {
@@ -314,16 +242,16 @@ impl Server {
         sentinel: &Host,
         name: &str,
     ) -> Result<Option<(String, u16)>, RedisError> {
-        let client = self.access.sentinel(sentinel)?;
+        let client = self.common.access.sentinel(sentinel)?;
         let mut connection = client
             .get_multiplexed_async_connection_with_config(&self.config())
             .await?;
         settings::primary_of(&mut connection, name).await
     }
 
-    /// Closes the connections after one failed, or if the server takes no writes any more: the others
-    /// are to the same server.
-    fn close_after(&self, error: &RedisError, number: usize) {
+    /// Closes the connections after one failed, or if the server takes no writes any more: the
+    /// others are to the same server.
+    pub(super) fn close_after(&self, error: &RedisError, number: usize) {
         let is_over = error.is_io_error()
             || error.is_unrecoverable_error()
             || error.code() == Some("READONLY");
@@ -341,7 +269,7 @@ impl Server {
 
     fn config(&self) -> AsyncConnectionConfig {
         // Less than the time limit of the call, so that a server that hangs is found out.
-        let limit = Some(self.time_limit * 3 / 4);
+        let limit = Some(self.common.time_limit * 3 / 4);
         AsyncConnectionConfig::new()
             .set_connection_timeout(limit)
             .set_response_timeout(limit)

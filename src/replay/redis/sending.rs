@@ -1,11 +1,16 @@
 //! How scripts are sent to a server.
 
+use std::sync::Arc;
+
 use redis::{Cmd, Pipeline, RedisError, Value, cmd, pipe};
+use tokio::sync::oneshot;
 
 use super::{
-    gathering::{Sent, of_transaction},
-    primary::{Call, Connected, Server},
+    fault::{after_sending, has_ended, unavailable},
+    gathering::{Sent, Waiting, of_transaction},
+    primary::{Call, Connected, Failure, Server},
 };
+use crate::replay::StoreError;
 
 impl Call<'_> {
     /// Returns the command that runs the script, by its hash or by its whole text.
@@ -27,14 +32,86 @@ impl Call<'_> {
 }
 
 impl Server {
+    /// Runs a script, and waits for the replicas that must acknowledge it.
+    pub(super) async fn run(self: &Arc<Self>, call: &Call<'_>) -> Result<Value, Failure> {
+        let mut sent = if call.asking {
+            self.send_alone(call, false).await?
+        } else {
+            self.gather(call).await?
+        };
+        if let Err(error) = &sent.value
+            && error.code() == Some("NOSCRIPT")
+        {
+            sent = self.send_alone(call, true).await?;
+        }
+        let value = sent.value.map_err(|error| {
+            self.close_after(&error, sent.connection);
+            Failure {
+                error: after_sending(&error),
+                cause: Some(error),
+            }
+        })?;
+        let (acknowledged, wanted) = (sent.acknowledged, sent.wanted);
+        if acknowledged < i64::from(wanted) {
+            return Err(unavailable(format!(
+                "{acknowledged} of {wanted} replicas acknowledged the write in time"
+            ))
+            .into());
+        }
+        Ok(value)
+    }
+
+    /// Sends a script with those of other callers.
+    async fn gather(self: &Arc<Self>, call: &Call<'_>) -> Result<Sent, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let script = call.command(false);
+        if let Some(mut batches) = self.gathering.add(Waiting { script, answer }) {
+            let server = self.clone();
+            self.common.runtime.spawn(async move {
+                while let Some(calls) = batches.next().await {
+                    server.send_all(calls).await;
+                }
+            });
+        }
+        answered.await.unwrap_or_else(|_| Err(has_ended()))
+    }
+
+    async fn send_all(self: &Arc<Self>, calls: Vec<Waiting>) {
+        match self.next_connection().await {
+            Ok(mut connected) => {
+                let (scripts, answers): (Vec<_>, Vec<_>) = calls
+                    .into_iter()
+                    .map(|call| (call.script, call.answer))
+                    .unzip();
+                let sent = self.send(&mut connected, scripts, false).await;
+                for (answer, sent) in answers.into_iter().zip(sent) {
+                    // The caller may have gone.
+                    let _ = answer.send(Ok(sent));
+                }
+            }
+            Err(error) => {
+                for call in calls {
+                    let _ = call.answer.send(Err(error.again()));
+                }
+            }
+        }
+    }
+
+    async fn send_alone(
+        self: &Arc<Self>,
+        call: &Call<'_>,
+        whole: bool,
+    ) -> Result<Sent, StoreError> {
+        let mut connected = self.next_connection().await?;
+        let script = vec![call.command(whole)];
+        let sent = self.send(&mut connected, script, call.asking).await;
+        let none = || unavailable("no answer came");
+        sent.into_iter().next().ok_or_else(none)
+    }
+
     /// Sends scripts, as one transaction if they may be one. Returns what became of each.
-    pub(super) async fn send(
-        &self,
-        connected: &mut Connected,
-        scripts: Vec<Cmd>,
-        asking: bool,
-    ) -> Vec<Sent> {
-        let (count, wanted) = (scripts.len(), connected.settings.replicas);
+    async fn send(&self, connected: &mut Connected, scripts: Vec<Cmd>, asking: bool) -> Vec<Sent> {
+        let (count, wanted) = (scripts.len(), connected.settings.promised.replicas);
         let is_one = self.is_alone && count > 1;
         let mut commands = pipe();
         if asking {
@@ -79,7 +156,7 @@ impl Server {
 
     fn wait(&self, replicas: u32) -> Cmd {
         // Less than the time limit of the call, so that the answer comes in time.
-        let patience = self.time_limit.as_millis() / 2;
+        let patience = self.common.time_limit.as_millis() / 2;
         let patience = u64::try_from(patience).unwrap_or(u64::MAX).max(1);
         cmd("WAIT").arg(replicas).arg(patience).clone()
     }

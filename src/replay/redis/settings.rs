@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use redis::{RedisError, Value, aio::MultiplexedConnection, cmd};
+use redis::{RedisError, Value, aio::MultiplexedConnection, cmd, pipe};
 
 use super::{
     fault::{not_sent, refused, setup},
@@ -10,45 +10,68 @@ use super::{
 };
 use crate::replay::StoreError;
 
-/// What the configuration of one server promises.
+/// A server that was just connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     /// The run of the server: another one begins with each start.
     pub(super) run: String,
     /// For example `Redis 7.0.15`.
     pub(super) version: String,
-    /// Each answer comes after an fsync.
-    pub(super) syncs: bool,
-    /// How many replicas must acknowledge a write.
-    pub(super) replicas: u32,
+    pub(super) promised: Promised,
     /// What the server says about it, for the log.
     pub(super) summary: String,
 }
 
-/// What the store was opened with: whether all servers sync each write, and the fewest replicas that
-/// acknowledge one. No server may promise less later, also none that takes the place of another.
-pub(super) type Promise = Arc<OnceLock<(bool, u32)>>;
+/// What is true of each write before it is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Promised {
+    /// It is synced.
+    pub(super) syncs: bool,
+    /// So many replicas have it.
+    pub(super) replicas: u32,
+    /// These are all replicas that the server has. Any other one could take its place without it.
+    pub(super) all_replicas: bool,
+}
 
-impl Settings {
-    pub(super) fn is_less_than(&self, (syncs, replicas): (bool, u32)) -> bool {
-        syncs && !self.syncs || replicas > self.replicas
+/// What the store was opened with: what all servers promise. None may promise less later, also none
+/// that takes the place of another.
+pub(super) type Promise = Arc<OnceLock<Promised>>;
+
+impl Promised {
+    /// Returns what both promise.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            syncs: self.syncs && other.syncs,
+            replicas: self.replicas.min(other.replicas),
+            all_replicas: self.all_replicas && other.all_replicas,
+        }
+    }
+
+    pub(super) fn is_less_than(self, other: Self) -> bool {
+        self.and(other) != other
     }
 }
 
-/// Reads the settings of a server that was just connected. Refuses one that cannot hold a store.
+/// Reads the settings of a server that was just connected, in one round trip. Refuses one that
+/// cannot hold a store.
 pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Settings, StoreError> {
-    let role = ask(connection, cmd("ROLE"))
-        .await
-        .map_err(|error| not_sent(&error))?;
+    let mut commands = pipe();
+    commands.cmd("ROLE").cmd("INFO");
+    commands.cmd("CONFIG").arg("GET").arg(&CONFIG);
+    let answers = connection.send_packed_commands(&commands, 0, 3).await;
+    let answers = answers.map_err(|error| not_sent(&error))?.into_iter();
+    let mut answers = answers.map(Value::extract_error);
+    let mut next = || answers.next().unwrap_or(Ok(Value::Nil));
+    let role = next().map_err(|error| not_sent(&error))?;
+    let info = next().map_err(|error| not_sent(&error))?;
+    // A user may have no right to read it, or a service may hide it.
+    let config = next().unwrap_or(Value::Nil);
     let role = items(role).into_iter().next().map(text).unwrap_or_default();
     if role != "master" {
         return Err(refused(format!(
             "a primary was expected, and the server is a {role}"
         )));
     }
-    let info = ask(connection, cmd("INFO"))
-        .await
-        .map_err(|error| not_sent(&error))?;
     let info = text(info);
     let field = |name: &str| {
         let mut lines = info.lines();
@@ -63,57 +86,54 @@ pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Setti
             "the server must never forget a payment: set `maxmemory-policy noeviction`, it is {policy:?}"
         )));
     }
-    let mut config = Vec::new();
-    for name in [
-        "appendonly",
-        "appendfsync",
-        "no-appendfsync-on-rewrite",
-        "min-replicas-to-write",
-    ] {
-        let value = ask(connection, cmd("CONFIG").arg("GET").arg(name).clone()).await;
-        match value {
-            Ok(value) => config.push(items(value).into_iter().nth(1).map(text)),
-            // A user without the right to read it, or a service that hides it.
-            Err(error) if !error.is_io_error() => config.push(None),
-            Err(error) => return Err(not_sent(&error)),
-        }
-    }
-    Ok(judge(
-        field("run_id").to_owned(),
+    let config: Vec<_> = items(config).into_iter().map(text).collect();
+    let value = |name: &str| {
+        let mut pairs = config.chunks_exact(2);
+        pairs.find_map(|pair| (pair[0] == name).then_some(pair[1].as_str()))
+    };
+    let (promised, summary) = judge(CONFIG.map(value), field("connected_slaves"));
+    Ok(Settings {
+        run: field("run_id").to_owned(),
         version,
-        [&config[0], &config[1], &config[2], &config[3]].map(|it| it.as_deref()),
-    ))
+        promised,
+        summary,
+    })
 }
 
-fn judge(
-    run: String,
-    version: String,
-    [appendonly, appendfsync, not_on_rewrite, replicas]: [Option<&str>; 4],
-) -> Settings {
-    let shown = |value: Option<&str>| value.unwrap_or("unreadable").to_owned();
-    Settings {
-        run,
-        version,
+/// Returns what a server promises with these values of [`CONFIG`], and a text about them.
+fn judge(values: [Option<&str>; 4], connected: &str) -> (Promised, String) {
+    let [appendonly, appendfsync, not_on_rewrite, replicas] = values;
+    let replicas = replicas.and_then(|number| number.parse().ok()).unwrap_or(0);
+    let is_all = |connected| replicas > 0 && replicas >= connected;
+    let promised = Promised {
         // While the file is rewritten, a server may leave the fsyncs out.
         syncs: appendonly == Some("yes")
             && appendfsync == Some("always")
             && not_on_rewrite == Some("no"),
-        replicas: replicas.and_then(|number| number.parse().ok()).unwrap_or(0),
-        summary: format!(
-            "appendonly {}, appendfsync {}, no-appendfsync-on-rewrite {}, min-replicas-to-write {}",
-            shown(appendonly),
-            shown(appendfsync),
-            shown(not_on_rewrite),
-            shown(replicas)
-        ),
-    }
+        replicas,
+        all_replicas: connected.parse().is_ok_and(is_all),
+    };
+    let shown = CONFIG.iter().zip(values).map(|(name, value)| {
+        let value = value.unwrap_or("unreadable");
+        format!("{name} {value}, ")
+    });
+    let summary = format!("{}replicas {connected}", shown.collect::<String>());
+    (promised, summary)
 }
+
+/// The settings that say what a write is worth.
+const CONFIG: [&str; 4] = [
+    "appendonly",
+    "appendfsync",
+    "no-appendfsync-on-rewrite",
+    "min-replicas-to-write",
+];
 
 fn check_version(redis: &str, valkey: &str) -> Result<String, StoreError> {
     let (name, version, least) = if valkey.is_empty() {
         ("Redis", redis, 7)
     } else {
-        ("Valkey", valkey, 7)
+        ("Valkey", valkey, 8)
     };
     let major = version
         .split('.')
@@ -128,16 +148,6 @@ fn check_version(redis: &str, valkey: &str) -> Result<String, StoreError> {
     }
 }
 
-async fn ask(
-    connection: &mut MultiplexedConnection,
-    command: redis::Cmd,
-) -> Result<Value, RedisError> {
-    connection
-        .send_packed_command(&command)
-        .await?
-        .extract_error()
-}
-
 /// Returns the address of the primary that a Sentinel knows by a name.
 pub(super) async fn primary_of(
     connection: &mut MultiplexedConnection,
@@ -147,9 +157,8 @@ pub(super) async fn primary_of(
         .arg("GET-MASTER-ADDR-BY-NAME")
         .arg(name)
         .clone();
-    let mut address = items(ask(connection, command).await?)
-        .into_iter()
-        .map(bytes);
+    let answer = connection.send_packed_command(&command).await?;
+    let mut address = items(answer.extract_error()?).into_iter().map(bytes);
     let (host, port) = (address.next().flatten(), address.next().flatten());
     let word = |bytes: Option<Vec<u8>>| String::from_utf8(bytes?).ok();
     Ok(word(host).zip(word(port).and_then(|port| port.parse().ok())))
@@ -161,12 +170,9 @@ mod tests {
 
     #[test]
     fn only_an_fsync_before_each_answer_counts() {
-        let judged = |only, fsync, not, replicas| {
-            let config = [only, fsync, not, replicas];
-            judge(String::new(), "Redis 7".to_owned(), config)
-        };
+        let judged = |only, fsync, not| judge([only, fsync, not, None], "0").0.syncs;
         let (yes, always, no) = (Some("yes"), Some("always"), Some("no"));
-        assert!(judged(yes, always, no, Some("0")).syncs);
+        assert!(judged(yes, always, no));
         for (only, fsync, not) in [
             (yes, Some("everysec"), no),
             (no, always, no),
@@ -175,21 +181,50 @@ mod tests {
             (yes, always, yes),
             (yes, always, None),
         ] {
-            assert!(!judged(only, fsync, not, None).syncs);
+            assert!(!judged(only, fsync, not));
         }
-        assert_eq!(judged(yes, always, no, Some("2")).replicas, 2);
         assert_eq!(
-            judged(yes, None, no, Some("x")).summary,
-            "appendonly yes, appendfsync unreadable, no-appendfsync-on-rewrite no, min-replicas-to-write x"
+            judge([yes, None, no, Some("x")], "2").1,
+            "appendonly yes, appendfsync unreadable, no-appendfsync-on-rewrite no, min-replicas-to-write x, replicas 2"
         );
+    }
+
+    #[test]
+    fn one_of_several_replicas_is_not_all_that_may_take_over() {
+        let judged = |replicas, connected| {
+            let promised = judge([None, None, None, replicas], connected).0;
+            (promised.replicas, promised.all_replicas)
+        };
+        assert_eq!(judged(Some("1"), "1"), (1, true));
+        assert_eq!(judged(Some("2"), "1"), (2, true), "one is away");
+        assert_eq!(judged(Some("1"), "2"), (1, false));
+        assert_eq!(judged(Some("0"), "0"), (0, false), "one may come");
+        assert_eq!(judged(None, "1"), (0, false));
+        assert_eq!(judged(Some("1"), ""), (1, false));
+    }
+
+    #[test]
+    fn less_than_what_a_store_was_opened_with_is_less_in_any_part() {
+        let of = |syncs, replicas, all_replicas| Promised {
+            syncs,
+            replicas,
+            all_replicas,
+        };
+        let opened = of(true, 1, true);
+        assert!(!opened.is_less_than(opened) && !of(true, 2, true).is_less_than(opened));
+        for less in [of(false, 1, true), of(true, 0, true), of(true, 1, false)] {
+            assert!(less.is_less_than(opened));
+            assert!(!opened.is_less_than(less));
+            assert_eq!(opened.and(less), less);
+        }
     }
 
     #[test]
     fn an_old_server_is_refused() {
         assert_eq!(check_version("7.0.15", "").unwrap(), "Redis 7.0.15");
         assert_eq!(check_version("7.2.4", "8.1.0").unwrap(), "Valkey 8.1.0");
-        for version in ["6.2.14", "", "x"] {
-            let error = check_version(version, "").unwrap_err().to_string();
+        for (version, valkey) in [("6.2.14", ""), ("", ""), ("x", ""), ("7.2.4", "7.2.8")] {
+            let error = check_version(version, valkey).unwrap_err().to_string();
             assert!(
                 error.contains("Redis 7 or Valkey 8 was expected"),
                 "{error}"

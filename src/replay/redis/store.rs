@@ -1,8 +1,9 @@
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use super::{
+    buckets::bucket_of,
     engine::{Engine, Servers, decimal, seconds},
     fault::refused,
     opening,
@@ -29,72 +30,81 @@ use crate::{
 /// | `redis+sentinel://a:26379,b:26379/main` | the server that these Sentinels call `main` |
 /// | `redis+cluster://a:6379,b:6379` | a cluster, of which these servers are a part |
 ///
-/// With `rediss` in place of `redis` the connections use TLS; `cert` names the file (PEM) of
-/// the only authority whose certificates are trusted. Without TLS, anyone on the way can read and
-/// change what is stored: use that
-/// on this machine or in a private network. A user and a password stand before the host
-/// (`redis://user:password@host`), percent-encoded. Or `password_file` names a file with the password,
-/// or `password_env` an environment variable. Sentinels get no password.
+/// With `rediss` in place of `redis` the connections use TLS; `cert` names the file (PEM) of the
+/// only authority whose certificates are trusted. Without TLS, anyone on the way can read and
+/// change what is stored: use that on this machine or in a private network. A user and a password
+/// stand before the host (`redis://user:password@host`), percent-encoded. Or `password_file` names
+/// a file with the password, or `password_env` an environment variable. Sentinels get no password.
 ///
-/// `name` names the store on its servers, 1 to 64 letters, digits, `-` or `_`. The default is `x402`.
-/// Services that do not share their payments need different names.
+/// `name` names the store on its servers, 1 to 64 letters, digits, `-` or `_`. The default is
+/// `x402`. Services that do not share their payments need different names.
 ///
 /// # Durability
 ///
 /// The configuration of the servers is read at each connection. The store is
 /// [`Durable`](Durability::Durable) if each server has `appendonly yes`, `appendfsync always` and
-/// `no-appendfsync-on-rewrite no`: then it answers after its record is safe from a loss of power. If a
-/// server has `min-replicas-to-write N`, each write also waits until N replicas have it, and is an
-/// error if they do not in time. Sentinels and clusters may replace a server with a replica. There the
-/// store is durable only if N is at least 1. Otherwise it is [`Volatile`](Durability::Volatile), also
-/// if the configuration cannot be read. The log says what was found. If a later connection finds less
-/// than the first ones, it is refused. So a replica that may take over needs the same settings.
+/// `no-appendfsync-on-rewrite no`: then it answers after its record is safe from a loss of power.
+/// If a server has `min-replicas-to-write N`, each write also waits until N replicas have it, and
+/// is an error if they do not in time.
+///
+/// Sentinels and clusters may replace a server with any of its replicas. **There the store is
+/// durable only if N is at least 1, and at least the number of replicas that are connected to the
+/// server.** While one replica of two is away, one connected replica passes for all of them. So set
+/// N to the number of all replicas.
+///
+/// Otherwise the store is [`Volatile`](Durability::Volatile), also if the configuration cannot be
+/// read. The log says what was found. If a later connection finds less than the store was opened
+/// with, it is refused. So a replica that may take over needs the same settings. Raise N before you
+/// add a replica.
 ///
 /// `maxmemory-policy` must be `noeviction`, or the store is not opened. If memory is full, consumes
 /// are an error ([`StoreErrorKind::Full`](crate::replay::StoreErrorKind::Full)), and releases are
-/// still carried out. `maxmemory` is the limit of the store. A payment takes about 400 bytes.
+/// still carried out. `maxmemory` is the limit of the store. A payment takes about 260 bytes.
 ///
 /// # When a server forgets
 ///
-/// A replica that takes the place of a server may lack its last writes. The store detects that: each
-/// change has a number and a random mark, and each call sends the newest ones that this process was
-/// answered. If the server does not have them, the store logs an error and marks itself on the servers.
-/// From then on every call of every process is
-/// [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt). A server that comes back empty
-/// has the same effect. When a process connects to a restarted server or to another one, it checks all
-/// that it was answered. To continue, choose another `name` and start the processes again. What was
-/// sold for counted access before is then refused, spent or not.
+/// A replica that takes the place of a server may lack its last writes. The store detects that:
+/// each change has a number and a random mark, and each call sends the newest ones that this
+/// process was answered. If the server does not have them, the store logs an error. It marks itself
+/// on its servers, on each as soon as that takes writes. From then on every call of every process
+/// is [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt). A server that comes back
+/// empty has the same effect. When a process connects to a restarted server or to another one, it
+/// checks all that it was answered, and repeats what was not answered. To continue, choose another
+/// `name` and start the processes again. What was sold for counted access before is then refused,
+/// spent or not.
 ///
 /// What is not detected:
 ///
-/// - Changes that only another process was answered, until that process connects. Until then a lost use
-///   may be granted again. So let each process call `Paywall::ready` every few seconds.
-/// - A loss while no process runs. Also a loss in a part of the store that got 64 later changes before
-///   that process asks again. `appendfsync always` rules out a loss at a restart.
-///   A `min-replicas-to-write` that is the number of all replicas rules it out when one of them takes
-///   over.
+/// - Changes that only another process was answered, until that process connects. Until then a lost
+///   use may be granted again. So let each process call `Paywall::ready` every few seconds.
+/// - A loss while no process runs. Also a loss in a part of the store that got 64 later changes
+///   before that process asks again. `appendfsync always` rules out a loss at a restart. A
+///   `min-replicas-to-write` that is the number of all replicas rules it out when one takes over.
 /// - **Never put back an older copy of the data.** Choose another `name` instead.
 ///
 /// # When a server is out of reach
 ///
-/// Each call ends within the time limit ([`RedisOptions::time_limit`]), also if the server hangs. The
-/// store connects again on demand, at most every 2 seconds while that fails. In between each call is
-/// [`StoreErrorKind::Refused`](crate::replay::StoreErrorKind::Refused) at once. Releases are kept, and
-/// carried out when the server is back.
+/// Each call ends within the time limit ([`RedisOptions::time_limit`]), also if the server hangs.
+/// To open the store or to scan records takes several calls. The store connects again on demand, at
+/// most every 2 seconds while that fails. In between each call is
+/// [`StoreErrorKind::Refused`](crate::replay::StoreErrorKind::Refused) at once. Releases are kept,
+/// and carried out when the server is back. While 32,768 of them wait, no use is taken: each
+/// consume is refused.
 ///
 /// # How it works
 ///
-/// A payment is always in the same of 1,024 buckets. The keys of a bucket have one hash tag, so they
-/// are in one slot of a cluster. One script changes a bucket for each consume, in one round trip. It
-/// gets the time from this process. Calls that come while others are under way go together, in one
-/// transaction (in a cluster: one write to each server). So a server that syncs before it answers does
-/// so once for many callers. While a slot of a cluster is moved to another server, calls for
-/// its payments may be refused.
+/// A payment is always in the same of 1,024 buckets. The keys of a bucket have one hash tag, so
+/// they are in one slot of a cluster. One script changes a bucket for each consume, in one round
+/// trip. It gets the time from this process. Calls that come while others are under way go
+/// together, in one transaction (in a cluster: one write to each server). So a server that syncs
+/// before it answers does so once for many callers. While a slot of a cluster is moved to another
+/// server, calls for its payments may be refused.
 ///
-/// The client is the crate `redis`, which is widely used and well maintained. It also talks to Valkey,
-/// and its TLS is rustls. One connection carries the calls of many callers, so no pool is needed. It was tested with Redis 7.0 of Debian 12, which has no Valkey. The same tests run with Valkey
-/// if it is installed. The store has four connections to a server. (`fred` and `rustis` have more of
-/// their own: pools and reconnects, which would hide from the store which server answered.)
+/// The client is the crate `redis`, which is widely used and well maintained. It also talks to
+/// Valkey, and its TLS is rustls. One connection carries the calls of many callers, so no pool is
+/// needed. It was tested with Redis 7.0 of Debian 12, which has no Valkey. The same tests run with
+/// Valkey if it is installed. The store has four connections to a server. (`fred` and `rustis` have
+/// more of their own: pools and reconnects, which would hide from the store which server answered.)
 ///
 /// ```no_run
 /// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
@@ -110,17 +120,18 @@ pub struct RedisStore {
     id: StoreId,
     created_at: Timestamp,
     durability: Durability,
-    time_limit: Duration,
 }
 
 impl RedisStore {
-    /// Connects to the servers that a URL names, and opens the store there or makes it. Starts a task for
-    /// releases on the runtime that this is called on, which must run as long as the store is used.
+    /// Connects to the servers that a URL names, and opens the store there or makes it. The
+    /// connections and the task for releases live on the runtime that this is called on. It must
+    /// run as long as the store is used: without it every call is an error. Other runtimes may call
+    /// the store too.
     ///
     /// # Errors
     ///
-    /// - [`StoreErrorKind::Setup`](crate::replay::StoreErrorKind::Setup) if the URL is wrong, or if a
-    ///   server is too old, or may evict keys.
+    /// - [`StoreErrorKind::Setup`](crate::replay::StoreErrorKind::Setup) if the URL is wrong, or if
+    ///   a server is too old, or may evict keys.
     /// - [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) if the servers have
     ///   forgotten a part of the store.
     /// - Another kind if a server cannot be reached, or accepts no writes.
@@ -135,8 +146,8 @@ impl RedisStore {
     /// As for [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: RedisOptions) -> Result<Self, StoreError> {
         let servers = Arc::new(Servers::new(RedisUrl::parse(url)?, &options));
-        let (syncs, replicas) = servers.promises().await?;
-        let durability = if syncs && (replicas > 0 || !servers.fails_over) {
+        let promised = servers.promises().await?;
+        let durability = if promised.syncs && (promised.all_replicas || !servers.fails_over) {
             Durability::Durable
         } else {
             Durability::Volatile
@@ -150,13 +161,12 @@ impl RedisStore {
             id,
             created_at,
             durability,
-            time_limit: options.time_limit,
         })
     }
 
-    /// Waits until all releases that were asked for are carried out. Call it before the process ends:
-    /// what was not carried out by then stays taken. Bound it with a time limit, because it waits as
-    /// long as a server is out of reach.
+    /// Waits until all releases that were asked for are carried out. Call it before the process
+    /// ends: what was not carried out by then stays taken. Bound it with a time limit, because it
+    /// waits as long as a server is out of reach. It ends at once if the store's runtime has ended.
     pub async fn flush(&self) {
         self.tasks.done().await;
     }
@@ -186,9 +196,15 @@ impl ReplayStore for RedisStore {
 
     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
+            if self.tasks.are_too_many() {
+                return Err(refused(
+                    "too many releases wait to be carried out: the server is too slow, or out of reach",
+                ));
+            }
             let (key, limits) = (request.key(), request.limits());
+            let (deadline, bucket) = (self.engine.servers.deadline(), bucket_of(key.as_bytes()));
             let late = || refused("an earlier use of this payment is still being ended");
-            timeout(self.time_limit, self.tasks.done_for(&key))
+            timeout_at(deadline, self.tasks.done_for(&key))
                 .await
                 .map_err(|_| late())?;
             let arguments = |is_full: bool| {
@@ -204,7 +220,7 @@ impl ReplayStore for RedisStore {
             };
             let ask = |is_full| {
                 self.engine
-                    .ask(&scripts::CONSUME, key.as_bytes(), arguments(is_full))
+                    .ask_by(deadline, &scripts::CONSUME, bucket, arguments(is_full))
             };
             let answer = match ask(false).await {
                 // Not each call removes what has expired.

@@ -2,17 +2,19 @@
 
 use std::{
     collections::{HashMap, VecDeque, hash_map::Entry},
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use tokio::{
+    select,
     sync::{mpsc, watch},
     task::JoinSet,
     time::sleep,
 };
 
-use super::{engine::Engine, fault::NAME, scripts};
+use super::{engine::Engine, fault::NAME, scripts, upkeep::upkeep};
 use crate::{
     lock::lock,
     replay::{ConsumptionKey, ReleaseReason, StoreErrorKind, UseId},
@@ -70,8 +72,8 @@ impl Open {
 }
 
 impl Tasks {
-    /// Starts the task, on the runtime that this is called on. It ends once this is dropped and what
-    /// was asked before is carried out.
+    /// Starts the task, on the runtime that this is called on. It ends once this is dropped and
+    /// what was asked before is carried out.
     pub(super) fn start(engine: Arc<Engine>) -> Self {
         let (queue, asked) = mpsc::unbounded_channel();
         let open = Open {
@@ -82,12 +84,12 @@ impl Tasks {
         Self { queue, open }
     }
 
-    /// Asks for something. Each release follows a consume, so the queue is full only if the server
-    /// has been out of reach for long: then the use stays taken.
+    /// Asks for something. Each release follows a consume, and no use is taken any more when half
+    /// of the queue is full. So it takes all releases but those of very many uses under way.
     pub(super) fn ask(&self, task: Task) {
         let room = match task {
             Task::Release(..) => MAX_OPEN,
-            Task::Served(..) => MAX_OPEN / 2,
+            Task::Served(..) => MAX_OPEN / 4,
         };
         if *self.open.count.borrow() >= room {
             trace::warn(format_args!(
@@ -99,37 +101,42 @@ impl Tasks {
         let _ = self.queue.send(task);
     }
 
-    /// Waits until all that was asked for a payment is carried out, so that a use that was given back
-    /// here is there for the next consume.
+    /// Returns whether so much is to be carried out that no use should be taken.
+    pub(super) fn are_too_many(&self) -> bool {
+        *self.open.count.borrow() >= MAX_OPEN / 2
+    }
+
+    /// Waits until all that was asked for a payment is carried out, so that a use that was given
+    /// back here is there for the next consume.
     pub(super) async fn done_for(&self, key: &ConsumptionKey) {
-        if !self.open.has_any(key) {
-            return;
+        if self.open.has_any(key) {
+            self.until(|_| !self.open.has_any(key)).await;
         }
-        let _ = self
-            .open
-            .count
-            .subscribe()
-            .wait_for(|_| !self.open.has_any(key))
-            .await;
     }
 
     /// Waits until all is carried out.
     pub(super) async fn done(&self) {
-        let _ = self
-            .open
-            .count
-            .subscribe()
-            .wait_for(|open| *open == 0)
-            .await;
+        self.until(|open| open == 0).await;
+    }
+
+    /// Waits until it is so, or until nothing is carried out any more because the runtime has
+    /// ended.
+    async fn until(&self, is_so: impl Fn(usize) -> bool) {
+        let mut open = self.open.count.subscribe();
+        select! {
+            _ = open.wait_for(|open| is_so(*open)) => {}
+            () = self.queue.closed() => {}
+        }
     }
 }
 
-/// Carries tasks out. Those of one payment come one after the other: of two releases of a use the first
-/// counts.
+/// Carries tasks out. Those of one payment come one after the other: of two releases of a use the
+/// first counts.
 async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, open: Open) {
     let mut running = JoinSet::new();
     let mut waiting = HashMap::<ConsumptionKey, VecDeque<Task>>::new();
     let mut is_asked = true;
+    let mut upkeep = pin!(upkeep(&engine));
     let run = |running: &mut JoinSet<_>, task: Task| {
         let (engine, open) = (engine.clone(), open.clone());
         running.spawn(async move {
@@ -139,14 +146,9 @@ async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, ope
         });
     };
     while is_asked || !running.is_empty() {
-        tokio::select! {
+        select! {
             biased;
-            () = engine.loss.notified() => {
-                tokio::spawn(engine.clone().mark_lost());
-            }
-            () = engine.servers.news.notified() => {
-                tokio::spawn(engine.clone().check_all());
-            }
+            () = &mut upkeep => {}
             Some(Ok(key)) = running.join_next(), if !running.is_empty() => {
                 match waiting.get_mut(&key).and_then(VecDeque::pop_front) {
                     Some(next) => run(&mut running, next),
@@ -167,7 +169,8 @@ async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, ope
     }
 }
 
-/// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or not.
+/// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or
+/// not.
 async fn carry_out(engine: Arc<Engine>, task: Task) {
     let mut delay = FIRST_DELAY;
     for _ in 0..ATTEMPTS {

@@ -1,6 +1,6 @@
 //! URLs of Redis servers, and the secrets that they name.
 
-use std::{fmt, fs};
+use std::{fmt, fs, path::Path};
 
 use percent_encoding::percent_decode_str;
 use redis::{
@@ -10,7 +10,7 @@ use redis::{
 use rustls::crypto::{CryptoProvider, ring};
 
 use super::fault::setup;
-use crate::replay::StoreError;
+use crate::{exposed::warn_if_open_to_all, replay::StoreError};
 
 /// What a URL says.
 #[derive(Debug)]
@@ -134,6 +134,9 @@ impl RedisUrl {
             "password_file" => {
                 let text = fs::read_to_string(value)
                     .map_err(|error| wrong(format!("{value} cannot be read: {error}")))?;
+                if let Ok(metadata) = fs::metadata(value) {
+                    warn_if_open_to_all("password", Path::new(value), &metadata);
+                }
                 self.access.password = some(text.trim_end_matches(['\r', '\n']).to_owned());
             }
             "password_env" => {

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     codec::hex,
     dialect::secrets::{Content, Demands, Relisted, Secrets, Source},
-    lightning::warn_if_open_to_all,
+    exposed::warn_if_open_to_all,
     trace,
 };
 

@@ -4,7 +4,7 @@ use std::{error::Error, fmt, io, path::Path};
 
 use crate::{
     dialect::secrets::{Place, SecretError, Source, Unfit},
-    lightning::shell_word,
+    exposed::shell_word,
 };
 
 /// The digits of a secret in a list.

@@ -1,4 +1,5 @@
--- The start of every script on a bucket. It compares what the caller was answered before with what is here.
+-- The start of every script on a bucket. It compares what the caller was answered before with what is here: ARGV 2 and 3
+-- are the number and the mark of the newest change that it knows. After the mark come the number and the mark of each other.
 local META = KEYS[1]
 local store_id, floor, floor_mark, mark, now = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], tonumber(ARGV[5])
 local OK, GONE, LOST = 0, 1, 2
@@ -16,7 +17,13 @@ if meta[1] ~= store_id then
 end
 local written = tonumber(meta[2])
 local in_ring = floor > 0 and floor > written - RING
-if meta[4] or floor > written or (in_ring and meta[5] ~= floor_mark) then
+local has_lost = meta[4] or floor > written or (in_ring and meta[5] ~= floor_mark:sub(1, 8))
+for at = 9, #floor_mark, 16 do
+  local number, its_mark = struct.unpack('>I8c8', floor_mark, at)
+  local is_known = number > written - RING
+  has_lost = has_lost or number > written or (is_known and redis.call('HGET', META, 'mark' .. number % RING) ~= its_mark)
+end
+if has_lost then
   redis.pcall('HSET', META, 'lost', '1')
   return { LOST }
 end
