@@ -183,6 +183,7 @@ impl WalletBuilder {
         let root = ledger.use_root(&path, budget).await?;
         let shared = Shared {
             _root: root,
+            _payer: ledger.use_payer(profile.id),
             payer: self.payer,
             network: profile.network,
             ledger,

@@ -40,6 +40,10 @@ impl Wallet {
     /// Returns what was paid for this request before, ready to be presented. Asks the payer about a
     /// payment whose outcome is not known.
     pub(super) async fn earlier<E>(&self, job: &Job) -> Result<Option<Bought>, Cause<E>> {
+        // Such a request is never paid for, so nothing was bought for it.
+        if !job.is_kept() {
+            return Ok(None);
+        }
         // Most calls need no look at the ledger's payments, so their futures stay small.
         if !self.ledger().has_unended().map_err(Cause::Ledger)? {
             return Ok(None);

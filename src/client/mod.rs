@@ -33,7 +33,8 @@
 //! A ledger records which payer was asked for each payment, and only that one is believed about it.
 //! With another payer the payment stays reserved, and the same request is not paid again. If the
 //! payer is gone for good, [clear](crate::ledger::Ledger::cleared) its payments: they then count as
-//! spent. If you know that one failed, call [`Ledger::failed`](crate::ledger::Ledger::failed).
+//! spent, unless another wallet of the process has that payer. If it comes back, it is asked for the
+//! proof. If you know that one failed, call [`Ledger::failed`](crate::ledger::Ledger::failed).
 //!
 //! A payer that cannot prove two payments pays nothing until it proves them or a person clears them.
 //!

@@ -67,6 +67,7 @@ where
         wallet.note_redirect(&job, &mut answer, false);
         if let Some(token) = token.filter(|token| token.is_refused_by(answer.status())) {
             wallet.forget(&job.place, &token);
+            answer = Box::pin(with_other_tokens(&wallet, &job, &mut ready, answer)).await?;
         }
         if answer.status() != StatusCode::PAYMENT_REQUIRED {
             return Ok(answer.map(|body| PaidBody::new(body, None)));
@@ -85,3 +86,32 @@ where
         Box::pin(settle(&wallet, &job, bought, answer)).await
     }))
 }
+
+/// Presents what else opens a request of which a token was refused. Returns the last answer.
+async fn with_other_tokens<S, B, R>(
+    wallet: &Wallet,
+    job: &Job,
+    ready: &mut S,
+    mut answer: Response<R>,
+) -> Result<Response<R>, PayError<S::Error>>
+where
+    S: Service<Request<B>, Response = Response<R>>,
+    B: From<Bytes>,
+{
+    for _ in 0..MOST_OTHER_TOKENS {
+        let Some(token) = wallet.token(job).filter(|_| job.is_kept()) else {
+            break;
+        };
+        let answered = job.send_again(ready, &token.header).await;
+        answer = answered.map_err(|error| PayError::new(Cause::Inner(error)))?;
+        wallet.note_redirect(job, &mut answer, false);
+        if !token.is_refused_by(answer.status()) {
+            break;
+        }
+        wallet.forget(&job.place, &token);
+    }
+    Ok(answer)
+}
+
+/// How many tokens one request tries after the first one was refused.
+const MOST_OTHER_TOKENS: usize = 8;

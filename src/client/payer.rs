@@ -28,11 +28,15 @@ impl Wallet {
     }
 
     /// Says what becomes of a payment that another payer was asked to make. It may have left there.
-    /// If a person cleared it, that payer is gone: the money counts as spent.
+    /// If a person cleared it, and no wallet of this process has that payer, it is gone: the money
+    /// counts as spent.
     pub(super) async fn leave(&self, hand: &Hand, entry: &Entry) -> Result<Resolved, LedgerError> {
         self.clear_as_asked(&[entry.id()]).await?;
         let now = self.ledger().entry(entry.id())?;
-        let outcome = if now.is_some_and(|entry| entry.is_cleared()) {
+        let is_gone = entry
+            .payer()
+            .is_none_or(|payer| !self.ledger().has_payer(payer));
+        let outcome = if is_gone && now.is_some_and(|entry| entry.is_cleared()) {
             hand.given_up(REPLACED).await?;
             Outcome::Unproved(REPLACED)
         } else {

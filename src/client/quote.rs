@@ -48,7 +48,7 @@ pub struct QuotedOffer {
 }
 
 impl Quote {
-    /// Returns the offer that would be paid.
+    /// Returns the offer that would be paid, if the policy is not a dry run.
     #[must_use]
     pub fn payable(&self) -> Option<&QuotedOffer> {
         self.offers.iter().find(|offer| offer.refusal.is_none())

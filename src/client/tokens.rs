@@ -11,9 +11,10 @@ use crate::{clock::Timestamp, ledger::EntryId};
 /// The most tokens that are kept. A new one takes the place of the one that ends first.
 const MOST: usize = 1_000;
 
-/// The tokens of a wallet, by origin, method and path.
+/// The tokens of a wallet, by origin, method and path. Requests at the same time may buy several
+/// for one scope.
 #[derive(Debug, Default)]
-pub(super) struct Tokens(HashMap<Scope, Token>);
+pub(super) struct Tokens(HashMap<Scope, Vec<Token>>);
 
 type Scope = (String, http::Method, String);
 
@@ -29,15 +30,14 @@ pub(super) struct Token {
 impl Tokens {
     /// Keeps a token. Returns the entries of those that went for it, or have ended.
     pub(super) fn keep(&mut self, place: &Place, token: Token, now: Timestamp) -> Vec<EntryId> {
-        let scope = scope(place);
-        let mut gone = self.sweep(now);
-        if self.0.len() >= MOST && !self.0.contains_key(&scope) {
-            let first = self.0.iter().min_by_key(|(_, token)| token.until);
-            if let Some(scope) = first.map(|(scope, _)| scope.clone()) {
-                gone.extend(self.0.remove(&scope).map(|token| token.entry));
+        let mut gone = self.retain(|token| now < token.until);
+        if self.0.values().map(Vec::len).sum::<usize>() >= MOST {
+            let first = self.0.values().flatten().min_by_key(|token| token.until);
+            if let Some(first) = first.map(|first| first.entry) {
+                gone.extend(self.retain(|token| token.entry != first));
             }
         }
-        gone.extend(self.0.insert(scope, token).map(|token| token.entry));
+        self.0.entry(scope(place)).or_default().push(token);
         gone
     }
 
@@ -45,28 +45,34 @@ impl Tokens {
         self.0.is_empty()
     }
 
-    /// Returns the token for a request, unless the request has a header of that name already.
+    /// Returns the token for a request, unless the request has a header of that name already. Of
+    /// several, the one that ends first.
     pub(super) fn find(&self, place: &Place, headers: &HeaderMap, now: Timestamp) -> Option<Token> {
-        let token = self.0.get(&scope(place))?;
-        (now < token.until && !headers.contains_key(&token.header.0)).then(|| token.clone())
+        let own = self.0.get(&scope(place))?.iter();
+        let fits = |token: &&Token| now < token.until && !headers.contains_key(&token.header.0);
+        own.filter(fits).min_by_key(|token| token.until).cloned()
     }
 
-    /// Forgets the tokens that have ended, and returns their entries.
-    fn sweep(&mut self, now: Timestamp) -> Vec<EntryId> {
-        let ended = self.0.extract_if(|_, token| now >= token.until);
-        ended.map(|(_, token)| token.entry).collect()
-    }
-
-    /// Forgets a token that a server refused, unless another one took its place.
+    /// Forgets a token that a server refused.
     pub(super) fn forget(&mut self, place: &Place, refused: &Token) {
         let scope = scope(place);
-        if self
-            .0
-            .get(&scope)
-            .is_some_and(|token| token.header == refused.header)
-        {
-            self.0.remove(&scope);
+        if let Some(own) = self.0.get_mut(&scope) {
+            own.retain(|token| token.header != refused.header);
+            if own.is_empty() {
+                self.0.remove(&scope);
+            }
         }
+    }
+
+    /// Forgets all tokens but these, and returns their entries.
+    fn retain(&mut self, is_kept: impl Fn(&Token) -> bool) -> Vec<EntryId> {
+        let mut gone = Vec::new();
+        self.0.retain(|_, own| {
+            let some = own.extract_if(.., |token| !is_kept(token));
+            gone.extend(some.map(|token| token.entry));
+            !own.is_empty()
+        });
+        gone
     }
 }
 
@@ -125,8 +131,7 @@ mod tests {
         assert!(tokens.find(&here, &none, NOW).is_some());
         let end = NOW.saturating_add(std::time::Duration::from_secs(9));
         assert!(tokens.find(&here, &none, end).is_none());
-        tokens.keep(&here, token("y", 9), NOW);
-        tokens.forget(&here, &token("y", 9));
+        tokens.forget(&here, &token("x", 9));
         assert!(tokens.find(&here, &none, NOW).is_none());
     }
 
@@ -139,13 +144,30 @@ mod tests {
     }
 
     #[test]
+    fn of_several_tokens_for_one_place_the_one_that_ends_first_is_presented_until_it_is_refused() {
+        let (mut tokens, here) = (Tokens::default(), place(&Method::GET, "https://a/b"));
+        let none = HeaderMap::new();
+        for (value, seconds) in [("x", 9), ("y", 5), ("z", 7)] {
+            assert_eq!(tokens.keep(&here, token(value, seconds), NOW), []);
+        }
+        for value in ["y", "z", "x"] {
+            let found = tokens.find(&here, &none, NOW).unwrap();
+            assert_eq!(found.header.1, value);
+            tokens.forget(&here, &found);
+        }
+        assert!(tokens.is_empty());
+    }
+
+    #[test]
     fn tokens_are_bounded_and_the_one_that_ends_first_goes() {
         let (mut tokens, none) = (Tokens::default(), HeaderMap::new());
         let at = |number: u64| place(&Method::GET, &format!("https://a/{number}"));
         for number in 0..=MOST as u64 {
-            tokens.keep(&at(number), token("x", 1_000 + number), NOW);
+            let entry = EntryId::from_bytes(u128::from(number).to_be_bytes());
+            let token = token("x", 1_000 + number);
+            tokens.keep(&at(number), Token { entry, ..token }, NOW);
         }
-        assert_eq!(tokens.0.len(), MOST);
+        assert_eq!(tokens.0.values().flatten().count(), MOST);
         assert!(tokens.find(&at(0), &none, NOW).is_none());
         assert!(tokens.find(&at(MOST as u64), &none, NOW).is_some());
     }

@@ -19,7 +19,8 @@ use crate::{
     clock::{Clock, Timestamp},
     dialect::HeaderLine,
     ledger::{
-        Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, OverBudget, RootInUse,
+        Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError, OverBudget,
+        PayerInUse, RootInUse,
     },
     lightning::Payer,
     lock::lock,
@@ -54,6 +55,8 @@ pub(super) type OnNearlyUsedUp = Arc<dyn Fn(&OverBudget) + Send + Sync>;
 pub(super) struct Shared {
     /// The limits of the outermost budget stay as they are while this wallet exists.
     pub(super) _root: Arc<RootInUse>,
+    /// Nobody gives up what this wallet's payer was asked to pay.
+    pub(super) _payer: Arc<PayerInUse>,
     pub(super) payer: Arc<dyn Payer>,
     pub(super) network: Network,
     pub(super) ledger: Ledger,
@@ -185,6 +188,8 @@ impl Wallet {
     /// Reads the reusable credentials that the ledger holds.
     pub(super) fn load_tokens(&self) -> Result<(), LedgerError> {
         let token = |entry: &Entry| {
+            // A longer path was cut.
+            entry.has_whole_path().then_some(())?;
             let purchase = (half(&entry.dialect())?.restore)(entry.payable()).ok()?;
             let url: Uri = format!("{}{}", entry.origin(), entry.path()).parse().ok()?;
             let place = Place::of(Method::from_bytes(entry.method().as_bytes()).ok()?, url)?;

@@ -21,6 +21,17 @@ impl Ledger {
         Clearances::of(folder).ask(id)
     }
 
+    /// Forgets that another process asked to clear an entry: its payment is in another trouble now.
+    pub(super) fn forget_clearance(&self, id: EntryId) {
+        if let Some(asked) = self.clearances()
+            && let Err(error) = asked.remove(id)
+        {
+            crate::trace::warn(format_args!(
+                "what asks to clear payment {id} cannot be removed: {error}"
+            ));
+        }
+    }
+
     /// Clears those of these entries that another process [asked](Self::ask_to_clear) to clear.
     ///
     /// # Errors

@@ -231,6 +231,12 @@ impl Entry {
         &self.0.path
     }
 
+    /// Returns whether the path was not cut.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) fn has_whole_path(&self) -> bool {
+        self.0.path.chars().count() < MAX_PATH
+    }
+
     /// Returns the dialect of the challenge.
     #[must_use]
     pub fn dialect(&self) -> DialectName {
@@ -330,3 +336,6 @@ impl Entry {
         self.0.preimage.as_ref().map(|held| &held.0)
     }
 }
+
+/// The most characters of a path.
+pub(super) const MAX_PATH: usize = 1_024;

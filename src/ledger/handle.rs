@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use super::{
     Approvals, EntryId, LedgerOptions,
     error::LedgerError,
+    payers::Payers,
     roots::Roots,
     state::{Books, Changes, Later},
 };
@@ -44,6 +45,7 @@ struct Shared {
     books: Arc<Mutex<Books>>,
     approvals: Approvals,
     roots: Roots,
+    payers: Payers,
     clock: Arc<dyn Clock>,
     /// Told when a call is no longer at work on some entry.
     released: Notify,
@@ -68,6 +70,7 @@ impl Ledger {
             books: Arc::new(Mutex::new(Books::new(options.capacity))),
             approvals: Approvals::in_memory(options.clock.clone()),
             roots: Roots::default(),
+            payers: Payers::default(),
             clock: options.clock,
             released: Notify::new(),
             #[cfg(feature = "ledger-durable")]
@@ -94,6 +97,10 @@ impl Ledger {
 
     pub(super) fn roots(&self) -> &Roots {
         &self.0.roots
+    }
+
+    pub(super) fn payers(&self) -> &Payers {
+        &self.0.payers
     }
 
     /// Waits until a call [releases](Self::release) any entry. Releases count from the moment at
@@ -191,6 +198,7 @@ impl Ledger {
             books,
             approvals: Approvals::open_with(folder.as_ref(), clock.clone())?,
             roots: Roots::default(),
+            payers: Payers::default(),
             clock,
             released: Notify::new(),
             clearances: Some(super::clearances::Clearances::of(folder.as_ref())),

@@ -11,7 +11,7 @@
 //!                 │                │                        │
 //!         release │         failed │    paid    unproved    │
 //!                 ▼                ▼     │          │       ▼
-//!              Failed ◄──────────────────┼──────────┼── (the same)
+//!           (forgotten)         Failed   │          │  (the same)
 //!                                        ▼          ▼
 //!                      redeemed ◄──── Paid       Unproved
 //!                      refused  ◄──────┘
@@ -52,6 +52,7 @@ mod ids;
 mod income;
 mod new_payment;
 mod options;
+mod payers;
 mod paying;
 mod plain;
 mod presented;
@@ -65,8 +66,6 @@ mod tests;
 mod total;
 mod tried;
 
-#[cfg(feature = "client")]
-pub(crate) use self::roots::RootInUse;
 pub use self::{
     approvals::{Approval, ApprovalId, Approvals, Parked},
     body_digest::BodyDigest,
@@ -82,3 +81,5 @@ pub use self::{
     refusal::{BeginError, BeginRefusal, Begun, LimitKind, OverBudget},
     total::Total,
 };
+#[cfg(feature = "client")]
+pub(crate) use self::{payers::PayerInUse, roots::RootInUse};

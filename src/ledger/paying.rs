@@ -98,6 +98,8 @@ impl Ledger {
     ///
     /// As for [`send`](Self::send).
     pub async fn unproved(&self, id: EntryId, why: &str) -> Result<(), LedgerError> {
+        #[cfg(feature = "ledger-durable")]
+        self.forget_clearance(id);
         self.step(id, Step::Unproved(why.to_owned())).await
     }
 
@@ -120,6 +122,8 @@ impl Ledger {
     ///
     /// As for [`send`](Self::send).
     pub async fn refused(&self, id: EntryId, why: &str) -> Result<(), LedgerError> {
+        #[cfg(feature = "ledger-durable")]
+        self.forget_clearance(id);
         self.step(id, Step::Refused(why.to_owned())).await
     }
 

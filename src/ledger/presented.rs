@@ -5,7 +5,7 @@ impl Record {
     pub(super) fn is_no_use_for(&self, headers: &[u8; 32]) -> bool {
         let is_own = self.tried.headers == *headers;
         // If the headers differ each time, the server need not be asked each time.
-        let is_tried = !is_own && self.tried.refused_for.len() >= MOST_TRIED;
+        let is_tried = !is_own && self.tried.is_refused_for_many();
         let is_refused = is_tried || self.tried.refused_for.contains(headers);
         self.state == EntryState::Paid && (self.is_cleared || is_refused)
     }
@@ -39,6 +39,3 @@ impl Entry {
         self.0.is_no_use_for(headers)
     }
 }
-
-/// For how many requests with other headers a credential is tried.
-const MOST_TRIED: usize = 3;

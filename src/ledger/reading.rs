@@ -177,7 +177,7 @@ impl Ledger {
         self.read(|books, _| books.unresolved())
     }
 
-    /// Returns the payments that this payer reported and could not prove, but for those that a person
+    /// Returns the payments that this payer reported and could not prove, also those that a person
     /// cleared. Ask it about each again.
     ///
     /// # Errors
@@ -220,8 +220,9 @@ impl Ledger {
         self.read(|books, _| books.page(after.map(|entry| entry.0.number), PAGE))
     }
 
-    /// Forgets entries that were over before a moment: failed, redeemed, income, and refused or
-    /// unproved ones that were cleared, once invoice and credential have expired too. Budgets and
+    /// Forgets entries that were over before a moment, once invoice and credential have expired
+    /// too: failed ones, paid and redeemed ones, income, and refused or unproved ones that were
+    /// cleared. Those that [are in doubt](Entry::is_in_doubt) must be cleared too. Budgets and
     /// [`totals`](Self::totals) keep their sums for each host and day. Returns how many entries it
     /// forgot.
     ///

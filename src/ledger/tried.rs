@@ -21,6 +21,12 @@ impl Tried {
         }
     }
 
+    /// Returns whether the server refused it for so many requests with other headers that no other
+    /// one tries it.
+    pub(super) const fn is_refused_for_many(&self) -> bool {
+        self.refused_for.len() >= MOST_TRIED
+    }
+
     pub(super) fn note_refused_for(&mut self, headers: [u8; 32]) {
         if self.refused_for.contains(&headers) {
             return;
@@ -31,6 +37,9 @@ impl Tried {
         self.refused_for.push(headers);
     }
 }
+
+/// For how many requests with other headers a credential is tried.
+const MOST_TRIED: usize = 3;
 
 /// How many requests with other headers are remembered.
 const MOST: usize = 8;

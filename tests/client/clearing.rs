@@ -2,7 +2,7 @@
 
 use tower_x402::{
     client::{NotTaken, PayErrorKind},
-    ledger::{BeginRefusal, EntryId, Ledger, LedgerErrorKind, LedgerOptions},
+    ledger::{BeginRefusal, EntryId, EntryState, Ledger, LedgerErrorKind, LedgerOptions},
     lightning::Payments,
 };
 
@@ -53,6 +53,34 @@ async fn a_person_clears_trouble_while_the_ledger_is_open_and_its_host_is_paid_a
 }
 
 #[tokio::test]
+async fn a_request_to_clear_ends_with_the_trouble_that_it_was_for() {
+    let bank = Bank::new();
+    let folder = tempfile::tempdir().unwrap();
+    let options = LedgerOptions::new().clock(bank.clock.clone());
+    let ledger = Ledger::open_with(folder.path(), options).unwrap();
+    let wallet = bank.wallet(&ledger).await;
+    bank.node.payments(Payments::StayInFlight);
+    let node = bank.node.clone();
+    let (thief, _) = client(&wallet, move |_| {
+        let node = node.clone();
+        async move { l402(&invoice(&node, sat(1)).await) }
+    });
+    let error = ask(&thief, get(URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::InFlight);
+    let entry = ledger.entry(error.entry().unwrap()).unwrap().unwrap();
+    Ledger::ask_to_clear(folder.path(), entry.id()).unwrap();
+    bank.node.settle(entry.payment_hash()).unwrap();
+    bank.node.payments(Payments::Succeed);
+    // What arrived after all is presented, and refused: nobody asked to clear that.
+    let error = ask(&thief, get(URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::RefusedAfterPayment);
+    let error = ask(&thief, get(URL)).await.unwrap_err();
+    assert_eq!(error.kind(), PayErrorKind::NotPaid);
+    let entry = ledger.entry(entry.id()).unwrap().unwrap();
+    assert!(entry.state() == EntryState::Refused && !entry.is_cleared());
+}
+
+#[tokio::test]
 async fn a_payment_of_a_replaced_payer_is_cleared_from_another_process_too() {
     let bank = Bank::new();
     let folder = tempfile::tempdir().unwrap();
@@ -62,6 +90,7 @@ async fn a_payment_of_a_replaced_payer_is_cleared_from_another_process_too() {
     let (old, _) = client(&bank.wallet(&ledger).await, sells(&bank.node, sat(1)));
     let error = ask(&old, get(URL)).await.unwrap_err();
     assert_eq!(error.kind(), PayErrorKind::InFlight);
+    drop(old);
 
     let other = bank.another();
     let (new, _) = client(&other.wallet(&ledger).await, sells(&other.node, sat(1)));

@@ -1,6 +1,12 @@
 //! The caller's own headers, and requests that cannot be sent again.
 
-use std::convert::Infallible;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use bytes::Bytes;
 use http::{
@@ -13,10 +19,12 @@ use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
     Charge, DialectName,
     client::{AutoPayLayer, PayErrorKind, Policy},
+    ledger::EntryState,
 };
 
 use crate::{
     bank::{Bank, entries, sat},
+    doubts::has_credential,
     hostile::{invoice, l402},
     shop::{self, ALL, URL},
     stall::{answer, ask, client, credentials, get},
@@ -71,35 +79,41 @@ async fn the_callers_own_authorization_is_never_overwritten() {
     }
 }
 
+/// A body that is sent as it is: with its length, or without one.
+#[derive(Debug)]
+struct Sent(BoxBody<Bytes, Infallible>);
+
+impl Sent {
+    fn streamed() -> Self {
+        let frames = [50, 51].map(|length| Ok(Frame::data(Bytes::from(vec![b' '; length]))));
+        Self(StreamBody::new(futures_util::stream::iter(frames)).boxed())
+    }
+}
+
+impl From<Bytes> for Sent {
+    fn from(bytes: Bytes) -> Self {
+        Self(http_body_util::Full::new(bytes).boxed())
+    }
+}
+
+impl http_body::Body for Sent {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        std::pin::Pin::new(&mut self.0).poll_frame(cx)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.0.size_hint()
+    }
+}
+
 #[tokio::test]
 async fn a_body_that_cannot_be_sent_again_is_sent_once_and_not_paid_for() {
-    type Body = BoxBody<Bytes, Infallible>;
-
-    #[derive(Debug)]
-    struct Sent(Body);
-
-    impl From<Bytes> for Sent {
-        fn from(bytes: Bytes) -> Self {
-            Self(http_body_util::Full::new(bytes).boxed())
-        }
-    }
-
-    impl http_body::Body for Sent {
-        type Data = Bytes;
-        type Error = Infallible;
-
-        fn poll_frame(
-            mut self: std::pin::Pin<&mut Self>,
-            cx: &mut std::task::Context<'_>,
-        ) -> std::task::Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-            std::pin::Pin::new(&mut self.0).poll_frame(cx)
-        }
-
-        fn size_hint(&self) -> http_body::SizeHint {
-            self.0.size_hint()
-        }
-    }
-
     let bank = Bank::new();
     let ledger = bank.ledger();
     let policy = Policy::new().max_body(100);
@@ -115,15 +129,48 @@ async fn a_body_that_cannot_be_sent_again_is_sent_once_and_not_paid_for() {
     });
     let client = AutoPayLayer::new(wallet).layer(server);
     let long = Sent::from(Bytes::from(vec![b' '; 101]));
-    let frames = [50, 51].map(|length| Ok(Frame::data(Bytes::from(vec![b' '; length]))));
-    let unsized_ = Sent(StreamBody::new(futures_util::stream::iter(frames)).boxed());
-    for body in [long, unsized_] {
+    for body in [long, Sent::streamed()] {
         let request = Request::post(URL).body(body).unwrap();
         let error = client.clone().oneshot(request).await.unwrap_err();
         assert_eq!(error.kind(), PayErrorKind::NotPaid);
         assert!(error.to_string().contains("max_body"), "{error}");
     }
     assert_eq!((bank.asked(), entries(&ledger).len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_kept_does_not_use_up_what_was_paid_for_an_empty_one() {
+    for dialect in ALL {
+        let bank = Bank::new();
+        let ledger = bank.ledger();
+        let wallet = bank.wallet_of(&ledger, dialect).await;
+        let sells = shop::sells(&bank, ALL, Charge::new(sat(5)));
+        let fails = Arc::new(AtomicBool::new(true));
+        let server = tower::service_fn(move |request: Request<Sent>| {
+            let fails = has_credential(&request) && fails.swap(false, Ordering::SeqCst);
+            let sells = sells.clone();
+            async move {
+                let (head, body) = request.into_parts();
+                let body = body.0.collect().await.unwrap().to_bytes();
+                Ok::<_, Infallible>(match fails {
+                    true => answer(503),
+                    false => sells(Request::from_parts(head, body.into())).await,
+                })
+            }
+        });
+        let client = AutoPayLayer::new(wallet).layer(server);
+        let post = async |body| {
+            let request = Request::post(URL).body(body).unwrap();
+            client.clone().oneshot(request).await
+        };
+        let empty = || Sent::from(Bytes::new());
+        assert_eq!(post(empty()).await.unwrap().status(), 503, "{dialect}");
+        let error = post(Sent::streamed()).await.unwrap_err();
+        assert_eq!(error.kind(), PayErrorKind::NotPaid, "{dialect}");
+        assert_eq!(entries(&ledger)[0].state(), EntryState::Paid, "{dialect}");
+        assert_eq!(post(empty()).await.unwrap().status(), 200, "{dialect}");
+        assert_eq!(bank.payments(), 1, "{dialect}");
+    }
 }
 
 #[tokio::test]

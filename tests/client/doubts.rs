@@ -30,7 +30,7 @@ impl std::fmt::Display for Broken {
 
 impl std::error::Error for Broken {}
 
-pub(crate) fn has_credential(request: &Request<Body>) -> bool {
+pub(crate) fn has_credential<B>(request: &Request<B>) -> bool {
     let names = ["authorization", "payment-signature"];
     names
         .iter()

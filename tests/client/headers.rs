@@ -1,16 +1,19 @@
 //! Requests that differ only in their headers, which the server binds.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use http::{Request, StatusCode};
+use http::{Request, StatusCode, header::AUTHORIZATION};
 use tower::{Layer as _, ServiceExt as _};
 use tower_x402::{
     Charge, DialectName,
     client::{AutoPayLayer, PaidReceipt, PayErrorKind},
-    ledger::EntryState,
+    ledger::{Entry, EntryState},
 };
 
 use crate::{
@@ -99,6 +102,43 @@ async fn headers_that_differ_each_time_block_a_url_for_three_requests_at_most() 
         entries(&ledger)[0].state(),
         EntryState::Paid,
         "nothing is lost"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_fails_first_and_refuses_then_gets_three_payments_if_headers_differ() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet_of(&ledger, DialectName::L402).await;
+    let node = bank.node.clone();
+    let known = Arc::new(Mutex::new(HashSet::new()));
+    let (client, _) = crate::stall::client(&wallet, move |request| {
+        let is_new = request
+            .headers()
+            .get(AUTHORIZATION)
+            .is_some_and(|credential| known.lock().unwrap().insert(credential.clone()));
+        let node = node.clone();
+        async move {
+            match is_new {
+                true => crate::stall::answer(503),
+                false => crate::hostile::l402(&crate::hostile::invoice(&node, sat(5)).await),
+            }
+        }
+    });
+    for number in 0..40 {
+        let mut request = get(URL);
+        let nonce = http::HeaderValue::from(number);
+        request.headers_mut().insert("idempotency-key", nonce);
+        let _ = crate::stall::ask(&client, request).await;
+    }
+    assert_eq!(bank.payments(), 3);
+    let trouble = ledger.trouble().unwrap();
+    assert!(trouble.len() == 3 && trouble.iter().all(Entry::is_in_doubt));
+    // What was paid is still there for its own request.
+    assert!(
+        trouble
+            .iter()
+            .all(|entry| entry.state() == EntryState::Paid)
     );
 }
 

@@ -79,3 +79,31 @@ async fn what_a_replaced_payer_was_asked_for_counts_as_spent_once_a_person_clear
     assert_eq!(ask(&buys, get(URL)).await.unwrap().status(), 200);
     assert_eq!(wallet.budget().unwrap().spent, sat(21));
 }
+
+#[tokio::test]
+async fn what_a_person_cleared_is_not_given_up_while_a_wallet_has_its_payer() {
+    let (bank, ledger) = in_flight().await;
+    let own = bank.wallet(&ledger).await;
+    let other = bank.another();
+    ledger.cleared(entries(&ledger)[0].id()).await.unwrap();
+    let recovered = other.wallet(&ledger).await.recover().await.unwrap();
+    assert_eq!((recovered.unproved, recovered.unresolved), (0, 1));
+    let hash = entries(&ledger)[0].payment_hash();
+    bank.node.settle(hash).unwrap();
+    assert_eq!(own.recover().await.unwrap().paid, 1);
+}
+
+#[tokio::test]
+async fn a_payer_that_comes_back_proves_what_was_given_up() {
+    let (bank, ledger) = in_flight().await;
+    let other = bank.another();
+    ledger.cleared(entries(&ledger)[0].id()).await.unwrap();
+    let recovered = other.wallet(&ledger).await.recover().await.unwrap();
+    assert_eq!(recovered.unproved, 1);
+    bank.node
+        .settle(entries(&ledger)[0].payment_hash())
+        .unwrap();
+    let own = bank.wallet(&ledger).await;
+    assert_eq!(own.recover().await.unwrap().paid, 1);
+    assert_eq!(entries(&ledger)[0].state(), EntryState::Paid);
+}

@@ -73,6 +73,47 @@ async fn a_token_that_was_refused_is_not_presented_again_also_if_no_other_is_bou
 }
 
 #[tokio::test]
+async fn what_two_requests_bought_at_the_same_time_is_used_up_by_later_ones() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let wallet = bank.wallet(&ledger).await;
+    let uses = Charge::new(sat(10)).uses(NonZeroU32::new(3).unwrap());
+    let shop = shop::sells(&bank, [DialectName::L402], uses);
+    let (client, _) = client(&wallet, shop.clone());
+    let both = tokio::join!(
+        ask(&client, get(HERE)),
+        ask(&client, get("https://api.example.com/a?b"))
+    );
+    assert!(both.0.is_ok() && both.1.is_ok());
+    assert_eq!(bank.payments(), 2);
+    for _ in 0..2 {
+        ask(&client, get(HERE)).await.unwrap();
+    }
+    // The rest outlives a restart.
+    let (client, _) = crate::stall::client(&bank.wallet(&ledger).await, shop);
+    for _ in 0..2 {
+        ask(&client, get(HERE)).await.unwrap();
+    }
+    assert_eq!(bank.payments(), 2);
+    ask(&client, get(HERE)).await.unwrap();
+    assert_eq!(bank.payments(), 3);
+}
+
+#[tokio::test]
+async fn a_token_of_a_path_that_the_ledger_cut_is_not_presented_after_a_restart() {
+    let bank = Bank::new();
+    let ledger = bank.ledger();
+    let long = format!("https://api.example.com/{}", "a".repeat(1_100));
+    for url in [&long, &long[..24 + 1_023]] {
+        let (client, seen) = client(&bank.wallet(&ledger).await, sells(&bank.node, sat(1)));
+        ask(&client, get(url)).await.unwrap();
+        let first = seen.lock().unwrap()[0].1.clone();
+        assert!(!first.contains_key("authorization"));
+    }
+    assert_eq!(bank.payments(), 2);
+}
+
+#[tokio::test]
 async fn a_token_for_several_uses_survives_a_restart() {
     let bank = Bank::new();
     let ledger = bank.ledger();

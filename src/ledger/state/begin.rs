@@ -3,7 +3,10 @@ use crate::{
     clock::Timestamp,
     ledger::{
         BeginError, BeginRefusal, Begun, EntryId, EntryState, LedgerError, LedgerErrorKind,
-        NewPayment, OverBudget, entry::Record, plain::plain, tried::Tried,
+        NewPayment, OverBudget,
+        entry::{MAX_PATH, Record},
+        plain::plain,
+        tried::Tried,
     },
     payment::PayerId,
 };
@@ -122,7 +125,11 @@ impl Books {
 
     /// Refuses a payer with two payments that it cannot prove.
     fn check_payer(&self, payer: Option<PayerId>) -> Result<(), BeginRefusal> {
-        let entries: Vec<_> = self.index.unproved(payer).take(MOST_NAMED).collect();
+        let unproved = self.index.unproved(payer);
+        let entries: Vec<_> = unproved
+            .filter(|id| !self.is_cleared(id))
+            .take(MOST_NAMED)
+            .collect();
         match entries.len() {
             0 | 1 => Ok(()),
             _ => Err(BeginRefusal::PayerInTrouble { entries }),
@@ -190,7 +197,6 @@ const MAX_ORIGIN: usize = 300;
 const MAX_INVOICE: usize = 8 << 10;
 const MAX_PAYABLE: usize = 64 << 10;
 const MAX_METHOD: usize = 32;
-const MAX_PATH: usize = 1_024;
 const MAX_DESCRIPTION: usize = 200;
 /// So many payments in a row may end in doubt.
 const MOST_DOUBTS: usize = 3;

@@ -251,6 +251,10 @@ impl Books {
         left.filter_map(|id| self.entry(id)).collect()
     }
 
+    pub(super) fn is_cleared(&self, id: &EntryId) -> bool {
+        self.entries.get(id).is_some_and(|entry| entry.is_cleared)
+    }
+
     /// Returns the payments that a payer cannot prove.
     pub(in crate::ledger) fn unproved_by(&self, payer: PayerId) -> Vec<Entry> {
         let ids = self.index.unproved(Some(payer));
@@ -259,7 +263,7 @@ impl Books {
 
     /// Returns the entries for which hosts or payers are in trouble, oldest first.
     pub(in crate::ledger) fn trouble(&self) -> Vec<Entry> {
-        let ids = self.index.all_trouble();
+        let ids = self.index.all_trouble().filter(|id| !self.is_cleared(id));
         let mut entries: Vec<_> = ids.filter_map(|id| self.entry(id)).collect();
         entries.sort_by_key(|entry| entry.0.number);
         entries

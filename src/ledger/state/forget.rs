@@ -24,7 +24,11 @@ impl Books {
     ) -> usize {
         let entries = self.index.by_number.values();
         let entries = entries.filter_map(|id| self.entries.get(id));
-        let old = entries.filter(|entry| entry.is_over_before(moment, now));
+        // A credential may be on its way to a server.
+        let is_at_work = |entry: &Record| {
+            entry.state == EntryState::Paid && self.live.calls.contains_key(&entry.id)
+        };
+        let old = entries.filter(|entry| entry.is_over_before(moment, now) && !is_at_work(entry));
         let old: Vec<_> = old.take(most).cloned().collect();
         for entry in &old {
             let (key, carried) = carried(entry);
@@ -158,9 +162,9 @@ impl Record {
                 is_used && (self.is_cleared || !self.tried.is_in_doubt)
             }
             EntryState::Refused | EntryState::Unproved => self.is_cleared,
-            EntryState::InFlight | EntryState::Paid | EntryState::Reserved | EntryState::Sent => {
-                false
-            }
+            // Its credential has ended, so no request can use it.
+            EntryState::Paid => self.is_cleared || !self.tried.is_in_doubt,
+            EntryState::InFlight | EntryState::Reserved | EntryState::Sent => false,
         };
         is_over
             && self.last_moment() < moment

@@ -16,7 +16,7 @@ pub(super) struct Index {
     by_request: HashMap<RequestKey, BTreeSet<(u64, EntryId)>>,
     /// Entries for which a host is in trouble.
     trouble: HashMap<String, BTreeSet<EntryId>>,
-    /// Payments that a payer cannot prove, and that no person cleared.
+    /// Payments that a payer cannot prove.
     unproved: HashMap<Option<PayerId>, BTreeSet<EntryId>>,
     /// Payments that a host refused and may have served before, since it last served one.
     doubts: HashMap<String, BTreeSet<EntryId>>,
@@ -67,11 +67,18 @@ impl Index {
     /// Forgets an entry that has ended.
     pub(super) fn forget(&mut self, entry: &Record) {
         let hash = (entry.network, entry.payment_hash);
+        if let Some(own) = self.by_request.get_mut(&entry.request_key) {
+            own.remove(&(entry.number, entry.id));
+            if own.is_empty() {
+                self.by_request.remove(&entry.request_key);
+            }
+        }
         self.by_number.remove(&entry.number);
         self.failed.remove(&(entry.number, entry.id));
         self.reusable.remove(&(entry.number, entry.id));
         self.by_hash
             .remove(&(entry.network, entry.payment_hash, entry.number));
+        self.forget_unproved(entry);
         if self.earned.get(&hash) == Some(&entry.id) {
             self.earned.remove(&hash);
         }
@@ -92,11 +99,20 @@ impl Index {
     }
 
     fn note_unproved(&mut self, entry: &Record) {
-        if entry.state == EntryState::Unproved && !entry.is_cleared {
+        if entry.state == EntryState::Unproved {
             let own = self.unproved.entry(entry.payer).or_default();
             own.insert(entry.id);
-        } else if let Some(own) = self.unproved.get_mut(&entry.payer) {
+        } else {
+            self.forget_unproved(entry);
+        }
+    }
+
+    fn forget_unproved(&mut self, entry: &Record) {
+        if let Some(own) = self.unproved.get_mut(&entry.payer) {
             own.remove(&entry.id);
+            if own.is_empty() {
+                self.unproved.remove(&entry.payer);
+            }
         }
     }
 

@@ -103,7 +103,8 @@ impl Books {
                 // Whatever was cleared before was other trouble.
                 entry.is_cleared = false;
                 entry.preimage = Some(Held(preimage));
-                entry.tried.is_presented = is_presented;
+                // It may have been, and the disk took no writes then.
+                entry.tried.is_presented |= is_presented;
             }
             (Step::Refused(why), S::Paid) => {
                 // Whatever was cleared before was other trouble.
@@ -155,8 +156,13 @@ impl Books {
             }
             (Later::Answered(status), S::Paid) => entry.answered = Some(status),
             (Later::Dropped, S::Redeemed) => entry.forget(),
-            (Later::Presented, S::Paid) if entry.tried.is_presented => return false,
-            (Later::Presented, S::Paid) => entry.tried.is_presented = true,
+            (Later::Presented, _) if entry.tried.is_presented => return false,
+            (Later::Presented, S::Paid)
+            // The disk did not take the step that says that it is paid.
+            | (
+                Later::Answered(_) | Later::Presented | Later::Redeemed { .. },
+                S::InFlight | S::Sent,
+            ) => entry.tried.is_presented = true,
             (
                 Later::RefusedFor {
                     headers,
@@ -166,6 +172,9 @@ impl Books {
             ) => {
                 entry.tried.is_presented = was_presented;
                 entry.tried.note_refused_for(headers);
+                // No other request tries it. The server may have served the first one.
+                let was_tried = was_presented || entry.answered.is_some();
+                entry.tried.is_in_doubt |= was_tried && entry.tried.is_refused_for_many();
             }
             (Later::InDoubt(status), S::Paid) => {
                 entry.end(S::Redeemed, Some(ASKED_AGAIN), now);
@@ -184,6 +193,7 @@ impl Books {
                 let why = (status == 402).then_some(ASKED_AGAIN);
                 entry.end(S::Redeemed, why, now);
                 entry.answered = Some(status);
+                entry.tried.is_in_doubt = false;
                 if is_reusable {
                     entry.invoice.clear();
                 } else {
@@ -205,7 +215,11 @@ impl Books {
         for id in ids {
             if let Some(held) = self.entries.get(&id) {
                 let mut entry = Record::clone(held);
-                entry.is_cleared = true;
+                match entry.state {
+                    // Cleared, it would be no use for its own request.
+                    EntryState::Paid => entry.tried.is_in_doubt = false,
+                    _ => entry.is_cleared = true,
+                }
                 self.put(entry, changes);
             }
         }

@@ -295,3 +295,20 @@ async fn what_would_begin_is_what_begins_and_asking_reserves_nothing() {
         assert_eq!(would, begun.map_err(|error| error.to_string()));
     }
 }
+
+#[tokio::test]
+async fn a_payment_whose_credential_has_ended_is_forgotten_unless_a_call_is_at_work_on_it() {
+    let (ledger, wallet, clock) = ledger(Budget::total(sat(100))).await;
+    let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+    ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+    let spent = ledger.budget(&wallet).unwrap().spent;
+    clock.advance(2 * DAY);
+    let later = START.saturating_add(DAY + Duration::from_secs(1));
+    assert_eq!(ledger.forget_before(later).await.unwrap(), 0);
+    ledger.release(id);
+    assert_eq!(ledger.forget_before(START).await.unwrap(), 0);
+    assert_eq!(ledger.forget_before(later).await.unwrap(), 1);
+    assert_eq!(ledger.budget(&wallet).unwrap().spent, spent);
+    assert!(!ledger.has_unended().unwrap());
+    assert!(ledger.find(&request(1)).unwrap().is_empty());
+}

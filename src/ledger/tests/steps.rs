@@ -119,6 +119,24 @@ async fn a_payment_that_was_cleared_in_flight_counts_against_its_payer_once_it_i
 }
 
 #[tokio::test]
+async fn a_credential_that_was_used_before_its_payment_was_written_counts_as_presented() {
+    type Note = fn(&Ledger, EntryId);
+    let notes: [Note; 3] = [
+        |ledger, id| ledger.presented(id),
+        |ledger, id| ledger.answered(id, 503),
+        |ledger, id| ledger.redeemed(id, 200),
+    ];
+    for note in notes {
+        let (ledger, wallet, _) = ledger(Budget::total(sat(100))).await;
+        let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
+        note(&ledger, id);
+        ledger.paid(id, preimage(1), Amount::ZERO).await.unwrap();
+        let entry = ledger.entry(id).unwrap().unwrap();
+        assert!(entry.is_presented() && entry.state() == EntryState::Paid);
+    }
+}
+
+#[tokio::test]
 async fn a_payment_is_given_up_only_if_a_person_cleared_it_and_stops_nobody_then() {
     let (ledger, wallet, _) = ledger(Budget::total(sat(1_000))).await;
     let id = ledger.begin(payment(&wallet, 1)).await.unwrap().id;
