@@ -164,6 +164,7 @@ async fn a_server_whose_disk_is_full_says_so_and_service_returns_once_there_is_s
             Ok(_) => written += 1,
             Err(error) => break error,
         }
+        assert!(written < 1_000, "the disk must be full soon");
     };
     assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
     assert!(written > 0);
