@@ -94,6 +94,28 @@ async fn a_replica_that_lacks_acknowledged_writes_is_detected_and_is_another_sto
     }
 }
 
+/// The double use cannot be undone, but the loss does not stay unknown.
+#[tokio::test]
+async fn a_lost_payment_that_another_process_granted_again_is_detected() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let store = connect(&server.url("s")).await;
+    let other = connect(&server.url("s")).await;
+    assert_eq!(consume(&other, key(1)).await.unwrap(), GRANTED);
+    let mut standby = server.standby_elsewhere();
+    assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+    server.kill();
+    standby.move_to(server.port);
+    standby.resume();
+    standby.promote();
+    assert_eq!(answered(&other, key(2)).await, GRANTED, "nobody knows yet");
+    let error = lost(&store, key(3)).await;
+    assert!(error.to_string().contains("acknowledged"), "{error}");
+    let error = lost(&other, key(3)).await;
+    assert!(error.to_string().contains("another store"), "{error}");
+}
+
 #[tokio::test]
 async fn a_schema_that_was_dropped_and_made_again_is_another_store() {
     let Some(server) = Server::start() else {

@@ -14,6 +14,7 @@ mod conformance;
 mod expiry;
 mod failures;
 mod http;
+mod later_writes;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;

@@ -19,6 +19,7 @@ use super::{
     connections::{Connections, Statement},
     error::NAME,
     gate::delay,
+    seen::mark,
     statements::Parameter,
 };
 use crate::{
@@ -238,8 +239,10 @@ impl Connections {
             .map(|(_, end)| end.use_id.as_bytes().as_slice())
             .collect();
         let kinds: Vec<i32> = ends.iter().map(|(_, end)| end.kind()).collect();
-        let parameters: [Parameter<'_>; 4] = [
+        let mark = mark()?;
+        let parameters: [Parameter<'_>; 5] = [
             (&now, Type::INT8),
+            (&mark, Type::INT8),
             (&keys, Type::BYTEA_ARRAY),
             (&uses, Type::BYTEA_ARRAY),
             (&kinds, Type::INT4_ARRAY),
@@ -250,7 +253,7 @@ impl Connections {
                 text: &self.statements.settle,
                 parameters: &parameters,
                 is_idempotent: true,
-                row_keys: &[],
+                writes: &[],
             },
         )
         .await
@@ -267,7 +270,7 @@ impl Connections {
                     text: &self.statements.prune,
                     parameters: &parameters,
                     is_idempotent: true,
-                    row_keys: &[],
+                    writes: &[],
                 },
             )
             .await?;

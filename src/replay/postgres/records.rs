@@ -1,8 +1,11 @@
+use std::slice;
+
 use tokio_postgres::{Row, types::Type};
 
 use super::{
     connections::{Connections, Statement},
     error::{NAME, not_understood},
+    seen::{Write, mark},
     statements::{Parameter, seconds},
     store::PostgresStore,
 };
@@ -31,8 +34,7 @@ impl Records for PostgresStore {
     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(self.on_thread(|connections| async move {
             let from = row_key(&key);
-            let below = [from.as_slice(), &[0]].concat();
-            let found = connections.read(&from, &below).await?;
+            let found = connections.read(&from, &after(&key)).await?;
             Ok(found.into_iter().next().map(|(_, value)| value))
         }))
     }
@@ -63,8 +65,10 @@ impl Connections {
     ) -> Result<bool, StoreError> {
         let (now, expires_at) = (self.now(), seconds(expires_at));
         let name = key.as_bytes();
-        let parameters: [Parameter<'_>; 4] = [
+        let write = write_of(key)?;
+        let parameters: [Parameter<'_>; 5] = [
             (&now, Type::INT8),
+            (&write.mark, Type::INT8),
             (&name, Type::BYTEA),
             (&value, Type::BYTEA),
             (&expires_at, Type::INT8),
@@ -77,7 +81,7 @@ impl Connections {
                     parameters: &parameters,
                     // A repetition would find what this call wrote, and say that it did not.
                     is_idempotent: false,
-                    row_keys: &[row_key(key)],
+                    writes: slice::from_ref(&write),
                 },
             )
             .await?;
@@ -87,14 +91,15 @@ impl Connections {
 
     async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
         let name = key.as_bytes();
-        let parameters: [Parameter<'_>; 1] = [(&name, Type::BYTEA)];
+        let write = write_of(key)?;
+        let parameters: [Parameter<'_>; 2] = [(&write.mark, Type::INT8), (&name, Type::BYTEA)];
         self.run(
             self.deadline(),
             Statement {
                 text: &self.statements.delete,
                 parameters: &parameters,
                 is_idempotent: true,
-                row_keys: &[row_key(key)],
+                writes: slice::from_ref(&write),
             },
         )
         .await
@@ -120,7 +125,7 @@ impl Connections {
                     text: &self.statements.read,
                     parameters: &parameters,
                     is_idempotent: true,
-                    row_keys: &[],
+                    writes: &[],
                 },
             )
             .await?;
@@ -136,9 +141,22 @@ fn read_record(row: &Row) -> Option<(RecordKey, Vec<u8>)> {
     Some((RecordKey::new(name)?, row.try_get("found_value").ok()?))
 }
 
+fn write_of(key: &RecordKey) -> Result<Write, StoreError> {
+    Ok(Write {
+        key: row_key(key),
+        use_id: None,
+        mark: mark()?,
+    })
+}
+
 /// Returns the key of a record's row.
 fn row_key(key: &RecordKey) -> Vec<u8> {
     [&[RECORD], key.as_bytes()].concat()
+}
+
+/// Returns the first key after that of a record's row.
+fn after(key: &RecordKey) -> Vec<u8> {
+    [&[RECORD], key.as_bytes(), &[0]].concat()
 }
 
 const RECORD: u8 = b'r';

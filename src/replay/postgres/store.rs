@@ -307,7 +307,7 @@ impl Connections {
                 text: &self.statements.ready,
                 parameters: &[],
                 is_idempotent: true,
-                row_keys: &[],
+                writes: &[],
             },
         )
         .await
