@@ -50,7 +50,7 @@ impl Records for PostgresStore {
         Box::pin(self.on_thread(|connections| async move {
             let from = row_key(&prefix);
             connections
-                .read(&from, &after_prefix(&from).unwrap_or_default())
+                .read_all(&from, &after_prefix(&from).unwrap_or_default())
                 .await
         }))
     }
@@ -106,17 +106,40 @@ impl Connections {
         .map(drop)
     }
 
-    /// Returns the records whose rows have a key from one on and below another.
+    /// Returns the records whose rows have a key from one on and below another. Asks for some at a
+    /// time, each in the time of one call, so that any number can be read.
+    async fn read_all(
+        &self,
+        from: &[u8],
+        below: &[u8],
+    ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = from.to_vec();
+        loop {
+            let page = self.read(&from, below).await?;
+            let is_last = page.len() < PAGE;
+            if let Some((key, _)) = page.last() {
+                from = after(key);
+            }
+            found.extend(page);
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Returns the first records whose rows have a key from one on and below another.
     async fn read(
         &self,
         from: &[u8],
         below: &[u8],
     ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
-        let now = self.now();
-        let parameters: [Parameter<'_>; 3] = [
+        let (now, most) = (self.now(), PAGE as i64);
+        let parameters: [Parameter<'_>; 4] = [
             (&now, Type::INT8),
             (&from, Type::BYTEA),
             (&below, Type::BYTEA),
+            (&most, Type::INT8),
         ];
         let rows = self
             .run(
@@ -160,6 +183,8 @@ fn after(key: &RecordKey) -> Vec<u8> {
 }
 
 const RECORD: u8 = b'r';
+/// How many records are read at once. Each has at most 64 KiB.
+const PAGE: usize = 128;
 
 #[cfg(test)]
 mod tests {

@@ -40,7 +40,7 @@ impl Statements {
             ready: call("ready", 3),
             put: call("put", 8),
             delete: call("delete", 5),
-            read: call("read", 6),
+            read: call("read", 7),
         }
     }
 }

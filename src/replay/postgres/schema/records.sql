@@ -41,14 +41,15 @@ BEGIN
 END
 $$;
 
--- Returns the records from one key on and below another.
+-- Returns the first records from one key on and below another.
 CREATE OR REPLACE FUNCTION {schema}.read_1(
-    p_store bytea, p_server bigint, p_durable boolean, p_now bigint, p_from bytea, p_below bytea
+    p_store bytea, p_server bigint, p_durable boolean, p_now bigint, p_from bytea, p_below bytea,
+    p_most bigint
 ) RETURNS TABLE (found_key bytea, found_value bytea) LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM {schema}.guard_1(p_store, p_server, p_durable);
     RETURN QUERY SELECT e.key, e.value FROM {schema}.entries e
         WHERE e.key >= p_from AND e.key < p_below AND e.value IS NOT NULL AND e.at >= p_now
-        ORDER BY e.key;
+        ORDER BY e.key LIMIT p_most;
 END
 $$;
