@@ -1,4 +1,4 @@
-use std::{fmt, sync::Arc, thread::JoinHandle};
+use std::{fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use tokio::{
     runtime::{Builder, Handle},
@@ -153,6 +153,8 @@ impl PostgresStore {
         let database = Database::parse(url).map_err(setup)?;
         let statements = Statements::new(&database.schema);
         let PostgresOptions { time_limit, clock } = options;
+        // A moment that is further away may be more than an `Instant` can hold.
+        let time_limit = time_limit.min(LONGEST);
         let (runtime, start, thread) = start_thread()?;
         let opening = runtime.spawn(async move {
             let deadline = Instant::now() + time_limit;
@@ -186,6 +188,8 @@ impl PostgresStore {
         acting.await.map_err(|_| gone())?
     }
 }
+
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a thread needs to carry out ends of uses.
 type Start = oneshot::Sender<(Arc<Connections>, Arc<Ends>)>;
