@@ -14,6 +14,8 @@ mod conformance;
 mod expiry;
 mod failures;
 mod http;
+#[path = "../server/journal.rs"]
+mod journal;
 mod later_writes;
 mod lost;
 #[path = "../stores/one_use.rs"]
