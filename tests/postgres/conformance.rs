@@ -1,7 +1,7 @@
 //! The suites that every store must pass.
 
 use tower_x402::replay::{
-    PostgresOptions, PostgresStore,
+    PostgresOptions, PostgresStore, RecordKey, Records as _,
     conformance::{self, Setup},
 };
 
@@ -29,6 +29,41 @@ async fn the_store_keeps_records() {
     };
     let url = server.url("s");
     conformance::records(async |setup| open(&url, setup).await, true).await;
+}
+
+/// However many there are: each statement answers with a page of them.
+#[tokio::test]
+async fn a_scan_reads_some_records_at_a_time() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let store = connect(&server.url("s")).await;
+    server.sql(
+        "CREATE TABLE s.pages (records bigint);
+         ALTER FUNCTION s.read_1 RENAME TO read_page;
+         CREATE FUNCTION s.read_1(bytea, bigint, boolean, bigint, bytea, bytea, bigint)
+         RETURNS TABLE (found_key bytea, found_value bytea) LANGUAGE plpgsql AS $$ BEGIN
+             RETURN QUERY SELECT * FROM s.read_page($1, $2, $3, $4, $5, $6, $7);
+             INSERT INTO s.pages SELECT count(*) FROM s.read_page($1, $2, $3, $4, $5, $6, $7);
+         END $$",
+    );
+    let record = |name: &str| RecordKey::new(name.as_bytes()).unwrap();
+    for (prefix, number) in [("none", 0), ("few", 5), ("page", 128), ("many", 300)] {
+        server.sql(&format!(
+            "DELETE FROM s.pages;
+             INSERT INTO s.entries (key, expires_at, version, value, at)
+                 SELECT convert_to('r{prefix}' || to_char(n, '000'), 'UTF8'), 9e18, 1, 'v', 9e18
+                 FROM generate_series(1, {number}) n"
+        ));
+        let found = store.scan(record(prefix)).await.unwrap();
+        let expected = (1..=number).map(|n| (record(&format!("{prefix} {n:03}")), b"v".to_vec()));
+        assert_eq!(found, expected.collect::<Vec<_>>());
+        let longest: i32 = server
+            .sql("SELECT max(records) FROM s.pages")
+            .parse()
+            .unwrap();
+        assert!(longest <= 128, "{longest} records in one answer");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

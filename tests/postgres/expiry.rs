@@ -5,8 +5,8 @@ use std::{num::NonZeroU32, time::Instant};
 use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
-        Consumption, PostgresOptions, PostgresStore, RecordKey, Records as _, ReplayStore, UseId,
-        UseLimits, UseRequest,
+        Consumption, PostgresOptions, PostgresStore, RecordKey, Records as _, ReleaseReason,
+        ReplayStore, UseId, UseLimits, UseRequest,
     },
 };
 
@@ -108,6 +108,24 @@ async fn the_uses_of_a_payment_are_forgotten_after_ten_minutes_but_for_the_last_
         assert_eq!(consume(*id).await, remaining, "the last five are known");
     }
     assert_eq!(consume(ids[0]).await, 90, "another use");
+}
+
+#[tokio::test]
+async fn a_use_is_known_for_ten_minutes_although_a_clock_that_is_behind_gave_it_back() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let clock = TestClock::at(after(500));
+    let store = open(&server, &clock).await;
+    let use_id = UseId::random().unwrap();
+    let request = || UseRequest::new(key(1), use_id, ONCE, LATER);
+    assert_eq!(store.consume(request()).await.unwrap(), GRANTED);
+    clock.set(NOW);
+    store.release(key(1), use_id, ReleaseReason::NotServed);
+    assert_eq!(store.consume(request()).await.unwrap(), Consumption::Spent);
+    let ends = "SELECT expires_at FROM s.entries WHERE get_byte(key, 0) = 117";
+    let expected = after(500 + 600).as_unix_seconds().to_string();
+    assert_eq!(server.sql(ends), expected);
 }
 
 #[tokio::test]

@@ -122,6 +122,19 @@ async fn a_server_that_is_slow_is_an_error_in_bounded_time_and_what_was_released
 }
 
 #[tokio::test]
+async fn a_time_limit_that_is_longer_than_any_is_one_day() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let options = PostgresOptions::new().clock(TestClock::at(NOW));
+    let store = PostgresStore::connect_with(&server.url("s"), options.time_limit(Duration::MAX))
+        .await
+        .unwrap();
+    assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
+    store.ready().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_server_that_became_read_only_refuses_and_service_returns_without_a_restart() {
     let Some(server) = Server::start() else {
         return;
@@ -164,6 +177,7 @@ async fn a_server_whose_disk_is_full_says_so_and_service_returns_once_there_is_s
             Ok(_) => written += 1,
             Err(error) => break error,
         }
+        assert!(written < 1_000, "the disk must be full soon");
     };
     assert_eq!(error.kind(), StoreErrorKind::Full, "{error}");
     assert!(written > 0);

@@ -4,14 +4,12 @@ use tower_x402::replay::{
     Consumption, PostgresStore, RecordKey, Records as _, ReplayStore as _, StoreErrorKind,
 };
 
-use crate::{GRANTED, LATER, answered, connect, consume, key, server::Server};
+use crate::{GRANTED, LATER, answered, connect, consume, key, lost, server::Server, until};
 
 /// Waits until a standby has all that the primary has.
 fn catch_up(server: &Server) {
     let behind = "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()";
-    while server.sql(behind) != "1" {
-        std::thread::yield_now();
-    }
+    until("the standby must catch up", || server.sql(behind) == "1");
 }
 
 #[tokio::test]
@@ -79,25 +77,14 @@ async fn a_replica_that_lacks_acknowledged_writes_is_detected_and_is_another_sto
         standby.resume();
         standby.promote();
 
-        let error = loop {
-            match consume(&store, key(2)).await {
-                Err(error) if error.kind() == StoreErrorKind::Corrupt => break error,
-                Err(_) => {}
-                Ok(answer) => panic!("a server that lost a {write} answered {answer:?}"),
-            }
-        };
+        let error = lost(&store, key(2)).await;
         assert!(error.to_string().contains("acknowledged"), "{error}");
         assert_eq!(
             store.ready().await.unwrap_err().kind(),
             StoreErrorKind::Corrupt
         );
-        let error = loop {
-            match consume(&other, key(3)).await {
-                Err(error) if error.kind() == StoreErrorKind::Corrupt => break error,
-                Err(_) => {}
-                Ok(answer) => panic!("a process that lost nothing answered {answer:?}"),
-            }
-        };
+        // A process that lost nothing.
+        let error = lost(&other, key(3)).await;
         assert!(error.to_string().contains("another store"), "{error}");
 
         let again = connect(&server.url("s")).await;
@@ -105,6 +92,28 @@ async fn a_replica_that_lacks_acknowledged_writes_is_detected_and_is_another_sto
         assert_eq!(consume(&again, key(1)).await.unwrap(), Consumption::Spent);
         assert_eq!(consume(&again, key(4)).await.unwrap(), GRANTED);
     }
+}
+
+/// The double use cannot be undone, but the loss does not stay unknown.
+#[tokio::test]
+async fn a_lost_payment_that_another_process_granted_again_is_detected() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let store = connect(&server.url("s")).await;
+    let other = connect(&server.url("s")).await;
+    assert_eq!(consume(&other, key(1)).await.unwrap(), GRANTED);
+    let mut standby = server.standby_elsewhere();
+    assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+    server.kill();
+    standby.move_to(server.port);
+    standby.resume();
+    standby.promote();
+    assert_eq!(answered(&other, key(2)).await, GRANTED, "nobody knows yet");
+    let error = lost(&store, key(3)).await;
+    assert!(error.to_string().contains("acknowledged"), "{error}");
+    let error = lost(&other, key(3)).await;
+    assert!(error.to_string().contains("another store"), "{error}");
 }
 
 #[tokio::test]

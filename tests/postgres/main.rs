@@ -14,6 +14,9 @@ mod conformance;
 mod expiry;
 mod failures;
 mod http;
+#[path = "../server/journal.rs"]
+mod journal;
+mod later_writes;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
@@ -30,7 +33,7 @@ use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
         Consumption, ConsumptionKey, PostgresOptions, PostgresStore, ReleaseReason, ReplayStore,
-        StoreError, UseId, UseRequest,
+        StoreError, StoreErrorKind, UseId, UseRequest,
     },
 };
 
@@ -47,6 +50,28 @@ async fn consume(store: &dyn ReplayStore, key: ConsumptionKey) -> Result<Consump
     take(store, key, ONCE, LATER).await
 }
 
+/// Waits until something is so.
+fn until(what: &str, is_so: impl Fn() -> bool) {
+    let given_up = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < given_up, "{what}");
+        std::thread::sleep(PAUSE);
+    }
+}
+
+/// Asks for a use until the store says that the server lost something.
+async fn lost(store: &dyn ReplayStore, key: ConsumptionKey) -> StoreError {
+    let given_up = Instant::now() + PATIENCE;
+    loop {
+        match consume(store, key).await {
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => return error,
+            Err(error) => assert!(Instant::now() < given_up, "the loss must be found: {error}"),
+            Ok(answer) => panic!("a store that lost something answered {answer:?}"),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
 /// Asks for a use until there is an answer, and gives it back after each error, as the paywall does.
 async fn answered(store: &dyn ReplayStore, key: ConsumptionKey) -> Consumption {
     let given_up = Instant::now() + PATIENCE;
@@ -58,10 +83,12 @@ async fn answered(store: &dyn ReplayStore, key: ConsumptionKey) -> Consumption {
             Err(error) => assert!(Instant::now() < given_up, "service must return: {error}"),
         }
         store.release(key, use_id, ReleaseReason::NotServed);
-        tokio::task::yield_now().await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_003_600);
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Between two looks at a server.
+const PAUSE: Duration = Duration::from_millis(20);

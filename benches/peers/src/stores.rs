@@ -5,8 +5,9 @@
 //!   has. Each connection carries the calls of many callers at once. Both wait for the fsync
 //!   (`appendfsync always`). A second reference sends a script that does nothing but that `SET`.
 //! - PostgreSQL: the reference sends one prepared `INSERT` for each consume, in a transaction of its
-//!   own, over as many connections as the store opens at most. Both wait for the fsync. A second
-//!   reference has a connection for each caller.
+//!   own, over as many connections as the store opens at most. Both wait for the fsync. That is the
+//!   fair number, because the connections of a server are few, and all instances share them. A second
+//!   reference, which is only shown, has a connection for each caller.
 //!
 //! The servers are those of the tests, started here on ports and in folders of their own.
 

@@ -15,7 +15,7 @@ use super::{
     error::{Failure, refused, store_error, text, unavailable},
     gate::Gate,
     open::Opened,
-    seen::{Seen, SeenRow},
+    seen::{Seen, SeenRow, Write},
     statements::{Parameter, Statements, seconds},
     url::Database,
 };
@@ -37,8 +37,8 @@ pub(super) struct Connections {
     free: Semaphore,
     idle: Mutex<Vec<Connection>>,
     gate: Mutex<Gate>,
-    seen: Mutex<Seen>,
-    checking: tokio::sync::Mutex<()>,
+    pub(super) seen: Mutex<Seen>,
+    pub(super) checking: tokio::sync::Mutex<()>,
 }
 
 /// One of the store's connections, which is made when it is first needed and after it was lost.
@@ -53,9 +53,9 @@ pub(super) struct Statement<'a> {
     pub(super) parameters: &'a [Parameter<'a>],
     /// Carrying it out again does nothing more.
     pub(super) is_idempotent: bool,
-    /// The keys of the rows that the answer tells the versions of, in its columns `row_version` and
-    /// `row_ends`. Of several, the column `number` says which.
-    pub(super) row_keys: &'a [Vec<u8>],
+    /// What it may write. The answer tells what it did in its columns `row_version`, `row_ends` and
+    /// `use_ends`. Of several, the column `number` says which.
+    pub(super) writes: &'a [Write],
 }
 
 /// A connection that nobody else uses until this is dropped.
@@ -258,63 +258,11 @@ impl Connections {
             .map(Some)
     }
 
-    /// Checks that the server has all that this process saw, and takes it as the server if so.
-    async fn check(&self, client: &Client, deadline: Instant) -> Result<(), Failure> {
-        let Ok(_one_at_a_time) = timeout_at(deadline, self.checking.lock()).await else {
-            return Err(Failure::TimedOut);
-        };
-        if lock(&self.seen).server().is_some() {
-            return Ok(());
-        }
-        let rows = lock(&self.seen).rows();
-        let id = self.id.as_bytes().as_slice();
-        let keys: Vec<&[u8]> = rows.iter().map(|row| row.key.as_slice()).collect();
-        let versions: Vec<i64> = rows.iter().map(|row| row.version).collect();
-        let ends: Vec<i64> = rows.iter().map(|row| row.ends).collect();
-        let parameters: [Parameter<'_>; 5] = [
-            (&id, Type::BYTEA),
-            (&self.is_durable, Type::BOOL),
-            (&keys, Type::BYTEA_ARRAY),
-            (&versions, Type::INT8_ARRAY),
-            (&ends, Type::INT8_ARRAY),
-        ];
-        let answer = query(client, &self.statements.check, &parameters, deadline).await?;
-        let (server, lost) = answer
-            .first()
-            .and_then(|row| Some((row.try_get("server").ok()?, row.try_get("lost").ok()?)))
-            .unwrap_or((0_i64, 1_i64));
-        if lost == 0 {
-            lock(&self.seen).adopt(server, &rows);
-            return Ok(());
-        }
-        let why = "the database came back without something that it had acknowledged";
-        // From now on this is another store for every process, also for those that saw nothing.
-        let renewed = StoreId::random().map_err(|error| Failure::Lost(error.to_string()))?;
-        let (renewed, now) = (renewed.as_bytes().as_slice(), self.now());
-        let parameters: [Parameter<'_>; 3] = [
-            (&id, Type::BYTEA),
-            (&renewed, Type::BYTEA),
-            (&now, Type::INT8),
-        ];
-        query(client, &self.statements.renew, &parameters, deadline).await?;
-        Err(Failure::AnotherStore(why.into()))
-    }
-
     /// Leaves a connection whose server takes too long.
     fn abandon(&self, connection: &mut Connection) {
         if let Some(client) = connection.client.take() {
             self.database.cancel(&client);
         }
-    }
-
-    /// Notes that the store must not be used any more.
-    fn end(&self, why: &str) -> StoreError {
-        let why = format!(
-            "{why}; the store has a new id, or must be made again: connect again. What was sold for counted access before is refused then"
-        );
-        crate::trace::error(format_args!("{}: {why}", super::error::NAME));
-        lock(&self.seen).end(why.clone());
-        store_error(StoreErrorKind::Corrupt, why)
     }
 }
 
@@ -332,22 +280,23 @@ pub(super) async fn query(
     }
 }
 
-/// Returns the rows of the table that an answer tells of.
+/// Returns the rows that were written, as an answer tells.
 fn seen_rows(statement: &Statement<'_>, rows: &[Row]) -> Vec<SeenRow> {
     let seen = |row: &Row| {
-        let key = match row.try_get::<_, i64>("number") {
+        let write = match row.try_get::<_, i64>("number") {
             Ok(number) => statement
-                .row_keys
+                .writes
                 .get(usize::try_from(number).ok()?.checked_sub(1)?),
-            Err(_) => statement.row_keys.first(),
+            Err(_) => statement.writes.first(),
         };
         Some(SeenRow {
-            key: key?.clone(),
+            write: write?.clone(),
             version: row.try_get("row_version").ok()?,
             ends: row.try_get("row_ends").ok()?,
+            use_ends: row.try_get("use_ends").unwrap_or_default(),
         })
     };
-    match statement.row_keys {
+    match statement.writes {
         [] => Vec::new(),
         _ => rows.iter().filter_map(seen).collect(),
     }

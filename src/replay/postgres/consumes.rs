@@ -15,6 +15,7 @@ use tokio_postgres::{Row, types::Type};
 use super::{
     connections::{Connections, Held, Statement},
     error::{not_understood, refused, unavailable},
+    seen::{Write, mark},
     statements::{Parameter, seconds},
 };
 use crate::{
@@ -116,8 +117,10 @@ async fn take(
     let serving_until: Vec<Option<i64>> = requests()
         .map(|request| request.serving_until().map(seconds))
         .collect();
-    let parameters: [Parameter<'_>; 7] = [
+    let mark = mark()?;
+    let parameters: [Parameter<'_>; 8] = [
         (&now, Type::INT8),
+        (&mark, Type::INT8),
         (&keys, Type::BYTEA_ARRAY),
         (&ids, Type::BYTEA_ARRAY),
         (&uses, Type::INT8_ARRAY),
@@ -125,12 +128,18 @@ async fn take(
         (&retain_until, Type::INT8_ARRAY),
         (&serving_until, Type::INT8_ARRAY),
     ];
-    let row_keys: Vec<_> = keys.iter().map(|key| [b"p", *key].concat()).collect();
+    let writes: Vec<_> = requests()
+        .map(|request| Write {
+            key: [b"p", request.key().as_bytes()].concat(),
+            use_id: Some(request.use_id()),
+            mark,
+        })
+        .collect();
     let statement = Statement {
         text: &connections.statements.consume,
         parameters: &parameters,
         is_idempotent: true,
-        row_keys: &row_keys,
+        writes: &writes,
     };
     held.run(connections.deadline(), &statement).await
 }

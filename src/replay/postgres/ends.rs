@@ -19,6 +19,7 @@ use super::{
     connections::{Connections, Statement},
     error::NAME,
     gate::delay,
+    seen::mark,
     statements::Parameter,
 };
 use crate::{
@@ -53,7 +54,7 @@ pub(super) struct Ends {
     done: watch::Sender<u64>,
     consumed: AtomicUsize,
     must_prune: AtomicBool,
-    is_closing: AtomicBool,
+    is_closing: watch::Sender<bool>,
     woken: Notify,
 }
 
@@ -115,14 +116,14 @@ impl Ends {
         }
     }
 
-    /// Lets [`carry_out`](Self::carry_out) end once nothing waits.
+    /// Lets [`carry_out`](Self::carry_out) end once nothing waits, or a while later.
     pub(super) fn close(&self) {
-        self.is_closing.store(true, Ordering::Relaxed);
+        self.is_closing.send_replace(true);
         self.woken.notify_one();
     }
 
     fn is_closing(&self) -> bool {
-        self.is_closing.load(Ordering::Relaxed)
+        *self.is_closing.borrow()
     }
 
     fn take(&self) -> Vec<(u64, End)> {
@@ -167,15 +168,20 @@ impl Ends {
 
     /// Carries out what is added, until the store is closed and nothing waits, or a while longer.
     pub(super) async fn carry_out(self: Arc<Self>, connections: Arc<Connections>) {
+        tokio::select! {
+            () = self.carry_out_all(&connections) => {}
+            () = self.was_closed_long_ago() => {}
+        }
+    }
+
+    async fn was_closed_long_ago(&self) {
+        let _ = self.is_closing.subscribe().wait_for(|is| *is).await;
+        tokio::time::sleep(CLOSING).await;
+    }
+
+    async fn carry_out_all(&self, connections: &Connections) {
         let mut failures = 0;
-        let mut given_up = None;
         loop {
-            if self.is_closing() {
-                let until = *given_up.get_or_insert_with(|| Instant::now() + CLOSING);
-                if Instant::now() >= until {
-                    return;
-                }
-            }
             let ends = self.take();
             let result = if ends.is_empty() {
                 if self.is_closing() {
@@ -185,7 +191,7 @@ impl Ends {
                     self.woken.notified().await;
                     continue;
                 }
-                self.prune(&connections).await
+                self.prune(connections).await
             } else {
                 let result = connections.settle(&ends).await;
                 match result {
@@ -238,8 +244,10 @@ impl Connections {
             .map(|(_, end)| end.use_id.as_bytes().as_slice())
             .collect();
         let kinds: Vec<i32> = ends.iter().map(|(_, end)| end.kind()).collect();
-        let parameters: [Parameter<'_>; 4] = [
+        let mark = mark()?;
+        let parameters: [Parameter<'_>; 5] = [
             (&now, Type::INT8),
+            (&mark, Type::INT8),
             (&keys, Type::BYTEA_ARRAY),
             (&uses, Type::BYTEA_ARRAY),
             (&kinds, Type::INT4_ARRAY),
@@ -250,7 +258,7 @@ impl Connections {
                 text: &self.statements.settle,
                 parameters: &parameters,
                 is_idempotent: true,
-                row_keys: &[],
+                writes: &[],
             },
         )
         .await
@@ -267,7 +275,7 @@ impl Connections {
                     text: &self.statements.prune,
                     parameters: &parameters,
                     is_idempotent: true,
-                    row_keys: &[],
+                    writes: &[],
                 },
             )
             .await?;
@@ -283,3 +291,52 @@ const CONSUMES_FOR_A_PRUNE: usize = 64;
 const PRUNED_AT_ONCE: i64 = 256;
 /// How long a store that is dropped tries to carry out what waits.
 const CLOSING: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::{
+        Network, PaymentHash,
+        clock::{SystemClock, Timestamp},
+        replay::{
+            StoreId,
+            postgres::{open::Opened, statements::Statements, url::Database},
+        },
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_is_closed_gives_up_after_5_s_although_a_call_may_take_longer() {
+        // It never answers.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("postgres://me@127.0.0.1:{port}/shop?connect_timeout=1000");
+        let connections = Connections::new(
+            Database::parse(&url).unwrap(),
+            Statements::new("s"),
+            Arc::new(SystemClock::new()),
+            Duration::from_secs(1000),
+            &Opened {
+                id: StoreId::random().unwrap(),
+                created_at: Timestamp::MAX,
+                server: 1,
+                is_durable: true,
+            },
+        );
+        let ends = Arc::<Ends>::default();
+        ends.push(End {
+            key: ConsumptionKey::lightning(Network::Regtest, PaymentHash::from_bytes([7; 32])),
+            use_id: UseId::random().unwrap(),
+            release: Some(ReleaseReason::NotServed),
+        });
+        let carrying = tokio::spawn(ends.clone().carry_out(Arc::new(connections)));
+        tokio::task::yield_now().await;
+        assert!(lock(&ends.waiting).ends.is_empty(), "a settle is under way");
+        ends.close();
+        let ended = timeout(CLOSING + Duration::from_secs(1), carrying).await;
+        ended.expect("it must not wait for its call").unwrap();
+    }
+}

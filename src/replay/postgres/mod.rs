@@ -1,5 +1,6 @@
-//! The store in a PostgreSQL database: its statements are in `schema.sql`.
+//! The store in a PostgreSQL database: its statements are in `schema/`.
 
+mod check;
 mod connections;
 mod consumes;
 mod ends;

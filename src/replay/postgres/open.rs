@@ -4,7 +4,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_postgres::{Client, types::Type};
 
 use super::{
-    error::{is_not_made, text, unavailable},
+    error::{is_not_made, setup, text, unavailable},
     statements::{Parameter, Statements, seconds},
     url::Database,
 };
@@ -31,6 +31,8 @@ pub(super) async fn open(
 ) -> Result<Opened, StoreError> {
     let opened = async {
         let client = database.connect().await?;
+        let version = client.query_typed_one(VERSION, &[]).await?;
+        check_version(version.try_get("version")?)?;
         match open_on(&client, statements, now).await {
             Err(Problem::Database(error)) if is_not_made(&error) => {
                 client.batch_execute(&statements.migration).await?;
@@ -44,6 +46,22 @@ pub(super) async fn open(
         Ok(Err(Problem::Database(error))) => Err(unavailable(text(&error))),
         Ok(Err(Problem::Store(error))) => Err(error),
         Err(_) => Err(unavailable("the database cannot be reached in time")),
+    }
+}
+
+/// Checks what the server says its version is: 10,000 times the number of the major one, and the
+/// minor one.
+fn check_version(text: &str) -> Result<(), StoreError> {
+    match text.parse::<u32>() {
+        Ok(version) if version / 10_000 >= LEAST_VERSION => Ok(()),
+        Ok(version) => Err(setup(format!(
+            "expected PostgreSQL {LEAST_VERSION} or later, but the server is version {}.{}",
+            version / 10_000,
+            version % 10_000
+        ))),
+        Err(_) => Err(setup(
+            "expected a number as the server's `server_version_num`",
+        )),
     }
 }
 
@@ -90,4 +108,30 @@ async fn open_on(
         server: row.try_get("server")?,
         is_durable: row.try_get("durable")?,
     })
+}
+
+const VERSION: &str = "SELECT current_setting('server_version_num') AS version";
+const LEAST_VERSION: u32 = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replay::StoreErrorKind;
+
+    #[test]
+    fn a_server_before_version_15_is_refused_and_the_error_says_so() {
+        for version in ["150000", "150013", "160004", "180000"] {
+            assert!(check_version(version).is_ok(), "{version}");
+        }
+        for version in ["140019", "90624", "0", "", "15.3", "-150000"] {
+            let error = check_version(version).unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Setup, "{version}");
+            assert!(error.to_string().contains("expected"), "{error}");
+        }
+        let error = check_version("140019").unwrap_err().to_string();
+        assert!(
+            error.contains("15 or later") && error.contains("14.19"),
+            "{error}"
+        );
+    }
 }

@@ -19,7 +19,8 @@ impl PostgresOptions {
         }
     }
 
-    /// Sets how long one call may take in all, the wait for a connection included.
+    /// Sets how long one call may take in all, the wait for a connection included. More than a day
+    /// counts as a day.
     pub const fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
         self

@@ -1,8 +1,11 @@
+use std::slice;
+
 use tokio_postgres::{Row, types::Type};
 
 use super::{
     connections::{Connections, Statement},
     error::{NAME, not_understood},
+    seen::{Write, mark},
     statements::{Parameter, seconds},
     store::PostgresStore,
 };
@@ -31,8 +34,7 @@ impl Records for PostgresStore {
     fn get(&self, key: RecordKey) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
         Box::pin(self.on_thread(|connections| async move {
             let from = row_key(&key);
-            let below = [from.as_slice(), &[0]].concat();
-            let found = connections.read(&from, &below).await?;
+            let found = connections.read(&from, &after(&key)).await?;
             Ok(found.into_iter().next().map(|(_, value)| value))
         }))
     }
@@ -48,7 +50,7 @@ impl Records for PostgresStore {
         Box::pin(self.on_thread(|connections| async move {
             let from = row_key(&prefix);
             connections
-                .read(&from, &after_prefix(&from).unwrap_or_default())
+                .read_all(&from, &after_prefix(&from).unwrap_or_default())
                 .await
         }))
     }
@@ -63,8 +65,10 @@ impl Connections {
     ) -> Result<bool, StoreError> {
         let (now, expires_at) = (self.now(), seconds(expires_at));
         let name = key.as_bytes();
-        let parameters: [Parameter<'_>; 4] = [
+        let write = write_of(key)?;
+        let parameters: [Parameter<'_>; 5] = [
             (&now, Type::INT8),
+            (&write.mark, Type::INT8),
             (&name, Type::BYTEA),
             (&value, Type::BYTEA),
             (&expires_at, Type::INT8),
@@ -77,7 +81,7 @@ impl Connections {
                     parameters: &parameters,
                     // A repetition would find what this call wrote, and say that it did not.
                     is_idempotent: false,
-                    row_keys: &[row_key(key)],
+                    writes: slice::from_ref(&write),
                 },
             )
             .await?;
@@ -87,31 +91,55 @@ impl Connections {
 
     async fn delete(&self, key: &RecordKey) -> Result<(), StoreError> {
         let name = key.as_bytes();
-        let parameters: [Parameter<'_>; 1] = [(&name, Type::BYTEA)];
+        let write = write_of(key)?;
+        let parameters: [Parameter<'_>; 2] = [(&write.mark, Type::INT8), (&name, Type::BYTEA)];
         self.run(
             self.deadline(),
             Statement {
                 text: &self.statements.delete,
                 parameters: &parameters,
                 is_idempotent: true,
-                row_keys: &[row_key(key)],
+                writes: slice::from_ref(&write),
             },
         )
         .await
         .map(drop)
     }
 
-    /// Returns the records whose rows have a key from one on and below another.
+    /// Returns the records whose rows have a key from one on and below another. Asks for some at a
+    /// time, each in the time of one call, so that any number can be read.
+    async fn read_all(
+        &self,
+        from: &[u8],
+        below: &[u8],
+    ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = from.to_vec();
+        loop {
+            let page = self.read(&from, below).await?;
+            let is_last = page.len() < PAGE;
+            if let Some((key, _)) = page.last() {
+                from = after(key);
+            }
+            found.extend(page);
+            if is_last {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Returns the first records whose rows have a key from one on and below another.
     async fn read(
         &self,
         from: &[u8],
         below: &[u8],
     ) -> Result<Vec<(RecordKey, Vec<u8>)>, StoreError> {
-        let now = self.now();
-        let parameters: [Parameter<'_>; 3] = [
+        let (now, most) = (self.now(), PAGE as i64);
+        let parameters: [Parameter<'_>; 4] = [
             (&now, Type::INT8),
             (&from, Type::BYTEA),
             (&below, Type::BYTEA),
+            (&most, Type::INT8),
         ];
         let rows = self
             .run(
@@ -120,7 +148,7 @@ impl Connections {
                     text: &self.statements.read,
                     parameters: &parameters,
                     is_idempotent: true,
-                    row_keys: &[],
+                    writes: &[],
                 },
             )
             .await?;
@@ -136,12 +164,27 @@ fn read_record(row: &Row) -> Option<(RecordKey, Vec<u8>)> {
     Some((RecordKey::new(name)?, row.try_get("found_value").ok()?))
 }
 
+fn write_of(key: &RecordKey) -> Result<Write, StoreError> {
+    Ok(Write {
+        key: row_key(key),
+        use_id: None,
+        mark: mark()?,
+    })
+}
+
 /// Returns the key of a record's row.
 fn row_key(key: &RecordKey) -> Vec<u8> {
     [&[RECORD], key.as_bytes()].concat()
 }
 
+/// Returns the first key after that of a record's row.
+fn after(key: &RecordKey) -> Vec<u8> {
+    [&[RECORD], key.as_bytes(), &[0]].concat()
+}
+
 const RECORD: u8 = b'r';
+/// How many records are read at once. Each has at most 64 KiB.
+const PAGE: usize = 128;
 
 #[cfg(test)]
 mod tests {

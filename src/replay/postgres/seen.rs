@@ -2,14 +2,28 @@
 
 use std::collections::HashMap;
 
+use crate::replay::{StoreError, UseId};
+
+/// What a statement may write into a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Write {
+    /// The key of the row in the table.
+    pub(super) key: Vec<u8>,
+    /// The use that is taken from a payment.
+    pub(super) use_id: Option<UseId>,
+    /// What comes with this write and with no other.
+    pub(super) mark: i64,
+}
+
 /// The row that a statement wrote, as the answer to it said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SeenRow {
-    /// The key of the row in the table.
-    pub(super) key: Vec<u8>,
+    pub(super) write: Write,
     pub(super) version: i64,
     /// The last second at which the row must be there.
     pub(super) ends: i64,
+    /// The last second at which the use must be known, if the row has it.
+    pub(super) use_ends: Option<i64>,
 }
 
 /// The server that answers, and the latest rows that each connection saw. A connection's statements
@@ -66,15 +80,27 @@ impl Seen {
     }
 }
 
+/// Returns a random mark.
+pub(super) fn mark() -> Result<i64, StoreError> {
+    let random = UseId::random()?;
+    let [mark @ .., _, _, _, _, _, _, _, _] = *random.as_bytes();
+    Ok(i64::from_ne_bytes(mark))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn row(version: i64) -> SeenRow {
         SeenRow {
-            key: vec![b'p'],
+            write: Write {
+                key: vec![b'p'],
+                use_id: None,
+                mark: version,
+            },
             version,
             ends: 9,
+            use_ends: None,
         }
     }
 

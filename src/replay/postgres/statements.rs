@@ -30,20 +30,26 @@ impl Statements {
             format!("SELECT * FROM {schema}.{function}_1({})", places.join(", "))
         };
         Self {
-            migration: include_str!("schema.sql").replace("{schema}", schema),
+            migration: format!("BEGIN;\n{}\nCOMMIT;", FUNCTIONS.replace("{schema}", schema)),
             open: call("open", 2),
-            check: call("check", 5),
+            check: call("check", 8),
             renew: call("renew", 3),
-            consume: call("consume", 10),
-            settle: call("settle", 7),
+            consume: call("consume", 11),
+            settle: call("settle", 8),
             prune: call("prune", 5),
             ready: call("ready", 3),
-            put: call("put", 7),
-            delete: call("delete", 4),
-            read: call("read", 6),
+            put: call("put", 8),
+            delete: call("delete", 5),
+            read: call("read", 7),
         }
     }
 }
+
+const FUNCTIONS: &str = concat!(
+    include_str!("schema/store.sql"),
+    include_str!("schema/payments.sql"),
+    include_str!("schema/records.sql"),
+);
 
 /// Returns a moment as the database holds it, at most the last one that it can hold.
 pub(super) fn seconds(at: Timestamp) -> i64 {

@@ -13,6 +13,8 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::exposed::warn_if_open_to_all;
+
 /// A database, and how to reach it. Nothing prints its password.
 pub(super) struct Database {
     config: Config,
@@ -48,7 +50,7 @@ impl Database {
                 "ca_file" => ca_file = Some(value()?),
                 "connections" => connections = read_connections(&value()?)?,
                 "password_env" => passwords.push(from_environment(&value()?)?),
-                "password_file" => passwords.push(read(&value()?)?),
+                "password_file" => passwords.push(read_password(&value()?)?),
                 "schema" => schema = checked_schema(value()?)?,
                 _ => others.push(field),
             }
@@ -141,6 +143,14 @@ fn tls(ca_file: Option<&str>) -> Result<MakeRustlsConnect, String> {
         .map_err(|error| format!("TLS cannot be set up: {error}"))?;
     let config = config.with_root_certificates(roots).with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
+}
+
+fn read_password(file: &str) -> Result<String, String> {
+    let path = Path::new(file);
+    if let Ok(metadata) = path.metadata() {
+        warn_if_open_to_all("password", path, &metadata);
+    }
+    read(file)
 }
 
 fn read(file: &str) -> Result<String, String> {
