@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{
     BeginError, Budget, BudgetPath, BudgetState, Entry, EntryId, Ledger, LedgerError,
     LedgerErrorKind, NewPayment, RequestKey, Total,
+    payers::PayerInUse,
     roots::RootInUse,
     state::{Books, CarriedKey},
 };
@@ -45,6 +46,18 @@ impl Ledger {
         let in_use = self.roots().take(path, &limits)?;
         self.set_root(path, limits).await?;
         Ok(in_use)
+    }
+
+    /// Notes that a wallet has a payer, until what this returns is dropped.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) fn use_payer(&self, payer: PayerId) -> Arc<PayerInUse> {
+        self.payers().take(payer)
+    }
+
+    /// Returns whether a wallet of this process has a payer.
+    #[cfg_attr(not(feature = "client"), allow(dead_code, reason = "wallets use it"))]
+    pub(crate) fn has_payer(&self, payer: PayerId) -> bool {
+        self.payers().has(payer)
     }
 
     /// Creates a budget below another one. If it is there with the same limits, this changes
