@@ -124,7 +124,8 @@
 //! - 402 if a new payment helps. It has fresh challenges in `WWW-Authenticate` and
 //!   `PAYMENT-REQUIRED`. If a credential was refused, the body says why.
 //! - 503 without a challenge if the node, the store or the price function fails: clients are never
-//!   asked to pay for a server fault.
+//!   asked to pay for a server fault. While the store fails, only durations are sold, because they do
+//!   not need it.
 //! - 400 for a request that no payment can make valid, and 421 for another server's authority. A
 //!   body that comes too slowly gets 408, and one that is too large gets 413.
 //! - 404 for a path that a table refuses, 405 for a method that no rule names.

@@ -11,7 +11,8 @@ impl Paywall {
     ///
     /// It waits for each of them at most [`time_limit`](super::PaywallBuilder::time_limit). If both
     /// answered, it does not ask again for a second. It makes no invoice and takes no use. A store
-    /// that cannot write to its disk is not ready.
+    /// that cannot write to its disk is not ready. While the store is not ready, nothing is sold that
+    /// it must count.
     ///
     /// # Errors
     ///
@@ -43,6 +44,10 @@ impl Paywall {
         }
         let node = within(setup.time_limit, setup.receiver.ready()).await;
         let store = within(setup.time_limit, setup.store.ready()).await;
+        match &store {
+            Some(why) => setup.store_health.failed(why),
+            None => setup.store_health.answered(),
+        }
         if node.is_none() && store.is_none() {
             setup.readiness.note();
             return Ok(());

@@ -89,6 +89,14 @@ impl<T> Slow<T> {
         self.mood.calls.load(Ordering::SeqCst)
     }
 
+    fn disk_is_full() -> StoreError {
+        StoreError::new(
+            StoreErrorKind::Unavailable,
+            "the test's store",
+            "the disk is full",
+        )
+    }
+
     async fn before(&self) {
         self.mood.calls.fetch_add(1, Ordering::SeqCst);
         if self.mood.hesitates.load(Ordering::SeqCst) {
@@ -129,16 +137,9 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
 
     fn consume(&self, request: UseRequest) -> BoxFuture<'_, Result<Consumption, StoreError>> {
         Box::pin(async move {
-            let disk_is_full = || {
-                StoreError::new(
-                    StoreErrorKind::Unavailable,
-                    "the test's store",
-                    "the disk is full",
-                )
-            };
             self.before().await;
             if self.mood.fails_at_once.load(Ordering::SeqCst) {
-                return Err(disk_is_full());
+                return Err(Self::disk_is_full());
             }
             if self.mood.refuses.load(Ordering::SeqCst) {
                 return Err(StoreError::new(
@@ -149,9 +150,19 @@ impl<T: ReplayStore> ReplayStore for Slow<T> {
             }
             let answer = self.inner.consume(request).await;
             if self.after().await {
-                Err(disk_is_full())
+                Err(Self::disk_is_full())
             } else {
                 answer
+            }
+        })
+    }
+
+    fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            self.before().await;
+            match self.mood.fails_at_once.load(Ordering::SeqCst) {
+                true => Err(Self::disk_is_full()),
+                false => self.inner.ready().await,
             }
         })
     }

@@ -1,15 +1,16 @@
 //! A store that cannot answer: 503, never a free pass, never a new challenge, and nothing is lost.
 
-use std::num::NonZeroUsize;
+use std::{num::NonZeroUsize, time::Duration};
 
 use axum::{Router, routing::get as on_get};
 use bytes::Bytes;
 use http::{Response, StatusCode};
-use tower_x402::{Amount, MemoryStore};
+use tower_x402::{Amount, Charge, MemoryStore};
 
 use crate::{
     customer::{ALL, Call},
-    shop::{Shop, ask, problem},
+    journal::Journal,
+    shop::{Shop, ask, get, problem},
     slow::Slow,
 };
 
@@ -63,6 +64,54 @@ async fn a_store_in_trouble_serves_nobody_asks_for_no_payment_and_spends_nothing
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn while_the_store_fails_nothing_is_sold_that_it_must_count() {
+    let journal = Journal::begin();
+    let shop = Shop::new();
+    let store = Slow::new(shop.store.clone());
+    let builder = shop.builder_of_every_dialect();
+    let paywall = builder.replay_store(store.clone()).build().unwrap();
+    let once = Charge::new(Amount::from_sat(10));
+    let day = once.clone().for_duration(Duration::from_secs(86_400));
+    let (once, day) = (paywall.charge(once).unwrap(), paywall.charge(day).unwrap());
+    let app = Router::new()
+        .route("/once", on_get(async || "sunny").route_layer(once))
+        .route("/day", on_get(async || "sunny").route_layer(day));
+    let call = Call::new("GET", "/once");
+    let sold = || ask(&app, call.request());
+    let paid = call.with(shop.bought(&call, &sold().await).of(ALL[0]));
+    for is_probed in [false, true] {
+        store.fails_at_once(true);
+        if is_probed {
+            assert!(paywall.ready().await.is_err());
+        } else {
+            is_our_fault(&ask(&app, paid.request()).await);
+        }
+        let invoices = shop.node.invoices_created();
+        for _ in 0..3 {
+            is_our_fault(&sold().await);
+        }
+        assert_eq!(shop.node.invoices_created(), invoices);
+        // Its credential is good without the store.
+        let day = ask(&app, get("/day")).await;
+        assert_eq!(day.status(), StatusCode::PAYMENT_REQUIRED);
+
+        // A probe each second finds out that it is well again.
+        store.fails_at_once(false);
+        is_our_fault(&sold().await);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(sold().await.status(), StatusCode::PAYMENT_REQUIRED);
+        tokio::time::advance(Duration::from_secs(10)).await;
+    }
+    assert_eq!(ask(&app, paid.request()).await.status(), StatusCode::OK);
+    let once = "ERROR tower_x402 message=no use was consumed: the test's store is not available: the disk is full\n\
+                INFO tower_x402 message=the store of spent payments answers again\n";
+    let lines = journal.lines();
+    let of_store = lines.lines().filter(|line| line.contains("store"));
+    let of_store: String = of_store.map(|line| format!("{line}\n")).collect();
+    assert_eq!(of_store, once.repeat(2));
+}
+
 #[tokio::test]
 async fn a_store_that_is_full_forgets_nothing_that_is_live() {
     let shop = Shop::new();
@@ -84,17 +133,9 @@ async fn a_store_that_is_full_forgets_nothing_that_is_live() {
     );
     let (first, second) = (shop.bought(&call, &first), shop.bought(&call, &second));
     for dialect in ALL {
-        let status = if dialect == ALL[0] {
-            StatusCode::OK
-        } else {
-            StatusCode::PAYMENT_REQUIRED
-        };
-        assert_eq!(
-            ask(&app, call.with(first.of(dialect)).request())
-                .await
-                .status(),
-            status
-        );
+        let answer = ask(&app, call.with(first.of(dialect)).request()).await;
+        let is_served = answer.status() == StatusCode::OK;
+        assert_eq!(is_served, dialect == ALL[0], "{answer:?}");
         is_our_fault(&ask(&app, call.with(second.of(dialect)).request()).await);
     }
 }

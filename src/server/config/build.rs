@@ -126,6 +126,7 @@ impl PaywallBuilder {
             confirmations: Default::default(),
             repricing: Pace::new(RUNS_OF_ONE_PAYMENT, RUNS_OF_ONE_CLIENT),
             readiness: Default::default(),
+            store_health: Default::default(),
             notices: Default::default(),
             profile,
         }))

@@ -22,6 +22,7 @@ use crate::{
             pace::Pace,
             readiness::Readiness,
             spent::Spent,
+            store_health::StoreHealth,
             turns::{self, Turns},
         },
     },
@@ -91,6 +92,7 @@ pub(in crate::server) struct PaywallState {
     /// Limits how often credentials cause a run of a price function.
     pub(in crate::server) repricing: Pace,
     pub(in crate::server) readiness: Readiness,
+    pub(in crate::server) store_health: StoreHealth,
     pub(in crate::server) notices: Notices,
 }
 

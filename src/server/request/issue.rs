@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     dialect::{self, Committed, Dialect, RequestView},
     lightning::{Description, InvoiceRequest, NodeErrorKind},
-    payment::{Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
+    payment::{Access, Amount, Invoice, InvoiceDescription, Refusal, SKEW, Terms},
     server::{
         config::paywall::PaywallState,
         limit::{CallEnd, Slot},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Asks the node for an invoice, and answers 402 in every dialect that can encode this request.
-/// Answers 503 if the node fails.
+/// Answers 503 if the node fails, or if the store that must count what is sold does.
 pub(in crate::server) async fn challenge(
     asked: &PricedRequest,
     amount: Amount,
@@ -64,6 +64,11 @@ pub(in crate::server) async fn challenge(
         None => (Description::Text(memo(terms, view.authority())), None),
     };
     let request = InvoiceRequest::new(amount, description, terms.invoice_expiry);
+    let is_counted = !matches!(terms.access, Access::ForDuration(_));
+    let (store, limit) = (&*setup.store, setup.time_limit);
+    if is_counted && setup.store_health.is_down(store, limit).await {
+        return answers::unavailable("the store of spent payments cannot answer");
+    }
     if let Err(answer) = claim::number(asked, &slot).await {
         return *answer;
     }

@@ -11,7 +11,7 @@ use super::{
     grant::grant,
     pending::{Pending, discard},
     quote::{PriceAnswer, WAIT_FOR_FREE, quote},
-    settle::{self, Outcome},
+    settle::{self, Outcome, Unanswered},
     unpaid::{ask, pass},
     within,
 };
@@ -23,7 +23,6 @@ use crate::{
         config::BoxError,
         state::{pace::TooOften, turns::End},
     },
-    trace,
 };
 
 /// Step 4, with what the head alone has shown.
@@ -315,14 +314,14 @@ pub(in crate::server) fn consume<B: Send + 'static>(
         } = *candidate;
         let routes = pending.asked.routes.clone();
         let setup = routes.paywall.setup();
-        let outcome = within(setup.time_limit, settle::consume(setup, &proof, ask)).await;
+        let outcome = settle::consume(setup, &proof, ask).await;
         turn.end(match &outcome {
-            Some(Ok(Outcome::Granted { .. })) => End::Good,
-            Some(_) => End::Bad,
-            None => End::Silent,
+            Ok(Outcome::Granted { .. }) => End::Good,
+            Ok(_) | Err(Unanswered::Failed) => End::Bad,
+            Err(Unanswered::Late) => End::Silent,
         });
         match outcome {
-            Some(Ok(Outcome::Granted { granted, remaining })) => {
+            Ok(Outcome::Granted { granted, remaining }) => {
                 match again::note_identifier(&mut pending.asked, granted).await {
                     Ok(granted) => {
                         let granted = Some((granted, remaining));
@@ -331,11 +330,11 @@ pub(in crate::server) fn consume<B: Send + 'static>(
                     Err(refused) => Decision::Answer(refused),
                 }
             }
-            Some(Ok(Outcome::InUse)) => {
+            Ok(Outcome::InUse) => {
                 pending.asked.in_use = true;
                 Decision::Spent(pending, (dialect, next))
             }
-            Some(Ok(Outcome::Spent)) => {
+            Ok(Outcome::Spent) => {
                 let is_served = setup.spent.is_served(proof.payment_hash);
                 pending.asked.in_use |= is_served;
                 if !is_served {
@@ -343,20 +342,7 @@ pub(in crate::server) fn consume<B: Send + 'static>(
                 }
                 Decision::Spent(pending, (dialect, next))
             }
-            Some(Err(error)) => {
-                trace::error(format_args!("no use was consumed: {error}"));
-                answer(answers::unavailable(
-                    "the store of spent payments cannot answer",
-                ))
-            }
-            None => {
-                trace::error(format_args!(
-                    "the store of spent payments did not answer in time"
-                ));
-                answer(answers::unavailable(
-                    "the store of spent payments did not answer in time",
-                ))
-            }
+            Err(why) => answer(answers::unavailable(why.detail())),
         }
     })
 }

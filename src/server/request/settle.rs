@@ -4,16 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Response, request::Parts};
 
-use super::pending::RequestPlace;
+use super::{pending::RequestPlace, within};
 use crate::{
     clock::Timestamp,
     payment::{PaymentHash, PaymentReceipt, Proof},
-    replay::{ConsumptionKey, Lease, Leased, ReleaseReason, StoreError, UseLimits},
+    replay::{ConsumptionKey, Lease, Leased, ReleaseReason, StoreError, StoreErrorKind, UseLimits},
     server::{
         config::paywall::PaywallState,
         routes::{priced::PricedRoutes, rule::Rule},
         state::spent::Spent,
     },
+    trace,
 };
 
 /// A use that the store granted. When dropped it goes back to the store or is remembered as spent.
@@ -68,8 +69,50 @@ pub(in crate::server) enum Outcome {
 /// serves one, they answer 409 until then.
 const SERVING: Duration = Duration::from_secs(300);
 
-/// Consumes one use of what a proof paid for.
+/// Why the store did not answer.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::server) enum Unanswered {
+    Failed,
+    Late,
+}
+
+impl Unanswered {
+    pub(in crate::server) const fn detail(self) -> &'static str {
+        match self {
+            Self::Failed => "the store of spent payments cannot answer",
+            Self::Late => "the store of spent payments did not answer in time",
+        }
+    }
+}
+
+/// Consumes one use of what a proof paid for, and notes whether the store answered.
 pub(in crate::server) async fn consume(
+    setup: &PaywallState,
+    proof: &Proof,
+    ask: (UseLimits, Timestamp),
+) -> Result<Outcome, Unanswered> {
+    match within(setup.time_limit, take(setup, proof, ask)).await {
+        Some(Ok(outcome)) => {
+            setup.store_health.answered();
+            Ok(outcome)
+        }
+        // So many calls wait that this one was not taken: the store answers.
+        Some(Err(error)) if error.kind() == StoreErrorKind::Refused => {
+            trace::error(format_args!("no use was consumed: {error}"));
+            Err(Unanswered::Failed)
+        }
+        Some(Err(error)) => {
+            setup.store_health.failed(error);
+            Err(Unanswered::Failed)
+        }
+        None => {
+            setup.store_health.failed("it did not answer in time");
+            Err(Unanswered::Late)
+        }
+    }
+}
+
+async fn take(
     setup: &PaywallState,
     proof: &Proof,
     (limits, retain_until): (UseLimits, Timestamp),

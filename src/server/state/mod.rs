@@ -8,4 +8,5 @@ mod overlooked;
 pub(super) mod pace;
 pub(super) mod readiness;
 pub(super) mod spent;
+pub(super) mod store_health;
 pub(super) mod turns;
