@@ -125,7 +125,7 @@ impl FacilitatorBuilder {
         self
     }
 
-    /// Accepts, on mainnet too, a store that forgets everything when the process ends.
+    /// Accepts, on mainnet too, a store that may forget everything when its process or server ends.
     ///
     /// Nothing settles twice after a restart: every proof whose invoice was made before the
     /// restart, or within twice the skew after it, is refused. Clients whose payment was not
@@ -150,8 +150,8 @@ impl FacilitatorBuilder {
             && !self.volatile
         {
             return error(
-                "this store forgets what was settled when the process ends, and mainnet is enabled: use a durable store such as \
-                 DurableStore::open(\"spent\")?, accept this one with .allow_volatile_replay_store(), or support test networks only, with \
+                "this store may forget what was settled when its process or server ends, and mainnet is enabled: use a durable store such as \
+                 DurableStore::open(\"spent\")?, set up the server of a Redis or PostgreSQL store as its warning in the log says, accept this one with .allow_volatile_replay_store(), or support test networks only, with \
                  .networks([..])",
             );
         }

@@ -62,7 +62,8 @@ impl fmt::Debug for Store {
 /// # Errors
 ///
 /// [`StoreErrorKind::Setup`] if the URL is wrong or a feature is missing, or as the store's own
-/// constructor says. No error shows the URL, because that may hold a password.
+/// constructor says. No error shows the URL, because that may hold a password. If a server cannot be
+/// reached, the error names its host and port.
 pub async fn connect(url: &str) -> Result<Store, StoreError> {
     let scheme = url.split(':').next().unwrap_or_default();
     match scheme {

@@ -44,6 +44,12 @@ impl StoreError {
         Self::new(self.kind, self.store, self.source.to_string())
     }
 
+    /// Returns the same error with what it is about before its text.
+    #[cfg(feature = "replay-redis")]
+    pub(super) fn at(&self, place: &impl fmt::Display) -> Self {
+        Self::new(self.kind, self.store, format!("{place}: {}", self.source))
+    }
+
     /// Returns the kind of the error.
     #[must_use]
     pub const fn kind(&self) -> StoreErrorKind {

@@ -19,7 +19,10 @@ use tower_x402::{
     },
 };
 
-use crate::{GRANTED, LATER, NOW, ONCE, answered, child, connect, consume, key, server::Server};
+use crate::{
+    GRANTED, LATER, NOW, ONCE, answered, child, connect, consume, journal::Journal, key,
+    server::Server,
+};
 
 #[tokio::test]
 async fn a_server_that_is_down_is_an_error_and_service_returns_without_a_restart() {
@@ -196,10 +199,18 @@ async fn the_durability_is_what_the_server_is_configured_for() {
     let url = server.url("s");
     assert_eq!(connect(&url).await.durability(), Durable);
     server.sql("ALTER ROLE x402 SET synchronous_commit = off");
+    let journal = Journal::begin();
     assert_eq!(connect(&url).await.durability(), Volatile);
+    let lines = journal.lines();
+    assert!(lines.contains("set `synchronous_commit = on`"), "{lines}");
     server.sql("ALTER ROLE x402 RESET synchronous_commit");
     server.sql("ALTER TABLE s.entries SET UNLOGGED");
     assert_eq!(connect(&url).await.durability(), Volatile);
+    let lines = journal.lines();
+    assert!(
+        lines.contains("run `ALTER TABLE s.entries SET LOGGED`"),
+        "{lines}"
+    );
     server.sql("ALTER TABLE s.entries SET LOGGED");
     let store = connect(&url).await;
     assert_eq!(store.durability(), Durable);
@@ -210,6 +221,8 @@ async fn the_durability_is_what_the_server_is_configured_for() {
     assert_eq!(error.kind(), StoreErrorKind::Refused);
     assert!(error.to_string().contains("fsync"), "{error}");
     assert_eq!(connect(&url).await.durability(), Volatile);
+    let lines = journal.lines();
+    assert!(lines.contains("set `fsync = on` at the server"), "{lines}");
 }
 
 #[tokio::test]

@@ -62,17 +62,54 @@ async fn tls_needs_a_certificate_that_is_trusted_and_no_error_tells_the_password
     let store = connect(&trusted).await;
     assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
     let wrong = [
-        url.clone(),
-        trusted.replace("localhost", "127.0.0.1"),
-        trusted.replace("hunter2", "hunter3"),
-        trusted.replace("require", "disable"),
+        (url.clone(), ""),
+        (trusted.replace("localhost", "127.0.0.1"), ""),
+        (
+            trusted.replace("hunter2", "hunter3"),
+            "check the user and the password",
+        ),
+        (
+            trusted.replace(":hunter2", ""),
+            "give a password in the URL",
+        ),
+        (
+            trusted.replace("require", "disable"),
+            "check the user in the URL, and `pg_hba.conf`",
+        ),
     ];
-    for url in wrong {
+    for (url, fix) in wrong {
         let error = PostgresStore::connect(&url).await.unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(fix), "{url}: {text}");
+        assert!(text.contains(&format!(":{}: ", server.port)), "{text}");
         assert!(
             !format!("{error} {error:?} {store:?}").contains("hunter"),
             "{error:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_a_connection_names_its_place_and_the_fix() {
+    let error = PostgresStore::connect("postgres://x402@127.0.0.1:1/postgres").await;
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("127.0.0.1:1: "), "{error}");
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let url = server.url("s");
+    for (url, fix) in [
+        (
+            format!("{url}&sslmode=require"),
+            "turn on `ssl` at the server",
+        ),
+        (
+            url.replace("/postgres?", "/nowhere?"),
+            "check the database in the URL",
+        ),
+    ] {
+        let error = PostgresStore::connect(&url).await.unwrap_err().to_string();
+        assert!(error.contains(fix), "{error}");
     }
 }
 

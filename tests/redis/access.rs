@@ -2,13 +2,13 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 
-use tower_x402::replay::{RedisStore, StoreErrorKind};
+use tower_x402::replay::{Durability, RedisStore, ReplayStore as _, StoreErrorKind};
 
 use crate::{
     GRANTED, consume,
     journal::Journal,
     key, patient,
-    server::{Server, free_port, programs},
+    server::{DURABLE, Server, free_port, programs},
 };
 
 #[tokio::test]
@@ -19,9 +19,19 @@ async fn a_password_opens_the_server_and_is_not_printed() {
         let store = patient(&at(":hunter2@")).await;
         assert_eq!(consume(&store, key(1)).await.unwrap(), GRANTED);
         assert!(!format!("{store:?}").contains("hunter2"));
-        for user in ["", ":hunter3@", "nobody:hunter3@"] {
+        let (none, wrong) = (
+            "give a password in the URL",
+            "check the user and the password",
+        );
+        for (user, fix) in [("", none), (":hunter3@", wrong), ("nobody:hunter3@", wrong)] {
             let error = RedisStore::connect(&at(user)).await.unwrap_err();
-            assert!(!format!("{error} {error:?}").contains("hunter"), "{error}");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains("hunter"), "{error}");
+            assert!(text.contains(fix), "{error}");
+            assert!(
+                text.contains(&format!("127.0.0.1:{}: ", server.port)),
+                "{error}"
+            );
         }
     }
 }
@@ -44,6 +54,54 @@ async fn a_password_file_that_every_user_may_read_is_logged_with_its_fix() {
         );
         assert_eq!(lines.matches(&said).count(), warnings, "{mode:o}: {lines}");
         assert!(!lines.contains("hunter2"), "{lines}");
+    }
+}
+
+#[tokio::test]
+async fn a_user_with_the_rights_of_the_docs_uses_the_store_and_one_without_them_is_told_where_they_are()
+ {
+    for program in programs() {
+        let server = Server::start(program, &DURABLE);
+        let rights = "on >hunter2 ~{shop}* ~{shop/* +@read +@write +@scripting +@transaction +info +role +wait +config|get";
+        let words: Vec<_> = ["ACL", "SETUSER", "shop"]
+            .into_iter()
+            .chain(rights.split(' '))
+            .collect();
+        server.ask(&words);
+        let url = format!("redis://shop:hunter2@127.0.0.1:{}?name=shop", server.port);
+        let store = patient(&url).await;
+        assert_eq!(store.durability(), Durability::Durable);
+        let asked = (0..64).map(|number| consume(&store, key(number)));
+        for answer in futures_util::future::join_all(asked).await {
+            assert_eq!(answer.unwrap(), GRANTED);
+        }
+        store.ready().await.unwrap();
+        let other = url.replace("name=shop", "name=other");
+        let error = RedisStore::connect(&other).await.unwrap_err().to_string();
+        assert!(error.contains("docs of `RedisStore`"), "{error}");
+        server.ask(&["ACL", "SETUSER", "shop", "-config|get"]);
+        let journal = Journal::begin();
+        let store = patient(&url).await;
+        assert_eq!(store.durability(), Durability::Volatile);
+        let lines = journal.lines();
+        assert!(
+            lines.contains("let the user of the store run `CONFIG GET`"),
+            "{lines}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_error_of_a_connection_names_the_host_the_port_and_a_plain_port_under_tls() {
+    let port = free_port();
+    let url = format!("redis://127.0.0.1:{port}");
+    let error = RedisStore::connect(&url).await.unwrap_err().to_string();
+    assert!(error.contains(&format!("127.0.0.1:{port}: ")), "{error}");
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let url = format!("rediss://127.0.0.1:{}", server.port);
+        let error = RedisStore::connect(&url).await.unwrap_err().to_string();
+        assert!(error.contains("speaks no TLS at this port"), "{error}");
     }
 }
 

@@ -8,7 +8,9 @@ use tower_x402::replay::{
 };
 
 use crate::{
-    GRANTED, ONCE, consume, key,
+    GRANTED, ONCE, consume,
+    journal::Journal,
+    key,
     patience::answered,
     patient,
     server::{DURABLE, Server, programs},
@@ -33,14 +35,26 @@ async fn a_server_that_may_evict_is_refused() {
 #[tokio::test]
 async fn only_a_server_that_syncs_before_it_answers_is_durable() {
     for program in programs() {
-        for settings in [
-            ["--appendonly", "no", "--appendfsync", "always"],
-            ["--appendonly", "yes", "--appendfsync", "everysec"],
+        for (settings, fix) in [
+            (
+                ["--appendonly", "no", "--appendfsync", "always"],
+                "set `appendonly yes` at the server",
+            ),
+            (
+                ["--appendonly", "yes", "--appendfsync", "everysec"],
+                "set `appendfsync always` at the server",
+            ),
         ] {
             let server = Server::start(program, &settings);
+            let journal = Journal::begin();
             assert_eq!(
                 patient(&server.url("shop")).await.durability(),
                 Durability::Volatile
+            );
+            let lines = journal.lines();
+            assert!(
+                lines.contains("is not durable") && lines.contains(fix),
+                "{lines}"
             );
         }
         let server = Server::start(program, &DURABLE);

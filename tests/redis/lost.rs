@@ -234,6 +234,11 @@ async fn an_empty_server_does_not_pass_for_the_one_that_was_there() {
             consume(&store, key(1)).await.unwrap_err().kind(),
             StoreErrorKind::Corrupt
         );
+        let text = consume(&store, key(1)).await.unwrap_err().to_string();
+        assert!(
+            text.contains("one request or several is refused then, and durations stay valid"),
+            "{text}"
+        );
         let new = patient(&server.url("shop")).await;
         assert_ne!(new.id(), store.id());
         assert_eq!(

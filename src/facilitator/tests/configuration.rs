@@ -55,7 +55,7 @@ fn a_configuration_that_could_settle_twice_or_never_is_refused() {
         ),
         (
             durable,
-            "use a durable store such as DurableStore::open(\"spent\")?, accept this one with .allow_volatile_replay_store(), or support test",
+            "use a durable store such as DurableStore::open(\"spent\")?, set up the server of a Redis or PostgreSQL store as its warning in the log says, accept this one with .allow_volatile_replay_store(), or support test",
         ),
     ] {
         assert!(

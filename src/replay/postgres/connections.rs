@@ -12,7 +12,7 @@ use tokio::{
 use tokio_postgres::{Client, Row, types::Type};
 
 use super::{
-    error::{Failure, refused, store_error, text, unavailable},
+    error::{Failure, refused, store_error, unavailable},
     gate::Gate,
     open::Opened,
     seen::{Seen, SeenRow, Write},
@@ -230,8 +230,8 @@ impl Connections {
                     lock(&self.gate).succeeded();
                     return Ok(client.insert(connected));
                 }
-                Ok(Err(error)) => text(&error),
-                Err(_) => "the database cannot be reached in time".to_owned(),
+                Ok(Err(error)) => self.database.cannot_connect(&error),
+                Err(_) => self.database.said("it cannot be reached in time"),
             };
             lock(&self.gate).failed(Instant::now(), cause.clone());
             return Err(refused(cause));

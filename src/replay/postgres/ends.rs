@@ -324,6 +324,7 @@ mod tests {
                 created_at: Timestamp::MAX,
                 server: 1,
                 is_durable: true,
+                fix: None,
             },
         );
         let ends = Arc::<Ends>::default();

@@ -20,6 +20,8 @@ pub(super) struct Opened {
     /// The start of the server.
     pub(super) server: i64,
     pub(super) is_durable: bool,
+    /// What to change, if it is not durable.
+    pub(super) fix: Option<String>,
 }
 
 /// Opens the store, and makes it first if it is not there.
@@ -30,22 +32,27 @@ pub(super) async fn open(
     deadline: Instant,
 ) -> Result<Opened, StoreError> {
     let opened = async {
-        let client = database.connect().await?;
+        let client = database.connect().await;
+        let client = client.map_err(|error| unavailable(database.cannot_connect(&error)))?;
         let version = client.query_typed_one(VERSION, &[]).await?;
         check_version(version.try_get("version")?)?;
-        match open_on(&client, statements, now).await {
+        let mut opened = match open_on(&client, statements, now).await {
             Err(Problem::Database(error)) if is_not_made(&error) => {
                 client.batch_execute(&statements.migration).await?;
-                open_on(&client, statements, now).await
+                open_on(&client, statements, now).await?
             }
-            opened => opened,
+            opened => opened?,
+        };
+        if !opened.is_durable {
+            opened.fix = Some(fix(&client, &database.schema).await?);
         }
+        Ok(opened)
     };
     match timeout_at(deadline, opened).await {
         Ok(Ok(opened)) => Ok(opened),
-        Ok(Err(Problem::Database(error))) => Err(unavailable(text(&error))),
+        Ok(Err(Problem::Database(error))) => Err(unavailable(database.said(&text(&error)))),
         Ok(Err(Problem::Store(error))) => Err(error),
-        Err(_) => Err(unavailable("the database cannot be reached in time")),
+        Err(_) => Err(unavailable(database.said("it cannot be reached in time"))),
     }
 }
 
@@ -107,9 +114,29 @@ async fn open_on(
         created_at,
         server: row.try_get("server")?,
         is_durable: row.try_get("durable")?,
+        fix: None,
     })
 }
 
+/// Returns what to change so that a store is durable that is not.
+async fn fix(client: &Client, schema: &str) -> Result<String, tokio_postgres::Error> {
+    let statement = SETTINGS.replace("{schema}", schema);
+    let row = client.query_typed_one(&statement, &[]).await?;
+    let mut fixes = Vec::new();
+    if row.try_get::<_, &str>("fsync")? != "on" {
+        fixes.push("set `fsync = on` at the server".to_owned());
+    }
+    if row.try_get::<_, &str>("commits")? == "off" {
+        fixes.push("set `synchronous_commit = on` for its role, database and server".to_owned());
+    }
+    if row.try_get::<_, bool>("unlogged")? {
+        fixes.push(format!("run `ALTER TABLE {schema}.entries SET LOGGED`"));
+    }
+    Ok(fixes.join(", and "))
+}
+
+const SETTINGS: &str = "SELECT current_setting('fsync') AS fsync, current_setting('synchronous_commit') AS commits,
+    (SELECT relpersistence <> 'p' FROM pg_class WHERE oid = '{schema}.entries'::regclass) AS unlogged";
 const VERSION: &str = "SELECT current_setting('server_version_num') AS version";
 const LEAST_VERSION: u32 = 15;
 

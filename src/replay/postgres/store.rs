@@ -10,7 +10,7 @@ use super::{
     connections::{Connections, Statement},
     consumes::Consumes,
     ends::{End, Ends},
-    error::{refused, setup, unavailable},
+    error::{NAME, refused, setup, unavailable},
     open::open,
     options::PostgresOptions,
     statements::Statements,
@@ -23,6 +23,7 @@ use crate::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
         StoreId, UseId, UseRequest,
     },
+    trace,
 };
 
 /// A store in a PostgreSQL database (version 15 or later), which many processes share. Both a
@@ -42,7 +43,8 @@ use crate::{
 /// | `schema` | the schema of the store; by default `tower_x402` |
 ///
 /// TLS is required to any host but this machine, unless the URL says `sslmode=disable`. To this
-/// machine it is used if the URL says `sslmode=require`. The server's certificate and name are
+/// machine it is used if the URL says `sslmode=require`. Other values are `prefer`, which is the
+/// default. The server's certificate and name are
 /// always checked. If the URL names several hosts (`host1:5432,host2:5432`), the store uses the one
 /// that accepts writes. No error and no log line contains the password.
 ///
@@ -65,8 +67,8 @@ use crate::{
 ///
 /// The store is [`Durability::Durable`] if the server says, when it is connected, that `fsync` is
 /// on, that `synchronous_commit` is not off for this role and database, and that the table is
-/// logged. Otherwise it is [`Durability::Volatile`], and a paywall for mainnet cannot be built with
-/// it. If `synchronous_commit` is turned off later, each statement turns it on for itself. If
+/// logged. Otherwise it is [`Durability::Volatile`], a warning says what to change, and a paywall for
+/// mainnet cannot be built with it. If `synchronous_commit` is turned off later, each statement turns it on for itself. If
 /// `fsync` is turned off later, every call fails.
 ///
 /// With `synchronous_commit` off, the last writes may also be lost when one process of the server
@@ -174,11 +176,17 @@ impl PostgresStore {
         let (runtime, start, thread) = start_thread()?;
         let opening = runtime.spawn(async move {
             let deadline = Instant::now() + time_limit;
-            let opened = open(&database, &statements, clock.now(), deadline).await?;
+            let mut opened = open(&database, &statements, clock.now(), deadline).await?;
+            let fix = opened.fix.take();
             let connections = Connections::new(database, statements, clock, time_limit, &opened);
-            Ok((connections, opened.created_at))
+            Ok((connections, opened.created_at, fix))
         });
-        let (connections, created_at) = opening.await.map_err(|_| gone())??;
+        let (connections, created_at, fix) = opening.await.map_err(|_| gone())??;
+        if let Some(fix) = fix {
+            trace::warn(format_args!(
+                "{NAME} is not durable, so it may forget which payments are spent, and mainnet is refused: {fix}"
+            ));
+        }
         let (connections, ends) = (Arc::new(connections), Arc::<Ends>::default());
         let _ = start.send((connections.clone(), ends.clone()));
         Ok(Self {

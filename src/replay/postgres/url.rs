@@ -10,9 +10,11 @@ use rustls::{
 use tokio_postgres::{
     Client, Config,
     config::{Host, SslMode, TargetSessionAttrs},
+    error::SqlState,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::error::text;
 use crate::exposed::warn_if_open_to_all;
 
 /// A database, and how to reach it. Nothing prints its password.
@@ -35,6 +37,10 @@ impl Database {
             );
         }
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        // Otherwise a part of the password is taken for the host or the database.
+        if address.matches('@').count() > 1 {
+            return Err(UNENCODED.into());
+        }
         let mut others = Vec::new();
         let (mut schema, mut connections) = ("tower_x402".to_owned(), CONNECTIONS);
         let (mut passwords, mut ca_file) = (Vec::new(), None);
@@ -52,11 +58,17 @@ impl Database {
                 "password_env" => passwords.push(from_environment(&value()?)?),
                 "password_file" => passwords.push(read_password(&value()?)?),
                 "schema" => schema = checked_schema(value()?)?,
+                "sslmode" if !["disable", "prefer", "require"].contains(&&*value()?) => {
+                    return Err(
+                        "expected sslmode=disable, prefer or require: require always checks the certificate and the name, as verify-full does"
+                            .into(),
+                    );
+                }
                 _ => others.push(field),
             }
         }
         let mut config = Config::from_str(&format!("{address}?{}", others.join("&")))
-            .map_err(|error| format!("the URL is not valid: {}", super::error::text(&error)))?;
+            .map_err(|error| format!("the URL is not valid: {}", text(&error)))?;
         if passwords.len() + usize::from(config.get_password().is_some()) > 1 {
             return Err("expected one of a password, password_file and password_env".into());
         }
@@ -78,6 +90,42 @@ impl Database {
         // Whoever uses the client learns of its errors.
         tokio::spawn(async move { drop(connection.await) });
         Ok(client)
+    }
+
+    /// Returns why no connection could be made, with a fix if there is one. Shows no password.
+    pub(super) fn cannot_connect(&self, error: &tokio_postgres::Error) -> String {
+        let cause = text(error);
+        let lacks_tls = cause.contains("server does not support TLS");
+        let fix = match error.code().map(SqlState::code) {
+            Some("28P01") => "; check the user and the password in the URL or its password_file",
+            Some("28000") => "; check the user in the URL, and `pg_hba.conf` of the server",
+            Some("3D000") => "; check the database in the URL, or create it",
+            None if cause.contains("password missing") => {
+                "; give a password in the URL, or name password_file or password_env"
+            }
+            None if lacks_tls => {
+                "; turn on `ssl` at the server, or write sslmode=disable if nobody else is on the way"
+            }
+            _ => "",
+        };
+        self.said(&format!("{cause}{fix}"))
+    }
+
+    /// Returns a text that begins with the hosts of the database and their ports.
+    pub(super) fn said(&self, text: &str) -> String {
+        let (hosts, ports) = (self.config.get_hosts(), self.config.get_ports());
+        let port = |at: usize| ports.get(at).or(ports.first()).copied().unwrap_or(5432);
+        let place = |(at, host): (usize, &Host)| match host {
+            Host::Tcp(name) => format!("{name}:{}", port(at)),
+            #[cfg(unix)]
+            Host::Unix(folder) => format!("{}/.s.PGSQL.{}", folder.display(), port(at)),
+        };
+        let mut places: Vec<_> = hosts.iter().enumerate().map(place).collect();
+        if places.is_empty() {
+            let addresses = self.config.get_hostaddrs().iter().enumerate();
+            places.extend(addresses.map(|(at, ip)| format!("{ip}:{}", port(at))));
+        }
+        format!("{}: {text}", places.join(", "))
     }
 
     /// Asks the server to cancel what a client is waiting for, for a short while.
@@ -185,6 +233,7 @@ fn checked_schema(name: String) -> Result<String, String> {
     Err("expected up to 48 of a-z, 0-9 and _ as the schema in the URL".into())
 }
 
+const UNENCODED: &str = "percent-encode the user and the password in the URL (`@` is %40, `/` is %2F, `?` is %3F, `:` is %3A), or name password_file";
 const CONNECTIONS: usize = 8;
 const MOST_CONNECTIONS: usize = 1_000;
 /// For each host.
@@ -257,6 +306,38 @@ mod tests {
     }
 
     #[test]
+    fn a_mode_of_tls_or_a_password_that_is_not_encoded_is_refused_with_the_fix() {
+        let libpq = error("postgres://me@h/d?sslmode=verify-full");
+        assert!(
+            libpq.contains("expected sslmode=disable, prefer or require"),
+            "{libpq}"
+        );
+        for url in [
+            "postgres://me:s3cret/p@ss@h/d",
+            "postgres://me:p@ss/s3cret@h/d",
+        ] {
+            let error = error(url);
+            assert!(
+                error.contains("percent-encode the user and the password"),
+                "{error}"
+            );
+        }
+        let encoded = Database::parse("postgres://me:s3cret%2Fp%40ss@h/d").unwrap();
+        assert_eq!(
+            encoded.config.get_password(),
+            Some(b"s3cret/p@ss".as_slice())
+        );
+    }
+
+    #[test]
+    fn an_error_begins_with_each_host_and_its_port() {
+        let said = |url: &str| Database::parse(url).unwrap().said("down");
+        assert_eq!(said("postgres://me:hunter2@h/d"), "h:5432: down");
+        assert_eq!(said("postgres://me@a:1,b:2/d"), "a:1, b:2: down");
+        assert_eq!(said("postgres://me@%2Frun/d"), "/run/.s.PGSQL.5432: down");
+    }
+
+    #[test]
     fn a_wrong_url_is_an_error_that_tells_no_secret() {
         let wrong = [
             "mysql://me:secret@h/d",
@@ -264,6 +345,9 @@ mod tests {
             "postgres://me:secret@h/d?schema=a;b",
             "postgres://me:secret@h/d?schema=pg_x",
             "postgres://me:secret@h/d?schema=",
+            "postgres://me:secret@h/d?sslmode=verify-full",
+            "postgres://me:x/y@secret@h/d",
+            "postgres://me:x@secret/y@h/d",
             "postgres://me:secret@h/d?connections=0",
             "postgres://me:secret@h/d?connections=many",
             "postgres://me:secret@h/d?secret=secret",

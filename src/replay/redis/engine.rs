@@ -139,8 +139,9 @@ impl Servers {
             .unwrap_or_else(|_| Err(late()))
     }
 
-    /// Returns what all servers promise. None may promise less from then on.
-    pub(super) async fn promises(&self) -> Result<Promised, StoreError> {
+    /// Notes what all servers promise. None may promise less from then on. Returns what to change if
+    /// that does not make the store durable.
+    pub(super) async fn promises(&self) -> Result<Option<String>, StoreError> {
         let settings = async {
             match &self.kind {
                 Topology::Cluster(cluster) => {
@@ -162,7 +163,14 @@ impl Servers {
         let mut found = all.reduce(Promised::and).unwrap_or_default();
         // Only a store that is durable over a failover depends on it.
         found.all_replicas &= found.syncs && self.fails_over;
-        Ok(*self.common.promise.get_or_init(|| found))
+        let promised = *self.common.promise.get_or_init(|| found);
+        let mut fixes = settings.iter().filter_map(|server| server.to_sync.clone());
+        Ok(match fixes.next() {
+            None if self.fails_over && !promised.all_replicas => Some(
+                "set `min-replicas-to-write` of each server to the number of its replicas, at least 1".to_owned(),
+            ),
+            fix => fix,
+        })
     }
 
     /// Returns what tells apart the servers that have these buckets.
@@ -285,7 +293,8 @@ impl Engine {
 fn lost() -> StoreError {
     corrupt(
         "the server has forgotten what it acknowledged, so payments may be unspent there that were spent: \
-         choose another `name` in the URL, and what was sold for several requests before is refused",
+         choose another `name` in the URL, and start all processes again; what was sold before for one request or several \
+         is refused then, and durations stay valid",
     )
 }
 

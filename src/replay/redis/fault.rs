@@ -17,6 +17,17 @@ pub(super) fn not_sent(error: &RedisError) -> StoreError {
     refused(text(error))
 }
 
+/// Returns the error of a connection that could not be made.
+pub(super) fn not_connected(error: &RedisError, uses_tls: bool) -> StoreError {
+    let is_silent = error.is_timeout() || error.is_connection_dropped();
+    let hint = if uses_tls && is_silent {
+        "; if the server speaks no TLS at this port, name its TLS port, or write redis:// in place of rediss://"
+    } else {
+        ""
+    };
+    refused(text(error) + hint)
+}
+
 pub(super) fn refused(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Refused, NAME, text.into())
 }
@@ -77,14 +88,15 @@ pub(super) fn is_elsewhere(error: &RedisError) -> bool {
 /// Returns the text of an error, with a fix if there is one. No error of a server holds a password.
 fn text(error: &RedisError) -> String {
     let hint = match error.code() {
+        Some("NOAUTH") => "; give a password in the URL, or name password_file or password_env",
         Some("MISCONF") => "; the server cannot write to its disk",
         Some("NOPERM" | "NOSCRIPT") => {
-            "; its user needs the commands EVAL, EVALSHA, INFO, ROLE, WAIT and CONFIG GET"
+            "; see the rights that its user needs in the docs of `RedisStore`"
         }
         Some("OOM") => "; raise `maxmemory` of the server, and keep `maxmemory-policy noeviction`",
         Some("READONLY") => "; the server is a replica",
         _ if error.kind() == ErrorKind::AuthenticationFailed => {
-            "; check the user and the password in the URL"
+            "; check the user and the password in the URL or its password_file"
         }
         _ => "",
     };

@@ -12,7 +12,7 @@ use redis::{AsyncConnectionConfig, Cmd, RedisError, Value, aio::MultiplexedConne
 use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use super::{
-    fault::{has_ended, not_sent, refused, setup},
+    fault::{has_ended, not_connected, not_sent, refused, setup},
     gathering::Gathering,
     options::RedisOptions,
     scripts::Script,
@@ -190,14 +190,19 @@ impl Server {
     }
 
     async fn connect(&self) -> Result<Connected, StoreError> {
-        static NUMBERS: AtomicUsize = AtomicUsize::new(0);
         let host = self.host().await?;
-        let client = self.common.access.client(&host);
+        let connected = self.connect_to(&host).await;
+        connected.map_err(|error| error.at(&host))
+    }
+
+    async fn connect_to(&self, host: &Host) -> Result<Connected, StoreError> {
+        static NUMBERS: AtomicUsize = AtomicUsize::new(0);
+        let client = self.common.access.client(host);
         let client = client.map_err(|error| setup(error.to_string()))?;
         let mut connection = client
             .get_multiplexed_async_connection_with_config(&self.config())
             .await
-            .map_err(|error| not_sent(&error))?;
+            .map_err(|error| not_connected(&error, self.common.access.tls))?;
         let settings = settings::read(&mut connection).await?;
         let (promise, summary) = (self.common.promise.get(), &settings.summary);
         if promise.is_some_and(|promise| settings.promised.is_less_than(*promise)) {

@@ -20,6 +20,8 @@ pub(super) struct Settings {
     pub(super) promised: Promised,
     /// What the server says about it, for the log.
     pub(super) summary: String,
+    /// What to change so that each write is synced, if something is.
+    pub(super) to_sync: Option<String>,
 }
 
 /// What is true of each write before it is acknowledged.
@@ -91,25 +93,25 @@ pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Setti
         let mut pairs = config.chunks_exact(2);
         pairs.find_map(|pair| (pair[0] == name).then_some(pair[1].as_str()))
     };
-    let (promised, summary) = judge(CONFIG.map(value), field("connected_slaves"));
+    let values = CONFIG.map(value);
+    let (promised, summary) = judge(values, field("connected_slaves"));
     Ok(Settings {
         run: field("run_id").to_owned(),
         version,
         promised,
         summary,
+        to_sync: to_sync(values),
     })
 }
 
 /// Returns what a server promises with these values of [`CONFIG`], and a text about them.
 fn judge(values: [Option<&str>; 4], connected: &str) -> (Promised, String) {
-    let [appendonly, appendfsync, not_on_rewrite, replicas] = values;
-    let replicas = replicas.and_then(|number| number.parse().ok()).unwrap_or(0);
+    let replicas = values[3]
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0);
     let is_all = |connected| replicas > 0 && replicas >= connected;
     let promised = Promised {
-        // While the file is rewritten, a server may leave the fsyncs out.
-        syncs: appendonly == Some("yes")
-            && appendfsync == Some("always")
-            && not_on_rewrite == Some("no"),
+        syncs: to_sync(values).is_none(),
         replicas,
         all_replicas: connected.parse().is_ok_and(is_all),
     };
@@ -120,6 +122,28 @@ fn judge(values: [Option<&str>; 4], connected: &str) -> (Promised, String) {
     let summary = format!("{}replicas {connected}", shown.collect::<String>());
     (promised, summary)
 }
+
+/// Returns what to change so that a server with these values of [`CONFIG`] syncs each write.
+fn to_sync(values: [Option<&str>; 4]) -> Option<String> {
+    let wanted = CONFIG.into_iter().zip(SYNCED).zip(values);
+    let mut lacking = Vec::new();
+    for ((name, wanted), value) in wanted {
+        match value {
+            None => {
+                return Some(format!(
+                    "`{name}` cannot be read: let the user of the store run `CONFIG GET`, or use a server that allows it"
+                ));
+            }
+            Some(value) if value != wanted => lacking.push(format!("`{name} {wanted}`")),
+            Some(_) => {}
+        }
+    }
+    (!lacking.is_empty()).then(|| format!("set {} at the server", lacking.join(" and ")))
+}
+
+/// The values of the first settings of [`CONFIG`] with which a server syncs before it answers. While
+/// the file is rewritten, it may leave the fsyncs out.
+const SYNCED: [&str; 3] = ["yes", "always", "no"];
 
 /// The settings that say what a write is worth.
 const CONFIG: [&str; 4] = [
@@ -186,6 +210,24 @@ mod tests {
         assert_eq!(
             judge([yes, None, no, Some("x")], "2").1,
             "appendonly yes, appendfsync unreadable, no-appendfsync-on-rewrite no, min-replicas-to-write x, replicas 2"
+        );
+    }
+
+    #[test]
+    fn what_is_to_be_changed_is_named_setting_by_setting() {
+        let (yes, always, no) = (Some("yes"), Some("always"), Some("no"));
+        assert_eq!(to_sync([yes, always, no, None]), None);
+        let fix = to_sync([no, Some("everysec"), yes, None]).unwrap();
+        assert_eq!(
+            fix,
+            "set `appendonly yes` and `appendfsync always` and `no-appendfsync-on-rewrite no` at the server"
+        );
+        let fix = to_sync([yes, Some("everysec"), no, None]).unwrap();
+        assert_eq!(fix, "set `appendfsync always` at the server");
+        let fix = to_sync([None; 4]).unwrap();
+        assert!(
+            fix.contains("let the user of the store run `CONFIG GET`"),
+            "{fix}"
         );
     }
 

@@ -5,7 +5,7 @@ use tokio::time::timeout_at;
 use super::{
     buckets::bucket_of,
     engine::{Engine, Servers, decimal, seconds},
-    fault::refused,
+    fault::{NAME, refused},
     opening,
     options::RedisOptions,
     scripts,
@@ -19,6 +19,7 @@ use crate::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
         StoreErrorKind, StoreId, UseId, UseRequest,
     },
+    trace,
 };
 
 /// A store on Redis 7 or Valkey 8 that any number of processes share. Both a [`ReplayStore`] and a
@@ -34,7 +35,12 @@ use crate::{
 /// only authority whose certificates are trusted. Without TLS, anyone on the way can read and
 /// change what is stored: use that on this machine or in a private network. A user and a password
 /// stand before the host (`redis://user:password@host`), percent-encoded. Or `password_file` names
-/// a file with the password, or `password_env` an environment variable. Sentinels get no password.
+/// a file with the password, or `password_env` an environment variable. These win over a password
+/// before the host, and the last one counts. Sentinels get no password.
+///
+/// The user needs the rights `+@read +@write +@scripting +@transaction +info +role +wait
+/// +config|get` (in a cluster also `+cluster|slots +asking`), and the keys `~{NAME}*` and `~{NAME/*`
+/// for the `name` of the store.
 ///
 /// `name` names the store on its servers, 1 to 64 letters, digits, `-` or `_`. The default is
 /// `x402`. Services that do not share their payments need different names.
@@ -53,7 +59,7 @@ use crate::{
 /// N to the number of all replicas.
 ///
 /// Otherwise the store is [`Volatile`](Durability::Volatile), also if the configuration cannot be
-/// read. The log says what was found. If a later connection finds less than the store was opened
+/// read. The log says what was found, and warns with what to change. If a later connection finds less than the store was opened
 /// with, it is refused. So a replica that may take over needs the same settings. Raise N before you
 /// add a replica.
 ///
@@ -134,7 +140,8 @@ impl RedisStore {
     ///   a server is too old, or may evict keys.
     /// - [`StoreErrorKind::Corrupt`](crate::replay::StoreErrorKind::Corrupt) if the servers have
     ///   forgotten a part of the store.
-    /// - Another kind if a server cannot be reached, or accepts no writes.
+    /// - Another kind if a server cannot be reached, or accepts no writes. Its text names the host and
+    ///   the port.
     pub async fn connect(url: &str) -> Result<Self, StoreError> {
         Self::connect_with(url, RedisOptions::new()).await
     }
@@ -146,11 +153,14 @@ impl RedisStore {
     /// As for [`connect`](Self::connect).
     pub async fn connect_with(url: &str, options: RedisOptions) -> Result<Self, StoreError> {
         let servers = Arc::new(Servers::new(RedisUrl::parse(url)?, &options));
-        let promised = servers.promises().await?;
-        let durability = if promised.syncs && (promised.all_replicas || !servers.fails_over) {
-            Durability::Durable
-        } else {
-            Durability::Volatile
+        let durability = match servers.promises().await? {
+            None => Durability::Durable,
+            Some(fix) => {
+                trace::warn(format_args!(
+                    "{NAME} is not durable, so it may forget which payments are spent, and mainnet is refused: {fix}"
+                ));
+                Durability::Volatile
+            }
         };
         let (id, created_at) = opening::open(&servers, &*options.clock).await?;
         let engine = Arc::new(Engine::new(servers, *id.as_bytes(), options.clock));

@@ -46,7 +46,7 @@ impl fmt::Display for Host {
 /// How the servers are connected.
 #[derive(Clone)]
 pub(super) struct Access {
-    tls: bool,
+    pub(super) tls: bool,
     /// The only authority to trust, in PEM.
     certificate: Option<Vec<u8>>,
     user: Option<String>,
@@ -77,12 +77,20 @@ impl RedisUrl {
             Some((credentials, hosts)) => (Some(credentials), hosts),
             None => (None, authority),
         };
+        // A password that is not encoded is cut here, and a part of it is taken for the host.
+        if path.contains('@') {
+            return Err(wrong(UNENCODED));
+        }
+        let cut = |error| match query.contains('@') {
+            true => wrong(UNENCODED),
+            false => error,
+        };
         let (kind, database, port) = match form {
             "" => {
                 let number = if path.is_empty() { "0" } else { path };
                 let number = number
                     .parse()
-                    .map_err(|_| wrong("the path must be the number of a database"))?;
+                    .map_err(|_| cut(wrong("the path must be the number of a database")))?;
                 (Kind::Single, number, 6379)
             }
             "+cluster" if path.is_empty() => (Kind::Cluster, 0, 6379),
@@ -98,7 +106,8 @@ impl RedisUrl {
         let hosts: Vec<_> = hosts
             .split(',')
             .map(|host| self::host(host, port))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()
+            .map_err(cut)?;
         if kind == Kind::Single && hosts.len() > 1 {
             return Err(wrong(
                 "several hosts need redis+cluster:// or redis+sentinel://",
@@ -151,6 +160,7 @@ impl RedisUrl {
                 self.access.certificate = Some(pem);
             }
             "cert" => return Err(wrong("cert needs rediss://")),
+            _ if field.contains('@') => return Err(wrong(UNENCODED)),
             // What follows an unknown name may be a secret.
             _ => {
                 return Err(wrong(
@@ -264,6 +274,7 @@ fn wrong(text: impl fmt::Display) -> StoreError {
     setup(format!("the URL is wrong: {text}"))
 }
 
+const UNENCODED: &str = "percent-encode the user and the password (`@` is %40, `/` is %2F, `?` is %3F), or name password_file";
 const EXPECTED: &str = "expected redis://, rediss://, redis+cluster://, rediss+cluster://, redis+sentinel:// or rediss+sentinel://";
 
 #[cfg(test)]
@@ -306,6 +317,36 @@ mod tests {
     }
 
     #[test]
+    fn a_password_that_is_not_encoded_is_refused_with_the_fix() {
+        for url in [
+            "redis://:s3cret/p@ss@h",
+            "redis://u:p@ss/s3cret@h/0",
+            "redis://:p?ss@h",
+            "redis://u:12?ss@h",
+            "redis://u:12/s3cret?ss@h",
+            "redis+sentinel://u:12/s3cret@h/main",
+        ] {
+            let error = RedisUrl::parse(url).unwrap_err().to_string();
+            assert!(
+                error.contains("percent-encode the user and the password"),
+                "{url}: {error}"
+            );
+        }
+        let url = RedisUrl::parse("redis://:s3cret%2Fp%40ss@h").unwrap();
+        assert_eq!(url.access.password.as_deref(), Some("s3cret/p@ss"));
+        let url = RedisUrl::parse("redis://h?password_file=/no/such@file");
+        let error = url.unwrap_err().to_string();
+        assert!(error.contains("/no/such@file cannot be read"), "{error}");
+    }
+
+    #[test]
+    fn a_field_wins_over_a_password_before_the_host() {
+        let path = std::env::var("PATH").ok();
+        let url = RedisUrl::parse("redis://:hunter2@h?password_env=PATH").unwrap();
+        assert_eq!(url.access.password, path);
+    }
+
+    #[test]
     fn a_wrong_url_is_refused_and_no_secret_is_printed() {
         for url in [
             "127.0.0.1",
@@ -314,6 +355,7 @@ mod tests {
             "redis://a,b",
             "redis+sentinel://h",
             "redis+cluster://h/1",
+            "redis+sentinel://u:1/hunter2@h/main",
             "redis://u:hunter2@:1",
             "redis://u:hunter2@h:x",
             "redis://[::1",
