@@ -190,7 +190,7 @@ fn an_origin_is_secure_and_nothing_more_than_an_origin() {
 fn a_volatile_store_is_refused_on_mainnet_unless_it_is_allowed() {
     refuses(
         Node::on(Network::Bitcoin).builder(),
-        "this store forgets spent payments when the process ends: use a durable one, or allow it with .allow_volatile_replay_store()",
+        "this store may forget spent payments when its process or server ends: use a durable one (for Redis or PostgreSQL, change what its warning in the log names), or risk it with .allow_volatile_replay_store()",
     );
     assert!(
         Node::on(Network::Bitcoin)

@@ -143,7 +143,7 @@ impl PaywallBuilder {
             && !self.allow_volatile_replay_store
         {
             return Err(ConfigError::new(
-                "this store forgets spent payments when the process ends: use a durable one, or allow it with .allow_volatile_replay_store()",
+                "this store may forget spent payments when its process or server ends: use a durable one (for Redis or PostgreSQL, change what its warning in the log names), or risk it with .allow_volatile_replay_store()",
             ));
         }
         if profile.network != Network::Bitcoin && !profile.in_process && !self.allow_test_network {

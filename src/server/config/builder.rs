@@ -203,8 +203,8 @@ impl PaywallBuilder {
         self
     }
 
-    /// Allows a store that forgets spent payments when the process ends, on mainnet too. By default
-    /// [`build`](Self::build) refuses one there.
+    /// Allows a store that may forget spent payments when its process or server ends, on mainnet
+    /// too. By default [`build`](Self::build) refuses one there.
     /// [`accept_foreign_proofs`](Self::accept_foreign_proofs) still needs a durable store.
     pub fn allow_volatile_replay_store(mut self) -> Self {
         self.allow_volatile_replay_store = true;

@@ -20,7 +20,7 @@ impl KeptAnswers {
     /// Keeps answers in these records for 10 minutes: up to 256 KiB for each answer, and 16 MiB in
     /// all.
     ///
-    /// `MemoryStore` and `DurableStore` are such records. If the records hold something else too,
+    /// Each store of the crate is such records. If the records hold something else too,
     /// such as revocations, they need room for both. With durable records, answers outlive a
     /// restart. They are on the disk in plain then: protect the folder as you protect the answers.
     pub fn new(records: impl Records) -> Self {

@@ -39,7 +39,7 @@ const RECORDS: usize = 100_000;
 /// use tower_x402::{Amount, Charge, FreeAllowance, MemoryStore, RouteTable};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// let store = Arc::new(MemoryStore::new()?); // in production: a DurableStore
+/// let store = Arc::new(MemoryStore::new()?); // in production: replay::connect(..)
 /// let free = FreeAllowance::per_day(NonZeroU32::new(20).unwrap()).kept_in(store.clone(), "api");
 /// let table = RouteTable::new()
 ///     .charge("GET /weather/{city}", Charge::new(Amount::from_sat(10)).free_allowance(free.clone()))
