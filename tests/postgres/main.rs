@@ -12,6 +12,8 @@
 mod child;
 mod conformance;
 mod expiry;
+#[path = "../stores/exposed.rs"]
+mod exposed;
 mod failures;
 mod http;
 #[path = "../server/journal.rs"]

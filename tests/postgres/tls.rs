@@ -1,13 +1,11 @@
 //! The store over TLS, and with passwords.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
+use std::process::Command;
 
 use tower_x402::replay::PostgresStore;
 
 use crate::{
-    GRANTED, connect, consume,
-    journal::Journal,
-    key,
+    GRANTED, connect, consume, exposed, key,
     server::{Server, own, run},
 };
 
@@ -115,21 +113,5 @@ async fn an_error_of_a_connection_names_its_place_and_the_fix() {
 
 #[tokio::test]
 async fn a_password_file_that_every_user_may_read_is_logged_with_its_fix() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("password");
-    fs::write(&file, "hunter2").unwrap();
-    let path = file.display();
-    // Nothing listens there.
-    let url = format!("postgres://x402@127.0.0.1:1/postgres?password_file={path}");
-    for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let journal = Journal::begin();
-        PostgresStore::connect(&url).await.unwrap_err();
-        let lines = journal.lines();
-        let said = format!(
-            "every user of this machine may use the password `{path}`: run `chmod 600 {path}`"
-        );
-        assert_eq!(lines.matches(&said).count(), warnings, "{mode:o}: {lines}");
-        assert!(!lines.contains("hunter2"), "{lines}");
-    }
+    exposed::is_logged_with_its_fix("postgres://x402@127.0.0.1:1/postgres").await;
 }

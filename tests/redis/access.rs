@@ -1,11 +1,11 @@
 //! Passwords and TLS.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
+use std::{path::Path, process::Command};
 
 use tower_x402::replay::{Durability, RedisStore, ReplayStore as _, StoreErrorKind};
 
 use crate::{
-    GRANTED, consume,
+    GRANTED, consume, exposed,
     journal::Journal,
     key, patient,
     server::{DURABLE, Server, free_port, programs},
@@ -38,23 +38,7 @@ async fn a_password_opens_the_server_and_is_not_printed() {
 
 #[tokio::test]
 async fn a_password_file_that_every_user_may_read_is_logged_with_its_fix() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("password");
-    fs::write(&file, "hunter2").unwrap();
-    let path = file.display();
-    // Nothing listens there.
-    let url = format!("redis://127.0.0.1:1?password_file={path}");
-    for (mode, warnings) in [(0o600, 0), (0o640, 0), (0o644, 1)] {
-        fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
-        let journal = Journal::begin();
-        RedisStore::connect(&url).await.unwrap_err();
-        let lines = journal.lines();
-        let said = format!(
-            "every user of this machine may use the password `{path}`: run `chmod 600 {path}`"
-        );
-        assert_eq!(lines.matches(&said).count(), warnings, "{mode:o}: {lines}");
-        assert!(!lines.contains("hunter2"), "{lines}");
-    }
+    exposed::is_logged_with_its_fix("redis://127.0.0.1:1").await;
 }
 
 #[tokio::test]

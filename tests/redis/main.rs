@@ -8,6 +8,8 @@ mod access;
 #[path = "../stores/child.rs"]
 mod child;
 mod cluster;
+#[path = "../stores/exposed.rs"]
+mod exposed;
 mod faults;
 mod http;
 #[path = "../server/journal.rs"]
