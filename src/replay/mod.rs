@@ -17,6 +17,8 @@ mod error;
 mod ids;
 #[cfg(feature = "server")]
 mod lease;
+#[cfg(any(feature = "replay-postgres", feature = "replay-redis"))]
+mod mark;
 mod memory;
 #[cfg(feature = "replay-postgres")]
 mod postgres;

@@ -80,11 +80,9 @@ impl Seen {
     }
 }
 
-/// Returns a random mark.
+/// Returns a random mark, as the database holds it.
 pub(super) fn mark() -> Result<i64, StoreError> {
-    let random = UseId::random()?;
-    let [mark @ .., _, _, _, _, _, _, _, _] = *random.as_bytes();
-    Ok(i64::from_ne_bytes(mark))
+    crate::replay::mark::mark().map(i64::from_ne_bytes)
 }
 
 #[cfg(test)]

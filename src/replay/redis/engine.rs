@@ -12,7 +12,7 @@ use super::{
     buckets::{BUCKETS, bucket_of, slot, tag},
     cluster::Cluster,
     fault::{corrupt, unavailable},
-    floors::{Change, Floors, mark},
+    floors::{Change, Floors},
     options::RedisOptions,
     primary::{Call, Common, Place, Server},
     reply::{items, number},
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     clock::{Clock, Timestamp},
-    replay::StoreError,
+    replay::{StoreError, mark::mark},
     trace,
 };
 

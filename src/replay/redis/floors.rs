@@ -9,10 +9,7 @@ use std::{
 };
 
 use super::buckets::BUCKETS;
-use crate::{
-    lock::lock,
-    replay::{StoreError, UseId},
-};
+use crate::lock::lock;
 
 /// A change that was acknowledged: its number in its bucket, and the random mark that was written
 /// with it.
@@ -79,13 +76,6 @@ impl Floors {
 
 /// How many marks a bucket has: `RING` of `scripts/bucket.lua`.
 const RING: usize = 64;
-
-/// Returns a random mark.
-pub(super) fn mark() -> Result<[u8; 8], StoreError> {
-    let random = UseId::random()?;
-    let [mark @ .., _, _, _, _, _, _, _, _] = *random.as_bytes();
-    Ok(mark)
-}
 
 #[cfg(test)]
 mod tests {
