@@ -1,8 +1,19 @@
 //! A warning for secrets in files that every user of the machine may use.
 
-use std::{fs::Metadata, path::Path};
+use std::{
+    fs::{File, Metadata},
+    io,
+    path::Path,
+};
 
 use crate::trace;
+
+/// Opens a file with a secret. Logs a warning if every user of the machine may use it.
+pub(crate) fn open(what: &str, path: &Path) -> io::Result<File> {
+    let file = File::open(path)?;
+    warn_if_open_to_all(what, path, &file.metadata()?);
+    Ok(file)
+}
 
 /// Logs a warning if every user of the machine may use this file, which holds `what`.
 #[cfg(unix)]

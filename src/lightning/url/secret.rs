@@ -1,9 +1,9 @@
-use std::{env, fmt, fs::File, io::Read as _, path::Path};
+use std::{env, fmt, io::Read as _, path::Path};
 
 use zeroize::Zeroizing;
 
 use super::{ConnectError, ConnectErrorKind};
-use crate::exposed::warn_if_open_to_all;
+use crate::exposed;
 
 /// The longest secret, in bytes. A macaroon with many caveats has less than 2,000.
 const LONGEST: usize = 16 * 1024;
@@ -44,11 +44,7 @@ impl Secret {
         };
         // One buffer of the final size, so that no copy is left behind when it grows.
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 1));
-        File::open(path)
-            .and_then(|file| {
-                warn_if_open_to_all("credential", path, &file.metadata()?);
-                Ok(file)
-            })
+        exposed::open("credential", path)
             .and_then(|file| file.take(LONGEST as u64 + 1).read_to_end(&mut bytes))
             .map_err(|error| wrong(unreadable(path)).because(error))?;
         match bytes.len() {

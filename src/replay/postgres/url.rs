@@ -1,6 +1,6 @@
 //! The URL of a database, and how to connect to it.
 
-use std::{net::IpAddr, path::Path, str::FromStr as _, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, path::Path, str::FromStr as _, sync::Arc, time::Duration};
 
 use rustls::{
     ClientConfig, RootCertStore,
@@ -15,7 +15,7 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::text;
-use crate::exposed::warn_if_open_to_all;
+use crate::exposed;
 
 /// A database, and how to reach it. Nothing prints its password.
 pub(super) struct Database {
@@ -194,16 +194,18 @@ fn tls(ca_file: Option<&str>) -> Result<MakeRustlsConnect, String> {
 }
 
 fn read_password(file: &str) -> Result<String, String> {
-    let path = Path::new(file);
-    if let Ok(metadata) = path.metadata() {
-        warn_if_open_to_all("password", path, &metadata);
-    }
-    read(file)
+    let opened = exposed::open("password", Path::new(file));
+    opened
+        .and_then(io::read_to_string)
+        .map_err(|error| unreadable(file, &error))
 }
 
 fn read(file: &str) -> Result<String, String> {
-    std::fs::read_to_string(Path::new(file))
-        .map_err(|error| format!("the file {file} cannot be read: {error}"))
+    std::fs::read_to_string(file).map_err(|error| unreadable(file, &error))
+}
+
+fn unreadable(file: &str, error: &io::Error) -> String {
+    format!("the file {file} cannot be read: {error}")
 }
 
 fn from_environment(variable: &str) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! URLs of Redis servers, and the secrets that they name.
 
-use std::{fmt, fs, path::Path};
+use std::{fmt, fs, io, path::Path};
 
 use percent_encoding::percent_decode_str;
 use redis::{
@@ -10,7 +10,7 @@ use redis::{
 use rustls::crypto::{CryptoProvider, ring};
 
 use super::fault::setup;
-use crate::{exposed::warn_if_open_to_all, replay::StoreError};
+use crate::{exposed, replay::StoreError};
 
 /// What a URL says.
 #[derive(Debug)]
@@ -141,11 +141,10 @@ impl RedisUrl {
             "name" if is_name(value) => value.clone_into(&mut self.name),
             "name" => return Err(wrong("the name must have 1 to 64 letters, digits, - or _")),
             "password_file" => {
-                let text = fs::read_to_string(value)
+                let file = exposed::open("password", Path::new(value));
+                let text = file
+                    .and_then(io::read_to_string)
                     .map_err(|error| wrong(format!("{value} cannot be read: {error}")))?;
-                if let Ok(metadata) = fs::metadata(value) {
-                    warn_if_open_to_all("password", Path::new(value), &metadata);
-                }
                 self.access.password = some(text.trim_end_matches(['\r', '\n']).to_owned());
             }
             "password_env" => {
