@@ -94,24 +94,26 @@ pub(super) async fn read(connection: &mut MultiplexedConnection) -> Result<Setti
         pairs.find_map(|pair| (pair[0] == name).then_some(pair[1].as_str()))
     };
     let values = CONFIG.map(value);
-    let (promised, summary) = judge(values, field("connected_slaves"));
+    let (promised, summary, to_sync) = judge(values, field("connected_slaves"));
     Ok(Settings {
         run: field("run_id").to_owned(),
         version,
         promised,
         summary,
-        to_sync: to_sync(values),
+        to_sync,
     })
 }
 
-/// Returns what a server promises with these values of [`CONFIG`], and a text about them.
-fn judge(values: [Option<&str>; 4], connected: &str) -> (Promised, String) {
+/// Returns what a server promises with these values of [`CONFIG`], a text about them, and what to
+/// change so that it syncs each write.
+fn judge(values: [Option<&str>; 4], connected: &str) -> (Promised, String, Option<String>) {
     let replicas = values[3]
         .and_then(|number| number.parse().ok())
         .unwrap_or(0);
     let is_all = |connected| replicas > 0 && replicas >= connected;
+    let to_sync = to_sync(values);
     let promised = Promised {
-        syncs: to_sync(values).is_none(),
+        syncs: to_sync.is_none(),
         replicas,
         all_replicas: connected.parse().is_ok_and(is_all),
     };
@@ -120,7 +122,7 @@ fn judge(values: [Option<&str>; 4], connected: &str) -> (Promised, String) {
         format!("{name} {value}, ")
     });
     let summary = format!("{}replicas {connected}", shown.collect::<String>());
-    (promised, summary)
+    (promised, summary, to_sync)
 }
 
 /// Returns what to change so that a server with these values of [`CONFIG`] syncs each write.
