@@ -10,6 +10,7 @@ use super::{
     budget::{self, Hints, Written},
     claim,
     pending::PricedRequest,
+    settle::Unanswered,
     within,
 };
 use crate::{
@@ -67,7 +68,7 @@ pub(in crate::server) async fn challenge(
     let is_counted = !matches!(terms.access, Access::ForDuration(_));
     let (store, limit) = (&*setup.store, setup.time_limit);
     if is_counted && setup.store_health.is_down(store, limit).await {
-        return answers::unavailable("the store of spent payments cannot answer");
+        return answers::unavailable(Unanswered::Failed.detail());
     }
     if let Err(answer) = claim::number(asked, &slot).await {
         return *answer;
