@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::Hash,
+};
 
 use crate::{
     ledger::{EntryId, EntryState, RequestKey, entry::Record},
@@ -44,41 +47,33 @@ impl Index {
             let (network, hash) = hash;
             self.by_hash.insert((network, hash, entry.number), entry.id);
         }
-        toggle(
-            self.by_request.entry(entry.request_key).or_default(),
+        let has_not_ended = has_not_ended(entry.state);
+        toggle_of(
+            &mut self.by_request,
+            &entry.request_key,
             place,
-            has_not_ended(entry.state),
+            has_not_ended,
         );
-        if self
-            .by_request
-            .get(&entry.request_key)
-            .is_some_and(BTreeSet::is_empty)
-        {
-            self.by_request.remove(&entry.request_key);
-        }
         toggle(&mut self.unresolved, place, is_unresolved(entry.state));
         let is_reusable = entry.state == EntryState::Redeemed && entry.preimage.is_some();
         toggle(&mut self.reusable, place, is_reusable);
         toggle(&mut self.failed, place, entry.state == EntryState::Failed);
         self.note_trouble(entry, is_live);
-        self.note_unproved(entry);
+        let is_unproved = entry.state == EntryState::Unproved;
+        toggle_of(&mut self.unproved, &entry.payer, entry.id, is_unproved);
     }
 
     /// Forgets an entry that has ended.
     pub(super) fn forget(&mut self, entry: &Record) {
         let hash = (entry.network, entry.payment_hash);
-        if let Some(own) = self.by_request.get_mut(&entry.request_key) {
-            own.remove(&(entry.number, entry.id));
-            if own.is_empty() {
-                self.by_request.remove(&entry.request_key);
-            }
-        }
+        let place = (entry.number, entry.id);
+        toggle_of(&mut self.by_request, &entry.request_key, place, false);
+        toggle_of(&mut self.unproved, &entry.payer, entry.id, false);
         self.by_number.remove(&entry.number);
-        self.failed.remove(&(entry.number, entry.id));
-        self.reusable.remove(&(entry.number, entry.id));
+        self.failed.remove(&place);
+        self.reusable.remove(&place);
         self.by_hash
             .remove(&(entry.network, entry.payment_hash, entry.number));
-        self.forget_unproved(entry);
         if self.earned.get(&hash) == Some(&entry.id) {
             self.earned.remove(&hash);
         }
@@ -93,27 +88,9 @@ impl Index {
                 EntryState::Sent => !is_live,
                 _ => false,
             };
-        toggle_of_host(&mut self.trouble, entry, is_trouble);
+        toggle_of(&mut self.trouble, &entry.host, entry.id, is_trouble);
         let is_in_doubt = !entry.is_cleared && entry.tried.is_in_doubt;
-        toggle_of_host(&mut self.doubts, entry, is_in_doubt);
-    }
-
-    fn note_unproved(&mut self, entry: &Record) {
-        if entry.state == EntryState::Unproved {
-            let own = self.unproved.entry(entry.payer).or_default();
-            own.insert(entry.id);
-        } else {
-            self.forget_unproved(entry);
-        }
-    }
-
-    fn forget_unproved(&mut self, entry: &Record) {
-        if let Some(own) = self.unproved.get_mut(&entry.payer) {
-            own.remove(&entry.id);
-            if own.is_empty() {
-                self.unproved.remove(&entry.payer);
-            }
-        }
+        toggle_of(&mut self.doubts, &entry.host, entry.id, is_in_doubt);
     }
 
     /// Returns the payments that a payer cannot prove.
@@ -155,13 +132,19 @@ impl Index {
     }
 }
 
-fn toggle_of_host(all: &mut HashMap<String, BTreeSet<EntryId>>, entry: &Record, is_in: bool) {
+/// Puts a value into the set of a key, or takes it out. Keeps no empty set.
+fn toggle_of<K: Clone + Eq + Hash, V: Ord>(
+    all: &mut HashMap<K, BTreeSet<V>>,
+    key: &K,
+    value: V,
+    is_in: bool,
+) {
     if is_in {
-        all.entry(entry.host.clone()).or_default().insert(entry.id);
-    } else if let Some(own) = all.get_mut(&entry.host) {
-        own.remove(&entry.id);
+        all.entry(key.clone()).or_default().insert(value);
+    } else if let Some(own) = all.get_mut(key) {
+        own.remove(&value);
         if own.is_empty() {
-            all.remove(&entry.host);
+            all.remove(key);
         }
     }
 }
