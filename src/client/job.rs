@@ -79,12 +79,25 @@ impl Job {
         Ok((job, (!is_empty).then_some(body)))
     }
 
-    /// Reads the body to send it again, if it is short enough. Returns it otherwise.
+    /// Reads the body that [`of`](Self::of) returned, to send it again. Returns one that is too long
+    /// for that.
     pub(super) async fn keep<B, E>(
         &mut self,
-        body: B,
+        body: Option<B>,
         policy: &Policy,
     ) -> Result<Unkept<B>, Cause<E>>
+    where
+        B: Body<Data = Bytes>,
+        B::Error: Into<BoxError>,
+    {
+        match body {
+            // Boxed, so that a request without a body moves few bytes.
+            Some(body) => Box::pin(self.read(body, policy)).await,
+            None => Ok(None),
+        }
+    }
+
+    async fn read<B, E>(&mut self, body: B, policy: &Policy) -> Result<Unkept<B>, Cause<E>>
     where
         B: Body<Data = Bytes>,
         B::Error: Into<BoxError>,

@@ -41,18 +41,15 @@ where
     let job = Job::of(request, wallet.policy());
     ResponseFuture::new(Box::pin(async move {
         let (mut job, body) = job.map_err(|why| PayError::new(Cause::Address(why)))?;
-        let unkept = match body {
-            Some(body) => Box::pin(job.keep(body, wallet.policy())).await,
-            None => Ok(None),
-        };
+        let unkept = job.keep(body, wallet.policy()).await;
         let unkept = unkept.map_err(PayError::new)?;
         job.is_led_here |= wallet.was_led_to(&job);
 
         // 2. What was paid for this very request before, and whose answer was lost.
         let earlier = wallet.earlier(&job).await.map_err(PayError::new)?;
         if let Some(bought) = earlier {
-            let answer = job.send(&mut ready, unkept, slice::from_ref(&bought.header));
-            let answer = answer.await;
+            let lines = slice::from_ref(&bought.header);
+            let answer = job.send(&mut ready, unkept, lines).await;
             return Box::pin(settle(&wallet, &job, bought, answer)).await;
         }
 

@@ -81,10 +81,8 @@ impl Wallet {
         let inner = |error| PayError::new(Cause::Inner(error));
         let job = Job::of(request, self.policy());
         let (mut job, body) = job.map_err(|why| PayError::new(Cause::Address(why)))?;
-        let unkept = match body {
-            Some(body) => job.keep(body, self.policy()).await.map_err(PayError::new)?,
-            None => None,
-        };
+        let unkept = job.keep(body, self.policy()).await;
+        let unkept = unkept.map_err(PayError::new)?;
         std::future::poll_fn(|cx| client.poll_ready(cx))
             .await
             .map_err(inner)?;
