@@ -1,7 +1,8 @@
 //! Trouble that a person clears from another process.
 
+use tempfile::TempDir;
 use tower_x402::{
-    client::{NotTaken, PayErrorKind},
+    client::{NotTaken, PayErrorKind, Wallet},
     ledger::{BeginRefusal, EntryId, EntryState, Ledger, LedgerErrorKind, LedgerOptions},
     lightning::Payments,
 };
@@ -10,21 +11,32 @@ use crate::{
     bank::{Bank, sat},
     hostile::{invoice, l402, sells},
     shop::URL,
-    stall::{ask, client, get},
+    stall::{Client, ask, client, get},
 };
 
-#[tokio::test]
-async fn a_person_clears_trouble_while_the_ledger_is_open_and_its_host_is_paid_again() {
+fn open() -> (Bank, TempDir, Ledger) {
     let bank = Bank::new();
     let folder = tempfile::tempdir().unwrap();
     let options = LedgerOptions::new().clock(bank.clock.clone());
     let ledger = Ledger::open_with(folder.path(), options).unwrap();
-    let wallet = bank.wallet(&ledger).await;
+    (bank, folder, ledger)
+}
+
+/// A client of a server that takes money and serves nothing.
+fn thief(bank: &Bank, wallet: &Wallet) -> Client {
     let node = bank.node.clone();
-    let (thief, _) = client(&wallet, move |_| {
+    let (client, _) = client(wallet, move |_| {
         let node = node.clone();
         async move { l402(&invoice(&node, sat(1)).await) }
     });
+    client
+}
+
+#[tokio::test]
+async fn a_person_clears_trouble_while_the_ledger_is_open_and_its_host_is_paid_again() {
+    let (bank, folder, ledger) = open();
+    let wallet = bank.wallet(&ledger).await;
+    let thief = thief(&bank, &wallet);
     let error = ask(&thief, get(URL)).await.unwrap_err();
     assert_eq!(error.kind(), PayErrorKind::RefusedAfterPayment);
     let (honest, _) = client(&wallet, sells(&bank.node, sat(1)));
@@ -54,17 +66,10 @@ async fn a_person_clears_trouble_while_the_ledger_is_open_and_its_host_is_paid_a
 
 #[tokio::test]
 async fn a_request_to_clear_ends_with_the_trouble_that_it_was_for() {
-    let bank = Bank::new();
-    let folder = tempfile::tempdir().unwrap();
-    let options = LedgerOptions::new().clock(bank.clock.clone());
-    let ledger = Ledger::open_with(folder.path(), options).unwrap();
+    let (bank, folder, ledger) = open();
     let wallet = bank.wallet(&ledger).await;
     bank.node.payments(Payments::StayInFlight);
-    let node = bank.node.clone();
-    let (thief, _) = client(&wallet, move |_| {
-        let node = node.clone();
-        async move { l402(&invoice(&node, sat(1)).await) }
-    });
+    let thief = thief(&bank, &wallet);
     let error = ask(&thief, get(URL)).await.unwrap_err();
     assert_eq!(error.kind(), PayErrorKind::InFlight);
     let entry = ledger.entry(error.entry().unwrap()).unwrap().unwrap();
@@ -82,10 +87,7 @@ async fn a_request_to_clear_ends_with_the_trouble_that_it_was_for() {
 
 #[tokio::test]
 async fn a_payment_of_a_replaced_payer_is_cleared_from_another_process_too() {
-    let bank = Bank::new();
-    let folder = tempfile::tempdir().unwrap();
-    let options = LedgerOptions::new().clock(bank.clock.clone());
-    let ledger = Ledger::open_with(folder.path(), options).unwrap();
+    let (bank, folder, ledger) = open();
     bank.node.payments(Payments::StayInFlight);
     let (old, _) = client(&bank.wallet(&ledger).await, sells(&bank.node, sat(1)));
     let error = ask(&old, get(URL)).await.unwrap_err();

@@ -22,6 +22,8 @@ mod later_writes;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
+#[path = "../stores/patience.rs"]
+mod patience;
 mod pooler;
 mod processes;
 mod server;
@@ -29,17 +31,20 @@ mod server;
 mod site;
 mod tls;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
         Consumption, ConsumptionKey, PostgresOptions, PostgresStore, ReleaseReason, ReplayStore,
-        StoreError, StoreErrorKind, UseId, UseRequest,
+        StoreError, UseId, UseRequest,
     },
 };
 
-use self::one_use::{GRANTED, ONCE, key, take};
+use self::{
+    one_use::{GRANTED, ONCE, key, take},
+    patience::until,
+};
 
 /// Opens a store with a clock of its own.
 async fn connect(url: &str) -> PostgresStore {
@@ -52,41 +57,26 @@ async fn consume(store: &dyn ReplayStore, key: ConsumptionKey) -> Result<Consump
     take(store, key, ONCE, LATER).await
 }
 
-/// Waits until something is so.
-fn until(what: &str, is_so: impl Fn() -> bool) {
-    let given_up = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < given_up, "{what}");
-        std::thread::sleep(PAUSE);
-    }
-}
-
-/// Asks for a use until the store says that the server lost something.
+/// Asks for a use that the server lost, until the store says so.
 async fn lost(store: &dyn ReplayStore, key: ConsumptionKey) -> StoreError {
-    let given_up = Instant::now() + PATIENCE;
-    loop {
-        match consume(store, key).await {
-            Err(error) if error.kind() == StoreErrorKind::Corrupt => return error,
-            Err(error) => assert!(Instant::now() < given_up, "the loss must be found: {error}"),
-            Ok(answer) => panic!("a store that lost something answered {answer:?}"),
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
+    patience::lost(async || consume(store, key).await).await
 }
 
 /// Asks for a use until there is an answer, and gives it back after each error, as the paywall does.
 async fn answered(store: &dyn ReplayStore, key: ConsumptionKey) -> Consumption {
-    let given_up = Instant::now() + PATIENCE;
-    loop {
+    patience::answered("service must return", async || {
         let use_id = UseId::random().unwrap();
         let request = UseRequest::new(key, use_id, ONCE, LATER);
         match store.consume(request).await {
-            Ok(answer) => return answer,
-            Err(error) => assert!(Instant::now() < given_up, "service must return: {error}"),
+            Ok(answer) => Some(answer),
+            Err(error) => {
+                println!("no answer: {error}");
+                store.release(key, use_id, ReleaseReason::NotServed);
+                None
+            }
         }
-        store.release(key, use_id, ReleaseReason::NotServed);
-        tokio::time::sleep(PAUSE).await;
-    }
+    })
+    .await
 }
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);

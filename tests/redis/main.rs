@@ -18,6 +18,7 @@ mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
 mod opening;
+#[path = "../stores/patience.rs"]
 mod patience;
 mod runtimes;
 mod sentinel;
@@ -29,13 +30,10 @@ use std::time::Duration;
 
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError, StoreErrorKind},
+    replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError},
 };
 
-use self::{
-    one_use::{GRANTED, ONCE, key, take},
-    patience::answered,
-};
+use self::one_use::{GRANTED, ONCE, key, take};
 
 /// Opens a store that waits long, so that a busy machine fails no test.
 async fn patient(url: &str) -> RedisStore {
@@ -45,15 +43,15 @@ async fn patient(url: &str) -> RedisStore {
 
 /// Asks for a payment that a server lost, until the store says so.
 async fn is_forgotten(store: &RedisStore, key: ConsumptionKey) {
-    let ask = async || match consume(store, key).await {
-        Err(error) if error.kind() == StoreErrorKind::Corrupt => Some(error.to_string()),
-        Err(_) => None,
-        Ok(answer) => panic!("a server that lost a write answered {answer:?}"),
-    };
-    let error = answered("the store says that the server has forgotten", ask).await;
+    let error = patience::lost(async || consume(store, key).await).await;
+    let error = error.to_string();
     assert!(error.contains("has forgotten"), "{error}");
 }
 
 async fn consume(store: &RedisStore, key: ConsumptionKey) -> Result<Consumption, StoreError> {
     take(store, key, ONCE, Timestamp::MAX).await
 }
+
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks at a server.
+const PAUSE: Duration = Duration::from_millis(5);

@@ -6,7 +6,7 @@ use tower_x402::replay::connect;
 
 use crate::journal::Journal;
 
-/// Checks that such a file is logged with its fix. `url` is of a place where nothing listens.
+/// Checks that such a file is logged with its fix. Nothing may listen at the host and port of `url`.
 pub(crate) async fn is_logged_with_its_fix(url: &str) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("password");
