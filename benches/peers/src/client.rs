@@ -1,10 +1,10 @@
 //! What the paying client adds to a request over loopback, and a paid call over the devnet beside
 //! its parts.
 //!
-//! The server, the nodes and the client share one thread. On several threads, most of a round trip
-//! is waking the other thread, and how long that takes depends on where the system put it. On one
-//! thread the bare round trip is the shortest, so what is added to it counts most. A ledger in a
-//! folder has its writer thread beside it.
+//! The server, the nodes and the client share one thread. With several threads, a round trip mostly
+//! waits for another thread to wake. That time changes from run to run, because the system moves
+//! threads between cores. On one thread the bare round trip is the shortest, so what is added to it
+//! counts most. Only the writer of a ledger in a folder has a thread of its own.
 //!
 //! Each is measured with a ledger in memory and with a ledger in a folder. The second one syncs the
 //! disk twice for each payment: before the payer is asked, and before the credential is sent. So its
