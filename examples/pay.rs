@@ -22,7 +22,7 @@ use tower_x402::{
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut words = std::env::args().skip(1);
     let (Some(url), Some(node)) = (words.next(), words.next()) else {
-        return Err("expected two arguments: a URL, and the URL of a node that pays".into());
+        return Err("expected two arguments: a URL, and the URL of a node that pays (`cargo run --example paid_api` prints both)".into());
     };
     let node = lightning::connect(&node).await?;
     let wallet = Wallet::builder(node.payer()?)
