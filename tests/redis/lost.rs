@@ -1,15 +1,15 @@
 //! Servers that forgot what they acknowledged.
 
-use std::num::NonZeroU32;
-
 use tower_x402::{
     clock::Timestamp,
-    replay::{Consumption, RedisStore, ReplayStore as _, StoreError, StoreErrorKind, UseLimits},
+    replay::{
+        Consumption, RecordKey, Records as _, RedisStore, ReleaseReason, ReplayStore as _,
+        StoreError, StoreErrorKind, UseId, UseRequest,
+    },
 };
 
 use crate::{
-    GRANTED, consume, key,
-    one_use::take,
+    GRANTED, ONCE, consume, key,
     patience::{answered, until},
     patient,
     server::{DURABLE, Server, programs},
@@ -74,14 +74,18 @@ async fn a_loss_is_found_as_soon_as_a_process_is_connected_again() {
         })
         .await;
         for store in [&one, &other] {
-            // Another bucket has all that it had.
-            let ask = async || is_corrupt(consume(store, key(3)).await).then_some(());
+            // It asks for another bucket, which has all that it had.
+            let ask = async || is_corrupt(store.ready().await).then_some(());
             answered("the loss is found", ask).await;
         }
     }
 }
 
-fn is_corrupt(answer: Result<Consumption, StoreError>) -> bool {
+fn name() -> RecordKey {
+    RecordKey::new(b"a record").unwrap()
+}
+
+fn is_corrupt<T>(answer: Result<T, StoreError>) -> bool {
     answer.is_err_and(|error| error.kind() == StoreErrorKind::Corrupt)
 }
 
@@ -123,28 +127,43 @@ async fn a_process_that_forgot_writes_is_recognised_although_others_wrote_since(
     }
 }
 
+/// The payment would stay spent.
+#[tokio::test]
+async fn a_server_that_forgot_that_a_use_was_given_back_is_recognised() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let use_id = UseId::random().unwrap();
+        let use_it = UseRequest::new(key(1), use_id, ONCE, Timestamp::MAX);
+        assert_eq!(store.consume(use_it).await.unwrap(), GRANTED);
+        store.release(key(1), use_id, ReleaseReason::NotServed);
+        store.flush().await;
+        server.ask(&["HSET", "{shop/1024}:m", "written", "1"]);
+        assert!(is_corrupt(consume(&store, key(2)).await));
+    }
+}
+
 /// None of two calls that overlap was sent with what the other was answered.
 #[tokio::test]
 async fn a_server_that_forgot_one_of_two_writes_that_overlapped_is_recognised() {
     for program in programs() {
-        let forgot_last = [["HSET", "written", "1"], ["HDEL", "mark2", ""]];
-        let forgot_first = [["HSET", "mark1", "12345678"], ["HDEL", "mark3", ""]];
+        let forgot_last = [["HSET", "written", "2"], ["HDEL", "mark3", ""]];
+        let forgot_first = [["HSET", "mark2", "12345678"], ["HDEL", "mark4", ""]];
         for edits in [forgot_last, forgot_first] {
             let server = Server::start(program, &[]);
             let store = patient(&server.url("shop")).await;
-            let twice = UseLimits::new(NonZeroU32::new(9).unwrap(), 0);
-            let use_it = || take(&store, key(1), twice, Timestamp::MAX);
-            let (first, second) = tokio::join!(use_it(), use_it());
-            for answer in [first.unwrap(), second.unwrap()] {
-                assert!(matches!(answer, Consumption::Granted { .. }));
-            }
-            let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+            let put = || store.put_if_absent(name(), Vec::new(), Timestamp::MAX);
+            // A script that the server does not know is sent a second time, so out of turn.
+            store.delete(name()).await.unwrap();
+            assert!(put().await.unwrap());
+            let (deleted, again) = tokio::join!(biased; store.delete(name()), put());
+            assert!(deleted.is_ok() && again.unwrap());
+            let bucket = server.ask(&["--scan", "--pattern", "{shop/*}:d"]);
             for [command, field, value] in edits {
-                let words = [command, &bucket.replace(":p", ":m"), field, value];
+                let words = [command, &bucket.replace(":d", ":m"), field, value];
                 server.ask(&words);
             }
-            let error = use_it().await.unwrap_err();
-            assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+            assert!(is_corrupt(store.get(name()).await));
         }
     }
 }
@@ -154,14 +173,19 @@ async fn calls_that_overlapped_are_sent_on_with_what_they_were_answered() {
     for program in programs() {
         let server = Server::start(program, &[]);
         let store = patient(&server.url("shop")).await;
-        let often = UseLimits::new(NonZeroU32::new(1_000).unwrap(), 0);
+        let put = store.put_if_absent(name(), Vec::new(), Timestamp::MAX);
+        assert!(put.await.unwrap());
+        store.delete(name()).await.unwrap();
         for _ in 0..3 {
-            let uses = (0..100).map(|_| take(&store, key(1), often, Timestamp::MAX));
-            for answer in futures_util::future::join_all(uses).await {
-                assert!(matches!(answer.unwrap(), Consumption::Granted { .. }));
-            }
+            let changes = (0..50).map(async |_| {
+                let put = store.put_if_absent(name(), Vec::new(), Timestamp::MAX);
+                let (put, deleted) = tokio::join!(biased; put, store.delete(name()));
+                put.unwrap() && deleted.is_ok()
+            });
+            let changed = futures_util::future::join_all(changes).await;
+            assert_eq!(changed, [true; 50], "each made two changes");
         }
-        store.ready().await.unwrap();
+        assert_eq!(store.get(name()).await.unwrap(), None);
     }
 }
 
@@ -208,7 +232,7 @@ async fn a_check_that_a_server_does_not_answer_is_repeated() {
         )
         .await;
         promoted.ask(&["ACL", "SETUSER", "default", "+eval", "+evalsha"]);
-        let ask = async || is_corrupt(consume(&store, key(3)).await).then_some(());
+        let ask = async || is_corrupt(store.ready().await).then_some(());
         answered("the loss is found", ask).await;
     }
 }
@@ -254,9 +278,12 @@ async fn a_store_that_lacks_a_bucket_is_not_opened() {
     for program in programs() {
         let server = Server::start(program, &DURABLE);
         drop(patient(&server.url("shop")).await);
-        server.ask(&["DEL", "{shop/7}:m"]);
-        let error = RedisStore::connect(&server.url("shop")).await.unwrap_err();
-        assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+        for bucket in ["{shop/7}:m", "{shop/1024}:m"] {
+            assert_eq!(server.ask(&["RENAME", bucket, "away"]), "OK");
+            let error = RedisStore::connect(&server.url("shop")).await.unwrap_err();
+            assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+            server.ask(&["RENAME", "away", bucket]);
+        }
     }
 }
 

@@ -25,6 +25,7 @@ mod sentinel;
 mod server;
 mod site;
 mod suites;
+mod together;
 
 use std::time::Duration;
 

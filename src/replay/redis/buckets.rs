@@ -1,19 +1,65 @@
 //! Which bucket a payment or a record is in, and which slot of a cluster a bucket is in.
 
+use std::ops::Range;
+
 use sha2::{Digest as _, Sha256};
 use tokio::task::JoinSet;
 
 use super::fault::unavailable;
 use crate::replay::StoreError;
 
-/// How many buckets a store has. It never changes: the place of a payment depends on it.
+/// Where the payments of a store are. It never changes for a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Layout {
+    /// In the buckets of the records. So a cluster can spread them over its servers.
+    Spread,
+    /// All in one more bucket. So one script takes the uses of many payments.
+    Together,
+}
+
+impl Layout {
+    /// Returns all buckets of a store.
+    pub(super) const fn buckets(self) -> Range<u16> {
+        0..self.payments().end
+    }
+
+    /// Returns the buckets in which payments are.
+    pub(super) const fn payments(self) -> Range<u16> {
+        match self {
+            Self::Spread => 0..BUCKETS,
+            Self::Together => BUCKETS..MOST_BUCKETS,
+        }
+    }
+
+    /// Returns the bucket of a payment. It is the same for all processes and for ever.
+    pub(super) fn of_payment(self, key: &[u8]) -> u16 {
+        match self {
+            Self::Spread => bucket_of(key),
+            Self::Together => BUCKETS,
+        }
+    }
+}
+
+/// Returns how many marks a bucket keeps: in all, a store keeps as many in either layout.
+pub(super) const fn marks_of(bucket: u16) -> u32 {
+    if bucket < BUCKETS {
+        64
+    } else {
+        64 * BUCKETS as u32
+    }
+}
+
+/// In how many buckets records are. It never changes: the place of a record depends on it.
 pub(super) const BUCKETS: u16 = 1_024;
+/// How many buckets a store has at most.
+pub(super) const MOST_BUCKETS: u16 = BUCKETS + 1;
 
 /// How many buckets are asked at a time.
 const AT_ONCE: usize = 64;
 
-/// Asks each bucket, some at a time, and hands on the answers. Ends at the first error.
+/// Asks each of these buckets, some at a time, and hands on the answers. Ends at the first error.
 pub(super) async fn ask_each<T, F>(
+    mut buckets: Range<u16>,
     ask: impl Fn(u16) -> F,
     mut take: impl FnMut(T) -> Result<(), StoreError>,
 ) -> Result<(), StoreError>
@@ -21,7 +67,7 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, StoreError>> + Send + 'static,
 {
-    let (mut buckets, mut asked) = (0..BUCKETS, JoinSet::new());
+    let mut asked = JoinSet::new();
     loop {
         while asked.len() < AT_ONCE
             && let Some(bucket) = buckets.next()
@@ -72,9 +118,9 @@ mod tests {
         assert_eq!(slot("foo"), 12_182);
     }
 
-    /// Stores hold payments in these buckets.
+    /// Stores hold payments and records in these buckets.
     #[test]
-    fn a_payment_stays_in_its_bucket() {
+    fn what_is_stored_stays_in_its_bucket() {
         assert_eq!(
             [
                 bucket_of(&[0; 33]),
@@ -83,6 +129,8 @@ mod tests {
             ],
             [924, 258, 726]
         );
+        assert_eq!(Layout::Spread.of_payment(&[7; 33]), 258);
+        assert_eq!(Layout::Together.of_payment(&[7; 33]), 1_024);
         assert_eq!(tag("x402", 7), "x402/7");
     }
 }

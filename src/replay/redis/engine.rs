@@ -9,9 +9,9 @@ use tokio::{
 };
 
 use super::{
-    buckets::{BUCKETS, bucket_of, slot, tag},
+    buckets::{BUCKETS, Layout, MOST_BUCKETS, bucket_of, marks_of, slot, tag},
     cluster::Cluster,
-    fault::{corrupt, unavailable},
+    fault::{corrupt, not_expected, unavailable},
     floors::{Change, Floors},
     options::RedisOptions,
     primary::{Call, Common, Place, Server},
@@ -31,10 +31,11 @@ use crate::{
 pub(super) struct Engine {
     pub(super) servers: Arc<Servers>,
     pub(super) id: [u8; 16],
+    pub(super) layout: Layout,
     pub(super) floors: Floors,
     /// Tells the task of the store that all buckets must be marked.
     pub(super) loss: Notify,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 /// The servers that hold the buckets of a store.
@@ -44,7 +45,7 @@ pub(super) struct Servers {
     pub(super) common: Common,
     /// Promotes a replica if the primary fails.
     pub(super) fails_over: bool,
-    /// The tag and the slot of each bucket, and of what is not in a bucket.
+    /// The tag and the slot of each bucket that a store may have, and of what is not in a bucket.
     buckets: Box<[(String, u16)]>,
     store: (String, u16),
 }
@@ -55,11 +56,10 @@ enum Topology {
     One(Arc<Server>),
 }
 
-/// What a script answered: two numbers, and what else it returned.
+/// What a script answered: a number, and what else it returned.
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) first: u64,
-    pub(super) second: u64,
     pub(super) rest: Vec<Value>,
 }
 
@@ -82,7 +82,7 @@ impl Servers {
             let slot = slot(&tag);
             (tag, slot)
         };
-        let buckets = (0..BUCKETS)
+        let buckets = (0..MOST_BUCKETS)
             .map(|bucket| placed(tag(&name, bucket)))
             .collect();
         Self {
@@ -91,6 +91,15 @@ impl Servers {
             fails_over,
             buckets,
             store: placed(name),
+        }
+    }
+
+    /// Returns where the payments of a new store are. On one server they gain nothing if they are
+    /// spread.
+    pub(super) const fn layout(&self) -> Layout {
+        match self.kind {
+            Topology::Cluster(_) => Layout::Spread,
+            Topology::One(_) => Layout::Together,
         }
     }
 
@@ -106,7 +115,8 @@ impl Servers {
         bucket: Option<u16>,
         arguments: &[Vec<u8>],
     ) -> Result<Value, StoreError> {
-        self.run_by(self.deadline(), script, bucket, arguments)
+        let arguments: Vec<_> = arguments.iter().map(Vec::as_slice).collect();
+        self.run_by(self.deadline(), script, bucket, &arguments)
             .await
     }
 
@@ -115,7 +125,7 @@ impl Servers {
         deadline: Instant,
         script: &'static Script,
         bucket: Option<u16>,
-        arguments: &[Vec<u8>],
+        arguments: &[&[u8]],
     ) -> Result<Value, StoreError> {
         let (tag, slot) = bucket.map_or(&self.store, |bucket| &self.buckets[usize::from(bucket)]);
         let call = Call {
@@ -130,6 +140,15 @@ impl Servers {
                 Topology::One(server) => server.run(&call).await.map_err(|failure| failure.error),
             }
         };
+        self.by(deadline, answer).await
+    }
+
+    /// Waits for an answer, until the deadline at most.
+    pub(super) async fn by<T>(
+        &self,
+        deadline: Instant,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
         let late = || {
             let limit = self.common.time_limit;
             unavailable(format!("no answer came within {limit:?}"))
@@ -186,7 +205,7 @@ impl Servers {
         match &self.kind {
             Topology::Cluster(cluster) => {
                 let slots = self.buckets.iter().map(|(_, slot)| *slot);
-                cluster.one_of_each((0..).zip(slots))
+                cluster.one_of_each((0..BUCKETS).zip(slots))
             }
             Topology::One(_) => vec![0],
         }
@@ -194,11 +213,17 @@ impl Servers {
 }
 
 impl Engine {
-    pub(super) fn new(servers: Arc<Servers>, id: [u8; 16], clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(
+        servers: Arc<Servers>,
+        id: [u8; 16],
+        layout: Layout,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let (floors, loss) = (Floors::new(), Notify::new());
         Self {
             servers,
             id,
+            layout,
             floors,
             loss,
             clock,
@@ -211,7 +236,7 @@ impl Engine {
         &self,
         script: &'static Script,
         key: &[u8],
-        arguments: impl IntoIterator<Item = Vec<u8>>,
+        arguments: &[Vec<u8>],
     ) -> Result<Answer, StoreError> {
         self.ask_bucket(script, bucket_of(key), arguments).await
     }
@@ -220,7 +245,7 @@ impl Engine {
         &self,
         script: &'static Script,
         bucket: u16,
-        arguments: impl IntoIterator<Item = Vec<u8>>,
+        arguments: &[Vec<u8>],
     ) -> Result<Answer, StoreError> {
         self.ask_by(self.servers.deadline(), script, bucket, arguments)
             .await
@@ -232,7 +257,7 @@ impl Engine {
         deadline: Instant,
         script: &'static Script,
         bucket: u16,
-        arguments: impl IntoIterator<Item = Vec<u8>>,
+        arguments: &[Vec<u8>],
     ) -> Result<Answer, StoreError> {
         if self.floors.is_lost() {
             return Err(lost());
@@ -244,29 +269,24 @@ impl Engine {
             marks.extend(change.number.to_be_bytes());
             marks.extend(change.mark);
         }
-        let mut all = vec![
-            self.id.to_vec(),
-            decimal(newest.number),
-            marks,
-            mark.to_vec(),
-            seconds(self.clock.now()),
-        ];
-        all.extend(arguments);
+        let (floor, now) = (decimal(newest.number), seconds(self.clock.now()));
+        let ring = decimal(marks_of(bucket).into());
+        let mut all: Vec<&[u8]> = vec![&self.id, &floor, &marks, &mark, &now, &ring];
+        all.extend(arguments.iter().map(Vec::as_slice));
         let ran = self.servers.run_by(deadline, script, Some(bucket), &all);
         let mut answer = items(ran.await?).into_iter();
         let mut next = || answer.next().as_ref().and_then(number);
         match next() {
             Some(OK) => {}
             Some(GONE | LOST) => return Err(self.lose()),
-            _ => return Err(unavailable("a script gave an answer that was not expected")),
+            _ => return Err(not_expected()),
         }
-        let (first, second) = (next().unwrap_or(0), next().unwrap_or(0));
+        let first = next().unwrap_or(0);
         let number = next().filter(|number| *number > 0);
         let new = number.map(|number| Change { number, mark });
         self.floors.answered(bucket, &known, new);
         Ok(Answer {
             first,
-            second,
             rest: answer.collect(),
         })
     }
@@ -275,7 +295,7 @@ impl Engine {
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let deadline = self.servers.deadline();
         for bucket in self.servers.one_of_each() {
-            self.ask_by(deadline, &scripts::PROBE, bucket, []).await?;
+            self.ask_by(deadline, &scripts::PROBE, bucket, &[]).await?;
         }
         Ok(())
     }
@@ -302,9 +322,14 @@ pub(super) fn decimal(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
-/// The seconds of a moment, at most as many as a number of the scripts holds exactly.
+/// The seconds of a moment, as `exact` as a script holds them.
 pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
-    decimal(at.as_unix_seconds().min((1 << 53) - 1))
+    decimal(exact(at))
+}
+
+/// The seconds of a moment, at most as many as a number of the scripts holds exactly.
+pub(super) fn exact(at: Timestamp) -> u64 {
+    at.as_unix_seconds().min((1 << 53) - 1)
 }
 
 const OK: u64 = 0;
@@ -325,9 +350,14 @@ mod tests {
         let url = format!("redis://{}", server.local_addr().unwrap());
         let (url, options) = (RedisUrl::parse(&url).unwrap(), RedisOptions::new());
         let servers = Arc::new(Servers::new(url, &options));
-        let engine = Engine::new(servers, [7; 16], Arc::new(SystemClock::new()));
+        let engine = Engine::new(
+            servers,
+            [7; 16],
+            Layout::Spread,
+            Arc::new(SystemClock::new()),
+        );
         let (begun, second) = (Instant::now(), Duration::from_secs(1));
-        let asked = engine.ask_by(begun + second, &scripts::PROBE, 0, []);
+        let asked = engine.ask_by(begun + second, &scripts::PROBE, 0, &[]);
         let error = asked.await.unwrap_err();
         assert_eq!(error.kind(), StoreErrorKind::Unavailable, "{error}");
         let took = begun.elapsed();

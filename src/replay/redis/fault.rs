@@ -43,6 +43,10 @@ pub(super) fn has_ended() -> StoreError {
     )
 }
 
+pub(super) fn not_expected() -> StoreError {
+    unavailable("a script gave an answer that was not expected")
+}
+
 pub(super) fn corrupt(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Corrupt, NAME, text.into())
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::buckets::BUCKETS;
+use super::buckets::MOST_BUCKETS;
 use crate::lock::lock;
 
 /// A change that was acknowledged: its number in its bucket, and the random mark that was written
@@ -30,7 +30,7 @@ pub(super) struct Floors {
 impl Floors {
     pub(super) fn new() -> Self {
         Self {
-            buckets: (0..BUCKETS).map(|_| Mutex::default()).collect(),
+            buckets: (0..MOST_BUCKETS).map(|_| Mutex::default()).collect(),
             lost: AtomicBool::new(false),
         }
     }
@@ -42,7 +42,7 @@ impl Floors {
 
     /// Returns the buckets of which a change was acknowledged.
     pub(super) fn buckets(&self) -> Vec<u16> {
-        let known = (0..BUCKETS).zip(&self.buckets);
+        let known = (0..MOST_BUCKETS).zip(&self.buckets);
         known
             .filter_map(|(bucket, changes)| (!lock(changes).is_empty()).then_some(bucket))
             .collect()
@@ -60,8 +60,7 @@ impl Floors {
         // A change is written on top of what was sent, and so is the newest of these on the others.
         changes.extend(new.or(newest));
         changes.sort_unstable_by_key(|change| Reverse(change.number));
-        // The server knows no more marks.
-        changes.truncate(RING);
+        changes.truncate(MOST);
     }
 
     /// Notes that the server has forgotten something. Returns whether that is news.
@@ -74,8 +73,8 @@ impl Floors {
     }
 }
 
-/// How many marks a bucket has: `RING` of `scripts/bucket.lua`.
-const RING: usize = 64;
+/// How many changes of a bucket are kept: no bucket keeps fewer marks.
+const MOST: usize = 64;
 
 #[cfg(test)]
 mod tests {
@@ -126,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn no_more_changes_are_kept_than_the_server_has_marks() {
+    fn no_more_changes_are_kept_than_any_bucket_has_marks() {
         let floors = Floors::new();
         for number in 1..=200 {
             floors.answered(7, &[], Some(at(number)));
         }
         assert_eq!(
-            (floors.of(7).len(), floors.of(7)[RING - 1]),
-            (RING, at(137))
+            (floors.of(7).len(), floors.of(7)[MOST - 1]),
+            (MOST, at(137))
         );
     }
 

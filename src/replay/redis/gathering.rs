@@ -1,9 +1,9 @@
-//! Calls that come while others are under way: the next transaction takes all of them. So a server
-//! that syncs before it answers does so once for many callers.
+//! Calls that come while others are under way: the next transaction, or the next script, takes all of
+//! them. So a server that syncs before it answers does so once for many callers.
 
 use std::sync::{Arc, Mutex};
 
-use redis::{Cmd, ErrorKind, RedisError, Value};
+use redis::{ErrorKind, RedisError, Value};
 use tokio::sync::oneshot;
 
 use crate::{lock::lock, replay::StoreError};
@@ -19,36 +19,46 @@ pub(super) struct Sent {
     pub(super) connection: usize,
 }
 
-/// A call that is not sent yet.
+/// A call that is not sent yet: what is to be sent, and who waits for the answer.
 #[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) script: Cmd,
-    pub(super) answer: oneshot::Sender<Result<Sent, StoreError>>,
+pub(super) struct Waiting<Q, A> {
+    pub(super) call: Q,
+    pub(super) answer: oneshot::Sender<Result<A, StoreError>>,
 }
 
 /// The calls that wait for those that are under way.
-#[derive(Debug, Default)]
-pub(super) struct Gathering(Arc<Mutex<State>>);
+#[derive(Debug)]
+pub(super) struct Gathering<Q, A>(Arc<Mutex<State<Q, A>>>);
 
-#[derive(Debug, Default)]
-struct State {
-    waiting: Vec<Waiting>,
+impl<Q, A> Default for Gathering<Q, A> {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            waiting: Vec::new(),
+            is_under_way: false,
+            last: 0,
+        })))
+    }
+}
+
+#[derive(Debug)]
+struct State<Q, A> {
+    waiting: Vec<Waiting<Q, A>>,
     is_under_way: bool,
-    /// How many calls the last transaction had.
+    /// How many calls were sent together the last time.
     last: usize,
 }
 
 /// The calls to send, for the only one who sends them. If this is dropped before nobody waits,
 /// those who wait learn that nobody sends their calls, and the next call finds nobody.
 #[derive(Debug)]
-pub(super) struct Batches {
-    state: Arc<Mutex<State>>,
+pub(super) struct Batches<Q, A> {
+    state: Arc<Mutex<State<Q, A>>>,
     are_over: bool,
 }
 
-impl Gathering {
+impl<Q, A> Gathering<Q, A> {
     /// Adds a call. Returns what to send if nobody is there to send it.
-    pub(super) fn add(&self, waiting: Waiting) -> Option<Batches> {
+    pub(super) fn add(&self, waiting: Waiting<Q, A>) -> Option<Batches<Q, A>> {
         let mut state = lock(&self.0);
         state.waiting.push(waiting);
         (!std::mem::replace(&mut state.is_under_way, true)).then(|| Batches {
@@ -58,10 +68,10 @@ impl Gathering {
     }
 }
 
-impl Batches {
+impl<Q, A> Batches<Q, A> {
     /// Returns the calls to send now, or `None` if nobody waits. First it lets those run who were
     /// answered a moment ago, because they may call again.
-    pub(super) async fn next(&mut self) -> Option<Vec<Waiting>> {
+    pub(super) async fn next(&mut self) -> Option<Vec<Waiting<Q, A>>> {
         for _ in 0..YIELDS {
             if self.are_as_many_as_before() {
                 break;
@@ -84,7 +94,7 @@ impl Batches {
     }
 }
 
-impl Drop for Batches {
+impl<Q, A> Drop for Batches<Q, A> {
     fn drop(&mut self) {
         if !self.are_over {
             let mut state = lock(&self.state);
@@ -135,10 +145,13 @@ const AT_ONCE: usize = 128;
 mod tests {
     use super::*;
 
-    fn waiting() -> (Waiting, oneshot::Receiver<Result<Sent, StoreError>>) {
+    fn waiting() -> (
+        Waiting<&'static str, ()>,
+        oneshot::Receiver<Result<(), StoreError>>,
+    ) {
         let (answer, answered) = oneshot::channel();
-        let script = redis::cmd("EVALSHA");
-        (Waiting { script, answer }, answered)
+        let call = "a call";
+        (Waiting { call, answer }, answered)
     }
 
     #[tokio::test]

@@ -16,6 +16,7 @@ mod sending;
 mod settings;
 mod store;
 mod tasks;
+mod together;
 mod upkeep;
 mod url;
 

@@ -6,7 +6,7 @@ use redis::Value;
 use tokio::time::sleep;
 
 use super::{
-    buckets::ask_each,
+    buckets::{Layout, ask_each},
     engine::{Servers, decimal, seconds},
     fault::{corrupt, unavailable},
     reply::{bytes, items, number, text},
@@ -17,22 +17,23 @@ use crate::{
     replay::{StoreError, StoreId, created_at::created_at},
 };
 
-/// Returns the id of the store and when it was made. Makes it if it is not there.
+/// Returns the id of the store, when it was made and where its payments are. Makes it if it is not
+/// there.
 pub(super) async fn open(
     servers: &Arc<Servers>,
     clock: &dyn Clock,
-) -> Result<(StoreId, Timestamp), StoreError> {
+) -> Result<(StoreId, Timestamp, Layout), StoreError> {
     let mut given_up = Vec::new();
     for _ in 0..ATTEMPTS {
         let new = *StoreId::random()?.as_bytes();
         let found = claim(servers, new, clock, &given_up).await?;
         let made = found.created_at.unwrap_or(Timestamp::MAX);
         if found.is_ready {
-            check(servers, found.id).await?;
-            return Ok((StoreId::from_bytes(found.id), made));
+            check(servers, &found).await?;
+            return Ok((StoreId::from_bytes(found.id), made, found.layout));
         }
         if found.id == new {
-            if !begin(servers, new, found.attempt).await? {
+            if !begin(servers, &found).await? {
                 // A later attempt is known to the store, or the store has forgotten it.
                 if claim(servers, new, clock, &[]).await?.id == new {
                     return Err(left_behind());
@@ -41,7 +42,7 @@ pub(super) async fn open(
             }
             let done = servers.run(&scripts::READY, None, &[new.to_vec()]).await?;
             if number(&done) == Some(1) {
-                return Ok((StoreId::from_bytes(new), made));
+                return Ok((StoreId::from_bytes(new), made, found.layout));
             }
         } else {
             // Another process makes it. If that process died, this one begins again: with a new id,
@@ -60,6 +61,7 @@ struct Found {
     created_at: Option<Timestamp>,
     /// How often somebody began to make it.
     attempt: u64,
+    layout: Layout,
 }
 
 async fn claim(
@@ -73,7 +75,12 @@ async fn claim(
         .run(
             &scripts::CLAIM,
             None,
-            &[new.to_vec(), now, given_up.to_vec()],
+            &[
+                new.to_vec(),
+                now,
+                given_up.to_vec(),
+                decimal((servers.layout() == Layout::Together).into()),
+            ],
         )
         .await?;
     let mut parts = items(answer).into_iter();
@@ -86,11 +93,17 @@ async fn claim(
     let created_at = made.parse().ok().map(Timestamp::from_unix_seconds);
     let id = id.ok_or_else(|| corrupt("the id of the store was expected"))?;
     let attempt = parts.next().as_ref().and_then(number).unwrap_or(0);
+    let layout = match parts.next().as_ref().and_then(number) {
+        Some(0) => Layout::Spread,
+        Some(1) => Layout::Together,
+        _ => return Err(corrupt("where the payments are was expected")),
+    };
     Ok(Found {
         is_ready,
         id,
         created_at,
         attempt,
+        layout,
     })
 }
 
@@ -107,10 +120,10 @@ async fn wait(servers: &Servers, found: Found, clock: &dyn Clock) -> Result<Vec<
 }
 
 /// Makes all buckets. Returns false if one belongs to a later attempt: this process was given up.
-async fn begin(servers: &Arc<Servers>, id: [u8; 16], attempt: u64) -> Result<bool, StoreError> {
+async fn begin(servers: &Arc<Servers>, new: &Found) -> Result<bool, StoreError> {
     let mut is_given_up = false;
-    let arguments = vec![id.to_vec(), decimal(attempt)];
-    let made = on_each(servers, &scripts::BEGIN, arguments, |answer| {
+    let arguments = vec![new.id.to_vec(), decimal(new.attempt)];
+    let made = on_each(servers, new.layout, &scripts::BEGIN, arguments, |answer| {
         is_given_up = number(&answer) == Some(GIVEN_UP);
         if number(&answer) == Some(MADE) {
             Ok(())
@@ -131,10 +144,11 @@ fn left_behind() -> StoreError {
 }
 
 /// Checks that all buckets are there.
-async fn check(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
-    on_each(servers, &scripts::CHECK, vec![id.to_vec()], |answer| {
+async fn check(servers: &Arc<Servers>, found: &Found) -> Result<(), StoreError> {
+    let id = vec![found.id.to_vec()];
+    on_each(servers, found.layout, &scripts::CHECK, id, |answer| {
         let mut parts = items(answer).into_iter();
-        let is_here = parts.next().and_then(bytes).as_deref() == Some(&id);
+        let is_here = parts.next().and_then(bytes).as_deref() == Some(&found.id);
         let has_lost = parts.next().as_ref().and_then(number) != Some(0);
         if is_here && !has_lost {
             return Ok(());
@@ -148,6 +162,7 @@ async fn check(servers: &Arc<Servers>, id: [u8; 16]) -> Result<(), StoreError> {
 
 async fn on_each(
     servers: &Arc<Servers>,
+    layout: Layout,
     script: &'static Script,
     arguments: Vec<Vec<u8>>,
     judge: impl FnMut(Value) -> Result<(), StoreError>,
@@ -156,7 +171,7 @@ async fn on_each(
         let (servers, arguments) = (servers.clone(), arguments.clone());
         async move { servers.run(script, Some(bucket), &arguments).await }
     };
-    ask_each(ask, judge).await
+    ask_each(layout.buckets(), ask, judge).await
 }
 
 const MADE: u64 = 1;

@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
 use super::{
     fault::{has_ended, not_connected, not_sent, refused, setup},
-    gathering::Gathering,
+    gathering::{Gathering, Sent},
     options::RedisOptions,
     scripts::Script,
     settings::{self, Promise, Settings},
@@ -65,7 +65,7 @@ pub(super) struct Server {
     pub(super) common: Common,
     lanes: [Lane; LANES],
     turn: AtomicUsize,
-    pub(super) gathering: Gathering,
+    pub(super) gathering: Gathering<Cmd, Sent>,
     /// Whether calls with keys of several slots may be one transaction.
     pub(super) is_alone: bool,
     /// The run of the server that was connected last.
@@ -108,7 +108,7 @@ struct Backoff {
 pub(super) struct Call<'a> {
     pub(super) script: &'static Script,
     pub(super) tag: &'a str,
-    pub(super) arguments: &'a [Vec<u8>],
+    pub(super) arguments: &'a [&'a [u8]],
     /// The slot is moving here: a cluster sent the caller on.
     pub(super) asking: bool,
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{
-    buckets::ask_each,
+    buckets::{BUCKETS, ask_each},
     engine::{Engine, decimal, seconds},
     fault::NAME,
     reply::bytes,
@@ -28,7 +28,7 @@ impl Records for RedisStore {
             let arguments = [key.as_bytes().to_vec(), seconds(expires_at), value];
             let answer = self
                 .engine()
-                .ask(&scripts::PUT, key.as_bytes(), arguments)
+                .ask(&scripts::PUT, key.as_bytes(), &arguments)
                 .await?;
             Ok(answer.first == 1)
         })
@@ -39,7 +39,7 @@ impl Records for RedisStore {
             let arguments = [key.as_bytes().to_vec()];
             let answer = self
                 .engine()
-                .ask(&scripts::GET, key.as_bytes(), arguments)
+                .ask(&scripts::GET, key.as_bytes(), &arguments)
                 .await?;
             Ok(answer
                 .rest
@@ -54,13 +54,13 @@ impl Records for RedisStore {
         Box::pin(async move {
             let arguments = [key.as_bytes().to_vec()];
             self.engine()
-                .ask(&scripts::DELETE, key.as_bytes(), arguments)
+                .ask(&scripts::DELETE, key.as_bytes(), &arguments)
                 .await
                 .map(drop)
         })
     }
 
-    /// Asks all buckets, some at a time.
+    /// Asks all buckets with records, some at a time.
     fn scan(
         &self,
         prefix: RecordKey,
@@ -68,7 +68,7 @@ impl Records for RedisStore {
         Box::pin(async move {
             let ask = |bucket| of_bucket(self.engine().clone(), bucket, prefix.clone());
             let mut found = Vec::new();
-            ask_each(ask, |records| {
+            ask_each(0..BUCKETS, ask, |records| {
                 found.extend(records);
                 Ok(())
             })
@@ -88,7 +88,9 @@ async fn of_bucket(
     let (mut found, mut from) = (Vec::new(), [b"[", prefix.as_bytes()].concat());
     loop {
         let arguments = [from, end(prefix.as_bytes()), decimal(PAGE)];
-        let answer = engine.ask_bucket(&scripts::SCAN, bucket, arguments).await?;
+        let answer = engine
+            .ask_bucket(&scripts::SCAN, bucket, &arguments)
+            .await?;
         let mut parts = answer.rest.into_iter();
         let mut last = None;
         while let Some(name) = parts.next().and_then(bytes) {

@@ -64,8 +64,8 @@ impl Server {
     /// Sends a script with those of other callers.
     async fn gather(self: &Arc<Self>, call: &Call<'_>) -> Result<Sent, StoreError> {
         let (answer, answered) = oneshot::channel();
-        let script = call.command(false);
-        if let Some(mut batches) = self.gathering.add(Waiting { script, answer }) {
+        let call = call.command(false);
+        if let Some(mut batches) = self.gathering.add(Waiting { call, answer }) {
             let server = self.clone();
             self.common.runtime.spawn(async move {
                 while let Some(calls) = batches.next().await {
@@ -76,12 +76,12 @@ impl Server {
         answered.await.unwrap_or_else(|_| Err(has_ended()))
     }
 
-    async fn send_all(self: &Arc<Self>, calls: Vec<Waiting>) {
+    async fn send_all(self: &Arc<Self>, calls: Vec<Waiting<Cmd, Sent>>) {
         match self.next_connection().await {
             Ok(mut connected) => {
                 let (scripts, answers): (Vec<_>, Vec<_>) = calls
                     .into_iter()
-                    .map(|call| (call.script, call.answer))
+                    .map(|waiting| (waiting.call, waiting.answer))
                     .unzip();
                 let sent = self.send(&mut connected, scripts, false).await;
                 for (answer, sent) in answers.into_iter().zip(sent) {

@@ -3,13 +3,12 @@ use std::{fmt, sync::Arc};
 use tokio::time::timeout_at;
 
 use super::{
-    buckets::bucket_of,
-    engine::{Engine, Servers, decimal, seconds},
+    engine::{Engine, Servers},
     fault::{NAME, refused},
     opening,
     options::RedisOptions,
-    scripts,
     tasks::{Task, Tasks},
+    together::{End, Together},
     url::RedisUrl,
 };
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     clock::Timestamp,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
-        StoreErrorKind, StoreId, UseId, UseRequest,
+        StoreId, UseId, UseRequest,
     },
     trace,
 };
@@ -65,7 +64,8 @@ use crate::{
 ///
 /// `maxmemory-policy` must be `noeviction`, or the store is not opened. If memory is full, consumes
 /// are an error ([`StoreErrorKind::Full`](crate::replay::StoreErrorKind::Full)), and releases are
-/// still carried out. `maxmemory` is the limit of the store. A payment takes about 260 bytes.
+/// still carried out. `maxmemory` is the limit of the store. A payment takes 210 to 300 bytes, less if many
+/// come together.
 ///
 /// # When a server forgets
 ///
@@ -83,8 +83,9 @@ use crate::{
 ///
 /// - Changes that only another process was answered, until that process connects. Until then a lost
 ///   use may be granted again. So let each process call `Paywall::ready` every few seconds.
-/// - A loss while no process runs. Also a loss in a part of the store that got 64 later changes
-///   before that process asks again. `appendfsync always` rules out a loss at a restart. A
+/// - A loss while no process runs. Also a loss in a part of the store that got many later changes
+///   before that process asks again: 65,536 for the payments of one server, and 64 for each of the
+///   1,024 parts of everything else. `appendfsync always` rules out a loss at a restart. A
 ///   `min-replicas-to-write` that is the number of all replicas rules it out when one takes over.
 /// - **Never put back an older copy of the data.** Choose another `name` instead.
 ///
@@ -99,11 +100,13 @@ use crate::{
 ///
 /// # How it works
 ///
-/// A payment is always in the same of 1,024 buckets. The keys of a bucket have one hash tag, so
-/// they are in one slot of a cluster. One script changes a bucket for each consume, in one round
-/// trip. It gets the time from this process. Calls that come while others are under way go
-/// together, in one transaction (in a cluster: one write to each server). So a server that syncs
-/// before it answers does so once for many callers. While a slot of a cluster is moved to another
+/// A payment is always in the same bucket. The keys of a bucket have one hash tag, so they are in one
+/// slot of a cluster. A store that is made on a cluster spreads payments over 1,024 buckets. A store
+/// that is made on one server has all payments in one. One script takes uses, in one round trip. It
+/// gets the time from this process. Uses of a bucket that come while a script is under way go
+/// together: the next script takes up to 128. Other calls go together too, in one transaction (in a
+/// cluster: one write to each server). So a server that syncs before it answers does so once for
+/// many callers. Payments that end within the same 256 seconds are forgotten together. While a slot of a cluster is moved to another
 /// server, calls for its payments may be refused.
 ///
 /// The client is the crate `redis`, which is widely used and well maintained. It also talks to
@@ -121,7 +124,7 @@ use crate::{
 /// # }
 /// ```
 pub struct RedisStore {
-    engine: Arc<Engine>,
+    together: Arc<Together>,
     tasks: Tasks,
     id: StoreId,
     created_at: Timestamp,
@@ -162,11 +165,12 @@ impl RedisStore {
                 Durability::Volatile
             }
         };
-        let (id, created_at) = opening::open(&servers, &*options.clock).await?;
-        let engine = Arc::new(Engine::new(servers, *id.as_bytes(), options.clock));
-        let tasks = Tasks::start(engine.clone());
+        let (id, created_at, layout) = opening::open(&servers, &*options.clock).await?;
+        let engine = Arc::new(Engine::new(servers, *id.as_bytes(), layout, options.clock));
+        let together = Arc::new(Together::new(engine));
+        let tasks = Tasks::start(together.clone());
         Ok(Self {
-            engine,
+            together,
             tasks,
             id,
             created_at,
@@ -182,7 +186,7 @@ impl RedisStore {
     }
 
     pub(super) fn engine(&self) -> &Arc<Engine> {
-        &self.engine
+        &self.together.engine
     }
 }
 
@@ -211,44 +215,18 @@ impl ReplayStore for RedisStore {
                     "too many releases wait to be carried out: the server is too slow, or out of reach",
                 ));
             }
-            let (key, limits) = (request.key(), request.limits());
-            let (deadline, bucket) = (self.engine.servers.deadline(), bucket_of(key.as_bytes()));
+            let (key, deadline) = (request.key(), self.engine().servers.deadline());
             let late = || refused("an earlier use of this payment is still being ended");
             timeout_at(deadline, self.tasks.done_for(&key))
                 .await
                 .map_err(|_| late())?;
-            let arguments = |is_full: bool| {
-                [
-                    key.as_bytes().to_vec(),
-                    request.use_id().as_bytes().to_vec(),
-                    decimal(limits.uses.get().into()),
-                    decimal(limits.restores.into()),
-                    seconds(request.retain_until()),
-                    request.serving_until().map_or_else(|| decimal(0), seconds),
-                    decimal(is_full.into()),
-                ]
-            };
-            let ask = |is_full| {
-                self.engine
-                    .ask_by(deadline, &scripts::CONSUME, bucket, arguments(is_full))
-            };
-            let answer = match ask(false).await {
-                // Not each call removes what has expired.
-                Err(error) if error.kind() == StoreErrorKind::Full => ask(true).await?,
-                answer => answer?,
-            };
-            Ok(match answer.first {
-                GRANTED => Consumption::Granted {
-                    remaining: u32::try_from(answer.second).unwrap_or(0),
-                },
-                IN_USE => Consumption::InUse,
-                _ => Consumption::Spent,
-            })
+            self.together.take(deadline, &request).await
         })
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
-        self.tasks.ask(Task::Release(key, use_id, why));
+        let how = End::GivenBack(why);
+        self.tasks.ask(Task { key, use_id, how });
     }
 
     fn durability(&self) -> Durability {
@@ -256,7 +234,7 @@ impl ReplayStore for RedisStore {
     }
 
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.engine.probe())
+        Box::pin(self.engine().probe())
     }
 
     fn serving(&self) -> Option<&dyn Serving> {
@@ -266,9 +244,7 @@ impl ReplayStore for RedisStore {
 
 impl Serving for RedisStore {
     fn served(&self, key: ConsumptionKey, use_id: UseId) {
-        self.tasks.ask(Task::Served(key, use_id));
+        let how = End::Served;
+        self.tasks.ask(Task { key, use_id, how });
     }
 }
-
-const GRANTED: u64 = 1;
-const IN_USE: u64 = 2;

@@ -14,26 +14,23 @@ use tokio::{
     time::sleep,
 };
 
-use super::{engine::Engine, fault::NAME, scripts, upkeep::upkeep};
+use super::{
+    fault::NAME,
+    together::{End, Together},
+    upkeep::upkeep,
+};
 use crate::{
     lock::lock,
-    replay::{ConsumptionKey, ReleaseReason, StoreErrorKind, UseId},
+    replay::{ConsumptionKey, StoreErrorKind, UseId},
     trace,
 };
 
 /// Something to carry out.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Task {
-    Release(ConsumptionKey, UseId, ReleaseReason),
-    Served(ConsumptionKey, UseId),
-}
-
-impl Task {
-    const fn key(&self) -> &ConsumptionKey {
-        match self {
-            Self::Release(key, ..) | Self::Served(key, _) => key,
-        }
-    }
+pub(super) struct Task {
+    pub(super) key: ConsumptionKey,
+    pub(super) use_id: UseId,
+    pub(super) how: End,
 }
 
 /// The queue of what is to be carried out, and how much is in it or under way.
@@ -52,12 +49,12 @@ struct Open {
 
 impl Open {
     fn begin(&self, task: &Task) {
-        *lock(&self.of_payments).entry(*task.key()).or_default() += 1;
+        *lock(&self.of_payments).entry(task.key).or_default() += 1;
         self.count.send_modify(|open| *open += 1);
     }
 
     fn end(&self, task: &Task) {
-        if let Entry::Occupied(mut open) = lock(&self.of_payments).entry(*task.key()) {
+        if let Entry::Occupied(mut open) = lock(&self.of_payments).entry(task.key) {
             *open.get_mut() -= 1;
             if *open.get() == 0 {
                 open.remove();
@@ -74,22 +71,22 @@ impl Open {
 impl Tasks {
     /// Starts the task, on the runtime that this is called on. It ends once this is dropped and
     /// what was asked before is carried out.
-    pub(super) fn start(engine: Arc<Engine>) -> Self {
+    pub(super) fn start(together: Arc<Together>) -> Self {
         let (queue, asked) = mpsc::unbounded_channel();
         let open = Open {
             count: watch::Sender::new(0),
             of_payments: Arc::default(),
         };
-        tokio::spawn(work(engine, asked, open.clone()));
+        tokio::spawn(work(together, asked, open.clone()));
         Self { queue, open }
     }
 
     /// Asks for something. Each release follows a consume, and no use is taken any more when half
     /// of the queue is full. So it takes all releases but those of very many uses under way.
     pub(super) fn ask(&self, task: Task) {
-        let room = match task {
-            Task::Release(..) => MAX_OPEN,
-            Task::Served(..) => MAX_OPEN / 4,
+        let room = match task.how {
+            End::GivenBack(_) => MAX_OPEN,
+            End::Served => MAX_OPEN / 4,
         };
         if *self.open.count.borrow() >= room {
             trace::warn(format_args!(
@@ -132,17 +129,17 @@ impl Tasks {
 
 /// Carries tasks out. Those of one payment come one after the other: of two releases of a use the
 /// first counts.
-async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, open: Open) {
+async fn work(together: Arc<Together>, mut asked: mpsc::UnboundedReceiver<Task>, open: Open) {
     let mut running = JoinSet::new();
     let mut waiting = HashMap::<ConsumptionKey, VecDeque<Task>>::new();
     let mut is_asked = true;
-    let mut upkeep = pin!(upkeep(&engine));
+    let mut upkeep = pin!(upkeep(&together.engine));
     let run = |running: &mut JoinSet<_>, task: Task| {
-        let (engine, open) = (engine.clone(), open.clone());
+        let (together, open) = (together.clone(), open.clone());
         running.spawn(async move {
-            carry_out(engine, task).await;
+            carry_out(&together, task).await;
             open.end(&task);
-            *task.key()
+            task.key
         });
     };
     while is_asked || !running.is_empty() {
@@ -156,7 +153,7 @@ async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, ope
                 }
             }
             task = asked.recv(), if is_asked && running.len() < AT_ONCE => match task {
-                Some(task) => match waiting.entry(*task.key()) {
+                Some(task) => match waiting.entry(task.key) {
                     Entry::Occupied(mut others) => others.get_mut().push_back(task),
                     Entry::Vacant(none) => {
                         none.insert(VecDeque::new());
@@ -171,33 +168,14 @@ async fn work(engine: Arc<Engine>, mut asked: mpsc::UnboundedReceiver<Task>, ope
 
 /// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or
 /// not.
-async fn carry_out(engine: Arc<Engine>, task: Task) {
+async fn carry_out(together: &Together, task: Task) {
     let mut delay = FIRST_DELAY;
     for _ in 0..ATTEMPTS {
-        let answer = match &task {
-            Task::Release(key, id, why) => {
-                let failed = u8::from(*why == ReleaseReason::Failed).to_string();
-                let arguments = [
-                    key.as_bytes().to_vec(),
-                    id.as_bytes().to_vec(),
-                    failed.into_bytes(),
-                ];
-                engine
-                    .ask(&scripts::RELEASE, key.as_bytes(), arguments)
-                    .await
-            }
-            Task::Served(key, id) => {
-                let arguments = [key.as_bytes().to_vec(), id.as_bytes().to_vec()];
-                engine
-                    .ask(&scripts::SERVED, key.as_bytes(), arguments)
-                    .await
-            }
-        };
-        match answer {
-            Ok(_) => return,
+        match together.end(&task.key, task.use_id, task.how).await {
+            Ok(()) => return,
             Err(error) if error.kind() == StoreErrorKind::Corrupt => return,
             // Its deadline ends it.
-            Err(_) if matches!(task, Task::Served(..)) && delay > LAST_DELAY => return,
+            Err(_) if task.how == End::Served && delay > LAST_DELAY => return,
             Err(_) => {
                 sleep(delay.min(LAST_DELAY)).await;
                 delay = (delay * 2).min(2 * LAST_DELAY);

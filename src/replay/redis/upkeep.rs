@@ -1,15 +1,11 @@
 //! What the store does by itself: it checks what it was answered at servers that were connected
 //! anew, and marks servers that have forgotten something.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{join, select, task::JoinSet, time::sleep};
 
-use super::{
-    buckets::BUCKETS,
-    engine::{Engine, Servers},
-    scripts,
-};
+use super::{engine::Engine, scripts};
 
 /// Runs as long as the store.
 pub(super) async fn upkeep(engine: &Engine) {
@@ -27,7 +23,7 @@ pub(super) async fn upkeep(engine: &Engine) {
     let mark = async {
         loop {
             engine.loss.notified().await;
-            mark_all(&engine.servers, engine.id).await;
+            mark_all(engine).await;
         }
     };
     join!(check, mark);
@@ -44,7 +40,11 @@ async fn check_all(engine: &Engine) {
             let home = engine.servers.home(bucket);
             if silent.contains(&home) {
                 rest.push(bucket);
-            } else if engine.ask_bucket(&scripts::SEEN, bucket, []).await.is_err() {
+            } else if engine
+                .ask_bucket(&scripts::SEEN, bucket, &[])
+                .await
+                .is_err()
+            {
                 silent.push(home);
                 rest.push(bucket);
             }
@@ -58,8 +58,9 @@ async fn check_all(engine: &Engine) {
 }
 
 /// Marks all buckets, so that no process uses them any more. Repeats it until each is marked.
-async fn mark_all(servers: &Arc<Servers>, id: [u8; 16]) {
-    let mut open: Vec<_> = (0..BUCKETS).collect();
+async fn mark_all(engine: &Engine) {
+    let (servers, id) = (&engine.servers, engine.id);
+    let mut open: Vec<_> = engine.layout.buckets().collect();
     loop {
         let mut marks = JoinSet::new();
         for bucket in open {

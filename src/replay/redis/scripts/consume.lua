@@ -1,11 +1,7 @@
--- Takes one use of a payment. ARGV: key, use id, uses, restores, retain_until, deadline of serving (0 for none), and 1 if
--- memory was full a moment ago.
-local uses, restores, retain, deadline = tonumber(ARGV[8]), tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
-local SPENT, GRANTED, IN_USE = 0, 1, 2
-
-local function set_apart(s)
+-- Takes the uses that are not the first of their payments.
+local function set_apart(key, s)
   if s.released == 1 then
-    note_released(s.last)
+    note_released(key, s.last)
     return
   end
   local place = text(s.number) .. ':' .. key
@@ -15,7 +11,7 @@ local function set_apart(s)
 end
 
 -- Forgets the use that one more use pushes out of those that are remembered.
-local function forget_pushed_out(number)
+local function forget_pushed_out(key, number)
   forget_use(key, number - MAX_REMEMBERED - 1)
   local old = number - KEPT - 1
   local use = old > 0 and redis.call('HGET', ORDER, text(old) .. ':' .. key)
@@ -25,42 +21,60 @@ local function forget_pushed_out(number)
   end
 end
 
-prune(ARGV[12] == '1')
-local answer, remaining, changed = SPENT, 0, false
-local released = redis.call('ZSCORE', RELEASED, key .. id)
-local state = read(key)
-if not state then
-  if not released and not (meta[3] and retain <= tonumber(meta[3])) then
-    answer, remaining, changed = GRANTED, uses - 1, true
-    state = { retain = retain, taken = 1, restored = 0, number = 1 }
-  end
-else
-  local known = find(state)
-  if known then
-    if not known.released then
-      answer, remaining = GRANTED, known.remaining
+local function is_pruned(retain)
+  return meta[3] and retain <= meta[3]
+end
+
+local function take(key, first, ending, serving)
+  local new, state = unpacked(first), read(key)
+  local id, uses = new.last, new.taken + new.remaining
+  local is_new, answer, remaining, is_change = not state, SPENT, 0, false
+  local released = redis.call('ZSCORE', RELEASED, key .. id)
+  if not state then
+    if not released and not is_pruned(new.retain) then
+      answer, remaining, is_change = GRANTED, new.remaining, true
+      state = new
     end
-  elseif state.taken < uses and not released then
-    set_apart(state)
-    answer, remaining, changed = GRANTED, uses - state.taken - 1, true
-    state.taken, state.number = state.taken + 1, state.number + 1
-    forget_pushed_out(state.number)
+  else
+    local known = find(key, id, state)
+    if known then
+      if not known.released then
+        answer, remaining = GRANTED, known.remaining
+      end
+    elseif state.taken < uses and not released then
+      set_apart(key, state)
+      answer, remaining, is_change = GRANTED, uses - state.taken - 1, true
+      state.taken, state.number = state.taken + 1, state.number + 1
+      forget_pushed_out(key, state.number)
+      state.restores, state.granted_at, state.remaining, state.released, state.last = new.restores, now, remaining, 0, id
+    end
   end
+  if state and (is_new or new.retain > state.retain) then
+    state.retain, is_change = new.retain, true
+    note_end(ending, { key })
+  end
+  if is_change then
+    write(key, state)
+    changed = true
+  end
+  if serving ~= '' then
+    local kept = served_without(key, id)
+    if answer ~= GRANTED and #kept > 0 then
+      answer = IN_USE
+    elseif answer == GRANTED and #kept < MAX_SERVING then
+      kept[#kept + 1] = serving
+      redis.call('HSET', SERVING, key, table.concat(kept))
+    end
+  end
+  return answer, remaining
+end
+
+prune()
+for _, use in ipairs(others) do
+  local at = FIRST + (use - 1) * EACH
+  answer[2 + 2 * use], answer[3 + 2 * use] = take(unpack(ARGV, at, at + 3))
 end
 if changed then
-  state.restores, state.granted_at, state.remaining, state.released, state.last = restores, now, remaining, 0, id
+  answer[3] = commit()
 end
-if state and (changed or retain > state.retain) then
-  state.retain = math.max(state.retain, retain)
-  write(state)
-  redis.call('ZADD', ENDS, text(state.retain), key)
-  changed = true
-end
-if deadline > 0 then
-  if answer == GRANTED then
-    begin_serving(deadline)
-  elseif #served_without_this() > 0 then
-    answer = IN_USE
-  end
-end
-return { OK, answer, remaining, changed and commit() or 0 }
+return answer

@@ -1,4 +1,4 @@
 -- Removes a record. ARGV: name.
 prune()
 local removed = remove(name)
-return { OK, removed, 0, removed > 0 and commit() or 0 }
+return { OK, removed, removed > 0 and commit() or 0 }

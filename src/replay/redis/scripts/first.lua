@@ -1,13 +1,68 @@
--- The first use of a payment, which most uses are, ahead of all that only other uses need: a function that is not made
--- takes no time. It answers what `consume.lua` would.
-if ARGV[12] == '0' and not is_turn_to_prune() and not redis.call('ZSCORE', KEYS[7], ARGV[6] .. ARGV[7]) then
-  local key, id, left, retain = ARGV[6], ARGV[7], tonumber(ARGV[8]) - 1, tonumber(ARGV[10])
-  local state = struct.pack(STATE, retain, 1, 0, ARGV[9], 1, now, left, 0, id)
-  if not (meta[3] and retain <= tonumber(meta[3])) and redis.call('HSETNX', KEYS[2], key, state) == 1 then
-    redis.call('ZADD', KEYS[3], text(retain), key)
-    if ARGV[11] ~= '0' then
-      redis.call('HSET', KEYS[8], key, id .. struct.pack('>I8', ARGV[11]))
-    end
-    return { OK, 1, left, commit() }
+-- Takes the uses that are the first of their payments, which most are, all together. This is ahead of what only other uses
+-- need, because a function that is not made takes no time. ARGV for each use: the payment's key; its state after this use if
+-- the use is the first; a moment at which it has ended; and the use with the moment until when it is served, '' if it is not
+-- said. Returns an answer for each, and what remains of the payment.
+local SPENT, GRANTED, IN_USE = 0, 1, 2
+local answer, others = { OK, 0, 0 }, {}
+
+-- Remembers when payments have ended: one member has the keys of all.
+local function note_end(ending, keys)
+  redis.call('ZADD', ENDS, ending, table.concat(keys))
+end
+
+local function take_first_uses()
+  local keys, names, is_taken, states, endings, served = {}, {}, {}, {}, {}, {}
+  local argv, pruned, new = ARGV, meta[3], 0
+  for use = 1, count do
+    keys[use] = argv[FIRST + (use - 1) * EACH]
   end
+  local known, released = redis.call('HMGET', PAYMENTS, unpack(keys)), {}
+  if redis.call('EXISTS', RELEASED) == 1 then
+    for use, key in ipairs(keys) do
+      names[use] = key .. argv[FIRST + (use - 1) * EACH + 1]:sub(-16)
+    end
+    released = redis.call('ZMSCORE', RELEASED, unpack(names))
+  end
+  for use, key in ipairs(keys) do
+    local at = FIRST + (use - 1) * EACH
+    local first, ending, serving = argv[at + 1], argv[at + 2], argv[at + 3]
+    if known[use] or is_taken[key] or released[use] or (pruned and struct.unpack('>I8', first) <= pruned) then
+      others[#others + 1] = use
+    else
+      is_taken[key] = true
+      states[2 * new + 1], states[2 * new + 2], new = key, first, new + 1
+      local ended = endings[ending]
+      if ended then
+        ended[#ended + 1] = key
+      else
+        endings[ending] = { key }
+      end
+      if serving ~= '' then
+        served[#served + 1], served[#served + 2] = key, serving
+      end
+      answer[2 + 2 * use], answer[3 + 2 * use] = GRANTED, struct.unpack('>I4', first, 33)
+    end
+  end
+  if new > 0 then
+    redis.call('HSET', PAYMENTS, unpack(states))
+    for ending, ended in pairs(endings) do
+      note_end(ending, ended)
+    end
+    changed = true
+  end
+  if #served > 0 then
+    redis.call('HSET', SERVING, unpack(served))
+  end
+end
+
+if is_full then
+  for use = 1, count do
+    others[use] = use
+  end
+else
+  take_first_uses()
+end
+if #others == 0 and not is_turn_to_prune(count) then
+  answer[3] = commit()
+  return answer
 end

@@ -1,13 +1,9 @@
--- The state of payments. KEYS: the bucket, payments, ends, uses, order, young, released, serving.
-local PAYMENTS, ENDS, USES, ORDER = KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local YOUNG, RELEASED, SERVING = KEYS[6], KEYS[7], KEYS[8]
-local key, id = ARGV[6], ARGV[7]
-local USE = '>I8I4I4'
-local REMEMBERED, KEPT, MAX_REMEMBERED, MAX_RELEASED = 600, 4, 1024, 1024
-local PRUNED_AT_ONCE, MANY, MAX_SERVING, SERVED = 64, 64, 64, 24
+-- What is done with the state of payments.
+local STATE, USE = '>I8I4I4I4I4I8I4Bc16', '>I8I4I4'
+local REMEMBERED, KEPT, MAX_REMEMBERED, MAX_RELEASED = 600, 4, 1024, 16 * RING
+local PRUNED_AT_LEAST, MEMBERS_AT_ONCE, MAX_SERVING, SERVED = 64, 8, 64, 24
 
-local function read(name)
-  local packed = redis.call('HGET', PAYMENTS, name)
+local function unpacked(packed)
   if not packed then
     return nil
   end
@@ -16,7 +12,11 @@ local function read(name)
   return s
 end
 
-local function write(s)
+local function read(key)
+  return unpacked(redis.call('HGET', PAYMENTS, key))
+end
+
+local function write(key, s)
   redis.call('HSET', PAYMENTS, key,
     struct.pack(STATE, s.retain, s.taken, s.restored, s.restores, s.number, s.granted_at, s.remaining, s.released, s.last))
 end
@@ -26,57 +26,74 @@ local function is_forgotten(at)
 end
 
 -- Remembers that a use ended although nothing else is known of it.
-local function note_released(use)
+local function note_released(key, use)
   redis.call('ZADD', RELEASED, text(now), key .. use)
   redis.call('ZREMRANGEBYRANK', RELEASED, 0, -1 - MAX_RELEASED)
 end
 
-local function forget_use(name, number)
-  local place = text(number) .. ':' .. name
+local function forget_use(key, number)
+  local place = text(number) .. ':' .. key
   local use = redis.call('HGET', ORDER, place)
   if use then
     redis.call('HDEL', ORDER, place)
-    redis.call('HDEL', USES, name .. use)
+    redis.call('HDEL', USES, key .. use)
     redis.call('ZREM', YOUNG, place)
   end
 end
 
-local function forget_payment(name)
-  local s = read(name)
-  redis.call('HDEL', PAYMENTS, name)
-  redis.call('HDEL', SERVING, name)
-  redis.call('ZREM', ENDS, name)
-  local number = s and s.number or 1
-  for earlier = math.max(1, number - MAX_REMEMBERED - 1), number - 1 do
-    forget_use(name, earlier)
+-- Forgets those of a member of the ends that have expired. The others have a later end too. Returns how much there was
+-- to do.
+local function forget_ended(member)
+  local keys, at, work = {}, 1, 0
+  while at <= #member do
+    local size = member:byte(at)
+    local key = member:sub(at, at + size)
+    local s = read(key)
+    if s and s.retain < now then
+      for use = math.max(1, s.number - MAX_REMEMBERED - 1), s.number - 1 do
+        forget_use(key, use)
+      end
+      keys[#keys + 1], work = key, work + s.number
+      meta[3] = math.max(meta[3] or 0, s.retain)
+    end
+    at, work = at + 1 + size, work + 1
   end
-  return number
+  if #keys > 0 then
+    redis.call('HDEL', PAYMENTS, unpack(keys))
+    redis.call('HDEL', SERVING, unpack(keys))
+    redis.call('HSET', META, 'pruned', text(meta[3]))
+  end
+  redis.call('ZREM', ENDS, member)
+  return work
 end
 
--- Forgets some expired things: more than sixteen calls can add, and few, so that no call pays for many.
-local function prune(is_full)
-  if not is_full and not is_turn_to_prune() then
+local function prune_payments(most)
+  local work, members = 0, nil
+  repeat
+    members = redis.call('ZRANGEBYSCORE', ENDS, '-inf', '(' .. text(now), 'LIMIT', 0, MEMBERS_AT_ONCE)
+    for _, member in ipairs(members) do
+      if work < most then
+        work = work + forget_ended(member)
+      end
+    end
+  until work >= most or #members < MEMBERS_AT_ONCE
+end
+
+-- Forgets some expired things: more than calls can add, and few, so that no call pays for many.
+local function prune()
+  if not is_full and not is_turn_to_prune(count) then
     return
   end
-  local ended = redis.call('ZRANGEBYSCORE', ENDS, '-inf', '(' .. text(now), 'WITHSCORES', 'LIMIT', 0, PRUNED_AT_ONCE)
-  for i = 1, #ended, 2 do
-    local number = forget_payment(ended[i])
-    if not meta[3] or tonumber(meta[3]) < tonumber(ended[i + 1]) then
-      meta[3] = ended[i + 1]
-      redis.call('HSET', META, 'pruned', meta[3])
-    end
-    if number > MANY then
-      break
-    end
-  end
+  local most = math.max(PRUNED_AT_LEAST, 4 * count)
+  prune_payments(most)
   local past = '(' .. text(now - REMEMBERED)
-  for _, place in ipairs(redis.call('ZRANGEBYSCORE', YOUNG, '-inf', past, 'LIMIT', 0, PRUNED_AT_ONCE)) do
-    local number, name = string.match(place, '^(%d+):(.*)$')
-    local s = read(name)
+  for _, place in ipairs(redis.call('ZRANGEBYSCORE', YOUNG, '-inf', past, 'LIMIT', 0, most)) do
+    local number, key = string.match(place, '^(%d+):(.*)$')
+    local s = read(key)
     if s and tonumber(number) >= s.number - KEPT then
       redis.call('ZREM', YOUNG, place)
     else
-      forget_use(name, tonumber(number))
+      forget_use(key, tonumber(number))
     end
   end
   -- A server whose memory is full lets a script write on if its first write takes no memory. So nothing is removed in vain.
@@ -87,8 +104,8 @@ local function prune(is_full)
   end
 end
 
--- Returns what is known of a use of this payment: a table, or nil.
-local function find(s)
+-- Returns what is known of a use of a payment: a table, or nil.
+local function find(key, id, s)
   if s.last == id then
     return { granted_at = s.granted_at, remaining = s.remaining, released = s.released == 1 }
   end
@@ -102,7 +119,7 @@ local function find(s)
 end
 
 -- Returns the uses that are being served, without this one and without those that are over.
-local function served_without_this()
+local function served_without(key, id)
   local kept, list = {}, redis.call('HGET', SERVING, key) or ''
   for at = 1, #list, SERVED do
     local use = list:sub(at, at + SERVED - 1)
@@ -111,21 +128,4 @@ local function served_without_this()
     end
   end
   return kept, list
-end
-
-local function begin_serving(deadline)
-  local kept = served_without_this()
-  if #kept < MAX_SERVING then
-    kept[#kept + 1] = id .. struct.pack('>I8', deadline)
-    redis.call('HSET', SERVING, key, table.concat(kept))
-  end
-end
-
-local function end_serving()
-  local kept, list = served_without_this()
-  if #kept > 0 then
-    redis.call('HSET', SERVING, key, table.concat(kept))
-  elseif list ~= '' then
-    redis.call('HDEL', SERVING, key)
-  end
 end

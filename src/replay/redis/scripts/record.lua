@@ -1,6 +1,6 @@
 -- The records of a bucket. KEYS: the bucket, records, ends, names.
 local RECORDS, ENDS, NAMES = KEYS[2], KEYS[3], KEYS[4]
-local name = ARGV[6]
+local name = ARGV[7]
 local PRUNED_AT_ONCE = 4
 
 -- Returns the value of a record that has not expired.

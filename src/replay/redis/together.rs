@@ -1,0 +1,213 @@
+//! Uses of payments that are taken or ended at the same time. One script takes all that came while
+//! the one before was under way, so that its fixed costs, which are most of its costs, are shared.
+
+use std::sync::Arc;
+
+use tokio::{sync::oneshot, time::Instant};
+
+use super::{
+    engine::{Answer, Engine, decimal, exact},
+    fault::{has_ended, not_expected},
+    gathering::{Batches, Gathering, Waiting},
+    reply::number,
+    scripts::{self, Script},
+};
+use crate::replay::{
+    Consumption, ConsumptionKey, ReleaseReason, StoreError, StoreErrorKind, UseId, UseRequest,
+};
+
+/// What a script is told of one use, and the two numbers that it answers if it answers any.
+type Parts = Gathering<Vec<Vec<u8>>, Option<[u64; 2]>>;
+type PartBatches = Batches<Vec<Vec<u8>>, Option<[u64; 2]>>;
+
+/// The calls that wait for a script of their bucket, for each bucket with payments. Those that take
+/// uses are apart from those that end uses, because only the latter run on a server whose memory is
+/// full.
+#[derive(Debug)]
+pub(super) struct Together {
+    pub(super) engine: Arc<Engine>,
+    first: u16,
+    takes: Box<[Parts]>,
+    ends: Box<[Parts]>,
+}
+
+impl Together {
+    pub(super) fn new(engine: Arc<Engine>) -> Self {
+        let buckets = engine.layout.payments();
+        let each = || buckets.clone().map(|_| Parts::default()).collect();
+        let (takes, ends) = (each(), each());
+        Self {
+            engine,
+            first: buckets.start,
+            takes,
+            ends,
+        }
+    }
+
+    /// Returns those of a bucket.
+    fn at<'a>(&self, all: &'a [Parts], bucket: u16) -> &'a Parts {
+        &all[usize::from(bucket - self.first)]
+    }
+
+    /// Takes a use of a payment.
+    pub(super) async fn take(
+        &self,
+        deadline: Instant,
+        request: &UseRequest,
+    ) -> Result<Consumption, StoreError> {
+        let key = request.key();
+        let key = key.as_bytes();
+        let part = vec![
+            name(key),
+            self.first_state(request),
+            decimal(exact(request.retain_until()).next_multiple_of(ENDING_EVERY)),
+            serving(request),
+        ];
+        let bucket = self.engine.layout.of_payment(key);
+        let others = self.at(&self.takes, bucket);
+        let asked = self.gather(&scripts::CONSUME, bucket, others, part);
+        let answer = self.engine.servers.by(deadline, asked).await?;
+        let [answer, remaining] = answer.ok_or_else(not_expected)?;
+        Ok(match answer {
+            GRANTED => Consumption::Granted {
+                remaining: u32::try_from(remaining).unwrap_or(0),
+            },
+            IN_USE => Consumption::InUse,
+            SPENT => Consumption::Spent,
+            _ => return Err(not_expected()),
+        })
+    }
+
+    /// Ends a use of a payment.
+    pub(super) async fn end(
+        &self,
+        key: &ConsumptionKey,
+        use_id: UseId,
+        how: End,
+    ) -> Result<(), StoreError> {
+        let (engine, key) = (&self.engine, key.as_bytes());
+        let how = match how {
+            End::GivenBack(ReleaseReason::NotServed) => 0,
+            End::GivenBack(ReleaseReason::Failed) => 1,
+            End::Served => 2,
+        };
+        let part = vec![name(key), use_id.as_bytes().to_vec(), decimal(how)];
+        let bucket = engine.layout.of_payment(key);
+        let others = self.at(&self.ends, bucket);
+        let asked = self.gather(&scripts::RELEASE, bucket, others, part);
+        let deadline = engine.servers.deadline();
+        engine.servers.by(deadline, asked).await.map(drop)
+    }
+
+    /// The state of a payment after this use, if the use is its first: `STATE` of
+    /// `scripts/payment.lua`.
+    fn first_state(&self, request: &UseRequest) -> Vec<u8> {
+        let limits = request.limits();
+        let (taken, restored, number, is_released) = (1_u32, 0_u32, 1_u32, 0_u8);
+        let remaining = limits.uses.get() - taken;
+        let mut state = Vec::with_capacity(53);
+        state.extend(exact(request.retain_until()).to_be_bytes());
+        for part in [taken, restored, limits.restores, number] {
+            state.extend(part.to_be_bytes());
+        }
+        state.extend(exact(self.engine.clock.now()).to_be_bytes());
+        state.extend(remaining.to_be_bytes());
+        state.push(is_released);
+        state.extend(request.use_id().as_bytes());
+        state
+    }
+
+    /// Hands a part to the next script of its kind and bucket, and waits for its answer.
+    async fn gather(
+        &self,
+        script: &'static Script,
+        bucket: u16,
+        others: &Parts,
+        part: Vec<Vec<u8>>,
+    ) -> Result<Option<[u64; 2]>, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        if let Some(batches) = others.add(Waiting { call: part, answer }) {
+            let sending = send_each(self.engine.clone(), script, bucket, batches);
+            self.engine.servers.common.runtime.spawn(sending);
+        }
+        answered.await.unwrap_or_else(|_| Err(has_ended()))
+    }
+}
+
+/// How a use ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    GivenBack(ReleaseReason),
+    /// It is no longer being served.
+    Served,
+}
+
+async fn send_each(
+    engine: Arc<Engine>,
+    script: &'static Script,
+    bucket: u16,
+    mut batches: PartBatches,
+) {
+    while let Some(waiting) = batches.next().await {
+        let (parts, callers): (Vec<_>, Vec<_>) = waiting
+            .into_iter()
+            .map(|waiting| (waiting.call, waiting.answer))
+            .unzip();
+        let answer = ask_of_all(&engine, script, bucket, parts).await;
+        let mut answers = answer.map(|answer| answer.rest.into_iter());
+        for caller in callers {
+            let answer = match &mut answers {
+                Ok(answers) => {
+                    let mut next = || answers.next().as_ref().and_then(number);
+                    Ok(next()
+                        .zip(next())
+                        .map(|(answer, remaining)| [answer, remaining]))
+                }
+                Err(error) => Err(error.again()),
+            };
+            // The caller may have gone.
+            let _ = caller.send(answer);
+        }
+    }
+}
+
+async fn ask_of_all(
+    engine: &Engine,
+    script: &'static Script,
+    bucket: u16,
+    parts: Vec<Vec<Vec<u8>>>,
+) -> Result<Answer, StoreError> {
+    let is_full = |is_full: bool| decimal(is_full.into());
+    let mut arguments = vec![is_full(false)];
+    arguments.extend(parts.into_iter().flatten());
+    match engine.ask_bucket(script, bucket, &arguments).await {
+        // Not each call removes what has expired.
+        Err(error) if error.kind() == StoreErrorKind::Full => {
+            arguments[0] = is_full(true);
+            engine.ask_bucket(script, bucket, &arguments).await
+        }
+        answer => answer,
+    }
+}
+
+/// The use and until when it is being served: `SERVED` bytes of `scripts/payment.lua`. Empty if that
+/// is not said.
+fn serving(request: &UseRequest) -> Vec<u8> {
+    let with = |until| {
+        let id = *request.use_id().as_bytes();
+        [id.as_slice(), &exact(until).to_be_bytes()].concat()
+    };
+    request.serving_until().map(with).unwrap_or_default()
+}
+
+/// The name of a payment in the scripts: its key, after its length.
+fn name(key: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(key.len()).unwrap_or(u8::MAX);
+    [&[length], key].concat()
+}
+
+/// Payments that end within so many seconds are forgotten together.
+const ENDING_EVERY: u64 = 256;
+const SPENT: u64 = 0;
+const GRANTED: u64 = 1;
+const IN_USE: u64 = 2;

@@ -1,0 +1,228 @@
+//! Uses that are taken or ended at the same time: one script takes them all.
+
+use std::{num::NonZeroU32, time::Duration};
+
+use futures_util::future::join_all;
+use tower_x402::{
+    clock::{TestClock, Timestamp},
+    replay::{
+        Consumption, RedisOptions, RedisStore, ReleaseReason, ReplayStore as _, UseId, UseLimits,
+        UseRequest,
+    },
+};
+
+use crate::{
+    GRANTED, ONCE, consume, key,
+    one_use::take,
+    patient,
+    server::{Server, programs},
+};
+
+const PAYMENTS: &str = "{shop/1024}:p";
+
+/// More callers than one script serves, and some of them want the same payment.
+#[tokio::test]
+async fn of_many_uses_at_once_each_payment_is_granted_as_often_as_it_was_bought() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let limits = |number| UseLimits::new(NonZeroU32::new(number).unwrap(), 0);
+        for _ in 0..2 {
+            let uses = (0..600_u64).map(|call| {
+                let number = call % 100;
+                let bought = if number < 50 { 1 } else { 3 };
+                take(&store, key(number), limits(bought), Timestamp::MAX)
+            });
+            let answers: Vec<_> = join_all(uses)
+                .await
+                .into_iter()
+                .map(Result::unwrap)
+                .collect();
+            for number in 0..100 {
+                let of_payment = answers.iter().skip(number).step_by(100);
+                let mut remaining: Vec<_> = of_payment
+                    .filter_map(|answer| match answer {
+                        Consumption::Granted { remaining } => Some(*remaining),
+                        _ => None,
+                    })
+                    .collect();
+                remaining.sort_unstable();
+                let is_first = server.ask(&["HGET", "{shop/1024}:m", "tested"]).is_empty();
+                let expected: &[u32] = match (is_first, number < 50) {
+                    (true, true) => &[0],
+                    (true, false) => &[0, 1, 2],
+                    (false, _) => &[],
+                };
+                assert_eq!(remaining, expected, "payment {number}");
+            }
+            server.ask(&["HSET", "{shop/1024}:m", "tested", "1"]);
+        }
+        assert_eq!(server.ask(&["HLEN", PAYMENTS]), "100");
+        let scripts = server.ask(&["INFO", "commandstats"]);
+        let calls = scripts
+            .split_once("cmdstat_evalsha:calls=")
+            .and_then(|(_, rest)| rest.split(',').next()?.parse::<u32>().ok());
+        let (calls, made) = (calls.unwrap(), 1_025 + 2);
+        assert!(
+            calls < made + 100,
+            "1,200 uses took {} scripts",
+            calls - made
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_use_that_was_ended_before_it_was_taken_is_refused_among_others() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let ids: Vec<_> = (0..300).map(|_| UseId::random().unwrap()).collect();
+        for (number, id) in (0..).zip(&ids).step_by(10) {
+            store.release(key(number), *id, ReleaseReason::NotServed);
+        }
+        store.flush().await;
+        let uses = (0..).zip(&ids).map(|(number, id)| {
+            store.consume(UseRequest::new(key(number), *id, ONCE, Timestamp::MAX))
+        });
+        for (number, answer) in join_all(uses).await.into_iter().enumerate() {
+            let expected = if number % 10 == 0 {
+                Consumption::Spent
+            } else {
+                GRANTED
+            };
+            assert_eq!(answer.unwrap(), expected, "payment {number}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn uses_that_are_given_back_at_once_are_there_again() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        for _ in 0..2 {
+            let uses = (0..300).map(|number| {
+                let (store, id) = (&store, UseId::random().unwrap());
+                async move {
+                    let use_it = UseRequest::new(key(number), id, ONCE, Timestamp::MAX);
+                    assert_eq!(store.consume(use_it).await.unwrap(), GRANTED);
+                    store.release(key(number), id, ReleaseReason::NotServed);
+                }
+            });
+            join_all(uses).await;
+        }
+        let again = join_all((0..300).map(|number| consume(&store, key(number)))).await;
+        assert!(again.into_iter().all(|answer| answer.unwrap() == GRANTED));
+        let again = join_all((0..300).map(|number| consume(&store, key(number)))).await;
+        assert!(
+            again
+                .into_iter()
+                .all(|answer| answer.unwrap() == Consumption::Spent)
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_has_expired_is_forgotten_and_what_was_prolonged_is_not() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let at = |seconds| Timestamp::from_unix_seconds(1_800_000_000 + seconds);
+        let clock = TestClock::at(at(0));
+        let options = RedisOptions::new()
+            .clock(clock.clone())
+            .time_limit(Duration::from_secs(30));
+        let store = RedisStore::connect_with(&server.url("shop"), options)
+            .await
+            .unwrap();
+        let take_all = async |numbers: std::ops::Range<u64>, until: u64| {
+            let uses = numbers.map(|number| {
+                // Not all have the same end.
+                take(&store, key(number), ONCE, at(until + number % 700))
+            });
+            join_all(uses)
+                .await
+                .into_iter()
+                .map(Result::unwrap)
+                .collect::<Vec<_>>()
+        };
+        let held = || server.ask(&["HLEN", PAYMENTS]).parse::<u64>().unwrap();
+        assert!(
+            take_all(0..2_000, 1_000)
+                .await
+                .iter()
+                .all(|it| *it == GRANTED)
+        );
+        // Some are asked for again with a later end, together and alone.
+        assert!(
+            take_all(0..100, 9_000)
+                .await
+                .iter()
+                .all(|it| *it == Consumption::Spent)
+        );
+        assert_eq!(
+            take(&store, key(100), ONCE, at(9_000)).await.unwrap(),
+            Consumption::Spent
+        );
+        clock.set(at(1_000 + 700 + 256));
+        let mut number = 10_000;
+        while held() > 101 + (number - 10_000) {
+            assert!(number < 10_000 + 4_000, "{} are still held", held());
+            take_all(number..number + 200, 100_000).await;
+            assert_eq!(
+                take(&store, key(number + 200), ONCE, at(100_000))
+                    .await
+                    .unwrap(),
+                GRANTED
+            );
+            number += 201;
+        }
+        let answer = take(&store, key(1_999), ONCE, at(1_000)).await.unwrap();
+        assert_eq!(answer, Consumption::Spent, "it could have been taken");
+        assert!(
+            take_all(0..101, 9_000)
+                .await
+                .iter()
+                .all(|it| *it == Consumption::Spent)
+        );
+        clock.set(at(9_000 + 700 + 256));
+        while held() > number - 10_000 {
+            assert!(number < 10_000 + 9_000, "{} are still held", held());
+            take_all(number..number + 200, 100_000).await;
+            number += 200;
+        }
+        // Calls that come alone make room too.
+        clock.set(at(100_000 + 700 + 256));
+        let mut alone = 0;
+        while held() > alone || alone == 0 {
+            assert!(alone < 20_000, "{} are still held", held());
+            let answer = take(&store, key(50_000 + alone), ONCE, at(200_000)).await;
+            assert_eq!(answer.unwrap(), GRANTED);
+            alone += 1;
+        }
+    }
+}
+
+/// As if it had been made on a cluster, and moved here.
+#[tokio::test]
+async fn where_payments_are_was_decided_when_the_store_was_made() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        drop(patient(&server.url("shop")).await);
+        assert_eq!(server.ask(&["HGET", "{shop}:store", "together"]), "1");
+        server.ask(&["HSET", "{shop}:store", "together", "0"]);
+        let (one, other) = (
+            patient(&server.url("shop")).await,
+            patient(&server.url("shop")).await,
+        );
+        for number in 0..20 {
+            assert_eq!(consume(&one, key(number)).await.unwrap(), GRANTED);
+            assert_eq!(
+                consume(&other, key(number)).await.unwrap(),
+                Consumption::Spent
+            );
+        }
+        assert_eq!(server.ask(&["EXISTS", PAYMENTS]), "0");
+        let buckets = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
+        assert!(buckets.lines().count() > 10);
+    }
+}
