@@ -298,6 +298,14 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
         Box::pin(async { Ok(()) })
     }
 
+    /// Waits until the releases that were asked for are written. Call it before the process ends:
+    /// what is not written by then stays taken. Bound it with a time limit, because it may wait as
+    /// long as the store is out of reach. The default returns at once. Override it if
+    /// [`release`](Self::release) returns before it has written.
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {})
+    }
+
     /// Returns the store as one that knows which uses are being served, or `None`, the default, if
     /// it does not. Then a client whose use another process is serving is refused as if its payment
     /// was spent, and asked to pay again. A store around another one should return that one's answer, if it
@@ -330,6 +338,10 @@ impl<T: ReplayStore + ?Sized> ReplayStore for Arc<T> {
 
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         (**self).ready()
+    }
+
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        (**self).flush()
     }
 
     fn serving(&self) -> Option<&dyn Serving> {

@@ -10,7 +10,9 @@ use tower_x402::{
     },
 };
 
-use crate::{GRANTED, LATER, NOW, ONCE, PATIENCE, consume, key, server::Server};
+use crate::{
+    GRANTED, LATER, NOW, ONCE, PATIENCE, consume, key, one_use::give_back, server::Server,
+};
 
 async fn open(server: &Server, clock: &TestClock) -> PostgresStore {
     let options = PostgresOptions::new().clock(clock.clone());
@@ -147,4 +149,17 @@ async fn a_process_whose_clock_is_ahead_frees_no_payment_for_the_others() {
         "none is known that long"
     );
     assert_eq!(consume_until(&here, 2, after(3_601)).await, GRANTED);
+}
+
+#[tokio::test]
+async fn what_was_given_back_is_written_once_the_store_is_flushed() {
+    let Some(server) = Server::start() else {
+        return;
+    };
+    let clock = TestClock::at(NOW);
+    let (one, other) = (open(&server, &clock).await, open(&server, &clock).await);
+    give_back(&one, 0..1_000).await;
+    for number in (0..1_000).rev().step_by(37) {
+        assert_eq!(consume(&other, key(number)).await.unwrap(), GRANTED);
+    }
 }

@@ -13,7 +13,7 @@ use tower_x402::{
 
 use crate::{
     GRANTED, ONCE, consume, key,
-    one_use::take,
+    one_use::{give_back, take},
     patient,
     server::{Server, programs},
 };
@@ -119,6 +119,21 @@ async fn uses_that_are_given_back_at_once_are_there_again() {
                 .into_iter()
                 .all(|answer| answer.unwrap() == Consumption::Spent)
         );
+    }
+}
+
+#[tokio::test]
+async fn what_was_given_back_is_written_once_the_store_is_flushed() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let (one, other) = (
+            patient(&server.url("shop")).await,
+            patient(&server.url("shop")).await,
+        );
+        give_back(&one, 0..1_000).await;
+        for number in (0..1_000).rev().step_by(37) {
+            assert_eq!(consume(&other, key(number)).await.unwrap(), GRANTED);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use tower_x402::replay::{Consumption, DurableStore, StoreErrorKind};
 
-use crate::{consume, key};
+use crate::{GRANTED, consume, damaged::copy_folder, key, one_use::give_back};
 
 #[test]
 fn one_store_at_a_time_has_a_folder_open() {
@@ -88,5 +88,18 @@ async fn a_folder_whose_making_was_cut_short_becomes_a_new_store() {
             StoreErrorKind::Corrupt,
             "whole, but damaged"
         );
+    }
+}
+
+#[tokio::test]
+async fn what_was_given_back_is_written_once_the_store_is_flushed() {
+    let (folder, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let store = DurableStore::open(folder.path()).unwrap();
+    give_back(&store, 0..1_000).await;
+    // What a process that is killed now leaves behind.
+    copy_folder(folder.path(), copy.path());
+    let store = DurableStore::open(copy.path()).unwrap();
+    for number in (0..1_000).rev().step_by(37) {
+        assert_eq!(consume(&store, key(number)).await.unwrap(), GRANTED);
     }
 }

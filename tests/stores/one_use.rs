@@ -5,7 +5,10 @@ use std::num::NonZeroU32;
 use tower_x402::{
     Network, PaymentHash,
     clock::Timestamp,
-    replay::{Consumption, ConsumptionKey, ReplayStore, StoreError, UseId, UseLimits, UseRequest},
+    replay::{
+        Consumption, ConsumptionKey, ReleaseReason, ReplayStore, StoreError, UseId, UseLimits,
+        UseRequest,
+    },
 };
 
 pub(crate) const ONCE: UseLimits = UseLimits::new(NonZeroU32::MIN, 0);
@@ -28,4 +31,18 @@ pub(crate) async fn take(
     store
         .consume(UseRequest::new(key, use_id, limits, until))
         .await
+}
+
+/// Takes uses of payments, gives all back at once, and waits until that is written.
+pub(crate) async fn give_back(store: &dyn ReplayStore, payments: std::ops::Range<u64>) {
+    let uses = payments.map(async |number| {
+        let use_id = UseId::random().unwrap();
+        let request = UseRequest::new(key(number), use_id, ONCE, Timestamp::MAX);
+        assert_eq!(store.consume(request).await.unwrap(), GRANTED);
+        (number, use_id)
+    });
+    for (number, use_id) in futures_util::future::join_all(uses).await {
+        store.release(key(number), use_id, ReleaseReason::NotServed);
+    }
+    store.flush().await;
 }

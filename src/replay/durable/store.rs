@@ -186,6 +186,11 @@ impl ReplayStore for DurableStore {
         Box::pin(self.ask(Command::Ready))
     }
 
+    /// Releases come before what is asked later.
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async { drop(self.ready().await) })
+    }
+
     fn serving(&self) -> Option<&dyn Serving> {
         Some(self)
     }

@@ -107,6 +107,12 @@ impl Ends {
         }
     }
 
+    /// Waits until all that was added before is carried out.
+    pub(super) async fn are_done(&self) {
+        let last = lock(&self.waiting).added;
+        let _ = self.done.subscribe().wait_for(|done| *done >= last).await;
+    }
+
     /// Notes that a use was taken: now and then expired rows are removed.
     pub(super) fn note_consume(&self) {
         let consumed = self.consumed.fetch_add(1, Ordering::Relaxed);

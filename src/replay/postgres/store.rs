@@ -312,6 +312,10 @@ impl ReplayStore for PostgresStore {
         Box::pin(self.on_thread(|connections| async move { connections.ready().await }))
     }
 
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.ends.are_done())
+    }
+
     fn serving(&self) -> Option<&dyn Serving> {
         Some(self)
     }

@@ -178,13 +178,6 @@ impl RedisStore {
         })
     }
 
-    /// Waits until all releases that were asked for are carried out. Call it before the process
-    /// ends: what was not carried out by then stays taken. Bound it with a time limit, because it
-    /// waits as long as a server is out of reach. It ends at once if the store's runtime has ended.
-    pub async fn flush(&self) {
-        self.tasks.done().await;
-    }
-
     pub(super) fn engine(&self) -> &Arc<Engine> {
         &self.together.engine
     }
@@ -235,6 +228,11 @@ impl ReplayStore for RedisStore {
 
     fn ready(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(self.engine().probe())
+    }
+
+    /// Ends at once if the store's runtime has ended.
+    fn flush(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.tasks.done())
     }
 
     fn serving(&self) -> Option<&dyn Serving> {
