@@ -11,6 +11,7 @@ use crate::{
     GRANTED, ONCE, consume,
     journal::Journal,
     key,
+    one_use::take,
     patience::answered,
     patient,
     server::{DURABLE, Server, programs},
@@ -200,6 +201,7 @@ async fn a_full_server_makes_room_by_what_has_expired() {
             let request = UseRequest::new(key(number), use_id, ONCE, end);
             store.consume(request).await
         };
+        let consume_for_ever = |number| take(&store, key(number), ONCE, Timestamp::MAX);
         for number in 0..8_000 {
             assert_eq!(consume(number).await.unwrap(), GRANTED);
         }
@@ -211,10 +213,15 @@ async fn a_full_server_makes_room_by_what_has_expired() {
         // Those that end within 256 seconds are forgotten together.
         clock.set(end.saturating_add(Duration::from_secs(257)));
         for number in 9_000..9_050 {
-            let use_id = UseId::random().unwrap();
-            let request = UseRequest::new(key(number), use_id, ONCE, Timestamp::MAX);
-            assert_eq!(store.consume(request).await.unwrap(), GRANTED);
+            assert_eq!(consume_for_ever(number).await.unwrap(), GRANTED);
         }
+        let together = futures_util::future::join_all((9_050..9_100).map(consume_for_ever));
+        assert!(
+            together
+                .await
+                .into_iter()
+                .all(|answer| answer.unwrap() == GRANTED)
+        );
     }
 }
 

@@ -75,7 +75,7 @@ async fn a_loss_is_found_as_soon_as_a_process_is_connected_again() {
         .await;
         for store in [&one, &other] {
             // It asks for another bucket, which has all that it had.
-            let ask = async || is_corrupt(store.ready().await).then_some(());
+            let ask = async || is_corrupt(store.get(name()).await).then_some(());
             answered("the loss is found", ask).await;
         }
     }
@@ -232,7 +232,7 @@ async fn a_check_that_a_server_does_not_answer_is_repeated() {
         )
         .await;
         promoted.ask(&["ACL", "SETUSER", "default", "+eval", "+evalsha"]);
-        let ask = async || is_corrupt(store.ready().await).then_some(());
+        let ask = async || is_corrupt(store.get(name()).await).then_some(());
         answered("the loss is found", ask).await;
     }
 }

@@ -6,8 +6,8 @@ use futures_util::future::join_all;
 use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
-        Consumption, RedisOptions, RedisStore, ReleaseReason, ReplayStore as _, UseId, UseLimits,
-        UseRequest,
+        Consumption, RecordKey, Records as _, RedisOptions, RedisStore, ReleaseReason,
+        ReplayStore as _, StoreErrorKind, UseId, UseLimits, UseRequest,
     },
 };
 
@@ -239,5 +239,76 @@ async fn where_payments_are_was_decided_when_the_store_was_made() {
         assert_eq!(server.ask(&["EXISTS", PAYMENTS]), "0");
         let buckets = server.ask(&["--scan", "--pattern", "{shop/*}:p"]);
         assert!(buckets.lines().count() > 10);
+    }
+}
+
+/// A server whose memory is full queues nothing for a transaction.
+#[tokio::test]
+async fn on_a_full_server_uses_at_once_are_answered_as_if_they_came_alone() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let store = patient(&server.url("shop")).await;
+        let (spent, given_back) = (UseId::random().unwrap(), UseId::random().unwrap());
+        let of = |number, id| UseRequest::new(key(number), id, ONCE, Timestamp::MAX);
+        assert_eq!(store.consume(of(1, spent)).await.unwrap(), GRANTED);
+        assert_eq!(store.consume(of(2, given_back)).await.unwrap(), GRANTED);
+        store.release(key(9), UseId::random().unwrap(), ReleaseReason::NotServed);
+        store.flush().await;
+        let record = || RecordKey::new(b"a record").unwrap();
+        let put = store.put_if_absent(record(), Vec::new(), Timestamp::MAX);
+        assert!(put.await.unwrap());
+        assert!(store.get(record()).await.unwrap().is_some());
+        server.ask(&["CONFIG", "SET", "maxmemory", "1"]);
+        store.release(key(2), given_back, ReleaseReason::NotServed);
+        let (new, again, other, ()) = tokio::join!(
+            consume(&store, key(3)),
+            store.consume(of(1, spent)),
+            consume(&store, key(1)),
+            store.flush(),
+        );
+        assert_eq!(new.unwrap_err().kind(), StoreErrorKind::Full);
+        assert_eq!(again.unwrap(), GRANTED, "it is the same use");
+        assert_eq!(other.unwrap(), Consumption::Spent);
+        let (first, second) = tokio::join!(store.get(record()), store.get(record()));
+        assert!(first.unwrap().is_some() && second.unwrap().is_some());
+        server.ask(&["CONFIG", "SET", "maxmemory", "0"]);
+        assert_eq!(consume(&store, key(2)).await.unwrap(), GRANTED);
+        assert_eq!(consume(&store, key(3)).await.unwrap(), GRANTED);
+    }
+}
+
+#[tokio::test]
+async fn one_call_forgets_few_uses_however_many_came_together() {
+    for program in programs() {
+        let server = Server::start(program, &[]);
+        let at = |seconds: u64| Timestamp::from_unix_seconds(1_800_000_000 + seconds);
+        let clock = TestClock::at(at(0));
+        let options = RedisOptions::new()
+            .clock(clock.clone())
+            .time_limit(Duration::from_secs(30));
+        let store = RedisStore::connect_with(&server.url("shop"), options)
+            .await
+            .unwrap();
+        let often = UseLimits::new(NonZeroU32::new(30).unwrap(), 0);
+        for _ in 0..30 {
+            let uses = (0..120).map(|number| take(&store, key(number), often, at(100)));
+            assert!(join_all(uses).await.iter().all(Result::is_ok));
+        }
+        let length = |of: &str| {
+            let words = ["HLEN", &format!("{{shop/1024}}:{of}")];
+            server.ask(&words).parse::<u64>().unwrap()
+        };
+        assert_eq!(length("u"), 120 * 29);
+        clock.set(at(100 + 257));
+        let (mut held, mut new) = (length("u"), 0);
+        while held > 0 {
+            assert!(new < 20_000, "{held} are still held");
+            let answer = take(&store, key(1_000 + new), ONCE, at(9_000)).await;
+            assert_eq!(answer.unwrap(), GRANTED);
+            let left = length("u");
+            assert!(held - left < 100, "{} at once", held - left);
+            (held, new) = (left, new + 1);
+        }
+        assert_eq!(length("p"), new);
     }
 }

@@ -200,14 +200,14 @@ impl Servers {
         }
     }
 
-    /// Returns one bucket of each server.
-    fn one_of_each(&self) -> Vec<u16> {
+    /// Returns one bucket of each server, if it can be one with payments.
+    fn one_of_each(&self, layout: Layout) -> Vec<u16> {
         match &self.kind {
             Topology::Cluster(cluster) => {
-                let slots = self.buckets.iter().map(|(_, slot)| *slot);
-                cluster.one_of_each((0..BUCKETS).zip(slots))
+                let with_slot = |bucket: u16| (bucket, self.buckets[usize::from(bucket)].1);
+                cluster.one_of_each(layout.payments().chain(0..BUCKETS).map(with_slot))
             }
-            Topology::One(_) => vec![0],
+            Topology::One(_) => vec![layout.payments().start],
         }
     }
 }
@@ -294,7 +294,7 @@ impl Engine {
     /// Checks that each server takes writes.
     pub(super) async fn probe(&self) -> Result<(), StoreError> {
         let deadline = self.servers.deadline();
-        for bucket in self.servers.one_of_each() {
+        for bucket in self.servers.one_of_each(self.layout) {
             self.ask_by(deadline, &scripts::PROBE, bucket, &[]).await?;
         }
         Ok(())
@@ -322,12 +322,12 @@ pub(super) fn decimal(number: u64) -> Vec<u8> {
     number.to_string().into_bytes()
 }
 
-/// The seconds of a moment, as `exact` as a script holds them.
+/// Returns the seconds of a moment as decimal text: see [`exact`].
 pub(super) fn seconds(at: Timestamp) -> Vec<u8> {
     decimal(exact(at))
 }
 
-/// The seconds of a moment, at most as many as a number of the scripts holds exactly.
+/// Returns the seconds of a moment, at most as many as a number of the scripts holds exactly.
 pub(super) fn exact(at: Timestamp) -> u64 {
     at.as_unix_seconds().min((1 << 53) - 1)
 }

@@ -43,6 +43,11 @@ pub(super) fn has_ended() -> StoreError {
     )
 }
 
+pub(super) fn full() -> StoreError {
+    let text = "its memory is full: raise `maxmemory`, or keep payments for a shorter time";
+    StoreError::new(StoreErrorKind::Full, NAME, text.to_owned())
+}
+
 pub(super) fn not_expected() -> StoreError {
     unavailable("a script gave an answer that was not expected")
 }

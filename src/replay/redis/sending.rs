@@ -83,7 +83,14 @@ impl Server {
                     .into_iter()
                     .map(|waiting| (waiting.call, waiting.answer))
                     .unzip();
-                let sent = self.send(&mut connected, scripts, false).await;
+                let mut sent = self
+                    .send(&mut connected, &scripts, self.is_alone, false)
+                    .await;
+                // A server whose memory is full queues nothing for a transaction. Alone, a script
+                // may run that makes room or needs none.
+                if scripts.len() > 1 && self.is_alone && sent.iter().all(is_full) {
+                    sent = self.send(&mut connected, &scripts, false, false).await;
+                }
                 for (answer, sent) in answers.into_iter().zip(sent) {
                     // The caller may have gone.
                     let _ = answer.send(Ok(sent));
@@ -103,16 +110,22 @@ impl Server {
         whole: bool,
     ) -> Result<Sent, StoreError> {
         let mut connected = self.next_connection().await?;
-        let script = vec![call.command(whole)];
-        let sent = self.send(&mut connected, script, call.asking).await;
+        let script = [call.command(whole)];
+        let sent = self.send(&mut connected, &script, false, call.asking).await;
         let none = || unavailable("no answer came");
         sent.into_iter().next().ok_or_else(none)
     }
 
     /// Sends scripts, as one transaction if they may be one. Returns what became of each.
-    async fn send(&self, connected: &mut Connected, scripts: Vec<Cmd>, asking: bool) -> Vec<Sent> {
+    async fn send(
+        &self,
+        connected: &mut Connected,
+        scripts: &[Cmd],
+        may_be_one: bool,
+        asking: bool,
+    ) -> Vec<Sent> {
         let (count, wanted) = (scripts.len(), connected.settings.promised.replicas);
-        let is_one = self.is_alone && count > 1;
+        let is_one = may_be_one && count > 1;
         let mut commands = pipe();
         if asking {
             commands.add_command(cmd("ASKING"));
@@ -121,7 +134,7 @@ impl Server {
             commands.add_command(cmd("MULTI"));
         }
         for script in scripts {
-            commands.add_command(script);
+            commands.add_command(script.clone());
         }
         if is_one {
             commands.add_command(cmd("EXEC"));
@@ -160,6 +173,12 @@ impl Server {
         let patience = u64::try_from(patience).unwrap_or(u64::MAX).max(1);
         cmd("WAIT").arg(replicas).arg(patience).clone()
     }
+}
+
+/// Returns whether the server refused a script because its memory is full.
+fn is_full(sent: &Sent) -> bool {
+    let error = sent.value.as_ref().err();
+    error.is_some_and(|error| error.code() == Some("OOM"))
 }
 
 async fn sent(connected: &mut Connected, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {

@@ -106,8 +106,8 @@ use crate::{
 /// gets the time from this process. Uses of a bucket that come while a script is under way go
 /// together: the next script takes up to 128. Other calls go together too, in one transaction (in a
 /// cluster: one write to each server). So a server that syncs before it answers does so once for
-/// many callers. Payments that end within the same 256 seconds are forgotten together. While a slot of a cluster is moved to another
-/// server, calls for its payments may be refused.
+/// many callers. A payment may be kept up to 256 seconds longer than it must be. While a slot of a
+/// cluster is moved to another server, calls for its payments may be refused.
 ///
 /// The client is the crate `redis`, which is widely used and well maintained. It also talks to
 /// Valkey, and its TLS is rustls. One connection carries the calls of many callers, so no pool is

@@ -7,7 +7,7 @@ use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     engine::{Answer, Engine, decimal, exact},
-    fault::{has_ended, not_expected},
+    fault::{full, has_ended, not_expected},
     gathering::{Batches, Gathering, Waiting},
     reply::number,
     scripts::{self, Script},
@@ -16,7 +16,8 @@ use crate::replay::{
     Consumption, ConsumptionKey, ReleaseReason, StoreError, StoreErrorKind, UseId, UseRequest,
 };
 
-/// What a script is told of one use, and the two numbers that it answers if it answers any.
+/// What a script is told of one use, and its answer and what remains. A script that ends uses
+/// answers nothing.
 type Parts = Gathering<Vec<Vec<u8>>, Option<[u64; 2]>>;
 type PartBatches = Batches<Vec<Vec<u8>>, Option<[u64; 2]>>;
 
@@ -74,6 +75,7 @@ impl Together {
             },
             IN_USE => Consumption::InUse,
             SPENT => Consumption::Spent,
+            FULL => return Err(full()),
             _ => return Err(not_expected()),
         })
     }
@@ -177,16 +179,16 @@ async fn ask_of_all(
     bucket: u16,
     parts: Vec<Vec<Vec<u8>>>,
 ) -> Result<Answer, StoreError> {
-    let is_full = |is_full: bool| decimal(is_full.into());
-    let mut arguments = vec![is_full(false)];
+    let mut arguments = vec![Vec::new()];
     arguments.extend(parts.into_iter().flatten());
-    match engine.ask_bucket(script, bucket, &arguments).await {
-        // Not each call removes what has expired.
-        Err(error) if error.kind() == StoreErrorKind::Full => {
-            arguments[0] = is_full(true);
-            engine.ask_bucket(script, bucket, &arguments).await
+    // Not each call removes what has expired. If nothing has, some uses can be answered all the same.
+    let mut fullness = [NOT_FULL, NOW_FULL, STILL_FULL].into_iter();
+    loop {
+        arguments[0] = decimal(fullness.next().unwrap_or(STILL_FULL));
+        match engine.ask_bucket(script, bucket, &arguments).await {
+            Err(error) if error.kind() == StoreErrorKind::Full && fullness.len() > 0 => {}
+            answer => return answer,
         }
-        answer => answer,
     }
 }
 
@@ -211,3 +213,10 @@ const ENDING_EVERY: u64 = 256;
 const SPENT: u64 = 0;
 const GRANTED: u64 = 1;
 const IN_USE: u64 = 2;
+const FULL: u64 = 3;
+
+/// How full the memory of the server was a moment ago.
+const NOT_FULL: u64 = 0;
+const NOW_FULL: u64 = 1;
+/// Also after what has expired was removed.
+const STILL_FULL: u64 = 2;

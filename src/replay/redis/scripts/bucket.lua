@@ -31,7 +31,7 @@ if has_lost then
   return { LOST }
 end
 
--- One call in sixteen removes what has expired, and of those that change many things more. The mark is random.
+-- Whether this call removes what has expired: of n uses with a chance of n in 16. The mark is random.
 local function is_turn_to_prune(changes)
   return mark:byte(8) % 16 < changes
 end

@@ -42,6 +42,9 @@ local function take(key, first, ending, serving)
         answer, remaining = GRANTED, known.remaining
       end
     elseif state.taken < uses and not released then
+      if ARGV[7] == STILL_FULL then
+        return FULL, 0
+      end
       set_apart(key, state)
       answer, remaining, is_change = GRANTED, uses - state.taken - 1, true
       state.taken, state.number = state.taken + 1, state.number + 1
@@ -49,7 +52,12 @@ local function take(key, first, ending, serving)
       state.restores, state.granted_at, state.remaining, state.released, state.last = new.restores, now, remaining, 0, id
     end
   end
-  if state and (is_new or new.retain > state.retain) then
+  local is_longer = state and (is_new or new.retain > state.retain)
+  local begins = answer == GRANTED and serving ~= ''
+  if ARGV[7] == STILL_FULL and (is_change or is_longer or begins) then
+    return FULL, 0
+  end
+  if is_longer then
     state.retain, is_change = new.retain, true
     note_end(ending, { key })
   end
@@ -59,9 +67,9 @@ local function take(key, first, ending, serving)
   end
   if serving ~= '' then
     local kept = served_without(key, id)
-    if answer ~= GRANTED and #kept > 0 then
+    if not begins and #kept > 0 then
       answer = IN_USE
-    elseif answer == GRANTED and #kept < MAX_SERVING then
+    elseif begins and #kept < MAX_SERVING then
       kept[#kept + 1] = serving
       redis.call('HSET', SERVING, key, table.concat(kept))
     end
@@ -69,7 +77,9 @@ local function take(key, first, ending, serving)
   return answer, remaining
 end
 
-prune()
+if ARGV[7] ~= STILL_FULL then
+  prune()
+end
 for _, use in ipairs(others) do
   local at = FIRST + (use - 1) * EACH
   answer[2 + 2 * use], answer[3 + 2 * use] = take(unpack(ARGV, at, at + 3))

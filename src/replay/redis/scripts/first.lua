@@ -1,8 +1,11 @@
 -- Takes the uses that are the first of their payments, which most are, all together. This is ahead of what only other uses
--- need, because a function that is not made takes no time. ARGV for each use: the payment's key; its state after this use if
--- the use is the first; a moment at which it has ended; and the use with the moment until when it is served, '' if it is not
--- said. Returns an answer for each, and what remains of the payment.
-local SPENT, GRANTED, IN_USE = 0, 1, 2
+-- need, because a function that is not made takes no time. Returns an answer for each use, and what remains of the payment.
+-- ARGV for each use:
+--   the payment's key;
+--   the state of the payment after this use, if the use is the first;
+--   a moment at which the payment has ended;
+--   the use id, and until when the use is being served ('' if nothing is known of that).
+local SPENT, GRANTED, IN_USE, FULL = 0, 1, 2, 3
 local answer, others = { OK, 0, 0 }, {}
 
 -- Remembers when payments have ended: one member has the keys of all.
@@ -55,7 +58,7 @@ local function take_first_uses()
   end
 end
 
-if is_full then
+if ARGV[7] ~= '0' then
   for use = 1, count do
     others[use] = use
   end

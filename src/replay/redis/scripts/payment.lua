@@ -41,11 +41,11 @@ local function forget_use(key, number)
   end
 end
 
--- Forgets those of a member of the ends that have expired. The others have a later end too. Returns how much there was
--- to do.
-local function forget_ended(member)
+-- Forgets those payments of a member of the ends that have expired, until so much is done. The others were prolonged, so
+-- another member with a later end has them too. Returns how much was done.
+local function forget_ended(member, ending, most)
   local keys, at, work = {}, 1, 0
-  while at <= #member do
+  while at <= #member and work < most do
     local size = member:byte(at)
     local key = member:sub(at, at + size)
     local s = read(key)
@@ -64,24 +64,27 @@ local function forget_ended(member)
     redis.call('HSET', META, 'pruned', text(meta[3]))
   end
   redis.call('ZREM', ENDS, member)
+  if at <= #member then
+    redis.call('ZADD', ENDS, 'GT', ending, member:sub(at))
+  end
   return work
 end
 
 local function prune_payments(most)
   local work, members = 0, nil
   repeat
-    members = redis.call('ZRANGEBYSCORE', ENDS, '-inf', '(' .. text(now), 'LIMIT', 0, MEMBERS_AT_ONCE)
-    for _, member in ipairs(members) do
+    members = redis.call('ZRANGEBYSCORE', ENDS, '-inf', '(' .. text(now), 'WITHSCORES', 'LIMIT', 0, MEMBERS_AT_ONCE)
+    for i = 1, #members, 2 do
       if work < most then
-        work = work + forget_ended(member)
+        work = work + forget_ended(members[i], members[i + 1], most - work)
       end
     end
-  until work >= most or #members < MEMBERS_AT_ONCE
+  until work >= most or #members < 2 * MEMBERS_AT_ONCE
 end
 
 -- Forgets some expired things: more than calls can add, and few, so that no call pays for many.
 local function prune()
-  if not is_full and not is_turn_to_prune(count) then
+  if ARGV[7] ~= NOW_FULL and not is_turn_to_prune(count) then
     return
   end
   local most = math.max(PRUNED_AT_LEAST, 4 * count)
