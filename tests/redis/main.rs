@@ -14,6 +14,7 @@ mod faults;
 mod http;
 #[path = "../server/journal.rs"]
 mod journal;
+mod like_memory;
 mod lost;
 #[path = "../stores/one_use.rs"]
 mod one_use;
