@@ -81,6 +81,6 @@ async fn answered(store: &dyn ReplayStore, key: ConsumptionKey) -> Consumption {
 
 const NOW: Timestamp = Timestamp::from_unix_seconds(1_800_000_000);
 const LATER: Timestamp = Timestamp::from_unix_seconds(1_800_003_600);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks at a server.
 const PAUSE: Duration = Duration::from_millis(20);
