@@ -15,6 +15,7 @@ use crate::{
     patience::answered,
     patient,
     server::{DURABLE, Server, programs},
+    with_clock,
 };
 use tower_x402::clock::{TestClock, Timestamp};
 
@@ -190,12 +191,7 @@ async fn a_full_server_makes_room_by_what_has_expired() {
             Timestamp::from_unix_seconds(1_800_000_100),
         );
         let clock = TestClock::at(start);
-        let options = RedisOptions::new()
-            .clock(clock.clone())
-            .time_limit(Duration::from_secs(30));
-        let store = RedisStore::connect_with(&server.url("shop"), options)
-            .await
-            .unwrap();
+        let store = with_clock(&server.url("shop"), &clock).await;
         let consume = async |number| {
             let use_id = UseId::random().unwrap();
             let request = UseRequest::new(key(number), use_id, ONCE, end);

@@ -6,15 +6,13 @@ use futures_util::future::join_all;
 use proptest::{collection::vec, prelude::*};
 use tower_x402::{
     clock::{Clock as _, TestClock, Timestamp},
-    replay::{
-        Consumption, MemoryStore, RedisOptions, RedisStore, ReleaseReason, ReplayStore, UseId,
-        UseLimits, UseRequest,
-    },
+    replay::{Consumption, MemoryStore, ReleaseReason, ReplayStore, UseId, UseLimits, UseRequest},
 };
 
 use crate::{
     key,
     server::{Server, programs},
+    with_clock,
 };
 
 const PAYMENTS: u64 = 40;
@@ -91,11 +89,8 @@ fn uses_at_once_are_answered_as_by_the_store_in_memory() {
         proptest!(config, |(rounds in rounds())| {
             runtime.block_on(async {
                 let clock = TestClock::at(Timestamp::from_unix_seconds(1_800_000_000));
-                let options = RedisOptions::new()
-                    .clock(clock.clone())
-                    .time_limit(Duration::from_secs(30));
                 server.ask(&["FLUSHALL"]);
-                let redis = RedisStore::connect_with(&server.url("shop"), options).await.unwrap();
+                let redis = with_clock(&server.url("shop"), &clock).await;
                 let memory = MemoryStore::new().unwrap().with_clock(clock.clone());
                 let ids: Vec<[UseId; IDS]> = (0..PAYMENTS)
                     .map(|_| std::array::from_fn(|_| UseId::random().unwrap()))

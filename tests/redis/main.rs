@@ -31,7 +31,7 @@ mod together;
 use std::time::Duration;
 
 use tower_x402::{
-    clock::Timestamp,
+    clock::{TestClock, Timestamp},
     replay::{Consumption, ConsumptionKey, RedisOptions, RedisStore, StoreError},
 };
 
@@ -40,6 +40,14 @@ use self::one_use::{GRANTED, ONCE, key, take};
 /// Opens a store that waits long, so that a busy machine fails no test.
 async fn patient(url: &str) -> RedisStore {
     let options = RedisOptions::new().time_limit(Duration::from_secs(30));
+    RedisStore::connect_with(url, options).await.unwrap()
+}
+
+/// Opens such a store with a clock of its own.
+async fn with_clock(url: &str, clock: &TestClock) -> RedisStore {
+    let options = RedisOptions::new()
+        .clock(clock.clone())
+        .time_limit(Duration::from_secs(30));
     RedisStore::connect_with(url, options).await.unwrap()
 }
 

@@ -1,13 +1,13 @@
 //! Uses that are taken or ended at the same time: one script takes them all.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::num::NonZeroU32;
 
 use futures_util::future::join_all;
 use tower_x402::{
     clock::{TestClock, Timestamp},
     replay::{
-        Consumption, RecordKey, Records as _, RedisOptions, RedisStore, ReleaseReason,
-        ReplayStore as _, StoreErrorKind, UseId, UseLimits, UseRequest,
+        Consumption, RecordKey, Records as _, ReleaseReason, ReplayStore as _, StoreErrorKind,
+        UseId, UseLimits, UseRequest,
     },
 };
 
@@ -16,6 +16,7 @@ use crate::{
     one_use::{give_back, take},
     patient,
     server::{Server, programs},
+    with_clock,
 };
 
 const PAYMENTS: &str = "{shop/1024}:p";
@@ -143,12 +144,7 @@ async fn what_has_expired_is_forgotten_and_what_was_prolonged_is_not() {
         let server = Server::start(program, &[]);
         let at = |seconds| Timestamp::from_unix_seconds(1_800_000_000 + seconds);
         let clock = TestClock::at(at(0));
-        let options = RedisOptions::new()
-            .clock(clock.clone())
-            .time_limit(Duration::from_secs(30));
-        let store = RedisStore::connect_with(&server.url("shop"), options)
-            .await
-            .unwrap();
+        let store = with_clock(&server.url("shop"), &clock).await;
         let take_all = async |numbers: std::ops::Range<u64>, until: u64| {
             let uses = numbers.map(|number| {
                 // Not all have the same end.
@@ -283,12 +279,7 @@ async fn one_call_forgets_few_uses_however_many_came_together() {
         let server = Server::start(program, &[]);
         let at = |seconds: u64| Timestamp::from_unix_seconds(1_800_000_000 + seconds);
         let clock = TestClock::at(at(0));
-        let options = RedisOptions::new()
-            .clock(clock.clone())
-            .time_limit(Duration::from_secs(30));
-        let store = RedisStore::connect_with(&server.url("shop"), options)
-            .await
-            .unwrap();
+        let store = with_clock(&server.url("shop"), &clock).await;
         let often = UseLimits::new(NonZeroU32::new(30).unwrap(), 0);
         for _ in 0..30 {
             let uses = (0..120).map(|number| take(&store, key(number), often, at(100)));
