@@ -13,6 +13,8 @@ mod connect;
 mod created_at;
 #[cfg(feature = "replay-durable")]
 mod durable;
+#[cfg(any(feature = "replay-postgres", feature = "replay-redis"))]
+mod end;
 mod error;
 mod ids;
 #[cfg(feature = "server")]

@@ -24,27 +24,8 @@ use super::{
 };
 use crate::{
     lock::lock,
-    replay::{ConsumptionKey, ReleaseReason, StoreError, StoreErrorKind, UseId},
+    replay::{ConsumptionKey, StoreError, StoreErrorKind, end::End},
 };
-
-/// How one use ended.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct End {
-    pub(super) key: ConsumptionKey,
-    pub(super) use_id: UseId,
-    /// Why the use goes back, or nothing if it was served.
-    pub(super) release: Option<ReleaseReason>,
-}
-
-impl End {
-    const fn kind(&self) -> i32 {
-        match self.release {
-            Some(ReleaseReason::NotServed) => 0,
-            Some(ReleaseReason::Failed) => 1,
-            None => 2,
-        }
-    }
-}
 
 /// The ends that wait, and whether expired rows should be removed.
 #[derive(Debug, Default)]
@@ -249,7 +230,7 @@ impl Connections {
             .iter()
             .map(|(_, end)| end.use_id.as_bytes().as_slice())
             .collect();
-        let kinds: Vec<i32> = ends.iter().map(|(_, end)| end.kind()).collect();
+        let kinds: Vec<i32> = ends.iter().map(|(_, end)| end.kind().into()).collect();
         let mark = mark()?;
         let parameters: [Parameter<'_>; 5] = [
             (&now, Type::INT8),
@@ -305,6 +286,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
+    use crate::replay::{ReleaseReason, UseId};
     use crate::{
         Network, PaymentHash,
         clock::{SystemClock, Timestamp},

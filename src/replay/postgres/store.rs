@@ -9,7 +9,7 @@ use tokio::{
 use super::{
     connections::{Connections, Statement},
     consumes::Consumes,
-    ends::{End, Ends},
+    ends::Ends,
     error::{NAME, refused, setup, unavailable},
     open::open,
     options::PostgresOptions,
@@ -21,7 +21,7 @@ use crate::{
     clock::Timestamp,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
-        StoreId, UseId, UseRequest,
+        StoreId, UseId, UseRequest, end::End,
     },
     trace,
 };

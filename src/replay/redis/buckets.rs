@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 use super::fault::unavailable;
 use crate::replay::StoreError;
 
-/// Where the payments of a store are. It never changes for a store.
+/// Which buckets hold the payments of a store. A store keeps its layout for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
-    /// In the buckets of the records. So a cluster can spread them over its servers.
+    /// Those of the records. So a cluster can spread them over its servers.
     Spread,
-    /// All in one more bucket. So one script takes the uses of many payments.
+    /// One more bucket, which holds all. So one script takes the uses of many payments.
     Together,
 }
 

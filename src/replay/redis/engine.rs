@@ -94,8 +94,7 @@ impl Servers {
         }
     }
 
-    /// Returns where the payments of a new store are. On one server they gain nothing if they are
-    /// spread.
+    /// Returns the layout for a new store. To spread payments gains nothing on one server.
     pub(super) const fn layout(&self) -> Layout {
         match self.kind {
             Topology::Cluster(_) => Layout::Spread,
@@ -200,7 +199,7 @@ impl Servers {
         }
     }
 
-    /// Returns one bucket of each server, if it can be one with payments.
+    /// Returns one bucket of each server. If the server has any with payments, it is one of these.
     fn one_of_each(&self, layout: Layout) -> Vec<u16> {
         match &self.kind {
             Topology::Cluster(cluster) => {

@@ -44,8 +44,7 @@ pub(super) fn has_ended() -> StoreError {
 }
 
 pub(super) fn full() -> StoreError {
-    let text = "its memory is full: raise `maxmemory`, or keep payments for a shorter time";
-    StoreError::new(StoreErrorKind::Full, NAME, text.to_owned())
+    StoreError::new(StoreErrorKind::Full, NAME, format!("memory is full{ROOM}"))
 }
 
 pub(super) fn not_expected() -> StoreError {
@@ -59,6 +58,8 @@ pub(super) fn corrupt(text: impl Into<String>) -> StoreError {
 pub(super) fn setup(text: impl Into<String>) -> StoreError {
     StoreError::new(StoreErrorKind::Setup, NAME, text.into())
 }
+
+const ROOM: &str = "; raise `maxmemory` of the server, and keep `maxmemory-policy noeviction`";
 
 /// The first write of a script decides whether it runs at all. So these answers say that it changed
 /// nothing.
@@ -76,7 +77,8 @@ const UNCHANGED: [&str; 11] = [
     "TRYAGAIN",
 ];
 
-fn kind(error: &RedisError) -> StoreErrorKind {
+/// Returns what an error means for what was sent.
+pub(super) fn kind(error: &RedisError) -> StoreErrorKind {
     match error.code() {
         Some("OOM") => StoreErrorKind::Full,
         Some(code) if UNCHANGED.contains(&code) => StoreErrorKind::Refused,
@@ -102,7 +104,7 @@ fn text(error: &RedisError) -> String {
         Some("NOPERM" | "NOSCRIPT") => {
             "; see the rights that its user needs in the docs of `RedisStore`"
         }
-        Some("OOM") => "; raise `maxmemory` of the server, and keep `maxmemory-policy noeviction`",
+        Some("OOM") => ROOM,
         Some("READONLY") => "; the server is a replica",
         _ if error.kind() == ErrorKind::AuthenticationFailed => {
             "; check the user and the password in the URL or its password_file"

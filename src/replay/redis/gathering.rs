@@ -4,8 +4,9 @@
 use std::sync::{Arc, Mutex};
 
 use redis::{ErrorKind, RedisError, Value};
-use tokio::sync::oneshot;
+use tokio::{runtime::Handle, sync::oneshot};
 
+use super::fault::has_ended;
 use crate::{lock::lock, replay::StoreError};
 
 /// What became of a call that was sent.
@@ -58,13 +59,30 @@ pub(super) struct Batches<Q, A> {
 
 impl<Q, A> Gathering<Q, A> {
     /// Adds a call. Returns what to send if nobody is there to send it.
-    pub(super) fn add(&self, waiting: Waiting<Q, A>) -> Option<Batches<Q, A>> {
+    fn add(&self, waiting: Waiting<Q, A>) -> Option<Batches<Q, A>> {
         let mut state = lock(&self.0);
         state.waiting.push(waiting);
         (!std::mem::replace(&mut state.is_under_way, true)).then(|| Batches {
             state: self.0.clone(),
             are_over: false,
         })
+    }
+
+    /// Hands in a call, and waits for its answer. Lets `send` run if nobody sends.
+    pub(super) async fn ask<F>(
+        &self,
+        call: Q,
+        runtime: &Handle,
+        send: impl FnOnce(Batches<Q, A>) -> F,
+    ) -> Result<A, StoreError>
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        if let Some(batches) = self.add(Waiting { call, answer }) {
+            runtime.spawn(send(batches));
+        }
+        answered.await.unwrap_or_else(|_| Err(has_ended()))
     }
 }
 

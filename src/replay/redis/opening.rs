@@ -17,8 +17,7 @@ use crate::{
     replay::{StoreError, StoreId, created_at::created_at},
 };
 
-/// Returns the id of the store, when it was made and where its payments are. Makes it if it is not
-/// there.
+/// Opens the store, and makes it if there is none. Returns its id, when it was made, and its layout.
 pub(super) async fn open(
     servers: &Arc<Servers>,
     clock: &dyn Clock,
@@ -96,7 +95,7 @@ async fn claim(
     let layout = match parts.next().as_ref().and_then(number) {
         Some(0) => Layout::Spread,
         Some(1) => Layout::Together,
-        _ => return Err(corrupt("where the payments are was expected")),
+        _ => return Err(corrupt("the layout of the store was expected")),
     };
     Ok(Found {
         is_ready,

@@ -35,7 +35,7 @@ const BUCKET_KEYS: &[&str] = &["m"];
 const STORE_KEYS: &[&str] = &["store"];
 
 const BUCKET: &str = include_str!("scripts/bucket.lua");
-const PAYMENTS: &str = include_str!("scripts/payments.lua");
+const BATCH: &str = include_str!("scripts/batch.lua");
 const PAYMENT: &str = include_str!("scripts/payment.lua");
 const RECORD: &str = include_str!("scripts/record.lua");
 /// What makes room, or takes none, also runs on a server whose memory is full.
@@ -51,14 +51,19 @@ scripts! {
     BEGIN: BUCKET_KEYS, [include_str!("scripts/begin.lua")];
     CHECK: BUCKET_KEYS, [include_str!("scripts/check.lua")];
     CLAIM: STORE_KEYS, [include_str!("scripts/claim.lua")];
-    CONSUME: PAYMENT_KEYS, ["local EACH = 4\n", BUCKET, PAYMENTS, include_str!("scripts/first.lua"), PAYMENT, include_str!("scripts/consume.lua")];
+    CONSUME: PAYMENT_KEYS, [
+        "local EACH = 4\n", BUCKET, BATCH,
+        include_str!("scripts/first.lua"), PAYMENT, include_str!("scripts/consume.lua")
+    ];
     DELETE: RECORD_KEYS, [ALLOW_OOM, BUCKET, RECORD, include_str!("scripts/delete.lua")];
     GET: RECORD_KEYS, [ALLOW_OOM, BUCKET, RECORD, include_str!("scripts/get.lua")];
     LOST: BUCKET_KEYS, [ALLOW_OOM, include_str!("scripts/lost.lua")];
     PROBE: BUCKET_KEYS, [BUCKET, include_str!("scripts/probe.lua")];
     PUT: RECORD_KEYS, [BUCKET, RECORD, include_str!("scripts/put.lua")];
     READY: STORE_KEYS, [include_str!("scripts/ready.lua")];
-    RELEASE: PAYMENT_KEYS, [ALLOW_OOM, "local EACH = 3\n", BUCKET, PAYMENTS, PAYMENT, include_str!("scripts/release.lua")];
+    RELEASE: PAYMENT_KEYS, [
+        ALLOW_OOM, "local EACH = 3\n", BUCKET, BATCH, PAYMENT, include_str!("scripts/release.lua")
+    ];
     SCAN: RECORD_KEYS, [ALLOW_OOM, BUCKET, RECORD, include_str!("scripts/scan.lua")];
     SEEN: BUCKET_KEYS, [ALLOW_OOM, BUCKET, include_str!("scripts/seen.lua")];
 }

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use redis::{Cmd, Pipeline, RedisError, Value, cmd, pipe};
-use tokio::sync::oneshot;
 
 use super::{
-    fault::{after_sending, has_ended, unavailable},
-    gathering::{Sent, Waiting, of_transaction},
+    fault::{after_sending, kind, unavailable},
+    gathering::{Batches, Sent, Waiting, of_transaction},
     primary::{Call, Connected, Failure, Server},
 };
-use crate::replay::StoreError;
+use crate::replay::{StoreError, StoreErrorKind};
 
 impl Call<'_> {
     /// Returns the command that runs the script, by its hash or by its whole text.
@@ -63,17 +62,14 @@ impl Server {
 
     /// Sends a script with those of other callers.
     async fn gather(self: &Arc<Self>, call: &Call<'_>) -> Result<Sent, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        let call = call.command(false);
-        if let Some(mut batches) = self.gathering.add(Waiting { call, answer }) {
-            let server = self.clone();
-            self.common.runtime.spawn(async move {
-                while let Some(calls) = batches.next().await {
-                    server.send_all(calls).await;
-                }
-            });
-        }
-        answered.await.unwrap_or_else(|_| Err(has_ended()))
+        let server = self.clone();
+        let send = |mut batches: Batches<_, _>| async move {
+            while let Some(calls) = batches.next().await {
+                server.send_all(calls).await;
+            }
+        };
+        let (script, runtime) = (call.command(false), &self.common.runtime);
+        self.gathering.ask(script, runtime, send).await
     }
 
     async fn send_all(self: &Arc<Self>, calls: Vec<Waiting<Cmd, Sent>>) {
@@ -178,7 +174,7 @@ impl Server {
 /// Returns whether the server refused a script because its memory is full.
 fn is_full(sent: &Sent) -> bool {
     let error = sent.value.as_ref().err();
-    error.is_some_and(|error| error.code() == Some("OOM"))
+    error.is_some_and(|error| kind(error) == StoreErrorKind::Full)
 }
 
 async fn sent(connected: &mut Connected, commands: &Pipeline) -> Result<Vec<Value>, RedisError> {

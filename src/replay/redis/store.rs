@@ -7,8 +7,8 @@ use super::{
     fault::{NAME, refused},
     opening,
     options::RedisOptions,
-    tasks::{Task, Tasks},
-    together::{End, Together},
+    tasks::Tasks,
+    together::Together,
     url::RedisUrl,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     clock::Timestamp,
     replay::{
         Consumption, ConsumptionKey, Durability, ReleaseReason, ReplayStore, Serving, StoreError,
-        StoreId, UseId, UseRequest,
+        StoreId, UseId, UseRequest, end::End,
     },
     trace,
 };
@@ -218,8 +218,11 @@ impl ReplayStore for RedisStore {
     }
 
     fn release(&self, key: ConsumptionKey, use_id: UseId, why: ReleaseReason) {
-        let how = End::GivenBack(why);
-        self.tasks.ask(Task { key, use_id, how });
+        self.tasks.ask(End {
+            key,
+            use_id,
+            release: Some(why),
+        });
     }
 
     fn durability(&self) -> Durability {
@@ -242,7 +245,10 @@ impl ReplayStore for RedisStore {
 
 impl Serving for RedisStore {
     fn served(&self, key: ConsumptionKey, use_id: UseId) {
-        let how = End::Served;
-        self.tasks.ask(Task { key, use_id, how });
+        self.tasks.ask(End {
+            key,
+            use_id,
+            release: None,
+        });
     }
 }

@@ -14,29 +14,17 @@ use tokio::{
     time::sleep,
 };
 
-use super::{
-    fault::NAME,
-    together::{End, Together},
-    upkeep::upkeep,
-};
+use super::{fault::NAME, together::Together, upkeep::upkeep};
 use crate::{
     lock::lock,
-    replay::{ConsumptionKey, StoreErrorKind, UseId},
+    replay::{ConsumptionKey, StoreErrorKind, end::End},
     trace,
 };
-
-/// Something to carry out.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Task {
-    pub(super) key: ConsumptionKey,
-    pub(super) use_id: UseId,
-    pub(super) how: End,
-}
 
 /// The queue of what is to be carried out, and how much is in it or under way.
 #[derive(Debug)]
 pub(super) struct Tasks {
-    queue: mpsc::UnboundedSender<Task>,
+    queue: mpsc::UnboundedSender<End>,
     open: Open,
 }
 
@@ -48,12 +36,12 @@ struct Open {
 }
 
 impl Open {
-    fn begin(&self, task: &Task) {
+    fn begin(&self, task: &End) {
         *lock(&self.of_payments).entry(task.key).or_default() += 1;
         self.count.send_modify(|open| *open += 1);
     }
 
-    fn end(&self, task: &Task) {
+    fn end(&self, task: &End) {
         if let Entry::Occupied(mut open) = lock(&self.of_payments).entry(task.key) {
             *open.get_mut() -= 1;
             if *open.get() == 0 {
@@ -83,10 +71,10 @@ impl Tasks {
 
     /// Asks for something. Each release follows a consume, and no use is taken any more when half
     /// of the queue is full. So it takes all releases but those of very many uses under way.
-    pub(super) fn ask(&self, task: Task) {
-        let room = match task.how {
-            End::GivenBack(_) => MAX_OPEN,
-            End::Served => MAX_OPEN / 4,
+    pub(super) fn ask(&self, task: End) {
+        let room = match task.release {
+            Some(_) => MAX_OPEN,
+            None => MAX_OPEN / 4,
         };
         if *self.open.count.borrow() >= room {
             trace::warn(format_args!(
@@ -129,12 +117,12 @@ impl Tasks {
 
 /// Carries tasks out. Those of one payment come one after the other: of two releases of a use the
 /// first counts.
-async fn work(together: Arc<Together>, mut asked: mpsc::UnboundedReceiver<Task>, open: Open) {
+async fn work(together: Arc<Together>, mut asked: mpsc::UnboundedReceiver<End>, open: Open) {
     let mut running = JoinSet::new();
-    let mut waiting = HashMap::<ConsumptionKey, VecDeque<Task>>::new();
+    let mut waiting = HashMap::<ConsumptionKey, VecDeque<End>>::new();
     let mut is_asked = true;
     let mut upkeep = pin!(upkeep(&together.engine));
-    let run = |running: &mut JoinSet<_>, task: Task| {
+    let run = |running: &mut JoinSet<_>, task: End| {
         let (together, open) = (together.clone(), open.clone());
         running.spawn(async move {
             carry_out(&together, task).await;
@@ -168,14 +156,14 @@ async fn work(together: Arc<Together>, mut asked: mpsc::UnboundedReceiver<Task>,
 
 /// Repeats a task until it is carried out, for a day at most: by then its payment is redeemed or
 /// not.
-async fn carry_out(together: &Together, task: Task) {
+async fn carry_out(together: &Together, task: End) {
     let mut delay = FIRST_DELAY;
     for _ in 0..ATTEMPTS {
-        match together.end(&task.key, task.use_id, task.how).await {
+        match together.end(&task).await {
             Ok(()) => return,
             Err(error) if error.kind() == StoreErrorKind::Corrupt => return,
             // Its deadline ends it.
-            Err(_) if task.how == End::Served && delay > LAST_DELAY => return,
+            Err(_) if task.release.is_none() && delay > LAST_DELAY => return,
             Err(_) => {
                 sleep(delay.min(LAST_DELAY)).await;
                 delay = (delay * 2).min(2 * LAST_DELAY);

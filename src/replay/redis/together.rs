@@ -3,21 +3,19 @@
 
 use std::sync::Arc;
 
-use tokio::{sync::oneshot, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     engine::{Answer, Engine, decimal, exact},
-    fault::{full, has_ended, not_expected},
-    gathering::{Batches, Gathering, Waiting},
+    fault::{full, not_expected},
+    gathering::{Batches, Gathering},
     reply::number,
     scripts::{self, Script},
 };
-use crate::replay::{
-    Consumption, ConsumptionKey, ReleaseReason, StoreError, StoreErrorKind, UseId, UseRequest,
-};
+use crate::replay::{Consumption, StoreError, StoreErrorKind, UseRequest, end::End};
 
-/// What a script is told of one use, and its answer and what remains. A script that ends uses
-/// answers nothing.
+/// Calls that wait for a script: the arguments for one use, and the two numbers that the script
+/// answers to it. These are the answer and what remains. A script that ends uses answers neither.
 type Parts = Gathering<Vec<Vec<u8>>, Option<[u64; 2]>>;
 type PartBatches = Batches<Vec<Vec<u8>>, Option<[u64; 2]>>;
 
@@ -45,11 +43,6 @@ impl Together {
         }
     }
 
-    /// Returns those of a bucket.
-    fn at<'a>(&self, all: &'a [Parts], bucket: u16) -> &'a Parts {
-        &all[usize::from(bucket - self.first)]
-    }
-
     /// Takes a use of a payment.
     pub(super) async fn take(
         &self,
@@ -64,11 +57,8 @@ impl Together {
             decimal(exact(request.retain_until()).next_multiple_of(ENDING_EVERY)),
             serving(request),
         ];
-        let bucket = self.engine.layout.of_payment(key);
-        let others = self.at(&self.takes, bucket);
-        let asked = self.gather(&scripts::CONSUME, bucket, others, part);
-        let answer = self.engine.servers.by(deadline, asked).await?;
-        let [answer, remaining] = answer.ok_or_else(not_expected)?;
+        let asked = self.ask(&scripts::CONSUME, &self.takes, key, part, deadline);
+        let [answer, remaining] = asked.await?.ok_or_else(not_expected)?;
         Ok(match answer {
             GRANTED => Consumption::Granted {
                 remaining: u32::try_from(remaining).unwrap_or(0),
@@ -81,24 +71,12 @@ impl Together {
     }
 
     /// Ends a use of a payment.
-    pub(super) async fn end(
-        &self,
-        key: &ConsumptionKey,
-        use_id: UseId,
-        how: End,
-    ) -> Result<(), StoreError> {
-        let (engine, key) = (&self.engine, key.as_bytes());
-        let how = match how {
-            End::GivenBack(ReleaseReason::NotServed) => 0,
-            End::GivenBack(ReleaseReason::Failed) => 1,
-            End::Served => 2,
-        };
-        let part = vec![name(key), use_id.as_bytes().to_vec(), decimal(how)];
-        let bucket = engine.layout.of_payment(key);
-        let others = self.at(&self.ends, bucket);
-        let asked = self.gather(&scripts::RELEASE, bucket, others, part);
-        let deadline = engine.servers.deadline();
-        engine.servers.by(deadline, asked).await.map(drop)
+    pub(super) async fn end(&self, end: &End) -> Result<(), StoreError> {
+        let (key, id) = (end.key.as_bytes(), end.use_id.as_bytes());
+        let part = vec![name(key), id.to_vec(), decimal(end.kind().into())];
+        let deadline = self.engine.servers.deadline();
+        let asked = self.ask(&scripts::RELEASE, &self.ends, key, part, deadline);
+        asked.await.map(drop)
     }
 
     /// The state of a payment after this use, if the use is its first: `STATE` of
@@ -119,29 +97,23 @@ impl Together {
         state
     }
 
-    /// Hands a part to the next script of its kind and bucket, and waits for its answer.
-    async fn gather(
+    /// Hands a part to the next script of its kind and bucket, and waits for its answer, until the
+    /// deadline at most.
+    async fn ask(
         &self,
         script: &'static Script,
-        bucket: u16,
-        others: &Parts,
+        all: &[Parts],
+        key: &[u8],
         part: Vec<Vec<u8>>,
+        deadline: Instant,
     ) -> Result<Option<[u64; 2]>, StoreError> {
-        let (answer, answered) = oneshot::channel();
-        if let Some(batches) = others.add(Waiting { call: part, answer }) {
-            let sending = send_each(self.engine.clone(), script, bucket, batches);
-            self.engine.servers.common.runtime.spawn(sending);
-        }
-        answered.await.unwrap_or_else(|_| Err(has_ended()))
+        let (engine, servers) = (self.engine.clone(), &self.engine.servers);
+        let bucket = engine.layout.of_payment(key);
+        let others = &all[usize::from(bucket - self.first)];
+        let send = |batches| send_each(engine, script, bucket, batches);
+        let asked = others.ask(part, &servers.common.runtime, send);
+        servers.by(deadline, asked).await
     }
-}
-
-/// How a use ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    GivenBack(ReleaseReason),
-    /// It is no longer being served.
-    Served,
 }
 
 async fn send_each(

@@ -42,7 +42,7 @@ local function take(key, first, ending, serving)
         answer, remaining = GRANTED, known.remaining
       end
     elseif state.taken < uses and not released then
-      if ARGV[7] == STILL_FULL then
+      if fullness == STILL_FULL then
         return FULL, 0
       end
       set_apart(key, state)
@@ -54,7 +54,7 @@ local function take(key, first, ending, serving)
   end
   local is_longer = state and (is_new or new.retain > state.retain)
   local begins = answer == GRANTED and serving ~= ''
-  if ARGV[7] == STILL_FULL and (is_change or is_longer or begins) then
+  if fullness == STILL_FULL and (is_change or is_longer or begins) then
     return FULL, 0
   end
   if is_longer then
@@ -77,7 +77,7 @@ local function take(key, first, ending, serving)
   return answer, remaining
 end
 
-if ARGV[7] ~= STILL_FULL then
+if fullness ~= STILL_FULL then
   prune()
 end
 for _, use in ipairs(others) do

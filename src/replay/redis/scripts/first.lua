@@ -58,7 +58,7 @@ local function take_first_uses()
   end
 end
 
-if ARGV[7] ~= '0' then
+if fullness ~= NOT_FULL then
   for use = 1, count do
     others[use] = use
   end

@@ -84,7 +84,7 @@ end
 
 -- Forgets some expired things: more than calls can add, and few, so that no call pays for many.
 local function prune()
-  if ARGV[7] ~= NOW_FULL and not is_turn_to_prune(count) then
+  if fullness ~= NOW_FULL and not is_turn_to_prune(count) then
     return
   end
   local most = math.max(PRUNED_AT_LEAST, 4 * count)
