@@ -303,7 +303,8 @@ pub trait ReplayStore: fmt::Debug + Send + Sync + 'static {
     /// Waits until the releases that were asked for are written. Call it before the process ends:
     /// what is not written by then stays taken. Bound it with a time limit, because it may wait as
     /// long as the store is out of reach. The default returns at once. Override it if
-    /// [`release`](Self::release) returns before it has written.
+    /// [`release`](Self::release) returns before it has written. A store around another one must
+    /// call that one's.
     fn flush(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {})
     }
